@@ -1,0 +1,49 @@
+"""Errors a caller can act on. Each message says what was wrong and what would be right."""
+
+
+class HighwaymanError(Exception):
+    """The root of every error Highwayman raises on purpose."""
+
+
+class ConfigError(HighwaymanError):
+    """A configuration or pool file says something Highwayman cannot follow."""
+
+
+class NoEligibleArm(HighwaymanError):
+    """No arm of the pool may answer this query; the message names why each was refused."""
+
+
+class UnknownArm(HighwaymanError):
+    """A caller named a model that is neither an arm nor an alias."""
+
+
+class UnknownDecision(HighwaymanError):
+    """A decision id was never issued here, or its record has expired."""
+
+
+class InvalidFeedback(HighwaymanError):
+    """A feedback names an unknown metric or a value out of its range."""
+
+
+class UpstreamError(HighwaymanError):
+    """Every attempt to reach a model server failed before its first byte.
+
+    `status` is the HTTP status to answer with, `body` the upstream's own error object if it sent one.
+    """
+
+    def __init__(self, message: str, *, status: int = 502, body: bytes | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class SnapshotError(HighwaymanError):
+    """The bytes of a snapshot are damaged, of another schema, or hold numbers no policy can use."""
+
+
+class EncoderError(HighwaymanError):
+    """An encoder's assets or libraries are missing, or do not fit each other."""
+
+
+class StoreUnavailable(HighwaymanError):
+    """Redis did not answer; nothing was acknowledged."""

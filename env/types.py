@@ -1,0 +1,188 @@
+"""The value types every room shares. n rounds, K eligible arms, d features; units are suffixes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+class ArmState(StrEnum):
+    """Whether an arm takes traffic: `draining` finishes what it has and gets no more."""
+
+    ACTIVE = "active"
+    PROBATION = "probation"
+    DRAINING = "draining"
+
+
+class Mode(StrEnum):
+    """How a decision came about. Only `route` decisions enter off-policy estimates."""
+
+    ROUTE = "route"
+    CASCADE = "cascade"
+    SHADOW = "shadow"
+    FORCED = "forced"
+    STICKY = "sticky"
+
+
+class Status(StrEnum):
+    """How a call to an arm ended."""
+
+    OK = "ok"
+    REFUSED = "refused"  # the upstream called the request itself wrong (4xx)
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CLIENT_GONE = "client_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How an arm uses its model: the same model under another profile is another arm, at another cost."""
+
+    system: str | None = None
+    few_shot: tuple[tuple[str, str], ...] = ()  # (user, assistant) pairs put before the conversation
+    temperature: float | None = None  # a default: the caller's own value wins
+    max_tokens: int | None = None  # a ceiling: the smaller of this and the caller's
+    best_of: int = 1  # answers sampled; the most common one is served (self-consistency)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One model of the pool. A name is never reused for another model: what was learned hangs on it."""
+
+    name: str
+    endpoints: tuple[str, ...]  # base URLs of replicas, without /v1
+    model: str  # the model id upstream
+    usd_per_mtok_in: float | None  # None: unknown, routed without cost
+    usd_per_mtok_out: float | None
+    context_window_tokens: int
+    modalities: frozenset[str] = frozenset({"text"})
+    tools: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    wh_per_mtok: float | None = None
+    state: ArmState = ArmState.ACTIVE
+    profile: Profile = field(default_factory=Profile)
+    api_key_env: str | None = None  # name of the environment variable that holds the upstream's key
+
+    @property
+    def priced(self) -> bool:
+        """Whether both prices are known."""
+        return self.usd_per_mtok_in is not None and self.usd_per_mtok_out is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a request asks, distilled for the encoder and the pool: no wire format, nothing else of the body."""
+
+    text: str  # the newest user message, or the prompt
+    prompt_chars: int  # everything the model will read, in characters
+    turns: int = 1  # messages in the conversation
+    tools: int = 0  # tools offered
+    images: int = 0
+    json_mode: bool = False
+    max_tokens: int | None = None  # the caller's limit on the answer
+    plain_text: bool = True  # False: token ids, to which no profile text can be added
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What a policy sees of a query: features (d,), the last of them 1.0, exactly representable in float32."""
+
+    features: Floats
+    fingerprint: str  # of the encoder; features of another fingerprint do not mix
+    prompt_tokens: int  # estimated
+    flags: frozenset[str] = frozenset()  # e.g. "encoder_timeout": the text part is missing (zeros)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What was decided for one request, and with which probabilities."""
+
+    id: str
+    tenant: str
+    at: float  # seconds since the epoch
+    context: Context
+    arms: tuple[str, ...]  # the K eligible arms
+    penalties: Floats  # (K,) in quality units
+    probs: Floats  # (K,) after the exploration floor: what was drawn from
+    action: int  # index into arms
+    propensity: float  # probs[action]
+    policy: str
+    policy_version: int
+    objective: str
+    mode: Mode = Mode.ROUTE
+
+    @property
+    def arm(self) -> str:
+        """The name of the intended arm."""
+        return self.arms[self.action]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a decision: who served it, at what price, how fast."""
+
+    decision_id: str
+    at: float
+    arm: str  # who served; differs from the decision's arm after a failover
+    status: Status
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = None  # None: the arm has no price
+    ttft_s: float | None = None  # from sending upstream to the first byte of the answer
+    latency_s: float = 0.0
+    finish_reason: str | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One statement about one decision. `value` None retracts what the same source said of the same metric."""
+
+    decision_id: str
+    at: float
+    source: str
+    metric: str
+    value: float | None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A quality in [0, 1] with its weight (precision); weight 0 means nothing is known: censored, never zero."""
+
+    quality: float
+    weight: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    spec: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RewardChange:
+    """What one event changes of what is known about an arm at a context.
+
+    With w the weight and r the quality, a policy's statistics are sums over rounds of w, w*r and w*r**2 (times
+    features): so a change is the difference of these three, and a flip or a retraction is exact.
+    """
+
+    arm: str
+    features: Floats  # (d,)
+    weight: float  # change of w
+    weighted: float  # change of w*r
+    squared: float  # change of w*r**2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one upstream call, as the upstream counted them (or as estimated, where it did not)."""
+
+    tokens_in: int
+    tokens_out: int
+
+
+JsonObject = dict[str, Any]
+Messages = Sequence[Mapping[str, Any]]

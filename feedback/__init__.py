@@ -1,0 +1,1 @@
+"""The log and what is learned from it: store, join, learner."""

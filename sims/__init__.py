@@ -1,0 +1,1 @@
+"""Replay, simulated worlds and off-policy evaluation."""
