@@ -1,0 +1,175 @@
+"""What `pool.yaml` may say, field by field. What the fields must say together is checked in `poolfile`."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+RESERVED_NAMES = frozenset({"auto", "auto-cheap", "auto-quality"})
+_ARM_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
+_OWNED_FLAGS = {
+    "--port": "port",
+    "--model": "launch.model",
+    "--served-model-name": "model",
+    "--dtype": "launch.dtype",
+    "--max-model-len": "launch.max_model_len",
+    "--lora-modules": "launch.lora",
+}
+
+
+def arm_name(name: str) -> str:
+    """Return `name` if it can stand as a model name in requests, headers and metrics."""
+    if name in RESERVED_NAMES:
+        raise ValueError(f"'{name}' is an alias callers route by; give the arm another name")
+    if not re.fullmatch(_ARM_NAME, name):
+        raise ValueError(
+            "an arm's name has 1 to 128 letters, digits or any of . _ : / @ + - and starts with the former"
+        )
+    return name
+
+
+def base_url(url: str) -> str:
+    """Return `url` without a trailing slash or `/v1`: the base every upstream path is put behind."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"'{url}' is no URL: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError(f"'{url}' is no base URL; one looks like http://10.0.0.1:8000")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a key does not belong in a URL; put it in the environment and name it in api_key_env")
+    if parts.query or parts.fragment or re.search(r"\s", url):
+        raise ValueError(f"'{url}' must be a base URL, without query, fragment or spaces")
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _env_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("must be the name of an environment variable that holds the key, not the key itself")
+    return name
+
+
+def _no_owned_flag(args: list[str | int | float]) -> list[str | int | float]:
+    for arg in args:
+        flag = str(arg).split("=", 1)[0].replace("_", "-")
+        if flag in _OWNED_FLAGS:
+            raise ValueError(f"{flag} is set from `{_OWNED_FLAGS[flag]}`; say it there")
+    return args
+
+
+ArmName = Annotated[str, AfterValidator(arm_name)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
+NonEmpty = Annotated[str, Field(min_length=1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[int, Field(ge=1)]
+Scalar = str | int | float
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ExampleEntry(_Strict):
+    """One worked example, put before the conversation."""
+
+    user: NonEmpty = Field(description="What the example's user says.")
+    assistant: NonEmpty = Field(description="What the model should have answered.")
+
+
+class ProfileEntry(_Strict):
+    """How the arm uses its model."""
+
+    system: NonEmpty | None = Field(default=None, description="A system prompt put before the conversation.")
+    few_shot: list[ExampleEntry] = Field(default=[], description="Worked examples put before the conversation.")
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = Field(
+        default=None, description="A default; the caller's own value wins."
+    )
+    max_tokens: Positive | None = Field(
+        default=None, description="A ceiling; the smaller of this and the caller's counts."
+    )
+    best_of: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=1, description="Answers sampled; the commonest is served."
+    )
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> Self:
+        if self.best_of > 1 and self.temperature == 0:
+            raise ValueError(f"best_of {self.best_of} at temperature 0 samples one answer {self.best_of} times")
+        return self
+
+
+class LaunchEntry(_Strict):
+    """How `highwayman pool launch` starts the vLLM server of this arm."""
+
+    model: NonEmpty = Field(description="A model id, or a folder; ./ and ../ are relative to the pool file.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(description="The port the server listens on, e.g. 8001.")
+    dtype: NonEmpty | None = Field(default=None, description="vLLM's --dtype, e.g. bfloat16.")
+    max_model_len: Positive | None = Field(default=None, description="vLLM's --max-model-len, in tokens.")
+    lora: dict[NonEmpty, NonEmpty] = Field(default={}, description="LoRA adapters to serve: name to folder or id.")
+    args: Annotated[list[Scalar], AfterValidator(_no_owned_flag)] = Field(
+        default=[], description="Further arguments of the server, e.g. [--enforce-eager]."
+    )
+    env: dict[Annotated[str, AfterValidator(_env_name)], Scalar] = Field(
+        default={}, description="Further environment variables of the server."
+    )
+
+
+class ArmEntry(_Strict):
+    """One model of the pool, under one profile."""
+
+    endpoint: BaseUrl | None = Field(
+        default=None, description="Base URL of the server; or `endpoints` for several replicas."
+    )
+    endpoints: Annotated[list[BaseUrl], Field(min_length=1)] | None = Field(
+        default=None, description="URLs of the replicas."
+    )
+    model: NonEmpty = Field(description="Give the model's id as the server's /v1/models names it.")
+    usd_per_mtok_in: Amount | None = Field(default=None, description="US dollars per million tokens read.")
+    usd_per_mtok_out: Amount | None = Field(default=None, description="US dollars per million tokens written.")
+    price: Literal["unknown"] | None = Field(default=None, description="`unknown`, in place of the two prices.")
+    context_window_tokens: Positive | None = Field(
+        default=None, description="Most tokens of prompt and answer together."
+    )
+    modalities: Annotated[list[Literal["text", "image", "audio", "video"]], Field(min_length=1)] = Field(
+        default=["text"], description="What it can read."
+    )
+    tools: bool = Field(default=False, description="Whether it can call tools.")
+    tags: dict[NonEmpty, str] = Field(default={}, description="Free labels, e.g. {zone: eu}.")
+    wh_per_mtok: Amount | None = Field(default=None, description="Watt-hours per million tokens, if known.")
+    state: Literal["active", "probation", "draining"] = Field(default="active", description="Whether it takes traffic.")
+    profile: ProfileEntry = Field(default=ProfileEntry(), description="How it uses its model.")
+    api_key_env: Annotated[str, AfterValidator(_env_name)] | None = Field(
+        default=None, description="Name of the environment variable that holds the server's API key."
+    )
+    launch: LaunchEntry | None = Field(default=None, description="How `highwayman pool launch` starts its server.")
+
+
+class PoolEntries(_Strict):
+    """The models Highwayman routes to."""
+
+    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(description="Name to arm.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `pool.yaml`, for editors."""
+    schema = PoolEntries.model_json_schema()
+    arm = schema["$defs"]["ArmEntry"]
+    arm["allOf"] = [
+        {"oneOf": [{"required": ["endpoint"]}, {"required": ["endpoints"]}, _only_launch()]},
+        {"oneOf": [{"required": ["usd_per_mtok_in", "usd_per_mtok_out"]}, {"required": ["price"]}]},
+        {"anyOf": [{"required": ["context_window_tokens"]}, {"required": ["launch"]}]},
+    ]
+    schema["properties"]["arms"]["propertyNames"] = {
+        "pattern": f"^{_ARM_NAME}$",
+        "not": {"enum": sorted(RESERVED_NAMES)},
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Highwayman pool"} | {
+        key: value for key, value in schema.items() if key != "title"
+    }
+
+
+def _only_launch() -> dict[str, Any]:
+    urls = [{"required": ["endpoint"]}, {"required": ["endpoints"]}]
+    return {"required": ["launch"], "not": {"anyOf": urls}}
