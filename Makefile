@@ -1,0 +1,51 @@
+# The two commands a newcomer needs: make run, make test. Everything lands in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
+
+.PHONY: run test lint demo bench test-vllm lock clean
+
+run: $(VENV)/.run
+	$(BIN)/highwayman up
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory lint
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: $(VENV)/.test
+	$(BIN)/python -m demo
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Highwayman needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements/run.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# torch stands outside the lock: its hash differs between CPU and CUDA builds of one version.
+$(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet $(TORCH)
+	$(PIP) install --quiet --require-hashes -r requirements/test.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.run
+
+# Resolves for every supported Python and platform; needs `pip install uv`.
+lock:
+	uv pip compile pyproject.toml --extra local --universal --python-version 3.11 --generate-hashes --quiet \
+	    --group build --no-emit-package torch --custom-compile-command "make lock" -o requirements/run.lock
+	uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.11 --generate-hashes --quiet \
+	    --group build --no-emit-package torch --override requirements/no-torch.txt --custom-compile-command "make lock" \
+	    -o requirements/test.lock
+
+clean:
+	rm -rf $(VENV) .venv-vllm build dist *.egg-info

@@ -1,0 +1,36 @@
+"""The one place where an arm is drawn, so that every policy's propensity is exact."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.env.types import Floats
+
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """An action, the probabilities (K,) it was drawn from, and its own."""
+
+    action: int
+    probs: Floats
+    propensity: float
+
+
+def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
+    """Return the action drawn from `probs` (K,) mixed with the uniform floor; its propensity is >= floor / K.
+
+    Raises:
+        ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
+    """
+    if not 0.0 <= floor <= 1.0:
+        raise ValueError(f"floor must be in [0, 1], got {floor!r}")
+    total = float(probs.sum()) if probs.ndim == 1 and len(probs) else float("nan")
+    if not (abs(total - 1.0) <= _TOLERANCE and probs.min() >= 0.0):
+        raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
+    mixed = (1.0 - floor) * (probs / total) + floor / len(probs)
+    edges = np.cumsum(mixed)
+    # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
+    action = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+    return Draw(action, mixed, propensity=float(mixed[action]))

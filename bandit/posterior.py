@@ -1,0 +1,183 @@
+"""Bayesian linear regression, one per arm, held as sums over rounds so that any round can be changed or undone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from highwayman.bandit import snapshot
+from highwayman.env.errors import SnapshotError
+from highwayman.env.types import Floats, RewardChange
+
+_REFRESH_EVERY = 1000  # rank-one updates of an inverse before it is computed afresh
+_LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
+
+
+class LinearPosterior:
+    """Disjoint ridge regressions theta_k ~ N(A_k^-1 b_k, sigma^2 A_k^-1) with a common noise variance.
+
+    A_k = L + sum w x x^T and b_k = L m + sum w r x, with L the diagonal prior precision (in units of the noise) and m
+    the prior mean, which puts `prior_mean` on the intercept (the last feature). sigma^2 is the mean of its
+    inverse-gamma posterior, residuals pooled over arms (Bishop, PRML 2006, section 3.3; O'Hagan 1994, chapter 9).
+    Routing breaks the Gaussian noise: thumbs are 0 or 1, and their variance depends on the query.
+    """
+
+    def __init__(
+        self,
+        *,
+        d: int,
+        fingerprint: str = "",
+        prior_precision: float = 30.0,
+        intercept_precision: float = 1.0,
+        prior_mean: float = 0.6,
+        noise_variance: float = 0.1,
+        noise_weight: float = 20.0,
+    ) -> None:
+        """Start every arm at the prior.
+
+        Args:
+            d: number of features, the last of them the constant 1.
+            fingerprint: of the encoder that makes the features.
+            prior_precision: of every weight but the intercept, in units of the noise (ridge strength).
+            intercept_precision: of the intercept: how many observations the prior mean is worth.
+            prior_mean: expected quality of an arm nothing is known of.
+            noise_variance: expected variance of rewards around their mean.
+            noise_weight: how many observations `noise_variance` is worth.
+        """
+        for name, value in (
+            ("prior_precision", prior_precision),
+            ("intercept_precision", intercept_precision),
+            ("noise_variance", noise_variance),
+            ("noise_weight", noise_weight),
+        ):
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be > 0, got {value!r}")
+        if d < 1:
+            raise ValueError(f"d must be >= 1, got {d!r}")
+        self.d = d
+        self.fingerprint = fingerprint
+        self._prior = np.full(d, float(prior_precision))
+        self._prior[-1] = intercept_precision
+        self._prior_b = np.zeros(d)
+        self._prior_b[-1] = intercept_precision * prior_mean
+        self._prior_squared = intercept_precision * prior_mean**2
+        self._noise = (float(noise_variance), float(noise_weight))
+        self._rows: dict[str, int] = {}
+        self._a: Floats = np.empty((0, d, d))  # (K, d, d) precision
+        self._inverse: Floats = np.empty((0, d, d))
+        self._b: Floats = np.empty((0, d))
+        self._theta: Floats = np.empty((0, d))
+        self._sums: Floats = np.empty((0, 2))  # (K, 2): sum w, sum w r^2
+        self._ages: list[int] = []  # rank-one updates since the inverse was computed afresh
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm known, in the order they were added."""
+        return tuple(self._rows)
+
+    def add_arm(self, name: str) -> None:
+        """Put a new arm at the prior; an arm already known keeps its statistics."""
+        if name in self._rows:
+            return
+        self._rows[name] = len(self._rows)
+        self._a = np.concatenate([self._a, np.diag(self._prior)[None]])
+        self._inverse = np.concatenate([self._inverse, np.diag(1.0 / self._prior)[None]])
+        self._b = np.concatenate([self._b, self._prior_b[None]])
+        self._theta = np.concatenate([self._theta, (self._prior_b / self._prior)[None]])
+        self._sums = np.concatenate([self._sums, np.zeros((1, 2))])
+        self._ages.append(0)
+
+    def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each arm's expected quality at `features` (d,): two arrays (K,)."""
+        rows = self._select(arms)
+        inverse, theta = self._inverse[rows], self._theta[rows]
+        k = len(theta)
+        spread = (inverse.reshape(k * self.d, self.d) @ features).reshape(k, self.d) @ features
+        return theta @ features, np.sqrt(np.maximum(spread, 0.0) * self.noise_variance())
+
+    def noise_variance(self) -> float:
+        """Return the estimated variance of a reward around its mean."""
+        prior, prior_weight = self._noise
+        fitted = np.einsum("kd,kd->", self._b, self._theta)
+        residual = self._sums[:, 1].sum() + len(self._rows) * self._prior_squared - fitted
+        seen = self._sums[:, 0].sum()
+        return float((prior * prior_weight + max(residual, 0.0)) / (prior_weight + max(seen, 0.0)))
+
+    def update(self, changes: Iterable[RewardChange]) -> None:
+        """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
+        for change in changes:
+            self._update(change)
+
+    def _update(self, change: RewardChange) -> None:
+        row, x = self._row(change.arm), change.features
+        if x.shape != (self.d,):
+            raise ValueError(f"features must have shape ({self.d},), got {x.shape}")
+        self._sums[row, 0] += change.weight
+        self._sums[row, 1] += change.squared
+        self._b[row] += change.weighted * x
+        if change.weight:
+            self._a[row] += np.multiply.outer(change.weight * x, x)
+            self._rank_one(row, x, change.weight)
+        self._theta[row] = self._inverse[row] @ self._b[row]
+
+    def _rank_one(self, row: int, x: Floats, weight: float) -> None:
+        """Update the inverse for A + w x x^T (Sherman & Morrison 1950), or afresh when that would lose digits."""
+        u = self._inverse[row] @ x
+        pivot = 1.0 + weight * float(u @ x)
+        self._ages[row] += 1
+        if pivot < _LEAST_PIVOT or self._ages[row] >= _REFRESH_EVERY:
+            self._refresh(row)
+        else:
+            self._inverse[row] -= np.multiply.outer(u * (weight / pivot), u)
+
+    def _refresh(self, row: int) -> None:
+        """Compute the inverse from the precision by Cholesky. Raises numpy's LinAlgError if it is not definite."""
+        factor = np.linalg.inv(np.linalg.cholesky(self._a[row]))
+        self._inverse[row] = factor.T @ factor
+        self._ages[row] = 0
+
+    def state(self) -> bytes:
+        """Return the sums as a snapshot; what follows from them is computed on restore."""
+        header = {"kind": "linear", "arms": list(self._rows), "d": self.d, "fingerprint": self.fingerprint}
+        return snapshot.pack(header, {"a": self._a, "b": self._b, "sums": self._sums})
+
+    def restore(self, state: bytes) -> None:
+        """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
+        header, arrays = snapshot.unpack(state)
+        arms = self._checked_arms(header, arrays)
+        try:
+            factors = np.linalg.inv(np.linalg.cholesky(arrays["a"]))
+        except np.linalg.LinAlgError as error:
+            raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
+        self._rows = {name: row for row, name in enumerate(arms)}
+        self._a, self._b, self._sums = arrays["a"].copy(), arrays["b"].copy(), arrays["sums"].copy()
+        self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)
+        self._theta = np.einsum("kij,kj->ki", self._inverse, self._b)
+        self._ages = [0] * len(arms)
+
+    def _checked_arms(self, header: dict[str, Any], arrays: snapshot.Arrays) -> list[str]:
+        """Return the snapshot's arms, once it is known to fit this posterior."""
+        if header.get("kind") != "linear" or header.get("d") != self.d:
+            raise SnapshotError(f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted linear, d={self.d}")
+        if header.get("fingerprint") != self.fingerprint:
+            raise SnapshotError(
+                f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "
+                f"this one is {self.fingerprint!r}; features of two encoders do not mix"
+            )
+        arms = [str(name) for name in header["arms"]]
+        k = len(arms)
+        shapes = {name: values.shape for name, values in arrays.items()}
+        if shapes != {"a": (k, self.d, self.d), "b": (k, self.d), "sums": (k, 2)}:
+            raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {self.d} features do not")
+        return arms
+
+    def _row(self, arm: str) -> int:
+        try:
+            return self._rows[arm]
+        except KeyError:
+            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
+
+    def _select(self, arms: Sequence[str]) -> slice | list[int]:
+        """Return what selects the arms' rows, without a copy where they are all of them in order."""
+        rows = [self._row(arm) for arm in arms]
+        return slice(0, len(rows)) if rows == list(range(len(rows))) else rows
