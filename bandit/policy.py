@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, RewardChange
@@ -48,4 +48,4 @@ def load_policy(path: str, *, d: int, fingerprint: str, options: Mapping[str, An
         raise ConfigError(f"policy {path!r}: {error}") from error
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy {path!r} lacks a method of the Policy protocol")
-    return cast(Policy, policy)
+    return policy

@@ -158,7 +158,9 @@ class LinearPosterior:
     def _checked_arms(self, header: dict[str, Any], arrays: snapshot.Arrays) -> list[str]:
         """Return the snapshot's arms, once it is known to fit this posterior."""
         if header.get("kind") != "linear" or header.get("d") != self.d:
-            raise SnapshotError(f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted linear, d={self.d}")
+            raise SnapshotError(
+                f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted linear, d={self.d}"
+            )
         if header.get("fingerprint") != self.fingerprint:
             raise SnapshotError(
                 f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "

@@ -21,7 +21,7 @@ Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 def pack(header: Mapping[str, Any], arrays: Arrays) -> bytes:
     """Return one snapshot; equal content gives equal bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **dict(arrays))  # type: ignore[arg-type]  # the stub mistakes names for flags
+    np.savez(buffer, allow_pickle=False, **dict(arrays))
     head = json.dumps(dict(header), sort_keys=True).encode()
     body = head + buffer.getvalue()
     return _HEAD.pack(_MAGIC, SCHEMA, hashlib.sha256(body).digest(), len(head)) + body

@@ -1,0 +1,31 @@
+"""Which endpoints answer, learned from the calls themselves."""
+
+from collections.abc import Callable
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+
+
+class EndpointHealth:
+    """Rests an endpoint after a failure, twice as long after each further one; one success clears it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Take the clock, in seconds from any origin."""
+        self._clock = clock
+        self._failures: dict[str, int] = {}
+        self._resting_until: dict[str, float] = {}
+
+    def up(self, endpoint: str) -> bool:
+        """Return whether calls may go to `endpoint`; after its rest it is up again until it fails again."""
+        return self._clock() >= self._resting_until.get(endpoint, 0.0)
+
+    def failed(self, endpoint: str) -> None:
+        """Rest `endpoint` for a while."""
+        count = self._failures.get(endpoint, 0)
+        self._failures[endpoint] = count + 1
+        self._resting_until[endpoint] = self._clock() + min(_FIRST_PAUSE_S * 2**count, _LONGEST_PAUSE_S)
+
+    def succeeded(self, endpoint: str) -> None:
+        """Forget the failures of `endpoint`."""
+        self._failures.pop(endpoint, None)
+        self._resting_until.pop(endpoint, None)

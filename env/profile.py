@@ -1,0 +1,63 @@
+"""How an arm's serving profile turns a caller's request into the upstream's."""
+
+from typing import Any
+
+from highwayman.env.types import Arm, JsonObject, Profile
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+def upstream_body(body: JsonObject, arm: Arm, *, chat: bool) -> JsonObject:
+    """Return the body to send upstream for `arm`; `body` itself is left alone.
+
+    Args:
+        body: the caller's parsed request.
+        arm: who shall answer.
+        chat: whether it has `messages`; otherwise it has a `prompt`, before which the profile's texts are written out.
+    """
+    profile = arm.profile
+    sent = {**body, "model": arm.model}
+    if chat:
+        sent["messages"] = _messages(body["messages"], profile)
+    else:
+        sent["prompt"] = _prompt(body["prompt"], profile)
+    if profile.temperature is not None and body.get("temperature") is None:
+        sent["temperature"] = profile.temperature
+    if profile.max_tokens is not None:
+        _limit(sent, profile.max_tokens)
+    if body.get("stream"):
+        # Usage is metered from the stream's last chunk; it is taken out again where the caller did not ask for it.
+        sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return sent
+
+
+def _messages(messages: list[JsonObject], profile: Profile) -> list[JsonObject]:
+    """Return the profile's system text, its examples, then the conversation, with a single system message in front."""
+    examples: list[JsonObject] = []
+    for user, assistant in profile.few_shot:
+        examples += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+    if profile.system is None and not examples:
+        return messages
+    own_system = bool(messages) and messages[0].get("role") == "system" and isinstance(messages[0].get("content"), str)
+    texts = [profile.system] if profile.system is not None else []
+    if own_system:
+        texts.append(messages[0]["content"])
+    system = [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
+    return [*system, *examples, *messages[own_system:]]
+
+
+def _prompt(prompt: Any, profile: Profile) -> Any:
+    """Return the prompt (text, or a list of texts) with the profile's texts before it."""
+    texts = [profile.system] if profile.system is not None else []
+    texts += [f"{user}\n{assistant}" for user, assistant in profile.few_shot]
+    if not texts:
+        return prompt
+    preamble = "\n\n".join(texts) + "\n\n"
+    return preamble + prompt if isinstance(prompt, str) else [preamble + text for text in prompt]
+
+
+def _limit(sent: JsonObject, ceiling: int) -> None:
+    """Hold the answer to `ceiling` tokens under whichever of the two names the caller used."""
+    used = [name for name in _LIMITS if sent.get(name) is not None] or [_LIMITS[0]]
+    for name in used:
+        sent[name] = min(sent.get(name) or ceiling, ceiling)
