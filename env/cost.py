@@ -27,13 +27,11 @@ class TokenUse:
 
 def expected_cost_usd(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> float | None:
     """Return the dollars a call is expected to cost, or None where the arm has no price."""
-    limits = [limit for limit in (max_tokens, arm.profile.max_tokens) if limit is not None]
-    guess = min(limits, default=_GUESSED_ANSWER_TOKENS)
-    weight = use.calls + _PRIOR_CALLS
-    tokens_out = (use.tokens_out + _PRIOR_CALLS * guess) / weight
-    if limits:
-        tokens_out = min(tokens_out, min(limits))
-    tokens_in = max(prompt_tokens + use.overhead_tokens / weight, 1.0)
     if arm.usd_per_mtok_in is None or arm.usd_per_mtok_out is None:
         return None
+    limits = [limit for limit in (max_tokens, arm.profile.max_tokens) if limit is not None]
+    guess = min([_GUESSED_ANSWER_TOKENS, *limits]) * arm.profile.best_of
+    weight = use.calls + _PRIOR_CALLS
+    tokens_out = (use.tokens_out + _PRIOR_CALLS * guess) / weight
+    tokens_in = max(prompt_tokens + use.overhead_tokens / weight, 1.0)
     return (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK

@@ -10,7 +10,7 @@ import numpy as np
 from highwayman.env.types import Floats
 
 AUTO = "auto"
-_LEAST_RATIO = 2.0  # a pool whose dearest arm costs less than this times the cheapest is not stretched to the full scale
+_LEAST_RATIO = 2.0  # costs closer together than this are not stretched to the full scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""An answer on its way through: the arm's name put in, usage read, everything else byte for byte."""
+
+import json
+import re
+from typing import Any
+
+import pydantic_core
+
+from highwayman.env.types import Usage
+
+# A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
+_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_DATA = b"data:"
+_DONE = b"[DONE]"
+
+
+def with_model(data: bytes, name: str) -> bytes:
+    """Return the JSON text `data` with its first "model" set to `name`."""
+    replacement = b'"model":' + json.dumps(name).encode()
+    return _MODEL.sub(lambda _: replacement, data, count=1)
+
+
+def usage_of(answer: Any) -> Usage | None:
+    """Return the usage an answer or chunk (parsed) reports, or None."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    counts = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    if not all(isinstance(count, int) for count in counts):
+        return None
+    return Usage(int(counts[0]), int(counts[1]))  # type: ignore[arg-type]  # checked above
+
+
+def finish_of(answer: Any) -> str | None:
+    """Return the first choice's finish reason of an answer or chunk (parsed), or None."""
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    reason = first.get("finish_reason") if isinstance(first, dict) else None
+    return reason if isinstance(reason, str) else None
+
+
+class SseStream:
+    """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
+
+    def __init__(self, arm: str, *, keep_usage: bool) -> None:
+        """Prepare for one stream.
+
+        Args:
+            arm: the name that goes into each chunk's "model".
+            keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
+        """
+        self._arm = arm
+        self._keep_usage = keep_usage
+        self._rest = b""
+        self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.data_lines = 0  # about one token each, for streams cut before their usage
+        self.done = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        return b"".join(self._line(line) for line in lines)
+
+    def finish(self) -> bytes:
+        """Return the last line, if the upstream left it without its end."""
+        rest, self._rest = self._rest, b""
+        return self._line(rest).rstrip(b"\n") if rest else b""
+
+    def _line(self, line: bytes) -> bytes:
+        if not line.startswith(_DATA):
+            blank = not line.strip()
+            dropped, self._dropped = self._dropped and blank, False
+            return b"" if dropped else line + b"\n"
+        self._dropped = False
+        if line[len(_DATA) :].strip() == _DONE:
+            self.done = True
+            return line + b"\n"
+        self.data_lines += 1
+        if b'"usage"' in line or b'"finish_reason"' in line:
+            self._read(line[len(_DATA) :])
+        return b"" if self._dropped else with_model(line, self._arm) + b"\n"
+
+    def _read(self, data: bytes) -> None:
+        try:
+            event = pydantic_core.from_json(data)
+        except ValueError:
+            return  # not ours to judge: it goes through as it came
+        self.finish_reason = finish_of(event) or self.finish_reason
+        usage = usage_of(event)
+        if usage is not None:
+            self.usage = usage
+            self._dropped = not self._keep_usage and not event.get("choices")
