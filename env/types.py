@@ -130,6 +130,7 @@ class Outcome:
     at: float
     arm: str  # who served; differs from the decision's arm after a failover
     status: Status
+    prompt_tokens: int = 0  # the estimate the decision was made on; tokens_in beyond it is the arm's own overhead
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = None  # None: the arm has no price

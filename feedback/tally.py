@@ -1,0 +1,115 @@
+"""Counts and sums per arm over the whole log: what the tables show, and what expected costs are made of."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from highwayman.env.cost import TokenUse
+from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
+
+_RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
+_Z95 = 1.959963984540054
+
+
+@dataclass(slots=True)
+class ArmTally:
+    """One arm's sums; weights w and qualities r of rewards as in RewardChange."""
+
+    decisions: int = 0
+    routed: int = 0
+    recent: float = 0.0
+    calls: int = 0  # outcomes with an answer
+    failures: int = 0
+    overhead_tokens: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    latency_s: float = 0.0
+    feedback: int = 0  # answers that have feedback standing
+    weight: float = 0.0
+    weighted: float = 0.0
+    squared: float = 0.0
+
+    @property
+    def token_use(self) -> TokenUse:
+        """What its calls used."""
+        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out))
+
+    def quality(self) -> tuple[float | None, float, float]:
+        """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
+
+        Wilson, JASA 1927, with the weight as the number of trials: exact enough for thumbs, wide for anything finer.
+        Over the answers this arm was chosen for, which is not all traffic.
+        """
+        if self.weight <= 0:
+            return None, 0.0, 1.0
+        n, mean = self.weight, min(max(self.weighted / self.weight, 0.0), 1.0)
+        z2 = _Z95**2
+        middle = (mean + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z95 / (1 + z2 / n) * math.sqrt(mean * (1 - mean) / n + z2 / (4 * n * n))
+        return mean, max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+class Tally:
+    """Every arm's sums, as a fold over the log."""
+
+    def __init__(self) -> None:
+        self.arms: dict[str, ArmTally] = {}
+
+    def arm(self, name: str) -> ArmTally:
+        """Return the sums of `name`, new ones for an arm not seen before."""
+        return self.arms.setdefault(name, ArmTally())
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision for the arm it chose."""
+        chosen = self.arm(decision.arm)
+        chosen.decisions += 1
+        if decision.mode is not Mode.ROUTE:
+            return
+        chosen.routed += 1
+        for tally in self.arms.values():
+            tally.recent *= _RECENT
+        chosen.recent += 1 - _RECENT
+
+    def ended(self, outcome: Outcome) -> None:
+        """Add an outcome's tokens, dollars and seconds to the arm that served."""
+        served = self.arm(outcome.arm)
+        served.cost_usd += outcome.cost_usd or 0.0
+        served.tokens_in += outcome.tokens_in
+        if outcome.status is not Status.OK:
+            served.failures += outcome.status in (Status.FAILED, Status.TIMEOUT)
+            return
+        served.calls += 1
+        served.tokens_out += outcome.tokens_out
+        served.overhead_tokens += outcome.tokens_in - outcome.prompt_tokens
+        served.latency_s += outcome.latency_s
+
+    def changed(self, changes: Iterable[RewardChange]) -> None:
+        """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
+        for change in changes:
+            tally = self.arm(change.arm)
+            tally.weight += change.weight
+            tally.weighted += change.weighted
+            tally.squared += change.squared
+
+    def share(self, name: str) -> float:
+        """Return the share of routed decisions that chose `name`."""
+        total = sum(tally.routed for tally in self.arms.values())
+        return self.arm(name).routed / total if total else 0.0
+
+    def recent_share(self, name: str) -> float:
+        """Return the share among the latest routed decisions (about 50 of them)."""
+        total = sum(tally.recent for tally in self.arms.values())
+        return self.arm(name).recent / total if total else 0.0
+
+    def to_json(self) -> bytes:
+        """Return the sums as JSON."""
+        return json.dumps({name: asdict(tally) for name, tally in self.arms.items()}, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Tally":
+        """Return the tally that `to_json` wrote."""
+        tally = cls()
+        tally.arms = {name: ArmTally(**values) for name, values in json.loads(data).items()}
+        return tally

@@ -1,0 +1,115 @@
+"""The learner's shell: takes the lease, reads the log, lets the learner fold, publishes. Nothing is decided here."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from highwayman.env.errors import SnapshotError, StoreUnavailable
+from highwayman.env.types import Decision
+from highwayman.feedback.events import BadEvent, Event, decode
+from highwayman.feedback.join import EventId
+from highwayman.feedback.learner import Entry, Learner
+from highwayman.feedback.publications import Publications
+from highwayman.feedback.store import Store
+
+_HOLD_S = 5.0  # a learner that is silent for this long may be replaced
+_BATCH = 1000
+_BLOCK_S = 0.1
+_PUBLISH_EVERY_S = 0.2
+_PAUSE_S = 0.5  # after Redis was gone, or while another learner holds the lease
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Folds one lineage's log for as long as it holds the lease, and stands by otherwise."""
+
+    def __init__(
+        self,
+        store: Store,
+        publications: Publications,
+        make_learner: Callable[[], Learner],
+        *,
+        holder: str,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take its parts.
+
+        Args:
+            store: holds the log.
+            publications: of the lineage to learn.
+            make_learner: returns a learner at the start of the log.
+            holder: a name for the lease that nobody else has.
+            clock: monotonic, in seconds.
+        """
+        self._store = store
+        self._publications = publications
+        self._make_learner = make_learner
+        self._holder = holder
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Learn until cancelled; Redis going away, or another learner taking over, is waited out."""
+        try:
+            while True:
+                try:
+                    await self._turn()
+                except StoreUnavailable as error:
+                    log.warning("learner waits: %s", error)
+                await asyncio.sleep(_PAUSE_S)
+        finally:
+            await asyncio.shield(self._give_up())
+
+    async def _turn(self) -> None:
+        """Learn from the newest publication on until the lease is lost. Raises StoreUnavailable."""
+        epoch = await self._publications.acquire(self._holder, hold_s=_HOLD_S)
+        if epoch is None:
+            return
+        learner = await self._resumed()
+        unpublished = policy_changed = True
+        next_at = self._clock()
+        while await self._publications.acquire(self._holder, hold_s=_HOLD_S) == epoch:
+            if unpublished and self._clock() >= next_at:
+                if not await self._publications.publish(learner.snapshot(), epoch, policy_changed=policy_changed):
+                    return
+                unpublished = policy_changed = False
+                next_at = self._clock() + _PUBLISH_EVERY_S
+            found = await self._store.read(learner.position, count=_BATCH, block_s=_BLOCK_S)
+            if found:
+                policy_changed |= learner.step(await self._entries(found))
+                learner.position = found[-1][0]  # also past those put aside
+                unpublished = True
+
+    async def _resumed(self) -> Learner:
+        """Return a learner at the newest publication, or at the log's start where there is none that can be used."""
+        learner = self._make_learner()
+        published = await self._publications.load()
+        if published is not None:
+            try:
+                learner.restore(published.snapshot)
+            except SnapshotError as error:
+                log.error("published state cannot be used (%s); learning the whole log again", error)
+                learner = self._make_learner()
+        return learner
+
+    async def _entries(self, found: Sequence[tuple[EventId, bytes]]) -> list[Entry]:
+        """Return the events that can be read, with the records they need; the others are put aside."""
+        events: list[tuple[EventId, Event]] = []
+        for event_id, data in found:
+            try:
+                events.append((event_id, decode(data)))
+            except BadEvent as error:
+                log.error("event %s put aside: %s", event_id, error)
+                await self._store.bury(event_id, data, str(error))
+        joined = [event.decision_id for _, event in events if not isinstance(event, Decision)]
+        records = await self._store.records(joined)
+        return [
+            Entry(event_id, event, None if isinstance(event, Decision) else records.get(event.decision_id))
+            for event_id, event in events
+        ]
+
+    async def _give_up(self) -> None:
+        try:
+            await self._publications.release(self._holder)
+        except StoreUnavailable:
+            log.warning("the learner's lease runs out by itself")
