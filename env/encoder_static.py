@@ -1,0 +1,71 @@
+"""The default engine: a table with one vector per word piece, averaged over the text. No network runs."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from highwayman.env.errors import EncoderError
+from highwayman.env.types import Floats
+
+ASSETS = Path(__file__).parent / "assets"
+_UNKNOWN = "[UNK]"
+
+
+class StaticEngine:
+    """Sums of int8 rows, scaled and L2-normalised; safe to call from several threads.
+
+    Tulkens & van Dongen, "Model2Vec", 2024: the vectors are a sentence transformer's outputs for single tokens, reduced
+    by PCA and weighted down for common words. Word order is lost; `scripts/make_static_table.py` makes the table.
+    The table is memory-mapped: the processes of one machine share its pages.
+    """
+
+    def __init__(self, folder: Path = ASSETS) -> None:
+        """Open the table, its scales and its vocabulary in `folder`.
+
+        Raises:
+            EncoderError: a file is missing or damaged, or they do not fit each other.
+        """
+        try:
+            self._table: npt.NDArray[np.int8] = np.load(folder / "static_table.npy", mmap_mode="r", allow_pickle=False)
+            self._scales: npt.NDArray[np.float32] = np.load(folder / "static_scales.npy", allow_pickle=False)
+            pieces = (folder / "static_vocab.txt").read_text(encoding="utf-8").split("\n")
+        except (OSError, ValueError, EOFError) as error:
+            raise EncoderError(f"static table in {folder}: {error}. scripts/make_static_table.py makes one") from error
+        if not (self._table.ndim == 2 and len(self._table) == len(self._scales) == len(pieces)):
+            raise EncoderError(
+                f"static table in {folder}: {self._table.shape} rows, {len(self._scales)} scales, "
+                f"{len(pieces)} word pieces; all three must have one length"
+            )
+        self._tokenizer = word_piece_tokenizer(pieces)
+        self._unknown = pieces.index(_UNKNOWN)
+        digest = hashlib.blake2b(self._table.tobytes() + self._scales.tobytes(), digest_size=4)
+        self.fingerprint = f"static-{self.width}-{digest.hexdigest()}"
+
+    @property
+    def width(self) -> int:
+        """Dimensions of an embedding."""
+        return int(self._table.shape[1])
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return the embeddings of `texts`, shape (n, width), each of length 1, or 0 where no word piece is known."""
+        return np.stack([self._one(text) for text in texts]) if texts else np.empty((0, self.width))
+
+    def _one(self, text: str) -> Floats:
+        ids = np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        ids = ids[ids != self._unknown]
+        total: Floats = (self._scales[ids] @ self._table[ids].astype(np.float32)).astype(np.float64)
+        length = float(np.linalg.norm(total))
+        return total / length if length > 0 else total
+
+
+def word_piece_tokenizer(pieces: Sequence[str]) -> Tokenizer:
+    """Return BERT's uncased tokenizer over `pieces`, whose places are their ids; it neither pads nor truncates."""
+    vocab = {piece: place for place, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=vocab, unk_token=_UNKNOWN, max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer

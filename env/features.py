@@ -1,0 +1,160 @@
+"""What a query's form says, whatever its words mean: bounded numbers for the policies, and an estimate of tokens."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from highwayman.env.types import Floats, Query
+
+NUMERIC_VERSION: Final = "n1"  # part of every fingerprint: raise it whenever a number below changes its meaning
+SAMPLE_CHARS: Final = 4_000  # shares are taken over a text's head and tail: a 30 MB prompt costs what a page costs
+
+CHARS_PER_TOKEN_LATIN: Final = 4.2
+CHARS_PER_TOKEN_SIGN: Final = 1.5  # digits and punctuation
+CHARS_PER_TOKEN_ALPHABET: Final = 2.2  # Greek, Cyrillic, Arabic, Devanagari and their like
+CHARS_PER_TOKEN_IDEOGRAPH: Final = 1.2  # Chinese, Japanese, Korean
+TOKENS_PER_TURN: Final = 4  # the chat template's role marks
+TOKENS_PER_IMAGE: Final = 576  # a guess: one 336-pixel tile in patches of 14
+
+_LETTER, _DIGIT, _SPACE, _SIGN, _LATIN, _ALPHABET, _IDEOGRAPH = range(7)
+# No pattern lets two unbounded repeats meet: a hostile prompt must cost no more than another.
+_CODE = re.compile(
+    r"```|[{};][ \t]*$|^[ \t]*(?:def|class|import|from|return|function|const|let|var|public|#include|SELECT)\b"
+    r"|[\w\])]\(|==|!=|=>|->|::|\w\[\w",
+    re.MULTILINE,
+)
+_MATH = re.compile(r"[=^√∑∫≤≥±×÷π]|\\[a-zA-Z]+|\d ?[-+*/] ?\d|\$\S")
+_ITEM = re.compile(r"^[ \t]*(?:[-*•]|\(?(?:\d{1,2}|[A-Za-z])[.):]) ", re.MULTILINE)
+_ASKS = re.compile(r"[?？؟]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A query and the counts taken of its text once."""
+
+    query: Query
+    sample: str
+    counts: Floats  # (7,) characters by kind
+
+    def share(self, *kinds: int) -> float:
+        """Return the share of the sample's characters that are of these kinds."""
+        return float(self.counts[list(kinds)].sum()) / max(1, len(self.sample))
+
+    def per_line(self, pattern: re.Pattern[str]) -> float:
+        """Return how many matches there are to a line of 80 characters (shorter lines count as one)."""
+        return len(pattern.findall(self.sample)) / max(1.0, len(self.sample) / 80)
+
+
+def numeric_features(query: Query) -> Floats:
+    """Return the query's numeric features, shape (m,), in the order of `NUMERIC_NAMES`, each within [-1, 1]."""
+    form = _form(query)
+    return np.clip([measure(form) for _, measure in _MEASURES], -1.0, 1.0)
+
+
+def estimate_tokens(query: Query) -> int:
+    """Return about how many tokens the prompt has, at least 1; no tokenizer of the pool is known here.
+
+    The newest message is taken as a sample of the scripts of all that the model will read.
+    """
+    form = _form(query)
+    chars = max(query.prompt_chars, len(query.text), 0)
+    text = chars * _tokens_per_char(form)
+    return max(1, math.ceil(text) + TOKENS_PER_TURN * max(0, query.turns) + TOKENS_PER_IMAGE * max(0, query.images))
+
+
+def sample_of(text: str, chars: int) -> str:
+    """Return `text` if it is short, else its first three quarters and last quarter of `chars` characters."""
+    if len(text) <= chars:
+        return text
+    tail = chars // 4
+    return f"{text[: chars - tail - 1]} {text[-tail:]}"
+
+
+def readable(text: str, chars: int) -> str:
+    """Return `sample_of(text, chars)` with lone surrogates, which no UTF-8 library takes, replaced by `?`."""
+    return sample_of(text, chars).encode("utf-8", "replace").decode("utf-8")
+
+
+def _form(query: Query) -> _Form:
+    sample = sample_of(query.text, SAMPLE_CHARS)
+    return _Form(query, sample, _counts(sample))
+
+
+def _counts(text: str) -> Floats:
+    """Return how many characters of `text` are of each kind, shape (7,)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    ascii_kinds = _ASCII_KINDS[codes[codes < 128]]
+    other = codes[codes >= 128]
+    counts = np.bincount(ascii_kinds, minlength=7).astype(np.float64)
+    latin, alphabet = int((other < 0x0370).sum()), int((other < 0x2E80).sum())
+    counts[_LATIN] = latin + int(((other >= 0x1E00) & (other < 0x2070)).sum())  # Vietnamese, quotes and dashes
+    counts[_IDEOGRAPH] = len(other) - alphabet
+    counts[_ALPHABET] = len(other) - counts[_LATIN] - counts[_IDEOGRAPH]
+    return counts
+
+
+def _ascii_kind(char: str) -> int:
+    if char.isalpha():
+        return _LETTER
+    if char.isdigit():
+        return _DIGIT
+    return _SPACE if char.isspace() else _SIGN
+
+
+def _tokens_per_char(form: _Form) -> float:
+    if not form.sample:
+        return 1 / CHARS_PER_TOKEN_LATIN
+    return (
+        form.share(_LETTER, _SPACE, _LATIN) / CHARS_PER_TOKEN_LATIN
+        + form.share(_DIGIT, _SIGN) / CHARS_PER_TOKEN_SIGN
+        + form.share(_ALPHABET) / CHARS_PER_TOKEN_ALPHABET
+        + form.share(_IDEOGRAPH) / CHARS_PER_TOKEN_IDEOGRAPH
+    )
+
+
+def _log_length(chars: int) -> float:
+    """Return -1 for no characters, 0 for about 400, 1 for about 160,000 (log scale)."""
+    return math.log1p(max(0, chars)) / 6 - 1
+
+
+def _log_count(count: int, full: int) -> float:
+    """Return 0 for nothing, 1 for `full` and more (log scale)."""
+    return math.log1p(max(0, count)) / math.log1p(full)
+
+
+def _upper(form: _Form) -> float:
+    letters = sum(map(str.isupper, form.sample[:1_000]))
+    return 2 * letters / max(1, min(1_000, len(form.sample)))
+
+
+def _answer_limit(form: _Form) -> float:
+    """Return 0 without a limit, else up to 1 the shorter the answer must be (1 token: 1; 4,096: 0)."""
+    limit = form.query.max_tokens
+    return 0.0 if limit is None else max(0.0, 1 - math.log(max(1, limit)) / math.log(4_096))
+
+
+_ASCII_KINDS: Final = np.array([_ascii_kind(chr(code)) for code in range(128)])
+_MEASURES: Final[tuple[tuple[str, Callable[[_Form], float]], ...]] = (
+    ("log_prompt_chars", lambda form: _log_length(max(form.query.prompt_chars, len(form.query.text)))),
+    ("log_text_chars", lambda form: _log_length(len(form.query.text))),
+    ("log_turns", lambda form: _log_count(form.query.turns - 1, 32)),
+    ("code", lambda form: form.per_line(_CODE) / 2),
+    ("math", lambda form: form.per_line(_MATH) / 4),
+    ("digits", lambda form: 4 * form.share(_DIGIT)),
+    ("signs", lambda form: 4 * form.share(_SIGN)),
+    ("non_ascii", lambda form: form.share(_LATIN, _ALPHABET, _IDEOGRAPH)),
+    ("non_latin", lambda form: form.share(_ALPHABET, _IDEOGRAPH)),
+    ("upper", _upper),
+    ("lines", lambda form: _log_count(form.sample.count("\n"), 64)),
+    ("list_items", lambda form: _log_count(len(_ITEM.findall(form.sample)), 16)),
+    ("asks", lambda form: float(bool(_ASKS.search(form.sample)))),
+    ("tools", lambda form: _log_count(form.query.tools, 16)),
+    ("images", lambda form: _log_count(form.query.images, 4)),
+    ("json_mode", lambda form: float(form.query.json_mode)),
+    ("answer_limit", _answer_limit),
+)
+NUMERIC_NAMES: Final = tuple(name for name, _ in _MEASURES)

@@ -1,0 +1,93 @@
+"""Fits the projection of an engine's embeddings on the prompts of routing tables.
+
+    python scripts/make_projection.py --engine static TABLE.parquet ...      # -> env/assets/projection_static.npz
+    python scripts/make_projection.py --engine onnx TABLE.parquet ...        # -> env/assets/projection_minilm.npz
+    python scripts/make_projection.py --engine transformers --model ID --out FILE.npz TABLE.parquet ...
+
+A table has a column `prompt`; needs pyarrow. Prompts are taken once each, the same number from every table. The axes
+are the principal ones; axis i, of standard deviation s_i, is divided by s_i ** `--whitening` (0: as it is, 1: white).
+Then all are scaled alike, so that the projected part has the mean squared norm `--norm` ** 2. Both matter to a policy
+with a fixed prior: docs/encoder.md has the figures that chose them.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from highwayman.env.encoder import MAX_CHARS, Engine, make_engine
+from highwayman.env.encoder_static import ASSETS
+from highwayman.env.features import readable
+from highwayman.env.types import Floats
+
+
+def main() -> None:
+    """Write the projection."""
+    options = _options()
+    texts = balanced([prompts(path) for path in options.tables], options.prompts, seed=options.seed)
+    model = {"model": options.model} if options.model else {}
+    embeddings = embedded(make_engine(options.engine, **model), texts)
+    mean, components, kept = principal(embeddings, options.p, options.whitening, options.norm)
+    out = options.out or ASSETS / f"projection_{'static' if options.engine == 'static' else 'minilm'}.npz"
+    np.savez(out, mean=mean.astype(np.float32), components=components.astype(np.float32))
+    print(
+        f"{len(texts)} prompts of {len(options.tables)} tables: {options.p} of {len(mean)} dimensions keep "
+        f"{kept:.1%} of the variance -> {out}"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", type=Path, nargs="+")
+    parser.add_argument("--engine", default="static")
+    parser.add_argument("--model")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--p", type=int, default=32)
+    parser.add_argument("--whitening", type=float, default=0.0)
+    parser.add_argument("--norm", type=float, default=0.25)
+    parser.add_argument("--prompts", type=int, default=1_700, help="of each table, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.model and not options.out:
+        parser.error("--model needs --out: the shipped projection is MiniLM's")
+    return options
+
+
+def prompts(path: Path) -> list[str]:
+    """Return the distinct prompts of a table, sorted."""
+    return sorted(set(pq.read_table(path, columns=["prompt"])["prompt"].to_pylist()))
+
+
+def balanced(tables: list[list[str]], most: int, *, seed: int) -> list[str]:
+    """Return the same number of prompts from every table (all of a smaller one), none twice."""
+    rng = np.random.default_rng(seed)
+    chosen = [table[place] for table in tables for place in rng.permutation(len(table))[:most]]
+    return list(dict.fromkeys(chosen))
+
+
+def embedded(engine: Engine, texts: list[str], *, batch: int = 32) -> Floats:
+    """Return the embeddings of the texts, cut as the encoder cuts them, shape (n, w); progress on one line."""
+    parts = []
+    for start in range(0, len(texts), batch):
+        parts.append(engine.embed([readable(text, MAX_CHARS) for text in texts[start : start + batch]]))
+        print(f"\r{min(start + batch, len(texts))} of {len(texts)} prompts", end="", flush=True)
+    print()
+    return np.concatenate(parts)
+
+
+def principal(embeddings: Floats, p: int, whitening: float, norm: float) -> tuple[Floats, Floats, float]:
+    """Return the mean (w,), the scaled principal axes (w, p), and the share of the variance they keep."""
+    mean = embeddings.mean(axis=0)
+    centred = embeddings - mean
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    deviations = singular / np.sqrt(len(embeddings))
+    axes = axes[:p].T
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(p)])  # a sign that no library version changes
+    components = axes / deviations[:p] ** whitening
+    components *= norm / np.sqrt(((centred @ components) ** 2).sum(axis=1).mean())
+    return mean, components, float((deviations[:p] ** 2).sum() / (deviations**2).sum())
+
+
+if __name__ == "__main__":
+    main()
