@@ -13,7 +13,7 @@ from highwayman.feedback.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of the log with its id and, for an outcome or feedback, the record of its decision (if there is one)."""
+    """One event of the log with its id; an outcome or feedback comes with its decision's record, if there is one."""
 
     id: EventId
     event: Event

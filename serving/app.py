@@ -1,0 +1,165 @@
+"""The router's ASGI application: completions on a bare route, everything else through FastAPI."""
+
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from highwayman import __version__
+from highwayman.env.errors import HighwaymanError, StoreUnavailable, UnknownArm, UnknownDecision
+from highwayman.env.types import Feedback
+from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
+from highwayman.serving.completions import Completions
+from highwayman.serving.errors import NoSuchRoute, Unauthorized, described, internal_error
+from highwayman.serving.services import Services, Settings, running
+from highwayman.serving.views import decision_view, model_view, models_view, policy_view
+from highwayman.serving.wire import FeedbackBody, parse_feedback
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_FEEDBACK_LIMIT_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Application:
+    """Checks the key, then hands completions to their bare route and the rest to FastAPI."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; everything is built when the server's lifespan starts."""
+        self._keys = tuple(key.encode() for key in settings.api_keys)
+        self._settings = settings
+        self._completions: Completions | None = None
+        self._rest = FastAPI(
+            title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
+        )
+        _add_errors(self._rest)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        if scope["type"] == "http" and not self._authorized(scope):
+            status, body, _ = described(Unauthorized("Give a valid API key: Authorization: Bearer KEY."))
+            await send_whole(send, status, body)
+        elif self._completions is not None and Completions.serves(scope):
+            await self._completions(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    def _authorized(self, scope: Scope) -> bool:
+        if not self._keys or scope["path"] in _OPEN_PATHS:
+            return True
+        given = (header(scope, b"authorization") or "").removeprefix("Bearer ").encode()
+        return any([hmac.compare_digest(given, key) for key in self._keys])  # noqa: C419  (all of them, in equal time)
+
+    @asynccontextmanager
+    async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
+        async with running(self._settings) as services:
+            limit = self._settings.config.limits.body_bytes
+            self._completions = Completions(services.router, services.line, body_limit_bytes=limit)
+            _add_routes(rest, services)
+            yield
+
+
+def _add_routes(rest: FastAPI, services: Services) -> None:
+    """Add every small route, each closing over the running services."""
+    names = [*services.router.objectives, *services.pool.arms]
+
+    @rest.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The arms, and the aliases that let the policy choose."""
+        return models_view(names)
+
+    @rest.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        """One arm or alias."""
+        if name not in names:
+            raise UnknownArm(f"The model {name!r} does not exist. Known here: {', '.join(names)}.")
+        return model_view(name)
+
+    @rest.post("/v1/feedback", openapi_extra=_body_schema())
+    async def feedback(request: Request) -> dict[str, Any]:
+        """Say something about an answer: a thumb, a rating, a quality; null takes it back."""
+        raw = await read_body(request.receive, limit_bytes=_FEEDBACK_LIMIT_BYTES)
+        return await _take_feedback(services, parse_feedback(raw))
+
+    @rest.get("/v1/decisions/{decision_id}")
+    async def decision(decision_id: str) -> dict[str, Any]:
+        """What was decided, why, and what came of it."""
+        if not services.ids.genuine(decision_id):
+            raise UnknownDecision("No decision with this id was made here.")
+        return decision_view(await services.store.record(decision_id), services.spec)
+
+    @rest.get("/v1/policy")
+    async def policy() -> dict[str, Any]:
+        """The policy in force and each arm's numbers over the whole log."""
+        return policy_view(services.live, services.router.policy_name, services.pool.arms)
+
+    _add_probes(rest, services)
+
+
+def _add_probes(rest: FastAPI, services: Services) -> None:
+    @rest.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @rest.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Redis answers, and some arm's endpoint is not resting after a failure."""
+        up = {arm.name: any(map(services.pool.health.up, arm.endpoints)) for arm in services.pool.arms.values()}
+        try:
+            await services.store.ping()
+            redis = True
+        except StoreUnavailable:
+            redis = False
+        ready = redis and any(up.values())
+        found = {"ready": ready, "redis": redis, "policy_version": services.live.version, "arms": up}
+        return JSONResponse(found, status_code=200 if ready else 503)
+
+    @rest.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus' text format."""
+        return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _take_feedback(services: Services, body: FeedbackBody) -> dict[str, Any]:
+    """Put checked feedback on the log; return what was filed."""
+    if not services.ids.genuine(body.decision_id):
+        raise UnknownDecision("No decision with this id was made here.")
+    value = services.spec.checked(body.metric, body.value)
+    said = Feedback(body.decision_id, at=time.time(), source=body.source, metric=body.metric, value=value)
+    event_id = await services.store.put_feedback(said)
+    services.metrics.feedback.labels(body.metric).inc()
+    return {"object": "highwayman.feedback", "id": event_id, "decision_id": said.decision_id, "metric": said.metric,
+            "value": value}  # fmt: skip
+
+
+def _body_schema() -> dict[str, Any]:
+    schema = FeedbackBody.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _add_errors(rest: FastAPI) -> None:
+    """Answer every error in OpenAI's shape."""
+
+    @rest.exception_handler(HighwaymanError)
+    async def ours(_: Request, error: HighwaymanError) -> Response:
+        status, body, _code = described(error)
+        retry = {"retry-after": "1"} if status == 503 else None
+        return Response(body, status, headers=retry, media_type="application/json")
+
+    @rest.exception_handler(HTTPException)
+    async def routes(request: Request, error: HTTPException) -> Response:
+        message = f"{request.method} {request.url.path} is not served here; see /docs."
+        status, body, _code = described(NoSuchRoute(message, status=error.status_code))
+        return Response(body, status, headers=error.headers, media_type="application/json")
+
+    @rest.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        return Response(internal_error(), 500, media_type="application/json")

@@ -1,0 +1,161 @@
+"""One decided request: called, passed through, metered, logged; whatever happens, its outcome is on the log."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pydantic_core
+
+from highwayman.env.cost import cost_usd
+from highwayman.env.errors import StoreUnavailable, UpstreamError
+from highwayman.env.profile import upstream_body
+from highwayman.env.sse import SseStream, finish_of, usage_of, with_model
+from highwayman.env.types import Arm, Outcome, Status, Usage
+from highwayman.env.upstream import Answer, Upstream
+from highwayman.feedback.store import Store
+from highwayman.serving.asgi import Background, Headers, Send, send_whole
+from highwayman.serving.errors import described
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.routing import Route
+from highwayman.serving.wire import Asked
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What every call needs beside its request."""
+
+    upstream: Upstream
+    store: Store
+    metrics: Metrics
+    background: Background
+    clock: Callable[[], float]  # seconds since the epoch
+    timer: Callable[[], float]  # monotonic seconds
+
+
+class Call:
+    """The life of one request after its decision."""
+
+    def __init__(self, line: Line, asked: Asked, route: Route, *, path: str) -> None:
+        """Take the line, the request and its route, and the upstream path."""
+        self._line = line
+        self._asked = asked
+        self._route = route
+        self._path = path
+        self._arm: Arm = route.arms[0]
+        self._answer: Answer | None = None
+        self._status = Status.FAILED
+        self._usage: Usage | None = None
+        self._finish_reason: str | None = None
+        self._started_at = line.timer()
+
+    async def run(self, send: Send) -> None:
+        """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
+        logged = asyncio.create_task(self._log_decision())
+        try:
+            self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
+            self._arm = self._answer.arm
+            await asyncio.shield(logged)
+            await self._pass_on(send, self._answer)
+        except UpstreamError as error:
+            self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
+            await asyncio.shield(logged)
+            await self._refuse(send, error)
+        except asyncio.CancelledError:
+            self._status = Status.CLIENT_GONE
+            raise
+        finally:
+            if self._answer is not None:
+                self._answer.close()
+            self._line.background.spawn(self._log_outcome(logged, self._outcome()))
+
+    def _body_for(self, arm: Arm) -> dict[str, object]:
+        return upstream_body(self._asked.body, arm, chat=self._asked.chat)
+
+    async def _pass_on(self, send: Send, answer: Answer) -> None:
+        if answer.status >= 400:
+            self._status = Status.REFUSED
+            await send_whole(send, answer.status, await answer.body(), self._headers(answer.content_type))
+        elif self._asked.stream:
+            await self._pass_stream(send, answer)
+        else:
+            await self._pass_whole(send, answer)
+
+    async def _pass_whole(self, send: Send, answer: Answer) -> None:
+        body = await answer.body()
+        try:
+            parsed = pydantic_core.from_json(body)
+        except ValueError as error:
+            raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
+        self._usage, self._finish_reason = usage_of(parsed), finish_of(parsed)
+        self._status = Status.OK
+        await send_whole(send, answer.status, with_model(body, self._arm.name), self._headers("application/json"))
+
+    async def _pass_stream(self, send: Send, answer: Answer) -> None:
+        stream = SseStream(self._arm.name, keep_usage=self._asked.wants_usage)
+        headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        try:
+            async for chunk in answer.chunks():
+                ready = stream.feed(chunk)
+                if ready:
+                    await send({"type": "http.response.body", "body": ready, "more_body": True})
+            self._status = Status.OK
+            last = stream.finish()
+        except UpstreamError as error:  # the head is out: the error can only be the stream's last event
+            last = b"data: " + described(error)[1] + b"\n\n"
+        finally:
+            estimate = Usage(self._route.decision.context.prompt_tokens, stream.data_lines)
+            self._usage, self._finish_reason = stream.usage or estimate, stream.finish_reason
+        await send({"type": "http.response.body", "body": last})
+
+    async def _refuse(self, send: Send, error: UpstreamError) -> None:
+        status, body, code = described(error)
+        self._line.metrics.refused.labels(code).inc()
+        await send_whole(send, status, body, self._headers("application/json"))
+
+    def _headers(self, content_type: str) -> Headers:
+        decision = self._route.decision
+        return [
+            (b"content-type", content_type.encode("latin-1")),
+            (b"x-highwayman-decision", decision.id.encode()),
+            (b"x-highwayman-arm", self._arm.name.encode()),
+            (b"x-highwayman-propensity", repr(decision.propensity).encode()),
+        ]
+
+    def _outcome(self) -> Outcome:
+        """Return what came of the call, as far as it got."""
+        decision, answer, now = self._route.decision, self._answer, self._line.timer()
+        usage = self._usage or Usage(decision.context.prompt_tokens if answer else 0, 0)
+        return Outcome(
+            decision_id=decision.id,
+            at=self._line.clock(),
+            arm=self._arm.name,
+            status=self._status,
+            prompt_tokens=decision.context.prompt_tokens,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cost_usd=cost_usd(self._arm, usage),
+            ttft_s=answer.first_byte_at - answer.sent_at if answer else None,
+            latency_s=now - (answer.sent_at if answer else self._started_at),
+            finish_reason=self._finish_reason,
+            attempts=answer.attempts if answer else 1,
+        )
+
+    async def _log_decision(self) -> None:
+        try:
+            await self._line.store.put_decision(self._route.decision)
+        except StoreUnavailable as error:
+            self._line.metrics.unlogged.labels("decision").inc()
+            log.warning("decision not logged: %s", error)
+
+    async def _log_outcome(self, logged: asyncio.Task[None], outcome: Outcome) -> None:
+        self._line.metrics.ended(self._route.decision, outcome)
+        await asyncio.wait({logged})
+        try:
+            await self._line.store.put_outcome(outcome)
+        except StoreUnavailable as error:
+            self._line.metrics.unlogged.labels("outcome").inc()
+            log.warning("outcome not logged: %s", error)

@@ -1,0 +1,86 @@
+"""`/v1/chat/completions` and `/v1/completions` as bare ASGI: from the request's bytes to its call."""
+
+import logging
+import math
+from collections.abc import Callable
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, header, read_body, send_whole, unless_gone
+from highwayman.serving.call import Call, Line
+from highwayman.serving.errors import described, internal_error
+from highwayman.serving.routing import Route, Router
+from highwayman.serving.wire import Asked, BadRequest, parse_chat, parse_completion
+
+_PARSERS: dict[str, Callable[[bytes], Asked]] = {
+    "/v1/chat/completions": parse_chat,
+    "/v1/completions": parse_completion,
+}
+_COST_WEIGHT = b"x-highwayman-cost-weight"
+
+log = logging.getLogger(__name__)
+
+
+class Completions:
+    """Routes and answers requests for completions."""
+
+    def __init__(self, router: Router, line: Line, *, body_limit_bytes: int) -> None:
+        """Take what decides, what calls, and the largest body accepted."""
+        self._router = router
+        self._line = line
+        self._body_limit_bytes = body_limit_bytes
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        """Return whether the request is for one of its paths."""
+        return scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in _PARSERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            asked, route = await self._decided(scope, receive)
+        except ClientGone:
+            return
+        except HighwaymanError as error:
+            status, body, code = described(error)
+            self._line.metrics.refused.labels(code).inc()
+            await send_whole(send, status, body)
+            return
+        except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
+            log.error("could not route a request: %s", type(error).__name__, exc_info=_without_message(error))
+            await send_whole(send, 500, internal_error())
+            return
+        call = Call(self._line, asked, route, path=scope["path"])
+        begun = Begun(send)
+        try:
+            await unless_gone(call.run(begun), receive)
+        except Exception as error:
+            log.error("could not answer a request: %s", type(error).__name__, exc_info=_without_message(error))
+            if not begun:
+                await send_whole(send, 500, internal_error())
+
+    async def _decided(self, scope: Scope, receive: Receive) -> tuple[Asked, Route]:
+        raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
+        started = self._line.timer()
+        asked = _PARSERS[scope["path"]](raw)
+        route = await self._router.route(asked.model, asked.query, cost_weight=_cost_weight(scope))
+        self._line.metrics.decided(route.decision, self._line.timer() - started)
+        return asked, route
+
+
+def _cost_weight(scope: Scope) -> float | None:
+    """Return the caller's own cost weight from its header. Raises BadRequest."""
+    value = header(scope, _COST_WEIGHT)
+    if value is None:
+        return None
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight >= 0):
+        raise BadRequest(f"{_COST_WEIGHT.decode()}: must be a number >= 0", param=_COST_WEIGHT.decode())
+    return weight
+
+
+def _without_message(error: Exception) -> Exception:
+    """Return an error of the same trace whose message, which might quote a prompt, is left out."""
+    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

@@ -1,0 +1,95 @@
+"""The router's configuration: one YAML file, every key with a default, strict."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.objective import ALIASES, Objective
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class EncoderConfig(_Strict):
+    """Which engine turns prompts into features."""
+
+    engine: str = "static"  # static | onnx | transformers | module:Class
+    model: str | None = None  # of the transformers engine: an id or a folder
+    device: str | None = None
+    dtype: str | None = None
+    deadline_s: Annotated[float, Field(gt=0)] = 0.25
+
+
+class PolicyConfig(_Strict):
+    """Which policy decides, by import path, and its options."""
+
+    name: str = "highwayman.bandit.lin_ts:LinTS"
+    options: dict[str, Any] = Field(default_factory=dict)
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
+
+
+class LimitsConfig(_Strict):
+    """Sizes and times."""
+
+    body_bytes: Annotated[int, Field(ge=1024)] = 16 * 2**20
+    connect_s: Annotated[float, Field(gt=0)] = 2.0
+    first_byte_s: Annotated[float, Field(gt=0)] = 120.0
+    silence_s: Annotated[float, Field(gt=0)] = 120.0
+    feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+
+
+class Config(_Strict):
+    """Everything but the pool, which has a file of its own."""
+
+    namespace: str = "default"
+    encoder: EncoderConfig = EncoderConfig()
+    policy: PolicyConfig = PolicyConfig()
+    limits: LimitsConfig = LimitsConfig()
+    cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
+    )
+
+    def objectives(self) -> dict[str, Objective]:
+        """Return the objective of each alias."""
+        return {**ALIASES, **{name: Objective(name, weight) for name, weight in self.cost_weights.items()}}
+
+
+def load_config(path: Path | None) -> Config:
+    """Return the configuration in the YAML file `path`, the defaults without one. Raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path.name}: {error}") from error
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        raise ConfigError("\n".join(f"{path.name}: {_worded(problem)}" for problem in problems)) from None
+
+
+def _worded(problem: Mapping[str, Any]) -> str:
+    *parents, last = [str(part) for part in problem["loc"]] or ["file"]
+    if problem["type"] != "extra_forbidden":
+        return f"{'.'.join([*parents, last])}: {problem['msg']}"
+    close = difflib.get_close_matches(last, _keys(parents), n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown key {'.'.join([*parents, last])!r}{hint}"
+
+
+def _keys(parents: list[str]) -> list[str]:
+    """Return the keys that may stand under `parents`."""
+    kind: Any = Config
+    for name in parents:
+        field = kind.model_fields.get(name)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        kind = field.annotation
+    return list(kind.model_fields)

@@ -1,0 +1,66 @@
+"""What Prometheus scrapes. Labels are arms, modes and statuses: never a prompt, never a person."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from highwayman.env.types import Decision, Outcome
+
+_LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+
+
+class Metrics:
+    """The counters of one router process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "highwayman_requests", "Requests answered", ["arm", "mode", "status"], registry=registry
+        )
+        self._latency = Histogram(
+            "highwayman_latency_seconds", "Whole upstream calls", ["arm"], buckets=_LATENCY_S, registry=registry
+        )
+        self._ttft = Histogram(
+            "highwayman_time_to_first_byte_seconds", "From sending upstream to its first byte", ["arm"],
+            buckets=_LATENCY_S, registry=registry,
+        )  # fmt: skip
+        self.overhead = Histogram(
+            "highwayman_decision_seconds", "From the request's last byte to its decision",
+            buckets=_OVERHEAD_S, registry=registry,
+        )  # fmt: skip
+        self._tokens = Counter("highwayman_tokens", "Tokens metered", ["arm", "direction"], registry=registry)
+        self._cost = Counter("highwayman_cost_usd", "Dollars metered", ["arm"], registry=registry)
+        self._failovers = Counter(
+            "highwayman_failovers", "Answers by another arm than intended", ["arm"], registry=registry
+        )
+        self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
+        self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
+        self.unlogged = Counter(
+            "highwayman_unlogged", "Events lost because Redis did not take them", ["event"], registry=registry
+        )
+        self.degraded = Counter(
+            "highwayman_degraded_contexts", "Decisions without the text", ["flag"], registry=registry
+        )
+        self.policy_version = Gauge("highwayman_policy_version", "Version in force", registry=registry)
+
+    def ended(self, decision: Decision, outcome: Outcome) -> None:
+        """Count one finished request."""
+        arm = outcome.arm
+        self._requests.labels(arm, decision.mode, outcome.status).inc()
+        self._latency.labels(arm).observe(outcome.latency_s)
+        if outcome.ttft_s is not None:
+            self._ttft.labels(arm).observe(outcome.ttft_s)
+        self._tokens.labels(arm, "in").inc(outcome.tokens_in)
+        self._tokens.labels(arm, "out").inc(outcome.tokens_out)
+        self._cost.labels(arm).inc(outcome.cost_usd or 0.0)
+        if arm != decision.arm:
+            self._failovers.labels(decision.arm).inc()
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """Count one decision and how long it took."""
+        self.overhead.observe(seconds)
+        for flag in decision.context.flags:
+            self.degraded.labels(flag).inc()
+
+    def exposition(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

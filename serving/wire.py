@@ -1,0 +1,170 @@
+"""Bodies from outside, parsed without trust: whatever is wrong is named, nothing of the input is echoed."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.types import JsonObject, Query
+
+_LARGEST_INT = 2**63
+_Model = TypeVar("_Model", bound=BaseModel)
+MAX_DECISION_ID = 64
+
+
+class BadRequest(HighwaymanError):
+    """A body or header that cannot be followed; `param` names the offending part, `status` is 400, 413 or 422."""
+
+    def __init__(self, message: str, *, param: str | None = None, status: int = 400) -> None:
+        super().__init__(message)
+        self.param = param
+        self.status = status
+
+
+class _Loose(BaseModel):
+    """Checks what the router reads; every other field goes upstream as it came."""
+
+    model_config = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
+
+
+class _Message(_Loose):
+    role: Annotated[str, Field(min_length=1, max_length=64)]
+    content: str | list[dict[str, Any]] | None = None
+
+
+class _Common(_Loose):
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    temperature: Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | None = None
+
+
+class _ChatBody(_Common):
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class _CompletionBody(_Common):
+    prompt: str | list[str] | list[int] | list[list[int]]
+
+
+class FeedbackBody(BaseModel):
+    """What `POST /v1/feedback` takes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+    decision_id: Annotated[str, Field(min_length=1, max_length=MAX_DECISION_ID)]
+    metric: Annotated[str, Field(min_length=1, max_length=64)] = "thumbs"
+    value: bool | int | float | None = Field(description="a number or true/false as the metric takes; null retracts")
+    source: Literal["user", "tool", "grader"] = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for an answer: its body as parsed, and what the router reads of it."""
+
+    body: JsonObject
+    model: str
+    query: Query
+    chat: bool
+    stream: bool
+    wants_usage: bool  # of a stream
+
+
+def parse_chat(raw: bytes) -> Asked:
+    """Return the request of `POST /v1/chat/completions`. Raises BadRequest."""
+    body = parse_object(raw)
+    checked = _checked(_ChatBody, body)
+    texts = [_text(message.content) for message in checked.messages]
+    limit = checked.max_completion_tokens or checked.max_tokens
+    users = [text for message, text in zip(checked.messages, texts, strict=True) if message.role == "user"]
+    query = Query(
+        text=users[-1] if users else texts[-1],
+        prompt_chars=sum(map(len, texts)),
+        turns=len(texts),
+        tools=len(checked.tools or ()),
+        images=sum(_images(message.content) for message in checked.messages),
+        json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
+        max_tokens=limit,
+    )
+    return _asked(body, checked, query, chat=True)
+
+
+def parse_completion(raw: bytes) -> Asked:
+    """Return the request of `POST /v1/completions`. Raises BadRequest."""
+    body = parse_object(raw)
+    checked = _checked(_CompletionBody, body)
+    prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
+    if not prompts:
+        raise BadRequest("prompt: must not be an empty list", param="prompt")
+    texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+    query = Query(
+        text="\n".join(texts),
+        prompt_chars=sum(map(len, texts)),
+        max_tokens=checked.max_tokens,
+        plain_text=bool(texts),
+    )
+    return _asked(body, checked, query, chat=False)
+
+
+def parse_feedback(raw: bytes) -> FeedbackBody:
+    """Return the body of `POST /v1/feedback`. Raises BadRequest."""
+    return _checked(FeedbackBody, parse_object(raw), status=422)
+
+
+def parse_object(raw: bytes) -> JsonObject:
+    """Return the JSON object in `raw`. Raises BadRequest for anything else, NaN and numbers too large included."""
+    try:
+        value = pydantic_core.from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body must be a JSON object.")
+    _check_numbers(value)
+    return value
+
+
+def _check_numbers(value: Any) -> None:
+    """Raise BadRequest for a number that JSON can write and hardly any server can read."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            _check_numbers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_numbers(inner)
+    elif (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, int) and abs(value) > _LARGEST_INT
+    ):
+        raise BadRequest("The body holds a number that is too large.")
+
+
+def _checked(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Model:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
+        raise BadRequest(f"{where or 'body'}: {first['msg']}", param=where or None, status=status) from None
+
+
+def _asked(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> Asked:
+    wants_usage = bool((checked.stream_options or {}).get("include_usage"))
+    return Asked(body, checked.model, query, chat, bool(checked.stream), wants_usage)
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    if isinstance(content, str):
+        return content
+    parts = [part.get("text") for part in content or ()]
+    return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def _images(content: str | list[dict[str, Any]] | None) -> int:
+    return sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
