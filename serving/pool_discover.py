@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,10 +103,16 @@ async def _served(session: aiohttp.ClientSession, base: str) -> list[ServedModel
             f"{url}: no answer in {session.timeout.total:g} s. Is the server still starting?"
         ) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise DiscoveryError(f"{url}: not reachable: {error}. Is a server running there?") from error
+        raise DiscoveryError(f"{url}: not reachable: {_cause(error)}. Is a server running there?") from error
     if status in {401, 403}:
         raise DiscoveryError(f"{url}: the server wants another key. Name its environment variable: --api-key-env NAME.")
     return _parse(base, status, body)
+
+
+def _cause(error: Exception) -> str:
+    if not isinstance(error, OSError) or not error.errno:
+        return str(error) or type(error).__name__
+    return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)  # negative: of the name's look-up
 
 
 def _parse(base: str, status: int, body: bytes) -> list[ServedModel]:
