@@ -11,27 +11,16 @@ from typing import Any
 
 import click
 
-from highwayman.env.errors import HighwaymanError
 from highwayman.env.pool_schema import json_schema
 from highwayman.env.poolfile import PoolFile, load_pool
 from highwayman.env.types import Arm
+from highwayman.serving.plain_errors import PlainErrors
 from highwayman.serving.pool_discover import ArmDefaults, discover, render_pool
 from highwayman.serving.pool_launch import find_devices, plan_servers
 from highwayman.serving.pool_supervise import Launching, run_pool
 
 
-class _PlainErrors(click.Group):
-    """Commands whose domain errors are told without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Return what the command returns."""
-        try:
-            return super().invoke(ctx)
-        except HighwaymanError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_PlainErrors)
+@click.group(cls=PlainErrors)
 def pool() -> None:
     """Look after the pool: the models Highwayman routes to."""
 

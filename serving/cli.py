@@ -1,0 +1,168 @@
+"""The command line: `highwayman up | serve | top | pool`."""
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+from pathlib import Path
+
+import click
+import uvicorn
+import uvloop
+from rich.console import Console
+
+from highwayman import __version__
+from highwayman.env.errors import ConfigError
+from highwayman.env.poolfile import load_pool
+from highwayman.serving.app import Application
+from highwayman.serving.cli_pool import pool
+from highwayman.serving.config import EncoderConfig, load_config
+from highwayman.serving.plain_errors import PlainErrors
+from highwayman.serving.services import Settings
+from highwayman.serving.supervisor import Up, up
+from highwayman.serving.top import watch
+from highwayman.serving.valkey import EmbeddedValkey, state_folder
+
+DEFAULT_PORT = 8790
+_KEYS_ENV = "HIGHWAYMAN_API_KEYS"
+
+_port = click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
+_host = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs HIGHWAYMAN_API_KEYS."
+)
+_state = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the embedded Valkey keeps its data.")
+_redis = click.option("--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one.")
+_config = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+_encoder = click.option("--encoder", help="static | onnx | transformers | module:Class")
+
+
+@click.group(cls=PlainErrors)
+@click.version_option(__version__)
+def main() -> None:
+    """Highwayman: a REST router that learns which language model should answer."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+main.add_command(pool)
+
+
+@main.command("up")
+@_host
+@_port
+@_state
+@_redis
+@_config
+@_encoder
+@click.option(
+    "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
+)
+def up_command(  # noqa: PLR0917  (one parameter per option)
+    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    pool_file: Path | None,
+) -> None:  # fmt: skip
+    """Start Valkey, a local pool of real models and the router: everything on this machine."""
+    options = [*(("--config", str(config)) if config else ()), *(("--encoder", encoder) if encoder else ())]
+    wanted = Up(host, port, state_dir or state_folder(), redis_url, pool_file, tuple(options))
+    console = Console(stderr=True)
+    asyncio.run(up(wanted, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
+
+
+@main.command()
+@_host
+@_port
+@_state
+@_redis
+@_config
+@_encoder
+@click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True)
+@click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
+@click.option("--seed", type=int, help="Of the draws, to repeat a run.")
+def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
+    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    pool_file: Path, learn: bool, seed: int | None,
+) -> None:  # fmt: skip
+    """Run the router on a pool of yours."""
+    keys = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
+    if not keys and not _loopback(host):
+        raise ConfigError(f"--host {host} is reachable from elsewhere; set {_KEYS_ENV} (comma-separated) to open it")
+    loaded = load_config(config)
+    if encoder is not None:
+        loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
+    arms = load_pool(pool_file).arms
+
+    async def run() -> None:
+        url, valkey = redis_url, None
+        if url is None:
+            valkey = EmbeddedValkey((state_dir or state_folder()) / "valkey")
+            url = valkey.url
+            await valkey.start()
+        try:
+            await _serve(Settings(arms, url, loaded, keys, learn, seed), host, port)
+        finally:
+            if valkey is not None:
+                await valkey.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+async def _serve(settings: Settings, host: str, port: int) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Application(settings),
+            host=host,
+            port=port,
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises what it caught again, when it has shut down
+        loop.add_signal_handler(number, lambda: None)
+    await server.serve()
+    if not server.started:
+        raise ConfigError(f"the router could not start on {host}:{port}; see above")
+
+
+@main.command()
+@click.option("--url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="The router's address.")
+@click.option("--once", is_flag=True, help="Print the table once and end.")
+def top(url: str, once: bool) -> None:
+    """Watch the arms: share, quality, cost, latency, feedback."""
+    asyncio.run(watch(url, once=once, api_key=os.environ.get("HIGHWAYMAN_API_KEY")))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _banner(port: int) -> str:
+    """Return what to do next; commands stand alone on their lines, to be pasted."""
+    url = f"http://127.0.0.1:{port}"
+    return f"""
+Highwayman is up. OpenAI API: {url}/v1   All routes: {url}/docs
+
+Ask, with any OpenAI client (base_url above, model "auto"), or:
+
+curl -i {url}/v1/chat/completions -H 'content-type: application/json' \\
+  -d '{{"model": "auto", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
+
+Send a thumb, with the id in the answer's x-highwayman-decision header:
+
+curl {url}/v1/feedback -H 'content-type: application/json' \\
+  -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
+
+Watch it learn:  .venv/bin/highwayman top    (the same as JSON: {url}/v1/policy)
+Stop with Ctrl-C; what was learned is kept.
+"""
+
+
+if __name__ == "__main__":
+    main()

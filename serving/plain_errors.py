@@ -1,0 +1,18 @@
+"""Command groups that tell our own errors in a line."""
+
+from typing import Any
+
+import click
+
+from highwayman.env.errors import HighwaymanError
+
+
+class PlainErrors(click.Group):
+    """Commands whose domain errors are told without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Return what the command returns."""
+        try:
+            return super().invoke(ctx)
+        except HighwaymanError as error:
+            raise click.ClickException(str(error)) from error

@@ -1,0 +1,67 @@
+"""`highwayman top`: the arms as a live table in the terminal."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from highwayman.env.errors import HighwaymanError
+
+_EVERY_S = 0.5
+
+
+class RouterUnreachable(HighwaymanError):
+    """No router answers at the address given."""
+
+
+async def watch(url: str, *, once: bool, api_key: str | None) -> None:
+    """Draw the table at `url` until interrupted, or once. Raises RouterUnreachable."""
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    async with aiohttp.ClientSession(url, headers=headers) as session:
+        first = arms_table(await _policy(session, url))
+        if once:
+            Console().print(first)
+            return
+        with Live(first, auto_refresh=False) as live:
+            while True:
+                live.update(arms_table(await _policy(session, url)), refresh=True)
+                await asyncio.sleep(_EVERY_S)
+
+
+async def _policy(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    try:
+        async with session.get("/v1/policy") as response:
+            found: dict[str, Any] = await response.json()
+    except (aiohttp.ClientError, ValueError) as error:
+        raise RouterUnreachable(f"no router answers at {url} ({type(error).__name__}); start one: make run") from error
+    if response.status != 200:
+        raise RouterUnreachable(f"{url} answered {response.status}: {found.get('error', {}).get('message')}")
+    return found
+
+
+def arms_table(policy: dict[str, Any]) -> Table:
+    """Return the table of what `GET /v1/policy` answered."""
+    table = Table(title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}")
+    table.add_column("arm")
+    for name in ("share", "recent", "decisions", "feedback", "quality (95%)", "$ per 1k", "latency"):
+        table.add_column(name, justify="right")
+    for name, arm in policy["arms"].items():
+        table.add_row(name, *_cells(arm))
+    return table
+
+
+def _cells(arm: dict[str, Any]) -> list[str]:
+    quality = "-" if arm["quality"] is None else f"{arm['quality']:.2f}"
+    calls = arm["decisions"]
+    return [
+        f"{arm['share']:.0%}",
+        f"{arm['recent_share']:.0%}",
+        str(calls),
+        str(arm["feedback"]),
+        f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
+        f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",
+        f"{arm['latency_s']:.2f} s" if arm["latency_s"] is not None else "-",
+    ]
