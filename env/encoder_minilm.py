@@ -42,11 +42,12 @@ def read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
         blob = path.read_bytes()
         start = 8 + int.from_bytes(blob[:8], "little")
         header = json.loads(blob[8:start])
-        return {name: _tensor(blob[start:], entry) for name, entry in header.items() if entry.get("dtype") == "F32"}
+        data = memoryview(blob)[start:]
+        return {name: _tensor(data, entry) for name, entry in header.items() if entry.get("dtype") == "F32"}
     except (OSError, ValueError, KeyError) as error:
         raise EncoderError(f"{path} is not a readable safetensors file: {error}") from error
 
 
-def _tensor(blob: bytes, entry: dict[str, list[int]]) -> npt.NDArray[np.float32]:
+def _tensor(data: memoryview, entry: dict[str, list[int]]) -> npt.NDArray[np.float32]:
     first, last = entry["data_offsets"]
-    return np.frombuffer(blob[first:last], dtype="<f4").reshape(entry["shape"])
+    return np.frombuffer(data[first:last], dtype="<f4").reshape(entry["shape"])

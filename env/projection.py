@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Projection:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls.of(arrays["mean"], arrays["components"], name="pca")
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise EncoderError(f"projection {path}: {error}. Make one with scripts/make_projection.py") from error
 
     @classmethod

