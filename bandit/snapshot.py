@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import struct
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 def pack(header: Mapping[str, Any], arrays: Arrays) -> bytes:
     """Return one snapshot; equal content gives equal bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **dict(arrays))
+    np.savez(buffer, allow_pickle=False, **{name: np.asarray(arrays[name], order="C") for name in sorted(arrays)})
     head = json.dumps(dict(header), sort_keys=True).encode()
     body = head + buffer.getvalue()
     return _HEAD.pack(_MAGIC, SCHEMA, hashlib.sha256(body).digest(), len(head)) + body
@@ -41,9 +42,13 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, np.dt
     body = data[_HEAD.size :]
     if hashlib.sha256(body).digest() != digest:
         raise SnapshotError("snapshot is damaged: its checksum does not match")
-    with np.load(io.BytesIO(body[head_length:]), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    try:
+        header: dict[str, Any] = json.loads(body[:head_length])
+        with np.load(io.BytesIO(body[head_length:]), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SnapshotError("snapshot is whole, but what it holds is no header and arrays") from error
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             raise SnapshotError(f"snapshot holds a number in {name!r} that is not finite")
-    return json.loads(body[:head_length]), arrays
+    return header, arrays
