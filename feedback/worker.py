@@ -14,8 +14,9 @@ from highwayman.feedback.store import Store
 
 _HOLD_S = 5.0  # a learner that is silent for this long may be replaced
 _BATCH = 1000
-_BLOCK_S = 0.1
-_PUBLISH_EVERY_S = 0.2
+_RENEW_S = 1.0
+_BLOCK_S = 0.5
+_GATHER_S = 0.15
 _PAUSE_S = 0.5  # after Redis was gone, or while another learner holds the lease
 
 log = logging.getLogger(__name__)
@@ -67,18 +68,23 @@ class Worker:
             return
         learner = await self._resumed()
         unpublished = policy_changed = True
-        next_at = self._clock()
-        while await self._publications.acquire(self._holder, hold_s=_HOLD_S) == epoch:
-            if unpublished and self._clock() >= next_at:
+        renew_at = self._clock() + _RENEW_S
+        while True:
+            if self._clock() >= renew_at:
+                if await self._publications.acquire(self._holder, hold_s=_HOLD_S) != epoch:
+                    return
+                renew_at = self._clock() + _RENEW_S
+            if unpublished:
                 if not await self._publications.publish(learner.snapshot(), epoch, policy_changed=policy_changed):
                     return
                 unpublished = policy_changed = False
-                next_at = self._clock() + _PUBLISH_EVERY_S
             found = await self._store.read(learner.position, count=_BATCH, block_s=_BLOCK_S)
             if found:
                 policy_changed |= learner.step(await self._entries(found))
                 learner.position = found[-1][0]  # also past those put aside
                 unpublished = True
+            if 0 < len(found) < _BATCH:
+                await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
 
     async def _resumed(self) -> Learner:
         """Return a learner at the newest publication, or at the log's start where there is none that can be used."""

@@ -1,6 +1,9 @@
 """Bodies from outside, parsed without trust: whatever is wrong is named, nothing of the input is echoed."""
 
+import difflib
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,6 +14,10 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.env.types import JsonObject, Query
 
 _LARGEST_INT = 2**63
+_BRANCH = re.compile(
+    r"^(str|bool|int|float|list\[.*|constrained-.*|function-.*)$"
+)  # pydantic's names of a union's parts
+_TOLD = 5
 _Model = TypeVar("_Model", bound=BaseModel)
 MAX_DECISION_ID = 64
 
@@ -149,9 +156,25 @@ def _checked(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Mod
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
-        raise BadRequest(f"{where or 'body'}: {first['msg']}", param=where or None, status=status) from None
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        where, message = _worded(kind, problems)
+        raise BadRequest(message, param=where or None, status=status) from None
+
+
+def _worded(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
+    """Return where the first problem lies and all of them in words; the branches of a union make one."""
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        where = ".".join(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
+        words = _unknown(kind, where) if problem["type"] == "extra_forbidden" else problem["msg"]
+        found.setdefault(where, []).append(words.replace("Input should be ", "must be "))
+    told = [f"{where}: {', or '.join(dict.fromkeys(words))}" for where, words in list(found.items())[:_TOLD]]
+    return next(iter(found)), "; ".join(told)
+
+
+def _unknown(kind: type[BaseModel], key: str) -> str:
+    close = difflib.get_close_matches(key, list(kind.model_fields), n=1)
+    return "unknown key" + (f" (did you mean {close[0]!r}?)" if close else "")
 
 
 def _asked(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> Asked:

@@ -1,0 +1,37 @@
+"""Real parts for the tests: one Valkey for the session, a namespace of its own for each test."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio as aioredis
+
+from highwayman.feedback.redis import connect
+from highwayman.serving.valkey import EmbeddedValkey
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Valkey that lives as long as the test session."""
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    with asyncio.Runner() as runner:
+        server = EmbeddedValkey(folder)
+        runner.run(server.start())
+        yield server.url
+        runner.run(server.stop())
+
+
+@pytest.fixture
+async def redis_client(valkey_url: str) -> AsyncIterator[aioredis.Redis]:
+    """A client as the router makes it."""
+    client = connect(valkey_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace no other test uses."""
+    return f"test-{uuid.uuid4().hex}"

@@ -1,0 +1,127 @@
+import asyncio
+import time
+
+import numpy as np
+import pytest
+import redis.asyncio as aioredis
+
+from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.snapshot import unpack
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.feedback.learner import Learner, Snapshot
+from highwayman.feedback.publications import Publications, lineage
+from highwayman.feedback.store import Keys, Store
+from highwayman.feedback.worker import Worker
+from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
+
+
+def make_learner() -> Learner:
+    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
+
+
+class World:
+    """A store, its publications, and workers over them."""
+
+    def __init__(self, client: aioredis.Redis, namespace: str) -> None:
+        self.store = Store(client, namespace)
+        self.publications = Publications(client, namespace, "test")
+        self.client, self.namespace = client, namespace
+
+    def worker(self, holder: str) -> Worker:
+        return Worker(self.store, self.publications, make_learner, holder=holder, clock=time.monotonic)
+
+    async def published_at(self, position: str) -> Snapshot:
+        """The first publication whose position is `position`."""
+        async with asyncio.timeout(10):
+            while True:
+                published = await self.publications.load()
+                if published is not None and published.snapshot.position == position:
+                    return published.snapshot
+                async for _ in self.publications.announcements():
+                    break
+
+
+@pytest.fixture
+def world(redis_client: aioredis.Redis, namespace: str) -> World:
+    return World(redis_client, namespace)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
+    running = asyncio.create_task(world.worker("one").run())
+    await world.store.put_decision(decision("d"))
+    await world.store.put_outcome(outcome("d"))
+    last = await world.store.put_feedback(thumb("d", 1.0))
+    snapshot = await world.published_at(last)
+    await ended(running)
+    sums = unpack(snapshot.policy)[1]["sums"]
+    assert sums.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice(world: World) -> None:
+    first = asyncio.create_task(world.worker("one").run())
+    await world.store.put_decision(decision("d"))
+    await world.published_at(await world.store.put_feedback(thumb("d", 1.0)))
+    await ended(first)
+    last = await world.store.put_feedback(thumb("d", 0.0))
+    second = asyncio.create_task(world.worker("two").run())
+    snapshot = await world.published_at(last)
+    await ended(second)
+    assert unpack(snapshot.policy)[1]["sums"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+async def test_an_unreadable_event_is_put_aside_and_the_rest_is_learned(world: World) -> None:
+    await world.store.put_decision(decision("d"))
+    await world.client.xadd(Keys(world.namespace)("log"), {"e": b"rubbish"})
+    last = await world.store.put_feedback(thumb("d", 1.0))
+    running = asyncio.create_task(world.worker("one").run())
+    snapshot = await world.published_at(last)
+    await ended(running)
+    assert np.isclose(unpack(snapshot.policy)[1]["sums"][0, 0], 1.0)
+    assert await world.client.xlen(Keys(world.namespace)("dead")) == 1
+
+
+async def test_only_one_of_two_learners_holds_the_lease(world: World) -> None:
+    assert await world.publications.acquire("one", hold_s=5) == "1"
+    assert await world.publications.acquire("two", hold_s=5) is None
+    assert await world.publications.acquire("one", hold_s=5) == "1"
+
+
+async def test_a_learner_that_lost_its_lease_cannot_publish(world: World) -> None:
+    old = await world.publications.acquire("one", hold_s=5)
+    await world.publications.release("one")
+    new = await world.publications.acquire("two", hold_s=5)
+    snapshot = make_learner().snapshot()
+    assert old is not None
+    assert new is not None
+    assert await world.publications.publish(snapshot, old, policy_changed=True) is None
+    assert await world.publications.version() == 0
+    assert await world.publications.publish(snapshot, new, policy_changed=True) == 1
+
+
+async def test_a_damaged_publication_is_learned_again_from_the_log(world: World) -> None:
+    first = asyncio.create_task(world.worker("one").run())
+    await world.store.put_decision(decision("d"))
+    last = await world.store.put_feedback(thumb("d", 1.0))
+    await world.published_at(last)
+    await ended(first)
+    await world.client.hset(Keys(world.namespace)("policy", "test"), "policy", b"rubbish")
+    later = await world.store.put_feedback(thumb("d", 1.0, source="grader"))
+    second = asyncio.create_task(world.worker("two").run())
+    snapshot = await world.published_at(later)
+    await ended(second)
+    assert unpack(snapshot.policy)[1]["sums"].tolist() == [[2.0, 2.0], [0.0, 0.0]]
+
+
+def test_another_policy_encoder_or_option_is_another_lineage() -> None:
+    names = {
+        lineage("p", {}, "e", 1),
+        lineage("q", {}, "e", 1),
+        lineage("p", {"x": 1}, "e", 1),
+        lineage("p", {}, "f", 1),
+    }
+    assert len(names) == 4
