@@ -1,9 +1,13 @@
+import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from highwayman.env.errors import ConfigError
-from highwayman.env.pool_schema import ArmEntry, json_schema
+from highwayman.env.pool_schema import ArmEntry, LaunchEntry, ProfileEntry, json_schema
 from highwayman.env.poolfile import LaunchSpec, load_pool
 from highwayman.env.types import Arm, ArmState, Profile
 
@@ -275,3 +279,25 @@ def test_the_schema_knows_every_key_of_an_arm() -> None:
     schema = json_schema()
     assert set(schema["$defs"]["ArmEntry"]["properties"]) == set(ArmEntry.model_fields)
     assert schema["$defs"]["ArmEntry"]["additionalProperties"] is False
+
+
+KEYS = st.sampled_from([*ArmEntry.model_fields, *LaunchEntry.model_fields, *ProfileEntry.model_fields, "user"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates()
+VALUES = st.recursive(
+    SCALARS | st.just("http://h:1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | SCALARS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.just("a") | SCALARS, st.dictionaries(KEYS | st.text(), VALUES, max_size=8) | VALUES))
+def test_whatever_a_file_says_is_followed_or_refused_with_its_lines(arms: dict[object, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.yaml"
+        path.write_text(yaml.dump({"arms": arms}), encoding="utf-8")
+        told = f"{path}:"
+        try:
+            load_pool(path)
+        except ConfigError as error:
+            told = str(error)
+        assert told.startswith(f"{path}:")
