@@ -52,6 +52,8 @@ class LinearPosterior:
         ):
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be > 0, got {value!r}")
+        if not np.isfinite(prior_mean):
+            raise ValueError(f"prior_mean must be a finite number, got {prior_mean!r}")
         if d < 1:
             raise ValueError(f"d must be >= 1, got {d!r}")
         self.d = d
@@ -166,7 +168,9 @@ class LinearPosterior:
                 f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "
                 f"this one is {self.fingerprint!r}; features of two encoders do not mix"
             )
-        arms = [str(name) for name in header["arms"]]
+        arms = [str(name) for name in header.get("arms") or ()]
+        if len(set(arms)) != len(arms):
+            raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
         k = len(arms)
         shapes = {name: values.shape for name, values in arrays.items()}
         if shapes != {"a": (k, self.d, self.d), "b": (k, self.d), "sums": (k, 2)}:
