@@ -1,5 +1,6 @@
 """Linear Thompson sampling whose action probabilities are computed, not sampled."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,8 +27,8 @@ class LinTS:
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper.
             prior: options of `LinearPosterior`.
         """
-        if not exploration > 0:
-            raise ValueError(f"exploration must be > 0, got {exploration!r}")
+        if not (math.isfinite(exploration) and exploration > 0):
+            raise ValueError(f"exploration must be a number > 0, got {exploration!r}")
         self._posterior = LinearPosterior(d=d, fingerprint=fingerprint, **prior)
         self._exploration = exploration
 

@@ -40,7 +40,7 @@ def load_policy(path: str, *, d: int, fingerprint: str, options: Mapping[str, An
     module_name, _, class_name = path.partition(":")
     try:
         policy_class = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
         raise ConfigError(f"policy {path!r}: {error}; give module:Class, as highwayman.bandit.lin_ts:LinTS") from error
     try:
         policy = policy_class(d=d, fingerprint=fingerprint, **(options or {}))
