@@ -1,0 +1,71 @@
+import pytest
+
+from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policy import Policy, load_policy
+from highwayman.bandit.posterior import LinearPosterior
+from highwayman.bandit.uniform import Uniform
+from highwayman.env.errors import ConfigError
+
+LIN_TS = "highwayman.bandit.lin_ts:LinTS"
+
+
+def test_a_policy_is_loaded_by_its_import_path_with_its_options() -> None:
+    assert isinstance(load_policy("highwayman.bandit.uniform:Uniform", d=3, fingerprint="f"), Uniform)
+    policy = load_policy(LIN_TS, d=3, fingerprint="f", options={"exploration": 0.5, "prior_mean": 0.7})
+    assert isinstance(policy, LinTS)
+    posterior = LinearPosterior(d=3, fingerprint="f", prior_mean=0.7)
+    for learner in (policy, posterior):
+        learner.add_arm("a")
+    assert policy.state() == posterior.state()  # d and fingerprint went through: they stand in the header
+
+
+def test_a_posterior_is_no_policy() -> None:
+    assert not isinstance(LinearPosterior(d=1), Policy)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "LinTS",
+        "highwayman.bandit.lin_ts",
+        "highwayman.bandit.lin_ts:",
+        "highwayman.bandit.lin_ts:LinUCB",
+        "highwayman.bandit.lints:LinTS",
+        "highwayman/bandit/lin_ts.py:LinTS",
+        ".lin_ts:LinTS",
+        ":LinTS",
+    ],
+)
+def test_a_path_that_leads_nowhere_is_named_with_an_example_of_one_that_does(path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_policy(path, d=3, fingerprint="f")
+    assert repr(path) in str(caught.value)
+    assert LIN_TS in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"exploraton": 1.0}, "exploraton"),
+        ({"exploration": -1.0}, "exploration must be"),
+        ({"exploration": "much"}, LIN_TS),
+        ({"prior_precision": 0}, "prior_precision must be > 0, got 0"),
+        ({"d": 4}, "'d'"),
+    ],
+    ids=str,
+)
+def test_an_option_the_policy_does_not_take_is_named(options: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_policy(LIN_TS, d=3, fingerprint="f", options=options)
+    assert named in str(caught.value)
+
+
+def test_a_class_without_the_methods_of_a_policy_is_refused() -> None:
+    with pytest.raises(ConfigError, match="lacks a method of the Policy protocol"):
+        load_policy("highwayman.bandit.posterior:LinearPosterior", d=3, fingerprint="f")
+
+
+def test_something_that_is_no_class_is_refused() -> None:
+    with pytest.raises(ConfigError, match="best_arm_probs"):
+        load_policy("highwayman.bandit.best_arm:best_arm_probs", d=3, fingerprint="f")
