@@ -1,9 +1,11 @@
 """Which endpoints answer, learned from the calls themselves."""
 
+import math
 from collections.abc import Callable
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
+_MOST_DOUBLINGS = 10  # far beyond the longest pause; without an end, 2.0**1024 would overflow after a long outage
 
 
 class EndpointHealth:
@@ -17,13 +19,14 @@ class EndpointHealth:
 
     def up(self, endpoint: str) -> bool:
         """Return whether calls may go to `endpoint`; after its rest it is up again until it fails again."""
-        return self._clock() >= self._resting_until.get(endpoint, 0.0)
+        return self._clock() >= self._resting_until.get(endpoint, -math.inf)
 
     def failed(self, endpoint: str) -> None:
         """Rest `endpoint` for a while."""
         count = self._failures.get(endpoint, 0)
         self._failures[endpoint] = count + 1
-        self._resting_until[endpoint] = self._clock() + min(_FIRST_PAUSE_S * 2**count, _LONGEST_PAUSE_S)
+        pause = min(_FIRST_PAUSE_S * 2 ** min(count, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)
+        self._resting_until[endpoint] = self._clock() + pause
 
     def succeeded(self, endpoint: str) -> None:
         """Forget the failures of `endpoint`."""
