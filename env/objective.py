@@ -45,7 +45,7 @@ def penalties(costs_usd: Sequence[float | None], *, pool_usd: Sequence[float | N
     known = [cost for cost in pool_usd if cost is not None and cost > 0]
     if not known or cost_weight == 0.0:
         return np.zeros(len(costs_usd))
-    cheapest = min(known)
-    span = max(math.log(max(known) / cheapest), math.log(_LEAST_RATIO))
-    shares = [math.log(max(cost, cheapest) / cheapest) / span if cost else 0.0 for cost in costs_usd]
+    cheapest = math.log(min(known))
+    span = max(math.log(max(known)) - cheapest, math.log(_LEAST_RATIO))
+    shares = [max(math.log(cost) - cheapest, 0.0) / span if cost else 0.0 for cost in costs_usd]
     return cost_weight * np.array(shares)
