@@ -45,7 +45,8 @@ class RewardSpec:
         if declared.boolean and value not in (0, 1):
             raise InvalidFeedback(f"metric {metric!r} takes true or false (null retracts), got {value!r}")
         number = float(value)
-        if not (math.isfinite(number) and declared.low <= number <= declared.high):
+        kind_fits = declared.boolean or not isinstance(value, bool)  # true is not one star
+        if not (kind_fits and math.isfinite(number) and declared.low <= number <= declared.high):
             raise InvalidFeedback(f"metric {metric!r} takes {declared.low:g} to {declared.high:g}, got {value!r}")
         return number
 
