@@ -38,12 +38,20 @@ def _messages(messages: list[JsonObject], profile: Profile) -> list[JsonObject]:
         examples += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
     if profile.system is None and not examples:
         return messages
-    own_system = bool(messages) and messages[0].get("role") == "system" and isinstance(messages[0].get("content"), str)
-    texts = [profile.system] if profile.system is not None else []
-    if own_system:
-        texts.append(messages[0]["content"])
+    own_system = _system_text(messages)
+    texts = [text for text in (profile.system, own_system) if text is not None]
     system = [{"role": "system", "content": "\n\n".join(texts)}] if texts else []
-    return [*system, *examples, *messages[own_system:]]
+    return [*system, *examples, *messages[own_system is not None :]]
+
+
+def _system_text(messages: list[JsonObject]) -> str | None:
+    """Return the text of the caller's leading system message, given whole or in parts; None without one."""
+    if not messages or messages[0].get("role") != "system":
+        return None
+    content = messages[0].get("content")
+    if isinstance(content, list) and all(isinstance(part.get("text"), str) for part in content):
+        return "\n".join(part["text"] for part in content)  # as vLLM joins parts
+    return content if isinstance(content, str) else None
 
 
 def _prompt(prompt: Any, profile: Profile) -> Any:
