@@ -50,7 +50,10 @@ def as_stream(answer: JsonObject) -> bytes:
 
 def _delta(choice: JsonObject) -> JsonObject:
     kept = {name: value for name, value in choice.items() if name != "message"}
-    return {**kept, "delta": choice["message"]}
+    message = dict(choice["message"])
+    if message.get("tool_calls"):  # clients gather the pieces of a call by its index
+        message["tool_calls"] = [{"index": place, **call} for place, call in enumerate(message["tool_calls"])]
+    return {**kept, "delta": message}
 
 
 def _conclusion(text: str) -> str:
