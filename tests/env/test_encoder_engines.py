@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from transformers import AutoModel
 
 from highwayman.env import encoder_minilm, encoder_onnx, encoder_transformers, minilm_graph
@@ -39,7 +38,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engines(cache: Path) -> dict[str, Engine]:
-    torch.set_num_threads(1)  # two threads on a busy machine wait for each other more than they work
     return {"static": StaticEngine(), "onnx": OnnxEngine(cache=cache), "transformers": TransformersEngine()}
 
 
@@ -111,7 +109,7 @@ def test_the_static_table_ranks_pairs_much_as_minilm_does(engines: dict[str, Eng
         rows = engines[name].embed(TEXTS)
         likeness.append((rows @ rows.T)[pairs])
     ranks = np.argsort(np.argsort(likeness, axis=1), axis=1)
-    assert np.corrcoef(ranks)[0, 1] > 0.4
+    assert np.corrcoef(ranks[0], ranks[1])[0, 1] > 0.4
 
 
 def test_all_static_assets_together_stay_below_eight_megabytes() -> None:
