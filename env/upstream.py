@@ -134,12 +134,12 @@ class Upstream:
             bodies = [await answer.body() for answer in answers]
         finally:
             for call in calls:
-                call.cancel()
+                _stop(call)
         answer = answers[0]
         refused = next((place for place, one in enumerate(answers) if one.status >= 400), None)
         if refused is not None:
             return replace(answers[refused], _first=bodies[refused], _response=None)
-        voted = vote([pydantic_core.from_json(body) for body in bodies])
+        voted = vote([_parsed(body) for body in bodies])
         stream = bool(asked.get("stream"))
         body = as_stream(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
         kind = "text/event-stream" if stream else "application/json"
@@ -192,6 +192,24 @@ class Upstream:
         if key:
             headers["authorization"] = f"Bearer {key}"
         return await self._session.post(url, data=body, headers=headers)
+
+
+def _stop(call: asyncio.Future[Answer]) -> None:
+    """Cancel a call, or drop the answer it has begun: either tells its server to stop generating."""
+    if not call.cancel() and not call.cancelled() and call.exception() is None:
+        call.result().close()
+
+
+def _parsed(body: bytes) -> JsonObject:
+    """Return a whole answer. Raises UpstreamError if it is none, so that somebody else is asked."""
+    try:
+        answer = pydantic_core.from_json(body)
+    except ValueError as error:
+        raise UpstreamError("answered with something that is not JSON") from error
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not (isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices)):
+        raise UpstreamError("answered without choices")
+    return dict(answer)
 
 
 def _why(error: BaseException) -> str:
