@@ -40,19 +40,28 @@ class Say:
     tokens_out: int = 5
     finish_reason: str = "stop"
     before: asyncio.Event | None = None  # nothing is sent until it is set
-    hold: asyncio.Event | None = None  # sent after a stream's first words, nothing more until it is set
+    hold: asyncio.Event | None = None  # after a stream's first word, or half an answer, nothing until it is set
     usage: bool = True  # False: an upstream that counts no tokens
 
     async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
         if self.before is not None:
             await self.before.wait()
         if not body.get("stream"):
-            return web.json_response(self.whole(body))
+            return await self._serve_whole(request, json.dumps(self.whole(body)).encode())
         response = await _begin(request)
         for place, event in enumerate(self.events(body)):
             await response.write(event)
             if place == 1 and self.hold is not None:
                 await self.hold.wait()
+        return response
+
+    async def _serve_whole(self, request: web.Request, answer: bytes) -> web.StreamResponse:
+        response = await _begin(request, "application/json", length=len(answer))
+        half = len(answer) // 2 if self.hold is not None else len(answer)
+        await response.write(answer[:half])
+        if self.hold is not None:
+            await self.hold.wait()
+            await response.write(answer[half:])
         return response
 
     def whole(self, body: Body) -> Body:
@@ -95,8 +104,11 @@ class Fail:
     status: int = 500
     message: str = "scripted failure"
     body: bytes | None = None
+    before: asyncio.Event | None = None  # nothing is sent until it is set
 
     async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
+        if self.before is not None:
+            await self.before.wait()
         error = {"error": {"message": self.message, "type": "scripted", "param": None, "code": self.status}}
         answer = json.dumps(error).encode() if self.body is None else self.body
         return web.Response(status=self.status, body=answer, content_type="application/json")
@@ -143,9 +155,7 @@ class BreakOff:
             await response.write(b"".join(self.say.events(body)[: self.events]))
         else:
             answer = json.dumps(self.say.whole(body)).encode()
-            response = web.StreamResponse(headers={"content-type": "application/json"})
-            response.content_length = len(answer)
-            await response.prepare(request)
+            response = await _begin(request, "application/json", length=len(answer))
             await response.write(answer[: len(answer) // 2])
         _hang_up(request)
         return response
@@ -241,8 +251,11 @@ def _head(body: Body, kind: str) -> Body:
     return {"id": "up-1", "object": kind, "created": CREATED, "model": body.get("model", "")}
 
 
-async def _begin(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+async def _begin(
+    request: web.Request, content_type: str = "text/event-stream; charset=utf-8", *, length: int | None = None
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": content_type})
+    response.content_length = length
     await response.prepare(request)
     return response
 
