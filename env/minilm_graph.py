@@ -12,7 +12,7 @@ import numpy.typing as npt
 from highwayman.env.encoder_minilm import read_safetensors
 from highwayman.env.errors import EncoderError
 
-RECIPE: Final = "g1"  # part of the file's name and of the fingerprint: raise it whenever the graph changes
+RECIPE: Final = "g2"  # part of the file's name and of the fingerprint: raise it whenever the graph changes
 LAYERS, HEADS, WIDTH, EPSILON, OPSET = 6, 12, 384, 1e-12, 17
 CONTRIB: Final = "com.microsoft"  # onnxruntime's own fused operators
 # Seven bits: processors without VNNI add two 8-bit products in 16 bits, which full-range weights overflow.
