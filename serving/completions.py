@@ -7,7 +7,7 @@ from collections.abc import Callable
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, header, read_body, send_whole, unless_gone
 from highwayman.serving.call import Call, Line
-from highwayman.serving.errors import described, internal_error
+from highwayman.serving.errors import NoSuchRoute, described, internal_error
 from highwayman.serving.routing import Route, Router
 from highwayman.serving.wire import Asked, BadRequest, parse_chat, parse_completion
 
@@ -32,7 +32,7 @@ class Completions:
     @staticmethod
     def serves(scope: Scope) -> bool:
         """Return whether the request is for one of its paths."""
-        return scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in _PARSERS
+        return scope["type"] == "http" and scope["path"] in _PARSERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,6 +59,8 @@ class Completions:
                 await send_whole(send, 500, internal_error())
 
     async def _decided(self, scope: Scope, receive: Receive) -> tuple[Asked, Route]:
+        if scope["method"] != "POST":
+            raise NoSuchRoute(f"{scope['path']} takes POST only.", status=405)
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._line.timer()
         asked = _PARSERS[scope["path"]](raw)

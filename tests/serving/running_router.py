@@ -1,0 +1,87 @@
+"""A router on a real port, in the test's own event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import uvicorn
+
+from highwayman.env.types import Arm, Profile
+from highwayman.serving.app import Application
+from highwayman.serving.config import Config
+from highwayman.serving.services import Settings
+
+
+def arm(name: str, *urls: str, price: float | None = 1.0, profile: Profile | None = None, window: int = 4096) -> Arm:
+    """An arm whose upstream model id is `name`-upstream."""
+    return Arm(name, urls, f"{name}-upstream", price, price, window, profile=profile or Profile())
+
+
+def ask(text: str = "What is the capital of France?", *, model: str = "auto", **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Its address and a client for it."""
+
+    url: str
+    http: aiohttp.ClientSession
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any, dict[str, str]]:
+        """Return status, parsed body and headers; bytes are sent as they are."""
+        sent = {"data": body} if isinstance(body, bytes) else {"json": body}
+        async with self.http.post(path, **sent) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return response.status, await response.json(), headers
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.http.get(path) as response:
+            return response.status, await response.json()
+
+    async def decision(self, decision_id: str) -> dict[str, Any]:
+        """The decision, once its outcome is on the log."""
+        async with asyncio.timeout(10):
+            while True:
+                _, found = await self.get(f"/v1/decisions/{decision_id}")
+                if found.get("outcome") is not None:
+                    return dict(found)
+                await asyncio.sleep(0.01)
+
+    async def policy_until(self, arm_name: str, **wanted: Any) -> dict[str, Any]:
+        """The policy view, once the arm's numbers are as wanted; two seconds are the promise."""
+        async with asyncio.timeout(2):
+            while True:
+                _, found = await self.get("/v1/policy")
+                if all(found["arms"][arm_name][name] == value for name, value in wanted.items()):
+                    return dict(found)
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running_router(
+    arms: Sequence[Arm], redis_url: str, namespace: str, *, config: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Router]:
+    """Serve `arms` until the block ends."""
+    loaded = Config.model_validate({"namespace": namespace, **(config or {})})
+    wanted = Settings(tuple(arms), redis_url, loaded, seed=0, **settings)
+    server = uvicorn.Server(uvicorn.Config(Application(wanted), lifespan="on", log_config=None, access_log=False))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # signals are pytest's
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started:
+                assert not serving.done(), "the router did not start"
+                await asyncio.sleep(0.01)
+            async with aiohttp.ClientSession(url) as http:
+                yield Router(url, http)
+        finally:
+            server.should_exit = True
+            await serving
