@@ -51,7 +51,7 @@ def prompt(rng: random.Random, tokens: int) -> str:
     return " ".join("".join(rng.choices(letters[:14], k=rng.randint(2, 4))) for _ in range(tokens // 2))
 
 
-async def measure(direct: str, routed: str, requests: int, tokens: int, router_pid: int) -> None:
+async def measure(direct: str, routed: str, *, requests: int, tokens: int, router_pid: int) -> None:
     """Send the requests in pairs, in random order within the pair, and print what they took."""
     rng = random.Random(0)
     taken: dict[str, list[float]] = {"direct": [], "routed": []}
@@ -138,7 +138,13 @@ async def run(arguments: argparse.Namespace) -> None:
             print(
                 f"encoder {arguments.encoder}, {arguments.arms} arms, prompts of about {arguments.prompt_tokens} tokens"
             )
-            await measure(direct, routed, arguments.requests, arguments.prompt_tokens, servers[1].pid)
+            await measure(
+                direct,
+                routed,
+                requests=arguments.requests,
+                tokens=arguments.prompt_tokens,
+                router_pid=servers[1].pid,
+            )
         finally:
             for server in reversed(servers):
                 await server.stop()

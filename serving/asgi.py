@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from highwayman.serving.tasks import end
 from highwayman.serving.wire import BadRequest
 
 Scope = MutableMapping[str, Any]
@@ -78,14 +79,11 @@ async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None
     watch = asyncio.ensure_future(_disconnect(receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
+        if task.done():
             task.result()
     finally:
-        task.cancel()
         watch.cancel()
+        await end(task)
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving import die_with_parent
+from highwayman.serving.tasks import end
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 
@@ -70,8 +71,7 @@ class Child:
     async def stop(self, *, patience_s: float = 10.0) -> None:
         """Ask the process to end, kill it when it does not, and wait until it is gone."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+            await end(self._keeper)
         process = self._process
         if process is None or process.returncode is not None:
             return

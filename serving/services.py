@@ -18,7 +18,7 @@ from highwayman.env.encoder import Encoder, make_encoder
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, Query
 from highwayman.env.upstream import Limits, Upstream
 from highwayman.feedback.learner import Learner
 from highwayman.feedback.publications import Publications, lineage
@@ -32,6 +32,7 @@ from highwayman.serving.ids import DecisionIds
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Router
+from highwayman.serving.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +118,11 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 
 def _encoder(config: Config) -> Encoder:
     wanted = config.encoder
-    return make_encoder(
+    encoder = make_encoder(
         wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
     )
+    encoder.context_of(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
+    return encoder
 
 
 def _policy(config: Config, encoder: Encoder) -> Policy:
@@ -151,10 +154,9 @@ def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run `work` beside the requests; it is cancelled and awaited when the stack unwinds."""
     task = asyncio.create_task(work)
 
-    async def end() -> None:
-        task.cancel()
-        await asyncio.wait({task})
+    async def stop() -> None:
+        await end(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a background task had ended: %r", task.exception())
 
-    stack.push_async_callback(end)
+    stack.push_async_callback(stop)

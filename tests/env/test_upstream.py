@@ -67,7 +67,7 @@ async def read_into(got: list[bytes], answer: Answer) -> None:
 async def waiting(calls: Calls, server: ScriptedUpstream, count: int) -> None:
     """Return once only `count` calls to `server` are without their first byte."""
     async with asyncio.timeout(10):
-        while calls.upstream.load(server.url) > count:  # noqa: ASYNC110  nothing tells of a first byte
+        while calls.upstream.load(server.url) > count:
             await asyncio.sleep(0)
 
 
@@ -174,10 +174,11 @@ async def test_replicas_are_tried_before_other_arms_and_every_attempt_is_counted
     assert [body["model"] for body in one.requests] == ["org/a"]
 
 
+@pytest.mark.parametrize("head", [False, True], ids=["nothing", "head only"])
 async def test_a_replica_that_does_not_answer_in_time_is_left_for_another_and_told_so(
-    one: ScriptedUpstream, two: ScriptedUpstream
+    one: ScriptedUpstream, two: ScriptedUpstream, head: bool
 ) -> None:
-    one.script(ANY, Hang())
+    one.script(ANY, Hang(head))
     async with calling(HURRIED) as calls:
         answer = await calls.open(arm(one, two))
         assert await text(answer) == "from two"

@@ -12,6 +12,7 @@ from highwayman.feedback.learner import Learner, Snapshot
 from highwayman.feedback.publications import Publications, lineage
 from highwayman.feedback.store import Keys, Store
 from highwayman.feedback.worker import Worker
+from highwayman.serving.tasks import end
 from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
 
 
@@ -46,18 +47,13 @@ def world(redis_client: aioredis.Redis, namespace: str) -> World:
     return World(redis_client, namespace)
 
 
-async def ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
-
-
 async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
     running = asyncio.create_task(world.worker("one").run())
     await world.store.put_decision(decision("d"))
     await world.store.put_outcome(outcome("d"))
     last = await world.store.put_feedback(thumb("d", 1.0))
     snapshot = await world.published_at(last)
-    await ended(running)
+    await end(running)
     sums = unpack(snapshot.policy)[1]["sums"]
     assert sums.tolist() == [[1.0, 1.0], [0.0, 0.0]]
 
@@ -66,11 +62,11 @@ async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice
     first = asyncio.create_task(world.worker("one").run())
     await world.store.put_decision(decision("d"))
     await world.published_at(await world.store.put_feedback(thumb("d", 1.0)))
-    await ended(first)
+    await end(first)
     last = await world.store.put_feedback(thumb("d", 0.0))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(last)
-    await ended(second)
+    await end(second)
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
@@ -80,7 +76,7 @@ async def test_an_unreadable_event_is_put_aside_and_the_rest_is_learned(world: W
     last = await world.store.put_feedback(thumb("d", 1.0))
     running = asyncio.create_task(world.worker("one").run())
     snapshot = await world.published_at(last)
-    await ended(running)
+    await end(running)
     assert np.isclose(unpack(snapshot.policy)[1]["sums"][0, 0], 1.0)
     assert await world.client.xlen(Keys(world.namespace)("dead")) == 1
 
@@ -108,12 +104,12 @@ async def test_a_damaged_publication_is_learned_again_from_the_log(world: World)
     await world.store.put_decision(decision("d"))
     last = await world.store.put_feedback(thumb("d", 1.0))
     await world.published_at(last)
-    await ended(first)
+    await end(first)
     await world.client.hset(Keys(world.namespace)("policy", "test"), "policy", b"rubbish")
     later = await world.store.put_feedback(thumb("d", 1.0, source="grader"))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(later)
-    await ended(second)
+    await end(second)
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[2.0, 2.0], [0.0, 0.0]]
 
 

@@ -57,7 +57,7 @@ async def test_a_killed_server_comes_back_on_the_same_port(pool: LocalPool) -> N
     url, before = pool.url, pool.process.pid
     os.kill(before, signal.SIGKILL)
     async with asyncio.timeout(20):
-        while pool.restarts == 0:  # noqa: ASYNC110  (the pool announces nothing)
+        while pool.restarts == 0:
             await asyncio.sleep(0.05)
     assert pool.url == url
     assert pool.process.pid != before
