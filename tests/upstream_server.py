@@ -78,9 +78,9 @@ class Say:
         chat = "messages" in body
         head = _head(body, "chat.completion.chunk" if chat else "text_completion")
         words = re.findall(r"\S+\s*|\s+", self.text_for(body))
-        said = [{"delta": {"content": word}} if chat else {"text": word} for word in words]
-        opening = [{"delta": {"role": "assistant", "content": ""}}] if chat else []
-        closing = {"delta": {}} if chat else {"text": ""}
+        said: list[Body] = [{"delta": {"content": word}} if chat else {"text": word} for word in words]
+        opening: list[Body] = [{"delta": {"role": "assistant", "content": ""}}] if chat else []
+        closing: Body = {"delta": {}} if chat else {"text": ""}
         choices = [{"index": 0, **each, "finish_reason": None} for each in [*opening, *said]]
         choices.append({"index": 0, **closing, "finish_reason": self.finish_reason})
         chunks: list[Body] = [{**head, "choices": [choice]} for choice in choices]
@@ -127,9 +127,13 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Say nothing at all, until the client goes."""
+    """Say nothing at all, or the head of an answer only, until the client goes."""
+
+    head: bool = False
 
     async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
+        if self.head:
+            await _begin(request)
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 

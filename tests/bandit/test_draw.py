@@ -45,6 +45,11 @@ def test_a_floor_of_one_is_uniform_and_a_floor_of_zero_changes_nothing() -> None
     assert draw(probs, floor=0.0, rng=rng()).probs.tolist() == probs.tolist()
 
 
+def test_a_sum_that_is_off_by_rounding_is_put_right() -> None:
+    drawn = draw(np.array([0.5, 0.5 + 8e-7]), floor=0.1, rng=rng())
+    assert drawn.probs.sum() == pytest.approx(1.0, abs=1e-15)
+
+
 def test_arms_are_drawn_as_often_as_their_probability_says() -> None:
     generator, n = rng(7), 20_000
     counts = np.zeros(4)

@@ -27,7 +27,7 @@ def _sent(asked: dict[str, Any], profile: Profile, *, chat: bool) -> dict[str, A
 
 
 def test_a_plain_arm_changes_the_model_and_nothing_else() -> None:
-    extra = {"temperature": 0.2, "max_tokens": 9, "logit_bias": {"1": 2}, "top_k": 5, "stop": None}
+    extra: dict[str, Any] = {"temperature": 0.2, "max_tokens": 9, "logit_bias": {"1": 2}, "top_k": 5, "stop": None}
     assert chat(**extra) == {"model": "org/Model", "messages": [HELLO], **extra}
 
 

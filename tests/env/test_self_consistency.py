@@ -23,10 +23,10 @@ def completion(text: str) -> dict[str, Any]:
     ("texts", "winner"),
     [
         (["It is 3.", "So 2+2=4", "4", "5"], "So 2+2=4"),  # the last number counts, the earliest of a majority stands
-        (["1,000 horses", "It is 1000.", "999"], "1,000 horses"),
-        (["-4", "4", "The answer: -4"], "-4"),
-        (["2.50", "2.5", "it costs 2.50!"], "2.50"),
-        (["Yes.", "no", "YES"], "Yes."),
+        (["999", "1,000 horses", "It is 1000."], "1,000 horses"),
+        (["4", "-4", "The answer: -4"], "-4"),
+        (["2.5", "2.50", "it costs 2.50!"], "2.50"),
+        (["no", "Yes.", "YES"], "Yes."),
         (["No", "yes!", " Yes, "], "yes!"),
         (["roses", "are", "red"], "roses"),  # nobody agrees: the first
         (["7", "8", "8", "7"], "7"),  # a tie: the earlier

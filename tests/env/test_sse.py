@@ -126,6 +126,11 @@ def test_any_model_name_is_replaced_by_any_arms_name(model: str, arm: str) -> No
     assert json.loads(with_model(answer, arm)) == {"id": "1", "model": arm, "choices": []}
 
 
+def test_a_model_key_further_in_is_not_the_answers_and_stays() -> None:
+    answer = b'{"model":"org/M","choices":[{"meta":{"model":"inner"}}]}'
+    assert with_model(answer, "my-arm") == b'{"model":"my-arm","choices":[{"meta":{"model":"inner"}}]}'
+
+
 def test_an_answer_without_a_model_is_left_alone() -> None:
     assert with_model(b'{"error": {"message": "no"}}', "my-arm") == b'{"error": {"message": "no"}}'
 
