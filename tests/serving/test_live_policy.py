@@ -1,0 +1,62 @@
+import asyncio
+
+import numpy as np
+import redis.asyncio as aioredis
+
+from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policy import Policy
+from highwayman.env.types import RewardChange
+from highwayman.feedback.learner import Snapshot
+from highwayman.feedback.publications import Publications
+from highwayman.feedback.tally import Tally
+from highwayman.serving.live_policy import LivePolicy
+from highwayman.serving.tasks import end
+from tests.feedback.worlds import context
+
+
+def make() -> Policy:
+    return LinTS(d=3, fingerprint="f")
+
+
+def learned() -> Snapshot:
+    policy = make()
+    for name in ("a", "b"):
+        policy.add_arm(name)
+    policy.learn([RewardChange("b", context().features, 40.0, 40.0, 40.0)])
+    return Snapshot("5-0", policy.state(), Tally().to_json())
+
+
+async def test_a_published_version_is_in_force_as_soon_as_it_is_announced(
+    redis_client: aioredis.Redis, namespace: str
+) -> None:
+    publications = Publications(redis_client, namespace, "test")
+    live = LivePolicy(publications, make, ["a", "b"])
+    following = asyncio.create_task(live.follow())
+    epoch = await publications.acquire("me", hold_s=5)
+    assert epoch is not None
+    before = live.policy.probs(context(), ["a", "b"], np.zeros(2))
+    await publications.publish(learned(), epoch, policy_changed=True)
+    async with asyncio.timeout(2):
+        while live.version < 1:
+            await asyncio.sleep(0.01)
+    after = live.policy.probs(context(), ["a", "b"], np.zeros(2))
+    await end(following)
+    assert before.tolist() == [0.5, 0.5]
+    assert after[1] > 0.8
+
+
+async def test_a_version_that_cannot_be_used_leaves_the_one_in_force(
+    redis_client: aioredis.Redis, namespace: str
+) -> None:
+    publications = Publications(redis_client, namespace, "test")
+    live = LivePolicy(publications, make, ["a", "b"])
+    epoch = await publications.acquire("me", hold_s=5)
+    assert epoch is not None
+    await publications.publish(learned(), epoch, policy_changed=True)
+    assert await live.refresh()
+    in_force = live.policy
+    bad = Snapshot("6-0", b"rubbish", Tally().to_json())
+    await publications.publish(bad, epoch, policy_changed=True)
+    assert not await live.refresh()
+    assert live.policy is in_force
+    assert live.version == 1
