@@ -24,8 +24,8 @@ class LinTS:
         Args:
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
-            exploration: factor on the posterior's standard deviations. 1 is Thompson sampling proper; half of it earned
-                more within the first thousands of rounds on every table tried (docs/policy.md).
+            exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper, less learns sooner
+                where arms are specialists and sticks to the wrong arm more often where they are not (docs/policy.md).
             prior: options of `LinearPosterior`.
         """
         if not (math.isfinite(exploration) and exploration > 0):

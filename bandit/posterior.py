@@ -27,7 +27,7 @@ class LinearPosterior:
         *,
         d: int,
         fingerprint: str = "",
-        prior_precision: float = 1.0,
+        prior_precision: float = 2.0,
         intercept_precision: float = 1.0,
         prior_mean: float = 0.6,
         noise_variance: float = 0.1,

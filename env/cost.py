@@ -33,5 +33,6 @@ def expected_cost_usd(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens
     guess = min([_GUESSED_ANSWER_TOKENS, *limits]) * arm.profile.best_of
     weight = use.calls + _PRIOR_CALLS
     tokens_out = (use.tokens_out + _PRIOR_CALLS * guess) / weight
-    tokens_in = max(prompt_tokens + use.overhead_tokens / weight, 1.0)
+    repeated = prompt_tokens * (arm.profile.best_of - 1)  # until it is learned as overhead
+    tokens_in = max(prompt_tokens + (use.overhead_tokens + _PRIOR_CALLS * repeated) / weight, 1.0)
     return (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK

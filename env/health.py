@@ -22,7 +22,9 @@ class EndpointHealth:
         return self._clock() >= self._resting_until.get(endpoint, -math.inf)
 
     def failed(self, endpoint: str) -> None:
-        """Rest `endpoint` for a while."""
+        """Rest `endpoint` for a while; calls that fail while it rests were under way before and say nothing new."""
+        if not self.up(endpoint):
+            return
         count = self._failures.get(endpoint, 0)
         self._failures[endpoint] = count + 1
         pause = min(_FIRST_PAUSE_S * 2 ** min(count, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)

@@ -87,7 +87,9 @@ class Upstream:
         """Open the connection pool; needs a running event loop."""
         connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), keepalive_timeout=60.0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=True)
+        # One session serves all tenants: a cookie one of them was given must not go out with another's request.
+        jar = aiohttp.DummyCookieJar()
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar)
 
     async def close(self) -> None:
         """Close the connection pool."""
@@ -191,7 +193,7 @@ class Upstream:
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"
-        return await self._session.post(url, data=body, headers=headers)
+        return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
 
 def _stop(call: asyncio.Future[Answer]) -> None:

@@ -75,4 +75,14 @@ def test_an_endpoint_that_fails_for_days_still_rests_half_a_minute() -> None:
     health = EndpointHealth(clock)
     for _ in range(3000):
         health.failed(A)
+        clock.now += 31.0
+    health.failed(A)
     assert rest_s(health, clock) == 30.0
+
+
+def test_calls_that_fail_together_rest_an_endpoint_once() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    for _ in range(5):
+        health.failed(A)
+    assert rest_s(health, clock) == 1.0
