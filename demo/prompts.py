@@ -1,0 +1,153 @@
+"""Generates prompts of five kinds whose answers a program can check, the same ones for the same seed."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from demo import facts
+from demo.checkers import Checker, exactly, json_object, label, names, number
+from demo.vocabulary import (
+    BAD,
+    BLAME,
+    CITIES,
+    DOMAINS,
+    FIRST_NAMES,
+    GOOD,
+    MONTHS,
+    NOUNS,
+    PRAISE,
+    PRODUCTS,
+    THINGS,
+    TRAITS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question, the kind it is of, and who decides whether an answer is right."""
+
+    kind: str
+    text: str
+    expected: str  # for people reading the log
+    check: Checker
+
+
+def generate(count: int, *, seed: int) -> list[Prompt]:
+    """Return `count` different prompts, kinds mixed evenly at random; the same seed gives the same prompts."""
+    rng = random.Random(seed)  # noqa: S311  (nothing secret)
+    prompts: dict[str, Prompt] = {}
+    kinds = _shuffled_kinds(rng)
+    while len(prompts) < count:
+        prompt = KINDS[next(kinds)](rng)
+        prompts.setdefault(prompt.text, prompt)
+    return list(prompts.values())
+
+
+def _shuffled_kinds(rng: random.Random) -> Iterator[str]:
+    """Yield kinds for ever, each equally often in every five."""
+    while True:
+        block = list(KINDS)
+        rng.shuffle(block)
+        yield from block
+
+
+def fact(rng: random.Random) -> Prompt:
+    """Return a question about the world with a short answer."""
+    questions = (
+        ("What is the capital of {}?", facts.CAPITALS),
+        ("Which city is the capital of {}?", facts.CAPITALS),
+        ("Name the capital city of {}.", facts.CAPITALS),
+        ("What language do most people speak in {}?", facts.LANGUAGES),
+        ("Which language is spoken in {}?", facts.LANGUAGES),
+        ("Who wrote {}?", facts.AUTHORS),
+        ("{}", facts.MISCELLANY),
+        ("Quick question: {}", facts.MISCELLANY),
+    )
+    template, table = rng.choice(questions)
+    key = rng.choice(sorted(table))
+    return Prompt("facts", template.format(key), table[key], names(*table[key].split("|")))
+
+
+def sentiment(rng: random.Random) -> Prompt:
+    """Return a review to be called good or bad."""
+    right = rng.choice(("good", "bad"))
+    adjectives, remarks = (GOOD, PRAISE) if right == "good" else (BAD, BLAME)
+    first, second = rng.sample(adjectives, 2)
+    review = rng.choice((
+        "The {thing} was {first} and {second}.",
+        "What a {first} {thing}, so {second}!",
+        "The {thing} was {first}, {remark}.",
+        "A {first} {thing}: {remark}.",
+    )).format(thing=rng.choice(PRODUCTS), first=first, second=second, remark=rng.choice(remarks))  # fmt: skip
+    question = rng.choice(('"{}" Is this review good or bad?', 'Is this review good or bad? "{}"'))
+    return Prompt("sentiment", question.format(review), right, label(right, ("good", "bad")))
+
+
+def extraction(rng: random.Random) -> Prompt:
+    """Return a note from which one detail is to be copied out."""
+    name = rng.choice(FIRST_NAMES)
+    details = {
+        "email": f"{name.lower()}@{rng.choice(DOMAINS)}",
+        "month": rng.choice(MONTHS),
+        "price": f"${rng.randint(11, 99)}",
+        "time": f"{rng.randint(1, 11)}:{rng.choice((15, 30, 45))}",
+    }
+    wanted, note = rng.choice((
+        ("email", "Write to {email} before {month}."),
+        ("email", "Send the {thing} photos to {email}."),
+        ("month", "{name} will visit {city} in {month}."),
+        ("month", "The {thing} was sold in {month}."),
+        ("price", "The ticket to {city} costs {price}."),
+        ("price", "{name} paid {price} for the {thing}."),
+        ("time", "The train to {city} leaves at {time}."),
+        ("time", "{name} will call at {time} about the {thing}."),
+    ))  # fmt: skip
+    note = note.format(name=name, city=rng.choice(CITIES), thing=rng.choice(PRODUCTS), **details)
+    question = rng.choice(("Extract the {}: {}", "Find the {}: {}"))
+    return Prompt("extraction", question.format(wanted, note), details[wanted], exactly(details[wanted]))
+
+
+def formatting(rng: random.Random) -> Prompt:
+    """Return a text to be written another way."""
+    return rng.choice((_upper_case, _heading, _as_json))(rng)
+
+
+def _upper_case(rng: random.Random) -> Prompt:
+    phrase = f"the {rng.choice(TRAITS)} {rng.choice(NOUNS)}"
+    question = rng.choice(("Rewrite in upper case: {}", "Write in capital letters: {}"))
+    return Prompt("formatting", question.format(phrase), phrase.upper(), exactly(phrase.upper()))
+
+
+def _heading(rng: random.Random) -> Prompt:
+    phrase = f"the {rng.choice(TRAITS)} {rng.choice(NOUNS)}"
+    question = rng.choice(("Write as an HTML heading: {}", "Turn into an HTML heading: {}"))
+    return Prompt("formatting", question.format(phrase), f"<h1>{phrase}</h1>", exactly(f"<h1>{phrase}</h1>"))
+
+
+def _as_json(rng: random.Random) -> Prompt:
+    right = {"name": rng.choice(FIRST_NAMES), "city": rng.choice(CITIES)}
+    question = rng.choice(("Write as JSON: name {name}, city {city}", "Turn into JSON: name {name}, city {city}"))
+    return Prompt("formatting", question.format(**right), json.dumps(right), json_object(right))
+
+
+def arithmetic(rng: random.Random) -> Prompt:
+    """Return a sum of two numbers, bare or in a story."""
+    a, b = rng.randint(3, 19), rng.randint(3, 19)
+    question = rng.choice((
+        "What is {a} + {b}?",
+        "Calculate {a} plus {b}.",
+        "Add {a} and {b}.",
+        "How many {things} are {a} {things} and {b} {things}?",
+    ))  # fmt: skip
+    text = question.format(a=a, b=b, things=rng.choice(THINGS))
+    return Prompt("arithmetic", text, str(a + b), number(a + b))
+
+
+KINDS: Mapping[str, Callable[[random.Random], Prompt]] = {
+    "facts": fact,
+    "sentiment": sentiment,
+    "extraction": extraction,
+    "formatting": formatting,
+    "arithmetic": arithmetic,
+}
