@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 from highwayman.env.errors import SnapshotError, StoreUnavailable
-from highwayman.env.types import Decision
+from highwayman.env.types import Feedback, Outcome
 from highwayman.feedback.events import BadEvent, Event, decode
 from highwayman.feedback.join import EventId
 from highwayman.feedback.learner import Entry, Learner
@@ -107,10 +108,9 @@ class Worker:
             except BadEvent as error:
                 log.error("event %s put aside: %s", event_id, error)
                 await self._store.bury(event_id, data, str(error))
-        joined = [event.decision_id for _, event in events if not isinstance(event, Decision)]
-        records = await self._store.records(joined)
+        records = await self._store.records([event.decision_id for _, event in events if _looks_back(event)])
         return [
-            Entry(event_id, event, None if isinstance(event, Decision) else records.get(event.decision_id))
+            Entry(event_id, event, records.get(event.decision_id) if _looks_back(event) else None)
             for event_id, event in events
         ]
 
@@ -119,3 +119,12 @@ class Worker:
             await self._publications.release(self._holder)
         except StoreUnavailable:
             log.warning("the learner's lease runs out by itself")
+
+
+def _looks_back(event: Event) -> TypeGuard[Outcome | Feedback]:
+    """Return whether the fold of `event` depends on what else is known of its decision.
+
+    An outcome only matters to feedback that came before it, and only if another arm than the intended one served;
+    that takes more than one attempt.
+    """
+    return isinstance(event, Feedback) or (isinstance(event, Outcome) and event.attempts > 1)

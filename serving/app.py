@@ -1,5 +1,6 @@
 """The router's ASGI application: completions on a bare route, everything else through FastAPI."""
 
+import gc
 import hmac
 import logging
 import time
@@ -63,7 +64,9 @@ class Application:
             limit = self._settings.config.limits.body_bytes
             self._completions = Completions(services.router, services.line, body_limit_bytes=limit)
             _add_routes(rest, services)
+            gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             yield
+            gc.unfreeze()
 
 
 def _add_routes(rest: FastAPI, services: Services) -> None:

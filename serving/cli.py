@@ -117,6 +117,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
             lifespan="on",
             access_log=False,
             log_config=None,
+            proxy_headers=False,
             timeout_graceful_shutdown=10,
         )
     )
