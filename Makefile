@@ -28,14 +28,14 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements/run.lock
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements/run.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 # torch stands outside the lock: its hash differs between CPU and CUDA builds of one version.
 $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --quiet $(TORCH)
-	$(PIP) install --quiet --require-hashes -r requirements/test.lock
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements/test.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
 
@@ -69,10 +69,9 @@ $(MODELS)/tiny-llama: | $(VLLM)/.installed $(MODELS)/smollm2-135m
 # Resolves for every supported Python and platform; needs `pip install uv`.
 lock:
 	uv pip compile pyproject.toml --extra local --universal --python-version 3.11 --generate-hashes --quiet \
-	    --group build --no-emit-package torch --custom-compile-command "make lock" -o requirements/run.lock
+	    --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/run.lock
 	uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.11 --generate-hashes --quiet \
-	    --group build --no-emit-package torch --override requirements/no-torch.txt --custom-compile-command "make lock" \
-	    -o requirements/test.lock
+	    --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/test.lock
 
 clean:
 	rm -rf $(VENV) .venv-vllm build dist *.egg-info
