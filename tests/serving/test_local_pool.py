@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 import yaml
 
 from highwayman.env.errors import ConfigError
@@ -29,7 +30,7 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[LocalPool]:
     async with await start_local_pool() as running:
         yield running
