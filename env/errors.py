@@ -28,13 +28,13 @@ class InvalidFeedback(HighwaymanError):
 class UpstreamError(HighwaymanError):
     """Every attempt to reach a model server failed before its first byte.
 
-    `status` is the HTTP status to answer with, `body` the upstream's own error object if it sent one.
+    `status` is the HTTP status to answer with, `attempts` how many calls were made.
     """
 
-    def __init__(self, message: str, *, status: int = 502, body: bytes | None = None) -> None:
+    def __init__(self, message: str, *, status: int = 502, attempts: int = 1) -> None:
         super().__init__(message)
         self.status = status
-        self.body = body
+        self.attempts = attempts
 
 
 class SnapshotError(HighwaymanError):

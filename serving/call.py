@@ -47,6 +47,7 @@ class Call:
         self._arm: Arm = route.arms[0]
         self._answer: Answer | None = None
         self._status = Status.FAILED
+        self._attempts = 1
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
         self._started_at = line.timer()
@@ -56,11 +57,12 @@ class Call:
         logged = asyncio.create_task(self._log_decision())
         try:
             self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
-            self._arm = self._answer.arm
+            self._arm, self._attempts = self._answer.arm, self._answer.attempts
             await asyncio.shield(logged)
             await self._pass_on(send, self._answer)
         except UpstreamError as error:
             self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
+            self._attempts = self._answer.attempts if self._answer else error.attempts
             await asyncio.shield(logged)
             await self._refuse(send, error)
         except asyncio.CancelledError:
@@ -141,7 +143,7 @@ class Call:
             ttft_s=answer.first_byte_at - answer.sent_at if answer else None,
             latency_s=now - (answer.sent_at if answer else self._started_at),
             finish_reason=self._finish_reason,
-            attempts=answer.attempts if answer else 1,
+            attempts=self._attempts,
         )
 
     async def _log_decision(self) -> None:

@@ -42,7 +42,7 @@ _encoder = click.option("--encoder", help="static | onnx | transformers | module
 def main() -> None:
     """Highwayman: a REST router that learns which language model should answer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 main.add_command(pool)
@@ -148,7 +148,7 @@ def _banner(port: int) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
     url = f"http://127.0.0.1:{port}"
     return f"""
-Highwayman is up. OpenAI API: {url}/v1   All routes: {url}/docs
+Highwayman is up. OpenAI API: {url}/v1   Its other routes: {url}/docs
 
 Ask, with any OpenAI client (base_url above, model "auto"), or:
 

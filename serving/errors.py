@@ -46,7 +46,7 @@ def described(error: HighwaymanError) -> tuple[int, bytes, str]:
         return error.status, error_body(str(error), _INVALID, "not_found"), "not_found"
     if isinstance(error, UpstreamError):
         kind = "rate_limit_error" if error.status == 429 else _SERVER
-        return error.status, error.body or error_body(str(error), kind, "upstream_failed"), "upstream_failed"
+        return error.status, error_body(str(error), kind, "upstream_failed"), "upstream_failed"
     for kind_of_error, status, kind, code in _BY_KIND:
         if isinstance(error, kind_of_error):
             return status, error_body(str(error), kind, code), code

@@ -74,6 +74,7 @@ class EmbeddedValkey:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
             "loglevel": "warning",
+            "logfile": str(self._folder / "valkey.log"),
         }
         return [str(self._binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
 

@@ -193,7 +193,7 @@ async def test_an_upstream_that_is_down_is_a_502_and_its_failure_is_on_the_log(v
         status, answer, headers = await router.post(CHAT, ask())
         assert (status, answer["error"]["code"]) == (502, "upstream_failed")
         decision = await router.decision(headers["x-highwayman-decision"])
-        assert decision["outcome"]["status"] == "failed"
+        assert (decision["outcome"]["status"], decision["outcome"]["attempts"]) == ("failed", 1)
 
 
 async def test_another_arm_answers_for_one_that_is_down_and_both_are_named(
