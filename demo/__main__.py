@@ -19,6 +19,8 @@ from demo.report import print_report
 from demo.rounds import Journal, OtherRun, Round, Settings, open_journal
 from highwayman.env.objective import ALIASES, AUTO
 
+_MOST_ROUNDS = 1200  # there are not many more different facts
+
 
 def main() -> None:
     """Run the demonstration; exit with 1 and a plain message where it cannot go on."""
@@ -48,8 +50,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for what is written")
     parser.add_argument("--fresh", action="store_true", help="forget an unfinished run of the same seed")
     options = parser.parse_args()
-    if options.rounds < 30 or options.concurrency < 1:
-        parser.error("--rounds must be at least 30 and --concurrency at least 1")
+    if not 30 <= options.rounds <= _MOST_ROUNDS or options.concurrency < 1:
+        parser.error(f"--rounds must be 30 to {_MOST_ROUNDS} and --concurrency at least 1")
     return options
 
 

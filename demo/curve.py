@@ -8,7 +8,7 @@ import numpy as np
 from demo.rounds import Round
 from highwayman.env.types import Floats
 
-_LEAST_ROUNDS = 8  # a mean of fewer says nothing
+_LEAST_ROUNDS = 15  # a mean of fewer says nothing
 
 
 @dataclass(frozen=True, slots=True)

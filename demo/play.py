@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from demo.client import Answer, RouterClient
-from demo.prompts import Prompt, generate
+from demo.prompts import KINDS, Prompt, generate
 from demo.rounds import Journal, Round, Served, Settings
 
-_COMPARED_EARLY = 0.15  # share of the earlier rounds on which every arm is asked, for the curve
+_STRETCH = 5  # of so many blocks of rounds before the last third, every arm is asked in one, for the curve
 
 
 def last_third(rounds: int) -> int:
@@ -17,11 +17,17 @@ def last_third(rounds: int) -> int:
 
 
 def compared_rounds(settings: Settings) -> frozenset[int]:
-    """Return the rounds on which every arm is asked: all of the last third, a random few before."""
+    """Return the rounds on which every arm is asked: all of the last third, a random block in every five before.
+
+    A block holds one prompt of each kind, so that the few early comparisons are of the same mixture as the rest.
+    """
     rng = random.Random(f"compared {settings.seed}")  # noqa: S311  (nothing secret)
-    start = last_third(settings.rounds)
-    early = (index for index in range(start) if rng.random() < _COMPARED_EARLY)
-    return frozenset([*early, *range(start, settings.rounds)])
+    start, block = last_third(settings.rounds), len(KINDS)
+    compared = set(range(start, settings.rounds))
+    for stretch in range(0, start, _STRETCH * block):
+        first = stretch + rng.randrange(_STRETCH) * block
+        compared.update(index for index in range(first, first + block) if index < start)
+    return frozenset(compared)
 
 
 async def play(router: RouterClient, journal: Journal, *, at_once: int, on_round: Callable[[Round], None]) -> None:

@@ -15,8 +15,9 @@ from demo.rounds import Round, Settings
 
 _INK, _QUIET = "#1f2933", "#7b8794"
 _LEARNED, _FIXED, _RANDOM = "#0b6e4f", "#c8553d", "#8d99ae"
-_ARM_COLORS = ("#8d99ae", "#e3a72f", "#3d7ea6", "#0b6e4f", "#c8553d", "#6d597a", "#84a98c", "#b56576")
+_ARM_COLORS = ("#9aa5b1", "#d99a1c", "#3d7ea6", "#6d597a", "#b56576", "#4f8a8b", "#a0785a", "#5c6b73")
 _WINDOW = 60
+_FIXED_WINDOW = 125  # rivals do not learn, and before the last third only every fifth round shows what they would do
 
 
 def draw_picture(rounds: Sequence[Round], settings: Settings, found: Comparison, paths: Sequence[Path]) -> None:
@@ -34,8 +35,8 @@ def _draw_reward(axes: Axes, rounds: Sequence[Round], settings: Settings, found:
     best = found.best_fixed.name.removeprefix("always ")
     lines = (
         ("learned", _LEARNED, 2.4, learned_curve(rounds, found.penalty, window=_WINDOW)),
-        (found.best_fixed.name, _FIXED, 1.6, fixed_curve(rounds, best, found.penalty, window=_WINDOW)),
-        ("random", _RANDOM, 1.6, random_curve(rounds, found.penalty, window=_WINDOW)),
+        (found.best_fixed.name, _FIXED, 1.6, fixed_curve(rounds, best, found.penalty, window=_FIXED_WINDOW)),
+        ("random", _RANDOM, 1.6, random_curve(rounds, found.penalty, window=_FIXED_WINDOW)),
     )
     for name, color, width, curve in lines:
         axes.plot(curve.x, curve.y, color=color, linewidth=width)
@@ -45,9 +46,11 @@ def _draw_reward(axes: Axes, rounds: Sequence[Round], settings: Settings, found:
     axes.text(start + 3, 0.02, "last third: every arm asked", color=_QUIET, transform=axes.get_xaxis_transform())
     axes.set_xlim(0, settings.rounds * 1.17)
     axes.set_xticks(range(0, settings.rounds + 1, max(50, settings.rounds // 10 // 50 * 50)))
-    axes.set_title(f"Reward (quality minus cost), mean of the last {_WINDOW} rounds", loc="left", fontweight="bold")
-    axes.set_xlabel("round")
+    axes.set_title("Reward (quality minus cost)", loc="left", fontweight="bold")
+    rivals = f"of those among the last {_FIXED_WINDOW} on which every arm was asked"
+    axes.set_xlabel(f"round; mean of the last {_WINDOW} rounds (rivals: {rivals})")
     _quieten(axes)
+    axes.spines["bottom"].set_bounds(0, settings.rounds)
     axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from demo import facts
@@ -22,6 +22,8 @@ from demo.vocabulary import (
     TRAITS,
 )
 
+_PATIENCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -34,22 +36,28 @@ class Prompt:
 
 
 def generate(count: int, *, seed: int) -> list[Prompt]:
-    """Return `count` different prompts, kinds mixed evenly at random; the same seed gives the same prompts."""
+    """Return `count` different prompts, each run of five holding every kind once; the same seed gives the same ones.
+
+    Raises:
+        ValueError: there are not so many different prompts of some kind.
+    """
     rng = random.Random(seed)  # noqa: S311  (nothing secret)
     prompts: dict[str, Prompt] = {}
-    kinds = _shuffled_kinds(rng)
+    kinds: list[str] = []
     while len(prompts) < count:
-        prompt = KINDS[next(kinds)](rng)
-        prompts.setdefault(prompt.text, prompt)
+        kinds = kinds or rng.sample(sorted(KINDS), len(KINDS))
+        prompt = _new_prompt(kinds.pop(), prompts, rng)
+        prompts[prompt.text] = prompt
     return list(prompts.values())
 
 
-def _shuffled_kinds(rng: random.Random) -> Iterator[str]:
-    """Yield kinds for ever, each equally often in every five."""
-    while True:
-        block = list(KINDS)
-        rng.shuffle(block)
-        yield from block
+def _new_prompt(kind: str, known: Container[str], rng: random.Random) -> Prompt:
+    """Return a prompt of `kind` that is not `known` yet."""
+    for _ in range(_PATIENCE):
+        prompt = KINDS[kind](rng)
+        if prompt.text not in known:
+            return prompt
+    raise ValueError(f"no new prompt of kind {kind!r} after {_PATIENCE} tries; ask for fewer")
 
 
 def fact(rng: random.Random) -> Prompt:

@@ -1,0 +1,78 @@
+"""The demonstration against a real router; only the models' answers are scripted."""
+
+import argparse
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from demo.__main__ import conclude, run
+from demo.play import compared_rounds
+from demo.prompts import generate
+from demo.rounds import Settings
+from tests.serving.running_router import Router, arm, running_router
+from tests.upstream_server import Say, ScriptedUpstream
+
+ROUNDS = 30
+ANSWERS = {prompt.text: prompt.expected.split("|")[0] for prompt in generate(ROUNDS, seed=7)}
+
+
+def right(body: dict[str, Any]) -> str:
+    return ANSWERS[body["messages"][-1]["content"]]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as server:
+        server.script("knows-upstream", Say(right))
+        server.script("guesses-upstream", Say("Who can tell?"))
+        yield server
+
+
+@pytest.fixture
+async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
+    arms = [arm("knows", upstream.url, price=0.2), arm("guesses", upstream.url, price=0.1)]
+    async with running_router(arms, valkey_url, namespace) as started:
+        yield started
+
+
+def options(url: str, out: Path) -> argparse.Namespace:
+    return argparse.Namespace(
+        url=url, api_key="none", seed=7, rounds=ROUNDS, concurrency=3, cost_weight=0.15, out=out, fresh=False
+    )
+
+
+async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
+    router: Router, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    console = Console(record=True, width=120)
+    chosen_options = options(router.url, tmp_path)
+    journal = await run(chosen_options, console)
+    compared = compared_rounds(Settings(7, ROUNDS, ("knows", "guesses")))
+    assert [one.index for one in journal.rounds] == list(range(ROUNDS))
+    assert all(one.chosen.quality == float(one.chosen.arm == "knows") for one in journal.rounds)
+    assert {one.index for one in journal.rounds if one.every_arm} == compared
+    assert len(upstream.requests) == ROUNDS + len(compared)  # the chosen arm is not asked twice
+    thumbs = sum(one.chosen.arm == "knows" for one in journal.rounds)
+    await router.policy_until("knows", feedback=thumbs)
+    await router.policy_until("guesses", feedback=ROUNDS - thumbs)
+    for one in journal.rounds:
+        decision = await router.decision(one.decision)
+        assert decision["feedback"][0]["value"] == one.chosen.quality
+    conclude(journal, chosen_options, console)
+    assert "the best fixed arm (always knows)" in " ".join(console.export_text().split())
+    assert (tmp_path / "seed-7.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "seed-7.html").read_text()
+    assert "<svg" in page
+    assert 'src="' not in page  # self-contained
+    assert 'href="http' not in page
+
+
+async def test_a_finished_run_asks_nothing_again(router: Router, upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    first = await run(options(router.url, tmp_path), Console(quiet=True))
+    asked = len(upstream.requests)
+    second = await run(options(router.url, tmp_path), Console(quiet=True))
+    assert second.rounds == first.rounds
+    assert len(upstream.requests) == asked
