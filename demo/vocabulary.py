@@ -53,7 +53,7 @@ GOOD = "amazing brilliant charming delightful excellent fantastic lovely perfect
 BAD = "annoying awful boring broken disappointing dreadful horrible terrible ugly useless".split()
 
 TRAITS = (
-    "big blue bright brown calm clean cold dark deep dry fast green happy heavy kind large little long loud new old "
+    "big blue bright brown calm clean cold dark deep dry fast green happy heavy kind large little loud new old "
     "quiet red short slow small soft strong tall warm white wild wise young"
 ).split()
 

@@ -1,10 +1,13 @@
 """Generated prompts: the same for a seed, others for another, evenly mixed, and answerable."""
 
+import re
 from collections import Counter
 
 import pytest
+import yaml
 
 from demo.prompts import KINDS, generate
+from highwayman.serving.local_pool import local_arms
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -31,6 +34,19 @@ def test_the_expected_answer_passes_its_own_check() -> None:
     for prompt in generate(300, seed=4):
         for accepted in prompt.expected.split("|"):
             assert prompt.check(accepted), prompt
+
+
+def test_no_prompt_is_a_worked_example_of_the_local_pool() -> None:
+    arms = yaml.safe_load(local_arms("http://127.0.0.1:1"))["arms"].values()
+    examples = [example for arm in arms for example in arm["profile"].get("few_shot", [])]
+    shown = {example["user"] for example in examples}
+    answers = {example["assistant"] for example in examples if "=" in example["assistant"]}
+    assert len(shown) >= 10
+    for seed in range(20):
+        for prompt in generate(450, seed=seed):
+            assert prompt.text not in shown
+            numbers = re.findall(r"\d+", prompt.text)
+            assert f"{' + '.join(numbers)} = {prompt.expected}" not in answers
 
 
 def test_asking_for_more_than_there_is_says_so() -> None:
