@@ -24,8 +24,8 @@ class LinTS:
         Args:
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
-            exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper, less learns sooner
-                where arms are specialists and sticks to the wrong arm more often where they are not (docs/policy.md).
+            exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper, less learns
+                sooner and more often stays with an arm that is not the best (docs/policy.md).
             prior: options of `LinearPosterior`.
         """
         if not (math.isfinite(exploration) and exploration > 0):

@@ -119,7 +119,7 @@ async def measure(options: argparse.Namespace, progress: Progress) -> list[Block
         task = progress.add_task("arms x kinds", total=len(arms) * len(by_kind))
         for arm in arms:
             for prompts in by_kind.values():
-                pid = pool.process.pid
+                pid = pool.pid
                 block = await measure_block(upstream, arm, prompts, pid=pid, at_once=options.concurrency)
                 append(options.out, block.rows)
                 blocks.append(block)

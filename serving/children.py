@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving import die_with_parent
@@ -35,6 +36,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         keep_open: Sequence[int] = (),
         ready_within_s: float = 60.0,
+        log_path: Path | None = None,
     ) -> None:
         """Describe the process.
 
@@ -45,6 +47,7 @@ class Child:
             env: variables beside our own.
             keep_open: descriptors it inherits.
             ready_within_s: how long it may take to answer.
+            log_path: where its output is appended; without one it goes to ours.
         """
         self._name = name
         wrapper = [sys.executable, "-I", str(Path(die_with_parent.__file__)), str(os.getpid())]
@@ -53,6 +56,8 @@ class Child:
         self._env = {**os.environ, **(env or {})}
         self._keep_open = tuple(keep_open)
         self._ready_within_s = ready_within_s
+        self._log_path = log_path
+        self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -85,13 +90,16 @@ class Child:
             await process.wait()
 
     async def _launch(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._argv,
-            env=self._env,
-            stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=self._keep_open,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we then stop our children in order
-        )
+        with self._output() as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                env=self._env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=self._keep_open,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we then stop our children in order
+            )
         ended = asyncio.ensure_future(self._process.wait())
         ready = asyncio.ensure_future(self._until_ready())
         ends: set[asyncio.Future[Any]] = {ended, ready}
@@ -106,6 +114,9 @@ class Child:
         finally:
             ended.cancel()
             ready.cancel()
+
+    def _output(self) -> AbstractContextManager[IO[bytes] | None]:
+        return contextlib.nullcontext() if self._log_path is None else self._log_path.open("ab")
 
     async def _until_ready(self) -> None:
         while True:
@@ -122,6 +133,7 @@ class Child:
             await asyncio.sleep(pause_s)
             try:
                 await self._launch()
+                self.restarts += 1
                 pause_s = _FIRST_PAUSE_S
             except ChildFailed as error:
                 log.error("%s", error)

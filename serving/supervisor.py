@@ -36,7 +36,7 @@ async def up(wanted: Up, say: Callable[[str], None], ready: Callable[[], None]) 
 
     Raises:
         ConfigError: the state folder is in use, or a wheel is missing.
-        ChildFailed, LocalPoolFailed: something did not come up.
+        ChildFailed: something did not come up.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
