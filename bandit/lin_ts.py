@@ -18,7 +18,7 @@ class LinTS:
     next round: feedback is late, and most answers never get any.
     """
 
-    def __init__(self, *, d: int, fingerprint: str = "", exploration: float = 0.5, **prior: Any) -> None:
+    def __init__(self, *, d: int, fingerprint: str = "", exploration: float = 0.75, **prior: Any) -> None:
         """Start at the prior.
 
         Args:

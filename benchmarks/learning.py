@@ -23,7 +23,7 @@ from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.rollout import rollout
 from highwayman.sims.table import FullTable
 
-GRID = [(1.0, 1.0), (1.0, 0.5), (2.0, 0.5), (3.0, 0.5), (10.0, 0.5), (10.0, 1.0)]
+GRID = [(1.0, 0.75), (2.0, 0.5), (2.0, 0.75), (2.0, 1.0), (10.0, 0.75), (10.0, 1.0)]
 
 
 def read(path: Path) -> FullTable:
@@ -57,7 +57,7 @@ def measure(table: FullTable, contexts: list[Context], penalty: Floats, argument
             first.append(rewards[: rounds // 5].mean())
             last.append(rewards[-rounds // 3 :].mean())
         early, late = (f"{np.mean(part):.4f} +- {np.std(part):.4f}" for part in (first, last))
-        row = f"  prior_precision {precision:4.1f} exploration {exploration:.1f}"
+        row = f"  prior_precision {precision:4.1f} exploration {exploration:.2f}"
         print(f"{row}:   first fifth {early}   last third {late}", flush=True)
 
 
