@@ -25,6 +25,7 @@ class RouterClient:
     def __init__(self, url: str, api_key: str) -> None:
         # No retries: a repeated request would be a second decision, and the first one's cost would go unseen.
         self._openai = AsyncOpenAI(base_url=f"{url}/v1", api_key=api_key, max_retries=0, timeout=120.0)
+        self._again = self._openai.with_options(max_retries=4)  # what may be sent twice: thumbs and look-ups
 
     async def close(self) -> None:
         """Close the connections."""
@@ -57,17 +58,17 @@ class RouterClient:
     async def thumb(self, decision: str, *, up: bool) -> None:
         """Send a thumb for a decision."""
         body = {"decision_id": decision, "metric": "thumbs", "value": up}
-        await self._openai.post("/feedback", body=body, cast_to=object)
+        await self._again.post("/feedback", body=body, cast_to=object)
 
     async def outcome(self, decision: str) -> dict[str, Any]:
         """Return the metered outcome of a decision; it is on the log a moment after the answer."""
         async with asyncio.timeout(_OUTCOME_DEADLINE_S):
             while True:
-                found = await self._openai.get(f"/decisions/{decision}", cast_to=object)
+                found = await self._again.get(f"/decisions/{decision}", cast_to=object)
                 outcome = cast(dict[str, Any], found)["outcome"]
                 if outcome is not None:
                     return cast(dict[str, Any], outcome)
                 await asyncio.sleep(0.02)
 
     async def _policy(self) -> dict[str, Any]:
-        return cast(dict[str, Any], await self._openai.get("/policy", cast_to=object))
+        return cast(dict[str, Any], await self._again.get("/policy", cast_to=object))

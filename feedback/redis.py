@@ -17,7 +17,7 @@ from highwayman.env.errors import StoreUnavailable
 _CONNECTIONS = 64
 
 
-def connect(url: str, *, timeout_s: float = 1.0) -> "aioredis.Redis":
+def connect(url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":
     """Return a client with a bounded pool that waits for a free connection, and no automatic retry.
 
     Args:

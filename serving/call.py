@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pydantic_core
@@ -19,6 +19,9 @@ from highwayman.serving.errors import described
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Route
 from highwayman.serving.wire import Asked
+
+_PATIENCE_S = 0.5  # the first byte waits no longer for its decision's write, which goes on
+_PAUSES_S = (0.1, 0.5, 2.0)  # before an event is sent to Redis again
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +61,12 @@ class Call:
         try:
             self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
-            await asyncio.shield(logged)
+            await asyncio.wait({logged}, timeout=_PATIENCE_S)
             await self._pass_on(send, self._answer)
         except UpstreamError as error:
             self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
             self._attempts = self._answer.attempts if self._answer else error.attempts
-            await asyncio.shield(logged)
+            await asyncio.wait({logged}, timeout=_PATIENCE_S)
             await self._refuse(send, error)
         except asyncio.CancelledError:
             self._status = Status.CLIENT_GONE
@@ -147,17 +150,22 @@ class Call:
         )
 
     async def _log_decision(self) -> None:
-        try:
-            await self._line.store.put_decision(self._route.decision)
-        except StoreUnavailable as error:
-            self._line.metrics.unlogged.labels("decision").inc()
-            log.warning("decision not logged: %s", error)
+        await self._put("decision", lambda: self._line.store.put_decision(self._route.decision))
 
     async def _log_outcome(self, logged: asyncio.Task[None], outcome: Outcome) -> None:
         self._line.metrics.ended(self._route.decision, outcome)
         await asyncio.wait({logged})
-        try:
-            await self._line.store.put_outcome(outcome)
-        except StoreUnavailable as error:
-            self._line.metrics.unlogged.labels("outcome").inc()
-            log.warning("outcome not logged: %s", error)
+        await self._put("outcome", lambda: self._line.store.put_outcome(outcome))
+
+    async def _put(self, event: str, write: Callable[[], Awaitable[object]]) -> None:
+        """Write an event, and again if Redis does not answer: both writes happen once, however often they are sent."""
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                await write()
+                return
+            except StoreUnavailable as error:
+                if pause_s is None:
+                    self._line.metrics.unlogged.labels(event).inc()
+                    log.warning("%s not logged: %s", event, error)
+                    return
+                await asyncio.sleep(pause_s)
