@@ -352,3 +352,21 @@ async def test_without_redis_answers_go_on_and_feedback_is_refused(
         status, answer, more = await router.post(FEEDBACK, said)
         assert (status, answer["error"]["code"], more["retry-after"]) == (503, "store_unavailable", "1")
         assert (await router.get("/readyz"))[0] == 503
+
+
+async def test_a_redis_that_stalls_delays_the_answer_by_half_a_second_at_most_and_loses_no_event(
+    upstream: ScriptedUpstream, tmp_path: Path, namespace: str
+) -> None:
+    valkey = EmbeddedValkey(tmp_path / "valkey")
+    await valkey.start()
+    async with running_router([arm("small", upstream.url)], valkey.url, namespace) as router:
+        client = connect(valkey.url)
+        await client.execute_command("CLIENT", "PAUSE", 2000, "ALL")
+        started = asyncio.get_running_loop().time()
+        status, _, headers = await router.post(CHAT, ask())
+        assert status == 200
+        assert asyncio.get_running_loop().time() - started < 1.5
+        assert (await router.decision(headers["x-highwayman-decision"]))["outcome"]["status"] == "ok"
+        assert await log_length(valkey.url, namespace) == 2
+        await client.aclose()
+    await valkey.stop()
