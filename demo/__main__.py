@@ -85,7 +85,7 @@ def progress_bar(console: Console) -> Progress:
 def running_mean(rounds: list[Round], window: int = 50) -> str:
     """Return the share of thumbs up among the last rounds, in words."""
     recent = rounds[-window:]
-    return f"👍 {sum(one.chosen.quality for one in recent) / len(recent):.0%} of the last {len(recent)}"
+    return f"{sum(one.chosen.quality for one in recent) / len(recent):.0%} thumbs up in the last {len(recent)}"
 
 
 def conclude(journal: Journal, options: argparse.Namespace, console: Console) -> None:

@@ -13,7 +13,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#1f2933;max-width:64rem;margin:2re
 h1{font-size:1.5rem} h2{font-size:1.1rem;margin-top:2rem} svg{width:100%;height:auto}
 table{border-collapse:collapse;font-size:.9rem;width:100%} th,td{padding:.3rem .6rem;text-align:right}
 th{border-bottom:2px solid #cbd2d9} td{border-bottom:1px solid #e4e7eb;vertical-align:top}
-th:first-child,td:first-child,.text td{text-align:left} .verdict{font-weight:600} .note{color:#616e7c}
+th:first-child,td:first-child,.text th,.text td{text-align:left} .verdict{font-weight:600} .note{color:#616e7c}
 """
 
 
@@ -21,7 +21,7 @@ def page(rounds: Sequence[Round], settings: Settings, found: Comparison, picture
     """Return the page; `picture` is the SVG, put in as it is."""
     svg = picture[picture.index("<svg") :]
     last = [
-        [str(one.index), one.kind, one.prompt, one.chosen.arm, one.chosen.answer, "👍" if one.chosen.quality else "👎"]
+        [str(one.index), one.kind, one.prompt, one.chosen.arm, one.chosen.answer, "up" if one.chosen.quality else "down"]
         for one in rounds[-_SHOWN:]
     ]
     return f"""<!doctype html>
@@ -34,7 +34,7 @@ def page(rounds: Sequence[Round], settings: Settings, found: Comparison, picture
 <h2>Last third, by kind: share chosen (quality)</h2>{_table(*kinds(found, settings.arms))}
 <p class="note">{html.escape(footnote(found))}</p>
 <h2>The last {len(last)} answers</h2>
-{_table(["round", "kind", "prompt", "arm", "answer", ""], last, css="text")}
+{_table(["round", "kind", "prompt", "arm", "answer", "thumb"], last, css="text")}
 </body></html>
 """
 
