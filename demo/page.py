@@ -20,10 +20,7 @@ th:first-child,td:first-child,.text th,.text td{text-align:left} .verdict{font-w
 def page(rounds: Sequence[Round], settings: Settings, found: Comparison, picture: str) -> str:
     """Return the page; `picture` is the SVG, put in as it is."""
     svg = picture[picture.index("<svg") :]
-    last = [
-        [str(one.index), one.kind, one.prompt, one.chosen.arm, one.chosen.answer, "up" if one.chosen.quality else "down"]
-        for one in rounds[-_SHOWN:]
-    ]
+    last = [_answer_row(one) for one in rounds[-_SHOWN:]]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Highwayman: demonstration, seed {settings.seed}</title><style>{_STYLE}</style></head><body>
@@ -37,6 +34,11 @@ def page(rounds: Sequence[Round], settings: Settings, found: Comparison, picture
 {_table(["round", "kind", "prompt", "arm", "answer", "thumb"], last, css="text")}
 </body></html>
 """
+
+
+def _answer_row(one: Round) -> list[str]:
+    thumb = "up" if one.chosen.quality else "down"
+    return [str(one.index), one.kind, one.prompt, one.chosen.arm, one.chosen.answer, thumb]
 
 
 def _table(head: Sequence[str], rows: Rows, css: str = "") -> str:
