@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -138,6 +139,17 @@ class Child:
             except ChildFailed as error:
                 log.error("%s", error)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def bindable(port: int, *, host: str = "127.0.0.1") -> int:
+    """Return `port`, or a free one for 0. Raises ChildFailed if it is taken: its owner would answer for our child."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ChildFailed(f"port {port} on {host} cannot be had ({error.strerror}); give another") from error
+        return int(probe.getsockname()[1])
 
 
 def _ending(code: int) -> str:

