@@ -26,6 +26,7 @@ def connect(url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":
     """
     pool = aioredis.BlockingConnectionPool.from_url(
         url,
+        protocol=2,  # replies of one shape, on every server
         max_connections=_CONNECTIONS,
         timeout=timeout_s,
         socket_timeout=timeout_s,

@@ -65,8 +65,8 @@ class Store:
     async def read(self, after: EventId, *, count: int, block_s: float) -> list[tuple[EventId, bytes]]:
         """Return up to `count` events after `after` in log order, waiting up to `block_s` for the first."""
         with redis_errors():
-            reply = await self._client.xread({self._log: after}, count=count, block=max(int(block_s * 1000), 1))
-        return [entry for entries in _streams(reply) for entry in _decoded(entries)]
+            reply: Any = await self._client.xread({self._log: after}, count=count, block=max(int(block_s * 1000), 1))
+        return [entry for _, entries in reply or () for entry in _decoded(entries)]
 
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records there are of `decision_ids`, in two round trips."""
@@ -164,25 +164,9 @@ def _field(fields: Mapping[bytes, bytes], name: bytes) -> EventId | None:
     return _text(value) if value else None
 
 
-def _streams(reply: Any) -> list[Any]:
-    """Return the entries of each stream of an XREAD reply, which is a list in RESP2 and a map in RESP3."""
-    if not reply:
-        return []
-    found = reply.values() if isinstance(reply, dict) else [entries for _, entries in reply]
-    return list(found)
-
-
 def _decoded(entries: Any) -> list[tuple[EventId, bytes]]:
-    """Return (id, event bytes) of stream entries, whatever nesting the protocol version gives them."""
-    flat: list[tuple[EventId, bytes]] = []
-    for entry in entries or []:
-        if entry and isinstance(entry[0], list | tuple):
-            flat += _decoded(entry)
-        else:
-            values = entry[1]
-            data = values[b"e"] if isinstance(values, dict) else values[values.index(b"e") + 1]
-            flat.append((_text(entry[0]), bytes(data)))
-    return flat
+    """Return (id, event bytes) of stream entries."""
+    return [(_text(event_id), bytes(values[b"e"])) for event_id, values in entries]
 
 
 def _text(value: Any) -> str:
