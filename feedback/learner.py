@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from highwayman.bandit.policy import Policy
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import Decision, Outcome, RewardChange
+from highwayman.env.types import Decision, Outcome
 from highwayman.feedback.events import Event
 from highwayman.feedback.join import START, EventId, Record, changes, credit, order
 from highwayman.feedback.tally import Tally
@@ -27,6 +27,14 @@ class Snapshot:
     position: EventId
     policy: bytes
     tally: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to: whether the policy learned anything, and the events it refused, each with the reason."""
+
+    learned: bool
+    refused: tuple[tuple[EventId, str], ...] = ()
 
 
 class Learner:
@@ -53,15 +61,18 @@ class Learner:
             self._policy.add_arm(name)
             self.tally.arm(name)
 
-    def step(self, entries: Sequence[Entry]) -> bool:
-        """Fold `entries`, which are in log order; return whether the policy learned anything."""
-        new = [entry for entry in entries if order(entry.id) > order(self.position)]
-        learned = [change for entry in new for change in self._fold(entry)]
-        if learned:
-            self._policy.learn(learned)
-        if new:
-            self.position = new[-1].id
-        return bool(learned)
+    def step(self, entries: Sequence[Entry]) -> Step:
+        """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is told."""
+        learned, refused = False, []
+        for entry in entries:
+            if order(entry.id) <= order(self.position):
+                continue
+            try:
+                learned |= self._fold(entry)
+            except (ValueError, ArithmeticError) as error:
+                refused.append((entry.id, f"{type(error).__name__}: {error}"))
+            self.position = entry.id
+        return Step(learned, tuple(refused))
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
@@ -77,24 +88,24 @@ class Learner:
             self._policy.add_arm(name)
             self.tally.arm(name)
 
-    def _fold(self, entry: Entry) -> Sequence[RewardChange]:
-        """Count the event; return what the policy has to learn from it."""
-        event = entry.event
+    def _fold(self, entry: Entry) -> bool:
+        """Teach the policy what the event changes, then count it; return whether there was anything to learn."""
+        event, record = entry.event, entry.record
         if isinstance(event, Decision):
             self.tally.decided(event)
-            return ()
+            return False
+        change = changes(record, entry.id, self._spec) if record is not None else ()
+        known_features = record is not None and record.decision.context.fingerprint == self._fingerprint
+        if change and known_features:
+            for one in change:
+                self._policy.add_arm(one.arm)
+            self._policy.learn(change)
         if isinstance(event, Outcome):
             self.tally.ended(event)
-        if entry.record is None:  # its decision has expired or never reached the log
-            return ()
-        change = changes(entry.record, entry.id, self._spec)
-        self.tally.changed(change)
-        self._count_answers(entry.record, entry.id)
-        if entry.record.decision.context.fingerprint != self._fingerprint:
-            return ()
-        for one in change:
-            self._policy.add_arm(one.arm)
-        return change
+        if record is not None:  # otherwise its decision has expired or never reached the log
+            self.tally.changed(change)
+            self._count_answers(record, entry.id)
+        return bool(change) and known_features
 
     def _count_answers(self, record: Record, event_id: EventId) -> None:
         """Count answers that have feedback standing: this event may have given, moved or taken the last of it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeGuard
 
 from highwayman.env.errors import SnapshotError, StoreUnavailable
@@ -81,8 +81,10 @@ class Worker:
                 unpublished = policy_changed = False
             found = await self._store.read(learner.position, count=_BATCH, block_s=_BLOCK_S)
             if found:
-                policy_changed |= learner.step(await self._entries(found))
-                learner.position = found[-1][0]  # also past those put aside
+                step = learner.step(await self._entries(found))
+                await self._put_aside(dict(found), step.refused)
+                learner.position = found[-1][0]  # also past those that could not be read
+                policy_changed |= step.learned
                 unpublished = True
             if 0 < len(found) < _BATCH:
                 await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
@@ -102,17 +104,24 @@ class Worker:
     async def _entries(self, found: Sequence[tuple[EventId, bytes]]) -> list[Entry]:
         """Return the events that can be read, with the records they need; the others are put aside."""
         events: list[tuple[EventId, Event]] = []
+        unreadable: list[tuple[EventId, str]] = []
         for event_id, data in found:
             try:
                 events.append((event_id, decode(data)))
             except BadEvent as error:
-                log.error("event %s put aside: %s", event_id, error)
-                await self._store.bury(event_id, data, str(error))
+                unreadable.append((event_id, str(error)))
+        await self._put_aside(dict(found), unreadable)
         records = await self._store.records([event.decision_id for _, event in events if _looks_back(event)])
         return [
             Entry(event_id, event, records.get(event.decision_id) if _looks_back(event) else None)
             for event_id, event in events
         ]
+
+    async def _put_aside(self, found: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
+        """Keep events that could not be folded where a person will find them."""
+        for event_id, why in refused:
+            log.error("event %s put aside: %s", event_id, why)
+            await self._store.bury(event_id, found[event_id], why)
 
     async def _give_up(self) -> None:
         try:

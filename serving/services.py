@@ -154,9 +154,11 @@ def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run `work` beside the requests; it is cancelled and awaited when the stack unwinds."""
     task = asyncio.create_task(work)
 
-    async def stop() -> None:
-        await end(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a background task had ended: %r", task.exception())
+    task.add_done_callback(_tell_of_failure)
+    stack.push_async_callback(end, task)
 
-    stack.push_async_callback(stop)
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    """Log at once that a task which should run for ever has failed."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a background task has ended", exc_info=task.exception())

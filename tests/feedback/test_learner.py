@@ -105,8 +105,8 @@ def test_the_state_is_the_fold_whatever_the_batches_and_restarts(data: st.DataOb
 
 def test_features_of_another_encoder_are_counted_but_not_learned_from() -> None:
     state = learner()
-    learned = state.step(entries([decision("d", at=context(1.0, 1.0, fingerprint="other/2")), thumb("d", 1.0)]))
-    assert not learned
+    step = state.step(entries([decision("d", at=context(1.0, 1.0, fingerprint="other/2")), thumb("d", 1.0)]))
+    assert not step.learned
     assert same(state, learner())
     assert state.tally.arm("a").feedback == 1
 
@@ -125,3 +125,15 @@ def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
     with pytest.raises(SnapshotError):
         state.restore(bad)
     assert state.snapshot() == good
+
+
+def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
+    log = entries([decision("bad", at=context(1.0, 1.0)), decision("d"), thumb("bad", 1.0), thumb("d", 1.0)])
+    state, without = learner(), learner()
+    step = state.step(log)
+    without.step([log[1], log[3]])
+    assert [event_id for event_id, _ in step.refused] == ["3-0"]
+    assert "shape" in step.refused[0][1]
+    assert step.learned
+    assert same(state, without)
+    assert state.tally.arm("a").feedback == 1
