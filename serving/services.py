@@ -153,7 +153,6 @@ async def _warn_of_eviction(store: Store) -> None:
 def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run `work` beside the requests; it is cancelled and awaited when the stack unwinds."""
     task = asyncio.create_task(work)
-
     task.add_done_callback(_tell_of_failure)
     stack.push_async_callback(end, task)
 
