@@ -16,7 +16,6 @@ from highwayman.env.self_consistency import as_stream, vote, without_stream
 from highwayman.env.types import Arm, JsonObject
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})  # another server may do better; any other 4xx is the request's fault
-_READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,9 @@ class Upstream:
                     failed, last = error, f"{arm.name!r}: {error}"
         status = failed.status if failed is not None else 502
         raise UpstreamError(
-            f"No model server answered after {attempts} attempt(s); the last, arm {last}", status=status
+            f"No model server answered after {attempts} attempt(s); the last, arm {last}",
+            status=status,
+            attempts=attempts,
         )
 
     async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> Answer:

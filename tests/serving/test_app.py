@@ -189,11 +189,11 @@ async def test_paths_that_do_not_exist_are_told_in_openais_shape(path: str, stat
 
 
 async def test_an_upstream_that_is_down_is_a_502_and_its_failure_is_on_the_log(valkey_url: str, namespace: str) -> None:
-    async with running_router([arm("small", closed_url())], valkey_url, namespace) as router:
+    async with running_router([arm("small", closed_url(), closed_url())], valkey_url, namespace) as router:
         status, answer, headers = await router.post(CHAT, ask())
         assert (status, answer["error"]["code"]) == (502, "upstream_failed")
         decision = await router.decision(headers["x-highwayman-decision"])
-        assert (decision["outcome"]["status"], decision["outcome"]["attempts"]) == ("failed", 1)
+        assert (decision["outcome"]["status"], decision["outcome"]["attempts"]) == ("failed", 2)
 
 
 async def test_another_arm_answers_for_one_that_is_down_and_both_are_named(
