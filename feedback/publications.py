@@ -79,8 +79,8 @@ class Publications:
 
     async def announcements(self) -> AsyncIterator[int]:
         """Yield versions as they are published; ends with StoreUnavailable when the connection does."""
-        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            with redis_errors():
+        with redis_errors():
+            async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(self._channel)
                 while True:
                     message = await pubsub.get_message(timeout=0.5)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from highwayman.env.errors import HighwaymanError
 from highwayman.serving.tasks import end
 from highwayman.serving.wire import BadRequest
 
@@ -17,7 +18,7 @@ _DRAINED = 8  # times the limit that is read and thrown away, so that the client
 JSON: Headers = ((b"content-type", b"application/json"),)
 
 
-class ClientGone(Exception):
+class ClientGone(HighwaymanError):
     """The client hung up before its request was complete."""
 
 

@@ -17,6 +17,7 @@ from highwayman.serving import die_with_parent
 from highwayman.serving.tasks import end
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_PATIENCE_S = 10.0  # from asking a process to end to killing it
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +75,13 @@ class Child:
         await self._launch()
         self._keeper = asyncio.create_task(self._keep_up(), name=f"keep {self._name}")
 
-    async def stop(self, *, patience_s: float = 10.0) -> None:
+    async def stop(self, *, patience_s: float = _PATIENCE_S) -> None:
         """Ask the process to end, kill it when it does not, and wait until it is gone."""
         if self._keeper is not None:
             await end(self._keeper)
+        await self._end_process(patience_s)
+
+    async def _end_process(self, patience_s: float) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -110,7 +114,7 @@ class Child:
                 why = f"ended ({_ending(ended.result())})" if ended.done() else "did not answer in time"
                 raise ChildFailed(f"{self._name} {why}")
         except BaseException:
-            await self.stop()
+            await self._end_process(_PATIENCE_S)
             raise
         finally:
             ended.cancel()

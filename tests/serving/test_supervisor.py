@@ -111,6 +111,11 @@ async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tm
             after = await running.until("/v1/policy", good=lambda found: found["version"] >= before["version"])
             assert after["arms"] == before["arms"], name
             await running.until("/readyz")
+        _, headers = running.call(
+            "/v1/chat/completions", {"model": "auto", "messages": [{"role": "user", "content": "And of Spain?"}]}
+        )
+        running.call("/v1/feedback", {"decision_id": headers["x-highwayman-decision"], "value": True})
+        before = await running.until("/v1/policy", good=lambda found: learned(found) == 2)
         children = running.children()
         assert set(children) == {"valkey", "pool", "router"}
         running.process.kill()
