@@ -53,20 +53,24 @@ class RewardSpec:
     def reward(self, said: Iterable[Feedback]) -> Reward:
         """Return the reward of everything said about one decision, in log order.
 
-        The newest value of a (source, metric) counts, a retraction removes it; what is left is averaged by weight.
-        Nothing said, or a metric no longer declared, leaves weight 0: censored, not zero.
+        The newest value of a (source, metric, person) counts, a retraction removes it; what is left is averaged by
+        weight. Newest is what was accepted last; at the same instant, what reached the log last. Nothing said, or a
+        metric no longer declared, leaves weight 0: censored, not zero.
         """
-        newest: dict[tuple[str, str], Feedback] = {}
+        newest: dict[tuple[str, str, str], Feedback] = {}
         for feedback in said:
-            newest[feedback.source, feedback.metric] = feedback
+            whose = (feedback.source, feedback.metric, feedback.user)
+            standing = newest.get(whose)
+            if standing is None or feedback.at >= standing.at:
+                newest[whose] = feedback
         parts: dict[str, float] = {}
         total = weighted = 0.0
-        for (source, name), feedback in newest.items():
-            metric = self.metrics.get(name)
+        for whose in sorted(newest):  # one order, whatever order they came in: sums of floats depend on it
+            feedback, metric = newest[whose], self.metrics.get(whose[1])
             if metric is None or feedback.value is None:
                 continue
             quality, weight = metric.quality(feedback.value), metric.weight * feedback.weight
-            parts[f"{source}:{name}"] = quality
+            parts[":".join(filter(None, whose))] = quality
             total += weight
             weighted += weight * quality
         return Reward(weighted / total if total else 0.0, total, parts, self.version)

@@ -29,6 +29,18 @@ class Mode(StrEnum):
     STICKY = "sticky"
 
 
+class ControlKind(StrEnum):
+    """What an operator or a new configuration changed. Only the first and the last two touch learned state."""
+
+    ARM_ADDED = "arm_added"
+    ARM_DROPPED = "arm_dropped"
+    PRICE_CHANGED = "price_changed"
+    POLICY_PROMOTED = "policy_promoted"
+    CONFIGURATION = "configuration"
+    ERASURE = "erasure"
+    ROLLBACK = "rollback"
+
+
 class Status(StrEnum):
     """How a call to an arm ended."""
 
@@ -37,6 +49,7 @@ class Status(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     CLIENT_GONE = "client_gone"
+    LOST = "lost"  # nobody said in time what came of the call: the router that made it died
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,8 @@ class Decision:
     policy_version: int
     objective: str
     mode: Mode = Mode.ROUTE
+    user: str = ""  # pseudonym of the person who asked, under the namespace's secret; empty: not said
+    prompt: str | None = None  # the newest message, only where the configuration asks for it
 
     @property
     def arm(self) -> str:
@@ -142,14 +157,29 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One statement about one decision. `value` None retracts what the same source said of the same metric."""
+    """One statement about one decision. `value` None retracts what the same person and source said of the metric.
 
+    `at`, the time it was accepted, is its revision: of two statements the later one counts, in whichever order they
+    reach the log.
+    """
+
+    id: str  # unique: sent again, it is the same statement
     decision_id: str
-    at: float
+    at: float  # seconds since the epoch
     source: str
     metric: str
     value: float | None
     weight: float = 1.0
+    user: str = ""  # pseudonym of the person who said it
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A change by an operator or a new configuration; what `detail` holds depends on the kind."""
+
+    at: float  # seconds since the epoch
+    kind: ControlKind
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

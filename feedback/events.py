@@ -1,19 +1,16 @@
 """Events as bytes: msgpack arrays [schema, kind, fields in the order of the dataclass], features as float32."""
 
-from dataclasses import fields
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
 import numpy as np
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.types import Context, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 
-SCHEMA = 1
-Event = Decision | Outcome | Feedback
-
-_KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f"}
-_FLAT: dict[str, type[Outcome] | type[Feedback]] = {"o": Outcome, "f": Feedback}
+SCHEMA = 2
+Event = Decision | Outcome | Feedback | Control
 
 
 class BadEvent(HighwaymanError):
@@ -22,8 +19,8 @@ class BadEvent(HighwaymanError):
 
 def encode(event: Event) -> bytes:
     """Return the event as bytes."""
-    values = [_plain(getattr(event, name)) for name in _field_names(type(event))]
-    packed: bytes = msgpack.packb([SCHEMA, _KINDS[type(event)], *values])
+    kind, values = _ENCODERS[type(event)](event)
+    packed: bytes = msgpack.packb([SCHEMA, kind, *values])
     return packed
 
 
@@ -31,49 +28,108 @@ def decode(data: bytes) -> Event:
     """Return the event that `data` holds.
 
     Raises:
-        BadEvent: not an event, an unknown kind, a newer schema, or fields that do not fit.
+        BadEvent: not an event, an unknown kind, another schema, or fields that do not fit.
     """
     try:
         schema, kind, *values = msgpack.unpackb(data)
         if schema != SCHEMA:
             raise BadEvent(f"event has schema {schema}, this version reads {SCHEMA}")
-        return _decision(values) if kind == "d" else _flat(_FLAT[kind], values)
-    except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
+        return _DECODERS[kind](*values)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, msgpack.UnpackException) as error:
         raise BadEvent(f"not a readable event: {type(error).__name__}") from error
 
 
-def _field_names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def kind_of(event: Event) -> str:
+    """Return the letter the event has on the log."""
+    return _KINDS[type(event)]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Context):
-        features = value.features.astype("<f4").tobytes()
-        return [features, value.fingerprint, value.prompt_tokens, sorted(value.flags)]
-    if isinstance(value, np.ndarray):
-        return value.astype("<f8").tobytes()
-    return str(value) if isinstance(value, Mode | Status) else value
+def subject(event: Event) -> str:
+    """Return the id of the decision the event is about, empty for none."""
+    if isinstance(event, Control):
+        return str(event.detail.get("decision", ""))
+    return event.id if isinstance(event, Decision) else event.decision_id
 
 
-def _decision(values: list[Any]) -> Decision:
-    named = _named(Decision, values)
-    features, fingerprint, prompt_tokens, flags = named["context"]
-    named["context"] = Context(
-        np.frombuffer(features, "<f4").astype(np.float64), fingerprint, prompt_tokens, frozenset(flags)
+_KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
+
+
+def _encode_decision(event: Decision) -> tuple[str, list[Any]]:
+    at = event.context
+    context = [at.features.astype("<f4").tobytes(), at.fingerprint, at.prompt_tokens, sorted(at.flags)]
+    arrays = event.penalties.astype("<f8").tobytes(), event.probs.astype("<f8").tobytes()
+    head = [event.id, event.tenant, event.at, context, event.arms, *arrays, event.action]
+    policy = [event.policy, event.policy_version, event.objective, str(event.mode)]
+    return "d", [*head, *policy, event.user, event.prompt]
+
+
+def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
+    name: str, tenant: str, at: float, context: list[Any], arms: list[str], penalties: bytes, probs: bytes,
+    action: int, policy: str, version: int, objective: str, mode: str, user: str, prompt: str | None,
+) -> Decision:  # fmt: skip
+    features, fingerprint, prompt_tokens, flags = context
+    drawn_from = np.frombuffer(probs, "<f8").copy()
+    return Decision(
+        id=name,
+        tenant=tenant,
+        at=at,
+        context=Context(
+            np.frombuffer(features, "<f4").astype(np.float64), fingerprint, prompt_tokens, frozenset(flags)
+        ),
+        arms=tuple(arms),
+        penalties=np.frombuffer(penalties, "<f8").copy(),
+        probs=drawn_from,
+        action=action,
+        propensity=float(drawn_from[action]),
+        policy=policy,
+        policy_version=version,
+        objective=objective,
+        mode=Mode(mode),
+        user=user,
+        prompt=prompt,
     )
-    named["arms"] = tuple(named["arms"])
-    for name in ("penalties", "probs"):
-        named[name] = np.frombuffer(named[name], "<f8").copy()
-    named["mode"] = Mode(named["mode"])
-    return Decision(**named)
 
 
-def _flat(kind: type[Outcome] | type[Feedback], values: list[Any]) -> Outcome | Feedback:
-    named = _named(kind, values)
-    if kind is Outcome:
-        named["status"] = Status(named["status"])
-    return kind(**named)
+def _encode_outcome(event: Outcome) -> tuple[str, list[Any]]:
+    who = [event.decision_id, event.at, event.arm, str(event.status)]
+    tokens = [event.prompt_tokens, event.tokens_in, event.tokens_out, event.cost_usd]
+    return "o", [*who, *tokens, event.ttft_s, event.latency_s, event.finish_reason, event.attempts]
 
 
-def _named(kind: type[Any], values: list[Any]) -> dict[str, Any]:
-    return dict(zip(_field_names(kind), values, strict=True))
+def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
+    if len(more) != 8:
+        raise ValueError(f"an outcome has 12 fields, not {4 + len(more)}")
+    return Outcome(decision_id, at, arm, Status(status), *more)
+
+
+def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:
+    said = [event.source, event.metric, event.value, event.weight, event.user]
+    return "f", [event.id, event.decision_id, event.at, *said]
+
+
+def _decode_feedback(*values: Any) -> Feedback:
+    if len(values) != 8:
+        raise ValueError(f"feedback has 8 fields, not {len(values)}")
+    return Feedback(*values)
+
+
+def _encode_control(event: Control) -> tuple[str, list[Any]]:
+    return "c", [event.at, str(event.kind), dict(event.detail)]
+
+
+def _decode_control(at: float, kind: str, detail: dict[str, Any]) -> Control:
+    return Control(at, ControlKind(kind), dict(detail))
+
+
+_ENCODERS: dict[type[Event], Callable[[Any], tuple[str, list[Any]]]] = {
+    Decision: _encode_decision,
+    Outcome: _encode_outcome,
+    Feedback: _encode_feedback,
+    Control: _encode_control,
+}
+_DECODERS: dict[Any, Callable[..., Event]] = {
+    "d": _decode_decision,
+    "o": _decode_outcome,
+    "f": _decode_feedback,
+    "c": _decode_control,
+}

@@ -1,6 +1,10 @@
-"""What is known of a decision at any point of the log, and what one event changes of it: pure functions."""
+"""What is known of a decision at any point of the log, and what one event changes of it: pure functions.
 
-from collections.abc import Mapping
+Order does not matter: feedback or an outcome may reach the log before its decision (a spool of one replica is drained
+later than another's writes), and counts from the moment both are there.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from highwayman.env.reward import RewardSpec
@@ -18,13 +22,27 @@ def order(event_id: EventId) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Void:
+    """A stretch of the log whose feedback does not count: what a rollback took back."""
+
+    after: EventId
+    upto: EventId  # inclusive
+
+    def __contains__(self, event_id: EventId) -> bool:
+        """Return whether the event lies in the stretch."""
+        return order(self.after) < order(event_id) <= order(self.upto)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A decision and everything filed under it so far, each with the id of the event that filed it."""
 
-    decision: Decision
+    decision: Decision | None
+    decision_id: EventId | None = None
     outcome: Outcome | None = None
     outcome_id: EventId | None = None
     feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
+    erased_id: EventId | None = None  # from this event on, nothing is known of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +53,50 @@ class Credit:
     reward: Reward
 
 
-def credit(record: Record, spec: RewardSpec, *, upto: EventId | None = None, inclusive: bool = True) -> Credit:
-    """Return what the log up to event `upto` (None: all of it) says of the decision's answer.
+class Moment:
+    """A point of the log: just before or just after one of its events, or its end."""
 
-    The arm that served is credited; the intended one as long as no outcome is known.
+    def __init__(self, event_id: EventId | None = None, *, inclusive: bool = True) -> None:
+        """Take the event, None for the log's end."""
+        self._limit = None if event_id is None else order(event_id)
+        self._inclusive = inclusive
+
+    def knows(self, event_id: EventId | None) -> bool:
+        """Return whether the event, if there is one, lies before this point."""
+        if event_id is None or self._limit is None:
+            return event_id is not None
+        return order(event_id) < self._limit or (self._inclusive and order(event_id) == self._limit)
+
+
+END = Moment()
+
+
+def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Sequence[Void] = ()) -> Credit | None:
+    """Return what the log up to `moment` says of the decision's answer; None before the decision, or once erased.
+
+    The arm that served is credited; the intended one as long as no outcome is known. Feedback in `voids` is passed
+    over.
     """
-
-    def known(event_id: EventId) -> bool:
-        if upto is None:
-            return True
-        return order(event_id) < order(upto) or (inclusive and event_id == upto)
-
-    said = [record.feedback[event_id] for event_id in sorted(record.feedback, key=order) if known(event_id)]
-    served = record.outcome is not None and record.outcome_id is not None and known(record.outcome_id)
-    arm = record.outcome.arm if served and record.outcome is not None else record.decision.arm
-    return Credit(arm, spec.reward(said))
+    if record.decision is None or not moment.knows(record.decision_id) or moment.knows(record.erased_id):
+        return None
+    filed = sorted((one for one in record.feedback if moment.knows(one)), key=order)
+    said = [record.feedback[one] for one in filed if not any(one in void for void in voids)]
+    served = record.outcome if moment.knows(record.outcome_id) else None
+    return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
 
 
-def changes(record: Record, event_id: EventId, spec: RewardSpec) -> tuple[RewardChange, ...]:
-    """Return what event `event_id` changes of what is known: nothing, one change, or a move between two arms.
+def changes(before: Credit | None, after: Credit | None, features: Floats) -> tuple[RewardChange, ...]:
+    """Return what lies between two credits of one decision: nothing, one change, or a move between two arms.
 
-    A function of the log alone, so an event that is delivered or read again yields the same change; the learner's
-    position decides whether it has been applied.
+    With the credits just before and just after an event it is a function of the log alone, so an event that is
+    delivered or read again yields the same change; the learner's position decides whether it has been applied.
     """
-    before = credit(record, spec, upto=event_id, inclusive=False)
-    after = credit(record, spec, upto=event_id)
     if before == after:
         return ()
-    features = record.decision.context.features
-    terms = [(before.arm, -1.0, before.reward), (after.arm, 1.0, after.reward)]
-    if before.arm != after.arm:
-        moves = [_change(arm, features, [(sign, reward)]) for arm, sign, reward in terms]
-        return tuple(move for move in moves if move.weight)
-    return (_change(after.arm, features, [(sign, reward) for _, sign, reward in terms]),)
+    terms = [(one, sign) for one, sign in ((before, -1.0), (after, 1.0)) if one is not None and one.reward.weight]
+    arms = dict.fromkeys(one.arm for one, _ in terms)
+    found = (_change(arm, features, [(sign, one.reward) for one, sign in terms if one.arm == arm]) for arm in arms)
+    return tuple(change for change in found if change.weight or change.weighted or change.squared)
 
 
 def _change(arm: str, features: Floats, terms: list[tuple[float, Reward]]) -> RewardChange:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from highwayman.bandit.policy import Policy
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import Decision, Outcome
+from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import Event
-from highwayman.feedback.join import START, EventId, Record, changes, credit, order
+from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order
 from highwayman.feedback.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of the log with its id; an outcome or feedback comes with its decision's record, if there is one."""
+    """One event of the log with its id, and its decision's record where what the event changes depends on it."""
 
     id: EventId
     event: Event
@@ -27,14 +27,28 @@ class Snapshot:
     position: EventId
     policy: bytes
     tally: bytes
+    voids: tuple[Void, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """An instruction of event `at`: fold again from `position` or an earlier snapshot on, with these stretches void."""
+
+    at: EventId
+    position: EventId
+    voids: tuple[Void, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step came to: whether the policy learned anything, and the events it refused, each with the reason."""
+    """What a step came to: whether the policy learned, the events it refused with the reason, and where to go back to.
+
+    With a `rewind` the step ended before the event that asked for it.
+    """
 
     learned: bool
     refused: tuple[tuple[EventId, str], ...] = ()
+    rewind: Rewind | None = None
 
 
 class Learner:
@@ -57,16 +71,20 @@ class Learner:
         self._fingerprint = fingerprint
         self.tally = Tally()
         self.position: EventId = START
+        self.voids: tuple[Void, ...] = ()
         for name in arms:
-            self._policy.add_arm(name)
-            self.tally.arm(name)
+            self._add_arm(name)
 
     def step(self, entries: Sequence[Entry]) -> Step:
         """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is told."""
-        learned, refused = False, []
+        learned = False
+        refused: list[tuple[EventId, str]] = []
         for entry in entries:
             if order(entry.id) <= order(self.position):
                 continue
+            rewind = self._rewind(entry)
+            if rewind is not None:
+                return Step(learned, tuple(refused), rewind)
             try:
                 learned |= self._fold(entry)
             except (ValueError, ArithmeticError) as error:
@@ -76,39 +94,79 @@ class Learner:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
-        return Snapshot(self.position, self._policy.state(), self.tally.to_json())
+        return Snapshot(self.position, self._policy.state(), self.tally.to_json(), self.voids)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError and changes nothing if the policy cannot use it."""
         arms = list(self.tally.arms)
+        tally = Tally.from_json(snapshot.tally)
         self._policy.restore(snapshot.policy)
-        self.tally = Tally.from_json(snapshot.tally)
-        self.position = snapshot.position
+        self.tally, self.position, self.voids = tally, snapshot.position, snapshot.voids
         for name in arms:
-            self._policy.add_arm(name)
-            self.tally.arm(name)
+            self._add_arm(name)
+
+    def _add_arm(self, name: str) -> None:
+        self._policy.add_arm(name)
+        self.tally.arm(name)
+
+    def _rewind(self, entry: Entry) -> Rewind | None:
+        """Return where a rollback that has not been followed yet leads back to."""
+        event = entry.event
+        if not isinstance(event, Control) or event.kind is not ControlKind.ROLLBACK:
+            return None
+        back_to = str(event.detail["position"])
+        void = Void(back_to, entry.id)
+        if void in self.voids:
+            return None
+        # A rollback to before an earlier one takes that one back, too.
+        return Rewind(entry.id, back_to, (*(one for one in self.voids if order(one.upto) <= order(back_to)), void))
 
     def _fold(self, entry: Entry) -> bool:
         """Teach the policy what the event changes, then count it; return whether there was anything to learn."""
         event, record = entry.event, entry.record
+        if isinstance(event, Control) and event.kind is ControlKind.ARM_ADDED:
+            self._add_arm(str(event.detail["arm"]))
+            return True
+        learned = self._learn(record, entry.id) if record is not None and record.decision is not None else False
         if isinstance(event, Decision):
             self.tally.decided(event)
+        elif isinstance(event, Outcome):
+            self.tally.ended(event)
+        elif isinstance(event, Control) and event.kind is ControlKind.ERASURE and record is not None:
+            self._uncount(record, Moment(entry.id, inclusive=False))
+        return learned
+
+    def _learn(self, record: Record, event_id: EventId) -> bool:
+        """Teach the policy and the tally what the event changed of its decision's reward."""
+        decision = record.decision
+        if decision is None:
             return False
-        change = changes(record, entry.id, self._spec) if record is not None else ()
-        known_features = record is not None and record.decision.context.fingerprint == self._fingerprint
+        before = credit(record, self._spec, Moment(event_id, inclusive=False), voids=self.voids)
+        after = credit(record, self._spec, Moment(event_id), voids=self.voids)
+        change = changes(before, after, decision.context.features)
+        known_features = decision.context.fingerprint == self._fingerprint
         if change and known_features:
             for one in change:
                 self._policy.add_arm(one.arm)
             self._policy.learn(change)
-        if isinstance(event, Outcome):
-            self.tally.ended(event)
-        if record is not None:  # otherwise its decision has expired or never reached the log
-            self.tally.changed(change)
-            self._count_answers(record, entry.id)
+        self.tally.changed(change)
+        self._count_answers(before, after)
         return bool(change) and known_features
 
-    def _count_answers(self, record: Record, event_id: EventId) -> None:
+    def _count_answers(self, before: Credit | None, after: Credit | None) -> None:
         """Count answers that have feedback standing: this event may have given, moved or taken the last of it."""
-        for inclusive, sign in ((False, -1), (True, 1)):
-            known = credit(record, self._spec, upto=event_id, inclusive=inclusive)
-            self.tally.arm(known.arm).feedback += sign * (known.reward.weight > 0)
+        for known, sign in ((before, -1), (after, 1)):
+            if known is not None and known.reward.weight > 0:
+                self.tally.arm(known.arm).feedback += sign
+
+    def _uncount(self, record: Record, moment: Moment) -> None:
+        """Take an erased decision and its outcome out of the tally, as far as they had been counted."""
+        if record.decision is not None and moment.knows(record.decision_id):
+            self.tally.decided(record.decision, sign=-1)
+        if record.outcome is not None and moment.knows(record.outcome_id):
+            self.tally.ended(record.outcome, sign=-1)
+
+
+def looks_back(event: Event) -> bool:
+    """Return whether what the event changes always depends on its decision's record."""
+    return isinstance(event, Feedback) or (isinstance(event, Control) and event.kind is ControlKind.ERASURE)

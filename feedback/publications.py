@@ -3,22 +3,36 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis.asyncio as aioredis
 
+from highwayman.feedback.join import START, Void
 from highwayman.feedback.learner import Snapshot
-from highwayman.feedback.redis import redis_errors, script
+from highwayman.feedback.redis import redis_errors
+from highwayman.feedback.scripts import Scripts
 from highwayman.feedback.store import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A snapshot with the version it was published as."""
+class Stamp:
+    """What tells publications apart: a server that lost its last moments may give a version's number again."""
 
     version: int
+    holder: str  # of the lease it was published under
+
+
+NEVER = Stamp(0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A snapshot with the stamp and the time (seconds since the epoch) it was published with."""
+
+    stamp: Stamp
     snapshot: Snapshot
+    at: float
 
 
 def lineage(policy: str, options: Mapping[str, Any], fingerprint: str, spec: int) -> str:
@@ -36,17 +50,25 @@ class Publications:
     def __init__(self, client: "aioredis.Redis", namespace: str, lineage: str) -> None:
         """Take a client, the namespace and what `lineage` returned."""
         keys = Keys(namespace)
-        self._client = client
+        self.lineage = lineage
+        self._client: Any = client  # its replies are bytes, which its types do not promise
         self._lease, self._epoch = keys("lease", lineage), keys("epoch", lineage)
-        self._policy, self._channel = keys("policy", lineage), keys("versions", lineage)
-        self._acquire = script(client, "acquire")
-        self._publish = script(client, "publish")
+        self._policy, self._channel = keys("policy", lineage), keys("news", lineage)
+        self._written = [
+            *(self._epoch, self._policy, keys("versions", lineage), keys("about", lineage)),
+            *(keys("lineages"), keys("log")),
+        ]
+        self._scripts = Scripts(client, "acquire", "publish", "seize")
 
     async def acquire(self, holder: str, *, hold_s: float) -> str | None:
         """Take or keep the lease; return the epoch that fences what is published under it, None if another has it."""
-        with redis_errors():
-            epoch = await self._acquire(keys=[self._lease, self._epoch], args=[holder, int(hold_s * 1000)])
+        epoch = await self._scripts.call("acquire", [self._lease, self._epoch], [holder, int(hold_s * 1000)])
         return epoch.decode() if epoch else None
+
+    async def seize(self, holder: str, *, hold_s: float) -> str:
+        """Take the lease from whoever has it, who then cannot publish any more; return the epoch."""
+        epoch = await self._scripts.call("seize", [self._lease, self._epoch], [holder, int(hold_s * 1000)])
+        return str(epoch.decode())
 
     async def release(self, holder: str) -> None:
         """Give the lease up if `holder` has it, so that the next one need not wait for it to run out."""
@@ -54,35 +76,70 @@ class Publications:
             if await self._client.get(self._lease) == holder.encode():
                 await self._client.delete(self._lease)
 
-    async def publish(self, snapshot: Snapshot, epoch: str, *, policy_changed: bool) -> int | None:
-        """Publish `snapshot`; return its version, or None, with nothing written, if the lease was lost."""
-        policy = snapshot.policy if policy_changed else b""
-        args = [epoch, self._channel, snapshot.position, snapshot.tally, policy]
+    async def holder(self) -> str | None:
+        """Return who holds the lease, or None."""
         with redis_errors():
-            version = await self._publish(keys=[self._epoch, self._policy], args=args)
+            found = await self._client.get(self._lease)
+        return found.decode() if found else None
+
+    async def publish(
+        self,
+        snapshot: Snapshot,
+        *,
+        epoch: str,
+        holder: str,
+        at: float,
+        policy_changed: bool = True,
+        about: str = "",
+        anchored: bool = False,
+    ) -> int | None:
+        """Publish `snapshot`; return its version.
+
+        Args:
+            snapshot: what was learned, and up to where.
+            epoch: of the publisher's lease.
+            holder: its name.
+            at: seconds since the epoch.
+            policy_changed: False where the policy's state is the one published last.
+            about: what had been learned, as JSON; the version is kept for a rollback. Empty: it is not kept.
+            anchored: refuse if the event at the snapshot's position is not on the log.
+
+        Returns:
+            The version, or None, with nothing written: the lease was lost, or the log its end.
+        """
+        voids = json.dumps([asdict(void) for void in snapshot.voids])
+        policy = snapshot.policy if policy_changed else b""
+        check = "1" if anchored and snapshot.position != START else ""
+        where = [epoch, self._channel, self.lineage, snapshot.position]
+        args = [*where, snapshot.tally, voids, holder, at, policy, about, check]
+        version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
 
-    async def version(self) -> int:
-        """Return the newest version, 0 before the first."""
+    async def stamp(self) -> Stamp:
+        """Return the newest publication's stamp, `NEVER` before the first."""
         with redis_errors():
-            return int(await self._client.hget(self._policy, "version") or 0)
+            version, holder = await self._client.hmget(self._policy, "version", "holder")
+        return Stamp(int(version), holder.decode()) if version and holder else NEVER
 
     async def load(self) -> Published | None:
-        """Return the newest version, or None before the first."""
+        """Return the newest publication, or None before the first."""
         with redis_errors():
             reply = await self._client.hgetall(self._policy)
-        found = {name: value for name, value in reply.items() if isinstance(value, bytes)}
-        if not found:
-            return None
-        snapshot = Snapshot(found[b"position"].decode(), found[b"policy"], found[b"tally"])
-        return Published(int(found[b"version"]), snapshot)
+        return published(reply) if reply else None
 
-    async def announcements(self) -> AsyncIterator[int]:
-        """Yield versions as they are published; ends with StoreUnavailable when the connection does."""
+    async def announcements(self) -> AsyncIterator[str]:
+        """Yield a word for each version as it is published; ends with StoreUnavailable when the connection does."""
         with redis_errors():
             async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(self._channel)
                 while True:
                     message = await pubsub.get_message(timeout=0.5)
                     if message is not None:
-                        yield int(message["data"])
+                        yield message["data"].decode()
+
+
+def published(fields: Mapping[bytes, bytes]) -> Published:
+    """Return the publication that the fields of its hash describe."""
+    voids = tuple(Void(**void) for void in json.loads(fields[b"voids"]))
+    snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], voids)
+    return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))

@@ -1,9 +1,16 @@
--- Publishes learned state, if the publisher's lease is still the newest one.
--- KEYS: epoch, policy. ARGV: epoch, channel, position, tally, policy or '' where it is unchanged.
--- Returns the new version, or false for a publisher whose lease somebody else has taken.
+-- Publishes learned state, if the publisher's lease is still the newest and the log still holds what was folded.
+-- KEYS: epoch, policy, versions, about, lineages, log.
+-- ARGV: epoch, channel, lineage, position, tally, voids, holder, at, policy or '' where unchanged, about or '', anchored.
+-- With `about` the version is kept for a later rollback. Returns the new version, or false with nothing written.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
-redis.call('HSET', KEYS[2], 'position', ARGV[3], 'tally', ARGV[4])
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'policy', ARGV[5]) end
+if ARGV[11] == '1' and #redis.call('XRANGE', KEYS[6], ARGV[4], ARGV[4]) == 0 then return false end
+redis.call('HSET', KEYS[2], 'position', ARGV[4], 'tally', ARGV[5], 'voids', ARGV[6], 'holder', ARGV[7], 'at', ARGV[8])
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'policy', ARGV[9]) end
 local version = redis.call('HINCRBY', KEYS[2], 'version', 1)
-redis.call('PUBLISH', ARGV[2], version)
+redis.call('SADD', KEYS[5], ARGV[3])
+if ARGV[10] ~= '' then
+  redis.call('HSET', KEYS[3], version, cmsgpack.pack(redis.call('HGETALL', KEYS[2])))
+  redis.call('HSET', KEYS[4], version, ARGV[10])
+end
+redis.call('PUBLISH', ARGV[2], version .. ' ' .. ARGV[7])
 return version

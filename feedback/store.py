@@ -5,13 +5,18 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
-from highwayman.env.errors import UnknownDecision
-from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.events import BadEvent, Event, decode, encode
-from highwayman.feedback.join import EventId, Record
-from highwayman.feedback.redis import redis_errors, script
+from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
+from highwayman.feedback.events import BadEvent, decode, encode
+from highwayman.feedback.join import START, EventId, Record
+from highwayman.feedback.redis import redis_errors
+from highwayman.feedback.scripts import Call, Scripts
 
 DEFAULT_WINDOW_S = 7 * 24 * 3600
+_MARK_KEPT_S = 24 * 3600
+_RECORDS_PER_CALL = 100  # a Lua call holds everybody else up
+
+Written = Decision | Outcome | Feedback
 
 
 class Keys:
@@ -28,6 +33,10 @@ class Keys:
         return self._prefix + ":".join(parts)
 
 
+class LogCutShort(StoreUnavailable):
+    """An event that had been read is gone: the server lost the end of its log. What was folded of it must go, too."""
+
+
 class Store:
     """Writes events, reads the log and the records. Raises StoreUnavailable whenever Redis does not answer."""
 
@@ -37,136 +46,184 @@ class Store:
         Args:
             client: made by `redis.connect`.
             namespace: of the keys.
-            window_s: how long a decision takes feedback.
+            window_s: how long a decision takes feedback, in seconds.
         """
-        self._client = client
-        self._keys = Keys(namespace)
-        self._window_s = window_s
-        self._log = self._keys("log")
-        self._put_decision = script(client, "put_decision")
-        self._put_outcome = script(client, "put_outcome")
-        self._put_feedback = script(client, "put_feedback")
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self.keys = Keys(namespace)
+        self.window_s = window_s
+        self._log, self._open = self.keys("log"), self.keys("open")
+        names = "put_decision", "put_outcome", "put_feedback", "put_control", "records"
+        self._scripts = Scripts(client, *names)
 
-    async def put_decision(self, decision: Decision) -> EventId:
-        """Append a decision and open its record; a second time returns the first one's id."""
-        return await self._put(self._put_decision, decision.id, [encode(decision), self._window_s])
+    async def put(self, event: Written) -> EventId:
+        """Append an event and file it under its decision; sent again, it returns the first one's id.
 
-    async def put_outcome(self, outcome: Outcome) -> EventId:
-        """Append an outcome and file it; a second one for the same decision returns the first one's id."""
-        return await self._put(self._put_outcome, outcome.decision_id, [encode(outcome)])
-
-    async def put_feedback(self, feedback: Feedback) -> EventId:
-        """Append feedback and file it. Raises UnknownDecision, with nothing written, if there is no such decision."""
-        event_id = await self._put(self._put_feedback, feedback.decision_id, [encode(feedback)])
-        if not event_id:
-            raise UnknownDecision(f"No decision {feedback.decision_id!r} takes feedback here.")
+        Raises:
+            UnknownDecision: its decision was erased; nothing is written.
+        """
+        event_id = (await self.put_all([event]))[0]
+        if event_id is None:
+            raise UnknownDecision("This decision was erased.")
         return event_id
 
-    async def read(self, after: EventId, *, count: int, block_s: float) -> list[tuple[EventId, bytes]]:
-        """Return up to `count` events after `after` in log order, waiting up to `block_s` for the first."""
+    async def put_all(self, events: Sequence[Written]) -> list[EventId | None]:
+        """Append events in one round trip; return their ids, None where the decision was erased."""
+        replies = await self._scripts.pipelined([self._call(event) for event in events])
+        return [_text(reply) if reply else None for reply in replies]
+
+    async def put_marked(
+        self, events: Sequence[Written], *, writer: str, mark: str
+    ) -> tuple[list[EventId | None], str | None]:
+        """Append events as `put_all`, leave `mark` behind them, and return the ids and the mark found there.
+
+        Not finding the mark it left last tells a writer that the server has lost the end of what it acknowledged.
+        """
+        leave = ("SET", self.keys("mark", writer), mark, "GET", "EX", _MARK_KEPT_S)
+        *replies, found = await self._scripts.pipelined([self._call(event) for event in events], then=[leave])
+        return [_text(reply) if reply else None for reply in replies], _text(found) if found else None
+
+    async def announce(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
+        """Append control events as what is in force turns from `before` into `after`; None if it was not `before`."""
+        args = [before, after, *map(encode, controls)]
+        reply = await self._scripts.call("put_control", [self._log, self.keys("in_force")], args)
+        return None if reply is None else [_text(event_id) for event_id in reply]
+
+    async def in_force(self) -> str:
+        """Return what `announce` last put in force, empty before the first."""
         with redis_errors():
-            reply: Any = await self._client.xread({self._log: after}, count=count, block=max(int(block_s * 1000), 1))
-        return [entry for _, entries in reply or () for entry in _decoded(entries)]
+            return _text(await self._client.get(self.keys("in_force")) or b"")
+
+    async def append(self, control: Control) -> EventId:
+        """Append a control event that changes nothing of what is in force."""
+        with redis_errors():
+            return _text(await self._client.xadd(self._log, {"e": encode(control)}))
+
+    async def read(
+        self, after: EventId, *, count: int, block_s: float, anchored: bool = False
+    ) -> list[tuple[EventId, bytes, bool]]:
+        """Return up to `count` events after `after` in log order, waiting up to `block_s` for the first.
+
+        Each comes with its id and whether something had been filed under its decision before it.
+
+        Raises:
+            LogCutShort: `anchored`, and the event `after` is no longer on the log.
+        """
+        block = max(int(block_s * 1000), 1)
+        with redis_errors():
+            reply: Any = await self._client.xread({self._log: after}, count=count, block=block)
+            found = [entry for _, entries in reply or () for entry in entries]
+            if found and anchored and not await self._client.xrange(self._log, after, after):
+                raise LogCutShort(f"the log's event {after} is gone")
+        return [(_text(event_id), bytes(fields[b"e"]), b"j" in fields) for event_id, fields in found]
 
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
-        """Return the records there are of `decision_ids`, in two round trips."""
+        """Return the records there are of `decision_ids`, in one round trip."""
         unique = list(dict.fromkeys(decision_ids))
-        filed = await self._pipelined([("HGETALL", self._record(decision_id)) for decision_id in unique])
-        wanted = [(one, fields) for one, fields in zip(unique, filed, strict=True) if _field(fields, b"d")]
-        ids = [_field(fields, name) for _, fields in wanted for name in (b"d", b"o")]
-        events = await self._events([one for one in ids if one])
-        found = {}
-        for decision_id, fields in wanted:
-            record = _record_of(fields, events)
-            if record is not None:
-                found[decision_id] = record
-        return found
+        parts = [unique[start : start + _RECORDS_PER_CALL] for start in range(0, len(unique), _RECORDS_PER_CALL)]
+        calls: list[Call] = [("records", [self._log, *map(self._record, part)], ()) for part in parts]
+        replies = await self._scripts.pipelined(calls) if calls else []
+        rows = [row for reply in replies for row in reply]
+        return {name: _record_of(row) for name, row in zip(unique, rows, strict=True) if row[0]}
 
     async def record(self, decision_id: str) -> Record:
         """Return what is known of a decision. Raises UnknownDecision."""
-        found = await self.records([decision_id])
-        if decision_id not in found:
+        found = (await self.records([decision_id])).get(decision_id)
+        if found is None or found.decision is None:
             raise UnknownDecision(f"No decision {decision_id!r} is known here.")
-        return found[decision_id]
+        return found
+
+    async def trimmed(self) -> EventId:
+        """Return the last event that retention has taken off the log, `START` if it holds everything."""
+        with redis_errors():
+            return _text(await self._client.get(self.keys("trimmed")) or START)
+
+    async def unfinished(self, before: float, *, count: int) -> list[str]:
+        """Return ids of decisions made before `before` (seconds since the epoch) that have no outcome yet."""
+        with redis_errors():
+            found = await self._client.zrangebyscore(self._open, "-inf", f"({before}", start=0, num=count)
+        return [_text(name) for name in found]
 
     async def bury(self, event_id: EventId, data: bytes, why: str) -> None:
         """Put an event that cannot be folded aside, for a person to look at."""
         with redis_errors():
-            await self._client.xadd(self._keys("dead"), {"id": event_id, "e": data, "why": why}, maxlen=10_000)
+            await self._client.xadd(self.keys("dead"), {"id": event_id, "e": data, "why": why}, maxlen=10_000)
 
-    async def secret(self, fresh: bytes) -> bytes:
-        """Return the namespace's signing secret, `fresh` if it had none."""
+    async def secrets(self, own: bytes, *, issued: bool) -> list[bytes]:
+        """Return the namespace's signing secrets; the first is for signing.
+
+        Where there is none yet, `own` becomes the first. It is added to others if ids have been `issued` with it, as by
+        a router that had to start without Redis.
+        """
+        key = self.keys("secrets")
         with redis_errors():
-            await self._client.set(self._keys("secret"), fresh, nx=True)
-            kept = await self._client.get(self._keys("secret"))
-        return kept if isinstance(kept, bytes) else fresh
+            known = int(await self._client.zcard(key))
+            if issued or not known:
+                await self._client.zadd(key, {own: float(known)}, nx=True)
+            return [bytes(secret) for secret in await self._client.zrange(key, 0, -1)]
 
     async def ping(self) -> None:
         """Return if Redis answers."""
         with redis_errors():
             await self._client.ping()
 
-    async def eviction_policy(self) -> str | None:
-        """Return Redis's maxmemory-policy, or None where it may not be asked."""
-        try:
-            config = await self._client.config_get("maxmemory-policy")
-        except aioredis.RedisError:
-            return None
-        return {_text(name): _text(value) for name, value in config.items()}.get("maxmemory-policy")
+    async def evicts(self) -> str | None:
+        """Return Redis's maxmemory-policy if it may throw keys away, else None."""
+        with redis_errors():
+            found: Any = await self._client.info("memory")
+        first = next(iter(found.values())) if found else None
+        memory = first if isinstance(first, dict) else found  # a cluster answers once per node
+        policy = str(memory.get("maxmemory_policy", "noeviction"))
+        return policy if policy != "noeviction" else None
 
     def _record(self, decision_id: str) -> str:
-        return self._keys("d", decision_id)
+        return self.keys("d", decision_id)
 
-    async def _put(self, lua: Any, decision_id: str, args: list[Any]) -> EventId:
-        with redis_errors():
-            event_id = await lua(keys=[self._log, self._record(decision_id)], args=args)
-        return _text(event_id) if event_id else ""
-
-    async def _pipelined(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if not commands:
-            return []
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        with redis_errors():
-            return list(await pipeline.execute())
-
-    async def _events(self, ids: Sequence[EventId]) -> dict[EventId, Event]:
-        """Return the events with these ids that are still on the log and can be read."""
-        replies = await self._pipelined([("XRANGE", self._log, one, one) for one in ids])
-        events = {}
-        for reply in replies:
-            for event_id, data in _decoded(reply):
-                try:
-                    events[event_id] = decode(data)
-                except BadEvent:
-                    continue
-        return events
+    def _call(self, event: Written) -> Call:
+        """Return the script call that puts `event`."""
+        data = encode(event)
+        if isinstance(event, Decision):
+            keys = [self._log, self._record(event.id), self._open]
+            return "put_decision", keys, [data, event.id, event.at, self.window_s]
+        keys = [self._log, self._record(event.decision_id)]
+        if isinstance(event, Outcome):
+            lost = "1" if event.status is Status.LOST else ""
+            return "put_outcome", [*keys, self._open], [data, event.decision_id, lost, self.window_s]
+        return "put_feedback", keys, [data, event.id, self.window_s]
 
 
-def _record_of(fields: Mapping[bytes, bytes], events: Mapping[EventId, Event]) -> Record | None:
-    """Return the record these fields of its hash describe, or None where its decision has left the log."""
-    decision, outcome_id = events.get(_field(fields, b"d") or ""), _field(fields, b"o")
-    if not isinstance(decision, Decision):
-        return None
-    outcome = events.get(outcome_id or "")
-    filed = {_text(name)[2:]: decode(data) for name, data in fields.items() if name.startswith(b"f:")}
+def _record_of(row: Sequence[Any]) -> Record:
+    """Return the record these fields of its hash, and these entries of the log, describe."""
+    names, decision_data, outcome_data = row
+    fields: Mapping[bytes, bytes] = dict(zip(names[::2], names[1::2], strict=True))
+    decision, outcome = _readable(decision_data), _readable(outcome_data)
+    feedback = {}
+    for name, value in fields.items():
+        if name.startswith(b"f:"):
+            event_id, _, data = value.partition(b" ")
+            said = _readable(data)
+            if isinstance(said, Feedback):
+                feedback[_text(event_id)] = said
     return Record(
-        decision,
+        decision if isinstance(decision, Decision) else None,
+        _field(fields, b"d"),
         outcome if isinstance(outcome, Outcome) else None,
-        outcome_id,
-        {event_id: event for event_id, event in filed.items() if isinstance(event, Feedback)},
+        _field(fields, b"o"),
+        feedback,
+        _field(fields, b"x"),
     )
+
+
+def _readable(data: bytes) -> object:
+    """Return the event in `data`, or None where this version cannot read it."""
+    try:
+        return decode(data) if data else None
+    except BadEvent:
+        return None
 
 
 def _field(fields: Mapping[bytes, bytes], name: bytes) -> EventId | None:
     value = fields.get(name)
     return _text(value) if value else None
-
-
-def _decoded(entries: Any) -> list[tuple[EventId, bytes]]:
-    """Return (id, event bytes) of stream entries."""
-    return [(_text(event_id), bytes(values[b"e"])) for event_id, values in entries]
 
 
 def _text(value: Any) -> str:

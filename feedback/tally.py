@@ -61,29 +61,31 @@ class Tally:
         """Return the sums of `name`, new ones for an arm not seen before."""
         return self.arms.setdefault(name, ArmTally())
 
-    def decided(self, decision: Decision) -> None:
-        """Count a decision for the arm it chose."""
+    def decided(self, decision: Decision, *, sign: int = 1) -> None:
+        """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
         chosen = self.arm(decision.arm)
-        chosen.decisions += 1
+        chosen.decisions += sign
         if decision.mode is not Mode.ROUTE:
             return
-        chosen.routed += 1
+        chosen.routed += sign
+        if sign < 0:
+            return
         for tally in self.arms.values():
             tally.recent *= _RECENT
         chosen.recent += 1 - _RECENT
 
-    def ended(self, outcome: Outcome) -> None:
-        """Add an outcome's tokens, dollars and seconds to the arm that served."""
+    def ended(self, outcome: Outcome, *, sign: int = 1) -> None:
+        """Add an outcome's tokens, dollars and seconds to the arm that served; with `sign` -1 take them away."""
         served = self.arm(outcome.arm)
-        served.cost_usd += outcome.cost_usd or 0.0
-        served.tokens_in += outcome.tokens_in
+        served.cost_usd += sign * (outcome.cost_usd or 0.0)
+        served.tokens_in += sign * outcome.tokens_in
         if outcome.status is not Status.OK:
-            served.failures += outcome.status in (Status.FAILED, Status.TIMEOUT)
+            served.failures += sign * (outcome.status in (Status.FAILED, Status.TIMEOUT))
             return
-        served.calls += 1
-        served.tokens_out += outcome.tokens_out
-        served.overhead_tokens += outcome.tokens_in - outcome.prompt_tokens
-        served.latency_s += outcome.latency_s
+        served.calls += sign
+        served.tokens_out += sign * outcome.tokens_out
+        served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
+        served.latency_s += sign * outcome.latency_s
 
     def changed(self, changes: Iterable[RewardChange]) -> None:
         """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
@@ -92,6 +94,14 @@ class Tally:
             tally.weight += change.weight
             tally.weighted += change.weighted
             tally.squared += change.squared
+
+    def totals(self) -> "ArmTally":
+        """Return the sums over all arms."""
+        total = ArmTally()
+        for tally in self.arms.values():
+            for name, value in asdict(tally).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
 
     def share(self, name: str) -> float:
         """Return the share of routed decisions that chose `name`."""

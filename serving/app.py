@@ -3,6 +3,7 @@
 import gc
 import hmac
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,13 +15,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from highwayman import __version__
-from highwayman.env.errors import HighwaymanError, StoreUnavailable, UnknownArm, UnknownDecision
+from highwayman.env.errors import HighwaymanError, UnknownArm, UnknownDecision
 from highwayman.env.types import Feedback
 from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
 from highwayman.serving.completions import Completions
 from highwayman.serving.errors import NoSuchRoute, Unauthorized, described, internal_error
 from highwayman.serving.services import Services, Settings, running
-from highwayman.serving.views import decision_view, model_view, models_view, policy_view
+from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
 from highwayman.serving.wire import FeedbackBody, parse_feedback
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -94,8 +95,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     @rest.get("/v1/decisions/{decision_id}")
     async def decision(decision_id: str) -> dict[str, Any]:
         """What was decided, why, and what came of it."""
-        if not services.ids.genuine(decision_id):
-            raise UnknownDecision("No decision with this id was made here.")
+        services.ids.checked(decision_id)
         return decision_view(await services.store.record(decision_id), services.spec)
 
     @rest.get("/v1/policy")
@@ -114,16 +114,9 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
 
     @rest.get("/readyz")
     async def readyz() -> JSONResponse:
-        """Redis answers, and some arm's endpoint is not resting after a failure."""
-        up = {arm.name: any(map(services.pool.health.up, arm.endpoints)) for arm in services.pool.arms.values()}
-        try:
-            await services.store.ping()
-            redis = True
-        except StoreUnavailable:
-            redis = False
-        ready = redis and any(up.values())
-        found = {"ready": ready, "redis": redis, "policy_version": services.live.version, "arms": up}
-        return JSONResponse(found, status_code=200 if ready else 503)
+        """Some arm's endpoint is not resting after a failure. Without Redis answers go on: that is said, not failed."""
+        found = await readiness_view(services)
+        return JSONResponse(found, status_code=200 if found["ready"] else 503)
 
     @rest.get("/metrics")
     async def metrics() -> Response:
@@ -133,14 +126,22 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
 
 async def _take_feedback(services: Services, body: FeedbackBody) -> dict[str, Any]:
     """Put checked feedback on the log; return what was filed."""
-    if not services.ids.genuine(body.decision_id):
-        raise UnknownDecision("No decision with this id was made here.")
-    value = services.spec.checked(body.metric, body.value)
-    said = Feedback(body.decision_id, at=time.time(), source=body.source, metric=body.metric, value=value)
-    event_id = await services.store.put_feedback(said)
+    now, window_s = time.time(), services.settings.config.limits.feedback_window_s
+    if now - services.ids.checked(body.decision_id) > window_s:
+        raise UnknownDecision(f"This decision no longer takes feedback: it was made more than {window_s} s ago.")
+    said = Feedback(
+        id=secrets.token_urlsafe(9),
+        decision_id=body.decision_id,
+        at=now,
+        source=body.source,
+        metric=body.metric,
+        value=services.spec.checked(body.metric, body.value),
+        user=services.ids.pseudonym(body.user),
+    )
+    event_id = await services.journal.put(said)
     services.metrics.feedback.labels(body.metric).inc()
-    return {"object": "highwayman.feedback", "id": event_id, "decision_id": said.decision_id, "metric": said.metric,
-            "value": value}  # fmt: skip
+    return {"object": "highwayman.feedback", "id": said.id, "decision_id": said.decision_id, "metric": said.metric,
+            "value": said.value, "state": "spooled" if event_id is None else "logged"}  # fmt: skip
 
 
 def _body_schema() -> dict[str, Any]:

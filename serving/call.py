@@ -1,29 +1,23 @@
 """One decided request: called, passed through, metered, logged; whatever happens, its outcome is on the log."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pydantic_core
 
 from highwayman.env.cost import cost_usd
-from highwayman.env.errors import StoreUnavailable, UpstreamError
+from highwayman.env.errors import UpstreamError
 from highwayman.env.profile import upstream_body
 from highwayman.env.sse import SseStream, finish_of, usage_of, with_model
 from highwayman.env.types import Arm, Outcome, Status, Usage
 from highwayman.env.upstream import Answer, Upstream
-from highwayman.feedback.store import Store
+from highwayman.feedback.journal import Journal
 from highwayman.serving.asgi import Background, Headers, Send, send_whole
 from highwayman.serving.errors import described
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Route
 from highwayman.serving.wire import Asked
-
-_PATIENCE_S = 0.5  # the first byte waits no longer for its decision's write, which goes on
-_PAUSES_S = (0.1, 0.5, 2.0)  # before an event is sent to Redis again
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +25,7 @@ class Line:
     """What every call needs beside its request."""
 
     upstream: Upstream
-    store: Store
+    journal: Journal
     metrics: Metrics
     background: Background
     clock: Callable[[], float]  # seconds since the epoch
@@ -57,16 +51,16 @@ class Call:
 
     async def run(self, send: Send) -> None:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
-        logged = asyncio.create_task(self._log_decision())
+        logged = asyncio.create_task(self._line.journal.put(self._route.decision))
         try:
             self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
-            await asyncio.wait({logged}, timeout=_PATIENCE_S)
+            await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
         except UpstreamError as error:
             self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
             self._attempts = self._answer.attempts if self._answer else error.attempts
-            await asyncio.wait({logged}, timeout=_PATIENCE_S)
+            await asyncio.wait({logged})
             await self._refuse(send, error)
         except asyncio.CancelledError:
             self._status = Status.CLIENT_GONE
@@ -74,7 +68,7 @@ class Call:
         finally:
             if self._answer is not None:
                 self._answer.close()
-            self._line.background.spawn(self._log_outcome(logged, self._outcome()))
+            self._line.background.spawn(self._log_outcome(self._outcome()))
 
     def _body_for(self, arm: Arm) -> dict[str, object]:
         return upstream_body(self._asked.body, arm, chat=self._asked.chat)
@@ -149,23 +143,7 @@ class Call:
             attempts=self._attempts,
         )
 
-    async def _log_decision(self) -> None:
-        await self._put("decision", lambda: self._line.store.put_decision(self._route.decision))
-
-    async def _log_outcome(self, logged: asyncio.Task[None], outcome: Outcome) -> None:
+    async def _log_outcome(self, outcome: Outcome) -> None:
+        """Put the outcome on the log, behind its decision: the journal keeps the order."""
         self._line.metrics.ended(self._route.decision, outcome)
-        await asyncio.wait({logged})
-        await self._put("outcome", lambda: self._line.store.put_outcome(outcome))
-
-    async def _put(self, event: str, write: Callable[[], Awaitable[object]]) -> None:
-        """Write an event, and again if Redis does not answer: both writes happen once, however often they are sent."""
-        for pause_s in (*_PAUSES_S, None):
-            try:
-                await write()
-                return
-            except StoreUnavailable as error:
-                if pause_s is None:
-                    self._line.metrics.unlogged.labels(event).inc()
-                    log.warning("%s not logged: %s", event, error)
-                    return
-                await asyncio.sleep(pause_s)
+        await self._line.journal.put(outcome)

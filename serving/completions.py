@@ -64,7 +64,7 @@ class Completions:
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._line.timer()
         asked = _PARSERS[scope["path"]](raw)
-        route = await self._router.route(asked.model, asked.query, cost_weight=_cost_weight(scope))
+        route = await self._router.route(asked.model, asked.query, cost_weight=_cost_weight(scope), user=asked.user)
         self._line.metrics.decided(route.decision, self._line.timer() - started)
         return asked, route
 

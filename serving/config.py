@@ -41,7 +41,18 @@ class LimitsConfig(_Strict):
     connect_s: Annotated[float, Field(gt=0)] = 2.0
     first_byte_s: Annotated[float, Field(gt=0)] = 120.0
     silence_s: Annotated[float, Field(gt=0)] = 120.0
+    redis_s: Annotated[float, Field(gt=0)] = 0.05  # a write that takes longer goes to the spool
+    outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
+    spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20
     feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+
+
+class RetentionConfig(_Strict):
+    """What is stored, and for how long."""
+
+    log_s: Annotated[int, Field(ge=60)] | None = 30 * 24 * 3600  # contexts and all else on the log; null: for ever
+    export_first: bool = False  # nothing leaves the log before `highwayman export` has it
+    prompts: bool = False  # whether decisions carry the newest message
 
 
 class Config(_Strict):
@@ -51,6 +62,7 @@ class Config(_Strict):
     encoder: EncoderConfig = EncoderConfig()
     policy: PolicyConfig = PolicyConfig()
     limits: LimitsConfig = LimitsConfig()
+    retention: RetentionConfig = RetentionConfig()
     cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
     )

@@ -1,37 +1,69 @@
-"""Decision ids that only this namespace can have issued: a guess or a forgery is refused without a look-up."""
+"""Decision ids that only this namespace can have issued: a guess or a forgery is refused without a look-up.
+
+An id carries the second it was issued in, so that whether it still takes feedback is known without its record.
+"""
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
+
+from highwayman.env.errors import UnknownDecision
 
 _PREFIX = "hw-"
-_RANDOM_BYTES = 13
+_TIME = struct.Struct(">I")
+_RANDOM_BYTES = 9
+_BODY_BYTES = _TIME.size + _RANDOM_BYTES
 _MAC_BYTES = 8
+_PSEUDONYM_BYTES = 9
 
 
 class DecisionIds:
-    """Issues ids, 31 characters of URL-safe text, and checks them."""
+    """Issues ids, 31 characters of URL-safe text, and checks them; gives persons their pseudonyms."""
 
-    def __init__(self, secret: bytes, entropy: Callable[[int], bytes]) -> None:
-        """Take the namespace's secret and a source of random bytes."""
-        self._secret = secret
+    def __init__(self, secrets: Sequence[bytes], entropy: Callable[[int], bytes], clock: Callable[[], float]) -> None:
+        """Take the namespace's secrets, the first for signing, a source of random bytes, and a clock (s, epoch)."""
+        self.secrets = list(secrets)
         self._entropy = entropy
+        self._clock = clock
 
     def issue(self) -> str:
         """Return a new id."""
-        random = self._entropy(_RANDOM_BYTES)
-        return _PREFIX + base64.urlsafe_b64encode(random + self._mac(random)).decode()
+        body = _TIME.pack(int(self._clock())) + self._entropy(_RANDOM_BYTES)
+        return _PREFIX + base64.urlsafe_b64encode(body + _mac(self.secrets[0], body)).decode()
 
-    def genuine(self, decision_id: str) -> bool:
-        """Return whether `decision_id` was issued with this secret."""
+    def checked(self, decision_id: str) -> float:
+        """Return when the id was issued (seconds since the epoch). Raises UnknownDecision if it was not issued here."""
+        at = self.issued_at(decision_id)
+        if at is None:
+            raise UnknownDecision("No decision with this id was made here.")
+        return at
+
+    def issued_at(self, decision_id: str) -> float | None:
+        """Return when the id was issued (seconds since the epoch), None if it was not issued with these secrets."""
         if not decision_id.startswith(_PREFIX):
-            return False
+            return None
         try:
             raw = base64.b64decode(decision_id[len(_PREFIX) :].encode("ascii"), altchars=b"-_", validate=True)
         except ValueError:
-            return False
-        return hmac.compare_digest(raw[_RANDOM_BYTES:], self._mac(raw[:_RANDOM_BYTES]))
+            return None
+        body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
+        if not any(hmac.compare_digest(mac, _mac(secret, body)) for secret in self.secrets):
+            return None
+        return float(_TIME.unpack_from(body)[0])
 
-    def _mac(self, random: bytes) -> bytes:
-        return hashlib.blake2b(random, key=self._secret, digest_size=_MAC_BYTES).digest()
+    def pseudonym(self, user: str | None) -> str:
+        """Return what stands for a person on the log, empty where nobody is named."""
+        return pseudonym(self.secrets[0], user) if user else ""
+
+
+def pseudonym(secret: bytes, user: str) -> str:
+    """Return what stands for `user` on the log of a namespace with this secret."""
+    digest = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=secret, digest_size=_PSEUDONYM_BYTES,
+                             person=b"user").digest()  # fmt: skip
+    return base64.urlsafe_b64encode(digest).decode()
+
+
+def _mac(secret: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, key=secret, digest_size=_MAC_BYTES).digest()

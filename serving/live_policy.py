@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError, StoreUnavailable
-from highwayman.feedback.publications import Publications
+from highwayman.feedback.join import START, EventId
+from highwayman.feedback.publications import NEVER, Publications, Published
 from highwayman.feedback.tally import Tally
+from highwayman.serving.local_state import LocalState
 
 _POLL_S = 1.0  # behind the announcements, which may be lost
+_KEEP_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -18,43 +21,87 @@ log = logging.getLogger(__name__)
 class LivePolicy:
     """A policy with its version and the tally published with it; starts at the prior, version 0."""
 
-    def __init__(self, publications: Publications, make_policy: Callable[[], Policy], arms: Iterable[str]) -> None:
-        """Take where versions are published, what makes a policy at its prior, and the pool's arms."""
+    def __init__(
+        self,
+        publications: Publications,
+        make_policy: Callable[[], Policy],
+        arms: Iterable[str],
+        *,
+        kept: LocalState,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take its parts.
+
+        Args:
+            publications: where versions are published.
+            make_policy: returns a policy at its prior.
+            arms: names of the pool's arms.
+            kept: where the last version is kept for a start without Redis.
+            clock: seconds since the epoch.
+        """
         self._publications = publications
         self._make_policy = make_policy
         self._arms = tuple(arms)
+        self._kept = kept
+        self._clock = clock
+        self._unkept: Published | None = None
+        self._kept_at = 0.0
         self.policy = self._with_arms(make_policy())
         self.tally = Tally()
-        self.version = 0
+        self.stamp = NEVER
+        self._refused = NEVER  # the last version that could not be used
+        self.position: EventId = START
+        self.lag_s = 0.0  # from the publication of the version in force to its coming into force
+        self.checked_at: float | None = None  # when it was last known that there is nothing newer
+
+    @property
+    def version(self) -> int:
+        """The number of the version in force."""
+        return self.stamp.version
 
     async def refresh(self) -> bool:
-        """Load the newest version if there is a newer one; return whether there was. Raises StoreUnavailable."""
-        if await self._publications.version() <= self.version:
+        """Load the newest version if it is another one; return whether it was. Raises StoreUnavailable."""
+        if await self._publications.stamp() in (self.stamp, self._refused):
+            self.checked_at = self._clock()
             return False
-        published = await self._publications.load()
-        if published is None:
+        found = await self._publications.load()
+        if found is None:
             return False
-        policy = self._make_policy()
-        try:
-            await asyncio.to_thread(policy.restore, published.snapshot.policy)
-        except SnapshotError as error:
-            log.error("version %d cannot be used, keeping %d: %s", published.version, self.version, error)
+        if not await self._use(found):
+            self._refused = found.stamp
             return False
-        self.policy, self.tally = self._with_arms(policy), Tally.from_json(published.snapshot.tally)
-        self.version = published.version
+        self.checked_at = self._clock()
+        self.lag_s = max(self.checked_at - found.at, 0.0)
+        self._unkept = found
+        if self.checked_at - self._kept_at >= _KEEP_EVERY_S:
+            await asyncio.to_thread(self.keep)
         return True
+
+    async def recall(self) -> bool:
+        """Put the version kept on this disk in force, if there is one that can be used; return whether there was."""
+        found = self._kept.version()
+        return found is not None and await self._use(found)
+
+    def keep(self) -> None:
+        """Keep the version in force on this disk."""
+        if self._unkept is not None:
+            self._kept.keep_version(self._unkept)
+            self._kept_at, self._unkept = self._clock(), None
 
     async def follow(self) -> None:
         """Keep up with what is published until cancelled."""
         async with asyncio.TaskGroup() as group:
-            news = asyncio.Event()
+            news, alone = asyncio.Event(), False
             group.create_task(self._listen(news))
             while True:
                 news.clear()
                 try:
                     await self.refresh()
+                    alone = False
                 except StoreUnavailable as error:
-                    log.warning("keeping policy version %d: %s", self.version, error)
+                    if not alone:
+                        log.warning("keeping policy version %d: %s", self.version, error)
+                    alone = True
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_POLL_S):
                         await news.wait()
@@ -66,6 +113,19 @@ class LivePolicy:
                     news.set()
             except StoreUnavailable:
                 await asyncio.sleep(_POLL_S)
+
+    async def _use(self, found: Published) -> bool:
+        """Put a version in force; return False, and change nothing, if it cannot be used."""
+        policy = self._make_policy()
+        try:
+            await asyncio.to_thread(policy.restore, found.snapshot.policy)
+            tally = Tally.from_json(found.snapshot.tally)
+        except SnapshotError as error:
+            log.error("version %d cannot be used, keeping %d: %s", found.stamp.version, self.version, error)
+            return False
+        self.policy, self.tally = self._with_arms(policy), tally
+        self.stamp, self.position = found.stamp, found.snapshot.position
+        return True
 
     def _with_arms(self, policy: Policy) -> Policy:
         for name in self._arms:

@@ -7,6 +7,8 @@ from highwayman.env.types import Decision, Outcome
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
+_EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
+
 
 class Metrics:
     """The counters of one router process, in a registry of their own."""
@@ -34,9 +36,11 @@ class Metrics:
         )
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
-        self.unlogged = Counter(
-            "highwayman_unlogged", "Events lost because Redis did not take them", ["event"], registry=registry
-        )
+        self._fates = Counter(
+            "highwayman_degraded_events",
+            "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them",
+            ["event", "fate"], registry=registry,
+        )  # fmt: skip
         self.degraded = Counter(
             "highwayman_degraded_contexts", "Decisions without the text", ["flag"], registry=registry
         )
@@ -60,6 +64,10 @@ class Metrics:
         self.overhead.observe(seconds)
         for flag in decision.context.flags:
             self.degraded.labels(flag).inc()
+
+    def fated(self, fate: str, kind: str) -> None:
+        """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
+        self._fates.labels(_EVENTS[kind], fate).inc()
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -1,7 +1,7 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,9 +39,15 @@ class Router:
     new_id: Callable[[], str]
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
+    pseudonym: Callable[[str | None], str]  # of the person who asks
+    keep_prompts: bool = False  # whether decisions carry the newest message
 
-    async def route(self, model: str, query: Query, *, cost_weight: float | None = None) -> Route:
+    async def route(
+        self, model: str, query: Query, *, cost_weight: float | None = None, user: str | None = None
+    ) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
+
+        `user` is who asks, if the caller says so; the log gets a pseudonym.
 
         Raises:
             UnknownArm: `model` is neither.
@@ -53,10 +59,15 @@ class Router:
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known}.")
         context = await self.encoder.encode(query)
         if objective is None:
-            return self._forced(self.pool.arm(model), query, context)
-        if cost_weight is not None:
-            objective = Objective(objective.name, cost_weight)
-        return self._routed(objective, query, context)
+            route = self._forced(self.pool.arm(model), query, context)
+        else:
+            if cost_weight is not None:
+                objective = Objective(objective.name, cost_weight)
+            route = self._routed(objective, query, context)
+        if not (user or self.keep_prompts):
+            return route
+        prompt = query.text if self.keep_prompts else None
+        return replace(route, decision=replace(route.decision, user=self.pseudonym(user), prompt=prompt))
 
     def _forced(self, arm: Arm, query: Query, context: Context) -> Route:
         why = self.pool.refusal(arm, query, context.prompt_tokens)

@@ -2,37 +2,42 @@
 
 import asyncio
 import logging
-import os
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import redis.asyncio as aioredis
 
-from highwayman.bandit.policy import Policy, load_policy
-from highwayman.env.encoder import Encoder, make_encoder
+from highwayman.env.encoder import Encoder
+from highwayman.env.errors import StoreUnavailable
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
-from highwayman.env.types import Arm, Query
+from highwayman.env.types import Arm
 from highwayman.env.upstream import Limits, Upstream
-from highwayman.feedback.learner import Learner
-from highwayman.feedback.publications import Publications, lineage
+from highwayman.feedback.journal import Journal
 from highwayman.feedback.redis import connect
+from highwayman.feedback.spool import claim
 from highwayman.feedback.store import Store
-from highwayman.feedback.worker import Worker
 from highwayman.serving.asgi import Background
 from highwayman.serving.call import Line
 from highwayman.serving.config import Config
 from highwayman.serving.ids import DecisionIds
+from highwayman.serving.learning import Learning, warm_encoder
 from highwayman.serving.live_policy import LivePolicy
+from highwayman.serving.local_state import LocalState
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Router
+from highwayman.serving.settling import Settling
 from highwayman.serving.tasks import end
+from highwayman.serving.valkey import state_folder
+
+_LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class Settings:
     api_keys: frozenset[str] = frozenset()  # empty: open, on loopback only
     learn: bool = True  # stand for the learner's lease
     seed: int | None = None  # of the draws; None: from the system
+    state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Services:
     settings: Settings
     pool: Pool
     store: Store
+    journal: Journal
     ids: DecisionIds
     spec: RewardSpec
     encoder: Encoder
@@ -69,17 +76,47 @@ class Services:
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Build and start everything; on leaving, finish what is under way and stop it.
 
+    Redis may be away: then what this machine kept is in force, or the prior, and events are spooled.
+
     Raises:
-        StoreUnavailable: Redis does not answer at start.
-        ConfigError, EncoderError: a part cannot be built.
+        ConfigError, EncoderError: a part cannot be built, or Redis may evict the log.
     """
     config = settings.config
     async with AsyncExitStack() as stack:
-        client = connect(settings.redis_url)
-        stack.push_async_callback(client.aclose)
-        store = Store(client, config.namespace, window_s=config.limits.feedback_window_s)
-        ids = DecisionIds(await store.secret(secrets.token_bytes(32)), secrets.token_bytes)
-        await _warn_of_eviction(store)
+        encoder = warm_encoder(config)
+        stack.callback(encoder.close)
+        learning = Learning(config, settings.arms, encoder)
+        kept = LocalState(settings.state, config.namespace, learning.lineage)
+        client = _client(stack, settings.redis_url)
+        store = learning.store(client)
+        metrics = Metrics()
+        journal = Journal(
+            store,
+            claim(kept.spools, limit_bytes=config.limits.spool_bytes),
+            writer=secrets.token_hex(8),
+            clock=time.monotonic,
+            patience_s=config.limits.redis_s,
+            tell=metrics.fated,
+        )
+        own = secrets.token_bytes(32)
+        ids = DecisionIds([*kept.secrets(), own], secrets.token_bytes, time.time)
+        settling = Settling(store, ids, kept, learning, own=own)
+        live = LivePolicy(
+            learning.publications(client), learning.policy, learning.arm_names, kept=kept, clock=time.time
+        )
+        stack.callback(live.keep)
+        try:
+            await settling.once()
+            await live.refresh()
+        except StoreUnavailable as error:
+            recalled = await live.recall()
+            log.warning("starting without Redis (%s), on %s", error, _said(live, recalled=recalled))
+        _task(stack, journal.run())
+        _task(stack, settling.run())
+        _task(stack, live.follow())
+        if settings.learn:
+            blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
+            _task(stack, learning.worker(blocking).run())
 
         health = EndpointHealth(time.monotonic)
         pool = Pool(settings.arms, health)
@@ -87,21 +124,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         upstream = Upstream(health, time.monotonic, limits)
         await upstream.start()
         stack.push_async_callback(upstream.close)
-        encoder = _encoder(config)
-        stack.callback(encoder.close)
-
-        publications = Publications(client, config.namespace, _lineage(config, encoder))
-        live = LivePolicy(publications, lambda: _policy(config, encoder), pool.arms)
-        await live.refresh()
-        _task(stack, live.follow())
-        if settings.learn:
-            _task(stack, _worker(store, publications, settings, encoder).run())
-
-        metrics = Metrics()
-        metrics.policy_version.set_function(lambda: live.version)
         background = Background()
         stack.push_async_callback(background.drain)
-        line = Line(upstream, store, metrics, background, time.time, time.perf_counter)
+        line = Line(upstream, journal, metrics, background, time.time, time.perf_counter)
         router = Router(
             pool=pool,
             encoder=encoder,
@@ -112,42 +137,20 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             new_id=ids.issue,
             clock=time.time,
             rng=np.random.default_rng(settings.seed),
+            pseudonym=ids.pseudonym,
+            keep_prompts=config.retention.prompts,
         )
-        yield Services(settings, pool, store, ids, DEFAULT_SPEC, encoder, live, router, line, metrics)
+        yield Services(settings, pool, store, journal, ids, DEFAULT_SPEC, encoder, live, router, line, metrics)
 
 
-def _encoder(config: Config) -> Encoder:
-    wanted = config.encoder
-    encoder = make_encoder(
-        wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
-    )
-    encoder.context_of(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
-    return encoder
+def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":
+    client = connect(url, timeout_s=timeout_s)
+    stack.push_async_callback(client.aclose)
+    return client
 
 
-def _policy(config: Config, encoder: Encoder) -> Policy:
-    options = config.policy.options
-    return load_policy(config.policy.name, d=encoder.d, fingerprint=encoder.fingerprint, options=options)
-
-
-def _lineage(config: Config, encoder: Encoder) -> str:
-    return lineage(config.policy.name, config.policy.options, encoder.fingerprint, DEFAULT_SPEC.version)
-
-
-def _worker(store: Store, publications: Publications, settings: Settings, encoder: Encoder) -> Worker:
-    def make_learner() -> Learner:
-        policy = _policy(settings.config, encoder)
-        names = [arm.name for arm in settings.arms]
-        return Learner(policy, DEFAULT_SPEC, fingerprint=encoder.fingerprint, arms=names)
-
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    return Worker(store, publications, make_learner, holder=holder, clock=time.monotonic)
-
-
-async def _warn_of_eviction(store: Store) -> None:
-    policy = await store.eviction_policy()
-    if policy not in (None, "noeviction"):
-        log.warning("Redis has maxmemory-policy %s and may throw the log away; set it to noeviction", policy)
+def _said(live: LivePolicy, *, recalled: bool) -> str:
+    return f"version {live.version}, kept on this machine" if recalled else "the prior: nothing is kept on this machine"
 
 
 def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -35,25 +35,34 @@ class EmbeddedValkey:
         self._folder = folder
         self._socket = _socket_path(folder)
         self._child: Child | None = None
+        self._lock: int | None = None
         self.url = f"unix://{self._socket}"
 
     async def start(self) -> None:
         """Start it on what it had saved. Raises ConfigError if another Highwayman uses the folder, or ChildFailed."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             await self._take(lock)
             # The server inherits the lock: it is free again when the last process that writes here is gone.
-            self._child = Child("valkey", self._argv(), ready=self._answers, keep_open=(lock,), ready_within_s=300.0)
-            await self._child.start()
+            child = Child("valkey", self._argv(), ready=self._answers, keep_open=(lock,), ready_within_s=300.0)
+            await child.start()
+            self._child = child
         finally:
             if self._child is None:
-                os.close(lock)
+                self._release()
 
     async def stop(self) -> None:
         """Let it save and end."""
         if self._child is not None:
             await self._child.stop()
+            self._child = None
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def pid(self) -> int:

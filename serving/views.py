@@ -1,17 +1,54 @@
 """What the read-only routes show, as plain data."""
 
+import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
+from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Outcome
 from highwayman.feedback.join import Record, credit
 from highwayman.serving.live_policy import LivePolicy
+from highwayman.serving.services import Services
+
+_REDIS_PATIENCE_S = 0.25
 
 
 def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, Any]:
     """Return the policy in force and each arm's numbers, counted over the whole log."""
-    return {"policy": name, "version": live.version, "arms": {arm: _arm_view(live, arm) for arm in arms}}
+    return {
+        "policy": name,
+        "version": live.version,
+        "position": live.position,
+        "lag_s": live.lag_s,
+        "arms": {arm: _arm_view(live, arm) for arm in arms},
+    }
+
+
+async def readiness_view(services: Services) -> dict[str, Any]:
+    """Return whether requests are answered, and what of the rest is missing."""
+    up = {arm.name: any(map(services.pool.health.up, arm.endpoints)) for arm in services.pool.arms.values()}
+    redis, live = await _redis_answers(services), services.live
+    return {
+        "ready": any(up.values()),
+        "degraded": not redis or services.journal.degraded,
+        "redis": redis,
+        "spooled_events": services.journal.waiting,
+        "policy_version": live.version,
+        "policy_lag_s": live.lag_s,
+        "policy_checked_s_ago": None if live.checked_at is None else max(time.time() - live.checked_at, 0.0),
+        "arms": up,
+    }
+
+
+async def _redis_answers(services: Services) -> bool:
+    try:
+        async with asyncio.timeout(_REDIS_PATIENCE_S):
+            await services.store.ping()
+    except (StoreUnavailable, TimeoutError):
+        return False
+    return True
 
 
 def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
@@ -33,7 +70,10 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
 
 def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
     """Return what was decided, why, and what came of it."""
-    decision, reward = record.decision, credit(record, spec).reward
+    decision, known = record.decision, credit(record, spec)
+    if decision is None or known is None:
+        raise UnknownDecision("This decision is not known any more.")
+    reward = known.reward
     return {
         "id": decision.id,
         "object": "highwayman.decision",

@@ -49,6 +49,8 @@ class _Common(_Loose):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     temperature: Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None  # OpenAI's newer name for it
 
 
 class _ChatBody(_Common):
@@ -71,6 +73,7 @@ class FeedbackBody(BaseModel):
     metric: Annotated[str, Field(min_length=1, max_length=64)] = "thumbs"
     value: bool | int | float | None = Field(description="a number or true/false as the metric takes; null retracts")
     source: Literal["user", "tool", "grader"] = "user"
+    user: Annotated[str, Field(max_length=512)] | None = Field(None, description="who says it, if that is known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Asked:
     chat: bool
     stream: bool
     wants_usage: bool  # of a stream
+    user: str | None = None  # who asks, as the caller names them
 
 
 def parse_chat(raw: bytes) -> Asked:
@@ -179,7 +183,8 @@ def _unknown(kind: type[BaseModel], key: str) -> str:
 
 def _asked(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> Asked:
     wants_usage = bool((checked.stream_options or {}).get("include_usage"))
-    return Asked(body, checked.model, query, chat, bool(checked.stream), wants_usage)
+    user = checked.user or checked.safety_identifier
+    return Asked(body, checked.model, query, chat, bool(checked.stream), wants_usage, user)
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

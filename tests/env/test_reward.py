@@ -6,7 +6,7 @@ from highwayman.env.types import Feedback, Reward
 
 
 def said(metric: str, value: float | None, *, source: str = "user", weight: float = 1.0) -> Feedback:
-    return Feedback("d1", 0.0, source, metric, value, weight)
+    return Feedback("f1", "d1", 0.0, source, metric, value, weight)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.events import Event
+from highwayman.feedback.events import Event, subject
 from highwayman.feedback.join import Record
 from highwayman.feedback.learner import Entry, Learner
 from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
@@ -24,16 +24,17 @@ def learner() -> Learner:
 def entries(events: Iterable[Event]) -> list[Entry]:
     """The log as the store would hand it over: ids in order, every record as it stands at the end."""
     numbered = [(f"{n}-0", event) for n, event in enumerate(events, start=1)]
-    decisions = {event.id: event for _, event in numbered if isinstance(event, Decision)}
+    decisions = {event.id: (n, event) for n, event in numbered if isinstance(event, Decision)}
     outcomes = {event.decision_id: (n, event) for n, event in numbered if isinstance(event, Outcome)}
     found = []
     for event_id, event in numbered:
         if isinstance(event, Decision):
             found.append(Entry(event_id, event))
             continue
-        filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == event.decision_id}
-        outcome_id, ended = outcomes.get(event.decision_id, (None, None))
-        found.append(Entry(event_id, event, Record(decisions[event.decision_id], ended, outcome_id, filed)))
+        about = subject(event)
+        filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
+        (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
+        found.append(Entry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
     return found
 
 

@@ -9,9 +9,10 @@ from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.feedback.learner import Learner, Snapshot
-from highwayman.feedback.publications import Publications, lineage
+from highwayman.feedback.publications import NEVER, Publications, lineage
 from highwayman.feedback.store import Keys, Store
-from highwayman.feedback.worker import Worker
+from highwayman.feedback.versions import Versions
+from highwayman.feedback.worker import Clocks, Worker
 from highwayman.serving.tasks import end
 from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
 
@@ -26,10 +27,12 @@ class World:
     def __init__(self, client: aioredis.Redis, namespace: str) -> None:
         self.store = Store(client, namespace)
         self.publications = Publications(client, namespace, "test")
+        self.versions = Versions(client, namespace, "test")
         self.client, self.namespace = client, namespace
 
     def worker(self, holder: str) -> Worker:
-        return Worker(self.store, self.publications, make_learner, holder=holder, clock=time.monotonic)
+        clocks = Clocks(time.time, time.monotonic)
+        return Worker(self.store, self.publications, self.versions, make_learner, holder=holder, clocks=clocks)
 
     async def published_at(self, position: str) -> Snapshot:
         """The first publication whose position is `position`."""
@@ -49,9 +52,9 @@ def world(redis_client: aioredis.Redis, namespace: str) -> World:
 
 async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
     running = asyncio.create_task(world.worker("one").run())
-    await world.store.put_decision(decision("d"))
-    await world.store.put_outcome(outcome("d"))
-    last = await world.store.put_feedback(thumb("d", 1.0))
+    await world.store.put(decision("d"))
+    await world.store.put(outcome("d"))
+    last = await world.store.put(thumb("d", 1.0))
     snapshot = await world.published_at(last)
     await end(running)
     sums = unpack(snapshot.policy)[1]["sums"]
@@ -60,10 +63,10 @@ async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
 
 async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice(world: World) -> None:
     first = asyncio.create_task(world.worker("one").run())
-    await world.store.put_decision(decision("d"))
-    await world.published_at(await world.store.put_feedback(thumb("d", 1.0)))
+    await world.store.put(decision("d"))
+    await world.published_at(await world.store.put(thumb("d", 1.0)))
     await end(first)
-    last = await world.store.put_feedback(thumb("d", 0.0))
+    last = await world.store.put(thumb("d", 0.0))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(last)
     await end(second)
@@ -71,9 +74,9 @@ async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice
 
 
 async def test_an_unreadable_event_is_put_aside_and_the_rest_is_learned(world: World) -> None:
-    await world.store.put_decision(decision("d"))
+    await world.store.put(decision("d"))
     await world.client.xadd(Keys(world.namespace)("log"), {"e": b"rubbish"})
-    last = await world.store.put_feedback(thumb("d", 1.0))
+    last = await world.store.put(thumb("d", 1.0))
     running = asyncio.create_task(world.worker("one").run())
     snapshot = await world.published_at(last)
     await end(running)
@@ -94,19 +97,19 @@ async def test_a_learner_that_lost_its_lease_cannot_publish(world: World) -> Non
     snapshot = make_learner().snapshot()
     assert old is not None
     assert new is not None
-    assert await world.publications.publish(snapshot, old, policy_changed=True) is None
-    assert await world.publications.version() == 0
-    assert await world.publications.publish(snapshot, new, policy_changed=True) == 1
+    assert await world.publications.publish(snapshot, epoch=old, holder="one", at=1.0) is None
+    assert await world.publications.stamp() == NEVER
+    assert await world.publications.publish(snapshot, epoch=new, holder="two", at=1.0) == 1
 
 
 async def test_a_damaged_publication_is_learned_again_from_the_log(world: World) -> None:
     first = asyncio.create_task(world.worker("one").run())
-    await world.store.put_decision(decision("d"))
-    last = await world.store.put_feedback(thumb("d", 1.0))
+    await world.store.put(decision("d"))
+    last = await world.store.put(thumb("d", 1.0))
     await world.published_at(last)
     await end(first)
     await world.client.hset(Keys(world.namespace)("policy", "test"), "policy", b"rubbish")
-    later = await world.store.put_feedback(thumb("d", 1.0, source="grader"))
+    later = await world.store.put(thumb("d", 1.0, source="grader"))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(later)
     await end(second)

@@ -1,5 +1,7 @@
 """Hand-made decisions, outcomes and feedback."""
 
+import itertools
+
 import numpy as np
 
 from highwayman.env.types import Context, Decision, Feedback, Floats, Mode, Outcome, Status
@@ -41,5 +43,13 @@ def outcome(name: str, *, arm: str = "a", status: Status = Status.OK, cost_usd: 
     )  # fmt: skip
 
 
-def thumb(name: str, value: float | None, *, source: str = "user", metric: str = "thumbs") -> Feedback:
-    return Feedback(name, 1_700_000_002.0, source, metric, value)
+_numbers = itertools.count()
+
+
+def thumb(
+    name: str, value: float | None, *, source: str = "user", metric: str = "thumbs", user: str = "",
+    at: float = 1_700_000_002.0, feedback_id: str | None = None,
+) -> Feedback:  # fmt: skip
+    """Feedback of its own, unless it is given the id of another."""
+    own = feedback_id or f"f{next(_numbers)}"
+    return Feedback(own, name, at, source, metric, value, user=user)

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -44,12 +47,12 @@ class Router:
         async with self.http.get(path) as response:
             return response.status, await response.json()
 
-    async def decision(self, decision_id: str) -> dict[str, Any]:
-        """The decision, once its outcome is on the log."""
+    async def decision(self, decision_id: str, *, feedback: int = 0) -> dict[str, Any]:
+        """The decision, once its outcome and so many statements about it are on the log."""
         async with asyncio.timeout(10):
             while True:
                 _, found = await self.get(f"/v1/decisions/{decision_id}")
-                if found.get("outcome") is not None:
+                if found.get("outcome") is not None and len(found["feedback"]) >= feedback:
                     return dict(found)
                 await asyncio.sleep(0.01)
 
@@ -69,7 +72,8 @@ async def running_router(
 ) -> AsyncIterator[Router]:
     """Serve `arms` until the block ends."""
     loaded = Config.model_validate({"namespace": namespace, **(config or {})})
-    wanted = Settings(tuple(arms), redis_url, loaded, seed=0, **settings)
+    state = Path(tempfile.mkdtemp(prefix="highwayman-test-"))
+    wanted = Settings(tuple(arms), redis_url, loaded, **{"seed": 0, "state": state, **settings})
     server = uvicorn.Server(uvicorn.Config(Application(wanted), lifespan="on", log_config=None, access_log=False))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # signals are pytest's
     with socket.socket() as listener:
@@ -85,3 +89,4 @@ async def running_router(
         finally:
             server.should_exit = True
             await serving
+            shutil.rmtree(state)

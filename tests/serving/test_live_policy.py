@@ -1,4 +1,6 @@
 import asyncio
+import time
+from pathlib import Path
 
 import numpy as np
 import redis.asyncio as aioredis
@@ -10,6 +12,7 @@ from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.tally import Tally
 from highwayman.serving.live_policy import LivePolicy
+from highwayman.serving.local_state import LocalState
 from highwayman.serving.tasks import end
 from tests.feedback.worlds import context
 
@@ -27,15 +30,16 @@ def learned() -> Snapshot:
 
 
 async def test_a_published_version_is_in_force_as_soon_as_it_is_announced(
-    redis_client: aioredis.Redis, namespace: str
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     publications = Publications(redis_client, namespace, "test")
-    live = LivePolicy(publications, make, ["a", "b"])
+    kept = LocalState(tmp_path, namespace, "test")
+    live = LivePolicy(publications, make, ["a", "b"], kept=kept, clock=time.time)
     following = asyncio.create_task(live.follow())
     epoch = await publications.acquire("me", hold_s=5)
     assert epoch is not None
     before = live.policy.probs(context(), ["a", "b"], np.zeros(2))
-    await publications.publish(learned(), epoch, policy_changed=True)
+    await publications.publish(learned(), epoch=epoch, holder="me", at=time.time())
     async with asyncio.timeout(2):
         while live.version < 1:
             await asyncio.sleep(0.01)
@@ -46,17 +50,18 @@ async def test_a_published_version_is_in_force_as_soon_as_it_is_announced(
 
 
 async def test_a_version_that_cannot_be_used_leaves_the_one_in_force(
-    redis_client: aioredis.Redis, namespace: str
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     publications = Publications(redis_client, namespace, "test")
-    live = LivePolicy(publications, make, ["a", "b"])
+    kept = LocalState(tmp_path, namespace, "test")
+    live = LivePolicy(publications, make, ["a", "b"], kept=kept, clock=time.time)
     epoch = await publications.acquire("me", hold_s=5)
     assert epoch is not None
-    await publications.publish(learned(), epoch, policy_changed=True)
+    await publications.publish(learned(), epoch=epoch, holder="me", at=time.time())
     assert await live.refresh()
     in_force = live.policy
     bad = Snapshot("6-0", b"rubbish", Tally().to_json())
-    await publications.publish(bad, epoch, policy_changed=True)
+    await publications.publish(bad, epoch=epoch, holder="me", at=time.time())
     assert not await live.refresh()
     assert live.policy is in_force
     assert live.version == 1

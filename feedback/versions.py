@@ -1,0 +1,94 @@
+"""Versions kept for a rollback: dense in the last minutes, sparser the older they are."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import redis.asyncio as aioredis
+
+from highwayman.feedback.join import EventId, order
+from highwayman.feedback.publications import Published, published
+from highwayman.feedback.redis import redis_errors
+from highwayman.feedback.store import Keys
+
+KEPT = 32
+EVERY_S = 60.0  # a version is kept at most this often
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a kept version had learned."""
+
+    version: int
+    at: float  # seconds since the epoch
+    position: EventId
+    decisions: int
+    feedback: int
+    note: str = ""
+
+
+class Versions:
+    """The kept versions of one lineage."""
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, lineage: str) -> None:
+        """Take a client, the namespace and the lineage."""
+        keys = Keys(namespace)
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._versions, self._about = keys("versions", lineage), keys("about", lineage)
+
+    async def all(self) -> list[About]:
+        """Return what is kept, oldest first."""
+        with redis_errors():
+            found = await self._client.hgetall(self._about)
+        kept = [About(version=int(version), **json.loads(about)) for version, about in found.items()]
+        return sorted(kept, key=lambda about: about.version)
+
+    async def load(self, version: int) -> Published | None:
+        """Return the kept version, or None."""
+        with redis_errors():
+            data = await self._client.hget(self._versions, str(version))
+        if data is None:
+            return None
+        flat: Any = msgpack.unpackb(data, raw=True)
+        return published(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def at_or_before(self, position: EventId) -> Published | None:
+        """Return the newest kept version that had folded nothing beyond `position`, or None."""
+        able = [about for about in await self.all() if order(about.position) <= order(position)]
+        return await self.load(able[-1].version) if able else None
+
+    async def thin(self) -> None:
+        """Drop versions until `KEPT` are left, so that their ages stay spread evenly on a log scale."""
+        kept = await self.all()
+        await self.drop(thinned(kept, keep=KEPT))
+
+    async def drop(self, versions: Sequence[int]) -> None:
+        """Forget these versions."""
+        if versions:
+            names = [str(version) for version in versions]
+            with redis_errors():
+                await self._client.hdel(self._versions, *names)
+                await self._client.hdel(self._about, *names)
+
+
+def about_json(about: About) -> str:
+    """Return what `Publications.publish` takes to keep a version."""
+    return json.dumps(
+        {"at": about.at, "position": about.position, "decisions": about.decisions, "feedback": about.feedback,
+         "note": about.note}
+    )  # fmt: skip
+
+
+def thinned(kept: Sequence[About], *, keep: int) -> list[int]:
+    """Return which of `kept`, oldest first, to drop: again and again the one whose neighbours are closest in age.
+
+    Close is meant relative to age, so the newest stay dense and the oldest reach back far; the ends are never dropped.
+    """
+    left, gone = list(kept), []
+    while len(left) > max(keep, 2):
+        now = left[-1].at + 1.0
+        ratios = [(now - left[k - 1].at) / (now - left[k + 1].at) for k in range(1, len(left) - 1)]
+        gone.append(left.pop(1 + ratios.index(min(ratios))).version)
+    return gone

@@ -1,0 +1,92 @@
+"""What learns, as the configuration has it: for `serve`, `learn` and the commands that fold the log themselves."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+
+from highwayman.bandit.policy import Policy, load_policy
+from highwayman.env.encoder import Encoder, make_encoder
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.types import Arm, Query
+from highwayman.feedback.chores import Chores, Limits
+from highwayman.feedback.learner import Learner
+from highwayman.feedback.publications import Publications, lineage
+from highwayman.feedback.retention import Retention
+from highwayman.feedback.store import Store
+from highwayman.feedback.versions import Versions
+from highwayman.feedback.worker import Clocks, Worker
+from highwayman.serving.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """A configuration, the pool's arms and the encoder: what decides which lineage is learned, and how."""
+
+    config: Config
+    arms: Sequence[Arm]
+    encoder: Encoder
+
+    @property
+    def arm_names(self) -> list[str]:
+        """The pool's arms, in its order."""
+        return [arm.name for arm in self.arms]
+
+    @property
+    def lineage(self) -> str:
+        """The name of what is learned."""
+        policy = self.config.policy
+        return lineage(policy.name, policy.options, self.encoder.fingerprint, DEFAULT_SPEC.version)
+
+    def policy(self) -> Policy:
+        """Return a policy at its prior, without arms. Raises ConfigError."""
+        wanted = self.config.policy
+        return load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
+
+    def learner(self) -> Learner:
+        """Return a learner at the start of the log."""
+        return Learner(self.policy(), DEFAULT_SPEC, fingerprint=self.encoder.fingerprint, arms=self.arm_names)
+
+    def store(self, client: "aioredis.Redis") -> Store:
+        """Return the log and its records."""
+        return Store(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
+
+    def retention(self, client: "aioredis.Redis") -> Retention:
+        """Return what shortens the log."""
+        return Retention(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
+
+    def publications(self, client: "aioredis.Redis") -> Publications:
+        """Return where the lineage is published."""
+        return Publications(client, self.config.namespace, self.lineage)
+
+    def versions(self, client: "aioredis.Redis") -> Versions:
+        """Return the lineage's kept versions."""
+        return Versions(client, self.config.namespace, self.lineage)
+
+    def worker(self, client: "aioredis.Redis") -> Worker:
+        """Return a worker that stands for the lease; `client` waits longer than its reads block."""
+        store, config = self.store(client), self.config
+        limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
+        return Worker(
+            store,
+            self.publications(client),
+            self.versions(client),
+            self.learner,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            clocks=Clocks(time.time, time.monotonic),
+            chores=Chores(store, self.retention(client), limits, lineage=self.lineage, clock=time.time),
+        )
+
+
+def warm_encoder(config: Config) -> Encoder:
+    """Return the encoder that `config` names, warmed up. Raises EncoderError."""
+    wanted = config.encoder
+    encoder = make_encoder(
+        wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
+    )
+    encoder.context_of(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
+    return encoder
