@@ -39,6 +39,7 @@ class Child:
         keep_open: Sequence[int] = (),
         ready_within_s: float = 60.0,
         log_path: Path | None = None,
+        tell: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """Describe the process.
 
@@ -50,6 +51,7 @@ class Child:
             keep_open: descriptors it inherits.
             ready_within_s: how long it may take to answer.
             log_path: where its output is appended; without one it goes to ours.
+            tell: called with True whenever it answers after a start, with False whenever it has ended by itself.
         """
         self._name = name
         wrapper = [sys.executable, "-I", str(Path(die_with_parent.__file__)), str(os.getpid())]
@@ -59,6 +61,7 @@ class Child:
         self._keep_open = tuple(keep_open)
         self._ready_within_s = ready_within_s
         self._log_path = log_path
+        self._tell = tell
         self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -73,6 +76,7 @@ class Child:
     async def start(self) -> None:
         """Start the process, return once it answers, and keep it up from then on. Raises ChildFailed."""
         await self._launch()
+        self._tell(True)
         self._keeper = asyncio.create_task(self._keep_up(), name=f"keep {self._name}")
 
     async def stop(self, *, patience_s: float = _PATIENCE_S) -> None:
@@ -134,10 +138,12 @@ class Child:
         pause_s = _FIRST_PAUSE_S
         while self._process is not None:
             code = await self._process.wait()
+            self._tell(False)
             log.warning("%s ended (%s); starting it again in %.1f s", self._name, _ending(code), pause_s)
             await asyncio.sleep(pause_s)
             try:
                 await self._launch()
+                self._tell(True)
                 self.restarts += 1
                 pause_s = _FIRST_PAUSE_S
             except ChildFailed as error:

@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import os
 import signal
+import socket
 from pathlib import Path
 
 import click
@@ -16,13 +17,18 @@ from highwayman import __version__
 from highwayman.env.errors import ConfigError
 from highwayman.env.poolfile import load_pool
 from highwayman.serving.app import Application
+from highwayman.serving.cli_export import export_command
+from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_pool import pool
+from highwayman.serving.cli_snapshot import snapshot
 from highwayman.serving.config import EncoderConfig, load_config
+from highwayman.serving.metrics import count_as
 from highwayman.serving.plain_errors import PlainErrors
 from highwayman.serving.services import Settings
 from highwayman.serving.supervisor import Up, up
 from highwayman.serving.top import watch
-from highwayman.serving.valkey import EmbeddedValkey, state_folder
+from highwayman.serving.valkey import state_folder
+from highwayman.serving.workers import Workers, handed_on, inherited, redis_at, run_workers
 
 DEFAULT_PORT = 8790
 _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
@@ -35,6 +41,9 @@ _state = click.option("--state-dir", type=click.Path(path_type=Path), help="Wher
 _redis = click.option("--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one.")
 _config = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
 _encoder = click.option("--encoder", help="static | onnx | transformers | module:Class")
+_workers = click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Router processes behind the port."
+)
 
 
 @click.group(cls=PlainErrors)
@@ -45,7 +54,8 @@ def main() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-main.add_command(pool)
+for command in (pool, export_command, learn, rebuild, erase, snapshot):
+    main.add_command(command)
 
 
 @main.command("up")
@@ -55,16 +65,17 @@ main.add_command(pool)
 @_redis
 @_config
 @_encoder
+@_workers
 @click.option(
     "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
 )
 def up_command(  # noqa: PLR0917  (one parameter per option)
     host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
-    pool_file: Path | None,
+    workers: int, pool_file: Path | None,
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
-    options = [*(("--config", str(config)) if config else ()), *(("--encoder", encoder) if encoder else ())]
-    wanted = Up(host, port, state_dir or state_folder(), redis_url, pool_file, tuple(options))
+    options = handed_on(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
+    wanted = Up(host, port, state_dir or state_folder(), redis_url, pool_file, options)
     console = Console(stderr=True)
     asyncio.run(up(wanted, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
 
@@ -78,10 +89,13 @@ def up_command(  # noqa: PLR0917  (one parameter per option)
 @_encoder
 @click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True)
 @click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
-@click.option("--seed", type=int, help="Of the draws, to repeat a run.")
+@click.option("--seed", type=int, help="Of the draws, to repeat a run; worker k (from 0) has seed + k.")
+@_workers
+@click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Of a worker: a listening socket to serve.")
+@click.option("--door", type=click.Path(path_type=Path), hidden=True, help="Of a worker: its own socket, made anew.")
 def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
-    pool_file: Path, learn: bool, seed: int | None,
+    pool_file: Path, learn: bool, seed: int | None, workers: int, fds: tuple[int, ...], door: Path | None,
 ) -> None:  # fmt: skip
     """Run the router on a pool of yours."""
     keys = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
@@ -91,24 +105,24 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     if encoder is not None:
         loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
     arms = load_pool(pool_file).arms
+    state = state_dir or state_folder()
+    if workers > 1:
+        options = handed_on(click.get_current_context(), but={"workers", "redis_url", "seed"})
+        asyncio.run(run_workers(Workers(workers, host, port, redis_url, state, seed, options)))
+        return
+    if door is not None:
+        count_as(door.stem)
 
     async def run() -> None:
-        url, valkey = redis_url, None
-        if url is None:
-            valkey = EmbeddedValkey((state_dir or state_folder()) / "valkey")
-            url = valkey.url
-            await valkey.start()
-        try:
-            await _serve(Settings(arms, url, loaded, keys, learn, seed), host, port)
-        finally:
-            if valkey is not None:
-                await valkey.stop()
+        async with redis_at(redis_url, state) as url:
+            sockets = inherited(fds, door) if door is not None else None
+            await _serve(Settings(arms, url, loaded, keys, learn, seed, state), host, port, sockets)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
 
 
-async def _serve(settings: Settings, host: str, port: int) -> None:
+async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             Application(settings),
@@ -124,7 +138,7 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises what it caught again, when it has shut down
         loop.add_signal_handler(number, lambda: None)
-    await server.serve()
+    await server.serve(sockets)
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")
 

@@ -1,11 +1,17 @@
 """What Prometheus scrapes. Labels are arms, modes and statuses: never a prompt, never a person."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from highwayman.env.types import Decision, Outcome
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
 
@@ -44,7 +50,9 @@ class Metrics:
         self.degraded = Counter(
             "highwayman_degraded_contexts", "Decisions without the text", ["flag"], registry=registry
         )
-        self.policy_version = Gauge("highwayman_policy_version", "Version in force", registry=registry)
+        self.policy_version = Gauge(
+            "highwayman_policy_version", "Version in force", registry=registry, multiprocess_mode="livemin"
+        )
 
     def ended(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
@@ -65,10 +73,31 @@ class Metrics:
         for flag in decision.context.flags:
             self.degraded.labels(flag).inc()
 
+    def in_force(self, version: int) -> None:
+        """Say which version is in force; where several processes count together, the oldest of theirs is shown."""
+        self.policy_version.set(version)
+
     def fated(self, fate: str, kind: str) -> None:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
         self._fates.labels(_EVENTS[kind], fate).inc()
 
     def exposition(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Return everything in Prometheus' text format, summed over the processes that count together."""
+        if SHARED_FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def count_as(worker: str) -> None:
+    """Let the metrics that are made from now on go on where `worker`, whose process has ended, left off.
+
+    By default a process counts under its id: each restart would leave files behind that every scrape reads.
+    """
+    values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
+
+
+def uncount(worker: str, folder: Path) -> None:
+    """Take what only a living process can say, the version in force, out of the shared folder."""
+    mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]

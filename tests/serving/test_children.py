@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,14 @@ signal.pause()
 """
 
 
-def child(folder: Path, program: str = PROGRAM, *, ready_within_s: float = 20.0) -> Child:
+def child(
+    folder: Path, program: str = PROGRAM, *, ready_within_s: float = 20.0, tell: Callable[[bool], None] = lambda _: None
+) -> Child:
     async def ready() -> None:
         (folder / "up").stat()
 
-    return Child("thing", [sys.executable, "-c", program, str(folder)], ready=ready, ready_within_s=ready_within_s)
+    argv = [sys.executable, "-c", program, str(folder)]
+    return Child("thing", argv, ready=ready, ready_within_s=ready_within_s, tell=tell)
 
 
 async def killed(kept: Child, folder: Path) -> None:
@@ -59,6 +63,16 @@ async def test_a_child_whose_restart_fails_is_tried_again(tmp_path: Path) -> Non
     assert not (tmp_path / "refuse").exists()
     assert (tmp_path / "up").exists()
     await kept.stop()
+
+
+async def test_its_coming_up_and_its_death_are_told_but_not_its_being_stopped(tmp_path: Path) -> None:
+    told: list[bool] = []
+    kept = child(tmp_path, tell=told.append)
+    await kept.start()
+    await killed(kept, tmp_path)
+    await restarted(kept, 1)
+    await kept.stop()
+    assert told == [True, False, True]
 
 
 async def test_a_child_that_ends_at_the_start_is_told_with_its_exit_code(tmp_path: Path) -> None:
