@@ -51,6 +51,14 @@ def subject(event: Event) -> str:
     return event.id if isinstance(event, Decision) else event.decision_id
 
 
+def about(data: bytes) -> str:
+    """Return the id of the decision that an event's bytes are about, empty where they cannot be read."""
+    try:
+        return subject(decode(data))
+    except BadEvent:
+        return ""
+
+
 _KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
 
 

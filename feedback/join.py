@@ -33,6 +33,18 @@ class Void:
         return order(self.after) < order(event_id) <= order(self.upto)
 
 
+def standing(rollbacks: Sequence[Void]) -> tuple[Void, ...]:
+    """Return which of all the log's rollbacks, in log order, hold in the end.
+
+    The last one does; of those before it, only what was so at the point it went back to.
+    """
+    found: list[Void] = []
+    for void in reversed(rollbacks):
+        if not found or order(void.upto) <= order(found[-1].after):
+            found.append(void)
+    return tuple(reversed(found))
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A decision and everything filed under it so far, each with the id of the event that filed it."""
@@ -43,6 +55,7 @@ class Record:
     outcome_id: EventId | None = None
     feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
     erased_id: EventId | None = None  # from this event on, nothing is known of it
+    erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,8 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     if record.decision is None or not moment.knows(record.decision_id) or moment.knows(record.erased_id):
         return None
     filed = sorted((one for one in record.feedback if moment.knows(one)), key=order)
-    said = [record.feedback[one] for one in filed if not any(one in void for void in voids)]
+    counted = (record.feedback[one] for one in filed if not any(one in void for void in voids))
+    said = [one for one in counted if not moment.knows(record.erased_feedback.get(one.id))]
     served = record.outcome if moment.knows(record.outcome_id) else None
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
 

@@ -7,7 +7,7 @@ from highwayman.bandit.policy import Policy
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import Event
-from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order
+from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order, standing
 from highwayman.feedback.tally import Tally
 
 
@@ -27,16 +27,21 @@ class Snapshot:
     position: EventId
     policy: bytes
     tally: bytes
-    voids: tuple[Void, ...] = ()
+    rollbacks: tuple[Void, ...] = ()  # all that had been met
+
+    def begins(self, rollbacks: Sequence[Void]) -> bool:
+        """Return whether a fold of the log with these rollbacks passes through this state."""
+        reached = [void for void in standing(rollbacks) if order(void.after) < order(self.position)]
+        return list(standing(self.rollbacks)) == reached
 
 
 @dataclass(frozen=True, slots=True)
 class Rewind:
-    """An instruction of event `at`: fold again from `position` or an earlier snapshot on, with these stretches void."""
+    """An instruction of event `at`: fold again from `position` or before it, knowing these rollbacks."""
 
     at: EventId
     position: EventId
-    voids: tuple[Void, ...]
+    rollbacks: tuple[Void, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ class Learner:
         self._fingerprint = fingerprint
         self.tally = Tally()
         self.position: EventId = START
-        self.voids: tuple[Void, ...] = ()
+        self._rollbacks: tuple[Void, ...] = ()
+        self._voids: tuple[Void, ...] = ()
         for name in arms:
             self._add_arm(name)
 
@@ -94,16 +100,22 @@ class Learner:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
-        return Snapshot(self.position, self._policy.state(), self.tally.to_json(), self.voids)
+        return Snapshot(self.position, self._policy.state(), self.tally.to_json(), self._rollbacks)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError and changes nothing if the policy cannot use it."""
         arms = list(self.tally.arms)
         tally = Tally.from_json(snapshot.tally)
         self._policy.restore(snapshot.policy)
-        self.tally, self.position, self.voids = tally, snapshot.position, snapshot.voids
+        self.tally, self.position = tally, snapshot.position
+        self.know(snapshot.rollbacks)
         for name in arms:
             self._add_arm(name)
+
+    def know(self, rollbacks: Sequence[Void]) -> None:
+        """Fold from here on knowing all these rollbacks, wherever they stand on the log."""
+        self._rollbacks = tuple(rollbacks)
+        self._voids = standing(self._rollbacks)
 
     def _add_arm(self, name: str) -> None:
         self._policy.add_arm(name)
@@ -114,12 +126,10 @@ class Learner:
         event = entry.event
         if not isinstance(event, Control) or event.kind is not ControlKind.ROLLBACK:
             return None
-        back_to = str(event.detail["position"])
-        void = Void(back_to, entry.id)
-        if void in self.voids:
+        void = Void(str(event.detail["position"]), entry.id)
+        if void in self._rollbacks:
             return None
-        # A rollback to before an earlier one takes that one back, too.
-        return Rewind(entry.id, back_to, (*(one for one in self.voids if order(one.upto) <= order(back_to)), void))
+        return Rewind(entry.id, void.after, (*self._rollbacks, void))
 
     def _fold(self, entry: Entry) -> bool:
         """Teach the policy what the event changes, then count it; return whether there was anything to learn."""
@@ -132,7 +142,7 @@ class Learner:
             self.tally.decided(event)
         elif isinstance(event, Outcome):
             self.tally.ended(event)
-        elif isinstance(event, Control) and event.kind is ControlKind.ERASURE and record is not None:
+        elif record is not None and record.erased_id == entry.id:
             self._uncount(record, Moment(entry.id, inclusive=False))
         return learned
 
@@ -141,8 +151,8 @@ class Learner:
         decision = record.decision
         if decision is None:
             return False
-        before = credit(record, self._spec, Moment(event_id, inclusive=False), voids=self.voids)
-        after = credit(record, self._spec, Moment(event_id), voids=self.voids)
+        before = credit(record, self._spec, Moment(event_id, inclusive=False), voids=self._voids)
+        after = credit(record, self._spec, Moment(event_id), voids=self._voids)
         change = changes(before, after, decision.context.features)
         known_features = decision.context.fingerprint == self._fingerprint
         if change and known_features:

@@ -14,6 +14,8 @@ from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.scripts import Scripts
 from highwayman.feedback.store import Keys
 
+_IMPOSING_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -65,11 +67,6 @@ class Publications:
         epoch = await self._scripts.call("acquire", [self._lease, self._epoch], [holder, int(hold_s * 1000)])
         return epoch.decode() if epoch else None
 
-    async def seize(self, holder: str, *, hold_s: float) -> str:
-        """Take the lease from whoever has it, who then cannot publish any more; return the epoch."""
-        epoch = await self._scripts.call("seize", [self._lease, self._epoch], [holder, int(hold_s * 1000)])
-        return str(epoch.decode())
-
     async def release(self, holder: str) -> None:
         """Give the lease up if `holder` has it, so that the next one need not wait for it to run out."""
         with redis_errors():
@@ -107,13 +104,24 @@ class Publications:
         Returns:
             The version, or None, with nothing written: the lease was lost, or the log its end.
         """
-        voids = json.dumps([asdict(void) for void in snapshot.voids])
+        rollbacks = json.dumps([asdict(void) for void in snapshot.rollbacks])
         policy = snapshot.policy if policy_changed else b""
         check = "1" if anchored and snapshot.position != START else ""
         where = [epoch, self._channel, self.lineage, snapshot.position]
-        args = [*where, snapshot.tally, voids, holder, at, policy, about, check]
+        args = [*where, snapshot.tally, rollbacks, holder, at, policy, about, check]
         version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
+
+    async def impose(self, snapshot: Snapshot, *, holder: str, at: float) -> int | None:
+        """Publish `snapshot` whoever is learning, who then begins again from it.
+
+        Returns:
+            The version, or None, with nothing written, if another did the same in the same moment.
+        """
+        epoch = await self._scripts.call("seize", [self._lease, self._epoch], [holder, int(_IMPOSING_S * 1000)])
+        version = await self.publish(snapshot, epoch=epoch.decode(), holder=holder, at=at)
+        await self.release(holder)
+        return version
 
     async def stamp(self) -> Stamp:
         """Return the newest publication's stamp, `NEVER` before the first."""
@@ -140,6 +148,6 @@ class Publications:
 
 def published(fields: Mapping[bytes, bytes]) -> Published:
     """Return the publication that the fields of its hash describe."""
-    voids = tuple(Void(**void) for void in json.loads(fields[b"voids"]))
-    snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], voids)
+    rollbacks = tuple(Void(**void) for void in json.loads(fields[b"rollbacks"]))
+    snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
     return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))

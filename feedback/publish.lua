@@ -1,10 +1,10 @@
 -- Publishes learned state, if the publisher's lease is still the newest and the log still holds what was folded.
 -- KEYS: epoch, policy, versions, about, lineages, log.
--- ARGV: epoch, channel, lineage, position, tally, voids, holder, at, policy or '' where unchanged, about or '', anchored.
+-- ARGV: epoch, channel, lineage, position, tally, rollbacks, holder, at, policy or '' where unchanged, about or '', anchored.
 -- With `about` the version is kept for a later rollback. Returns the new version, or false with nothing written.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 if ARGV[11] == '1' and #redis.call('XRANGE', KEYS[6], ARGV[4], ARGV[4]) == 0 then return false end
-redis.call('HSET', KEYS[2], 'position', ARGV[4], 'tally', ARGV[5], 'voids', ARGV[6], 'holder', ARGV[7], 'at', ARGV[8])
+redis.call('HSET', KEYS[2], 'position', ARGV[4], 'tally', ARGV[5], 'rollbacks', ARGV[6], 'holder', ARGV[7], 'at', ARGV[8])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'policy', ARGV[9]) end
 local version = redis.call('HINCRBY', KEYS[2], 'version', 1)
 redis.call('SADD', KEYS[5], ARGV[3])

@@ -1,19 +1,18 @@
 """How long the log keeps what it holds: export marks, trimming, and taking single decisions off it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import redis.asyncio as aioredis
 
-from highwayman.env.types import Control
-from highwayman.feedback.events import encode
+from highwayman.env.types import Control, ControlKind
+from highwayman.feedback.events import about, encode
 from highwayman.feedback.join import START, EventId, order
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.scripts import Scripts
 from highwayman.feedback.store import Keys
 
 _PAGE = 1000
-_FORGOTTEN_PER_CALL = 500
 
 
 class Retention:
@@ -92,23 +91,39 @@ class Retention:
             await self._client.set(self._keys("trimmed"), going[0][0])
             return int(await self._client.xtrim(self._log, minid=end, approximate=False))
 
-    async def put_erasure(self, decision_id: str, event: Control, *, archived: Sequence[bytes | str] = ()) -> EventId:
-        """Append the erasure of a decision and close its record; return the event's id.
+    async def put_erasure(
+        self, decision_id: str, *, feedback: Sequence[str], known: Sequence[bytes | str], at: float
+    ) -> EventId:
+        """Append the erasure of a decision, or of some feedback on it, and mark its record; return the event's id.
 
         Args:
-            decision_id: of the decision.
-            event: the erasure.
-            archived: names and values of the record's fields, for a decision that is no longer on the log.
+            decision_id: of the decision; erased as a whole, it takes nothing more.
+            feedback: ids of the feedback to erase; none: everything.
+            known: names and values of the record's fields, for a record that has expired.
+            at: seconds since the epoch.
         """
+        event = Control(at, ControlKind.ERASURE, {"decision": decision_id, "feedback": list(feedback)})
         keys = [self._log, self._keys("d", decision_id), self._keys("open")]
-        args = [encode(event), decision_id, 2 * self._window_s, *archived]
+        args = [encode(event), decision_id, 2 * self._window_s, len(feedback), *feedback, *known]
         return str((await self._scripts.call("put_erasure", keys, args)).decode())
 
-    async def forget(self, decision_id: str, event_ids: Sequence[EventId]) -> int:
-        """Take an erased decision's events off the log and empty its record; return how many events went."""
+    async def forget(self, decision_id: str, *, feedback: Sequence[str], event_ids: Sequence[EventId]) -> int:
+        """Take erased events off the log and out of their decision's record, at once; return how many events went."""
         keys = [self._log, self._keys("d", decision_id)]
-        parts = [event_ids[k : k + _FORGOTTEN_PER_CALL] for k in range(0, len(event_ids), _FORGOTTEN_PER_CALL)]
-        return sum([int(await self._scripts.call("forget", keys, part)) for part in parts])
+        return int(await self._scripts.call("forget", keys, [len(feedback), *feedback, *event_ids]))
+
+    async def forget_dead(self, decision_ids: Collection[str]) -> int:
+        """Remove events about these decisions from those that were put aside; return how many went."""
+        key = self._keys("dead")
+        with redis_errors():
+            aside = await self._client.xrange(key)
+            gone = [entry_id for entry_id, fields in aside if about(fields.get(b"e", b"")) in decision_ids]
+            return int(await self._client.xdel(key, *gone)) if gone else 0
+
+    async def learning(self, lineage: str) -> bool:
+        """Return whether some learner holds the lineage's lease."""
+        with redis_errors():
+            return bool(await self._client.exists(self._keys("lease", lineage)))
 
     async def _mark(self, name: str) -> EventId:
         with redis_errors():

@@ -11,7 +11,6 @@ from redis.exceptions import NoScriptError, RedisError
 from highwayman.feedback.redis import redis_errors
 
 Call = tuple[str, Sequence[str], Sequence[Any]]  # name of the script, keys, args
-Command = Sequence[Any]
 
 
 class Scripts:
@@ -30,8 +29,8 @@ class Scripts:
         """Return what the script `name` returns. Raises StoreUnavailable."""
         return (await self.pipelined([(name, keys, args)]))[0]
 
-    async def pipelined(self, calls: Sequence[Call], *, then: Sequence[Command] = ()) -> list[Any]:
-        """Return the replies to `calls`, and to the plain commands `then` behind them, in one round trip.
+    async def pipelined(self, calls: Sequence[Call]) -> list[Any]:
+        """Return the replies to `calls`, in one round trip.
 
         Every script of ours may be called twice: so where one was not loaded, all are called again.
 
@@ -39,20 +38,18 @@ class Scripts:
             StoreUnavailable: any of them failed; the others may have been carried out.
         """
         with redis_errors():
-            replies = await self._sent(calls, then)
+            replies = await self._sent(calls)
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 for source in self._sources.values():
                     await self._client.script_load(source)
-                replies = await self._sent(calls, then)
+                replies = await self._sent(calls)
             for reply in replies:
                 if isinstance(reply, RedisError):
                     raise reply
         return replies
 
-    async def _sent(self, calls: Sequence[Call], then: Sequence[Command]) -> list[Any]:
+    async def _sent(self, calls: Sequence[Call]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for name, keys, args in calls:
             pipeline.execute_command("EVALSHA", self._hashes[name], len(keys), *keys, *args)
-        for command in then:
-            pipeline.execute_command(*command)
         return list(await pipeline.execute(raise_on_error=False))

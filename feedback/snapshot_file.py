@@ -21,7 +21,7 @@ def write(path: Path, found: Published, *, lineage: str) -> None:
     header = {
         **{"kind": _KIND, "lineage": lineage, "at": found.at, "version": found.stamp.version},
         **{"holder": found.stamp.holder, "position": found.snapshot.position},
-        "voids": [asdict(void) for void in found.snapshot.voids],
+        "rollbacks": [asdict(void) for void in found.snapshot.rollbacks],
     }
     arrays = {
         "policy": np.frombuffer(found.snapshot.policy, np.uint8),
@@ -49,8 +49,8 @@ def read(path: Path, *, lineage: str | None = None) -> Published:
             f"{path}: learned by lineage {header['lineage']}, this configuration's is {lineage}: "
             "another policy, other options, another encoder or other metrics"
         )
-    voids = tuple(Void(**void) for void in header["voids"])
-    state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), voids)
+    rollbacks = tuple(Void(**void) for void in header["rollbacks"])
+    state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), rollbacks)
     return Published(Stamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))
 
 

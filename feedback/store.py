@@ -14,6 +14,7 @@ from highwayman.feedback.scripts import Call, Scripts
 
 DEFAULT_WINDOW_S = 7 * 24 * 3600
 _MARK_KEPT_S = 24 * 3600
+GRACE_S = 24 * 3600  # a record outlives its window by this: a learner that stood still for a day misses nothing
 _RECORDS_PER_CALL = 100  # a Lua call holds everybody else up
 
 Written = Decision | Outcome | Feedback
@@ -50,9 +51,9 @@ class Store:
         """
         self._client: Any = client  # its replies are bytes, which its types do not promise
         self.keys = Keys(namespace)
-        self.window_s = window_s
+        self._kept_s = window_s + GRACE_S
         self._log, self._open = self.keys("log"), self.keys("open")
-        names = "put_decision", "put_outcome", "put_feedback", "put_control", "records"
+        names = "put_decision", "put_outcome", "put_feedback", "put_control", "leave_mark", "records"
         self._scripts = Scripts(client, *names)
 
     async def put(self, event: Written) -> EventId:
@@ -78,8 +79,8 @@ class Store:
 
         Not finding the mark it left last tells a writer that the server has lost the end of what it acknowledged.
         """
-        leave = ("SET", self.keys("mark", writer), mark, "GET", "EX", _MARK_KEPT_S)
-        *replies, found = await self._scripts.pipelined([self._call(event) for event in events], then=[leave])
+        leave: Call = ("leave_mark", [self.keys("mark", writer)], [mark, _MARK_KEPT_S])
+        *replies, found = await self._scripts.pipelined([*map(self._call, events), leave])
         return [_text(reply) if reply else None for reply in replies], _text(found) if found else None
 
     async def announce(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
@@ -101,14 +102,15 @@ class Store:
     async def read(
         self, after: EventId, *, count: int, block_s: float, anchored: bool = False
     ) -> list[tuple[EventId, bytes, bool]]:
-        """Return up to `count` events after `after` in log order, waiting up to `block_s` for the first.
+        """Return up to `count` events after `after` in log order, each with its id.
 
-        Each comes with its id and whether something had been filed under its decision before it.
+        The third of each says whether something had been filed under its decision before it. Where there is none yet,
+        up to `block_s` is waited for the first; 0 waits not at all.
 
         Raises:
             LogCutShort: `anchored`, and the event `after` is no longer on the log.
         """
-        block = max(int(block_s * 1000), 1)
+        block = int(block_s * 1000) or None
         with redis_errors():
             reply: Any = await self._client.xread({self._log: after}, count=count, block=block)
             found = [entry for _, entries in reply or () for entry in entries]
@@ -159,7 +161,12 @@ class Store:
             known = int(await self._client.zcard(key))
             if issued or not known:
                 await self._client.zadd(key, {own: float(known)}, nx=True)
-            return [bytes(secret) for secret in await self._client.zrange(key, 0, -1)]
+        return await self.known_secrets()
+
+    async def known_secrets(self) -> list[bytes]:
+        """Return the namespace's signing secrets, none before the first router."""
+        with redis_errors():
+            return [bytes(secret) for secret in await self._client.zrange(self.keys("secrets"), 0, -1)]
 
     async def ping(self) -> None:
         """Return if Redis answers."""
@@ -183,12 +190,12 @@ class Store:
         data = encode(event)
         if isinstance(event, Decision):
             keys = [self._log, self._record(event.id), self._open]
-            return "put_decision", keys, [data, event.id, event.at, self.window_s]
+            return "put_decision", keys, [data, event.id, event.at, self._kept_s]
         keys = [self._log, self._record(event.decision_id)]
         if isinstance(event, Outcome):
             lost = "1" if event.status is Status.LOST else ""
-            return "put_outcome", [*keys, self._open], [data, event.decision_id, lost, self.window_s]
-        return "put_feedback", keys, [data, event.id, self.window_s]
+            return "put_outcome", [*keys, self._open], [data, event.decision_id, lost, self._kept_s]
+        return "put_feedback", keys, [data, event.id, self._kept_s]
 
 
 def _record_of(row: Sequence[Any]) -> Record:
@@ -196,13 +203,15 @@ def _record_of(row: Sequence[Any]) -> Record:
     names, decision_data, outcome_data = row
     fields: Mapping[bytes, bytes] = dict(zip(names[::2], names[1::2], strict=True))
     decision, outcome = _readable(decision_data), _readable(outcome_data)
-    feedback = {}
+    feedback, erased = {}, {}
     for name, value in fields.items():
         if name.startswith(b"f:"):
             event_id, _, data = value.partition(b" ")
             said = _readable(data)
             if isinstance(said, Feedback):
                 feedback[_text(event_id)] = said
+        elif name.startswith(b"y:"):
+            erased[_text(name[2:])] = _text(value)
     return Record(
         decision if isinstance(decision, Decision) else None,
         _field(fields, b"d"),
@@ -210,6 +219,7 @@ def _record_of(row: Sequence[Any]) -> Record:
         _field(fields, b"o"),
         feedback,
         _field(fields, b"x"),
+        erased,
     )
 
 

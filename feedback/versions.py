@@ -1,7 +1,7 @@
 """Versions kept for a rollback: dense in the last minutes, sparser the older they are."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +54,21 @@ class Versions:
         flat: Any = msgpack.unpackb(data, raw=True)
         return published(dict(zip(flat[::2], flat[1::2], strict=True)))
 
-    async def at_or_before(self, position: EventId) -> Published | None:
-        """Return the newest kept version that had folded nothing beyond `position`, or None."""
-        able = [about for about in await self.all() if order(about.position) <= order(position)]
-        return await self.load(able[-1].version) if able else None
+    async def before(self, position: EventId) -> AsyncIterator[Published]:
+        """Yield kept versions that had folded nothing beyond `position`, the newest first."""
+        for about in reversed(await self.all()):
+            found = await self.load(about.version) if order(about.position) <= order(position) else None
+            if found is not None:
+                yield found
 
     async def thin(self) -> None:
         """Drop versions until `KEPT` are left, so that their ages stay spread evenly on a log scale."""
         kept = await self.all()
         await self.drop(thinned(kept, keep=KEPT))
+
+    async def drop_before(self, position: EventId) -> None:
+        """Forget versions that had not folded the log up to `position`."""
+        await self.drop([about.version for about in await self.all() if order(about.position) < order(position)])
 
     async def drop(self, versions: Sequence[int]) -> None:
         """Forget these versions."""

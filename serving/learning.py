@@ -18,6 +18,7 @@ from highwayman.feedback.learner import Learner
 from highwayman.feedback.publications import Publications, lineage
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import Store
+from highwayman.feedback.turn import Parts
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
 from highwayman.serving.config import Config
@@ -63,19 +64,16 @@ class Learning:
         """Return where the lineage is published."""
         return Publications(client, self.config.namespace, self.lineage)
 
-    def versions(self, client: "aioredis.Redis") -> Versions:
-        """Return the lineage's kept versions."""
-        return Versions(client, self.config.namespace, self.lineage)
+    def versions(self, client: "aioredis.Redis", *, lineage: str | None = None) -> Versions:
+        """Return the kept versions of the lineage, or of another."""
+        return Versions(client, self.config.namespace, lineage or self.lineage)
 
     def worker(self, client: "aioredis.Redis") -> Worker:
         """Return a worker that stands for the lease; `client` waits longer than its reads block."""
         store, config = self.store(client), self.config
         limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
         return Worker(
-            store,
-            self.publications(client),
-            self.versions(client),
-            self.learner,
+            Parts(store, self.publications(client), self.versions(client), self.learner),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),
             chores=Chores(store, self.retention(client), limits, lineage=self.lineage, clock=time.time),

@@ -33,10 +33,10 @@ class EmbeddedValkey:
         except ValkeyServerError as error:
             raise ConfigError(f"no embedded Valkey for this machine ({error}); set REDIS_URL to a server") from error
         self._folder = folder
-        self._socket = _socket_path(folder)
+        self.socket = _socket_path(folder)
         self._child: Child | None = None
         self._lock: int | None = None
-        self.url = f"unix://{self._socket}"
+        self.url = f"unix://{self.socket}"
 
     async def start(self) -> None:
         """Start it on what it had saved. Raises ConfigError if another Highwayman uses the folder, or ChildFailed."""
@@ -74,7 +74,7 @@ class EmbeddedValkey:
     def _argv(self) -> list[str]:
         settings = {
             "port": "0",
-            "unixsocket": str(self._socket),
+            "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "dir": str(self._folder),
             "appendonly": "yes",

@@ -11,6 +11,7 @@ from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.feedback.learner import Learner, Snapshot
 from highwayman.feedback.publications import NEVER, Publications, lineage
 from highwayman.feedback.store import Keys, Store
+from highwayman.feedback.turn import Parts
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
 from highwayman.serving.tasks import end
@@ -32,7 +33,8 @@ class World:
 
     def worker(self, holder: str) -> Worker:
         clocks = Clocks(time.time, time.monotonic)
-        return Worker(self.store, self.publications, self.versions, make_learner, holder=holder, clocks=clocks)
+        parts = Parts(self.store, self.publications, self.versions, make_learner)
+        return Worker(parts, holder=holder, clocks=clocks)
 
     async def published_at(self, position: str) -> Snapshot:
         """The first publication whose position is `position`."""

@@ -1,0 +1,155 @@
+"""One learner's time with the lease: what is published is taken up, the log folded on, the result published."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from highwayman.env.errors import SnapshotError
+from highwayman.feedback.events import BadEvent, Event, decode, subject
+from highwayman.feedback.join import START, EventId
+from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
+from highwayman.feedback.publications import Publications
+from highwayman.feedback.store import Store
+from highwayman.feedback.versions import EVERY_S, About, Versions, about_json
+
+_SLICE = 50  # events folded before others on the event loop get their turn
+
+log = logging.getLogger(__name__)
+
+Found = Sequence[tuple[EventId, bytes, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a learner works with: the log, the lineage's publications and kept versions, and a learner at the start."""
+
+    store: Store
+    publications: Publications
+    versions: Versions
+    make_learner: Callable[[], Learner]
+
+
+class Turn:
+    """A learner from taking up what is published until its lease, or the end of the log, is lost."""
+
+    def __init__(self, parts: Parts, *, holder: str, epoch: str, wall: Callable[[], float]) -> None:
+        """Take the parts, the lease's holder and epoch, and a clock (seconds since the epoch)."""
+        self._parts = parts
+        self._holder = holder
+        self._epoch = epoch
+        self._wall = wall
+        self._policy_changed = False
+        self._anchored = False  # whether the event at the learner's position must be on the log
+        self._kept_at = 0.0
+        self.unpublished = False
+        self.learner = parts.make_learner()
+
+    async def begin(self) -> None:
+        """Go on from what is published; where there is nothing, or nothing that can be used, from the log's start."""
+        found = await self._parts.publications.load()
+        if found is None:
+            self.unpublished = self._policy_changed = True
+            return
+        try:
+            self.learner.restore(found.snapshot)
+        except SnapshotError as error:
+            log.error("published state cannot be used (%s); learning the whole log again", error)
+            self.learner = self._parts.make_learner()
+            self.unpublished = self._policy_changed = True
+            return
+        # Another pool may have brought arms of its own.
+        self.unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
+
+    async def advance(self, *, count: int, block_s: float) -> int:
+        """Read and fold up to `count` events, waiting up to `block_s` for the first; return how many there were.
+
+        Raises:
+            LogCutShort: the server lost the end of its log, of which something has been folded.
+        """
+        position = self.learner.position
+        found = await self._parts.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
+        if found:
+            self.unpublished = self._anchored = True
+            self._policy_changed |= await self._folded(found)
+        return len(found)
+
+    async def publish(self) -> bool:
+        """Publish what the learner knows; return False if the lease or the log's end is lost."""
+        snapshot = await asyncio.to_thread(self.learner.snapshot)
+        now, counts = self._wall(), self.learner.tally.totals()
+        keep = self._policy_changed and now - self._kept_at >= EVERY_S
+        about = About(0, now, snapshot.position, counts.decisions, counts.feedback)
+        version = await self._parts.publications.publish(
+            snapshot,
+            epoch=self._epoch,
+            holder=self._holder,
+            at=now,
+            policy_changed=self._policy_changed,
+            about=about_json(about) if keep else "",
+            anchored=self._anchored,
+        )
+        if version is None:
+            return False
+        self.unpublished = self._policy_changed = False
+        if keep:
+            self._kept_at = now
+            await self._parts.versions.thin()
+        return True
+
+    async def _folded(self, found: Found) -> bool:
+        """Fold what was read; return whether the policy learned."""
+        learned = False
+        raw = {event_id: data for event_id, data, _ in found}
+        rest = await self._entries(found)
+        while rest:
+            step = self.learner.step(rest[:_SLICE])
+            learned |= step.learned
+            await self._put_aside(raw, step.refused)
+            if step.rewind is None:
+                rest = rest[_SLICE:]
+            elif await self._rewound(step.rewind):
+                return True
+            else:
+                await self._put_aside(raw, [(step.rewind.at, "no version kept, nor the log's start, to go back to")])
+                self.learner.position = step.rewind.at
+            await asyncio.sleep(0)
+        self.learner.position = found[-1][0]  # also past those that could not be read
+        return learned
+
+    async def _rewound(self, rewind: Rewind) -> bool:
+        """Go back as told; return False where neither a kept version nor the log's start is there to go back to."""
+        learner = self._parts.make_learner()
+        async for kept in self._parts.versions.before(rewind.position):
+            if kept.snapshot.begins(rewind.rollbacks):
+                learner.restore(kept.snapshot)
+                break
+        else:
+            if await self._parts.store.trimmed() != START:
+                return False
+        learner.know(rewind.rollbacks)
+        log.warning("rolled back to %s", learner.position)
+        self.learner = learner
+        self._anchored = False
+        return True
+
+    async def _entries(self, found: Found) -> list[Entry]:
+        """Return the events that can be read, with the records they need; the others are put aside."""
+        events: list[tuple[EventId, Event, str]] = []
+        unreadable: list[tuple[EventId, str]] = []
+        for event_id, data, filed_before in found:
+            try:
+                event = decode(data)
+            except BadEvent as error:
+                unreadable.append((event_id, str(error)))
+                continue
+            events.append((event_id, event, subject(event) if filed_before or looks_back(event) else ""))
+        await self._put_aside({event_id: data for event_id, data, _ in found}, unreadable)
+        records = await self._parts.store.records([name for _, _, name in events if name])
+        return [Entry(event_id, event, records.get(name)) for event_id, event, name in events]
+
+    async def _put_aside(self, found: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
+        """Keep events that could not be folded where a person will find them."""
+        for event_id, why in refused:
+            log.error("event %s put aside: %s", event_id, why)
+            await self._parts.store.bury(event_id, found[event_id], why)

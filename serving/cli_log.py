@@ -1,0 +1,204 @@
+"""The commands that fold the log: `learn`, `rebuild`, `erase`."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import ConfigError, HighwaymanError
+from highwayman.feedback.archive import Archive
+from highwayman.feedback.erasure import Erasure
+from highwayman.feedback.join import START, EventId, order
+from highwayman.feedback.publications import Published
+from highwayman.feedback.refold import Page, Pages, Refold, difference, refold
+from highwayman.feedback.store import GRACE_S
+from highwayman.serving.cli_store import Place, at_place, told
+from highwayman.serving.ids import pseudonym
+from highwayman.serving.learning import Learning
+from highwayman.serving.tasks import end
+
+_EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
+_LEASE_S = 6.0  # more than a lease is held without a word
+_LOOK_S = 0.2
+
+log = logging.getLogger(__name__)
+
+_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+_archive = click.option(
+    "--archive", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A folder `export` has written."
+)
+
+
+class NotEqual(HighwaymanError):
+    """What is published is not the fold of the log."""
+
+
+@click.command()
+@at_place
+async def learn(place: Place) -> None:
+    """Learn from the log without serving: stand by for the lease, fold, publish."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with place.opened() as (client, learning):
+        log.info("standing by to learn lineage %s", learning.lineage)
+        async with _working(client, learning) as working:
+            ended = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+
+
+@click.command()
+@click.option("--from", "archive", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="A folder `export` has written: what is no longer on the log is read from there.")  # fmt: skip
+@click.option("--publish", is_flag=True, help="Put the state found in force, instead of comparing.")
+@_json
+@at_place
+async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bool) -> None:
+    """Fold the whole log again, and compare with what is published (exit code 1 if they differ)."""
+    async with place.opened() as (client, learning):
+        published = await learning.publications(client).load()
+        if publish:
+            found = await _refolded(client, learning, archive, upto=None)
+            version = await _put_in_force(client, learning, found)
+            told({"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json)
+            return
+        if published is None:
+            raise ConfigError(f"nothing is published for lineage {learning.lineage}; is this the router's --config?")
+        report, equal = await _compared(client, learning, archive, published)
+    told(report, as_json=as_json)
+    if not equal:
+        raise NotEqual("what is published is not the fold of the log; see the differences above")
+
+
+@click.command()
+@click.option("--user", required=True, help="The person, as callers name them in `user` or `safety_identifier`.")
+@_archive
+@_json
+@at_place
+async def erase(place: Place, user: str, archive: Path | None, as_json: bool) -> None:
+    """Remove a person from the log, the archive and what was learned, and prove it."""
+    async with place.opened() as (client, learning):
+        report, proven = await _erased(client, learning, archive, user)
+    told(report, as_json=as_json)
+    if not proven:
+        raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
+
+
+async def _erased(
+    client: "aioredis.Redis", learning: Learning, folder: Path | None, user: str
+) -> tuple[dict[str, Any], bool]:
+    store, retention = learning.store(client), learning.retention(client)
+    names = [pseudonym(secret, user) for secret in await store.known_secrets()]
+    archive = Archive(folder) if folder is not None else None
+    erasure = Erasure(retention, archive, names)
+    events = await erasure.find()
+    last = await erasure.mark(at=time.time())
+    async with _working(client, learning):
+        dropped = await _settled(client, learning, erasure, last)
+    for lineage in await retention.positions():
+        await learning.versions(client, lineage=lineage).drop_before(last)
+    off_the_log, out_of_the_archive = await erasure.forget()
+    left = await erasure.find()
+    published = await learning.publications(client).load()
+    report: dict[str, Any] = {
+        "decisions": sum(erased.whole for erased in erasure.found.values()),
+        "events_found": events,
+        "taken_off_the_log": off_the_log,
+        "taken_out_of_the_archive": out_of_the_archive,
+        "states_dropped": dropped,
+        "events_left": left,
+    }
+    if published is None:
+        return report, not left
+    compared, equal = await _compared(client, learning, folder, published)
+    return {**report, **compared}, equal and not left
+
+
+async def _settled(client: "aioredis.Redis", learning: Learning, erasure: Erasure, last: EventId) -> list[str]:
+    """Return when every state has followed the erasures; drop, and return, those that no learner tends."""
+    retention = learning.retention(client)
+    behind = await erasure.behind(last)
+    while learning.lineage in behind or any(behind.values()):
+        await asyncio.sleep(_LOOK_S)
+        behind = await erasure.behind(last)
+    if behind:
+        await asyncio.sleep(_LEASE_S)  # a learner may be taking over just now
+        behind = await erasure.behind(last)
+    dropped = [lineage for lineage, tended in behind.items() if not tended]
+    for lineage in dropped:
+        await retention.drop_lineage(lineage)
+    return dropped
+
+
+async def _compared(
+    client: "aioredis.Redis", learning: Learning, folder: Path | None, published: Published
+) -> tuple[dict[str, Any], bool]:
+    """Return how the published state compares with a fold of the log, and whether they are the same."""
+    position = published.snapshot.position
+    trimmed = await learning.store(client).trimmed()
+    whole = folder is not None or trimmed == START
+    report: dict[str, Any] = {"position": position, "log_is_whole": whole}
+    if not whole:
+        report["why_not_compared"] = f"events up to {trimmed} have left the log; give the folder they were exported to"
+        return report, True
+    found = await _refolded(client, learning, folder, upto=position)
+    apart = difference(published.snapshot, found.learner.snapshot())
+    equal = apart.largest <= _EQUAL
+    return {
+        **report,
+        "events": found.events,
+        "policy_difference": apart.policy,
+        "tally_difference": apart.tally,
+        "equal": equal,
+    }, equal
+
+
+async def _refolded(
+    client: "aioredis.Redis", learning: Learning, folder: Path | None, *, upto: EventId | None
+) -> Refold:
+    kept_s = learning.config.limits.feedback_window_s + GRACE_S
+    return await refold(_pages(client, learning, folder), learning.learner, kept_s=kept_s, upto=upto)
+
+
+def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> Pages:
+    """Return the whole log: the archive, then what came after it."""
+
+    async def pages() -> AsyncIterator[Page]:
+        after = START
+        if folder is not None:
+            for page in Archive(folder).read():
+                yield page
+                after = page[-1][0]
+        async for page in learning.retention(client).scan(after):
+            yield page
+
+    return pages
+
+
+async def _put_in_force(client: "aioredis.Redis", learning: Learning, found: Refold) -> int:
+    publications = learning.publications(client)
+    published = await publications.load()
+    if published is not None and order(published.snapshot.position) > order(found.learner.position):
+        raise ConfigError(f"the log ends at {found.learner.position}, before what is published; nothing was changed")
+    version = await publications.impose(found.learner.snapshot(), holder="rebuild", at=time.time())
+    if version is None:
+        raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
+    return version
+
+
+@asynccontextmanager
+async def _working(client: "aioredis.Redis", learning: Learning) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let a learner of our own stand by for the lease meanwhile."""
+    working = asyncio.create_task(learning.worker(client).run())
+    try:
+        yield working
+    finally:
+        await end(working)
