@@ -18,7 +18,7 @@ from typing import Any
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.archive_rows import Misfit, Row, batch_of, rows_in
-from highwayman.feedback.archive_schema import DECISION, FEEDBACK, OUTCOME, VERSION, VERSION_KEY, arrow, schema
+from highwayman.feedback.archive_schema import VERSION, VERSION_KEY, arrow, schema
 from highwayman.feedback.join import START, EventId, order
 from highwayman.feedback.snapshot_file import write_whole
 
@@ -28,8 +28,6 @@ _GROUP_EVENTS = 5_000  # a reader holds one row group at a time
 _GROUP_BYTES = 8 * 2**20
 _PATIENCE_S = 60.0  # for an export to end, before erasing
 _LOOK_S = 0.1
-
-Found = tuple[EventId, str, bytes]  # an event with its id and its kind
 
 
 class ArchiveError(HighwaymanError):
@@ -43,14 +41,6 @@ class Part:
     path: Path
     first: EventId
     last: EventId
-
-
-@dataclass(frozen=True, slots=True)
-class Personal:
-    """What an archive holds of a person."""
-
-    decisions: dict[str, list[Found]]  # theirs, by id, each with its outcome and all feedback on it
-    feedback: list[Found]  # what they said of others' decisions
 
 
 class Archive:
@@ -100,23 +90,6 @@ class Archive:
                         yield found
                 after = part.last
 
-    def rows_of(self, pseudonyms: Collection[str]) -> Personal:
-        """Return everything under these pseudonyms; an event that cannot be read is nobody's."""
-        decisions: dict[str, dict[EventId, Found]] = {}
-        said: dict[EventId, tuple[str, Found]] = {}
-        for decision_id, found in self._matching("user", {name for name in pseudonyms if name}):
-            if found[1] == DECISION:
-                decisions[decision_id] = {}
-            elif found[1] == FEEDBACK:
-                said[found[0]] = decision_id, found
-        for decision_id, found in self._matching("decision_id", decisions):
-            if found[1] in (DECISION, OUTCOME, FEEDBACK):
-                decisions[decision_id][found[0]] = found
-        return Personal(
-            {name: list(events.values()) for name, events in decisions.items()},
-            [found for decision_id, found in said.values() if decision_id not in decisions],
-        )
-
     def without(self, event_ids: Collection[EventId]) -> int:
         """Rewrite the parts that hold any of these events without them; return how many rows went.
 
@@ -153,16 +126,6 @@ class Archive:
             os.close(self._lock)
             self._lock = None
 
-    def _matching(self, column: str, wanted: Collection[str]) -> Iterator[tuple[str, Found]]:
-        """Yield events that have one of the values in a column, with the ids of their decisions."""
-        values, compute = arrow().array(sorted(wanted), "string"), arrow("pyarrow.compute")
-        for part in self.parts() if wanted else ():
-            with _opened(part.path) as file:
-                for number in range(file.num_row_groups):
-                    hits = compute.is_in(file.read_row_group(number, [column]).column(0), values)
-                    if compute.any(hits).as_py():
-                        yield from _found(part.path, file.read_row_group(number).filter(hits))
-
 
 def _groups(page: Sequence[Row]) -> Iterator[list[Row]]:
     """Yield the events in groups, each of which fits easily into memory."""
@@ -198,15 +161,6 @@ def _read(part: Part) -> Iterator[list[Row]]:
 def _rows(table: Any) -> Iterator[Row | Misfit]:
     for batch in table.combine_chunks().to_batches():
         yield from rows_in(batch)
-
-
-def _found(path: Path, table: Any) -> Iterator[tuple[str, Found]]:
-    kinds, decision_ids = table.column("kind").to_pylist(), table.column("decision_id").to_pylist()
-    for kind, decision_id, row in zip(kinds, decision_ids, _rows(table), strict=True):
-        if isinstance(row, Misfit):
-            raise ArchiveError(f"{path}: {row}")
-        if decision_id is not None:
-            yield decision_id, (row[0], kind, row[1])
 
 
 def _drop(path: Path, event_ids: Sequence[EventId]) -> int:

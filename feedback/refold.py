@@ -5,6 +5,7 @@ import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -126,7 +127,6 @@ class Difference:
 
     policy: float
     tally: float
-    arms: tuple[str, ...]  # that only one of them knows
 
     @property
     def largest(self) -> float:
@@ -137,7 +137,8 @@ class Difference:
 def difference(one: Snapshot, other: Snapshot) -> Difference:
     """Return how far two snapshots are apart. Raises SnapshotError.
 
-    Arms are matched by name. The tally's recent share is left out: it depends on the order of what was erased.
+    Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. The
+    tally's recent share is left out: it depends on the order of what was erased.
     """
     (head, left), (other_head, right) = unpack(one.policy), unpack(other.policy)
     names, others = list(head.get("arms") or ()), list(other_head.get("arms") or ())
@@ -148,7 +149,10 @@ def difference(one: Snapshot, other: Snapshot) -> Difference:
         theirs = _rows(right[name], others, common)
         same_shape = mine.shape == theirs.shape
         apart = max(apart, float(np.abs(mine - theirs).max(initial=0.0)) if same_shape else math.inf)
-    return Difference(apart, _tallies_apart(one.tally, other.tally), tuple(sorted(set(names) ^ set(others))))
+    tallies = json.loads(one.tally), json.loads(other.tally)
+    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(others)):
+        apart = math.inf
+    return Difference(apart, _tallies_apart(*tallies))
 
 
 def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray:
@@ -157,8 +161,7 @@ def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray
     return values[[names.index(name) for name in wanted]] if per_arm else values
 
 
-def _tallies_apart(one: bytes, other: bytes) -> float:
-    left, right = json.loads(one), json.loads(other)
+def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
     apart = 0.0
     for name in left.keys() | right.keys():
         mine, theirs = left.get(name, {}), right.get(name, {})

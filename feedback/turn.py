@@ -11,7 +11,7 @@ from highwayman.feedback.join import START, EventId
 from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.store import Store
-from highwayman.feedback.versions import EVERY_S, About, Versions, about_json
+from highwayman.feedback.versions import About, Versions, about_json
 
 _SLICE = 50  # events folded before others on the event loop get their turn
 
@@ -28,6 +28,7 @@ class Parts:
     publications: Publications
     versions: Versions
     make_learner: Callable[[], Learner]
+    keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
 
 
 class Turn:
@@ -78,7 +79,7 @@ class Turn:
         """Publish what the learner knows; return False if the lease or the log's end is lost."""
         snapshot = await asyncio.to_thread(self.learner.snapshot)
         now, counts = self._wall(), self.learner.tally.totals()
-        keep = self._policy_changed and now - self._kept_at >= EVERY_S
+        keep = self._policy_changed and now - self._kept_at >= self._parts.keep_every_s
         about = About(0, now, snapshot.position, counts.decisions, counts.feedback)
         version = await self._parts.publications.publish(
             snapshot,

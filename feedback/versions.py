@@ -14,7 +14,6 @@ from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.store import Keys
 
 KEPT = 32
-EVERY_S = 60.0  # a version is kept at most this often
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError, HighwaymanError
 from highwayman.feedback.archive import Archive
+from highwayman.feedback.archive_card import Card
 from highwayman.feedback.erasure import Erasure
 from highwayman.feedback.join import START, EventId, order
 from highwayman.feedback.publications import Published
@@ -25,8 +26,9 @@ from highwayman.serving.learning import Learning
 from highwayman.serving.tasks import end
 
 _EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
-_LEASE_S = 6.0  # more than a lease is held without a word
+_LEASE_S = 6.0  # longer than a lease is held without a word
 _LOOK_S = 0.2
+_EXPORT_S = 60.0  # an export under way may take as long
 
 log = logging.getLogger(__name__)
 
@@ -97,19 +99,21 @@ async def _erased(
 ) -> tuple[dict[str, Any], bool]:
     store, retention = learning.store(client), learning.retention(client)
     names = [pseudonym(secret, user) for secret in await store.known_secrets()]
-    archive = Archive(folder) if folder is not None else None
-    erasure = Erasure(retention, archive, names)
-    events = await erasure.find()
-    last = await erasure.mark(at=time.time())
-    async with _working(client, learning):
-        dropped = await _settled(client, learning, erasure, last)
-    for lineage in await retention.positions():
-        await learning.versions(client, lineage=lineage).drop_before(last)
-    off_the_log, out_of_the_archive = await erasure.forget()
-    left = await erasure.find()
+    archive = _archive_of(folder, learning) if folder is not None else None
+    with archive.alone(patience_s=_EXPORT_S) if archive is not None else nullcontext():
+        erasure = Erasure(retention, archive, names)
+        events = await erasure.find()
+        decisions = sum(erased.whole for erased in erasure.found.values())
+        last = await erasure.mark(at=time.time())
+        async with _working(client, learning):
+            dropped = await _settled(client, learning, erasure, last)
+        for lineage in await retention.positions():
+            await learning.versions(client, lineage=lineage).drop_before(last)
+        off_the_log, out_of_the_archive = await erasure.forget()
+        left = await erasure.find()
     published = await learning.publications(client).load()
     report: dict[str, Any] = {
-        "decisions": sum(erased.whole for erased in erasure.found.values()),
+        "decisions": decisions,
         "events_found": events,
         "taken_off_the_log": off_the_log,
         "taken_out_of_the_archive": out_of_the_archive,
@@ -143,12 +147,10 @@ async def _compared(
 ) -> tuple[dict[str, Any], bool]:
     """Return how the published state compares with a fold of the log, and whether they are the same."""
     position = published.snapshot.position
-    trimmed = await learning.store(client).trimmed()
-    whole = folder is not None or trimmed == START
-    report: dict[str, Any] = {"position": position, "log_is_whole": whole}
-    if not whole:
-        report["why_not_compared"] = f"events up to {trimmed} have left the log; give the folder they were exported to"
-        return report, True
+    missing = await _missing(client, learning, folder)
+    report: dict[str, Any] = {"position": position, "log_is_whole": missing is None}
+    if missing is not None:
+        return {**report, "equal": None, "why_not_compared": missing}, True
     found = await _refolded(client, learning, folder, upto=position)
     apart = difference(published.snapshot, found.learner.snapshot())
     equal = apart.largest <= _EQUAL
@@ -159,6 +161,26 @@ async def _compared(
         "tally_difference": apart.tally,
         "equal": equal,
     }, equal
+
+
+async def _missing(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> str | None:
+    """Return in words what is missing for a fold from the beginning, None if nothing is."""
+    trimmed = await learning.store(client).trimmed()
+    if folder is None:
+        at = f"events up to {trimmed} have left the log; give the folder they were exported to"
+        return at if trimmed != START else None
+    archive = _archive_of(folder, learning)
+    gaps = [f"({gap.after}, {gap.upto}]" for gap in Card(archive).gaps()]
+    if order(archive.last()) < order(trimmed):
+        gaps.append(f"({archive.last()}, {trimmed}]")
+    return f"events of {', '.join(gaps)} are neither in the archive nor on the log" if gaps else None
+
+
+def _archive_of(folder: Path, learning: Learning) -> Archive:
+    """Return the archive in the folder. Raises ArchiveError if it is another namespace's."""
+    archive = Archive(folder)
+    Card(archive).claim(learning.config.namespace)
+    return archive
 
 
 async def _refolded(
@@ -174,7 +196,7 @@ def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) ->
     async def pages() -> AsyncIterator[Page]:
         after = START
         if folder is not None:
-            for page in Archive(folder).read():
+            for page in _archive_of(folder, learning).read():
                 yield page
                 after = page[-1][0]
         async for page in learning.retention(client).scan(after):

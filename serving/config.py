@@ -52,6 +52,7 @@ class RetentionConfig(_Strict):
 
     log_s: Annotated[int, Field(ge=60)] | None = 30 * 24 * 3600  # contexts and all else on the log; null: for ever
     export_first: bool = False  # nothing leaves the log before `highwayman export` has it
+    version_every_s: Annotated[float, Field(ge=0)] = 60.0  # a version is kept for a rollback at most this often
     prompts: bool = False  # whether decisions carry the newest message
 
 

@@ -73,7 +73,13 @@ class Learning:
         store, config = self.store(client), self.config
         limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
         return Worker(
-            Parts(store, self.publications(client), self.versions(client), self.learner),
+            Parts(
+                store,
+                self.publications(client),
+                self.versions(client),
+                self.learner,
+                keep_every_s=config.retention.version_every_s,
+            ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),
             chores=Chores(store, self.retention(client), limits, lineage=self.lineage, clock=time.time),

@@ -29,6 +29,7 @@ class LivePolicy:
         *,
         kept: LocalState,
         clock: Callable[[], float],
+        tell: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Take its parts.
 
@@ -38,12 +39,14 @@ class LivePolicy:
             arms: names of the pool's arms.
             kept: where the last version is kept for a start without Redis.
             clock: seconds since the epoch.
+            tell: called with the number of each version that comes into force.
         """
         self._publications = publications
         self._make_policy = make_policy
         self._arms = tuple(arms)
         self._kept = kept
         self._clock = clock
+        self._tell = tell
         self._unkept: Published | None = None
         self._kept_at = 0.0
         self.policy = self._with_arms(make_policy())
@@ -125,6 +128,7 @@ class LivePolicy:
             return False
         self.policy, self.tally = self._with_arms(policy), tally
         self.stamp, self.position = found.stamp, found.snapshot.position
+        self._tell(found.stamp.version)
         return True
 
     def _with_arms(self, policy: Policy) -> Policy:

@@ -102,7 +102,12 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         ids = DecisionIds([*kept.secrets(), own], secrets.token_bytes, time.time)
         settling = Settling(store, ids, kept, learning, own=own)
         live = LivePolicy(
-            learning.publications(client), learning.policy, learning.arm_names, kept=kept, clock=time.time
+            learning.publications(client),
+            learning.policy,
+            learning.arm_names,
+            kept=kept,
+            clock=time.time,
+            tell=metrics.in_force,
         )
         stack.callback(live.keep)
         try:

@@ -16,6 +16,8 @@ from highwayman.serving.children import Child, bindable
 from highwayman.serving.local_pool import ServerOptions, local_arms, start_local_pool
 from highwayman.serving.valkey import EmbeddedValkey
 
+_ROUTER_PATIENCE_S = 25.0  # more than the router gives its workers, and they the requests under way
+
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +80,7 @@ async def _start(wanted: Up, stack: AsyncExitStack, say: Callable[[str], None]) 
         pool.write_text(local_arms(local.url), encoding="utf-8")
         say("local model pool is up")
     router = Child("router", _serve_argv(wanted, pool), ready=lambda: _ready(wanted), env={"REDIS_URL": redis_url})
-    stack.push_async_callback(router.stop)
+    stack.push_async_callback(router.stop, patience_s=_ROUTER_PATIENCE_S)
     await router.start()
 
 

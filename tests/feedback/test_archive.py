@@ -289,26 +289,6 @@ def test_values_of_no_known_kind_are_refused_by_column_and_row(archive: Archive)
         everything(archive)
 
 
-def test_a_persons_decisions_are_found_with_all_that_is_said_of_them_and_what_they_said_of_others(
-    archive: Archive,
-) -> None:
-    mine, theirs = dataclasses.replace(decision("mine"), user="u1"), dataclasses.replace(decision("theirs"), user="u2")
-    there = [
-        thumb("mine", 1.0, user="u2"), mine, theirs, outcome("mine"), outcome("theirs"),
-        thumb("mine", 0.0, user="u1"), thumb("theirs", 1.0, user="u1b"), thumb("theirs", 1.0), decision("nobody"),
-        Control(1.0, ControlKind.ERASURE, {"decision": "mine"}),
-    ]  # fmt: skip
-    page = rows([encode(event) for event in there])
-    archive.append(page[:4])
-    archive.append(page[2:])
-    found = archive.rows_of(["u1", "u1b", ""])
-    assert {name: [(row[0], row[1]) for row in rows] for name, rows in found.decisions.items()} == {
-        "mine": [(page[0][0], "feedback"), (page[1][0], "decision"), (page[3][0], "outcome"), (page[5][0], "feedback")]
-    }
-    assert found.feedback == [(page[6][0], "feedback", page[6][1])]
-    assert archive.rows_of([]).decisions == {}
-
-
 def test_what_is_erased_leaves_its_parts_and_the_others_are_not_touched(archive: Archive) -> None:
     page = some(20_000)
     first, second, third = (
