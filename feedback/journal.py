@@ -4,7 +4,8 @@ Writing directly, events that come together go together, each once however often
 does not answer in time, events go to the spool instead, in order; when it is back, the spool is drained in order, and
 only when it is empty do events go directly again. A server that lost the end of what it had acknowledged (killed
 between two syncs, or replaced by a replica that was behind) is found out by the mark left behind each batch, and gets
-the last seconds once more.
+the last seconds once more. The mark is looked at until what it stands behind is old enough to be safe, whether or not
+there is more to write.
 """
 
 import asyncio
@@ -14,15 +15,17 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.tasks import end
 from highwayman.env.types import Decision, Feedback, Outcome
 from highwayman.feedback.events import BadEvent, decode, encode, kind_of
 from highwayman.feedback.join import EventId
 from highwayman.feedback.spool import Spool, SpoolFull
-from highwayman.feedback.store import Store, Written
+from highwayman.feedback.store import MOST_TOGETHER, Store, Written
 
-_BATCH = 256
+_BATCH = MOST_TOGETHER
 _REMEMBERED = 20_000
 _REMEMBERED_S = 5.0  # a server that syncs every second may lose two
+_LOOK_S = 1.0  # at the mark, while there is nothing to write
 _GRACE_S = 0.005  # a busy event loop sees the clock before it sees the answer that had come in time
 _PROBE_S = (0.1, 2.0)  # first and longest pause between two looks whether Redis is back
 
@@ -78,7 +81,8 @@ class Journal:
         self._recent: deque[tuple[float, Written]] = deque(maxlen=_REMEMBERED)
         self._number = 0  # of the mark left last; 0: none that should be there
         self._syncs: set[asyncio.Task[None]] = set()
-        self._writing: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._look = False  # the mark is to be looked at, be there events to write or not
 
     @property
     def degraded(self) -> bool:
@@ -106,30 +110,43 @@ class Journal:
 
     async def run(self) -> None:
         """Write what is put, until cancelled; then write the rest and close the spools."""
+        # A batch under way is never cut short: the writer is told to stop, and stops when nothing waits.
+        writing = asyncio.create_task(self._write())
+        others = [asyncio.create_task(self._come_back()), asyncio.create_task(self._look_again())]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write())
-                group.create_task(self._come_back())
+            done, _ = await asyncio.wait({writing, *others}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            if self._writing is not None:
-                await asyncio.wait({self._writing})
-            while self._queue:
-                await self._write_batch()
+            self._stopping = True
+            self._wake.set()
+            for task in others:
+                await end(task)
+            await asyncio.wait({writing})
             if self._syncs:
                 await asyncio.wait(set(self._syncs))
             for spool in self._spools:
                 spool.close()
 
     async def _write(self) -> None:
+        while self._queue or not self._stopping:
+            if self._queue or self._look:
+                await self._write_batch()
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    async def _look_again(self) -> None:
+        """Have the mark looked at every now and then, as long as what stands before it might still be lost."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                self._writing = asyncio.create_task(self._write_batch())
-                await asyncio.shield(self._writing)
+            await asyncio.sleep(_LOOK_S)
+            self._look = bool(self._recent) and not self._away
+            if self._look:
+                self._wake.set()
 
     async def _write_batch(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+        self._look = False
         if self._away:
             self._spool(batch)
             return
@@ -154,20 +171,23 @@ class Journal:
             write.cancel()  # it may come through all the same: what is sent again changes nothing
             raise StoreUnavailable(f"Redis did not answer within {self._patience_s:g} s")
         ids, found = write.result()
-        now = self._clock()
-        while self._recent and self._recent[0][0] < now - _REMEMBERED_S:
-            self._recent.popleft()
         if left and found != str(left) and self._recent:
             log.warning("Redis has lost the end of what it had acknowledged")
-            await self._send_again([event for _, event in self._recent])
+            await self._send_again()
+        now = self._clock()
+        while left and self._recent and self._recent[0][0] < now - _REMEMBERED_S:  # old, and there all the same
+            self._recent.popleft()
         self._recent.extend((now, event) for event in events)
         return ids
 
-    async def _send_again(self, events: Sequence[Written]) -> None:
-        """Put events on the log that had been acknowledged: what is still there does not change."""
+    async def _send_again(self) -> None:
+        """Put on the log what had been acknowledged last: what is still there does not change."""
+        events = [event for _, event in self._recent]
         log.info("sending the last %d events again", len(events))
         for start in range(0, len(events), _BATCH):
             await self._store.put_all(events[start : start + _BATCH])
+        now = self._clock()
+        self._recent = deque(((now, event) for event in events), maxlen=_REMEMBERED)
         for event in events:
             self._tell(Fate.SENT_AGAIN, kind_of(event))
 
@@ -228,7 +248,7 @@ class Journal:
     async def _drain(self) -> None:
         """Put what waits on the log, oldest first, after what may have been lost. Raises StoreUnavailable."""
         if self._recent:
-            await self._send_again([event for _, event in self._recent])
+            await self._send_again()
         for spool in self._spools:
             while len(spool):
                 raw = spool.head(_BATCH)

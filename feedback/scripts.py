@@ -1,7 +1,7 @@
 """The Lua scripts of this folder, called by their hashes, many in one round trip."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -12,13 +12,16 @@ from highwayman.feedback.redis import redis_errors
 
 Call = tuple[str, Sequence[str], Sequence[Any]]  # name of the script, keys, args
 
+Execute = Callable[..., Awaitable[Any]]  # takes a command's words
+
 
 class Scripts:
     """Calls scripts by hash and loads them where the server does not have them (a fresh one, or one that restarted)."""
 
-    def __init__(self, client: "aioredis.Redis", *names: str) -> None:
-        """Take a client and the names of the files NAME.lua that are needed."""
+    def __init__(self, client: "aioredis.Redis", *names: str, execute: Execute | None = None) -> None:
+        """Take a client, the names of the files NAME.lua that are needed, and what sends single calls, if not it."""
         self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._execute: Execute = execute or self._client.execute_command
         self._sources = {name: resources.files(__package__).joinpath(f"{name}.lua").read_text() for name in names}
         self._hashes = {
             name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -27,7 +30,13 @@ class Scripts:
 
     async def call(self, name: str, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Return what the script `name` returns. Raises StoreUnavailable."""
-        return (await self.pipelined([(name, keys, args)]))[0]
+        command = ("EVALSHA", self._hashes[name], len(keys), *keys, *args)
+        with redis_errors():
+            try:
+                return await self._execute(*command)
+            except NoScriptError:
+                await self._load()
+                return await self._execute(*command)
 
     async def pipelined(self, calls: Sequence[Call]) -> list[Any]:
         """Return the replies to `calls`, in one round trip.
@@ -40,13 +49,16 @@ class Scripts:
         with redis_errors():
             replies = await self._sent(calls)
             if any(isinstance(reply, NoScriptError) for reply in replies):
-                for source in self._sources.values():
-                    await self._client.script_load(source)
+                await self._load()
                 replies = await self._sent(calls)
             for reply in replies:
                 if isinstance(reply, RedisError):
                     raise reply
         return replies
+
+    async def _load(self) -> None:
+        for source in self._sources.values():
+            await self._client.script_load(source)
 
     async def _sent(self, calls: Sequence[Call]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)

@@ -7,7 +7,8 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
-from highwayman.feedback.events import BadEvent, decode, encode
+from highwayman.feedback.direct import Direct
+from highwayman.feedback.events import BadEvent, decode, encode, kind_of
 from highwayman.feedback.join import START, EventId, Record
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.scripts import Call, Scripts
@@ -15,7 +16,7 @@ from highwayman.feedback.scripts import Call, Scripts
 DEFAULT_WINDOW_S = 7 * 24 * 3600
 _MARK_KEPT_S = 24 * 3600
 GRACE_S = 24 * 3600  # a record outlives its window by this: a learner that stood still for a day misses nothing
-_RECORDS_PER_CALL = 100  # a Lua call holds everybody else up
+MOST_TOGETHER = 100  # a Lua call holds everybody else up
 
 Written = Decision | Outcome | Feedback
 
@@ -53,8 +54,9 @@ class Store:
         self.keys = Keys(namespace)
         self._kept_s = window_s + GRACE_S
         self._log, self._open = self.keys("log"), self.keys("open")
-        names = "put_decision", "put_outcome", "put_feedback", "put_control", "leave_mark", "records"
-        self._scripts = Scripts(client, *names)
+        self._scripts = Scripts(client, "put", "put_control", "records")
+        self._direct = Direct(client)
+        self._direct_scripts = Scripts(client, "put", execute=self._direct.execute)
 
     async def put(self, event: Written) -> EventId:
         """Append an event and file it under its decision; sent again, it returns the first one's id.
@@ -68,20 +70,36 @@ class Store:
         return event_id
 
     async def put_all(self, events: Sequence[Written]) -> list[EventId | None]:
-        """Append events in one round trip; return their ids, None where the decision was erased."""
-        replies = await self._scripts.pipelined([self._call(event) for event in events])
-        return [_text(reply) if reply else None for reply in replies]
+        """Append events together; return their ids, None where the decision was erased."""
+        found: list[EventId | None] = []
+        for start in range(0, len(events), MOST_TOGETHER):
+            _, *ids = await self._scripts.call("put", *self._put(events[start : start + MOST_TOGETHER]))
+            found += [_text(event_id) if event_id else None for event_id in ids]
+        return found
 
     async def put_marked(
         self, events: Sequence[Written], *, writer: str, mark: str
     ) -> tuple[list[EventId | None], str | None]:
-        """Append events as `put_all`, leave `mark` behind them, and return the ids and the mark found there.
+        """Append up to `MOST_TOGETHER` events at once, leave `mark` behind them; return ids and the mark found there.
 
-        Not finding the mark it left last tells a writer that the server has lost the end of what it acknowledged.
+        Not finding the mark it left last tells a writer that the server has lost the end of what it acknowledged. Calls
+        must not overlap, and wait for an answer as long as they are let.
         """
-        leave: Call = ("leave_mark", [self.keys("mark", writer)], [mark, _MARK_KEPT_S])
-        *replies, found = await self._scripts.pipelined([*map(self._call, events), leave])
-        return [_text(reply) if reply else None for reply in replies], _text(found) if found else None
+        found, *ids = await self._direct_scripts.call("put", *self._put(events, writer=writer, mark=mark))
+        return [_text(event_id) if event_id else None for event_id in ids], _text(found) if found else None
+
+    def _put(self, events: Sequence[Written], *, writer: str = "", mark: str = "") -> tuple[list[str], list[Any]]:
+        """Return the keys and args of `put.lua`."""
+        keys = [self._log, self._open, self.keys("mark", writer)]
+        args: list[Any] = [mark, _MARK_KEPT_S, self._kept_s]
+        for event in events:
+            keys.append(self._record(event.id if isinstance(event, Decision) else event.decision_id))
+            args += [kind_of(event), encode(event), *_filed_by(event)]
+        return keys, args
+
+    async def close(self) -> None:
+        """Close the connection that `put_marked` has of its own."""
+        await self._direct.close()
 
     async def announce(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
         """Append control events as what is in force turns from `before` into `after`; None if it was not `before`."""
@@ -121,7 +139,7 @@ class Store:
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records there are of `decision_ids`, in one round trip."""
         unique = list(dict.fromkeys(decision_ids))
-        parts = [unique[start : start + _RECORDS_PER_CALL] for start in range(0, len(unique), _RECORDS_PER_CALL)]
+        parts = [unique[start : start + MOST_TOGETHER] for start in range(0, len(unique), MOST_TOGETHER)]
         calls: list[Call] = [("records", [self._log, *map(self._record, part)], ()) for part in parts]
         replies = await self._scripts.pipelined(calls) if calls else []
         rows = [row for reply in replies for row in reply]
@@ -185,17 +203,14 @@ class Store:
     def _record(self, decision_id: str) -> str:
         return self.keys("d", decision_id)
 
-    def _call(self, event: Written) -> Call:
-        """Return the script call that puts `event`."""
-        data = encode(event)
-        if isinstance(event, Decision):
-            keys = [self._log, self._record(event.id), self._open]
-            return "put_decision", keys, [data, event.id, event.at, self._kept_s]
-        keys = [self._log, self._record(event.decision_id)]
-        if isinstance(event, Outcome):
-            lost = "1" if event.status is Status.LOST else ""
-            return "put_outcome", [*keys, self._open], [data, event.decision_id, lost, self._kept_s]
-        return "put_feedback", keys, [data, event.id, self._kept_s]
+
+def _filed_by(event: Written) -> tuple[str, str | float]:
+    """Return what `put.lua` takes of an event beside its kind and bytes."""
+    if isinstance(event, Decision):
+        return event.id, event.at
+    if isinstance(event, Outcome):
+        return event.decision_id, "1" if event.status is Status.LOST else ""
+    return event.id, ""
 
 
 def _record_of(row: Sequence[Any]) -> Record:

@@ -76,6 +76,8 @@ class Tally:
 
     def ended(self, outcome: Outcome, *, sign: int = 1) -> None:
         """Add an outcome's tokens, dollars and seconds to the arm that served; with `sign` -1 take them away."""
+        if outcome.status is Status.LOST:
+            return  # nothing is known of it, and the call's own outcome may still come
         served = self.arm(outcome.arm)
         served.cost_usd += sign * (outcome.cost_usd or 0.0)
         served.tokens_in += sign * outcome.tokens_in

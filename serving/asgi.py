@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMap
 from typing import Any
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.serving.tasks import end
+from highwayman.env.tasks import end
 from highwayman.serving.wire import BadRequest
 
 Scope = MutableMapping[str, Any]

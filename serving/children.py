@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.env.tasks import end
 from highwayman.serving import die_with_parent
-from highwayman.serving.tasks import end
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _PATIENCE_S = 10.0  # from asking a process to end to killing it

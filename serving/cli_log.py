@@ -13,6 +13,7 @@ import click
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError, HighwaymanError
+from highwayman.env.tasks import end
 from highwayman.feedback.archive import Archive
 from highwayman.feedback.archive_card import Card
 from highwayman.feedback.erasure import Erasure
@@ -23,7 +24,6 @@ from highwayman.feedback.store import GRACE_S
 from highwayman.serving.cli_store import Place, at_place, told
 from highwayman.serving.ids import pseudonym
 from highwayman.serving.learning import Learning
-from highwayman.serving.tasks import end
 
 _EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
 _LEASE_S = 6.0  # longer than a lease is held without a word

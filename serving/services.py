@@ -18,6 +18,7 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
+from highwayman.env.tasks import end
 from highwayman.env.types import Arm
 from highwayman.env.upstream import Limits, Upstream
 from highwayman.feedback.journal import Journal
@@ -34,7 +35,6 @@ from highwayman.serving.local_state import LocalState
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
-from highwayman.serving.tasks import end
 from highwayman.serving.valkey import state_folder
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
@@ -89,6 +89,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         kept = LocalState(settings.state, config.namespace, learning.lineage)
         client = _client(stack, settings.redis_url)
         store = learning.store(client)
+        stack.push_async_callback(store.close)
         metrics = Metrics()
         journal = Journal(
             store,

@@ -25,10 +25,10 @@ import click
 from click.core import ParameterSource
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
+from highwayman.env.tasks import end
 from highwayman.serving.children import Child
 from highwayman.serving.metrics import SHARED_FOLDER, uncount
 from highwayman.serving.stand_in import Post, StandIn
-from highwayman.serving.tasks import end
 from highwayman.serving.valkey import EmbeddedValkey
 
 _BACKLOG = 2048

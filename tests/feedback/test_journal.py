@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.tasks import end
 from highwayman.env.types import Feedback
 from highwayman.feedback.events import Event, decode
 from highwayman.feedback.join import START
@@ -18,7 +19,6 @@ from highwayman.feedback.redis import connect
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.spool import claim
 from highwayman.feedback.store import Store
-from highwayman.serving.tasks import end
 from highwayman.serving.valkey import EmbeddedValkey
 from tests.feedback.worlds import decision, outcome, thumb
 

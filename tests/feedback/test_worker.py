@@ -8,13 +8,13 @@ import redis.asyncio as aioredis
 from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.tasks import end
 from highwayman.feedback.learner import Learner, Snapshot
 from highwayman.feedback.publications import NEVER, Publications, lineage
 from highwayman.feedback.store import Keys, Store
 from highwayman.feedback.turn import Parts
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
-from highwayman.serving.tasks import end
 from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
 
 

@@ -7,13 +7,13 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.policy import Policy
+from highwayman.env.tasks import end
 from highwayman.env.types import RewardChange
 from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.tally import Tally
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.local_state import LocalState
-from highwayman.serving.tasks import end
 from tests.feedback.worlds import context
 
 

@@ -1,0 +1,65 @@
+-- Appends events to the log and files each in its decision's record, all at once and each once: sent again, an event is
+-- not appended, and the first one's id is returned. An event whose decision was erased is refused (false).
+-- KEYS: log, open decisions, the writer's mark, then each event's record.
+-- ARGV: the mark to leave behind or '', seconds to keep a mark, seconds to keep a record, then for each event its kind
+-- (d, o, f), its bytes, and two of: d: decision id, seconds since the epoch; o: decision id, '1' if given up as lost;
+-- f: the feedback's own id, ''.
+-- Returns the mark found, or false, then the events' ids.
+local log, open, kept_s = KEYS[1], KEYS[2], ARGV[3]
+
+-- j points at what was filed before the decision, or may have been credited to another arm than its outcome names.
+local function append(event, filed)
+  if filed then return redis.call('XADD', log, '*', 'e', event, 'j', '') end
+  return redis.call('XADD', log, '*', 'e', event)
+end
+
+local put = {}
+
+function put.d(record, event, name, at)
+  local seen = redis.call('HMGET', record, 'd', 'o', 'x')
+  if seen[3] then return false end
+  if seen[1] then return seen[1] end
+  local id = append(event, redis.call('EXISTS', record) == 1)
+  redis.call('HSET', record, 'd', id)
+  redis.call('EXPIRE', record, kept_s)
+  if not seen[2] then redis.call('ZADD', open, at, name) end
+  return id
+end
+
+-- A real outcome that comes after all replaces a lost one.
+function put.o(record, event, name, lost)
+  local seen = redis.call('HMGET', record, 'd', 'o', 'l', 'x')
+  if seen[4] then return false end
+  if seen[2] and (lost == '1' or not seen[3]) then return seen[2] end
+  local filed = redis.call('HLEN', record)
+  local id = append(event, filed > (seen[1] and 1 or 0))
+  redis.call('HSET', record, 'o', id)
+  if lost == '1' then redis.call('HSET', record, 'l', '') elseif seen[3] then redis.call('HDEL', record, 'l') end
+  if filed == 0 then redis.call('EXPIRE', record, kept_s) end
+  redis.call('ZREM', open, name)
+  return id
+end
+
+-- Its decision may still be on its way: feedback is filed all the same.
+function put.f(record, event, own_id)
+  local field = 'f:' .. own_id
+  local seen = redis.call('HMGET', record, 'x', field)
+  if seen[1] then return false end
+  if seen[2] then return string.match(seen[2], '^%S+') end
+  local new = redis.call('EXISTS', record) == 0
+  local id = append(event)
+  redis.call('HSET', record, field, id .. ' ' .. event)
+  if new then redis.call('EXPIRE', record, kept_s) end
+  return id
+end
+
+local out = {false}
+for i = 4, #KEYS do
+  local at = 4 * (i - 3)
+  out[#out + 1] = put[ARGV[at]](KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+end
+if ARGV[1] ~= '' then
+  out[1] = redis.call('GET', KEYS[3])
+  redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[2])
+end
+return out
