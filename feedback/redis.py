@@ -20,6 +20,7 @@ from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.redis_urls import Kind, RedisUrl, parse
 
 _SPARE = 8  # connections to a node of a Cluster beside those that commands take turns at: subscriptions, its map
+_RESET = "the handler is closed"  # uvloop's words, in a plain RuntimeError, when one writes to such a connection
 _LOST = (RedisConnectionError, RedisTimeoutError, ClusterError, RedisClusterException)
 
 
@@ -65,6 +66,10 @@ def redis_errors() -> Iterator[None]:
         raise StoreUnavailable(f"Redis refused: {error}") from error
     except (RedisConnectionError, RedisTimeoutError, TimeoutError, OSError) as error:
         raise StoreUnavailable(f"Redis did not answer: {type(error).__name__}") from error
+    except RuntimeError as error:
+        if _RESET not in str(error):
+            raise
+        raise StoreUnavailable("Redis did not answer: the connection was reset") from error
     except (RedisError, RedisClusterException) as error:
         raise StoreUnavailable(f"Redis refused: {error}") from error
 
