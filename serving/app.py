@@ -5,8 +5,8 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -38,6 +38,7 @@ class Application:
         self._keys = tuple(key.encode() for key in settings.api_keys)
         self._settings = settings
         self._completions: Completions | None = None
+        self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
         )
@@ -45,7 +46,9 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
-        if scope["type"] == "http" and not self._authorized(scope):
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http" and not self._authorized(scope):
             status, body, _ = described(Unauthorized("Give a valid API key: Authorization: Bearer KEY."))
             await send_whole(send, status, body)
         elif self._completions is not None and Completions.serves(scope):
@@ -59,15 +62,39 @@ class Application:
         given = (header(scope, b"authorization") or "").removeprefix("Bearer ").encode()
         return any([hmac.compare_digest(given, key) for key in self._keys])  # noqa: C419  (all of them, in equal time)
 
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the lifespan; an error of ours that ends it at its start is told in a line."""
+
+        async def told(message: MutableMapping[str, Any]) -> None:
+            if self._failure is not None and message["type"] == "lifespan.startup.failed":
+                message = {**message, "message": str(self._failure)}
+            await send(message)
+
+        try:
+            await self._rest(scope, receive, told)
+        except HighwaymanError:
+            if self._failure is None:
+                raise
+
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
-        async with running(self._settings) as services:
+        async with self._services() as services:
             limit = self._settings.config.limits.body_bytes
             self._completions = Completions(services.router, services.line, body_limit_bytes=limit)
             _add_routes(rest, services)
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             yield
             gc.unfreeze()
+
+    @asynccontextmanager
+    async def _services(self) -> AsyncIterator[Services]:
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(running(self._settings))
+            except HighwaymanError as error:
+                self._failure = error
+                raise
+            yield services
 
 
 def _add_routes(rest: FastAPI, services: Services) -> None:

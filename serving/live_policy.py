@@ -29,7 +29,7 @@ class LivePolicy:
         *,
         kept: LocalState,
         clock: Callable[[], float],
-        tell: Callable[[int], None] = lambda _: None,
+        tell: Callable[[int, float], None] = lambda version, lag_s: None,
     ) -> None:
         """Take its parts.
 
@@ -39,7 +39,7 @@ class LivePolicy:
             arms: names of the pool's arms.
             kept: where the last version is kept for a start without Redis.
             clock: seconds since the epoch.
-            tell: called with the number of each version that comes into force.
+            tell: called with each version that comes into force, and its lag in seconds.
         """
         self._publications = publications
         self._make_policy = make_policy
@@ -74,7 +74,6 @@ class LivePolicy:
             self._refused = found.stamp
             return False
         self.checked_at = self._clock()
-        self.lag_s = max(self.checked_at - found.at, 0.0)
         self._unkept = found
         if self.checked_at - self._kept_at >= _KEEP_EVERY_S:
             await asyncio.to_thread(self.keep)
@@ -128,7 +127,8 @@ class LivePolicy:
             return False
         self.policy, self.tally = self._with_arms(policy), tally
         self.stamp, self.position = found.stamp, found.snapshot.position
-        self._tell(found.stamp.version)
+        self.lag_s = max(self._clock() - found.at, 0.0)
+        self._tell(self.version, self.lag_s)
         return True
 
     def _with_arms(self, policy: Policy) -> Policy:

@@ -53,6 +53,12 @@ class Metrics:
         self.policy_version = Gauge(
             "highwayman_policy_version", "Version in force", registry=registry, multiprocess_mode="livemin"
         )
+        self._policy_lag = Gauge(
+            "highwayman_policy_lag_seconds",
+            "From the publication of the version in force to its coming into force",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def ended(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
@@ -73,9 +79,10 @@ class Metrics:
         for flag in decision.context.flags:
             self.degraded.labels(flag).inc()
 
-    def in_force(self, version: int) -> None:
+    def in_force(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""
         self.policy_version.set(version)
+        self._policy_lag.set(lag_s)
 
     def fated(self, fate: str, kind: str) -> None:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""

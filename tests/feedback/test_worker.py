@@ -5,21 +5,15 @@ import numpy as np
 import pytest
 import redis.asyncio as aioredis
 
-from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
-from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.tasks import end
-from highwayman.feedback.learner import Learner, Snapshot
+from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.publications import NEVER, Publications, lineage
 from highwayman.feedback.store import Keys, Store
 from highwayman.feedback.turn import Parts
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
-from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
-
-
-def make_learner() -> Learner:
-    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
+from tests.feedback.worlds import decision, make_learner, outcome, thumb
 
 
 class World:

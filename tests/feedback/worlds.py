@@ -4,9 +4,16 @@ import itertools
 
 import numpy as np
 
+from highwayman.bandit.lin_ts import LinTS
+from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Context, Decision, Feedback, Floats, Mode, Outcome, Status
+from highwayman.feedback.learner import Learner
 
 FINGERPRINT = "test/1"
+
+
+def make_learner() -> Learner:
+    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
 
 
 def context(*features: float, fingerprint: str = FINGERPRINT) -> Context:
