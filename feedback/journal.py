@@ -186,8 +186,6 @@ class Journal:
         log.info("sending the last %d events again", len(events))
         for start in range(0, len(events), _BATCH):
             await self._store.put_all(events[start : start + _BATCH])
-        now = self._clock()
-        self._recent = deque(((now, event) for event in events), maxlen=_REMEMBERED)
         for event in events:
             self._tell(Fate.SENT_AGAIN, kind_of(event))
 
