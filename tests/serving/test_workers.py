@@ -267,7 +267,7 @@ from highwayman.serving.metrics import Metrics, count_as, uncount
 for worker, version in ("0", 7), ("1", 5), ("0", 8):
     count_as(worker)
     metrics = Metrics()
-    metrics.in_force(version)
+    metrics.in_force(version, 0.5)
     metrics.refused.labels("code").inc()
 print(metrics.exposition().decode())
 uncount("1", Path(sys.argv[1]))
