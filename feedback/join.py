@@ -6,6 +6,7 @@ later than another's writes), and counts from the moment both are there.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Decision, Feedback, Floats, Outcome, Reward, RewardChange
@@ -15,6 +16,7 @@ EventId = str  # a Redis stream id, "milliseconds-sequence"
 START: EventId = "0-0"
 
 
+@lru_cache(maxsize=16_384)
 def order(event_id: EventId) -> tuple[int, int]:
     """Return the id as numbers, which sort in log order."""
     milliseconds, _, sequence = event_id.partition("-")

@@ -45,10 +45,10 @@ function put.f(record, event, own_id)
   local field = 'f:' .. own_id
   local seen = redis.call('HMGET', record, 'x', field)
   if seen[1] then return false end
-  if seen[2] then return string.match(seen[2], '^%S+') end
+  if seen[2] then return string.match(seen[2], '^%S+') end  -- an archived one has its bytes behind its id
   local new = redis.call('EXISTS', record) == 0
   local id = append(event)
-  redis.call('HSET', record, field, id .. ' ' .. event)
+  redis.call('HSET', record, field, id)  -- not the bytes: beyond 64 of them the record would take three times the room
   if new then redis.call('EXPIRE', record, kept_s) end
   return id
 end
