@@ -94,9 +94,12 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     """
     if record.decision is None or not moment.knows(record.decision_id) or moment.knows(record.erased_id):
         return None
-    filed = sorted((one for one in record.feedback if moment.knows(one)), key=order)
-    counted = (record.feedback[one] for one in filed if not any(one in void for void in voids))
-    said = [one for one in counted if not moment.knows(record.erased_feedback.get(one.id))]
+    filed = [one for one in record.feedback if moment.knows(one)]
+    if voids:
+        filed = [one for one in filed if not any(one in void for void in voids)]
+    said = [record.feedback[one] for one in sorted(filed, key=order)]
+    if record.erased_feedback:
+        said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
     served = record.outcome if moment.knows(record.outcome_id) else None
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
 
