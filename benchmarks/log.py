@@ -72,10 +72,26 @@ async def memory(client: "aioredis.Redis", decisions: int) -> None:
         ("+ outcome", lambda k: store.put_all([outcome(one) for one in made[k : k + _BATCH]])),
         ("+ a thumb", lambda k: store.put_all(said[k : k + _BATCH])),
     ]
+    each = []
     for name, put in steps:
         for k in range(0, decisions, _BATCH):
             await put(k)
-        print(f"{name:>12}: {(await _used(client) - used) / decisions:.0f} bytes in all")
+        each.append((await _used(client) - used) / decisions)
+        print(f"{name:>12}: {each[-1]:.0f} bytes in all")
+    for k in range(0, decisions, _BATCH):
+        await client.delete(*(store.keys("d", one.id) for one in made[k : k + _BATCH]))
+    log = (await _used(client) - used) / decisions
+    print(f"{'of which log':>12}: {log:.0f} bytes")
+    sizing(log, each[-1] - log)
+
+
+def sizing(log: float, record: float) -> None:
+    """Print gigabytes by traffic, for answers that all get a thumb; a record outlives its window by a day."""
+    print("requests a day   window   on the log   gigabytes")
+    for requests in (10_000, 100_000, 1_000_000):
+        for window, kept in ((1, 2), (7, 8), (7, 30)):
+            size = requests * (kept * log + (window + 1) * record) / 1e9
+            print(f"{requests:>14,} {window:>5} days {kept:>7} days {size:>11.2f}")
 
 
 async def _used(client: "aioredis.Redis") -> int:
