@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint demo bench test-vllm lock clean
+.PHONY: run test lint demo bench test-faults test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -13,6 +13,10 @@ run: $(VENV)/.run
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 	$(MAKE) --no-print-directory lint
+
+# Everything that can fail, at full length: 200 kills, half a minute without Redis.
+test-faults: $(VENV)/.test
+	HIGHWAYMAN_KILL_ROUNDS=200 HIGHWAYMAN_PAUSE_S=30 $(BIN)/python -m pytest tests/faults --durations 5
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -74,10 +74,10 @@ async def list_command(place: Place) -> None:
         kept = await learning.versions(client).all()
         now = await learning.publications(client).load()
     table = Table(title=f"lineage {learning.lineage}, in force: {now.stamp.version if now else 'nothing'}")
-    for name in ("version", "kept at", "decisions", "answers with feedback", "position"):
-        table.add_column(name, justify="left" if name == "kept at" else "right")
+    for name in ("version", "kept at (UTC)", "decisions", "with feedback", "position"):
+        table.add_column(name, justify="right")
     for about in kept:
-        at = datetime.fromtimestamp(about.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        at = datetime.fromtimestamp(about.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(str(about.version), at, str(about.decisions), str(about.feedback), about.position)
     Console().print(table)
 
