@@ -8,7 +8,8 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
-from highwayman.feedback.join import START, Void
+from highwayman.env.errors import SnapshotError
+from highwayman.feedback.join import START, Void, order
 from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.scripts import Scripts
@@ -127,10 +128,10 @@ class Publications:
         """Return the newest publication's stamp, `NEVER` before the first."""
         with redis_errors():
             version, holder = await self._client.hmget(self._policy, "version", "holder")
-        return Stamp(int(version), holder.decode()) if version and holder else NEVER
+        return Stamp(int(version), holder.decode()) if version and version.isdigit() and holder else NEVER
 
     async def load(self) -> Published | None:
-        """Return the newest publication, or None before the first."""
+        """Return the newest publication, or None before the first. Raises SnapshotError if it is damaged."""
         with redis_errors():
             reply = await self._client.hgetall(self._policy)
         return published(reply) if reply else None
@@ -147,7 +148,12 @@ class Publications:
 
 
 def published(fields: Mapping[bytes, bytes]) -> Published:
-    """Return the publication that the fields of its hash describe."""
-    rollbacks = tuple(Void(**void) for void in json.loads(fields[b"rollbacks"]))
-    snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
-    return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))
+    """Return the publication that the fields of its hash describe. Raises SnapshotError where they are damaged."""
+    try:
+        rollbacks = tuple(Void(**void) for void in json.loads(fields[b"rollbacks"]))
+        snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
+        for position in (snapshot.position, *(end for void in rollbacks for end in (void.after, void.upto))):
+            order(position)
+        return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"publication is damaged: {type(error).__name__}") from error

@@ -6,6 +6,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 if ARGV[11] == '1' and #redis.call('XRANGE', KEYS[6], ARGV[4], ARGV[4]) == 0 then return false end
 redis.call('HSET', KEYS[2], 'position', ARGV[4], 'tally', ARGV[5], 'rollbacks', ARGV[6], 'holder', ARGV[7], 'at', ARGV[8])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[2], 'policy', ARGV[9]) end
+if not tonumber(redis.call('HGET', KEYS[2], 'version') or 0) then redis.call('HDEL', KEYS[2], 'version') end
 local version = redis.call('HINCRBY', KEYS[2], 'version', 1)
 redis.call('SADD', KEYS[5], ARGV[3])
 if ARGV[10] ~= '' then

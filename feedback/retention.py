@@ -61,7 +61,7 @@ class Retention:
         with redis_errors():
             lineages = sorted(name.decode() for name in await self._client.smembers(self._keys("lineages")))
             found = [await self._client.hget(self._keys("policy", lineage), "position") for lineage in lineages]
-        return {lineage: at.decode() for lineage, at in zip(lineages, found, strict=True) if at is not None}
+        return {lineage: _position(at) for lineage, at in zip(lineages, found, strict=True) if at is not None}
 
     async def drop_lineage(self, lineage: str) -> None:
         """Forget what a lineage has learned; used again, it is folded anew from the log."""
@@ -129,3 +129,13 @@ class Retention:
         with redis_errors():
             found = await self._client.get(self._keys(name))
         return found.decode() if found else START
+
+
+def _position(data: bytes) -> EventId:
+    """Return the position, the log's start where it is damaged: a learner will find that out and begin there."""
+    position = data.decode(errors="replace")
+    try:
+        order(position)
+    except ValueError:
+        return START
+    return position

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from highwayman.env.cost import TokenUse
+from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
@@ -121,7 +122,10 @@ class Tally:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Tally":
-        """Return the tally that `to_json` wrote."""
+        """Return the tally that `to_json` wrote. Raises SnapshotError."""
         tally = cls()
-        tally.arms = {name: ArmTally(**values) for name, values in json.loads(data).items()}
+        try:
+            tally.arms = {name: ArmTally(**values) for name, values in json.loads(data).items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from highwayman.env.errors import SnapshotError
 from highwayman.feedback.events import BadEvent, Event, decode, subject
-from highwayman.feedback.join import START, EventId
+from highwayman.feedback.join import START, EventId, Void
 from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.store import Store
@@ -47,20 +47,19 @@ class Turn:
         self.learner = parts.make_learner()
 
     async def begin(self) -> None:
-        """Go on from what is published; where there is nothing, or nothing that can be used, from the log's start."""
-        found = await self._parts.publications.load()
-        if found is None:
-            self.unpublished = self._policy_changed = True
-            return
+        """Go on from what is published; where there is nothing, or nothing that can be used, from further back."""
+        self.unpublished = self._policy_changed = True
         try:
-            self.learner.restore(found.snapshot)
+            found = await self._parts.publications.load()
+            if found is not None:
+                self.learner.restore(found.snapshot)
+                # Another pool may have brought arms of its own.
+                self.unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
         except SnapshotError as error:
-            log.error("published state cannot be used (%s); learning the whole log again", error)
-            self.learner = self._parts.make_learner()
-            self.unpublished = self._policy_changed = True
-            return
-        # Another pool may have brought arms of its own.
-        self.unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
+            self.learner = await self._kept() or self._parts.make_learner()
+            log.error(
+                "published state cannot be used (%s); learning the log again after %s", error, self.learner.position
+            )
 
     async def advance(self, *, count: int, block_s: float) -> int:
         """Read and fold up to `count` events, waiting up to `block_s` for the first; return how many there were.
@@ -118,16 +117,31 @@ class Turn:
         self.learner.position = found[-1][0]  # also past those that could not be read
         return learned
 
+    async def _kept(self, upto: EventId | None = None, rollbacks: Sequence[Void] | None = None) -> Learner | None:
+        """Return a learner at the newest kept version that can be used, None where there is none.
+
+        Args:
+            upto: what it has folded at most; None: however much.
+            rollbacks: those of the log whose fold passes through it; None: as it knows them.
+        """
+        learner = self._parts.make_learner()
+        async for kept in self._parts.versions.before(upto):
+            if rollbacks is not None and not kept.snapshot.begins(rollbacks):
+                continue
+            try:
+                learner.restore(kept.snapshot)
+                return learner
+            except SnapshotError as error:
+                log.error("kept version %d is passed over: %s", kept.stamp.version, error)
+        return None
+
     async def _rewound(self, rewind: Rewind) -> bool:
         """Go back as told; return False where neither a kept version nor the log's start is there to go back to."""
-        learner = self._parts.make_learner()
-        async for kept in self._parts.versions.before(rewind.position):
-            if kept.snapshot.begins(rewind.rollbacks):
-                learner.restore(kept.snapshot)
-                break
-        else:
+        learner = await self._kept(rewind.position, rewind.rollbacks)
+        if learner is None:
             if await self._parts.store.trimmed() != START:
                 return False
+            learner = self._parts.make_learner()
         learner.know(rewind.rollbacks)
         log.warning("rolled back to %s", learner.position)
         self.learner = learner

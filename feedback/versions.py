@@ -1,6 +1,7 @@
 """Versions kept for a rollback: dense in the last minutes, sparser the older they are."""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import msgpack
 import redis.asyncio as aioredis
 
+from highwayman.env.errors import SnapshotError
 from highwayman.feedback.join import EventId, order
 from highwayman.feedback.publications import Published, published
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.store import Keys
 
 KEPT = 32
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +49,31 @@ class Versions:
         return sorted(kept, key=lambda about: about.version)
 
     async def load(self, version: int) -> Published | None:
-        """Return the kept version, or None."""
+        """Return the kept version, or None. Raises SnapshotError if it is damaged."""
         with redis_errors():
             data = await self._client.hget(self._versions, str(version))
         if data is None:
             return None
-        flat: Any = msgpack.unpackb(data, raw=True)
-        return published(dict(zip(flat[::2], flat[1::2], strict=True)))
+        try:
+            flat: Any = msgpack.unpackb(data, raw=True)
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        except (TypeError, ValueError, msgpack.UnpackException) as error:
+            raise SnapshotError(f"version {version} is damaged: {type(error).__name__}") from error
+        return published(fields)
 
-    async def before(self, position: EventId) -> AsyncIterator[Published]:
-        """Yield kept versions that had folded nothing beyond `position`, the newest first."""
+    async def before(self, position: EventId | None) -> AsyncIterator[Published]:
+        """Yield the kept versions that had folded nothing beyond `position` (None: all), the newest first.
+
+        Damaged ones are told and passed over.
+        """
         for about in reversed(await self.all()):
-            found = await self.load(about.version) if order(about.position) <= order(position) else None
+            if position is not None and order(about.position) > order(position):
+                continue
+            try:
+                found = await self.load(about.version)
+            except SnapshotError as error:
+                log.error("kept version %d is passed over: %s", about.version, error)
+                continue
             if found is not None:
                 yield found
 

@@ -64,10 +64,16 @@ class LivePolicy:
 
     async def refresh(self) -> bool:
         """Load the newest version if it is another one; return whether it was. Raises StoreUnavailable."""
-        if await self._publications.stamp() in (self.stamp, self._refused):
+        stamp = await self._publications.stamp()
+        if stamp in (self.stamp, self._refused):
             self.checked_at = self._clock()
             return False
-        found = await self._publications.load()
+        try:
+            found = await self._publications.load()
+        except SnapshotError as error:
+            log.error("version %d cannot be used, keeping %d: %s", stamp.version, self.version, error)
+            self._refused = stamp
+            return False
         if found is None:
             return False
         if not await self._use(found):
