@@ -5,7 +5,8 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -16,6 +17,7 @@ import redis.asyncio as aioredis
 from click.testing import CliRunner, Result
 
 from highwayman.bandit.snapshot import unpack
+from highwayman.env.tasks import end
 from highwayman.env.types import Decision
 from highwayman.feedback.archive import Archive
 from highwayman.feedback.events import Event, decode
@@ -83,25 +85,36 @@ class World:
 
     def learned(self) -> Published:
         """What is published once the whole log is learned, by a learner that is run for it."""
+
+        async def work(client: "aioredis.Redis") -> Published:
+            working = asyncio.create_task(self.learning.worker(client).run())
+            try:
+                return await self._until(client, await self.learning.retention(client).last())
+            finally:
+                await end(working)
+
+        found = self.at(work)
+        assert isinstance(found, Published)
+        return found
+
+    @contextmanager
+    def learner(self) -> Iterator[None]:
+        """A `highwayman learn` while the block lasts, once it has come to the log's end."""
         last = self.at(lambda client: self.learning.retention(client).last())
-        process = self.learner()
+        process = Popen([sys.executable, "-m", "highwayman.serving.cli", "learn", *self.options], stderr=PIPE)
         try:
-            return asyncio.run(self._until(last))
+            self.at(lambda client: self._until(client, last))
+            yield
         finally:
             process.send_signal(signal.SIGTERM)
             _, told = process.communicate(timeout=WITHIN_S)
-            assert process.returncode in (0, -signal.SIGTERM), told.decode()  # it may not have come to listen yet
+        assert process.returncode == 0, told.decode()
 
-    def learner(self) -> "Popen[bytes]":
-        return Popen([sys.executable, "-m", "highwayman.serving.cli", "learn", *self.options], stderr=PIPE)
-
-    async def _until(self, last: str) -> Published:
-        client = connect(self.url)
+    async def _until(self, client: "aioredis.Redis", last: str) -> Published:
         async with asyncio.timeout(WITHIN_S):
             while True:
                 found = await self.learning.publications(client).load()
                 if found is not None and order(found.snapshot.position) >= order(last):
-                    await client.aclose()
                     return found
                 await asyncio.sleep(0.05)
 
@@ -119,8 +132,11 @@ def world(valkey_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_learner_alone_publishes_what_rebuild_finds_equal(world: World) -> None:
     world.put(world.decision("d"), outcome("d"), thumb("d", 1.0))
-    published = world.learned()
+    with world.learner():
+        pass
+    published = world.published()
     found = world.json("rebuild")
+    assert published is not None
     assert (found["equal"], found["events"], found["position"]) == (True, 3, published.snapshot.position)
     assert found["policy_difference"] == found["tally_difference"] == 0.0
 
@@ -200,14 +216,11 @@ def test_a_rollback_forgets_the_feedback_that_came_after_and_learns_on(world: Wo
     world.learned()
     assert world.sums()[0][0] == 6.0
 
-    process = world.learner()
-    try:
+    world.put(world.decision("x"), outcome("x"))
+    with world.learner():
         world.run("snapshot", "rollback", version)
         assert world.sums()[0][0] == 1.0
         world.put(thumb("e", 1.0, user="u9"))
-    finally:
-        process.terminate()
-        process.communicate(timeout=WITHIN_S)
     world.learned()
     assert world.sums()[0][0] == 2.0
     assert world.json("rebuild")["equal"] is True

@@ -276,7 +276,9 @@ print(metrics.exposition().decode())
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     words = [sys.executable, "-c", program, str(tmp_path)]
     said = await asyncio.to_thread(run, words, stdout=PIPE, env=environment, timeout=30, check=True)
-    lines = [line for line in said.stdout.decode().splitlines() if line.startswith(("highwayman_policy_v", "highwayman_ref"))]
+    lines = [
+        line for line in said.stdout.decode().splitlines() if line.startswith(("highwayman_policy_v", "highwayman_ref"))
+    ]
     assert [line.split()[-1] for line in sorted(lines)] == ["5.0", "8.0", "3.0", "3.0"]
     assert len(list(tmp_path.glob("counter_*.db"))) == 2
 
