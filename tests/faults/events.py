@@ -18,7 +18,7 @@ _AHEAD_S = 3600.0  # decisions are dated so that none is given up as lost
 
 
 def events(seed: str, learning: Learning, *, at: float) -> Iterator[Written]:
-    """Yield decisions, outcomes and feedback without end; some feedback comes early, twice, is changed or taken back."""
+    """Yield decisions, outcomes and feedback without end; some feedback is early, doubled, changed or taken back."""
     rng = random.Random(seed)
     drawn = np.random.default_rng(rng.getrandbits(64))
     known: list[Feedback] = []

@@ -1,4 +1,4 @@
-"""Connections to Valkey reset at any byte, also between a write and the answer to it, which leaves open whether it was."""
+"""Connections to Valkey reset at any byte, also between a write and its answer, which leaves open whether it was."""
 
 import asyncio
 import random
