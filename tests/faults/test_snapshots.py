@@ -87,7 +87,7 @@ async def damaged(here: World, damage: Damage) -> None:
         found = damage(await client.hgetall(keys("policy", lineage)))
         await client.incr(keys("epoch", lineage))
         await client.delete(keys("policy", lineage))
-        await client.hset(keys("policy", lineage), mapping={**found, b"holder": b"somebody"})  # type: ignore[arg-type]
+        await client.hset(keys("policy", lineage), mapping={**found, b"holder": b"somebody"})
 
 
 async def until_said(router: Router, times: int) -> None:

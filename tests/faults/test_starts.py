@@ -69,7 +69,8 @@ async def test_the_first_router_of_all_needs_no_redis_to_start_and_announces_its
             await asyncio.sleep(0.5)
         await audit(here, memory)
         assert memory.refused == memory.broken == 0
-        added = [one.detail["arm"] for one in await log_of(here) if one_of(one, ControlKind.ARM_ADDED)]
+        controls = [event for event in await log_of(here) if isinstance(event, Control)]
+        added = [event.detail["arm"] for event in controls if event.kind is ControlKind.ARM_ADDED]
         assert sorted(added) == sorted(ARMS)
 
 
@@ -102,7 +103,3 @@ async def log_of(here: World) -> list[Event]:
         async for page in here.learning.retention(client).scan(START):
             found += [decode(data) for _, data, _ in page]
     return found
-
-
-def one_of(event: Event, kind: ControlKind) -> bool:
-    return isinstance(event, Control) and event.kind is kind
