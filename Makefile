@@ -52,7 +52,7 @@ VLLM_PIP := $(VLLM)/bin/python -m pip --disable-pip-version-check
 
 test-vllm: $(VENV)/.test $(VLLM)/.installed $(MODELS)/smollm2-135m $(MODELS)/tiny-llama
 	HIGHWAYMAN_VLLM=1 HIGHWAYMAN_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python HIGHWAYMAN_MODELS=$(MODELS) \
-	    $(BIN)/python -m pytest tests/vllm -m vllm --durations 5
+	    $(BIN)/python -m pytest tests/vllm -m vllm --timeout 300 --durations 5
 
 $(VLLM)/.installed: requirements/vllm.lock requirements/vllm.in
 	$(PYTHON) -m venv $(VLLM)
