@@ -252,7 +252,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_nobody_else_is_asked(
 
 async def test_a_stream_that_falls_silent_is_an_error_and_its_server_is_told(one: ScriptedUpstream) -> None:
     one.script(ANY, Say("never finished", hold=asyncio.Event()))
-    async with calling(HURRIED) as calls:
+    async with calling(Limits(first_byte_s=10.0, silence_s=0.1)) as calls:
         answer = await calls.open(arm(one), stream=True)
         with pytest.raises(UpstreamError, match="it did not answer in time"):
             await answer.body()
