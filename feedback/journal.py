@@ -81,7 +81,7 @@ class Journal:
         self._recent: deque[tuple[float, Written]] = deque(maxlen=_REMEMBERED)
         self._number = 0  # of the mark left last; 0: none that should be there
         self._syncs: set[asyncio.Task[None]] = set()
-        self._stopping = False
+        self._stopping = self._ended = False
         self._look = False  # the mark is to be looked at, be there events to write or not
 
     @property
@@ -103,13 +103,25 @@ class Journal:
             UnknownDecision: its decision was erased.
             StoreUnavailable: feedback that neither the log nor the spool takes.
         """
+        if self._ended:
+            self._refuse(event)
+            return None
         future: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()
         self._queue.append((event, future))
         self._wake.set()
         return await future
 
+    def _refuse(self, event: Written) -> None:
+        """Count an event that nothing takes any more. Raises StoreUnavailable for feedback."""
+        if isinstance(event, Feedback):
+            raise StoreUnavailable("This router takes no feedback any more: it is about to end. Try again.")
+        self._tell(Fate.LOST, kind_of(event))
+
     async def run(self) -> None:
-        """Write what is put, until cancelled; then write the rest and close the spools."""
+        """Write what is put, until cancelled; then write the rest and close the spools.
+
+        Should it fail, what waits goes to the spool, and what comes later is refused: nobody is left waiting.
+        """
         # A batch under way is never cut short: the writer is told to stop, and stops when nothing waits.
         writing = asyncio.create_task(self._write())
         others = [asyncio.create_task(self._come_back()), asyncio.create_task(self._look_again())]
@@ -123,6 +135,8 @@ class Journal:
             for task in others:
                 await end(task)
             await asyncio.wait({writing})
+            self._ended = True
+            self._spool([self._queue.popleft() for _ in range(len(self._queue))])
             if self._syncs:
                 await asyncio.wait(set(self._syncs))
             for spool in self._spools:
@@ -156,6 +170,9 @@ class Journal:
             self._go_away(error)
             self._spool(batch)
             return
+        except BaseException:
+            self._queue.extendleft(reversed(batch))  # a fault of ours: `run` puts what waits into the spool
+            raise
         for (event, future), event_id in zip(batch, ids, strict=True):
             erased = event_id is None and isinstance(event, Feedback)
             _resolve(future, UnknownDecision("This decision was erased.") if erased else event_id)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from highwayman.serving.cli_snapshot import snapshot
 from highwayman.serving.config import EncoderConfig, load_config
 from highwayman.serving.metrics import count_as
 from highwayman.serving.plain_errors import PlainErrors
-from highwayman.serving.services import Settings
+from highwayman.serving.services import PartFailed, Settings
 from highwayman.serving.supervisor import Up, up
 from highwayman.serving.top import watch
 from highwayman.serving.valkey import state_folder
@@ -123,9 +124,15 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
 
 
 async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
+    failed = asyncio.Event()
+
+    def fail() -> None:
+        failed.set()
+        server.should_exit = True  # whoever keeps us up starts us again; answering on would leave clients waiting
+
     server = uvicorn.Server(
         uvicorn.Config(
-            Application(settings),
+            Application(replace(settings, fail=fail)),
             host=host,
             port=port,
             lifespan="on",
@@ -141,6 +148,8 @@ async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.
     await server.serve(sockets)
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")
+    if failed.is_set():
+        raise PartFailed("a part of the router has failed; see above")
 
 
 @main.command()

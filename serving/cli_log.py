@@ -12,7 +12,7 @@ from typing import Any
 import click
 import redis.asyncio as aioredis
 
-from highwayman.env.errors import ConfigError, HighwaymanError
+from highwayman.env.errors import ConfigError, HighwaymanError, SnapshotError
 from highwayman.env.tasks import end
 from highwayman.feedback.archive import Archive
 from highwayman.feedback.archive_card import Card
@@ -55,6 +55,8 @@ async def learn(place: Place) -> None:
             ended = asyncio.ensure_future(stop.wait())
             await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
+            if working.done():
+                working.result()
 
 
 @click.command()
@@ -66,12 +68,12 @@ async def learn(place: Place) -> None:
 async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bool) -> None:
     """Fold the whole log again, and compare with what is published (exit code 1 if they differ)."""
     async with place.opened() as (client, learning):
-        published = await learning.publications(client).load()
         if publish:
             found = await _refolded(client, learning, archive, upto=None)
             version = await _put_in_force(client, learning, found)
             told({"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json)
             return
+        published = await learning.publications(client).load()
         if published is None:
             raise ConfigError(f"nothing is published for lineage {learning.lineage}; is this the router's --config?")
         report, equal = await _compared(client, learning, archive, published)
@@ -207,7 +209,10 @@ def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) ->
 
 async def _put_in_force(client: "aioredis.Redis", learning: Learning, found: Refold) -> int:
     publications = learning.publications(client)
-    published = await publications.load()
+    try:
+        published = await publications.load()
+    except SnapshotError:
+        published = None  # damaged, which may be why it is rebuilt
     if published is not None and order(published.snapshot.position) > order(found.learner.position):
         raise ConfigError(f"the log ends at {found.learner.position}, before what is published; nothing was changed")
     version = await publications.impose(found.learner.snapshot(), holder="rebuild", at=time.time())

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import redis.asyncio as aioredis
 
 from highwayman.env.encoder import Encoder
-from highwayman.env.errors import StoreUnavailable
+from highwayman.env.errors import HighwaymanError, StoreUnavailable
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
@@ -42,6 +42,10 @@ _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 log = logging.getLogger(__name__)
 
 
+class PartFailed(HighwaymanError):
+    """A part of the router that should run for ever has failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a router process is started with."""
@@ -53,6 +57,7 @@ class Settings:
     learn: bool = True  # stand for the learner's lease
     seed: int | None = None  # of the draws; None: from the system
     state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
+    fail: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,11 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         except StoreUnavailable as error:
             recalled = await live.recall()
             log.warning("starting without Redis (%s), on %s", error, _said(live, recalled=recalled))
-        _task(stack, journal.run())
-        _task(stack, settling.run())
-        _task(stack, live.follow())
+        for work in (journal.run(), settling.run(), live.follow()):
+            _task(stack, work, settings.fail)
         if settings.learn:
             blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
-            _task(stack, learning.worker(blocking).run())
+            _task(stack, learning.worker(blocking).run(), settings.fail)
 
         health = EndpointHealth(time.monotonic)
         pool = Pool(settings.arms, health)
@@ -159,14 +163,14 @@ def _said(live: LivePolicy, *, recalled: bool) -> str:
     return f"version {live.version}, kept on this machine" if recalled else "the prior: nothing is kept on this machine"
 
 
-def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` beside the requests; it is cancelled and awaited when the stack unwinds."""
+def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None], fail: Callable[[], None]) -> None:
+    """Run `work` beside the requests until the stack unwinds; should it fail before, that is told at once."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("a background task has ended", exc_info=task.exception())
+            fail()
+
     task = asyncio.create_task(work)
-    task.add_done_callback(_tell_of_failure)
+    task.add_done_callback(ended)
     stack.push_async_callback(end, task)
-
-
-def _tell_of_failure(task: asyncio.Task[None]) -> None:
-    """Log at once that a task which should run for ever has failed."""
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("a background task has ended", exc_info=task.exception())

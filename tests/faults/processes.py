@@ -56,6 +56,11 @@ class Process:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         assert not self.running, f"{self.name} runs already"
         self._said = self._log.stat().st_size if self._log.exists() else 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,6 +174,34 @@ async def test_a_full_spool_refuses_feedback_and_lets_answers_go_on(world: World
         await back(journal)
     assert world.fates[Fate.LOST, "d"] == 5 - taken
     assert len(await world.log()) == world.fates[Fate.DRAINED, "d"] + world.fates[Fate.DRAINED, "f"]
+
+
+async def test_a_journal_that_fails_spools_what_waited_and_leaves_nobody_waiting(world: World) -> None:
+    """The fault is ours, and provoked: a store that raises what no Redis does."""
+
+    class Faulty(Store):
+        async def put_marked(self, *_: Any, **__: Any) -> Any:
+            raise ArithmeticError("a fault of ours")
+
+    client = connect(world.valkey.url)
+    (spool,) = claim(world.folder / "spools", limit_bytes=1 << 20)
+    journal = Journal(
+        Faulty(client, "test"), [spool], writer="me", clock=time.monotonic, patience_s=0.2,
+        tell=lambda fate, kind: world.fates.update([(fate, kind)]),
+    )  # fmt: skip
+    running = asyncio.create_task(journal.run())
+    async with asyncio.timeout(WITHIN_S):
+        assert await asyncio.gather(journal.put(decision("d")), journal.put(thumb("d", 1.0))) == [None, None]
+        with pytest.raises(ArithmeticError):
+            await running
+        assert await journal.put(decision("late")) is None
+        with pytest.raises(StoreUnavailable, match="about to end"):
+            await journal.put(thumb("d", 0.0))
+    await client.aclose()
+    assert world.fates == {(Fate.SPOOLED, "d"): 1, (Fate.SPOOLED, "f"): 1, (Fate.LOST, "d"): 1}
+    async with world.journal() as heir:
+        await back(heir)
+    assert brief(await world.log()) == ["d", "d"]
 
 
 async def test_an_erased_decision_takes_nothing_more(world: World) -> None:

@@ -158,6 +158,16 @@ def test_rebuild_tells_a_state_that_is_not_the_logs_and_puts_the_right_one_in_fo
     assert world.json("rebuild")["equal"] is True
 
 
+@pytest.mark.parametrize("field", ["policy", "tally", "position", "rollbacks"])
+def test_what_is_damaged_in_redis_is_rebuilt_and_put_in_force(world: World, field: str) -> None:
+    world.put(world.decision("d"), outcome("d"), thumb("d", 1.0))
+    world.learned()
+    published = Keys(world.namespace)("policy", world.learning.lineage)
+    world.at(lambda client: client.hset(published, field, b"rubbish"))
+    assert world.json("rebuild", "--publish")["events"] == 3
+    assert world.json("rebuild")["equal"] is True
+
+
 def test_a_trimmed_log_is_rebuilt_from_its_archive_and_not_guessed_at_without(world: World) -> None:
     world.put(world.decision("d"), outcome("d"), thumb("d", 1.0))
     world.learned()
