@@ -88,12 +88,12 @@ class Learner:
         for entry in entries:
             if order(entry.id) <= order(self.position):
                 continue
-            rewind = self._rewind(entry)
-            if rewind is not None:
-                return Step(learned, tuple(refused), rewind)
             try:
+                rewind = self._rewind(entry)
+                if rewind is not None:
+                    return Step(learned, tuple(refused), rewind)
                 learned |= self._fold(entry)
-            except (ValueError, ArithmeticError) as error:
+            except (ValueError, ArithmeticError, LookupError) as error:
                 refused.append((entry.id, f"{type(error).__name__}: {error}"))
             self.position = entry.id
         return Step(learned, tuple(refused))
@@ -127,6 +127,7 @@ class Learner:
         if not isinstance(event, Control) or event.kind is not ControlKind.ROLLBACK:
             return None
         void = Void(str(event.detail["position"]), entry.id)
+        order(void.after)  # a ValueError for what is no position
         if void in self._rollbacks:
             return None
         return Rewind(entry.id, void.after, (*self._rollbacks, void))

@@ -61,7 +61,7 @@ class Publications:
             *(self._epoch, self._policy, keys("versions", lineage), keys("about", lineage)),
             *(keys("lineages"), keys("log")),
         ]
-        self._scripts = Scripts(client, "acquire", "publish", "seize")
+        self._scripts = Scripts(client, "acquire", "publish", "release", "seize")
 
     async def acquire(self, holder: str, *, hold_s: float) -> str | None:
         """Take or keep the lease; return the epoch that fences what is published under it, None if another has it."""
@@ -70,9 +70,7 @@ class Publications:
 
     async def release(self, holder: str) -> None:
         """Give the lease up if `holder` has it, so that the next one need not wait for it to run out."""
-        with redis_errors():
-            if await self._client.get(self._lease) == holder.encode():
-                await self._client.delete(self._lease)
+        await self._scripts.call("release", [self._lease], [holder])
 
     async def holder(self) -> str | None:
         """Return who holds the lease, or None."""

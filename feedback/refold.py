@@ -39,7 +39,7 @@ class _Filed:
             self.outcome, self.outcome_id = event, event_id
         elif isinstance(event, Feedback):
             self.feedback[event_id] = event
-        elif event.detail["feedback"]:
+        elif event.detail.get("feedback"):
             self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
         else:
             self.erased_id = event_id

@@ -43,20 +43,27 @@ class Turn:
         self._policy_changed = False
         self._anchored = False  # whether the event at the learner's position must be on the log
         self._kept_at = 0.0
-        self.unpublished = False
+        self._unpublished = False
+        self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         self.learner = parts.make_learner()
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether the learner knows something that routers should have."""
+        return self._unpublished and not self._catching_up
 
     async def begin(self) -> None:
         """Go on from what is published; where there is nothing, or nothing that can be used, from further back."""
-        self.unpublished = self._policy_changed = True
+        self._unpublished = self._policy_changed = True
         try:
             found = await self._parts.publications.load()
             if found is not None:
                 self.learner.restore(found.snapshot)
                 # Another pool may have brought arms of its own.
-                self.unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
+                self._unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
         except SnapshotError as error:
             self.learner = await self._kept() or self._parts.make_learner()
+            self._catching_up = True
             log.error(
                 "published state cannot be used (%s); learning the log again after %s", error, self.learner.position
             )
@@ -70,8 +77,10 @@ class Turn:
         position = self.learner.position
         found = await self._parts.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
         if found:
-            self.unpublished = self._anchored = True
+            self._unpublished = self._anchored = True
             self._policy_changed |= await self._folded(found)
+        if len(found) < count and self.learner.position in (position, *(event_id for event_id, _, _ in found[-1:])):
+            self._catching_up = False  # the log's end, and no rollback on the way
         return len(found)
 
     async def publish(self) -> bool:
@@ -91,7 +100,7 @@ class Turn:
         )
         if version is None:
             return False
-        self.unpublished = self._policy_changed = False
+        self._unpublished = self._policy_changed = False
         if keep:
             self._kept_at = now
             await self._parts.versions.thin()
@@ -145,7 +154,7 @@ class Turn:
         learner.know(rewind.rollbacks)
         log.warning("rolled back to %s", learner.position)
         self.learner = learner
-        self._anchored = False
+        self._anchored, self._catching_up = False, True
         return True
 
     async def _entries(self, found: Found) -> list[Entry]:

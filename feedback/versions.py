@@ -45,7 +45,7 @@ class Versions:
         """Return what is kept, oldest first."""
         with redis_errors():
             found = await self._client.hgetall(self._about)
-        kept = [About(version=int(version), **json.loads(about)) for version, about in found.items()]
+        kept = [about for version, data in found.items() if (about := _about(version, data)) is not None]
         return sorted(kept, key=lambda about: about.version)
 
     async def load(self, version: int) -> Published | None:
@@ -93,6 +93,17 @@ class Versions:
             with redis_errors():
                 await self._client.hdel(self._versions, *names)
                 await self._client.hdel(self._about, *names)
+
+
+def _about(version: bytes, data: bytes) -> About | None:
+    """Return what is said of a kept version, None where that is damaged, which is told."""
+    try:
+        about = About(version=int(version), **json.loads(data))
+        order(about.position)
+    except (AttributeError, TypeError, ValueError) as error:
+        log.error("kept version %r is passed over: %s", version, type(error).__name__)
+        return None
+    return about
 
 
 def about_json(about: About) -> str:

@@ -7,10 +7,11 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.tasks import end
+from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.publications import NEVER, Publications, lineage
 from highwayman.feedback.store import Keys, Store
-from highwayman.feedback.turn import Parts
+from highwayman.feedback.turn import Parts, Turn
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
@@ -29,6 +30,16 @@ class World:
         clocks = Clocks(time.time, time.monotonic)
         parts = Parts(self.store, self.publications, self.versions, make_learner)
         return Worker(parts, holder=holder, clocks=clocks)
+
+    async def turn(self, holder: str) -> Turn:
+        """A turn begun under a lease taken from whoever had it."""
+        await self.client.delete(Keys(self.namespace)("lease", "test"))
+        epoch = await self.publications.acquire(holder, hold_s=5)
+        assert epoch is not None
+        parts = Parts(self.store, self.publications, self.versions, make_learner)
+        turn = Turn(parts, holder=holder, epoch=epoch, wall=time.time)
+        await turn.begin()
+        return turn
 
     async def published_at(self, position: str) -> Snapshot:
         """The first publication whose position is `position`."""
@@ -110,6 +121,48 @@ async def test_a_damaged_publication_is_learned_again_from_the_log(world: World)
     snapshot = await world.published_at(later)
     await end(second)
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[2.0, 2.0], [0.0, 0.0]]
+
+
+async def test_what_is_published_stays_until_a_refold_has_come_as_far(world: World) -> None:
+    await world.store.put_all([decision("d"), *(thumb("d", 1.0, source=f"s{k}") for k in range(8))])
+    turn = await world.turn("one")
+    await turn.advance(count=100, block_s=0)
+    assert await turn.publish()
+    await world.client.hset(Keys(world.namespace)("policy", "test"), "policy", b"rubbish")
+    await world.versions.drop([about.version for about in await world.versions.all()])
+    again = await world.turn("two")
+    for _ in range(4):
+        await again.advance(count=2, block_s=0)
+        assert not again.unpublished, "routers keep what they have"
+    await again.advance(count=2, block_s=0)
+    assert again.unpublished
+    assert await again.publish()
+    published = await world.publications.load()
+    assert published is not None
+    assert unpack(published.snapshot.policy)[1]["sums"].tolist() == [[8.0, 8.0], [0.0, 0.0]]
+
+
+async def test_events_that_make_no_sense_are_put_aside_and_learning_goes_on(world: World) -> None:
+    senseless = [
+        Control(1.0, ControlKind.ROLLBACK, {"position": "somewhere"}),
+        Control(1.0, ControlKind.ROLLBACK, {}),
+        Control(1.0, ControlKind.ARM_ADDED, {}),
+    ]
+    for event in senseless:
+        await world.store.append(event)
+    await world.store.put_all([decision("d"), thumb("d", 1.0)])
+    turn = await world.turn("one")
+    await turn.advance(count=100, block_s=0)
+    assert turn.learner.tally.totals().feedback == 1
+    assert await world.client.xlen(Keys(world.namespace)("dead")) == len(senseless)
+
+
+async def test_only_who_holds_the_lease_gives_it_up(world: World) -> None:
+    await world.publications.acquire("one", hold_s=5)
+    await world.publications.release("two")
+    assert await world.publications.holder() == "one"
+    await world.publications.release("one")
+    assert await world.publications.holder() is None
 
 
 def test_another_policy_encoder_or_option_is_another_lineage() -> None:
