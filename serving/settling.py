@@ -13,6 +13,7 @@ from highwayman.serving.local_state import LocalState
 
 _EVERY_S = 5.0  # between two looks at secrets that other routers may have added
 _AGAIN_S = 1.0  # while Redis is away
+_LOOKS = 2  # a Redis that lost its last seconds lost an announcement with them; later ones are others' doing
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class Settling:
         self._learning = learning
         self._own = own
         self._alone = False  # ids may have been issued without the namespace's secrets
-        self._announced = False
+        self._looks_left = _LOOKS  # at whether Redis still knows what was announced
+        self._before: str | None = None  # what was in force before that
 
     async def once(self) -> None:
         """Settle now.
@@ -68,16 +70,23 @@ class Settling:
         self._alone = False
         self._ids.secrets = secrets
         await asyncio.to_thread(self._kept.keep_secrets, secrets)
-        if self._announced:
-            return
+        if self._before is None:
+            await self._refuse_eviction()
+            before = await self._store.in_force()
+            await announce(self._store, in_force(self._learning), at=time.time())
+            self._before = before
+        elif self._looks_left:
+            if await self._store.in_force() == self._before:
+                await announce(self._store, in_force(self._learning), at=time.time())
+            self._looks_left -= 1
+
+    async def _refuse_eviction(self) -> None:
         evicting = await self._store.evicts()
         if evicting is not None:
             raise ConfigError(
                 f"Redis has maxmemory-policy {evicting} and may throw parts of the log away; "
                 "set it to noeviction (CONFIG SET maxmemory-policy noeviction, or in its configuration file)"
             )
-        await announce(self._store, in_force(self._learning), at=time.time())
-        self._announced = True
 
 
 def in_force(learning: Learning) -> str:

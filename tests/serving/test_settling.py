@@ -78,6 +78,22 @@ async def test_what_is_in_force_is_announced_by_the_first_and_nothing_of_it_name
     assert [getattr(event, "kind", None) for event in log] == ["configuration", "arm_added", "policy_promoted"]
 
 
+async def test_what_a_redis_forgot_of_an_announcement_is_announced_again_but_no_later_change_is_undone(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    router = Replica(redis_client, namespace, tmp_path)
+    await router.settling.once()
+    announced = await router.store.in_force()
+    await redis_client.delete(router.store.keys("in_force"), router.store.keys("log"))
+    await router.settling.once()
+    assert await router.store.in_force() == announced
+    assert len(await router.store.read(START, count=99, block_s=0)) == 3
+    await router.settling.once()
+    await redis_client.delete(router.store.keys("in_force"))
+    await router.settling.once()
+    assert await router.store.in_force() == "", "by now it is somebody's doing"
+
+
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 async def test_a_redis_that_may_evict_the_log_is_refused_and_told_how_to_be_right(
     policy: str, valkey_url: str, redis_client: aioredis.Redis, namespace: str, tmp_path: Path
