@@ -51,6 +51,7 @@ async def test_a_router_without_redis_goes_on_with_the_version_it_kept_and_joins
                 await asyncio.sleep(0.05)
         assert time.monotonic() - at < KNOWN_ELSEWHERE_S + 1.0
         await audit(here, memory)
+        assert memory.refused == memory.broken == 0
         decisions = {event.id: event for event in await log_of(here) if isinstance(event, Decision)}
         assert [decisions[asked[router]].policy_version for router in (old, new)] == [kept, 0]
 
