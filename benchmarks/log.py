@@ -41,7 +41,8 @@ async def writes(client: "aioredis.Redis", folder: Path, requests: int) -> None:
         tell=lambda fate, kind: None,
     )
     running = asyncio.create_task(journal.run())
-    rng, taken = np.random.default_rng(0), {"decision": [], "outcome": [], "feedback": []}  # type: ignore[var-annotated]
+    rng = np.random.default_rng(0)
+    taken: dict[str, list[float]] = {"decision": [], "outcome": [], "feedback": []}
     cpu = 0.0
     for number in range(requests + 100):
         made = decision(number, rng)

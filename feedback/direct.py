@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 
 class Direct:
-    """Sends commands over a connection of its own, at half of a pooled command's CPU time.
+    """Sends commands over a connection of its own.
 
     It sets no time limit: whoever calls does, by cancelling; the connection is then given up, as after any failure. On
     a Redis Cluster, where a command must find its node first, it goes through the client.
