@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from highwayman.env.errors import SnapshotError
+from highwayman.env.tasks import end
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import START, EventId, Void
 from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
@@ -13,6 +15,7 @@ from highwayman.feedback.publications import Publications
 from highwayman.feedback.store import Store
 from highwayman.feedback.versions import About, Versions, about_json
 
+_PART = 250  # events whose records are asked for at once
 _SLICE = 50  # events folded before others on the event loop get their turn
 
 log = logging.getLogger(__name__)
@@ -110,21 +113,37 @@ class Turn:
         """Fold what was read; return whether the policy learned."""
         learned = False
         raw = {event_id: data for event_id, data, _ in found}
-        rest = await self._entries(found)
-        while rest:
-            step = self.learner.step(rest[:_SLICE])
-            learned |= step.learned
-            await self._put_aside(raw, step.refused)
-            if step.rewind is None:
-                rest = rest[_SLICE:]
-            elif await self._rewound(step.rewind):
-                return True
-            else:
-                await self._put_aside(raw, [(step.rewind.at, "no version kept, nor the log's start, to go back to")])
-                self.learner.position = step.rewind.at
-            await asyncio.sleep(0)
+        async with aclosing(self._slices(found)) as slices:
+            async for entries in slices:
+                step = self.learner.step(entries)
+                learned |= step.learned
+                await self._put_aside(raw, step.refused)
+                while step.rewind is not None:
+                    if await self._rewound(step.rewind):
+                        return True
+                    why = "no version kept, nor the log's start, to go back to"
+                    await self._put_aside(raw, [(step.rewind.at, why)])
+                    self.learner.position = step.rewind.at
+                    step = self.learner.step(entries)
+                    learned |= step.learned
+                    await self._put_aside(raw, step.refused)
+                await asyncio.sleep(0)
         self.learner.position = found[-1][0]  # also past those that could not be read
         return learned
+
+    async def _slices(self, found: Found) -> AsyncGenerator[list[Entry], None]:
+        """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""
+        parts = [found[start : start + _PART] for start in range(0, len(found), _PART)]
+        coming = asyncio.create_task(self._entries(parts[0]))
+        try:
+            for following in (*parts[1:], None):
+                entries = await coming
+                if following is not None:
+                    coming = asyncio.create_task(self._entries(following))
+                for start in range(0, len(entries), _SLICE):
+                    yield entries[start : start + _SLICE]
+        finally:
+            await end(coming)
 
     async def _kept(self, upto: EventId | None = None, rollbacks: Sequence[Void] | None = None) -> Learner | None:
         """Return a learner at the newest kept version that can be used, None where there is none.
