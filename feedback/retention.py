@@ -10,7 +10,7 @@ from highwayman.feedback.events import about, encode
 from highwayman.feedback.join import START, EventId, order
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.scripts import Scripts
-from highwayman.feedback.store import Keys
+from highwayman.feedback.store import GRACE_S, Keys
 
 _PAGE = 1000
 
@@ -73,10 +73,11 @@ class Retention:
     async def trim(self, *, keep_s: float, now: float, exported_only: bool, lineage: str) -> int:
         """Take off the log what is older than `keep_s` seconds; return how many events went.
 
-        What may still be spoken about stays, and what `lineage` has not folded yet; with `exported_only` also what is
-        in no archive. Another lineage that has not folded so far is behind for good: it folds what is left.
+        What may still be spoken about stays, and a day more, as records do: feedback that came at the last moment may
+        still have to be folded. So does what `lineage` has not folded yet; with `exported_only` also what is in no
+        archive. Another lineage that has not folded so far is behind for good: it folds what is left.
         """
-        limit = f"{int((now - max(keep_s, self._window_s)) * 1000)}-0"
+        limit = f"{int((now - max(keep_s, self._window_s + GRACE_S)) * 1000)}-0"
         ends = [limit, (await self.positions()).get(lineage, START)]
         if exported_only:
             ends.append(await self.exported())

@@ -6,7 +6,7 @@ from highwayman.feedback.join import START
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import Keys, Store
-from tests.feedback.worlds import decision, make_learner
+from tests.feedback.worlds import decision, make_learner, thumb
 
 DAY_S = 86_400
 NOW = 1_700_000_000.0
@@ -54,11 +54,11 @@ async def test_what_is_older_than_it_may_be_leaves_the_log_and_is_remembered_as_
     assert await world.trim(5.5) == 0
 
 
-async def test_what_may_still_be_spoken_about_stays_however_short_the_retention(world: World) -> None:
+async def test_what_may_still_be_spoken_about_stays_and_a_day_more_however_short_the_retention(world: World) -> None:
     ids = await world.fill(10)
     await world.learned(ids[-1])
     await world.trim(0.01)
-    assert await world.log() == ids[7:]
+    assert await world.log() == ids[6:]
 
 
 async def test_what_has_not_been_learned_stays_and_so_does_the_event_the_learner_stands_at(world: World) -> None:
@@ -81,3 +81,18 @@ async def test_what_is_in_no_archive_stays_where_that_is_asked_for(world: World)
     await world.retention.mark_exported(ids[3])
     assert await world.trim(5, exported_only=True) == 3
     assert await world.log() == ids[3:]
+
+
+async def test_feedback_given_at_the_last_moment_is_folded_though_the_learner_stood_still_for_half_a_day(
+    world: World,
+) -> None:
+    made, said = (f"{int((NOW - ago * DAY_S) * 1000)}-0" for ago in (2.5, 0.6))
+    keys = Keys(world.namespace)
+    await world.client.xadd(keys("log"), {"e": encode(decision("d"))}, id=made)
+    await world.learned(made)
+    await world.client.xadd(keys("log"), {"e": encode(thumb("d", 1.0))}, id=said)
+    await world.client.hset(keys("d", "d"), mapping={"d": made, "f:f0": said})
+    await world.trim(0.01)
+    record = await Store(world.client, world.namespace).record("d")
+    assert record.decision is not None
+    assert [one.value for one in record.feedback.values()] == [1.0]

@@ -170,7 +170,7 @@ async def test_what_is_learned_is_published_kept_erased_and_trimmed(client: aior
     ids = [event_id async for page in retention.scan(START) for event_id, _, _ in page]
     assert await retention.forget("d", feedback=[], event_ids=ids[:3]) == 3
     assert await turn.publish()
-    assert await retention.trim(keep_s=60, now=time.time() + 999, exported_only=False, lineage="test") == 2
+    assert await retention.trim(keep_s=60, now=time.time() + 99_999, exported_only=False, lineage="test") == 2
     assert await store.trimmed() == ids[4]
 
 
