@@ -40,7 +40,7 @@ async def test_damaged_state_in_redis_is_folded_anew_from_the_log_and_routers_go
         await audit(here, clients.memory)
         for number, (name, damage) in enumerate(DAMAGES.items(), start=1):
             await damaged(here, damage)
-            await until_said(router, number)
+            await mended(here, router, number)
             found = await audit(here, clients.memory)
             assert found.statements == len(clients.memory.said) > 0, name
             await follower.until(policy_version=(await router.until(degraded=False))["policy_version"])
@@ -48,7 +48,7 @@ async def test_damaged_state_in_redis_is_folded_anew_from_the_log_and_routers_go
         await damaged(here, DAMAGES["the tally"])
         router.start()
         await router.ready()
-        await until_said(router, len(DAMAGES) + 1)
+        await mended(here, router, len(DAMAGES) + 1)
         await audit(here, clients.memory)
 
 
@@ -90,8 +90,10 @@ async def damaged(here: World, damage: Damage) -> None:
         await client.hset(keys("policy", lineage), mapping={**found, b"holder": b"somebody"})
 
 
-async def until_said(router: Router, times: int) -> None:
-    """Return once the router has said so often that it learns again."""
-    async with asyncio.timeout(WITHIN_S):
+async def mended(here: World, router: Router, times: int) -> None:
+    """Return once the router has said so often that it learns again, and published what it learned."""
+    async with asyncio.timeout(WITHIN_S), here.client() as client:
         while router.log(whole=True).count("learning the log again after") < times:
+            await asyncio.sleep(0.02)
+        while await client.hget(Keys("faults")("policy", here.learning.lineage), "holder") == b"somebody":
             await asyncio.sleep(0.02)
