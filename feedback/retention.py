@@ -77,7 +77,7 @@ class Retention:
         still have to be folded. So does what `lineage` has not folded yet; with `exported_only` also what is in no
         archive. Another lineage that has not folded so far is behind for good: it folds what is left.
         """
-        limit = f"{int((now - max(keep_s, self._window_s + GRACE_S)) * 1000)}-0"
+        limit = f"{max(int((now - max(keep_s, self._window_s + GRACE_S)) * 1000), 0)}-0"
         ends = [limit, (await self.positions()).get(lineage, START)]
         if exported_only:
             ends.append(await self.exported())

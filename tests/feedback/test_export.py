@@ -19,7 +19,7 @@ from highwayman.feedback.events import encode
 from highwayman.feedback.export import Exported, export
 from highwayman.feedback.join import START
 from highwayman.feedback.retention import Retention
-from highwayman.feedback.store import Keys, Store
+from highwayman.feedback.store import GRACE_S, Keys, Store
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -57,7 +57,7 @@ class Log:
         milliseconds = int(event_id.partition("-")[0])
         await self.client.sadd(self.keys("lineages"), "l")  # type: ignore[misc]
         await self.client.hset(self.keys("policy", "l"), "position", event_id)  # type: ignore[misc]
-        now = (milliseconds + 0.5) / 1000 + 60
+        now = (milliseconds + 0.5) / 1000 + 60 + GRACE_S
         await self.retention.trim(keep_s=0, now=now, exported_only=False, lineage="l")
 
     def archived(self) -> list[Row]:
