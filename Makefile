@@ -74,7 +74,7 @@ $(MODELS)/tiny-llama: | $(VLLM)/.installed $(MODELS)/smollm2-135m
 
 # Resolves for every supported Python and platform; needs `pip install uv`.
 lock:
-	uv pip compile pyproject.toml --extra local --extra parquet --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra local --extra sims --universal --python-version 3.11 --generate-hashes \
 	    --quiet --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/run.lock
 	uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.11 --generate-hashes --quiet \
 	    --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/test.lock

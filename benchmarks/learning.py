@@ -39,7 +39,9 @@ def spread(table: FullTable, arms: int) -> FullTable:
     order = np.argsort(table.quality.mean(axis=0))
     pick = order[np.unique(np.linspace(0, len(order) - 1, min(arms, len(order))).astype(int))]
     names = tuple(table.arms[k] for k in pick)
-    return FullTable(table.prompts, table.tasks, names, table.quality[:, pick], table.cost_usd[:, pick])
+    return FullTable.made(
+        names, table.quality[:, pick], prompts=table.prompts, tasks=table.tasks, cost_usd=table.cost_usd[:, pick]
+    )
 
 
 def measure(table: FullTable, contexts: list[Context], penalty: Floats, arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,30 @@ class TableError(HighwaymanError):
 class FullTable:
     """n prompts by K arms, complete: prompts without a quality for every arm are left out when it is read."""
 
+    prompt_ids: tuple[str, ...]  # (n,)
     prompts: tuple[str, ...]  # (n,)
     tasks: tuple[str, ...]  # (n,)
     arms: tuple[str, ...]  # (K,)
     quality: Floats  # (n, K) in [0, 1]
-    cost_usd: Floats  # (n, K); NaN where unknown
+    cost_usd: Floats  # (n, K); NaN where unknown, as in all that follow
+    input_tokens: Floats  # (n, K)
+    output_tokens: Floats  # (n, K)
+    latency_s: Floats  # (n, K)
 
     @property
     def n(self) -> int:
         """The number of prompts."""
         return len(self.prompts)
+
+    @classmethod
+    def made(cls, arms: Sequence[str], quality: Floats, *, prompts: Sequence[str] = (), tasks: Sequence[str] = (),
+             **known: Floats) -> "FullTable":  # fmt: skip
+        """Return the table of `quality` (n, K), numbered prompts, and of `known` columns (n, K); the others are NaN."""
+        n = len(quality)
+        names = ("cost_usd", "input_tokens", "output_tokens", "latency_s")
+        columns = {name: known.get(name, np.full(quality.shape, np.nan)) for name in names}
+        ids = tuple(str(number) for number in range(n))
+        return cls(ids, tuple(prompts) or ids, tuple(tasks) or ("",) * n, tuple(arms), quality, **columns)
 
     def mean_costs(self) -> tuple[float | None, ...]:
         """Return each arm's mean cost in dollars, None where any is unknown."""
@@ -59,7 +73,7 @@ class FullTable:
             raise TableError(f"{name}: no prompt has a quality for each of the models {', '.join(arms) or '(none)'}")
         values = np.array([[cells[prompt_id][arm] for arm in arms] for prompt_id in whole])
         prompts, tasks = zip(*(texts[prompt_id] for prompt_id in whole), strict=True)
-        return cls(prompts, tasks, tuple(arms), values[:, :, 0], values[:, :, 1])
+        return cls.made(tuple(arms), values[:, :, 0], prompts=prompts, tasks=tasks, cost_usd=values[:, :, 1])
 
     @classmethod
     def read_jsonl(cls, path: Path) -> "FullTable":

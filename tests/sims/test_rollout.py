@@ -8,9 +8,7 @@ from highwayman.sims.snips import snips
 from highwayman.sims.table import FullTable
 
 CONTEXTS = [Context(np.array([side, 1.0]), "f", 1) for side in (-1.0, 1.0)]
-SPECIALISTS = FullTable(
-    ("left", "right"), ("", ""), ("a", "b"), np.array([[0.9, 0.2], [0.1, 0.8]]), np.full((2, 2), np.nan)
-)
+SPECIALISTS = FullTable.made(("a", "b"), np.array([[0.9, 0.2], [0.1, 0.8]]))
 
 
 def run(seed: int, *, learns: bool = True) -> Rollout:

@@ -1,0 +1,109 @@
+"""A bandit log in memory: one arm seen per round, with the probability it was drawn with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.types import Floats
+
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+_NEVER_DRAWN = (
+    "is 0: the action logged there could not have been drawn. Was the log written by a policy without a floor?"
+)
+_PER_ROUND = ("contexts", "eligible", "actions", "propensities", "rewards", "costs_usd", "penalties", "sessions", "at")
+
+
+class LogError(HighwaymanError):
+    """A bandit log cannot be used; names the file where there is one, the row (from 0) and the column."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedData:
+    """n rounds over K arms with d features, in the order they were decided."""
+
+    arms: tuple[str, ...]  # (K,)
+    contexts: Floats  # (n, d), the last feature 1.0
+    eligible: Bools  # (n, K): arms that had a positive probability of being drawn
+    actions: Indices  # (n,) index into arms
+    propensities: Floats  # (n,) probability of the action, after the floor
+    rewards: Floats  # (n,) quality in [0, 1]; NaN: nobody said anything (censored, not zero)
+    costs_usd: Floats  # (n,) metered dollars; NaN where the arm has no price
+    penalties: Floats  # (n, K) in quality units, as the decision was made with; 0 where not eligible
+    sessions: npt.NDArray[np.int64]  # (n,) equal for rounds of one person: those are not independent
+    at: Floats  # (n,) seconds since the epoch
+    encoder: str = ""  # fingerprint of the encoder that made the contexts
+
+    @property
+    def n(self) -> int:
+        """The number of rounds."""
+        return len(self.actions)
+
+    @property
+    def d(self) -> int:
+        """The number of features."""
+        return int(self.contexts.shape[1])
+
+    def utilities(self) -> Floats:
+        """Return what each round earned in the objective's units, quality minus penalty, shape (n,); NaN: unknown."""
+        found: Floats = self.rewards - self.penalties[np.arange(self.n), self.actions]
+        return found
+
+    def take(self, rounds: slice | Indices | Bools) -> Self:
+        """Return the log of some of the rounds."""
+        return replace(self, **{name: getattr(self, name)[rounds] for name in _PER_ROUND})
+
+    def check(self, *, first_row: int = 0) -> None:
+        """Return if every round could have happened.
+
+        Args:
+            first_row: number of the first round, for the message.
+
+        Raises:
+            LogError: shapes do not fit each other, or the first row and column that cannot be.
+        """
+        self._check_shapes()
+        drawn, said, costs = self.propensities, self.rewards, self.costs_usd
+        inside = (self.actions >= 0) & (self.actions < len(self.arms))
+        taken = self.eligible[np.arange(self.n), np.where(inside, self.actions, 0)]
+        claims: list[tuple[str, str, Bools, Floats | Indices | None]] = [
+            ("action", f"must be an index of one of {len(self.arms)} arms", inside, self.actions),
+            ("propensity", "is missing; no estimate can do without it", ~np.isnan(drawn), drawn),
+            ("propensity", _NEVER_DRAWN, drawn != 0, drawn),
+            ("propensity", "must be in (0, 1]", (drawn > 0) & (drawn <= 1), drawn),
+            ("action", "is an arm that was not eligible", taken, self.actions),
+            ("reward", "must be in [0, 1] or null", np.isnan(said) | ((said >= 0) & (said <= 1)), said),
+            ("context", "holds a number that is not finite", np.asarray(np.isfinite(self.contexts).all(axis=1)), None),
+            (
+                "penalties",
+                "hold a number that is not finite",
+                np.asarray(np.isfinite(self.penalties).all(axis=1)),
+                None,
+            ),
+            ("at", "must be a finite number", np.isfinite(self.at), self.at),
+            ("cost_usd", "must be >= 0 or null", np.isnan(costs) | ((costs >= 0) & np.isfinite(costs)), costs),
+        ]
+        for column, why, holds, values in claims:
+            if not holds.all():
+                row = int(np.flatnonzero(~holds)[0])
+                got = "" if values is None else f" (it is {values[row].item()!r})"
+                raise LogError(f"row {first_row + row}: {column} {why}{got}")
+
+    def _check_shapes(self) -> None:
+        n, k = self.n, len(self.arms)
+        shapes = {"contexts": (n, self.contexts.shape[-1]), "eligible": (n, k), "penalties": (n, k)}
+        for name in _PER_ROUND:
+            found = getattr(self, name).shape
+            if found != shapes.get(name, (n,)):
+                raise LogError(f"{name} has shape {found}, {n} rounds of {k} arms have {shapes.get(name, (n,))}")
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return one log of several over the same arms, one after another."""
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_ROUND}
+        return replace(parts[0], **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What production does to learning, one file each."""
