@@ -1,9 +1,14 @@
 """What every policy is: probabilities out, changes of reward in. Nothing here draws."""
 
+import difflib
 import importlib
+import inspect
+import json
+import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import highwayman.bandit
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -35,11 +40,63 @@ class Policy(Protocol):
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if it cannot be used."""
 
 
+def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return import path and options of a policy given as `NAME[:option=value,...]`.
+
+    NAME is the class name of a policy shipped (`LinTS`), or an import path (`module:Class`). Values are read as JSON
+    where they are JSON, else as text. Raises ConfigError.
+    """
+    name, colon, last = spec.rpartition(":")
+    if not colon or "=" not in last:
+        name, last = spec, ""
+    options: dict[str, Any] = {}
+    for pair in filter(None, last.split(",")):
+        key, equals, value = pair.partition("=")
+        if not (equals and key):
+            raise ConfigError(f"policy {spec!r}: {pair!r} is no option=value")
+        options[key.strip()] = _value(value)
+    return (name if ":" in name else _shipped(name)), options
+
+
+def shipped_policies() -> dict[str, str]:
+    """Return the import path of each policy of this package by its class name."""
+    found = {}
+    for info in pkgutil.iter_modules(highwayman.bandit.__path__, "highwayman.bandit."):
+        try:
+            module = importlib.import_module(info.name)
+        except ImportError:
+            continue  # an extra is not installed
+        for name, one in inspect.getmembers(module, inspect.isclass):
+            if one.__module__ == module.__name__ and one is not Policy and issubclass(one, Policy):
+                found[name] = f"{info.name}:{name}"
+    return {name: path for name, path in found.items() if not inspect.isabstract(_class(path))}
+
+
+def _class(path: str) -> Any:
+    module_name, _, class_name = path.partition(":")
+    return getattr(importlib.import_module(module_name), class_name)
+
+
+def _shipped(name: str) -> str:
+    known = shipped_policies()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(f"unknown policy {name!r}: {hint}known are {', '.join(known)}, or give module:Class")
+    return known[name]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
+
+
 def load_policy(path: str, *, d: int, fingerprint: str, options: Mapping[str, Any] | None = None) -> Policy:
     """Return the policy at import path `module:Class`, built with `options`. Raises ConfigError."""
-    module_name, _, class_name = path.partition(":")
     try:
-        policy_class = getattr(importlib.import_module(module_name), class_name)
+        policy_class = _class(path)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
         raise ConfigError(f"policy {path!r}: {error}; give module:Class, as highwayman.bandit.lin_ts:LinTS") from error
     try:

@@ -1,5 +1,6 @@
 """Bayesian linear regression, one per arm, held as sums over rounds so that any round can be changed or undone."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class LinearPosterior:
         self._b: Floats = np.empty((0, d))
         self._theta: Floats = np.empty((0, d))
         self._sums: Floats = np.empty((0, 2))  # (K, 2): sum w, sum w r^2
+        self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
         self._ages: list[int] = []  # rank-one updates since the inverse was computed afresh
 
     @property
@@ -91,11 +93,25 @@ class LinearPosterior:
 
     def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each arm's expected quality at `features` (d,): two arrays (K,)."""
+        means, spreads = self.spread(features, arms)
+        return means, spreads * math.sqrt(self.noise_variance())
+
+    def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's mean and sqrt(x^T A^-1 x), its deviation in units of the noise's, (K,) each, at x (d,)."""
         rows = self._select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
-        spread = (inverse.reshape(k * self.d, self.d) @ features).reshape(k, self.d) @ features
-        return theta @ features, np.sqrt(np.maximum(spread, 0.0) * self.noise_variance())
+        squares = (inverse.reshape(k * self.d, self.d) @ features).reshape(k, self.d) @ features
+        return theta @ features, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+
+    def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
+        rows = self._select(arms)
+        inverse, theta = self._inverse[rows], self._theta[rows]
+        squares = np.empty((len(features), len(theta)))
+        for k in range(len(theta)):
+            np.einsum("md,md->m", features @ inverse[k], features, out=squares[:, k])
+        return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def noise_variance(self) -> float:
         """Return the estimated variance of a reward around its mean."""
@@ -104,6 +120,10 @@ class LinearPosterior:
         residual = self._sums[:, 1].sum() + len(self._rows) * self._prior_squared - fitted
         seen = self._sums[:, 0].sum()
         return float((prior * prior_weight + max(residual, 0.0)) / (prior_weight + max(seen, 0.0)))
+
+    def weight_seen(self) -> float:
+        """Return the weight of all feedback standing, over all arms."""
+        return float(self._sums[:, 0].sum())
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -118,24 +138,36 @@ class LinearPosterior:
         self._sums[row, 1] += change.squared
         self._b[row] += change.weighted * x
         if change.weight:
-            self._a[row] += np.multiply.outer(change.weight * x, x)
-            self._rank_one(row, x, change.weight)
-        self._theta[row] = self._inverse[row] @ self._b[row]
+            self._add_outer(self._a[row], change.weight * x, x)
+        self._solve(row, x, change)
 
-    def _rank_one(self, row: int, x: Floats, weight: float) -> None:
-        """Update the inverse for A + w x x^T (Sherman & Morrison 1950), or afresh when that would lose digits."""
-        u = self._inverse[row] @ x
+    def _solve(self, row: int, x: Floats, change: RewardChange) -> None:
+        """Follow the sums with A^-1 and theta, by rank one, or afresh when that would lose digits.
+
+        Sherman & Morrison 1950: with u = A^-1 x and p = 1 + w x^T u, the inverse loses u u^T w / p, and theta gains
+        u (weighted - w x^T theta) / p (recursive least squares).
+        """
+        inverse, theta, weight = self._inverse[row], self._theta[row], change.weight
+        u = inverse @ x
         pivot = 1.0 + weight * float(u @ x)
         self._ages[row] += 1
         if pivot < _LEAST_PIVOT or self._ages[row] >= _REFRESH_EVERY:
             self._refresh(row)
-        else:
-            self._inverse[row] -= np.multiply.outer(u * (weight / pivot), u)
+            return
+        theta += u * ((change.weighted - weight * float(theta @ x)) / pivot)
+        if weight:
+            self._add_outer(inverse, u * (-weight / pivot), u)
+
+    def _add_outer(self, matrix: Floats, left: Floats, right: Floats) -> None:
+        """Add left right^T to a (d, d) matrix in place, without an allocation."""
+        np.dot(left[:, None], right[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
+        np.add(matrix, self._outer, out=matrix)
 
     def _refresh(self, row: int) -> None:
         """Compute the inverse from the precision by Cholesky. Raises numpy's LinAlgError if it is not definite."""
         factor = np.linalg.inv(np.linalg.cholesky(self._a[row]))
         self._inverse[row] = factor.T @ factor
+        self._theta[row] = self._inverse[row] @ self._b[row]
         self._ages[row] = 0
 
     def state(self) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import highwayman.bandit
+from highwayman.bandit.draw import draw
 from highwayman.bandit.policy import Policy, load_policy
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.types import Context, RewardChange
@@ -20,7 +21,9 @@ METHODS = ("probs", "learn", "add_arm", "drop_arm", "state", "restore")
 
 
 def _is_policy(found: type) -> bool:
-    if found is Policy or not all(callable(getattr(found, name, None)) for name in METHODS):
+    if found is Policy or inspect.isabstract(found):
+        return False
+    if not all(callable(getattr(found, name, None)) for name in METHODS):
         return False
     return {"d", "fingerprint"} <= set(inspect.signature(found).parameters)
 
@@ -188,11 +191,23 @@ def test_adding_an_arm_twice_or_dropping_it_loses_nothing_learned(path: str) -> 
 
 
 @every_policy
-def test_an_arm_added_late_is_eligible_at_once(path: str) -> None:
+def test_an_arm_added_late_can_be_drawn_at_once(path: str) -> None:
     policy = taught(path)
     policy.add_arm("new")
     probs = policy.probs(queries(1, seed=6)[0], ["a", "new"], np.zeros(2))
-    assert probs[1] > 0.0
+    assert draw(probs, floor=0.02, rng=np.random.default_rng(0)).probs[1] >= 0.01
+
+
+@every_policy
+def test_many_contexts_at_once_get_what_they_get_one_by_one(path: str) -> None:
+    policy = taught(path)
+    many = getattr(policy, "probs_many", None)
+    if many is None:
+        pytest.skip("asked one by one only")
+    asked, penalties = queries(7, seed=8), np.random.default_rng(8).random((7, 4)) / 5
+    one_by_one = [policy.probs(query, ARMS, row) for query, row in zip(asked, penalties, strict=True)]
+    at_once = many(np.array([query.features for query in asked]), ARMS, penalties)
+    assert at_once == pytest.approx(np.array(one_by_one), abs=1e-9)
 
 
 @every_policy

@@ -1,7 +1,7 @@
 import pytest
 
 from highwayman.bandit.lin_ts import LinTS
-from highwayman.bandit.policy import Policy, load_policy
+from highwayman.bandit.policy import Policy, load_policy, parse_policy
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.bandit.uniform import Uniform
 from highwayman.env.errors import ConfigError
@@ -69,3 +69,29 @@ def test_a_class_without_the_methods_of_a_policy_is_refused() -> None:
 def test_something_that_is_no_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="best_arm_probs"):
         load_policy("highwayman.bandit.best_arm:best_arm_probs", d=3, fingerprint="f")
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "options"),
+    [
+        ("LinTS", LIN_TS, {}),
+        ("LinTS:exploration=0.5,prior_mean=1", LIN_TS, {"exploration": 0.5, "prior_mean": 1}),
+        ("Fixed:arm=llama-8b", "highwayman.bandit.fixed:Fixed", {"arm": "llama-8b"}),
+        ("mine.policy:Best", "mine.policy:Best", {}),
+        ("mine.policy:Best:deep=true", "mine.policy:Best", {"deep": True}),
+    ],
+)
+def test_a_policy_is_named_by_its_class_or_its_path_with_options(
+    spec: str, path: str, options: dict[str, object]
+) -> None:
+    assert parse_policy(spec) == (path, options)
+
+
+def test_a_mistyped_name_is_told_with_the_right_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'LinTS'"):
+        parse_policy("LinTs")
+
+
+def test_an_option_without_a_value_is_told() -> None:
+    with pytest.raises(ConfigError, match="'exploration' is no option=value"):
+        parse_policy("LinTS:prior_mean=0.5,exploration")

@@ -178,7 +178,7 @@ class Machine(RuleBasedStateMachine):
         self.voids_at[event_id] = self.voids
 
     def catch_up(self) -> None:
-        for _ in range(20):  # each rollback reads a stretch again
+        for _ in range(20 + 3 * len(self.voids_at)):  # each rollback reads a stretch again
             if not self.do(self.turn.advance(count=100, block_s=0.0)):
                 return
         raise AssertionError("the learner never comes to the log's end")

@@ -1,0 +1,64 @@
+"""What the policies over one linear regression per arm share: all but how they choose."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from highwayman.bandit.posterior import LinearPosterior
+from highwayman.env.types import Context, Floats, RewardChange
+
+
+class LinearPolicy(ABC):
+    """Keeps the posterior, and asks a subclass how to choose from what it says."""
+
+    def __init__(self, *, d: int, fingerprint: str = "", **prior: Any) -> None:
+        """Start at the prior.
+
+        Args:
+            d: number of features, the last of them the constant 1.
+            fingerprint: of the encoder that makes the features.
+            prior: options of `LinearPosterior`.
+        """
+        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, **prior)
+
+    @abstractmethod
+    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+        """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K)."""
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
+        means, spreads = self.posterior.spread(context.features, arms)
+        return self.choose(means - penalties, spreads)
+
+    def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
+        means, spreads = self.posterior.spread_many(features, arms)
+        return self.choose(means - penalties, spreads)
+
+    def learn(self, changes: Sequence[RewardChange]) -> None:
+        """Fold changes of reward into the posterior, in log order."""
+        self.posterior.update(changes)
+
+    def add_arm(self, name: str) -> None:
+        """Put a new arm at the prior."""
+        self.posterior.add_arm(name)
+
+    def drop_arm(self, name: str) -> None:  # noqa: B027  (empty, and not to be overridden)
+        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+
+    def state(self) -> bytes:
+        """Return everything learned, as a snapshot."""
+        return self.posterior.state()
+
+    def restore(self, state: bytes) -> None:
+        """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
+        self.posterior.restore(state)
+
+
+def greedy(values: Floats) -> Floats:
+    """Return 1 for the largest value of each row, of (K,) or (m, K); equal ones share it."""
+    best = (values == values.max(axis=-1, keepdims=True)).astype(np.float64)
+    shares: Floats = best / best.sum(axis=-1, keepdims=True)
+    return shares
