@@ -24,13 +24,19 @@ def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
     Raises:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
     """
+    mixed = mix(probs, floor=floor)
+    edges = np.cumsum(mixed)
+    # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
+    action = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+    return Draw(action, mixed, propensity=float(mixed[action]))
+
+
+def mix(probs: Floats, *, floor: float) -> Floats:
+    """Return `probs` (K,) mixed with the uniform floor: what an arm is drawn from. Raises ValueError as `draw` does."""
     if not 0.0 <= floor <= 1.0:
         raise ValueError(f"floor must be in [0, 1], got {floor!r}")
     total = float(probs.sum()) if probs.ndim == 1 and len(probs) else float("nan")
     if not (abs(total - 1.0) <= _TOLERANCE and probs.min() >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
-    mixed = (1.0 - floor) * (probs / total) + floor / len(probs)
-    edges = np.cumsum(mixed)
-    # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
-    action = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
-    return Draw(action, mixed, propensity=float(mixed[action]))
+    mixed: Floats = (1.0 - floor) * (probs / total) + floor / len(probs)
+    return mixed

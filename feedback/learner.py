@@ -79,7 +79,21 @@ class Learner:
         self._rollbacks: tuple[Void, ...] = ()
         self._voids: tuple[Void, ...] = ()
         for name in arms:
-            self._add_arm(name)
+            self.add_arm(name)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as far as it has learned; to be asked, not taught."""
+        return self._policy
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the encoder whose features are learned from."""
+        return self._fingerprint
+
+    def credit(self, record: Record) -> Credit | None:
+        """Return what all of the log says of a decision's answer, as far as rollbacks are known."""
+        return credit(record, self._spec, voids=self._voids)
 
     def step(self, entries: Sequence[Entry]) -> Step:
         """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is told."""
@@ -110,14 +124,15 @@ class Learner:
         self.tally, self.position = tally, snapshot.position
         self.know(snapshot.rollbacks)
         for name in arms:
-            self._add_arm(name)
+            self.add_arm(name)
 
     def know(self, rollbacks: Sequence[Void]) -> None:
         """Fold from here on knowing all these rollbacks, wherever they stand on the log."""
         self._rollbacks = tuple(rollbacks)
         self._voids = standing(self._rollbacks)
 
-    def _add_arm(self, name: str) -> None:
+    def add_arm(self, name: str) -> None:
+        """Let the policy choose an arm that no event has named yet; one it knows stays as it is."""
         self._policy.add_arm(name)
         self.tally.arm(name)
 
@@ -136,7 +151,7 @@ class Learner:
         """Teach the policy what the event changes, then count it; return whether there was anything to learn."""
         event, record = entry.event, entry.record
         if isinstance(event, Control) and event.kind is ControlKind.ARM_ADDED:
-            self._add_arm(str(event.detail["arm"]))
+            self.add_arm(str(event.detail["arm"]))
             return True
         learned = self._learn(record, entry.id) if record is not None and record.decision is not None else False
         if isinstance(event, Decision):

@@ -5,7 +5,7 @@ import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -56,13 +56,24 @@ class _Filed:
         )
 
 
+class Observer(Protocol):
+    """Looks on while a log is folded."""
+
+    def deciding(self, decision: Decision, learner: Learner) -> None:
+        """Take a decision that comes next; the learner knows what came before it."""
+
+    def settled(self, record: Record) -> None:
+        """Take a record of which nothing more will be folded."""
+
+
 class Refold:
     """A learner that is handed a log's events and joins them itself; records older than `kept_s` are let go."""
 
-    def __init__(self, learner: Learner, *, kept_s: float) -> None:
+    def __init__(self, learner: Learner, *, kept_s: float, observer: Observer | None = None) -> None:
         """Take a learner at the log's start and how long a decision's record is kept, in seconds."""
         self.learner = learner
         self.events = 0
+        self._observer = observer
         self._kept_ms = int(kept_s * 1000)
         self._filed: OrderedDict[str, _Filed] = OrderedDict()
 
@@ -75,15 +86,33 @@ class Refold:
                 event = decode(data)
             except BadEvent:
                 continue
-            entries.append(Entry(event_id, event, self._joined(event_id, event)))
+            entry = Entry(event_id, event, self._joined(event_id, event))
+            if self._observer is None:
+                entries.append(entry)
+                continue
+            if isinstance(event, Decision):
+                self._observer.deciding(event, self.learner)
+            rewind = self.learner.step([entry]).rewind
+            if rewind is not None:
+                return rewind
         return self.learner.step(entries).rewind
+
+    def end(self) -> None:
+        """Let go of every record: the log has come to its end."""
+        while self._filed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _, filed = self._filed.popitem(last=False)
+        if self._observer is not None:
+            self._observer.settled(filed.record())
 
     def _joined(self, event_id: EventId, event: Event) -> Record | None:
         name, now_ms = subject(event), order(event_id)[0]
         if not name:
             return None
         while self._filed and next(iter(self._filed.values())).since_ms + self._kept_ms < now_ms:
-            self._filed.popitem(last=False)
+            self._let_go()
         filed, early = self._filed.get(name), True
         if filed is None:
             filed, early = self._filed.setdefault(name, _Filed(now_ms)), False

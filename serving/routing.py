@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from highwayman.bandit.draw import Draw, draw
-from highwayman.env.cost import expected_cost_usd
 from highwayman.env.encoder import Encoder
 from highwayman.env.errors import NoEligibleArm, UnknownArm
-from highwayman.env.objective import Objective, penalties
+from highwayman.env.objective import Objective
 from highwayman.env.pool import Pool
+from highwayman.env.pricing import priced
 from highwayman.env.types import Arm, Context, Decision, Floats, Mode, Query
 from highwayman.serving.live_policy import LivePolicy
 
@@ -87,15 +87,14 @@ class Router:
         return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
 
     def _penalties(self, arms: tuple[Arm, ...], objective: Objective, query: Query, context: Context) -> Floats:
-        if objective.cost_weight == 0.0:
-            return np.zeros(len(arms))
-        costs = {arm.name: self._expected_cost(arm, query, context) for arm in self.pool.arms.values()}
-        own = [costs[arm.name] for arm in arms]
-        return penalties(own, pool_usd=list(costs.values()), cost_weight=objective.cost_weight)
-
-    def _expected_cost(self, arm: Arm, query: Query, context: Context) -> float | None:
-        use = self.live.tally.arm(arm.name).token_use
-        return expected_cost_usd(arm, use, prompt_tokens=context.prompt_tokens, max_tokens=query.max_tokens)
+        return priced(
+            [arm.name for arm in arms],
+            self.pool.arms.values(),
+            lambda name: self.live.tally.arm(name).token_use,
+            cost_weight=objective.cost_weight,
+            prompt_tokens=context.prompt_tokens,
+            max_tokens=query.max_tokens,
+        )
 
     def _decision(
         self, arms: tuple[Arm, ...], context: Context, prices: Floats, drawn: Draw, *, objective: str, mode: Mode

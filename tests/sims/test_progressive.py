@@ -1,0 +1,87 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highwayman.bandit.draw import mix
+from highwayman.bandit.lin_ucb import LinUCB
+from highwayman.bandit.uniform import Uniform
+from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.sims.logged import LoggedData
+from highwayman.sims.progressive import Progressive
+
+ARMS = ("a", "b", "c")
+
+
+def made(n: int, *, seed: int, whole: bool = False) -> LoggedData:
+    """A log of n rounds in which an arm may be missing and feedback too."""
+    rng = np.random.default_rng(seed)
+    contexts = rng.normal(size=(n, 4))
+    contexts[:, -1] = 1.0
+    eligible = rng.random((n, 3)) < (2.0 if whole else 0.7)
+    eligible[:, 1] = True
+    actions = np.array([rng.choice(np.flatnonzero(row)) for row in eligible], dtype=np.intp)
+    rewards = np.where(rng.random(n) < 0.3, np.nan, rng.random(n))
+    return LoggedData(
+        ARMS, contexts, eligible, actions, 1 / eligible.sum(axis=1), rewards, np.full(n, np.nan),
+        rng.random((n, 3)) / 5, np.arange(n), np.arange(n, dtype=np.float64),
+    )  # fmt: skip
+
+
+def by_hand(log: LoggedData) -> Floats:
+    policy, found = LinUCB(d=4), np.zeros((log.n, 3))
+    for arm in ARMS:
+        policy.add_arm(arm)
+    for row in range(log.n):
+        able = np.flatnonzero(log.eligible[row])
+        probs = policy.probs(Context(log.contexts[row], "", 0), [ARMS[k] for k in able], log.penalties[row, able])
+        found[row, able] = mix(probs, floor=0.1)
+        reward = log.rewards[row]
+        if not np.isnan(reward):
+            policy.learn([RewardChange(ARMS[log.actions[row]], log.contexts[row], 1.0, reward, reward**2)])
+    return found
+
+
+def test_each_round_is_asked_about_before_its_reward_is_learned() -> None:
+    log = made(200, seed=0)
+    log.check()
+    assert Progressive(LinUCB(d=4), floor=0.1)(log).tolist() == by_hand(log).tolist()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 40), min_size=1, max_size=4), st.booleans())
+def test_chunks_do_not_matter(seed: int, sizes: list[int], whole: bool) -> None:
+    log = made(sum(sizes), seed=seed, whole=whole)
+    progressive, ends = Progressive(LinUCB(d=4), floor=0.1), np.cumsum([0, *sizes])
+    parts = [progressive(log.take(slice(start, end))) for start, end in itertools.pairwise(ends)]
+    assert np.concatenate(parts).tolist() == Progressive(LinUCB(d=4), floor=0.1)(log).tolist()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 60))
+def test_a_policy_frozen_for_a_block_knows_what_came_before_the_block(seed: int, block: int) -> None:
+    log = made(60, seed=seed)
+    at_once = Progressive(LinUCB(d=4), floor=0.1, frozen_for=block)(log)
+    one_by_one, expected = LinUCB(d=4), np.zeros((60, 3))
+    for start in range(0, 60, block):
+        part = log.take(slice(start, start + block))
+        expected[start : start + block] = Progressive(one_by_one, floor=0.1, learns=False)(part)
+        Progressive(one_by_one, floor=0.1)(part)
+    assert at_once == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_policy_that_is_asked_one_by_one_only_can_be_frozen_too() -> None:
+    log = made(50, seed=1)
+    probs = Progressive(Uniform(d=4), floor=0.1, frozen_for=20)(log)
+    assert probs == pytest.approx(log.eligible / log.eligible.sum(axis=1, keepdims=True))
+
+
+def test_a_policy_that_does_not_learn_stays_as_it_is() -> None:
+    log, policy = made(50, seed=2), LinUCB(d=4)
+    for arm in ARMS:
+        policy.add_arm(arm)
+    before = policy.state()
+    Progressive(policy, floor=0.1, learns=False)(log)
+    assert policy.state() == before
