@@ -5,16 +5,35 @@ and the same silence, and their differences are paired.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from difflib import get_close_matches
+from enum import IntEnum
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from highwayman.env.errors import HighwaymanError
 from highwayman.env.objective import penalties
 from highwayman.env.types import Floats
-from highwayman.sims.logged import Bools, Indices
-from highwayman.sims.table import FullTable
+from highwayman.sims.logs.logged import Bools, Indices
+from highwayman.sims.tables.table import FullTable
 
 SECONDS_PER_ROUND = 1.0
+_BY_ROUND = ("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "said", "delay_s")
+
+
+class WorldError(HighwaymanError):
+    """A world cannot be as described, or not on this course."""
+
+
+class Stage(IntEnum):
+    """When a world is applied: feedback can only be about the quality there is, and be silenced once there is some."""
+
+    TRAFFIC = 0  # who asks what, and when
+    POOL = 1  # which arms there are, and what they cost
+    PRICE_LIST = 2  # what the router knows of that
+    QUALITY = 3  # what answers are worth
+    FEEDBACK = 4  # what is said of it
+    SILENCE = 5  # what is not heard, or late
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +51,7 @@ class Course:
     said: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
     delay_s: Floats  # (n, K) from the answer to its feedback
     budget_usd: float | None = None  # dollars a request may cost on average
+    tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
 
     @property
     def n(self) -> int:
@@ -41,6 +61,38 @@ class Course:
     def but(self, **changes: Any) -> Self:
         """Return the course with some of its arrays replaced."""
         return replace(self, **changes)
+
+    def reordered(self, order: Indices) -> Self:
+        """Return the course with its rounds in another order, (n,), at the same times."""
+        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in _BY_ROUND}
+        if self.tasks:
+            changes["tasks"] = tuple(self.tasks[t] for t in order)
+        return self.but(**changes)
+
+    def between(self, from_share: float, until_share: float = 1.0) -> slice:
+        """Return the rounds from one share of the run to another."""
+        return slice(round(from_share * self.n), round(until_share * self.n))
+
+    def column(self, arm: str) -> int:
+        """Return the index of an arm, given by name or as `best`, `worst`, `cheapest` or `dearest` on average.
+
+        Raises:
+            WorldError: there is no such arm, or nothing has a price.
+        """
+        if arm in self.arms:
+            return self.arms.index(arm)
+        if arm in ("best", "worst"):
+            means = self.quality.mean(axis=0)
+            return int(means.argmax() if arm == "best" else means.argmin())
+        if arm in ("cheapest", "dearest"):
+            costs = self.cost_usd.mean(axis=0)
+            if np.isnan(costs).all():
+                raise WorldError(f"no arm is the {arm} one: none has a price")
+            return int(np.nanargmin(costs) if arm == "cheapest" else np.nanargmax(costs))
+        close = get_close_matches(arm, self.arms, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        known = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
+        raise WorldError(f"unknown arm {arm!r}: {hint}{known}")
 
     def penalties(self, cost_weight: float) -> Floats:
         """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.
@@ -58,7 +110,9 @@ class Course:
 
 
 class World(Protocol):
-    """One thing that production does to learning: small, and composed with others by applying them in order."""
+    """One thing that production does to learning: small, and composed with others, stage by stage."""
+
+    stage: ClassVar[Stage]
 
     def apply(self, course: Course, rng: np.random.Generator) -> Course:
         """Return the course as this world has it; `rng` is this world's own."""
@@ -85,4 +139,5 @@ def calm(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Course:
         available=np.ones(quality.shape, dtype=np.bool_),
         said=quality.copy(),
         delay_s=np.zeros(quality.shape),
+        tasks=tuple(table.tasks[row] for row in rows) if any(table.tasks) else (),
     )

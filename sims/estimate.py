@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.logged import LoggedData
+from highwayman.sims.logs.logged import LoggedData
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +23,7 @@ class Rounds:
     sessions: np.ndarray[tuple[int], np.dtype[np.int64]]  # (n,)
     low: float
     high: float
+    martingale: bool = False  # given all that came before a round, ratio * reward is expected to be the value
 
 
 class Estimator(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 from highwayman.bandit.draw import mix
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.logged import Bools, Indices, LoggedData
+from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 
 
 @runtime_checkable

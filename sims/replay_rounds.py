@@ -12,7 +12,7 @@ from highwayman.env.pricing import priced
 from highwayman.env.types import Arm, Decision, Floats, Mode
 from highwayman.feedback.join import Record
 from highwayman.feedback.learner import Learner
-from highwayman.sims.logged import LoggedData
+from highwayman.sims.logs.logged import LoggedData
 
 
 @dataclass(frozen=True, slots=True)

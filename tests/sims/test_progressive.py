@@ -9,7 +9,7 @@ from highwayman.bandit.draw import mix
 from highwayman.bandit.lin_ucb import LinUCB
 from highwayman.bandit.uniform import Uniform
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.logged import LoggedData
+from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.progressive import Progressive
 
 ARMS = ("a", "b", "c")

@@ -19,7 +19,7 @@ from highwayman.feedback.refold import Page
 from highwayman.feedback.store import GRACE_S
 from highwayman.serving.config import load_config
 from highwayman.serving.learning import Learning, warm_encoder
-from highwayman.sims.logged import LoggedData
+from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.replay import Pages, Replay
 from highwayman.sims.replay_rounds import WhatIf
 from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, outcome, thumb

@@ -1,0 +1,106 @@
+"""The columns of a bandit log on disk: one row for each round."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from highwayman.sims.arrow import arrow
+from highwayman.sims.logs.logged import LogError
+
+VERSION: Final = 1
+VERSION_KEY: Final = b"highwayman.log"  # in the metadata of a file, as the two that follow
+ARMS_KEY: Final = b"highwayman.log.arms"  # their names, as a JSON list
+ENCODER_KEY: Final = b"highwayman.log.encoder"  # fingerprint of the encoder that made the features
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its Arrow type, what stands in it, and whether a row may hold nothing there."""
+
+    name: str
+    type: str
+    what: str
+    optional: bool = False
+
+
+COLUMNS: Final = (
+    Column("at", "double", "when it was decided, seconds since the epoch"),
+    Column("session", "int64", "equal for rounds of one person: those are not independent; text is hashed"),
+    Column("features", "list<double>", "the context, (d,), the last of them 1"),
+    Column("eligible", "list<bool>", "which of the K arms could be drawn, in the order of the file's arms"),
+    Column("penalties", "list<double>", "of each of the K arms, in quality units; 0 where it is not eligible"),
+    Column("arm", "string", "the one that was drawn"),
+    Column("propensity", "double", "the probability it was drawn with, in (0, 1]"),
+    Column("reward", "double", "its quality, in [0, 1]; null: nobody said anything (censored, not 0)", optional=True),
+    Column("cost_usd", "double", "metered dollars, >= 0; null: the arm has no price", optional=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the metadata of a log's file says."""
+
+    arms: tuple[str, ...]
+    encoder: str
+
+
+def schema(heading: Heading) -> Any:
+    """Return the Arrow schema, each field with its meaning, and in its metadata the version, arms and encoder."""
+    pa = arrow()
+    types = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
+    types["list<double>"] = pa.list_(pa.field("element", pa.float64()))
+    types["list<bool>"] = pa.list_(pa.field("element", pa.bool_()))
+    fields = [pa.field(one.name, types[one.type], metadata={"what": one.what}) for one in COLUMNS]
+    return pa.schema(
+        fields,
+        metadata={
+            VERSION_KEY: str(VERSION).encode(),
+            ARMS_KEY: json.dumps(heading.arms).encode(),
+            ENCODER_KEY: heading.encoder.encode(),
+        },
+    )
+
+
+def heading_of(found: Any, name: str) -> Heading:
+    """Return what a file's Arrow schema says, when it can be read.
+
+    Args:
+        found: the schema of the file.
+        name: the file's, for messages.
+
+    Raises:
+        LogError: it is no log, of another version, or a column is missing or holds something else.
+    """
+    metadata = found.metadata or {}
+    version = metadata.get(VERSION_KEY)
+    if version is None:
+        raise LogError(f"{name}: is no bandit log of Highwayman's: its metadata has no {VERSION_KEY.decode()!r}")
+    if version != str(VERSION).encode():
+        raise LogError(f"{name}: has schema version {version.decode(errors='replace')}, this version reads {VERSION}")
+    for column in COLUMNS:
+        at = found.get_field_index(column.name)
+        if at < 0:
+            raise LogError(f"{name}: there is no column {column.name}")
+        if not _fits(found.field(at).type, column.type):
+            raise LogError(f"{name}: column {column.name} must hold {column.type}, it holds {found.field(at).type}")
+    try:
+        arms = json.loads(metadata.get(ARMS_KEY, b""))
+    except ValueError:
+        arms = None
+    if not isinstance(arms, list) or not arms or not all(isinstance(arm, str) for arm in arms):
+        raise LogError(f"{name}: its metadata must name the arms in {ARMS_KEY.decode()!r}, as a JSON list")
+    return Heading(tuple(arms), metadata.get(ENCODER_KEY, b"").decode(errors="replace"))
+
+
+def _fits(found: Any, wanted: str) -> bool:
+    """Return whether a column can be read as the type wanted: a float of any width is a double."""
+    types = arrow("pyarrow.types")
+    if wanted.startswith("list"):
+        lists = types.is_list(found) or types.is_large_list(found)
+        return bool(lists) and _fits(found.value_type, wanted.removeprefix("list<").removesuffix(">"))
+    if types.is_dictionary(found):
+        return _fits(found.value_type, wanted)
+    texts = (types.is_string, types.is_large_string)
+    whole = (types.is_integer, *texts)  # a session that has a name is hashed
+    kinds = {"double": (types.is_floating,), "int64": whole, "bool": (types.is_boolean,)}
+    return any(kind(found) for kind in kinds.get(wanted, texts))

@@ -1,0 +1,56 @@
+"""ParetoBandit's rewards as JSON lines: a prompt, its source, and for each arm its reward and cost in dollars."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.tables.sheet import Sheet
+from highwayman.sims.tables.table_cells import Cells, TableError, refuse
+
+_DATASET = "pareto"
+_FIELDS = {"quality": "reward", "cost_usd": "cost", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
+
+
+def misfit(sheet: Sheet) -> str:
+    """Return why the file is not in this format, in words; nothing if it is."""
+    missing = sheet.lacking("prompt", "arms")
+    if missing and not sheet.lacking("prompt", "input_tokens", "output_tokens"):
+        return "it holds one arm's token counts; rewards, with their prompts, are in files such as val_k4.jsonl"
+    return missing
+
+
+def cells(sheet: Sheet) -> Cells:
+    """Return the answers in a file; the sources of its prompts are the tasks. Raises TableError."""
+    arms = [_arms(found, sheet.where(row)) for row, found in enumerate(sheet.objects("arms"))]
+    models = list(dict.fromkeys(model for row in arms for model in row))
+    return Cells.wide(
+        [(_DATASET, f"{sheet.path.stem}/{row}") for row in range(sheet.n)],
+        models,
+        prompts=sheet.texts("prompt").to_pylist(),
+        tasks=sheet.texts("source", default="").to_pylist(),
+        values={column: _values(sheet, arms, models, column) for column in _FIELDS},
+        where=sheet.where,
+    )
+
+
+def _arms(found: Any, where: str) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(found, Mapping) or not all(one is None or isinstance(one, Mapping) for one in found.values()):
+        raise TableError(f"{where}: arms must hold an object for each model, got {found!r}")
+    return {model: one for model, one in found.items() if one is not None}
+
+
+def _values(sheet: Sheet, arms: list[dict[str, Mapping[str, Any]]], models: list[str], column: str) -> Floats:
+    """Return one number of each arm's, shape (p, k), NaN where it is not said."""
+    field = _FIELDS[column]
+    found = np.full((len(arms), len(models)), np.nan)
+    for k, model in enumerate(models):
+        told = [row.get(model, {}).get(field) for row in arms]
+        for row, value in enumerate(told):
+            if value is not None and not isinstance(value, int | float):
+                raise TableError(f"{sheet.where(row)}: {field} of arm {model!r} must be a number, got {value!r}")
+        known = np.array([value is not None for value in told])
+        found[known, k] = [value for value in told if value is not None]
+        refuse(found[:, k], column, known=known, where=sheet.where, named=f"{field} of arm {model!r}")
+    return found

@@ -1,0 +1,132 @@
+"""Full-information tables: for every prompt, what each arm scored and cost. What a bandit never sees, a judge needs."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.logs.logged import Bools, Indices
+from highwayman.sims.tables.table_cells import Cells, TableError, cells_of, grid, possible, wanted
+from highwayman.sims.tables.table_schema import MEASURES, VALUES
+
+__all__ = ["FullTable", "TableError"]
+
+_PER_PROMPT = ("datasets", "prompt_ids", "prompts", "tasks")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FullTable:
+    """n prompts by K arms, complete: prompts without a quality for every arm are left out when it is read."""
+
+    prompt_ids: tuple[str, ...]  # (n,) unique within a dataset
+    prompts: tuple[str, ...]  # (n,)
+    tasks: tuple[str, ...]  # (n,)
+    arms: tuple[str, ...]  # (K,)
+    quality: Floats  # (n, K) in [0, 1]
+    cost_usd: Floats  # (n, K); NaN where unknown, as in all that follow
+    input_tokens: Floats  # (n, K)
+    output_tokens: Floats  # (n, K)
+    latency_s: Floats  # (n, K)
+    datasets: tuple[str, ...]  # (n,) where each prompt comes from; empty: not said
+    left_out: int = 0  # prompts that were not complete when the table was read
+
+    @property
+    def n(self) -> int:
+        """The number of prompts."""
+        return len(self.prompts)
+
+    @classmethod
+    def made(cls, arms: Sequence[str], quality: Floats, *, prompts: Sequence[str] = (), tasks: Sequence[str] = (),
+             **known: Floats) -> "FullTable":  # fmt: skip
+        """Return the table of `quality` (n, K), numbered prompts, and of `known` columns (n, K); the others are NaN."""
+        n = len(quality)
+        columns: dict[str, Any] = {name: known.get(name, np.full(quality.shape, np.nan)) for name in MEASURES}
+        ids, none = tuple(str(number) for number in range(n)), ("",) * n
+        texts = tuple(prompts) or ids, tuple(tasks) or none
+        return cls(ids, *texts, tuple(arms), quality, datasets=none, **columns)
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]], *, name: str = "table") -> "FullTable":
+        """Return the table of long-format rows: prompt_id, prompt, model, quality, and the other columns if they are.
+
+        Raises:
+            TableError: a column is missing, a value cannot be, a pair stands twice, or no prompt is complete.
+        """
+        return cls.of_cells([cells_of(rows, name=name)], name=name)
+
+    @classmethod
+    def of_cells(cls, parts: Sequence[Cells], *, name: str) -> "FullTable":
+        """Return the table of the answers in several files; a prompt without a task has its dataset as one.
+
+        Raises:
+            TableError: a pair of prompt and model stands twice, or no prompt is complete.
+        """
+        found = grid(parts, name=name)
+        datasets, ids = zip(*found.keys, strict=True)
+        tasks = tuple(task or dataset for task, dataset in zip(found.tasks, datasets, strict=True))
+        return cls(ids, found.prompts, tasks, found.arms, datasets=datasets, left_out=found.left_out, **found.values)
+
+    def mean_costs(self) -> tuple[float | None, ...]:
+        """Return each arm's mean cost in dollars, None where any is unknown."""
+        means = self.cost_usd.mean(axis=0)
+        return tuple(None if math.isnan(mean) else float(mean) for mean in means)
+
+    def take(self, rows: slice | Indices | Bools) -> Self:
+        """Return the table of some of the prompts."""
+        numbers = np.arange(self.n)[rows]
+        texts = {name: tuple(getattr(self, name)[row] for row in numbers) for name in _PER_PROMPT}
+        return replace(self, **texts, **{name: getattr(self, name)[numbers] for name in VALUES})  # type: ignore[arg-type]
+
+    def with_arms(self, names: Sequence[str]) -> Self:
+        """Return the table of these arms, in this order. Raises TableError for one it does not have, or has twice."""
+        unknown = [name for name in names if name not in self.arms]
+        if unknown or len(set(names)) != len(names) or not names:
+            raise TableError(f"arms must be some of {', '.join(self.arms)}, each once, got {', '.join(names)}")
+        pick = [self.arms.index(name) for name in names]
+        return replace(self, arms=tuple(names), **{name: getattr(self, name)[:, pick] for name in VALUES})
+
+    def spread(self, k: int) -> Self:
+        """Return the table of k arms spread evenly over the order of mean quality, the worst first."""
+        if k < 1:
+            raise ValueError(f"k must be >= 1, got {k!r}")
+        order = np.argsort(self.quality.mean(axis=0), kind="stable")
+        pick = order[np.unique(np.linspace(0, len(order) - 1, min(k, len(order))).astype(int))]
+        return self.with_arms([self.arms[arm] for arm in pick])
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all that the table says, as hexadecimal digits; two that say the same have the same."""
+        found = hashlib.sha256()
+        for names in (self.arms, *(getattr(self, name) for name in _PER_PROMPT)):
+            found.update(len(names).to_bytes(8, "little"))
+            for name in names:
+                text = name.encode("utf-8", "surrogatepass")
+                found.update(len(text).to_bytes(8, "little") + text)
+        for name in VALUES:
+            values = getattr(self, name)
+            found.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
+        return found.hexdigest()
+
+    def check(self) -> None:
+        """Return if the table can be one.
+
+        Raises:
+            TableError: shapes do not fit each other, a prompt or an arm stands twice, or a value cannot be.
+        """
+        n, k = self.n, len(self.arms)
+        for name in (*_PER_PROMPT, *VALUES):
+            shape, right = np.shape(getattr(self, name)), (n, k) if name in VALUES else (n,)
+            if shape != right:
+                raise TableError(f"{name} has shape {shape}, {n} prompts of {k} arms have {right}")
+        if n == 0 or len(set(self.arms)) != k or len(set(zip(self.datasets, self.prompt_ids, strict=True))) != n:
+            raise TableError("a table has one prompt or more, and each prompt and each arm once")
+        for name in VALUES:
+            values = getattr(self, name)
+            bad = np.argwhere(~possible(values, name))
+            if bad.size:
+                row, arm = bad[0]
+                where = f"prompt {self.prompt_ids[row]!r}, model {self.arms[arm]!r}"
+                raise TableError(f"{where}: {name} must be {wanted(name)}, got {values[row, arm].item()!r}")

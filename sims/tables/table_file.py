@@ -1,0 +1,161 @@
+"""Tables on disk: written as Parquet in long format, read from whatever format a reader knows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from highwayman.sims.arrow import arrow, naming
+from highwayman.sims.tables import readers
+from highwayman.sims.tables.sheet import Sheet
+from highwayman.sims.tables.sheet_files import SUFFIXES, opened
+from highwayman.sims.tables.table import FullTable
+from highwayman.sims.tables.table_cells import Cells, TableError
+from highwayman.sims.tables.table_schema import VALUES, VERSION, VERSION_KEY, schema
+from highwayman.sims.whole_file import replacing
+
+_GROUP_ROWS = 50_000
+_COLUMNS_NAMED = 12  # in a message
+
+
+class Reader(Protocol):
+    """A module of `highwayman.sims.tables.readers`, whose name is the format's."""
+
+    def misfit(self, sheet: Sheet) -> str:
+        """Return why the file is not in this format, in words; nothing if it is."""
+
+    def cells(self, sheet: Sheet) -> Cells:
+        """Return the answers in a file. Raises TableError."""
+
+
+def formats() -> dict[str, Reader]:
+    """Return the readers by the names of their formats."""
+    names = sorted(module.name for module in iter_modules(readers.__path__))
+    return {name: cast(Reader, import_module(f"{readers.__name__}.{name}")) for name in names}
+
+
+def read_table(path: Path | str | Sequence[Path | str], format: str | None = None) -> FullTable:
+    """Return the table in a file, or in several of the same format as one.
+
+    Prompts that not every arm has answered are left out, and counted in `left_out`.
+
+    Args:
+        path: a file; a folder, of which every table file is read; or several files.
+        format: a name from `formats()`; None: found by the columns.
+
+    Raises:
+        TableError: names the file, the row and the column that are wrong.
+        ConfigError: pyarrow is missing.
+    """
+    paths = _files(path)
+    known = formats()
+    if format is not None and format not in known:
+        raise TableError(f"format must be one of {', '.join(known)}, got {format!r}")
+    sheets = [_versioned(opened(one)) for one in paths]
+    found = [format or _format_of(sheet, known) for sheet in sheets]
+    other = next((number for number, name in enumerate(found) if name != found[0]), 0)
+    if other:
+        raise TableError(
+            f"{paths[other]}: is in format {found[other]}, {paths[0]} in {found[0]}; files read together must be alike"
+        )
+    if format is not None:
+        _check_fit(sheets, format, known[format])
+    return FullTable.of_cells([known[found[0]].cells(sheet) for sheet in sheets], name=_named(paths))
+
+
+def write_table(path: Path | str, table: FullTable) -> None:
+    """Write the table to `path` as Parquet, whole or not at all.
+
+    Raises:
+        TableError: the table cannot be one, or the file cannot be written.
+        ConfigError: pyarrow is missing.
+    """
+    path = Path(path)
+    try:
+        table.check()
+    except TableError as error:
+        raise TableError(f"{path}: {error}") from error
+    parquet = arrow("pyarrow.parquet")
+    with (
+        naming(path, TableError),
+        replacing(path) as file,
+        parquet.ParquetWriter(file, schema(), compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for batch in _batches(table):
+            writer.write_batch(batch)
+
+
+def _batches(table: FullTable) -> Iterator[Any]:
+    """Yield the rows of the table, prompt after prompt, in batches of bounded size."""
+    pa, k = arrow(), len(table.arms)
+    step = max(_GROUP_ROWS // k, 1)
+    for start in range(0, table.n, step):
+        some = slice(start, min(start + step, table.n))
+        each = np.repeat(np.arange(some.stop - some.start), k)
+        texts = {
+            "dataset": table.datasets[some], "prompt_id": table.prompt_ids[some],
+            "prompt": table.prompts[some], "task": table.tasks[some],
+        }  # fmt: skip
+        columns = {name: pa.array(found, pa.string()).take(pa.array(each)) for name, found in texts.items()}
+        columns["model"] = pa.array(table.arms * (some.stop - some.start), pa.string())
+        for name in VALUES:
+            values = getattr(table, name)[some].reshape(-1)
+            columns[name] = pa.array(values, pa.float64(), mask=np.isnan(values))
+        yield pa.record_batch([columns[name] for name in schema().names], schema=schema())
+
+
+def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return the files that are meant, a folder's by name."""
+    given = [Path(path)] if isinstance(path, Path | str) else [Path(one) for one in path]
+    found: list[Path] = []
+    for one in given:
+        inside = sorted(file for file in one.glob("*") if file.suffix in SUFFIXES) if one.is_dir() else [one]
+        if not inside:
+            raise TableError(f"{one}: holds no table, which is a file named *{', *'.join(SUFFIXES)}")
+        found += inside
+    if not found:
+        raise TableError("there is no file to read a table from")
+    return found
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def _versioned(sheet: Sheet) -> Sheet:
+    """Return the sheet if we did not write it, or in a version that can be read."""
+    version = sheet.metadata.get(VERSION_KEY, str(VERSION).encode())
+    if version != str(VERSION).encode():
+        raise TableError(
+            f"{sheet.path}: has schema version {version.decode(errors='replace')}, this version reads {VERSION}"
+        )
+    return sheet
+
+
+def _format_of(sheet: Sheet, known: Mapping[str, Reader]) -> str:
+    """Return the one format that the columns fit."""
+    misfits = {name: reader.misfit(sheet) for name, reader in known.items()}
+    fits = [name for name, misfit in misfits.items() if not misfit]
+    if len(fits) > 1:
+        raise TableError(f"{sheet.path}: fits the formats {' and '.join(fits)}; say which one it is")
+    if not fits:
+        raise TableError(f"{sheet.path}: {_columns(sheet)} fit no format:{_listed(misfits)}")
+    return fits[0]
+
+
+def _check_fit(sheets: Sequence[Sheet], name: str, reader: Reader) -> None:
+    for sheet in sheets:
+        if misfit := reader.misfit(sheet):
+            raise TableError(f"{sheet.path}: {_columns(sheet)} do not fit the format {name}: {misfit}")
+
+
+def _columns(sheet: Sheet) -> str:
+    more = len(sheet.columns) - _COLUMNS_NAMED
+    return f"columns {', '.join(sheet.columns[:_COLUMNS_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _listed(misfits: Mapping[str, str]) -> str:
+    return "".join(f"\n  {name}: {misfit}" for name, misfit in misfits.items())
