@@ -1,0 +1,87 @@
+"""One number for a router's whole trade between cost and quality, whichever way its dial is set."""
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.hull import Hull
+
+
+def aiq(cost: Floats, quality: Floats, *, arm_cost: Floats, arm_quality: Floats) -> float:
+    """Return the Average Improvement in Quality of a router that was run at m settings of its dial, in quality units.
+
+    Hu et al., "RouterBench: A Benchmark for Multi-LLM Routing System", 2024 (arXiv 2403.12031): the area under the
+    non-decreasing concave hull of (mean cost, mean quality) over a range of costs, divided by the range. Here the range
+    goes from the cheapest arm's mean cost to the best arm's, so that a table's figure does not hang on which routers
+    are compared. Settings outside of the range shape the hull and are then cut off: a mixture with one of them is as
+    real as any other. Above a router's dearest setting it has that setting's quality. Below its cheapest nothing can be
+    had for the money, which counts 0; so let the dial reach the cheapest arm. Where the cheapest arm is the best, or
+    all cost the same, the range is a point and the figure the hull's quality there.
+
+    Args:
+        cost: (m,) mean dollars per request at each setting.
+        quality: (m,) mean quality at each.
+        arm_cost: (K,) mean dollars of each arm.
+        arm_quality: (K,) mean quality of each.
+
+    Raises:
+        ValueError: shapes that do not fit or a number that is not finite, such as the cost of an arm without a price.
+    """
+    router, arms = Hull.of(cost, quality), Hull.of(arm_cost, arm_quality)
+    low, high = float(arms.cost[0]), float(arms.cost[-1])
+    if low == high:
+        return float(np.nan_to_num(router.quality_at(low), nan=0.0))
+    return router.area(low, high) / (high - low)
+
+
+def cost_at_equal_quality(quality: float, *, router: Hull, static: Hull) -> float:
+    """Return what the router needs to reach `quality`, as a share of what the best fixed mixture of arms needs.
+
+    Below 1 the router saves. 0 where no mixture reaches that quality at any price and the router does, infinite the
+    other way round, NaN where neither does or both cost nothing.
+
+    Args:
+        quality: the level to be reached.
+        router: hull of the router's settings, in (mean cost, mean quality).
+        static: hull of the arms, in the same units.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.divide(router.cost_at(quality), static.cost_at(quality)))
+
+
+def responsiveness(latency_s: Floats, *, unhurried_s: float) -> Floats:
+    """Return how prompt answers are, in (0, 1]: 1 / (1 + latency / unhurried_s), in the shape of `latency_s`.
+
+    1 for an instant answer, 0.5 for one that takes `unhurried_s`.
+    """
+    if not unhurried_s > 0:
+        raise ValueError(f"unhurried_s must be > 0, got {unhurried_s!r}")
+    return np.asarray(1.0 / (1.0 + latency_s / unhurried_s), dtype=np.float64)
+
+
+def ies(quality: Floats, prompt: Floats | None, cost: Floats, *, alpha: float = 0.5) -> float:
+    """Return the mean Inference Efficiency Score over n requests, in inverse units of `cost`.
+
+    Behera et al., "Towards Efficient Multi-LLM Inference", 2025 (arXiv 2506.06579):
+    IES(q) = (alpha Q(q) + (1 - alpha) R(q)) / C(M), with the quality Q and the responsiveness R of the answer to q and
+    the cost C of the model that gave it. We know this formula at second hand. It leaves R and C open: for R we take
+    `responsiveness`, and for C dollars alone, where the survey adds up compute, memory, energy, latency, money and
+    more. A mean of ratios, it is ruled by the cheapest requests, and is only comparable under one alpha, one R and one
+    unit of cost; so compare mean cost and quality first.
+
+    Args:
+        quality: (n,) in [0, 1].
+        prompt: (n,) responsiveness in [0, 1]; None: unknown, which only alpha = 1 permits.
+        cost: (n,) above 0, in dollars or relative to a reference arm's.
+        alpha: weight of quality, in [0, 1].
+
+    Raises:
+        ValueError: alpha outside of [0, 1], a cost of 0 or less (no finite figure), or an unknown responsiveness.
+    """
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
+    if (cost <= 0).any():
+        raise ValueError(f"every cost must be > 0; request {int(np.flatnonzero(cost <= 0)[0])} is free")
+    if prompt is None and alpha < 1.0:
+        raise ValueError(f"latency is unknown, so alpha must be 1, got {alpha!r}")
+    benefit = quality if prompt is None else alpha * quality + (1.0 - alpha) * prompt
+    return float((benefit / cost).mean())

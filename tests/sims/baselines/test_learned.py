@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from highwayman.sims.baselines.folds import fold_of
+from highwayman.sims.baselines.knn import Knn
+from highwayman.sims.baselines.protocol import BaselineError
+from highwayman.sims.baselines.ridge import Ridge, fitted
+from highwayman.sims.baselines.task_mean import TaskMean
+from highwayman.sims.tables.table import FullTable
+
+
+def line(n: int, *, noise: float = 0.0, seed: int = 0) -> tuple[FullTable, np.ndarray]:
+    """Return a table whose two arms get better and worse along the first of two features."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, n)
+    quality = 0.5 + 0.4 * x[:, None] * np.array([1.0, -1.0]) + noise * rng.normal(size=(n, 2))
+    return FullTable.made(("a", "b"), quality), np.column_stack([x, rng.normal(size=n), np.ones(n)])
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=40).filter(lambda texts: len(set(texts)) > 1))
+def test_folds_keep_equal_texts_together_and_are_of_equally_many_texts(texts: list[str]) -> None:
+    fold = fold_of(texts, np.random.default_rng(0), count=3)
+    by_text = {text: {int(one) for one, other in zip(fold, texts, strict=True) if other == text} for text in texts}
+    assert all(len(found) == 1 for found in by_text.values())
+    sizes = [sum(found == {number} for found in by_text.values()) for number in range(min(3, len(by_text)))]
+    assert max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == len(by_text)
+
+
+def test_one_fold_is_no_cross_validation() -> None:
+    with pytest.raises(BaselineError, match="two folds"):
+        fold_of(["a", "b"], np.random.default_rng(0), count=1)
+
+
+def test_task_means_are_of_the_other_prompts_of_the_task() -> None:
+    quality = np.array([[0.0], [0.3], [0.6], [1.0]])
+    table = FullTable.made(("a",), quality, tasks=["s", "s", "s", "t"])
+    found = TaskMean(folds=4).predictions(table, np.ones((4, 1)), np.random.default_rng(0))
+    assert found[:, 0].tolist() == pytest.approx([0.45, 0.3, 0.15, 0.3])  # the only one of `t` has the mean of all
+
+
+def test_task_means_say_that_tasks_are_empty() -> None:
+    table = FullTable.made(("a",), np.ones((2, 1)))
+    with pytest.raises(BaselineError, match="task_mean: the table's tasks are empty"):
+        TaskMean().choices(table, np.ones((2, 1)), np.zeros(1), np.random.default_rng(0))
+
+
+def test_ridge_finds_a_line_and_does_not_shrink_the_intercept() -> None:
+    table, contexts = line(200)
+    found = Ridge().predictions(table, contexts, np.random.default_rng(0))
+    assert found == pytest.approx(table.quality, abs=2e-3)
+
+
+def test_ridge_is_the_textbook_solution_at_the_strength_it_chose() -> None:
+    rng = np.random.default_rng(1)
+    features, quality = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
+    ours = fitted(features, quality, features)
+    centred, target = features - features.mean(axis=0), quality - quality.mean(axis=0)
+    scale = (centred**2).sum() / 3
+    fits = []
+    for strength in np.logspace(-4, 4, 33) * scale:
+        hat = centred @ np.linalg.solve(centred.T @ centred + strength * np.eye(3), centred.T)
+        residual = target - hat @ target
+        fits.append((30 * float((residual**2).sum()) / (30 - 1 - np.trace(hat)) ** 2, hat @ target + quality.mean()))
+    assert ours == pytest.approx(min(fits, key=lambda fit: fit[0])[1])
+
+
+def test_ridge_without_a_signal_predicts_about_the_mean() -> None:
+    rng = np.random.default_rng(2)
+    quality = 0.5 + 0.1 * rng.normal(size=(400, 1))
+    found = fitted(rng.normal(size=(400, 20)), quality, rng.normal(size=(50, 20)))
+    assert np.abs(found - quality.mean()).max() < 0.03
+
+
+def test_ridge_of_features_that_never_vary_or_none_is_the_mean() -> None:
+    quality = np.array([[0.2], [0.6]])
+    assert fitted(np.ones((2, 3)), quality, np.ones((1, 3))).tolist() == [[pytest.approx(0.4)]]
+    assert fitted(np.ones((2, 0)), quality, np.ones((1, 0))).tolist() == [[pytest.approx(0.4)]]
+
+
+def test_neighbours_are_by_angle_without_the_constant() -> None:
+    contexts = np.array([[1.0, 0.0, 1.0], [9.0, 0.1, 1.0], [0.0, 1.0, 1.0], [0.1, 9.0, 1.0]])
+    table = FullTable.made(("a",), np.array([[0.1], [0.2], [0.8], [0.9]]))
+    found = Knn(k=1, folds=4).predictions(table, contexts, np.random.default_rng(0))
+    assert found[:, 0].tolist() == [0.2, 0.1, 0.9, 0.8]
+
+
+def test_more_neighbours_than_prompts_are_all_of_them() -> None:
+    table = FullTable.made(("a",), np.array([[0.0], [0.3], [0.6]]))
+    found = Knn(k=99, folds=3).predictions(table, np.eye(3), np.random.default_rng(0))
+    assert found[:, 0].tolist() == pytest.approx([0.45, 0.3, 0.15])
+
+
+def test_neighbours_agree_with_a_plain_search_across_blocks() -> None:
+    table, contexts = line(1_300, noise=0.2)
+    rng = np.random.default_rng(4)
+    fold = fold_of(table.prompts, np.random.default_rng(4))
+    found = Knn(k=7).predictions(table, contexts, rng)
+    units = contexts[:, :2] / np.linalg.norm(contexts[:, :2], axis=1, keepdims=True)
+    for row in (0, 511, 650, 1_299):
+        others = np.flatnonzero(fold != fold[row])
+        near = others[np.argsort(-units[others] @ units[row])[:7]]
+        # single precision may swap neighbours at the same angle, which moves the mean by little
+        assert found[row] == pytest.approx(table.quality[near].mean(axis=0), abs=0.08)
+
+
+def test_many_neighbours_are_chosen_for_noise_and_few_for_a_signal() -> None:
+    noisy, contexts = line(1_000, noise=1.0)
+    free = Knn().predictions(noisy, contexts, np.random.default_rng(0))
+    errors = {
+        k: ((Knn(k=k).predictions(noisy, contexts, np.random.default_rng(0)) - noisy.quality) ** 2).mean()
+        for k in (10, 300)
+    }
+    chosen = ((free - noisy.quality) ** 2).mean()
+    assert chosen < errors[10]
+    assert chosen <= errors[300] * 1.02
+
+
+def test_a_prompt_of_which_nothing_is_known_gets_some_prediction() -> None:
+    table, contexts = line(50)
+    contexts[3, :2] = 0.0
+    assert np.isfinite(Knn(k=5).predictions(table, contexts, np.random.default_rng(0))).all()

@@ -1,0 +1,83 @@
+import math
+
+import numpy as np
+import pytest
+
+from highwayman.sims.measures.over_seeds import bootstrap_interval, mean_interval, paired_difference, student_t
+
+
+@pytest.mark.parametrize(
+    ("degrees", "confidence", "quantile"),  # two-sided, from printed tables
+    [
+        (1, 0.95, 12.706),
+        (2, 0.95, 4.303),
+        (3, 0.95, 3.182),
+        (4, 0.95, 2.776),
+        (7, 0.95, 2.365),
+        (9, 0.95, 2.262),
+        (19, 0.95, 2.093),
+        (30, 0.95, 2.042),
+        (120, 0.95, 1.980),
+        (1, 0.99, 63.657),
+        (5, 0.99, 4.032),
+        (10, 0.90, 1.812),
+    ],
+)
+def test_quantiles_are_those_of_the_tables(degrees: int, confidence: float, quantile: float) -> None:
+    assert student_t(degrees, confidence) == pytest.approx(quantile, abs=6e-4)
+
+
+def test_quantiles_fall_to_the_normal_distributions() -> None:
+    found = [student_t(degrees) for degrees in (1, 2, 3, 10, 11, 100, 2_000)]
+    assert found == sorted(found, reverse=True)
+    assert student_t(20_000) == pytest.approx(1.95996, abs=2e-4)
+
+
+@pytest.mark.parametrize(("degrees", "confidence"), [(0, 0.95), (3, 0.0), (3, 1.0), (3, math.nan)])
+def test_there_is_no_quantile_of_nonsense(degrees: int, confidence: float) -> None:
+    with pytest.raises(ValueError, match="degrees >= 1"):
+        student_t(degrees, confidence)
+
+
+def test_the_interval_of_four_values_by_hand() -> None:
+    found = mean_interval(np.array([1.0, 2.0, 3.0, 4.0]))  # s = 1.29099, t = 3.18245
+    assert (found.mean, found.n) == (2.5, 4)
+    assert (found.low, found.high) == (pytest.approx(2.5 - 2.05426, abs=1e-4), pytest.approx(2.5 + 2.05426, abs=1e-4))
+
+
+def test_one_seed_has_a_mean_and_no_interval() -> None:
+    for found in (mean_interval(np.array([0.5])), bootstrap_interval(np.array([0.5]), rng=np.random.default_rng(0))):
+        assert found.mean == 0.5
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+
+
+def test_pairs_are_compared_seed_by_seed() -> None:
+    theirs = np.array([0.1, 0.5, 0.9])
+    found = paired_difference(theirs + np.array([0.01, 0.02, 0.03]), theirs)
+    assert found.mean == pytest.approx(0.02)
+    assert found.high - found.low == pytest.approx(2 * 4.302653 * 0.01 / math.sqrt(3), abs=1e-6)
+    with pytest.raises(ValueError, match="equally many seeds"):
+        paired_difference(theirs, theirs[:2])
+
+
+@pytest.mark.parametrize("bad", [np.array([]), np.array([1.0, math.nan]), np.ones((2, 2))])
+def test_values_that_are_none_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="finite value per seed"):
+        mean_interval(bad)
+
+
+def test_the_t_interval_covers_the_truth_in_95_of_100_runs_with_few_seeds() -> None:
+    rng, runs = np.random.default_rng(1), 2_000
+    found = [mean_interval(rng.normal(0.3, 0.1, size=4)) for _ in range(runs)]
+    covered = sum(one.low <= 0.3 <= one.high for one in found)
+    assert 0.935 <= covered / runs <= 0.965
+
+
+def test_the_bootstrap_of_many_values_agrees_with_t() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=60)
+    ours, theirs = bootstrap_interval(values, rng=rng), mean_interval(values)
+    assert (ours.low, ours.high) == (pytest.approx(theirs.low, abs=0.04), pytest.approx(theirs.high, abs=0.04))
+    with pytest.raises(ValueError, match="confidence"):
+        bootstrap_interval(values, rng=rng, confidence=1.0)

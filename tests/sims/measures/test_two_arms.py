@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from highwayman.sims.measures.tradeoff import aiq
+from highwayman.sims.measures.two_arms import apgr, cpt, pgr, strong_curve
+
+GAP = {"weak": 0.4, "strong": 0.8}
+NONE = np.array([])
+
+
+def test_the_curve_gives_prompts_to_the_strong_arm_by_preference() -> None:
+    quality = np.array([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    share, found = strong_curve(np.array([0.9, 0.2, 0.1, 0.5]), quality)
+    assert share.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert found.tolist() == [0.5, 0.75, 1.0, 1.0, 0.75]
+
+
+def test_prompts_that_are_preferred_alike_go_together() -> None:
+    share, found = strong_curve(np.array([1.0, 1.0, 0.0, 0.0]), np.array([[0.0, 1.0]] * 4))
+    assert share.tolist() == found.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_two_arms_are_needed() -> None:
+    with pytest.raises(ValueError, match=r"\(n, 2\) qualities, got \(4,\) and \(4, 3\)"):
+        strong_curve(np.zeros(4), np.zeros((4, 3)))
+
+
+def test_pgr_is_the_part_of_the_gap_that_is_closed() -> None:
+    assert pgr(np.array([0.4, 0.5, 0.8, 1.0]), **GAP).tolist() == pytest.approx([0.0, 0.25, 1.0, 1.5])
+    assert np.isnan(pgr(0.5, weak=0.6, strong=0.6))
+
+
+def test_drawing_at_random_recovers_half_of_the_gap_and_needs_the_share_it_recovers() -> None:
+    assert apgr(NONE, NONE, **GAP) == pytest.approx(0.5)
+    assert cpt(0.8, NONE, NONE, **GAP) == pytest.approx(0.8)
+
+
+def test_apgr_and_cpt_of_one_setting_by_hand() -> None:
+    share, quality = np.array([0.5]), np.array([0.8])  # half of the calls recover everything
+    assert apgr(share, quality, **GAP) == pytest.approx((0.1 + 0.3 + 0.5 + 0.7 + 0.9 + 5 * 1.0) / 10)
+    assert cpt(0.5, share, quality, **GAP) == pytest.approx(0.25)
+    assert cpt(1.0, share, quality, **GAP) == pytest.approx(0.5)
+    assert cpt(0.0, share, quality, **GAP) == 0.0
+
+
+def test_a_level_nobody_reaches_has_no_threshold() -> None:
+    assert np.isnan(cpt(1.2, np.array([0.5]), np.array([0.8]), **GAP))
+
+
+def test_of_settings_with_the_same_share_the_best_counts_in_any_order() -> None:
+    one = apgr(np.array([0.5, 0.2, 0.5]), np.array([0.7, 0.5, 0.6]), **GAP)
+    assert one == apgr(np.array([0.2, 0.5]), np.array([0.5, 0.7]), **GAP)
+
+
+def test_without_a_gap_nothing_is_defined() -> None:
+    assert np.isnan(apgr(np.array([0.5]), np.array([0.8]), weak=0.8, strong=0.8))
+    assert np.isnan(cpt(0.5, np.array([0.5]), np.array([0.8]), weak=0.8, strong=0.8))
+
+
+@given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
+def test_a_concave_curves_apgr_is_its_aiq_on_the_scale_of_the_gap(steps: list[float]) -> None:
+    gains = np.sort(np.array(steps) + 0.01)[::-1]
+    share, quality = np.linspace(0, 1, 11), 0.4 + 0.4 * np.concatenate([[0.0], np.cumsum(gains)]) / gains.sum()
+    area = aiq(1 + 2 * share, quality, arm_cost=np.array([1.0, 3.0]), arm_quality=np.array([0.4, 0.8]))
+    assert apgr(share, quality, **GAP) == pytest.approx((area - 0.4) / 0.4)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_preference_that_knows_the_gain_is_never_below_one_that_does_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    quality = rng.random((30, 2)) + np.array([0.0, 0.5])
+    ends = {"weak": float(quality[:, 0].mean()), "strong": float(quality[:, 1].mean())}
+    knows = strong_curve(quality[:, 1] - quality[:, 0], quality)
+    guesses = strong_curve(rng.random(30), quality)
+    assert apgr(*knows, **ends) >= apgr(*guesses, **ends) - 1e-9
+    assert cpt(0.5, *knows, **ends) <= cpt(0.5, *guesses, **ends) + 1e-9
