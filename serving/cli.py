@@ -21,6 +21,7 @@ from highwayman.serving.app import Application
 from highwayman.serving.cli_export import export_command
 from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_pool import pool
+from highwayman.serving.cli_simulate import simulate
 from highwayman.serving.cli_snapshot import snapshot
 from highwayman.serving.config import EncoderConfig, load_config
 from highwayman.serving.metrics import count_as
@@ -55,7 +56,7 @@ def main() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-for command in (pool, export_command, learn, rebuild, erase, snapshot):
+for command in (pool, export_command, learn, rebuild, erase, snapshot, simulate):
     main.add_command(command)
 
 

@@ -1,0 +1,87 @@
+"""Means over seeds with their 95% bands, thinned to what a plot can show."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.measures.over_seeds import student_t
+from highwayman.sims.plots.style import Look
+from highwayman.sims.sweeps.results import Case
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST = 80  # points of a line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A mean over seeds at each of b rounds, and the ends of Student's t interval; NaN ends where one seed ran."""
+
+    rounds: Floats  # (b,)
+    mean: Floats  # (b,)
+    low: Floats  # (b,)
+    high: Floats  # (b,)
+
+
+def band(case: Case, name: str, column: str, *, window: int = 1, cumulative: bool = False) -> Band | None:
+    """Return a policy's column over time, or None where it is unknown.
+
+    Args:
+        case: the table and world.
+        name: the policy's.
+        column: of the bins.
+        window: rounds a mean should span at least: bins that are shorter are averaged with those before.
+        cumulative: the column is a sum so far, of which thinning keeps values; else means, which it averages.
+    """
+    rounds, values = case.curve(name, column)
+    if not rounds.size or not np.isfinite(values).all():
+        return None
+    values = rolling(values, rounds, window) if window > 1 else values
+    rounds, values = thinned(rounds, values, keep_last=cumulative or window > 1)
+    n = len(values)
+    mean = values.mean(axis=0)
+    half = student_t(n - 1) * values.std(axis=0, ddof=1) / math.sqrt(n) if n > 1 else np.full(mean.shape, np.nan)
+    return Band(rounds, mean, mean - half, mean + half)
+
+
+def rolling(values: Floats, rounds: Floats, window: int) -> Floats:
+    """Return means over each bin and as many before it as make up `window` rounds, weighed by their lengths.
+
+    Args:
+        values: (seeds, b) means of bins.
+        rounds: (b,) their last rounds.
+        window: rounds; where fewer have passed, all of them count.
+    """
+    lengths = np.diff(rounds, prepend=0.0)
+    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values * lengths, axis=1)], axis=1)
+    passed = np.concatenate([[0.0], rounds])
+    starts = np.searchsorted(passed, np.maximum(rounds - window, 0.0), side="right") - 1
+    spans = rounds - passed[starts]
+    return np.asarray((sums[:, 1:] - sums[:, starts]) / spans, dtype=np.float64)
+
+
+def thinned(rounds: Floats, values: Floats, *, keep_last: bool = False, most: int = _MOST) -> tuple[Floats, Floats]:
+    """Return at most `most` points of curves (seeds, b, ...): means of neighbouring bins, or the last of each group."""
+    if len(rounds) <= most:
+        return rounds, values
+    size = -(-len(rounds) // most)
+    ends = [min(start + size, len(rounds)) for start in range(0, len(rounds), size)]
+    if keep_last:
+        kept = np.array(ends) - 1
+        return rounds[kept], values[:, kept]
+    lengths = np.diff(rounds, prepend=0.0)
+    groups = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    means = [np.average(values[:, group], axis=1, weights=lengths[group]) for group in groups]
+    return rounds[np.array(ends) - 1], np.stack(means, axis=1)
+
+
+def draw_band(axes: "Axes", found: Band, name: str, look: Look) -> None:
+    """Draw the mean as a line and the interval as a pale area around it."""
+    color = look.color(name)
+    if np.isfinite(found.low).all():
+        axes.fill_between(found.rounds, found.low, found.high, color=color, alpha=0.14, linewidth=0)
+    axes.plot(found.rounds, found.mean, color=color, linewidth=1.9, linestyle=look.dash(name))

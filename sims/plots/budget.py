@@ -1,0 +1,80 @@
+"""Whether each policy kept to its budget all along."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from highwayman.sims.measures.budget import WINDOW
+from highwayman.sims.plots.bands import Band, band, draw_band
+from highwayman.sims.plots.labels import Label, label_ends
+from highwayman.sims.plots.style import (
+    INK,
+    OVER,
+    WIDTH_IN,
+    Look,
+    Picture,
+    gridlines,
+    house_style,
+    panel,
+    room,
+    round_ticks,
+    sheet,
+    title,
+    usd,
+)
+from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.sweeps.results import POLICY, Case
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEFT, _TOP, _HEIGHT = 0.5, 0.35, 2.6
+
+
+def budget(case: Case, look: Look) -> Picture | None:
+    """Return the plot of rolling mean cost over the ceiling, or None where no budget was set or no cost is known."""
+    ceiling = case.budget_usd
+    found = {name: band(case, name, "cost_usd", window=WINDOW) for name in case.names(POLICY)}
+    bands = {name: one for name, one in found.items() if one is not None}
+    if not ceiling > 0 or not bands:
+        return None
+    with house_style():
+        figure = sheet(_TOP + _HEIGHT + 0.5)
+        width = WIDTH_IN - _LEFT - room([*bands, "ceiling"])
+        _draw(panel(figure, _LEFT, _TOP, width=width, height=_HEIGHT), bands, look, ceiling)
+        return Picture("budget", svg_of(figure), _alt(case, bands, ceiling), _caption(ceiling))
+
+
+def _draw(axes: "Axes", bands: Mapping[str, Band], look: Look, ceiling: float) -> None:
+    last = max(float(one.rounds[-1]) for one in bands.values())
+    labels = [Label(last, 1.0, "ceiling", INK)]
+    for name, one in bands.items():
+        scaled = Band(one.rounds, one.mean / ceiling, one.low / ceiling, one.high / ceiling)
+        draw_band(axes, scaled, name, look)
+        labels.append(Label(float(one.rounds[-1]), float(scaled.mean[-1]), name, look.color(name)))
+    highest = max(float(one.mean.max()) for one in bands.values()) / ceiling
+    axes.set_ylim(0, max(1.25, 1.1 * highest))
+    axes.axhspan(1.0, axes.get_ylim()[1], color=OVER, alpha=0.06, linewidth=0)
+    axes.axhline(1.0, color=INK, linewidth=1.0)
+    round_ticks(axes, last)
+    axes.yaxis.set_major_formatter("{x:g}×")
+    title(axes, f"Mean cost of the last {WINDOW} rounds, times the ceiling")
+    axes.set_xlabel("round", loc="left")
+    gridlines(axes)
+    label_ends(axes, labels)
+
+
+def _alt(case: Case, bands: Mapping[str, Band], ceiling: float) -> str:
+    parts = []
+    for name, one in bands.items():
+        ratios = case.values(name, "budget_ratio")
+        worst = "" if math.isnan(ratios.max()) else f", worst window of any seed {ratios.max():.2f} times"
+        parts.append(f"{name} ends at {one.mean[-1] / ceiling:.2f} times{worst}")
+    return f"Rolling mean cost against a ceiling of {usd(ceiling)} a request. {'; '.join(parts)}."
+
+
+def _caption(ceiling: float) -> str:
+    return (
+        f"The ceiling is {usd(1000 * ceiling)} per 1,000 requests. Lines are means over seeds, so the worst "
+        "window of a single seed, which the table of all figures has, may lie higher."
+    )

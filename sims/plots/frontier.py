@@ -1,0 +1,165 @@
+"""Quality against cost: the arms, what mixing them reaches, and what routing reaches at each cost weight."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.plots.labels import Label, label_points
+from highwayman.sims.plots.style import (
+    INK,
+    QUIET,
+    WIDTH_IN,
+    Look,
+    Picture,
+    gridlines,
+    house_style,
+    log_steps,
+    panel,
+    sheet,
+    steps,
+    tick_usd,
+    title,
+    usd,
+)
+from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.sweeps.results import POLICY, Case
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PER = 1000.0  # requests a price is given for
+_LOG_FROM = 8.0  # times the cheapest cost at which the scale becomes logarithmic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A policy's settings by rising cost: means (m,) and the single seeds' points (p, 2)."""
+
+    cost: Floats
+    quality: Floats
+    weights: tuple[float, ...]
+    seeds: Floats
+
+
+def frontier(case: Case, look: Look) -> Picture | None:
+    """Return the plot, or None where no cost is known."""
+    lines = _lines(case)
+    arms = case.arms
+    costs = [*(cost for one in lines.values() for cost in one.cost), *arms.cost_usd]
+    if not any(math.isfinite(cost) and cost > 0 for cost in costs):
+        return None
+    with house_style():
+        figure = sheet(5.35)
+        axes = panel(figure, 0.5, 0.35, width=WIDTH_IN - 1.3, height=4.5)
+        _scale(axes, [_PER * cost for cost in costs if math.isfinite(cost)])
+        labels = [*_draw_policies(axes, lines, look), *_draw_arms(axes, case)]
+        axes.margins(y=0.1)
+        axes.set_ylim(axes.get_ylim())
+        title(axes, "Quality and cost")
+        axes.set_xlabel("mean cost of 1,000 requests, dollars", loc="left")
+        gridlines(axes, "both")
+        label_points(axes, labels, avoid=[_on_hull(case), *((_PER * one.cost, one.quality) for one in lines.values())])
+        return Picture("frontier", svg_of(figure), _alt(case, lines), _caption(case))
+
+
+def _lines(case: Case) -> dict[str, Line]:
+    """Return each policy's settings; where only one was run, that of its runs."""
+    found = {}
+    for name in case.names(POLICY):
+        settings = [
+            (one.cost_usd, one.quality, one.cost_weight)
+            for one in case.results.frontier
+            if (one.table, one.world, one.policy) == (case.table, case.world, name)
+        ] or [(tuple(case.values(name, "cost_usd")), tuple(case.values(name, "quality")), math.nan)]
+        points = [np.array([cost, quality]) for cost, quality, _ in settings]
+        means = np.array([one.mean(axis=1) for one in points])
+        order = np.argsort(means[:, 0], kind="stable")
+        if np.isfinite(means).all():
+            weights = tuple(settings[place][2] for place in order)
+            found[name] = Line(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
+    return found
+
+
+def _scale(axes: "Axes", costs: Sequence[float]) -> None:
+    low, high = min(costs), max(costs)
+    if 0 < low * _LOG_FROM <= high:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.35, high * 1.35)
+        axes.set_xticks(log_steps(low / 1.35, high * 1.35))
+        axes.set_xticks([], minor=True)
+    else:
+        margin = 0.08 * (high - low) or 0.1 * high
+        axes.set_xlim(max(low - margin, 0.0), high + margin)
+        axes.set_xticks(steps(*axes.get_xlim(), most=6))
+    axes.xaxis.set_major_formatter(tick_usd)
+
+
+def _draw_policies(axes: "Axes", lines: Mapping[str, Line], look: Look) -> list[Label]:
+    labels = []
+    for name, one in lines.items():
+        color = look.color(name)
+        axes.plot(*(_PER * one.seeds[:, :1], one.seeds[:, 1:]), "o", color=color, alpha=0.22, markersize=3, mew=0)
+        axes.plot(_PER * one.cost, one.quality, color=color, linewidth=1.7, linestyle=look.dash(name), zorder=2.5)
+        axes.plot(_PER * one.cost, one.quality, "o", color=color, markersize=5.5, mew=0, zorder=2.6)
+        best = int(one.quality.argmax())
+        labels.append(Label(_PER * float(one.cost[best]), float(one.quality[best]), name, color))
+    return labels
+
+
+def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
+    """Draw the arms, their hull, and the oracle where its cost is known."""
+    arms = case.arms
+    if arms.hull:
+        axes.plot(*_on_hull(case), color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1.5)
+    points = [(name, cost, quality) for name, cost, quality in zip(arms.names, arms.cost_usd, arms.quality, strict=True)
+              if math.isfinite(cost)]  # fmt: skip
+    for _, cost, quality in points:
+        axes.plot([_PER * cost], [quality], "s", color=QUIET, markersize=5, mew=0, zorder=2.4)
+    labels = [Label(_PER * cost, quality, name, QUIET, bold=False) for name, cost, quality in points]
+    best = _oracle(case)
+    if best is not None:
+        axes.plot([_PER * best[0]], [best[1]], "D", color=INK, markersize=5.5, mew=0, zorder=2.7)
+        labels.append(Label(_PER * best[0], best[1], case.results.oracle, INK))
+    return labels
+
+
+def _on_hull(case: Case) -> tuple[Floats, Floats]:
+    cost, quality = np.array(case.arms.hull, dtype=np.float64).reshape(-1, 2).T
+    return _PER * cost, quality
+
+
+def _oracle(case: Case) -> tuple[float, float] | None:
+    name = case.results.oracle
+    runs = case.of(name)
+    static = case.arms.baselines.get(name)
+    if runs:
+        found = float(case.values(name, "cost_usd").mean()), float(case.values(name, "quality").mean())
+    elif static is not None:
+        found = static.cost_usd, static.quality
+    else:
+        return None
+    return found if math.isfinite(found[0]) else None
+
+
+def _alt(case: Case, lines: Mapping[str, Line]) -> str:
+    arms = zip(case.arms.names, case.arms.quality, case.arms.cost_usd, strict=True)
+    of_arms = ", ".join(f"{name} {quality:.3f} at {usd(_PER * cost)}" for name, quality, cost in arms)
+    ours = "; ".join(
+        f"{name} " + ", ".join(f"{y:.3f} at {usd(_PER * x)}" for x, y in zip(one.cost, one.quality, strict=True))
+        for name, one in lines.items()
+    )
+    return f"Mean quality against mean cost of 1,000 requests. Policies: {ours or 'unknown'}. Arms: {of_arms}."
+
+
+def _caption(case: Case) -> str:
+    weights = sorted({one.cost_weight for one in case.results.frontier
+                      if (one.table, one.world) == (case.table, case.world)})  # fmt: skip
+    dial = f"A policy's points are its cost weights ({', '.join(f'{one:g}' for one in weights)}). " if weights else ""
+    return (
+        f"{dial}Faint points are single seeds. Squares are arms, taken for every prompt; the dashed line is what "
+        "drawing between two of them at random reaches: below it, routing is not worth its trouble."
+    )

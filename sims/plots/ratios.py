@@ -1,0 +1,87 @@
+"""How well each policy's log can judge other policies: importance ratios, and what they leave of the rounds."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from highwayman.sims.plots.style import (
+    INK,
+    QUIET,
+    WIDTH_IN,
+    Look,
+    Picture,
+    heading,
+    house_style,
+    log_steps,
+    panel,
+    sheet,
+    short,
+    title,
+)
+from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.sweeps.results import Case, Ratios
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLUMNS, _PANEL_IN, _ROW_IN = 3, 1.0, 1.85
+_LEFT, _GAP, _TOP, _RIGHT = 0.1, 0.5, 0.75, 0.3
+
+
+def ratios(case: Case, look: Look) -> Picture | None:
+    """Return small histograms, one per policy, or None where there are none."""
+    found = [
+        one
+        for one in case.results.ratios
+        if (one.table, one.world) == (case.table, case.world) and any(one.counts) and one.policy in look.names
+    ]
+    if not found:
+        return None
+    low, high = _range(found)
+    with house_style():
+        figure = sheet(_TOP - 0.1 + _ROW_IN * -(-len(found) // _COLUMNS))
+        heading(figure, "Importance ratios of an even draw against each policy's log")
+        width = (WIDTH_IN - _LEFT - _GAP * (_COLUMNS - 1) - _RIGHT) / _COLUMNS
+        for place, one in enumerate(found):
+            row, column = divmod(place, _COLUMNS)
+            left, top = _LEFT + column * (width + _GAP), _TOP + row * _ROW_IN
+            axes = panel(figure, left, top, width=width, height=_PANEL_IN)
+            axes.set_xscale("log")
+            axes.set_xlim(low, high)
+            _draw(axes, one, look)
+        alt = "; ".join(f"{one.policy}: {_effective(one)}" for one in found)
+        return Picture("ratios", svg_of(figure), f"Importance ratios of an even target. {alt}.", _CAPTION)
+
+
+_CAPTION = (
+    "Each round's ratio is the probability an even draw would have given to the arm taken, over the probability the "
+    "policy gave it. Ratios near 1 mean that the log can judge others; a long tail at the right means that a few "
+    "rounds would decide, and the effective sample size says how few."
+)
+
+
+def _range(found: Sequence[Ratios]) -> tuple[float, float]:
+    """Return the least and the greatest ratio there was, 1 being among them."""
+    filled = [(edge, one.edges[place + 1]) for one in found for place, edge in enumerate(one.edges[:-1])
+              if one.counts[place]]  # fmt: skip
+    return min([0.9, *(low for low, _ in filled)]), max([1.1, *(high for _, high in filled)])
+
+
+def _draw(axes: "Axes", one: Ratios, look: Look) -> None:
+    color = look.color(one.policy)
+    heights = np.array(one.counts, dtype=np.float64) / sum(one.counts)
+    axes.stairs(heights, one.edges, fill=True, color=color, alpha=0.85)
+    axes.axvline(1.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.set_ylim(0, 1.12 * heights.max())
+    axes.set_yticks([])
+    axes.set_xticks(log_steps(*axes.get_xlim()))
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter("{x:g}")
+    title(axes, short(one.policy, 34), color=color)
+    axes.text(0.0, -0.36, _effective(one), color=QUIET, transform=axes.transAxes, va="top")
+
+
+def _effective(one: Ratios) -> str:
+    n = sum(one.counts)
+    return f"effective sample size {one.ess:,.0f} of {n:,} rounds ({one.ess / n:.0%})"

@@ -1,0 +1,96 @@
+"""A figure as an SVG element that can stand in a page with others: small, without prolog, ids all its own."""
+
+import io
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_GEOMETRY: Final = ("x", "y", "width", "height", "transform", "style")
+_NUMBER = re.compile(r"-?\d+\.\d{2,}")
+_REFERENCE = re.compile(r"url\(#([^)]*)\)")
+_NOTHING = re.compile(r"font-family: [^;]*; |stroke-dashoffset: 0; ")  # the page says which font
+_NO_TURN = "rotate(-0 "
+_OUTSIDE_FLOW = ("metadata", "style", "title")
+
+
+def svg_of(figure: "Figure") -> str:
+    """Return the figure as an `svg` element, the same for the same figure.
+
+    Coordinates are rounded (paths to tenths of a point), and groups lose the ids that nothing refers to.
+    """
+    blob = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing")  # text stays text, and a browser has more fonts
+        figure.savefig(blob, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    root = ET.fromstring(blob.getvalue())  # noqa: S314 (what matplotlib wrote a line ago)
+    _tidy(root, _referred(root))
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    return ET.tostring(root, encoding="unicode")
+
+
+def placed(svg: str, *, prefix: str, label: str) -> str:
+    """Return the element with its ids prefixed, and described by `label` to those who cannot see it."""
+    root = ET.fromstring(svg)  # noqa: S314 (ours, from `svg_of`)
+    for one in root.iter():
+        for name, value in one.attrib.items():
+            if name == "id":
+                one.attrib[name] = f"{prefix}-{value}"
+            elif name == "href":
+                one.attrib[name] = f"#{prefix}-{value[1:]}"
+            else:
+                one.attrib[name] = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+    root.attrib = {"role": "img", "aria-label": label, **root.attrib}
+    return ET.tostring(root, encoding="unicode")
+
+
+def _referred(root: ET.Element) -> set[str]:
+    attributes = [(_local(name), value) for one in root.iter() for name, value in one.attrib.items()]
+    links = {value[1:] for name, value in attributes if name == "href"}
+    return links | {found for _, value in attributes for found in _REFERENCE.findall(value)}
+
+
+def _tidy(one: ET.Element, referred: set[str]) -> None:
+    """Take namespaces, needless ids, digits and space away, from the element and all in it."""
+    one.tag = _local(one.tag)
+    if one.tag not in ("text", "tspan"):
+        one.text = None
+    one.tail = None
+    attributes = {_local(name): _shortened(_local(name), value) for name, value in one.attrib.items()}
+    unused = [name for name, value in attributes.items() if (name == "id" and value not in referred) or not value]
+    one.attrib = {name: value for name, value in attributes.items() if name not in unused}
+    for inner in list(one):
+        _tidy(inner, referred)
+        if inner.tag in _OUTSIDE_FLOW or (inner.tag in ("g", "defs") and not len(inner)):
+            one.remove(inner)
+
+
+def _shortened(name: str, value: str) -> str:
+    if name == "d":
+        return _path(value)
+    if name == "transform" and value.startswith(_NO_TURN):
+        return ""
+    return _NUMBER.sub(_hundredths, _NOTHING.sub("", value)) if name in _GEOMETRY else value
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _path(commands: str) -> str:
+    """Return a path's commands in tenths of a point; where there are no curves, lines go on without being told to."""
+    line = _NUMBER.sub(_tenths, " ".join(commands.split()))
+    start, *lines = line.split(" L ")
+    return line if "C" in line or "Q" in line or not lines else f"{start} L {' '.join(lines)}"
+
+
+def _tenths(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.1f}".removesuffix(".0")
+
+
+def _hundredths(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.2f}".rstrip("0").removesuffix(".")

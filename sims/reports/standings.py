@@ -1,0 +1,90 @@
+"""Where each policy stands against each baseline: differences paired by seed, and what they allow to be said."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.measures.over_seeds import MeanInterval, mean_interval, paired_difference
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
+
+_UNKNOWN = MeanInterval(math.nan, math.nan, math.nan, 0)
+
+
+class Finding(StrEnum):
+    """What an interval of a difference allows to be said."""
+
+    AHEAD = "ahead"
+    BEHIND = "behind"
+    UNCLEAR = "unclear"  # it includes 0, or there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A policy or a baseline on one table in one world."""
+
+    name: str
+    kind: str
+    value: MeanInterval
+    over_fixed: MeanInterval  # value minus that of the best fixed arm under the same seed; n = 0 where there is none
+    later: MeanInterval  # the same, over the last 25% of the rounds
+
+    @property
+    def finding(self) -> Finding:
+        """Whether it is ahead of the best fixed arm."""
+        return finding(self.over_fixed)
+
+
+def finding(difference: MeanInterval) -> Finding:
+    """Return what the interval says: ahead where all of it is above 0, behind where all of it is below."""
+    if difference.low > 0:
+        return Finding.AHEAD
+    return Finding.BEHIND if difference.high < 0 else Finding.UNCLEAR
+
+
+def standings(case: Case, kind: str = POLICY) -> list[Standing]:
+    """Return the policies, or the baselines, best mean value first."""
+    found = [_standing(case, name, kind) for name in case.names(kind)]
+    return sorted(found, key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
+
+
+def difference(case: Case, name: str, other: str, column: str = "value") -> MeanInterval:
+    """Return a policy's column minus another's, paired by seed; n = 0 where no seed is known of both."""
+    ours, theirs = case.pairs(name, other, column)
+    return paired_difference(ours, theirs) if len(ours) else _UNKNOWN
+
+
+def over_seeds(values: Floats) -> MeanInterval:
+    """Return the mean and interval of a column of runs, unknown where any of them is."""
+    return mean_interval(values) if len(values) and np.isfinite(values).all() else _UNKNOWN
+
+
+def against_baselines(case: Case) -> tuple[list[str], list[tuple[str, list[MeanInterval]]]]:
+    """Return the baselines, best first, and for each policy, best first, its difference to each of them."""
+    names = [one.name for one in standings(case, BASELINE)]
+    rows = [(one.name, [difference(case, one.name, other) for other in names]) for one in standings(case)]
+    return names, rows
+
+
+def signed(value: float) -> str:
+    """Return a difference in three decimals with its sign, such as +0.034; a dash where it is unknown."""
+    return "–" if math.isnan(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def fixed_arm(case: Case) -> str | None:
+    """Return the arm that the best fixed rule takes most, None where its runs do not say."""
+    runs = [run.shares for run in case.of(case.results.reference) if run.shares]
+    return case.arms.names[int(np.array(runs).mean(axis=0).argmax())] if runs else None
+
+
+def _standing(case: Case, name: str, kind: str) -> Standing:
+    reference = case.results.reference
+    return Standing(
+        name,
+        kind,
+        over_seeds(case.values(name)),
+        difference(case, name, reference),
+        difference(case, name, reference, "last_value"),
+    )

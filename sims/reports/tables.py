@@ -1,0 +1,129 @@
+"""The report's tables as HTML: every policy against every baseline, all figures, the arms, and the manifest."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from highwayman.sims.measures.over_seeds import MeanInterval
+from highwayman.sims.plots.style import Look, usd
+from highwayman.sims.reports.standings import Finding, Standing, against_baselines, finding, over_seeds, standings
+from highwayman.sims.reports.verdict import interval
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
+
+_PER = 1000
+_MARKS = {Finding.AHEAD: "▲", Finding.BEHIND: "▼", Finding.UNCLEAR: "○"}
+_WORDS = {Finding.AHEAD: "ahead", Finding.BEHIND: "behind", Finding.UNCLEAR: "not clearly different"}
+
+
+def comparison_table(case: Case, look: Look) -> str:
+    """Return the table of paired differences: a row for each policy, a column for each baseline."""
+    names, rows = against_baselines(case)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    body = "".join(
+        f'<tr><th scope="row">{_named(policy, look)}</th>{"".join(map(_difference, gaps))}</tr>'
+        for policy, gaps in rows
+    )
+    caption = (
+        "Each policy's value less each baseline's, paired by seed: mean and 95% interval. "
+        "▲ all of the interval above 0, ▼ below, ○ includes 0"
+    )
+    return _table(caption, f'<th scope="col">policy</th>{head}', body)
+
+
+def figures_table(case: Case, look: Look) -> str:
+    """Return the table of what everyone earned, cost and took, best first, policies and baselines."""
+    found = [*standings(case, POLICY), *standings(case, BASELINE)]
+    found.sort(key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
+    columns = [one for one in _COLUMNS if any(math.isfinite(getattr(run, one[1])) for run in case.runs)]
+    heads = ["name", "value [95% interval]", *(title for title, _, _ in columns)]
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    body = "".join(_figures_row(case, one, look, columns) for one in found)
+    return _table("All figures, means over seeds; best first", head, body)
+
+
+def arms_table(case: Case) -> str:
+    """Return the table of the arms as the table of prompts has them."""
+    arms = case.arms
+    head = "".join(
+        f'<th scope="col">{one}</th>' for one in ("arm", "quality", "cost of 1,000 requests", "penalty", "value")
+    )
+    rows = zip(arms.names, arms.quality, arms.cost_usd, arms.penalty, strict=True)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + _cells([f"{quality:.3f}", usd(_PER * cost), f"{penalty:.3f}", f"{quality - penalty:.3f}"])
+        + "</tr>"
+        for name, quality, cost, penalty in rows
+    )
+    return _table("The arms, each taken for every prompt of the table", head, body)
+
+
+def manifest_table(manifest: Mapping[str, Any]) -> str:
+    """Return the manifest as rows of a dotted name and a value."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td class="text"><code>{escape(value)}</code></td></tr>'
+        for name, value in _flat(manifest)
+    )
+    return _table("What was run, and with what", '<th scope="col">name</th><th scope="col">value</th>', body)
+
+
+_Column = tuple[str, str, str]  # title, column of the runs, how to write it
+_COLUMNS: tuple[_Column, ...] = (
+    ("quality", "quality", ".3f"),
+    ("cost of 1,000 requests", "cost_usd", "usd"),
+    ("first 10%", "first_value", ".3f"),
+    ("last 25%", "last_value", ".3f"),
+    ("regret to best fixed", "regret_fixed", "+.3f"),
+    ("regret to oracle", "regret_oracle", "+.3f"),
+    ("exploration, whole run", "exploration_usd", "dollars"),
+    ("efficiency (IES)", "ies", ".3f"),
+    ("worst 500 rounds over ceiling", "budget_ratio", "times"),
+)
+
+
+def _figures_row(case: Case, one: Standing, look: Look, columns: Sequence[_Column]) -> str:
+    name = _named(one.name, look) if one.kind == POLICY else escape(one.name)
+    cells = [interval(one.value, sign=False)]
+    cells += [_figure(over_seeds(case.values(one.name, column)).mean, how) for _, column, how in columns]
+    return f'<tr class="{one.kind}"><th scope="row">{name}</th>{_cells(cells)}</tr>'
+
+
+def _figure(value: float, how: str) -> str:
+    if math.isnan(value):
+        return "–"
+    if how in ("usd", "dollars"):
+        return usd(_PER * value if how == "usd" else value)
+    return f"{value:.2f} ×" if how == "times" else f"{value:{how}}".replace("-", "−")
+
+
+def _difference(gap: MeanInterval) -> str:
+    which = finding(gap)
+    if gap.n == 0:
+        return "<td>–</td>"
+    mark = f'<span class="mark" role="img" aria-label="{_WORDS[which]}">{_MARKS[which]}</span>'
+    mean, _, ends = interval(gap).partition(" ")
+    return f'<td class="{which}">{mark} {mean} <span class="ends">{ends}</span></td>'
+
+
+def _named(policy: str, look: Look) -> str:
+    return f'<span class="chip" style="background:{look.color(policy)}"></span>{escape(policy)}'
+
+
+def _cells(values: Sequence[str]) -> str:
+    return "".join(f"<td>{escape(value)}</td>" for value in values)
+
+
+def _table(caption: str, head: str, body: str) -> str:
+    return (
+        f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}"><table><caption>{escape(caption)}'
+        f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for inner, one in value.items():
+            yield from _flat(one, f"{name}.{inner}" if name else str(inner))
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,1 @@
+"""Policies x worlds x seeds: what is planned, run and found."""

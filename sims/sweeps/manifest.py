@@ -1,0 +1,66 @@
+"""What makes a run the same run again: hashes of data and code, the plan, the versions of what computed it."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import numpy as np
+
+import highwayman
+from highwayman.sims.sweeps.plan import Plan
+from highwayman.sims.sweeps.prepared import Prepared
+
+
+def manifest(
+    plan: Plan, tables: Sequence[Prepared], *, command: str, at: str, data: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the manifest of a sweep.
+
+    Args:
+        plan: what is run.
+        tables: as prepared.
+        command: the command line that repeats it.
+        at: when it was made, as text.
+        data: where each table came from, by its name.
+    """
+    return {
+        "command": command,
+        "made": at,
+        "plan": asdict(plan),
+        "tables": {
+            one.name: {
+                "source": data.get(one.name, ""),
+                "sha256": one.digest,
+                "prompts": one.table.n,
+                "arms": list(one.table.arms),
+                "without": dict(one.missing),
+            }
+            for one in tables
+        },
+        "encoder": tables[0].fingerprint if tables else "",
+        "code": {"highwayman": highwayman.__version__, "sha256": code_digest()},
+        "machine": {"python": platform.python_version(), "numpy": np.__version__, "system": platform.machine()},
+    }
+
+
+def code_digest() -> str:
+    """Return the SHA-256 of all of Highwayman's Python files, names and contents, in the order of their names."""
+    found = hashlib.sha256()
+    for name, content in sorted(_sources(files("highwayman"), "")):
+        found.update(f"{name} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()
+
+
+def _sources(folder: Traversable, path: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for one in folder.iterdir():
+        if one.is_dir() and one.name != "__pycache__":
+            found += _sources(one, f"{path}{one.name}/")
+        elif one.name.endswith(".py"):
+            found.append((path + one.name, one.read_bytes()))
+    return found

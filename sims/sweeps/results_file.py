@@ -1,0 +1,151 @@
+"""Results on the disk: two Parquet tables, runs and curves; the rest of what a sweep found is JSON beside the runs.
+
+The number in each file's metadata says which version of the columns it has; a stamp says which two files belong
+together. What is unknown is null, not NaN, so that an average over a column is one over what is known.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+from highwayman.feedback.snapshot_file import write_whole
+from highwayman.sims.arrow import arrow, naming
+from highwayman.sims.sweeps.results import Arms, Baseline, Bin, Ratios, Results, ResultsError, Run, Setting
+
+VERSION: Final = 1
+_VERSION_KEY: Final = b"highwayman.results"
+_STAMP_KEY: Final = b"highwayman.results.stamp"
+_REST_KEY: Final = b"highwayman.results.rest"
+_RUNS, _CURVES = "runs.parquet", "curves.parquet"
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """Write runs.parquet and curves.parquet to `folder`, each whole or not at all.
+
+    A crash between the two leaves files that do not belong together, which `read_results` finds out and refuses.
+
+    Raises:
+        ResultsError: the results do not fit together, the manifest is not JSON, or a file cannot be written.
+        ConfigError: pyarrow is not installed.
+    """
+    results.check()
+    try:
+        rest = json.dumps(_plain(_rest(results)), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ResultsError(f"manifest: must hold what JSON can say: {error}") from error
+    curves = _table(Bin, results.curves)
+    stamp = hashlib.sha256(rest + repr((results.runs, results.curves)).encode()).hexdigest().encode()
+    runs = _table(Run, results.runs)
+    with naming(folder, ResultsError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / _CURVES, _bytes(curves, {_STAMP_KEY: stamp}))
+        write_whole(folder / _RUNS, _bytes(runs, {_STAMP_KEY: stamp, _REST_KEY: rest}))
+
+
+def read_results(folder: Path) -> Results:
+    """Return what `write_results` wrote to `folder`.
+
+    Raises:
+        ResultsError: a file is missing, damaged, of another version, or belongs to other results than its fellow.
+        ConfigError: pyarrow is not installed.
+    """
+    runs, about = _read(folder / _RUNS, Run)
+    curves, stamped = _read(folder / _CURVES, Bin)
+    if about.get(_STAMP_KEY) != stamped.get(_STAMP_KEY):
+        raise ResultsError(f"{folder}: {_RUNS} and {_CURVES} are of different sweeps; run the sweep again")
+    try:
+        return _whole(tuple(runs), tuple(curves), json.loads(about[_REST_KEY]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{folder / _RUNS}: its metadata is damaged: {error!r}") from error
+
+
+def _schema(row: type[Run] | type[Bin]) -> Any:
+    pa = arrow()
+    shares = pa.list_(pa.field("element", pa.float64()))
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), tuple[float, ...]: shares}
+    hints = get_type_hints(row)
+    return pa.schema([pa.field(one.name, types[hints[one.name]]) for one in fields(row)])
+
+
+def _table(row: type[Run] | type[Bin], rows: tuple[Run, ...] | tuple[Bin, ...]) -> Any:
+    pa, schema = arrow(), _schema(row)
+    columns = [pa.array([getattr(one, name.name) for one in rows], type=name.type, from_pandas=True) for name in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _bytes(table: Any, metadata: Mapping[bytes, bytes]) -> bytes:
+    blob = io.BytesIO()
+    stamped = table.replace_schema_metadata({_VERSION_KEY: str(VERSION).encode(), **metadata})
+    arrow("pyarrow.parquet").write_table(stamped, blob, compression="zstd")
+    return blob.getvalue()
+
+
+def _read(path: Path, row: type[Any]) -> tuple[list[Any], Mapping[bytes, bytes]]:
+    with naming(path, ResultsError):
+        found = arrow("pyarrow.parquet").read_table(io.BytesIO(path.read_bytes()))
+    about: Mapping[bytes, bytes] = found.schema.metadata or {}
+    version = about.get(_VERSION_KEY, b"none").decode(errors="replace")
+    if version != str(VERSION):
+        raise ResultsError(f"{path}: has version {version} of a sweep's results, this program reads {VERSION}")
+    wanted = _schema(row)
+    for column in wanted:
+        at = found.schema.get_field_index(column.name)
+        if at < 0 or found.schema.field(at).type != column.type:
+            raise ResultsError(f"{path}: column {column.name!r} must be there and hold {column.type}")
+    return [_row(row, one) for one in found.select(wanted.names).to_pylist()], about
+
+
+def _row(row: type[Any], found: Mapping[str, Any]) -> Any:
+    known = {name: math.nan if value is None else value for name, value in found.items()}
+    return row(**{**known, "shares": tuple(found["shares"])})
+
+
+def _rest(results: Results) -> dict[str, Any]:
+    return {
+        "arms": {table: asdict(arms) for table, arms in results.arms.items()},
+        "frontier": [asdict(one) for one in results.frontier],
+        "ratios": [asdict(one) for one in results.ratios],
+        "manifest": results.manifest,
+        "reference": results.reference,
+        "oracle": results.oracle,
+    }
+
+
+def _whole(runs: tuple[Run, ...], curves: tuple[Bin, ...], rest: Mapping[str, Any]) -> Results:
+    return Results(
+        runs,
+        curves,
+        {table: _arms(found) for table, found in rest["arms"].items()},
+        tuple(Setting(**_tuples(one)) for one in rest["frontier"]),
+        tuple(Ratios(**_tuples(one)) for one in rest["ratios"]),
+        rest["manifest"],
+        rest["reference"],
+        rest["oracle"],
+    )
+
+
+def _arms(found: Mapping[str, Any]) -> Arms:
+    hull = tuple((float(cost), float(quality)) for cost, quality in found["hull"])
+    baselines = {name: Baseline(**_tuples(one)) for name, one in found["baselines"].items()}
+    return Arms(**{**_tuples(found), "hull": hull, "baselines": baselines})
+
+
+def _tuples(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON's lists as tuples, and its nulls as the NaN that they were."""
+    lists = {name: value for name, value in found.items() if isinstance(value, list)}
+    plain = {name: math.nan if value is None else value for name, value in found.items()}
+    return {**plain, **{name: tuple(math.nan if one is None else one for one in lists[name]) for name in lists}}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with null for NaN, which JSON does not know."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

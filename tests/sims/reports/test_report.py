@@ -1,0 +1,174 @@
+import hashlib
+import math
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from highwayman.sims.reports.page import page
+from highwayman.sims.reports.report import write_report
+from highwayman.sims.sweeps.results import Results, ResultsError
+from tests.sims.plots.synthetic import results
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+NASTY = 'a<b>&"c" $x_1$ ' + "'d'"
+SMALL = results(policies={"lin_ts": 0.05, NASTY: -0.05}, seeds=3, bins=4)
+
+
+class Parsed(HTMLParser):
+    """What a browser would make of a page: tags that fit each other, ids, references, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.targets += [value or "" for name, value in attrs if name == "href"]
+        self.targets += [one for _, value in attrs for one in re.findall(r"url\(([^)]*)\)", value or "")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def small() -> str:
+    return page(SMALL)
+
+
+def test_the_page_is_whole_and_its_names_are_text(small: str) -> None:
+    parsed = Parsed(small)
+    assert parsed.open == []
+    assert NASTY in parsed.text
+    assert "b" not in parsed.tags
+    pictures = re.findall(r"<svg.*?</svg>", small)
+    assert len(pictures) == 5
+    assert all(NASTY in Parsed(picture).text for picture in pictures)
+    for baseline in ("random", "cheapest", "best fixed", "static mixture", "task mean", "kNN", "ridge", "oracle"):
+        assert baseline in parsed.text
+
+
+def test_every_policy_stands_in_every_plot_and_table() -> None:
+    found = results(seeds=2, bins=3, budget_usd=0.001)
+    text = page(found)
+    for part in re.findall(r"<svg.*?</svg>|<table>.*?</table>", text, flags=re.DOTALL)[:8]:
+        if "<caption>The arms" not in part:
+            assert all(name in Parsed(part).text for name in found.policies()), part[:200]
+
+
+def test_nothing_is_fetched_and_nothing_runs(small: str) -> None:
+    parsed = Parsed(small)
+    assert all(target.startswith("#") for target in parsed.targets)
+    assert {name for name, _ in parsed.attributes} & {"src", "srcset", "action", "onload", "onclick"} == set()
+    assert not re.search(r"https?:|//[a-z]|@import", small)
+    assert not {"script", "link", "iframe", "object"} & set(parsed.tags)
+
+
+def test_ids_are_unique_and_references_lead_somewhere() -> None:
+    parsed = Parsed(page(results(worlds={"calm": 1.0, "drift": 0.3}, policies={"p": 0.1}, seeds=2, bins=3)))
+    assert max(Counter(parsed.ids).values()) == 1
+    assert {target[1:] for target in parsed.targets} <= set(parsed.ids)
+    assert len(parsed.ids) > 10
+
+
+def test_pictures_say_their_numbers_to_those_who_cannot_see_them(small: str) -> None:
+    labels = re.findall(r'<svg role="img" aria-label="([^"]*)"', small)
+    assert len(labels) == small.count("<svg") == 5
+    assert all(re.search(r"\d", label) and "lin_ts" in label for label in labels)
+    assert small.count("<caption>") == small.count("<table>")
+    assert "<th>" not in small  # every header says of what
+
+
+def test_the_same_results_give_the_same_bytes_in_any_process(small: str) -> None:
+    code = "import sys; sys.path.insert(0, '.'); import hashlib; from tests.sims.reports.test_report import SMALL, page;"
+    code += "print(hashlib.sha256(page(SMALL).encode()).hexdigest())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert done.stdout.strip() == hashlib.sha256(small.encode()).hexdigest()
+
+
+def test_there_is_a_budget_plot_only_with_a_budget(small: str) -> None:
+    assert '<figure class="budget">' not in small
+    assert "worst 500 rounds over ceiling" not in small
+    with_budget = page(results(policies={"p": 0.1}, seeds=2, bins=3, budget_usd=0.001))
+    assert '<figure class="budget">' in with_budget
+    assert "worst 500 rounds over ceiling" in with_budget
+
+
+def test_the_page_says_where_routing_does_not_pay() -> None:
+    found = Parsed(page(results(policies={"p": -0.1, "q": -0.2}, seeds=3, bins=3, full=False))).text
+    assert "Routing does not pay here." in found
+    assert "▼ does not pay" in found
+
+
+def test_the_manifest_is_shown(small: str) -> None:
+    assert "data.mixed_bench.sha256" in small
+    assert "9f86d081884c7d65" in small
+    assert "2026-01-02" in small
+
+
+@pytest.mark.parametrize("missing", ["curves", "frontier", "ratios", "manifest"])
+def test_what_a_sweep_did_not_measure_is_left_out(missing: str) -> None:
+    found = results(policies={"p": 0.1}, seeds=1, bins=2)
+    parsed = Parsed(page(replace(found, **{missing: type(getattr(found, missing))()})))
+    assert parsed.open == []
+    assert "The best policy is p" in parsed.text
+
+
+def test_unknown_costs_are_not_drawn_and_not_taken_for_nothing() -> None:
+    found = results(policies={"p": 0.1}, seeds=2, bins=2, full=False)
+    unpriced = Results(
+        tuple(replace(run, cost_usd=math.nan) for run in found.runs),
+        arms={name: replace(arms, cost_usd=(math.nan,) * 5, hull=()) for name, arms in found.arms.items()},
+    )
+    text = page(unpriced)
+    assert '<figure class="frontier">' not in text
+    assert "nan" not in Parsed(text).text.lower()
+    assert "<td>unknown</td>" in text  # the arms' prices
+
+
+def test_a_large_sweep_makes_a_page_that_can_still_be_sent_by_mail() -> None:
+    policies = {f"policy_{number}": 0.05 - 0.02 * number for number in range(6)}
+    text = page(results(policies=policies, seeds=3, bins=200, budget_usd=0.001))
+    assert len(text.encode()) < 1_500_000 / 6  # of six tables and worlds
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, small: str) -> None:
+    path = tmp_path / "new" / "report.html"
+    write_report(SMALL, path)
+    assert path.read_text(encoding="utf-8") == small
+    with pytest.raises(ResultsError, match="there are none"):
+        write_report(Results(()), path)
+    assert path.read_text(encoding="utf-8") == small
+    with pytest.raises(ResultsError, match=re.escape(str(tmp_path / "new"))):
+        write_report(SMALL, tmp_path / "new")  # a folder
+    assert [one.name for one in path.parent.iterdir()] == ["report.html"]
