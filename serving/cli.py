@@ -18,9 +18,11 @@ from highwayman import __version__
 from highwayman.env.errors import ConfigError
 from highwayman.env.poolfile import load_pool
 from highwayman.serving.app import Application
+from highwayman.serving.cli_evaluate import evaluate
 from highwayman.serving.cli_export import export_command
 from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_pool import pool
+from highwayman.serving.cli_replay import replay
 from highwayman.serving.cli_simulate import simulate
 from highwayman.serving.cli_snapshot import snapshot
 from highwayman.serving.config import EncoderConfig, load_config
@@ -56,7 +58,7 @@ def main() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-for command in (pool, export_command, learn, rebuild, erase, snapshot, simulate):
+for command in (pool, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate):
     main.add_command(command)
 
 

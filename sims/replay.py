@@ -26,12 +26,15 @@ class Survey:
 
     arms: tuple[str, ...]  # of all routed decisions, as they come
     rollbacks: tuple[Void, ...]  # they take back feedback that had counted before
+    encoder: str = ""  # fingerprint of the newest routed decision's features
+    d: int = 0  # their number; 0: there is no routed decision
 
 
 def survey(pages: Pages) -> Survey:
     """Return what one reading of the log in `pages` finds."""
     arms: dict[str, None] = {}
     rollbacks: list[Void] = []
+    encoder, d = "", 0
     for page in pages():
         for event_id, data, _ in page:
             try:
@@ -40,9 +43,10 @@ def survey(pages: Pages) -> Survey:
                 continue
             if isinstance(event, Decision) and event.mode is Mode.ROUTE:
                 arms.update(dict.fromkeys(event.arms))
+                encoder, d = event.context.fingerprint, len(event.context.features)
             elif isinstance(event, Control) and event.kind is ControlKind.ROLLBACK:
                 rollbacks += _void(event, event_id)
-    return Survey(tuple(arms), tuple(rollbacks))
+    return Survey(tuple(arms), tuple(rollbacks), encoder, d)
 
 
 def _void(event: Control, event_id: EventId) -> list[Void]:
@@ -71,9 +75,12 @@ class Replay:
         self.learner = make_learner()
         self.counts = Counts()
 
-    def chunks(self, pages: Pages) -> Iterator[Chunk]:
-        """Yield the rounds of the log in `pages`, which is read twice, in the order of their decisions."""
-        found = survey(pages)
+    def chunks(self, pages: Pages, found: Survey | None = None) -> Iterator[Chunk]:
+        """Yield the rounds of the log in `pages` in the order of their decisions.
+
+        The log is read twice; once, where somebody has surveyed it already.
+        """
+        found = survey(pages) if found is None else found
         self.learner, self.counts = self._make_learner(), Counts()
         self.learner.know(found.rollbacks)
         rounds = Rounds(self.learner, self._what_if, self.counts)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class Counts:
     unanswerable: int = 0  # no arm that would have been there was eligible
     failed_over: int = 0  # answered by another arm than the one drawn
     erased: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another log's counts."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

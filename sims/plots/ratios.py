@@ -36,12 +36,19 @@ def ratios(case: Case, look: Look) -> Picture | None:
         for one in case.results.ratios
         if (one.table, one.world) == (case.table, case.world) and any(one.counts) and one.policy in look.names
     ]
+    said = "Importance ratios of an even draw against each policy's log"
+    alt = "Importance ratios of an even target."
+    return histograms(found, look, (said, alt, _CAPTION))
+
+
+def histograms(found: Sequence[Ratios], look: Look, words: tuple[str, str, str]) -> Picture | None:
+    """Return a small histogram of each, under a heading, described and captioned; None without any."""
     if not found:
         return None
     low, high = _range(found)
     with house_style():
         figure = sheet(_TOP - 0.1 + _ROW_IN * -(-len(found) // _COLUMNS))
-        heading(figure, "Importance ratios of an even draw against each policy's log")
+        heading(figure, words[0])
         width = (WIDTH_IN - _LEFT - _GAP * (_COLUMNS - 1) - _RIGHT) / _COLUMNS
         for place, one in enumerate(found):
             row, column = divmod(place, _COLUMNS)
@@ -50,8 +57,8 @@ def ratios(case: Case, look: Look) -> Picture | None:
             axes.set_xscale("log")
             axes.set_xlim(low, high)
             _draw(axes, one, look)
-        alt = "; ".join(f"{one.policy}: {_effective(one)}" for one in found)
-        return Picture("ratios", svg_of(figure), f"Importance ratios of an even target. {alt}.", _CAPTION)
+        each = "; ".join(f"{one.policy}: {_effective(one)}" for one in found)
+        return Picture("ratios", svg_of(figure), f"{words[1]} {each}.", words[2])
 
 
 _CAPTION = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,15 @@ def manifest(
         "code": {"highwayman": highwayman.__version__, "sha256": code_digest()},
         "machine": {"python": platform.python_version(), "numpy": np.__version__, "system": platform.machine()},
     }
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of files, names and contents, in the order given. Raises OSError."""
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            found.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return found.hexdigest()
 
 
 def code_digest() -> str:

@@ -1,0 +1,172 @@
+"""What policies would have earned on a log, as one HTML page that needs nothing but itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from highwayman.feedback.snapshot_file import write_whole
+from highwayman.sims.judging.judge import EDGES, Answer, AsItRan, Method, Verdict
+from highwayman.sims.plots.answers import answers
+from highwayman.sims.plots.ratios import histograms
+from highwayman.sims.plots.style import Look, Picture, usd
+from highwayman.sims.plots.svg import placed
+from highwayman.sims.reports.tables import manifest_table
+from highwayman.sims.sweeps.results import Ratios, ResultsError
+
+_BADGES = {
+    Verdict.MORE: ("good", "▲"),
+    Verdict.LESS: ("bad", "▼"),
+    Verdict.UNCLEAR: ("open", "○"),
+    Verdict.REFUSED: ("open", "∅"),
+}
+_NOTE = (
+    "Estimates are of requests like those on the log, and of rounds with feedback as far as they speak of quality. "
+    "Rounds that were forced, sticky, or answered by another arm than the one drawn are left out. Each policy's "
+    "interval stands for itself: of many policies asked about, one may look good by chance."
+)
+_RATIOS = (
+    "How the log covers each policy: importance ratios of its choices",
+    "Importance ratios of each policy's choices on the log.",
+    "Each round's ratio is the policy's probability of the arm taken, over the probability it was drawn with. Ratios "
+    "near 1 mean that the log did what the policy would do; a long tail at the right means that a few rounds decide.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question put to a log, and its answers."""
+
+    source: str  # the log's name
+    known: AsItRan
+    answers: Sequence[Answer]
+    method: Method
+    manifest: Mapping[str, Any]
+    left_out: Sequence[str] = ()  # in words
+
+
+def write_answers(asked: Asked, path: Path) -> None:
+    """Write the page to `path`, whole or not at all. Raises ResultsError, and ConfigError without matplotlib."""
+    blob = page(asked).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, blob)
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}") from error
+
+
+def page(asked: Asked) -> str:
+    """Return the page; the same for the same answers."""
+    look = Look(tuple(one.policy for one in asked.answers))
+    style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
+    ratios = histograms([_ratios(one) for one in asked.answers], look, _RATIOS)
+    said, common = headline(asked.answers), _common(asked.answers)
+    also = "".join(f'<p class="note">Of all of them: {escape(one)}.</p>' for one in sorted(common))
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(said)}">
+<title>Highwayman: what another policy would have earned</title><style>{style}</style></head><body>
+<header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(asked))}</p></header>
+<main><section aria-label="Verdict"><p class="verdict">{escape(said)}</p>
+<ul class="judgements">{"".join(_item(one, asked.method, common) for one in asked.answers)}</ul>
+{also}{_figure(answers(asked.known, asked.answers, look))}{_figures(asked)}{_shares(asked)}
+{_figure(ratios) if ratios else ""}
+<p class="note">{_NOTE}</p></section>
+<section><h2>How it came about</h2>{manifest_table(asked.manifest)}</section></main>
+</body></html>
+"""
+
+
+def headline(answers: Sequence[Answer]) -> str:
+    """Return the answers in a sentence."""
+    parts = []
+    for verdict, words in (
+        (Verdict.MORE, "would have earned more than what ran"),
+        (Verdict.LESS, "would have earned less"),
+        (Verdict.UNCLEAR, "not shown to differ from what ran"),
+        (Verdict.REFUSED, "the log cannot tell"),
+    ):
+        names = [one.policy for one in answers if one.verdict is verdict]
+        if names:
+            parts.append(f"{', '.join(names)}: {words}")
+    return f"{'; '.join(parts)}."
+
+
+def _common(answers: Sequence[Answer]) -> frozenset[str]:
+    """Return what is to be known of every answer."""
+    return frozenset.intersection(*(frozenset(one.gain.warnings) for one in answers)) if answers else frozenset()
+
+
+def _ran(asked: Asked) -> str:
+    known = asked.known
+    since, until = (
+        datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (known.first_at, known.last_at)
+    )
+    method = f"{type(asked.method.estimator).__name__}, {type(asked.method.interval).__name__} interval"
+    left = f" Left out: {', '.join(asked.left_out)}." if asked.left_out else ""
+    return f"{asked.source}: {known.rounds:,} rounds, {since} to {until} UTC. {method}.{left}"
+
+
+def _item(one: Answer, method: Method, common: frozenset[str]) -> str:
+    css, mark = _BADGES[one.verdict]
+    gain = one.gain
+    why = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
+    reasons = [*(f"Cannot tell: {why}" for why in gain.refused), *(why for why in gain.warnings if why not in common)]
+    more = "".join(f'<p class="more">{escape(reason)}.</p>' for reason in reasons)
+    badge = f'<span class="badge">{mark} {one.verdict}</span> {escape(one.policy)}'
+    return f'<li class="{css}"><p>{badge}</p><p>{escape(why.replace("-", "−"))}</p>{more}</li>'
+
+
+def _figures(asked: Asked) -> str:
+    kinds = [kind for kind, mean in asked.known.means.items() if mean.n]
+    ran = [_value(kind, *(getattr(asked.known.means[kind], end) for end in ("value", "low", "high"))) for kind in kinds]
+    rows = [("as it ran", [*ran, "–", "–", "–"])]
+    for one in asked.answers:
+        support = one.gain.support
+        values = [_value(kind, one.values[kind].value, one.values[kind].low, one.values[kind].high) for kind in kinds]
+        cover = [f"{support.ess:,.0f} of {support.n:,}", f"{support.max_ratio:.1f}", f"{support.unsupported:.1%}"]
+        rows.append((one.policy, [*values, *cover]))
+    heads = [*(_HEADS[kind] for kind in kinds), "effective sample size", "largest ratio", "not covered"]
+    return _table("All figures per request, with intervals", heads, rows)
+
+
+_HEADS = {"quality": "quality", "cost_usd": "cost of 1,000 requests", "utility": "utility"}
+
+
+def _shares(asked: Asked) -> str:
+    heads = ["as it ran", *(one.policy for one in asked.answers)]
+    shares = [asked.known.shares, *(one.shares for one in asked.answers)]
+    rows = [(arm, [f"{one.get(arm, 0.0):.1%}" for one in shares]) for arm in asked.known.shares]
+    return _table("Which arm would have answered: share of the requests", heads, rows)
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in ("", *heads))
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, cells in rows
+    )
+    return (
+        f'<div class="wide" tabindex="0" role="group" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _value(kind: str, value: float, low: float, high: float) -> str:
+    if kind == "cost_usd":
+        return f"{usd(1000 * value)} [{usd(1000 * low)}, {usd(1000 * high)}]"
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]".replace("-", "−")
+
+
+def _ratios(one: Answer) -> Ratios:
+    ratio_of = one.gain.support
+    return Ratios("", "", one.policy, EDGES, one.ratios, ess=ratio_of.ess * sum(one.ratios) / max(ratio_of.n, 1))
+
+
+def _figure(picture: Picture) -> str:
+    svg = placed(picture.svg, prefix=picture.name, label=picture.alt)
+    plot = f'<div class="plot" tabindex="0" role="group" aria-label="{picture.name}">{svg}</div>'
+    return f'<figure class="{picture.name}">{plot}<figcaption>{escape(picture.caption)}</figcaption></figure>\n'

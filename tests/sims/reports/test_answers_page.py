@@ -1,0 +1,55 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from highwayman.sims.judging.judge import Method, as_it_ran, judge
+from highwayman.sims.logs.judged import Judged
+from highwayman.sims.reports.answers_page import Asked, headline, page, write_answers
+from highwayman.sims.sweeps.results import ResultsError
+from tests.sims.judging.test_judge import random_log
+
+NASTY = '<script>alert("policy")</script>'
+
+
+def answered(*names: str) -> Asked:
+    log = random_log(3000, good=(0.8, 0.3))
+    wishes = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
+    targets = [np.tile(wish, (log.n, 1)) for wish, _ in zip(wishes, names, strict=False)]
+    method = Method()
+    chunks = lambda: [Judged.of(log, targets)]  # noqa: E731
+    known = as_it_ran(chunks, method.interval)
+    found = judge(chunks, names, method, known=known)
+    return Asked("log.parquet", known, found, method, {"command": "highwayman evaluate"}, ("3 erased",))
+
+
+def test_the_headline_says_who_earns_more_and_who_less() -> None:
+    said = headline(answered("better", "worse", "same").answers)
+    assert said == (
+        "better: would have earned more than what ran; worse: would have earned less; "
+        "same: not shown to differ from what ran."
+    )
+
+
+def test_the_page_needs_nothing_but_itself_and_escapes_names() -> None:
+    html = page(answered("better", NASTY))
+    assert NASTY not in html
+    assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', html)
+    assert html.count("<svg") == 2
+    assert "3 erased" in html
+    assert "highwayman evaluate" in html
+
+
+def test_the_same_answers_give_the_same_page() -> None:
+    assert page(answered("better", "worse")) == page(answered("better", "worse"))
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    asked = answered("better")
+    write_answers(asked, tmp_path / "new" / "page.html")
+    assert (tmp_path / "new" / "page.html").read_text(encoding="utf-8") == page(asked)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsError, match="file"):
+        write_answers(asked, tmp_path / "file" / "page.html")
+    assert sorted(one.name for one in tmp_path.rglob("*")) == ["file", "new", "page.html"]
