@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy, greedy
 from highwayman.env.types import Floats
 
@@ -28,7 +29,7 @@ class EpsilonGreedy(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._epsilon = epsilon
 
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return the greedy choice mixed with the uniform one."""
         mixed: Floats = (1 - self._epsilon) * greedy(utilities) + self._epsilon / utilities.shape[-1]
         return mixed

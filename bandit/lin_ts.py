@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.best_arm import best_arm_probs
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy
 from highwayman.env.types import Floats
 
@@ -34,9 +35,9 @@ class LinTS(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._exploration = exploration
 
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return P(arm has the largest quality minus penalty)."""
-        sds = spreads * (self._exploration * math.sqrt(self.posterior.noise_variance()))
+        sds = spreads * (self._exploration * np.sqrt(known.noise_variance))
         if utilities.ndim == 1:
             return best_arm_probs(utilities, sds)
         return np.array([best_arm_probs(*row) for row in zip(utilities, sds, strict=True)])

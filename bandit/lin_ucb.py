@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy, greedy
 from highwayman.env.types import Floats
 
@@ -30,6 +31,6 @@ class LinUCB(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._alpha = alpha
 
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return 1 for the arm with the largest bound; equal ones share it."""
         return greedy(utilities + self._alpha * spreads)

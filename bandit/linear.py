@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.bandit.in_order import Beliefs, Indices, Known
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -24,18 +25,29 @@ class LinearPolicy(ABC):
         self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, **prior)
 
     @abstractmethod
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
-        """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K)."""
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+        """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K).
+
+        `known` says what else the regressions say, of all rounds alike or of each of the m.
+        """
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
         means, spreads = self.posterior.spread(context.features, arms)
-        return self.choose(means - penalties, spreads)
+        return self.choose(means - penalties, spreads, self.posterior.known())
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.spread_many(features, arms)
-        return self.choose(means - penalties, spreads)
+        return self.choose(means - penalties, spreads, self.posterior.known())
+
+    def learn_in_order(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> Beliefs:
+        """Learn m rounds of weight 1, and return what was believed before each: features (m, d), the rest (m,)."""
+        return self.posterior.learn_in_order(features, arms, actions, rewards)
+
+    def learn_many(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> None:
+        """Learn m rounds of weight 1 at once: features (m, d), the rest (m,); NaN teaches nothing."""
+        self.posterior.learn_many(features, arms, actions, rewards)
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward into the posterior, in log order."""

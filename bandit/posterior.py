@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.in_order import Beliefs, Indices, Known, absorbed
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -115,11 +116,20 @@ class LinearPosterior:
 
     def noise_variance(self) -> float:
         """Return the estimated variance of a reward around its mean."""
+        squares, weight = self._noise_sums()
+        return squares / weight
+
+    def _noise_sums(self) -> tuple[float, float]:
+        """Return the sum of squared residuals and its weight, the prior's included."""
         prior, prior_weight = self._noise
         fitted = np.einsum("kd,kd->", self._b, self._theta)
         residual = self._sums[:, 1].sum() + len(self._rows) * self._prior_squared - fitted
         seen = self._sums[:, 0].sum()
-        return float((prior * prior_weight + max(residual, 0.0)) / (prior_weight + max(seen, 0.0)))
+        return float(prior * prior_weight + max(residual, 0.0)), float(prior_weight + max(seen, 0.0))
+
+    def known(self) -> Known:
+        """Return noise variance and weight of feedback as they stand."""
+        return Known(self.noise_variance(), self.weight_seen())
 
     def weight_seen(self) -> float:
         """Return the weight of all feedback standing, over all arms."""
@@ -129,6 +139,52 @@ class LinearPosterior:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
         for change in changes:
             self._update(change)
+
+    def learn_in_order(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> Beliefs:
+        """Learn m rounds, and return what was believed before each of them: what updating one by one comes to.
+
+        Args:
+            features: (m, d).
+            arms: the K arms that `actions` count.
+            actions: (m,) the arm each round teaches about.
+            rewards: (m,) of weight 1; NaN: nobody said anything.
+        """
+        said = ~np.isnan(rewards)
+        means, squares = np.empty((len(features), len(arms))), np.empty((len(features), len(arms)))
+        noise, weight, told = self._noise_sums(), self.weight_seen(), np.zeros(len(features))
+        for k, arm in enumerate(arms):
+            row, taught = self._row(arm), np.flatnonzero(said & (actions == k))
+            found = absorbed(self._inverse[row], self._theta[row], features, (taught, rewards[taught]))
+            means[:, k], squares[:, k], told[taught] = found.means, found.squares, found.surprises**2
+            if len(taught):
+                self._inverse[row], self._theta[row] = found.inverse, found.theta
+                self._absorb(row, features[taught], rewards[taught])
+        before = np.cumsum(told) - told, np.cumsum(said) - said
+        variance = (noise[0] + before[0]) / (noise[1] + before[1])
+        known = Known(variance[:, None], (weight + before[1])[:, None])
+        return Beliefs(means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares), known)
+
+    def learn_many(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> None:
+        """Learn m rounds, as `learn_in_order` does, without looking at what was believed meanwhile."""
+        for k, arm in enumerate(arms):
+            row, taught = self._row(arm), np.flatnonzero((actions == k) & ~np.isnan(rewards))
+            lessons, said = features[taught], rewards[taught]
+            if len(taught) < self.d:
+                found = absorbed(self._inverse[row], self._theta[row], lessons, (np.arange(len(taught)), said))
+                self._inverse[row], self._theta[row] = found.inverse, found.theta
+                self._absorb(row, lessons, said)
+            else:  # afresh is cheaper
+                self._absorb(row, lessons, said)
+                self._refresh(row)
+
+    def _absorb(self, row: int, lessons: Floats, rewards: Floats) -> None:
+        """Add lessons (n, d) of weight 1 to an arm's sums."""
+        self._a[row] += lessons.T @ lessons
+        self._b[row] += rewards @ lessons
+        self._sums[row] += len(rewards), rewards @ rewards
+        self._ages[row] += len(rewards)
+        if self._ages[row] >= _REFRESH_EVERY:
+            self._refresh(row)
 
     def _update(self, change: RewardChange) -> None:
         row, x = self._row(change.arm), change.features

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy
 from highwayman.env.types import Floats
 
@@ -30,7 +31,7 @@ class Softmax(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._temperature = temperature
 
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return probabilities in proportion to exp(utility / temperature)."""
         weights = np.exp((utilities - utilities.max(axis=-1, keepdims=True)) / self._temperature)
         shares: Floats = weights / weights.sum(axis=-1, keepdims=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy
 from highwayman.env.types import Floats
 
@@ -36,9 +37,9 @@ class SquareCB(LinearPolicy):
         self._scale = scale
         self._power = power
 
-    def choose(self, utilities: Floats, spreads: Floats) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return inverse gap weights."""
-        gamma = self._scale * max(self.posterior.weight_seen(), 1.0) ** self._power
+        gamma = self._scale * np.maximum(known.weight_seen, 1.0) ** self._power
         gaps = utilities.max(axis=-1, keepdims=True) - utilities
         weights: Floats = 1.0 / (utilities.shape[-1] + gamma * gaps)
         best = utilities.argmax(axis=-1)[..., None]

@@ -12,9 +12,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from highwayman.bandit.draw import mix
+from highwayman.bandit.in_order import Beliefs, Known
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
+
+_AT_ONCE = 128  # rounds gone through together: more would take longer for each
 
 
 @runtime_checkable
@@ -23,6 +26,20 @@ class ManyAtOnce(Protocol):
 
     def probs_many(self, features: Floats, arms: tuple[str, ...], penalties: Floats) -> Floats:
         """Return probabilities (m, K) for features (m, d) and penalties (m, K)."""
+
+
+@runtime_checkable
+class InOrder(ManyAtOnce, Protocol):
+    """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
+
+    def learn_in_order(self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats) -> Beliefs:
+        """Learn m rounds; return what was believed before each."""
+
+    def learn_many(self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats) -> None:
+        """Learn m rounds."""
+
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+        """Return probabilities (m, K) for what is believed."""
 
 
 class Progressive:
@@ -50,35 +67,58 @@ class Progressive:
         for arm in log.arms:
             self._policy.add_arm(arm)
         probs = np.zeros(log.penalties.shape)
-        ask = self._block if self._frozen_for > 1 else self._one
-        for start in range(0, log.n, self._frozen_for):
-            rounds = slice(start, min(start + self._frozen_for, log.n))
-            ask(log, rounds, probs)
-            if self._learns:
-                self._policy.learn(_changes(log, rounds))
+        exact = self._frozen_for == 1
+        in_order = exact and self._learns and isinstance(self._policy, InOrder)
+        size = _AT_ONCE if in_order else self._frozen_for
+        go = self._in_order if in_order else self._one if exact else self._block
+        for start in range(0, log.n, size):
+            go(log, slice(start, min(start + size, log.n)), probs)
         return probs
+
+    def _in_order(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        policy = self._policy
+        assert isinstance(policy, InOrder)  # noqa: S101  (for mypy)
+        features, actions, rewards = log.contexts[rounds], log.actions[rounds], log.rewards[rounds]
+        beliefs = policy.learn_in_order(features, log.arms, actions, rewards)
+        for pattern, rows in _patterns(log.eligible[rounds], 0):
+            cells = np.ix_(rows, np.flatnonzero(pattern))
+            utilities = beliefs.means[cells] - log.penalties[rounds][cells]
+            wished = policy.choose(utilities, beliefs.spreads[cells], beliefs.known.at(rows))
+            probs[rounds][cells] = self._mixed(wished)
+
+    def _mixed(self, wished: Floats) -> Floats:
+        """Return probabilities (m, K) mixed with the floor, as `bandit.draw.mix` does with each."""
+        mixed: Floats = (1.0 - self._floor) * (wished / wished.sum(axis=1, keepdims=True))
+        mixed += self._floor / wished.shape[1]
+        return mixed
 
     def _one(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         row = rounds.start
         eligible = log.eligible[row]
         context = Context(log.contexts[row], log.encoder, 0)
-        if eligible.all():
-            probs[row] = mix(self._policy.probs(context, log.arms, log.penalties[row]), floor=self._floor)
-            return
         arms = [arm for arm, able in zip(log.arms, eligible, strict=True) if able]
         probs[row, eligible] = mix(self._policy.probs(context, arms, log.penalties[row, eligible]), floor=self._floor)
+        if self._learns:
+            self._policy.learn(_changes(log, rounds))
 
     def _block(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        many = self._policy.probs_many if isinstance(self._policy, ManyAtOnce) else None
-        if many is None:
-            for row in range(rounds.start, rounds.stop):
-                self._one(log, slice(row, row + 1), probs)
+        self._ask(log, rounds, probs)
+        if not self._learns:
+            return
+        if isinstance(self._policy, InOrder):
+            self._policy.learn_many(log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+        else:
+            self._policy.learn(_changes(log, rounds))
+
+    def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        if not isinstance(self._policy, ManyAtOnce):
+            asking = Progressive(self._policy, floor=self._floor, learns=False)
+            probs[rounds] = asking(log.take(rounds))
             return
         for pattern, rows in _patterns(log.eligible[rounds], rounds.start):
             arms = tuple(arm for arm, able in zip(log.arms, pattern, strict=True) if able)
             cells = np.ix_(rows, np.flatnonzero(pattern))
-            wished = many(log.contexts[rows], arms, log.penalties[cells])
-            probs[cells] = (1.0 - self._floor) * wished + self._floor / len(arms)
+            probs[cells] = self._mixed(self._policy.probs_many(log.contexts[rows], arms, log.penalties[cells]))
 
 
 def _patterns(eligible: Bools, first: int) -> list[tuple[Bools, Indices]]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from highwayman.bandit.cheapest import Cheapest
 from highwayman.bandit.epsilon_greedy import EpsilonGreedy
 from highwayman.bandit.fixed import Fixed
+from highwayman.bandit.in_order import Known
 from highwayman.bandit.lin_ucb import LinUCB
 from highwayman.bandit.linear import LinearPolicy
 from highwayman.bandit.softmax import Softmax
@@ -15,37 +16,38 @@ from highwayman.bandit.square_cb import SquareCB
 from highwayman.env.types import Context, Floats, RewardChange
 
 UTILITIES = np.array([0.5, 0.6, 0.2])
+KNOWN = Known(0.1, 0.0)
 QUERY = Context(np.array([1.0]), "", 1)
 
 
 def test_lin_ucb_takes_the_largest_bound_not_the_largest_mean() -> None:
     policy = LinUCB(d=1, alpha=0.5)
-    assert policy.choose(UTILITIES, np.array([0.5, 0.1, 0.1])).tolist() == [1.0, 0.0, 0.0]  # .75, .65, .25
-    assert policy.choose(UTILITIES, np.zeros(3)).tolist() == [0.0, 1.0, 0.0]
-    assert policy.choose(np.array([0.5, 0.5]), np.zeros(2)).tolist() == [0.5, 0.5]
+    assert policy.choose(UTILITIES, np.array([0.5, 0.1, 0.1]), KNOWN).tolist() == [1.0, 0.0, 0.0]  # .75, .65, .25
+    assert policy.choose(UTILITIES, np.zeros(3), KNOWN).tolist() == [0.0, 1.0, 0.0]
+    assert policy.choose(np.array([0.5, 0.5]), np.zeros(2), KNOWN).tolist() == [0.5, 0.5]
 
 
 def test_epsilon_greedy_spreads_epsilon_over_all() -> None:
-    assert EpsilonGreedy(d=1, epsilon=0.3).choose(UTILITIES, np.zeros(3)) == pytest.approx([0.1, 0.8, 0.1])
+    assert EpsilonGreedy(d=1, epsilon=0.3).choose(UTILITIES, np.zeros(3), KNOWN) == pytest.approx([0.1, 0.8, 0.1])
 
 
 def test_softmax_makes_an_arm_better_by_the_temperature_e_times_as_likely() -> None:
-    probs = Softmax(d=1, temperature=0.1).choose(UTILITIES, np.zeros(3))
+    probs = Softmax(d=1, temperature=0.1).choose(UTILITIES, np.zeros(3), KNOWN)
     assert probs[1] / probs[0] == pytest.approx(np.e)
     assert probs[1] / probs[2] == pytest.approx(np.exp(4))
 
 
 def test_square_cb_weighs_by_the_inverse_gap_and_gives_the_best_the_rest() -> None:
-    probs = SquareCB(d=1, scale=10.0, power=0.0).choose(UTILITIES, np.zeros(3))
+    probs = SquareCB(d=1, scale=10.0, power=0.0).choose(UTILITIES, np.zeros(3), KNOWN)
     assert probs == pytest.approx([1 / 4, 1 - 1 / 4 - 1 / 7, 1 / 7])  # gaps .1 and .4: 1 / (3 + 1), 1 / (3 + 4)
 
 
 def test_square_cb_tries_less_the_more_it_has_seen() -> None:
     policy = SquareCB(d=1, scale=10.0, power=0.5)
     policy.add_arm("a")
-    before = policy.choose(UTILITIES, np.zeros(3))
+    before = policy.choose(UTILITIES, np.zeros(3), policy.posterior.known())
     policy.learn([RewardChange("a", np.ones(1), 1.0, 1.0, 1.0)] * 100)
-    after = policy.choose(UTILITIES, np.zeros(3))
+    after = policy.choose(UTILITIES, np.zeros(3), policy.posterior.known())
     assert after[1] > before[1]
     assert after[2] == pytest.approx(1 / (3 + 100 * 0.4))  # gamma = 10 sqrt(100)
 
@@ -82,7 +84,7 @@ def test_every_choice_is_a_distribution_that_never_prefers_a_worse_arm(values: l
     utilities: Floats = np.array(values)
     equal = np.full(len(values), spread)
     for policy in (LinUCB(d=1), EpsilonGreedy(d=1), Softmax(d=1), SquareCB(d=1)):
-        probs = policy.choose(utilities, equal)
+        probs = policy.choose(utilities, equal, KNOWN)
         assert probs.min() >= 0
         assert probs.sum() == pytest.approx(1.0)
         best = utilities == utilities.max()

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.bandit.draw import mix
+from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.lin_ucb import LinUCB
+from highwayman.bandit.policy import Policy
+from highwayman.bandit.square_cb import SquareCB
 from highwayman.bandit.uniform import Uniform
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import LoggedData
@@ -30,8 +34,8 @@ def made(n: int, *, seed: int, whole: bool = False) -> LoggedData:
     )  # fmt: skip
 
 
-def by_hand(log: LoggedData) -> Floats:
-    policy, found = LinUCB(d=4), np.zeros((log.n, 3))
+def by_hand(log: LoggedData, policy: Policy) -> Floats:
+    found = np.zeros((log.n, 3))
     for arm in ARMS:
         policy.add_arm(arm)
     for row in range(log.n):
@@ -44,10 +48,11 @@ def by_hand(log: LoggedData) -> Floats:
     return found
 
 
-def test_each_round_is_asked_about_before_its_reward_is_learned() -> None:
-    log = made(200, seed=0)
+@pytest.mark.parametrize("kind", [LinUCB, LinTS, SquareCB, Uniform])
+def test_each_round_is_asked_about_before_its_reward_is_learned(kind: type[Any]) -> None:
+    log = made(300, seed=0)
     log.check()
-    assert Progressive(LinUCB(d=4), floor=0.1)(log).tolist() == by_hand(log).tolist()
+    assert Progressive(kind(d=4), floor=0.1)(log) == pytest.approx(by_hand(log, kind(d=4)), abs=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -56,7 +61,7 @@ def test_chunks_do_not_matter(seed: int, sizes: list[int], whole: bool) -> None:
     log = made(sum(sizes), seed=seed, whole=whole)
     progressive, ends = Progressive(LinUCB(d=4), floor=0.1), np.cumsum([0, *sizes])
     parts = [progressive(log.take(slice(start, end))) for start, end in itertools.pairwise(ends)]
-    assert np.concatenate(parts).tolist() == Progressive(LinUCB(d=4), floor=0.1)(log).tolist()
+    assert np.concatenate(parts) == pytest.approx(Progressive(LinUCB(d=4), floor=0.1)(log), abs=1e-9)
 
 
 @settings(max_examples=20, deadline=None)

@@ -104,7 +104,9 @@ def test_pictures_say_their_numbers_to_those_who_cannot_see_them(small: str) -> 
 
 
 def test_the_same_results_give_the_same_bytes_in_any_process(small: str) -> None:
-    code = "import sys; sys.path.insert(0, '.'); import hashlib; from tests.sims.reports.test_report import SMALL, page;"
+    code = (
+        "import sys; sys.path.insert(0, '.'); import hashlib; from tests.sims.reports.test_report import SMALL, page;"
+    )
     code += "print(hashlib.sha256(page(SMALL).encode()).hexdigest())"
     done = subprocess.run(
         [sys.executable, "-c", code],
