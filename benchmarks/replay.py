@@ -7,7 +7,7 @@ lets it learn every so many rounds. PYTHON is an interpreter that has the two li
 Python than this project:
 
     python3.10 -m venv rivals
-    rivals/bin/pip install "numpy<2" scipy pandas scikit-learn tqdm pyyaml torch coba==8.1.0
+    rivals/bin/pip install "numpy<2" pandas scikit-learn matplotlib seaborn tqdm pyyaml torch coba==8.1.0
     rivals/bin/pip install --no-deps obp==0.5.7
 
 Their replays (benchmarks/replay_rivals.py) run between ours, on logs made alike, and shorter: they are slow. Prints
