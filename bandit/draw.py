@@ -31,6 +31,16 @@ def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
     return Draw(action, mixed, propensity=float(mixed[action]))
 
 
+def firm(probs: Floats) -> Floats:
+    """Return 1 for the most probable arm, the first of equal ones, shape (K,): what is drawn from without exploration.
+
+    The propensity is 1 and the other arms count as not eligible, so that estimates from the log stay right.
+    """
+    chosen = np.zeros(len(probs))
+    chosen[int(probs.argmax())] = 1.0
+    return chosen
+
+
 def mix(probs: Floats, *, floor: float) -> Floats:
     """Return `probs` (K,) mixed with the uniform floor: what an arm is drawn from. Raises ValueError as `draw` does."""
     if not 0.0 <= floor <= 1.0:

@@ -36,6 +36,10 @@ class LinearPolicy(ABC):
         means, spreads = self.posterior.spread(context.features, arms)
         return self.choose(means - penalties, spreads, self.posterior.known())
 
+    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+        """Return the expected quality of each arm's answer, shape (K,)."""
+        return self.posterior.spread(context.features, arms)[0]
+
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.spread_many(features, arms)

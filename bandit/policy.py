@@ -40,6 +40,14 @@ class Policy(Protocol):
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if it cannot be used."""
 
 
+@runtime_checkable
+class Expects(Protocol):
+    """A policy that can say what quality it expects."""
+
+    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+        """Return the expected quality of each arm's answer, shape (K,)."""
+
+
 def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
     """Return import path and options of a policy given as `NAME[:option=value,...]`.
 

@@ -13,6 +13,10 @@ class NoEligibleArm(HighwaymanError):
     """No arm of the pool may answer this query; the message names why each was refused."""
 
 
+class BudgetExhausted(HighwaymanError):
+    """A hard ceiling on dollars allows no arm now; the message says which, and when there is more."""
+
+
 class UnknownArm(HighwaymanError):
     """A caller named a model that is neither an arm nor an alias."""
 

@@ -1,8 +1,8 @@
-"""From dollars to quality units: what an arm must be better by to be worth its price."""
+"""From dollars, seconds and energy to quality units: what an arm must be better by to be worth its price."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import numpy as np
@@ -10,20 +10,39 @@ import numpy as np
 from highwayman.env.types import Floats
 
 AUTO = "auto"
-_LEAST_RATIO = 2.0  # costs closer together than this are not stretched to the full scale
+_LEAST_RATIO = 2.0  # amounts closer together than this are not stretched to the full scale
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """How much a caller minds cost: the dearest arm of the pool must be `cost_weight` better than the cheapest."""
+    """What a caller wants: how much cost, time and energy count against quality, and what an answer must keep to.
+
+    A weight of 0.15 on cost says that the dearest arm of the pool must be 0.15 better than the cheapest to be chosen.
+    """
 
     name: str
     cost_weight: float
+    latency_weight: float = 0.0
+    energy_weight: float = 0.0
+    max_usd: float | None = None  # a call may be expected to cost at most this
+    min_quality: float | None = None  # expected quality in [0, 1] that an arm must reach, if any does
+    explore: bool = True  # whether arms may be tried that look worse
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a weight that is no number >= 0."""
-        if not (math.isfinite(self.cost_weight) and self.cost_weight >= 0):
-            raise ValueError(f"cost_weight must be a number >= 0, got {self.cost_weight!r}")
+        """Raise ValueError for a weight that is no number >= 0, or a limit out of its range."""
+        for name in ("cost_weight", "latency_weight", "energy_weight"):
+            weight = getattr(self, name)
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"{name} must be a number >= 0, got {weight!r}")
+        if self.max_usd is not None and not (math.isfinite(self.max_usd) and self.max_usd >= 0):
+            raise ValueError(f"max_usd must be a number of dollars >= 0, got {self.max_usd!r}")
+        if self.min_quality is not None and not 0.0 <= self.min_quality <= 1.0:
+            raise ValueError(f"min_quality must be in [0, 1], got {self.min_quality!r}")
+
+    def changed(self, **wishes: object) -> "Objective":
+        """Return the objective with what a caller wishes for one request; None leaves what there is."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Objective(**{**given, **{name: value for name, value in wishes.items() if value is not None}})
 
 
 ALIASES: Mapping[str, Objective] = MappingProxyType(
@@ -36,16 +55,21 @@ ALIASES: Mapping[str, Objective] = MappingProxyType(
 
 
 def penalties(costs_usd: Sequence[float | None], *, pool_usd: Sequence[float | None], cost_weight: float) -> Floats:
-    """Return the penalty of each eligible arm in quality units, shape (K,).
+    """Return the penalty of each eligible arm in quality units, shape (K,); see `scaled`."""
+    return scaled(costs_usd, pool=pool_usd, weight=cost_weight)
 
-    `cost_weight` times log cost, scaled to [0, 1] over the whole pool's costs for this query: on the log scale twice as
-    dear weighs the same anywhere, and eligibility of others does not move an arm's penalty. An arm without a price (or
-    free) carries none.
+
+def scaled(amounts: Sequence[float | None], *, pool: Sequence[float | None], weight: float) -> Floats:
+    """Return what amounts of dollars, seconds or energy weigh in quality units, shape (K,).
+
+    `weight` times the log amount, scaled to [0, 1] over the whole pool's amounts for this query: on the log scale twice
+    as much weighs the same anywhere, and eligibility of others does not move an arm's penalty. An arm whose amount is
+    not known (or nothing) carries none.
     """
-    known = [cost for cost in pool_usd if cost is not None and cost > 0]
-    if not known or cost_weight == 0.0:
-        return np.zeros(len(costs_usd))
-    cheapest = math.log(min(known))
-    span = max(math.log(max(known)) - cheapest, math.log(_LEAST_RATIO))
-    shares = [max(math.log(cost) - cheapest, 0.0) / span if cost else 0.0 for cost in costs_usd]
-    return cost_weight * np.array(shares)
+    known = [amount for amount in pool if amount is not None and amount > 0]
+    if not known or weight == 0.0:
+        return np.zeros(len(amounts))
+    least = math.log(min(known))
+    span = max(math.log(max(known)) - least, math.log(_LEAST_RATIO))
+    shares = [max(math.log(amount) - least, 0.0) / span if amount else 0.0 for amount in amounts]
+    return weight * np.array(shares)

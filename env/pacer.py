@@ -59,6 +59,11 @@ class Pacer:
         """What a call that costs one budget must be better by, in quality units."""
         return self._pressure
 
+    def aim(self, budget_usd: float) -> None:
+        """Go on with another ceiling; what was learned of the pressure stays."""
+        share = self._target_usd / self.budget_usd
+        self.budget_usd, self._target_usd = budget_usd, budget_usd * share
+
     def penalties(self, expected_usd: Floats) -> Floats:
         """Return what arms of expected cost (..., K) carry in quality units, same shape; 0 where NaN (no price)."""
         carried: Floats = np.fmax(expected_usd * (self._pressure / self.budget_usd), 0.0)  # 0 where NaN

@@ -99,6 +99,7 @@ class Query:
     json_mode: bool = False
     max_tokens: int | None = None  # the caller's limit on the answer
     plain_text: bool = True  # False: token ids, to which no profile text can be added
+    in_tool_loop: bool = False  # the newest message is a tool's result: the caller is in the middle of something
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,6 +206,7 @@ class RewardChange:
     weight: float  # change of w
     weighted: float  # change of w*r
     squared: float  # change of w*r**2
+    at: float = 0.0  # seconds since the epoch: when its round was decided; 0: nobody said, it counts as now
 
 
 @dataclass(frozen=True, slots=True)

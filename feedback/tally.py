@@ -35,7 +35,7 @@ class ArmTally:
     @property
     def token_use(self) -> TokenUse:
         """What its calls used."""
-        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out))
+        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s)
 
     def quality(self) -> tuple[float | None, float, float]:
         """Return the mean quality seen (None if none) and its 95% interval in [0, 1].

@@ -30,6 +30,7 @@ class Line:
     background: Background
     clock: Callable[[], float]  # seconds since the epoch
     timer: Callable[[], float]  # monotonic seconds
+    ended: Callable[[Outcome], None]  # told at once of every call that ended
 
 
 class Call:
@@ -68,7 +69,9 @@ class Call:
         finally:
             if self._answer is not None:
                 self._answer.close()
-            self._line.background.spawn(self._log_outcome(self._outcome()))
+            outcome = self._outcome()
+            self._line.ended(outcome)
+            self._line.background.spawn(self._log_outcome(outcome))
 
     def _body_for(self, arm: Arm) -> dict[str, object]:
         return upstream_body(self._asked.body, arm, chat=self._asked.chat)

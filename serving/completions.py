@@ -1,21 +1,20 @@
 """`/v1/chat/completions` and `/v1/completions` as bare ASGI: from the request's bytes to its call."""
 
 import logging
-import math
 from collections.abc import Callable
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, header, read_body, send_whole, unless_gone
+from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, read_body, send_whole, unless_gone
 from highwayman.serving.call import Call, Line
 from highwayman.serving.errors import NoSuchRoute, described, internal_error
 from highwayman.serving.routing import Route, Router
-from highwayman.serving.wire import Asked, BadRequest, parse_chat, parse_completion
+from highwayman.serving.wire import Asked, parse_chat, parse_completion
+from highwayman.serving.wish import wish_of
 
 _PARSERS: dict[str, Callable[[bytes], Asked]] = {
     "/v1/chat/completions": parse_chat,
     "/v1/completions": parse_completion,
 }
-_COST_WEIGHT = b"x-highwayman-cost-weight"
 
 log = logging.getLogger(__name__)
 
@@ -64,23 +63,9 @@ class Completions:
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._line.timer()
         asked = _PARSERS[scope["path"]](raw)
-        route = await self._router.route(asked.model, asked.query, cost_weight=_cost_weight(scope), user=asked.user)
+        route = await self._router.route(asked.model, asked.query, wish=wish_of(scope), user=asked.user)
         self._line.metrics.decided(route.decision, self._line.timer() - started)
         return asked, route
-
-
-def _cost_weight(scope: Scope) -> float | None:
-    """Return the caller's own cost weight from its header. Raises BadRequest."""
-    value = header(scope, _COST_WEIGHT)
-    if value is None:
-        return None
-    try:
-        weight = float(value)
-    except ValueError:
-        weight = math.nan
-    if not (math.isfinite(weight) and weight >= 0):
-        raise BadRequest(f"{_COST_WEIGHT.decode()}: must be a number >= 0", param=_COST_WEIGHT.decode())
-    return weight
 
 
 def _without_message(error: Exception) -> Exception:

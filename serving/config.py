@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from highwayman.env.budget import Ceilings
 from highwayman.env.errors import ConfigError
 from highwayman.env.objective import ALIASES, Objective
 
@@ -32,6 +33,18 @@ class PolicyConfig(_Strict):
     name: str = "highwayman.bandit.lin_ts:LinTS"
     options: dict[str, Any] = Field(default_factory=dict)
     floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
+
+
+class BudgetConfig(_Strict):
+    """What may be spent; null: as much as it takes."""
+
+    usd_per_request: Annotated[float, Field(gt=0)] | None = None  # on average
+    usd_per_day: Annotated[float, Field(gt=0)] | None = None  # days of UTC
+    hard: bool = False  # whether arms that would take it above are barred, instead of made dear
+
+    def ceilings(self) -> Ceilings:
+        """Return it as the budget takes it."""
+        return Ceilings(self.usd_per_request, self.usd_per_day, self.hard)
 
 
 class LimitsConfig(_Strict):
@@ -62,15 +75,22 @@ class Config(_Strict):
     namespace: str = "default"
     encoder: EncoderConfig = EncoderConfig()
     policy: PolicyConfig = PolicyConfig()
+    budget: BudgetConfig = BudgetConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
     )
 
+    latency_weight: Annotated[float, Field(ge=0)] = 0.0  # the slowest arm must be so much better than the fastest
+    energy_weight: Annotated[float, Field(ge=0)] = 0.0  # and so the one that takes most energy
+
     def objectives(self) -> dict[str, Objective]:
         """Return the objective of each alias."""
-        return {**ALIASES, **{name: Objective(name, weight) for name, weight in self.cost_weights.items()}}
+        weights = {name: one.cost_weight for name, one in ALIASES.items()} | {**self.cost_weights}
+        return {
+            name: Objective(name, weight, self.latency_weight, self.energy_weight) for name, weight in weights.items()
+        }
 
 
 def load_config(path: Path | None) -> Config:

@@ -3,6 +3,7 @@
 import json
 
 from highwayman.env.errors import (
+    BudgetExhausted,
     HighwaymanError,
     InvalidFeedback,
     NoEligibleArm,
@@ -30,6 +31,7 @@ _INVALID, _SERVER = "invalid_request_error", "server_error"
 _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (UnknownArm, 404, _INVALID, "model_not_found"),
     (NoEligibleArm, 400, _INVALID, "no_eligible_model"),
+    (BudgetExhausted, 429, "insufficient_quota", "budget_exhausted"),
     (UnknownDecision, 404, _INVALID, "decision_not_found"),
     (InvalidFeedback, 422, _INVALID, "invalid_feedback"),
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),

@@ -5,17 +5,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw
+from highwayman.bandit.draw import Draw, draw, firm
+from highwayman.bandit.policy import Expects
 from highwayman.env.encoder import Encoder
-from highwayman.env.errors import NoEligibleArm, UnknownArm
+from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.objective import Objective
 from highwayman.env.pool import Pool
-from highwayman.env.pricing import priced
+from highwayman.env.pricing import Quotes, expected_usd, priced, quoted
 from highwayman.env.types import Arm, Context, Decision, Floats, Mode, Query
 from highwayman.serving.live_policy import LivePolicy
+from highwayman.serving.spending import Spending
+from highwayman.serving.wish import Wish
 
 TENANT = "default"
 AS_NAMED = "as_named"  # the objective of a caller who named an arm
+AS_IT_IS = Wish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +44,21 @@ class Router:
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
     pseudonym: Callable[[str | None], str]  # of the person who asks
+    spending: Spending
     keep_prompts: bool = False  # whether decisions carry the newest message
 
-    async def route(
-        self, model: str, query: Query, *, cost_weight: float | None = None, user: str | None = None
-    ) -> Route:
+    async def route(self, model: str, query: Query, *, wish: Wish = AS_IT_IS, user: str | None = None) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
-        `user` is who asks, if the caller says so; the log gets a pseudonym.
+        `wish` is what the caller wants of this one request; `user` is who asks, if the caller says so, of whom the log
+        gets a pseudonym.
 
         Raises:
             UnknownArm: `model` is neither.
             NoEligibleArm: nobody in the pool may answer, or the arm named may not.
+            BudgetExhausted: a hard ceiling allows no arm.
         """
-        objective = self.objectives.get(model)
+        objective = self.objectives.get(model if wish.alias is None or model in self.pool.arms else wish.alias)
         if objective is None and model not in self.pool.arms:
             known = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known}.")
@@ -61,9 +66,7 @@ class Router:
         if objective is None:
             route = self._forced(self.pool.arm(model), query, context)
         else:
-            if cost_weight is not None:
-                objective = Objective(objective.name, cost_weight)
-            route = self._routed(objective, query, context)
+            route = self._routed(wish.of(objective), query, context)
         if not (user or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None
@@ -78,23 +81,45 @@ class Router:
         return Route(decision, (arm,))
 
     def _routed(self, objective: Objective, query: Query, context: Context) -> Route:
-        arms = self.pool.eligible(query, context.prompt_tokens)
-        prices = self._penalties(arms, objective, query, context)
-        live = self.live.policy.probs(context, [arm.name for arm in arms], prices)
-        drawn = draw(live, floor=self.floor, rng=self.rng)
+        quotes = self._quotes(query, context)
+        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), quotes, objective, context)
+        names = [arm.name for arm in arms]
+        usd = expected_usd(names, quotes)
+        prices = priced(names, quotes, objective) + self.spending.penalties(usd)
+        live = self.live.policy.probs(context, names, prices)
+        explores = objective.explore and not query.in_tool_loop
+        drawn = draw(live if explores else firm(live), floor=self.floor if explores else 0.0, rng=self.rng)
         decision = self._decision(arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE)
+        self.spending.began(decision, float(usd[drawn.action]))
         others = sorted((k for k in range(len(arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
         return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
 
-    def _penalties(self, arms: tuple[Arm, ...], objective: Objective, query: Query, context: Context) -> Floats:
-        return priced(
-            [arm.name for arm in arms],
+    def _quotes(self, query: Query, context: Context) -> Quotes:
+        return quoted(
             self.pool.arms.values(),
             lambda name: self.live.tally.arm(name).token_use,
-            cost_weight=objective.cost_weight,
             prompt_tokens=context.prompt_tokens,
             max_tokens=query.max_tokens,
+            under_way=self.spending.under_way,
         )
+
+    def _allowed(
+        self, arms: tuple[Arm, ...], quotes: Quotes, objective: Objective, context: Context
+    ) -> tuple[Arm, ...]:
+        """Return the arms that neither the caller's limits nor a hard budget rules out."""
+        if objective.max_usd is not None:
+            arms = _within(arms, quotes, objective.max_usd)
+        barred = self.spending.barred(expected_usd([arm.name for arm in arms], quotes))
+        if barred.all():
+            raise BudgetExhausted(
+                "The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC."
+            )
+        arms = tuple(arm for arm, out in zip(arms, barred, strict=True) if not out)
+        if objective.min_quality is None or not isinstance(self.live.policy, Expects):
+            return arms
+        expected = self.live.policy.expected(context, [arm.name for arm in arms])
+        good = tuple(arm for arm, one in zip(arms, expected, strict=True) if one >= objective.min_quality)
+        return good or (arms[int(expected.argmax())],)
 
     def _decision(
         self, arms: tuple[Arm, ...], context: Context, prices: Floats, drawn: Draw, *, objective: str, mode: Mode
@@ -114,3 +139,15 @@ class Router:
             objective=objective,
             mode=mode,
         )
+
+
+def _within(arms: tuple[Arm, ...], quotes: Quotes, max_usd: float) -> tuple[Arm, ...]:
+    """Return the arms expected to cost at most that; an arm without a price is not known to. Raises NoEligibleArm."""
+    found = tuple(arm for arm in arms if (usd := quotes[arm.name].usd) is not None and usd <= max_usd)
+    if not found:
+        known = {arm.name: quotes[arm.name].usd for arm in arms}
+        each = "; ".join(
+            f"{name} {'has no price' if usd is None else f'about ${usd:.2g}'}" for name, usd in known.items()
+        )
+        raise NoEligibleArm(f"No arm may answer for at most ${max_usd:.2g}: {each}.")
+    return found

@@ -35,6 +35,7 @@ from highwayman.serving.local_state import LocalState
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
+from highwayman.serving.spending import Spending
 from highwayman.serving.valkey import state_folder
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
@@ -136,7 +137,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(upstream.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        line = Line(upstream, journal, metrics, background, time.time, time.perf_counter)
+        spending = Spending(config.budget.ceilings(), time.time)
+        line = Line(upstream, journal, metrics, background, time.time, time.perf_counter, spending.ended)
         router = Router(
             pool=pool,
             encoder=encoder,
@@ -148,6 +150,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             clock=time.time,
             rng=np.random.default_rng(settings.seed),
             pseudonym=ids.pseudonym,
+            spending=spending,
             keep_prompts=config.retention.prompts,
         )
         yield Services(settings, pool, store, journal, ids, DEFAULT_SPEC, encoder, live, router, line, metrics)

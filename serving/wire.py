@@ -104,6 +104,7 @@ def parse_chat(raw: bytes) -> Asked:
         images=sum(_images(message.content) for message in checked.messages),
         json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
+        in_tool_loop=checked.messages[-1].role in ("tool", "function"),
     )
     return _asked(body, checked, query, chat=True)
 

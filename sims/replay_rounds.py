@@ -8,7 +8,8 @@ import numpy as np
 
 from highwayman.bandit.draw import mix
 from highwayman.env.cost import TokenUse
-from highwayman.env.pricing import priced
+from highwayman.env.objective import AUTO, Objective
+from highwayman.env.pricing import priced, quoted
 from highwayman.env.types import Arm, Decision, Floats, Mode
 from highwayman.feedback.join import Record
 from highwayman.feedback.learner import Learner
@@ -157,13 +158,8 @@ class Rounds:
         """Return the penalty of each of the decision's arms."""
         if self._what_if.cost_weight is None:
             return decision.penalties
-        return priced(
-            decision.arms,
-            self._what_if.pool,
-            self._use,
-            cost_weight=self._what_if.cost_weight,
-            prompt_tokens=decision.context.prompt_tokens,
-        )
+        quotes = quoted(self._what_if.pool, self._use, prompt_tokens=decision.context.prompt_tokens)
+        return priced(decision.arms, quotes, Objective(AUTO, self._what_if.cost_weight))
 
     def _use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()
