@@ -10,8 +10,10 @@ from highwayman.sims.logs.logged import Indices
 from highwayman.sims.tables.table import FullTable
 
 CANDIDATES = (10, 30, 100, 300)
-_BLOCK = 512  # prompts compared with all others at a time: bounds memory
+_BLOCK = 256  # prompts compared with all others at a time: bounds memory
 _JUDGES = 1_000  # prompts that choose k
+
+Units = npt.NDArray[np.float32]  # (n, d) of length 1, or 0
 
 
 class Knn:
@@ -22,9 +24,11 @@ class Knn:
     answers are noisy and arms many, the one that did best on k like prompts was often only lucky, and one fixed arm
     does better.
 
-    Without a `k`, the one of 10, 30, 100 and 300 with the least squared error of the arms' leads over their mean, which
-    is all that a choice needs, by an inner split of the rows it learns from. The context's constant takes no part in
-    the cosine.
+    Without a `k`, an inner split of the rows it learns from says which of 10, 30, 100 and 300 has the least squared
+    error of the arms' leads over their mean, which is all that a choice needs; the largest k takes its place that is
+    worse by no more than one standard error (Breiman, Friedman, Olshen & Stone, "Classification and Regression Trees",
+    1984, section 3.4.3), since luck misleads a choice among many arms more than it shows in the error. Prompts as near
+    as the k-th all count. The context's constant takes no part in the cosine.
     """
 
     def __init__(self, *, k: int | None = None, folds: int = FOLDS) -> None:
@@ -50,30 +54,31 @@ class Knn:
         return out_of_fold(table, predict, rng, count=self._folds)
 
 
-def _chosen(units: npt.NDArray[np.float32], table: FullTable, rows: Indices, rng: np.random.Generator) -> int:
+def _chosen(units: Units, table: FullTable, rows: Indices, rng: np.random.Generator) -> int:
     prompts = [table.prompts[row] for row in rows]
     if len(set(prompts)) < 2:
         return CANDIDATES[0]
     fold = fold_of(prompts, rng)
-    learn, judges = rows[fold != 0], rows[fold == 0][:_JUDGES]
+    # Drawn, not the first ones: tables are often sorted by task.
+    judges = rng.permutation(rows[fold == 0])[:_JUDGES]
+    learn = rows[fold != 0]
     found = _means(units[judges], units[learn], table.quality[learn], sizes=CANDIDATES)
     missed = found - table.quality[judges]  # (candidates, m, K)
-    errors = ((missed - missed.mean(axis=2, keepdims=True)) ** 2).mean(axis=(1, 2))
-    return CANDIDATES[int(np.argmin(errors))]
+    errors = ((missed - missed.mean(axis=2, keepdims=True)) ** 2).mean(axis=2)  # (candidates, m)
+    worse = errors - errors[errors.mean(axis=1).argmin()]
+    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(len(judges))
+    return CANDIDATES[int(np.flatnonzero(alike)[-1])]
 
 
-def _means(
-    asked: npt.NDArray[np.float32], known: npt.NDArray[np.float32], quality: Floats, *, sizes: tuple[int, ...]
-) -> Floats:
+def _means(asked: Units, known: Units, quality: Floats, *, sizes: tuple[int, ...]) -> Floats:
     """Return mean qualities of the nearest neighbours of `asked`, (len(sizes), m, K), for several numbers of them."""
-    counts = np.minimum(sizes, len(known))
-    most = int(counts.max())
+    last = np.minimum(sizes, len(known)) - 1
     found = np.empty((len(sizes), len(asked), quality.shape[1]))
     for start in range(0, len(asked), _BLOCK):
         part = slice(start, start + _BLOCK)
         far = -(asked[part] @ known.T)  # (block, known)
-        near = np.argpartition(far, most - 1, axis=1)[:, :most]
-        near = np.take_along_axis(near, np.take_along_axis(far, near, axis=1).argsort(axis=1, kind="stable"), axis=1)
-        sums = quality[near].cumsum(axis=1)  # (block, most, K)
-        found[:, part] = np.moveaxis(sums[:, counts - 1] / counts[:, None], 1, 0)
+        bounds = np.partition(far, np.unique(last), axis=1)[:, last]  # values sort far faster than their indices
+        for number, bound in enumerate(bounds.T):
+            near = (far <= bound[:, None]).astype(np.float64)
+            found[number, part] = near @ quality / near.sum(axis=1, keepdims=True)
     return found

@@ -12,10 +12,15 @@ def aiq(cost: Floats, quality: Floats, *, arm_cost: Floats, arm_quality: Floats)
     Hu et al., "RouterBench: A Benchmark for Multi-LLM Routing System", 2024 (arXiv 2403.12031): the area under the
     non-decreasing concave hull of (mean cost, mean quality) over a range of costs, divided by the range. Here the range
     goes from the cheapest arm's mean cost to the best arm's, so that a table's figure does not hang on which routers
-    are compared. Settings outside of the range shape the hull and are then cut off: a mixture with one of them is as
-    real as any other. Above a router's dearest setting it has that setting's quality. Below its cheapest nothing can be
-    had for the money, which counts 0; so let the dial reach the cheapest arm. Where the cheapest arm is the best, or
-    all cost the same, the range is a point and the figure the hull's quality there.
+    are compared; the authors' program divides by the largest cost of any router, so figures do not compare. Where
+    the cheapest arm is the best, or all cost the same, the range is a point and the figure the hull's quality there,
+    which says no more than whether the router beats the best arm at its price.
+
+    The hull is that of the settings and the cheapest arm, which nobody needs a router to take for some requests: a
+    router that explores never gets quite as cheap, and to count nothing below its cheapest setting, as the authors'
+    program does, would charge it for a dial not turned to the end. Settings outside of the range shape the hull and are
+    then cut off: a mixture with one of them is as real as any other. Above a router's dearest setting it has that
+    setting's quality.
 
     Args:
         cost: (m,) mean dollars per request at each setting.
@@ -26,18 +31,17 @@ def aiq(cost: Floats, quality: Floats, *, arm_cost: Floats, arm_quality: Floats)
     Raises:
         ValueError: shapes that do not fit or a number that is not finite, such as the cost of an arm without a price.
     """
-    router, arms = Hull.of(cost, quality), Hull.of(arm_cost, arm_quality)
+    arms = Hull.of(arm_cost, arm_quality)
+    router = Hull.of(np.append(cost, arms.cost[0]), np.append(quality, arms.quality[0]))
     low, high = float(arms.cost[0]), float(arms.cost[-1])
-    if low == high:
-        return float(np.nan_to_num(router.quality_at(low), nan=0.0))
-    return router.area(low, high) / (high - low)
+    return float(router.quality_at(low)) if low == high else router.area(low, high) / (high - low)
 
 
 def cost_at_equal_quality(quality: float, *, router: Hull, static: Hull) -> float:
     """Return what the router needs to reach `quality`, as a share of what the best fixed mixture of arms needs.
 
     Below 1 the router saves. 0 where no mixture reaches that quality at any price and the router does, infinite the
-    other way round, NaN where neither does or both cost nothing.
+    other way round or where the mixture costs nothing, NaN where neither reaches it or both cost nothing.
 
     Args:
         quality: the level to be reached.

@@ -47,9 +47,10 @@ def pgr(quality: Floats | float, *, weak: float, strong: float) -> Floats:
 def apgr(share: Floats, quality: Floats, *, weak: float, strong: float) -> float:
     """Return the Average Performance Gap Recovered: the mean PGR at ten equally spaced shares of strong calls.
 
-    The paper's sum approximates the area under PGR over the share. We take the middles of ten equal stretches (0.05,
-    0.15 ... 0.95), with which a router that draws at random has 0.5 exactly; with 0.1, 0.2 ... 1.0 it would have 0.55.
-    Between settings, and from them to always weak and always strong, the curve is linear.
+    The paper's sum approximates the area under PGR over the share. It leaves open which ten shares: we take the middles
+    of ten equal stretches (0.05, 0.15 ... 0.95), with which a router that draws at random has 0.5 exactly, as it has in
+    the paper; with 0.1, 0.2 ... 1.0 it would have 0.55. Between settings, and from them to always weak and always
+    strong, the curve is linear.
 
     Args:
         share: (m,) of calls that went to the strong arm at each setting, in [0, 1].

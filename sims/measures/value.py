@@ -20,15 +20,10 @@ def taken(values: Floats, choices: Choices) -> Floats:
     Raises:
         ValueError: the shapes do not fit, or an arm is none of the K.
     """
+    _check(choices, values.shape)
     if choices.ndim == 2:
-        if choices.shape != values.shape:
-            raise ValueError(f"probabilities have shape {choices.shape}, the values {values.shape}")
         weighted = np.multiply(values, choices, where=choices > 0, out=np.zeros(values.shape))
         return np.asarray(weighted.sum(axis=1), dtype=np.float64)
-    if choices.shape != values.shape[:1] or not np.issubdtype(choices.dtype, np.integer):
-        raise ValueError(f"actions have shape {choices.shape} and type {choices.dtype}; need {len(values)} integers")
-    if len(choices) and not (choices.min() >= 0 and choices.max() < values.shape[1]):
-        raise ValueError(f"actions must be from 0 to {values.shape[1] - 1}, got {choices.min()} to {choices.max()}")
     return np.asarray(values[np.arange(len(values)), choices.astype(np.intp)], dtype=np.float64)
 
 
@@ -105,10 +100,11 @@ def shares(choices: Choices, *, arms: int, bins: int = 10) -> Floats:
         bins: stretches of n / bins rounds each, rounded.
 
     Raises:
-        ValueError: fewer rounds than bins.
+        ValueError: fewer rounds than bins, or choices that are not among the K arms.
     """
     if not 1 <= bins <= len(choices):
         raise ValueError(f"bins must be from 1 to the number of rounds, {len(choices)}; got {bins!r}")
+    _check(choices, (len(choices), arms))
     chosen = choices if choices.ndim == 2 else np.eye(arms)[choices.astype(np.intp)]
     return np.array([part.mean(axis=0) for part in np.array_split(chosen, bins)])
 
@@ -119,3 +115,13 @@ def _there(utility: Floats, available: Bools | None) -> Bools:
     if not available.any(axis=1).all():
         raise ValueError(f"no arm is available in round {int(np.flatnonzero(~available.any(axis=1))[0])}")
     return available
+
+
+def _check(choices: Choices, shape: tuple[int, ...]) -> None:
+    if choices.ndim == 2:
+        if choices.shape != shape:
+            raise ValueError(f"probabilities have shape {choices.shape}, need {shape}")
+    elif choices.shape != shape[:1] or not np.issubdtype(choices.dtype, np.integer):
+        raise ValueError(f"actions have shape {choices.shape} and type {choices.dtype}; need {shape[0]} integers")
+    elif len(choices) and not (choices.min() >= 0 and choices.max() < shape[1]):
+        raise ValueError(f"actions must be from 0 to {shape[1] - 1}, got {choices.min()} to {choices.max()}")

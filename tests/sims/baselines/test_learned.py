@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highwayman.sims.baselines import knn
 from highwayman.sims.baselines.folds import fold_of
 from highwayman.sims.baselines.knn import Knn
 from highwayman.sims.baselines.protocol import BaselineError
@@ -53,9 +54,12 @@ def test_ridge_finds_a_line_and_does_not_shrink_the_intercept() -> None:
     assert found == pytest.approx(table.quality, abs=2e-3)
 
 
-def test_ridge_is_the_textbook_solution_at_the_strength_it_chose() -> None:
-    rng = np.random.default_rng(1)
-    features, quality = rng.normal(size=(30, 3)), rng.normal(size=(30, 1))
+@pytest.mark.parametrize("n", [6, 8, 30])
+@pytest.mark.parametrize("seed", range(6))
+def test_ridge_is_the_textbook_solution_at_the_strength_it_chose(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, 3))
+    quality = features[:, :1] + rng.normal(size=(n, 1))
     ours = fitted(features, quality, features)
     centred, target = features - features.mean(axis=0), quality - quality.mean(axis=0)
     scale = (centred**2).sum() / 3
@@ -63,7 +67,7 @@ def test_ridge_is_the_textbook_solution_at_the_strength_it_chose() -> None:
     for strength in np.logspace(-4, 4, 33) * scale:
         hat = centred @ np.linalg.solve(centred.T @ centred + strength * np.eye(3), centred.T)
         residual = target - hat @ target
-        fits.append((30 * float((residual**2).sum()) / (30 - 1 - np.trace(hat)) ** 2, hat @ target + quality.mean()))
+        fits.append((n * float((residual**2).sum()) / (n - 1 - np.trace(hat)) ** 2, hat @ target + quality.mean()))
     assert ours == pytest.approx(min(fits, key=lambda fit: fit[0])[1])
 
 
@@ -93,13 +97,42 @@ def test_more_neighbours_than_prompts_are_all_of_them() -> None:
     assert found[:, 0].tolist() == pytest.approx([0.45, 0.3, 0.15])
 
 
+def test_prompts_as_near_as_the_kth_all_count_whatever_their_order() -> None:
+    contexts = np.array([[1.0, 0.0, 1.0]] * 4 + [[0.0, 1.0, 1.0]])
+    table = FullTable.made(("a",), np.array([[0.0], [0.2], [0.4], [0.6], [1.0]]))
+    found = Knn(k=2, folds=5).predictions(table, contexts, np.random.default_rng(0))
+    assert found[:4, 0].tolist() == pytest.approx([0.4, 1.0 / 3, 0.8 / 3, 0.2])  # three others at the same angle
+
+
+def test_the_prompts_that_choose_k_are_drawn_from_all_of_a_table_sorted_by_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(knn, "_JUDGES", 60)
+    rng = np.random.default_rng(0)
+    angle = np.sort(np.concatenate([rng.uniform(0, 1, 700), rng.uniform(2, 3, 700)]))
+    # The first task is all noise, which wants many neighbours; in the second, only a few are alike.
+    lead = np.where(angle < 1.5, 0.1 * rng.normal(size=1_400), np.sign(np.sin(60 * angle)))
+    table = FullTable.made(("a", "b"), np.column_stack([lead, -lead]))
+    contexts = np.column_stack([np.cos(angle), np.sin(angle), np.ones(1_400)])
+    free, few = (Knn(k=k).predictions(table, contexts, np.random.default_rng(1)) for k in (None, 10))
+    assert free.tolist() == few.tolist()
+
+
+def test_of_neighbourhoods_that_cannot_be_told_apart_the_largest_is_chosen() -> None:
+    rng = np.random.default_rng(5)
+    table = FullTable.made(("a", "b"), rng.random((800, 2)))
+    contexts = np.column_stack([rng.normal(size=(800, 3)), np.ones(800)])
+    free, many = (Knn(k=k).predictions(table, contexts, np.random.default_rng(1)) for k in (None, 300))
+    assert free.tolist() == many.tolist()
+
+
 def test_neighbours_agree_with_a_plain_search_across_blocks() -> None:
     table, contexts = line(1_300, noise=0.2)
     rng = np.random.default_rng(4)
     fold = fold_of(table.prompts, np.random.default_rng(4))
     found = Knn(k=7).predictions(table, contexts, rng)
     units = contexts[:, :2] / np.linalg.norm(contexts[:, :2], axis=1, keepdims=True)
-    for row in (0, 511, 650, 1_299):
+    for row in (0, 255, 256, 650, 1_299):
         others = np.flatnonzero(fold != fold[row])
         near = others[np.argsort(-units[others] @ units[row])[:7]]
         # single precision may swap neighbours at the same angle, which moves the mean by little

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from highwayman.sims.measures.budget import budget_compliance
 
@@ -41,3 +43,19 @@ def test_an_unknown_cost_leaves_compliance_unknown() -> None:
 def test_what_cannot_be_judged_is_refused(rounds: int, ceiling: float, window: int) -> None:
     with pytest.raises(ValueError, match="need a ceiling above 0"):
         budget_compliance(np.ones(rounds), ceiling, window=window)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_windows_are_as_a_plain_loop_finds_them_and_in_no_currency(seed: int, window: int) -> None:
+    cost = np.random.default_rng(seed).exponential(size=30)
+    size = min(window, 25)
+    means = np.array([cost[start : start + size].mean() for start in range(5, 31 - size)])
+    found = budget_compliance(cost, 1.1, window=window, settling=5)
+    assert found.worst == pytest.approx(means.max() / 1.1)
+    assert found.within == pytest.approx((means <= 1.1 * 1.01).mean())
+    assert budget_compliance(cost * 100, 110.0, window=window, settling=5).worst == pytest.approx(found.worst)
+
+
+def test_a_budget_of_which_nothing_is_spent_is_kept() -> None:
+    found = budget_compliance(np.zeros(700), 1.0)
+    assert (found.worst, found.within, found.windows) == (0.0, 1.0, 1)

@@ -61,6 +61,21 @@ def test_pairs_are_compared_seed_by_seed() -> None:
         paired_difference(theirs, theirs[:2])
 
 
+def test_what_the_seeds_share_does_not_widen_the_interval_of_a_difference() -> None:
+    rng = np.random.default_rng(3)
+    course = rng.normal(0.5, 0.1, size=8)  # how easy the prompts of each seed happened to be, for everybody
+    ours, theirs = course + rng.normal(0.01, 0.001, size=8), course + rng.normal(0.0, 0.001, size=8)
+    paired = paired_difference(ours, theirs)
+    assert paired.low > 0.005
+    alone = mean_interval(ours)
+    assert alone.high - alone.low > 20 * (paired.high - paired.low)
+
+
+def test_the_difference_of_a_policy_to_itself_is_nothing_for_certain() -> None:
+    found = paired_difference(np.array([0.1, 0.7]), np.array([0.1, 0.7]))
+    assert (found.mean, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize("bad", [np.array([]), np.array([1.0, math.nan]), np.ones((2, 2))])
 def test_values_that_are_none_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="finite value per seed"):

@@ -33,21 +33,23 @@ def test_settings_outside_of_the_range_shape_the_hull_and_are_cut_off() -> None:
     assert router_aiq([0.5, 9.0], [0.7, 0.7]) == pytest.approx(0.7)
 
 
-def test_a_single_setting_holds_for_more_money_and_not_for_less() -> None:
+def test_a_single_setting_holds_for_more_money_and_is_mixed_with_the_cheapest_arm_for_less() -> None:
     assert router_aiq([1.0], [0.5]) == pytest.approx(0.5)
-    assert router_aiq([2.0], [0.5]) == pytest.approx(0.25)
-    assert router_aiq([9.0], [0.5]) == 0.0
+    assert router_aiq([2.0], [0.5]) == pytest.approx((0.45 + 0.5) / 2)  # from (1, 0.4) to (2, 0.5), then flat
+    assert router_aiq([5.0], [0.6]) == pytest.approx(0.45)  # of the line from (1, 0.4) to (5, 0.6), up to cost 3
+    assert router_aiq([2.0], [0.3]) == pytest.approx(0.4)  # worse than the cheapest arm, so nobody would use it
 
 
-def test_where_all_arms_cost_the_same_aiq_is_the_quality_at_that_cost() -> None:
-    same = np.array([2.0, 2.0])
-    assert aiq(np.array([1.0, 2.0]), np.array([0.5, 0.7]), arm_cost=same, arm_quality=ARM_QUALITY) == pytest.approx(0.7)
-    assert aiq(np.array([3.0]), np.array([0.7]), arm_cost=same, arm_quality=ARM_QUALITY) == 0.0
+def test_where_all_arms_cost_the_same_aiq_says_whether_the_router_beats_the_best_at_that_cost() -> None:
+    same = {"arm_cost": np.array([2.0, 2.0]), "arm_quality": ARM_QUALITY}
+    assert aiq(np.array([1.0, 2.0]), np.array([0.5, 0.9]), **same) == pytest.approx(0.9)
+    assert aiq(np.array([3.0]), np.array([0.9]), **same) == pytest.approx(0.8)
 
 
 def test_where_the_cheapest_arm_is_the_best_the_range_is_its_cost() -> None:
-    quality = aiq(np.array([1.0, 2.0]), np.array([0.8, 0.9]), arm_cost=ARM_COST, arm_quality=np.array([0.8, 0.4]))
-    assert quality == pytest.approx(0.8)
+    arms = {"arm_cost": ARM_COST, "arm_quality": np.array([0.8, 0.4])}
+    assert aiq(np.array([1.0, 2.0]), np.array([0.85, 0.9]), **arms) == pytest.approx(0.85)
+    assert aiq(np.array([2.0]), np.array([0.9]), **arms) == pytest.approx(0.8)
 
 
 def test_an_arm_without_a_price_leaves_aiq_undefined() -> None:
@@ -74,6 +76,28 @@ def test_aiq_lies_between_nothing_and_the_best_quality_and_does_not_mind_the_cur
     assert cents == pytest.approx(found)
 
 
+@given(SEEDS)
+def test_the_arms_own_aiq_is_that_of_their_hull_and_no_mixture_of_them_exceeds_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arm_cost, arm_quality = rng.uniform(0.5, 4.0, 5), rng.random(5)
+    static = aiq(arm_cost, arm_quality, arm_cost=arm_cost, arm_quality=arm_quality)
+    blind = rng.dirichlet(np.ones(5), size=8)  # eight settings of a router that does not look at the prompt
+    wasteful = rng.uniform(0.0, 0.3, 8)
+    for extra, lost in ((0.0, 0.0), (wasteful, wasteful)):
+        router = (blind @ arm_cost + extra, blind @ arm_quality - lost)
+        assert aiq(*router, arm_cost=arm_cost, arm_quality=arm_quality) <= static + 1e-12
+
+
+@given(SEEDS)
+def test_a_router_that_is_better_or_cheaper_at_every_setting_has_no_lower_aiq(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cost, quality = rng.uniform(0.5, 4.0, 6), rng.random(6)
+    arms = {"arm_cost": ARM_COST, "arm_quality": ARM_QUALITY}
+    found = aiq(cost, quality, **arms)
+    assert aiq(cost, quality + 0.05, **arms) >= found
+    assert aiq(0.9 * cost, quality, **arms) >= found - 1e-12
+
+
 def test_cost_at_equal_quality_compares_with_the_mixture_that_reaches_it() -> None:
     static = Hull.of(ARM_COST, ARM_QUALITY)
     router = Hull.of(np.array([1.0, 1.5, 3.0]), np.array([0.4, 0.6, 0.9]))
@@ -84,11 +108,28 @@ def test_cost_at_equal_quality_compares_with_the_mixture_that_reaches_it() -> No
     assert np.isnan(cost_at_equal_quality(0.95, router=router, static=static))
 
 
+def test_nothing_is_cheaper_than_an_arm_that_is_free() -> None:
+    free = Hull.of(np.array([0.0, 3.0]), np.array([0.4, 0.8]))
+    router = Hull.of(np.array([1.0]), np.array([0.6]))
+    assert cost_at_equal_quality(0.4, router=router, static=free) == np.inf
+    assert np.isnan(cost_at_equal_quality(0.3, router=free, static=free))
+
+
 def test_ies_weighs_quality_and_promptness_and_divides_by_cost() -> None:
     prompt = responsiveness(np.array([0.0, 2.0]), unhurried_s=2.0)
     assert prompt.tolist() == [1.0, 0.5]
     found = ies(np.array([1.0, 0.5]), prompt, np.array([1.0, 2.0]), alpha=0.75)
     assert found == pytest.approx(((0.75 + 0.25) / 1.0 + (0.375 + 0.125) / 2.0) / 2)
+
+
+@given(SEEDS, st.floats(0.1, 1.0))
+def test_ies_rises_with_quality_and_promptness_and_falls_with_cost(seed: int, alpha: float) -> None:
+    rng = np.random.default_rng(seed)
+    quality, prompt, cost = rng.uniform(0.0, 0.9, 5), rng.random(5), rng.uniform(0.1, 2.0, 5)
+    found = ies(quality, prompt, cost, alpha=alpha)
+    assert ies(quality + 0.1, prompt, cost, alpha=alpha) > found
+    assert ies(quality, prompt * 0.5, cost, alpha=alpha) <= found
+    assert ies(quality, prompt, cost * 4, alpha=alpha) == pytest.approx(found / 4)
 
 
 def test_without_latencies_ies_is_quality_per_cost() -> None:

@@ -59,6 +59,34 @@ def test_without_a_gap_nothing_is_defined() -> None:
     assert np.isnan(cpt(0.5, np.array([0.5]), np.array([0.8]), weak=0.8, strong=0.8))
 
 
+def test_a_curve_that_dips_counts_the_first_time_the_level_is_reached() -> None:
+    share, quality = np.array([0.2, 0.5, 0.7]), np.array([0.6, 0.45, 0.7])  # PGR 0.5, 0.125, 0.75
+    assert cpt(0.5, share, quality, **GAP) == pytest.approx(0.2)
+    assert cpt(0.75, share, quality, **GAP) == pytest.approx(0.7)
+    assert cpt(0.4375, share, quality, **GAP) == pytest.approx(0.175)
+
+
+def test_a_router_that_is_wrong_about_prompts_recovers_less_than_drawing_at_random() -> None:
+    quality = np.array([[0.0, 1.0]] * 5 + [[1.0, 1.0]] * 5)
+    ends = {"weak": 0.5, "strong": 1.0}
+    right = np.repeat([1.0, 0.0], 5)
+    # half of the calls recover all of the gap, or none of it: the mean of 0.1, 0.3 ... 0.9 and five times 1, or 0
+    assert apgr(*strong_curve(right, quality), **ends) == pytest.approx(0.75)
+    assert apgr(*strong_curve(-right, quality), **ends) == pytest.approx(0.25)
+    assert cpt(0.8, *strong_curve(right, quality), **ends) == pytest.approx(0.4)
+    assert cpt(0.8, *strong_curve(-right, quality), **ends) == pytest.approx(0.9)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_threshold_falls_as_the_level_rises(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    share, quality = rng.random(6), rng.random(6)
+    found = [cpt(level, share, quality, **GAP) for level in np.linspace(0.0, 1.0, 11)]
+    assert (np.diff(found) >= -1e-12).all()
+    assert found[0] >= 0.0
+    assert found[-1] <= 1.0
+
+
 @given(st.lists(st.floats(0, 1), min_size=10, max_size=10))
 def test_a_concave_curves_apgr_is_its_aiq_on_the_scale_of_the_gap(steps: list[float]) -> None:
     gains = np.sort(np.array(steps) + 0.01)[::-1]

@@ -84,6 +84,28 @@ def test_shares_are_per_stretch_of_time() -> None:
         shares(np.array([0, 1]), arms=2, bins=3)
 
 
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (np.array([0, -1]), "from 0 to 2, got -1 to 0"),
+        (np.array([0, 3]), "from 0 to 2, got 0 to 3"),
+        (np.ones((2, 2)) / 2, "probabilities have shape"),
+    ],
+)
+def test_shares_are_of_the_arms_there_are(choices: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shares(choices, arms=3, bins=1)
+
+
+@given(SEEDS, st.integers(1, 12))
+def test_shares_of_every_stretch_sum_to_one_and_average_to_those_of_the_whole(seed: int, bins: int) -> None:
+    rng = np.random.default_rng(seed)
+    actions = rng.integers(4, size=bins * int(rng.integers(1, 6)))  # stretches of equal length
+    found = shares(actions, arms=4, bins=bins)
+    assert found.sum(axis=1).tolist() == pytest.approx([1.0] * bins)
+    assert found.mean(axis=0).tolist() == pytest.approx((np.bincount(actions, minlength=4) / len(actions)).tolist())
+
+
 def test_exploring_costs_what_the_other_arms_cost_beyond_the_first_choice() -> None:
     cost = np.array([[1.0, 3.0], [3.0, 1.0]])
     probs = np.array([[0.9, 0.1], [0.9, 0.1]])  # expected 1.2 instead of 1, then 2.8 instead of 3
@@ -99,7 +121,34 @@ def test_exploring_gives_up_what_the_first_choice_is_better_by() -> None:
 
 
 def test_a_router_that_prefers_no_arm_explores_at_no_cost_whatever_the_order_of_arms() -> None:
-    assert exploration_usd(np.array([[1.0, 3.0]]), np.array([[0.5, 0.5]])) == 0.0
+    for cost in ([[1.0, 3.0, 8.0]], [[8.0, 1.0, 3.0]]):
+        assert exploration_usd(np.array(cost), np.full((1, 3), 1 / 3), net=True) == pytest.approx(0.0)
+    # Of two first choices the mean counts, 2; what is expected to be spent is 1.8 + 0.8.
+    assert exploration_usd(np.array([[1.0, 3.0, 8.0]]), np.array([[0.45, 0.45, 0.1]])) == pytest.approx(0.6)
+    assert exploration_usd(np.array([[3.0, 8.0, 1.0]]), np.array([[0.45, 0.1, 0.45]])) == pytest.approx(0.6)
+
+
+@given(SEEDS)
+def test_exploration_spends_at_least_what_it_spends_on_balance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cost, probs = rng.random((20, 4)), rng.dirichlet(np.ones(4), size=20)
+    assert exploration_usd(cost, probs) >= max(exploration_usd(cost, probs, net=True), 0.0)
+    greedy = np.eye(4)[probs.argmax(axis=1)]
+    assert exploration_usd(cost, greedy) == exploration_value(cost, greedy) == 0.0
+
+
+def test_exploring_an_arm_without_a_price_costs_nobody_knows_what() -> None:
+    cost = np.array([[1.0, np.nan], [1.0, np.nan]])
+    assert np.isnan(exploration_usd(cost, np.array([[0.9, 0.1], [1.0, 0.0]])))
+    assert exploration_usd(cost, np.array([[1.0, 0.0], [1.0, 0.0]])) == 0.0
+
+
+@given(SEEDS)
+def test_regrets_differ_by_what_the_oracle_is_ahead_of_the_best_fixed_arm(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    utility, choices = rng.normal(size=(20, 4)), rng.integers(4, size=20)
+    ahead = regret_oracle(utility, choices) - regret_best_fixed(utility, choices)
+    assert ahead.tolist() == pytest.approx(regret_oracle(utility, best_fixed(utility)).tolist())
 
 
 @given(SEEDS)
