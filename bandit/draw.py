@@ -25,9 +25,9 @@ def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
     """
     mixed = mix(probs, floor=floor)
-    edges = np.cumsum(mixed)
+    edges = mixed.cumsum()
     # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
-    action = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+    action = int(edges.searchsorted(rng.random() * edges[-1], side="right"))
     return Draw(action, mixed, propensity=float(mixed[action]))
 
 

@@ -21,7 +21,7 @@ class Known:
     noise_variance: float | Floats  # a number, or (m, 1)
     weight_seen: float | Floats  # of all feedback standing: a number, or (m, 1)
 
-    def at(self, rounds: Indices) -> "Known":
+    def at(self, rounds: Indices | slice) -> "Known":
         """Return what was known before some of the m rounds."""
         if isinstance(self.noise_variance, float) or isinstance(self.weight_seen, float):
             return self
@@ -38,6 +38,15 @@ class Beliefs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lessons:
+    """The n of m rounds that teach one arm something, each of weight 1."""
+
+    rounds: Indices  # (n,) rising
+    rewards: Floats  # (n,)
+    unknown_from: Indices  # (m,) for each round, the first one whose lesson it does not know yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Absorbed:
     """One arm's regression over m rounds, n of which taught it something."""
 
@@ -48,7 +57,7 @@ class Absorbed:
     theta: Floats  # (d,) afterwards
 
 
-def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: tuple[Indices, Floats]) -> Absorbed:
+def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: Lessons) -> Absorbed:
     """Return what one arm's regression believed before each round, and what it knows after the last.
 
     With S = I + X A^-1 X^T over the rounds that teach and its Cholesky factor L, the first i rows of L^-1 belong to
@@ -60,19 +69,17 @@ def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: tuple[In
         inverse: (d, d) A^-1 before.
         theta: (d,) the mean before.
         features: (m, d) of all rounds.
-        lessons: the rounds whose reward is learned, (n,) and rising, and their rewards (n,), each of weight 1.
+        lessons: what is learned from them.
     """
-    taught, rewards = lessons
-    reach = features @ inverse  # (m, d)
-    means, squares = features @ theta, np.einsum("md,md->m", reach, features)
+    reach, taught = features @ inverse, lessons.rounds  # (m, d), (n,)
+    means, squares = features @ theta, np.vecdot(reach, features)
     if not len(taught):
         return Absorbed(means, squares, np.empty(0), inverse, theta)
-    shared = features[taught] @ reach.T  # (n, m)
-    factor = np.linalg.cholesky(shared[:, taught] + np.eye(len(taught)))
-    targets = np.column_stack([shared, reach[taught], rewards - means[taught]])
-    solved = np.linalg.solve(factor, targets)
-    partial, gain, surprises = solved[:, : len(features)], solved[:, len(features) : -1], solved[:, -1]
-    partial = np.where(taught[:, None] < np.arange(len(features)), partial, 0.0)
+    own = reach[taught]  # (n, d)
+    shared = own @ features.T  # (n, m)
+    unfolded = _unfolded(shared[:, taught])
+    partial, gain, surprises = unfolded @ shared, unfolded @ own, unfolded @ (lessons.rewards - means[taught])
+    partial *= taught[:, None] < lessons.unknown_from
     return Absorbed(
         means + surprises @ partial,
         squares - np.einsum("nm,nm->m", partial, partial),
@@ -80,3 +87,22 @@ def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: tuple[In
         inverse - gain.T @ gain,
         theta + surprises @ gain,
     )
+
+
+def teach(inverse: Floats, theta: Floats, lessons: Floats, rewards: Floats) -> None:
+    """Teach A^-1 (d, d) and mean (d,), in place, lessons (n, d) and rewards (n,): `absorbed` without its beliefs."""
+    own = lessons @ inverse  # (n, d)
+    unfolded = _unfolded(own @ lessons.T)
+    gain, surprises = unfolded @ own, unfolded.dot(rewards - lessons.dot(theta))
+    inverse -= gain.T @ gain
+    theta += surprises.dot(gain)
+
+
+def _unfolded(shared: Floats) -> Floats:
+    """Return L^-1 (n, n), lower triangular, with L L^T = I + X A^-1 X^T; overwrites `shared`, X A^-1 X^T.
+
+    Products with it are several times as fast as solving, and as exact: no eigenvalue of the sum is below 1.
+    """
+    np.einsum("ii->i", shared)[:] += 1.0  # the diagonal
+    found: Floats = np.linalg.inv(np.linalg.cholesky(shared))
+    return found

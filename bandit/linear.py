@@ -45,9 +45,11 @@ class LinearPolicy(ABC):
         means, spreads = self.posterior.spread_many(features, arms)
         return self.choose(means - penalties, spreads, self.posterior.known())
 
-    def learn_in_order(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> Beliefs:
-        """Learn m rounds of weight 1, and return what was believed before each: features (m, d), the rest (m,)."""
-        return self.posterior.learn_in_order(features, arms, actions, rewards)
+    def learn_in_order(
+        self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, frozen_for: int = 1
+    ) -> Beliefs:
+        """Learn m rounds of weight 1, and return what was believed before each, as `LinearPosterior` does."""
+        return self.posterior.learn_in_order(features, arms, actions, rewards, frozen_for=frozen_for)
 
     def learn_many(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> None:
         """Learn m rounds of weight 1 at once: features (m, d), the rest (m,); NaN teaches nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.in_order import Beliefs, Indices, Known, absorbed
+from highwayman.bandit.in_order import Beliefs, Indices, Known, Lessons, absorbed, teach
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -102,8 +102,9 @@ class LinearPosterior:
         rows = self._select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
-        squares = (inverse.reshape(k * self.d, self.d) @ features).reshape(k, self.d) @ features
-        return theta @ features, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+        # `dot`, as for one vector `@` takes longer to start than to multiply.
+        squares = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d).dot(features)
+        return theta.dot(features), np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
@@ -111,7 +112,7 @@ class LinearPosterior:
         inverse, theta = self._inverse[rows], self._theta[rows]
         squares = np.empty((len(features), len(theta)))
         for k in range(len(theta)):
-            np.einsum("md,md->m", features @ inverse[k], features, out=squares[:, k])
+            np.vecdot(features @ inverse[k], features, out=squares[:, k])
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def noise_variance(self) -> float:
@@ -122,10 +123,9 @@ class LinearPosterior:
     def _noise_sums(self) -> tuple[float, float]:
         """Return the sum of squared residuals and its weight, the prior's included."""
         prior, prior_weight = self._noise
-        fitted = np.einsum("kd,kd->", self._b, self._theta)
-        residual = self._sums[:, 1].sum() + len(self._rows) * self._prior_squared - fitted
-        seen = self._sums[:, 0].sum()
-        return float(prior * prior_weight + max(residual, 0.0)), float(prior_weight + max(seen, 0.0))
+        seen, squared = self._sums.sum(axis=0).tolist()
+        residual = squared + len(self._rows) * self._prior_squared - float(np.vdot(self._b, self._theta))
+        return prior * prior_weight + max(residual, 0.0), prior_weight + max(seen, 0.0)
 
     def known(self) -> Known:
         """Return noise variance and weight of feedback as they stand."""
@@ -140,7 +140,9 @@ class LinearPosterior:
         for change in changes:
             self._update(change)
 
-    def learn_in_order(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> Beliefs:
+    def learn_in_order(
+        self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, frozen_for: int = 1
+    ) -> Beliefs:
         """Learn m rounds, and return what was believed before each of them: what updating one by one comes to.
 
         Args:
@@ -148,53 +150,61 @@ class LinearPosterior:
             arms: the K arms that `actions` count.
             actions: (m,) the arm each round teaches about.
             rewards: (m,) of weight 1; NaN: nobody said anything.
+            frozen_for: rounds between two updates; no round knows of another since the last.
         """
-        said = ~np.isnan(rewards)
-        means, squares = np.empty((len(features), len(arms))), np.empty((len(features), len(arms)))
-        noise, weight, told = self._noise_sums(), self.weight_seen(), np.zeros(len(features))
+        m, said = len(features), ~np.isnan(rewards)
+        unknown_from = np.arange(m) // frozen_for * frozen_for
+        means, squares = np.empty((m, len(arms))), np.empty((m, len(arms)))
+        noise, weight, told = self._noise_sums(), self.weight_seen(), np.zeros(m)
         for k, arm in enumerate(arms):
-            row, taught = self._row(arm), np.flatnonzero(said & (actions == k))
-            found = absorbed(self._inverse[row], self._theta[row], features, (taught, rewards[taught]))
-            means[:, k], squares[:, k], told[taught] = found.means, found.squares, found.surprises**2
-            if len(taught):
+            row, those = self._row(arm), np.flatnonzero(said & (actions == k))
+            lessons = Lessons(those, rewards[those], unknown_from)
+            found = absorbed(self._inverse[row], self._theta[row], features, lessons)
+            means[:, k], squares[:, k], told[those] = found.means, found.squares, found.surprises**2
+            if len(those):
                 self._inverse[row], self._theta[row] = found.inverse, found.theta
-                self._absorb(row, features[taught], rewards[taught])
-        before = np.cumsum(told) - told, np.cumsum(said) - said
-        variance = (noise[0] + before[0]) / (noise[1] + before[1])
-        known = Known(variance[:, None], (weight + before[1])[:, None])
+                self._absorb(row, features[those], lessons.rewards)
+        told, seen = (np.cumsum(sums) - sums for sums in (told, said))  # before each round
+        variance = (noise[0] + told[unknown_from]) / (noise[1] + seen[unknown_from])
+        known = Known(variance[:, None], (weight + seen[unknown_from])[:, None])
         return Beliefs(means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares), known)
 
     def learn_many(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> None:
         """Learn m rounds, as `learn_in_order` does, without looking at what was believed meanwhile."""
-        for k, arm in enumerate(arms):
-            row, taught = self._row(arm), np.flatnonzero((actions == k) & ~np.isnan(rewards))
-            lessons, said = features[taught], rewards[taught]
-            if len(taught) < self.d:
-                found = absorbed(self._inverse[row], self._theta[row], lessons, (np.arange(len(taught)), said))
-                self._inverse[row], self._theta[row] = found.inverse, found.theta
-                self._absorb(row, lessons, said)
-            else:  # afresh is cheaper
-                self._absorb(row, lessons, said)
-                self._refresh(row)
+        groups = np.where(np.isnan(rewards), len(arms), actions)  # the last group teaches nothing
+        order = groups.argsort(kind="stable")
+        features, rewards = features[order], rewards[order]
+        ends = np.bincount(groups, minlength=len(arms)).cumsum().tolist()
+        for arm, start, end in zip(arms, [0, *ends], ends, strict=False):
+            if end > start:
+                self._learn_at_once(self._row(arm), features[start:end], rewards[start:end])
+
+    def _learn_at_once(self, row: int, lessons: Floats, rewards: Floats) -> None:
+        if len(lessons) >= self.d:  # afresh is cheaper
+            self._ages[row] = _REFRESH_EVERY
+        else:
+            teach(self._inverse[row], self._theta[row], lessons, rewards)
+        self._absorb(row, lessons, rewards)
 
     def _absorb(self, row: int, lessons: Floats, rewards: Floats) -> None:
         """Add lessons (n, d) of weight 1 to an arm's sums."""
         self._a[row] += lessons.T @ lessons
-        self._b[row] += rewards @ lessons
-        self._sums[row] += len(rewards), rewards @ rewards
+        self._b[row] += rewards.dot(lessons)
+        self._sums[row, 0] += len(rewards)
+        self._sums[row, 1] += rewards.dot(rewards)
         self._ages[row] += len(rewards)
         if self._ages[row] >= _REFRESH_EVERY:
             self._refresh(row)
 
     def _update(self, change: RewardChange) -> None:
-        row, x = self._row(change.arm), change.features
+        row, x, weight = self._row(change.arm), change.features, change.weight
         if x.shape != (self.d,):
             raise ValueError(f"features must have shape ({self.d},), got {x.shape}")
-        self._sums[row, 0] += change.weight
+        self._sums[row, 0] += weight
         self._sums[row, 1] += change.squared
         self._b[row] += change.weighted * x
-        if change.weight:
-            self._add_outer(self._a[row], change.weight * x, x)
+        if weight:
+            self._add_outer(self._a[row], x if weight == 1.0 else weight * x, x)
         self._solve(row, x, change)
 
     def _solve(self, row: int, x: Floats, change: RewardChange) -> None:
@@ -204,20 +214,20 @@ class LinearPosterior:
         u (weighted - w x^T theta) / p (recursive least squares).
         """
         inverse, theta, weight = self._inverse[row], self._theta[row], change.weight
-        u = inverse @ x
-        pivot = 1.0 + weight * float(u @ x)
+        u = inverse.dot(x)
+        pivot = 1.0 + weight * float(u.dot(x))
         self._ages[row] += 1
         if pivot < _LEAST_PIVOT or self._ages[row] >= _REFRESH_EVERY:
             self._refresh(row)
             return
-        theta += u * ((change.weighted - weight * float(theta @ x)) / pivot)
+        theta += u * ((change.weighted - weight * float(theta.dot(x))) / pivot)
         if weight:
             self._add_outer(inverse, u * (-weight / pivot), u)
 
     def _add_outer(self, matrix: Floats, left: Floats, right: Floats) -> None:
         """Add left right^T to a (d, d) matrix in place, without an allocation."""
-        np.dot(left[:, None], right[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
-        np.add(matrix, self._outer, out=matrix)
+        left[:, None].dot(right[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
+        matrix += self._outer
 
     def _refresh(self, row: int) -> None:
         """Compute the inverse from the precision by Cholesky. Raises numpy's LinAlgError if it is not definite."""

@@ -18,6 +18,10 @@ from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 
 _AT_ONCE = 128  # rounds gone through together: more would take longer for each
+_LONG = 64  # rounds: what is frozen for as long as this is cheaper block by block
+
+_Rows = Indices | slice
+_Cells = tuple[Indices, ...] | slice
 
 
 @runtime_checkable
@@ -32,7 +36,9 @@ class ManyAtOnce(Protocol):
 class InOrder(ManyAtOnce, Protocol):
     """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
 
-    def learn_in_order(self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats) -> Beliefs:
+    def learn_in_order(
+        self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats, *, frozen_for: int = 1
+    ) -> Beliefs:
         """Learn m rounds; return what was believed before each."""
 
     def learn_many(self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats) -> None:
@@ -51,8 +57,7 @@ class Progressive:
         Args:
             policy: as far as it has learned already.
             floor: its exploration floor.
-            frozen_for: rounds between two updates; above 1 the rounds between are asked about at once, which is many
-                times faster.
+            frozen_for: rounds between two updates; from some hundred on this is several times as fast.
             learns: whether it goes on learning.
         """
         if frozen_for < 1:
@@ -61,34 +66,40 @@ class Progressive:
         self._floor = floor
         self._frozen_for = frozen_for
         self._learns = learns
+        self._many = policy if isinstance(policy, ManyAtOnce) else None
+        self._in_order = policy if isinstance(policy, InOrder) else None
 
     def __call__(self, log: LoggedData) -> Floats:
         """Return the probabilities (n, K) of the next rounds, floor included, each before its reward was learned."""
         for arm in log.arms:
             self._policy.add_arm(arm)
         probs = np.zeros(log.penalties.shape)
-        exact = self._frozen_for == 1
-        in_order = exact and self._learns and isinstance(self._policy, InOrder)
-        size = _AT_ONCE if in_order else self._frozen_for
-        go = self._in_order if in_order else self._one if exact else self._block
+        size, go = self._way()
         for start in range(0, log.n, size):
             go(log, slice(start, min(start + size, log.n)), probs)
         return probs
 
-    def _in_order(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        policy = self._policy
-        assert isinstance(policy, InOrder)  # noqa: S101  (for mypy)
-        features, actions, rewards = log.contexts[rounds], log.actions[rounds], log.rewards[rounds]
-        beliefs = policy.learn_in_order(features, log.arms, actions, rewards)
-        for pattern, rows in _patterns(log.eligible[rounds], 0):
-            cells = np.ix_(rows, np.flatnonzero(pattern))
+    def _way(self) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
+        """Return how many rounds to go through at a time, and how: whatever is fastest and comes to the same."""
+        size = self._frozen_for
+        if self._in_order is not None and self._learns and size < _LONG:
+            return _AT_ONCE // size * size, self._stretch
+        if self._many is not None and not self._learns:
+            return max(size, _AT_ONCE), self._block
+        return size, self._one if size == 1 else self._block
+
+    def _stretch(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        policy, lessons = self._in_order, (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+        assert policy is not None  # noqa: S101  (for mypy)
+        beliefs = policy.learn_in_order(*lessons, frozen_for=self._frozen_for)
+        for _, rows, cells in _patterns(log.eligible[rounds]):
             utilities = beliefs.means[cells] - log.penalties[rounds][cells]
             wished = policy.choose(utilities, beliefs.spreads[cells], beliefs.known.at(rows))
             probs[rounds][cells] = self._mixed(wished)
 
     def _mixed(self, wished: Floats) -> Floats:
         """Return probabilities (m, K) mixed with the floor, as `bandit.draw.mix` does with each."""
-        mixed: Floats = (1.0 - self._floor) * (wished / wished.sum(axis=1, keepdims=True))
+        mixed: Floats = wished * ((1.0 - self._floor) / wished.sum(axis=1, keepdims=True))
         mixed += self._floor / wished.shape[1]
         return mixed
 
@@ -105,28 +116,29 @@ class Progressive:
         self._ask(log, rounds, probs)
         if not self._learns:
             return
-        if isinstance(self._policy, InOrder):
-            self._policy.learn_many(log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+        if self._in_order is not None:
+            self._in_order.learn_many(log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
         else:
             self._policy.learn(_changes(log, rounds))
 
     def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        if not isinstance(self._policy, ManyAtOnce):
+        if self._many is None:
             asking = Progressive(self._policy, floor=self._floor, learns=False)
             probs[rounds] = asking(log.take(rounds))
             return
-        for pattern, rows in _patterns(log.eligible[rounds], rounds.start):
+        features, penalties = log.contexts[rounds], log.penalties[rounds]
+        for pattern, rows, cells in _patterns(log.eligible[rounds]):
             arms = tuple(arm for arm, able in zip(log.arms, pattern, strict=True) if able)
-            cells = np.ix_(rows, np.flatnonzero(pattern))
-            probs[cells] = self._mixed(self._policy.probs_many(log.contexts[rows], arms, log.penalties[cells]))
+            probs[rounds][cells] = self._mixed(self._many.probs_many(features[rows], arms, penalties[cells]))
 
 
-def _patterns(eligible: Bools, first: int) -> list[tuple[Bools, Indices]]:
-    """Return each set of eligible arms (K,) and the rounds that have it, numbered from `first`."""
+def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:
+    """Return each set of eligible arms (K,), the rounds that have it, and their cells in an array (m, K)."""
     if eligible.all():
-        return [(eligible[0], np.arange(first, first + len(eligible)))]
+        return [(eligible[0], slice(None), slice(None))]  # no copies
     found, place = np.unique(eligible, axis=0, return_inverse=True)
-    return [(found[k], first + np.flatnonzero(place.ravel() == k)) for k in range(len(found))]
+    rows = [np.flatnonzero(place.ravel() == k) for k in range(len(found))]
+    return [(found[k], rows[k], np.ix_(rows[k], np.flatnonzero(found[k]))) for k in range(len(found))]
 
 
 def _changes(log: LoggedData, rounds: slice) -> list[RewardChange]:

@@ -64,13 +64,14 @@ def test_chunks_do_not_matter(seed: int, sizes: list[int], whole: bool) -> None:
     assert np.concatenate(parts) == pytest.approx(Progressive(LinUCB(d=4), floor=0.1)(log), abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 60))
-def test_a_policy_frozen_for_a_block_knows_what_came_before_the_block(seed: int, block: int) -> None:
-    log = made(60, seed=seed)
-    at_once = Progressive(LinUCB(d=4), floor=0.1, frozen_for=block)(log)
-    one_by_one, expected = LinUCB(d=4), np.zeros((60, 3))
-    for start in range(0, 60, block):
+@pytest.mark.parametrize("kind", [LinUCB, SquareCB])
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), block=st.integers(2, 100))
+def test_a_policy_frozen_for_a_block_knows_what_came_before_the_block(kind: type[Any], seed: int, block: int) -> None:
+    log = made(220, seed=seed)
+    at_once = Progressive(kind(d=4), floor=0.1, frozen_for=block)(log)
+    one_by_one, expected = kind(d=4), np.zeros((220, 3))
+    for start in range(0, 220, block):
         part = log.take(slice(start, start + block))
         expected[start : start + block] = Progressive(one_by_one, floor=0.1, learns=False)(part)
         Progressive(one_by_one, floor=0.1)(part)
