@@ -1,30 +1,36 @@
 """The command `highwayman simulate`: policies on full tables, in simulated worlds, against honest baselines."""
 
 import json
+import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from highwayman.env.encoder import Encoder, make_encoder
+from highwayman.env.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.snapshot_file import write_whole
+from highwayman.serving.cli_standings import print_standings
+from highwayman.sims.arrow import naming
+from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
+from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.manifest import manifest
-from highwayman.sims.sweeps.plan import Plan
+from highwayman.sims.sweeps.plan import BASELINES, Plan
 from highwayman.sims.sweeps.prepared import Prepared, prepare
-from highwayman.sims.sweeps.results import POLICY
+from highwayman.sims.sweeps.results import Results, ResultsError
 from highwayman.sims.sweeps.results_file import write_results
 from highwayman.sims.sweeps.summary import summary
-from highwayman.sims.sweeps.sweep import Machines, sweep
+from highwayman.sims.sweeps.sweep import sweep
 from highwayman.sims.tables.table_file import read_table
 
 
@@ -36,6 +42,8 @@ from highwayman.sims.tables.table_file import read_table
 )
 @click.option("--policy", "policies", multiple=True, default=("LinTS",), show_default=True,
               help="NAME[:option=value,...] or module:Class[:...]; several are compared.")  # fmt: skip
+@click.option("--baseline", "baselines", multiple=True, default=BASELINES,
+              help="What they are compared with, beside best_fixed and oracle; all of ours if not given.")  # fmt: skip
 @click.option("--world", "worlds", multiple=True, default=("calm",), show_default=True,
               help="Worlds joined by +, as Thumbs:rate=0.05,flip=0.1+Delay:mean_s=600.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True)
@@ -57,51 +65,75 @@ def simulate(  # noqa: PLR0917  (one parameter per option)
     as_json: bool, **planned: Any,
 ) -> None:  # fmt: skip
     """Run policies on tables that know every arm's answer, and say what they earn."""
-    plan = Plan(**planned)
+    plan, machines, named = Plan(**planned), Machines(jobs, ray), _named(tables)
     plan.check()
-    if jobs == 0 or jobs < -1:
-        raise ConfigError(f"--jobs must be a number of processes, or -1 for one per core, got {jobs}")
-    console = Console(stderr=True)
-    prepared = _prepared(tables, plan, console, format_=format_, engine=encoder)
+    machines.check()
+    if out is not None:
+        _check_out(out)
+    console = Console(stderr=True, highlight=False)
+    prepared = _prepared(named, plan, console, format_=format_, engine=encoder)
+    said = manifest(
+        plan, prepared, command=shlex.join(["highwayman", *sys.argv[1:]]),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data={name: path.name for name, path in named.items()},
+    )  # fmt: skip
     with _bar(console) as progress:
-        said = manifest(
-            plan, prepared, command=shlex.join(["highwayman", *sys.argv[1:]]),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            data={name: path.name for name, path in zip(_names(tables), tables, strict=True)},
-        )  # fmt: skip
-        results = sweep(plan, prepared, machines=Machines(jobs, ray), progress=progress, manifest=said)
+        results = sweep(plan, prepared, machines=machines, progress=progress, manifest=said)
     found = summary(results)
     if out is not None:
-        write_results(results, out)
-        write_report(results, out / "report.html")
-        write_whole(out / "summary.json", json.dumps(found, indent=2).encode() + b"\n")
-        console.print(f"[dim]results and report.html are in {out}")
+        with console.status("drawing the report"):
+            _keep(results, found, out)
+        _tell(console, f"results and report.html are in {out}")
     if as_json:
-        click.echo(json.dumps({"manifest": results.manifest, "cases": found}))
+        click.echo(json.dumps({"manifest": results.manifest, "cases": found}, allow_nan=False))
     else:
-        _print(found, Console())
+        print_standings(results, found, Console(highlight=False))
+
+
+def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the tables by a name for each: that of its file, numbered where two are called alike."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if any(path.samefile(other) for other in found.values()):
+            raise ConfigError(f"--data {path} is given twice")
+        stem = path.stem if path.is_file() else path.resolve().name
+        name, number = stem, 1
+        while name in found:
+            number += 1
+            name = f"{stem} ({number})"
+        found[name] = path
+    return found
+
+
+def _check_out(out: Path) -> None:
+    """Return if a report can be drawn and written there: after hours of runs it would be late to find out."""
+    with house_style():
+        pass
+    there = next(one for one in (out, *out.absolute().parents) if one.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise ConfigError(f"--out {out}: {there} is no folder that can be written to")
 
 
 def _prepared(
-    paths: tuple[Path, ...], plan: Plan, console: Console, *, format_: str | None, engine: str
+    named: Mapping[str, Path], plan: Plan, console: Console, *, format_: str | None, engine: str
 ) -> list[Prepared]:
-    encoder: Encoder = make_encoder(engine)
+    encoder = make_encoder(engine)
+    source = click.get_current_context().get_parameter_source("cost_weights")
+    minds_cost = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
+    found = []
     try:
-        found = []
-        for name, path in zip(_names(paths), paths, strict=True):
-            with console.status(f"reading {path}, encoding its prompts, fitting baselines"):
-                found.append(prepare(name, read_table(path, format_), encoder, plan))
-        return found
+        for name, path in named.items():
+            with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
+                table = read_table(path, format_)
+                if minds_cost and not any(cost is not None for cost in table.mean_costs()):
+                    raise ConfigError(
+                        f"{path}: no arm has a cost for every prompt; --cost-weight must be 0 without costs"
+                    )
+                found.append(prepare(name, table, encoder, plan))
+            for remark in found[-1].remarks():
+                _tell(console, f"{name}: {remark}")
     finally:
         encoder.close()
-
-
-def _names(paths: tuple[Path, ...]) -> list[str]:
-    """Return a name for each table: that of its file, numbered where two are called alike."""
-    found: list[str] = []
-    for path in paths:
-        name = path.stem if path.is_file() else path.name
-        found.append(f"{name} ({found.count(name) + 1})" if name in found else name)
     return found
 
 
@@ -114,35 +146,13 @@ def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
-def _print(cases: list[dict[str, Any]], console: Console) -> None:
-    for case in cases:
-        table = Table(title=f"{case['table']}, {case['world']}: mean over {case['results'][0]['seeds']} seeds")
-        for column in ("", "value (95%)", "over best fixed", "last quarter", "quality", "$ per 1k"):
-            table.add_column(column, justify="left" if not column else "right")
-        for row in case["results"]:
-            table.add_row(
-                row["name"] if row["kind"] == POLICY else f"[dim]{row['name']}",
-                _interval(row["value"]), _signed(row["over_best_fixed"]), _signed(row["over_best_fixed_last"]),
-                f"{row['quality']['mean']:.3f}", _dollars(row.get("cost_usd")),
-            )  # fmt: skip
-        console.print(table)
+def _keep(results: Results, found: list[dict[str, Any]], out: Path) -> None:
+    """Write everything to the folder, the figures before the picture of them; each file whole or not at all."""
+    write_results(results, out)
+    with naming(out, ResultsError):
+        write_whole(out / "summary.json", json.dumps(found, indent=2, allow_nan=False).encode() + b"\n")
+    write_report(results, out / "report.html")
 
 
-def _interval(found: dict[str, float | None] | None) -> str:
-    if found is None:
-        return "-"
-    if found["low"] is None:
-        return f"{found['mean']:.3f}"
-    return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
-
-
-def _signed(found: dict[str, float | None] | None) -> str:
-    if found is None:
-        return "-"
-    if found["low"] is None:
-        return f"{found['mean']:+.3f}"
-    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-
-
-def _dollars(found: dict[str, float | None] | None) -> str:
-    return "-" if found is None or found["mean"] is None else f"{1000 * found['mean']:.4g}"
+def _tell(console: Console, text: str) -> None:
+    console.print(text, style="dim", markup=False, soft_wrap=True)

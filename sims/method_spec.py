@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -12,10 +13,17 @@ import highwayman.sims.estimators
 import highwayman.sims.intervals
 from highwayman.env.errors import ConfigError
 from highwayman.sims.estimate import Estimator, Interval
+from highwayman.sims.estimators.on_policy import OnPolicy
 
 
 def estimator_named(spec: str) -> Estimator:
-    """Return the estimator that `NAME[:option=value,...]` or `module:Class[:...]` names. Raises ConfigError."""
+    """Return the estimator that `NAME[:option=value,...]` or `module:Class[:...]` names.
+
+    Values are read as JSON where they are JSON, else as text.
+
+    Raises:
+        ConfigError: there is none of that name, or it does not take these options.
+    """
     found: Estimator = _made(spec, "estimator", highwayman.sims.estimators, ("fit", "rounds"))
     return found
 
@@ -30,19 +38,26 @@ def _made(spec: str, what: str, package: ModuleType, methods: tuple[str, ...]) -
     name, colon, last = spec.rpartition(":")
     if not colon or "=" not in last:
         name, last = spec, ""
-    one = _imported(name, what) if ":" in name else _shipped(name, what, package, methods)
+    one = _imported(name, what, methods) if ":" in name else _shipped(name, what, package, methods)
+    options = _options(last, f"{what} {spec!r}")
     try:
-        return one(**_options(last))
+        return one(**options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what} {spec!r}: {error}") from error
+        raise ConfigError(f"{what} {spec!r}: {error}; it takes {_signature(one)}") from error
 
 
-def _imported(path: str, what: str) -> Any:
+def _imported(path: str, what: str, methods: tuple[str, ...]) -> Any:
     module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what} {path!r}: {error}") from error
+        one = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no name of a module
+        raise ConfigError(f"{what} {path!r}: {error}; give module:Class") from error
+    if not isinstance(one, type):
+        raise ConfigError(f"{what} {path!r}: is no class; give module:Class")
+    missing = [method for method in methods if not hasattr(one, method)]
+    if missing:
+        raise ConfigError(f"{what} {path!r}: lacks {' and '.join(missing)}, which every {what} has")
+    return one
 
 
 def _shipped(name: str, what: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
@@ -53,19 +68,33 @@ def _shipped(name: str, what: str, package: ModuleType, methods: tuple[str, ...]
             ours = one.__module__ == module.__name__ and not inspect.isabstract(one)
             if ours and not found.startswith("_") and all(hasattr(one, method) for method in methods):
                 known[found] = one
+    known.pop(OnPolicy.__name__, None)  # says the same of every policy asked about: what the log's own earned
     if name not in known:
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(f"unknown {what} {name!r}: {hint}known are {', '.join(known)}, or give module:Class")
+        raise ConfigError(f"unknown {what} {name!r}: {_hint(name, known)}known are {', '.join(known)}, or module:Class")
     return known[name]
 
 
-def _options(text: str) -> dict[str, Any]:
+def _hint(name: str, known: Iterable[str]) -> str:
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[close[0]]!r}? " if close else ""
+
+
+def _options(text: str, where: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for pair in filter(None, text.split(",")):
-        key, _, value = pair.partition("=")
+        key, equals, value = (piece.strip() for piece in pair.partition("="))
+        if not (equals and key):
+            raise ConfigError(f"{where}: {pair.strip()!r} is no option=value")
+        if key in options:
+            raise ConfigError(f"{where}: {key} is given twice")
         try:
-            options[key.strip()] = json.loads(value)
+            options[key] = json.loads(value)
         except ValueError:
-            options[key.strip()] = value.strip()
+            options[key] = value
     return options
+
+
+def _signature(one: Any) -> str:
+    """Return the options with their defaults, as they are written in a spec."""
+    return ", ".join(str(option) for option in inspect.signature(one).parameters.values()) or "no options"

@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -11,7 +12,8 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.logs.logged import Bools, Indices, LoggedData
+from highwayman.sims.arrow import naming
+from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
 from highwayman.sims.logs.logged_file import LogFile, write_log
 
 
@@ -30,12 +32,21 @@ class Judged(LoggedData):
     @classmethod
     def of(cls, log: LoggedData, targets: Sequence[Floats]) -> Self:
         """Return the log with the targets' probabilities beside it."""
-        given = {name: getattr(log, name) for name in log.__dataclass_fields__}
+        given = {one.name: getattr(log, one.name) for one in fields(LoggedData)}
         return cls(**given, targets=tuple(targets))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return one log of several over the same arms and targets, one after another."""
+        log = super(Judged, cls).joined(parts)
+        return replace(log, targets=tuple(map(np.concatenate, zip(*(part.targets for part in parts), strict=True))))
 
 
 def target(number: int) -> Callable[[LoggedData], Floats]:
-    """Return what reads the probabilities of target `number` off a judged log."""
+    """Return what reads the probabilities of target `number`, (n, K), off a judged log.
+
+    It raises TypeError for any other log.
+    """
 
     def read(log: LoggedData) -> Floats:
         if not isinstance(log, Judged):
@@ -46,11 +57,13 @@ def target(number: int) -> Callable[[LoggedData], Floats]:
 
 
 class Judgements(AbstractContextManager["Judgements"]):
-    """Rounds and targets in a folder of the system's for temporary files: read as often as need be, then gone."""
+    """Rounds and targets in a folder of the system's for temporary files: read as often as need be, then gone.
+
+    To be used as a context manager: the folder goes at its end, also after an error.
+    """
 
     def __init__(self, count: int) -> None:
         """Take the number of targets."""
-        self._count = count
         self._folder = tempfile.TemporaryDirectory(prefix="highwayman-")
         self._log = Path(self._folder.name) / "rounds.parquet"
         self._files = [Path(self._folder.name) / f"target-{number}" for number in range(count)]
@@ -63,13 +76,21 @@ class Judgements(AbstractContextManager["Judgements"]):
         self._folder.cleanup()
 
     def fill(self, judged: Iterable[Judged]) -> None:
-        """Put the rounds down, chunk by chunk."""
-        files = [path.open("wb") for path in self._files]
-        try:
-            self.rounds = write_log(self._log, _put_aside(judged, files))
-        finally:
-            for file in files:
-                file.close()
+        """Put the rounds down, chunk by chunk; `rounds` is then how many there are.
+
+        Raises:
+            LogError: a round could not have happened, or the disk is full. What `judged` raises is passed on.
+            ValueError: a chunk has another number of targets, or targets of another shape than (n, K).
+            ConfigError: pyarrow is missing.
+        """
+        chunks = (chunk for chunk in judged if chunk.n)
+        first = next(chunks, None)
+        if first is None:
+            self.rounds = 0
+            return
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("wb")) for path in self._files]
+            self.rounds = write_log(self._log, _put_aside(chain([first], chunks), files))
 
     def chunks(self) -> Iterator[Judged]:
         """Yield the rounds from the beginning."""
@@ -85,7 +106,12 @@ class Judgements(AbstractContextManager["Judgements"]):
 
 
 def _put_aside(judged: Iterable[Judged], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
+    """Yield the rounds, each chunk once its targets are in the files."""
     for chunk in judged:
         for probs, file in zip(chunk.targets, files, strict=True):
-            file.write(np.ascontiguousarray(probs).tobytes())
+            if probs.shape != chunk.penalties.shape:
+                raise ValueError(f"a target has shape {probs.shape}, {chunk.n} rounds have {chunk.penalties.shape}")
+            with naming(Path(file.name), LogError):
+                file.write(np.ascontiguousarray(probs, dtype=np.float64).data)
+                file.flush()  # so that nothing is left to fail when the file is closed
         yield chunk

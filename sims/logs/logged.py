@@ -104,6 +104,11 @@ class LoggedData:
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return one log of several over the same arms, one after another."""
+        """Return one log of several, one after another. Raises LogError where their arms or encoders differ."""
+        for part in parts[1:]:
+            for what in ("arms", "encoder"):
+                found, wanted = getattr(part, what), getattr(parts[0], what)
+                if found != wanted:
+                    raise LogError(f"logs of different {what} do not join: {found!r} and {wanted!r}")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_ROUND}
         return replace(parts[0], **arrays)  # type: ignore[arg-type]

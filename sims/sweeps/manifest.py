@@ -19,32 +19,37 @@ from highwayman.sims.sweeps.prepared import Prepared
 def manifest(
     plan: Plan, tables: Sequence[Prepared], *, command: str, at: str, data: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the manifest of a sweep.
+    """Return the manifest of a sweep, in what JSON can say.
 
     Args:
         plan: what is run.
-        tables: as prepared.
+        tables: as prepared, one or more, by one encoder.
         command: the command line that repeats it.
-        at: when it was made, as text.
+        at: when it was made, as text; the only part that two runs of one command on one machine differ in.
         data: where each table came from, by its name.
     """
     return {
         "command": command,
         "made": at,
-        "plan": asdict(plan),
+        "plan": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()},
         "tables": {
             one.name: {
                 "source": data.get(one.name, ""),
                 "sha256": one.digest,
                 "prompts": one.table.n,
+                "left_out": one.table.left_out,
                 "arms": list(one.table.arms),
                 "without": dict(one.missing),
             }
             for one in tables
         },
-        "encoder": tables[0].fingerprint if tables else "",
+        "encoder": tables[0].fingerprint,
         "code": {"highwayman": highwayman.__version__, "sha256": code_digest()},
-        "machine": {"python": platform.python_version(), "numpy": np.__version__, "system": platform.machine()},
+        "machine": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "system": f"{platform.system()} {platform.machine()}",
+        },
     }
 
 

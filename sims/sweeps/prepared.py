@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from highwayman.env.encoder import Encoder
+from highwayman.env.errors import ConfigError
 from highwayman.env.objective import penalties
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, baseline_named
 from highwayman.sims.hull import Hull
+from highwayman.sims.measures.value import mean_cost, mean_quality, value
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.results import Arms, Baseline
 from highwayman.sims.tables.table import FullTable
@@ -20,16 +22,16 @@ class Prepared:
     """What a run needs of a table: small enough to be sent to another process."""
 
     name: str
-    table: FullTable  # without its prompts' texts
+    table: FullTable  # n prompts by K arms, without the prompts' texts
     features: Floats  # (n, d)
     fingerprint: str  # of the encoder
-    prompt_tokens: tuple[int, ...]  # (n,)
-    choices: Mapping[str, Floats]  # (n, K) by baseline
-    digest: str  # of the whole table, texts and all
-    missing: Mapping[str, str]  # baselines that this table does not allow, with the reason
+    prompt_tokens: tuple[int, ...]  # (n,) estimated
+    choices: Mapping[str, Floats]  # (n, K) probabilities, by the baseline's label
+    digest: str  # SHA-256 of the whole table, texts, and arms that do not run, and all
+    missing: Mapping[str, str]  # baselines that this table does not allow, by label, with the reason
 
     def contexts(self) -> list[Context]:
-        """Return the context of every prompt."""
+        """Return the context of every prompt, in the table's order."""
         pairs = zip(self.features, self.prompt_tokens, strict=True)
         return [Context(row, self.fingerprint, tokens) for row, tokens in pairs]
 
@@ -39,9 +41,6 @@ class Prepared:
         means = cost.mean(axis=0)
         priced = np.isfinite(means)
         hull = Hull.of(means[priced], quality.mean(axis=0)[priced]) if priced.any() else None
-        worth = {
-            name.replace("_", " "): _worth(quality, cost, price, choices) for name, choices in self.choices.items()
-        }
         corners = zip(hull.cost.tolist(), hull.quality.tolist(), strict=True) if hull is not None else ()
         return Arms(
             self.table.arms,
@@ -49,24 +48,41 @@ class Prepared:
             cost_usd=tuple(means.tolist()),
             penalty=tuple(price.tolist()),
             hull=tuple(corners),
-            baselines=worth,
+            baselines={
+                label: Baseline(
+                    value(quality, price, choices), mean_quality(quality, choices), mean_cost(cost, choices)
+                )
+                for label, choices in self.choices.items()
+            },
         )
+
+    def remarks(self) -> list[str]:
+        """Return what whoever reads the results should know of the table, in words."""
+        unpriced = [arm for arm, cost in zip(self.table.arms, self.table.mean_costs(), strict=True) if cost is None]
+        found = []
+        if self.table.left_out:
+            found.append(f"{self.table.left_out:,} prompts are left out, which not every arm has answered")
+        if len(unpriced) == len(self.table.arms):
+            found.append("no arm has a cost for every prompt, so value is quality alone")
+        elif unpriced:
+            found.append(f"{', '.join(unpriced)}: no cost for every prompt, and so no penalty")
+        return [*found, *(f"no baseline {label}: {why}" for label, why in self.missing.items())]
 
 
 def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepared:
-    """Return the table ready for the sweep that `plan` describes."""
+    """Return the table ready for the sweep that `plan` describes; the plan is checked already.
+
+    Raises:
+        ConfigError: the table has one arm, between which and nothing there is no choice.
+    """
+    if len(table.arms) < 2:
+        raise ConfigError(f"{name}: has {table.arms[0]!r} alone; a sweep needs two arms or more to choose between")
     digest = table.fingerprint()
     if plan.arms is not None:
         table = table.spread(plan.arms)
     contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
     features = np.array([context.features for context in contexts])
-    price, choices, missing = fixed_penalties(table, plan.cost_weights[0]), {}, {}
-    for baseline in plan.baselines:
-        try:
-            found = baseline_named(baseline)
-            choices[baseline] = found.choices(table, features, price, np.random.default_rng(plan.first_seed))
-        except BaselineError as error:
-            missing[baseline] = str(error)
+    choices, missing = _baselines(table, features, plan)
     tokens = tuple(context.prompt_tokens for context in contexts)
     bare = replace(table, prompts=("",) * table.n)
     return Prepared(name, bare, features, encoder.fingerprint, tokens, choices, digest, missing)
@@ -78,10 +94,23 @@ def fixed_penalties(table: FullTable, cost_weight: float) -> Floats:
     return penalties(costs, pool_usd=costs, cost_weight=cost_weight)
 
 
-def _worth(quality: Floats, cost_usd: Floats, price: Floats, choices: Floats) -> Baseline:
-    chosen = choices > 0
-    spent = np.multiply(cost_usd, choices, where=chosen, out=np.zeros(choices.shape)).sum(axis=1).mean()
-    return Baseline(
-        float(((quality - price) * choices).sum(axis=1).mean()), float((quality * choices).sum(axis=1).mean()),
-        float(spent),
-    )  # fmt: skip
+def label(baseline: str) -> str:
+    """Return what the results call a baseline: `best fixed` for `best_fixed`; an import path stays as it is."""
+    return baseline if ":" in baseline else baseline.replace("_", " ")
+
+
+def _baselines(table: FullTable, features: Floats, plan: Plan) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Return each baseline's choices (n, K), and why there are none of the others, by label.
+
+    Each has a generator of its own: what one chooses does not depend on which others there are.
+    """
+    price = fixed_penalties(table, plan.cost_weights[0])
+    choices: dict[str, Floats] = {}
+    missing: dict[str, str] = {}
+    for name in plan.baselines:
+        baseline, rng = baseline_named(name), np.random.default_rng(plan.first_seed)
+        try:
+            choices[label(name)] = baseline.choices(table, features, price, rng)
+        except BaselineError as error:
+            missing[label(name)] = str(error)
+    return choices, missing

@@ -22,7 +22,12 @@ _ONE_POINT = 0.01
 
 
 def summary(results: Results) -> list[dict[str, Any]]:
-    """Return for each table and world what every policy and baseline came to; intervals are 95% over seeds."""
+    """Return for each table and world what every policy and baseline came to, in what JSON can say.
+
+    Columns are those of `Run`, as means over the seeds with 95% intervals; an end is null where one seed cannot tell. A
+    column that is unknown under some seed is left out, a difference to the best fixed arm is null where that did not
+    run. Policies come before baselines, the best first.
+    """
     return [_case(case) for case in results.cases()]
 
 
@@ -44,19 +49,24 @@ def _row(case: Case, name: str, kind: str) -> dict[str, Any]:
         "over_best_fixed_last": _said(difference(case, name, case.results.reference, "last_value")),
         "shares": np.mean(shares, axis=0).tolist(),
     }
-    settings = [one for one in case.results.frontier if (one.table, one.world, one.policy) == _at(case, name)]
+    at = case.table, case.world, name
+    settings = [one for one in case.results.frontier if (one.table, one.world, one.policy) == at]
     return {**row, **tradeoff(case.arms, settings)} if len(settings) > 1 else row
-
-
-def _at(case: Case, name: str) -> tuple[str, str, str]:
-    return case.table, case.world, name
 
 
 def tradeoff(arms: Arms, settings: Iterable[Setting]) -> dict[str, Any]:
     """Return what a policy's settings at several cost weights come to against the arms' static hull.
 
     AIQ is compared with the hull's; `cost_one_point_below` is what the policy needs for a quality one point below the
-    best arm's, as a share of what the best fixed mixture needs. With two arms also RouteLLM's measures.
+    best arm's, as a share of what the best fixed mixture needs, null where it never reaches that. With two arms also
+    RouteLLM's measures, null where the arms are equally good. Empty where a cost is unknown.
+
+    The hull is that of the table. Under a world that changes qualities or prices, the policy is compared with arms that
+    it did not have.
+
+    Args:
+        arms: of the table.
+        settings: of one policy in one world, one or more.
     """
     cost, quality = _means(settings)
     arm_cost, arm_quality = np.array(arms.cost_usd), np.array(arms.quality)

@@ -2,28 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from highwayman.bandit.policy import load_policy, parse_policy
-from highwayman.env.errors import ConfigError
 from highwayman.env.types import Floats
+from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.course import Course
-from highwayman.sims.measures.budget import budget_compliance
+from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
-from highwayman.sims.measures.tradeoff import ies, responsiveness
-from highwayman.sims.measures.value import best_fixed, regret_best_fixed, regret_oracle, shares, taken
+from highwayman.sims.measures.value import Choices, best_fixed, taken
 from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.plan import Plan
-from highwayman.sims.sweeps.prepared import Prepared
+from highwayman.sims.sweeps.prepared import Prepared, fixed_penalties, label
 from highwayman.sims.sweeps.results import BASELINE, BEST_FIXED, ORACLE, POLICY, Bin, Run
 from highwayman.sims.world_spec import parse_world
 
 EDGES = tuple(float(edge) for edge in np.geomspace(1e-3, 1e3, 49))  # of importance ratios
-UNHURRIED_S = 10.0  # an answer that takes this long is half as responsive as an instant one
-_FIRST, _LAST = 0.1, 0.25
+_STATIC_MIXTURE = label("static_mixture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +40,34 @@ class Trial:
 class Log:
     """How well a run's log can judge a policy that takes every arm alike."""
 
-    counts: tuple[int, ...]  # of importance ratios between EDGES
+    counts: tuple[int, ...]  # rounds by importance ratio, between EDGES; what lies beyond them counts at their ends
     ratio: float  # sum
-    ratio_squared: float
+    ratio_squared: float  # sum of squares
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
     """What a trial came to."""
 
-    runs: tuple[Run, ...]
-    curves: tuple[Bin, ...] = ()
-    log: Log | None = None
+    runs: tuple[Run, ...]  # the policy's, or one of each baseline
+    curves: tuple[Bin, ...]
+    log: Log | None = None  # of a policy
 
 
 def tried(trial: Trial, prepared: Prepared) -> Tried:
-    """Return what the trial comes to; on one thread, so that sums come out alike on every machine."""
-    with _one_thread():
-        course = draw_course(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
-        if trial.policy is None:
-            return _baselines(trial, prepared, course)
-        return _policy(trial, trial.policy, prepared, course)
+    """Return what the trial comes to: a function of the two, whoever computes it.
+
+    Raises:
+        WorldError: the world does not fit the table.
+    """
+    course = draw_course(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
+    utility = course.quality - course.penalties(trial.cost_weight)  # (n, K)
+    if trial.policy is None:
+        return _baselines(trial, prepared, course, utility)
+    return _policy(trial, prepared, course, utility, spec=trial.policy)
 
 
-def _policy(trial: Trial, spec: str, prepared: Prepared, course: Course) -> Tried:
+def _policy(trial: Trial, prepared: Prepared, course: Course, utility: Floats, *, spec: str) -> Tried:
     path, options = parse_policy(spec)
     policy = load_policy(path, d=prepared.features.shape[1], fingerprint=prepared.fingerprint, options=options)
     done = simulate(
@@ -77,105 +79,79 @@ def _policy(trial: Trial, spec: str, prepared: Prepared, course: Course) -> Trie
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
-    measured = _Measured(trial, course, spec, POLICY, done.actions.astype(np.intp))
-    spent = exploration_usd(course.cost_usd, done.probs)
+    measured = Measured(course, utility, done.actions, where=_where(trial, spec))
+    run = measured.run(POLICY, exploration_usd=exploration_usd(course.cost_usd, done.probs))
+    learned = _learned(course, done.actions, trial.plan.frozen_for)
     ratio = 1.0 / ((done.probs > 0).sum(axis=1) * done.propensities)
+    return Tried((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
+
+
+def _where(trial: Trial, name: str) -> dict[str, Any]:
+    return {"table": trial.table, "world": trial.world, "policy": name, "seed": trial.seed}
+
+
+def _learned(course: Course, actions: Indices, every: int) -> Bools:
+    """Return in which rounds (n,) the reward was learned: something was said, and before the last lesson."""
+    last = course.n - 1 - (course.n - 1) % every  # lessons are before the rounds 0, every, 2 * every ...
+    due = course.at + taken(course.delay_s, actions)
+    heard: Bools = ~np.isnan(taken(course.said, actions)) & (due <= course.at[last])
+    heard[last:] = False
+    return heard
+
+
+def _log(ratio: Floats) -> Log:
     counts = np.histogram(np.clip(ratio, EDGES[0], EDGES[-1]), EDGES)[0]
-    log = Log(tuple(int(count) for count in counts), float(ratio.sum()), float((ratio**2).sum()))
-    return Tried((measured.run(exploration_usd=spent),), tuple(measured.curve()), log)
+    return Log(tuple(counts.tolist()), float(ratio.sum()), float((ratio**2).sum()))
 
 
-def _baselines(trial: Trial, prepared: Prepared, course: Course) -> Tried:
-    """Return every baseline on the course: what is the best one in hindsight, the course says."""
-    utility = course.quality - course.penalties(trial.cost_weight)
-    best = np.where(course.available, utility, -np.inf).argmax(axis=1)
-    found: dict[str, Any] = {BEST_FIXED: best_fixed(utility, course.available), ORACLE: best}
-    for name, choices in prepared.choices.items():
-        found.setdefault(name.replace("_", " "), _there(choices[course.rows], course))
-    measured = [_Measured(trial, course, name, BASELINE, choices) for name, choices in found.items()]
-    return Tried(tuple(one.run() for one in measured), tuple(bin for one in measured for bin in one.curve()))
+def _baselines(trial: Trial, prepared: Prepared, course: Course, utility: Floats) -> Tried:
+    penalties = fixed_penalties(prepared.table, trial.cost_weight)
+    found = _choices(prepared, course, utility, penalties)
+    measured = [Measured(course, utility, choices, where=_where(trial, name)) for name, choices in found]
+    bins = trial.plan.bins
+    return Tried(tuple(one.run(BASELINE) for one in measured), tuple(bin for one in measured for bin in one.bins(bins)))
 
 
-def _there(choices: Floats, course: Course) -> Floats:
+def _choices(prepared: Prepared, course: Course, utility: Floats, penalties: Floats) -> Iterator[tuple[str, Choices]]:
+    """Yield each baseline's name and choices on the course, actions where it does not draw.
+
+    Best fixed and oracle know the course. The others know the table, as it was before any world: they choose for each
+    prompt what they were fitted to choose, though prices and qualities may have changed since. The static mixture
+    keeps the course's budget, if there is one.
+    """
+    fitted = dict(prepared.choices)
+    if _STATIC_MIXTURE in fitted and course.budget_usd is not None:
+        found = _within_budget(prepared, course.budget_usd, penalties)
+        fitted[_STATIC_MIXTURE] = fitted[_STATIC_MIXTURE] if found is None else found
+    yield BEST_FIXED, best_fixed(utility, course.available)
+    yield ORACLE, _oracle(utility, course)
+    for name, choices in fitted.items():
+        if name not in (BEST_FIXED, ORACLE):
+            there = _there(choices[course.rows], course.available)
+            yield name, there.argmax(axis=1) if (there.max(axis=1) == 1.0).all() else there
+
+
+def _oracle(utility: Floats, course: Course) -> Indices:
+    """Return the best arm of each round, (n,), the cheaper of equally good ones: free quality is not to be paid for."""
+    order = np.argsort(course.cost_usd.mean(axis=0), kind="stable")  # unknown costs come last
+    best = np.where(course.available, utility, -np.inf)[:, order].argmax(axis=1)
+    return np.asarray(order[best], dtype=np.intp)
+
+
+def _within_budget(prepared: Prepared, budget_usd: float, penalties: Floats) -> Floats | None:
+    """Return the best static mixture (n, K) that keeps the budget, the cheapest arm if none does; None: no prices.
+
+    Without the ceiling, the mixture would spend what the policies may not, and be no rival of theirs.
+    """
+    costs = [cost for cost in prepared.table.mean_costs() if cost is not None]
+    if not costs:
+        return None
+    mixture = StaticMixture(budget_usd=max(budget_usd, min(costs))).mixture(prepared.table, penalties)
+    return np.tile(mixture, (prepared.table.n, 1))
+
+
+def _there(choices: Floats, available: Bools) -> Floats:
     """Return the choices (n, K) among the arms that are there; where none of them is, all that are there alike."""
-    kept = np.where(course.available, choices, 0.0)
-    kept = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, course.available)
+    kept = np.where(available, choices, 0.0)
+    kept = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, available)
     return np.asarray(kept / kept.sum(axis=1, keepdims=True))
-
-
-class _Measured:
-    """What choices on a course came to: actions (n,), or probabilities (n, K) for the expectation."""
-
-    def __init__(self, trial: Trial, course: Course, name: str, kind: str, choices: Any) -> None:  # noqa: PLR0917
-        self._trial, self._course, self._choices = trial, course, choices
-        utility = course.quality - course.penalties(trial.cost_weight)
-        self._utility = taken(utility, choices)
-        self._cost = taken(course.cost_usd, choices)
-        self._quality = taken(course.quality, choices)
-        self._regret = regret_best_fixed(utility, choices, course.available)
-        self._regret_oracle = regret_oracle(utility, choices, course.available)
-        self._name, self._kind = name, kind
-        self._where: dict[str, Any] = {"table": trial.table, "world": trial.world, "policy": name, "seed": trial.seed}
-
-    def run(self, **more: Any) -> Run:
-        """Return the run as a row."""
-        n, budget = self._course.n, self._course.budget_usd
-        if budget is not None:
-            more |= {"budget_usd": budget, "budget_ratio": budget_compliance(self._cost, budget).worst}
-        return Run(
-            **self._where,
-            ies=self._ies(),
-            kind=self._kind,
-            rounds=n,
-            value=float(self._utility.mean()),
-            quality=float(self._quality.mean()),
-            cost_usd=float(self._cost.mean()),
-            regret_fixed=float(self._regret.mean()),
-            regret_oracle=float(self._regret_oracle.mean()),
-            first_value=float(self._utility[: round(_FIRST * n)].mean()),
-            last_value=float(self._utility[n - round(_LAST * n) :].mean()),
-            shares=tuple(map(float, shares(self._choices, arms=len(self._course.arms), bins=1)[0])),
-            **more,
-        )
-
-    def _ies(self) -> float:
-        """Return the Inference Efficiency Score; of quality alone where latency is unknown."""
-        if self._choices.ndim == 2 or not (self._cost > 0).all():
-            return float("nan")
-        latency = taken(self._course.latency_s, self._choices)
-        known = bool(np.isfinite(latency).all())
-        prompt = responsiveness(latency, unhurried_s=UNHURRIED_S) if known else None
-        dearest = float(np.nanmax(self._course.cost_usd.mean(axis=0)))
-        return ies(self._quality, prompt, self._cost / dearest, alpha=0.5 if known else 1.0)
-
-    def curve(self) -> Iterator[Bin]:
-        """Yield the run's stretches."""
-        n, bins = self._course.n, self._trial.plan.bins
-        edges = np.array([len(part) for part in np.array_split(np.arange(n), bins)]).cumsum()
-        regret = self._regret.cumsum()
-        by_arm = shares(self._choices, arms=len(self._course.arms), bins=bins)
-        said = self._said()
-        for number, end in enumerate(edges.tolist()):
-            rounds = slice(int(edges[number - 1]) if number else 0, end)
-            yield Bin(
-                **self._where,
-                round=end,
-                value=float(self._utility[rounds].mean()),
-                regret=float(regret[end - 1]),
-                cost_usd=float(self._cost[rounds].mean()),
-                shares=tuple(map(float, by_arm[number])),
-                feedback=int(said[rounds].sum()),
-            )
-
-    def _said(self) -> Any:
-        """Return in which rounds somebody says something of the arm chosen, (n,); a baseline learns from nobody."""
-        if self._choices.ndim == 2 or self._kind == BASELINE:
-            return np.zeros(self._course.n, dtype=np.bool_)
-        return ~np.isnan(taken(self._course.said, self._choices))
-
-
-def _one_thread() -> Any:
-    try:
-        return import_module("threadpoolctl").threadpool_limits(limits=1)
-    except ImportError as error:
-        raise ConfigError(f"a sweep needs threadpoolctl: pip install 'highwayman[sims]' ({error})") from None

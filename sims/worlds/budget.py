@@ -25,11 +25,18 @@ class Budget:
         within(0.0, 1.0, share=self.share)
 
     def apply(self, course: Course, rng: np.random.Generator) -> Course:
-        """Return the course with the ceiling. Raises WorldError if it is relative and no arm costs anything."""
+        """Return the course with the ceiling.
+
+        Raises:
+            WorldError: it is relative and no arm costs anything, or the cheapest is free and so is the ceiling.
+        """
         if self.share is None:
             return course.but(budget_usd=self.usd)
         means = course.cost_usd.mean(axis=0)
         if not np.nansum(means) > 0:
             raise WorldError("Budget: no arm costs anything, so a share says nothing; give usd")
         cheapest, dearest = float(np.nanmin(means)), float(np.nanmax(means))
-        return course.but(budget_usd=cheapest + self.share * (dearest - cheapest))
+        ceiling = cheapest + self.share * (dearest - cheapest)
+        if not ceiling > 0:
+            raise WorldError(f"Budget: share={self.share:g} of what these arms cost is nothing; give more, or usd")
+        return course.but(budget_usd=ceiling)

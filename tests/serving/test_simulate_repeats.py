@@ -97,7 +97,7 @@ def test_the_manifest_knows_whether_the_data_is_the_same(table: Path, tmp_path: 
         (["--policy", "LinTX"], "did you mean 'LinTS'?"),
         (["--world", "Thumb"], "Thumb"),
         (["--policy", "LinTS", "--policy", "LinTS"], "policy 'LinTS' is given twice"),
-        (["--jobs", "0"], "--jobs must be a number of processes"),
+        (["--jobs", "0"], "jobs must be a number of processes"),
         (["--rounds", "3"], "rounds must be at least"),
     ],
 )
