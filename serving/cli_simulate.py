@@ -126,9 +126,7 @@ def _prepared(
             with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
                 table = read_table(path, format_)
                 if minds_cost and not any(cost is not None for cost in table.mean_costs()):
-                    raise ConfigError(
-                        f"{path}: no arm has a cost for every prompt; --cost-weight must be 0 without costs"
-                    )
+                    raise ConfigError(f"{path}: no arm has a cost for every prompt, so --cost-weight can only be 0")
                 found.append(prepare(name, table, encoder, plan))
             for remark in found[-1].remarks():
                 _tell(console, f"{name}: {remark}")

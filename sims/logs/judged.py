@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -89,7 +89,10 @@ class Judgements(AbstractContextManager["Judgements"]):
             self.rounds = 0
             return
         with ExitStack() as stack:
-            files = [stack.enter_context(path.open("wb")) for path in self._files]
+            files: list[BinaryIO] = []
+            for path in self._files:
+                files.append(path.open("wb"))
+                stack.callback(_close, files[-1])
             self.rounds = write_log(self._log, _put_aside(chain([first], chunks), files))
 
     def chunks(self) -> Iterator[Judged]:
@@ -108,10 +111,17 @@ class Judgements(AbstractContextManager["Judgements"]):
 def _put_aside(judged: Iterable[Judged], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
     """Yield the rounds, each chunk once its targets are in the files."""
     for chunk in judged:
+        if len(chunk.targets) != len(files):
+            raise ValueError(f"a chunk has {len(chunk.targets)} targets, not {len(files)}")
         for probs, file in zip(chunk.targets, files, strict=True):
             if probs.shape != chunk.penalties.shape:
                 raise ValueError(f"a target has shape {probs.shape}, {chunk.n} rounds have {chunk.penalties.shape}")
             with naming(Path(file.name), LogError):
                 file.write(np.ascontiguousarray(probs, dtype=np.float64).data)
-                file.flush()  # so that nothing is left to fail when the file is closed
+                file.flush()
         yield chunk
+
+
+def _close(file: BinaryIO) -> None:
+    with suppress(OSError):  # what a flush could not write it has told, and closing would tell again
+        file.close()
