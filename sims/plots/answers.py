@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from highwayman.sims.estimators.rewards import RewardKind
 from highwayman.sims.judging.judge import KINDS, Answer, AsItRan, Verdict
+from highwayman.sims.plots.palette import INK
 from highwayman.sims.plots.style import (
-    INK,
     LETTER_IN,
     WIDTH_IN,
     Look,

@@ -79,9 +79,9 @@ def thinned(rounds: Floats, values: Floats, *, keep_last: bool = False, most: in
     return rounds[np.array(ends) - 1], np.stack(means, axis=1)
 
 
-def draw_band(axes: "Axes", found: Band, name: str, look: Look) -> None:
-    """Draw the mean as a line and the interval as a pale area around it."""
+def draw_band(axes: "Axes", found: Band, name: str, look: Look, *, shaded: bool = True) -> None:
+    """Draw the mean as a line and, if `shaded`, the interval as a pale area around it."""
     color = look.color(name)
-    if np.isfinite(found.low).all():
+    if shaded and np.isfinite(found.low).all():
         axes.fill_between(found.rounds, found.low, found.high, color=color, alpha=0.14, linewidth=0)
-    axes.plot(found.rounds, found.mean, color=color, linewidth=1.9, linestyle=look.dash(name))
+    axes.plot(found.rounds, found.mean, color=color, linewidth=1.9 if shaded else 1.2, linestyle=look.dash(name))

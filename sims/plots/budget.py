@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from highwayman.sims.measures.budget import WINDOW
 from highwayman.sims.plots.bands import Band, band, draw_band
+from highwayman.sims.plots.focus import best_first
 from highwayman.sims.plots.labels import Label, label_ends
+from highwayman.sims.plots.palette import INK, OVER
 from highwayman.sims.plots.style import (
-    INK,
-    OVER,
     WIDTH_IN,
     Look,
     Picture,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEFT, _TOP, _HEIGHT = 0.5, 0.35, 2.6
+_BANDS = 5  # more than so many cover each other
 
 
 def budget(case: Case, look: Look) -> Picture | None:
@@ -41,16 +42,18 @@ def budget(case: Case, look: Look) -> Picture | None:
     with house_style():
         figure = sheet(_TOP + _HEIGHT + 0.5)
         width = WIDTH_IN - _LEFT - room([*bands, "ceiling"])
-        _draw(panel(figure, _LEFT, _TOP, width=width, height=_HEIGHT), bands, look, ceiling)
-        return Picture("budget", svg_of(figure), _alt(case, bands, ceiling), _caption(ceiling))
+        axes = panel(figure, _LEFT, _TOP, width=width, height=_HEIGHT)
+        _draw(axes, {name: bands[name] for name in best_first(case) if name in bands}, look, ceiling)
+        return Picture("budget", svg_of(figure), _alt(case, bands, ceiling), _caption(case, ceiling))
 
 
 def _draw(axes: "Axes", bands: Mapping[str, Band], look: Look, ceiling: float) -> None:
+    """Draw the bands, best policy first."""
     last = max(float(one.rounds[-1]) for one in bands.values())
     labels = [Label(last, 1.0, "ceiling", INK)]
-    for name, one in bands.items():
+    for place, (name, one) in enumerate(bands.items()):
         scaled = Band(one.rounds, one.mean / ceiling, one.low / ceiling, one.high / ceiling)
-        draw_band(axes, scaled, name, look)
+        draw_band(axes, scaled, name, look, shaded=place < _BANDS)
         labels.append(Label(float(one.rounds[-1]), float(scaled.mean[-1]), name, look.color(name)))
     highest = max(float(one.mean.max()) for one in bands.values()) / ceiling
     axes.set_ylim(0, max(1.25, 1.1 * highest))
@@ -73,8 +76,14 @@ def _alt(case: Case, bands: Mapping[str, Band], ceiling: float) -> str:
     return f"Rolling mean cost against a ceiling of {usd(ceiling)} a request. {'; '.join(parts)}."
 
 
-def _caption(ceiling: float) -> str:
+def _caption(case: Case, ceiling: float) -> str:
+    seeds = len({run.seed for run in case.runs})
+    few = len(case.names(POLICY)) <= _BANDS
+    which = "their 95% intervals" if few else f"the 95% intervals of the {_BANDS} best"
+    said = f"The ceiling is {usd(1000 * ceiling)} per 1,000 requests."
+    if seeds == 1:
+        return f"{said} The table of all figures has the worst window."
     return (
-        f"The ceiling is {usd(1000 * ceiling)} per 1,000 requests. Lines are means over seeds, so the worst "
-        "window of a single seed, which the table of all figures has, may lie higher."
+        f"{said} Lines are means over {seeds} seeds, bands {which}; the worst window of a single seed, which the table "
+        "of all figures has, may lie higher."
     )

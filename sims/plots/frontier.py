@@ -3,15 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.plots.labels import Label, label_points
+from highwayman.sims.plots.palette import INK, QUIET
 from highwayman.sims.plots.style import (
-    INK,
-    QUIET,
     WIDTH_IN,
     Look,
     Picture,
@@ -19,7 +18,9 @@ from highwayman.sims.plots.style import (
     house_style,
     log_steps,
     panel,
+    room,
     sheet,
+    short,
     steps,
     tick_usd,
     title,
@@ -27,11 +28,15 @@ from highwayman.sims.plots.style import (
 )
 from highwayman.sims.plots.svg import svg_of
 from highwayman.sims.sweeps.results import POLICY, Case
+from highwayman.sims.world_spec import CALM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PER = 1000.0  # requests a price is given for
+_BESIDE = 4  # policies that are named beside their points
+_NAMED = 12  # arms
+_HULL_POINTS = 16  # between two corners
 _LOG_FROM = 8.0  # times the cheapest cost at which the scale becomes logarithmic
 
 
@@ -48,20 +53,24 @@ class Line:
 def frontier(case: Case, look: Look) -> Picture | None:
     """Return the plot, or None where no cost is known."""
     lines = _lines(case)
-    arms = case.arms
-    costs = [*(cost for one in lines.values() for cost in one.cost), *arms.cost_usd]
+    costs = [*(cost for one in lines.values() for cost in one.cost), *case.arms.cost_usd]
     if not any(math.isfinite(cost) and cost > 0 for cost in costs):
         return None
+    listed = len(lines) > _BESIDE
     with house_style():
         figure = sheet(5.35)
-        axes = panel(figure, 0.5, 0.35, width=WIDTH_IN - 1.3, height=4.5)
+        right = room(list(lines)) + 0.4 if listed else 0.8
+        axes = panel(figure, 0.5, 0.35, width=WIDTH_IN - 0.5 - right, height=4.5)
         _scale(axes, [_PER * cost for cost in costs if math.isfinite(cost)])
-        labels = [*_draw_policies(axes, lines, look), *_draw_arms(axes, case)]
+        policies, arms = _draw_policies(axes, lines, look), _draw_arms(axes, case)
         axes.margins(y=0.1)
         axes.set_ylim(axes.get_ylim())
         title(axes, "Quality and cost")
         axes.set_xlabel("mean cost of 1,000 requests, dollars", loc="left")
         gridlines(axes, "both")
+        if listed:
+            _list(axes, lines, look)
+        labels = arms if listed else [*policies, *arms]
         label_points(axes, labels, avoid=[_on_hull(case), *((_PER * one.cost, one.quality) for one in lines.values())])
         return Picture("frontier", svg_of(figure), _alt(case, lines), _caption(case))
 
@@ -110,8 +119,20 @@ def _draw_policies(axes: "Axes", lines: Mapping[str, Line], look: Look) -> list[
     return labels
 
 
+def _list(axes: "Axes", lines: Mapping[str, Line], look: Look) -> None:
+    """Name the policies beside the plot, the one of the best quality first: beside their points there is no room."""
+    inches = axes.get_window_extent().width / axes.figure.dpi
+    best_first = sorted(lines, key=lambda name: -float(lines[name].quality.max()))
+    for place, name in enumerate(best_first):
+        y = 0.97 - 0.045 * place
+        line = [1 + 0.12 / inches, 1 + 0.42 / inches]
+        how: dict[str, Any] = {"transform": axes.transAxes, "color": look.color(name), "clip_on": False}
+        axes.plot(line, [y, y], linewidth=1.7, linestyle=look.dash(name), **how)
+        axes.text(1 + 0.5 / inches, y, short(name), fontweight="bold", va="center_baseline", **how)
+
+
 def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
-    """Draw the arms, their hull, and the oracle where its cost is known."""
+    """Draw the arms, their hull, and the oracle where its cost is known; return the names there is room for."""
     arms = case.arms
     if arms.hull:
         axes.plot(*_on_hull(case), color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1.5)
@@ -119,7 +140,8 @@ def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
               if math.isfinite(cost)]  # fmt: skip
     for _, cost, quality in points:
         axes.plot([_PER * cost], [quality], "s", color=QUIET, markersize=5, mew=0, zorder=2.4)
-    labels = [Label(_PER * cost, quality, name, QUIET, bold=False) for name, cost, quality in points]
+    named = _named(case)
+    labels = [Label(_PER * cost, quality, name, QUIET, bold=False) for name, cost, quality in points if name in named]
     best = _oracle(case)
     if best is not None:
         axes.plot([_PER * best[0]], [best[1]], "D", color=INK, markersize=5.5, mew=0, zorder=2.7)
@@ -127,9 +149,29 @@ def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
     return labels
 
 
+def _named(case: Case) -> frozenset[str]:
+    """Return the arms to be named: all, or of many those on the hull and those that policies take most."""
+    arms = case.arms
+    if len(arms.names) <= _NAMED:
+        return frozenset(arms.names)
+    corners = set(arms.hull)
+    on_hull = [
+        name for name, *point in zip(arms.names, arms.cost_usd, arms.quality, strict=True) if tuple(point) in corners
+    ]
+    shares = [run.shares for run in case.runs if run.kind == POLICY and run.shares]
+    taken = np.array(shares).mean(axis=0) if shares else np.zeros(len(arms.names))
+    by_share = [arms.names[place] for place in np.argsort(-taken, kind="stable")]
+    return frozenset(list(dict.fromkeys([*on_hull, *by_share]))[:_NAMED])
+
+
 def _on_hull(case: Case) -> tuple[Floats, Floats]:
+    """Return points of the hull, close enough for what is straight in dollars to be bent where the scale is not."""
     cost, quality = np.array(case.arms.hull, dtype=np.float64).reshape(-1, 2).T
-    return _PER * cost, quality
+    if len(cost) < 2:
+        return _PER * cost, quality
+    corners = np.arange(len(cost), dtype=np.float64)
+    at = np.linspace(0.0, corners[-1], _HULL_POINTS * (len(cost) - 1) + 1)
+    return _PER * np.interp(at, corners, cost), np.interp(at, corners, quality)
 
 
 def _oracle(case: Case) -> tuple[float, float] | None:
@@ -159,7 +201,10 @@ def _caption(case: Case) -> str:
     weights = sorted({one.cost_weight for one in case.results.frontier
                       if (one.table, one.world) == (case.table, case.world)})  # fmt: skip
     dial = f"A policy's points are its cost weights ({', '.join(f'{one:g}' for one in weights)}). " if weights else ""
+    unnamed = " (those on the line and those taken most have names)" if len(case.arms.names) > _NAMED else ""
+    before = "" if case.world == CALM else " Squares and line are of the table: what the world changes is not in them."
     return (
-        f"{dial}Faint points are single seeds. Squares are arms, taken for every prompt; the dashed line is what "
-        "drawing between two of them at random reaches: below it, routing is not worth its trouble."
+        f"{dial}They include what learning costs; faint points are single seeds. Squares are arms, each taken for "
+        f"every prompt{unnamed}; the dashed line is what drawing between two of them at random reaches: below it, "
+        f"routing at that cost is not worth its trouble.{before}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.plots.style import FONT_PT, LETTER_IN, short
+from highwayman.sims.plots.style import FONT_PT, LETTER_IN, LONGEST, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,12 @@ class Label:
     text: str
     color: str
     bold: bool = True
+    note: str = ""  # behind the name
+
+    @property
+    def line(self) -> str:
+        """Return what is written: the name as short as it has to be, and the note."""
+        return f"{short(self.text, LONGEST - len(self.note))}{self.note}"
 
 
 def spread(wanted: Floats, gap: float) -> Floats:
@@ -54,17 +60,18 @@ def label_ends(axes: "Axes", labels: Sequence[Label]) -> None:
     low, high = axes.get_ylim()
     points = axes.get_window_extent().height / axes.figure.dpi * 72.0
     gap = _LINE_PT * (high - low) / points
-    places = spread(np.clip([one.y for one in labels], low, high), gap)
+    ends = np.clip([one.y for one in labels], low, high)
+    places = spread(ends, gap)
     places += min(0.0, high + gap / 2 - places.max())
     right = axes.get_xlim()[1]
     width = axes.get_xlim()[1] - axes.get_xlim()[0]
     inch = width / (axes.get_window_extent().width / axes.figure.dpi)
-    for one, place in zip(labels, places, strict=True):
-        ends = [one.x, right + 0.04 * inch, right + 0.14 * inch], [one.y, one.y, place]
-        axes.plot(*ends, color=one.color, linewidth=0.7, clip_on=False, alpha=0.7)
+    for one, end, place in zip(labels, ends, places, strict=True):
+        line = [one.x, right + 0.04 * inch, right + 0.14 * inch], [end, end, place]
+        axes.plot(*line, color=one.color, linewidth=0.7, clip_on=False, alpha=0.7)
         weight = "bold" if one.bold else "normal"
         at = (right + 0.18 * inch, place)
-        axes.text(*at, short(one.text), color=one.color, fontweight=weight, va="center_baseline", clip_on=False)
+        axes.text(*at, one.line, color=one.color, fontweight=weight, va="center_baseline", clip_on=False)
 
 
 def label_points(axes: "Axes", labels: Sequence[Label], *, avoid: Sequence[tuple[Floats, Floats]] = ()) -> None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from highwayman.sims.plots.palette import INK, QUIET
 from highwayman.sims.plots.style import (
-    INK,
-    QUIET,
+    TITLE_LETTER_IN,
     WIDTH_IN,
     Look,
     Picture,
+    columns,
     heading,
     house_style,
     log_steps,
@@ -25,8 +26,8 @@ from highwayman.sims.sweeps.results import Case, Ratios
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS, _PANEL_IN, _ROW_IN = 3, 1.0, 1.85
-_LEFT, _GAP, _TOP, _RIGHT = 0.1, 0.5, 0.75, 0.3
+_PANEL_IN, _ROW_IN = 1.0, 2.0
+_LEFT, _GAP, _TOP, _RIGHT = 0.1, 0.4, 0.7, 0.3
 
 
 def ratios(case: Case, look: Look) -> Picture | None:
@@ -47,17 +48,19 @@ def histograms(found: Sequence[Ratios], look: Look, words: tuple[str, str, str])
         return None
     low, high = _range(found)
     with house_style():
-        figure = sheet(_TOP - 0.1 + _ROW_IN * -(-len(found) // _COLUMNS))
+        across = columns(len(found))
+        figure = sheet(_TOP - 0.3 + _ROW_IN * -(-len(found) // across))
         heading(figure, words[0])
-        width = (WIDTH_IN - _LEFT - _GAP * (_COLUMNS - 1) - _RIGHT) / _COLUMNS
+        width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
         for place, one in enumerate(found):
-            row, column = divmod(place, _COLUMNS)
+            row, column = divmod(place, across)
             left, top = _LEFT + column * (width + _GAP), _TOP + row * _ROW_IN
             axes = panel(figure, left, top, width=width, height=_PANEL_IN)
             axes.set_xscale("log")
             axes.set_xlim(low, high)
+            title(axes, short(one.policy, int(width / TITLE_LETTER_IN)), color=look.color(one.policy))
             _draw(axes, one, look)
-        each = "; ".join(f"{one.policy}: {_effective(one)}" for one in found)
+        each = "; ".join(f"{one.policy}: {' '.join(_effective(one))}" for one in found)
         return Picture("ratios", svg_of(figure), f"{words[1]} {each}.", words[2])
 
 
@@ -85,10 +88,10 @@ def _draw(axes: "Axes", one: Ratios, look: Look) -> None:
     axes.set_xticks(log_steps(*axes.get_xlim()))
     axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter("{x:g}")
-    title(axes, short(one.policy, 34), color=color)
-    axes.text(0.0, -0.36, _effective(one), color=QUIET, transform=axes.transAxes, va="top")
+    for line, said in enumerate(_effective(one)):
+        axes.text(0.0, -0.36 - 0.16 * line, said, color=QUIET, transform=axes.transAxes, va="center_baseline")
 
 
-def _effective(one: Ratios) -> str:
+def _effective(one: Ratios) -> tuple[str, str]:
     n = sum(one.counts)
-    return f"effective sample size {one.ess:,.0f} of {n:,} rounds ({one.ess / n:.0%})"
+    return "effective sample size", f"{one.ess:,.0f} of {n:,} rounds ({one.ess / n:.0%})"

@@ -7,14 +7,14 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.plots.bands import thinned
+from highwayman.sims.plots.palette import ARM_COLORS, OTHERS, PAPER, WRITTEN_ON_DARK, WRITTEN_ON_LIGHT
 from highwayman.sims.plots.style import (
-    ARM_COLORS,
-    INK,
     LETTER_IN,
-    OTHERS,
+    TITLE_LETTER_IN,
     WIDTH_IN,
     Look,
     Picture,
+    columns,
     heading,
     house_style,
     panel,
@@ -29,8 +29,9 @@ from highwayman.sims.sweeps.results import POLICY, Case
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS, _PANEL_IN, _ROW_IN = 3, 1.35, 1.95
-_LEFT, _GAP, _TOP, _RIGHT = 0.5, 0.5, 1.05, 0.3
+_PANEL_IN, _ROW_IN, _LINE_IN = 1.35, 1.95, 0.24
+_LEFT, _GAP, _TOP, _RIGHT = 0.5, 0.4, 0.75, 0.3
+_NAMES_IN = WIDTH_IN - 0.16
 _POINTS = 40
 _DARK = frozenset(("#0c71be", "#7a4550", "#2c3e63", "#ad622e"))
 
@@ -41,19 +42,21 @@ def shares(case: Case, look: Look) -> Picture | None:
     if not found:
         return None
     arms, colors, folded = _folded(case.arms.names, found)
+    across, names = columns(len(found)), _in_rows(arms)
+    above = _TOP + _LINE_IN * len(names)
     with house_style():
-        figure = sheet(_TOP - 0.25 + _ROW_IN * -(-len(found) // _COLUMNS))
+        figure = sheet(above + _ROW_IN * -(-len(found) // across) - 0.35)
         heading(figure, "Arms chosen over time")
-        width = (WIDTH_IN - _LEFT - _GAP * (_COLUMNS - 1) - _RIGHT) / _COLUMNS
+        _name_arms(panel(figure, 0.08, 0.38, width=_NAMES_IN, height=_LINE_IN * len(names)), names, colors)
+        width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
         for place, (name, (rounds, areas)) in enumerate(folded.items()):
-            row, column = divmod(place, _COLUMNS)
-            left, top = _LEFT + column * (width + _GAP), _TOP + row * _ROW_IN
+            row, column = divmod(place, across)
+            left, top = _LEFT + column * (width + _GAP), above + row * _ROW_IN
             axes = panel(figure, left, top, width=width, height=_PANEL_IN)
             _draw(axes, rounds, areas, colors)
-            title(axes, short(name, 34), color=look.color(name))
+            title(axes, short(name, int(width / TITLE_LETTER_IN)), color=look.color(name))
             axes.set_yticks([0, 0.5, 1] if column == 0 else [])
             axes.yaxis.set_major_formatter("{x:.0%}")
-        _name_arms(panel(figure, 0.08, 0.36, width=WIDTH_IN - 0.16, height=0.3), arms, colors)
         return Picture("shares", svg_of(figure), _alt(arms, folded), "Means over seeds; each area is an arm's share.")
 
 
@@ -70,8 +73,8 @@ def _mean_shares(case: Case, name: str) -> tuple[Floats, Floats] | None:
 
 def _folded(names: Sequence[str], found: _Areas) -> tuple[list[str], list[str], _Areas]:
     """Return arms, colors and areas in which all but the arms taken most are one: there are only so many colors."""
-    if len(names) <= len(ARM_COLORS):
-        return list(names), list(ARM_COLORS[: len(names)]), found
+    if len(names) <= len(ARM_COLORS) + 1:
+        return list(names), [*ARM_COLORS, OTHERS][: len(names)], found
     taken = np.sum([areas.mean(axis=0) for _, areas in found.values()], axis=0)
     top = np.sort(np.argsort(-taken, kind="stable")[: len(ARM_COLORS)])
     rest = np.setdiff1d(np.arange(len(names)), top)
@@ -85,27 +88,41 @@ def _folded(names: Sequence[str], found: _Areas) -> tuple[list[str], list[str], 
 def _draw(axes: "Axes", rounds: Floats, areas: Floats, colors: Sequence[str]) -> None:
     x = np.concatenate([[0.0], rounds])
     stacked = np.concatenate([areas[:1], areas]).T
-    axes.stackplot(x, stacked, colors=colors, linewidth=0.5, edgecolor="white")
+    axes.stackplot(x, stacked, colors=colors, linewidth=0.5, edgecolor=PAPER)
     round_ticks(axes, float(rounds[-1]))
     axes.set_ylim(0, 1)
     middles = np.cumsum(areas[-1]) - areas[-1] / 2
     for share, middle, color in zip(areas[-1], middles, colors, strict=True):
         if share >= 0.14:
-            ink = "white" if color in _DARK else INK
+            ink = WRITTEN_ON_DARK if color in _DARK else WRITTEN_ON_LIGHT
             axes.text(rounds[-1] * 0.98, middle, f"{share:.0%}", color=ink, ha="right", va="center_baseline")
 
 
-def _name_arms(axes: "Axes", arms: Sequence[str], colors: Sequence[str]) -> None:
-    """Write the arms' names in a row, each after a square of its color, shorter where they are many."""
-    axes.set_axis_off()
-    axes.set_ylim(0, 1)
-    axes.set_xlim(0, WIDTH_IN - 0.16)
-    longest = max(int((WIDTH_IN - 0.16) / len(arms) / LETTER_IN - 0.36 / LETTER_IN), 4)
+def _in_rows(arms: Sequence[str]) -> list[list[tuple[str, float]]]:
+    """Return the arms' names, as short as they have to be, and where each begins, in as few rows as hold them."""
+    rows: list[list[tuple[str, float]]] = [[]]
     left = 0.0
-    for name, color in zip(arms, colors, strict=True):
-        axes.plot([left + 0.06], [0.5], "s", color=color, markersize=8, mew=0)
-        axes.text(left + 0.18, 0.5, short(name, min(longest, 24)), va="center_baseline")
-        left += 0.36 + LETTER_IN * len(short(name, min(longest, 24)))
+    for arm in arms:
+        name = short(arm)
+        needed = 0.36 + LETTER_IN * len(name)
+        if rows[-1] and left + needed > _NAMES_IN:
+            rows.append([])
+            left = 0.0
+        rows[-1].append((name, left))
+        left += needed
+    return rows
+
+
+def _name_arms(axes: "Axes", rows: Sequence[Sequence[tuple[str, float]]], colors: Sequence[str]) -> None:
+    """Write the arms' names, each after a square of its color."""
+    axes.set_axis_off()
+    axes.set_xlim(0, _NAMES_IN)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    rest = iter(colors)
+    for row, names in enumerate(rows):
+        for name, left in names:
+            axes.plot([left + 0.06], [row], "s", color=next(rest), markersize=8, mew=0)
+            axes.text(left + 0.18, row, name, va="center_baseline")
 
 
 def _alt(arms: Sequence[str], found: _Areas) -> str:

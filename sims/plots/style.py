@@ -1,6 +1,7 @@
 """How every plot looks: quiet axes, bold titles at the left, names beside what they name instead of legends."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,25 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from highwayman.env.errors import ConfigError
+from highwayman.sims.plots.palette import AXIS, DASHES, GRID, INK, POLICY_COLORS, QUIET, variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK: Final = "#1f2933"
-QUIET: Final = "#616e7c"
-GRID: Final = "#e4e7eb"
-OVER: Final = "#c0392b"
-OTHERS: Final = "#c9d0d7"
-# Told apart under the common kinds of colour blindness (Machado et al. 2009), and 3 to 1 against white.
-POLICY_COLORS: Final = ("#0b6e4f", "#c8602f", "#2a8fd8", "#a38f00", "#1b1f7a", "#7d9a8c", "#b0609f", "#524d6b")
-ARM_COLORS: Final = ("#0c71be", "#fea343", "#7a4550", "#8bcfb5", "#2c3e63", "#f47379", "#51acc8", "#ad622e")
-DASHES: Final = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for the policies after the eighth, which repeat colors
-
 WIDTH_IN: Final = 11.0
 FONT_PT: Final = 9.5
-LETTER_IN: Final = 0.083  # of a bold letter, generously
-_LONGEST = 24
+LETTER_IN: Final = 0.088  # of a bold letter, generously
+TITLE_LETTER_IN: Final = 0.1  # of a title's
+LONGEST: Final = 24  # letters of a name in a plot
+_MODULE = re.compile(r"^(?:\w+\.)+\w+:(?=\w)")  # of a policy that is named by its import path
 
 _RC: Final[Mapping[str, Any]] = {
     "font.size": FONT_PT,
@@ -61,6 +55,10 @@ class Look:
         """Return the policy's color."""
         return POLICY_COLORS[self.names.index(name) % len(POLICY_COLORS)]
 
+    def variable(self, name: str) -> str:
+        """Return the color as CSS, which knows what it is on dark paper."""
+        return variable(self.color(name))
+
     def dash(self, name: str) -> Any:
         """Return the policy's line style."""
         return DASHES[self.names.index(name) // len(POLICY_COLORS) % len(DASHES)]
@@ -79,20 +77,20 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def sheet(height_in: float) -> "Figure":
-    """Return an empty figure, `WIDTH_IN` wide."""
-    figure: Figure = import_module("matplotlib.figure").Figure(figsize=(WIDTH_IN, height_in), facecolor="none")
+def sheet(height_in: float, width_in: float = WIDTH_IN) -> "Figure":
+    """Return an empty figure."""
+    figure: Figure = import_module("matplotlib.figure").Figure(figsize=(width_in, height_in), facecolor="none")
     return figure
 
 
 def panel(figure: "Figure", left: float, top: float, *, width: float, height: float) -> "Axes":
     """Return axes at a place measured in inches from the figure's upper left corner, with only their lower line."""
-    whole = figure.get_figheight()
+    wide, high = figure.get_size_inches()
     axes: Axes = figure.add_axes(
-        (left / WIDTH_IN, (whole - top - height) / whole, width / WIDTH_IN, height / whole), facecolor="none"
+        (left / wide, (high - top - height) / high, width / wide, height / high), facecolor="none"
     )
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color("#9aa5b1")
+    axes.spines["bottom"].set_color(AXIS)
     axes.tick_params(length=0, colors=QUIET)
     return axes
 
@@ -144,9 +142,14 @@ def log_steps(low: float, high: float) -> list[float]:
     return found
 
 
-def short(name: str, longest: int = _LONGEST) -> str:
-    """Return the name on one line, without its middle where there is no room: names often differ at the end."""
+def short(name: str, longest: int = LONGEST) -> str:
+    """Return the name on one line, without its module, then without its middle, where there is no room.
+
+    Names often differ at the end.
+    """
     line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(name.split()))
+    if len(line) > longest:
+        line = _MODULE.sub("", line)
     if len(line) <= longest:
         return line
     tail = (longest - 1) // 3
@@ -155,7 +158,12 @@ def short(name: str, longest: int = _LONGEST) -> str:
 
 def room(names: Sequence[str]) -> float:
     """Return the inches that the longest of the names needs, as `short` cuts them."""
-    return LETTER_IN * max((len(short(name)) for name in names), default=0) + 0.25
+    return LETTER_IN * max((len(short(name)) for name in names), default=0) + 0.2
+
+
+def columns(panels: int) -> int:
+    """Return how many small plots stand in a row: all in one up to four, else as leaves few places empty."""
+    return panels if panels <= 4 else min((4, 3), key=lambda across: (-panels % across, -across))
 
 
 def tick_usd(value: float, _: object = None) -> str:

@@ -6,6 +6,8 @@ import warnings
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Final
 
+from highwayman.sims.plots.palette import variable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -13,6 +15,7 @@ _GEOMETRY: Final = ("x", "y", "width", "height", "transform", "style")
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _NOTHING = re.compile(r"font-family: [^;]*; |stroke-dashoffset: 0; ")  # the page says which font
+_COLOR = re.compile(r"((?:fill|stroke): )(#[0-9a-f]{6})")
 _NO_TURN = "rotate(-0 "
 _OUTSIDE_FLOW = ("metadata", "style", "title")
 
@@ -20,7 +23,8 @@ _OUTSIDE_FLOW = ("metadata", "style", "title")
 def svg_of(figure: "Figure") -> str:
     """Return the figure as an `svg` element, the same for the same figure.
 
-    Coordinates are rounded (paths to tenths of a point), and groups lose the ids that nothing refers to.
+    Coordinates are rounded (paths to tenths of a point), groups lose the ids that nothing refers to, and colors are
+    the page's variables.
     """
     blob = io.BytesIO()
     with warnings.catch_warnings():
@@ -74,7 +78,9 @@ def _shortened(name: str, value: str) -> str:
         return _path(value)
     if name == "transform" and value.startswith(_NO_TURN):
         return ""
-    return _NUMBER.sub(_hundredths, _NOTHING.sub("", value)) if name in _GEOMETRY else value
+    if name == "style":
+        value = _COLOR.sub(lambda found: found[1] + variable(found[2]), _NOTHING.sub("", value))
+    return _NUMBER.sub(_hundredths, value) if name in _GEOMETRY else value
 
 
 def _local(name: str) -> str:

@@ -5,25 +5,32 @@ from html import escape
 from importlib import resources
 
 from highwayman.sims.plots.budget import budget
-from highwayman.sims.plots.differences import differences
+from highwayman.sims.plots.differences import differences, how_to_read
 from highwayman.sims.plots.frontier import frontier
 from highwayman.sims.plots.learning import learning
 from highwayman.sims.plots.ratios import ratios
 from highwayman.sims.plots.shares import shares
 from highwayman.sims.plots.style import Look, Picture
 from highwayman.sims.plots.svg import placed
-from highwayman.sims.reports.tables import arms_table, comparison_table, figures_table, manifest_table
+from highwayman.sims.reports.tables import arms_table, breakable, comparison_table, figures_table, manifest_table
 from highwayman.sims.reports.verdict import Judgement, Verdict, headline, judge, what_ran
 from highwayman.sims.sweeps.results import Case, Results
 
 _MARKS = {Verdict.PAYS: ("good", "▲"), Verdict.DOES_NOT_PAY: ("bad", "▼"), Verdict.NOT_SHOWN: ("open", "○")}
-_NOTE = (
-    "Value is mean quality minus penalty, in quality units per round, learning included. Intervals are Student's t "
-    "over seeds, and differences are paired: both policies met the same prompts, noise and silence. They tell how much "
-    "another seed would change the result on the same prompts, not how much other prompts would. The best of several "
-    "policies looks a little better than it is, being picked by the numbers it is then judged by. Best fixed and "
-    "oracle are known only in hindsight."
+_DEFINED = (
+    "Value is mean quality minus penalty, in quality units per round, learning included. Routing pays where a policy "
+    "is shown to earn more than the best fixed arm; it does not where every policy is shown to earn less; else it is "
+    "not shown to pay."
 )
+_INTERVALS = (
+    "Intervals are Student's t over seeds, and differences are paired: both policies met the same prompts, noise and "
+    "silence. They tell how much another seed would change the result on the same prompts, not how much other prompts "
+    "would. Each stands for itself; to say that routing pays, it is first widened for the number of policies tried "
+    "(Bonferroni). Even so, the best of several looks a little better than it is, being picked by the numbers it is "
+    "then judged by."
+)
+_ONE_SEED = "One seed ran, so there are no intervals: nothing here tells merit from chance. Run at least five."
+_HINDSIGHT = "Best fixed and oracle are known only in hindsight."
 
 
 def page(results: Results) -> str:
@@ -32,32 +39,36 @@ def page(results: Results) -> str:
     judgements = [judge(case) for case in results.cases()]
     style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
     sections = "".join(_section(one, number, look) for number, one in enumerate(judgements, 1))
-    said = headline(judgements)
+    said, seeds = headline(judgements), len({run.seed for run in results.runs})
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><meta name="description" content="{escape(said)}">
 <title>Highwayman: does routing pay?</title><style>{style}</style></head><body>
-<header><h1>Does routing pay?</h1><p class="ran">{escape(what_ran(results))}</p></header>
+<header><h1>Does routing pay?</h1><p class="ran">{breakable(what_ran(results))}</p></header>
 <main><section aria-label="Verdict"><p class="verdict">{escape(said)}</p>
-{_judgements(judgements)}
-{_figure(differences(results, look), "all")}
-<p class="note">{_NOTE}</p></section>
+{_judgements(judgements, look, seeds)}
+<p class="note">{_DEFINED} {_INTERVALS if seeds > 1 else _ONE_SEED} {_HINDSIGHT}</p></section>
 {sections}
 <section><h2>How it came about</h2>{manifest_table(results.manifest)}</section></main>
 </body></html>
 """
 
 
-def _judgements(judgements: Sequence[Judgement]) -> str:
+def _judgements(judgements: Sequence[Judgement], look: Look, seeds: int) -> str:
+    """Return the verdicts, each with its picture, and how to read these."""
+    pictures = differences([one.case for one in judgements], look)
     items = []
-    for number, one in enumerate(judgements, 1):
+    for number, (one, picture) in enumerate(zip(judgements, pictures, strict=True), 1):
         css, mark = _MARKS[one.verdict]
+        others = f"<summary>The other policies against the best fixed arm</summary><p>{breakable(one.others)}</p>"
+        more = f'<details class="more">{others}</details>'
         items.append(
             f'<li class="{css}"><p><span class="badge">{mark} {one.verdict}</span> '
-            f'<a href="#case-{number}">{_title(one.case)}</a></p><p>{escape(one.why)}</p>'
-            f'<p class="more">{escape(one.others)}</p></li>'
+            f'<a href="#case-{number}">{_title(one.case)}</a></p>{_plot(picture, f"verdict-{number}")}'
+            f"<div><p>{breakable(one.why)}</p>{more if one.others else ''}</div></li>"
         )
-    return f'<ul class="judgements">{"".join(items)}</ul>'
+    read = f'<p class="note">{how_to_read(seeds)}</p>' if any(pictures) else ""
+    return f'<ul class="judgements">{"".join(items)}</ul>{read}'
 
 
 def _section(one: Judgement, number: int, look: Look) -> str:
@@ -72,12 +83,18 @@ def _section(one: Judgement, number: int, look: Look) -> str:
 
 
 def _title(case: Case) -> str:
-    return f'{escape(case.table)}<span class="world">, {escape(case.world)}</span>'
+    return f'{breakable(case.table)}<span class="world">, {breakable(case.world)}</span>'
 
 
 def _figure(picture: Picture | None, key: str) -> str:
     if picture is None:
         return ""
-    svg = placed(picture.svg, prefix=f"{key}-{picture.name}", label=picture.alt)
-    plot = f'<div class="plot" tabindex="0" role="group" aria-label="{picture.name}">{svg}</div>'
+    plot = _plot(picture, key)
     return f'<figure class="{picture.name}">{plot}<figcaption>{escape(picture.caption)}</figcaption></figure>\n'
+
+
+def _plot(picture: Picture | None, key: str) -> str:
+    if picture is None:
+        return ""
+    svg = placed(picture.svg, prefix=f"{key}-{picture.name}", label=picture.alt)
+    return f'<div class="plot {picture.name}" tabindex="0" role="group" aria-label="{picture.name}">{svg}</div>'

@@ -2,17 +2,27 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from highwayman.sims.measures.over_seeds import MeanInterval
 from highwayman.sims.plots.style import Look, usd
-from highwayman.sims.reports.standings import Finding, Standing, against_baselines, finding, over_seeds, standings
+from highwayman.sims.reports.standings import (
+    Finding,
+    Standing,
+    against_baselines,
+    finding,
+    over_seeds,
+    signed,
+    standings,
+)
 from highwayman.sims.reports.verdict import interval
 from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
 
 _PER = 1000
+_ENDS = re.compile(r"(?<=\w)([,+:/.])(?=[A-Za-z])")
 _MARKS = {Finding.AHEAD: "▲", Finding.BEHIND: "▼", Finding.UNCLEAR: "○"}
 _WORDS = {Finding.AHEAD: "ahead", Finding.BEHIND: "behind", Finding.UNCLEAR: "not clearly different"}
 
@@ -25,9 +35,11 @@ def comparison_table(case: Case, look: Look) -> str:
         f'<tr><th scope="row">{_named(policy, look)}</th>{"".join(map(_difference, gaps))}</tr>'
         for policy, gaps in rows
     )
-    caption = (
-        "Each policy's value less each baseline's, paired by seed: mean and 95% interval. "
-        "▲ all of the interval above 0, ▼ below, ○ includes 0"
+    known = any(gap.n > 1 for _, gaps in rows for gap in gaps)
+    caption = "Each policy's value less each baseline's, paired by seed: " + (
+        "mean and 95% interval. ▲ all of the interval above 0, ▼ below, ○ includes 0"
+        if known
+        else "one seed, so no intervals"
     )
     return _table(caption, f'<th scope="col">policy</th>{head}', body)
 
@@ -37,7 +49,8 @@ def figures_table(case: Case, look: Look) -> str:
     found = [*standings(case, POLICY), *standings(case, BASELINE)]
     found.sort(key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
     columns = [one for one in _COLUMNS if any(math.isfinite(getattr(run, one[1])) for run in case.runs)]
-    heads = ["name", "value [95% interval]", *(title for title, _, _ in columns)]
+    known = any(one.value.n > 1 for one in found)
+    heads = ["name", "value [95% interval]" if known else "value", *(title for title, _, _ in columns)]
     head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
     body = "".join(_figures_row(case, one, look, columns) for one in found)
     return _table("All figures, means over seeds; best first", head, body)
@@ -51,7 +64,7 @@ def arms_table(case: Case) -> str:
     )
     rows = zip(arms.names, arms.quality, arms.cost_usd, arms.penalty, strict=True)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
+        f'<tr><th scope="row">{breakable(name)}</th>'
         + _cells([f"{quality:.3f}", usd(_PER * cost), f"{penalty:.3f}", f"{quality - penalty:.3f}"])
         + "</tr>"
         for name, quality, cost, penalty in rows
@@ -65,7 +78,9 @@ def manifest_table(manifest: Mapping[str, Any]) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td class="text"><code>{escape(value)}</code></td></tr>'
         for name, value in _flat(manifest)
     )
-    return _table("What was run, and with what", '<th scope="col">name</th><th scope="col">value</th>', body)
+    return _table(
+        "What was run, and with what", '<th scope="col">name</th><th scope="col" class="text">value</th>', body
+    )
 
 
 _Column = tuple[str, str, str]  # title, column of the runs, how to write it
@@ -101,13 +116,20 @@ def _difference(gap: MeanInterval) -> str:
     which = finding(gap)
     if gap.n == 0:
         return "<td>–</td>"
+    if gap.n == 1:
+        return f"<td>{signed(gap.mean)}</td>"
     mark = f'<span class="mark" role="img" aria-label="{_WORDS[which]}">{_MARKS[which]}</span>'
     mean, _, ends = interval(gap).partition(" ")
     return f'<td class="{which}">{mark} {mean} <span class="ends">{ends}</span></td>'
 
 
 def _named(policy: str, look: Look) -> str:
-    return f'<span class="chip" style="background:{look.color(policy)}"></span>{escape(policy)}'
+    return f'<span class="chip" style="background:{look.variable(policy)}"></span>{breakable(policy)}'
+
+
+def breakable(name: str) -> str:
+    """Return the name as HTML that may be broken where its parts end."""
+    return _ENDS.sub(r"\1<wbr>", escape(name))
 
 
 def _cells(values: Sequence[str]) -> str:

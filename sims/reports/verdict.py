@@ -1,13 +1,23 @@
 """What the numbers say, in words: where routing pays, where it does not, and where nobody can tell."""
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from highwayman.sims.measures.over_seeds import MeanInterval
-from highwayman.sims.reports.standings import Finding, Standing, finding, fixed_arm, signed, standings
-from highwayman.sims.sweeps.results import BASELINE, Case, Results
+from highwayman.sims.reports.standings import (
+    Finding,
+    Standing,
+    finding,
+    fixed_arm,
+    mean_over_ceiling,
+    shown_ahead,
+    signed,
+    standings,
+    within_budget,
+)
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Case, Results
 
 
 class Verdict(StrEnum):
@@ -25,18 +35,22 @@ class Judgement:
     case: Case
     verdict: Verdict
     why: str  # about the best policy
-    others: str = ""
+    others: str = ""  # how they stand to the best fixed arm
 
 
 def judge(case: Case) -> Judgement:
-    """Return the verdict on a case: it pays where a policy is shown ahead, and does not where all are shown behind."""
+    """Return the verdict on a case.
+
+    It pays where a policy is shown ahead of the best fixed arm, and does not where all are shown behind an arm that the
+    budget, if there is one, allows for.
+    """
     found = standings(case)
     if not found:
         return Judgement(case, Verdict.NOT_SHOWN, "No policy ran, only baselines.")
     best, rest = found[0], found[1:]
-    why = [_about_best(case, best), _later(best), _over_budget(case, best)]
-    verdict = _verdict({one.finding for one in found})
-    return Judgement(case, verdict, " ".join(part for part in why if part), _others(best, rest))
+    why = [_about_best(case, best), _later(best), _over_budget(case, best), _rival_over_budget(case, best)]
+    shown = shown_ahead(case)
+    return Judgement(case, _verdict(case, found, shown), " ".join(filter(None, why)), _others(case, rest, shown))
 
 
 def headline(judgements: Sequence[Judgement]) -> str:
@@ -79,19 +93,31 @@ def _about_best(case: Case, best: Standing) -> str:
     arm = fixed_arm(case)
     rival = f"the best fixed arm ({arm})" if arm else "the best fixed arm"
     gap = best.over_fixed
-    earned = f"The best policy is {best.name}, which earned {interval(best.value, sign=False)} a round"
+    earned = f"On average {best.name} did best: it earned {interval(best.value, sign=False)} a round"
     if gap.n == 0:
-        return f"{earned}; {case.results.reference!r} did not run, so there is nothing to compare it with."
+        return f"{earned}. {case.results.reference!r} did not run, so there is nothing to compare it with."
     seeds = _count(gap.n, "seed")
     if gap.n == 1:
-        return f"{earned}: {signed(gap.mean)} against {rival}, but one seed gives no interval."
+        return f"{earned}, {signed(gap.mean)} against {rival}. One seed gives no interval, so nothing is shown."
     middle = {
-        Finding.AHEAD: f"{earned}, more than {rival} by {interval(gap)} ({seeds}).",
-        Finding.BEHIND: f"{earned}: less than {rival}, by {interval(gap)} ({seeds}). Sending every request to "
-        "that one arm would have earned more.",
+        Finding.AHEAD: f"{earned}, more than {rival} by {interval(gap)} ({seeds}){_chance(case, best)}.",
+        Finding.BEHIND: f"{earned}, less than {rival}: {interval(gap)} ({seeds}).{_instead(case)}",
         Finding.UNCLEAR: f"{earned}. Its difference to {rival} is {interval(gap)} ({seeds}): the interval includes 0.",
     }
     return middle[best.finding]
+
+
+def _instead(case: Case) -> str:
+    open_to_all = within_budget(case, case.results.reference)
+    return " Sending every request to that one arm, had one known which, would have earned more." * open_to_all
+
+
+def _chance(case: Case, best: Standing) -> str:
+    """Say where an interval shows more than it does among so many."""
+    many = len(case.names(POLICY))
+    if best.name in shown_ahead(case) or not within_budget(case, best.name):
+        return ""
+    return f", but one of {many} policies may look so by chance"
 
 
 def _later(best: Standing) -> str:
@@ -106,28 +132,42 @@ def _later(best: Standing) -> str:
 
 
 def _over_budget(case: Case, best: Standing) -> str:
-    ratios = case.values(best.name, "budget_ratio")
-    if math.isnan(ratios.max()) or ratios.max() <= 1.01:
+    if not within_budget(case, best.name):
+        return f"It overran its budget: it cost {mean_over_ceiling(case, best.name):.2f} times the ceiling."
+    worst = case.values(best.name, "budget_ratio").max()
+    if math.isnan(worst) or worst <= 1.01:
         return ""
-    return f"It overran its budget: its dearest 500 rounds cost {ratios.max():.2f} times the ceiling."
+    return f"It kept its budget, though its dearest 500 rounds cost {worst:.2f} times the ceiling."
 
 
-def _others(best: Standing, rest: Sequence[Standing]) -> str:
-    by = {which: [one for one in rest if one.finding is which and one.over_fixed.n > 1] for which in Finding}
-    also = "Also ahead" if best.finding is Finding.AHEAD else "Ahead"
+def _rival_over_budget(case: Case, best: Standing) -> str:
+    rival = case.results.reference
+    if within_budget(case, rival) or best.finding is Finding.AHEAD:
+        return ""
+    return (
+        f"But that arm costs {mean_over_ceiling(case, rival):.2f} times the ceiling: the budget does not allow for it, "
+        "so falling short of it does not speak against routing."
+    )
+
+
+def _others(case: Case, rest: Sequence[Standing], shown: Collection[str]) -> str:
+    known = [one for one in rest if one.over_fixed.n > 1]
+    ahead = [one for one in known if one.finding is Finding.AHEAD]
     said = [
-        (by[Finding.AHEAD], f"{also} of the best fixed arm: {{}}."),
-        (by[Finding.UNCLEAR], "Not shown to be ahead of it, as their intervals include 0: {}."),
-        (by[Finding.BEHIND], "Behind it, so that routing with them does not pay: {}."),
+        ([one for one in ahead if one.name in shown], "Ahead: {}."),
+        ([one for one in ahead if one.name not in shown], "Ahead, but over budget or perhaps by chance: {}."),
+        ([one for one in known if one.finding is Finding.UNCLEAR], "Not clearly different: {}."),
+        ([one for one in known if one.finding is Finding.BEHIND], "Behind: {}."),
     ]
     named = [(words, [f"{one.name} {interval(one.over_fixed)}" for one in there]) for there, words in said if there]
     return " ".join(words.format(_listed(names)) for words, names in named)
 
 
-def _verdict(findings: Set[Finding]) -> Verdict:
-    if Finding.AHEAD in findings:
+def _verdict(case: Case, found: Sequence[Standing], shown: Collection[str]) -> Verdict:
+    if shown:
         return Verdict.PAYS
-    return Verdict.DOES_NOT_PAY if findings == {Finding.BEHIND} else Verdict.NOT_SHOWN
+    behind = all(one.finding is Finding.BEHIND for one in found)
+    return Verdict.DOES_NOT_PAY if behind and within_budget(case, case.results.reference) else Verdict.NOT_SHOWN
 
 
 def _said(verdict: Verdict) -> str:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.sims.plots.labels import Label, label_points, spread
+from highwayman.sims.plots.labels import Label, label_ends, label_points, spread
 from highwayman.sims.plots.style import house_style, panel, sheet
 
 places = st.lists(st.floats(-100, 100), min_size=1, max_size=12).map(np.array)
@@ -38,3 +38,14 @@ def test_names_of_points_that_lie_close_do_not_cover_each_other() -> None:
         for other in at[:number]:
             across, up = np.abs(one - other)
             assert up > 0.12 or across > 0.45
+
+
+def test_lines_to_names_of_what_is_off_the_plot_stay_on_it() -> None:
+    with house_style():
+        axes = panel(sheet(3.0), 0.5, 0.5, width=5.0, height=2.0)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        label_ends(axes, [Label(1.0, 9.0, "far above", "#000000"), Label(1.0, -9.0, "far below", "#000000")])
+        heights = [float(y) for line in axes.lines for y in line.get_ydata()]
+    assert min(heights) >= -0.1
+    assert max(heights) <= 1.1

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.env.errors import ConfigError
-from highwayman.sims.plots.style import DASHES, POLICY_COLORS, Look, house_style, log_steps, short, steps, usd
+from highwayman.sims.plots.palette import DASHES, POLICY_COLORS
+from highwayman.sims.plots.style import Look, columns, house_style, log_steps, short, steps, usd
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(1, 8))
@@ -42,6 +43,16 @@ def test_a_name_is_cut_to_one_printable_line(name: str, longest: int) -> None:
 def test_a_cut_name_keeps_its_end() -> None:
     assert short("lin_ts with floor 0.02 and prior 5") == "lin_ts with floo…prior 5"
     assert short("ridge") == "ridge"
+
+
+def test_a_name_loses_its_module_before_its_middle_and_only_where_there_is_no_room() -> None:
+    assert short("highwayman.bandit.lin_ucb:LinUCB:alpha=0.1") == "LinUCB:alpha=0.1"
+    assert short("my.bandits:Mine") == "my.bandits:Mine"
+    assert short("openai/gpt-4.1:a-very-long-version") == "openai/gpt-4.1:a…version"
+
+
+def test_small_plots_leave_few_places_empty() -> None:
+    assert [columns(panels) for panels in range(1, 13)] == [1, 2, 3, 4, 3, 3, 4, 4, 3, 4, 4, 4]
 
 
 def test_policies_look_different_from_each_other() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from highwayman.sims.plots.palette import WRITTEN_ON_DARK, WRITTEN_ON_LIGHT
 from highwayman.sims.reports.page import page
 from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.results import Results, ResultsError
 from tests.sims.plots.synthetic import results
 
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"wbr", "meta", "br", "hr", "img", "link", "input"}
 NASTY = 'a<b>&"c" $x_1$ ' + "'d'"
 SMALL = results(policies={"lin_ts": 0.05, NASTY: -0.05}, seeds=3, bins=4)
 
@@ -88,6 +89,34 @@ def test_nothing_is_fetched_and_nothing_runs(small: str) -> None:
     assert not {"script", "link", "iframe", "object"} & set(parsed.tags)
 
 
+def test_no_name_becomes_a_tag_an_attribute_or_an_address() -> None:
+    evil = '"><img src="https://example.org/x.png" onerror="alert(1)"></script><script>'
+    found = results(
+        tables=(evil,), worlds={evil + "w": 1.0}, policies={evil + "p": 0.1}, seeds=2, bins=2, names=(evil,)
+    )
+    parsed = Parsed(page(replace(found, manifest={evil: {evil: evil}})))
+    assert parsed.open == []
+    assert not {"img", "script"} & set(parsed.tags)
+    assert {name for name, _ in parsed.attributes} & {"src", "onerror"} == set()
+    assert all(target.startswith("#") for target in parsed.targets)
+    assert parsed.text.count(evil) > 10
+
+
+def test_every_color_of_a_picture_is_one_the_page_knows_on_light_and_dark_paper(small: str) -> None:
+    pictures = "".join(re.findall(r"<svg.*?</svg>", small))
+    used = set(re.findall(r"var\((--\w+)\)", pictures))
+    assert {"--ink", "--quiet", "--card", "--p1", "--a1"} <= used
+    assert all(small.count(f"{name}:#") == 2 for name in used)
+    assert set(re.findall(r"(?:fill|stroke): (#\w+)", pictures)) <= {WRITTEN_ON_DARK, WRITTEN_ON_LIGHT}
+
+
+def test_one_seed_is_said_to_show_nothing_and_no_interval_is_spoken_of() -> None:
+    found = Parsed(page(results(policies={"p": 0.3, "q": -0.2}, seeds=1, bins=3))).text
+    assert "Routing is not shown to pay here." in found
+    assert "nothing here tells merit from chance" in found
+    assert not re.search(r"95%|Student|▲|▼", found.split("</style>")[-1])
+
+
 def test_ids_are_unique_and_references_lead_somewhere() -> None:
     parsed = Parsed(page(results(worlds={"calm": 1.0, "drift": 0.3}, policies={"p": 0.1}, seeds=2, bins=3)))
     assert max(Counter(parsed.ids).values()) == 1
@@ -143,7 +172,7 @@ def test_what_a_sweep_did_not_measure_is_left_out(missing: str) -> None:
     found = results(policies={"p": 0.1}, seeds=1, bins=2)
     parsed = Parsed(page(replace(found, **{missing: type(getattr(found, missing))()})))
     assert parsed.open == []
-    assert "The best policy is p" in parsed.text
+    assert "On average p did best" in parsed.text
 
 
 def test_unknown_costs_are_not_drawn_and_not_taken_for_nothing() -> None:

@@ -27,13 +27,13 @@ def measured(choices: Choices, utility: Floats = QUALITY, **changes: Any) -> Mea
 
 
 def test_a_row_can_be_computed_by_hand() -> None:
-    run = measured(np.array([0, 0, 0, 0, 1])).run(POLICY, exploration_usd=0.5)
+    run = measured(np.array([1, 0, 0, 0, 0])).run(POLICY, exploration_usd=0.5)
     assert (run.table, run.world, run.policy, run.seed, run.kind, run.rounds) == ("t", "w", "p", 3, "policy", 5)
-    assert run.value == run.quality == pytest.approx((0.1 + 0.9 + 0.2 + 0.8 + 0.5) / 5)
+    assert run.value == run.quality == pytest.approx((0.5 + 0.9 + 0.2 + 0.8 + 0.1) / 5)
     assert run.cost_usd == pytest.approx((4 * 0.01 + 0.04) / 5)
     assert run.regret_fixed == pytest.approx(0.5 - 0.5)  # arm b has 0.5, arm a 0.42
     assert run.regret_oracle == pytest.approx((0.5 + 0.9 + 0.5 + 0.8 + 0.5) / 5 - 0.5)
-    assert (run.first_value, run.last_value) == pytest.approx((0.1, 0.5))  # of five rounds the first and the last
+    assert (run.first_value, run.last_value) == pytest.approx((0.5, 0.1))  # of five rounds the first and the last
     assert run.shares == pytest.approx((0.8, 0.2))
     assert run.exploration_usd == 0.5
     assert np.isnan([run.budget_usd, run.budget_ratio]).all()

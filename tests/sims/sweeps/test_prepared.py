@@ -61,6 +61,13 @@ def test_what_a_baseline_chooses_does_not_depend_on_which_others_there_are() -> 
         assert alone[label(name)].tobytes() == together[label(name)].tobytes()
 
 
+def test_baselines_mind_cost_as_the_first_cost_weight_says() -> None:
+    free, dear = (prepared(TABLE, plan(baselines=BASELINES, cost_weights=(w, 0.1))).choices for w in (0.0, 5.0))
+    for name in ("best fixed", "static mixture", "ridge", "knn", "oracle"):
+        assert dear[name][:, 0].all(), name
+        assert not free[name][:, 0].all(), name
+
+
 def test_choices_are_probabilities_on_the_arms() -> None:
     for name, choices in prepared(TABLE, plan(baselines=BASELINES)).choices.items():
         assert choices.shape == (TABLE.n, 3), name

@@ -19,8 +19,8 @@ def run(policy: str, seed: int, value: float, kind: str = POLICY, **more: Any) -
 
 
 RUNS = (
-    run("p", 0, 0.5), run("p", 1, 0.7, shares=(0.75, 0.25)), run("best fixed", 0, 0.4, BASELINE),
-    run("best fixed", 1, 0.5, BASELINE), run("q", 0, 0.9), run("q", 1, 0.9),
+    run("p", 0, 0.5, last_value=0.7), run("p", 1, 0.7, last_value=0.8, shares=(0.75, 0.25)),
+    run("best fixed", 0, 0.4, BASELINE), run("best fixed", 1, 0.5, BASELINE), run("q", 0, 0.9), run("q", 1, 0.9),
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_means_and_intervals_can_be_computed_by_hand() -> None:
     assert found["shares"] == pytest.approx([0.5, 0.5])
     half = T_OF_ONE_DEGREE * 0.05  # differences of 0.1 and 0.2
     assert found["over_best_fixed"] == pytest.approx({"mean": 0.15, "low": 0.15 - half, "high": 0.15 + half}, rel=1e-4)
-    assert found["over_best_fixed_last"] == found["over_best_fixed"]
+    assert found["over_best_fixed_last"] == pytest.approx({"mean": 0.3, "low": 0.3, "high": 0.3})  # twice the same
     assert "first_value" not in found  # nobody knows it
 
 

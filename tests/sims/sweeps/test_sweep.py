@@ -74,10 +74,17 @@ def test_importance_ratios_are_of_the_rounds_of_all_seeds() -> None:
         (world, policy) for world in WORLDS for policy in ("LinTS", "Uniform")
     ]
     assert {sum(one.counts) for one in FOUND.ratios} == {2 * 80}
-    even = next(one for one in FOUND.ratios if one.policy == "Uniform")
-    sharp = next(one for one in FOUND.ratios if one.policy == "LinTS")
+
+
+def test_an_effective_sample_size_is_pooled_over_the_seeds() -> None:
+    found = swept(plan("Fixed:arm=small", "Uniform", floor=0.6, baselines=()), READY)
+    often, seldom = (1 / 3) / 0.6, (1 / 3) / 0.2  # ratios of the arm that is liked, and of the others
+    liked = sum(round(80 * run.shares[0]) for run in found.runs if run.policy == "Fixed:arm=small")
+    total = liked * often + (160 - liked) * seldom
+    squares = liked * often**2 + (160 - liked) * seldom**2
+    fixed, even = found.ratios
+    assert fixed.ess == pytest.approx(total**2 / squares)
     assert even.ess == pytest.approx(160.0)
-    assert 1.0 < sharp.ess < 160.0
 
 
 def test_each_table_has_its_own_runs() -> None:

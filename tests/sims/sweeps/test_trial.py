@@ -111,11 +111,11 @@ def test_a_baseline_whose_arm_has_left_takes_the_others_alike() -> None:
 
 
 def test_of_equally_good_answers_the_oracle_takes_the_cheapest() -> None:
-    even = table(priced=True)
-    even = replace(even, quality=np.ones(even.quality.shape), cost_usd=even.cost_usd[:, ::-1])
-    found = rows([tried(trial(None, weight=0.0), prepared(even, ALL))])
+    even = table()
+    quality, costs = np.tile([1.0, 0.5, 1.0], (60, 1)), even.cost_usd[:, [2, 0, 1]]
+    found = rows([tried(trial(None, weight=0.0), prepared(replace(even, quality=quality, cost_usd=costs), ALL))])
     assert found["oracle"].shares == (0.0, 0.0, 1.0)
-    assert found["oracle"].cost_usd == pytest.approx(COSTS[0], rel=0.1)
+    assert found["oracle"].cost_usd == pytest.approx(COSTS[1], rel=0.1)
 
 
 def test_under_a_budget_the_static_mixture_keeps_to_it_and_best_fixed_need_not() -> None:
@@ -133,11 +133,19 @@ def test_under_a_budget_the_static_mixture_keeps_to_it_and_best_fixed_need_not()
     assert "static mixture" in rows([tried(trial(None, "Budget:usd=0.01", by=by), without)])
 
 
+def test_a_seed_draws_alike_whatever_the_world_and_another_seed_does_not() -> None:
+    calm, drift = (tried(trial("Uniform", world), READY).runs[0] for world in ("calm", "QualityDrop:arm=large"))
+    assert drift.shares == calm.shares
+    assert tried(trial("Uniform", seed=1), READY).runs[0].shares != calm.shares
+
+
 def test_a_log_of_even_draws_judges_even_draws_with_every_round() -> None:
-    log = tried(trial("Uniform"), READY).log
-    assert log is not None
-    assert log.ratio == log.ratio_squared == pytest.approx(120.0)
-    assert sum(log.counts) == 120
+    for world in ("calm", "ArmRemoved:arm=best"):  # then it draws evenly between two
+        log = tried(trial("Uniform", world), READY).log
+        assert log is not None
+        assert log.ratio == pytest.approx(120.0)
+        assert log.ratio_squared == pytest.approx(120.0)
+        assert sum(log.counts) == 120
 
 
 def test_a_log_of_one_arm_alone_weighs_a_third_in_every_round() -> None:
