@@ -2,7 +2,7 @@
 -- KEYS: log, record. ARGV: how many ids of feedback, these ids (none: the whole decision), then ids of events.
 -- Returns how many events were on the log.
 local count = tonumber(ARGV[1])
-for i = 2, 1 + count do redis.call('HDEL', KEYS[2], 'f:' .. ARGV[i], 'y:' .. ARGV[i]) end
+for i = 2, 1 + count do redis.call('HDEL', KEYS[2], 'f:' .. ARGV[i]) end  -- y: stays: sent again, it is refused
 local erased, left = redis.call('HGET', KEYS[2], 'x'), redis.call('TTL', KEYS[2])
 if count == 0 or redis.call('HEXISTS', KEYS[2], 'D') == 1 then redis.call('DEL', KEYS[2]) end
 if erased then

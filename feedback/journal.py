@@ -175,7 +175,10 @@ class Journal:
             raise
         for (event, future), event_id in zip(batch, ids, strict=True):
             erased = event_id is None and isinstance(event, Feedback)
-            _resolve(future, UnknownDecision("This decision was erased.") if erased else event_id)
+            _resolve(
+                future,
+                UnknownDecision("This decision, or this statement about it, was erased.") if erased else event_id,
+            )
 
     async def _sent(self, events: Sequence[Written]) -> list[EventId | None]:
         """Put events on the log; if it has lost some, put the latest there once more. Raises StoreUnavailable."""

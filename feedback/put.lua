@@ -1,5 +1,5 @@
 -- Appends events to the log and files each in its decision's record, all at once and each once: sent again, an event is
--- not appended, and the first one's id is returned. An event whose decision was erased is refused (false).
+-- not appended, and the first one's id is returned. An event that was erased, or whose decision was, is refused (false).
 -- KEYS: log, open decisions, the writer's mark, then each event's record.
 -- ARGV: the mark to leave behind or '', seconds to keep a mark, seconds to keep a record, then for each event its kind
 -- (d, o, f), its bytes, and two of: d: decision id, seconds since the epoch; o: decision id, '1' if given up as lost;
@@ -43,9 +43,10 @@ end
 -- Its decision may still be on its way: feedback is filed all the same.
 function put.f(record, event, own_id)
   local field = 'f:' .. own_id
-  local seen = redis.call('HMGET', record, 'x', field)
+  local seen = redis.call('HMGET', record, 'x', field, 'y:' .. own_id)
   if seen[1] then return false end
   if seen[2] then return string.match(seen[2], '^%S+') end  -- an archived one has its bytes behind its id
+  if seen[3] then return false end
   local new = redis.call('EXISTS', record) == 0
   local id = append(event)
   redis.call('HSET', record, field, id)  -- not the bytes: beyond 64 of them the record would take three times the room

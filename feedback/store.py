@@ -62,15 +62,15 @@ class Store:
         """Append an event and file it under its decision; sent again, it returns the first one's id.
 
         Raises:
-            UnknownDecision: its decision was erased; nothing is written.
+            UnknownDecision: it or its decision was erased; nothing is written.
         """
         event_id = (await self.put_all([event]))[0]
         if event_id is None:
-            raise UnknownDecision("This decision was erased.")
+            raise UnknownDecision("This decision, or this statement about it, was erased.")
         return event_id
 
     async def put_all(self, events: Sequence[Written]) -> list[EventId | None]:
-        """Append events together; return their ids, None where the decision was erased."""
+        """Append events together; return their ids, None where it or its decision was erased."""
         found: list[EventId | None] = []
         for start in range(0, len(events), MOST_TOGETHER):
             _, *ids = await self._scripts.call("put", *self._put(events[start : start + MOST_TOGETHER]))

@@ -61,6 +61,7 @@ class Machine(RuleBasedStateMachine):
         self.voids_at: dict[EventId, list[tuple[EventId, EventId]]] = {}  # what was in force when a rollback came
         self.erased: set[str] = set()
         self.erased_persons: dict[EventId, str] = {}
+        self.forgotten: set[str] = set()  # ids of feedback that went without its decision
         self.turns = 0
         self.clock = 1_000.0
         self.stale: list[Turn] = []
@@ -86,7 +87,8 @@ class Machine(RuleBasedStateMachine):
     def put(self, event: Written) -> None:
         event_id = self.do(self.store.put_all([event]))[0]
         name = event.id if isinstance(event, Decision) else event.decision_id
-        assert (event_id is None) == (name in self.erased)
+        forgotten = isinstance(event, Feedback) and event.id in self.forgotten
+        assert (event_id is None) == (name in self.erased or forgotten)
         if event_id is not None:
             self.log.setdefault(event_id, event)
 
@@ -163,6 +165,9 @@ class Machine(RuleBasedStateMachine):
             self.do(self.parts.versions.drop_before(last))
             self.stale.clear()  # a learner without the lease that has not followed is not waited for
             self.do(erasure.forget())
+            self.forgotten.update(
+                said for one in erasure.found.values() if not one.whole for said in one.feedback.values()
+            )
             assert self.do(erasure.find()) == 0
 
     @rule(data=st.data())

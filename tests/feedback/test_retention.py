@@ -1,6 +1,8 @@
 import pytest
 import redis.asyncio as aioredis
 
+from highwayman.env.errors import UnknownDecision
+from highwayman.feedback.erasure import Erasure
 from highwayman.feedback.events import encode
 from highwayman.feedback.join import START
 from highwayman.feedback.publications import Publications
@@ -96,3 +98,18 @@ async def test_feedback_given_at_the_last_moment_is_folded_though_the_learner_st
     record = await Store(world.client, world.namespace).record("d")
     assert record.decision is not None
     assert [one.value for one in record.feedback.values()] == [1.0]
+
+
+async def test_a_statement_erased_from_somebody_elses_decision_is_refused_when_it_is_sent_again(world: World) -> None:
+    store = Store(world.client, world.namespace)
+    said = thumb("d0", 1.0, user="bob")
+    await store.put_all([decision("d0"), said])
+    erasure = Erasure(world.retention, None, ["bob"])
+    assert await erasure.find() == 1
+    await erasure.mark(at=NOW)
+    assert await erasure.forget() == (1, 0)
+    before = await world.log()
+    assert await store.put_all([said]) == [None]
+    with pytest.raises(UnknownDecision, match="this statement about it, was erased"):
+        await store.put(said)
+    assert await world.log() == before
