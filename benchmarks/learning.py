@@ -1,65 +1,133 @@
-"""What LinTS earns on full-information tables, under several priors: how its defaults were chosen.
+"""What policies learn on full-information tables, beside what could be had.
 
-    python benchmarks/learning.py TABLE... [--rounds 4000] [--seeds 4] [--arms 8] [--cost-weight 0.15]
+    python -m benchmarks.learning TABLE... [--seeds 20] [--shipped] [--policy NAME[:option=value,...]]...
 
 A table is a file in one of the formats of docs/tables.md. Eight arms spread over the range of mean quality are taken,
-prompts shuffled, feedback at once and on the chosen arm only. Prints quality minus penalty over the first fifth and the
-last third of the rounds: mean and standard deviation over seeds.
+prompts shuffled, feedback at once and on the chosen arm only, 20,000 rounds, from nothing. The features of each table
+are of the shipped kind, but with projection and clusters fitted on the prompts of the other tables (`--shipped`: as
+shipped, whose clusters have seen the prompts of the tables they were made from, never an answer).
+
+Printed per table, cost weight and policy, as means over seeds and their standard deviation: what the policy earns over
+the first 2,000 rounds beyond Thompson sampling that knows no context; what over the last 5,000 beyond the best fixed
+arm, and beyond ridge regression with full information on the same features, out of fold.
+Then a stream of specialists, eight kinds of query from all tables and an arm that is good at each: how much of the way
+from the best fixed arm to the best arm of each kind is gone, over 5,000 rounds and at their end.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.lin_ts import LinTS
-from highwayman.env.encoder import make_encoder
-from highwayman.env.types import Context, Query
-from highwayman.sims.simulation import draw_course, generator, simulate
+from benchmarks.learning_data import held_out, shipped, specialists
+from highwayman.env.encoder import Encoder
+from highwayman.env.types import Floats
+from highwayman.sims.sweeps.machines import Machines
+from highwayman.sims.sweeps.plan import Plan
+from highwayman.sims.sweeps.prepared import prepare
+from highwayman.sims.sweeps.results import BEST_FIXED, Results
+from highwayman.sims.sweeps.sweep import sweep
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
 
-GRID = [(1.0, 0.75), (2.0, 0.5), (2.0, 0.75), (2.0, 1.0), (10.0, 0.75), (10.0, 1.0)]
-
-
-def measure(table: FullTable, contexts: list[Context], arguments: argparse.Namespace) -> None:
-    """Print one row for each prior of the grid."""
-    rounds, cost_weight = arguments.rounds, arguments.cost_weight
-    courses = [draw_course(table, [], rounds=rounds, seed=seed) for seed in range(arguments.seeds)]
-    utility = table.quality - courses[0].penalties(cost_weight)[0]
-    best, oracle = utility.mean(axis=0).max(), utility.max(axis=1).mean()
-    print(f"  best fixed {best:.4f}   random {utility.mean():.4f}   oracle {oracle:.4f}")
-    for precision, exploration in GRID:
-        first, last = [], []
-        for seed, course in enumerate(courses):
-            policy = LinTS(d=len(contexts[0].features), prior_precision=precision, exploration=exploration)
-            rng = generator(seed, "draws")
-            run = simulate(policy, course, contexts, cost_weight=cost_weight, floor=0.02, rng=rng)
-            rewards = run.utility(course)
-            first.append(rewards[: rounds // 5].mean())
-            last.append(rewards[-rounds // 3 :].mean())
-        early, late = (f"{np.mean(part):.4f} +- {np.std(part):.4f}" for part in (first, last))
-        row = f"  prior_precision {precision:4.1f} exploration {exploration:.2f}"
-        print(f"{row}:   first fifth {early}   last third {late}", flush=True)
+BLIND = "LinTS:prior_precision=1e9,exploration=1"  # no feature ever counts: Thompson sampling without contexts
+POLICIES = ("HierTS", "LinTS", "LinUCB", "SquareCB")
+BINS = 40
 
 
 def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", type=Path)
-    parser.add_argument("--rounds", type=int, default=4000)
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--arms", type=int, default=8)
-    parser.add_argument("--cost-weight", type=float, default=0.15)
-    arguments = parser.parse_args()
-    encoder = make_encoder("static")
-    for path in arguments.tables:
-        table = read_table(path).spread(arguments.arms)
-        contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
-        size = f"{table.n} prompts, {len(table.arms)} arms"
-        print(f"{path.name}: {size}, {arguments.rounds} rounds, {arguments.seeds} seeds")
-        measure(table, contexts, arguments)
-    encoder.close()
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20_000)
+    parser.add_argument("--floor", type=float, default=0.005)
+    parser.add_argument("--cost-weight", type=float, action="append", dest="weights")
+    parser.add_argument("--policy", action="append", dest="policies")
+    parser.add_argument("--shipped", action="store_true")
+    options = parser.parse_args()
+    tables = [read_table(path) for path in options.tables]
+    policies = tuple(dict.fromkeys([BLIND, *(options.policies or POLICIES)]))
+    print(f"{options.seeds} seeds of {options.rounds:,} rounds, exploration floor {options.floor:g}")
+    print(f"{'':40}{'first 2,000':>20}{'last 5,000':>20}{'last 5,000':>20}")
+    print(f"{'':40}{'over no context':>20}{'over best fixed':>20}{'over ridge':>20}")
+    for place, (path, table) in enumerate(zip(options.tables, tables, strict=True)):
+        encoder = shipped() if options.shipped else held_out(tables, place)
+        priced = any(cost is not None for cost in table.mean_costs())
+        for weight in options.weights or (0.0, 0.15):
+            if weight and not (priced and _all_priced(table)):
+                continue
+            plan = Plan(
+                policies=policies,
+                seeds=options.seeds,
+                rounds=options.rounds,
+                cost_weights=(weight,),
+                arms=8,
+                bins=BINS,
+                floor=options.floor,
+                baselines=("best_fixed", "ridge"),
+            )
+            print(f"{path.stem}, cost weight {weight:g}", flush=True)
+            _report(_run(plan, path.stem, table, encoder), policies)
+        encoder.close()
+    _specialists(tables, policies, options)
+
+
+def _all_priced(table: FullTable) -> bool:
+    return all(cost is not None for cost in table.mean_costs())
+
+
+def _run(plan: Plan, name: str, table: FullTable, encoder: Encoder) -> Results:
+    plan.check()
+    prepared = prepare(name, table, encoder, plan)
+    return sweep(plan, [prepared], machines=Machines(-1), progress=lambda done, of: None, manifest={})
+
+
+def _curve(results: Results, policy: str) -> Floats:
+    """Return the mean value of each bin of each seed, (seeds, bins)."""
+    seeds = sorted({one.seed for one in results.curves})
+    return np.array([[one.value for one in results.curves if one.policy == policy and one.seed == seed]
+                     for seed in seeds])  # fmt: skip
+
+
+def _report(results: Results, policies: Sequence[str]) -> None:
+    """Print one line a policy."""
+    rounds = results.runs[0].rounds
+    first, last = BINS * 2_000 // rounds, BINS * 5_000 // rounds
+    blind, fixed, ridge = (_curve(results, name) for name in (BLIND, BEST_FIXED, "ridge"))
+    for policy in policies:
+        curve = _curve(results, policy)
+        early = curve[:, :first].mean(axis=1) - blind[:, :first].mean(axis=1)
+        late = [curve[:, -last:].mean(axis=1) - other[:, -last:].mean(axis=1) for other in (fixed, ridge)]
+        cells = "".join(f"{f'{one.mean():+.4f} ± {one.std():.4f}':>20}" for one in (early, *late))
+        print(f"  {'no context' if policy == BLIND else policy:38}{cells}", flush=True)
+
+
+def _specialists(tables: Sequence[FullTable], policies: Sequence[str], options: argparse.Namespace) -> None:
+    """Print how much of the gap is closed within 5,000 rounds."""
+    plan = Plan(
+        policies=policies,
+        seeds=options.seeds,
+        rounds=5_000,
+        cost_weights=(0.0,),
+        bins=10,
+        floor=options.floor,
+        baselines=("best_fixed", "task_mean", "ridge"),
+    )
+    results = _run(plan, "specialists", specialists(tables), shipped())
+    fixed, best = (_curve(results, name) for name in (BEST_FIXED, "task mean"))
+    print("specialists in one stream, shipped features: share of the gap closed")
+    print(f"{'':40}{'5,000 rounds':>20}{'the last 1,000':>20}")
+    for policy in (*policies, "ridge"):
+        curve = _curve(results, policy)
+        shares = [
+            (curve[:, bins].mean(axis=1) - fixed[:, bins].mean(axis=1))
+            / (best[:, bins].mean(axis=1) - fixed[:, bins].mean(axis=1))
+            for bins in (slice(None), slice(-2, None))
+        ]
+        cells = "".join(f"{f'{one.mean():.3f} ± {one.std():.3f}':>20}" for one in shares)
+        print(f"  {'no context' if policy == BLIND else policy:38}{cells}", flush=True)
 
 
 if __name__ == "__main__":

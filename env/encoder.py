@@ -1,4 +1,4 @@
-"""From a query to the context a policy sees: text embedded and projected, the query's form in numbers, a one."""
+"""From a query to the context a policy sees: text projected, its form in numbers, the kinds it is near to, a one."""
 
 import asyncio
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from highwayman.env.batching import Backlogged, Batcher
+from highwayman.env.clusters import Clusters
 from highwayman.env.encoder_onnx import OnnxEngine
 from highwayman.env.encoder_static import ASSETS, StaticEngine
 from highwayman.env.encoder_transformers import TransformersEngine
@@ -29,6 +30,7 @@ MAX_CHARS: Final = 2_000  # of a text are embedded: its head and tail
 BATCH_LIMIT: Final = 32
 BACKLOG_LIMIT: Final = 1_024
 
+_NUMBERS: Final = len(NUMERIC_NAMES)
 _SHIPPED: Final = {
     "static": ASSETS / "projection_static.npz",
     "onnx": ASSETS / "projection_minilm.npz",
@@ -75,32 +77,41 @@ class Encoder:
         engine: Engine,
         projection: Projection,
         *,
+        clusters: Clusters | None = None,
         deadline_s: float = 0.25,
         cache_size: int = 4_096,
         max_chars: int = MAX_CHARS,
     ) -> None:
-        """Take an engine and a projection of its width; see `make_encoder` for the usual ones.
+        """Take an engine, and a projection and clusters of its width; see `make_encoder` for the usual ones.
 
         Raises:
-            EncoderError: the projection was made for another width.
+            EncoderError: the projection or the clusters were made for another width.
             ValueError: `deadline_s`, `cache_size` or `max_chars` is out of range.
         """
         if projection.width != engine.width:
             raise EncoderError(
                 f"the projection takes {projection.width} dimensions and {engine.fingerprint} makes {engine.width}"
             )
+        if clusters is not None and (clusters.text.shape[1], clusters.numbers.shape[1]) != (engine.width, _NUMBERS):
+            raise EncoderError(
+                f"the clusters take {clusters.text.shape[1]} dimensions and {clusters.numbers.shape[1]} numbers; "
+                f"{engine.fingerprint} makes {engine.width}, and there are {_NUMBERS} numbers"
+            )
         if not (deadline_s > 0 and cache_size >= 0 and max_chars >= 8):
             raise ValueError(
                 f"need deadline_s > 0, cache_size >= 0, max_chars >= 8; got {deadline_s!r}, "
                 f"{cache_size!r}, {max_chars!r}"
             )
-        self._engine, self._projection = engine, projection
+        self._engine, self._projection, self._clusters = engine, projection, clusters
         self._deadline_s, self._max_chars = deadline_s, max_chars
         self._cache = _Cache(cache_size)
         self._batcher = Batcher(self._embed, limit=BATCH_LIMIT, backlog=BACKLOG_LIMIT)
         self._hits = self._misses = self._timeouts = self._errors = 0
-        self.names = (*(f"text_{axis:02d}" for axis in range(projection.p)), *NUMERIC_NAMES, "one")
-        self.fingerprint = f"{engine.fingerprint}/{projection.fingerprint}/{NUMERIC_VERSION}"
+        near = clusters.m if clusters is not None else 0
+        text, kinds = (f"text_{axis:02d}" for axis in range(projection.p)), (f"near_{kind:02d}" for kind in range(near))
+        self.names = (*text, *NUMERIC_NAMES, *kinds, "one")
+        made_by = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
+        self.fingerprint = "/".join([*made_by, NUMERIC_VERSION])
 
     @property
     def d(self) -> int:
@@ -153,18 +164,28 @@ class Encoder:
         self._batcher.close()
 
     def _embed(self, texts: Sequence[str]) -> list[Floats]:
-        """Return the projected embedding of each text, shape (p,) each; fills the cache."""
+        """Return the part of the features that hangs on the text alone, one row each; fills the cache.
+
+        A row is the projected embedding (p,), then the squared distances to the clusters (m,), if there are any.
+        """
         embeddings = self._engine.embed(texts)
         if embeddings.shape != (len(texts), self._engine.width) or not np.isfinite(embeddings).all():
             raise EncoderError(f"{self._engine.fingerprint} gave no finite array of {len(texts)} rows")
-        rows = list(self._projection.apply(embeddings))
+        parts = [self._projection.apply(embeddings)]
+        if self._clusters is not None:
+            parts.append(self._clusters.distances(embeddings))
+        rows = list(np.concatenate(parts, axis=1))
         for text, row in zip(texts, rows, strict=True):
             self._cache.put(text, row)
         return rows
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
-        text_part = np.zeros(self._projection.p) if text_part is None else text_part
-        features = np.concatenate([text_part, numeric_features(query), [1.0]]).astype(np.float32).astype(np.float64)
+        numbers, p = numeric_features(query), self._projection.p
+        text, near = np.zeros(p), np.zeros(self.d - p - _NUMBERS - 1)
+        if text_part is not None:
+            text = text_part[:p]
+            near = near if self._clusters is None else self._clusters.memberships(text_part[p:], numbers)
+        features = np.concatenate([text, numbers, near, [1.0]]).astype(np.float32).astype(np.float64)
         features.setflags(write=False)
         flags = frozenset() if flag is None else frozenset({flag})
         return Context(features, self.fingerprint, estimate_tokens(query), flags)
@@ -231,7 +252,8 @@ def make_encoder(
     engine = make_engine(name, **options)
     path = projection or (None if model else _SHIPPED.get(name))
     chosen = Projection.load(path) if path else Projection.gaussian(engine.width, p=TEXT_DIMENSIONS)
-    return Encoder(engine, chosen, deadline_s=deadline_s, cache_size=cache_size)
+    clusters = Clusters.load(path) if path else None
+    return Encoder(engine, chosen, clusters=clusters, deadline_s=deadline_s, cache_size=cache_size)
 
 
 def make_engine(name: str, **options: Any) -> Engine:

@@ -1,4 +1,4 @@
-"""Fits the projection of an engine's embeddings on the prompts of routing tables.
+"""Fits the projection of an engine's embeddings, and clusters of prompts, on the prompts of routing tables.
 
     python scripts/make_projection.py --engine static TABLE.parquet ...      # -> env/assets/projection_static.npz
     python scripts/make_projection.py --engine onnx TABLE.parquet ...        # -> env/assets/projection_minilm.npz
@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from highwayman.env.encoder import MAX_CHARS, Engine, make_engine
 from highwayman.env.encoder_static import ASSETS
-from highwayman.env.features import readable
-from highwayman.env.types import Floats
+from highwayman.env.features import numeric_features, readable
+from highwayman.env.types import Floats, Query
 
 
 def main() -> None:
@@ -30,10 +30,14 @@ def main() -> None:
     embeddings = embedded(make_engine(options.engine, **model), texts)
     mean, components, kept = principal(embeddings, options.p, options.whitening, options.norm)
     out = options.out or ASSETS / f"projection_{'static' if options.engine == 'static' else 'minilm'}.npz"
-    np.savez(out, mean=mean.astype(np.float32), components=components.astype(np.float32))
+    numbers = np.array([numeric_features(Query(text=text, prompt_chars=len(text))) for text in texts])
+    centres = k_means(np.hstack([embeddings, numbers]), options.clusters, np.random.default_rng(options.seed))
+    made = {"mean": mean, "components": components}
+    made |= {"centres_text": centres[:, : len(mean)], "centres_numbers": centres[:, len(mean) :]}
+    np.savez(out, **{name: values.astype(np.float32) for name, values in made.items()})
     print(
         f"{len(texts)} prompts of {len(options.tables)} tables: {options.p} of {len(mean)} dimensions keep "
-        f"{kept:.1%} of the variance -> {out}"
+        f"{kept:.1%} of the variance, {len(centres)} clusters -> {out}"
     )
 
 
@@ -43,9 +47,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--engine", default="static")
     parser.add_argument("--model")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--p", type=int, default=32)
+    parser.add_argument("--p", type=int, default=16)
     parser.add_argument("--whitening", type=float, default=0.0)
     parser.add_argument("--norm", type=float, default=0.25)
+    parser.add_argument("--clusters", type=int, default=30)
     parser.add_argument("--prompts", type=int, default=1_700, help="of each table, at most")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -87,6 +92,27 @@ def principal(embeddings: Floats, p: int, whitening: float, norm: float) -> tupl
     components = axes / deviations[:p] ** whitening
     components *= norm / np.sqrt(((centred @ components) ** 2).sum(axis=1).mean())
     return mean, components, float((deviations[:p] ** 2).sum() / (deviations**2).sum())
+
+
+def k_means(points: Floats, m: int, rng: np.random.Generator, *, starts: int = 4, rounds: int = 30) -> Floats:
+    """Return the centres (m, w) of points (n, w) by Lloyd's algorithm (1957), the best of several starts."""
+    found = [_lloyd(points, points[rng.choice(len(points), m, replace=False)], rounds) for _ in range(starts)]
+    return min(found, key=lambda centres: float(_squares(points, centres).min(axis=1).sum()))
+
+
+def _lloyd(points: Floats, centres: Floats, rounds: int) -> Floats:
+    for _ in range(rounds):
+        nearest = _squares(points, centres).argmin(axis=1)
+        centres = np.array(
+            [points[nearest == k].mean(axis=0) if (nearest == k).any() else one for k, one in enumerate(centres)]
+        )
+    return centres
+
+
+def _squares(points: Floats, centres: Floats) -> Floats:
+    """Return squared distances, (n, m)."""
+    found: Floats = (points**2).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1)
+    return found
 
 
 if __name__ == "__main__":

@@ -75,10 +75,10 @@ async def started(*calls: "asyncio.Task[Context]") -> None:
     await asyncio.sleep(0)
 
 
-def test_features_are_text_then_numbers_then_one_and_each_has_a_name(static: Encoder) -> None:
+def test_features_are_text_numbers_clusters_and_one_and_each_has_a_name(static: Encoder) -> None:
     context = static.context_of(query("What is the capital of France?"))
     assert context.features.shape == (static.d,) == (len(static.names),)
-    assert static.names[32:] == (*NUMERIC_NAMES, "one")
+    assert static.names[16:] == (*NUMERIC_NAMES, *(f"near_{kind:02d}" for kind in range(30)), "one")
     assert static.d <= 64
     assert context.features[-1] == 1.0
     assert context.fingerprint == static.fingerprint

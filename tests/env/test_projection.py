@@ -63,4 +63,4 @@ def test_a_pickle_in_the_file_is_never_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "width"), [("projection_static.npz", 240), ("projection_minilm.npz", 384)])
 def test_the_shipped_projections_leave_room_for_the_other_features(name: str, width: int) -> None:
     projection = Projection.load(ASSETS / name)
-    assert (projection.width, projection.p) == (width, 32)
+    assert (projection.width, projection.p) == (width, 16)

@@ -1,0 +1,73 @@
+"""How near a query is to each kind of query there is: on such features a linear policy can learn a table of means."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+from zipfile import BadZipFile
+
+import numpy as np
+
+from highwayman.env.errors import EncoderError
+from highwayman.env.types import Floats
+
+SHARPNESS: Final = 4.0  # memberships are in proportion to exp(-SHARPNESS * squared distance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clusters:
+    """m centres in the space of an embedding (w,) and the numeric features (q,) beside it, none of them scaled."""
+
+    text: Floats  # (m, w)
+    numbers: Floats  # (m, q)
+    fingerprint: str
+
+    @classmethod
+    def load(cls, path: Path) -> Self | None:
+        """Return the clusters stored in an npz file as `centres_text` and `centres_numbers`; None: it has none.
+
+        Raises:
+            EncoderError: the file is missing, damaged, or its arrays do not fit each other.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                if "centres_text" not in arrays:
+                    return None
+                return cls.of(arrays["centres_text"], arrays["centres_numbers"])
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            raise EncoderError(f"clusters {path}: {error}. Make them with scripts/make_projection.py") from error
+
+    @classmethod
+    def of(cls, text: Floats, numbers: Floats) -> Self:
+        """Return the clusters with these centres, their fingerprint their number and hash. Raises ValueError."""
+        if text.ndim != 2 or numbers.ndim != 2 or len(text) != len(numbers) or not len(text):
+            raise ValueError(f"centres {text.shape} and {numbers.shape} must be (m, w) and (m, q)")
+        if not (np.isfinite(text).all() and np.isfinite(numbers).all()):
+            raise ValueError("centres must be finite")
+        kept = np.concatenate([text, numbers], axis=1).astype(np.float32)
+        digest = hashlib.blake2b(kept.tobytes(), digest_size=4).hexdigest()
+        exact, width = kept.astype(np.float64), text.shape[1]
+        return cls(exact[:, :width].copy(), exact[:, width:].copy(), f"near-{len(text)}-{digest}")
+
+    @property
+    def m(self) -> int:
+        """The number of clusters."""
+        return len(self.text)
+
+    def distances(self, embeddings: Floats) -> Floats:
+        """Return the text's part of the squared distances to the centres, (n, w) -> (n, m)."""
+        squares = (embeddings**2).sum(axis=1)[:, None] + (self.text**2).sum(axis=1)
+        found: Floats = squares - 2.0 * embeddings @ self.text.T
+        return found
+
+    def memberships(self, distances: Floats, numbers: Floats) -> Floats:
+        """Return how much a query belongs to each cluster, beyond an equal share: (m,), sums to 0.
+
+        Args:
+            distances: the text's part of the squared distances, (m,).
+            numbers: the query's numeric features, (q,).
+        """
+        squares = distances + ((self.numbers - numbers) ** 2).sum(axis=1)
+        near = np.exp(SHARPNESS * (squares.min() - squares))
+        shares: Floats = near / near.sum() - 1.0 / self.m
+        return shares
