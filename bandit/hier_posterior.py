@@ -1,19 +1,47 @@
 """Bayesian linear regressions, one per arm, drawn together by what the arms have in common."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.arm_sums import ArmSums
+from highwayman.bandit.change_detector import Change, ChangeDetector
+from highwayman.bandit.fading import Fading
 from highwayman.bandit.in_order import Known
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
+_KIND = "hierarchical"
+_AT_THE_START: Final[Mapping[str, Any]] = {"now": 0.0, "base": 0.0, "marks": ()}
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
 _NOISE_WEIGHT = 20.0  # observations that the prior's noise is worth
 _LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
+
+
+@dataclass(frozen=True, slots=True)
+class HierPrior:
+    """What is believed before anything is said. Precisions are in units of the noise: so many observations."""
+
+    early_precision: float = 3000.0  # of an arm's own features, after one round of feedback per arm
+    final_precision: float = 2.0  # what that falls to
+    shared_precision: float = 30.0  # of the shared features
+    intercept_precision: float = 1.0  # of the shared intercept, and of each arm's own
+    prior_mean: float = 0.6  # expected quality of an arm nothing is known of
+    noise_variance: float = 0.15  # of rewards around their mean, worth 20 observations; learned from there
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that cannot be."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "prior_mean":
+                if not math.isfinite(value):
+                    raise ValueError(f"prior_mean must be a finite number, got {value!r}")
+            elif not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{one.name} must be > 0, got {value!r}")
 
 
 class HierPosterior:
@@ -29,7 +57,8 @@ class HierPosterior:
 
     What is learned are sums over rounds, so any round can be changed or undone, and shards can be merged. What follows
     from them is kept up by rank one, with the prior as it was when n last grew by a tenth, and computed from the sums
-    alone whenever a snapshot is taken or restored.
+    alone whenever a snapshot is taken or restored. The prior never fades; what was said does, at a half-life if there
+    is one, and is taken for little once the detector says that an arm has changed.
     """
 
     def __init__(
@@ -37,58 +66,36 @@ class HierPosterior:
         *,
         d: int,
         fingerprint: str = "",
-        early_precision: float = 3000.0,
-        final_precision: float = 2.0,
-        shared_precision: float = 30.0,
-        intercept_precision: float = 1.0,
-        prior_mean: float = 0.6,
-        noise_variance: float = 0.15,
+        prior: HierPrior | None = None,
+        fading: Fading | None = None,
+        detector: ChangeDetector | None = None,
     ) -> None:
         """Start every arm at the prior.
 
         Args:
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
-            early_precision: of an arm's own features after one round of feedback per arm, in units of the noise.
-            final_precision: what that falls to.
-            shared_precision: of the shared features.
-            intercept_precision: of the shared intercept and of each arm's own: how many observations they are worth.
-            prior_mean: expected quality of an arm nothing is known of.
-            noise_variance: expected variance of rewards around their mean, worth 20 observations; learned from there.
+            prior: what is believed at first.
+            fading: the half-life of what is said; None: it counts for ever.
+            detector: says when an arm has changed; None: nobody watches.
         """
-        for name, value in (
-            ("early_precision", early_precision),
-            ("final_precision", final_precision),
-            ("shared_precision", shared_precision),
-            ("intercept_precision", intercept_precision),
-            ("noise_variance", noise_variance),
-        ):
-            if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be > 0, got {value!r}")
-        if not np.isfinite(prior_mean):
-            raise ValueError(f"prior_mean must be a finite number, got {prior_mean!r}")
         if d < 1:
             raise ValueError(f"d must be >= 1, got {d!r}")
         self.d = d
         self.fingerprint = fingerprint
-        self._early, self._final = float(early_precision), float(final_precision)
-        self._intercept = float(intercept_precision)
-        self._root_precision = np.full(d, float(shared_precision))
-        self._root_precision[-1] = intercept_precision
+        self._prior = prior or HierPrior()
+        self._fading, self._detector = fading, detector
+        self._root_precision = np.full(d, self._prior.shared_precision)
+        self._root_precision[-1] = self._prior.intercept_precision
         self._root_mean = np.zeros(d)
-        self._root_mean[-1] = prior_mean
-        self._noise_variance = float(noise_variance)
-        self._rows: dict[str, int] = {}
-        self._a: Floats = np.zeros((0, d, d))  # (K, d, d) sum w x x^T
-        self._b: Floats = np.zeros((0, d))  # (K, d) sum w r x
-        self._sums: Floats = np.zeros((0, 2))  # (K, 2): sum w, sum w r^2
-        self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
+        self._root_mean[-1] = self._prior.prior_mean
+        self._sums = ArmSums(d)
         self.settle()
 
     @property
     def arms(self) -> tuple[str, ...]:
         """Every arm known, in the order they were added."""
-        return tuple(self._rows)
+        return self._sums.arms
 
     @property
     def shared(self) -> Floats:
@@ -97,17 +104,35 @@ class HierPosterior:
 
     def add_arm(self, name: str) -> None:
         """Put a new arm at what the others have in common; an arm already known keeps its statistics."""
-        if name in self._rows:
-            return
-        self._rows[name] = len(self._rows)
-        self._a = np.concatenate([self._a, np.zeros((1, self.d, self.d))])
-        self._b = np.concatenate([self._b, np.zeros((1, self.d))])
-        self._sums = np.concatenate([self._sums, np.zeros((1, 2))])
+        if self._sums.add_arm(name):
+            if self._detector is not None:
+                self._detector.add_arm()
+            self.settle()
+
+    def lend(self, like: str, arm: str, *, weight: float) -> None:
+        """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
+        self.add_arm(arm)
+        self._sums.lend(like, arm, weight=weight)
+        self.settle()
+
+    def merge(self, other: "HierPosterior") -> None:
+        """Add what another shard of the same traffic learned: as if one had learned both streams.
+
+        Raises:
+            ValueError: features of another encoder or length, or what was said fades, and so has no common clock.
+        """
+        if other.fingerprint != self.fingerprint:
+            raise ValueError(f"features of encoder {other.fingerprint!r} do not mix with those of {self.fingerprint!r}")
+        if self._fading is not None or other._fading is not None:
+            raise ValueError("posteriors with a half-life cannot be merged: their clocks differ")
+        for name in other.arms:
+            self.add_arm(name)
+        self._sums.merge(other._sums)
         self.settle()
 
     def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and the deviation of its own part in units of the noise's, (K,) each, at x (d,)."""
-        rows = self._select(arms)
+        rows = self._sums.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
         squares = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d).dot(features)
@@ -115,7 +140,7 @@ class HierPosterior:
 
     def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
-        rows = self._select(arms)
+        rows = self._sums.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         squares = np.empty((len(features), len(theta)))
         for k in range(len(theta)):
@@ -123,19 +148,23 @@ class HierPosterior:
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def weight_seen(self) -> float:
-        """Return the weight of all feedback standing, over all arms."""
-        return float(self._sums[:, 0].sum())
+        """Return the weight of all feedback standing, over all arms, as far as it has not faded."""
+        return self._sums.weight()
 
     def noise_variance(self) -> float:
         """Return the estimated variance of a reward around its mean: the mean of its inverse-gamma posterior."""
-        seen, squared = self._sums.sum(axis=0).tolist()
+        seen, squared = self._sums.sums.sum(axis=0).tolist()
         residual = squared + self._prior_squares - float(np.vdot(self._full_b, self._theta))
-        prior = self._noise_variance * _NOISE_WEIGHT
+        prior = self._prior.noise_variance * _NOISE_WEIGHT
         return float((prior + max(residual, 0.0)) / (_NOISE_WEIGHT + max(seen, 0.0)))
 
     def known(self) -> Known:
         """Return noise variance and weight of feedback as they stand."""
         return Known(self.noise_variance(), self.weight_seen())
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return the latest changes of arms that were noticed, oldest first."""
+        return tuple(self._detector.changes) if self._detector is not None else ()
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -143,42 +172,51 @@ class HierPosterior:
             self._update(change)
 
     def _update(self, change: RewardChange) -> None:
-        row, x, weight = self._row(change.arm), change.features, change.weight
-        if x.shape != (self.d,):
-            raise ValueError(f"features must have shape ({self.d},), got {x.shape}")
-        self._sums[row, 0] += weight
-        self._sums[row, 1] += change.squared
-        gained = change.weighted * x
-        self._b[row] += gained
-        self._full_b[row] += gained
-        if weight:
-            self._add_outer(self._a[row], weight * x, x)
-        if self._stage() != self._settled_at or not self._follow(row, x, change):
+        row, new = self._sums.row(change.arm), change.weight > 0
+        factor = 1.0 if self._fading is None else self._fading.weight(change.at, new=new)
+        surprise = self._surprise(row, change) if new and self._detector is not None else 0.0
+        self._sums.add(row, change, factor)
+        self._full_b[row] += factor * change.weighted * change.features
+        stale = self._stage() != self._settled_at or (self._fading is not None and self._fading.due())
+        if stale or not self._follow(row, change, factor):
+            self.settle()
+        found = self._detector.surprised(row, surprise, change) if new and self._detector is not None else None
+        if found is not None:
+            self._doubt(row, found)
+
+    def _surprise(self, row: int, change: RewardChange) -> float:
+        """Return by how many deviations a new reward differs from what was expected."""
+        x = change.features
+        spread = math.sqrt(self.noise_variance() * (1.0 + float(x.dot(self._inverse[row]).dot(x))))
+        return (change.weighted / change.weight - float(self._theta[row].dot(x))) / spread
+
+    def _doubt(self, row: int, change: Change) -> None:
+        """Let all that was said of an arm weigh no more than what was said since it changed."""
+        weight = float(self._sums.sums[row, 0])
+        if weight > change.rounds:
+            self._sums.scale(change.rounds / weight, row)
             self.settle()
 
-    def _follow(self, row: int, x: Floats, change: RewardChange) -> bool:
+    def _follow(self, row: int, change: RewardChange, factor: float) -> bool:
         """Keep A^-1 and theta up by Sherman & Morrison 1950; return False if that would lose digits."""
-        inverse, theta, weight = self._inverse[row], self._theta[row], change.weight
+        inverse, theta, x = self._inverse[row], self._theta[row], change.features
+        weight = factor * change.weight
         u = inverse.dot(x)
         pivot = 1.0 + weight * float(u.dot(x))
         if pivot < _LEAST_PIVOT:
             return False
-        theta += u * ((change.weighted - weight * float(theta.dot(x))) / pivot)
+        theta += u * ((factor * change.weighted - weight * float(theta.dot(x))) / pivot)
         if weight:
-            self._add_outer(inverse, u * (-weight / pivot), u)
+            np.multiply((u * (-weight / pivot))[:, None], u, out=self._room)
+            inverse += self._room
         return True
-
-    def _add_outer(self, matrix: Floats, left: Floats, right: Floats) -> None:
-        """Add left right^T to a (d, d) matrix in place, without an allocation."""
-        left[:, None].dot(right[None, :], out=self._outer)
-        matrix += self._outer
 
     def _stage(self) -> int:
         """Return how often the weight of feedback has grown by a tenth."""
         return int(math.log(max(self.weight_seen(), 1.0)) / _STEP)
 
     def settle(self) -> None:
-        """Draw the prior anew, and compute from the sums alone all that follows from them.
+        """Let fade what has to, draw the prior anew, and compute from the sums alone all that follows from them.
 
         With P_k = (L + S_k)^-1, the arms' own parts integrated out leave for beta the precision
         L_0 + sum_k (L - L P_k L) and the evidence L_0 m_0 + sum_k L P_k b_k; then theta_k = P_k (b_k + L beta).
@@ -186,71 +224,70 @@ class HierPosterior:
         Raises:
             numpy.linalg.LinAlgError: the sums of an arm are those of no rounds.
         """
-        own = self._own_precision()
-        factors = np.linalg.inv(np.linalg.cholesky(self._a + np.diag(own)))
+        if self._fading is not None:
+            self._sums.scale(self._fading.rebase())
+        own, b = self._own_precision(), self._sums.b
+        factors = np.linalg.inv(np.linalg.cholesky(self._sums.a + np.diag(own)))
         self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)  # (K, d, d)
-        lent = own * np.einsum("kij,kj->ki", self._inverse, self._b)  # (K, d)
-        root = np.diag(self._root_precision + len(self._b) * own) - own[:, None] * self._inverse.sum(axis=0) * own
+        lent = own * np.einsum("kij,kj->ki", self._inverse, b)  # (K, d)
+        root = np.diag(self._root_precision + len(b) * own) - own[:, None] * self._inverse.sum(axis=0) * own
         self._shared = np.linalg.solve(root, self._root_precision * self._root_mean + lent.sum(axis=0))
-        self._full_b = self._b + own * self._shared
+        self._full_b = b + own * self._shared
         self._theta = np.einsum("kij,kj->ki", self._inverse, self._full_b)
         off = self._shared - self._root_mean
-        self._prior_squares = float(len(self._b) * (own * self._shared).dot(self._shared))
+        self._prior_squares = float(len(b) * (own * self._shared).dot(self._shared))
         self._prior_squares += float((self._root_precision * off).dot(off))
         self._settled_at = self._stage()
+        self._room = np.empty((self.d, self.d))
 
     def _own_precision(self) -> Floats:
         """Return the precision of an arm's own part, the diagonal of L(n), (d,)."""
-        arms, rounds = max(len(self._rows), 1), max(self.weight_seen(), 1.0)
-        own = np.full(self.d, max(self._final, self._early * min(arms / rounds, 1.0)))
-        own[-1] = self._intercept
+        arms, rounds = max(len(self._sums), 1), max(self.weight_seen(), 1.0)
+        own = np.full(self.d, max(self._prior.final_precision, self._prior.early_precision * min(arms / rounds, 1.0)))
+        own[-1] = self._prior.intercept_precision
         return own
 
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
         self.settle()
-        header = {"kind": "hierarchical", "arms": list(self._rows), "d": self.d, "fingerprint": self.fingerprint}
-        return snapshot.pack(header, {"a": self._a, "b": self._b, "sums": self._sums})
+        header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
+        arrays = self._sums.arrays()
+        if self._fading is not None:
+            header["fading"] = self._clock()
+        if self._detector is not None:
+            arrays["surprises"], header["changes"] = self._watched()
+        return snapshot.pack(header, arrays)
 
     def restore(self, state: bytes) -> None:
-        """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
+        """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used.
+
+        A snapshot of a time without half-life or detector begins their clock and sums anew.
+        """
         header, arrays = snapshot.unpack(state)
-        arms = self._checked_arms(header, arrays)
-        kept = self._rows, self._a, self._b, self._sums
-        self._rows = {name: row for row, name in enumerate(arms)}
-        self._a, self._b, self._sums = arrays["a"].copy(), arrays["b"].copy(), arrays["sums"].copy()
+        found = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
+        kept = self._sums, self._clock(), self._watched()
+        surprises = arrays.get("surprises", np.zeros((len(found), 6)))
         try:
-            self.settle()
-        except np.linalg.LinAlgError as error:
-            self._rows, self._a, self._b, self._sums = kept
-            self.settle()
-            raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
+            if len(surprises) != len(found):
+                raise SnapshotError(f"snapshot holds surprises of {len(surprises)} arms and sums of {len(found)}")
+            self._take(found, header.get("fading"), (surprises, header.get("changes", [])))
+        except (SnapshotError, ValueError) as error:
+            self._take(*kept)
+            if isinstance(error, np.linalg.LinAlgError):
+                raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
+            raise SnapshotError(f"snapshot cannot be used: {error}") from error
 
-    def _checked_arms(self, header: dict[str, Any], arrays: snapshot.Arrays) -> list[str]:
-        """Return the snapshot's arms, once it is known to fit this posterior."""
-        if header.get("kind") != "hierarchical" or header.get("d") != self.d:
-            raise SnapshotError(
-                f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted hierarchical, d={self.d}"
-            )
-        if header.get("fingerprint") != self.fingerprint:
-            raise SnapshotError(
-                f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "
-                f"this one is {self.fingerprint!r}; features of two encoders do not mix"
-            )
-        arms = [str(name) for name in header.get("arms") or ()]
-        k = len(arms)
-        shapes = {name: values.shape for name, values in arrays.items()}
-        if len(set(arms)) != k or shapes != {"a": (k, self.d, self.d), "b": (k, self.d), "sums": (k, 2)}:
-            raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {self.d} features do not")
-        return arms
+    def _clock(self) -> Mapping[str, Any] | None:
+        return self._fading.state() if self._fading is not None else None
 
-    def _row(self, arm: str) -> int:
-        try:
-            return self._rows[arm]
-        except KeyError:
-            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
+    def _watched(self) -> tuple[Floats, list[list[object]]]:
+        return self._detector.state() if self._detector is not None else (np.zeros((0, 6)), [])
 
-    def _select(self, arms: Sequence[str]) -> slice | list[int]:
-        """Return what selects the arms' rows, without a copy where they are all of them in order."""
-        rows = [self._row(arm) for arm in arms]
-        return slice(0, len(rows)) if rows == list(range(len(rows))) else rows
+    def _take(self, sums: ArmSums, clock: Mapping[str, Any] | None, watched: tuple[Floats, Any]) -> None:
+        """Go on from these statistics. Raises ValueError if they cannot be."""
+        if self._fading is not None:
+            self._fading.restore(clock if clock is not None else _AT_THE_START)
+        if self._detector is not None:
+            self._detector.restore(*watched)
+        self._sums = sums
+        self.settle()

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.best_arm import best_arm_probs
-from highwayman.bandit.hier_posterior import HierPosterior
+from highwayman.bandit.change_detector import Change, ChangeDetector
+from highwayman.bandit.fading import Fading
+from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
 from highwayman.env.types import Context, Floats, RewardChange
 
 
@@ -22,7 +24,16 @@ class HierTS:
     """
 
     def __init__(
-        self, *, d: int, fingerprint: str = "", exploration: float = 0.75, patience: float = 250.0, **prior: Any
+        self,
+        *,
+        d: int,
+        fingerprint: str = "",
+        exploration: float = 0.75,
+        patience: float = 250.0,
+        half_life_events: float | None = None,
+        half_life_hours: float | None = None,
+        false_alarm_every: float | None = 100_000.0,
+        **prior: Any,
     ) -> None:
         """Start at the prior.
 
@@ -31,12 +42,22 @@ class HierTS:
             fingerprint: of the encoder that makes the features.
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper.
             patience: weight of feedback per arm from which on exploration shrinks.
-            prior: options of `HierPosterior`.
+            half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
+            half_life_hours: hours after which what was said counts half; at most one of the two is given.
+            false_alarm_every: an arm that has not changed is taken for changed once in so many rounds of its own; None:
+                nobody watches.
+            prior: options of `HierPrior`.
         """
         for name, value in (("exploration", exploration), ("patience", patience)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a number > 0, got {value!r}")
-        self.posterior = HierPosterior(d=d, fingerprint=fingerprint, **prior)
+        self.posterior = HierPosterior(
+            d=d,
+            fingerprint=fingerprint,
+            prior=HierPrior(**prior),
+            fading=Fading.of(half_life_events, half_life_hours),
+            detector=None if false_alarm_every is None else ChangeDetector(false_alarm_every),
+        )
         self._exploration = exploration
         self._patience = patience
 
@@ -65,9 +86,26 @@ class HierTS:
         """Fold changes of reward into the posterior, in log order."""
         self.posterior.update(changes)
 
-    def add_arm(self, name: str) -> None:
-        """Put a new arm at what the others have in common."""
-        self.posterior.add_arm(name)
+    def changes(self) -> tuple[Change, ...]:
+        """Return the latest changes of arms that were noticed, oldest first."""
+        return self.posterior.changes()
+
+    def merge(self, other: "HierTS") -> None:
+        """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
+        self.posterior.merge(other.posterior)
+
+    def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
+        """Put a new arm at what the others have in common, or let it begin like another.
+
+        Args:
+            name: of the arm.
+            like: of an arm whose feedback is lent to it.
+            weight: what that feedback is worth in all, in answers.
+        """
+        if like is None:
+            self.posterior.add_arm(name)
+        elif name not in self.posterior.arms:
+            self.posterior.lend(like, name, weight=weight)
 
     def drop_arm(self, name: str) -> None:
         """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""

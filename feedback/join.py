@@ -104,25 +104,29 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
 
 
-def changes(before: Credit | None, after: Credit | None, features: Floats) -> tuple[RewardChange, ...]:
+def changes(
+    before: Credit | None, after: Credit | None, features: Floats, *, at: float = 0.0
+) -> tuple[RewardChange, ...]:
     """Return what lies between two credits of one decision: nothing, one change, or a move between two arms.
 
     With the credits just before and just after an event it is a function of the log alone, so an event that is
-    delivered or read again yields the same change; the learner's position decides whether it has been applied.
+    delivered or read again yields the same change; the learner's position decides whether it has been applied. `at` is
+    when the decision was made, in seconds since the epoch.
     """
     if before == after:
         return ()
     terms = [(one, sign) for one, sign in ((before, -1.0), (after, 1.0)) if one is not None and one.reward.weight]
     arms = dict.fromkeys(one.arm for one, _ in terms)
-    found = (_change(arm, features, [(sign, one.reward) for one, sign in terms if one.arm == arm]) for arm in arms)
+    found = (_change(arm, features, [(sign, one.reward) for one, sign in terms if one.arm == arm], at) for arm in arms)
     return tuple(change for change in found if change.weight or change.weighted or change.squared)
 
 
-def _change(arm: str, features: Floats, terms: list[tuple[float, Reward]]) -> RewardChange:
+def _change(arm: str, features: Floats, terms: list[tuple[float, Reward]], at: float) -> RewardChange:
     return RewardChange(
         arm,
         features,
         weight=sum(sign * reward.weight for sign, reward in terms),
         weighted=sum(sign * reward.weight * reward.quality for sign, reward in terms),
         squared=sum(sign * reward.weight * reward.quality**2 for sign, reward in terms),
+        at=at,
     )

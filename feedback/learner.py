@@ -169,7 +169,7 @@ class Learner:
             return False
         before = credit(record, self._spec, Moment(event_id, inclusive=False), voids=self._voids)
         after = credit(record, self._spec, Moment(event_id), voids=self._voids)
-        change = changes(before, after, decision.context.features)
+        change = changes(before, after, decision.context.features, at=decision.at)
         known_features = decision.context.fingerprint == self._fingerprint
         if change and known_features:
             for one in change:

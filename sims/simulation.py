@@ -218,7 +218,7 @@ class _Simulation:
         while coming and coming[0][0] <= now:
             _, answered, action, said = heappop(coming)
             features = self._contexts[answered].features
-            changes.append(RewardChange(self._course.arms[action], features, 1.0, said, said**2))
+            changes.append(RewardChange(self._course.arms[action], features, 1.0, said, said**2, self._at[answered]))
         self._policy.learn(changes)
 
     def _call(self, t: int) -> None:

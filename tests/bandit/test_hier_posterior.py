@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.hier_posterior import HierPosterior
+from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -15,7 +15,7 @@ D = 3
 
 
 def posterior(**options: float) -> HierPosterior:
-    made = HierPosterior(d=D, fingerprint="f", **options)
+    made = HierPosterior(d=D, fingerprint="f", prior=HierPrior(**options))
     for arm in ARMS:
         made.add_arm(arm)
     return made

@@ -1,0 +1,135 @@
+"""What was said of each arm, as sums over rounds: any round can be changed or undone, and shards can be merged."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from highwayman.bandit import snapshot
+from highwayman.env.errors import SnapshotError
+from highwayman.env.types import Floats, RewardChange
+
+_ASYMMETRY = 1e-9  # of a matrix of sums, relative to its largest entry: more is damage
+
+
+class ArmSums:
+    """Per arm sum w x x^T, sum w r x, sum w and sum w r^2 over its rounds. No prior is in them."""
+
+    def __init__(self, d: int) -> None:
+        """Start without arms, for features (d,)."""
+        self.d = d
+        self._rows: dict[str, int] = {}
+        self.a: Floats = np.zeros((0, d, d))  # (K, d, d)
+        self.b: Floats = np.zeros((0, d))  # (K, d)
+        self.sums: Floats = np.zeros((0, 2))  # (K, 2)
+        self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm known, in the order they were added."""
+        return tuple(self._rows)
+
+    def __len__(self) -> int:
+        """Return the number of arms."""
+        return len(self._rows)
+
+    def add_arm(self, name: str) -> bool:
+        """Begin an arm; return False, and change nothing, if it is known."""
+        if name in self._rows:
+            return False
+        self._rows[name] = len(self._rows)
+        self.a = np.concatenate([self.a, np.zeros((1, self.d, self.d))])
+        self.b = np.concatenate([self.b, np.zeros((1, self.d))])
+        self.sums = np.concatenate([self.sums, np.zeros((1, 2))])
+        return True
+
+    def row(self, arm: str) -> int:
+        """Return the arm's place. Raises ValueError for an unknown one."""
+        try:
+            return self._rows[arm]
+        except KeyError:
+            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
+
+    def select(self, arms: Sequence[str]) -> slice | list[int]:
+        """Return what selects the arms' places, without a copy where they are all of them in order."""
+        rows = [self.row(arm) for arm in arms]
+        return slice(0, len(rows)) if rows == list(range(len(rows))) else rows
+
+    def add(self, row: int, change: RewardChange, factor: float = 1.0) -> None:
+        """Add a change of reward, its weights times `factor`. Raises ValueError for features of another length."""
+        x = change.features
+        if x.shape != (self.d,):
+            raise ValueError(f"features must have shape ({self.d},), got {x.shape}")
+        self.sums[row, 0] += factor * change.weight
+        self.sums[row, 1] += factor * change.squared
+        self.b[row] += factor * change.weighted * x
+        if change.weight:
+            left = factor * change.weight * x
+            left[:, None].dot(x[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
+            self.a[row] += self._outer
+
+    def scale(self, factor: float, row: int | slice = slice(None)) -> None:
+        """Multiply everything said of one arm, or of all, by `factor`."""
+        for sums in (self.a, self.b, self.sums):
+            sums[row] *= factor
+
+    def weight(self) -> float:
+        """Return the weight of all feedback standing, over all arms."""
+        return float(self.sums[:, 0].sum())
+
+    def merge(self, other: "ArmSums") -> None:
+        """Add what another shard of the same traffic was told. Raises ValueError for features of another length."""
+        if other.d != self.d:
+            raise ValueError(f"sums of {other.d} features do not go with sums of {self.d}")
+        for name, place in other._rows.items():
+            self.add_arm(name)
+            self.seed(name, other.a[place], other.b[place], other.sums[place])
+
+    def seed(self, arm: str, a: Floats, b: Floats, sums: Floats) -> None:
+        """Add evidence on an arm that was gathered elsewhere: sums as they are kept here."""
+        row = self.row(arm)
+        self.a[row] += a
+        self.b[row] += b
+        self.sums[row] += sums
+
+    def lend(self, like: str, arm: str, *, weight: float) -> None:
+        """Give an arm what was said of another one, scaled to a total weight: an effective sample size.
+
+        Raises:
+            ValueError: an arm is unknown, or `weight` is not > 0.
+        """
+        if not (np.isfinite(weight) and weight > 0):
+            raise ValueError(f"weight must be > 0, got {weight!r}")
+        row = self.row(like)
+        known = float(self.sums[row, 0])
+        share = min(weight / known, 1.0) if known > 0 else 0.0
+        self.seed(arm, share * self.a[row], share * self.b[row], share * self.sums[row])
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return the sums as a snapshot holds them."""
+        return {"a": self.a, "b": self.b, "sums": self.sums}
+
+    @classmethod
+    def of(cls, header: dict[str, Any], arrays: snapshot.Arrays, *, kind: str, d: int, fingerprint: str) -> "ArmSums":
+        """Return the sums in a snapshot. Raises SnapshotError if it is of another kind, or damaged."""
+        if header.get("kind") != kind or header.get("d") != d:
+            raise SnapshotError(f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted {kind}, d={d}")
+        if header.get("fingerprint") != fingerprint:
+            raise SnapshotError(
+                f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "
+                f"this one is {fingerprint!r}; features of two encoders do not mix"
+            )
+        arms = [str(name) for name in header.get("arms") or ()]
+        if len(set(arms)) != len(arms):
+            raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
+        k = len(arms)
+        shapes = {name: arrays[name].shape for name in ("a", "b", "sums") if name in arrays}
+        if shapes != {"a": (k, d, d), "b": (k, d), "sums": (k, 2)}:
+            raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {d} features do not")
+        a = arrays["a"]
+        if a.size and np.abs(a - a.transpose(0, 2, 1)).max() > _ASYMMETRY * max(float(np.abs(a).max()), 1.0):
+            raise SnapshotError("snapshot holds a matrix of sums that is not symmetric")
+        found = cls(d)
+        found._rows = {name: row for row, name in enumerate(arms)}
+        found.a, found.b, found.sums = a.copy(), arrays["b"].copy(), arrays["sums"].copy()
+        return found
