@@ -9,9 +9,11 @@ from highwayman.env.types import Floats
 
 _REACH = 6.0  # standard deviations; what lies beyond has probability below 1e-9
 _TABLE_LOW, _TABLE_HIGH, _TABLE_STEP = -7.0, 9.0, 1.0 / 256
-_NODES = 192  # grid points shared out among the contenders
-_MIN_NODES_PER_ARM = 17
+_NODES = 48  # grid points shared out among the contenders
+_MIN_NODES_PER_ARM = 9
 _LEAST_SD = 1e-9  # certainty is treated as almost certain, so that ties split evenly
+_LEAST_STEP = 1e-6  # of log G in a cell: in a smaller one the shares do not change
+_CHUNK = 12  # rows whose grids fit a processor's cache
 
 
 def best_arm_probs(means: Floats, sds: Floats) -> Floats:
@@ -19,34 +21,66 @@ def best_arm_probs(means: Floats, sds: Floats) -> Floats:
 
     With F_k the distribution functions and G their product (the distribution of the maximum),
     P_k = integral of G dlog F_k. On each cell of a grid that resolves every contender's own scale, the exact mass
-    of the cell, G(b) - G(a), is shared among the arms in proportion to log F_k(b) - log F_k(a). The shares are
-    never negative and sum to one whatever the grid; their error is second order in the cell's width. Equal
-    deviations or deviations a factor 100 apart cost the same.
+    of the cell, G(b) - G(a), is shared among the arms in proportion to log F_k(b) - log F_k(a), and moved between them
+    as far as their hazards f_k / F_k say that shares change within the cell, where more of the mass lies to the right.
+    The error is third order in the cell's width. Equal deviations or deviations a factor 100 apart cost the same.
     """
     probs = np.zeros(len(means))
     reach = _REACH * np.maximum(sds, _LEAST_SD)
-    low = float((means - reach).max())
+    low = (means - reach).max()
     contend = np.flatnonzero(means + reach > low)
     if len(contend) == 1:
         probs[contend] = 1.0
         return probs
-    mean, sd = means[contend], reach[contend] / _REACH
-    grid = _grid(mean, sd, low)
-    log_f = _log_cdf((grid - mean[:, None]) / sd[:, None])  # (contenders, n)
-    log_g = log_f.sum(axis=0)
-    step_f = np.diff(log_f, axis=1)
-    step_g = np.maximum(np.diff(log_g), 1e-300)
-    mass = step_f @ (np.diff(np.exp(log_g)) / step_g)
-    probs[contend] = mass / mass.sum()
+    probs[contend] = _integrated(means[contend], reach[contend] / _REACH, low)
     return probs
 
 
-def _grid(mean: Floats, sd: Floats, low: float) -> Floats:
-    """Return the sorted union of every contender's nodes from `low` up, shape (n,)."""
-    nodes = _standard_nodes(max(_MIN_NODES_PER_ARM, _NODES // len(mean)))
-    points = (mean[:, None] + sd[:, None] * nodes).ravel()
-    np.maximum(points, low, out=points)
-    points.sort()
+def best_arm_probs_many(means: Floats, sds: Floats) -> Floats:
+    """Return what `best_arm_probs` does for m rows of beliefs at once: (m, K) and (m, K) -> (m, K)."""
+    probs = np.zeros(means.shape)
+    sds = np.maximum(sds, _LEAST_SD)
+    lows = (means - _REACH * sds).max(axis=1)
+    contend = means + _REACH * sds > lows[:, None]
+    counts = contend.sum(axis=1)
+    probs[counts == 1] = contend[counts == 1]
+    order = np.argsort(~contend, axis=1, kind="stable")  # contenders first, in the order of the arms
+    for count in range(2, means.shape[1] + 1):
+        rows = np.flatnonzero(counts == count)
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            at = part[:, None], order[part, :count]
+            probs[at] = _integrated(means[at], sds[at], lows[part])
+    return probs
+
+
+def _integrated(mean: Floats, sd: Floats, low: Floats) -> Floats:
+    """Return the probabilities of contenders, (..., K), on grids from `low` (...,) up."""
+    grid = _grid(mean, sd, low)  # (..., n)
+    log_f, hazard = _log_cdf_and_hazard((grid[..., None, :] - mean[..., None]) / sd[..., None])  # (..., K, n)
+    hazard /= sd[..., None]
+    log_g = log_f.sum(axis=-2)
+    shares = hazard / (hazard.sum(axis=-2) + 1e-300)[..., None, :]  # where nobody is in doubt any more: nobody
+    step = np.maximum(log_g[..., 1:] - log_g[..., :-1], 1e-300)
+    g = np.exp(log_g)
+    mass = g[..., 1:] - g[..., :-1]
+    per_step = mass / step
+    # The mass right of the cell's middle on the scale of log G: its first moment, less half of it.
+    right = np.where(step > _LEAST_STEP, g[..., 1:] - per_step - 0.5 * mass, 0.0)
+    found = (log_f[..., 1:] - log_f[..., :-1]) @ per_step[..., None] + (shares[..., 1:] - shares[..., :-1]) @ right[
+        ..., None
+    ]
+    probs = np.maximum(found[..., 0], 0.0)
+    total: Floats = probs / probs.sum(axis=-1)[..., None]
+    return total
+
+
+def _grid(mean: Floats, sd: Floats, low: Floats) -> Floats:
+    """Return the sorted union of every contender's nodes from `low` up, shape (..., n)."""
+    nodes = _standard_nodes(max(_MIN_NODES_PER_ARM, _NODES // mean.shape[-1]))
+    points = (mean[..., None] + sd[..., None] * nodes).reshape(*mean.shape[:-1], -1)
+    np.maximum(points, np.asarray(low)[..., None], out=points)
+    points.sort(axis=-1)
     return points
 
 
@@ -58,16 +92,24 @@ def _standard_nodes(count: int) -> Floats:
 
 
 @cache
-def _log_cdf_table() -> Floats:
-    """Return log Phi on the table's grid."""
+def _tables() -> tuple[Floats, Floats, Floats, Floats]:
+    """Return log Phi and phi / Phi on the table's grid, each followed by its steps to the next entry."""
     points = np.arange(_TABLE_LOW, _TABLE_HIGH + _TABLE_STEP, _TABLE_STEP)
-    return np.array([math.log(0.5 * math.erfc(-z / math.sqrt(2.0))) for z in points])
+    log_cdf = np.array([math.log(0.5 * math.erfc(-z / math.sqrt(2.0))) for z in points])
+    hazard = np.exp(-0.5 * points**2 - log_cdf) / math.sqrt(2.0 * math.pi)
+    hazard[points >= _REACH - _TABLE_STEP] = 0.0  # what is left there would weigh much for an arm that is certain
+    return log_cdf, np.diff(log_cdf, append=log_cdf[-1]), hazard, np.diff(hazard, append=hazard[-1])
 
 
-def _log_cdf(z: Floats) -> Floats:
-    """Return log Phi(z) by linear interpolation, to 3e-6; z is clipped to the table."""
-    table = _log_cdf_table()
-    position = (np.clip(z, _TABLE_LOW, _TABLE_HIGH - _TABLE_STEP) - _TABLE_LOW) * (1.0 / _TABLE_STEP)
-    cell = position.astype(np.intp)
-    left = table[cell]
-    return left + (position - cell) * (table[cell + 1] - left)
+def _log_cdf_and_hazard(z: Floats) -> tuple[Floats, Floats]:
+    """Return log Phi(z) and phi(z) / Phi(z) by linear interpolation, to 3e-6; overwrites z, clipped to the table."""
+    log_cdf, its_step, hazard, to_next = _tables()
+    z -= _TABLE_LOW
+    z *= 1.0 / _TABLE_STEP
+    np.maximum(z, 0.0, out=z)
+    np.minimum(z, (_TABLE_HIGH - _TABLE_LOW) / _TABLE_STEP - 1.0, out=z)
+    cell = z.astype(np.int32)
+    z -= cell
+    return log_cdf.take(cell, mode="clip") + z * its_step.take(cell, mode="clip"), hazard.take(
+        cell, mode="clip"
+    ) + z * to_next.take(cell, mode="clip")

@@ -9,10 +9,10 @@ import numpy as np
 
 from highwayman.env.types import Floats, RewardChange
 
-_ALLOWANCE = 0.5  # deviations that an arm may be off for long without anybody being told
-_OVERSHOOT = 1.166  # of a random walk over a boundary, in deviations (Siegmund 1985)
-_LARGEST = 4.0  # deviations: a single surprise counts no more
-_PATIENCE = 20.0  # rounds that an arm's noise is taken for what it is for all arms
+_ALLOWANCE = 0.1  # quality units that an arm may be off for long without anybody being told
+_BETS = (0.5, 1.0, 2.0)  # per quality unit: small ones find small changes, large ones large changes soon
+_LARGEST_LOSS = 0.9  # of what is held, on any one round
+_COLUMNS = 8  # for better and for worse: what each bet has come to, and since how many rounds
 _MOST_CHANGES = 100
 
 
@@ -23,71 +23,81 @@ class Change:
     arm: str
     at: float  # seconds since the epoch, of the round that gave it away; 0: nobody said
     direction: int  # 1: answers are better than was learned, -1: worse
-    rounds: float  # weight of the feedback since the change seems to have happened
+    rounds: float  # of feedback since the change seems to have happened
 
 
 class ChangeDetector:
-    """Two-sided cumulative sums of each arm's surprises, in deviations.
+    """Bets, round by round, that an arm is off by more than an allowance, and tells when they have won enough.
 
-    Page, "Continuous inspection schemes", Biometrika 1954: S = max(0, S + z - allowance) in each direction. The stretch
-    since S was last 0 is the window that speaks for a change. The boundary h is where a stationary arm gives a false
-    alarm once in `false_alarm_every` rounds of its own on average, by Siegmund's approximation (Sequential Analysis,
-    1985, equation 2.57): in one direction (exp(2 k b) - 2 k b - 1) / (2 k^2) rounds, for allowance k and b = h + 1.166.
-    Routing breaks his assumption of independent normal surprises: they are those of thumbs, around a model that is
-    still learning, which is what the allowance is for.
+    Shin, Ramdas & Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", 2022 (arXiv
+    2203.03532), of the CUSUM kind: for rewards r in [0, 1] expected to be m, what a bet b has come to is
+    e = max(e, 1) (1 + b (m - a - r)) for worse, and likewise for better, averaged over several bets. As long as an
+    arm's answers are worth what is expected of them to within the allowance a, the average passes h once in h rounds or
+    more, however rewards are distributed: thumbs are far from normal. The stretch since the bets were last worth 1 is
+    the window that speaks for a change. Routing breaks that expectations are right from the start: the allowance, and
+    that only an arm that is learned can be far off, are for that.
     """
 
     def __init__(self, false_alarm_every: float) -> None:
-        """Start with nothing noticed. Raises ValueError unless `false_alarm_every` > 10."""
+        """Start with nothing noticed.
+
+        Args:
+            false_alarm_every: rounds of an arm's own between two false alarms, at least, on average.
+
+        Raises:
+            ValueError: it is not > 10.
+        """
         if not (math.isfinite(false_alarm_every) and false_alarm_every > 10):
             raise ValueError(f"false_alarm_every must be a number of rounds > 10, got {false_alarm_every!r}")
-        self.boundary = _boundary(2.0 * false_alarm_every)
-        # (K, 6): up, rounds of it, down, rounds of it; all rounds, and the sum of their squared surprises.
-        self._sums: Floats = np.zeros((0, 6))
+        self._threshold = 2.0 * false_alarm_every  # in each of two directions
+        self._bets: list[list[float]] = []  # (K, 8): plain numbers, for a few of which numpy takes longer
         self.changes: list[Change] = []
 
     def add_arm(self) -> None:
         """Watch one arm more."""
-        self._sums = np.concatenate([self._sums, np.zeros((1, 6))])
+        self._bets.append([0.0] * _COLUMNS)
 
-    def surprised(self, row: int, surprise: float, by: RewardChange) -> Change | None:
-        """Return the change that one more surprise, in deviations, gives away; None: none. Starts anew after one."""
-        sums = self._sums[row]
-        # The noise that surprises are measured in is common to all arms; this one's own may be another.
-        surprise /= math.sqrt((_PATIENCE + sums[5]) / (_PATIENCE + sums[4]))
-        surprise = min(max(surprise, -_LARGEST), _LARGEST)
-        sums[4:] += 1.0, surprise**2 * (_PATIENCE + sums[5]) / (_PATIENCE + sums[4])
-        for side, direction in ((0, 1), (2, -1)):
-            total = sums[side] + direction * surprise - _ALLOWANCE
-            sums[side] = max(total, 0.0)
-            sums[side + 1] = sums[side + 1] + 1.0 if total > 0 else 0.0
-            if total > self.boundary:
-                found = Change(by.arm, by.at, direction, float(sums[side + 1]))
-                sums[:] = 0.0
+    def heard(self, row: int, expected: float, by: RewardChange) -> Change | None:
+        """Return the change that a new reward gives away, None if there is none. Starts anew after one.
+
+        Args:
+            row: of the arm.
+            expected: what its quality was expected to be, before this.
+            by: the reward, a quality in [0, 1] with its weight.
+        """
+        reward = by.weighted / by.weight
+        expected = min(max(expected, 0.0), 1.0)
+        for side, direction in ((0, 1), (4, -1)):
+            rounds = self._bet(self._bets[row], side, direction * (reward - expected) - _ALLOWANCE,
+                               worst=_ALLOWANCE + (expected if direction > 0 else 1.0 - expected))  # fmt: skip
+            if rounds is not None:
+                found = Change(by.arm, by.at, direction, rounds)
+                self._bets[row] = [0.0] * _COLUMNS
                 self.changes = [*self.changes, found][-_MOST_CHANGES:]
                 return found
         return None
 
-    def state(self) -> tuple[Floats, list[list[object]]]:
-        """Return the sums (K, 6), and the changes as JSON can hold them."""
-        return self._sums, [[one.arm, one.at, one.direction, one.rounds] for one in self.changes]
+    def _bet(self, held: list[float], side: int, gain: float, *, worst: float) -> float | None:
+        """Settle one round's bets; return how many rounds have spoken for a change if they have won enough."""
+        most, total = 0.0, 0.0
+        for place, bet in enumerate(_BETS, side):
+            held[place] = max(held[place], 1.0) * (1.0 + min(bet, _LARGEST_LOSS / worst) * gain)
+            most, total = max(most, held[place]), total + held[place]
+        held[side + 3] = held[side + 3] + 1.0 if most > 1.0 else 0.0
+        return held[side + 3] if total > len(_BETS) * self._threshold else None
 
-    def restore(self, sums: Floats, changes: Sequence[Sequence[Any]]) -> None:
+    def state(self) -> tuple[Floats, list[list[object]]]:
+        """Return the bets (K, 8), and the changes as JSON can hold them."""
+        return np.array(self._bets).reshape(-1, _COLUMNS), [
+            [one.arm, one.at, one.direction, one.rounds] for one in self.changes
+        ]
+
+    def restore(self, bets: Floats, changes: Sequence[Sequence[Any]]) -> None:
         """Take what `state` returned. Raises ValueError if it cannot be."""
-        if sums.ndim != 2 or sums.shape[1] != 6 or (sums < 0).any():
-            raise ValueError(f"sums of surprises must be (K, 6) and >= 0, got shape {sums.shape}")
+        if bets.ndim != 2 or bets.shape[1] != _COLUMNS or (bets < 0).any():
+            raise ValueError(f"bets must be (K, {_COLUMNS}) and >= 0, got shape {bets.shape}")
         try:
             found = [Change(str(arm), float(at), int(to), float(n)) for arm, at, to, n in changes]
         except (TypeError, ValueError) as error:
             raise ValueError(f"no list of changes: {error}") from None
-        self._sums, self.changes = sums.copy(), found
-
-
-def _boundary(rounds: float) -> float:
-    """Return the boundary that is passed once in so many rounds in one direction, by bisection."""
-    low, high = 0.0, 100.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        twice = 2 * _ALLOWANCE * (middle + _OVERSHOOT)
-        low, high = (low, middle) if (math.exp(twice) - twice - 1) / (2 * _ALLOWANCE**2) > rounds else (middle, high)
-    return high
+        self._bets, self.changes = bets.tolist(), found

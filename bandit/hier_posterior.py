@@ -174,21 +174,15 @@ class HierPosterior:
     def _update(self, change: RewardChange) -> None:
         row, new = self._sums.row(change.arm), change.weight > 0
         factor = 1.0 if self._fading is None else self._fading.weight(change.at, new=new)
-        surprise = self._surprise(row, change) if new and self._detector is not None else 0.0
+        expected = float(self._theta[row].dot(change.features)) if change.features.shape == (self.d,) else 0.0
         self._sums.add(row, change, factor)
         self._full_b[row] += factor * change.weighted * change.features
         stale = self._stage() != self._settled_at or (self._fading is not None and self._fading.due())
         if stale or not self._follow(row, change, factor):
             self.settle()
-        found = self._detector.surprised(row, surprise, change) if new and self._detector is not None else None
+        found = self._detector.heard(row, expected, change) if new and self._detector is not None else None
         if found is not None:
             self._doubt(row, found)
-
-    def _surprise(self, row: int, change: RewardChange) -> float:
-        """Return by how many deviations a new reward differs from what was expected."""
-        x = change.features
-        spread = math.sqrt(self.noise_variance() * (1.0 + float(x.dot(self._inverse[row]).dot(x))))
-        return (change.weighted / change.weight - float(self._theta[row].dot(x))) / spread
 
     def _doubt(self, row: int, change: Change) -> None:
         """Let all that was said of an arm weigh no more than what was said since it changed."""
@@ -255,7 +249,7 @@ class HierPosterior:
         if self._fading is not None:
             header["fading"] = self._clock()
         if self._detector is not None:
-            arrays["surprises"], header["changes"] = self._watched()
+            arrays["bets"], header["changes"] = self._watched()
         return snapshot.pack(header, arrays)
 
     def restore(self, state: bytes) -> None:
@@ -266,11 +260,11 @@ class HierPosterior:
         header, arrays = snapshot.unpack(state)
         found = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
         kept = self._sums, self._clock(), self._watched()
-        surprises = arrays.get("surprises", np.zeros((len(found), 6)))
+        bets = arrays.get("bets", np.zeros((len(found), 8)))
         try:
-            if len(surprises) != len(found):
-                raise SnapshotError(f"snapshot holds surprises of {len(surprises)} arms and sums of {len(found)}")
-            self._take(found, header.get("fading"), (surprises, header.get("changes", [])))
+            if len(bets) != len(found):
+                raise SnapshotError(f"it holds bets on {len(bets)} arms and sums of {len(found)}")
+            self._take(found, header.get("fading"), (bets, header.get("changes", [])))
         except (SnapshotError, ValueError) as error:
             self._take(*kept)
             if isinstance(error, np.linalg.LinAlgError):
@@ -281,7 +275,7 @@ class HierPosterior:
         return self._fading.state() if self._fading is not None else None
 
     def _watched(self) -> tuple[Floats, list[list[object]]]:
-        return self._detector.state() if self._detector is not None else (np.zeros((0, 6)), [])
+        return self._detector.state() if self._detector is not None else (np.zeros((0, 8)), [])
 
     def _take(self, sums: ArmSums, clock: Mapping[str, Any] | None, watched: tuple[Floats, Any]) -> None:
         """Go on from these statistics. Raises ValueError if they cannot be."""

@@ -4,9 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from highwayman.bandit.best_arm import best_arm_probs
+from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.change_detector import Change, ChangeDetector
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
@@ -69,8 +67,7 @@ class HierTS:
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.spread_many(features, arms)
-        rows = zip(means - penalties, spreads * self._scale(), strict=True)
-        return np.array([best_arm_probs(*row) for row in rows])
+        return best_arm_probs_many(means - penalties, spreads * self._scale())
 
     def expected(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from highwayman.bandit.best_arm import best_arm_probs
+from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.in_order import Known
 from highwayman.bandit.linear import LinearPolicy
 from highwayman.env.types import Floats
@@ -40,4 +40,4 @@ class LinTS(LinearPolicy):
         sds = spreads * (self._exploration * np.sqrt(known.noise_variance))
         if utilities.ndim == 1:
             return best_arm_probs(utilities, sds)
-        return np.array([best_arm_probs(*row) for row in zip(utilities, sds, strict=True)])
+        return best_arm_probs_many(utilities, sds)
