@@ -9,6 +9,7 @@ from highwayman.bandit import snapshot
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
+_ROUNDING = 1e-6  # a negative eigenvalue of this share of the trace is what rounding leaves of taking rounds back
 _ASYMMETRY = 1e-9  # of a matrix of sums, relative to its largest entry: more is damage
 
 
@@ -87,7 +88,10 @@ class ArmSums:
 
     def seed(self, arm: str, a: Floats, b: Floats, sums: Floats) -> None:
         """Add evidence on an arm that was gathered elsewhere: sums as they are kept here."""
-        row = self.row(arm)
+        self.seed_row(self.row(arm), a, b, sums)
+
+    def seed_row(self, row: int, a: Floats, b: Floats, sums: Floats) -> None:
+        """Add evidence on the arm at a place."""
         self.a[row] += a
         self.b[row] += b
         self.sums[row] += sums
@@ -129,6 +133,8 @@ class ArmSums:
         a = arrays["a"]
         if a.size and np.abs(a - a.transpose(0, 2, 1)).max() > _ASYMMETRY * max(float(np.abs(a).max()), 1.0):
             raise SnapshotError("snapshot holds a matrix of sums that is not symmetric")
+        if a.size and (np.linalg.eigvalsh(a)[:, 0] < -_ROUNDING * np.maximum(np.trace(a, axis1=1, axis2=2), 1.0)).any():
+            raise SnapshotError("snapshot holds a matrix of sums that is not positive semidefinite: it is of no rounds")
         found = cls(d)
         found._rows = {name: row for row, name in enumerate(arms)}
         found.a, found.b, found.sums = a.copy(), arrays["b"].copy(), arrays["sums"].copy()

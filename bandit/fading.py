@@ -3,7 +3,10 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+NEW_CLOCK: Final[Mapping[str, Any]] = MappingProxyType({"now": 0.0, "base": 0.0, "marks": ()})
 
 _TOLERANCE = 0.03  # half-lives that may pass before everything known is made to fade
 _MOST_MARKS = 256

@@ -3,20 +3,19 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.arm_sums import ArmSums
 from highwayman.bandit.change_detector import Change, ChangeDetector
-from highwayman.bandit.fading import Fading
+from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Known
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
 _KIND = "hierarchical"
-_AT_THE_START: Final[Mapping[str, Any]] = {"now": 0.0, "base": 0.0, "marks": ()}
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
 _NOISE_WEIGHT = 20.0  # observations that the prior's noise is worth
 _LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
@@ -280,7 +279,7 @@ class HierPosterior:
     def _take(self, sums: ArmSums, clock: Mapping[str, Any] | None, watched: tuple[Floats, Any]) -> None:
         """Go on from these statistics. Raises ValueError if they cannot be."""
         if self._fading is not None:
-            self._fading.restore(clock if clock is not None else _AT_THE_START)
+            self._fading.restore(clock if clock is not None else NEW_CLOCK)
         if self._detector is not None:
             self._detector.restore(*watched)
         self._sums = sums

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.bandit.fading import Fading
 from highwayman.bandit.in_order import Beliefs, Indices, Known
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.env.types import Context, Floats, RewardChange
@@ -14,15 +15,26 @@ from highwayman.env.types import Context, Floats, RewardChange
 class LinearPolicy(ABC):
     """Keeps the posterior, and asks a subclass how to choose from what it says."""
 
-    def __init__(self, *, d: int, fingerprint: str = "", **prior: Any) -> None:
+    def __init__(
+        self,
+        *,
+        d: int,
+        fingerprint: str = "",
+        half_life_events: float | None = None,
+        half_life_hours: float | None = None,
+        **prior: Any,
+    ) -> None:
         """Start at the prior.
 
         Args:
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
+            half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
+            half_life_hours: hours after which what was said counts half; at most one of the two is given.
             prior: options of `LinearPosterior`.
         """
-        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, **prior)
+        fading = Fading.of(half_life_events, half_life_hours)
+        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, fading=fading, **prior)
 
     @abstractmethod
     def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
@@ -59,9 +71,22 @@ class LinearPolicy(ABC):
         """Fold changes of reward into the posterior, in log order."""
         self.posterior.update(changes)
 
-    def add_arm(self, name: str) -> None:
-        """Put a new arm at the prior."""
-        self.posterior.add_arm(name)
+    def merge(self, other: "LinearPolicy") -> None:
+        """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
+        self.posterior.merge(other.posterior)
+
+    def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
+        """Put a new arm at the prior, or let it begin like another.
+
+        Args:
+            name: of the arm.
+            like: of an arm whose feedback is lent to it.
+            weight: what that feedback is worth in all, in answers.
+        """
+        if like is None:
+            self.posterior.add_arm(name)
+        elif name not in self.posterior.arms:
+            self.posterior.lend(like, name, weight=weight)
 
     def drop_arm(self, name: str) -> None:  # noqa: B027  (empty, and not to be overridden)
         """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.arm_sums import ArmSums
+from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Beliefs, Indices, Known, Lessons, absorbed, teach
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
+_KIND = "linear sums"
 _REFRESH_EVERY = 1000  # rank-one updates of an inverse before it is computed afresh
 _LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
 
@@ -34,6 +37,7 @@ class LinearPosterior:
         prior_mean: float = 0.6,
         noise_variance: float = 0.1,
         noise_weight: float = 20.0,
+        fading: Fading | None = None,
     ) -> None:
         """Start every arm at the prior.
 
@@ -45,6 +49,7 @@ class LinearPosterior:
             prior_mean: expected quality of an arm nothing is known of.
             noise_variance: expected variance of rewards around their mean.
             noise_weight: how many observations `noise_variance` is worth.
+            fading: the half-life of what is said; None: it counts for ever. The prior never fades.
         """
         for name, value in (
             ("prior_precision", prior_precision),
@@ -66,31 +71,56 @@ class LinearPosterior:
         self._prior_b[-1] = intercept_precision * prior_mean
         self._prior_squared = intercept_precision * prior_mean**2
         self._noise = (float(noise_variance), float(noise_weight))
-        self._rows: dict[str, int] = {}
-        self._a: Floats = np.empty((0, d, d))  # (K, d, d) precision
-        self._inverse: Floats = np.empty((0, d, d))
-        self._b: Floats = np.empty((0, d))
+        self._fading = fading
+        self._told = ArmSums(d)
+        self._inverse: Floats = np.empty((0, d, d))  # (K, d, d) of the precision
+        self._b: Floats = np.empty((0, d))  # with the prior's share
         self._theta: Floats = np.empty((0, d))
-        self._sums: Floats = np.empty((0, 2))  # (K, 2): sum w, sum w r^2
+        self._twice: Floats = np.empty((0, d, d))  # under a half-life: sums of x x^T with squared weights
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
         self._ages: list[int] = []  # rank-one updates since the inverse was computed afresh
 
     @property
     def arms(self) -> tuple[str, ...]:
         """Every arm known, in the order they were added."""
-        return tuple(self._rows)
+        return self._told.arms
+
+    @property
+    def fades(self) -> bool:
+        """Whether there is a half-life."""
+        return self._fading is not None
 
     def add_arm(self, name: str) -> None:
         """Put a new arm at the prior; an arm already known keeps its statistics."""
-        if name in self._rows:
+        if not self._told.add_arm(name):
             return
-        self._rows[name] = len(self._rows)
-        self._a = np.concatenate([self._a, np.diag(self._prior)[None]])
         self._inverse = np.concatenate([self._inverse, np.diag(1.0 / self._prior)[None]])
         self._b = np.concatenate([self._b, self._prior_b[None]])
         self._theta = np.concatenate([self._theta, (self._prior_b / self._prior)[None]])
-        self._sums = np.concatenate([self._sums, np.zeros((1, 2))])
+        if self.fades:
+            self._twice = np.concatenate([self._twice, np.zeros((1, self.d, self.d))])
         self._ages.append(0)
+
+    def merge(self, other: "LinearPosterior") -> None:
+        """Add what another shard of the same traffic learned: as if one had learned both streams.
+
+        Raises:
+            ValueError: features of another encoder or length, or what was said fades, and so has no common clock.
+        """
+        if other.fingerprint != self.fingerprint:
+            raise ValueError(f"features of encoder {other.fingerprint!r} do not mix with those of {self.fingerprint!r}")
+        if self.fades or other.fades:
+            raise ValueError("posteriors with a half-life cannot be merged: their clocks differ")
+        for name in other.arms:
+            self.add_arm(name)
+        self._told.merge(other._told)
+        self._refresh_all()
+
+    def lend(self, like: str, arm: str, *, weight: float) -> None:
+        """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
+        self.add_arm(arm)
+        self._told.lend(like, arm, weight=weight)
+        self._refresh_all()
 
     def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each arm's expected quality at `features` (d,): two arrays (K,)."""
@@ -99,21 +129,33 @@ class LinearPosterior:
 
     def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and sqrt(x^T A^-1 x), its deviation in units of the noise's, (K,) each, at x (d,)."""
-        rows = self._select(arms)
+        rows = self._told.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
         # `dot`, as for one vector `@` takes longer to start than to multiply.
-        squares = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d).dot(features)
+        reach = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d)
+        squares = reach.dot(features) if self._fading is None else self._faded_squares(reach, rows)
         return theta.dot(features), np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
-        rows = self._select(arms)
+        rows = self._told.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         squares = np.empty((len(features), len(theta)))
         for k in range(len(theta)):
             np.vecdot(features @ inverse[k], features, out=squares[:, k])
+        if self._fading is not None:
+            squares = np.array([self._faded_squares(inverse.dot(x), rows) for x in features])
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+
+    def _faded_squares(self, reach: Floats, rows: slice | list[int]) -> Floats:
+        """Return x^T V^-1 W V^-1 x for reach V^-1 x (K, d), where W sums with squared weights what V sums with weights.
+
+        Russac, Vernade & Cappe, "Weighted Linear Bandits for Non-Stationary Environments", NeurIPS 2019 (arXiv
+        1909.09146), equation 5: what counts half informs half, but is as noisy as ever.
+        """
+        found: Floats = np.einsum("ki,kij,kj->k", reach, self._twice[rows] + np.diag(self._prior), reach)
+        return found
 
     def noise_variance(self) -> float:
         """Return the estimated variance of a reward around its mean."""
@@ -123,8 +165,8 @@ class LinearPosterior:
     def _noise_sums(self) -> tuple[float, float]:
         """Return the sum of squared residuals and its weight, the prior's included."""
         prior, prior_weight = self._noise
-        seen, squared = self._sums.sum(axis=0).tolist()
-        residual = squared + len(self._rows) * self._prior_squared - float(np.vdot(self._b, self._theta))
+        seen, squared = self._told.sums.sum(axis=0).tolist()
+        residual = squared + len(self._told) * self._prior_squared - float(np.vdot(self._b, self._theta))
         return prior * prior_weight + max(residual, 0.0), prior_weight + max(seen, 0.0)
 
     def known(self) -> Known:
@@ -132,8 +174,8 @@ class LinearPosterior:
         return Known(self.noise_variance(), self.weight_seen())
 
     def weight_seen(self) -> float:
-        """Return the weight of all feedback standing, over all arms."""
-        return float(self._sums[:, 0].sum())
+        """Return the weight of all feedback standing, over all arms, as far as it has not faded."""
+        return self._told.weight()
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -152,12 +194,14 @@ class LinearPosterior:
             rewards: (m,) of weight 1; NaN: nobody said anything.
             frozen_for: rounds between two updates; no round knows of another since the last.
         """
+        if self.fades:
+            raise ValueError("rounds that fade are learned one by one")
         m, said = len(features), ~np.isnan(rewards)
         unknown_from = np.arange(m) // frozen_for * frozen_for
         means, squares = np.empty((m, len(arms))), np.empty((m, len(arms)))
         noise, weight, told = self._noise_sums(), self.weight_seen(), np.zeros(m)
         for k, arm in enumerate(arms):
-            row, those = self._row(arm), np.flatnonzero(said & (actions == k))
+            row, those = self._told.row(arm), np.flatnonzero(said & (actions == k))
             lessons = Lessons(those, rewards[those], unknown_from)
             found = absorbed(self._inverse[row], self._theta[row], features, lessons)
             means[:, k], squares[:, k], told[those] = found.means, found.squares, found.surprises**2
@@ -177,7 +221,7 @@ class LinearPosterior:
         ends = np.bincount(groups, minlength=len(arms)).cumsum().tolist()
         for arm, start, end in zip(arms, [0, *ends], ends, strict=False):
             if end > start:
-                self._learn_at_once(self._row(arm), features[start:end], rewards[start:end])
+                self._learn_at_once(self._told.row(arm), features[start:end], rewards[start:end])
 
     def _learn_at_once(self, row: int, lessons: Floats, rewards: Floats) -> None:
         if len(lessons) >= self.d:  # afresh is cheaper
@@ -188,100 +232,86 @@ class LinearPosterior:
 
     def _absorb(self, row: int, lessons: Floats, rewards: Floats) -> None:
         """Add lessons (n, d) of weight 1 to an arm's sums."""
-        self._a[row] += lessons.T @ lessons
-        self._b[row] += rewards.dot(lessons)
-        self._sums[row, 0] += len(rewards)
-        self._sums[row, 1] += rewards.dot(rewards)
+        gained = rewards.dot(lessons)
+        self._told.seed_row(row, lessons.T @ lessons, gained, np.array([len(rewards), rewards.dot(rewards)]))
+        self._b[row] += gained
         self._ages[row] += len(rewards)
         if self._ages[row] >= _REFRESH_EVERY:
             self._refresh(row)
 
     def _update(self, change: RewardChange) -> None:
-        row, x, weight = self._row(change.arm), change.features, change.weight
-        if x.shape != (self.d,):
-            raise ValueError(f"features must have shape ({self.d},), got {x.shape}")
-        self._sums[row, 0] += weight
-        self._sums[row, 1] += change.squared
-        self._b[row] += change.weighted * x
-        if weight:
-            self._add_outer(self._a[row], x if weight == 1.0 else weight * x, x)
-        self._solve(row, x, change)
+        row, factor = self._told.row(change.arm), 1.0
+        if self._fading is not None:
+            factor = self._fading.weight(change.at, new=change.weight > 0)
+        self._told.add(row, change, factor)
+        x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
+        self._b[row] += weighted * x
+        if self._fading is not None:
+            self._twice[row] += factor * weight * np.outer(x, x)
+        self._solve(row, x, weight=weight, weighted=weighted)
+        if self._fading is not None and self._fading.due():
+            self._fade(self._fading.rebase())
 
-    def _solve(self, row: int, x: Floats, change: RewardChange) -> None:
+    def _fade(self, factor: float) -> None:
+        """Let everything said weigh less by a factor; the prior weighs what it did."""
+        self._told.scale(factor)
+        self._twice *= factor**2
+        self._refresh_all()
+
+    def _solve(self, row: int, x: Floats, *, weight: float, weighted: float) -> None:
         """Follow the sums with A^-1 and theta, by rank one, or afresh when that would lose digits.
 
         Sherman & Morrison 1950: with u = A^-1 x and p = 1 + w x^T u, the inverse loses u u^T w / p, and theta gains
         u (weighted - w x^T theta) / p (recursive least squares).
         """
-        inverse, theta, weight = self._inverse[row], self._theta[row], change.weight
+        inverse, theta = self._inverse[row], self._theta[row]
         u = inverse.dot(x)
         pivot = 1.0 + weight * float(u.dot(x))
         self._ages[row] += 1
         if pivot < _LEAST_PIVOT or self._ages[row] >= _REFRESH_EVERY:
             self._refresh(row)
             return
-        theta += u * ((change.weighted - weight * float(theta.dot(x))) / pivot)
+        theta += u * ((weighted - weight * float(theta.dot(x))) / pivot)
         if weight:
-            self._add_outer(inverse, u * (-weight / pivot), u)
-
-    def _add_outer(self, matrix: Floats, left: Floats, right: Floats) -> None:
-        """Add left right^T to a (d, d) matrix in place, without an allocation."""
-        left[:, None].dot(right[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
-        matrix += self._outer
+            (u * (-weight / pivot))[:, None].dot(u[None, :], out=self._outer)  # twice as fast as broadcasting
+            inverse += self._outer
 
     def _refresh(self, row: int) -> None:
         """Compute the inverse from the precision by Cholesky. Raises numpy's LinAlgError if it is not definite."""
-        factor = np.linalg.inv(np.linalg.cholesky(self._a[row]))
+        factor = np.linalg.inv(np.linalg.cholesky(self._told.a[row] + np.diag(self._prior)))
         self._inverse[row] = factor.T @ factor
         self._theta[row] = self._inverse[row] @ self._b[row]
         self._ages[row] = 0
 
+    def _refresh_all(self) -> None:
+        """Compute from the sums all that follows from them."""
+        factors = np.linalg.inv(np.linalg.cholesky(self._told.a + np.diag(self._prior)))
+        self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)
+        self._b = self._told.b + self._prior_b
+        self._theta = np.einsum("kij,kj->ki", self._inverse, self._b)
+        self._ages = [0] * len(self._told)
+
     def state(self) -> bytes:
         """Return the sums as a snapshot; what follows from them is computed on restore."""
-        header = {"kind": "linear", "arms": list(self._rows), "d": self.d, "fingerprint": self.fingerprint}
-        return snapshot.pack(header, {"a": self._a, "b": self._b, "sums": self._sums})
+        header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
+        arrays = self._told.arrays()
+        if self._fading is not None:
+            header["fading"], arrays["twice"] = self._fading.state(), self._twice
+        return snapshot.pack(header, arrays)
 
     def restore(self, state: bytes) -> None:
         """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
         header, arrays = snapshot.unpack(state)
-        arms = self._checked_arms(header, arrays)
+        told = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
         try:
-            factors = np.linalg.inv(np.linalg.cholesky(arrays["a"]))
+            np.linalg.cholesky(told.a + np.diag(self._prior))
+            if self._fading is not None:
+                self._fading.restore(header.get("fading") or NEW_CLOCK)
         except np.linalg.LinAlgError as error:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
-        self._rows = {name: row for row, name in enumerate(arms)}
-        self._a, self._b, self._sums = arrays["a"].copy(), arrays["b"].copy(), arrays["sums"].copy()
-        self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)
-        self._theta = np.einsum("kij,kj->ki", self._inverse, self._b)
-        self._ages = [0] * len(arms)
-
-    def _checked_arms(self, header: dict[str, Any], arrays: snapshot.Arrays) -> list[str]:
-        """Return the snapshot's arms, once it is known to fit this posterior."""
-        if header.get("kind") != "linear" or header.get("d") != self.d:
-            raise SnapshotError(
-                f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted linear, d={self.d}"
-            )
-        if header.get("fingerprint") != self.fingerprint:
-            raise SnapshotError(
-                f"snapshot was learned on features of encoder {header.get('fingerprint')!r}, "
-                f"this one is {self.fingerprint!r}; features of two encoders do not mix"
-            )
-        arms = [str(name) for name in header.get("arms") or ()]
-        if len(set(arms)) != len(arms):
-            raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
-        k = len(arms)
-        shapes = {name: values.shape for name, values in arrays.items()}
-        if shapes != {"a": (k, self.d, self.d), "b": (k, self.d), "sums": (k, 2)}:
-            raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {self.d} features do not")
-        return arms
-
-    def _row(self, arm: str) -> int:
-        try:
-            return self._rows[arm]
-        except KeyError:
-            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
-
-    def _select(self, arms: Sequence[str]) -> slice | list[int]:
-        """Return what selects the arms' rows, without a copy where they are all of them in order."""
-        rows = [self._row(arm) for arm in arms]
-        return slice(0, len(rows)) if rows == list(range(len(rows))) else rows
+        except ValueError as error:
+            raise SnapshotError(f"snapshot cannot be used: {error}") from error
+        self._told = told
+        if self._fading is not None:
+            self._twice = arrays["twice"].copy() if "twice" in arrays else told.a.copy()
+        self._refresh_all()

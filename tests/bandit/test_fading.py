@@ -3,9 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.draw import draw
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.hier_posterior import HierPosterior
-from highwayman.env.types import RewardChange
+from highwayman.bandit.lin_ucb import LinUCB
+from highwayman.bandit.posterior import LinearPosterior
+from highwayman.env.types import Context, RewardChange
 
 HOUR_S = 3600.0
 START_S = 1_700_000_000.0
@@ -91,3 +94,42 @@ def test_the_clock_survives_its_state_and_damage_is_refused() -> None:
 def test_a_half_life_that_cannot_be_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="half_life"):
         Fading(**options)
+
+
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_linear_regressions_that_fade_have_the_two_matrices_of_d_lin_ucb(n: int) -> None:
+    gamma, rng = 2.0 ** (-1 / 20), np.random.default_rng(n)
+    x, rewards = rng.normal(size=(n, 3)), rng.random(n)
+    made = LinearPosterior(d=3, fading=Fading(events=20.0), prior_precision=2.0, intercept_precision=1.5)
+    made.add_arm("a")
+    made.update(RewardChange("a", row, 1.0, reward, reward**2) for row, reward in zip(x, rewards.tolist(), strict=True))
+    prior = np.diag([2.0, 2.0, 1.5])
+    weights = gamma ** np.arange(n - 1, -1, -1)
+    v, w = (prior + (x.T * power) @ x for power in (weights, weights**2))
+    theta = np.linalg.solve(v, prior @ np.array([0, 0, 0.6]) + x.T @ (weights * rewards))
+    query = np.array([0.4, -0.7, 1.0])
+    reach = np.linalg.solve(v, query)
+    made.restore(made.state())  # what faded since the last time is let fade
+    made._fade(made._fading.rebase())  # type: ignore[union-attr]
+    mean, spread = made.spread(query, ["a"])
+    assert mean == pytest.approx([query @ theta], abs=1e-9)
+    assert spread == pytest.approx([np.sqrt(reach @ w @ reach)], abs=1e-9)
+    assert made.spread_many(query[None], ["a"])[1][0] == pytest.approx(spread, abs=1e-12)
+
+
+def test_after_a_change_lin_ucb_with_a_half_life_follows_and_without_one_does_not() -> None:
+    share = {}
+    for half_life in (None, 100.0):
+        policy = LinUCB(d=1, half_life_events=half_life)
+        for arm in ("a", "b"):
+            policy.add_arm(arm)
+        rng, context, chosen = np.random.default_rng(0), Context(np.ones(1), "", 1), []
+        for t in range(3000):
+            drawn = draw(policy.probs(context, ("a", "b"), np.zeros(2)), floor=0.02, rng=rng)
+            chosen.append(drawn.action)
+            quality = 0.7 if drawn.action == (t >= 1500) else 0.3
+            value = float(rng.random() < quality)
+            policy.learn([RewardChange("ab"[drawn.action], np.ones(1), 1.0, value, value)])
+        share[half_life] = np.mean(chosen[1800:2100])
+    assert share[100.0] > 0.9
+    assert share[None] < 0.5

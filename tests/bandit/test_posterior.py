@@ -258,7 +258,7 @@ def with_header(state: bytes, **changed: Any) -> bytes:
 
 
 UNUSABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "another d": (lambda _: posterior(d=4, fingerprint="f").state(), "d=4; wanted linear, d=3"),
+    "another d": (lambda _: posterior(d=4, fingerprint="f").state(), "d=4; wanted linear sums, d=3"),
     "another encoder": (lambda _: posterior(fingerprint="g").state(), "encoder 'g', this one is 'f'"),
     "another kind": (lambda state: with_header(state, kind="uniform"), "'uniform'"),
     "no kind": (lambda state: with_header(state, kind=None), "None"),
@@ -270,7 +270,7 @@ UNUSABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "a missing array": (lambda state: snapshot.pack(snapshot.unpack(state)[0], {}), "shapes"),
     "not a number": (lambda state: with_arrays(state, b=np.full((1, 3), np.nan)), "not finite"),
-    "not positive definite": (indefinite, "positive definite"),
+    "not positive definite": (indefinite, "not positive semidefinite"),
     "damaged": (lambda state: state[:-1] + bytes([state[-1] ^ 1]), "damaged"),
     "cut off": (lambda state: state[: len(state) // 2], "damaged"),
     "empty": (lambda _: b"", "not a Highwayman snapshot"),
