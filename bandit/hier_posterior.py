@@ -211,8 +211,7 @@ class HierPosterior:
     def settle(self) -> None:
         """Let fade what has to, draw the prior anew, and compute from the sums alone all that follows from them.
 
-        With P_k = (L + S_k)^-1, the arms' own parts integrated out leave for beta the precision
-        L_0 + sum_k (L - L P_k L) and the evidence L_0 m_0 + sum_k L P_k b_k; then theta_k = P_k (b_k + L beta).
+        With P_k = (L + S_k)^-1, theta_k = P_k (b_k + L m_k) for an arm's prior mean m_k.
 
         Raises:
             numpy.linalg.LinAlgError: the sums of an arm are those of no rounds.
@@ -222,16 +221,24 @@ class HierPosterior:
         own, b = self._own_precision(), self._sums.b
         factors = np.linalg.inv(np.linalg.cholesky(self._sums.a + np.diag(own)))
         self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)  # (K, d, d)
-        lent = own * np.einsum("kij,kj->ki", self._inverse, b)  # (K, d)
-        root = np.diag(self._root_precision + len(b) * own) - own[:, None] * self._inverse.sum(axis=0) * own
-        self._shared = np.linalg.solve(root, self._root_precision * self._root_mean + lent.sum(axis=0))
-        self._full_b = b + own * self._shared
+        means = self._prior_means(own)  # (K, d)
+        self._full_b = b + own * means
         self._theta = np.einsum("kij,kj->ki", self._inverse, self._full_b)
         off = self._shared - self._root_mean
-        self._prior_squares = float(len(b) * (own * self._shared).dot(self._shared))
-        self._prior_squares += float((self._root_precision * off).dot(off))
+        self._prior_squares = float((own * means**2).sum() + (self._root_precision * off**2).sum())
         self._settled_at = self._stage()
         self._room = np.empty((self.d, self.d))
+
+    def _prior_means(self, own: Floats) -> Floats:
+        """Draw beta from all that was said, and return the arms' prior means (K, d): beta for each.
+
+        The arms' own parts integrated out leave for beta the precision L_0 + sum_k (L - L P_k L) and the evidence
+        L_0 m_0 + sum_k L P_k b_k.
+        """
+        lent = own * np.einsum("kij,kj->ki", self._inverse, self._sums.b)  # (K, d)
+        root = np.diag(self._root_precision + len(lent) * own) - own[:, None] * self._inverse.sum(axis=0) * own
+        self._shared = np.linalg.solve(root, self._root_precision * self._root_mean + lent.sum(axis=0))
+        return np.broadcast_to(self._shared, lent.shape)
 
     def _own_precision(self) -> Floats:
         """Return the precision of an arm's own part, the diagonal of L(n), (d,)."""
