@@ -1,0 +1,117 @@
+"""How well a ceiling on dollars per request is kept, in every window and not only on average, and what it buys.
+
+    python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--floor 0.02] [--share S]... [--hard]
+
+Eight arms spread over the range of mean quality, prompts shuffled, cost weight 0 (the ceiling alone makes arms dear),
+shipped features. A ceiling lies a share of the way from the mean cost of the cheapest arm to that of the dearest.
+
+Printed per table and ceiling, over all seeds: the highest mean metered cost of any 500 rounds in a row after the first
+200, over the ceiling, and what the dearest single call adds to such a mean; the share of these windows that are at
+most 1% above; the share of the ceiling that was spent after the first 200; mean quality, and that of the static mixture
+of arms which costs as much as the ceiling allows, known beforehand.
+"""
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from highwayman.bandit.policy import load_policy, parse_policy
+from highwayman.env.encoder import make_encoder
+from highwayman.env.pacer import Pacer
+from highwayman.env.types import Context, Query
+from highwayman.sims.hull import Hull
+from highwayman.sims.measures.budget import SETTLING, WINDOW, budget_compliance
+from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.tables.table import FullTable
+from highwayman.sims.tables.table_file import read_table
+from highwayman.sims.worlds.budget import Budget
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all runs have in common."""
+
+    policy: str
+    rounds: int
+    floor: float
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How one run kept its ceiling; costs as shares of it."""
+
+    worst: float  # of the windows
+    within: float  # share of the windows at most 1% above
+    call: float  # what the dearest call adds to a window's mean
+    used: float
+    quality: float
+    mixture: float  # the static mixture's quality
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=20_000)
+    parser.add_argument("--floor", type=float, default=0.02)
+    parser.add_argument("--share", type=float, action="append", dest="shares")
+    parser.add_argument("--policy", default="LinTS")
+    parser.add_argument("--hard", action="store_true", help="bar arms that the ceiling cannot pay for")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    setting = Setting(options.policy, options.rounds, options.floor, options.hard)
+    encoder = make_encoder("static")
+    for path in options.tables:
+        table = read_table(path).spread(8)
+        contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+        print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,} rounds, floor {options.floor:g}"
+              f"{', hard' if options.hard else ''}")  # fmt: skip
+        print(f"{'share':>7}{'worst':>9}{'a call':>8}{'within':>9}{'used':>7}{'quality':>9}{'mixture':>9}")
+        with ProcessPoolExecutor(options.processes) as pool:
+            for share in options.shares or SHARES:
+                one = partial(run, table, contexts, setting, share)
+                print(line(share, list(pool.map(one, range(options.seeds)))), flush=True)
+    encoder.close()
+
+
+def run(table: FullTable, contexts: Sequence[Context], setting: Setting, share: float, seed: int) -> Kept:
+    """Return how one seed's run kept the ceiling at `share` of the way from the cheapest arm to the dearest."""
+    course = draw_course(table, [Budget(share=share)], rounds=setting.rounds, seed=seed)
+    ceiling = course.budget_usd or 0.0
+    path, options = parse_policy(setting.policy)
+    policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
+    draws = generator(seed, "draws")
+    pacer = Pacer(ceiling, hard=setting.hard)
+    done = simulate(policy, course, contexts, cost_weight=0.0, floor=setting.floor, rng=draws, pacer=pacer)
+    cost, quality = done.cost_usd(course), done.quality(course)
+    kept = budget_compliance(cost, ceiling)
+    hull = Hull.of(table.cost_usd.mean(axis=0), table.quality.mean(axis=0))
+    return Kept(
+        kept.worst,
+        kept.within,
+        float(cost[SETTLING:].max()) / WINDOW / ceiling,
+        float(cost[SETTLING:].mean()) / ceiling,
+        float(quality[SETTLING:].mean()),
+        float(hull.quality_at(ceiling)),
+    )
+
+
+def line(share: float, runs: Sequence[Kept]) -> str:
+    """Return a ceiling's line of the table: the worst window of all runs, else means over them."""
+    worst, call = max(one.worst for one in runs), max(one.call for one in runs)
+    within, used = np.mean([one.within for one in runs]), np.mean([one.used for one in runs])
+    quality, mixture = np.mean([one.quality for one in runs]), np.mean([one.mixture for one in runs])
+    return f"{share:7g}{worst:9.4f}{call:8.3f}{within:9.4f}{used:7.3f}{quality:9.4f}{mixture:9.4f}"
+
+
+if __name__ == "__main__":
+    main()
