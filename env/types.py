@@ -209,6 +209,17 @@ class RewardChange:
     at: float = 0.0  # seconds since the epoch: when its round was decided; 0: nobody said, it counts as now
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreferenceChange:
+    """What one event changes of which of two arms' answers to one query was preferred."""
+
+    better: str  # the arm preferred
+    worse: str
+    features: Floats  # (d,)
+    weight: float = 1.0  # change of weight: negative takes a preference back
+    at: float = 0.0  # seconds since the epoch: when the query was asked; 0: nobody said
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one upstream call, as the upstream counted them (or as estimated, where it did not)."""
