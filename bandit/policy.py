@@ -6,6 +6,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import highwayman.bandit
@@ -69,18 +70,31 @@ def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
 def shipped_policies() -> dict[str, str]:
     """Return the import path of each policy of this package by its class name."""
     found = {}
-    for info in pkgutil.iter_modules(highwayman.bandit.__path__, "highwayman.bandit."):
-        try:
-            module = importlib.import_module(info.name)
-        except ImportError:
-            continue  # an extra is not installed
+    for module in _modules()[0]:
         for name, one in inspect.getmembers(module, inspect.isclass):
             if one.__module__ == module.__name__ and one is not Policy and issubclass(one, Policy):
-                found[name] = f"{info.name}:{name}"
-    return {name: path for name, path in found.items() if not inspect.isabstract(_class(path))}
+                found[name] = f"{module.__name__}:{name}"
+    return {name: path for name, path in found.items() if not inspect.isabstract(policy_class(path))}
 
 
-def _class(path: str) -> Any:
+def missing_policies() -> dict[str, str]:
+    """Return why modules of this package cannot be used here, by name: the library that is not installed."""
+    return {name.rpartition(".")[2]: why for name, why in _modules()[1].items()}
+
+
+def _modules() -> tuple[list[ModuleType], dict[str, str]]:
+    """Return this package's modules, and why the others cannot be imported, by name."""
+    found, missing = [], {}
+    for info in pkgutil.iter_modules(highwayman.bandit.__path__, "highwayman.bandit."):
+        try:
+            found.append(importlib.import_module(info.name))
+        except ImportError as error:  # an extra is not installed
+            missing[info.name] = str(error)
+    return found, missing
+
+
+def policy_class(path: str) -> Any:
+    """Return the class at import path `module:Class`."""
     module_name, _, class_name = path.partition(":")
     return getattr(importlib.import_module(module_name), class_name)
 
@@ -104,11 +118,11 @@ def _value(text: str) -> Any:
 def load_policy(path: str, *, d: int, fingerprint: str, options: Mapping[str, Any] | None = None) -> Policy:
     """Return the policy at import path `module:Class`, built with `options`. Raises ConfigError."""
     try:
-        policy_class = _class(path)
+        found = policy_class(path)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
         raise ConfigError(f"policy {path!r}: {error}; give module:Class, as highwayman.bandit.lin_ts:LinTS") from error
     try:
-        policy = policy_class(d=d, fingerprint=fingerprint, **(options or {}))
+        policy = found(d=d, fingerprint=fingerprint, **(options or {}))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"policy {path!r}: {error}") from error
     if not isinstance(policy, Policy):

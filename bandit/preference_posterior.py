@@ -121,7 +121,7 @@ class PreferencePosterior:
             if np.abs(size * step).max() < _CLOSE:
                 break
         prob = self._preferred(rows, theta)
-        curvature = precision + rows.T @ ((self.comparisons[:, 2] * prob * (1.0 - prob))[:, None] * rows)
+        curvature: Any = precision + rows.T @ ((self.comparisons[:, 2] * prob * (1.0 - prob))[:, None] * rows)
         self._theta, self._covariance = theta.reshape(k, d), np.linalg.inv(curvature)
 
     def _differences(self) -> Floats:
