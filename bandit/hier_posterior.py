@@ -10,8 +10,10 @@ import numpy as np
 from highwayman.bandit import snapshot
 from highwayman.bandit.arm_sums import ArmSums
 from highwayman.bandit.change_detector import Change, ChangeDetector
+from highwayman.bandit.evidence import own_precision
 from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Known
+from highwayman.bandit.prior import Prior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -27,6 +29,7 @@ class HierPrior:
 
     early_precision: float = 3000.0  # of an arm's own features, after one round of feedback per arm
     final_precision: float = 2.0  # what that falls to
+    caution: float = 10.0  # times the precision that the evidence speaks for is enough, however early
     shared_precision: float = 30.0  # of the shared features
     intercept_precision: float = 1.0  # of the shared intercept, and of each arm's own
     prior_mean: float = 0.6  # expected quality of an arm nothing is known of
@@ -50,9 +53,10 @@ class HierPosterior:
     beta at its posterior mean. A hard query is hard for every arm: what they have in common is learned from
     everything that is said, and an arm's own part only has to say where it differs. A new arm starts at beta.
 
-    The precision of an arm's own features falls with the weight n of all feedback on K arms, to max(`final_precision`,
-    `early_precision` K / n): while little is known, arms differ by their intercepts alone, as in a sampler without
-    contexts, and what a query says of an arm has to be earned. Routing breaks the Gaussian noise: thumbs are 0 or 1.
+    The precision of an arm's own features falls with the weight n of all feedback on K arms as `early_precision` K / n,
+    and to `caution` times what the evidence speaks for if that is less, but never below `final_precision`: while little
+    is known, arms differ by their intercepts alone, as in a sampler without contexts, and what a query says of an arm
+    has to be earned. Routing breaks the Gaussian noise: thumbs are 0 or 1.
 
     What is learned are sums over rounds, so any round can be changed or undone, and shards can be merged. What follows
     from them is kept up by rank one, with the prior as it was when n last grew by a tenth, and computed from the sums
@@ -107,6 +111,13 @@ class HierPosterior:
             if self._detector is not None:
                 self._detector.add_arm()
             self.settle()
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here."""
+        for name in prior.sums.arms:
+            self.add_arm(name)
+        self._sums.merge(prior.sums)
+        self.settle()
 
     def lend(self, like: str, arm: str, *, weight: float) -> None:
         """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
@@ -242,9 +253,14 @@ class HierPosterior:
 
     def _own_precision(self) -> Floats:
         """Return the precision of an arm's own part, the diagonal of L(n), (d,)."""
-        arms, rounds = max(len(self._sums), 1), max(self.weight_seen(), 1.0)
-        own = np.full(self.d, max(self._prior.final_precision, self._prior.early_precision * min(arms / rounds, 1.0)))
-        own[-1] = self._prior.intercept_precision
+        prior, arms, rounds = self._prior, max(len(self._sums), 1), max(self.weight_seen(), 1.0)
+        precision = prior.early_precision * min(arms / rounds, 1.0)
+        if precision > prior.final_precision:
+            root, noise = (self._root_precision, self._root_mean), (prior.noise_variance, _NOISE_WEIGHT)
+            found = own_precision(self._sums, prior.intercept_precision, root, noise)
+            precision = precision if found is None else min(precision, prior.caution * found)
+        own = np.full(self.d, max(prior.final_precision, precision))
+        own[-1] = prior.intercept_precision
         return own
 
     def state(self) -> bytes:

@@ -8,6 +8,7 @@ from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.change_detector import Change, ChangeDetector
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
+from highwayman.bandit.prior import Prior
 from highwayman.env.types import Context, Floats, RewardChange
 
 
@@ -90,6 +91,10 @@ class HierTS:
     def merge(self, other: "HierTS") -> None:
         """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
         self.posterior.merge(other.posterior)
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here; before anything is learned."""
+        self.posterior.begin(prior)
 
     def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
         """Put a new arm at what the others have in common, or let it begin like another.

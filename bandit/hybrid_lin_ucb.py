@@ -44,7 +44,8 @@ class HybridLinUCB:
             raise ValueError(f"alpha must be a number >= 0, got {alpha!r}")
         if not (math.isfinite(precision) and precision > 0):
             raise ValueError(f"precision must be > 0, got {precision!r}")
-        prior = HierPrior(precision, precision, shared_precision, prior_mean=prior_mean)
+        same = {"early_precision": precision, "final_precision": precision}
+        prior = HierPrior(**same, shared_precision=shared_precision, prior_mean=prior_mean)
         self.posterior = HybridPosterior(d=d, fingerprint=fingerprint, prior=prior, arm_features=arm_features or {})
         self._alpha = alpha
 

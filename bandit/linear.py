@@ -9,6 +9,7 @@ import numpy as np
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.in_order import Beliefs, Indices, Known
 from highwayman.bandit.posterior import LinearPosterior
+from highwayman.bandit.prior import Prior
 from highwayman.env.types import Context, Floats, RewardChange
 
 
@@ -74,6 +75,10 @@ class LinearPolicy(ABC):
     def merge(self, other: "LinearPolicy") -> None:
         """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
         self.posterior.merge(other.posterior)
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here; before anything is learned."""
+        self.posterior.begin(prior)
 
     def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
         """Put a new arm at the prior, or let it begin like another.

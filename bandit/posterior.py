@@ -10,6 +10,7 @@ from highwayman.bandit import snapshot
 from highwayman.bandit.arm_sums import ArmSums
 from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Beliefs, Indices, Known, Lessons, absorbed, teach
+from highwayman.bandit.prior import Prior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -114,6 +115,13 @@ class LinearPosterior:
         for name in other.arms:
             self.add_arm(name)
         self._told.merge(other._told)
+        self._refresh_all()
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here."""
+        for name in prior.sums.arms:
+            self.add_arm(name)
+        self._told.merge(prior.sums)
         self._refresh_all()
 
     def lend(self, like: str, arm: str, *, weight: float) -> None:

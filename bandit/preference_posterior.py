@@ -121,8 +121,8 @@ class PreferencePosterior:
             if np.abs(size * step).max() < _CLOSE:
                 break
         prob = self._preferred(rows, theta)
-        curvature: Any = precision + rows.T @ ((self.comparisons[:, 2] * prob * (1.0 - prob))[:, None] * rows)
-        self._theta, self._covariance = theta.reshape(k, d), np.linalg.inv(curvature)
+        information: Any = precision + rows.T @ ((self.comparisons[:, 2] * prob * (1.0 - prob))[:, None] * rows)
+        self._theta, self._covariance = theta.reshape(k, d), np.linalg.inv(information)
 
     def _differences(self) -> Floats:
         """Return what each comparison says of all coefficients, s (e_better - e_worse) (x) x, (n, K d)."""

@@ -23,6 +23,7 @@ from highwayman.serving.cli_export import export_command
 from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_policies import policies
 from highwayman.serving.cli_pool import pool
+from highwayman.serving.cli_prior import prior
 from highwayman.serving.cli_replay import replay
 from highwayman.serving.cli_simulate import simulate
 from highwayman.serving.cli_snapshot import snapshot
@@ -59,7 +60,7 @@ def main() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-for command in (pool, policies, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate):
+for command in (pool, policies, prior, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate):
     main.add_command(command)
 
 

@@ -40,7 +40,7 @@ from highwayman.sims.tables.table_file import read_table
 @click.option(
     "--format", "format_", help="Of the tables: long, routerbench, routellm or pareto; found out if not given."
 )
-@click.option("--policy", "policies", multiple=True, default=("LinTS",), show_default=True,
+@click.option("--policy", "policies", multiple=True, default=("HierTS",), show_default=True,
               help="NAME[:option=value,...] or module:Class[:...]; several are compared.")  # fmt: skip
 @click.option("--baseline", "baselines", multiple=True, default=BASELINES,
               help="What they are compared with, beside best_fixed and oracle; all of ours if not given.")  # fmt: skip

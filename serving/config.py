@@ -30,8 +30,9 @@ class EncoderConfig(_Strict):
 class PolicyConfig(_Strict):
     """Which policy decides, by import path, and its options."""
 
-    name: str = "highwayman.bandit.lin_ts:LinTS"
+    name: str = "highwayman.bandit.hier_ts:HierTS"
     options: dict[str, Any] = Field(default_factory=dict)
+    prior: str | None = None  # a file that `highwayman prior fit` wrote
     floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
 
 

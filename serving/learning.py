@@ -6,11 +6,14 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import redis.asyncio as aioredis
 
 from highwayman.bandit.policy import Policy, load_policy
+from highwayman.bandit.prior import Begins, Prior
 from highwayman.env.encoder import Encoder, make_encoder
+from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Arm, Query
 from highwayman.feedback.chores import Chores, Limits
@@ -40,13 +43,30 @@ class Learning:
     @property
     def lineage(self) -> str:
         """The name of what is learned."""
-        policy = self.config.policy
-        return lineage(policy.name, policy.options, self.encoder.fingerprint, DEFAULT_SPEC.version)
+        policy, prior = self.config.policy, self._prior()
+        options = policy.options if prior is None else {**policy.options, "prior": prior.digest}
+        return lineage(policy.name, options, self.encoder.fingerprint, DEFAULT_SPEC.version)
 
     def policy(self) -> Policy:
         """Return a policy at its prior, without arms. Raises ConfigError."""
-        wanted = self.config.policy
-        return load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
+        wanted, prior = self.config.policy, self._prior()
+        made = load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
+        if prior is None:
+            return made
+        if not isinstance(made, Begins):
+            raise ConfigError(f"policy {wanted.name!r} takes no prior; the linear ones do")
+        made.begin(prior)
+        return made
+
+    def _prior(self) -> Prior | None:
+        """Return the prior in the file that the configuration names. Raises ConfigError if it cannot be used."""
+        file = self.config.policy.prior
+        if file is None:
+            return None
+        try:
+            return Prior.of_bytes(Path(file).read_bytes(), d=self.encoder.d, fingerprint=self.encoder.fingerprint)
+        except (OSError, SnapshotError) as error:
+            raise ConfigError(f"policy.prior: {file}: {error}. `highwayman prior fit` writes one") from error
 
     def learner(self) -> Learner:
         """Return a learner at the start of the log."""

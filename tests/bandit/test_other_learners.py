@@ -88,7 +88,9 @@ def test_a_round_that_is_flipped_or_taken_back_leaves_what_only_saw_the_end(make
 def test_hybrid_means_are_those_of_one_joint_regression() -> None:
     rng, d, arms = np.random.default_rng(3), 3, ("a", "b", "c")
     like = {"a": [1.0], "b": [0.5], "c": [-1.0]}
-    made = HybridPosterior(d=d, prior=HierPrior(4.0, 4.0, 2.0), arm_features=like)
+    made = HybridPosterior(
+        d=d, prior=HierPrior(early_precision=4.0, final_precision=4.0, shared_precision=2.0), arm_features=like
+    )
     for arm in arms:
         made.add_arm(arm)
     told = [(arms[n % 3], np.append(rng.normal(size=d - 1), 1.0), float(rng.random())) for n in range(50)]
