@@ -1,19 +1,14 @@
 """Notices that an arm's answers have become better or worse than what was learned of them."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from highwayman.env.types import Floats, RewardChange
+from highwayman.env.types import RewardChange
 
 _ALLOWANCE = 0.1  # quality units that an arm may be off for long without anybody being told
 _BETS = (0.5, 1.0, 2.0)  # per quality unit: small ones find small changes, large ones large changes soon
 _LARGEST_LOSS = 0.9  # of what is held, on any one round
 _COLUMNS = 8  # for better and for worse: what each bet has come to, and since how many rounds
-_MOST_CHANGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +45,24 @@ class ChangeDetector:
         if not (math.isfinite(false_alarm_every) and false_alarm_every > 10):
             raise ValueError(f"false_alarm_every must be a number of rounds > 10, got {false_alarm_every!r}")
         self._threshold = 2.0 * false_alarm_every  # in each of two directions
-        self._bets: list[list[float]] = []  # (K, 8): plain numbers, for a few of which numpy takes longer
-        self.changes: list[Change] = []
+        self._bets: dict[str, list[float]] = {}  # by arm
 
-    def add_arm(self) -> None:
-        """Watch one arm more."""
-        self._bets.append([0.0] * _COLUMNS)
-
-    def heard(self, row: int, expected: float, by: RewardChange) -> Change | None:
-        """Return the change that a new reward gives away, None if there is none. Starts anew after one.
+    def heard(self, expected: float, by: RewardChange) -> Change | None:
+        """Return the change that a new reward gives away, None if there is none. Starts the arm anew after one.
 
         Args:
-            row: of the arm.
-            expected: what its quality was expected to be, before this.
+            expected: what the quality of the arm's answer was expected to be, before this.
             by: the reward, a quality in [0, 1] with its weight.
         """
+        held = self._bets.setdefault(by.arm, [0.0] * _COLUMNS)
         reward = by.weighted / by.weight
         expected = min(max(expected, 0.0), 1.0)
         for side, direction in ((0, 1), (4, -1)):
-            rounds = self._bet(self._bets[row], side, direction * (reward - expected) - _ALLOWANCE,
-                               worst=_ALLOWANCE + (expected if direction > 0 else 1.0 - expected))  # fmt: skip
+            worst = _ALLOWANCE + (expected if direction > 0 else 1.0 - expected)
+            rounds = self._bet(held, side, direction * (reward - expected) - _ALLOWANCE, worst=worst)
             if rounds is not None:
-                found = Change(by.arm, by.at, direction, rounds)
-                self._bets[row] = [0.0] * _COLUMNS
-                self.changes = [*self.changes, found][-_MOST_CHANGES:]
-                return found
+                del self._bets[by.arm]
+                return Change(by.arm, by.at, direction, rounds)
         return None
 
     def _bet(self, held: list[float], side: int, gain: float, *, worst: float) -> float | None:
@@ -85,19 +73,3 @@ class ChangeDetector:
             most, total = max(most, held[place]), total + held[place]
         held[side + 3] = held[side + 3] + 1.0 if most > 1.0 else 0.0
         return held[side + 3] if total > len(_BETS) * self._threshold else None
-
-    def state(self) -> tuple[Floats, list[list[object]]]:
-        """Return the bets (K, 8), and the changes as JSON can hold them."""
-        return np.array(self._bets).reshape(-1, _COLUMNS), [
-            [one.arm, one.at, one.direction, one.rounds] for one in self.changes
-        ]
-
-    def restore(self, bets: Floats, changes: Sequence[Sequence[Any]]) -> None:
-        """Take what `state` returned. Raises ValueError if it cannot be."""
-        if bets.ndim != 2 or bets.shape[1] != _COLUMNS or (bets < 0).any():
-            raise ValueError(f"bets must be (K, {_COLUMNS}) and >= 0, got shape {bets.shape}")
-        try:
-            found = [Change(str(arm), float(at), int(to), float(n)) for arm, at, to, n in changes]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"no list of changes: {error}") from None
-        self._bets, self.changes = bets.tolist(), found

@@ -1,7 +1,7 @@
 """Bayesian linear regressions, one per arm, drawn together by what the arms have in common."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.arm_sums import ArmSums
-from highwayman.bandit.change_detector import Change, ChangeDetector
+from highwayman.bandit.doubts import Doubts
 from highwayman.bandit.evidence import own_precision
 from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Known
@@ -61,7 +61,7 @@ class HierPosterior:
     What is learned are sums over rounds, so any round can be changed or undone, and shards can be merged. What follows
     from them is kept up by rank one, with the prior as it was when n last grew by a tenth, and computed from the sums
     alone whenever a snapshot is taken or restored. The prior never fades; what was said does, at a half-life if there
-    is one, and is taken for little once the detector says that an arm has changed.
+    is one, and counts for little once an arm is doubted.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class HierPosterior:
         fingerprint: str = "",
         prior: HierPrior | None = None,
         fading: Fading | None = None,
-        detector: ChangeDetector | None = None,
     ) -> None:
         """Start every arm at the prior.
 
@@ -80,14 +79,13 @@ class HierPosterior:
             fingerprint: of the encoder that makes the features.
             prior: what is believed at first.
             fading: the half-life of what is said; None: it counts for ever.
-            detector: says when an arm has changed; None: nobody watches.
         """
         if d < 1:
             raise ValueError(f"d must be >= 1, got {d!r}")
         self.d = d
         self.fingerprint = fingerprint
         self._prior = prior or HierPrior()
-        self._fading, self._detector = fading, detector
+        self._fading, self._doubts = fading, Doubts()
         self._root_precision = np.full(d, self._prior.shared_precision)
         self._root_precision[-1] = self._prior.intercept_precision
         self._root_mean = np.zeros(d)
@@ -108,8 +106,6 @@ class HierPosterior:
     def add_arm(self, name: str) -> None:
         """Put a new arm at what the others have in common; an arm already known keeps its statistics."""
         if self._sums.add_arm(name):
-            if self._detector is not None:
-                self._detector.add_arm()
             self.settle()
 
     def begin(self, prior: Prior) -> None:
@@ -133,8 +129,8 @@ class HierPosterior:
         """
         if other.fingerprint != self.fingerprint:
             raise ValueError(f"features of encoder {other.fingerprint!r} do not mix with those of {self.fingerprint!r}")
-        if self._fading is not None or other._fading is not None:
-            raise ValueError("posteriors with a half-life cannot be merged: their clocks differ")
+        if self._fading is not None or other._fading is not None or self._doubts or other._doubts:
+            raise ValueError("posteriors with a half-life or doubted arms cannot be merged: their weights differ")
         for name in other.arms:
             self.add_arm(name)
         self._sums.merge(other._sums)
@@ -172,9 +168,19 @@ class HierPosterior:
         """Return noise variance and weight of feedback as they stand."""
         return Known(self.noise_variance(), self.weight_seen())
 
-    def changes(self) -> tuple[Change, ...]:
-        """Return the latest changes of arms that were noticed, oldest first."""
-        return tuple(self._detector.changes) if self._detector is not None else ()
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm, as far as it has not faded."""
+        return float(self._sums.sums[self._sums.row(arm), 0])
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm count for a share: of all rounds decided up to the latest one heard of.
+
+        A later change of such a round counts for the share, too. Raises ValueError for a share that is not in (0, 1].
+        """
+        row = self._sums.row(arm)
+        self._doubts.add(arm, share)
+        self._sums.scale(share, row)
+        self.settle()
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -184,21 +190,11 @@ class HierPosterior:
     def _update(self, change: RewardChange) -> None:
         row, new = self._sums.row(change.arm), change.weight > 0
         factor = 1.0 if self._fading is None else self._fading.weight(change.at, new=new)
-        expected = float(self._theta[row].dot(change.features)) if change.features.shape == (self.d,) else 0.0
+        factor *= self._doubts.factor(change)
         self._sums.add(row, change, factor)
         self._full_b[row] += factor * change.weighted * change.features
         stale = self._stage() != self._settled_at or (self._fading is not None and self._fading.due())
         if stale or not self._follow(row, change, factor):
-            self.settle()
-        found = self._detector.heard(row, expected, change) if new and self._detector is not None else None
-        if found is not None:
-            self._doubt(row, found)
-
-    def _doubt(self, row: int, change: Change) -> None:
-        """Let all that was said of an arm weigh no more than what was said since it changed."""
-        weight = float(self._sums.sums[row, 0])
-        if weight > change.rounds:
-            self._sums.scale(change.rounds / weight, row)
             self.settle()
 
     def _follow(self, row: int, change: RewardChange, factor: float) -> bool:
@@ -267,43 +263,26 @@ class HierPosterior:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
         self.settle()
         header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
-        arrays = self._sums.arrays()
         if self._fading is not None:
-            header["fading"] = self._clock()
-        if self._detector is not None:
-            arrays["bets"], header["changes"] = self._watched()
-        return snapshot.pack(header, arrays)
+            header["fading"] = self._fading.state()
+        header["doubts"] = self._doubts.state()
+        return snapshot.pack(header, self._sums.arrays())
 
     def restore(self, state: bytes) -> None:
         """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used.
 
-        A snapshot of a time without half-life or detector begins their clock and sums anew.
+        A snapshot of a time without half-life begins its clock anew.
         """
         header, arrays = snapshot.unpack(state)
-        found = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
-        kept = self._sums, self._clock(), self._watched()
-        bets = arrays.get("bets", np.zeros((len(found), 8)))
+        found, doubts = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint), Doubts()
         try:
-            if len(bets) != len(found):
-                raise SnapshotError(f"it holds bets on {len(bets)} arms and sums of {len(found)}")
-            self._take(found, header.get("fading"), (bets, header.get("changes", [])))
-        except (SnapshotError, ValueError) as error:
-            self._take(*kept)
-            if isinstance(error, np.linalg.LinAlgError):
-                raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
+            doubts.restore(header.get("doubts", doubts.state()))
+            np.linalg.cholesky(found.a + np.diag(self._own_precision()))
+            if self._fading is not None:
+                self._fading.restore(header.get("fading") or NEW_CLOCK)
+        except np.linalg.LinAlgError as error:
+            raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
+        except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-
-    def _clock(self) -> Mapping[str, Any] | None:
-        return self._fading.state() if self._fading is not None else None
-
-    def _watched(self) -> tuple[Floats, list[list[object]]]:
-        return self._detector.state() if self._detector is not None else (np.zeros((0, 8)), [])
-
-    def _take(self, sums: ArmSums, clock: Mapping[str, Any] | None, watched: tuple[Floats, Any]) -> None:
-        """Go on from these statistics. Raises ValueError if they cannot be."""
-        if self._fading is not None:
-            self._fading.restore(clock if clock is not None else NEW_CLOCK)
-        if self._detector is not None:
-            self._detector.restore(*watched)
-        self._sums = sums
+        self._sums, self._doubts = found, doubts
         self.settle()

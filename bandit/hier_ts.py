@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
-from highwayman.bandit.change_detector import Change, ChangeDetector
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.prior import Prior
@@ -31,7 +30,6 @@ class HierTS:
         patience: float = 250.0,
         half_life_events: float | None = None,
         half_life_hours: float | None = None,
-        false_alarm_every: float | None = 100_000.0,
         **prior: Any,
     ) -> None:
         """Start at the prior.
@@ -43,8 +41,6 @@ class HierTS:
             patience: weight of feedback per arm from which on exploration shrinks.
             half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
             half_life_hours: hours after which what was said counts half; at most one of the two is given.
-            false_alarm_every: an arm that has not changed is taken for changed once in so many rounds of its own; None:
-                nobody watches.
             prior: options of `HierPrior`.
         """
         for name, value in (("exploration", exploration), ("patience", patience)):
@@ -55,7 +51,6 @@ class HierTS:
             fingerprint=fingerprint,
             prior=HierPrior(**prior),
             fading=Fading.of(half_life_events, half_life_hours),
-            detector=None if false_alarm_every is None else ChangeDetector(false_alarm_every),
         )
         self._exploration = exploration
         self._patience = patience
@@ -84,13 +79,17 @@ class HierTS:
         """Fold changes of reward into the posterior, in log order."""
         self.posterior.update(changes)
 
-    def changes(self) -> tuple[Change, ...]:
-        """Return the latest changes of arms that were noticed, oldest first."""
-        return self.posterior.changes()
-
     def merge(self, other: "HierTS") -> None:
         """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
         self.posterior.merge(other.posterior)
+
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm. Raises ValueError for an unknown one."""
+        return self.posterior.weight_of(arm)
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm count for a share in (0, 1]: it has changed."""
+        self.posterior.doubt(arm, share=share)
 
     def begin(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here; before anything is learned."""

@@ -76,6 +76,14 @@ class LinearPolicy(ABC):
         """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
         self.posterior.merge(other.posterior)
 
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm. Raises ValueError for an unknown one."""
+        return self.posterior.weight_of(arm)
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm count for a share in (0, 1]: it has changed."""
+        self.posterior.doubt(arm, share=share)
+
     def begin(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here; before anything is learned."""
         self.posterior.begin(prior)

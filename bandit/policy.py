@@ -49,6 +49,17 @@ class Expects(Protocol):
         """Return the expected quality of each arm's answer, shape (K,)."""
 
 
+@runtime_checkable
+class Doubtful(Protocol):
+    """A policy that can take what it knows of an arm for little, once the arm has changed."""
+
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm."""
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm so far count for a share in (0, 1]."""
+
+
 def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
     """Return import path and options of a policy given as `NAME[:option=value,...]`.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.arm_sums import ArmSums
+from highwayman.bandit.doubts import Doubts
 from highwayman.bandit.fading import NEW_CLOCK, Fading
 from highwayman.bandit.in_order import Beliefs, Indices, Known, Lessons, absorbed, teach
 from highwayman.bandit.prior import Prior
@@ -72,7 +73,7 @@ class LinearPosterior:
         self._prior_b[-1] = intercept_precision * prior_mean
         self._prior_squared = intercept_precision * prior_mean**2
         self._noise = (float(noise_variance), float(noise_weight))
-        self._fading = fading
+        self._fading, self._doubts = fading, Doubts()
         self._told = ArmSums(d)
         self._inverse: Floats = np.empty((0, d, d))  # (K, d, d) of the precision
         self._b: Floats = np.empty((0, d))  # with the prior's share
@@ -110,8 +111,8 @@ class LinearPosterior:
         """
         if other.fingerprint != self.fingerprint:
             raise ValueError(f"features of encoder {other.fingerprint!r} do not mix with those of {self.fingerprint!r}")
-        if self.fades or other.fades:
-            raise ValueError("posteriors with a half-life cannot be merged: their clocks differ")
+        if self.fades or other.fades or self._doubts or other._doubts:
+            raise ValueError("posteriors with a half-life or doubted arms cannot be merged: their weights differ")
         for name in other.arms:
             self.add_arm(name)
         self._told.merge(other._told)
@@ -128,6 +129,22 @@ class LinearPosterior:
         """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
         self.add_arm(arm)
         self._told.lend(like, arm, weight=weight)
+        self._refresh_all()
+
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm, as far as it has not faded."""
+        return float(self._told.sums[self._told.row(arm), 0])
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm count for a share: of all rounds decided up to the latest one heard of.
+
+        A later change of such a round counts for the share, too. Raises ValueError for a share that is not in (0, 1].
+        """
+        row = self._told.row(arm)
+        self._doubts.add(arm, share)
+        self._told.scale(share, row)
+        if self.fades:
+            self._twice[row] *= share**2
         self._refresh_all()
 
     def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
@@ -251,6 +268,7 @@ class LinearPosterior:
         row, factor = self._told.row(change.arm), 1.0
         if self._fading is not None:
             factor = self._fading.weight(change.at, new=change.weight > 0)
+        factor *= self._doubts.factor(change)
         self._told.add(row, change, factor)
         x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
         self._b[row] += weighted * x
@@ -305,13 +323,16 @@ class LinearPosterior:
         arrays = self._told.arrays()
         if self._fading is not None:
             header["fading"], arrays["twice"] = self._fading.state(), self._twice
+        header["doubts"] = self._doubts.state()
         return snapshot.pack(header, arrays)
 
     def restore(self, state: bytes) -> None:
         """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
         header, arrays = snapshot.unpack(state)
         told = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
+        doubts = Doubts()
         try:
+            doubts.restore(header.get("doubts", doubts.state()))
             np.linalg.cholesky(told.a + np.diag(self._prior))
             if self._fading is not None:
                 self._fading.restore(header.get("fading") or NEW_CLOCK)
@@ -319,7 +340,7 @@ class LinearPosterior:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
         except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-        self._told = told
+        self._told, self._doubts = told, doubts
         if self._fading is not None:
             self._twice = arrays["twice"].copy() if "twice" in arrays else told.a.copy()
         self._refresh_all()

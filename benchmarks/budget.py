@@ -1,6 +1,6 @@
 """How well a ceiling on dollars per request is kept, in every window and not only on average, and what it buys.
 
-    python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--floor 0.02] [--share S]... [--hard]
+    python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--floor 0.02] [--share S]... [--soft]
 
 Eight arms spread over the range of mean quality, prompts shuffled, cost weight 0 (the ceiling alone makes arms dear),
 shipped features. A ceiling lies a share of the way from the mean cost of the cheapest arm to that of the dearest.
@@ -14,7 +14,7 @@ of arms which costs as much as the ceiling allows, known beforehand.
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,8 +36,9 @@ SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all runs have in common."""
+    """What all runs at a ceiling have in common."""
 
+    share: float  # of the way from the cheapest arm to the dearest
     policy: str
     rounds: int
     floor: float
@@ -65,27 +66,29 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.02)
     parser.add_argument("--share", type=float, action="append", dest="shares")
     parser.add_argument("--policy", default="LinTS")
-    parser.add_argument("--hard", action="store_true", help="bar arms that the ceiling cannot pay for")
+    parser.add_argument("--soft", action="store_true", help="arms are made dear, but never barred")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    setting = Setting(options.policy, options.rounds, options.floor, options.hard)
     encoder = make_encoder("static")
     for path in options.tables:
         table = read_table(path).spread(8)
         contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
-        print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,} rounds, floor {options.floor:g}"
-              f"{', hard' if options.hard else ''}")  # fmt: skip
+        setting = Setting(0.0, options.policy, options.rounds, options.floor, not options.soft)
+        mode = ", soft" if options.soft else ""
+        print(
+            f"{path.stem}: {setting.policy}, {options.seeds} seeds of {setting.rounds:,}, floor {setting.floor}{mode}"
+        )
         print(f"{'share':>7}{'worst':>9}{'a call':>8}{'within':>9}{'used':>7}{'quality':>9}{'mixture':>9}")
         with ProcessPoolExecutor(options.processes) as pool:
             for share in options.shares or SHARES:
-                one = partial(run, table, contexts, setting, share)
+                one = partial(run, table, contexts, replace(setting, share=share))
                 print(line(share, list(pool.map(one, range(options.seeds)))), flush=True)
     encoder.close()
 
 
-def run(table: FullTable, contexts: Sequence[Context], setting: Setting, share: float, seed: int) -> Kept:
-    """Return how one seed's run kept the ceiling at `share` of the way from the cheapest arm to the dearest."""
-    course = draw_course(table, [Budget(share=share)], rounds=setting.rounds, seed=seed)
+def run(table: FullTable, contexts: Sequence[Context], setting: Setting, seed: int) -> Kept:
+    """Return how one seed's run kept the ceiling."""
+    course = draw_course(table, [Budget(share=setting.share)], rounds=setting.rounds, seed=seed)
     ceiling = course.budget_usd or 0.0
     path, options = parse_policy(setting.policy)
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)

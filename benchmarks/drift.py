@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.hier_ts import HierTS
+from highwayman.bandit.change_detector import ChangeDetector
 from highwayman.bandit.policy import Policy, load_policy, parse_policy
+from highwayman.bandit.watch import Watch, Watched
 from highwayman.env.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.course import Course
@@ -26,7 +27,9 @@ from highwayman.sims.tables.table_file import read_table
 from highwayman.sims.world_spec import parse_world
 
 ROUNDS, WINDOW = 10_000, 300
-POLICIES = ("HierTS", "HierTS:false_alarm_every=null", "HierTS:false_alarm_every=null,half_life_events=2000", "LinTS")
+POLICIES = ("watched HierTS", "HierTS", "HierTS:half_life_events=2000", "watched LinTS", "LinTS")
+WATCHED = "watched "
+FALSE_ALARM_EVERY = 100_000.0  # as in production
 
 
 def main() -> None:
@@ -59,8 +62,7 @@ def _report(
     shares, right, wrong = [], 0, 0
     for seed in seeds:
         course = draw_course(table, parse_world(world), rounds=ROUNDS, seed=seed)
-        path, options = parse_policy(spec)
-        policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
+        policy = _made(spec, contexts[0])
         run = simulate(policy, course, contexts, cost_weight=weight, floor=0.02, rng=generator(seed, "draws"))
         shares.append(_share(run.utility(course), run.utilities(course), after))
         for arm, at in _noticed(policy):
@@ -86,8 +88,17 @@ def _changed(course: Course) -> int:
     return int((course.quality[:half].mean(axis=0) - course.quality[half:].mean(axis=0)).argmax())
 
 
+def _made(spec: str, like: Context) -> Policy:
+    """Return the policy that `spec` names, watched if it says so."""
+    path, options = parse_policy(spec.removeprefix(WATCHED))
+    policy = load_policy(path, d=len(like.features), fingerprint=like.fingerprint, options=options)
+    if not spec.startswith(WATCHED):
+        return policy
+    return Watched(policy, Watch(ChangeDetector(FALSE_ALARM_EVERY)), fingerprint=like.fingerprint)
+
+
 def _noticed(policy: Policy) -> list[tuple[str, float]]:
-    return [(change.arm, change.at) for change in policy.changes()] if isinstance(policy, HierTS) else []
+    return [(change.arm, change.at) for change in policy.changes] if isinstance(policy, Watched) else []
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Mode(StrEnum):
 
 
 class ControlKind(StrEnum):
-    """What an operator or a new configuration changed. Only the first and the last two touch learned state."""
+    """What an operator or a new configuration changed. Only the first and the last three touch learned state."""
 
     ARM_ADDED = "arm_added"
     ARM_DROPPED = "arm_dropped"
@@ -39,6 +39,7 @@ class ControlKind(StrEnum):
     CONFIGURATION = "configuration"
     ERASURE = "erasure"
     ROLLBACK = "rollback"
+    CHANGE_NOTICED = "change_noticed"
 
 
 class Status(StrEnum):

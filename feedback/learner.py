@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.change_detector import Change
+from highwayman.bandit.policy import Doubtful, Policy
+from highwayman.bandit.watch import Watch, share_kept
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import Event
@@ -54,6 +56,7 @@ class Step:
     learned: bool
     refused: tuple[tuple[EventId, str], ...] = ()
     rewind: Rewind | None = None
+    noticed: tuple[Control, ...] = ()  # arms that have changed: to be put on the log, and followed when met there
 
 
 class Learner:
@@ -75,6 +78,8 @@ class Learner:
         self._spec = spec
         self._fingerprint = fingerprint
         self.tally = Tally()
+        self.watch: Watch | None = None  # of who tends the log; it is no part of the fold
+        self._noticed: list[Control] = []
         self.position: EventId = START
         self._rollbacks: tuple[Void, ...] = ()
         self._voids: tuple[Void, ...] = ()
@@ -105,12 +110,17 @@ class Learner:
             try:
                 rewind = self._rewind(entry)
                 if rewind is not None:
-                    return Step(learned, tuple(refused), rewind)
+                    return Step(learned, tuple(refused), rewind, self._told())
                 learned |= self._fold(entry)
             except (ValueError, ArithmeticError, LookupError) as error:
                 refused.append((entry.id, f"{type(error).__name__}: {error}"))
             self.position = entry.id
-        return Step(learned, tuple(refused))
+        return Step(learned, tuple(refused), noticed=self._told())
+
+    def _told(self) -> tuple[Control, ...]:
+        """Return what was noticed since this was last asked."""
+        found, self._noticed = tuple(self._noticed), []
+        return found
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
@@ -153,6 +163,8 @@ class Learner:
         if isinstance(event, Control) and event.kind is ControlKind.ARM_ADDED:
             self.add_arm(str(event.detail["arm"]))
             return True
+        if isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED:
+            return self._doubt(event)
         learned = self._learn(record, entry.id) if record is not None and record.decision is not None else False
         if isinstance(event, Decision):
             self.tally.decided(event)
@@ -174,10 +186,31 @@ class Learner:
         if change and known_features:
             for one in change:
                 self._policy.add_arm(one.arm)
-            self._policy.learn(change)
+            if self.watch is None:
+                self._policy.learn(change)
+            else:
+                self._notice(self.watch.learn(self._policy, change, fingerprint=self._fingerprint), at=decision.at)
         self.tally.changed(change)
         self._count_answers(before, after)
         return bool(change) and known_features
+
+    def _notice(self, changes: Sequence[Change], *, at: float) -> None:
+        """Keep what the log is to be told of arms that have changed."""
+        for one in changes:
+            if isinstance(self._policy, Doubtful):
+                detail = {"arm": one.arm, "share": share_kept(self._policy, one.arm), "better": one.direction > 0}
+                self._noticed.append(Control(at, ControlKind.CHANGE_NOTICED, detail))
+
+    def _doubt(self, event: Control) -> bool:
+        """Let what was said of an arm that has changed count for little; return whether the policy can."""
+        if not isinstance(self._policy, Doubtful):
+            return False
+        arm, share = str(event.detail["arm"]), float(event.detail["share"])
+        self.add_arm(arm)
+        self._policy.doubt(arm, share=share)
+        if self.watch is not None:
+            self.watch.resume(arm)
+        return True
 
     def _count_answers(self, before: Credit | None, after: Credit | None) -> None:
         """Count answers that have feedback standing: this event may have given, moved or taken the last of it."""

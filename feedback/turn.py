@@ -4,10 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from highwayman.bandit.change_detector import ChangeDetector
+from highwayman.bandit.watch import Watch
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import end
+from highwayman.env.types import Control
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import START, EventId, Void
 from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
@@ -32,6 +35,7 @@ class Parts:
     versions: Versions
     make_learner: Callable[[], Learner]
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
+    false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: no watch
 
 
 class Turn:
@@ -48,6 +52,8 @@ class Turn:
         self._kept_at = 0.0
         self._unpublished = False
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
+        every = parts.false_alarm_every
+        self._watch = Watch(ChangeDetector(every)) if every is not None else None
         self.learner = parts.make_learner()
 
     @property
@@ -115,9 +121,11 @@ class Turn:
         raw = {event_id: data for event_id, data, _ in found}
         async with aclosing(self._slices(found)) as slices:
             async for entries in slices:
+                self.learner.watch = None if self._catching_up else self._watch  # what lies back was noticed before
                 step = self.learner.step(entries)
                 learned |= step.learned
                 await self._put_aside(raw, step.refused)
+                await self._tell(step.noticed)
                 while step.rewind is not None:
                     if await self._rewound(step.rewind):
                         return True
@@ -130,6 +138,12 @@ class Turn:
                 await asyncio.sleep(0)
         self.learner.position = found[-1][0]  # also past those that could not be read
         return learned
+
+    async def _tell(self, noticed: Sequence[Control]) -> None:
+        """Put arms that have changed on the log; what follows from it is learned when it is met there."""
+        for one in noticed:
+            log.warning("the answers of %s have changed; what was said of them before counts little", one.detail["arm"])
+            await self._parts.store.append(replace(one, at=self._wall()))
 
     async def _slices(self, found: Found) -> AsyncGenerator[list[Entry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""

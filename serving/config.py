@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from highwayman.bandit.exploration_cap import ExplorationCap
+from highwayman.bandit.trial import Trial
 from highwayman.env.budget import Ceilings
 from highwayman.env.errors import ConfigError
 from highwayman.env.objective import ALIASES, Objective
@@ -33,6 +35,8 @@ class PolicyConfig(_Strict):
     name: str = "highwayman.bandit.hier_ts:HierTS"
     options: dict[str, Any] = Field(default_factory=dict)
     prior: str | None = None  # a file that `highwayman prior fit` wrote
+    # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
+    false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
     floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
 
 
@@ -41,11 +45,35 @@ class BudgetConfig(_Strict):
 
     usd_per_request: Annotated[float, Field(gt=0)] | None = None  # on average
     usd_per_day: Annotated[float, Field(gt=0)] | None = None  # days of UTC
-    hard: bool = False  # whether arms that would take it above are barred, instead of made dear
+    hard: bool = False  # whether arms that would take the day above it are barred, be none left
 
     def ceilings(self) -> Ceilings:
         """Return it as the budget takes it."""
         return Ceilings(self.usd_per_request, self.usd_per_day, self.hard)
+
+
+class ExplorationConfig(_Strict):
+    """What trying arms out may cost; null: what it does."""
+
+    usd_per_day: Annotated[float, Field(ge=0)] | None = None  # expected, beyond the greedy arm's; days of UTC
+    regret_per_request: Annotated[float, Field(ge=0)] | None = None  # expected, in quality units, on average
+
+    def cap(self) -> ExplorationCap | None:
+        """Return it as decisions take it, None where nothing is capped."""
+        if self.usd_per_day is None and self.regret_per_request is None:
+            return None
+        return ExplorationCap(usd_per_day=self.usd_per_day, regret_per_request=self.regret_per_request)
+
+
+class TrialConfig(_Strict):
+    """What arms on probation get, whatever the policy thinks of them."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of the requests they may answer, all of them together
+    max_usd: Annotated[float, Field(ge=0)] | None = 10.0  # that an arm may cost for it; null: no end
+
+    def trial(self) -> Trial:
+        """Return it as decisions take it."""
+        return Trial(self.share, self.max_usd)
 
 
 class LimitsConfig(_Strict):
@@ -77,6 +105,8 @@ class Config(_Strict):
     encoder: EncoderConfig = EncoderConfig()
     policy: PolicyConfig = PolicyConfig()
     budget: BudgetConfig = BudgetConfig()
+    exploration: ExplorationConfig = ExplorationConfig()
+    trial: TrialConfig = TrialConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(

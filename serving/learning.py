@@ -99,6 +99,7 @@ class Learning:
                 self.versions(client),
                 self.learner,
                 keep_every_s=config.retention.version_every_s,
+                false_alarm_every=config.policy.false_alarm_every,
             ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),

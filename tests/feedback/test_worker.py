@@ -1,16 +1,23 @@
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import redis.asyncio as aioredis
 
+from highwayman.bandit.change_detector import ChangeDetector
 from highwayman.bandit.snapshot import unpack
+from highwayman.bandit.watch import Watch
 from highwayman.env.tasks import end
 from highwayman.env.types import Control, ControlKind
+from highwayman.feedback.events import decode
+from highwayman.feedback.join import START
 from highwayman.feedback.learner import Snapshot
 from highwayman.feedback.publications import NEVER, Publications, lineage
-from highwayman.feedback.store import Keys, Store
+from highwayman.feedback.refold import difference, refold
+from highwayman.feedback.retention import Retention
+from highwayman.feedback.store import Keys, Store, Written
 from highwayman.feedback.turn import Parts, Turn
 from highwayman.feedback.versions import Versions
 from highwayman.feedback.worker import Clocks, Worker
@@ -24,6 +31,7 @@ class World:
         self.store = Store(client, namespace)
         self.publications = Publications(client, namespace, "test")
         self.versions = Versions(client, namespace, "test")
+        self.retention = Retention(client, namespace, window_s=3600)
         self.client, self.namespace = client, namespace
 
     def worker(self, holder: str) -> Worker:
@@ -173,3 +181,27 @@ def test_another_policy_encoder_or_option_is_another_lineage() -> None:
         lineage("p", {}, "f", 1),
     }
     assert len(names) == 4
+
+
+async def test_an_arm_whose_answers_change_is_noticed_on_the_log_once_and_doubted_by_whoever_folds_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    turn = await world.turn("one")
+    turn._watch = Watch(ChangeDetector(1_000.0))
+    events: list[Written] = []
+    for n in range(240):
+        name = f"d{n}"
+        made = replace(decision(name), at=1_700_000_000.0 + n)
+        events += [made, thumb(name, 1.0 if n < 160 else 0.0)]
+    await world.store.put_all(events)
+    while await turn.advance(count=100, block_s=0.0):
+        pass
+    found = [decode(data) async for page in world.retention.scan(START) for _, data, _ in page]
+    noticed = [event for event in found if isinstance(event, Control)]
+    assert [event.kind for event in noticed] == [ControlKind.CHANGE_NOTICED]
+    assert noticed[0].detail["arm"] == "a"
+    assert not noticed[0].detail["better"]
+    assert "the answers of a have changed" in caplog.text
+    assert unpack(turn.learner.snapshot().policy)[1]["sums"][0, 0] < 60
+    again = await refold(lambda: world.retention.scan(START), make_learner, kept_s=3600)
+    assert difference(turn.learner.snapshot(), again.learner.snapshot()).largest <= 1e-9

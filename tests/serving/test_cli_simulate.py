@@ -64,9 +64,9 @@ def test_results_a_report_and_a_summary_are_written(kept: Callable[..., Path], t
     (case,) = found["cases"]
     rows = {row["name"]: row for row in case["results"]}
     assert (case["table"], case["world"], case["arms"]) == ("answers", "calm", ["small", "middle", "large"])
-    assert set(rows) == {"LinTS", "random", "cheapest", "best fixed", "static mixture", "task mean", "knn", "ridge",
+    assert set(rows) == {"HierTS", "random", "cheapest", "best fixed", "static mixture", "task mean", "knn", "ridge",
                          "oracle"}  # fmt: skip
-    assert rows["LinTS"]["aiq"] > 0
+    assert rows["HierTS"]["aiq"] > 0
     assert rows["oracle"]["value"]["mean"] == np.mean([run.value for run in results.runs if run.policy == "oracle"])
 
 

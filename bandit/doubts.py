@@ -1,0 +1,58 @@
+"""What was said of an arm before it changed, and how little of it still counts."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from highwayman.env.types import RewardChange
+
+
+class Doubts:
+    """By arm: the rounds decided before some time count for a share of what they did."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._found: dict[str, list[tuple[float, float]]] = {}  # before (seconds since the epoch), share
+        self._newest: dict[str, float] = {}  # when the latest round heard of was decided
+
+    def __len__(self) -> int:
+        """Return how many arms are doubted."""
+        return len(self._found)
+
+    def add(self, arm: str, share: float) -> None:
+        """Let every round of an arm decided up to the latest one heard of count for a share.
+
+        Raises:
+            ValueError: the share is not in (0, 1].
+        """
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"share must be in (0, 1], got {share!r}")
+        before = math.nextafter(self._newest.get(arm, 0.0), math.inf)
+        self._found.setdefault(arm, []).append((before, float(share)))
+
+    def factor(self, change: RewardChange) -> float:
+        """Return what a change's round counts for, 1 if nobody said when it was; the round has been heard of then."""
+        found, arm, at = 1.0, change.arm, change.at
+        if at:
+            for before, share in self._found.get(arm, ()):
+                if at < before:
+                    found *= share
+            if at > self._newest.get(arm, 0.0):
+                self._newest[arm] = at
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Return them as JSON can hold them."""
+        return {"found": self._found, "newest": self._newest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` returned. Raises ValueError if it cannot be."""
+        try:
+            found = {str(arm): [(float(before), float(share)) for before, share in each]
+                     for arm, each in state["found"].items()}  # fmt: skip
+            newest = {str(arm): float(at) for arm, at in state["newest"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no doubts: {error}") from None
+        if not all(0.0 < share <= 1.0 for each in found.values() for _, share in each):
+            raise ValueError("no doubts: a share is not in (0, 1]")
+        self._found, self._newest = found, newest
