@@ -2,8 +2,9 @@
 
     python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--floor 0.02] [--share S]... [--soft]
 
-Eight arms spread over the range of mean quality, prompts shuffled, cost weight 0 (the ceiling alone makes arms dear),
-shipped features. A ceiling lies a share of the way from the mean cost of the cheapest arm to that of the dearest.
+Eight arms spread over the range of mean quality, prompts that have a price for each of them, shuffled; cost weight 0
+(the ceiling alone makes arms dear), shipped features. A ceiling lies a share of the way from the mean cost of the
+cheapest arm to that of the dearest.
 
 Printed per table and ceiling, over all seeds: the highest mean metered cost of any 500 rounds in a row after the first
 200, over the ceiling, and what the dearest single call adds to such a mean; the share of these windows that are at
@@ -72,6 +73,7 @@ def main() -> None:
     encoder = make_encoder("static")
     for path in options.tables:
         table = read_table(path).spread(8)
+        table = table.take(np.isfinite(table.cost_usd).all(axis=1))
         contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
         setting = Setting(0.0, options.policy, options.rounds, options.floor, not options.soft)
         mode = ", soft" if options.soft else ""

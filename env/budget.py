@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.ledger import DAY_S, Ledger, day_of
 from highwayman.env.pacer import Pacer
 from highwayman.env.types import Floats
 
-DAY_S = 86_400.0
 _MEMORY_S = 3600.0  # how much of yesterday's rate of requests stands for today's until today has its own
 _LEAST_SHARE = 1e-6  # of a day's budget that is aimed at per request, when next to nothing is left
 
@@ -20,32 +20,32 @@ class Ceilings:
 
     usd_per_request: float | None = None  # on average
     usd_per_day: float | None = None
-    hard: bool = False  # arms that would take what was spent above a ceiling are barred
+    hard: bool = False  # arms that would take what was spent today above the day's ceiling are barred
 
 
 class Budget:
     """Prices what is left, and bars what it cannot pay for.
 
     Both ceilings are held by a `Pacer` each, and an arm carries what both say. The day's pacer aims at what is left,
-    spread over the requests still to be expected today at the rate of today and of the end of yesterday. What calls
-    under way are expected to cost counts as spent until they end, so a hard ceiling holds however many there are, but
-    for what calls cost beyond what was expected of them.
+    spread over the requests still to be expected today at the rate of today and of yesterday. What calls under way are
+    expected to cost counts as spent until they end, so a hard ceiling holds however many there are, but for what calls
+    cost beyond what was expected of them.
     """
 
-    def __init__(self, ceilings: Ceilings) -> None:
-        """Start with nothing spent. Raises ValueError for a ceiling that is no number > 0."""
+    def __init__(self, ceilings: Ceilings, ledger: Ledger | None = None) -> None:
+        """Take the ceilings, and the ledger of what was spent, which may be others' money too; None: a new one.
+
+        Raises:
+            ValueError: a ceiling is no number > 0.
+        """
         self.ceilings = ceilings
-        self._per_request = _pacer(ceilings.usd_per_request, hard=ceilings.hard)
+        self._ledger = Ledger() if ledger is None else ledger
+        self._per_request = _pacer(ceilings.usd_per_request, hard=True)
         self._per_day = _pacer(ceilings.usd_per_day, hard=False)
-        self._day = -1
-        self._spent_usd = 0.0  # today
-        self._requests = 0  # today
-        self._rate = 0.0  # requests a second, at the end of yesterday
         self._under_way: dict[str, float] = {}  # expected dollars by decision
 
     def penalties(self, expected_usd: Floats, *, at: float) -> Floats:
         """Return what arms of expected cost (K,) carry in quality units, shape (K,); 0 where NaN (no price)."""
-        self._turn(at)
         found = np.zeros(len(expected_usd))
         if self._per_request is not None:
             found += self._per_request.penalties(expected_usd)
@@ -55,53 +55,45 @@ class Budget:
         return found
 
     def barred(self, expected_usd: Floats, *, at: float) -> npt.NDArray[np.bool_]:
-        """Return which arms of expected cost (K,) may not be called; none unless the ceilings are hard."""
-        self._turn(at)
-        if not self.ceilings.hard:
-            return np.zeros(len(expected_usd), dtype=np.bool_)
+        """Return which arms of expected cost (K,) may not be called now.
+
+        The mean per request bars all but the cheapest at most; a hard day bars whatever it cannot pay for.
+        """
         barred = np.zeros(len(expected_usd), dtype=np.bool_)
         if self._per_request is not None:
-            barred |= self._per_request.barred(expected_usd)
-        if self.ceilings.usd_per_day is not None:
+            barred |= self._per_request.barred(expected_usd, under_way=tuple(self._under_way.values()))
+        if self.ceilings.hard and self.ceilings.usd_per_day is not None:
             barred |= expected_usd > self.left_usd(at=at)
         return barred
 
     def left_usd(self, *, at: float) -> float:
         """Return what is left of today's dollars, calls under way counted as expected; infinite without a ceiling."""
-        self._turn(at)
         if self.ceilings.usd_per_day is None:
             return math.inf
-        return self.ceilings.usd_per_day - self._spent_usd - sum(self._under_way.values())
+        return self.ceilings.usd_per_day - self._ledger.spent(day_of(at)).usd - math.fsum(self._under_way.values())
 
-    def begin(self, call: str, expected_usd: float, *, at: float) -> None:
+    def begin(self, call: str, expected_usd: float) -> None:
         """Count a call that goes out; NaN or 0: it has no price."""
-        self._turn(at)
-        self._requests += 1
-        if expected_usd > 0:
-            self._under_way[call] = expected_usd
+        self._under_way[call] = expected_usd if expected_usd > 0 else 0.0
 
-    def end(self, call: str, cost_usd: float | None, *, at: float) -> None:
-        """Charge a call that ended, at its metered cost, whether or not anybody says anything of it."""
-        self._turn(at)
-        self._under_way.pop(call, None)
-        self._spent_usd += cost_usd or 0.0
+    def end(self, call: str, cost_usd: float | None, *, at: float, arm: str = "") -> None:
+        """Charge a call that ended, at its metered cost, whether or not anybody says anything of it.
+
+        `arm` is who served it.
+        """
+        expected_usd = self._under_way.pop(call, 0.0)
+        self._ledger.charge(call, cost_usd or 0.0, arm=arm, at=at)
         for pacer in (self._per_request, self._per_day):
             if pacer is not None:
-                pacer.charge(cost_usd)
-
-    def _turn(self, at: float) -> None:
-        """Begin a new day, if it is one."""
-        day = math.floor(at / DAY_S)
-        if day == self._day:
-            return
-        self._rate = self._requests / DAY_S if day == self._day + 1 else 0.0
-        self._day, self._spent_usd, self._requests = day, 0.0, 0
+                pacer.charge(cost_usd, expected_usd)
 
     def _aim(self, at: float) -> float:
         """Return the dollars that a request may cost for the day's budget to last."""
-        usd = self.ceilings.usd_per_day or 0.0
-        passed = at - self._day * DAY_S
-        rate = (self._requests + 1 + self._rate * _MEMORY_S) / (passed + _MEMORY_S if self._rate else max(passed, 60.0))
+        usd, day = self.ceilings.usd_per_day or 0.0, day_of(at)
+        passed = at - day * DAY_S
+        requests = self._ledger.spent(day).calls + len(self._under_way) + 1
+        before = self._ledger.spent(day - 1).calls / DAY_S  # a second
+        rate = (requests + before * _MEMORY_S) / (passed + _MEMORY_S if before else max(passed, 60.0))
         expected = max(rate * (DAY_S - passed), 1.0)
         return max(self.left_usd(at=at) / expected, _LEAST_SHARE * usd)
 

@@ -1,16 +1,19 @@
-"""Counts and sums per arm over the whole log: what the tables show, and what expected costs are made of."""
+"""Counts and sums per arm over the whole log, and dollars by day: what tables show and budgets are made of."""
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from highwayman.env.cost import TokenUse
 from highwayman.env.errors import SnapshotError
+from highwayman.env.ledger import NOTHING, TENANT, Spent, day_of
 from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
 _Z95 = 1.959963984540054
+_DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of requests, and one for clocks that disagree
+_SPENT = "#spent"  # where they stand among the arms, none of which can be called that
 
 
 @dataclass(slots=True)
@@ -53,14 +56,19 @@ class ArmTally:
 
 
 class Tally:
-    """Every arm's sums, as a fold over the log."""
+    """Every arm's sums, and every tenant's dollars of the last days, as a fold over the log."""
 
     def __init__(self) -> None:
         self.arms: dict[str, ArmTally] = {}
+        self._spent: dict[str, dict[int, Spent]] = {}  # by tenant and day of UTC
 
     def arm(self, name: str) -> ArmTally:
         """Return the sums of `name`, new ones for an arm not seen before."""
         return self.arms.setdefault(name, ArmTally())
+
+    def spent(self, tenant: str = TENANT) -> Mapping[int, Spent]:
+        """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
+        return self._spent.get(tenant, {})
 
     def decided(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
@@ -75,10 +83,14 @@ class Tally:
             tally.recent *= _RECENT
         chosen.recent += 1 - _RECENT
 
-    def ended(self, outcome: Outcome, *, sign: int = 1) -> None:
-        """Add an outcome's tokens, dollars and seconds to the arm that served; with `sign` -1 take them away."""
+    def ended(self, outcome: Outcome, *, tenant: str = TENANT, sign: int = 1) -> None:
+        """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
+
+        With `sign` -1 they are taken away.
+        """
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
+        self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
         served = self.arm(outcome.arm)
         served.cost_usd += sign * (outcome.cost_usd or 0.0)
         served.tokens_in += sign * outcome.tokens_in
@@ -117,15 +129,49 @@ class Tally:
         return self.arm(name).recent / total if total else 0.0
 
     def to_json(self) -> bytes:
-        """Return the sums as JSON."""
-        return json.dumps({name: asdict(tally) for name, tally in self.arms.items()}, sort_keys=True).encode()
+        """Return the sums as JSON: an object of numbers for each arm, and one of the dollars by day."""
+        found: dict[str, dict[str, float]] = {name: asdict(tally) for name, tally in self.arms.items()}
+        if self._spent:
+            found[_SPENT] = {
+                f"{day} {what} {tenant}": value
+                for tenant, days in self._spent.items()
+                for day, spent in days.items()
+                for what, value in asdict(spent).items()
+            }
+        return json.dumps(found, sort_keys=True).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Tally":
-        """Return the tally that `to_json` wrote. Raises SnapshotError."""
+        """Return the tally that `to_json` wrote, before dollars were kept by day, too. Raises SnapshotError."""
         tally = cls()
         try:
-            tally.arms = {name: ArmTally(**values) for name, values in json.loads(data).items()}
-        except (AttributeError, TypeError, ValueError) as error:
+            found = json.loads(data)
+            tally._spent = _days(found.pop(_SPENT, {}))
+            tally.arms = {name: ArmTally(**values) for name, values in found.items()}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally
+
+    def _pay(self, tenant: str, day: int, usd: float, calls: int) -> None:
+        """Add to a day, if it is one of the last; of those, only the last stay."""
+        newest = max((one for days in self._spent.values() for one in days), default=day)
+        if day <= newest - _DAYS:
+            return
+        days = self._spent.setdefault(tenant, {})
+        days[day] = days.get(day, NOTHING).plus(usd, calls)
+        if day > newest:
+            kept = {
+                name: {one: spent for one, spent in own.items() if one > day - _DAYS}
+                for name, own in self._spent.items()
+            }
+            self._spent = {name: own for name, own in kept.items() if own}
+
+
+def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spent]]:
+    """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
+    found: dict[str, dict[int, Spent]] = {}
+    for key, usd in numbers.items():
+        day, what, tenant = key.split(" ", 2)
+        if what == "usd":
+            found.setdefault(tenant, {})[int(day)] = Spent(float(usd), int(numbers[f"{day} calls {tenant}"]))
+    return found

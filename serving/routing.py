@@ -1,23 +1,25 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw, firm
+from highwayman.bandit.draw import Draw, draw, firm, mix
+from highwayman.bandit.exploration_cap import ExplorationCap, blended
 from highwayman.bandit.policy import Expects
+from highwayman.bandit.trial import Trial, with_quotas
 from highwayman.env.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.ledger import TENANT
 from highwayman.env.objective import Objective
 from highwayman.env.pool import Pool
 from highwayman.env.pricing import Quotes, expected_usd, priced, quoted
-from highwayman.env.types import Arm, Context, Decision, Floats, Mode, Query
+from highwayman.env.types import Arm, ArmState, Context, Decision, Floats, Mode, Query
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.spending import Spending
 from highwayman.serving.wish import Wish
 
-TENANT = "default"
 AS_NAMED = "as_named"  # the objective of a caller who named an arm
 AS_IT_IS = Wish()
 
@@ -45,6 +47,8 @@ class Router:
     rng: np.random.Generator  # draws the arms
     pseudonym: Callable[[str | None], str]  # of the person who asks
     spending: Spending
+    cap: ExplorationCap | None = None  # the tenant's; None: exploration may cost what it does
+    trial: Trial = field(default_factory=Trial)  # what arms on probation get
     keep_prompts: bool = False  # whether decisions carry the newest message
 
     async def route(self, model: str, query: Query, *, wish: Wish = AS_IT_IS, user: str | None = None) -> Route:
@@ -81,18 +85,40 @@ class Router:
         return Route(decision, (arm,))
 
     def _routed(self, objective: Objective, query: Query, context: Context) -> Route:
+        self.spending.published(self.live.tally, self.live.position)
         quotes = self._quotes(query, context)
         arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), quotes, objective, context)
         names = [arm.name for arm in arms]
         usd = expected_usd(names, quotes)
         prices = priced(names, quotes, objective) + self.spending.penalties(usd)
-        live = self.live.policy.probs(context, names, prices)
         explores = objective.explore and not query.in_tool_loop
-        drawn = draw(live if explores else firm(live), floor=self.floor if explores else 0.0, rng=self.rng)
+        drawn = self._drawn(arms, context, prices, usd=usd, explores=explores)
         decision = self._decision(arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE)
         self.spending.began(decision, float(usd[drawn.action]))
         others = sorted((k for k in range(len(arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
         return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
+
+    def _drawn(self, arms: tuple[Arm, ...], context: Context, prices: Floats, *, usd: Floats, explores: bool) -> Draw:
+        """Return the arm drawn from the policy's probabilities: without exploration, with all of it, or with a share.
+
+        Quotas of arms on trial hold in either part: their dollars have a cap of their own.
+        """
+        names, policy = [arm.name for arm in arms], self.live.policy
+        live = policy.probs(context, names, prices)
+        if not explores:
+            return draw(firm(live), floor=0.0, rng=self.rng)
+        quotas = self.trial.quotas(
+            [self.spending.spent_usd(arm.name) if arm.state is ArmState.PROBATION else None for arm in arms]
+        )
+        probs, floor = with_quotas(live, quotas), self.floor
+        if self.cap is not None:
+            worth = policy.expected(context, names) - prices if isinstance(policy, Expects) else None
+            greedy = firm(live if worth is None else worth)
+            share = self.cap.share(
+                mix(live, floor=floor), int(greedy.argmax()), usd=usd, utilities=worth, at=self.clock()
+            )
+            probs, floor = blended(probs, with_quotas(greedy, quotas), floor=floor, share=share)
+        return draw(probs, floor=floor, rng=self.rng)
 
     def _quotes(self, query: Query, context: Context) -> Quotes:
         return quoted(

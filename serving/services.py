@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import redis.asyncio as aioredis
 
+from highwayman.bandit.exploration_cap import ExplorationCap
+from highwayman.bandit.policy import Expects, Policy
 from highwayman.env.encoder import Encoder
-from highwayman.env.errors import HighwaymanError, StoreUnavailable
+from highwayman.env.errors import ConfigError, HighwaymanError, StoreUnavailable
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
@@ -33,6 +35,7 @@ from highwayman.serving.learning import Learning, warm_encoder
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.local_state import LocalState
 from highwayman.serving.metrics import Metrics
+from highwayman.serving.outcome_journal import OutcomeJournal
 from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
 from highwayman.serving.spending import Spending
@@ -85,7 +88,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     Redis may be away: then what this machine kept is in force, or the prior, and events are spooled.
 
     Raises:
-        ConfigError, EncoderError: a part cannot be built, or Redis may evict the log.
+        ConfigError, EncoderError: a part cannot be built, does not fit another, or Redis may evict the log.
     """
     config = settings.config
     async with AsyncExitStack() as stack:
@@ -97,13 +100,15 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         store = learning.store(client)
         stack.push_async_callback(store.close)
         metrics = Metrics()
-        journal = Journal(
+        spending = Spending(config.budget.ceilings(), time.time)
+        journal = OutcomeJournal(
             store,
             claim(kept.spools, limit_bytes=config.limits.spool_bytes),
             writer=secrets.token_hex(8),
             clock=time.monotonic,
             patience_s=config.limits.redis_s,
             tell=metrics.fated,
+            written=spending.written,
         )
         own = secrets.token_bytes(32)
         ids = DecisionIds([*kept.secrets(), own], secrets.token_bytes, time.time)
@@ -116,6 +121,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             clock=time.time,
             tell=metrics.in_force,
         )
+        cap = _cap(config, live.policy)
         stack.callback(live.keep)
         try:
             await settling.once()
@@ -137,7 +143,6 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(upstream.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        spending = Spending(config.budget.ceilings(), time.time)
         line = Line(upstream, journal, metrics, background, time.time, time.perf_counter, spending.ended)
         router = Router(
             pool=pool,
@@ -151,6 +156,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             rng=np.random.default_rng(settings.seed),
             pseudonym=ids.pseudonym,
             spending=spending,
+            cap=cap,
+            trial=config.trial.trial(),
             keep_prompts=config.retention.prompts,
         )
         yield Services(settings, pool, store, journal, ids, DEFAULT_SPEC, encoder, live, router, line, metrics)
@@ -160,6 +167,16 @@ def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aior
     client = connect(url, timeout_s=timeout_s)
     stack.push_async_callback(client.aclose)
     return client
+
+
+def _cap(config: Config, policy: Policy) -> ExplorationCap | None:
+    """Return the cap on exploration. Raises ConfigError where the policy does not say what it needs."""
+    if config.exploration.regret_per_request is not None and not isinstance(policy, Expects):
+        raise ConfigError(
+            f"exploration.regret_per_request: policy {config.policy.name} does not say what quality it expects; "
+            "leave it out, or take a policy that does"
+        )
+    return config.exploration.cap()
 
 
 def _said(live: LivePolicy, *, recalled: bool) -> str:

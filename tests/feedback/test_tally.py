@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
-from highwayman.env.types import Mode, Status
+from highwayman.env.errors import SnapshotError
+from highwayman.env.ledger import Spent
+from highwayman.env.types import Mode, Outcome, Status
 from highwayman.feedback.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -51,3 +55,56 @@ def test_the_tally_round_trips() -> None:
     tally.decided(decision("1"))
     tally.ended(outcome("1"))
     assert Tally.from_json(tally.to_json()).arms == tally.arms
+
+
+def at(day: int, *, usd: float | None, name: str = "d", status: Status = Status.OK) -> Outcome:
+    return replace(outcome(name, cost_usd=usd, status=status), at=day * 86_400.0 + 5.0)
+
+
+def test_dollars_are_kept_by_tenant_and_day_of_utc() -> None:
+    tally = Tally()
+    tally.ended(at(100, usd=0.5))
+    tally.ended(at(100, usd=0.25, status=Status.FAILED))  # it cost what it cost
+    tally.ended(at(101, usd=None))
+    tally.ended(at(101, usd=1.0), tenant="of another")
+    tally.ended(at(101, usd=9.0, status=Status.LOST))  # nobody knows
+    assert tally.spent() == {100: Spent(0.75, 2), 101: Spent(0.0, 1)}
+    assert tally.spent("of another") == {101: Spent(1.0, 1)}
+    assert tally.spent("nobody") == {}
+
+
+def test_three_days_are_kept_whoever_spends() -> None:
+    tally = Tally()
+    for day in (100, 101, 102):
+        tally.ended(at(day, usd=1.0))
+    tally.ended(at(103, usd=1.0), tenant="of another")
+    assert list(tally.spent()) == [101, 102]
+    tally.ended(at(100, usd=1.0))  # a spool that was drained late
+    assert list(tally.spent()) == [101, 102]
+
+
+def test_an_erased_outcome_is_not_counted_in_its_day() -> None:
+    tally = Tally()
+    tally.ended(at(100, usd=1.0))
+    tally.ended(at(100, usd=0.5, name="e"))
+    tally.ended(at(100, usd=0.5, name="e"), sign=-1)
+    assert tally.spent() == {100: Spent(1.0, 1)}
+
+
+def test_dollars_by_day_round_trip_and_older_tallies_have_none() -> None:
+    tally = Tally()
+    tally.ended(at(100, usd=0.5))
+    tally.ended(at(101, usd=0.1), tenant="of another")
+    again = Tally.from_json(tally.to_json())
+    assert (again.spent(), again.spent("of another")) == (tally.spent(), tally.spent("of another"))
+    assert again.to_json() == tally.to_json()
+    assert again.arms == tally.arms
+    assert Tally.from_json(b'{"a": {"decisions": 3}}').spent() == {}
+
+
+@pytest.mark.parametrize(
+    "damaged", [b'{"#spent": 3}', b'{"#spent": {"1 usd": 2}}', b'{"#spent": {"1 usd t": 2}}', b"[]"]
+)
+def test_a_tally_that_makes_no_sense_is_refused(damaged: bytes) -> None:
+    with pytest.raises(SnapshotError, match="tally is damaged"):
+        Tally.from_json(damaged)

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from highwayman.bandit.exploration_cap import ExplorationCap
+from highwayman.bandit.trial import Trial
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config import Config, load_config
 
@@ -32,8 +34,21 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("policy: {floor: 2}", "policy.floor: Input should be less than or equal to 1"),
         ("policy: [", "highwayman.yaml: "),
         ("cost_weights: {autoo: 1}", "cost_weights.autoo"),
+        ("exploration: {usd_a_day: 1}", r"unknown key 'exploration.usd_a_day' \(did you mean 'usd_per_day'\?\)"),
+        ("trial: {share: 1.0}", "trial.share: Input should be less than 1"),
     ],
 )
 def test_a_mistake_is_told_with_the_file_and_the_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(written(tmp_path, text))
+
+
+def test_exploration_is_capped_where_the_file_says_so_and_trials_have_their_quota(tmp_path: Path) -> None:
+    plain, asked = (
+        load_config(None),
+        load_config(written(tmp_path, "exploration: {usd_per_day: 2}\ntrial: {share: 0.1}")),
+    )
+    assert plain.exploration.cap() is None
+    assert plain.trial.trial() == Trial(share=0.02, max_usd=10.0)
+    assert isinstance(asked.exploration.cap(), ExplorationCap)
+    assert asked.trial.trial() == Trial(share=0.1, max_usd=10.0)

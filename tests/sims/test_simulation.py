@@ -225,9 +225,10 @@ def test_a_run_is_a_log_that_could_have_happened() -> None:
 
 def test_a_budget_is_held_and_its_pressure_is_no_cost_of_the_objective() -> None:
     met = course(Budget(share=0.3), rounds=1200)
-    done, free = (go(Witness("large"), one, cost_weight=0.0) for one in (met, met.but(budget_usd=None)))
-    eager = go(LinTS(d=2, fingerprint="f"), met, cost_weight=0.0)
     assert met.budget_usd is not None
+    done = go(Witness("large"), met, cost_weight=0.0, pacer=Pacer(met.budget_usd, hard=False))
+    free = go(Witness("large"), met.but(budget_usd=None), cost_weight=0.0)
+    eager = go(LinTS(d=2, fingerprint="f"), met, cost_weight=0.0)
     assert free.cost_usd(met).mean() > 2 * met.budget_usd
     assert eager.cost_usd(met)[200:].mean() == pytest.approx(met.budget_usd, rel=0.1)
     assert eager.cost_usd(met)[200:].mean() < 1.01 * met.budget_usd
@@ -243,13 +244,13 @@ def test_a_hard_budget_stops_even_a_policy_that_does_not_listen() -> None:
     done = go(Witness("large"), met, pacer=Pacer(0.004, hard=True))
     means = done.cost_usd(met).cumsum() / np.arange(1, 601)
     assert means.max() <= 0.004 * (1 + 1e-9)
-    assert means[-1] > 0.0035
+    assert means[-1] > 0.003  # room is kept for a call that costs more than was expected of it
     done.logged(met, contexts()).check()
 
 
 def test_a_call_is_charged_when_it_ends() -> None:
     met = course(rounds=50).but(latency_s=np.full((50, 3), 9.5))
-    done = go(Witness("large"), met, pacer=Pacer(0.004))
+    done = go(Witness("large"), met, pacer=Pacer(0.004, hard=False))
     pressures = done.pressures[:, 2]
     assert len(set(pressures[:10])) == 1
     assert (np.diff(pressures[9:15]) > 0).all()
