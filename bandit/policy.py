@@ -85,7 +85,12 @@ def shipped_policies() -> dict[str, str]:
         for name, one in inspect.getmembers(module, inspect.isclass):
             if one.__module__ == module.__name__ and one is not Policy and issubclass(one, Policy):
                 found[name] = f"{module.__name__}:{name}"
-    return {name: path for name, path in found.items() if not inspect.isabstract(policy_class(path))}
+    return {name: path for name, path in found.items() if _can_be_made(policy_class(path))}
+
+
+def _can_be_made(found: Any) -> bool:
+    """Return whether a class is built as policies are, and not abstract."""
+    return not inspect.isabstract(found) and "d" in inspect.signature(found).parameters
 
 
 def missing_policies() -> dict[str, str]:

@@ -138,7 +138,9 @@ class _Simulation:
         self._contexts = [contexts[row] for row in course.rows.tolist()]  # (n,)
         self._at: list[float] = course.at.tolist()
         self._coming: list[tuple[float, int, int, float]] = []  # a heap of feedback: when, round, action, what is said
-        self._running: list[tuple[float, int, float]] = []  # a heap of calls under way: end, round, dollars
+        self._running: list[
+            tuple[float, int, float, float]
+        ] = []  # calls under way, a heap: end, round, dollars, expected ones
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
         shape = course.quality.shape
         actions: Indices = np.empty(course.n, dtype=np.intp)
@@ -226,9 +228,11 @@ class _Simulation:
         action = self.done.actions[t]
         cost, took_s = float(self._course.cost_usd[t, action]), float(self._course.latency_s[t, action])
         ended = self._at[t] + (0.0 if isnan(took_s) else took_s)
-        heappush(self._running, (ended, t, 0.0 if isnan(cost) else cost))
+        expected = float(self._course.price_usd[t, action])
+        heappush(self._running, (ended, t, 0.0 if isnan(cost) else cost, expected))
 
     def _charge(self, t: int, pacer: Pacer) -> None:
         """Charge the calls that have ended by round t, in the order in which they did."""
         while self._running and self._running[0][0] <= self._at[t]:
-            pacer.charge(heappop(self._running)[2])
+            _, _, cost, expected = heappop(self._running)
+            pacer.charge(cost, expected)
