@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from highwayman.bandit.hier_posterior import HierPrior
+from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.hybrid_posterior import HybridPosterior
 from highwayman.bandit.linear import greedy
-from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.bandit.regression_policy import RegressionPolicy
+from highwayman.env.types import Context, Floats
 
 
-class HybridLinUCB:
+class HybridLinUCB(RegressionPolicy[HierPosterior]):
     """Chooses the arm whose quality could be highest, learning from every arm's answers what is common to all.
 
     Li, Chu, Langford & Schapire, "A Contextual-Bandit Approach to Personalized News Article Recommendation", WWW 2010
@@ -58,26 +59,3 @@ class HybridLinUCB:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.spread_many(features, arms)
         return greedy(means - penalties + self._alpha * spreads)
-
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
-        """Return the expected quality of each arm's answer, shape (K,)."""
-        return self.posterior.spread(context.features, arms)[0]
-
-    def learn(self, changes: Sequence[RewardChange]) -> None:
-        """Fold changes of reward into the posterior, in log order."""
-        self.posterior.update(changes)
-
-    def add_arm(self, name: str) -> None:
-        """Put a new arm at what arms like it have in common."""
-        self.posterior.add_arm(name)
-
-    def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
-
-    def state(self) -> bytes:
-        """Return everything learned, as a snapshot."""
-        return self.posterior.state()
-
-    def restore(self, state: bytes) -> None:
-        """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
-        self.posterior.restore(state)
