@@ -18,7 +18,7 @@ from highwayman.bandit.fading import Fading
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.env.types import Floats, RewardChange
 
-CASES = [(8, 1, 1.0, 1.0), (8, 1, 0.99, 0.1), (64, 8, 1.0, 0.1), (64, 8, 0.99, 0.005), (64, 64, 1.0, 0.05),
+CASES = [(8, 1, 1.0, 1.0), (8, 1, 0.99, 1.0), (64, 8, 1.0, 0.1), (64, 8, 0.99, 0.005), (64, 64, 1.0, 0.05),
          (384, 2, 1.0, 0.005), (384, 2, 0.99, 0.0005)]  # d, K, discount, share of the updates  # fmt: skip
 
 
