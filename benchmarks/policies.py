@@ -28,7 +28,7 @@ from highwayman.sims.simulation import ManyAtOnce
 RIVALS = Path(__file__).with_name("policies_rivals.py")
 NAMES = tuple("abcdefgh")
 SEEN = 2_000
-SLOW = {"DuelingLinTS": 200, "NeuralLinear": 1_000}  # rounds that are asked of them
+SLOW = {"NeuralLinear": 1_000}  # rounds that are asked of them
 Row = dict[str, float | None]
 
 

@@ -218,6 +218,7 @@ class PreferenceChange:
     worse: str
     features: Floats  # (d,)
     weight: float = 1.0  # change of weight: negative takes a preference back
+    share: float = 1.0  # of the preference that the better one got, in [0, 1]: 0.5 is a tie
     at: float = 0.0  # seconds since the epoch: when the query was asked; 0: nobody said
 
 

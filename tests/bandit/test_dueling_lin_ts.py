@@ -1,107 +1,129 @@
 import numpy as np
 import pytest
 
+from highwayman.bandit.draw import draw
 from highwayman.bandit.dueling_lin_ts import DuelingLinTS
-from highwayman.bandit.preference_posterior import PreferencePosterior
 from highwayman.env.types import Context, Floats, PreferenceChange, RewardChange
 
-ARMS = ("a", "b", "c")
-ONE = np.ones(1)
+D = 5
+ARMS = tuple("abcd")
+FREE = np.zeros(len(ARMS))
+SCALE = 6.0
+# Coefficients (K, d): each arm but the last is best on its own kind of query; the last one is never best.
+WORLD = np.array([[0.25, 0, 0, 0, 0.55], [-0.25, 0.1, 0, 0, 0.55], [0, -0.3, 0, 0, 0.5], [0, 0, 0, 0, 0.25]])
 
 
-def thumb(arm: str, x: Floats, value: float, weight: float = 1.0) -> RewardChange:
-    return RewardChange(arm, x, weight, weight * value, weight * value**2)
-
-
-def policy(d: int = 1, **options: float) -> DuelingLinTS:
+def policy(d: int = D, **options: float) -> DuelingLinTS:
     made = DuelingLinTS(d=d, **options)  # type: ignore[arg-type]
     for arm in ARMS:
         made.add_arm(arm)
     return made
 
 
-def preferences(n: int, *, seed: int, scale: float = 6.0) -> list[PreferenceChange]:
-    """Return n comparisons in a world where a is best if the first feature is positive, b if not, and c never."""
+def queries(n: int, rng: np.random.Generator) -> Floats:
+    return np.concatenate([rng.uniform(-1, 1, size=(n, D - 1)), np.ones((n, 1))], axis=1)
+
+
+def preferences(n: int, *, seed: int) -> list[PreferenceChange]:
+    """Return n comparisons of two arms drawn at random, as people make them in the world."""
     rng, found = np.random.default_rng(seed), []
-    for _ in range(n):
-        x = np.array([rng.uniform(-1, 1), 1.0])
-        quality = dict(zip(ARMS, (0.5 + 0.3 * x[0], 0.5 - 0.3 * x[0], 0.2), strict=True))
-        one, other = rng.choice(ARMS, 2, replace=False)
-        if rng.random() > 1 / (1 + np.exp(-scale * (quality[one] - quality[other]))):
+    for x in queries(n, rng):
+        one, other = (int(place) for place in rng.choice(len(ARMS), 2, replace=False))
+        if rng.random() > 1 / (1 + np.exp(-SCALE * float((WORLD[one] - WORLD[other]) @ x))):
             one, other = other, one
-        found.append(PreferenceChange(str(one), str(other), x))
+        found.append(PreferenceChange(ARMS[one], ARMS[other], x))
     return found
 
 
-def test_preferences_alone_teach_which_arm_is_best_for_which_kind_of_query() -> None:
-    made = policy(d=2)
-    made.learn(preferences(1500, seed=1))
-    for side, best in ((0.8, 0), (-0.8, 1)):
-        probs = made.probs(Context(np.array([side, 1.0]), "", 1), ARMS, np.zeros(3))
-        assert probs.argmax() == best
-        assert probs[2] < 0.01
+def thumbs(n: int, *, seed: int) -> list[RewardChange]:
+    """Return n thumbs on arms drawn at random."""
+    rng, found = np.random.default_rng(seed), []
+    for x in queries(n, rng):
+        place = int(rng.integers(len(ARMS)))
+        value = float(rng.random() < np.clip(WORLD[place] @ x, 0, 1))
+        found.append(RewardChange(ARMS[place], x, 1.0, value, value))
+    return found
 
 
-def test_one_comparison_moves_two_arms_apart_as_far_as_a_direct_search_finds() -> None:
-    made = policy(prior_precision=1.0, noise_variance=0.1, scale=6.0)
-    made.learn([PreferenceChange("a", "b", ONE)])
-    # By symmetry a = .6 + t, b = .6 - t, where 2 * t / .1 * ... : t^2 / .1 + log(1 + exp(-12 t)) is smallest.
-    t = np.linspace(0, 1, 2_000_001)
-    best = t[np.argmin(t**2 / 0.1 + np.log1p(np.exp(-12 * t)))]
-    made.posterior.settle()
-    assert made.expected(Context(ONE, "", 1), ARMS) == pytest.approx([0.6 + best, 0.6 - best, 0.6], abs=1e-6)
+def lost(made: DuelingLinTS) -> float:
+    """Return the quality lost per query by taking the arm that looks best, over 400 fixed ones."""
+    asked = queries(400, np.random.default_rng(99))
+    quality = asked @ WORLD.T
+    chosen = [int(made.expected(Context(x, "", 1), ARMS).argmax()) for x in asked]
+    return float((quality.max(axis=1) - quality[np.arange(400), chosen]).mean())
 
 
-def test_rewards_alone_give_the_ridge_solution() -> None:
-    made = policy(prior_precision=1.0)
-    made.learn([thumb("a", ONE, 1.0)] * 3)
-    made.posterior.settle()
-    assert made.expected(Context(ONE, "", 1), ["a"]) == pytest.approx([(0.6 + 3) / 4])
+def test_preferences_alone_rank_the_arms_for_each_kind_of_query() -> None:
+    made = policy()
+    made.learn(preferences(4000, seed=1))
+    for x in np.array([[0.9, 0, 0, 0, 1.0], [-0.9, 0, 0, 0, 1.0], [0, -0.9, 0, 0, 1.0]]):
+        context = Context(x, "", 1)
+        assert np.argsort(made.expected(context, ARMS)).tolist() == np.argsort(WORLD @ x).tolist()
+        probs = made.probs(context, ARMS, FREE)
+        assert probs.argmax() == (WORLD @ x).argmax()
+        assert probs[3] < 0.001
 
 
-def test_both_kinds_of_evidence_together_are_surer_than_either() -> None:
-    x = np.array([0.8, 1.0])
-    told = [thumb(arm, x, value) for arm, value in (("a", 0.74), ("b", 0.26)) for _ in range(20)]
-    both, rewards, compared = policy(d=2), policy(d=2), policy(d=2)
-    both.learn([*told, *preferences(60, seed=2)])
-    rewards.learn(told)
-    compared.learn(preferences(60, seed=2))
-    sds = []
-    for one in (both, rewards, compared):
-        one.posterior.settle()
-        sds.append(one.posterior.beliefs(x, ("a", "b"))[1][0])
-    assert sds[0] < min(sds[1:])
+def test_both_kinds_of_evidence_together_lose_less_than_either_alone() -> None:
+    losses = []
+    for seed in range(12):
+        told, compared = thumbs(600, seed=seed), preferences(150, seed=100 + seed)  # either alone teaches about as much
+        both, rewards, pairs = policy(), policy(), policy()
+        both.learn([*told, *compared])
+        rewards.learn(told)
+        pairs.learn(compared)
+        losses.append([lost(one) for one in (both, rewards, pairs)])
+    mixed, by_thumbs, by_preferences = np.mean(losses, axis=0)
+    assert mixed < 0.75 * min(by_thumbs, by_preferences)
 
 
-def test_a_preference_taken_back_leaves_what_never_saw_it() -> None:
-    told = preferences(60, seed=3)
-    back, never = policy(d=2), policy(d=2)
-    gone = told[20]
-    back.learn([*told, PreferenceChange(gone.better, gone.worse, gone.features, weight=-1.0)])
-    never.learn([*told[:20], *told[21:]])
-    for one in (back, never):
-        one.posterior.settle()
-    x = np.array([0.3, 1.0])
-    for found, wanted in zip(back.posterior.beliefs(x, ARMS), never.posterior.beliefs(x, ARMS), strict=True):
-        assert found == pytest.approx(wanted, abs=1e-9)
+def test_thumbs_set_the_level_and_preferences_the_order() -> None:
+    made = policy(1)
+    one = np.ones(1)
+    made.learn([RewardChange("a", one, 1.0, value, value) for value in (1.0, 1.0, 1.0, 0.0) * 50])
+    made.learn([PreferenceChange(*pair, one) for pair in (("b", "a"), ("b", "a"), ("a", "b")) * 50])
+    found = made.expected(Context(one, "", 1), ["a", "b"])
+    assert found[0] == pytest.approx(0.75, abs=0.02)
+    assert found[1] - found[0] == pytest.approx(np.log(2) / SCALE, abs=0.03)  # preferred two times in three
 
 
-def test_comparisons_beyond_those_held_are_forgotten_oldest_first() -> None:
-    made = policy(comparisons=2)
-    made.learn([PreferenceChange("a", "b", ONE), PreferenceChange("b", "c", ONE), PreferenceChange("c", "a", ONE)])
-    assert made.posterior.comparisons[:, :2].tolist() == [[1, 2], [2, 0]]
+def test_learns_from_duels_against_what_it_serves() -> None:
+    made, rng = policy(), np.random.default_rng(5)
+    asked = queries(1500, rng)
+    quality = asked @ WORLD.T
+    regret = np.empty(1500)
+    for t, x in enumerate(asked):
+        probs = made.probs(Context(x, "", 1), ARMS, FREE)
+        served = draw(probs, floor=0.02, rng=rng).action
+        other = int(rng.choice([place for place in range(len(ARMS)) if place != served]))
+        wins = rng.random() < 1 / (1 + np.exp(-SCALE * (quality[t, served] - quality[t, other])))
+        better, worse = (served, other) if wins else (other, served)
+        made.learn([PreferenceChange(ARMS[better], ARMS[worse], x)])
+        regret[t] = quality[t].max() - quality[t, served]
+    assert regret[-500:].mean() < 0.4 * regret[:100].mean()
 
 
-def test_comparisons_survive_the_state() -> None:
-    made, again = policy(d=2), policy(d=2)
-    made.learn(preferences(100, seed=4))
+def test_a_penalty_moves_traffic_without_learning() -> None:
+    context = Context(np.array([0, 0, 0, 0, 1.0]), "", 1)
+    assert policy().probs(context, ARMS, FREE) == pytest.approx(np.full(4, 0.25), abs=1e-3)
+    assert policy().probs(context, ARMS, np.array([0.5, 0, 0, 0]))[0] < 0.1
+
+
+def test_a_restored_policy_goes_on_with_preferences_like_the_one_it_came_from() -> None:
+    made, again = policy(comparisons=60), policy(comparisons=60)
+    made.learn([*preferences(100, seed=4), *thumbs(50, seed=4)])
     again.restore(made.state())
-    x = Context(np.array([0.5, 1.0]), "", 1)
-    assert again.probs(x, ARMS, np.zeros(3)).tolist() == made.probs(x, ARMS, np.zeros(3)).tolist()
+    for one in (made, again):
+        one.learn(preferences(90, seed=6))
+    x = Context(np.array([0.5, 0.1, 0, 0, 1.0]), "", 1)
+    assert again.probs(x, ARMS, FREE).tolist() == made.probs(x, ARMS, FREE).tolist()
+    assert again.state() == made.state()
 
 
-def test_a_comparison_with_itself_and_options_that_cannot_be_are_named() -> None:
-    with pytest.raises(ValueError, match="'a' cannot be better than itself"):
-        policy().learn([PreferenceChange("a", "a", ONE)])
-    with pytest.raises(ValueError, match="scale must be a number > 0, got 0"):
-        PreferencePosterior(d=1, scale=0, most=1, prior_precision=1, prior_mean=0.6, noise_variance=0.1)
+def test_options_that_cannot_be_are_named() -> None:
+    with pytest.raises(ValueError, match="exploration must be a number > 0, got 0"):
+        policy(exploration=0)
+    with pytest.raises(ValueError, match="comparisons must be >= 1, got 0"):
+        policy(comparisons=0)
+    with pytest.raises(ValueError, match="scale must be a number > 0, got -1"):
+        policy(scale=-1)
