@@ -109,6 +109,15 @@ def _modules() -> tuple[list[ModuleType], dict[str, str]]:
     return found, missing
 
 
+def bandit_class(name: str) -> Any:
+    """Return a class of this package by its name. Raises LookupError."""
+    for module in _modules()[0]:
+        found = vars(module).get(name)
+        if inspect.isclass(found) and found.__module__ == module.__name__:
+            return found
+    raise LookupError(f"there is no class {name!r} in highwayman.bandit")
+
+
 def policy_class(path: str) -> Any:
     """Return the class at import path `module:Class`."""
     module_name, _, class_name = path.partition(":")

@@ -1,6 +1,7 @@
 """`highwayman policies`: which there are, and what each takes."""
 
 import inspect
+import re
 from typing import Any
 
 import click
@@ -8,7 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from highwayman.bandit.policy import missing_policies, parse_policy, policy_class, shipped_policies
+from highwayman.bandit.policy import bandit_class, missing_policies, parse_policy, policy_class, shipped_policies
+
+_PASSED_ON = re.compile(r"options of `(\w+)`")
 
 
 @click.command()
@@ -43,15 +46,22 @@ def _one(console: Console, name: str) -> None:
 
 
 def _options(found: Any) -> str:
-    """Return the constructor's options with their defaults, and what it says of them."""
-    taken = [
-        f"  {one.name} = {one.default!r}"
-        for one in inspect.signature(found).parameters.values()
-        if one.kind is one.KEYWORD_ONLY and one.name not in ("d", "fingerprint")
-    ]
+    """Return the constructor's options with their defaults, those it passes on among them, and what it says of them."""
     _, _, said = (inspect.getdoc(found.__init__) or "").partition("Args:\n")
+    taken = _defaults(found)
+    for name in _PASSED_ON.findall(said):
+        taken += [line for line in _defaults(bandit_class(name)) if line not in taken]
     lines = [line for line in said.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
     return "\n".join(["Options:", *(taken or ["  none"]), *([""] if lines else []), *lines])
+
+
+def _defaults(found: Any) -> list[str]:
+    """Return a line for each option of a class."""
+    return [
+        f"  {one.name} = {one.default!r}"
+        for one in inspect.signature(found).parameters.values()
+        if one.default is not one.empty and one.name not in ("fingerprint", "fading")
+    ]
 
 
 def _first_line(found: Any) -> str:

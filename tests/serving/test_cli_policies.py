@@ -22,7 +22,8 @@ def test_a_policy_that_is_named_says_what_it_takes_with_defaults() -> None:
     page = told("LinTS")
     assert "Agrawal & Goyal" in page
     assert "exploration = 0.75" in page
-    assert "prior: options of `LinearPosterior`" in page
+    assert "prior_precision = 2.0" in page
+    assert "early_precision = 3000.0" in told("HierTS")
     assert "Options:\n  none" in told("Uniform")
 
 
