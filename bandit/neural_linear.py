@@ -1,31 +1,35 @@
 """Thompson sampling on features that a small network has learned; needs the extra `torch`."""
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.arm_sums import ArmSums
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.feature_network import FeatureNetwork
 from highwayman.bandit.posterior import LinearPosterior
+from highwayman.bandit.prior import Prior
+from highwayman.bandit.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, Heard, ReplayBuffer
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
 _KIND = "neural linear"
 _EPOCHS = 15
+_FIRST = 200  # rounds before the first training
 
 
 class NeuralLinear:
     """A network finds the features; on top of it each arm has a Bayesian linear regression, as in `LinTS`.
 
-    Riquelme, Tucker & Snoek, "Deep Bayesian Bandits Showdown", ICLR 2018 (arXiv 1802.09127). The newest `rounds` rounds
-    are held; whenever feedback has grown by `retrain_share` the network is trained on them, and the regressions are
-    built anew from them: what is older is forgotten then. A change of reward finds its round by context and arm, and
-    changes the regressions exactly; the network itself follows at the next training. Routing breaks their assumption
-    that everything seen may be kept: what a person takes back is in the network until then.
+    Riquelme, Tucker & Snoek, "Deep Bayesian Bandits Showdown", ICLR 2018 (arXiv 1802.09127). Whenever feedback has
+    grown by `retrain_share`, and at the latest after as many rounds as are held, all but the newest `rounds` rounds are
+    forgotten, the network is trained on those, and the regressions are built anew from them. So the regressions know
+    the rounds that are held and no others, and any of these can be changed or taken back exactly; a change of one that
+    is forgotten is passed over. Routing breaks their assumption that what was seen stays true: what a person takes back
+    is gone from the regressions at once, but has shaped the network until its next training.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class NeuralLinear:
             fingerprint: of the encoder that makes the features.
             exploration: factor on the posterior's standard deviations.
             width: features that the network learns.
-            rounds: that are held for training.
+            rounds: that a training leaves; until the next, up to as many again are held.
             retrain_share: growth of feedback after which it is trained again, from the 200th round on.
             seed: of the network's first weights and of the order of training.
             prior_precision: of the regressions' weights, in units of the noise.
@@ -60,14 +64,21 @@ class NeuralLinear:
         self._exploration, self._share, self._most = exploration, retrain_share, int(rounds)
         self._network = FeatureNetwork(d=d, hidden=4 * int(width), width=int(width), seed=seed)
         self._precision = prior_precision
-        self._posterior = self._fresh()
-        self._held: deque[Floats] = deque(maxlen=self._most)  # (d + 4,): context, arm's place, w, w r, w r^2
-        self._heard, self._next = 0, 200  # rounds learned, and at which the network is trained next
+        self._held = ReplayBuffer(d=d)
+        self._posterior = self._built((), self._network, self._held)
+        self._heard, self._next = 0, _FIRST  # rounds learned, and at which the network is trained next
 
-    def _fresh(self, arms: Sequence[str] = ()) -> LinearPosterior:
-        made = LinearPosterior(d=self._network.width + 1, prior_precision=self._precision)
-        for arm in arms:
-            made.add_arm(arm)
+    def _built(self, arms: Sequence[str], network: FeatureNetwork, held: ReplayBuffer) -> LinearPosterior:
+        """Return regressions on the network's features that know the rounds held."""
+        made = LinearPosterior(d=network.width + 1, prior_precision=self._precision)
+        table, sums = held.table(), ArmSums(network.width + 1)
+        learned = network.features(table[:, FEATURES:])
+        for place, arm in enumerate(arms):
+            sums.add_arm(arm)
+            its = table[:, PLACE] == place
+            x, (w, wr, wrr) = learned[its], table[its, WEIGHT:FEATURES].T
+            sums.seed(arm, (w * x.T) @ x, wr @ x, np.array([w.sum(), wrr.sum()]))
+        made.begin(Prior(sums, self._fingerprint))
         return made
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
@@ -88,76 +99,65 @@ class NeuralLinear:
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward in, in log order. Raises ValueError for an unknown arm or another length."""
         for change in changes:
-            if change.features.shape != (self._d,):
-                raise ValueError(f"features must have shape ({self._d},), got {change.features.shape}")
-            learned = self._network.features(change.features)
-            self._posterior.update([RewardChange(change.arm, learned, change.weight, change.weighted, change.squared)])
-            self._hold(change)
+            self._learn(change)
 
-    def _hold(self, change: RewardChange) -> None:
-        """Hold a new round or change one that is held, and train the network if it is time."""
-        place = self._posterior.arms.index(change.arm)
-        moments = (change.weight, change.weighted, change.squared)
-        if change.weight <= 0:
-            for row in reversed(self._held):
-                if row[self._d] == place and np.array_equal(row[: self._d], change.features):
-                    row[self._d + 1 :] += moments
-                    return
+    def _learn(self, change: RewardChange) -> None:
+        if change.arm not in self._posterior.arms:
+            raise ValueError(f"unknown arm {change.arm!r}; known are {', '.join(self._posterior.arms) or 'none'}")
+        heard = self._held.fold(self._posterior.arms.index(change.arm), change)
+        if heard is Heard.FORGOTTEN:
             return
-        self._held.append(np.array([*change.features, place, *moments]))
-        self._heard += 1
-        if self._heard >= self._next:
-            self._next = math.ceil(self._heard * (1 + self._share))
-            self._train()
+        learned = self._network.features(change.features)
+        self._posterior.update([RewardChange(change.arm, learned, change.weight, change.weighted, change.squared)])
+        if heard is Heard.NEW:
+            self._heard += 1
+            if self._heard >= self._next:
+                self._next = self._heard + min(math.ceil(self._heard * self._share), self._most)
+                self._train()
 
     def _train(self) -> None:
-        """Train the network on the rounds held, and build the regressions anew from them."""
-        d, arms = self._d, self._posterior.arms
-        rows = np.array([row for row in self._held if row[d + 1] > 0])
-        if not len(rows):
+        """Forget the oldest rounds, train the network on the others, and build the regressions anew from them."""
+        self._held.take_oldest(len(self._held) - self._most)
+        table = self._held.table()
+        if not len(table):
             return
-        weights = rows[:, d + 1]
-        self._network.train(rows[:, :d], rows[:, d].astype(np.intp), rows[:, d + 2] / weights, weights, epochs=_EPOCHS)
-        self._posterior = self._fresh(arms)
-        learned = self._network.features(rows[:, :d])
-        self._posterior.update(
-            RewardChange(arms[int(row[d])], x, *map(float, row[d + 1 :])) for row, x in zip(rows, learned, strict=True)
-        )
+        weights, places = table[:, WEIGHT], table[:, PLACE].astype(np.intp)
+        rewards = table[:, WEIGHTED] / weights
+        self._network.train(table[:, FEATURES:], places, rewards, weights, epochs=_EPOCHS)
+        self._posterior = self._built(self._posterior.arms, self._network, self._held)
 
     def add_arm(self, name: str) -> None:
-        """Put a new arm at the prior."""
+        """Put a new arm at the prior; an arm already known keeps what was learned of it."""
         self._posterior.add_arm(name)
 
     def drop_arm(self, name: str) -> None:
         """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
 
     def state(self) -> bytes:
-        """Return network, regressions and the rounds held, as a snapshot."""
-        header, arrays = snapshot.unpack(self._posterior.state())
-        about: dict[str, Any] = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint, "posterior": header,
-                                 "heard": self._heard, "next": self._next}  # fmt: skip
-        held = np.array(self._held).reshape(-1, self._d + 4)
+        """Return network and rounds held as a snapshot; the regressions follow from them."""
+        header = {**self._about(), "arms": list(self._posterior.arms), "heard": self._heard, "next": self._next}
         network = {f"net {name}": values for name, values in self._network.weights.items()}
-        return snapshot.pack(about, {**arrays, **network, "held": held})
+        return snapshot.pack(header, {**self._held.arrays(), **network})
 
     def restore(self, state: bytes) -> None:
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}
+        wanted = self._about()
         if {name: header.get(name) for name in wanted} != wanted:
             raise SnapshotError(
                 f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
             )
-        posterior, held = self._fresh(), arrays.get("held", np.empty(0))
-        posterior.restore(
-            snapshot.pack(header.get("posterior") or {}, {n: arrays[n] for n in ("a", "b", "sums") if n in arrays})
-        )
-        if held.ndim != 2 or held.shape[1] != self._d + 4 or (held[:, self._d] >= len(posterior.arms)).any():
-            raise SnapshotError(f"snapshot holds rounds of shape {held.shape}, which are not of its arms and features")
+        arms = [str(name) for name in header.get("arms") or ()]
+        if len(set(arms)) != len(arms):
+            raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
         try:
             heard, next_ = int(header["heard"]), int(header["next"])
+            held = ReplayBuffer.of(arrays, d=self._d, arms=len(arms))
             self._network.restore({name[4:]: values for name, values in arrays.items() if name.startswith("net ")})
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-        self._posterior, self._held = posterior, deque((row.copy() for row in held), maxlen=self._most)
-        self._heard, self._next = heard, next_
+        self._held, self._heard, self._next = held, heard, next_
+        self._posterior = self._built(arms, self._network, held)
+
+    def _about(self) -> dict[str, Any]:
+        return {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}

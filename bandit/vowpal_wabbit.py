@@ -1,20 +1,25 @@
 """Vowpal Wabbit's contextual bandits, over the queries' features; needs the extra `vw`."""
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import vowpal_wabbit_next as vw
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, Heard, ReplayBuffer
+from highwayman.bandit.vw_workspace import ARMS, VwWorkspace, new_model
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
 _KIND = "vowpal wabbit"
-_ON_LOADING = ["--quiet", "--preserve_performance_counters"]  # else a restart would change what is learned next
-_BITS = 16  # 2^16 weights: some thousand arms of 64 features
+# Nothing that makes features of its own, shrinks weights or predicts in another way than by their sum, as penalties are
+# carried by weights; and no other rule of learning, as some of them learn less the more often they were asked.
+TUNING: Final = frozenset(
+    {"--gamma_scale", "--gamma_exponent", "--elim", "--lambda", "--epsilon", "--alpha", "--rnd_invlambda", "--psi",
+     "--nounif", "--first_only", "--greedify", "--learning_rate", "-l", "--power_t", "--cb_min_cost", "--cb_max_cost"}
+)  # fmt: skip
 EXPLORATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "squarecb": ("--squarecb",),
@@ -31,17 +36,23 @@ class VowpalWabbit:
     """`--cb_explore_adf` with one block of weights per arm, learning 1 - quality as the cost.
 
     Bietti, Agarwal & Langford, "A Contextual Bandit Bake-off", JMLR 2021 (arXiv 1802.04064), describes the algorithms
-    behind `exploration`. Penalties enter as a feature whose weight is held at 1 and which no lesson contains, so that
-    every exploration sees predicted cost plus penalty. Features go in as numbers through reused examples, not as text.
+    behind `exploration`. Penalties are added to the costs predicted, and the exploration acts on the sums: exactly for
+    squarecb, softmax, epsilon and rnd, and on the vote of each member of bag and of each policy of cover.
 
-    What routing breaks: Vowpal Wabbit learns from a stream and cannot unlearn. A round counts when its reward first
-    comes; a flip, a retraction or an erasure changes nothing here, and two orders of events give two states. `bag`,
-    `cover` and `rnd` draw at random while they learn, from a generator that no snapshot holds: they go on differently
-    after a restart.
+    Routing breaks what a stream learner rests on, that what was said stays said: Vowpal Wabbit cannot unlearn. So the
+    newest rounds are held beside a model that has learned all earlier ones, and when a round that is held changes, they
+    are learned again from there, with their final values. That is exact, and costs some ten microseconds per round
+    held. An earlier round stays as it was learned, whatever becomes of its reward.
     """
 
     def __init__(
-        self, *, d: int, fingerprint: str = "", exploration: str = "squarecb", arguments: Sequence[str] = ()
+        self,
+        *,
+        d: int,
+        fingerprint: str = "",
+        exploration: str = "squarecb",
+        arguments: Sequence[str] = (),
+        rounds: int = 1000,
     ) -> None:
         """Start with all weights 0.
 
@@ -49,103 +60,104 @@ class VowpalWabbit:
             d: number of features.
             fingerprint: of the encoder that makes the features.
             exploration: squarecb, cover, bag, rnd, softmax or epsilon, with usual parameters.
-            arguments: more of the command line, such as `["--gamma_scale", "100"]`.
+            arguments: that tune exploration or learning, such as `["--gamma_scale", "100"]`.
+            rounds: the newest ones, a change of which is learned; at times it is up to twice as many.
         """
         if exploration not in EXPLORATIONS:
             raise ValueError(f"exploration must be one of {', '.join(EXPLORATIONS)}, got {exploration!r}")
-        self._d, self._fingerprint = d, fingerprint
-        self._arguments = ["--cb_explore_adf", "--cb_type", "mtr", "--noconstant", "--quiet", "-b", str(_BITS),
-                           "--random_seed", "1", *EXPLORATIONS[exploration], *map(str, arguments)]  # fmt: skip
-        try:
-            self._workspace = vw.Workspace(self._arguments)
-        except RuntimeError as error:
-            raise ValueError(f"Vowpal Wabbit refuses {' '.join(self._arguments)}: {error}") from error
-        weights = self._workspace.weights()
-        weights[0, : 1 if exploration == "rnd" else None, 0] = 1.0  # rnd's others predict noise, not cost
-        self._model: bytes | None = None  # as last serialised, unless something was learned since
-        self._rows: dict[str, int] = {}
-        self._examples: list[Any] = []  # one for each arm, made once and filled anew each time
-        self._indices = np.arange(1, d + 1, dtype=np.uint64)
+        if not (math.isfinite(rounds) and rounds >= 1):
+            raise ValueError(f"rounds must be a number >= 1, got {rounds!r}")
+        given = [*EXPLORATIONS[exploration], *_checked(arguments)]
+        self._d, self._fingerprint, self._arguments, self._most = d, fingerprint, given, int(rounds)
+        self._penalised = 1 if exploration == "rnd" else None  # its other models predict noise, not cost
+        self._base = new_model(given, d=d)  # what has learned all rounds that are not held; never asked
+        self._held = ReplayBuffer(d=d)
+        self._live: VwWorkspace | None = None  # the base and the rounds held; None: to be made anew
+        self._places: dict[str, int] = {}
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
-        x = np.append(context.features, 0.0).astype(np.float32)
-        examples = []
-        for arm, penalty in zip(arms, penalties.tolist(), strict=True):
-            x[-1] = penalty
-            examples.append(self._example(self._row(arm), x, vw.CBLabel()))
-        found = np.zeros(len(arms))
-        predicted: Any = self._workspace.predict_one(examples)
-        for place, prob in predicted:
-            found[place] = prob
-        shares: Floats = np.maximum(found, 0.0) / found.sum()
-        return shares
+        if self._live is None:
+            self._live = self._taught(self._held)
+        return self._live.probs(context.features, [self._place(arm) for arm in arms], penalties)
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
-        """Learn from new rewards; what changes an earlier one is passed over."""
+        """Fold changes of reward in, in log order. Raises ValueError for an unknown arm or another length."""
         for change in changes:
-            row, x = self._row(change.arm), change.features
-            if x.shape != (self._d,):
-                raise ValueError(f"features must have shape ({self._d},), got {x.shape}")
-            if change.weight > 0:
-                label = vw.CBLabel(label=(1.0 - change.weighted / change.weight, 1.0), weight=change.weight)
-                self._workspace.learn_one([self._example(row, x.astype(np.float32), label)])
-                self._model = None
+            place = self._place(change.arm)
+            heard = self._held.fold(place, change)
+            if heard is Heard.CHANGED:
+                self._live = None
+            elif heard is Heard.NEW and self._live is not None:
+                weight, quality = change.weight, change.weighted / change.weight
+                self._live.learn(change.features, place, cost=1.0 - quality, weight=weight)
+            if len(self._held) >= 2 * self._most:
+                self._base = self._taught(self._held.take_oldest(self._most)).serialize()
+                self._live = None
 
-    def _example(self, row: int, values: Any, label: Any) -> Any:
-        """Return the arm's example, with these values of its own features, and of the penalty if there is one more."""
-        example = self._examples[row]
-        group = example[" "]
-        group.truncate_to(0)
-        indices = self._indices + np.uint64(row * self._d)
-        if len(values) > self._d:
-            indices = np.append(indices, np.uint64(0))
-        group.push_many_features(indices, values)
-        example.set_label(label)
-        return example
+    def _taught(self, rounds: ReplayBuffer | Sequence[Floats]) -> VwWorkspace:
+        """Return the base after more rounds: a function of the two alone, in this process or another."""
+        made = self._loaded(self._base)
+        for row in rounds:
+            quality = row[WEIGHTED] / row[WEIGHT]
+            made.learn(row[FEATURES:], int(row[PLACE]), cost=float(1.0 - quality), weight=float(row[WEIGHT]))
+        return made
+
+    def _loaded(self, model: bytes) -> VwWorkspace:
+        return VwWorkspace(model, d=self._d, penalised=self._penalised)
 
     def add_arm(self, name: str) -> None:
         """Give a new arm a block of weights; one already known keeps its own. Raises ValueError if there is no room."""
-        if name not in self._rows:
-            if (len(self._rows) + 1) * self._d >= 2**_BITS:
-                raise ValueError(f"no room for arm {name!r}: {len(self._rows)} arms of {self._d} features are the most")
-            self._rows[name] = len(self._rows)
-            self._examples.append(vw.Example())
+        if name not in self._places:
+            if len(self._places) >= ARMS:
+                raise ValueError(
+                    f"no room for arm {name!r}: {ARMS} arms are the most, those that were dropped included"
+                )
+            self._places[name] = len(self._places)
 
     def drop_arm(self, name: str) -> None:
         """Do nothing: an arm that is not eligible is not asked about, and its weights stay."""
 
-    def _row(self, arm: str) -> int:
+    def _place(self, arm: str) -> int:
         try:
-            return self._rows[arm]
+            return self._places[arm]
         except KeyError:
-            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
+            raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._places) or 'none'}") from None
 
     def state(self) -> bytes:
-        """Return the model, in Vowpal Wabbit's own format, as a snapshot."""
-        if self._model is None:  # later, its counters would tell how often it was asked
-            self._model = self._workspace.serialize()
-        model = np.frombuffer(self._model, dtype=np.uint8)
-        return snapshot.pack({**self._about(), "arms": list(self._rows)}, {"model": model})
+        """Return the base, in Vowpal Wabbit's own format, and the rounds held, as a snapshot."""
+        arrays = {**self._held.arrays(), "model": np.frombuffer(self._base, dtype=np.uint8)}
+        return snapshot.pack({**self._about(), "arms": list(self._places)}, arrays)
 
     def restore(self, state: bytes) -> None:
-        """Replace the model by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
+        """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = json.loads(json.dumps(self._about()))
+        wanted = self._about()
         if {name: header.get(name) for name in wanted} != wanted:
             raise SnapshotError(
                 f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
             )
         arms = [str(name) for name in header.get("arms") or ()]
-        if len(set(arms)) != len(arms) or "model" not in arrays:
-            raise SnapshotError("snapshot names an arm twice, or holds no model")
+        if len(set(arms)) != len(arms) or len(arms) > ARMS or "model" not in arrays:
+            raise SnapshotError("snapshot names an arm twice or too many of them, or holds no model")
+        base = arrays["model"].tobytes()
         try:
-            self._workspace = vw.Workspace(_ON_LOADING, model_data=arrays["model"].tobytes())
-        except RuntimeError as error:
-            raise SnapshotError(f"Vowpal Wabbit cannot read the snapshot's model: {error}") from error
-        self._model = arrays["model"].tobytes()
-        self._rows = {name: row for row, name in enumerate(arms)}
-        self._examples = [vw.Example() for _ in arms]
+            held = ReplayBuffer.of(arrays, d=self._d, arms=len(arms))
+            self._loaded(base)
+        except ValueError as error:
+            raise SnapshotError(f"snapshot cannot be used: {error}") from error
+        self._base, self._held, self._live = base, held, None
+        self._places = {name: place for place, name in enumerate(arms)}
 
     def _about(self) -> dict[str, Any]:
         return {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint, "arguments": self._arguments}
+
+
+def _checked(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as text. Raises ValueError for one that does more than tune."""
+    given = [str(one) for one in arguments]
+    names = [one.split("=")[0] for one in given if one.startswith("--") or (one.startswith("-") and one[1:2].isalpha())]
+    for name in names:
+        if name not in TUNING:
+            raise ValueError(f"argument {name} cannot be given here; those that can are {', '.join(sorted(TUNING))}")
+    return given
