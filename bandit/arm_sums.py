@@ -14,15 +14,20 @@ _ASYMMETRY = 1e-9  # of a matrix of sums, relative to its largest entry: more is
 
 
 class ArmSums:
-    """Per arm sum w x x^T, sum w r x, sum w and sum w r^2 over its rounds. No prior is in them."""
+    """Per arm sum w x x^T, sum w r x, sum w and sum w r^2 over its rounds. No prior is in them.
 
-    def __init__(self, d: int) -> None:
+    Where what was said fades by factors f, `twice` sums f^2 w x x^T besides: a round that counts half informs half, but
+    is as noisy as ever.
+    """
+
+    def __init__(self, d: int, *, fades: bool = False) -> None:
         """Start without arms, for features (d,)."""
         self.d = d
         self._rows: dict[str, int] = {}
         self.a: Floats = np.zeros((0, d, d))  # (K, d, d)
         self.b: Floats = np.zeros((0, d))  # (K, d)
         self.sums: Floats = np.zeros((0, 2))  # (K, 2)
+        self.twice: Floats | None = np.zeros((0, d, d)) if fades else None  # (K, d, d)
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
 
     @property
@@ -42,6 +47,8 @@ class ArmSums:
         self.a = np.concatenate([self.a, np.zeros((1, self.d, self.d))])
         self.b = np.concatenate([self.b, np.zeros((1, self.d))])
         self.sums = np.concatenate([self.sums, np.zeros((1, 2))])
+        if self.twice is not None:
+            self.twice = np.concatenate([self.twice, np.zeros((1, self.d, self.d))])
         return True
 
     def row(self, arm: str) -> int:
@@ -50,6 +57,12 @@ class ArmSums:
             return self._rows[arm]
         except KeyError:
             raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
+
+    def place(self, change: RewardChange) -> int:
+        """Return the place of a change's arm. Raises ValueError for an unknown one or features of another length."""
+        if change.features.shape != (self.d,):
+            raise ValueError(f"features must have shape ({self.d},), got {change.features.shape}")
+        return self.row(change.arm)
 
     def select(self, arms: Sequence[str]) -> slice | list[int]:
         """Return what selects the arms' places, without a copy where they are all of them in order."""
@@ -68,11 +81,16 @@ class ArmSums:
             left = factor * change.weight * x
             left[:, None].dot(x[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
             self.a[row] += self._outer
+            if self.twice is not None:
+                self._outer *= factor
+                self.twice[row] += self._outer
 
     def scale(self, factor: float, row: int | slice = slice(None)) -> None:
         """Multiply everything said of one arm, or of all, by `factor`."""
         for sums in (self.a, self.b, self.sums):
             sums[row] *= factor
+        if self.twice is not None:
+            self.twice[row] *= factor**2
 
     def weight(self) -> float:
         """Return the weight of all feedback standing, over all arms."""
@@ -84,17 +102,20 @@ class ArmSums:
             raise ValueError(f"sums of {other.d} features do not go with sums of {self.d}")
         for name, place in other._rows.items():
             self.add_arm(name)
-            self.seed(name, other.a[place], other.b[place], other.sums[place])
+            twice = None if other.twice is None else other.twice[place]
+            self.seed_row(self.row(name), other.a[place], other.b[place], other.sums[place], twice=twice)
 
     def seed(self, arm: str, a: Floats, b: Floats, sums: Floats) -> None:
         """Add evidence on an arm that was gathered elsewhere: sums as they are kept here."""
         self.seed_row(self.row(arm), a, b, sums)
 
-    def seed_row(self, row: int, a: Floats, b: Floats, sums: Floats) -> None:
-        """Add evidence on the arm at a place."""
+    def seed_row(self, row: int, a: Floats, b: Floats, sums: Floats, *, twice: Floats | None = None) -> None:
+        """Add evidence on the arm at a place; without `twice`, of rounds that count in full."""
         self.a[row] += a
         self.b[row] += b
         self.sums[row] += sums
+        if self.twice is not None:
+            self.twice[row] += a if twice is None else twice
 
     def lend(self, like: str, arm: str, *, weight: float) -> None:
         """Give an arm what was said of another one, scaled to a total weight: an effective sample size.
@@ -107,14 +128,25 @@ class ArmSums:
         row = self.row(like)
         known = float(self.sums[row, 0])
         share = min(weight / known, 1.0) if known > 0 else 0.0
-        self.seed(arm, share * self.a[row], share * self.b[row], share * self.sums[row])
+        twice = None if self.twice is None else share * self.twice[row]
+        self.seed_row(self.row(arm), share * self.a[row], share * self.b[row], share * self.sums[row], twice=twice)
 
     def arrays(self) -> dict[str, Floats]:
         """Return the sums as a snapshot holds them."""
-        return {"a": self.a, "b": self.b, "sums": self.sums}
+        found = {"a": self.a, "b": self.b, "sums": self.sums}
+        return found if self.twice is None else {**found, "twice": self.twice}
 
     @classmethod
-    def of(cls, header: dict[str, Any], arrays: snapshot.Arrays, *, kind: str, d: int, fingerprint: str) -> "ArmSums":
+    def of(
+        cls,
+        header: dict[str, Any],
+        arrays: snapshot.Arrays,
+        *,
+        kind: str,
+        d: int,
+        fingerprint: str,
+        fades: bool = False,
+    ) -> "ArmSums":
         """Return the sums in a snapshot. Raises SnapshotError if it is of another kind, or damaged."""
         if header.get("kind") != kind or header.get("d") != d:
             raise SnapshotError(f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted {kind}, d={d}")
@@ -126,16 +158,29 @@ class ArmSums:
         arms = [str(name) for name in header.get("arms") or ()]
         if len(set(arms)) != len(arms):
             raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
-        k = len(arms)
-        shapes = {name: arrays[name].shape for name in ("a", "b", "sums") if name in arrays}
-        if shapes != {"a": (k, d, d), "b": (k, d), "sums": (k, 2)}:
+        k, twice = len(arms), arrays.get("twice", arrays.get("a"))  # none: nothing has faded so far
+        held = {name: arrays[name] for name in ("a", "b", "sums") if name in arrays}
+        if fades and twice is not None:
+            held["twice"] = twice
+        shapes, wanted = {name: one.shape for name, one in held.items()}, {"a": (k, d, d), "b": (k, d), "sums": (k, 2)}
+        if shapes != (wanted | {"twice": (k, d, d)} if fades else wanted):
             raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {d} features do not")
-        a = arrays["a"]
-        if a.size and np.abs(a - a.transpose(0, 2, 1)).max() > _ASYMMETRY * max(float(np.abs(a).max()), 1.0):
-            raise SnapshotError("snapshot holds a matrix of sums that is not symmetric")
-        if a.size and (np.linalg.eigvalsh(a)[:, 0] < -_ROUNDING * np.maximum(np.trace(a, axis1=1, axis2=2), 1.0)).any():
-            raise SnapshotError("snapshot holds a matrix of sums that is not positive semidefinite: it is of no rounds")
-        found = cls(d)
+        found = cls(d, fades=fades)
         found._rows = {name: row for row, name in enumerate(arms)}
-        found.a, found.b, found.sums = a.copy(), arrays["b"].copy(), arrays["sums"].copy()
+        found.a, found.b, found.sums = (held[name].copy() for name in wanted)
+        _check_squares(found.a)
+        if fades:
+            found.twice = held["twice"].copy()
+            _check_squares(found.twice)
         return found
+
+
+def _check_squares(sums: Floats) -> None:
+    """Return if each matrix (K, d, d) can be a sum over rounds of squares. Raises SnapshotError."""
+    if not sums.size:
+        return
+    if np.abs(sums - sums.transpose(0, 2, 1)).max() > _ASYMMETRY * max(float(np.abs(sums).max()), 1.0):
+        raise SnapshotError("snapshot holds a matrix of sums that is not symmetric")
+    traces = np.trace(sums, axis1=1, axis2=2)
+    if (np.linalg.eigvalsh(sums)[:, 0] < -_ROUNDING * np.maximum(traces, 1.0)).any():
+        raise SnapshotError("snapshot holds a matrix of sums that is not positive semidefinite: it is of no rounds")

@@ -52,10 +52,10 @@ class ChangeDetector:
 
         Args:
             expected: what the quality of the arm's answer was expected to be, before this.
-            by: the reward, a quality in [0, 1] with its weight.
+            by: the reward, a quality in [0, 1] with its weight; one beside which another was changed is cut to that.
         """
         held = self._bets.setdefault(by.arm, [0.0] * _COLUMNS)
-        reward = by.weighted / by.weight
+        reward = min(max(by.weighted / by.weight, 0.0), 1.0)  # bets are fair on [0, 1] alone
         expected = min(max(expected, 0.0), 1.0)
         for side, direction in ((0, 1), (4, -1)):
             worst = _ALLOWANCE + (expected if direction > 0 else 1.0 - expected)

@@ -55,4 +55,6 @@ class Doubts:
             raise ValueError(f"no doubts: {error}") from None
         if not all(0.0 < share <= 1.0 for each in found.values() for _, share in each):
             raise ValueError("no doubts: a share is not in (0, 1]")
+        if not all(map(math.isfinite, (*newest.values(), *(before for each in found.values() for before, _ in each)))):
+            raise ValueError("no doubts: a time is not finite")
         self._found, self._newest = found, newest

@@ -55,14 +55,23 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
         return self.choose(means - penalties, spreads, self.posterior.known())
 
     def learn_in_order(
-        self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, frozen_for: int = 1
+        self,
+        features: Floats,
+        arms: Sequence[str],
+        actions: Indices,
+        rewards: Floats,
+        *,
+        at: Floats | None = None,
+        frozen_for: int = 1,
     ) -> Beliefs:
         """Learn m rounds of weight 1, and return what was believed before each, as `LinearPosterior` does."""
-        return self.posterior.learn_in_order(features, arms, actions, rewards, frozen_for=frozen_for)
+        return self.posterior.learn_in_order(features, arms, actions, rewards, at=at, frozen_for=frozen_for)
 
-    def learn_many(self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats) -> None:
+    def learn_many(
+        self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, at: Floats | None = None
+    ) -> None:
         """Learn m rounds of weight 1 at once: features (m, d), the rest (m,); NaN teaches nothing."""
-        self.posterior.learn_many(features, arms, actions, rewards)
+        self.posterior.learn_many(features, arms, actions, rewards, at=at)
 
 
 def greedy(values: Floats) -> Floats:

@@ -74,11 +74,10 @@ class Ridges:
         self._prior_squared = intercept_precision * prior_mean**2
         self._noise = (float(noise_variance), float(noise_weight))
         self._fading, self._doubts = fading, Doubts()
-        self._told = ArmSums(d)
+        self._told = ArmSums(d, fades=self.fades)
         self._inverse: Floats = np.empty((0, d, d))  # (K, d, d) of the precision
         self._b: Floats = np.empty((0, d))  # with the prior's share
         self._theta: Floats = np.empty((0, d))
-        self._twice: Floats = np.empty((0, d, d))  # under a half-life: sums of x x^T with squared weights
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
         self._ages: list[int] = []  # rank-one updates since the inverse was computed afresh
 
@@ -99,8 +98,6 @@ class Ridges:
         self._inverse = np.concatenate([self._inverse, np.diag(1.0 / self._prior)[None]])
         self._b = np.concatenate([self._b, self._prior_b[None]])
         self._theta = np.concatenate([self._theta, (self._prior_b / self._prior)[None]])
-        if self.fades:
-            self._twice = np.concatenate([self._twice, np.zeros((1, self.d, self.d))])
         self._ages.append(0)
 
     def merge(self, other: "Ridges") -> None:
@@ -143,8 +140,6 @@ class Ridges:
         row = self._told.row(arm)
         self._doubts.add(arm, share)
         self._told.scale(share, row)
-        if self.fades:
-            self._twice[row] *= share**2
         self._refresh_all()
 
     def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
@@ -169,8 +164,8 @@ class Ridges:
         squares = np.empty((len(features), len(theta)))
         for k in range(len(theta)):
             np.vecdot(features @ inverse[k], features, out=squares[:, k])
-        if self._fading is not None:
-            squares = np.array([self._faded_squares(inverse.dot(x), rows) for x in features])
+        if self.fades:
+            squares = np.array([self._faded_squares(inverse.dot(x), rows) for x in features]).reshape(squares.shape)
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def _faded_squares(self, reach: Floats, rows: slice | list[int]) -> Floats:
@@ -179,7 +174,9 @@ class Ridges:
         Russac, Vernade & Cappe, "Weighted Linear Bandits for Non-Stationary Environments", NeurIPS 2019 (arXiv
         1909.09146), equation 5: what counts half informs half, but is as noisy as ever.
         """
-        found: Floats = np.einsum("ki,kij,kj->k", reach, self._twice[rows] + np.diag(self._prior), reach)
+        assert self._told.twice is not None  # noqa: S101  (for mypy)
+        said = np.matmul(self._told.twice[rows], reach[:, :, None])[:, :, 0]
+        found: Floats = np.vecdot(said + self._prior * reach, reach)
         return found
 
     def noise_variance(self) -> float:
@@ -208,23 +205,21 @@ class Ridges:
             self._update(change)
 
     def _update(self, change: RewardChange) -> None:
-        row, factor = self._told.row(change.arm), 1.0
+        row, factor = self._told.place(change), 1.0
         if self._fading is not None:
             factor = self._fading.weight(change.at, new=change.weight > 0)
         factor *= self._doubts.factor(change)
         self._told.add(row, change, factor)
         x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
         self._b[row] += weighted * x
-        if self._fading is not None:
-            self._twice[row] += factor * weight * np.outer(x, x)
         self._solve(row, x, weight=weight, weighted=weighted)
         if self._fading is not None and self._fading.due():
-            self._fade(self._fading.rebase())
+            self.settle()
 
-    def _fade(self, factor: float) -> None:
-        """Let everything said weigh less by a factor; the prior weighs what it did."""
-        self._told.scale(factor)
-        self._twice *= factor**2
+    def settle(self) -> None:
+        """Let fade what has to, but never the prior, and compute from the sums alone all that follows from them."""
+        if self._fading is not None:
+            self._told.scale(self._fading.rebase())
         self._refresh_all()
 
     def _solve(self, row: int, x: Floats, *, weight: float, weighted: float) -> None:
@@ -263,16 +258,15 @@ class Ridges:
     def state(self) -> bytes:
         """Return the sums as a snapshot; what follows from them is computed on restore."""
         header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
-        arrays = self._told.arrays()
         if self._fading is not None:
-            header["fading"], arrays["twice"] = self._fading.state(), self._twice
+            header["fading"] = self._fading.state()
         header["doubts"] = self._doubts.state()
-        return snapshot.pack(header, arrays)
+        return snapshot.pack(header, self._told.arrays())
 
     def restore(self, state: bytes) -> None:
         """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
         header, arrays = snapshot.unpack(state)
-        told = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
+        told = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint, fades=self.fades)
         doubts = Doubts()
         try:
             doubts.restore(header.get("doubts", doubts.state()))
@@ -284,6 +278,4 @@ class Ridges:
         except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
         self._told, self._doubts = told, doubts
-        if self._fading is not None:
-            self._twice = arrays["twice"].copy() if "twice" in arrays else told.a.copy()
         self._refresh_all()

@@ -37,12 +37,21 @@ class InOrder(ManyAtOnce, Protocol):
     """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
 
     def learn_in_order(
-        self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats, *, frozen_for: int = 1
+        self,
+        features: Floats,
+        arms: tuple[str, ...],
+        actions: Indices,
+        rewards: Floats,
+        *,
+        at: Floats | None = None,
+        frozen_for: int = 1,
     ) -> Beliefs:
-        """Learn m rounds; return what was believed before each."""
+        """Learn m rounds, decided `at` (m,); return what was believed before each."""
 
-    def learn_many(self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats) -> None:
-        """Learn m rounds."""
+    def learn_many(
+        self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats, *, at: Floats | None = None
+    ) -> None:
+        """Learn m rounds, decided `at` (m,)."""
 
     def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
         """Return probabilities (m, K) for what is believed."""
@@ -91,7 +100,7 @@ class Progressive:
     def _stretch(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         policy, lessons = self._in_order, (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
         assert policy is not None  # noqa: S101  (for mypy)
-        beliefs = policy.learn_in_order(*lessons, frozen_for=self._frozen_for)
+        beliefs = policy.learn_in_order(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
         for _, rows, cells in _patterns(log.eligible[rounds]):
             utilities = beliefs.means[cells] - log.penalties[rounds][cells]
             wished = policy.choose(utilities, beliefs.spreads[cells], beliefs.known.at(rows))
@@ -117,7 +126,8 @@ class Progressive:
         if not self._learns:
             return
         if self._in_order is not None:
-            self._in_order.learn_many(log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+            lessons = (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+            self._in_order.learn_many(*lessons, at=log.at[rounds])
         else:
             self._policy.learn(_changes(log, rounds))
 
@@ -147,7 +157,8 @@ def _changes(log: LoggedData, rounds: slice) -> list[RewardChange]:
     for row in range(rounds.start, rounds.stop):
         reward = float(log.rewards[row])
         if not math.isnan(reward):
-            found.append(RewardChange(log.arms[log.actions[row]], log.contexts[row], 1.0, reward, reward * reward))
+            arm, at = log.arms[log.actions[row]], float(log.at[row])
+            found.append(RewardChange(arm, log.contexts[row], 1.0, reward, reward * reward, at))
     return found
 
 

@@ -106,7 +106,7 @@ def _teach(policy: Policy, log: LoggedData, row: int) -> None:
     quality = float(log.rewards[row])
     if not math.isnan(quality):
         arm = log.arms[log.actions[row]]
-        policy.learn([RewardChange(arm, log.contexts[row], 1.0, quality, quality**2)])
+        policy.learn([RewardChange(arm, log.contexts[row], 1.0, quality, quality**2, float(log.at[row]))])
 
 
 def _measured(

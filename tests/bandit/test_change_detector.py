@@ -29,6 +29,15 @@ def test_false_alarms_come_no_more_often_than_said_whatever_the_arm_is_like(qual
     assert alarms(values, expected=quality) <= 200_000 / 500
 
 
+def test_a_reward_beside_which_another_was_changed_cannot_win_more_than_any_other() -> None:
+    usual, odd = ChangeDetector(100_000.0), ChangeDetector(100_000.0)
+    for detector, weighted in ((usual, 0.0), (odd, -40.0)):  # a thumb flips while a second person's comes
+        for _ in range(3):
+            assert detector.heard(0.9, RewardChange("a", ONE, 1.0, weighted, weighted**2, 1.0)) is None
+    sounded = [next(n for n in range(100) if detector.heard(0.9, thumb(0.0)) is not None) for detector in (usual, odd)]
+    assert sounded[0] == sounded[1]
+
+
 def test_an_arm_off_by_no_more_than_the_allowance_is_left_alone() -> None:
     values = np.random.default_rng(0).random(100_000) < 0.6
     assert alarms(values, expected=0.7) <= 200

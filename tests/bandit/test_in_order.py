@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.fading import Fading
 from highwayman.bandit.in_order import Known
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.env.types import Floats, RewardChange
@@ -66,6 +67,36 @@ def test_learning_many_is_learning_one_by_one(seed: int, m: int) -> None:
     probe = features[0]
     assert np.concatenate(many.predict(probe, ARMS)) == pytest.approx(np.concatenate(one.predict(probe, ARMS)))
     assert many.noise_variance() == pytest.approx(one.noise_variance())
+
+
+@pytest.mark.parametrize("half_life", [{"events": 10.0}, {"hours": 2.0}])
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 9))
+@settings(max_examples=15, deadline=None)
+def test_rounds_that_fade_are_learned_one_by_one_at_their_times(
+    half_life: dict[str, float], seed: int, size: int
+) -> None:
+    one, many, believing = (LinearPosterior(d=D, fading=Fading(**half_life)) for _ in range(3))
+    for posterior in (one, many, believing):
+        for arm in ARMS:
+            posterior.add_arm(arm)
+    features, actions, rewards = rounds(40, seed)
+    at = 1e9 + np.random.default_rng(seed).exponential(600.0, 40).cumsum()
+    many.learn_many(features, ARMS, actions, rewards, at=at)
+    beliefs = believing.learn_in_order(features, ARMS, actions, rewards, at=at, frozen_for=size)
+    for row in range(40):
+        if row % size == 0:
+            believed, noise, seen = [], one.noise_variance(), one.weight_seen()
+            believed = [one.spread(x, ARMS) for x in features[row : row + size]]
+        means, spreads = believed[row % size]
+        assert beliefs.means[row] == pytest.approx(means, abs=1e-9)
+        assert beliefs.spreads[row] == pytest.approx(spreads, abs=1e-9)
+        known = beliefs.known.at(np.array([row]))
+        assert (np.ravel(known.noise_variance), np.ravel(known.weight_seen)) == (noise, seen)
+        if not np.isnan(rewards[row]):
+            reward = float(rewards[row])
+            one.update([RewardChange(ARMS[actions[row]], features[row], 1.0, reward, reward**2, float(at[row]))])
+    assert many.state() == believing.state() == one.state()
+    assert one.weight_seen() < 0.9 * np.isfinite(rewards).sum()
 
 
 def test_thousands_of_rounds_lose_no_digits() -> None:

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,3 +92,17 @@ def test_a_policy_that_does_not_learn_stays_as_it_is() -> None:
     before = policy.state()
     Progressive(policy, floor=0.1, learns=False)(log)
     assert policy.state() == before
+
+
+@pytest.mark.parametrize("frozen_for", [1, 70])
+def test_a_half_life_in_hours_is_counted_by_the_times_of_the_log(frozen_for: int) -> None:
+    log = made(200, seed=3)
+    weights = []
+    for hours_between in (0.0, 1.0):
+        policy = LinUCB(d=4, half_life_hours=10.0)
+        spaced = replace(log, at=1e9 + 3600.0 * hours_between * np.arange(200))
+        Progressive(policy, floor=0.1, frozen_for=frozen_for)(spaced)
+        weights.append(policy.posterior.weight_seen())
+    said = np.isfinite(log.rewards)
+    assert weights[0] == pytest.approx(said.sum())
+    assert weights[1] == pytest.approx((2.0 ** (-np.arange(199, -1, -1) / 10) * said).sum(), rel=0.1)
