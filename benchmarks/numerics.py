@@ -63,7 +63,7 @@ def strayed(kind: str, d: int, k: int, *, discount: float, n: int) -> tuple[floa
             b[row] += weight * final * x
     took = time.process_time() - started
     if posterior._fading is not None:
-        posterior._fade(posterior._fading.rebase())
+        posterior.settle()
     prior = np.diag([2.0] * (d - 1) + [1.0])
     worst, asked = 0.0, contexts("random", 10, d, rng)
     np.linalg.cholesky(posterior._told.a + prior)  # raises unless positive definite
