@@ -188,7 +188,7 @@ class HierPosterior:
             self._update(change)
 
     def _update(self, change: RewardChange) -> None:
-        row, new = self._sums.row(change.arm), change.weight > 0
+        row, new = self._sums.place(change), change.weight > 0
         factor = 1.0 if self._fading is None else self._fading.weight(change.at, new=new)
         factor *= self._doubts.factor(change)
         self._sums.add(row, change, factor)

@@ -4,9 +4,12 @@
 
 Eight arms spread over the range of mean quality, 10,000 rounds, exploration floor 0.02, shipped features. Half way the
 best arm's quality is halved: what policies earn in the 300 rounds from the 601st after the drop, as a share of the arm
-that is best by then, and how often an arm was taken for changed, rightly and wrongly. On tables with prices, once more:
-half way the dearest arm costs a tenth, at cost weight 0.5: value from the 101st round after it as a share of the best
-fixed arm's.
+that is best by then, mean and deviation over seeds; and how often an arm was taken for changed, rightly and wrongly. On
+tables with prices, once more, at cost weight 0.15: half way the arm that gains most by it costs a tenth, and is the
+best one from then on; value from the 101st round after that as a share of the best fixed arm's. `followed after`:
+rounds until the changed arm's share of the traffic, over 20 rounds, is nearer to what it is in that window than to what
+it was in the 300 rounds before the change; the median and the largest over the seeds in which the two differ by more
+than a tenth.
 """
 
 import argparse
@@ -27,7 +30,9 @@ from highwayman.sims.tables.table_file import read_table
 from highwayman.sims.world_spec import parse_world
 
 ROUNDS, WINDOW = 10_000, 300
-POLICIES = ("watched HierTS", "HierTS", "HierTS:half_life_events=2000", "watched LinTS", "LinTS")
+COST_WEIGHT = 0.15
+POLICIES = ("watched HierTS", "HierTS", "HierTS:half_life_events=2000", "watched LinTS", "LinTS",
+            "LinUCB", "LinUCB:half_life_events=2000")  # fmt: skip
 WATCHED = "watched "
 FALSE_ALARM_EVERY = 100_000.0  # as in production
 
@@ -43,35 +48,50 @@ def main() -> None:
     for path in options.tables:
         table = read_table(path).spread(8)
         contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
-        for world, weight, after in (
-            ("QualityDrop:arm=best,factor=0.5", 0.0, 600),
-            ("PriceChange:arm=dearest,factor=0.1", 0.5, 100),
-        ):
-            if weight and any(cost is None for cost in table.mean_costs()):
-                continue
+        worlds = [("QualityDrop:arm=best,factor=0.5", 0.0, 600)]
+        if (cheaper := _gains_most(table)) is not None:
+            worlds.append((f"PriceChange:arm={cheaper},factor=0.1", COST_WEIGHT, 100))
+        for world, weight, after in worlds:
             print(f"{path.stem}, {world}, cost weight {weight:g}, {options.seeds} seeds", flush=True)
             for spec in options.policies or POLICIES:
                 _report(spec, table, contexts, world=world, weight=weight, after=after, seeds=range(options.seeds))
     encoder.close()
 
 
+def _gains_most(table: FullTable) -> str | None:
+    """Return the arm that a tenth of its price makes the best one, by the most; None if that does so for none."""
+    known = [cost for cost in table.mean_costs() if cost is not None]
+    if len(known) < len(table.arms):
+        return None
+    quality, costs = np.nanmean(table.quality, axis=0), np.log10(known)
+    scale = COST_WEIGHT / np.ptp(costs)
+    utility = quality - scale * costs
+    gains = utility + scale - utility.max()  # of each arm, over the best one now, once it costs a tenth
+    gains[utility.argmax()] = 0.0
+    return table.arms[int(gains.argmax())] if gains.max() > 0.01 else None
+
+
 def _report(
     spec: str, table: FullTable, contexts: Sequence[Context], *, world: str, weight: float, after: int, seeds: range
 ) -> None:
     """Print one policy's line."""
-    shares, right, wrong = [], 0, 0
+    shares, followed, right, wrong = [], [], 0, 0
     for seed in seeds:
         course = draw_course(table, parse_world(world), rounds=ROUNDS, seed=seed)
         policy = _made(spec, contexts[0])
         run = simulate(policy, course, contexts, cost_weight=weight, floor=0.02, rng=generator(seed, "draws"))
         shares.append(_share(run.utility(course), run.utilities(course), after))
+        changed = _changed(course)
+        followed += _followed(run.probs[:, changed], after)
         for arm, at in _noticed(policy):
-            if at >= course.at[ROUNDS // 2] and course.arms.index(arm) == _changed(course):
+            if at >= course.at[ROUNDS // 2] and course.arms.index(arm) == changed:
                 right += 1
             else:
                 wrong += 1
     mean, spread, n = np.mean(shares), np.std(shares), len(seeds)
-    print(f"  {spec:52} {mean:.3f} ± {spread:.3f}   noticed {right / n:.2f} a run, wrongly {wrong / n:.2f}", flush=True)
+    soon = f"{np.median(followed):.0f} (at most {max(followed)}; {len(followed)} of {n})" if followed else "none"
+    print(f"  {spec:30} {mean:.3f} ± {spread:.3f}   followed after {soon:29}"
+          f"noticed {right / n:.2f} a run, wrongly {wrong / n:.2f}", flush=True)  # fmt: skip
 
 
 def _share(utility: Floats, utilities: Floats, after: int) -> float:
@@ -82,10 +102,27 @@ def _share(utility: Floats, utilities: Floats, after: int) -> float:
     return float(utility[window].mean() / utilities[window, best].mean())
 
 
-def _changed(course: Course) -> int:
-    """Return which arm's quality changed half way."""
+def _followed(share: Floats, after: int) -> list[int]:
+    """Return, of an arm with these probabilities (n,), after how many rounds its traffic is that of the window.
+
+    Nothing where that is much as it was before.
+    """
     half = ROUNDS // 2
-    return int((course.quality[:half].mean(axis=0) - course.quality[half:].mean(axis=0)).argmax())
+    before, later = share[half - WINDOW : half].mean(), share[half + after : half + after + WINDOW].mean()
+    if abs(later - before) < 0.1:
+        return []
+    smooth = np.convolve(share[half:], np.full(20, 0.05), mode="valid")
+    return [int(np.argmax(np.abs(smooth - later) < np.abs(smooth - before)))]
+
+
+def _changed(course: Course) -> int:
+    """Return which arm's quality or price changed half way."""
+    half = ROUNDS // 2
+    for column in (course.price_usd, course.quality):
+        before, later = column[:half].mean(axis=0), column[half:].mean(axis=0)
+        if (later < before / 1.5).any():
+            return int((later / np.maximum(before, 1e-12)).argmin())
+    raise ValueError("no arm's quality or price fell half way")
 
 
 def _made(spec: str, like: Context) -> Policy:

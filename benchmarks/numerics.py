@@ -3,9 +3,10 @@
     python benchmarks/numerics.py [--updates 1000000]
 
 Each row teaches one posterior that many rounds (fewer where d is large), every hundredth of them flipped later and
-every thousandth taken back, and then compares means and squared deviations at ten contexts with a Cholesky solution of
-all the rounds as they stand. Discount 0.99 is a half-life of 69 rounds. Also: one context over and over, and the zero
-context. Every precision is checked to be positive definite.
+every thousandth taken back, and then compares means and squared deviations at ten contexts, one eligible arm at a time,
+with a Cholesky solution of all the rounds as they stand. Discount 0.99 is a half-life of 69 rounds. Also: one context
+over and over, contexts that are zero but for the constant, and zero altogether. Every sum over rounds is checked to be
+positive definite with the prior, and every snapshot to be readable.
 """
 
 import argparse
@@ -14,12 +15,26 @@ import time
 
 import numpy as np
 
+from highwayman.bandit import snapshot
 from highwayman.bandit.fading import Fading
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.env.types import Floats, RewardChange
 
-CASES = [(8, 1, 1.0, 1.0), (8, 1, 0.99, 1.0), (64, 8, 1.0, 0.1), (64, 8, 0.99, 0.005), (64, 64, 1.0, 0.05),
-         (384, 2, 1.0, 0.005), (384, 2, 0.99, 0.0005)]  # d, K, discount, share of the updates  # fmt: skip
+CASES = [
+    ("random", 8, 1, 1.0, 1.0),  # contexts, d, K, discount, share of the updates
+    ("random", 8, 1, 0.99, 1.0),
+    ("random", 64, 8, 1.0, 1.0),
+    ("random", 64, 8, 0.99, 0.1),
+    ("random", 64, 64, 1.0, 0.1),
+    ("random", 384, 2, 1.0, 0.02),
+    ("random", 384, 2, 0.99, 0.004),
+    ("same", 8, 1, 1.0, 1.0),
+    ("same", 64, 2, 0.99, 0.05),
+    ("constant", 64, 2, 1.0, 0.1),
+    ("constant", 8, 1, 0.99, 0.1),
+    ("zero", 64, 2, 1.0, 0.1),
+    ("zero", 8, 1, 0.99, 0.1),
+]
 
 
 def fading(discount: float) -> Fading | None:
@@ -28,53 +43,75 @@ def fading(discount: float) -> Fading | None:
 
 
 def contexts(kind: str, n: int, d: int, rng: np.random.Generator) -> Floats:
-    """Return contexts (n, d): `random`, the `same` one, or `zero` but for the constant."""
+    """Return contexts (n, d): `random`, the `same` one, zero but for the `constant`, or `zero`."""
     x = rng.normal(size=(n, d)) / math.sqrt(d)
     if kind == "same":
         x[:] = x[0]
-    if kind == "zero":
+    if kind in ("constant", "zero"):
         x[:] = 0.0
-    x[:, -1] = 1.0
+    if kind != "zero":
+        x[:, -1] = 1.0
     return x
 
 
-def strayed(kind: str, d: int, k: int, *, discount: float, n: int) -> tuple[float, float]:
-    """Return the largest error of means and deviations in units of the noise's, and the seconds it took to teach."""
-    rng = np.random.default_rng(0)
-    posterior, arms = LinearPosterior(d=d, fading=fading(discount)), [f"arm {number}" for number in range(k)]
-    for arm in arms:
-        posterior.add_arm(arm)
-    block = contexts(kind, min(n, 20_000), d, rng)
-    a, b = np.zeros((k, d, d)), np.zeros((k, d))
-    w = np.zeros((k, d, d))
-    started = time.process_time()
+class Direct:
+    """The sums of all rounds as they stand, one after another, and what a Cholesky solution of them says."""
+
+    def __init__(self, d: int, k: int) -> None:
+        """Start without rounds."""
+        self.v, self.w, self.b = np.zeros((k, d, d)), np.zeros((k, d, d)), np.zeros((k, d))
+        self.prior = np.diag([2.0] * (d - 1) + [1.0])
+
+    def add(self, row: int, x: Floats, value: float, weight: float) -> None:
+        """Add a round of a weight."""
+        square = np.outer(x, x)
+        self.v[row] += weight * square
+        self.w[row] += weight**2 * square
+        self.b[row] += weight * value * x
+
+    def beliefs(self, row: int, asked: Floats) -> tuple[Floats, Floats]:
+        """Return means and squared deviations of one arm at contexts (m, d)."""
+        lower = np.linalg.cholesky(self.v[row] + self.prior)
+        pull = self.b[row] + 0.6 * self.prior[-1]
+        reach = np.linalg.solve(lower.T, np.linalg.solve(lower, asked.T)).T
+        return reach @ pull, np.vecdot(reach @ (self.w[row] + self.prior), reach)
+
+
+def taught(kind: str, d: int, k: int, *, discount: float, n: int) -> tuple[LinearPosterior, Direct, float]:
+    """Return a posterior after n rounds, the same rounds' sums, and the seconds that teaching the former took."""
+    rng, direct, took = np.random.default_rng(0), Direct(d, k), 0.0
+    posterior, block = LinearPosterior(d=d, fading=fading(discount)), contexts(kind, min(n, 20_000), d, rng)
+    for number in range(k):
+        posterior.add_arm(f"arm {number}")
     for t in range(n):
         x, row, value = block[t % len(block)], t % k, float(rng.random() < 0.7)
-        weight = discount ** (n - 1 - t)
-        final, kept = (1 - value if t % 100 == 0 else value), t % 1000 != 0
-        posterior.update([RewardChange(arms[row], x, 1.0, value, value)])
+        arm, changes = f"arm {row}", [RewardChange(f"arm {row}", x, 1.0, value, value)]
+        final, weight = (1 - value if t % 100 == 0 else value), discount ** (n - 1 - t)
         if t % 100 == 0:
-            posterior.update([RewardChange(arms[row], x, 0.0, final - value, final - value)])
-        if not kept:
-            posterior.update([RewardChange(arms[row], x, -1.0, -final, -final)])
+            changes.append(RewardChange(arm, x, 0.0, final - value, final - value))
+        if t % 1000 == 0:
+            changes.append(RewardChange(arm, x, -1.0, -final, -final))
         elif weight > 1e-18:
-            a[row] += weight * np.outer(x, x)
-            w[row] += weight**2 * np.outer(x, x)
-            b[row] += weight * final * x
-    took = time.process_time() - started
-    if posterior._fading is not None:
-        posterior.settle()
-    prior = np.diag([2.0] * (d - 1) + [1.0])
-    worst, asked = 0.0, contexts("random", 10, d, rng)
-    np.linalg.cholesky(posterior._told.a + prior)  # raises unless positive definite
-    for row, arm in enumerate(arms):
-        theta = np.linalg.solve(a[row] + prior, b[row] + prior[-1] * 0.6)
-        reach = np.linalg.solve(a[row] + prior, asked.T).T
-        square = reach if discount == 1.0 else reach @ (w[row] + prior) @ np.linalg.inv(a[row] + prior)
-        means, spreads = posterior.spread_many(asked, [arm])
-        found = np.abs(means[:, 0] - asked @ theta).max(), np.abs(spreads[:, 0] ** 2 - np.vecdot(square, asked)).max()
-        worst = max(worst, *found)
-    return worst, took
+            direct.add(row, x, final, weight if discount < 1.0 else 1.0)
+        started = time.process_time()
+        posterior.update(changes)
+        took += time.process_time() - started
+    if posterior.fades:
+        posterior.settle()  # the sums here have faded to the last round; without a half-life nothing is computed anew
+    return posterior, direct, took
+
+
+def strayed(posterior: LinearPosterior, direct: Direct) -> float:
+    """Return the largest error of means and of squared deviations in units of the noise's."""
+    asked, worst = contexts("random", 10, posterior.d, np.random.default_rng(1)), 0.0
+    np.linalg.cholesky(snapshot.unpack(posterior.state())[1]["a"] + direct.prior)  # raises unless positive definite
+    for row, arm in enumerate(posterior.arms):
+        found = [posterior.spread(x, [arm]) for x in asked]
+        means, squares = direct.beliefs(row, asked)
+        worst = max(worst, *(abs(mean[0] - wanted) for (mean, _), wanted in zip(found, means, strict=True)))
+        worst = max(worst, *(abs(sd[0] ** 2 - wanted) for (_, sd), wanted in zip(found, squares, strict=True)))
+    posterior.restore(posterior.state())  # raises unless the snapshot can be read
+    return float(worst)
 
 
 def main() -> None:
@@ -83,16 +120,10 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=1_000_000)
     options = parser.parse_args()
     print(f"{'contexts':10}{'d':>5}{'K':>5}{'discount':>10}{'updates':>11}{'largest error':>16}{'seconds':>10}")
-    rows = [("random", *case) for case in CASES]
-    rows += [
-        ("same", 8, 1, 1.0, 0.1),
-        ("same", 64, 2, 0.99, 0.005),
-        ("zero", 64, 2, 1.0, 0.05),
-        ("zero", 8, 1, 0.99, 0.05),
-    ]
-    for kind, d, k, discount, share in rows:
+    for kind, d, k, discount, share in CASES:
         n = int(options.updates * share)
-        error, took = strayed(kind, d, k, discount=discount, n=n)
+        posterior, direct, took = taught(kind, d, k, discount=discount, n=n)
+        error = strayed(posterior, direct)
         print(f"{kind:10}{d:>5}{k:>5}{discount:>10g}{n:>11,}{error:>16.1e}{took:>10.1f}", flush=True)
 
 

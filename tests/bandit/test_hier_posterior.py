@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.fading import Fading
 from highwayman.bandit.hier_posterior import HierPosterior, HierPrior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
@@ -170,3 +171,13 @@ def test_a_snapshot_of_no_rounds_is_refused_and_changes_nothing() -> None:
 def test_a_number_that_cannot_be_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be > 0, got -1"):
         posterior(**{name: -1.0})
+
+
+def test_a_change_that_is_refused_moves_nothing_not_even_a_clock() -> None:
+    made = HierPosterior(d=D, fading=Fading(hours=1.0))
+    made.add_arm("a")
+    made.update([RewardChange("a", np.ones(D), 1.0, 1.0, 1.0, at=3600.0)])
+    before = made.state()
+    with pytest.raises(ValueError, match=r"features must have shape \(3,\), got \(2,\)"):
+        made.update([RewardChange("a", np.ones(2), 1.0, 1.0, 1.0, at=360_000.0)])
+    assert made.state() == before
