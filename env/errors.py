@@ -29,6 +29,10 @@ class InvalidFeedback(HighwaymanError):
     """A feedback names an unknown metric or a value out of its range."""
 
 
+class Unauthorized(HighwaymanError):
+    """Nobody known here: no key, a wrong one, or a signature that does not fit."""
+
+
 class UpstreamError(HighwaymanError):
     """Every attempt to reach a model server failed before its first byte.
 

@@ -15,11 +15,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from highwayman import __version__
-from highwayman.env.errors import HighwaymanError, UnknownArm, UnknownDecision
+from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm, UnknownDecision
 from highwayman.env.types import Feedback
 from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
 from highwayman.serving.completions import Completions
-from highwayman.serving.errors import NoSuchRoute, Unauthorized, described, internal_error
+from highwayman.serving.errors import NoSuchRoute, described, internal_error
 from highwayman.serving.services import Services, Settings, running
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
 from highwayman.serving.wire import FeedbackBody, parse_feedback

@@ -8,15 +8,12 @@ from highwayman.env.errors import (
     InvalidFeedback,
     NoEligibleArm,
     StoreUnavailable,
+    Unauthorized,
     UnknownArm,
     UnknownDecision,
     UpstreamError,
 )
 from highwayman.serving.wire import BadRequest
-
-
-class Unauthorized(HighwaymanError):
-    """No key, or a wrong one."""
 
 
 class NoSuchRoute(HighwaymanError):

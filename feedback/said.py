@@ -1,0 +1,32 @@
+"""What somebody said of an answer, as the doors hand it in: not yet checked, not yet addressed to decisions."""
+
+from dataclasses import dataclass
+
+Value = bool | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which answers are meant: exactly one of these is not empty.
+
+    A decision id may also stand in the place of a request id, bare or as a completion's id ("chatcmpl-hw-...").
+    """
+
+    decision_id: str = ""
+    request_id: str = ""  # an id that the client sent along with its request: a header's, a trace's, a message's
+    conversation_id: str = ""  # all of the conversation's answers so far
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One statement. A `value` of None takes back what the same source and person said of the metric."""
+
+    about: About
+    metric: str
+    value: Value
+    source: str = "user"
+    user: str | None = None  # who says it, as the sender names them
+    comment: str | None = None  # words beside the value; the whole of a comment or a demonstration
+    other: str | None = None  # of a preference: the decision whose answer it is compared with
+    name: str | None = None  # the sender's own id for this statement: said again under it, it is replaced
+    idempotency_key: str | None = None  # said again with it, nothing is changed
