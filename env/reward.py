@@ -1,27 +1,38 @@
 """From what was said about an answer to one quality in [0, 1] with a weight."""
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
 
 from highwayman.env.errors import InvalidFeedback
+from highwayman.env.metric import DEFAULT_METRICS, Metric
 from highwayman.env.types import Feedback, Reward
 
 
+class Standing(StrEnum):
+    """Whether a statement counts, and if not, why."""
+
+    COUNTS = "counts"
+    REPLACED = "replaced"  # by a newer one of the same source and person on the same metric
+    TAKEN_BACK = "taken_back"
+    UNDECLARED = "undeclared"  # its metric is not declared any more
+    NO_QUALITY = "no_quality"  # its metric says nothing of quality
+    UNCALIBRATED = "uncalibrated"  # a weak metric, and no calibration has said yet what it is worth
+    NO_INFLUENCE = "no_influence"  # its key or person had as much weight as they may have
+    SET_ASIDE = "set_aside"  # its key is in quarantine
+    ERASED = "erased"
+
+
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A kind of statement: its range of values, mapped linearly to quality, and how much it counts."""
+class Part:
+    """What one statement does for the reward: a quality in [0, 1] with a weight, or nothing, and why."""
 
-    name: str
-    low: float = 0.0
-    high: float = 1.0
-    boolean: bool = False
-    weight: float = 1.0
-
-    def quality(self, value: float) -> float:
-        """Return the quality in [0, 1] that `value` stands for."""
-        return (value - self.low) / (self.high - self.low)
+    said: Feedback
+    standing: Standing
+    quality: float = 0.0
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,57 +42,89 @@ class RewardSpec:
     metrics: Mapping[str, Metric]
     version: int = 1
 
-    def checked(self, metric: str, value: float | bool | None) -> float | None:
+    def metric(self, name: str) -> Metric:
+        """Return the metric called `name`. Raises InvalidFeedback."""
+        if name not in self.metrics:
+            raise InvalidFeedback(f"unknown metric {name!r}; declared are {', '.join(self.metrics)}")
+        return self.metrics[name]
+
+    def checked(self, metric: str, value: bool | float | str | None) -> float | None:
         """Return `value` as the number to file, None for a retraction.
 
         Raises:
-            InvalidFeedback: unknown metric, or a value out of its range.
+            InvalidFeedback: unknown metric, or a value it does not take.
         """
-        if metric not in self.metrics:
-            raise InvalidFeedback(f"unknown metric {metric!r}; declared are {', '.join(self.metrics)}")
-        if value is None:
-            return None
-        declared = self.metrics[metric]
-        if declared.boolean and value not in (0, 1):
-            raise InvalidFeedback(f"metric {metric!r} takes true or false (null retracts), got {value!r}")
-        number = float(value)
-        kind_fits = declared.boolean or not isinstance(value, bool)  # true is not one star
-        if not (kind_fits and math.isfinite(number) and declared.low <= number <= declared.high):
-            raise InvalidFeedback(f"metric {metric!r} takes {declared.low:g} to {declared.high:g}, got {value!r}")
-        return number
+        declared = self.metric(metric)
+        return None if value is None else declared.number(value)
+
+    def parts(self, said: Iterable[Feedback]) -> list[Part]:
+        """Return what each statement about one decision does for the reward, given in log order.
+
+        The newest value of a (source, metric, person) counts, a retraction removes it. Newest is what was accepted
+        last; at the same instant, what reached the log last.
+        """
+        statements = list(said)
+        newest: dict[tuple[str, str, str], int] = {}
+        for place, feedback in enumerate(statements):
+            standing = newest.get(_whose(feedback))
+            if standing is None or feedback.at >= statements[standing].at:
+                newest[_whose(feedback)] = place
+        counting = set(newest.values())
+        return [
+            self._part(one) if place in counting else Part(one, Standing.REPLACED)
+            for place, one in enumerate(statements)
+        ]
 
     def reward(self, said: Iterable[Feedback]) -> Reward:
-        """Return the reward of everything said about one decision, in log order.
+        """Return the reward of everything said about one decision, in log order: its parts averaged by weight.
 
-        The newest value of a (source, metric, person) counts, a retraction removes it; what is left is averaged by
-        weight. Newest is what was accepted last; at the same instant, what reached the log last. Nothing said, or a
-        metric no longer declared, leaves weight 0: censored, not zero.
+        Nothing that counts leaves weight 0: censored, not zero.
         """
-        newest: dict[tuple[str, str, str], Feedback] = {}
-        for feedback in said:
-            whose = (feedback.source, feedback.metric, feedback.user)
-            standing = newest.get(whose)
-            if standing is None or feedback.at >= standing.at:
-                newest[whose] = feedback
         parts: dict[str, float] = {}
         total = weighted = 0.0
-        for whose in sorted(newest):  # one order, whatever order they came in: sums of floats depend on it
-            feedback, metric = newest[whose], self.metrics.get(whose[1])
-            if metric is None or feedback.value is None:
-                continue
-            quality, weight = metric.quality(feedback.value), metric.weight * feedback.weight
-            parts[":".join(filter(None, whose))] = quality
-            total += weight
-            weighted += weight * quality
+        counting = [part for part in self.parts(said) if part.standing is Standing.COUNTS]
+        for part in sorted(counting, key=lambda part: _whose(part.said)):  # sums of floats depend on the order
+            parts[":".join(filter(None, _whose(part.said)))] = part.quality
+            total += part.weight
+            weighted += part.weight * part.quality
         return Reward(weighted / total if total else 0.0, total, parts, self.version)
 
+    def _part(self, said: Feedback) -> Part:
+        """Return what a statement does that nothing newer replaces."""
+        metric = self.metrics.get(said.metric)
+        if metric is None:
+            return Part(said, Standing.UNDECLARED)
+        if said.value is None:
+            return Part(said, Standing.TAKEN_BACK)
+        if not metric.counts:
+            return Part(said, Standing.NO_QUALITY)
+        if metric.weak and said.quality is None:
+            return Part(said, Standing.UNCALIBRATED)
+        weight = metric.weight * said.weight
+        if not weight:
+            return Part(said, Standing.NO_INFLUENCE)
+        quality = metric.quality(said.value) if said.quality is None else said.quality
+        return Part(said, Standing.COUNTS, quality, weight)
 
-DEFAULT_SPEC = RewardSpec(
-    MappingProxyType(
-        {
-            "thumbs": Metric("thumbs", boolean=True),
-            "rating": Metric("rating", low=1.0, high=5.0),
-            "quality": Metric("quality"),
-        }
-    )
-)
+
+def _whose(said: Feedback) -> tuple[str, str, str]:
+    return said.source, said.metric, said.user
+
+
+def declared(metrics: Sequence[Metric]) -> RewardSpec:
+    """Return the spec of these metrics beside the default ones, which they replace where names are the same."""
+    every = {one.name: one for one in (*DEFAULT_METRICS, *metrics)}
+    if every == dict(DEFAULT_SPEC.metrics):
+        return DEFAULT_SPEC
+    plain = [_plain(one) for _, one in sorted(every.items())]
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=4).digest()
+    return RewardSpec(MappingProxyType(every), 2 + int.from_bytes(digest) % (2**31 - 2))
+
+
+def _plain(metric: Metric) -> list[tuple[str, object]]:
+    """Return the fields that rewards depend on, in one order."""
+    fields = asdict(replace(metric, window_s=None, senders=frozenset()))
+    return sorted({**fields, "kind": str(metric.kind), "choices": sorted(metric.choices.items())}.items())
+
+
+DEFAULT_SPEC = RewardSpec(MappingProxyType({one.name: one for one in DEFAULT_METRICS}))

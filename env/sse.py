@@ -10,14 +10,23 @@ from highwayman.env.types import Usage
 
 # A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
 _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_ID = re.compile(rb'"id"\s*:\s*"(chatcmpl-|cmpl-)(?!tool)(?:[^"\\]|\\.)*"')  # not that of a tool's call
 _DATA = b"data:"
 _DONE = b"[DONE]"
 
 
-def with_model(data: bytes, name: str) -> bytes:
-    """Return the JSON text `data` with its first "model" set to `name`."""
-    replacement = b'"model":' + json.dumps(name).encode()
-    return _MODEL.sub(lambda _: replacement, data, count=1)
+class Label:
+    """What an answer is told to be: its "model" the arm, its "id" that of the decision."""
+
+    def __init__(self, arm: str, decision_id: str) -> None:
+        """Take the name of the arm that serves, and the decision's id."""
+        self._model = b'"model":' + json.dumps(arm).encode()
+        self._id = json.dumps(decision_id).encode()[1:]
+
+    def put_on(self, data: bytes) -> bytes:
+        """Return the JSON text `data` with its first "model", and the answer's own "id", set."""
+        data = _MODEL.sub(lambda _: self._model, data, count=1)
+        return _ID.sub(lambda found: b'"id":"' + found[1] + self._id, data, count=1)
 
 
 def usage_of(answer: Any) -> Usage | None:
@@ -42,14 +51,14 @@ def finish_of(answer: Any) -> str | None:
 class SseStream:
     """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
 
-    def __init__(self, arm: str, *, keep_usage: bool) -> None:
+    def __init__(self, label: Label, *, keep_usage: bool) -> None:
         """Prepare for one stream.
 
         Args:
-            arm: the name that goes into each chunk's "model".
+            label: what each chunk is told to be.
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
         """
-        self._arm = arm
+        self._label = label
         self._keep_usage = keep_usage
         self._rest = b""
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
@@ -81,7 +90,7 @@ class SseStream:
         self.data_lines += 1
         if b'"usage"' in line or b'"finish_reason"' in line:
             self._read(line[len(_DATA) :])
-        return b"" if self._dropped else with_model(line, self._arm) + b"\n"
+        return b"" if self._dropped else self._label.put_on(line) + b"\n"
 
     def _read(self, data: bytes) -> None:
         try:

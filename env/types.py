@@ -30,7 +30,7 @@ class Mode(StrEnum):
 
 
 class ControlKind(StrEnum):
-    """What an operator or a new configuration changed. Only the first and the last three touch learned state."""
+    """What an operator or a new configuration changed. Only the first and the last four touch learned state."""
 
     ARM_ADDED = "arm_added"
     ARM_DROPPED = "arm_dropped"
@@ -40,6 +40,7 @@ class ControlKind(StrEnum):
     ERASURE = "erasure"
     ROLLBACK = "rollback"
     CHANGE_NOTICED = "change_noticed"
+    SET_ASIDE = "set_aside"
 
 
 class Status(StrEnum):
@@ -132,6 +133,7 @@ class Decision:
     mode: Mode = Mode.ROUTE
     user: str = ""  # pseudonym of the person who asked, under the namespace's secret; empty: not said
     prompt: str | None = None  # the newest message, only where the configuration asks for it
+    links: tuple[str, ...] = ()  # digests of ids that the client sent along: under them feedback may speak of it, too
 
     @property
     def arm(self) -> str:
@@ -162,10 +164,11 @@ class Feedback:
     """One statement about one decision. `value` None retracts what the same person and source said of the metric.
 
     `at`, the time it was accepted, is its revision: of two statements the later one counts, in whichever order they
-    reach the log.
+    reach the log. What a calibration, an episode's share or a cap on influence made of it is settled when it is
+    accepted, and stands here as `quality` and `weight`.
     """
 
-    id: str  # unique: sent again, it is the same statement
+    id: str  # of the statement, which may speak of several decisions; sent again, it is the same
     decision_id: str
     at: float  # seconds since the epoch
     source: str
@@ -173,6 +176,11 @@ class Feedback:
     value: float | None
     weight: float = 1.0
     user: str = ""  # pseudonym of the person who said it
+    key: str = ""  # id of the API key it came with
+    text: str = ""  # a comment, a choice's name or a better answer, in the person's words
+    other: str = ""  # of a preference: the arm whose answer it was compared with
+    quality: float | None = None  # what it says about quality, in [0, 1], where a calibration corrected `value`
+    aside: bool = False  # accepted from a key in quarantine: counts once that is released
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Events as bytes: msgpack arrays [schema, kind, fields in the order of the dataclass], features as float32."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgpack
@@ -68,12 +68,14 @@ def _encode_decision(event: Decision) -> tuple[str, list[Any]]:
     arrays = event.penalties.astype("<f8").tobytes(), event.probs.astype("<f8").tobytes()
     head = [event.id, event.tenant, event.at, context, event.arms, *arrays, event.action]
     policy = [event.policy, event.policy_version, event.objective, str(event.mode)]
-    return "d", [*head, *policy, event.user, event.prompt]
+    links = [event.links] if event.links else []
+    return "d", [*head, *policy, event.user, event.prompt, *links]
 
 
 def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
     name: str, tenant: str, at: float, context: list[Any], arms: list[str], penalties: bytes, probs: bytes,
     action: int, policy: str, version: int, objective: str, mode: str, user: str, prompt: str | None,
+    links: Sequence[str] = (),
 ) -> Decision:  # fmt: skip
     features, fingerprint, prompt_tokens, flags = context
     drawn_from = np.frombuffer(probs, "<f8").copy()
@@ -95,6 +97,7 @@ def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
         mode=Mode(mode),
         user=user,
         prompt=prompt,
+        links=tuple(links),
     )
 
 
@@ -112,13 +115,18 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:
     said = [event.source, event.metric, event.value, event.weight, event.user]
-    return "f", [event.id, event.decision_id, event.at, *said]
+    more = [event.key, event.text, event.other, event.quality, event.aside]
+    return "f", [event.id, event.decision_id, event.at, *said, *(more if any(map(_given, more)) else ())]
 
 
 def _decode_feedback(*values: Any) -> Feedback:
-    if len(values) != 8:
-        raise ValueError(f"feedback has 8 fields, not {len(values)}")
+    if len(values) not in (8, 13):
+        raise ValueError(f"feedback has 8 or 13 fields, not {len(values)}")
     return Feedback(*values)
+
+
+def _given(value: Any) -> bool:
+    return value not in ("", None, False)
 
 
 def _encode_control(event: Control) -> tuple[str, list[Any]]:

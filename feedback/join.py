@@ -58,6 +58,7 @@ class Record:
     feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
     erased_id: EventId | None = None  # from this event on, nothing is known of it
     erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
+    turns: Mapping[str, Sequence[EventId]] = field(default_factory=dict)  # by its id: where it was set aside, or back
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,14 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     said = [record.feedback[one] for one in sorted(filed, key=order)]
     if record.erased_feedback:
         said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
+    said = [one for one in said if not _aside(one, record.turns.get(one.id, ()), moment)]
     served = record.outcome if moment.knows(record.outcome_id) else None
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
+
+
+def _aside(said: Feedback, turns: Sequence[EventId], moment: Moment) -> bool:
+    """Return whether a statement does not count for now: every turn sets it aside, or back."""
+    return said.aside != (sum(map(moment.knows, turns)) % 2 == 1) if turns else said.aside
 
 
 def changes(

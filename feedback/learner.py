@@ -12,6 +12,8 @@ from highwayman.feedback.events import Event
 from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order, standing
 from highwayman.feedback.tally import Tally
 
+_ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.SET_ASIDE)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -228,4 +230,4 @@ class Learner:
 
 def looks_back(event: Event) -> bool:
     """Return whether what the event changes always depends on its decision's record."""
-    return isinstance(event, Feedback) or (isinstance(event, Control) and event.kind is ControlKind.ERASURE)
+    return isinstance(event, Feedback) or (isinstance(event, Control) and event.kind in _ABOUT_A_DECISION)

@@ -1,9 +1,9 @@
 -- Appends events to the log and files each in its decision's record, all at once and each once: sent again, an event is
 -- not appended, and the first one's id is returned. An event that was erased, or whose decision was, is refused (false).
--- KEYS: log, open decisions, the writer's mark, then each event's record.
+-- KEYS: log, open decisions, the writer's mark, then each event's record, and behind it its links.
 -- ARGV: the mark to leave behind or '', seconds to keep a mark, seconds to keep a record, then for each event its kind
 -- (d, o, f), its bytes, and two of: d: decision id, seconds since the epoch; o: decision id, '1' if given up as lost;
--- f: the feedback's own id, ''.
+-- f: the feedback's own id, ''. For a link: l, '', the decision's id, seconds since the epoch.
 -- Returns the mark found, or false, then the events' ids.
 local log, open, kept_s = KEYS[1], KEYS[2], ARGV[3]
 
@@ -54,10 +54,21 @@ function put.f(record, event, own_id)
   return id
 end
 
+-- A name under which a decision is found: it may stand for several, of which the newest 100 are kept.
+local function link(key, name, at)
+  redis.call('ZADD', key, at, name)
+  redis.call('ZREMRANGEBYRANK', key, 0, -101)
+  redis.call('EXPIRE', key, kept_s)
+end
+
 local out = {false}
 for i = 4, #KEYS do
   local at = 4 * (i - 3)
-  out[#out + 1] = put[ARGV[at]](KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  if ARGV[at] == 'l' then
+    if out[#out] then link(KEYS[i], ARGV[at + 2], ARGV[at + 3]) end  -- not of what was refused
+  else
+    out[#out + 1] = put[ARGV[at]](KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  end
 end
 if ARGV[1] ~= '' then
   out[1] = redis.call('GET', KEYS[3])

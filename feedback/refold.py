@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from highwayman.bandit.snapshot import unpack
-from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import EventId, Record, Void, order
 from highwayman.feedback.learner import Entry, Learner, Rewind, Snapshot, looks_back
@@ -31,6 +31,7 @@ class _Filed:
     feedback: dict[EventId, Feedback] = field(default_factory=dict)
     erased_id: EventId | None = None
     erased_feedback: dict[str, EventId] = field(default_factory=dict)
+    turns: dict[str, tuple[EventId, ...]] = field(default_factory=dict)
 
     def file(self, event_id: EventId, event: Event) -> None:
         if isinstance(event, Decision):
@@ -39,6 +40,9 @@ class _Filed:
             self.outcome, self.outcome_id = event, event_id
         elif isinstance(event, Feedback):
             self.feedback[event_id] = event
+        elif event.kind is ControlKind.SET_ASIDE:
+            for one in event.detail["feedback"]:
+                self.turns[one] = (*self.turns.get(one, ()), event_id)
         elif event.detail.get("feedback"):
             self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
         else:
@@ -53,6 +57,7 @@ class _Filed:
             dict(self.feedback),
             self.erased_id,
             dict(self.erased_feedback),
+            dict(self.turns),
         )
 
 

@@ -1,6 +1,6 @@
 """How long the log keeps what it holds: export marks, trimming, and taking single decisions off it."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -24,7 +24,7 @@ class Retention:
         self._keys = Keys(namespace)
         self._log = self._keys("log")
         self._window_s = window_s
-        self._scripts = Scripts(client, "put_erasure", "forget")
+        self._scripts = Scripts(client, "put_erasure", "put_aside", "forget")
 
     async def scan(self, after: EventId, *, upto: EventId = "+") -> AsyncIterator[list[tuple[EventId, bytes, bool]]]:
         """Yield the log after `after` up to and with `upto`, a page at a time, as `Store.read` returns it."""
@@ -107,6 +107,24 @@ class Retention:
         keys = [self._log, self._keys("d", decision_id), self._keys("open")]
         args = [encode(event), decision_id, 2 * self._window_s, len(feedback), *feedback, *known]
         return str((await self._scripts.call("put_erasure", keys, args)).decode())
+
+    async def put_aside(
+        self, decision_id: str, *, turns: Mapping[str, int], known: Sequence[bytes | str], at: float
+    ) -> EventId | None:
+        """Append that some feedback on a decision is set aside, or counts again; return the event's id.
+
+        Args:
+            decision_id: of the decision.
+            turns: by the feedback's id, how often it has been turned so far; None is returned, and nothing written,
+                where that is no longer so.
+            known: names and values of the record's fields, for a record that has expired.
+            at: seconds since the epoch.
+        """
+        event = Control(at, ControlKind.SET_ASIDE, {"decision": decision_id, "feedback": list(turns)})
+        pairs = [one for pair in turns.items() for one in pair]
+        args = [encode(event), 2 * self._window_s, len(turns), *pairs, *known]
+        found = await self._scripts.call("put_aside", [self._log, self._keys("d", decision_id)], args)
+        return None if found is None else str(found.decode())
 
     async def forget(self, decision_id: str, *, feedback: Sequence[str], event_ids: Sequence[EventId]) -> int:
         """Take erased events off the log and out of their decision's record, at once; return how many events went."""

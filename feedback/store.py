@@ -93,8 +93,12 @@ class Store:
         keys = [self._log, self._open, self.keys("mark", writer)]
         args: list[Any] = [mark, _MARK_KEPT_S, self._kept_s]
         for event in events:
-            keys.append(self._record(event.id if isinstance(event, Decision) else event.decision_id))
+            decision_id = event.id if isinstance(event, Decision) else event.decision_id
+            keys.append(self._record(decision_id))
             args += [kind_of(event), encode(event), *_filed_by(event)]
+            for name in _links(event):
+                keys.append(self._link(name))
+                args += ["l", "", decision_id, event.at]
         return keys, args
 
     async def close(self) -> None:
@@ -152,6 +156,11 @@ class Store:
             raise UnknownDecision(f"No decision {decision_id!r} is known here.")
         return found
 
+    async def linked(self, name: str) -> list[str]:
+        """Return the ids of decisions that are known under `name`, a link of theirs or a statement's id, oldest first."""
+        with redis_errors():
+            return [_text(one) for one in await self._client.zrange(self._link(name), 0, -1)]
+
     async def trimmed(self) -> EventId:
         """Return the last event that retention has taken off the log, `START` if it holds everything."""
         with redis_errors():
@@ -203,6 +212,9 @@ class Store:
     def _record(self, decision_id: str) -> str:
         return self.keys("d", decision_id)
 
+    def _link(self, name: str) -> str:
+        return self.keys("link", name)
+
 
 def _filed_by(event: Written) -> tuple[str, str | float]:
     """Return what `put.lua` takes of an event beside its kind and bytes."""
@@ -213,12 +225,19 @@ def _filed_by(event: Written) -> tuple[str, str | float]:
     return event.id, ""
 
 
+def _links(event: Written) -> tuple[str, ...]:
+    """Return the names under which an event's decision is found from then on."""
+    if isinstance(event, Decision):
+        return event.links
+    return (event.id,) if isinstance(event, Feedback) else ()
+
+
 def _record_of(row: Sequence[Any]) -> Record:
     """Return the record these fields of its hash, and these entries of the log, describe."""
     names, decision_data, outcome_data = row
     fields: Mapping[bytes, bytes] = dict(zip(names[::2], names[1::2], strict=True))
     decision, outcome = _readable(decision_data), _readable(outcome_data)
-    feedback, erased = {}, {}
+    feedback, erased, turns = {}, {}, {}
     for name, value in fields.items():
         if name.startswith(b"f:"):
             event_id, _, data = value.partition(b" ")
@@ -227,6 +246,8 @@ def _record_of(row: Sequence[Any]) -> Record:
                 feedback[_text(event_id)] = said
         elif name.startswith(b"y:"):
             erased[_text(name[2:])] = _text(value)
+        elif name.startswith(b"z:"):
+            turns[_text(name[2:])] = _text(value).split()
     return Record(
         decision if isinstance(decision, Decision) else None,
         _field(fields, b"d"),
@@ -235,6 +256,7 @@ def _record_of(row: Sequence[Any]) -> Record:
         feedback,
         _field(fields, b"x"),
         erased,
+        turns,
     )
 
 

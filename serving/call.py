@@ -9,7 +9,7 @@ import pydantic_core
 from highwayman.env.cost import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.profile import upstream_body
-from highwayman.env.sse import SseStream, finish_of, usage_of, with_model
+from highwayman.env.sse import Label, SseStream, finish_of, usage_of
 from highwayman.env.types import Arm, Outcome, Status, Usage
 from highwayman.env.upstream import Answer, Upstream
 from highwayman.feedback.journal import Journal
@@ -93,10 +93,10 @@ class Call:
             raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
         self._usage, self._finish_reason = usage_of(parsed), finish_of(parsed)
         self._status = Status.OK
-        await send_whole(send, answer.status, with_model(body, self._arm.name), self._headers("application/json"))
+        await send_whole(send, answer.status, self._label().put_on(body), self._headers("application/json"))
 
     async def _pass_stream(self, send: Send, answer: Answer) -> None:
-        stream = SseStream(self._arm.name, keep_usage=self._asked.wants_usage)
+        stream = SseStream(self._label(), keep_usage=self._asked.wants_usage)
         headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
@@ -112,6 +112,9 @@ class Call:
             estimate = Usage(self._route.decision.context.prompt_tokens, stream.data_lines)
             self._usage, self._finish_reason = stream.usage or estimate, stream.finish_reason
         await send({"type": "http.response.body", "body": last})
+
+    def _label(self) -> Label:
+        return Label(self._arm.name, self._route.decision.id)
 
     async def _refuse(self, send: Send, error: UpstreamError) -> None:
         status, body, code = described(error)

@@ -1,4 +1,5 @@
-"""Decision ids that only this namespace can have issued: a guess or a forgery is refused without a look-up.
+"""Decision ids that only this namespace can have issued, to one tenant: a guess, a forgery or somebody else's id is
+refused without a look-up.
 
 An id carries the second it was issued in, so that whether it still takes feedback is known without its record.
 """
@@ -10,8 +11,10 @@ import struct
 from collections.abc import Callable, Sequence
 
 from highwayman.env.errors import UnknownDecision
+from highwayman.env.ledger import TENANT
 
 _PREFIX = "hw-"
+_COMPLETIONS = ("chatcmpl-", "cmpl-")  # before a decision's id, the id of the answer
 _TIME = struct.Struct(">I")
 _RANDOM_BYTES = 9
 _BODY_BYTES = _TIME.size + _RANDOM_BYTES
@@ -28,20 +31,20 @@ class DecisionIds:
         self._entropy = entropy
         self._clock = clock
 
-    def issue(self) -> str:
-        """Return a new id."""
+    def issue(self, tenant: str = TENANT) -> str:
+        """Return a new id for a decision of this tenant's."""
         body = _TIME.pack(int(self._clock())) + self._entropy(_RANDOM_BYTES)
-        return _PREFIX + base64.urlsafe_b64encode(body + _mac(self.secrets[0], body)).decode()
+        return _PREFIX + base64.urlsafe_b64encode(body + _mac(self.secrets[0], body, tenant)).decode()
 
-    def checked(self, decision_id: str) -> float:
-        """Return when the id was issued (seconds since the epoch). Raises UnknownDecision if it was not issued here."""
-        at = self.issued_at(decision_id)
+    def checked(self, decision_id: str, tenant: str = TENANT) -> float:
+        """Return when the id was issued to the tenant (seconds since the epoch). Raises UnknownDecision if it was not."""
+        at = self.issued_at(decision_id, tenant)
         if at is None:
             raise UnknownDecision("No decision with this id was made here.")
         return at
 
-    def issued_at(self, decision_id: str) -> float | None:
-        """Return when the id was issued (seconds since the epoch), None if it was not issued with these secrets."""
+    def issued_at(self, decision_id: str, tenant: str = TENANT) -> float | None:
+        """Return when the id was issued (seconds since the epoch), None if it was not, to this tenant, with these secrets."""
         if not decision_id.startswith(_PREFIX):
             return None
         try:
@@ -49,7 +52,7 @@ class DecisionIds:
         except ValueError:
             return None
         body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
-        if not any(hmac.compare_digest(mac, _mac(secret, body)) for secret in self.secrets):
+        if not any(hmac.compare_digest(mac, _mac(secret, body, tenant)) for secret in self.secrets):
             return None
         return float(_TIME.unpack_from(body)[0])
 
@@ -57,13 +60,52 @@ class DecisionIds:
         """Return what stands for a person on the log, empty where nobody is named."""
         return pseudonym(self.secrets[0], user) if user else ""
 
+    def link(self, kind: str, name: str, tenant: str = TENANT) -> str:
+        """Return what stands on the log for an id that a tenant's client gave something."""
+        return self.links(kind, name, tenant)[0]
+
+    def links(self, kind: str, name: str, tenant: str = TENANT) -> list[str]:
+        """Return what may stand for it, with each secret there is."""
+        text = "\0".join((kind, tenant, name)).encode("utf-8", "surrogatepass")
+        return [_text(hashlib.blake2b(text, key=one, digest_size=12, person=b"link").digest()) for one in self.secrets]
+
+    def ticket(self, decision_id: str, tenant: str = TENANT) -> str:
+        """Return what allows anybody who has it one vote on the decision."""
+        return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}"
+
+    def admitted(self, ticket: str, tenant: str = TENANT) -> str:
+        """Return the id of the decision that a ticket is for. Raises UnknownDecision for one that was not issued here."""
+        decision_id, _, mac = ticket.rpartition(".")
+        given = mac.encode("utf-8", "surrogatepass")
+        if not any(hmac.compare_digest(given, self._ticket(one, decision_id, tenant).encode()) for one in self.secrets):
+            raise UnknownDecision("This link was not issued here.")
+        return decision_id
+
+    @staticmethod
+    def _ticket(secret: bytes, decision_id: str, tenant: str) -> str:
+        text = f"{tenant}\0{decision_id}".encode("utf-8", "surrogatepass")
+        return _text(hashlib.blake2b(text, key=secret, digest_size=12, person=b"vote").digest())
+
+
+def without_prefix(answer_id: str) -> str:
+    """Return the decision id in the id of an answer ("chatcmpl-hw-..."), any other text as it is."""
+    for prefix in _COMPLETIONS:
+        if answer_id.startswith(prefix + _PREFIX):
+            return answer_id[len(prefix) :]
+    return answer_id
+
 
 def pseudonym(secret: bytes, user: str) -> str:
     """Return what stands for `user` on the log of a namespace with this secret."""
     digest = hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=secret, digest_size=_PSEUDONYM_BYTES,
                              person=b"user").digest()  # fmt: skip
+    return _text(digest)
+
+
+def _text(digest: bytes) -> str:
     return base64.urlsafe_b64encode(digest).decode()
 
 
-def _mac(secret: bytes, body: bytes) -> bytes:
-    return hashlib.blake2b(body, key=secret, digest_size=_MAC_BYTES).digest()
+def _mac(secret: bytes, body: bytes, tenant: str) -> bytes:
+    whose = b"" if tenant == TENANT else tenant.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(body + whose, key=secret, digest_size=_MAC_BYTES).digest()

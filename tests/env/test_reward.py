@@ -1,7 +1,8 @@
 import pytest
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.env.reward import DEFAULT_SPEC, Metric, RewardSpec
+from highwayman.env.metric import Kind, Metric
+from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
 from highwayman.env.types import Feedback, Reward
 
 
@@ -41,7 +42,7 @@ def test_a_retraction_leaves_what_another_source_said() -> None:
 
 
 def test_several_statements_are_averaged_by_the_weights_of_metric_and_feedback() -> None:
-    spec = RewardSpec({"thumbs": Metric("thumbs", boolean=True), "judge": Metric("judge", high=10.0, weight=0.5)}, 7)
+    spec = RewardSpec({"thumbs": Metric("thumbs", Kind.BOOLEAN), "judge": Metric("judge", high=10.0, weight=0.5)}, 7)
     history = [said("thumbs", 1.0, weight=2.0), said("judge", 4.0, source="judge", weight=4.0)]
     reward = spec.reward(history)
     assert reward.weight == pytest.approx(2.0 * 1.0 + 4.0 * 0.5)
