@@ -40,6 +40,19 @@ class Watch:
         return found
 
 
+class Watches:
+    """A watch for each tenant's policy."""
+
+    def __init__(self, false_alarm_every: float) -> None:
+        """Take how many rounds of an arm there are between two false alarms."""
+        self._every = false_alarm_every
+        self._of: dict[str, Watch] = {}
+
+    def of(self, tenant: str) -> Watch:
+        """Return the tenant's watch."""
+        return self._of.setdefault(tenant, Watch(ChangeDetector(self._every)))
+
+
 class Watched:
     """A policy that is watched, and doubts at once what it knew of an arm that has changed: for simulations.
 

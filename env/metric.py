@@ -83,7 +83,9 @@ class Metric:
 
 def boolean(name: str, *, weak: bool = False, weight: float = 1.0, good: bool = True, senders: str = "") -> Metric:
     """Return a metric that is true or false; `good` says which of them is the better."""
-    return Metric(name, Kind.BOOLEAN, higher_is_better=good, weight=weight, weak=weak, senders=frozenset(senders.split()))
+    return Metric(
+        name, Kind.BOOLEAN, higher_is_better=good, weight=weight, weak=weak, senders=frozenset(senders.split())
+    )
 
 
 DEFAULT_METRICS: tuple[Metric, ...] = (

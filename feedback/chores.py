@@ -1,10 +1,11 @@
-"""What the holder of the learner's lease does beside learning: give lost calls up, shorten the log."""
+"""What the holder of the learner's lease does beside learning: give lost calls up, file what was held, trim the log."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from highwayman.env.types import Outcome, Status
+from highwayman.feedback.held import Held
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import Store
 
@@ -27,19 +28,29 @@ class Chores:
     """Callable about once a second."""
 
     def __init__(
-        self, store: Store, retention: Retention, limits: Limits, *, lineage: str, clock: Callable[[], float]
+        self,
+        store: Store,
+        retention: Retention,
+        limits: Limits,
+        *,
+        lineage: str,
+        clock: Callable[[], float],
+        held: Held | None = None,
     ) -> None:
-        """Take the log, the limits, the lineage whose state trimming waits for, and a clock (seconds, epoch)."""
+        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), what is held."""
         self._store = store
         self._retention = retention
         self._limits = limits
         self._lineage = lineage
         self._clock = clock
+        self._held = held
         self._trimmed_at = 0.0
 
     async def __call__(self) -> None:
         """Do what is due. Raises StoreUnavailable."""
         await self._give_up_lost()
+        if self._held is not None:
+            await self._held.release(now=self._clock())
         now = self._clock()
         if self._limits.keep_s is not None and now - self._trimmed_at >= _TRIM_EVERY_S:
             self._trimmed_at = now

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from highwayman.env.reward import RewardSpec
+from highwayman.env.reward import Part, RewardSpec, Standing
 from highwayman.env.types import Decision, Feedback, Floats, Outcome, Reward, RewardChange
 
 EventId = str  # a Redis stream id, "milliseconds-sequence"
@@ -104,6 +104,17 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     said = [one for one in said if not _aside(one, record.turns.get(one.id, ()), moment)]
     served = record.outcome if moment.knows(record.outcome_id) else None
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
+
+
+def explained(record: Record, spec: RewardSpec) -> list[Part]:
+    """Return what each statement on the decision does for its reward by now, in log order."""
+    every = [record.feedback[one] for one in sorted(record.feedback, key=order)]
+    erased = [one for one in every if one.id in record.erased_feedback]
+    aside = [one for one in every if one not in erased and _aside(one, record.turns.get(one.id, ()), END)]
+    heard = iter(spec.parts([one for one in every if one not in erased and one not in aside]))
+    out = {Standing.ERASED: erased, Standing.SET_ASIDE: aside}
+    why = {id(one): standing for standing, those in out.items() for one in those}
+    return [Part(one, why[id(one)]) if id(one) in why else next(heard) for one in every]
 
 
 def _aside(said: Feedback, turns: Sequence[EventId], moment: Moment) -> bool:

@@ -1,13 +1,14 @@
 """The fold of the log into learned state: no await, no Redis, no clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from highwayman.bandit.change_detector import Change
+from highwayman.bandit.by_tenant import ByTenant
 from highwayman.bandit.policy import Doubtful, Policy
-from highwayman.bandit.watch import Watch, share_kept
+from highwayman.bandit.watch import Watches, share_kept
+from highwayman.env.ledger import TENANT
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome
+from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, RewardChange
 from highwayman.feedback.events import Event
 from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order, standing
 from highwayman.feedback.tally import Tally
@@ -67,20 +68,29 @@ class Learner:
     Every event at or before the position is skipped, so reading some of them again changes nothing.
     """
 
-    def __init__(self, policy: Policy, spec: RewardSpec, *, fingerprint: str, arms: Iterable[str]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        spec: RewardSpec,
+        *,
+        fingerprint: str,
+        arms: Iterable[str],
+        make: Callable[[], Policy] | None = None,
+    ) -> None:
         """Start at the beginning of the log.
 
         Args:
-            policy: at its prior.
+            policy: at its prior, the default tenant's.
             spec: turns what was said into rewards.
             fingerprint: of the encoder; decisions on other features are counted but not learned from.
             arms: names of the pool's arms; others met on the log are added as they come.
+            make: returns another such policy, for another tenant; without it, one policy learns from all of them.
         """
-        self._policy = policy
+        self._policies = ByTenant(policy, make)
         self._spec = spec
         self._fingerprint = fingerprint
         self.tally = Tally()
-        self.watch: Watch | None = None  # of who tends the log; it is no part of the fold
+        self.watch: Watches | None = None  # of who tends the log; it is no part of the fold
         self._noticed: list[Control] = []
         self.position: EventId = START
         self._rollbacks: tuple[Void, ...] = ()
@@ -90,8 +100,12 @@ class Learner:
 
     @property
     def policy(self) -> Policy:
-        """The policy as far as it has learned; to be asked, not taught."""
-        return self._policy
+        """The default tenant's policy as far as it has learned; to be asked, not taught."""
+        return self._policies.of(TENANT)
+
+    def policy_of(self, tenant: str) -> Policy:
+        """Return a tenant's policy as far as it has learned; to be asked, not taught."""
+        return self._policies.of(tenant)
 
     @property
     def fingerprint(self) -> str:
@@ -126,13 +140,13 @@ class Learner:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
-        return Snapshot(self.position, self._policy.state(), self.tally.to_json(), self._rollbacks)
+        return Snapshot(self.position, self._policies.state(), self.tally.to_json(), self._rollbacks)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError and changes nothing if the policy cannot use it."""
         arms = list(self.tally.arms)
         tally = Tally.from_json(snapshot.tally)
-        self._policy.restore(snapshot.policy)
+        self._policies.restore(snapshot.policy)
         self.tally, self.position = tally, snapshot.position
         self.know(snapshot.rollbacks)
         for name in arms:
@@ -145,7 +159,7 @@ class Learner:
 
     def add_arm(self, name: str) -> None:
         """Let the policy choose an arm that no event has named yet; one it knows stays as it is."""
-        self._policy.add_arm(name)
+        self._policies.add_arm(name)
         self.tally.arm(name)
 
     def _rewind(self, entry: Entry) -> Rewind | None:
@@ -187,31 +201,35 @@ class Learner:
         known_features = decision.context.fingerprint == self._fingerprint
         if change and known_features:
             for one in change:
-                self._policy.add_arm(one.arm)
-            if self.watch is None:
-                self._policy.learn(change)
-            else:
-                self._notice(self.watch.learn(self._policy, change, fingerprint=self._fingerprint), at=decision.at)
+                self._policies.add_arm(one.arm)
+            self._teach(decision, change)
         self.tally.changed(change)
         self._count_answers(before, after)
         return bool(change) and known_features
 
-    def _notice(self, changes: Sequence[Change], *, at: float) -> None:
-        """Keep what the log is to be told of arms that have changed."""
-        for one in changes:
-            if isinstance(self._policy, Doubtful):
-                detail = {"arm": one.arm, "share": share_kept(self._policy, one.arm), "better": one.direction > 0}
-                self._noticed.append(Control(at, ControlKind.CHANGE_NOTICED, detail))
+    def _teach(self, decision: Decision, change: Sequence[RewardChange]) -> None:
+        """Teach the tenant's policy, and keep what the log is to be told of arms that have changed."""
+        policy = self._policies.of(decision.tenant)
+        if self.watch is None:
+            policy.learn(change)
+            return
+        whose = {} if decision.tenant == TENANT else {"tenant": decision.tenant}
+        for one in self.watch.of(decision.tenant).learn(policy, change, fingerprint=self._fingerprint):
+            if isinstance(policy, Doubtful):
+                detail = {"arm": one.arm, "share": share_kept(policy, one.arm), "better": one.direction > 0, **whose}
+                self._noticed.append(Control(decision.at, ControlKind.CHANGE_NOTICED, detail))
 
     def _doubt(self, event: Control) -> bool:
         """Let what was said of an arm that has changed count for little; return whether the policy can."""
-        if not isinstance(self._policy, Doubtful):
+        tenant = str(event.detail.get("tenant", TENANT))
+        policy = self._policies.of(tenant)
+        if not isinstance(policy, Doubtful):
             return False
         arm, share = str(event.detail["arm"]), float(event.detail["share"])
         self.add_arm(arm)
-        self._policy.doubt(arm, share=share)
+        policy.doubt(arm, share=share)
         if self.watch is not None:
-            self.watch.resume(arm)
+            self.watch.of(tenant).resume(arm)
         return True
 
     def _count_answers(self, before: Credit | None, after: Credit | None) -> None:

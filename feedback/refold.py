@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from highwayman.bandit.by_tenant import parts
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import BadEvent, Event, decode, subject
@@ -174,19 +175,27 @@ def difference(one: Snapshot, other: Snapshot) -> Difference:
     Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. The
     tally's recent share is left out: it depends on the order of what was erased.
     """
-    (head, left), (other_head, right) = unpack(one.policy), unpack(other.policy)
+    mine, theirs = parts(one.policy), parts(other.policy)
+    tallies = json.loads(one.tally), json.loads(other.tally)
+    if mine.keys() != theirs.keys():
+        return Difference(math.inf, _tallies_apart(*tallies))
+    apart = max(_policies_apart(state, theirs[tenant], tallies) for tenant, state in mine.items())
+    return Difference(apart, _tallies_apart(*tallies))
+
+
+def _policies_apart(one: bytes, other: bytes, tallies: Sequence[dict[str, Any]]) -> float:
+    (head, left), (other_head, right) = unpack(one), unpack(other)
     names, others = list(head.get("arms") or ()), list(other_head.get("arms") or ())
     common = [name for name in names if name in others]
+    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(others)):
+        return math.inf
     apart = 0.0 if left.keys() == right.keys() else math.inf
     for name in left.keys() & right.keys():
         mine = _rows(left[name], names, common)
         theirs = _rows(right[name], others, common)
         same_shape = mine.shape == theirs.shape
         apart = max(apart, float(np.abs(mine - theirs).max(initial=0.0)) if same_shape else math.inf)
-    tallies = json.loads(one.tally), json.loads(other.tally)
-    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(others)):
-        apart = math.inf
-    return Difference(apart, _tallies_apart(*tallies))
+    return apart
 
 
 def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray:

@@ -157,7 +157,7 @@ class Store:
         return found
 
     async def linked(self, name: str) -> list[str]:
-        """Return the ids of decisions that are known under `name`, a link of theirs or a statement's id, oldest first."""
+        """Return the ids of decisions that are found under `name`, a link or a statement's id, oldest first."""
         with redis_errors():
             return [_text(one) for one in await self._client.zrange(self._link(name), 0, -1)]
 
@@ -229,7 +229,7 @@ def _links(event: Written) -> tuple[str, ...]:
     """Return the names under which an event's decision is found from then on."""
     if isinstance(event, Decision):
         return event.links
-    return (event.id,) if isinstance(event, Feedback) else ()
+    return (event.id.partition(".")[0],) if isinstance(event, Feedback) else ()
 
 
 def _record_of(row: Sequence[Any]) -> Record:

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from highwayman.bandit.change_detector import ChangeDetector
-from highwayman.bandit.watch import Watch
+from highwayman.bandit.watch import Watches
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import end
 from highwayman.env.types import Control
@@ -53,7 +52,7 @@ class Turn:
         self._unpublished = False
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         every = parts.false_alarm_every
-        self._watch = Watch(ChangeDetector(every)) if every is not None else None
+        self._watch = Watches(every) if every is not None else None
         self.learner = parts.make_learner()
 
     @property

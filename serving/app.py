@@ -1,12 +1,11 @@
 """The router's ASGI application: completions on a bare route, everything else through FastAPI."""
 
 import gc
-import hmac
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,19 +14,32 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from highwayman import __version__
-from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm, UnknownDecision
-from highwayman.env.types import Feedback
-from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
+from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm
+from highwayman.serving.asgi import Receive, Scope, Send, send_whole
+from highwayman.serving.caller import ADMIN, ANYBODY, Caller
 from highwayman.serving.completions import Completions
-from highwayman.serving.errors import NoSuchRoute, described, internal_error
+from highwayman.serving.desk import Desk
+from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
+from highwayman.serving.ids import without_prefix
+from highwayman.serving.names import links_by
 from highwayman.serving.services import Services, Settings, running
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
-from highwayman.serving.wire import FeedbackBody, parse_feedback
+from highwayman.serving.vote_page import VotePage
+from highwayman.serving.wire_feedback import FeedbackBody
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_FEEDBACK_LIMIT_BYTES = 64 * 1024
+_CALLER = "highwayman.caller"  # in the scope of a request that FastAPI serves
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What answers while the server runs."""
+
+    services: Services
+    completions: Completions
+    desk: Desk
 
 
 class Application:
@@ -35,9 +47,8 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         """Take the settings; everything is built when the server's lifespan starts."""
-        self._keys = tuple(key.encode() for key in settings.api_keys)
         self._settings = settings
-        self._completions: Completions | None = None
+        self._running: _Running | None = None
         self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
@@ -48,19 +59,26 @@ class Application:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
-        elif scope["type"] == "http" and not self._authorized(scope):
-            status, body, _ = described(Unauthorized("Give a valid API key: Authorization: Bearer KEY."))
-            await send_whole(send, status, body)
-        elif self._completions is not None and Completions.serves(scope):
-            await self._completions(scope, receive, send)
-        else:
+        elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
             await self._rest(scope, receive, send)
+        else:
+            await self._admit(self._running, scope, receive, send)
 
-    def _authorized(self, scope: Scope) -> bool:
-        if not self._keys or scope["path"] in _OPEN_PATHS:
-            return True
-        given = (header(scope, b"authorization") or "").removeprefix("Bearer ").encode()
-        return any([hmac.compare_digest(given, key) for key in self._keys])  # noqa: C419  (all of them, in equal time)
+    async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to whom it is for, if its key is known."""
+        route = running.desk.serves(scope)
+        try:
+            caller = ANYBODY if route is not None and route.keyless else running.services.gate.caller(scope)
+        except Unauthorized as error:
+            status, body, _ = described(error)
+            await send_whole(send, status, body)
+            return
+        if route is not None:
+            await running.desk(scope, receive, send, route=route, caller=caller)
+        elif Completions.serves(scope):
+            await running.completions(scope, receive, send, caller)
+        else:
+            await self._rest({**scope, _CALLER: caller}, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan; an error of ours that ends it at its start is told in a line."""
@@ -79,9 +97,15 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
         async with self._services() as services:
-            limit = self._settings.config.limits.body_bytes
-            self._completions = Completions(services.router, services.line, body_limit_bytes=limit)
+            config, ids = self._settings.config, services.ids
+            links = links_by(config.feedback.names.naming(), ids.link)
+            self._running = _Running(
+                services,
+                Completions(services.router, services.line, links, body_limit_bytes=config.limits.body_bytes),
+                Desk(services.intake, services.doors, VotePage(ids), clock=time.time),
+            )
             _add_routes(rest, services)
+            _add_by_hand(rest)
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             yield
             gc.unfreeze()
@@ -113,21 +137,17 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
             raise UnknownArm(f"The model {name!r} does not exist. Known here: {', '.join(names)}.")
         return model_view(name)
 
-    @rest.post("/v1/feedback", openapi_extra=_body_schema())
-    async def feedback(request: Request) -> dict[str, Any]:
-        """Say something about an answer: a thumb, a rating, a quality; null takes it back."""
-        raw = await read_body(request.receive, limit_bytes=_FEEDBACK_LIMIT_BYTES)
-        return await _take_feedback(services, parse_feedback(raw))
-
     @rest.get("/v1/decisions/{decision_id}")
-    async def decision(decision_id: str) -> dict[str, Any]:
+    async def decision(decision_id: str, request: Request) -> dict[str, Any]:
         """What was decided, why, and what came of it."""
-        services.ids.checked(decision_id)
+        decision_id = without_prefix(decision_id)
+        services.ids.checked(decision_id, _caller(request).tenant)
         return decision_view(await services.store.record(decision_id), services.spec)
 
     @rest.get("/v1/policy")
-    async def policy() -> dict[str, Any]:
+    async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
+        _need(ADMIN, request)
         return policy_view(services.live, services.router.policy_name, services.pool.arms)
 
     _add_probes(rest, services)
@@ -146,34 +166,44 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
         return JSONResponse(found, status_code=200 if found["ready"] else 503)
 
     @rest.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
+        _need(ADMIN, request)
         return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _take_feedback(services: Services, body: FeedbackBody) -> dict[str, Any]:
-    """Put checked feedback on the log; return what was filed."""
-    now, window_s = time.time(), services.settings.config.limits.feedback_window_s
-    if now - services.ids.checked(body.decision_id) > window_s:
-        raise UnknownDecision(f"This decision no longer takes feedback: it was made more than {window_s} s ago.")
-    said = Feedback(
-        id=secrets.token_urlsafe(9),
-        decision_id=body.decision_id,
-        at=now,
-        source=body.source,
-        metric=body.metric,
-        value=services.spec.checked(body.metric, body.value),
-        user=services.ids.pseudonym(body.user),
-    )
-    event_id = await services.journal.put(said)
-    services.metrics.feedback.labels(body.metric).inc()
-    return {"object": "highwayman.feedback", "id": said.id, "decision_id": said.decision_id, "metric": said.metric,
-            "value": said.value, "state": "spooled" if event_id is None else "logged"}  # fmt: skip
+def _caller(request: Request) -> Caller:
+    caller = request.scope.get(_CALLER)
+    return caller if isinstance(caller, Caller) else ANYBODY
 
 
-def _body_schema() -> dict[str, Any]:
-    schema = FeedbackBody.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def _need(scope: str, request: Request) -> None:
+    """Raise Forbidden if the request's key may not do what takes `scope`."""
+    if scope not in _caller(request).scopes:
+        raise Forbidden(f"This takes an API key with the scope {scope!r}.")
+
+
+def _add_by_hand(rest: FastAPI) -> None:
+    """Add the routes that FastAPI does not serve to its page."""
+    plain = rest.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = plain()
+        body = {"required": True, "content": {"application/json": {"schema": FeedbackBody.model_json_schema()}}}
+        answers = {"200": {"description": "Filed."}}
+        found["paths"]["/v1/feedback"] = {
+            "post": {
+                "summary": "Say something about an answer: a thumb, a rating, a comment; null takes it back.",
+                "requestBody": body,
+                "responses": answers,
+            }
+        }
+        found["paths"]["/v1/feedback/{id}"] = {
+            "delete": {"summary": "Take back what was filed under this id.", "responses": answers}
+        }
+        return found
+
+    rest.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_errors(rest: FastAPI) -> None:

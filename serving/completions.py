@@ -6,8 +6,10 @@ from collections.abc import Callable
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, read_body, send_whole, unless_gone
 from highwayman.serving.call import Call, Line
-from highwayman.serving.errors import NoSuchRoute, described, internal_error
-from highwayman.serving.routing import Route, Router
+from highwayman.serving.caller import ANSWERS, Caller
+from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
+from highwayman.serving.names import Links
+from highwayman.serving.routing import Asker, Route, Router
 from highwayman.serving.wire import Asked, parse_chat, parse_completion
 from highwayman.serving.wish import wish_of
 
@@ -22,10 +24,11 @@ log = logging.getLogger(__name__)
 class Completions:
     """Routes and answers requests for completions."""
 
-    def __init__(self, router: Router, line: Line, *, body_limit_bytes: int) -> None:
-        """Take what decides, what calls, and the largest body accepted."""
+    def __init__(self, router: Router, line: Line, links: Links, *, body_limit_bytes: int) -> None:
+        """Take what decides, what calls, what reads the client's own ids, and the largest body accepted."""
         self._router = router
         self._line = line
+        self._links = links
         self._body_limit_bytes = body_limit_bytes
 
     @staticmethod
@@ -33,10 +36,10 @@ class Completions:
         """Return whether the request is for one of its paths."""
         return scope["type"] == "http" and scope["path"] in _PARSERS
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer one request."""
         try:
-            asked, route = await self._decided(scope, receive)
+            asked, route = await self._decided(scope, receive, caller)
         except ClientGone:
             return
         except HighwaymanError as error:
@@ -57,13 +60,16 @@ class Completions:
             if not begun:
                 await send_whole(send, 500, internal_error())
 
-    async def _decided(self, scope: Scope, receive: Receive) -> tuple[Asked, Route]:
+    async def _decided(self, scope: Scope, receive: Receive, caller: Caller) -> tuple[Asked, Route]:
+        if ANSWERS not in caller.scopes:
+            raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise NoSuchRoute(f"{scope['path']} takes POST only.", status=405)
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._line.timer()
         asked = _PARSERS[scope["path"]](raw)
-        route = await self._router.route(asked.model, asked.query, wish=wish_of(scope), user=asked.user)
+        asker = Asker(caller.tenant, asked.user, self._links(scope, asked.body, caller.tenant))
+        route = await self._router.route(asked.model, asked.query, wish=wish_of(scope), asker=asker)
         self._line.metrics.decided(route.decision, self._line.timer() - started)
         return asked, route
 

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.trial import Trial
 from highwayman.env.budget import Ceilings
 from highwayman.env.errors import ConfigError
 from highwayman.env.objective import ALIASES, Objective
+from highwayman.serving.config_feedback import FeedbackConfig
+from highwayman.serving.strict import Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class EncoderConfig(_Strict):
+class EncoderConfig(Strict):
     """Which engine turns prompts into features."""
 
     engine: str = "static"  # static | onnx | transformers | module:Class
@@ -29,7 +27,7 @@ class EncoderConfig(_Strict):
     deadline_s: Annotated[float, Field(gt=0)] = 0.25
 
 
-class PolicyConfig(_Strict):
+class PolicyConfig(Strict):
     """Which policy decides, by import path, and its options."""
 
     name: str = "highwayman.bandit.hier_ts:HierTS"
@@ -40,7 +38,7 @@ class PolicyConfig(_Strict):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
 
 
-class BudgetConfig(_Strict):
+class BudgetConfig(Strict):
     """What may be spent; null: as much as it takes."""
 
     usd_per_request: Annotated[float, Field(gt=0)] | None = None  # on average
@@ -52,7 +50,7 @@ class BudgetConfig(_Strict):
         return Ceilings(self.usd_per_request, self.usd_per_day, self.hard)
 
 
-class ExplorationConfig(_Strict):
+class ExplorationConfig(Strict):
     """What trying arms out may cost; null: what it does."""
 
     usd_per_day: Annotated[float, Field(ge=0)] | None = None  # expected, beyond the greedy arm's; days of UTC
@@ -65,7 +63,7 @@ class ExplorationConfig(_Strict):
         return ExplorationCap(usd_per_day=self.usd_per_day, regret_per_request=self.regret_per_request)
 
 
-class TrialConfig(_Strict):
+class TrialConfig(Strict):
     """What arms on probation get, whatever the policy thinks of them."""
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of the requests they may answer, all of them together
@@ -76,7 +74,7 @@ class TrialConfig(_Strict):
         return Trial(self.share, self.max_usd)
 
 
-class LimitsConfig(_Strict):
+class LimitsConfig(Strict):
     """Sizes and times."""
 
     body_bytes: Annotated[int, Field(ge=1024)] = 16 * 2**20
@@ -89,7 +87,7 @@ class LimitsConfig(_Strict):
     feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
 
 
-class RetentionConfig(_Strict):
+class RetentionConfig(Strict):
     """What is stored, and for how long."""
 
     log_s: Annotated[int, Field(ge=60)] | None = 30 * 24 * 3600  # contexts and all else on the log; null: for ever
@@ -98,7 +96,7 @@ class RetentionConfig(_Strict):
     prompts: bool = False  # whether decisions carry the newest message
 
 
-class Config(_Strict):
+class Config(Strict):
     """Everything but the pool, which has a file of its own."""
 
     namespace: str = "default"
@@ -109,6 +107,7 @@ class Config(_Strict):
     trial: TrialConfig = TrialConfig()
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
     )

@@ -16,6 +16,18 @@ from highwayman.env.errors import (
 from highwayman.serving.wire import BadRequest
 
 
+class Forbidden(HighwaymanError):
+    """A key that is known, but may not do this."""
+
+
+class TooMany(HighwaymanError):
+    """More requests than a key may send; `wait_s` says when there may be another."""
+
+    def __init__(self, message: str, *, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class NoSuchRoute(HighwaymanError):
     """A path or method that this server does not have; `status` is 404 or 405."""
 
@@ -33,6 +45,8 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (InvalidFeedback, 422, _INVALID, "invalid_feedback"),
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),
     (Unauthorized, 401, _INVALID, "invalid_api_key"),
+    (Forbidden, 403, _INVALID, "insufficient_permissions"),
+    (TooMany, 429, "rate_limit_error", "rate_limit_exceeded"),
 )
 
 

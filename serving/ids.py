@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Callable, Sequence
+from urllib.parse import quote, unquote
 
 from highwayman.env.errors import UnknownDecision
 from highwayman.env.ledger import TENANT
@@ -37,14 +38,14 @@ class DecisionIds:
         return _PREFIX + base64.urlsafe_b64encode(body + _mac(self.secrets[0], body, tenant)).decode()
 
     def checked(self, decision_id: str, tenant: str = TENANT) -> float:
-        """Return when the id was issued to the tenant (seconds since the epoch). Raises UnknownDecision if it was not."""
+        """Return when the id was issued to the tenant (s, epoch). Raises UnknownDecision if it was not."""
         at = self.issued_at(decision_id, tenant)
         if at is None:
             raise UnknownDecision("No decision with this id was made here.")
         return at
 
     def issued_at(self, decision_id: str, tenant: str = TENANT) -> float | None:
-        """Return when the id was issued (seconds since the epoch), None if it was not, to this tenant, with these secrets."""
+        """Return when the id was issued (s, epoch), None if it was not, to this tenant, with these secrets."""
         if not decision_id.startswith(_PREFIX):
             return None
         try:
@@ -71,15 +72,17 @@ class DecisionIds:
 
     def ticket(self, decision_id: str, tenant: str = TENANT) -> str:
         """Return what allows anybody who has it one vote on the decision."""
-        return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}"
+        whose = "" if tenant == TENANT else "." + quote(tenant, safe="").replace(".", "%2E")
+        return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}{whose}"
 
-    def admitted(self, ticket: str, tenant: str = TENANT) -> str:
-        """Return the id of the decision that a ticket is for. Raises UnknownDecision for one that was not issued here."""
-        decision_id, _, mac = ticket.rpartition(".")
-        given = mac.encode("utf-8", "surrogatepass")
+    def admitted(self, ticket: str) -> tuple[str, str]:
+        """Return the decision that a ticket is for, and its tenant. Raises UnknownDecision for one not issued here."""
+        decision_id, _, rest = ticket.partition(".")
+        mac, _, whose = rest.partition(".")
+        tenant, given = unquote(whose) or TENANT, mac.encode("utf-8", "surrogatepass")
         if not any(hmac.compare_digest(given, self._ticket(one, decision_id, tenant).encode()) for one in self.secrets):
             raise UnknownDecision("This link was not issued here.")
-        return decision_id
+        return decision_id, tenant
 
     @staticmethod
     def _ticket(secret: bytes, decision_id: str, tenant: str) -> str:

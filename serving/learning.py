@@ -14,9 +14,10 @@ from highwayman.bandit.policy import Policy, load_policy
 from highwayman.bandit.prior import Begins, Prior
 from highwayman.env.encoder import Encoder, make_encoder
 from highwayman.env.errors import ConfigError, SnapshotError
-from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Arm, Query
 from highwayman.feedback.chores import Chores, Limits
+from highwayman.feedback.held import Held
 from highwayman.feedback.learner import Learner
 from highwayman.feedback.publications import Publications, lineage
 from highwayman.feedback.retention import Retention
@@ -41,11 +42,16 @@ class Learning:
         return [arm.name for arm in self.arms]
 
     @property
+    def spec(self) -> RewardSpec:
+        """The declared metrics."""
+        return self.config.feedback.spec()
+
+    @property
     def lineage(self) -> str:
         """The name of what is learned."""
         policy, prior = self.config.policy, self._prior()
         options = policy.options if prior is None else {**policy.options, "prior": prior.digest}
-        return lineage(policy.name, options, self.encoder.fingerprint, DEFAULT_SPEC.version)
+        return lineage(policy.name, options, self.encoder.fingerprint, self.spec.version)
 
     def policy(self) -> Policy:
         """Return a policy at its prior, without arms. Raises ConfigError."""
@@ -70,7 +76,13 @@ class Learning:
 
     def learner(self) -> Learner:
         """Return a learner at the start of the log."""
-        return Learner(self.policy(), DEFAULT_SPEC, fingerprint=self.encoder.fingerprint, arms=self.arm_names)
+        return Learner(
+            self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names, make=self.policy
+        )
+
+    def held(self, client: "aioredis.Redis") -> Held:
+        """Return the feedback that waits for its decisions."""
+        return Held(client, self.config.namespace, self.store(client), keep_s=self.config.feedback.hold_s)
 
     def store(self, client: "aioredis.Redis") -> Store:
         """Return the log and its records."""
@@ -103,7 +115,9 @@ class Learning:
             ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),
-            chores=Chores(store, self.retention(client), limits, lineage=self.lineage, clock=time.time),
+            chores=Chores(
+                store, self.retention(client), limits, lineage=self.lineage, clock=time.time, held=self.held(client)
+            ),
         )
 
 

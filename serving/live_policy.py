@@ -5,8 +5,10 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
+from highwayman.bandit.by_tenant import ByTenant
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError, StoreUnavailable
+from highwayman.env.ledger import TENANT
 from highwayman.feedback.join import START, EventId
 from highwayman.feedback.publications import NEVER, Publications, Published
 from highwayman.feedback.tally import Tally
@@ -49,13 +51,22 @@ class LivePolicy:
         self._tell = tell
         self._unkept: Published | None = None
         self._kept_at = 0.0
-        self.policy = self._with_arms(make_policy())
+        self._policies = self._with_arms(ByTenant(make_policy(), make_policy))
         self.tally = Tally()
         self.stamp = NEVER
         self._refused = NEVER  # the last version that could not be used
         self.position: EventId = START
         self.lag_s = 0.0  # from the publication of the version in force to its coming into force
         self.checked_at: float | None = None  # when it was last known that there is nothing newer
+
+    @property
+    def policy(self) -> Policy:
+        """The default tenant's policy."""
+        return self._policies.of(TENANT)
+
+    def policy_of(self, tenant: str) -> Policy:
+        """Return the tenant's policy."""
+        return self._policies.of(tenant)
 
     @property
     def version(self) -> int:
@@ -124,20 +135,20 @@ class LivePolicy:
 
     async def _use(self, found: Published) -> bool:
         """Put a version in force; return False, and change nothing, if it cannot be used."""
-        policy = self._make_policy()
+        policies = ByTenant(self._make_policy(), self._make_policy)
         try:
-            await asyncio.to_thread(policy.restore, found.snapshot.policy)
+            await asyncio.to_thread(policies.restore, found.snapshot.policy)
             tally = Tally.from_json(found.snapshot.tally)
         except SnapshotError as error:
             log.error("version %d cannot be used, keeping %d: %s", found.stamp.version, self.version, error)
             return False
-        self.policy, self.tally = self._with_arms(policy), tally
+        self._policies, self.tally = self._with_arms(policies), tally
         self.stamp, self.position = found.stamp, found.snapshot.position
         self.lag_s = max(self._clock() - found.at, 0.0)
         self._tell(self.version, self.lag_s)
         return True
 
-    def _with_arms(self, policy: Policy) -> Policy:
+    def _with_arms(self, policies: ByTenant) -> ByTenant:
         for name in self._arms:
-            policy.add_arm(name)
-        return policy
+            policies.add_arm(name)
+        return policies

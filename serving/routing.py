@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.bandit.draw import Draw, draw, firm, mix
 from highwayman.bandit.exploration_cap import ExplorationCap, blended
-from highwayman.bandit.policy import Expects
+from highwayman.bandit.policy import Expects, Policy
 from highwayman.bandit.trial import Trial, with_quotas
 from highwayman.env.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
@@ -22,6 +22,18 @@ from highwayman.serving.wish import Wish
 
 AS_NAMED = "as_named"  # the objective of a caller who named an arm
 AS_IT_IS = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and what else the request is called."""
+
+    tenant: str = TENANT
+    user: str | None = None  # the person, as the caller names them
+    links: tuple[str, ...] = ()  # digests of the ids that the client sent along
+
+
+ANYBODY = Asker()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Router:
     policy_name: str  # logged with every decision
     objectives: Mapping[str, Objective]  # by alias
     floor: float  # share of every decision's probability spread evenly over the eligible arms
-    new_id: Callable[[], str]
+    new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
     pseudonym: Callable[[str | None], str]  # of the person who asks
@@ -51,10 +63,10 @@ class Router:
     trial: Trial = field(default_factory=Trial)  # what arms on probation get
     keep_prompts: bool = False  # whether decisions carry the newest message
 
-    async def route(self, model: str, query: Query, *, wish: Wish = AS_IT_IS, user: str | None = None) -> Route:
+    async def route(self, model: str, query: Query, *, wish: Wish = AS_IT_IS, asker: Asker = ANYBODY) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
-        `wish` is what the caller wants of this one request; `user` is who asks, if the caller says so, of whom the log
+        `wish` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
         gets a pseudonym.
 
         Raises:
@@ -68,42 +80,51 @@ class Router:
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known}.")
         context = await self.encoder.encode(query)
         if objective is None:
-            route = self._forced(self.pool.arm(model), query, context)
+            route = self._forced(self.pool.arm(model), query, context, asker.tenant)
         else:
-            route = self._routed(wish.of(objective), query, context)
-        if not (user or self.keep_prompts):
+            route = self._routed(wish.of(objective), query, context, asker.tenant)
+        if not (asker.user or asker.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None
-        return replace(route, decision=replace(route.decision, user=self.pseudonym(user), prompt=prompt))
+        told = replace(route.decision, user=self.pseudonym(asker.user), prompt=prompt, links=asker.links)
+        return replace(route, decision=told)
 
-    def _forced(self, arm: Arm, query: Query, context: Context) -> Route:
+    def _forced(self, arm: Arm, query: Query, context: Context, tenant: str) -> Route:
         why = self.pool.refusal(arm, query, context.prompt_tokens)
         if why is not None:
             raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {why}.")
         certain = Draw(0, np.ones(1), propensity=1.0)
-        decision = self._decision((arm,), context, np.zeros(1), certain, objective=AS_NAMED, mode=Mode.FORCED)
+        decision = self._decision(
+            (arm,), context, np.zeros(1), certain, objective=AS_NAMED, mode=Mode.FORCED, tenant=tenant
+        )
         return Route(decision, (arm,))
 
-    def _routed(self, objective: Objective, query: Query, context: Context) -> Route:
+    def _routed(self, objective: Objective, query: Query, context: Context, tenant: str) -> Route:
+        policy = self.live.policy_of(tenant)
         self.spending.published(self.live.tally, self.live.position)
         quotes = self._quotes(query, context)
-        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), quotes, objective, context)
+        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), quotes, objective)
+        arms = _good_enough(arms, context, policy, objective.min_quality)
         names = [arm.name for arm in arms]
         usd = expected_usd(names, quotes)
         prices = priced(names, quotes, objective) + self.spending.penalties(usd)
         explores = objective.explore and not query.in_tool_loop
-        drawn = self._drawn(arms, context, prices, usd=usd, explores=explores)
-        decision = self._decision(arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE)
+        drawn = self._drawn(policy, arms, context, prices, usd=usd, explores=explores)
+        decision = self._decision(
+            arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE, tenant=tenant
+        )
         self.spending.began(decision, float(usd[drawn.action]))
         others = sorted((k for k in range(len(arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
         return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
 
-    def _drawn(self, arms: tuple[Arm, ...], context: Context, prices: Floats, *, usd: Floats, explores: bool) -> Draw:
+    def _drawn(
+        self, policy: Policy, arms: tuple[Arm, ...], context: Context, prices: Floats, *, usd: Floats, explores: bool
+    ) -> Draw:
         """Return the arm drawn from the policy's probabilities: without exploration, with all of it, or with a share.
 
         Quotas of arms on trial hold in either part: their dollars have a cap of their own.
         """
-        names, policy = [arm.name for arm in arms], self.live.policy
+        names = [arm.name for arm in arms]
         live = policy.probs(context, names, prices)
         if not explores:
             return draw(firm(live), floor=0.0, rng=self.rng)
@@ -129,9 +150,7 @@ class Router:
             under_way=self.spending.under_way,
         )
 
-    def _allowed(
-        self, arms: tuple[Arm, ...], quotes: Quotes, objective: Objective, context: Context
-    ) -> tuple[Arm, ...]:
+    def _allowed(self, arms: tuple[Arm, ...], quotes: Quotes, objective: Objective) -> tuple[Arm, ...]:
         """Return the arms that neither the caller's limits nor a hard budget rules out."""
         if objective.max_usd is not None:
             arms = _within(arms, quotes, objective.max_usd)
@@ -140,19 +159,22 @@ class Router:
             raise BudgetExhausted(
                 "The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC."
             )
-        arms = tuple(arm for arm, out in zip(arms, barred, strict=True) if not out)
-        if objective.min_quality is None or not isinstance(self.live.policy, Expects):
-            return arms
-        expected = self.live.policy.expected(context, [arm.name for arm in arms])
-        good = tuple(arm for arm, one in zip(arms, expected, strict=True) if one >= objective.min_quality)
-        return good or (arms[int(expected.argmax())],)
+        return tuple(arm for arm, out in zip(arms, barred, strict=True) if not out)
 
     def _decision(
-        self, arms: tuple[Arm, ...], context: Context, prices: Floats, drawn: Draw, *, objective: str, mode: Mode
+        self,
+        arms: tuple[Arm, ...],
+        context: Context,
+        prices: Floats,
+        drawn: Draw,
+        *,
+        objective: str,
+        mode: Mode,
+        tenant: str,
     ) -> Decision:
         return Decision(
-            id=self.new_id(),
-            tenant=TENANT,
+            id=self.new_id(tenant),
+            tenant=tenant,
             at=self.clock(),
             context=context,
             arms=tuple(arm.name for arm in arms),
@@ -165,6 +187,15 @@ class Router:
             objective=objective,
             mode=mode,
         )
+
+
+def _good_enough(arms: tuple[Arm, ...], context: Context, policy: Policy, min_quality: float | None) -> tuple[Arm, ...]:
+    """Return the arms from which such a quality is expected, the best one if there is none."""
+    if min_quality is None or not isinstance(policy, Expects):
+        return arms
+    expected = policy.expected(context, [arm.name for arm in arms])
+    good = tuple(arm for arm, one in zip(arms, expected, strict=True) if one >= min_quality)
+    return good or (arms[int(expected.argmax())],)
 
 
 def _within(arms: tuple[Arm, ...], quotes: Quotes, max_usd: float) -> tuple[Arm, ...]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,11 @@ from highwayman.env.encoder import Encoder
 from highwayman.env.errors import ConfigError, HighwaymanError, StoreUnavailable
 from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
-from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
+from highwayman.env.reward import RewardSpec
 from highwayman.env.tasks import end
 from highwayman.env.types import Arm
 from highwayman.env.upstream import Limits, Upstream
+from highwayman.feedback.doors.door import Door
 from highwayman.feedback.journal import Journal
 from highwayman.feedback.redis import connect
 from highwayman.feedback.spool import claim
@@ -30,7 +31,10 @@ from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
 from highwayman.serving.call import Line
 from highwayman.serving.config import Config
+from highwayman.serving.gate import Gate
 from highwayman.serving.ids import DecisionIds
+from highwayman.serving.intake import Intake
+from highwayman.serving.key_ring import KeyRing
 from highwayman.serving.learning import Learning, warm_encoder
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.local_state import LocalState
@@ -40,6 +44,7 @@ from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
 from highwayman.serving.spending import Spending
 from highwayman.serving.valkey import state_folder
+from highwayman.serving.weigher import Weigher
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 
@@ -74,6 +79,9 @@ class Services:
     journal: Journal
     ids: DecisionIds
     spec: RewardSpec
+    intake: Intake
+    doors: Sequence[Door]
+    gate: Gate
     encoder: Encoder
     live: LivePolicy
     router: Router
@@ -92,6 +100,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     """
     config = settings.config
     async with AsyncExitStack() as stack:
+        doors = config.feedback.opened()
         encoder = warm_encoder(config)
         stack.callback(encoder.close)
         learning = Learning(config, settings.arms, encoder)
@@ -160,7 +169,33 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             trial=config.trial.trial(),
             keep_prompts=config.retention.prompts,
         )
-        yield Services(settings, pool, store, journal, ids, DEFAULT_SPEC, encoder, live, router, line, metrics)
+        intake = Intake(
+            store=store,
+            journal=journal,
+            held=learning.held(client),
+            ids=ids,
+            spec=learning.spec,
+            weigher=Weigher(),
+            clock=time.time,
+            window_s=config.limits.feedback_window_s,
+            tell=lambda said: metrics.feedback.labels(said.metric).inc(),
+        )
+        yield Services(
+            settings=settings,
+            pool=pool,
+            store=store,
+            journal=journal,
+            ids=ids,
+            spec=learning.spec,
+            intake=intake,
+            doors=doors,
+            gate=Gate(settings.api_keys, KeyRing()),
+            encoder=encoder,
+            live=live,
+            router=router,
+            line=line,
+            metrics=metrics,
+        )
 
 
 def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":

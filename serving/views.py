@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
-from highwayman.env.reward import RewardSpec
+from highwayman.env.reward import Part, RewardSpec, Standing
 from highwayman.env.types import Outcome
-from highwayman.feedback.join import Record, credit
+from highwayman.feedback.join import Record, credit, explained
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.services import Services
 
@@ -94,13 +94,33 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
             "flags": sorted(decision.context.flags),
         },
         "outcome": _outcome_view(record.outcome) if record.outcome is not None else None,
-        "feedback": [
-            {"at": said.at, "source": said.source, "metric": said.metric, "value": said.value}
-            for said in record.feedback.values()
-        ],
-        "reward": {"quality": reward.quality, "weight": reward.weight, "parts": dict(reward.parts)}
+        "feedback": [_said_view(part) for part in explained(record, spec)],
+        "reward": {
+            "quality": reward.quality,
+            "weight": reward.weight,
+            "parts": dict(reward.parts),
+            "arm": known.arm,
+            "spec": reward.spec,
+        }
         if reward.weight
         else None,
+    }
+
+
+def _said_view(part: Part) -> dict[str, Any]:
+    """Return a statement, and what it does for the reward."""
+    said = part.said
+    words = {name: value for name in ("text", "other", "key") if (value := getattr(said, name))}
+    return {
+        "id": said.id.partition(".")[0],
+        "at": said.at,
+        "source": said.source,
+        "metric": said.metric,
+        "value": said.value,
+        **words,
+        "standing": part.standing,
+        "quality": part.quality if part.standing is Standing.COUNTS else None,
+        "weight": part.weight,
     }
 
 

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,7 +19,6 @@ _BRANCH = re.compile(
 )  # pydantic's names of a union's parts
 _TOLD = 5
 _Model = TypeVar("_Model", bound=BaseModel)
-MAX_DECISION_ID = 64
 
 
 class BadRequest(HighwaymanError):
@@ -64,18 +63,6 @@ class _CompletionBody(_Common):
     prompt: str | list[str] | list[int] | list[list[int]]
 
 
-class FeedbackBody(BaseModel):
-    """What `POST /v1/feedback` takes."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-
-    decision_id: Annotated[str, Field(min_length=1, max_length=MAX_DECISION_ID)]
-    metric: Annotated[str, Field(min_length=1, max_length=64)] = "thumbs"
-    value: bool | int | float | None = Field(description="a number or true/false as the metric takes; null retracts")
-    source: Literal["user", "tool", "grader"] = "user"
-    user: Annotated[str, Field(max_length=512)] | None = Field(None, description="who says it, if that is known")
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One request for an answer: its body as parsed, and what the router reads of it."""
@@ -92,7 +79,7 @@ class Asked:
 def parse_chat(raw: bytes) -> Asked:
     """Return the request of `POST /v1/chat/completions`. Raises BadRequest."""
     body = parse_object(raw)
-    checked = _checked(_ChatBody, body)
+    checked = fitted(_ChatBody, body)
     texts = [_text(message.content) for message in checked.messages]
     limit = checked.max_completion_tokens or checked.max_tokens
     users = [text for message, text in zip(checked.messages, texts, strict=True) if message.role == "user"]
@@ -112,7 +99,7 @@ def parse_chat(raw: bytes) -> Asked:
 def parse_completion(raw: bytes) -> Asked:
     """Return the request of `POST /v1/completions`. Raises BadRequest."""
     body = parse_object(raw)
-    checked = _checked(_CompletionBody, body)
+    checked = fitted(_CompletionBody, body)
     prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
     if not prompts:
         raise BadRequest("prompt: must not be an empty list", param="prompt")
@@ -124,11 +111,6 @@ def parse_completion(raw: bytes) -> Asked:
         plain_text=bool(texts),
     )
     return _asked(body, checked, query, chat=False)
-
-
-def parse_feedback(raw: bytes) -> FeedbackBody:
-    """Return the body of `POST /v1/feedback`. Raises BadRequest."""
-    return _checked(FeedbackBody, parse_object(raw), status=422)
 
 
 def parse_object(raw: bytes) -> JsonObject:
@@ -157,7 +139,8 @@ def _check_numbers(value: Any) -> None:
         raise BadRequest("The body holds a number that is too large.")
 
 
-def _checked(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Model:
+def fitted(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Model:
+    """Return the body as `kind` has it. Raises BadRequest with this status, naming what is wrong."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:

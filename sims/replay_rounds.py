@@ -150,7 +150,7 @@ class Rounds:
                 self._learner.add_arm(arm)
         prices = self._price(decision)
         probs = np.zeros(len(decision.arms))
-        wished = self._learner.policy.probs(decision.context, arms, prices[here])
+        wished = self._learner.policy_of(decision.tenant).probs(decision.context, arms, prices[here])
         probs[here] = mix(wished, floor=self._what_if.floor)
         return _Asked(probs, prices)
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import redis.asyncio as aioredis
 
-from highwayman.bandit.change_detector import ChangeDetector
 from highwayman.bandit.snapshot import unpack
-from highwayman.bandit.watch import Watch
+from highwayman.bandit.watch import Watches
 from highwayman.env.tasks import end
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.events import decode
@@ -187,7 +186,7 @@ async def test_an_arm_whose_answers_change_is_noticed_on_the_log_once_and_doubte
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     turn = await world.turn("one")
-    turn._watch = Watch(ChangeDetector(1_000.0))
+    turn._watch = Watches(1_000.0)
     events: list[Written] = []
     for n in range(240):
         name = f"d{n}"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.serving.ids import DecisionIds
-from highwayman.serving.wire import MAX_DECISION_ID
+from highwayman.serving.wire_feedback import MAX_ID
 
 IDS = DecisionIds([b"secret"], secrets.token_bytes, lambda: 1_700_000_000.75)
 
@@ -13,7 +13,7 @@ def test_an_issued_id_is_genuine_and_two_differ() -> None:
     one, two = IDS.issue(), IDS.issue()
     assert one != two
     assert IDS.issued_at(one) == 1_700_000_000.0
-    assert len(one) <= MAX_DECISION_ID
+    assert len(one) <= MAX_ID
 
 
 def test_an_id_of_another_namespace_is_not_genuine() -> None:

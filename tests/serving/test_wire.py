@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.serving.wire import BadRequest, parse_chat, parse_completion, parse_feedback
+from highwayman.serving.wire import BadRequest, parse_chat, parse_completion
+from highwayman.serving.wire_feedback import parse_feedback
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

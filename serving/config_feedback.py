@@ -1,0 +1,105 @@
+"""The part of the configuration that says what is heard, from whom, and what it counts."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from highwayman.env.metric import Kind, Metric
+from highwayman.env.reward import RewardSpec, declared
+from highwayman.feedback.doors.door import Door
+from highwayman.feedback.doors.loading import load_door
+from highwayman.serving.names import Naming
+from highwayman.serving.strict import Strict
+
+_OPEN: tuple[str, ...] = ()
+
+
+class MetricConfig(Strict):
+    """A kind of statement."""
+
+    kind: Literal["boolean", "float", "choice", "comment", "demonstration", "preference"] = "float"
+    low: float = 0.0
+    high: float = 1.0
+    direction: Literal["higher", "lower"] = "higher"  # which is better
+    choices: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # the quality of each
+    weight: Annotated[float, Field(ge=0)] = 1.0  # of a thumb; 0: kept, and no part of the reward
+    weak: bool = False  # counts as far as a calibration against thumbs says it is worth something
+    window_s: Annotated[float, Field(gt=0)] | None = None  # null: limits.feedback_window_s
+    senders: list[str] = Field(default_factory=list)  # user, tool, grader, judge, implicit, or a door's source
+
+    @model_validator(mode="after")
+    def _whole(self) -> "MetricConfig":
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low must be < high, got {self.low:g} and {self.high:g}")
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("choices belong to kind choice, which needs them: {name: quality in [0, 1]}")
+        return self
+
+    def metric(self, name: str) -> Metric:
+        """Return it as rewards take it."""
+        return Metric(
+            name,
+            Kind(self.kind),
+            low=self.low,
+            high=self.high,
+            higher_is_better=self.direction == "higher",
+            choices=self.choices,
+            weight=self.weight,
+            weak=self.weak,
+            window_s=self.window_s,
+            senders=frozenset(self.senders),
+        )
+
+
+class NamesConfig(Strict):
+    """Where clients put ids of their own, under which feedback may speak of an answer or a conversation."""
+
+    request_headers: list[str] = Field(
+        default_factory=lambda: ["x-request-id", "x-openwebui-message-id", "x-message-id", "traceparent"]
+    )
+    request_metadata: list[str] = Field(
+        default_factory=lambda: ["request_id", "trace_id", "langfuse_trace_id", "message_id"]
+    )
+    conversation_headers: list[str] = Field(
+        default_factory=lambda: ["x-conversation-id", "x-openwebui-chat-id", "x-session-id"]
+    )
+    conversation_metadata: list[str] = Field(
+        default_factory=lambda: ["conversation_id", "session_id", "langfuse_session_id", "chat_id", "thread_id"]
+    )
+
+    def naming(self) -> Naming:
+        """Return it as requests are read by it."""
+        lower = [[one.lower() for one in names] for names in (self.request_headers, self.conversation_headers)]
+        return Naming(lower[0], self.request_metadata, lower[1], self.conversation_metadata)
+
+
+class InfluenceConfig(Strict):
+    """How much of a tenant's latest evidence may come from one key, or one person; null: all of it."""
+
+    key_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    person_share: Annotated[float, Field(gt=0, le=1)] | None = 0.1
+    grace: Annotated[float, Field(ge=0)] = 20.0  # thumbs that anybody may have counted
+    half_life_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
+
+
+class FeedbackConfig(Strict):
+    """What is heard."""
+
+    metrics: dict[str, MetricConfig] = Field(default_factory=dict)  # beside the default ones, or instead of them
+    # By name or import path, each with its options; null closes one of those that are open by themselves.
+    doors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    names: NamesConfig = NamesConfig()
+    hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
+    vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
+    influence: InfluenceConfig = InfluenceConfig()
+    posts_per_s: Annotated[float, Field(gt=0)] | None = None  # of each key; null: as many as come
+
+    def spec(self) -> RewardSpec:
+        """Return the declared metrics."""
+        return declared([one.metric(name) for name, one in self.metrics.items()])
+
+    def opened(self) -> list[Door]:
+        """Return the doors. Raises ConfigError for one that cannot be made."""
+        wanted: dict[str, dict[str, Any] | None] = {**{name: {} for name in _OPEN}, **self.doors}
+        return [load_door(name, options) for name, options in wanted.items() if options is not None]

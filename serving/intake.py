@@ -1,0 +1,204 @@
+"""Feedback from whichever door, checked, addressed to decisions, weighed, and put on the log."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from highwayman.env.errors import InvalidFeedback, UnknownDecision
+from highwayman.env.metric import Kind, Metric
+from highwayman.env.reward import RewardSpec
+from highwayman.env.types import Feedback
+from highwayman.feedback.held import Held, Waiting, spread
+from highwayman.feedback.journal import Journal
+from highwayman.feedback.said import About, Said
+from highwayman.feedback.store import Store
+from highwayman.serving.caller import Caller
+from highwayman.serving.ids import DecisionIds, without_prefix
+
+_ID_BYTES = 9
+
+
+class Weigher(Protocol):
+    """Says what a statement is worth."""
+
+    def weighed(self, said: Feedback, caller: Caller) -> Feedback:
+        """Return the statement with its weight, and its quality where a calibration corrects it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What became of a statement."""
+
+    id: str  # under which it can be taken back
+    decision_ids: tuple[str, ...]  # none while it is held
+    value: float | None
+    state: str  # logged, spooled or held
+    weight: float = 0.0  # for each decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Addressed:
+    """The decisions that are meant, or, while there are none, the names they will be found under."""
+
+    decision_ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes statements in, each once."""
+
+    store: Store
+    journal: Journal
+    held: Held
+    ids: DecisionIds
+    spec: RewardSpec
+    weigher: Weigher
+    clock: Callable[[], float]  # seconds since the epoch
+    window_s: float  # how long a decision takes feedback, if its metric says no less
+    tell: Callable[[Feedback], None] = lambda said: None  # called with each statement that was filed
+
+    async def take(self, said: Said, caller: Caller) -> Filed:
+        """File a statement.
+
+        Raises:
+            InvalidFeedback: the metric is unknown, or does not take this value, or from this source.
+            UnknownDecision: the decision is not this tenant's, or takes no more feedback.
+            StoreUnavailable: neither the log nor the spool takes it, or what it speaks of cannot be looked up.
+        """
+        metric = self.spec.metric(said.metric)
+        if metric.senders and said.source not in metric.senders:
+            raise InvalidFeedback(f"metric {metric.name!r} is said by {', '.join(sorted(metric.senders))} only")
+        filed = self.weigher.weighed(await self._feedback(said, metric, caller), caller)
+        addressed = await self._addressed(said.about, metric, caller)
+        if not addressed.decision_ids:
+            await self.held.hold(Waiting(filed, addressed.names))
+            return Filed(_head(filed), (), filed.value, "held")
+        state = await self._put(spread(filed, addressed.decision_ids))
+        self.tell(filed)
+        return Filed(
+            _head(filed), addressed.decision_ids, filed.value, state, filed.weight / len(addressed.decision_ids)
+        )
+
+    async def take_back(self, name: str, caller: Caller, *, source: str | None = None) -> Filed:
+        """Take back what was filed under `name`: an id of ours, or with `source` the sender's own.
+
+        Raises:
+            UnknownDecision: nothing of this tenant's was filed under it.
+            StoreUnavailable: Redis does not answer.
+        """
+        heads = [name] if source is None else self.ids.links(source, name, caller.tenant)
+        for head in heads:
+            decisions = [one for one in await self.store.linked(head) if self.ids.issued_at(one, caller.tenant)]
+            standing = await self._standing(head, decisions)
+            if standing:
+                now = self.clock()
+                taken = [
+                    replace(one, id=f"{head}.{secrets.token_urlsafe(_ID_BYTES)}", at=now, value=None)
+                    for one in standing
+                ]
+                state = await self._put(taken)
+                return Filed(head, tuple(one.decision_id for one in taken), None, state)
+        raise UnknownDecision("No feedback with this id was filed here.")
+
+    async def _standing(self, head: str, decisions: Sequence[str]) -> list[Feedback]:
+        """Return the newest statement under `head` on each decision."""
+        records = await self.store.records(decisions)
+        found = {
+            said.decision_id: said
+            for record in records.values()
+            for said in sorted(record.feedback.values(), key=lambda one: one.at)
+            if _head(said) == head
+        }
+        return list(found.values())
+
+    async def _feedback(self, said: Said, metric: Metric, caller: Caller) -> Feedback:
+        """Return the statement as it is filed, but for the decision it speaks of."""
+        head, user = self._named(said, caller)
+        value, words = said.value, said.comment or ""
+        if isinstance(value, str) and metric.kind is not Kind.CHOICE:
+            words = value
+        if value is None and words and metric.kind in (Kind.COMMENT, Kind.DEMONSTRATION):
+            value = words
+        return Feedback(
+            id=head,
+            decision_id="",
+            at=self.clock(),
+            source=said.source,
+            metric=metric.name,
+            value=self.spec.checked(metric.name, value),
+            user=user,
+            key=caller.key_id,
+            text=metric.words(value) or words,
+            other=await self._other(said, metric, caller),
+            aside=caller.quarantined,
+        )
+
+    def _named(self, said: Said, caller: Caller) -> tuple[str, str]:
+        """Return the statement's id, and the pseudonym of who says it.
+
+        A sender's own name for a statement stands for the person where none is said: under the same name a newer value
+        replaces the older.
+        """
+        user = self.ids.pseudonym(said.user)
+        if said.name is not None:
+            head = self.ids.link(said.source, said.name, caller.tenant)
+            return f"{head}.{secrets.token_urlsafe(_ID_BYTES)}", user or head
+        if said.idempotency_key is not None:
+            return self.ids.link("once", f"{said.source}\0{said.idempotency_key}", caller.tenant), user
+        return secrets.token_urlsafe(_ID_BYTES), user
+
+    async def _other(self, said: Said, metric: Metric, caller: Caller) -> str:
+        """Return the arm whose answer a preference compares with."""
+        if metric.kind is not Kind.PREFERENCE or said.value is None:
+            return ""
+        if not said.other:
+            raise InvalidFeedback(
+                f"metric {metric.name!r} compares two answers: give the other's decision id as `other`"
+            )
+        other = without_prefix(said.other)
+        self.ids.checked(other, caller.tenant)
+        record = await self.store.record(other)
+        served = record.outcome.arm if record.outcome is not None else None
+        return served or (record.decision.arm if record.decision is not None else "")
+
+    async def _addressed(self, about: About, metric: Metric, caller: Caller) -> _Addressed:
+        """Return the decisions meant. Raises UnknownDecision where all of them are too old, or somebody else's."""
+        if about.decision_id:
+            decision_id = without_prefix(about.decision_id)
+            self.ids.checked(decision_id, caller.tenant)
+            return _Addressed(self._open([decision_id], metric, caller))
+        named = without_prefix(about.request_id)
+        if named and self.ids.issued_at(named, caller.tenant) is not None:
+            return _Addressed(self._open([named], metric, caller))
+        kind, name = ("request", about.request_id) if about.request_id else ("conversation", about.conversation_id)
+        if not name:
+            raise InvalidFeedback("say which answer: one of decision_id, request_id and conversation_id")
+        names = tuple(self.ids.links(kind, name, caller.tenant))
+        for one in names:
+            found = await self.store.linked(one)
+            if found:
+                return _Addressed(self._open(found, metric, caller))
+        return _Addressed(names=names)
+
+    def _open(self, decision_ids: Sequence[str], metric: Metric, caller: Caller) -> tuple[str, ...]:
+        """Return which decisions still take this feedback. Raises UnknownDecision where none does."""
+        window_s = min(self.window_s, metric.window_s or self.window_s)
+        now = self.clock()
+        ages = {one: now - (self.ids.issued_at(one, caller.tenant) or 0.0) for one in decision_ids}
+        found = tuple(one for one, age_s in ages.items() if age_s <= window_s)
+        if not found:
+            raise UnknownDecision(f"This decision no longer takes feedback: it was made more than {window_s:g} s ago.")
+        return found
+
+    async def _put(self, statements: Sequence[Feedback]) -> str:
+        """Put statements on the log; return what became of them."""
+        ids = await asyncio.gather(*map(self.journal.put, statements))
+        return "logged" if all(one is not None for one in ids) else "spooled"
+
+
+def _head(said: Feedback) -> str:
+    """Return the part of a statement's id under which it can be taken back."""
+    return said.id.partition(".")[0]
