@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import START, EventId, order
 from highwayman.feedback.retention import Retention
@@ -33,7 +33,10 @@ class Erased:
 
     whole: bool  # or only some of the feedback
     events: dict[EventId, bytes] = field(default_factory=dict)  # everything about it
-    feedback: dict[EventId, str] = field(default_factory=dict)  # the person's own, with its ids
+    feedback: dict[EventId, str] = field(default_factory=dict)  # the person's or key's own, with its ids
+    turns: dict[str, list[EventId]] = field(
+        default_factory=dict
+    )  # by the feedback's id, where it was set aside or back
 
     def going(self) -> list[EventId]:
         """Return the ids of the events that go."""
@@ -50,17 +53,27 @@ class Erased:
                 found += ["o", event_id, "O", data]
             elif isinstance(event, Feedback):
                 found += [f"f:{event.id}", f"{event_id} ".encode() + data]
+        for name, turns in self.turns.items():
+            found += [f"z:{name}", " ".join(turns)]
         return found
 
 
 class Erasure:
-    """The erasure of everything under some pseudonyms."""
+    """The erasure of everything under some pseudonyms, and of everything said with some keys."""
 
-    def __init__(self, retention: Retention, archive: Archived | None, pseudonyms: Collection[str]) -> None:
-        """Take the log, the archive if there is one, and what stands for the person."""
+    def __init__(
+        self,
+        retention: Retention,
+        archive: Archived | None,
+        pseudonyms: Collection[str],
+        *,
+        keys: Collection[str] = (),
+    ) -> None:
+        """Take the log, the archive if there is one, what stands for the person, and ids of keys."""
         self._retention = retention
         self._archive = archive
         self._pseudonyms = frozenset(pseudonyms)
+        self._keys = frozenset(keys)
         self.found: dict[str, Erased] = {}  # by decision id
 
     async def find(self) -> int:
@@ -69,13 +82,30 @@ class Erasure:
         async for event_id, event, _ in self._all():
             if isinstance(event, Decision) and event.user in self._pseudonyms:
                 self.found.setdefault(event.id, Erased(whole=True)).whole = True
-            elif isinstance(event, Feedback) and event.user in self._pseudonyms:
+            elif isinstance(event, Feedback) and (event.user in self._pseudonyms or event.key in self._keys):
                 self.found.setdefault(event.decision_id, Erased(whole=False)).feedback[event_id] = event.id
         if self.found:
             async for event_id, event, data in self._all():
-                if isinstance(event, Decision | Outcome | Feedback) and subject(event) in self.found:
-                    self.found[subject(event)].events[event_id] = data
+                self._note(event_id, event, data)
         return sum(len(erased.going()) for erased in self.found.values())
+
+    async def about(self, decision_ids: Collection[str]) -> dict[str, Erased]:
+        """Return everything there is about these decisions, on the log and in the archive."""
+        self.found = {name: Erased(whole=False) for name in decision_ids}
+        async for event_id, event, data in self._all():
+            self._note(event_id, event, data)
+        return self.found
+
+    def _note(self, event_id: EventId, event: Event, data: bytes) -> None:
+        """Keep an event about a decision of which something is to go."""
+        erased = self.found.get(subject(event))
+        if erased is None:
+            return
+        if isinstance(event, Decision | Outcome | Feedback):
+            erased.events[event_id] = data
+        elif event.kind is ControlKind.SET_ASIDE:
+            for name in event.detail["feedback"]:
+                erased.turns.setdefault(name, []).append(event_id)
 
     async def mark(self, *, at: float) -> EventId:
         """Put the erasures on the log; return the last one's id, `START` if there was nothing. Again is no harm."""

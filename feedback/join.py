@@ -101,7 +101,7 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     said = [record.feedback[one] for one in sorted(filed, key=order)]
     if record.erased_feedback:
         said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
-    said = [one for one in said if not _aside(one, record.turns.get(one.id, ()), moment)]
+    said = [one for one in said if not is_aside(one, record.turns.get(one.id, ()), moment)]
     served = record.outcome if moment.knows(record.outcome_id) else None
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
 
@@ -110,14 +110,14 @@ def explained(record: Record, spec: RewardSpec) -> list[Part]:
     """Return what each statement on the decision does for its reward by now, in log order."""
     every = [record.feedback[one] for one in sorted(record.feedback, key=order)]
     erased = [one for one in every if one.id in record.erased_feedback]
-    aside = [one for one in every if one not in erased and _aside(one, record.turns.get(one.id, ()), END)]
+    aside = [one for one in every if one not in erased and is_aside(one, record.turns.get(one.id, ()))]
     heard = iter(spec.parts([one for one in every if one not in erased and one not in aside]))
     out = {Standing.ERASED: erased, Standing.SET_ASIDE: aside}
     why = {id(one): standing for standing, those in out.items() for one in those}
     return [Part(one, why[id(one)]) if id(one) in why else next(heard) for one in every]
 
 
-def _aside(said: Feedback, turns: Sequence[EventId], moment: Moment) -> bool:
+def is_aside(said: Feedback, turns: Sequence[EventId], moment: Moment = END) -> bool:
     """Return whether a statement does not count for now: every turn sets it aside, or back."""
     return said.aside != (sum(map(moment.knows, turns)) % 2 == 1) if turns else said.aside
 

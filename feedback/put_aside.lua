@@ -3,6 +3,10 @@
 -- been turned when that was decided, then names and values of the record's fields for a record that has expired.
 -- Returns the event's id, or false, with nothing written, where somebody has turned one of them meanwhile.
 local log, record, count = KEYS[1], KEYS[2], tonumber(ARGV[3])
+if redis.call('HEXISTS', record, 'd') == 0 then
+  for i = 4 + 2 * count, #ARGV, 2 do redis.call('HSET', record, ARGV[i], ARGV[i + 1]) end
+  if redis.call('EXISTS', record) == 1 then redis.call('EXPIRE', record, ARGV[2]) end
+end
 local fields = {}
 for i = 1, count do
   local name, seen = 'z:' .. ARGV[2 + 2 * i], tonumber(ARGV[3 + 2 * i])
@@ -11,12 +15,8 @@ for i = 1, count do
   if had ~= seen then return false end
   fields[#fields + 1] = {name, turns}
 end
-if redis.call('HEXISTS', record, 'd') == 0 then
-  for i = 4 + 2 * count, #ARGV, 2 do redis.call('HSET', record, ARGV[i], ARGV[i + 1]) end
-end
 local id = redis.call('XADD', log, '*', 'e', ARGV[1])
 for _, field in ipairs(fields) do
   redis.call('HSET', record, field[1], field[2] and (field[2] .. ' ' .. id) or id)
 end
-if redis.call('TTL', record) < 0 then redis.call('EXPIRE', record, ARGV[2]) end
 return id

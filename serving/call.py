@@ -10,7 +10,7 @@ from highwayman.env.cost import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.profile import upstream_body
 from highwayman.env.sse import Label, SseStream, finish_of, usage_of
-from highwayman.env.types import Arm, Outcome, Status, Usage
+from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
 from highwayman.env.upstream import Answer, Upstream
 from highwayman.feedback.journal import Journal
 from highwayman.serving.asgi import Background, Headers, Send, send_whole
@@ -31,6 +31,7 @@ class Line:
     clock: Callable[[], float]  # seconds since the epoch
     timer: Callable[[], float]  # monotonic seconds
     ended: Callable[[Outcome], None]  # told at once of every call that ended
+    vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
 
 
 class Call:
@@ -128,7 +129,12 @@ class Call:
             (b"x-highwayman-decision", decision.id.encode()),
             (b"x-highwayman-arm", self._arm.name.encode()),
             (b"x-highwayman-propensity", repr(decision.propensity).encode()),
+            *self._vote_link(decision),
         ]
+
+    def _vote_link(self, decision: Decision) -> Headers:
+        link = self._line.vote_link
+        return () if link is None else ((b"x-highwayman-feedback-url", link(decision).encode()),)
 
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""

@@ -16,7 +16,7 @@ from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, sen
 from highwayman.serving.caller import FEEDBACK, Caller
 from highwayman.serving.errors import Forbidden, described, internal_error
 from highwayman.serving.intake import Filed, Intake
-from highwayman.serving.vote_page import VotePage
+from highwayman.serving.vote_page import VOTE_PATH, VotePage
 from highwayman.serving.wire import BadRequest
 from highwayman.serving.wire_feedback import parse_feedback
 
@@ -61,8 +61,8 @@ class Desk:
         self._routes = [
             Route("POST", _pattern(_OWN), self._say),
             Route("DELETE", _pattern(f"{_OWN}/{{id}}"), self._take_back),
-            Route("GET", _pattern("/v1/vote/{ticket}"), self._ask_for_vote, keyless=True),
-            Route("POST", _pattern("/v1/vote/{ticket}"), self._vote, keyless=True),
+            Route("GET", _pattern(f"{VOTE_PATH}{{ticket}}"), self._ask_for_vote, keyless=True),
+            Route("POST", _pattern(f"{VOTE_PATH}{{ticket}}"), self._vote, keyless=True),
             *(self._route(door, route) for door in doors for route in door.routes),
         ]
 

@@ -21,7 +21,7 @@ from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import RewardSpec
 from highwayman.env.tasks import end
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, Decision
 from highwayman.env.upstream import Limits, Upstream
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.journal import Journal
@@ -44,6 +44,7 @@ from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
 from highwayman.serving.spending import Spending
 from highwayman.serving.valkey import state_folder
+from highwayman.serving.vote_page import VOTE_PATH
 from highwayman.serving.weigher import Weigher
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
@@ -152,7 +153,16 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(upstream.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        line = Line(upstream, journal, metrics, background, time.time, time.perf_counter, spending.ended)
+        line = Line(
+            upstream,
+            journal,
+            metrics,
+            background,
+            time.time,
+            time.perf_counter,
+            spending.ended,
+            _vote_link(config, ids),
+        )
         router = Router(
             pool=pool,
             encoder=encoder,
@@ -212,6 +222,13 @@ def _cap(config: Config, policy: Policy) -> ExplorationCap | None:
             "leave it out, or take a policy that does"
         )
     return config.exploration.cap()
+
+
+def _vote_link(config: Config, ids: DecisionIds) -> Callable[[Decision], str] | None:
+    url = config.feedback.vote_url
+    if url is None:
+        return None
+    return lambda decision: f"{url.rstrip('/')}{VOTE_PATH}{ids.ticket(decision.id, decision.tenant)}"
 
 
 def _said(live: LivePolicy, *, recalled: bool) -> str:

@@ -9,6 +9,7 @@ from highwayman.serving.ids import DecisionIds
 from highwayman.serving.intake import Intake
 from highwayman.serving.wire import BadRequest
 
+VOTE_PATH = "/v1/vote/"
 _VALUES = {"up": True, "down": False}
 # No script, no style from elsewhere, in nobody's frame; the address is a secret, so it is told to nobody either.
 _HEADERS = (
@@ -43,10 +44,6 @@ class VotePage:
     def __init__(self, ids: DecisionIds) -> None:
         """Take what signs the links."""
         self._ids = ids
-
-    def link(self, url: str, decision_id: str, tenant: str) -> str:
-        """Return the address of the page for a decision, on the router that browsers reach at `url`."""
-        return f"{url.rstrip('/')}/v1/vote/{self._ids.ticket(decision_id, tenant)}"
 
     async def show(self, ticket: str, send: Send) -> None:
         """Answer with the page. Raises UnknownDecision for a link that was not issued here."""

@@ -1,0 +1,94 @@
+"""What came with a key, set aside and back again: not forgotten, and not counted meanwhile."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from highwayman.env.types import Feedback
+from highwayman.feedback.erasure import Archived, Erasure
+from highwayman.feedback.events import BadEvent, decode
+from highwayman.feedback.join import START, EventId, Record, is_aside
+from highwayman.feedback.retention import Retention
+from highwayman.feedback.store import MOST_TOGETHER, Store
+
+
+@dataclass(slots=True)
+class _Found:
+    """Statements with the key on one decision."""
+
+    feedback: dict[str, Feedback] = field(default_factory=dict)  # by their ids
+
+
+class Quarantine:
+    """Turns statements of keys aside, or back, by events on the log, which every learner follows exactly."""
+
+    def __init__(self, store: Store, retention: Retention, archive: Archived | None = None) -> None:
+        """Take the log, and the archive if there is one."""
+        self._store = store
+        self._retention = retention
+        self._archive = archive
+
+    async def turn(self, keys: Collection[str], *, aside: bool, at: float, after: EventId = START) -> int:
+        """Turn everything said with `keys` since the event `after`; return how many statements were turned.
+
+        Done again, it changes nothing. Raises StoreUnavailable.
+        """
+        turned = 0
+        async for found in self._pages(frozenset(keys), after):
+            turned += await self._turned(found, aside=aside, at=at)
+        return turned
+
+    async def _turned(self, found: Mapping[str, _Found], *, aside: bool, at: float) -> int:
+        records = await self._store.records(list(found))
+        expired = await self._expired([name for name in found if name not in records])
+        turned = 0
+        for name, one in found.items():
+            record, known = records.get(name, Record(None)), expired.get(name, [])
+            turns = dict(record.turns) or _turns_in(known)
+            going = {
+                said.id: len(turns.get(said.id, ()))
+                for said in one.feedback.values()
+                if is_aside(said, turns.get(said.id, ())) is not aside
+                and said.id not in record.erased_feedback
+                and record.erased_id is None
+            }
+            if going and await self._retention.put_aside(name, turns=going, known=known, at=at) is not None:
+                turned += len(going)
+        return turned
+
+    async def _expired(self, names: Sequence[str]) -> dict[str, list[bytes | str]]:
+        """Return the fields of records that have expired, from the log and the archive."""
+        if not names:
+            return {}
+        erasure = Erasure(self._retention, self._archive, ())
+        return {name: one.fields() for name, one in (await erasure.about(names)).items()}
+
+    async def _pages(self, keys: frozenset[str], after: EventId) -> AsyncIterator[dict[str, _Found]]:
+        """Yield what was said with the keys, by decision, some decisions at a time."""
+        found: dict[str, _Found] = {}
+        async for data in self._events(after):
+            try:
+                event = decode(data)
+            except BadEvent:
+                continue
+            if isinstance(event, Feedback) and event.key in keys:
+                found.setdefault(event.decision_id, _Found()).feedback[event.id] = event
+            if len(found) >= MOST_TOGETHER:
+                yield found
+                found = {}
+        if found:
+            yield found
+
+    async def _events(self, after: EventId) -> AsyncIterator[bytes]:
+        if self._archive is not None and after == START:
+            for page in self._archive.read():
+                for _, data, _ in page:
+                    yield data
+        async for page in self._retention.scan(after):
+            for _, data, _ in page:
+                yield data
+
+
+def _turns_in(fields: Sequence[bytes | str]) -> dict[str, list[str]]:
+    """Return by a statement's id where it was turned, as a record's fields say."""
+    pairs = zip(fields[::2], fields[1::2], strict=True)
+    return {str(name)[2:]: str(at).split() for name, at in pairs if str(name).startswith("z:")}
