@@ -1,6 +1,7 @@
 """How near a query is to each kind of query there is: on such features a linear policy can learn a table of means."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -9,8 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from highwayman.env.errors import EncoderError
-from highwayman.env.types import Floats
+from highwayman.env.types import Context, Floats
 
+_M = re.compile(r"near-(\d+)-")  # in a fingerprint
 SHARPNESS: Final = 4.0  # memberships are in proportion to exp(-SHARPNESS * squared distance)
 
 
@@ -71,3 +73,12 @@ class Clusters:
         near = np.exp(SHARPNESS * (squares.min() - squares))
         shares: Floats = near / near.sum() - 1.0 / self.m
         return shares
+
+
+def kind_of(context: Context) -> int:
+    """Return which cluster a query is nearest to, 0 where its features say nothing of clusters."""
+    found = _M.search(context.fingerprint)
+    m = int(found[1]) if found is not None else 0
+    if not 0 < m < len(context.features):
+        return 0
+    return int(context.features[-1 - m : -1].argmax())

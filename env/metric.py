@@ -36,9 +36,15 @@ class Metric:
     higher_is_better: bool = True
     choices: Mapping[str, float] = field(default_factory=dict)  # of a choice: the quality that each stands for
     weight: float = 1.0  # 0: heard, kept and shown, and no part of the reward
-    weak: bool = False  # counts only as far as a calibration against people's thumbs says what it is worth
+    corrected: bool = False  # a calibration against people's thumbs corrects it, once there are some
+    weak: bool = False  # corrected, and worth nothing before that
     window_s: float | None = None  # said later than this after the decision, it is refused; None: the router's own
     senders: frozenset[str] = frozenset()  # sources that may say it; empty: any
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether people's thumbs say what it is worth."""
+        return self.corrected or self.weak
 
     @property
     def counts(self) -> bool:
@@ -95,7 +101,7 @@ DEFAULT_METRICS: tuple[Metric, ...] = (
     Metric("comment", Kind.COMMENT),
     Metric("demonstration", Kind.DEMONSTRATION),
     Metric("preference", Kind.PREFERENCE),
-    Metric("judge", senders=frozenset({"judge"})),
+    Metric("judge", corrected=True, senders=frozenset({"judge"})),
     Metric("judge_preference", Kind.PREFERENCE, senders=frozenset({"judge"})),
     boolean("copied", weak=True, weight=0.25),
     boolean("accepted", weak=True, weight=0.25),

@@ -76,13 +76,14 @@ class RewardSpec:
         ]
 
     def reward(self, said: Iterable[Feedback]) -> Reward:
-        """Return the reward of everything said about one decision, in log order: its parts averaged by weight.
+        """Return the reward of everything said about one decision, in log order."""
+        return self.reward_of(self.parts(said))
 
-        Nothing that counts leaves weight 0: censored, not zero.
-        """
+    def reward_of(self, every: Iterable[Part]) -> Reward:
+        """Return the average, by weight, of what counts. Nothing leaves weight 0: censored, not zero."""
         parts: dict[str, float] = {}
         total = weighted = 0.0
-        counting = [part for part in self.parts(said) if part.standing is Standing.COUNTS]
+        counting = [part for part in every if part.standing is Standing.COUNTS]
         for part in sorted(counting, key=lambda part: _whose(part.said)):  # sums of floats depend on the order
             parts[":".join(filter(None, _whose(part.said)))] = part.quality
             total += part.weight

@@ -67,6 +67,7 @@ class Credit:
 
     arm: str
     reward: Reward
+    parts: tuple[Part, ...] = field(default=(), compare=False)  # what it is made of
 
 
 class Moment:
@@ -103,7 +104,8 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
         said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
     said = [one for one in said if not is_aside(one, record.turns.get(one.id, ()), moment)]
     served = record.outcome if moment.knows(record.outcome_id) else None
-    return Credit(served.arm if served is not None else record.decision.arm, spec.reward(said))
+    parts = tuple(spec.parts(said)) if said else ()
+    return Credit(served.arm if served is not None else record.decision.arm, spec.reward_of(parts), parts)
 
 
 def explained(record: Record, spec: RewardSpec) -> list[Part]:

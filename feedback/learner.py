@@ -204,6 +204,7 @@ class Learner:
                 self._policies.add_arm(one.arm)
             self._teach(decision, change)
         self.tally.changed(change)
+        self.tally.overlap.changed(before, after, self._spec, decision)
         self._count_answers(before, after)
         return bool(change) and known_features
 

@@ -15,6 +15,7 @@ from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import EventId, Record, Void, order
 from highwayman.feedback.learner import Entry, Learner, Rewind, Snapshot, looks_back
+from highwayman.feedback.tally import OVERLAP
 
 Page = Sequence[tuple[EventId, bytes, bool]]
 Pages = Callable[[], AsyncIterator[Page]]
@@ -207,7 +208,17 @@ def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray
 def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
     apart = 0.0
     for name in left.keys() | right.keys():
+        if name == OVERLAP:
+            apart = max(apart, _cells_apart(left.get(name, []), right.get(name, [])))
+            continue
         mine, theirs = left.get(name, {}), right.get(name, {})
         counted = (mine.keys() | theirs.keys()) - {"recent"}
         apart = max(apart, *(abs(mine.get(what, 0) - theirs.get(what, 0)) for what in counted))
     return apart
+
+
+def _cells_apart(left: list[list[Any]], right: list[list[Any]]) -> float:
+    mine, theirs = ({tuple(row[:5]): row[5:] for row in rows} for rows in (left, right))
+    nothing = [0.0] * 5
+    pairs = ((mine.get(cell, nothing), theirs.get(cell, nothing)) for cell in mine.keys() | theirs.keys())
+    return max((abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)), default=0.0)

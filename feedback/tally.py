@@ -4,16 +4,19 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from highwayman.env.cost import TokenUse
 from highwayman.env.errors import SnapshotError
 from highwayman.env.ledger import NOTHING, TENANT, Spent, day_of
 from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
+from highwayman.feedback.overlap import Overlap
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
 _Z95 = 1.959963984540054
 _DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of requests, and one for clocks that disagree
 _SPENT = "#spent"  # where they stand among the arms, none of which can be called that
+OVERLAP = "#overlap"
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.arms: dict[str, ArmTally] = {}
+        self.overlap = Overlap()
         self._spent: dict[str, dict[int, Spent]] = {}  # by tenant and day of UTC
 
     def arm(self, name: str) -> ArmTally:
@@ -130,7 +134,7 @@ class Tally:
 
     def to_json(self) -> bytes:
         """Return the sums as JSON: an object of numbers for each arm, and one of the dollars by day."""
-        found: dict[str, dict[str, float]] = {name: asdict(tally) for name, tally in self.arms.items()}
+        found: dict[str, Any] = {name: asdict(tally) for name, tally in self.arms.items()}
         if self._spent:
             found[_SPENT] = {
                 f"{day} {what} {tenant}": value
@@ -138,6 +142,9 @@ class Tally:
                 for day, spent in days.items()
                 for what, value in asdict(spent).items()
             }
+        overlap = self.overlap.to_json()
+        if overlap:
+            found[OVERLAP] = overlap
         return json.dumps(found, sort_keys=True).encode()
 
     @classmethod
@@ -147,6 +154,7 @@ class Tally:
         try:
             found = json.loads(data)
             tally._spent = _days(found.pop(_SPENT, {}))
+            tally.overlap = Overlap.from_json(found.pop(OVERLAP, []))
             tally.arms = {name: ArmTally(**values) for name, values in found.items()}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error

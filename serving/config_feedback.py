@@ -24,7 +24,8 @@ class MetricConfig(Strict):
     direction: Literal["higher", "lower"] = "higher"  # which is better
     choices: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # the quality of each
     weight: Annotated[float, Field(ge=0)] = 1.0  # of a thumb; 0: kept, and no part of the reward
-    weak: bool = False  # counts as far as a calibration against thumbs says it is worth something
+    corrected: bool = False  # thumbs on the same answers say what it is worth, once there are some
+    weak: bool = False  # corrected, and worth nothing before that
     window_s: Annotated[float, Field(gt=0)] | None = None  # null: limits.feedback_window_s
     senders: list[str] = Field(default_factory=list)  # user, tool, grader, judge, implicit, or a door's source
 
@@ -46,6 +47,7 @@ class MetricConfig(Strict):
             higher_is_better=self.direction == "higher",
             choices=self.choices,
             weight=self.weight,
+            corrected=self.corrected,
             weak=self.weak,
             window_s=self.window_s,
             senders=frozenset(self.senders),
