@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.preference_posterior import PreferencePosterior, PreferencePrior
@@ -20,6 +20,8 @@ class DuelingLinTS:
     chosen to. Arms are taken for independent, with deviations that are right for differences of two of them (see
     `PreferencePosterior.spread`).
     """
+
+    compares: Literal[True] = True
 
     def __init__(
         self, *, d: int, fingerprint: str = "", exploration: float = 0.75, comparisons: int = 2000, **prior: Any

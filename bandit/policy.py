@@ -7,11 +7,11 @@ import json
 import pkgutil
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import highwayman.bandit
 from highwayman.env.errors import ConfigError
-from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.env.types import Context, Floats, PreferenceChange, RewardChange
 
 
 @runtime_checkable
@@ -47,6 +47,16 @@ class Expects(Protocol):
 
     def expected(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """A policy that learns from preferences, too."""
+
+    compares: Literal[True]
+
+    def learn(self, changes: Sequence[RewardChange | PreferenceChange]) -> None:
+        """Fold changes of reward and of preference in, in log order."""
 
 
 @runtime_checkable

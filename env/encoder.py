@@ -113,6 +113,11 @@ class Encoder:
         made_by = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
         self.fingerprint = "/".join([*made_by, NUMERIC_VERSION])
 
+    def likeness(self, one: str, other: str) -> float:
+        """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
+        vectors = self._engine.embed([readable(one, self._max_chars), readable(other, self._max_chars)])
+        return float(vectors[0] @ vectors[1])
+
     @property
     def d(self) -> int:
         """The number of features."""

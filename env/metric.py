@@ -51,6 +51,11 @@ class Metric:
         """Whether it says anything about quality."""
         return self.weight > 0 and self.kind not in (*_WORDS, Kind.PREFERENCE)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it says which of two answers is better."""
+        return self.weight > 0 and self.kind is Kind.PREFERENCE
+
     def quality(self, value: float) -> float:
         """Return the quality in [0, 1] that `value` stands for."""
         share = value if self.kind is Kind.CHOICE else (value - self.low) / (self.high - self.low)

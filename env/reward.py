@@ -19,6 +19,7 @@ class Standing(StrEnum):
     TAKEN_BACK = "taken_back"
     UNDECLARED = "undeclared"  # its metric is not declared any more
     NO_QUALITY = "no_quality"  # its metric says nothing of quality
+    COMPARES = "compares"  # a preference: no part of the reward, but policies that learn from preferences do so
     UNCALIBRATED = "uncalibrated"  # a weak metric, and no calibration has said yet what it is worth
     NO_INFLUENCE = "no_influence"  # its key or person had as much weight as they may have
     SET_ASIDE = "set_aside"  # its key is in quarantine
@@ -27,7 +28,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one statement does for the reward: a quality in [0, 1] with a weight, or nothing, and why."""
+    """What one statement does for the reward: a quality in [0, 1] with a weight, or nothing, and why.
+
+    Of a preference, `quality` is the share of it that this answer got.
+    """
 
     said: Feedback
     standing: Standing
@@ -93,19 +97,25 @@ class RewardSpec:
     def _part(self, said: Feedback) -> Part:
         """Return what a statement does that nothing newer replaces."""
         metric = self.metrics.get(said.metric)
-        if metric is None:
-            return Part(said, Standing.UNDECLARED)
-        if said.value is None:
-            return Part(said, Standing.TAKEN_BACK)
-        if not metric.counts:
-            return Part(said, Standing.NO_QUALITY)
-        if metric.weak and said.quality is None:
-            return Part(said, Standing.UNCALIBRATED)
+        why = _silent(said, metric)
+        if why is not None or metric is None or said.value is None:
+            return Part(said, why or Standing.UNDECLARED)
         weight = metric.weight * said.weight
-        if not weight:
-            return Part(said, Standing.NO_INFLUENCE)
+        if metric.compares:
+            return Part(said, Standing.COMPARES, said.value, weight)
         quality = metric.quality(said.value) if said.quality is None else said.quality
-        return Part(said, Standing.COUNTS, quality, weight)
+        return Part(said, Standing.COUNTS, quality, weight) if weight else Part(said, Standing.NO_INFLUENCE)
+
+
+def _silent(said: Feedback, metric: Metric | None) -> Standing | None:
+    """Return why a statement does nothing, None if it may do something."""
+    if metric is None:
+        return Standing.UNDECLARED
+    if said.value is None:
+        return Standing.TAKEN_BACK
+    if not (metric.counts or (metric.compares and said.other)):
+        return Standing.NO_QUALITY
+    return Standing.UNCALIBRATED if metric.weak and said.quality is None else None
 
 
 def _whose(said: Feedback) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pydantic_core
 
+from highwayman.env.transcript import Transcript
 from highwayman.env.types import Usage
 
 # A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
@@ -51,14 +52,16 @@ def finish_of(answer: Any) -> str | None:
 class SseStream:
     """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
 
-    def __init__(self, label: Label, *, keep_usage: bool) -> None:
+    def __init__(self, label: Label, *, keep_usage: bool, transcript: Transcript | None = None) -> None:
         """Prepare for one stream.
 
         Args:
             label: what each chunk is told to be.
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
+            transcript: is told every chunk.
         """
         self._label = label
+        self._transcript = transcript
         self._keep_usage = keep_usage
         self._rest = b""
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
@@ -88,7 +91,7 @@ class SseStream:
             self.done = True
             return line + b"\n"
         self.data_lines += 1
-        if b'"usage"' in line or b'"finish_reason"' in line:
+        if self._transcript is not None or b'"usage"' in line or b'"finish_reason"' in line:
             self._read(line[len(_DATA) :])
         return b"" if self._dropped else self._label.put_on(line) + b"\n"
 
@@ -97,6 +100,8 @@ class SseStream:
             event = pydantic_core.from_json(data)
         except ValueError:
             return  # not ours to judge: it goes through as it came
+        if self._transcript is not None:
+            self._transcript.add(event)
         self.finish_reason = finish_of(event) or self.finish_reason
         usage = usage_of(event)
         if usage is not None:

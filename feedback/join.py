@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from highwayman.env.reward import Part, RewardSpec, Standing
-from highwayman.env.types import Decision, Feedback, Floats, Outcome, Reward, RewardChange
+from highwayman.env.types import Decision, Feedback, Floats, Outcome, PreferenceChange, Reward, RewardChange
 
 EventId = str  # a Redis stream id, "milliseconds-sequence"
 
@@ -106,6 +106,29 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     served = record.outcome if moment.knows(record.outcome_id) else None
     parts = tuple(spec.parts(said)) if said else ()
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward_of(parts), parts)
+
+
+def preferences(
+    before: Credit | None, after: Credit | None, features: Floats, *, at: float = 0.0
+) -> tuple[PreferenceChange, ...]:
+    """Return what one event changed of which arm's answer is preferred: preferences taken back, and new ones."""
+    past, present = _compared(before), _compared(after)
+    if past == present:
+        return ()
+    gone = [(pair, -1.0) for pair in past if pair not in present]
+    come = [(pair, 1.0) for pair in present if pair not in past]
+    return tuple(
+        PreferenceChange(arm, other, features, weight=sign * weight, share=share, at=at)
+        for (_, arm, other, share, weight), sign in (*gone, *come)
+    )
+
+
+def _compared(known: Credit | None) -> list[tuple[str, str, str, float, float]]:
+    """Return the standing preferences: whose, the arm, the one it was compared with, its share, the weight."""
+    if known is None:
+        return []
+    standing = [part for part in known.parts if part.standing is Standing.COMPARES and part.weight]
+    return [(one.said.id, known.arm, one.said.other, one.quality, one.weight) for one in standing]
 
 
 def explained(record: Record, spec: RewardSpec) -> list[Part]:

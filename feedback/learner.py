@@ -4,13 +4,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from highwayman.bandit.by_tenant import ByTenant
-from highwayman.bandit.policy import Doubtful, Policy
+from highwayman.bandit.policy import Compares, Doubtful, Policy
 from highwayman.bandit.watch import Watches, share_kept
 from highwayman.env.ledger import TENANT
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, RewardChange
 from highwayman.feedback.events import Event
-from highwayman.feedback.join import START, Credit, EventId, Moment, Record, Void, changes, credit, order, standing
+from highwayman.feedback.join import (
+    START,
+    Credit,
+    EventId,
+    Moment,
+    Record,
+    Void,
+    changes,
+    credit,
+    order,
+    preferences,
+    standing,
+)  # fmt: skip
 from highwayman.feedback.tally import Tally
 
 _ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.SET_ASIDE)
@@ -199,6 +211,7 @@ class Learner:
         after = credit(record, self._spec, Moment(event_id), voids=self._voids)
         change = changes(before, after, decision.context.features, at=decision.at)
         known_features = decision.context.fingerprint == self._fingerprint
+        compared = self._compare(decision, before, after) if known_features else False
         if change and known_features:
             for one in change:
                 self._policies.add_arm(one.arm)
@@ -206,7 +219,19 @@ class Learner:
         self.tally.changed(change)
         self.tally.overlap.changed(before, after, self._spec, decision)
         self._count_answers(before, after)
-        return bool(change) and known_features
+        return (bool(change) or compared) and known_features
+
+    def _compare(self, decision: Decision, before: Credit | None, after: Credit | None) -> bool:
+        """Teach preferences to a policy that learns from them; return whether there was anything to learn."""
+        policy = self._policies.of(decision.tenant)
+        found = preferences(before, after, decision.context.features, at=decision.at)
+        if not (found and isinstance(policy, Compares)):
+            return False
+        for one in found:
+            self._policies.add_arm(one.better)
+            self._policies.add_arm(one.worse)
+        policy.learn(found)
+        return True
 
     def _teach(self, decision: Decision, change: Sequence[RewardChange]) -> None:
         """Teach the tenant's policy, and keep what the log is to be told of arms that have changed."""

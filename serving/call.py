@@ -10,10 +10,12 @@ from highwayman.env.cost import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.profile import upstream_body
 from highwayman.env.sse import Label, SseStream, finish_of, usage_of
+from highwayman.env.transcript import Transcript
 from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
 from highwayman.env.upstream import Answer, Upstream
 from highwayman.feedback.journal import Journal
 from highwayman.serving.asgi import Background, Headers, Send, send_whole
+from highwayman.serving.audience import Answered, Audience
 from highwayman.serving.errors import described
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Route
@@ -31,6 +33,7 @@ class Line:
     clock: Callable[[], float]  # seconds since the epoch
     timer: Callable[[], float]  # monotonic seconds
     ended: Callable[[Outcome], None]  # told at once of every call that ended
+    audience: Audience
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
 
 
@@ -49,6 +52,7 @@ class Call:
         self._attempts = 1
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
+        self._transcript: Transcript | None = None
         self._started_at = line.timer()
 
     async def run(self, send: Send) -> None:
@@ -57,6 +61,8 @@ class Call:
         try:
             self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
+            if self._line.audience.wants_text(self._asked, self._route.decision, self._arm):
+                self._transcript = Transcript()
             await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
         except UpstreamError as error:
@@ -93,11 +99,13 @@ class Call:
         except ValueError as error:
             raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
         self._usage, self._finish_reason = usage_of(parsed), finish_of(parsed)
+        if self._transcript is not None:
+            self._transcript.add(parsed)
         self._status = Status.OK
         await send_whole(send, answer.status, self._label().put_on(body), self._headers("application/json"))
 
     async def _pass_stream(self, send: Send, answer: Answer) -> None:
-        stream = SseStream(self._label(), keep_usage=self._asked.wants_usage)
+        stream = SseStream(self._label(), keep_usage=self._asked.wants_usage, transcript=self._transcript)
         headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
@@ -159,3 +167,4 @@ class Call:
         """Put the outcome on the log, behind its decision: the journal keeps the order."""
         self._line.metrics.ended(self._route.decision, outcome)
         await self._line.journal.put(outcome)
+        self._line.audience.heard(Answered(self._asked, self._route.decision, outcome, self._transcript))

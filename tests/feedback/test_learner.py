@@ -1,11 +1,13 @@
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.dueling_lin_ts import DuelingLinTS
 from highwayman.bandit.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
@@ -138,3 +140,28 @@ def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
     assert step.learned
     assert same(state, without)
     assert state.tally.arm("a").feedback == 1
+
+
+def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_trace() -> None:
+    def prefer(number: int, share: float | None) -> Feedback:
+        return replace(thumb("d", share, metric="preference", feedback_id=f"p{number}", at=float(number)), other="b")
+
+    def learned(*said: Feedback) -> Learner:
+        learner = Learner(
+            DuelingLinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b")
+        )
+        filed: dict[str, Feedback] = {}
+        for number, one in enumerate(said, start=2):
+            filed[f"{number}-0"] = one
+            learner.step([Entry(f"{number}-0", one, Record(decision("d"), "1-0", feedback=dict(filed)))])
+        return learner
+
+    def expected(learner: Learner) -> list[float]:
+        policy = learner.policy
+        assert isinstance(policy, DuelingLinTS)
+        return policy.expected(context(), ("a", "b")).tolist()
+
+    won = expected(learned(prefer(1, 1.0)))
+    assert won[0] > won[1]
+    assert expected(learned(prefer(1, 0.0), prefer(2, 1.0))) == pytest.approx(won, abs=1e-9)
+    assert expected(learned(prefer(1, 1.0), prefer(2, None))) == pytest.approx(expected(learned()), abs=1e-9)

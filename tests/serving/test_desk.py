@@ -154,7 +154,7 @@ async def test_a_preference_names_the_arm_it_was_compared_with(router: Router) -
     assert "the other's decision id" in refused["error"]["message"]
     await said(router, decision_id=one, metric="preference", value=1.0, other=other)
     found = await router.decision(one, feedback=1)
-    assert (found["feedback"][0]["other"], found["feedback"][0]["standing"]) == ("large", "no_quality")
+    assert (found["feedback"][0]["other"], found["feedback"][0]["standing"]) == ("large", "compares")
 
 
 async def test_a_link_lets_a_browser_without_a_key_vote_once(
