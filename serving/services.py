@@ -29,6 +29,7 @@ from highwayman.feedback.redis import connect
 from highwayman.feedback.spool import claim
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
+from highwayman.serving.audience import Audience
 from highwayman.serving.call import Line
 from highwayman.serving.config import Config
 from highwayman.serving.gate import Gate
@@ -154,14 +155,15 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         background = Background()
         stack.push_async_callback(background.drain)
         line = Line(
-            upstream,
-            journal,
-            metrics,
-            background,
-            time.time,
-            time.perf_counter,
-            spending.ended,
-            _vote_link(config, ids),
+            upstream=upstream,
+            journal=journal,
+            metrics=metrics,
+            background=background,
+            clock=time.time,
+            timer=time.perf_counter,
+            ended=spending.ended,
+            audience=Audience((), background),
+            vote_link=_vote_link(config, ids),
         )
         router = Router(
             pool=pool,
