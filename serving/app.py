@@ -22,6 +22,7 @@ from highwayman.serving.desk import Desk
 from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
 from highwayman.serving.ids import without_prefix
 from highwayman.serving.names import links_by
+from highwayman.serving.rate_limit import RateLimit
 from highwayman.serving.services import Services, Settings, running
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
 from highwayman.serving.vote_page import VotePage
@@ -102,7 +103,13 @@ class Application:
             self._running = _Running(
                 services,
                 Completions(services.router, services.line, links, body_limit_bytes=config.limits.body_bytes),
-                Desk(services.intake, services.doors, VotePage(ids), clock=time.time),
+                Desk(
+                    services.intake,
+                    services.doors,
+                    VotePage(ids),
+                    RateLimit(config.feedback.posts_per_s),
+                    clock=time.time,
+                ),
             )
             _add_routes(rest, services)
             _add_by_hand(rest)

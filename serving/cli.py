@@ -17,9 +17,13 @@ from rich.console import Console
 from highwayman import __version__
 from highwayman.env.errors import ConfigError
 from highwayman.env.poolfile import load_pool
+from highwayman.feedback.redis import connect
+from highwayman.feedback.store import Store
 from highwayman.serving.app import Application
 from highwayman.serving.cli_evaluate import evaluate
 from highwayman.serving.cli_export import export_command
+from highwayman.serving.cli_feedback import feedback
+from highwayman.serving.cli_keys import keys
 from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_policies import policies
 from highwayman.serving.cli_pool import pool
@@ -28,6 +32,7 @@ from highwayman.serving.cli_replay import replay
 from highwayman.serving.cli_simulate import simulate
 from highwayman.serving.cli_snapshot import snapshot
 from highwayman.serving.config import EncoderConfig, load_config
+from highwayman.serving.keys import KeyStore
 from highwayman.serving.metrics import count_as
 from highwayman.serving.plain_errors import PlainErrors
 from highwayman.serving.services import PartFailed, Settings
@@ -40,9 +45,7 @@ DEFAULT_PORT = 8790
 _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 
 _port = click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
-_host = click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs HIGHWAYMAN_API_KEYS."
-)
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys.")
 _state = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the embedded Valkey keeps its data.")
 _redis = click.option("--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one.")
 _config = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
@@ -60,7 +63,9 @@ def main() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-for command in (pool, policies, prior, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate):
+for command in (
+    pool, policies, prior, keys, feedback, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate,
+):  # fmt: skip
     main.add_command(command)
 
 
@@ -104,9 +109,7 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     pool_file: Path, learn: bool, seed: int | None, workers: int, fds: tuple[int, ...], door: Path | None,
 ) -> None:  # fmt: skip
     """Run the router on a pool of yours."""
-    keys = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
-    if not keys and not _loopback(host):
-        raise ConfigError(f"--host {host} is reachable from elsewhere; set {_KEYS_ENV} (comma-separated) to open it")
+    operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
     loaded = load_config(config)
     if encoder is not None:
         loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
@@ -121,11 +124,27 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
 
     async def run() -> None:
         async with redis_at(redis_url, state) as url:
+            if not operators and not _loopback(host):
+                await _need_keys(url, loaded.namespace, host)
             sockets = inherited(fds, door) if door is not None else None
-            await _serve(Settings(arms, url, loaded, keys, learn, seed, state), host, port, sockets)
+            await _serve(Settings(arms, url, loaded, operators, learn, seed, state), host, port, sockets)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+async def _need_keys(url: str, namespace: str, host: str) -> None:
+    """Raise ConfigError if nobody needs a key to use the router."""
+    client = connect(url)
+    try:
+        found = await KeyStore(client, namespace, Store(client, namespace)).all()
+    finally:
+        await client.aclose()
+    if not found:
+        raise ConfigError(
+            f"--host {host} is reachable from elsewhere; give keys out (`highwayman keys add`), or set {_KEYS_ENV} "
+            "(comma-separated), to open it"
+        )
 
 
 async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:

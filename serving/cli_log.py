@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -90,20 +90,26 @@ async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bo
 async def erase(place: Place, user: str, archive: Path | None, as_json: bool) -> None:
     """Remove a person from the log, the archive and what was learned, and prove it."""
     async with place.opened() as (client, learning):
-        report, proven = await _erased(client, learning, archive, user)
+        names = [pseudonym(secret, user) for secret in await learning.store(client).known_secrets()]
+        report, proven = await erased(client, learning, archive, pseudonyms=names)
     told(report, as_json=as_json)
     if not proven:
         raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
 
 
-async def _erased(
-    client: "aioredis.Redis", learning: Learning, folder: Path | None, user: str
+async def erased(
+    client: "aioredis.Redis",
+    learning: Learning,
+    folder: Path | None,
+    *,
+    pseudonyms: Collection[str],
+    keys: Collection[str] = (),
 ) -> tuple[dict[str, Any], bool]:
-    store, retention = learning.store(client), learning.retention(client)
-    names = [pseudonym(secret, user) for secret in await store.known_secrets()]
-    archive = _archive_of(folder, learning) if folder is not None else None
+    """Erase what stands under some pseudonyms or came with some keys; return what was done, and whether proven."""
+    retention = learning.retention(client)
+    archive = archive_of(folder, learning) if folder is not None else None
     with archive.alone(patience_s=_EXPORT_S) if archive is not None else nullcontext():
-        erasure = Erasure(retention, archive, names)
+        erasure = Erasure(retention, archive, pseudonyms, keys=keys)
         events = await erasure.find()
         decisions = sum(erased.whole for erased in erasure.found.values())
         last = await erasure.mark(at=time.time())
@@ -171,14 +177,14 @@ async def _missing(client: "aioredis.Redis", learning: Learning, folder: Path | 
     if folder is None:
         at = f"events up to {trimmed} have left the log; give the folder they were exported to"
         return at if trimmed != START else None
-    archive = _archive_of(folder, learning)
+    archive = archive_of(folder, learning)
     gaps = [f"({gap.after}, {gap.upto}]" for gap in Card(archive).gaps()]
     if order(archive.last()) < order(trimmed):
         gaps.append(f"({archive.last()}, {trimmed}]")
     return f"events of {', '.join(gaps)} are neither in the archive nor on the log" if gaps else None
 
 
-def _archive_of(folder: Path, learning: Learning) -> Archive:
+def archive_of(folder: Path, learning: Learning) -> Archive:
     """Return the archive in the folder. Raises ArchiveError if it is another namespace's."""
     archive = Archive(folder)
     Card(archive).claim(learning.config.namespace)
@@ -198,7 +204,7 @@ def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) ->
     async def pages() -> AsyncIterator[Page]:
         after = START
         if folder is not None:
-            for page in _archive_of(folder, learning).read():
+            for page in archive_of(folder, learning).read():
                 yield page
                 after = page[-1][0]
         async for page in learning.retention(client).scan(after):

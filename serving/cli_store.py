@@ -15,7 +15,9 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import ConfigError
 from highwayman.env.poolfile import load_pool
 from highwayman.feedback.redis import connect
+from highwayman.feedback.store import Store
 from highwayman.serving.config import EncoderConfig, load_config
+from highwayman.serving.keys import KeyStore
 from highwayman.serving.learning import Learning, warm_encoder
 from highwayman.serving.valkey import EmbeddedValkey, state_folder
 
@@ -39,7 +41,7 @@ class Place:
         if self.encoder is not None:
             config = config.model_copy(update={"encoder": EncoderConfig(engine=self.encoder)})
         encoder = warm_encoder(config)
-        client = connect(self._url(), timeout_s=_TIMEOUT_S)
+        client = connect(self.url(), timeout_s=_TIMEOUT_S)
         try:
             yield client, Learning(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
         finally:
@@ -51,7 +53,8 @@ class Place:
         """The folder of a router's own state on this machine."""
         return self.state_dir or state_folder()
 
-    def _url(self) -> str:
+    def url(self) -> str:
+        """The address of the log's Redis. Raises ConfigError where none is given and no embedded one runs."""
         if self.redis_url is not None:
             return self.redis_url
         embedded = EmbeddedValkey(self.state / "valkey")
@@ -77,6 +80,36 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:  # fmt: skip
         done = command(Place(redis_url, state_dir, config, encoder, pool), **options)
         return asyncio.run(_whole(done)) if isinstance(done, Awaitable) else done
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Where a command finds the API keys."""
+
+    place: Place
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[KeyStore]:
+        """Yield the keys of the configured namespace. Raises ConfigError."""
+        namespace = load_config(self.place.config).namespace
+        client = connect(self.place.url(), timeout_s=_TIMEOUT_S)
+        try:
+            yield KeyStore(client, namespace, Store(client, namespace))
+        finally:
+            await client.aclose()
+
+
+def at_keyring(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `Keyring`, its first argument; the command is a coroutine."""
+
+    @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
+    @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
+    @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+    @functools.wraps(command)
+    def run(redis_url: str | None, state_dir: Path | None, config: Path | None, **options: Any) -> Any:
+        return asyncio.run(_whole(command(Keyring(Place(redis_url, state_dir, config, None, None)), **options)))
 
     return run
 

@@ -9,6 +9,7 @@ from highwayman.env.metric import Kind, Metric
 from highwayman.env.reward import RewardSpec, declared
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.doors.loading import load_door
+from highwayman.feedback.influence import Caps
 from highwayman.serving.names import Naming
 from highwayman.serving.strict import Strict
 
@@ -80,9 +81,13 @@ class InfluenceConfig(Strict):
     """How much of a tenant's latest evidence may come from one key, or one person; null: all of it."""
 
     key_share: Annotated[float, Field(gt=0, le=1)] | None = None
-    person_share: Annotated[float, Field(gt=0, le=1)] | None = 0.1
-    grace: Annotated[float, Field(ge=0)] = 20.0  # thumbs that anybody may have counted
+    person_share: Annotated[float, Field(gt=0, le=1)] | None = 0.25
+    grace: Annotated[float, Field(ge=0)] = 200.0  # thumbs that anybody may have counted within a half-life or so
     half_life_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
+
+    def caps(self) -> Caps:
+        """Return it as statements are weighed by it."""
+        return Caps(self.key_share, self.person_share, self.grace, self.half_life_s)
 
 
 class FeedbackConfig(Strict):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from highwayman.env.errors import HighwaymanError, InvalidFeedback, UnknownDecis
 from highwayman.feedback.doors.door import Door, Heard, Letter, Vouching
 from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
 from highwayman.serving.caller import FEEDBACK, Caller
-from highwayman.serving.errors import Forbidden, described, internal_error
+from highwayman.serving.errors import Forbidden, TooMany, described, internal_error
 from highwayman.serving.intake import Filed, Intake
+from highwayman.serving.rate_limit import RateLimit
 from highwayman.serving.vote_page import VOTE_PATH, VotePage
 from highwayman.serving.wire import BadRequest
 from highwayman.serving.wire_feedback import parse_feedback
@@ -53,8 +55,17 @@ class Route:
 class Desk:
     """Takes feedback from everybody who may say something."""
 
-    def __init__(self, intake: Intake, doors: Sequence[Door], votes: VotePage, *, clock: Callable[[], float]) -> None:
-        """Take what files statements, the doors, the page for votes, and a clock (seconds since the epoch)."""
+    def __init__(
+        self,
+        intake: Intake,
+        doors: Sequence[Door],
+        votes: VotePage,
+        limit: RateLimit,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take what files statements, the doors, the page for votes, who may send how much, and a clock (s, epoch)."""
+        self._limit = limit
         self._intake = intake
         self._votes = votes
         self._clock = clock
@@ -78,16 +89,25 @@ class Desk:
         found = route.pattern.fullmatch(scope["path"])
         parts = {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
         try:
-            if not route.keyless and FEEDBACK not in caller.scopes:
-                raise Forbidden("This API key may not give feedback.")
+            if not route.keyless:
+                self._check(caller)
             await route.handler(Post(scope, receive, send, caller, parts))
         except HighwaymanError as error:
             status, body, _ = described(error)
-            retry = ((b"retry-after", b"1"),) if status in (429, 503) else ()
+            wait_s = math.ceil(error.wait_s) if isinstance(error, TooMany) else 1
+            retry = ((b"retry-after", str(wait_s).encode()),) if status in (429, 503) else ()
             await send_whole(send, status, body, ((b"content-type", b"application/json"), *retry))
         except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
             log.error("could not take feedback: %s", type(error).__name__)
             await send_whole(send, 500, internal_error())
+
+    def _check(self, caller: Caller) -> None:
+        """Raise Forbidden or TooMany where a key may not give feedback, or no more of it now."""
+        if FEEDBACK not in caller.scopes:
+            raise Forbidden("This API key may not give feedback.")
+        wait_s = self._limit.wait_s(caller.key_id, self._clock(), rate_per_s=caller.rate_per_s)
+        if wait_s:
+            raise TooMany(f"This API key has sent too many posts; the next may come in {wait_s:.1f} s.", wait_s=wait_s)
 
     async def _say(self, post: Post) -> None:
         said = parse_feedback(await read_body(post.receive, limit_bytes=LIMIT_BYTES))

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
 from highwayman.env.metric import Kind, Metric
@@ -16,15 +15,9 @@ from highwayman.feedback.said import About, Said
 from highwayman.feedback.store import Store
 from highwayman.serving.caller import Caller
 from highwayman.serving.ids import DecisionIds, without_prefix
+from highwayman.serving.weigher import Weigher
 
 _ID_BYTES = 9
-
-
-class Weigher(Protocol):
-    """Says what a statement is worth."""
-
-    def weighed(self, said: Feedback, caller: Caller) -> Feedback:
-        """Return the statement with its weight, and its quality where a calibration corrects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +64,9 @@ class Intake:
         metric = self.spec.metric(said.metric)
         if metric.senders and said.source not in metric.senders:
             raise InvalidFeedback(f"metric {metric.name!r} is said by {', '.join(sorted(metric.senders))} only")
-        filed = self.weigher.weighed(await self._feedback(said, metric, caller), caller)
         addressed = await self._addressed(said.about, metric, caller)
+        about = addressed.decision_ids or addressed.names
+        filed = self.weigher.weighed(await self._feedback(said, metric, caller), metric, caller, about)
         if not addressed.decision_ids:
             await self.held.hold(Waiting(filed, addressed.names))
             return Filed(_head(filed), (), filed.value, "held")
@@ -195,6 +189,8 @@ class Intake:
 
     async def _put(self, statements: Sequence[Feedback]) -> str:
         """Put statements on the log; return what became of them."""
+        if len(statements) == 1:
+            return "spooled" if await self.journal.put(statements[0]) is None else "logged"
         ids = await asyncio.gather(*map(self.journal.put, statements))
         return "logged" if all(one is not None for one in ids) else "spooled"
 

@@ -2,12 +2,14 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.feedback import snapshot_file
 from highwayman.feedback.publications import Published
+from highwayman.serving.keys import ApiKey, read, written
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,7 @@ class LocalState:
         """Take the folder, which is made if need be. Raises ConfigError where that is not possible."""
         name = quote(namespace, safe="")
         self._secrets = folder / f"secrets-{name}.json"
+        self._keys = folder / f"keys-{name}.jsonl"
         self._version = folder / f"policy-{name}-{lineage}.hwym"
         self._lineage = lineage
         self.spools = folder / f"spool-{name}"
@@ -41,6 +44,20 @@ class LocalState:
         """Keep the secrets, readable by the owner only."""
         if secrets != self.secrets():
             self._write(self._secrets, json.dumps([secret.hex() for secret in secrets]).encode())
+
+    def keys(self) -> list[ApiKey]:
+        """Return the API keys kept last, none if there are none."""
+        try:
+            return [read(line) for line in self._keys.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.error("%s cannot be used: %s", self._keys.name, type(error).__name__)
+            return []
+
+    def keep_keys(self, found: Sequence[ApiKey]) -> None:
+        """Keep the API keys, of which only HMACs are known."""
+        self._write(self._keys, "".join(f"{written(one)}\n" for one in found).encode())
 
     def version(self) -> Published | None:
         """Return the version kept last, or None where there is none that can be used."""

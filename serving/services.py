@@ -24,6 +24,7 @@ from highwayman.env.tasks import end
 from highwayman.env.types import Arm, Decision
 from highwayman.env.upstream import Limits, Upstream
 from highwayman.feedback.doors.door import Door
+from highwayman.feedback.influence import Influence
 from highwayman.feedback.journal import Journal
 from highwayman.feedback.redis import connect
 from highwayman.feedback.spool import claim
@@ -36,6 +37,7 @@ from highwayman.serving.gate import Gate
 from highwayman.serving.ids import DecisionIds
 from highwayman.serving.intake import Intake
 from highwayman.serving.key_ring import KeyRing
+from highwayman.serving.keys import KeyStore
 from highwayman.serving.learning import Learning, warm_encoder
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.local_state import LocalState
@@ -123,6 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         )
         own = secrets.token_bytes(32)
         ids = DecisionIds([*kept.secrets(), own], secrets.token_bytes, time.time)
+        ring = KeyRing(KeyStore(client, config.namespace, store), kept, lambda: ids.secrets)
         settling = Settling(store, ids, kept, learning, own=own)
         live = LivePolicy(
             learning.publications(client),
@@ -137,10 +140,11 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         try:
             await settling.once()
             await live.refresh()
+            await ring.refresh()
         except StoreUnavailable as error:
             recalled = await live.recall()
             log.warning("starting without Redis (%s), on %s", error, _said(live, recalled=recalled))
-        for work in (journal.run(), settling.run(), live.follow()):
+        for work in (journal.run(), settling.run(), live.follow(), ring.follow()):
             _task(stack, work, settings.fail)
         if settings.learn:
             blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
@@ -187,7 +191,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             held=learning.held(client),
             ids=ids,
             spec=learning.spec,
-            weigher=Weigher(),
+            weigher=Weigher(Influence(config.feedback.influence.caps())),
             clock=time.time,
             window_s=config.limits.feedback_window_s,
             tell=lambda said: metrics.feedback.labels(said.metric).inc(),
@@ -201,7 +205,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             spec=learning.spec,
             intake=intake,
             doors=doors,
-            gate=Gate(settings.api_keys, KeyRing()),
+            gate=Gate(settings.api_keys, ring),
             encoder=encoder,
             live=live,
             router=router,

@@ -1,0 +1,85 @@
+"""How much one key, and one person, may weigh among what a tenant's people said lately."""
+
+from dataclasses import dataclass
+
+_NOTHING = 1e-6
+_SWEEP_EVERY = 4096  # statements between two looks for who has faded away
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Shares of a tenant's latest evidence; None: all of it."""
+
+    key_share: float | None = None
+    person_share: float | None = 0.25
+    grace: float = 200.0  # weight that anybody may have: no person presses thumbs so often
+    half_life_s: float = 86_400.0
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A weight that fades."""
+
+    weight: float = 0.0
+    at: float = 0.0
+
+    def now(self, at: float, half_life_s: float) -> float:
+        return float(self.weight * 0.5 ** (max(at - self.at, 0.0) / half_life_s))
+
+    def add(self, more: float, at: float, half_life_s: float) -> None:
+        self.weight, self.at = self.now(at, half_life_s) + more, max(at, self.at)
+
+
+class Influence:
+    """Weighs statements as they come, by one router's account of the last days.
+
+    A contributor's weight, after the statement, is at most the larger of `grace` and share / (1 - share) times what all
+    others of the tenant weigh: at most `share` of the whole, then. Several routers keep accounts of their own, each of
+    which sees its part of everybody's statements; so does one that starts anew.
+    """
+
+    def __init__(self, caps: Caps) -> None:
+        """Take the caps."""
+        self._caps = caps
+        self._tenants: dict[str, _Sum] = {}
+        self._own: dict[tuple[str, str, str], _Sum] = {}  # by tenant, key or person, and which
+        self._until_sweep = _SWEEP_EVERY
+
+    def weigh(self, tenant: str, *, key: str, person: str, at: float, key_share: float | None = None) -> float:
+        """Return what a statement may weigh, in [0, 1], and keep account of it.
+
+        Args:
+            tenant: whose people speak.
+            key: id of the key it came with, empty for none.
+            person: the pseudonym of who said it, empty for nobody known.
+            at: seconds since the epoch.
+            key_share: this key's own cap; None: the one configured.
+        """
+        half_life_s = self._caps.half_life_s
+        whole = self._tenants.setdefault(tenant, _Sum())
+        limits = [("key", key, self._caps.key_share if key_share is None else key_share)]
+        limits.append(("person", person, self._caps.person_share))
+        sums = [
+            (self._own.setdefault((tenant, kind, name), _Sum()), share)
+            for kind, name, share in limits
+            if name and share is not None and share < 1.0
+        ]
+        weight = min([1.0, *(self._room(own, whole, share, at) for own, share in sums)])
+        for one in (whole, *(own for own, _ in sums)):
+            one.add(weight, at, half_life_s)
+        self._sweep(at)
+        return weight
+
+    def _room(self, own: _Sum, whole: _Sum, share: float, at: float) -> float:
+        mine = own.now(at, self._caps.half_life_s)
+        others = max(whole.now(at, self._caps.half_life_s) - mine, 0.0)
+        return max(max(self._caps.grace, share / (1.0 - share) * others) - mine, 0.0)
+
+    def _sweep(self, at: float) -> None:
+        """Forget who has faded away, now and then."""
+        self._until_sweep -= 1
+        if self._until_sweep > 0:
+            return
+        self._until_sweep = max(_SWEEP_EVERY, len(self._own))
+        half_life_s = self._caps.half_life_s
+        self._own = {name: one for name, one in self._own.items() if one.now(at, half_life_s) > _NOTHING}

@@ -1,0 +1,128 @@
+"""API keys in Redis: whose they are, and what they may do. The keys themselves are not kept, only their HMAC."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.feedback.redis import redis_errors
+from highwayman.feedback.store import Keys, Store
+from highwayman.serving.caller import ANSWERS, FEEDBACK
+
+_PREFIX, _ID_PREFIX = "hwk-", "key-"
+_SECRET_BYTES, _ID_BYTES = 32, 6
+
+
+class KeyState(StrEnum):
+    """What becomes of what comes with a key."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"  # feedback is kept, and does not count until it is released
+    REVOKED = "revoked"
+
+
+class UnknownKey(HighwaymanError):
+    """No key with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept."""
+
+    id: str
+    name: str
+    tenant: str
+    created_at: float  # seconds since the epoch
+    mac: str  # of the key, under the namespace's first secret
+    scopes: tuple[str, ...] = (ANSWERS, FEEDBACK)
+    state: KeyState = KeyState.ACTIVE
+    influence: float | None = None  # the most of a tenant's evidence that may come with it; None: as configured
+    rate_per_s: float | None = None  # feedback posts it may send; None: as configured
+    why: str = ""  # it is in quarantine
+    since: float | None = None  # seconds since the epoch: what it said from then on is set aside
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a new key is for."""
+
+    name: str
+    tenant: str
+    scopes: Sequence[str] = field(default=(ANSWERS, FEEDBACK))
+    influence: float | None = None
+    rate_per_s: float | None = None
+
+
+class KeyStore:
+    """The keys of a namespace. Raises StoreUnavailable whenever Redis does not answer."""
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, store: Store) -> None:
+        """Take a client, the namespace, and its store, which has the secrets."""
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._key = Keys(namespace)("keys")
+        self._store = store
+
+    async def add(self, grant: Grant, *, at: float) -> tuple[ApiKey, str]:
+        """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
+        known = await self._store.secrets(secrets.token_bytes(32), issued=False)
+        text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        made = ApiKey(
+            id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
+            name=grant.name,
+            tenant=grant.tenant,
+            created_at=at,
+            mac=mac_of(known[0], text),
+            scopes=tuple(grant.scopes),
+            influence=grant.influence,
+            rate_per_s=grant.rate_per_s,
+        )
+        await self._write(made)
+        return made, text
+
+    async def all(self) -> list[ApiKey]:
+        """Return the keys, oldest first."""
+        with redis_errors():
+            found = await self._client.hgetall(self._key)
+        return sorted((read(data) for data in found.values()), key=lambda one: one.created_at)
+
+    async def get(self, key_id: str) -> ApiKey:
+        """Return the key with this id. Raises UnknownKey."""
+        with redis_errors():
+            data = await self._client.hget(self._key, key_id)
+        if data is None:
+            raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
+        return read(data)
+
+    async def turn(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
+        """Give a key another state. Raises UnknownKey."""
+        changed = replace(await self.get(key_id), state=state, why=why, since=since)
+        await self._write(changed)
+        return changed
+
+    async def _write(self, one: ApiKey) -> None:
+        with redis_errors():
+            await self._client.hset(self._key, one.id, written(one))
+
+
+def mac_of(secret: bytes, text: str) -> str:
+    """Return the HMAC of a key under a secret of the namespace."""
+    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def written(one: ApiKey) -> str:
+    """Return a key as JSON."""
+    return json.dumps(asdict(one))
+
+
+def read(data: bytes | str) -> ApiKey:
+    """Return the key that `written` wrote; what a newer version added is passed over."""
+    found: Mapping[str, Any] = json.loads(data)
+    known = {name: value for name, value in found.items() if name in ApiKey.__dataclass_fields__}
+    return ApiKey(**{**known, "scopes": tuple(known["scopes"]), "state": KeyState(known["state"])})
