@@ -8,6 +8,7 @@ from highwayman.env.types import Outcome, Status
 from highwayman.feedback.held import Held
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import Store
+from highwayman.feedback.watchman import Watchman
 
 _TRIM_EVERY_S = 60.0
 _LOST_AT_ONCE = 500
@@ -36,14 +37,16 @@ class Chores:
         lineage: str,
         clock: Callable[[], float],
         held: Held | None = None,
+        watchman: Watchman | None = None,
     ) -> None:
-        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), what is held."""
+        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), and helpers."""
         self._store = store
         self._retention = retention
         self._limits = limits
         self._lineage = lineage
         self._clock = clock
         self._held = held
+        self._watchman = watchman
         self._trimmed_at = 0.0
 
     async def __call__(self) -> None:
@@ -51,6 +54,8 @@ class Chores:
         await self._give_up_lost()
         if self._held is not None:
             await self._held.release(now=self._clock())
+        if self._watchman is not None:
+            await self._watchman.patrol()
         now = self._clock()
         if self._limits.keep_s is not None and now - self._trimmed_at >= _TRIM_EVERY_S:
             self._trimmed_at = now

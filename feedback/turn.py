@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from highwayman.bandit.watch import Watches
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import end
-from highwayman.env.types import Control
+from highwayman.env.types import Control, Feedback
 from highwayman.feedback.events import BadEvent, Event, decode, subject
 from highwayman.feedback.join import START, EventId, Void
 from highwayman.feedback.learner import Entry, Learner, Rewind, looks_back
 from highwayman.feedback.publications import Publications
 from highwayman.feedback.store import Store
 from highwayman.feedback.versions import About, Versions, about_json
+from highwayman.feedback.watchman import Watchman
 
 _PART = 250  # events whose records are asked for at once
 _SLICE = 50  # events folded before others on the event loop get their turn
@@ -35,6 +36,7 @@ class Parts:
     make_learner: Callable[[], Learner]
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
     false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: no watch
+    watchman: Watchman | None = None
 
 
 class Turn:
@@ -125,6 +127,7 @@ class Turn:
                 learned |= step.learned
                 await self._put_aside(raw, step.refused)
                 await self._tell(step.noticed)
+                self._let_hear(entries)
                 while step.rewind is not None:
                     if await self._rewound(step.rewind):
                         return True
@@ -137,6 +140,15 @@ class Turn:
                 await asyncio.sleep(0)
         self.learner.position = found[-1][0]  # also past those that could not be read
         return learned
+
+    def _let_hear(self, entries: Sequence[Entry]) -> None:
+        """Let the watchman hear what was said, but for what lies back."""
+        watchman = self._parts.watchman
+        if watchman is None or self._catching_up:
+            return
+        for entry in entries:
+            if isinstance(entry.event, Feedback) and entry.record is not None:
+                watchman.hear(entry.event, entry.record)
 
     async def _tell(self, noticed: Sequence[Control]) -> None:
         """Put arms that have changed on the log; what follows from it is learned when it is met there."""

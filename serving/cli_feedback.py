@@ -1,5 +1,6 @@
 """The commands of `highwayman feedback`: what came with a key, set aside, back again, or gone for good."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from highwayman.serving.cli_store import Place, at_place, told
 from highwayman.serving.keys import KeyState, KeyStore
 from highwayman.serving.learning import Learning
 from highwayman.serving.plain_errors import PlainErrors
+
+_HEARD_S = 3.0  # by then every router that can be told of a key's state has been
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 _key = click.argument("key_id", metavar="KEY")
@@ -86,4 +89,8 @@ async def _turned(client: "aioredis.Redis", learning: Learning, archive: Path | 
     kept = archive_of(archive, learning) if archive is not None else None
     turning = Quarantine(learning.store(client), learning.retention(client), kept)
     after = START if turn.since is None else f"{int(turn.since * 1000)}-0"
-    return await turning.turn([turn.key_id], aside=turn.aside, at=time.time(), after=after)
+    turned = 0
+    for pause_s in (_HEARD_S, 0.0):  # what routers and a patrol did before they heard of it is turned, too
+        turned += await turning.turn([turn.key_id], aside=turn.aside, at=time.time(), after=after)
+        await asyncio.sleep(pause_s)
+    return turned

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from highwayman.env.metric import Kind, Metric
 from highwayman.env.reward import RewardSpec, declared
+from highwayman.feedback.alarm import Thresholds
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.doors.loading import load_door
 from highwayman.feedback.influence import Caps
@@ -90,6 +91,22 @@ class InfluenceConfig(Strict):
         return Caps(self.key_share, self.person_share, self.grace, self.half_life_s)
 
 
+class AlarmConfig(Strict):
+    """When a key is put in quarantine by itself."""
+
+    on: bool = True
+    burst_floor: Annotated[float, Field(gt=0)] = 60.0  # statements a minute that are never a burst
+    burst_factor: Annotated[float, Field(gt=1)] = 10.0  # times what is usual of the key
+    burst_young: Annotated[float, Field(gt=0)] = 600.0  # a minute, of a new key that is its tenant's only one
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.25  # in quality, from what the tenant's other keys say of an arm
+
+    def thresholds(self) -> Thresholds | None:
+        """Return it as the alarm takes it, None where there is none."""
+        if not self.on:
+            return None
+        return Thresholds(self.burst_floor, self.burst_factor, self.burst_young, self.tolerance)
+
+
 class FeedbackConfig(Strict):
     """What is heard."""
 
@@ -100,6 +117,7 @@ class FeedbackConfig(Strict):
     hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
     vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
     influence: InfluenceConfig = InfluenceConfig()
+    alarm: AlarmConfig = AlarmConfig()
     posts_per_s: Annotated[float, Field(gt=0)] | None = None  # of each key; null: as many as come
 
     def spec(self) -> RewardSpec:

@@ -12,6 +12,7 @@ from typing import Any
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.feedback.alarm import Suspicion
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.store import Keys, Store
 from highwayman.serving.caller import ANSWERS, FEEDBACK
@@ -105,6 +106,19 @@ class KeyStore:
         changed = replace(await self.get(key_id), state=state, why=why, since=since)
         await self._write(changed)
         return changed
+
+    async def quarantined(self) -> dict[str, float | None]:
+        """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
+        return {one.id: one.since for one in await self.all() if one.state is KeyState.QUARANTINED}
+
+    async def suspect(self, found: Suspicion) -> None:
+        """Put a key in quarantine that is active; any other is left as it is."""
+        try:
+            known = await self.get(found.key)
+        except UnknownKey:
+            return
+        if known.state is KeyState.ACTIVE:
+            await self.turn(found.key, KeyState.QUARANTINED, why=f"{found.why}, {found.detail}", since=found.since)
 
     async def _write(self, one: ApiKey) -> None:
         with redis_errors():

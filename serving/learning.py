@@ -16,16 +16,20 @@ from highwayman.env.encoder import Encoder, make_encoder
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Arm, Query
+from highwayman.feedback.alarm import Alarm
 from highwayman.feedback.chores import Chores, Limits
 from highwayman.feedback.held import Held
 from highwayman.feedback.learner import Learner
 from highwayman.feedback.publications import Publications, lineage
+from highwayman.feedback.quarantine import Quarantine
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import Store
 from highwayman.feedback.turn import Parts
 from highwayman.feedback.versions import Versions
+from highwayman.feedback.watchman import Watchman
 from highwayman.feedback.worker import Clocks, Worker
 from highwayman.serving.config import Config
+from highwayman.serving.keys import KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,19 @@ class Learning:
         """Return what shortens the log."""
         return Retention(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
 
+    def watchman(self, client: "aioredis.Redis") -> Watchman:
+        """Return who listens for keys that flood or lie."""
+        store, retention = self.store(client), self.retention(client)
+        thresholds = self.config.feedback.alarm.thresholds()
+        return Watchman(
+            Alarm(thresholds) if thresholds is not None else None,
+            Quarantine(store, retention),
+            retention,
+            KeyStore(client, self.config.namespace, store),
+            spec=self.spec,
+            clock=time.time,
+        )
+
     def publications(self, client: "aioredis.Redis") -> Publications:
         """Return where the lineage is published."""
         return Publications(client, self.config.namespace, self.lineage)
@@ -102,7 +119,7 @@ class Learning:
 
     def worker(self, client: "aioredis.Redis") -> Worker:
         """Return a worker that stands for the lease; `client` waits longer than its reads block."""
-        store, config = self.store(client), self.config
+        store, config, watchman = self.store(client), self.config, self.watchman(client)
         limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
         return Worker(
             Parts(
@@ -112,11 +129,18 @@ class Learning:
                 self.learner,
                 keep_every_s=config.retention.version_every_s,
                 false_alarm_every=config.policy.false_alarm_every,
+                watchman=watchman,
             ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),
             chores=Chores(
-                store, self.retention(client), limits, lineage=self.lineage, clock=time.time, held=self.held(client)
+                store,
+                self.retention(client),
+                limits,
+                lineage=self.lineage,
+                clock=time.time,
+                held=self.held(client),
+                watchman=watchman,
             ),
         )
 
