@@ -30,7 +30,7 @@ class Mode(StrEnum):
 
 
 class ControlKind(StrEnum):
-    """What an operator or a new configuration changed. Only the first and the last four touch learned state."""
+    """What an operator or a new configuration changed. Only the first and the last five touch learned state."""
 
     ARM_ADDED = "arm_added"
     ARM_DROPPED = "arm_dropped"
@@ -40,6 +40,7 @@ class ControlKind(StrEnum):
     ERASURE = "erasure"
     ROLLBACK = "rollback"
     CHANGE_NOTICED = "change_noticed"
+    CHANGE_WITHDRAWN = "change_withdrawn"
     SET_ASIDE = "set_aside"
 
 

@@ -22,6 +22,7 @@ from highwayman.feedback.join import (
     order,
     preferences,
     standing,
+    void_of,
 )  # fmt: skip
 from highwayman.feedback.tally import Tally
 
@@ -176,12 +177,8 @@ class Learner:
 
     def _rewind(self, entry: Entry) -> Rewind | None:
         """Return where a rollback that has not been followed yet leads back to."""
-        event = entry.event
-        if not isinstance(event, Control) or event.kind is not ControlKind.ROLLBACK:
-            return None
-        void = Void(str(event.detail["position"]), entry.id)
-        order(void.after)  # a ValueError for what is no position
-        if void in self._rollbacks:
+        void = void_of(entry.event, entry.id)
+        if void is None or void in self._rollbacks:
             return None
         return Rewind(entry.id, void.after, (*self._rollbacks, void))
 
@@ -192,7 +189,7 @@ class Learner:
             self.add_arm(str(event.detail["arm"]))
             return True
         if isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED:
-            return self._doubt(event)
+            return not any(entry.id in void for void in self._voids) and self._doubt(event)
         learned = self._learn(record, entry.id) if record is not None and record.decision is not None else False
         if isinstance(event, Decision):
             self.tally.decided(event)

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from highwayman.env.types import Feedback
+from highwayman.env.ledger import TENANT
+from highwayman.env.types import Control, ControlKind, Feedback
 from highwayman.feedback.erasure import Archived, Erasure
-from highwayman.feedback.events import BadEvent, decode
+from highwayman.feedback.events import BadEvent, Event, decode
 from highwayman.feedback.join import START, EventId, Record, is_aside
 from highwayman.feedback.retention import Retention
 from highwayman.feedback.store import MOST_TOGETHER, Store
@@ -37,6 +38,38 @@ class Quarantine:
             turned += await self._turned(found, aside=aside, at=at)
         return turned
 
+    async def withdraw(self, keys: Collection[str], *, at: float, after: EventId = START) -> int:
+        """Withdraw the notices that arms have changed, since the first thing said with these keys after `after`.
+
+        They may have been brought about by it; a change that is none of theirs is noticed again. Returns how many
+        notices that were; done again, it changes nothing. Raises StoreUnavailable.
+        """
+        wanted, tenants = frozenset(keys), set[str]()
+        notices: list[tuple[EventId, str]] = []
+        withdrawn: set[str] = set()
+        begun = False
+        async for page in self._retention.scan(after):
+            for event_id, data, _ in page:
+                event = _decoded(data)
+                if isinstance(event, Feedback) and event.key in wanted:
+                    begun = True
+                    tenants |= await self._tenant(event, known=tenants)
+                elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED and begun:
+                    notices.append((event_id, str(event.detail.get("tenant", TENANT))))
+                elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_WITHDRAWN:
+                    withdrawn.add(str(event.detail["event"]))
+        going = [event_id for event_id, tenant in notices if tenant in tenants and event_id not in withdrawn]
+        for event_id in going:
+            await self._store.append(Control(at, ControlKind.CHANGE_WITHDRAWN, {"event": event_id}))
+        return len(going)
+
+    async def _tenant(self, said: Feedback, *, known: Collection[str]) -> set[str]:
+        """Return whose decision a statement is about; a key has one tenant, so one look is enough."""
+        if known:
+            return set()
+        record = (await self._store.records([said.decision_id])).get(said.decision_id)
+        return {record.decision.tenant} if record is not None and record.decision is not None else set()
+
     async def _turned(self, found: Mapping[str, _Found], *, aside: bool, at: float) -> int:
         records = await self._store.records(list(found))
         expired = await self._expired([name for name in found if name not in records])
@@ -66,10 +99,7 @@ class Quarantine:
         """Yield what was said with the keys, by decision, some decisions at a time."""
         found: dict[str, _Found] = {}
         async for data in self._events(after):
-            try:
-                event = decode(data)
-            except BadEvent:
-                continue
+            event = _decoded(data)
             if isinstance(event, Feedback) and event.key in keys:
                 found.setdefault(event.decision_id, _Found()).feedback[event.id] = event
             if len(found) >= MOST_TOGETHER:
@@ -86,6 +116,13 @@ class Quarantine:
         async for page in self._retention.scan(after):
             for _, data, _ in page:
                 yield data
+
+
+def _decoded(data: bytes) -> Event | None:
+    try:
+        return decode(data)
+    except BadEvent:
+        return None
 
 
 def _turns_in(fields: Sequence[bytes | str]) -> dict[str, list[str]]:

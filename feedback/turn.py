@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from highwayman.bandit.watch import Watches
 from highwayman.env.errors import SnapshotError
+from highwayman.env.ledger import TENANT
 from highwayman.env.tasks import end
 from highwayman.env.types import Control, Feedback
 from highwayman.feedback.events import BadEvent, Event, decode, subject
@@ -37,6 +38,7 @@ class Parts:
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
     false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: no watch
     watchman: Watchman | None = None
+    think_s: float = 0.0  # before the log is told that an arm has changed
 
 
 class Turn:
@@ -55,6 +57,7 @@ class Turn:
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         every = parts.false_alarm_every
         self._watch = Watches(every) if every is not None else None
+        self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when the log is to be told
         self.learner = parts.make_learner()
 
     @property
@@ -84,6 +87,7 @@ class Turn:
         Raises:
             LogCutShort: the server lost the end of its log, of which something has been folded.
         """
+        await self._tell()
         position = self.learner.position
         found = await self._parts.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
         if found:
@@ -126,7 +130,7 @@ class Turn:
                 step = self.learner.step(entries)
                 learned |= step.learned
                 await self._put_aside(raw, step.refused)
-                await self._tell(step.noticed)
+                self._noticed += [(self._wall() + self._parts.think_s, one) for one in step.noticed]
                 self._let_hear(entries)
                 while step.rewind is not None:
                     if await self._rewound(step.rewind):
@@ -150,11 +154,27 @@ class Turn:
             if isinstance(entry.event, Feedback) and entry.record is not None:
                 watchman.hear(entry.event, entry.record)
 
-    async def _tell(self, noticed: Sequence[Control]) -> None:
-        """Put arms that have changed on the log; what follows from it is learned when it is met there."""
-        for one in noticed:
+    async def _tell(self) -> None:
+        """Put arms that have changed on the log; what follows from it is learned when it is met there.
+
+        Not at once: keys that are suspected meanwhile may have said what the change was seen by. Then it is forgotten.
+        """
+        suspects = self._parts.watchman.suspected_tenants() if self._parts.watchman is not None else frozenset()
+        now, self._noticed, due = self._wall(), [], self._noticed
+        for at, one in due:
+            tenant = str(one.detail.get("tenant", TENANT))
+            if tenant in suspects:
+                self._resume(tenant, str(one.detail["arm"]))
+                continue
+            if at > now:
+                self._noticed.append((at, one))
+                continue
             log.warning("the answers of %s have changed; what was said of them before counts little", one.detail["arm"])
             await self._parts.store.append(replace(one, at=self._wall()))
+
+    def _resume(self, tenant: str, arm: str) -> None:
+        if self._watch is not None:
+            self._watch.of(tenant).resume(arm)
 
     async def _slices(self, found: Found) -> AsyncGenerator[list[Entry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""

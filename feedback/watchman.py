@@ -48,7 +48,13 @@ class Watchman:
         self._spec = spec
         self._clock = clock
         self._suspicions: list[Suspicion] = []
+        self._tenants_now: set[str] = set()
+        self._tenants_before: set[str] = set()
         self._swept: dict[str, EventId] = {}  # up to where, by key
+
+    def suspected_tenants(self) -> frozenset[str]:
+        """Return the tenants of whose keys some were suspected since the last patrol but one."""
+        return frozenset(self._tenants_now | self._tenants_before)
 
     def hear(self, said: Feedback, record: Record) -> None:
         """Hear a statement on a decision; those without a key, or set aside, are passed over."""
@@ -66,9 +72,11 @@ class Watchman:
         if found is not None:
             log.warning("key %s is suspected (%s): %s", found.key, found.why, found.detail)
             self._suspicions.append(found)
+            self._tenants_now.add(record.decision.tenant)
 
     async def patrol(self) -> None:
         """Do what is due. Raises StoreUnavailable; what was not done then is done the next time."""
+        self._tenants_before, self._tenants_now = self._tenants_now, set()
         while self._suspicions:
             await self._book.suspect(self._suspicions[0])
             self._suspicions.pop(0)
@@ -84,4 +92,5 @@ class Watchman:
             turned = await self._quarantine.turn([key], aside=True, at=self._clock(), after=after)
             self._swept[key] = reached
             if turned:
+                await self._quarantine.withdraw([key], at=self._clock(), after=begin)
                 log.warning("%d statements that came with key %s are set aside", turned, key)

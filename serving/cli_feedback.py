@@ -70,6 +70,8 @@ async def forget(place: Place, key_id: str, archive: Path | None, as_json: bool)
     """Revoke KEY, and take everything that came with it off the log and out of what was learned, and prove it."""
     async with place.opened() as (client, learning):
         await KeyStore(client, learning.config.namespace, learning.store(client)).turn(key_id, KeyState.REVOKED)
+        turning = Quarantine(learning.store(client), learning.retention(client))
+        await turning.withdraw([key_id], at=time.time())
         report, proven = await erased(client, learning, archive, pseudonyms=(), keys=(key_id,))
     told({"key": key_id, "state": "revoked", **report}, as_json=as_json)
     if not proven:
@@ -93,4 +95,6 @@ async def _turned(client: "aioredis.Redis", learning: Learning, archive: Path | 
     for pause_s in (_HEARD_S, 0.0):  # what routers and a patrol did before they heard of it is turned, too
         turned += await turning.turn([turn.key_id], aside=turn.aside, at=time.time(), after=after)
         await asyncio.sleep(pause_s)
+    if turn.aside:
+        await turning.withdraw([turn.key_id], at=time.time(), after=after)
     return turned

@@ -14,7 +14,7 @@ from highwayman.feedback.influence import Caps
 from highwayman.serving.names import Naming
 from highwayman.serving.strict import Strict
 
-_OPEN: tuple[str, ...] = ()
+_OPEN = ("Langfuse", "OpenWebUI", "TensorZero", "OpenAIMetadata", "Dify")
 
 
 class MetricConfig(Strict):

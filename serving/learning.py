@@ -31,6 +31,8 @@ from highwayman.feedback.worker import Clocks, Worker
 from highwayman.serving.config import Config
 from highwayman.serving.keys import KeyStore
 
+_THINK_S = 5.0  # a flood is found out within a second or two
+
 
 @dataclass(frozen=True, slots=True)
 class Learning:
@@ -130,6 +132,7 @@ class Learning:
                 keep_every_s=config.retention.version_every_s,
                 false_alarm_every=config.policy.false_alarm_every,
                 watchman=watchman,
+                think_s=_THINK_S,
             ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),

@@ -8,9 +8,9 @@ question beside it, from which an estimator tells what that policy would have ea
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from highwayman.env.types import Control, ControlKind, Decision, Mode
+from highwayman.env.types import Control, Decision, Mode
 from highwayman.feedback.events import BadEvent, decode
-from highwayman.feedback.join import EventId, Void, order
+from highwayman.feedback.join import EventId, Void, void_of
 from highwayman.feedback.learner import Learner
 from highwayman.feedback.refold import Page, Refold
 from highwayman.sims.replay_rounds import Chunk, Counts, Rounds, WhatIf
@@ -44,18 +44,17 @@ def survey(pages: Pages) -> Survey:
             if isinstance(event, Decision) and event.mode is Mode.ROUTE:
                 arms.update(dict.fromkeys(event.arms))
                 encoder, d = event.context.fingerprint, len(event.context.features)
-            elif isinstance(event, Control) and event.kind is ControlKind.ROLLBACK:
+            elif isinstance(event, Control):
                 rollbacks += _void(event, event_id)
     return Survey(tuple(arms), tuple(rollbacks), encoder, d)
 
 
 def _void(event: Control, event_id: EventId) -> list[Void]:
     try:
-        void = Void(str(event.detail["position"]), event_id)
-        order(void.after)
+        void = void_of(event, event_id)
     except (KeyError, ValueError):
         return []  # no fold follows a rollback to nowhere
-    return [void]
+    return [void] if void is not None else []
 
 
 class Replay:

@@ -21,12 +21,13 @@ _THUMBS: dict[Any, bool | None] = {1: True, "1": True, -1: False, "-1": False, 0
 
 
 class OpenWebUI:
-    """Hears the thumbs of Open WebUI. They join by the message's id, which it can send along as a header.
+    """Hears the thumbs of Open WebUI. They join by the message's id, which its connection to the router sends along.
 
-    Looked at: Open WebUI 0.10.2, `routers/evaluations.py`, `models/feedbacks.py` and `events.py`. It sends
-    `X-OpenWebUI-Message-Id` with each request when ENABLE_FORWARD_USER_INFO_HEADERS is on. Its own events carry neither
-    the message's id nor (issue 26840) the rating: an event function has to put them in, or send the feedback itself.
-    In the arena, a thumb is a thumb: which models it was compared with is not filed. A draw takes the thumb back.
+    Looked at: Open WebUI 0.10.2, `routers/evaluations.py`, `models/feedbacks.py`, `events.py` and `utils/headers.py`. A
+    connection to the router with the custom header `{"x-openwebui-message-id": "{{MESSAGE_ID}}"}` names the message.
+    Open WebUI's own events carry neither the message's id nor (issue 26840) the rating: an event function has to put
+    them in, or send the feedback itself. In the arena, a thumb is a thumb: which models it was compared with is not
+    filed. A draw takes the thumb back.
     """
 
     source = "open-webui"

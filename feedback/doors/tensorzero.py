@@ -22,10 +22,11 @@ _USER_TAG = "user_id"
 class TensorZero:
     """Hears `POST /feedback` of TensorZero's gateway.
 
-    Looked at: the API reference of the feedback endpoint and `tensorzero-core/src/endpoints/feedback`. An inference
-    joins by an id that the client sent along with its request, or by the decision's own; an episode is a conversation.
-    The answer's `feedback_id` is the same whenever the same is said of the same answer by the same person, and a newer
-    value replaces the older; comments and demonstrations stand side by side.
+    Looked at: the API reference of the feedback endpoint, `tensorzero-core/src/endpoints/feedback`, and the Python
+    client 2026.6.0, which takes only UUIDs as ids. An inference joins by an id that the application sent along with its
+    request, or without that client by the decision's own; an episode is a conversation. The answer's `feedback_id` is
+    the same whenever the same is said of the same answer by the same person, and a newer value replaces the older;
+    comments and demonstrations stand side by side.
     """
 
     source = "tensorzero"
