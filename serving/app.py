@@ -21,7 +21,6 @@ from highwayman.serving.completions import Completions
 from highwayman.serving.desk import Desk
 from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
 from highwayman.serving.ids import without_prefix
-from highwayman.serving.names import links_by
 from highwayman.serving.rate_limit import RateLimit
 from highwayman.serving.services import Services, Settings, running
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
@@ -98,15 +97,14 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
         async with self._services() as services:
-            config, ids = self._settings.config, services.ids
-            links = links_by(config.feedback.names.naming(), ids.link)
+            config, heard = self._settings.config, services.hearing
             self._running = _Running(
                 services,
-                Completions(services.router, services.line, links, body_limit_bytes=config.limits.body_bytes),
+                Completions(services.router, services.line, heard.links, body_limit_bytes=config.limits.body_bytes),
                 Desk(
-                    services.intake,
-                    services.doors,
-                    VotePage(ids),
+                    heard.intake,
+                    heard.doors,
+                    VotePage(services.ids),
                     RateLimit(config.feedback.posts_per_s),
                     clock=time.time,
                 ),

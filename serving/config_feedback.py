@@ -114,6 +114,9 @@ class FeedbackConfig(Strict):
     # By name or import path, each with its options; null closes one of those that are open by themselves.
     doors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
     names: NamesConfig = NamesConfig()
+    implicit: list[Literal["regenerated", "rephrased", "abandoned", "tool_failure"]] = Field(
+        default_factory=list, description="signals that are listened for"
+    )
     hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
     vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
     influence: InfluenceConfig = InfluenceConfig()

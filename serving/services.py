@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,21 +21,18 @@ from highwayman.env.health import EndpointHealth
 from highwayman.env.pool import Pool
 from highwayman.env.reward import RewardSpec
 from highwayman.env.tasks import end
-from highwayman.env.types import Arm, Decision
+from highwayman.env.types import Arm
 from highwayman.env.upstream import Limits, Upstream
-from highwayman.feedback.doors.door import Door
-from highwayman.feedback.influence import Influence
 from highwayman.feedback.journal import Journal
 from highwayman.feedback.redis import connect
 from highwayman.feedback.spool import claim
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
-from highwayman.serving.audience import Audience
 from highwayman.serving.call import Line
 from highwayman.serving.config import Config
 from highwayman.serving.gate import Gate
+from highwayman.serving.hearing import Ground, Hearing, hearing
 from highwayman.serving.ids import DecisionIds
-from highwayman.serving.intake import Intake
 from highwayman.serving.key_ring import KeyRing
 from highwayman.serving.keys import KeyStore
 from highwayman.serving.learning import Learning, warm_encoder
@@ -47,8 +44,6 @@ from highwayman.serving.routing import Router
 from highwayman.serving.settling import Settling
 from highwayman.serving.spending import Spending
 from highwayman.serving.valkey import state_folder
-from highwayman.serving.vote_page import VOTE_PATH
-from highwayman.serving.weigher import Weigher
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 
@@ -83,8 +78,7 @@ class Services:
     journal: Journal
     ids: DecisionIds
     spec: RewardSpec
-    intake: Intake
-    doors: Sequence[Door]
+    hearing: Hearing
     gate: Gate
     encoder: Encoder
     live: LivePolicy
@@ -158,6 +152,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(upstream.close)
         background = Background()
         stack.push_async_callback(background.drain)
+        heard = hearing(Ground(learning, client, store, journal, ids, metrics, background), doors)
         line = Line(
             upstream=upstream,
             journal=journal,
@@ -166,8 +161,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             clock=time.time,
             timer=time.perf_counter,
             ended=spending.ended,
-            audience=Audience((), background),
-            vote_link=_vote_link(config, ids),
+            audience=heard.audience,
+            vote_link=heard.vote_link,
         )
         router = Router(
             pool=pool,
@@ -185,17 +180,6 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             trial=config.trial.trial(),
             keep_prompts=config.retention.prompts,
         )
-        intake = Intake(
-            store=store,
-            journal=journal,
-            held=learning.held(client),
-            ids=ids,
-            spec=learning.spec,
-            weigher=Weigher(Influence(config.feedback.influence.caps())),
-            clock=time.time,
-            window_s=config.limits.feedback_window_s,
-            tell=lambda said: metrics.feedback.labels(said.metric).inc(),
-        )
         yield Services(
             settings=settings,
             pool=pool,
@@ -203,8 +187,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             journal=journal,
             ids=ids,
             spec=learning.spec,
-            intake=intake,
-            doors=doors,
+            hearing=heard,
             gate=Gate(settings.api_keys, ring),
             encoder=encoder,
             live=live,
@@ -228,13 +211,6 @@ def _cap(config: Config, policy: Policy) -> ExplorationCap | None:
             "leave it out, or take a policy that does"
         )
     return config.exploration.cap()
-
-
-def _vote_link(config: Config, ids: DecisionIds) -> Callable[[Decision], str] | None:
-    url = config.feedback.vote_url
-    if url is None:
-        return None
-    return lambda decision: f"{url.rstrip('/')}{VOTE_PATH}{ids.ticket(decision.id, decision.tenant)}"
 
 
 def _said(live: LivePolicy, *, recalled: bool) -> str:

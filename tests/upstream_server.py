@@ -139,6 +139,21 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """Begin to stream as `say` would, then say no more after `events` events, until the client goes."""
+
+    say: Say = Say()
+    events: int = 2
+
+    async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
+        response = await _begin(request)
+        for event in self.say.events(body)[: self.events]:
+            await response.write(event)
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Close the connection without a byte."""
 

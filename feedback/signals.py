@@ -1,0 +1,122 @@
+"""What a request says, without anybody's saying it, of answers given before: pure functions of its messages."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+REGENERATED, REPHRASED = "regenerated", "rephrased"
+ABANDONED, TOOL_FAILURE = "abandoned", "tool_failure"
+SIGNALS = (REGENERATED, REPHRASED, ABANDONED, TOOL_FAILURE)
+_LIKE = 0.85  # cosine of two questions, from which on the second asks the first anew
+_SHORTEST = 12  # characters of a question that can be rephrased: "yes", "go on" and "thanks" are none
+_ERROR = re.compile(r"\s*(?:[\w.]*(?:error|exception)\b|traceback \(most recent call last\)|failed\b)", re.IGNORECASE)
+_ERROR_KEYS = ("error", "is_error", "isError", "exception")
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A weak statement about the answers to an earlier turn."""
+
+    metric: str
+    turn: str  # as `turn_key` names it
+
+
+def turn_key(messages: Messages, secret: bytes) -> str:
+    """Return what names the turn that these messages ask for, which gives nothing of them away.
+
+    Harmless differences make no other turn: how content is written down, blanks around it, and system messages, in which
+    clients put dates.
+    """
+    told = hashlib.blake2b(key=secret, digest_size=15, person=b"turn")
+    for message in messages:
+        if message.get("role") not in ("system", "developer"):
+            told.update(json.dumps(_plain(message), sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+            told.update(b"\0")
+    return told.hexdigest()
+
+
+def signals(messages: Messages, secret: bytes, likeness: Callable[[str, str], float]) -> list[Signal]:
+    """Return what a request's messages say of earlier answers of the conversation.
+
+    A turn that was asked before is asked again; whether it was, the caller finds out by its key. A question put anew, in other words or the same, is told from the words alone. A tool's error is the fault of the answer that called
+    it, as far as anybody can tell.
+
+    Args:
+        messages: of the request, as they came: only their roles are known to be text.
+        secret: of the namespace.
+        likeness: cosine of two texts, in [-1, 1].
+    """
+    found = [Signal(REGENERATED, turn_key(messages, secret))]
+    answered = _last_answer(messages)
+    if answered is None:
+        return found
+    turn = turn_key(messages[:answered], secret)
+    later = messages[answered + 1 :]
+    if any(message.get("role") in ("tool", "function") and _failed(message) for message in later):
+        found.append(Signal(TOOL_FAILURE, turn))
+    before, now = _question(messages[:answered]), _question(later)
+    if min(len(before), len(now)) >= _SHORTEST and (before == now or likeness(before, now) >= _LIKE):
+        found.append(Signal(REPHRASED, turn))
+    return found
+
+
+def broken_calls(calls: Sequence[tuple[str, str]], tools: object) -> bool:
+    """Return whether an answer calls a tool that it was not offered, or with arguments that are no JSON."""
+    offered = {_name(tool) for tool in tools} if isinstance(tools, list) else set()
+    return any(name not in offered or not _is_json(arguments) for name, arguments in calls)
+
+
+def _last_answer(messages: Messages) -> int | None:
+    places = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
+    return places[-1] if places else None
+
+
+def _question(messages: Messages) -> str:
+    """Return the text of the newest user message."""
+    texts = [_text(message.get("content")) for message in messages if message.get("role") == "user"]
+    return texts[-1] if texts else ""
+
+
+def _failed(message: Mapping[str, Any]) -> bool:
+    """Return whether a tool's message tells of an error."""
+    text = _text(message.get("content"))
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return _ERROR.match(text) is not None
+    if not isinstance(said, dict):
+        return False
+    return any(said.get(key) for key in _ERROR_KEYS) or said.get("success") is False
+
+
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"role": message.get("role"), "content": _text(message.get("content"))}
+    calls = message.get("tool_calls")
+    return {**said, "calls": calls} if calls else said
+
+
+def _text(content: object) -> str:
+    if isinstance(content, str):
+        return content.strip()
+    parts = content if isinstance(content, list) else ()
+    texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
+    return "\n".join(text for text in texts if isinstance(text, str)).strip()
+
+
+def _name(tool: object) -> str | None:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,75 @@
+"""All that hears what is said of answers, put together as the configuration has it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+
+from highwayman.env.types import Decision
+from highwayman.feedback.doors.door import Door
+from highwayman.feedback.influence import Influence
+from highwayman.feedback.journal import Journal
+from highwayman.feedback.store import Store
+from highwayman.serving.asgi import Background
+from highwayman.serving.audience import Audience, Ear
+from highwayman.serving.ear_implicit import ImplicitEar, with_turns
+from highwayman.serving.ids import DecisionIds
+from highwayman.serving.intake import Intake
+from highwayman.serving.learning import Learning
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.names import Links, links_by
+from highwayman.serving.vote_page import VOTE_PATH
+from highwayman.serving.weigher import Weigher
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What hearing stands on."""
+
+    learning: Learning
+    client: "aioredis.Redis"
+    store: Store
+    journal: Journal
+    ids: DecisionIds
+    metrics: Metrics
+    background: Background
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What files statements, and whoever makes some."""
+
+    intake: Intake
+    doors: Sequence[Door]
+    links: Links
+    audience: Audience
+    vote_link: Callable[[Decision], str] | None
+
+
+def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
+    """Return everything that hears."""
+    config, ids = ground.learning.config, ground.ids
+    intake = Intake(
+        store=ground.store,
+        journal=ground.journal,
+        held=ground.learning.held(ground.client),
+        ids=ids,
+        spec=ground.learning.spec,
+        weigher=Weigher(Influence(config.feedback.influence.caps())),
+        clock=time.time,
+        window_s=config.limits.feedback_window_s,
+        tell=lambda said: ground.metrics.feedback.labels(said.metric).inc(),
+    )
+    links, ears = links_by(config.feedback.names.naming(), ids.link), list[Ear]()
+    if config.feedback.implicit:
+        likeness = ground.learning.encoder.likeness
+        ears.append(ImplicitEar(frozenset(config.feedback.implicit), intake, ground.store, ids, likeness))
+        links = with_turns(links, ids)
+    return Hearing(intake, doors, links, Audience(ears, ground.background), _vote_link(config.feedback.vote_url, ids))
+
+
+def _vote_link(url: str | None, ids: DecisionIds) -> Callable[[Decision], str] | None:
+    if url is None:
+        return None
+    return lambda decision: f"{url.rstrip('/')}{VOTE_PATH}{ids.ticket(decision.id, decision.tenant)}"
