@@ -11,6 +11,8 @@ from highwayman.feedback.alarm import Thresholds
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.doors.loading import load_door
 from highwayman.feedback.influence import Caps
+from highwayman.feedback.judging.rubric import DEFAULT_RUBRIC, Rubric
+from highwayman.feedback.judging.sampling import Sampling
 from highwayman.serving.names import Naming
 from highwayman.serving.strict import Strict
 
@@ -107,6 +109,35 @@ class AlarmConfig(Strict):
         return Thresholds(self.burst_floor, self.burst_factor, self.burst_young, self.tolerance)
 
 
+class JudgeConfig(Strict):
+    """A model of the pool that grades answers; without arms, none does."""
+
+    arms: list[str] = Field(default_factory=list)  # who judges: the first that did not give the answer
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.05  # of an arm's answers
+    rates: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # of arms that have their own
+    usd_per_day: Annotated[float, Field(ge=0)] | None = 1.0  # days of UTC, for each router process
+    other_model: bool = False  # whether a judge must be another model than the one that answered, not only another arm
+    pairwise: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the cases compared with another arm's answer
+    rubric: str = DEFAULT_RUBRIC
+    low: Annotated[int, Field(ge=0, le=8)] = 1
+    high: Annotated[int, Field(ge=1, le=9)] = 5
+    style: Literal["digit", "json"] = "digit"
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+
+    @model_validator(mode="after")
+    def _whole(self) -> "JudgeConfig":
+        self.made_rubric()
+        return self
+
+    def made_rubric(self) -> Rubric:
+        """Return what the judge is asked. Raises ValueError for a scale that is none."""
+        return Rubric(self.rubric, self.low, self.high, self.style)
+
+    def sampling(self) -> Sampling:
+        """Return how much is judged."""
+        return Sampling(self.rate, self.rates, self.usd_per_day, self.other_model)
+
+
 class FeedbackConfig(Strict):
     """What is heard."""
 
@@ -117,6 +148,7 @@ class FeedbackConfig(Strict):
     implicit: list[Literal["regenerated", "rephrased", "abandoned", "tool_failure"]] = Field(
         default_factory=list, description="signals that are listened for"
     )
+    judge: JudgeConfig = JudgeConfig()
     hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
     vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
     influence: InfluenceConfig = InfluenceConfig()

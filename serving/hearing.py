@@ -1,19 +1,28 @@
 """All that hears what is said of answers, put together as the configuration has it."""
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import redis.asyncio as aioredis
 
-from highwayman.env.types import Decision
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool import Pool
+from highwayman.env.types import Decision, Outcome
+from highwayman.env.upstream import Upstream
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.influence import Influence
 from highwayman.feedback.journal import Journal
+from highwayman.feedback.judging.judge import Judge
+from highwayman.feedback.judging.sampling import Purse, Sampler
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
 from highwayman.serving.audience import Audience, Ear
 from highwayman.serving.ear_implicit import ImplicitEar, with_turns
+from highwayman.serving.ear_judge import JudgeEar
+from highwayman.serving.entries import Entries
 from highwayman.serving.ids import DecisionIds
 from highwayman.serving.intake import Intake
 from highwayman.serving.learning import Learning
@@ -34,6 +43,10 @@ class Ground:
     ids: DecisionIds
     metrics: Metrics
     background: Background
+    pool: Pool
+    upstream: Upstream
+    ended: Callable[[Outcome], None]  # told of every call that ended
+    rng: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,38 @@ def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
         likeness = ground.learning.encoder.likeness
         ears.append(ImplicitEar(frozenset(config.feedback.implicit), intake, ground.store, ids, likeness))
         links = with_turns(links, ids)
+    if config.feedback.judge.arms:
+        ears.append(_judge(ground, intake))
     return Hearing(intake, doors, links, Audience(ears, ground.background), _vote_link(config.feedback.vote_url, ids))
+
+
+def _judge(ground: Ground, intake: Intake) -> JudgeEar:
+    """Return the ear that has answers judged. Raises ConfigError for a judge who is not in the pool."""
+    wanted = ground.learning.config.feedback.judge
+    unknown = [name for name in (*wanted.arms, *wanted.rates) if name not in ground.pool.arms]
+    if unknown:
+        known = ", ".join(ground.pool.arms)
+        raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
+    judges, sampling = [ground.pool.arm(name) for name in wanted.arms], wanted.sampling()
+    judge = Judge(
+        upstream=ground.upstream,
+        sampler=Sampler(sampling, judges, ground.rng),
+        purse=Purse(sampling.usd_per_day, time.time),
+        rubric=wanted.made_rubric(),
+        timer=time.perf_counter,
+        entropy=secrets.token_bytes,
+        timeout_s=wanted.timeout_s,
+    )
+    return JudgeEar(
+        judge=judge,
+        pool=ground.pool,
+        intake=intake,
+        entries=Entries(ground.journal, ground.ids.issue, time.time, ground.ended),
+        rng=ground.rng,
+        pairwise=wanted.pairwise,
+        timer=time.perf_counter,
+        tell=lambda came_to: ground.metrics.judged.labels(came_to).inc(),
+    )
 
 
 def _vote_link(url: str | None, ids: DecisionIds) -> Callable[[Decision], str] | None:

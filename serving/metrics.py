@@ -42,6 +42,10 @@ class Metrics:
         )
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
+        self.judged = Counter(
+            "highwayman_judged", "Answers drawn for the judge: a score, a preference, or why neither", ["came_to"],
+            registry=registry,
+        )  # fmt: skip
         self._fates = Counter(
             "highwayman_degraded_events",
             "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them",

@@ -152,7 +152,21 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(upstream.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        heard = hearing(Ground(learning, client, store, journal, ids, metrics, background), doors)
+        draws = np.random.default_rng(settings.seed)
+        ground = Ground(
+            learning=learning,
+            client=client,
+            store=store,
+            journal=journal,
+            ids=ids,
+            metrics=metrics,
+            background=background,
+            pool=pool,
+            upstream=upstream,
+            ended=spending.ended,
+            rng=draws.spawn(1)[0],
+        )
+        heard = hearing(ground, doors)
         line = Line(
             upstream=upstream,
             journal=journal,
@@ -173,7 +187,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             floor=config.policy.floor,
             new_id=ids.issue,
             clock=time.time,
-            rng=np.random.default_rng(settings.seed),
+            rng=draws,
             pseudonym=ids.pseudonym,
             spending=spending,
             cap=cap,
