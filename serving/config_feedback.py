@@ -121,7 +121,7 @@ class JudgeConfig(Strict):
     rubric: str = DEFAULT_RUBRIC
     low: Annotated[int, Field(ge=0, le=8)] = 1
     high: Annotated[int, Field(ge=1, le=9)] = 5
-    style: Literal["digit", "json"] = "digit"
+    style: Literal["json", "digit"] = "json"
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
 
     @model_validator(mode="after")

@@ -41,7 +41,7 @@ class Rubric:
     text: str = DEFAULT_RUBRIC
     low: int = 1  # scores are whole numbers of one digit: one token each
     high: int = 5
-    style: Style = "digit"  # the bare number, which small models find easier; or JSON after a schema
+    style: Style = "json"  # after a schema, which a server with guided decoding keeps to; or the bare digit
     longest_chars: int = 12_000  # of the conversation: its newest part is kept
 
     def __post_init__(self) -> None:
@@ -78,17 +78,23 @@ def grading(case: Case, rubric: Rubric, mark: str) -> JsonObject:
         parts.append(_block("good answer", case.reference, mark))
     parts.append(_block("answer to be graded", case.answer, mark))
     asked = {"messages": _messages(system, [*parts, f"Grade the answer to be graded. {how}"])}
-    return {**asked, **_settings(rubric), **(_schema(rubric) if rubric.style == "json" else {})}
+    score = {"type": "integer", "minimum": rubric.low, "maximum": rubric.high}
+    return {**asked, **_settings(rubric), **(_schema("score", score) if rubric.style == "json" else {})}
 
 
 def comparing(case: Case, answers: tuple[str, str], rubric: Rubric, mark: str) -> JsonObject:
     """Return the request to say which of two answers, A or B, is the better one, but for the model."""
-    how = "Reply with A or B, and nothing else."
+    how = (
+        "Reply with A or B, and nothing else."
+        if rubric.style == "digit"
+        else 'Reply with JSON: {"better": "A"} or {"better": "B"}.'
+    )
     system = f"You compare two answers of assistants. {rubric.text} {_data_only(mark)} {how}"
     parts = [_block("conversation", _written(case.messages, rubric.longest_chars), mark)]
     parts += [_block(f"answer {name}", answer, mark) for name, answer in zip("AB", answers, strict=True)]
     asked = {"messages": _messages(system, [*parts, "Which answer is better, A or B?"])}
-    return {**asked, **_settings(rubric), "max_tokens": 2}
+    better = {"type": "string", "enum": ["A", "B"]}
+    return {**asked, **_settings(rubric), **(_schema("better", better) if rubric.style == "json" else {})}
 
 
 def _data_only(mark: str) -> str:
@@ -115,12 +121,10 @@ def _settings(rubric: Rubric) -> JsonObject:
     }
 
 
-def _schema(rubric: Rubric) -> JsonObject:
-    score = {"type": "integer", "minimum": rubric.low, "maximum": rubric.high}
-    schema = {"type": "object", "properties": {"score": score}, "required": ["score"], "additionalProperties": False}
-    return {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "grade", "strict": True, "schema": schema}}
-    }
+def _schema(name: str, values: JsonObject) -> JsonObject:
+    schema = {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
+    wanted = {"name": "verdict", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": wanted}}
 
 
 def _written(messages: Messages, longest: int) -> str:

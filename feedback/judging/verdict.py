@@ -60,8 +60,13 @@ def read_preference(answer: Any) -> float | Silence:
     shares = _shares(choice, {"A": 1.0, "B": 0.0})
     if shares is not None:
         return shares.get("A", 0.0)
-    word = _content(choice).strip(_AROUND)
-    return {"A": 1.0, "B": 0.0}.get(word, Silence.JUNK)
+    word = _content(choice).strip()
+    try:
+        said = json.loads(word)
+    except (ValueError, RecursionError):
+        said = word.strip(_AROUND)
+    better = said.get("better") if isinstance(said, dict) else said
+    return {"A": 1.0, "B": 0.0}[better] if better in ("A", "B") else Silence.JUNK
 
 
 def _choice(answer: Any) -> tuple[Mapping[str, Any], Silence | None]:

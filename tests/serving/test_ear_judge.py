@@ -56,7 +56,7 @@ async def test_an_answer_is_judged_and_the_judges_call_is_paid_for(
     stream: bool, upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
     upstream.script("small-upstream", Say("4", tokens_in=9, tokens_out=1))
-    upstream.script("judge-upstream", Say("5", tokens_in=200, tokens_out=1))
+    upstream.script("judge-upstream", Say('{"score": 5}', tokens_in=200, tokens_out=1))
     arms = [arm("small", upstream.url), arm("judge", upstream.url)]
     async with running_router(arms, valkey_url, namespace, config={"feedback": {"judge": JUDGED}}) as router:
         async with router.http.post(CHAT, json=ask("What is 2 + 2?", model="small", stream=stream)) as response:

@@ -43,7 +43,7 @@ def judge(upstream: Upstream, *judges: Arm, usd: float | None = 1.0, timeout_s: 
         upstream,
         Sampler(Sampling(**sampling), judges, np.random.default_rng(0)),
         Purse(usd, lambda: 1e9),
-        Rubric(),
+        Rubric(style="digit"),
         timer=time.perf_counter,
         entropy=lambda n: b"\x07" * n,
         timeout_s=timeout_s,

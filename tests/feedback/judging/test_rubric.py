@@ -60,7 +60,7 @@ def test_an_honest_answer_is_not_suspect(answer: str) -> None:
 def test_json_is_asked_for_by_a_schema_and_a_digit_by_its_token_alone() -> None:
     schema = grading(case("4"), Rubric(style="json", high=3), MARK)["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["score"] == {"type": "integer", "minimum": 1, "maximum": 3}
-    assert "response_format" not in grading(case("4"), Rubric(), MARK)
+    assert "response_format" not in grading(case("4"), Rubric(style="digit"), MARK)
     assert grading(case("4"), Rubric(), MARK)["logprobs"] is True
 
 
