@@ -12,6 +12,7 @@ from highwayman.feedback.join import Credit
 
 BINS = 10
 THUMBS = "thumbs"  # the metric that stands for what people think
+PAIRS = "#pairs"  # instead of a metric: pairs of thumbs on one answer, and as their score those that disagree
 _HEARD = (Standing.COUNTS, Standing.UNCALIBRATED)
 
 
@@ -71,6 +72,9 @@ class Overlap:
         for metric, score in scores.items():
             here = Cell(tenant, credit.arm, kind, metric, min(int(score * BINS), BINS - 1))
             self._add(here, Counts(sign, sign * score, sign * score**2, up, down))
+        pairs, disagreeing = _pairs(credit.parts)
+        if pairs:
+            self._add(Cell(tenant, credit.arm, kind, PAIRS, 0), Counts(sign * pairs, sign * disagreeing))
         if thumb is not None:
             self._add(Cell(tenant, credit.arm, kind), Counts(ups=up, downs=down))
 
@@ -106,6 +110,12 @@ def _thumb(parts: tuple[Part, ...]) -> bool | None:
     said = [part.quality for part in parts if part.said.metric == THUMBS and part.standing is Standing.COUNTS]
     mean = sum(said) / len(said) if said else 0.5
     return None if mean == 0.5 else mean > 0.5
+
+
+def _pairs(parts: tuple[Part, ...]) -> tuple[float, float]:
+    """Return how many pairs of thumbs there are on the answer, and how many of them disagree."""
+    said = [part.quality > 0.5 for part in parts if part.said.metric == THUMBS and part.standing is Standing.COUNTS]
+    return len(said) * (len(said) - 1) / 2, float(sum(said) * (len(said) - sum(said)))
 
 
 def _scores(parts: tuple[Part, ...], spec: RewardSpec) -> Mapping[str, float]:

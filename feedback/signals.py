@@ -29,8 +29,8 @@ class Signal:
 def turn_key(messages: Messages, secret: bytes) -> str:
     """Return what names the turn that these messages ask for, which gives nothing of them away.
 
-    Harmless differences make no other turn: how content is written down, blanks around it, and system messages, in which
-    clients put dates.
+    Harmless differences make no other turn: how content is written down, blanks around it, and system messages, which
+    hold dates.
     """
     told = hashlib.blake2b(key=secret, digest_size=15, person=b"turn")
     for message in messages:
@@ -43,8 +43,8 @@ def turn_key(messages: Messages, secret: bytes) -> str:
 def signals(messages: Messages, secret: bytes, likeness: Callable[[str, str], float]) -> list[Signal]:
     """Return what a request's messages say of earlier answers of the conversation.
 
-    A turn that was asked before is asked again; whether it was, the caller finds out by its key. A question put anew, in other words or the same, is told from the words alone. A tool's error is the fault of the answer that called
-    it, as far as anybody can tell.
+    Whether the turn was asked before, the caller finds out by its key. A question put anew, in other words or the same,
+    is told from the words alone. A tool's error is the fault of the answer that called it, as far as anybody can tell.
 
     Args:
         messages: of the request, as they came: only their roles are known to be text.

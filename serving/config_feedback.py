@@ -13,6 +13,7 @@ from highwayman.feedback.doors.loading import load_door
 from highwayman.feedback.influence import Caps
 from highwayman.feedback.judging.rubric import DEFAULT_RUBRIC, Rubric
 from highwayman.feedback.judging.sampling import Sampling
+from highwayman.serving.calibrator import Calibration
 from highwayman.serving.names import Naming
 from highwayman.serving.strict import Strict
 
@@ -138,6 +139,18 @@ class JudgeConfig(Strict):
         return Sampling(self.rate, self.rates, self.usd_per_day, self.other_model)
 
 
+class CalibrationConfig(Strict):
+    """How thumbs correct weaker sources, and each other."""
+
+    flip_rate: Annotated[float, Field(ge=0, lt=0.5)] = 0.05  # of thumbs, until enough answers have two
+    clip: Annotated[float, Field(ge=1)] = 5.0  # the largest inverse weight of a thumb; the smallest is its inverse
+    uncorrected_weight: Annotated[float, Field(ge=0, le=1)] = 0.25  # of a judge's score, while there are no thumbs
+
+    def wanted(self) -> Calibration:
+        """Return it as statements are corrected by it."""
+        return Calibration(self.flip_rate, self.clip, self.uncorrected_weight)
+
+
 class FeedbackConfig(Strict):
     """What is heard."""
 
@@ -149,6 +162,7 @@ class FeedbackConfig(Strict):
         default_factory=list, description="signals that are listened for"
     )
     judge: JudgeConfig = JudgeConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
     vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
     influence: InfluenceConfig = InfluenceConfig()

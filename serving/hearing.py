@@ -20,6 +20,7 @@ from highwayman.feedback.judging.sampling import Purse, Sampler
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
 from highwayman.serving.audience import Audience, Ear
+from highwayman.serving.calibrator import Calibrator
 from highwayman.serving.ear_implicit import ImplicitEar, with_turns
 from highwayman.serving.ear_judge import JudgeEar
 from highwayman.serving.entries import Entries
@@ -47,6 +48,7 @@ class Ground:
     upstream: Upstream
     ended: Callable[[Outcome], None]  # told of every call that ended
     rng: np.random.Generator
+    calibrator: Calibrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
         ids=ids,
         spec=ground.learning.spec,
         weigher=Weigher(Influence(config.feedback.influence.caps())),
+        calibrator=ground.calibrator,
         clock=time.time,
         window_s=config.limits.feedback_window_s,
         tell=lambda said: ground.metrics.feedback.labels(said.metric).inc(),

@@ -5,14 +5,17 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from highwayman.env.clusters import kind_of
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
 from highwayman.env.metric import Kind, Metric
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
 from highwayman.feedback.held import Held, Waiting, spread
+from highwayman.feedback.join import Record
 from highwayman.feedback.journal import Journal
 from highwayman.feedback.said import About, Said
 from highwayman.feedback.store import Store
+from highwayman.serving.calibrator import Calibrator
 from highwayman.serving.caller import Caller
 from highwayman.serving.ids import DecisionIds, without_prefix
 from highwayman.serving.weigher import Weigher
@@ -49,6 +52,7 @@ class Intake:
     ids: DecisionIds
     spec: RewardSpec
     weigher: Weigher
+    calibrator: Calibrator
     clock: Callable[[], float]  # seconds since the epoch
     window_s: float  # how long a decision takes feedback, if its metric says no less
     tell: Callable[[Feedback], None] = lambda said: None  # called with each statement that was filed
@@ -70,11 +74,28 @@ class Intake:
         if not addressed.decision_ids:
             await self.held.hold(Waiting(filed, addressed.names))
             return Filed(_head(filed), (), filed.value, "held")
-        state = await self._put(spread(filed, addressed.decision_ids))
+        state = await self._put(await self._corrected(spread(filed, addressed.decision_ids), metric, caller))
         self.tell(filed)
         return Filed(
             _head(filed), addressed.decision_ids, filed.value, state, filed.weight / len(addressed.decision_ids)
         )
+
+    async def _corrected(self, statements: list[Feedback], metric: Metric, caller: Caller) -> list[Feedback]:
+        """Return statements with the quality they stand for, where thumbs have something to say about it."""
+        weight = self.calibrator.thumb_weight(statements[0], tenant=caller.tenant)
+        if weight != 1.0:
+            return [replace(one, weight=one.weight * weight) for one in statements]
+        if not metric.calibrated or statements[0].value is None:
+            return statements
+        records = await self.store.records([one.decision_id for one in statements])
+        return [self._by_record(one, metric, records.get(one.decision_id), caller.tenant) for one in statements]
+
+    def _by_record(self, said: Feedback, metric: Metric, record: Record | None, tenant: str) -> Feedback:
+        decision = record.decision if record is not None else None
+        if record is None or decision is None:
+            return self.calibrator.corrected(said, metric, tenant=tenant, arm="", kind=0)
+        arm = record.outcome.arm if record.outcome is not None else decision.arm
+        return self.calibrator.corrected(said, metric, tenant=tenant, arm=arm, kind=kind_of(decision.context))
 
     async def take_back(self, name: str, caller: Caller, *, source: str | None = None) -> Filed:
         """Take back what was filed under `name`: an id of ours, or with `source` the sender's own.

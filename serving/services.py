@@ -28,6 +28,7 @@ from highwayman.feedback.redis import connect
 from highwayman.feedback.spool import claim
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
+from highwayman.serving.calibrator import Calibrator
 from highwayman.serving.call import Line
 from highwayman.serving.config import Config
 from highwayman.serving.gate import Gate
@@ -153,6 +154,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         background = Background()
         stack.push_async_callback(background.drain)
         draws = np.random.default_rng(settings.seed)
+        calibrator = Calibrator(learning.spec, lambda: live.tally.overlap, config.feedback.calibration.wanted())
+        _task(stack, calibrator.follow(), settings.fail)
         ground = Ground(
             learning=learning,
             client=client,
@@ -165,6 +168,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             upstream=upstream,
             ended=spending.ended,
             rng=draws.spawn(1)[0],
+            calibrator=calibrator,
         )
         heard = hearing(ground, doors)
         line = Line(

@@ -1,1 +1,0 @@
-"""A model of the pool judges answers: a pure core, and one file that asks."""
