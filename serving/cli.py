@@ -23,6 +23,7 @@ from highwayman.serving.app import Application
 from highwayman.serving.cli_evaluate import evaluate
 from highwayman.serving.cli_export import export_command
 from highwayman.serving.cli_feedback import feedback
+from highwayman.serving.cli_judge import judge
 from highwayman.serving.cli_keys import keys
 from highwayman.serving.cli_log import erase, learn, rebuild
 from highwayman.serving.cli_policies import policies
@@ -64,7 +65,8 @@ def main() -> None:
 
 
 for command in (
-    pool, policies, prior, keys, feedback, export_command, learn, rebuild, erase, snapshot, simulate, replay, evaluate,
+    pool, policies, prior, keys, feedback, judge, export_command, learn, rebuild, erase, snapshot, simulate, replay,
+    evaluate,
 ):  # fmt: skip
     main.add_command(command)
 

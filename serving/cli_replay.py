@@ -9,7 +9,6 @@ from rich.console import Console
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.poolfile import load_pool
-from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.feedback.archive import Archive
 from highwayman.feedback.archive_card import Card
 from highwayman.feedback.store import GRACE_S
@@ -106,7 +105,9 @@ def _event_log(folder: Path, config: Config, what_if: WhatIf) -> EventLog:
         if arm not in found.arms:
             raise ConfigError(f"--without {arm}: the log's arms are {', '.join(found.arms)}")
     kept_s = config.limits.feedback_window_s + GRACE_S
-    return EventLog(archive.read, found, DEFAULT_SPEC, kept_s=kept_s, arms=tuple(arm.name for arm in what_if.pool))
+    return EventLog(
+        archive.read, found, config.feedback.spec(), kept_s=kept_s, arms=tuple(arm.name for arm in what_if.pool)
+    )
 
 
 _REASONS = {

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from highwayman.env.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.reward import Part, RewardSpec, Standing
 from highwayman.env.types import Outcome
@@ -65,6 +66,9 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
         "cost_usd": tally.cost_usd,
         "latency_s": tally.latency_s / tally.calls if tally.calls else None,
         "failures": tally.failures,
+        "efficiency": inference_efficiency(mean, tally.latency_s / tally.calls, tally.cost_usd / tally.calls)
+        if mean is not None and tally.calls
+        else None,
     }
 
 
@@ -101,10 +105,16 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
             "parts": dict(reward.parts),
             "arm": known.arm,
             "spec": reward.spec,
+            "efficiency": _efficiency(reward.quality, record.outcome),
         }
         if reward.weight
         else None,
     }
+
+
+def _efficiency(quality: float, outcome: Outcome | None) -> float | None:
+    """Return the Inference Efficiency Score of an answer, None without an outcome or a price."""
+    return inference_efficiency(quality, outcome.latency_s, outcome.cost_usd) if outcome is not None else None
 
 
 def _said_view(part: Part) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def giving(cells: Cells, *, flip: float) -> Giving:
     unknown in every cell, the rates at which ups and downs fall together from cell to cell tell `good` and `bad` apart.
     Cells are the bins of the scores, all arms together: a source whose scores spread quality is needed. Without scores
     (one bin) they are the arms, whose qualities must spread instead. Assumed is that, given whether an answer is good,
-    a thumb depends on neither the arm nor the score. Fisher scoring on the logs of the rates and the log-odds of quality.
+    a thumb depends on neither the arm nor the score. Fisher scoring on the logs of the rates and the qualities' odds.
 
     Args:
         cells: thumbs on answers that a source scored.

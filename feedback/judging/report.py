@@ -1,0 +1,155 @@
+"""What a judge has come to: agreement with people, bias by arm and by place, coverage and cost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pydantic_core
+
+from highwayman.env.types import Decision, Feedback, Mode, Outcome
+from highwayman.feedback.correction.cells import Cells
+from highwayman.feedback.correction.estimate import Estimates, estimates, pooled
+from highwayman.feedback.correction.giving import Giving, giving
+from highwayman.feedback.events import BadEvent, decode
+
+
+@dataclass(slots=True)
+class Calls:
+    """What the log says of the judge's own calls, and of the comparisons it made."""
+
+    calls: int = 0
+    failed: int = 0
+    cost_usd: float = 0.0
+    shadow_calls: int = 0
+    shadow_usd: float = 0.0
+    decisions: int = 0  # answers that were given, judged or not
+    comparisons: int = 0
+    leans: list[float] = field(default_factory=list)
+    read: dict[str, int] = field(default_factory=dict)  # scores by how they were read
+    _asked: dict[str, str] = field(default_factory=dict)
+
+    def see(self, page: Iterable[bytes]) -> None:
+        """Count some events, in log order."""
+        for data in page:
+            try:
+                event = decode(data)
+            except BadEvent:
+                continue
+            if isinstance(event, Decision):
+                self._decided(event)
+            elif isinstance(event, Outcome):
+                self._ended(event)
+            elif isinstance(event, Feedback) and event.source == "judge" and event.value is not None:
+                self._said(event)
+
+    def _decided(self, event: Decision) -> None:
+        own = event.objective if event.objective in ("judge", "shadow") else ""
+        if own:
+            self._asked[event.id] = own
+        elif event.mode is not Mode.SHADOW:
+            self.decisions += 1
+
+    def _ended(self, event: Outcome) -> None:
+        own = self._asked.pop(event.decision_id, "")
+        if own == "judge":
+            self.calls += 1
+            self.failed += event.status != "ok"
+            self.cost_usd += event.cost_usd or 0.0
+        elif own == "shadow":
+            self.shadow_calls += 1
+            self.shadow_usd += event.cost_usd or 0.0
+
+    def _said(self, event: Feedback) -> None:
+        try:
+            words = pydantic_core.from_json(event.text or "{}")
+        except ValueError:
+            return
+        if isinstance(words, dict) and isinstance(words.get("lean"), int | float):
+            self.comparisons += 1
+            self.leans.append(float(words["lean"]))
+        elif isinstance(words, dict) and isinstance(words.get("how"), str):
+            self.read[words["how"]] = self.read.get(words["how"], 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReport:
+    """One arm's scores beside what thumbs make of them."""
+
+    arm: str
+    scored: int
+    thumbs: int
+    score: float  # the mean, as the judge gave it
+    quality: float | None  # calibrated; None: too few thumbs
+    low: float | None
+    high: float | None
+    bias: float | None  # of the score, against the calibrated quality
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything."""
+
+    scored: int
+    thumbs: int
+    coverage: float | None  # share of the answers that were scored
+    agreement: float | None  # share of thumbs on scored answers that lie on the score's side of what scores mean
+    rates_known: bool
+    good_given: float | None  # share of good answers that get a thumb
+    bad_given: float | None
+    flip_rate: float
+    arms: Sequence[ArmReport]
+    calls: int
+    failed_calls: int
+    cost_usd: float
+    shadow_calls: int
+    shadow_usd: float
+    comparisons: int
+    lean: float | None  # to the first place, mean of all comparisons
+    read: dict[str, int]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+def report(cells: Cells, calls: Calls, *, flip: float) -> Report:
+    """Return the report on a source's scores and a judge's calls."""
+    known = giving(cells, flip=flip)
+    told = cells.thumbs > 0
+    found = estimates(cells, known) if told else None
+    scored = int(cells.scored.sum())
+    return Report(
+        scored=scored,
+        thumbs=int(cells.thumbs),
+        coverage=scored / calls.decisions if calls.decisions else None,
+        agreement=_agreement(cells, known) if told else None,
+        rates_known=known.identified,
+        good_given=known.good if known.identified else None,
+        bad_given=known.bad if known.identified else None,
+        flip_rate=flip,
+        arms=[_arm(cells, found, k) for k in range(len(cells.arms))],
+        calls=calls.calls,
+        failed_calls=calls.failed,
+        cost_usd=calls.cost_usd,
+        shadow_calls=calls.shadow_calls,
+        shadow_usd=calls.shadow_usd,
+        comparisons=calls.comparisons,
+        lean=float(np.mean(calls.leans)) if calls.leans else None,
+        read=dict(calls.read),
+    )
+
+
+def _agreement(cells: Cells, known: Giving) -> float:
+    """Return the share of thumbs on the side of 1/2 on which answers with such a score lie, by all thumbs."""
+    good = pooled(cells, known) >= 0.5
+    return float((cells.ups.sum(axis=0) * good + cells.downs.sum(axis=0) * ~good).sum() / cells.thumbs)
+
+
+def _arm(cells: Cells, found: Estimates | None, k: int) -> ArmReport:
+    scored, thumbs = float(cells.scored[k].sum()), float(cells.ups[k].sum() + cells.downs[k].sum())
+    mean = float(cells.score[k].sum() / scored) if scored else 0.0
+    if found is None or not thumbs:
+        return ArmReport(cells.arms[k], int(scored), int(thumbs), mean, None, None, None, None)
+    value, low, high = (float(np.clip(one[k], 0, 1)) for one in (found.value, found.low, found.high))
+    return ArmReport(cells.arms[k], int(scored), int(thumbs), mean, value, low, high, mean - value)
