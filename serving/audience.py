@@ -21,6 +21,11 @@ class Answered:
     decision: Decision
     outcome: Outcome
     transcript: Transcript | None  # where somebody wanted it
+    wanted_by: tuple["Ear", ...] = ()  # who
+
+    def drawn_by(self, ear: "Ear") -> bool:
+        """Return whether this ear wanted the answer written down."""
+        return any(one is ear for one in self.wanted_by)
 
 
 class Ear(Protocol):
@@ -41,9 +46,9 @@ class Audience:
         self._ears = tuple(ears)
         self._background = background
 
-    def wants_text(self, asked: Asked, decision: Decision, arm: Arm) -> bool:
-        """Return whether anybody wants the answer written down."""
-        return any([ear.wants_text(asked, decision, arm) for ear in self._ears])  # noqa: C419  (each is asked)
+    def wanting_text(self, asked: Asked, decision: Decision, arm: Arm) -> tuple[Ear, ...]:
+        """Return who wants the answer written down."""
+        return tuple(ear for ear in self._ears if ear.wants_text(asked, decision, arm))
 
     def heard(self, answered: Answered) -> None:
         """Let everybody hear it, in their own time."""

@@ -15,7 +15,7 @@ from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
 from highwayman.env.upstream import Answer, Upstream
 from highwayman.feedback.journal import Journal
 from highwayman.serving.asgi import Background, Headers, Send, send_whole
-from highwayman.serving.audience import Answered, Audience
+from highwayman.serving.audience import Answered, Audience, Ear
 from highwayman.serving.errors import described
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.routing import Route
@@ -53,6 +53,7 @@ class Call:
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
         self._transcript: Transcript | None = None
+        self._wanted_by: tuple[Ear, ...] = ()
         self._started_at = line.timer()
 
     async def run(self, send: Send) -> None:
@@ -61,7 +62,8 @@ class Call:
         try:
             self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
-            if self._line.audience.wants_text(self._asked, self._route.decision, self._arm):
+            self._wanted_by = self._line.audience.wanting_text(self._asked, self._route.decision, self._arm)
+            if self._wanted_by:
                 self._transcript = Transcript()
             await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
@@ -167,4 +169,5 @@ class Call:
         """Put the outcome on the log, behind its decision: the journal keeps the order."""
         self._line.metrics.ended(self._route.decision, outcome)
         await self._line.journal.put(outcome)
-        self._line.audience.heard(Answered(self._asked, self._route.decision, outcome, self._transcript))
+        answered = Answered(self._asked, self._route.decision, outcome, self._transcript, self._wanted_by)
+        self._line.audience.heard(answered)

@@ -11,7 +11,7 @@ from rich.table import Table
 from highwayman.env.ledger import TENANT
 from highwayman.feedback.correction.cells import Cells
 from highwayman.feedback.join import START
-from highwayman.feedback.judging.report import ArmReport, Calls, Report, report
+from highwayman.feedback.judge.report import ArmReport, Calls, Report, report
 from highwayman.feedback.tally import Tally
 from highwayman.serving.calibrator import flip_of
 from highwayman.serving.cli_store import Place, at_place, told
@@ -63,7 +63,7 @@ def _lines(found: Report) -> dict[str, Any]:
         "calls_of_the_judge": f"{found.calls}, of which {found.failed_calls} failed, ${found.cost_usd:.4f}",
         "shadow_answers": f"{found.shadow_calls}, ${found.shadow_usd:.4f}",
         "comparisons": found.comparisons,
-        "lean_to_the_first_place": "-" if found.lean is None else f"{found.lean:+.2f} (of 0.50)",
+        "bias_to_the_first_place": "-" if found.position_bias is None else f"{found.position_bias:+.2f} (of 1)",
     }
 
 

@@ -11,8 +11,7 @@ from highwayman.feedback.alarm import Thresholds
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.doors.loading import load_door
 from highwayman.feedback.influence import Caps
-from highwayman.feedback.judging.rubric import DEFAULT_RUBRIC, Rubric
-from highwayman.feedback.judging.sampling import Sampling
+from highwayman.feedback.judge.settings import DEFAULT_RUBRIC, JudgeSettings
 from highwayman.serving.calibrator import Calibration
 from highwayman.serving.names import Naming
 from highwayman.serving.strict import Strict
@@ -113,30 +112,38 @@ class AlarmConfig(Strict):
 class JudgeConfig(Strict):
     """A model of the pool that grades answers; without arms, none does."""
 
-    arms: list[str] = Field(default_factory=list)  # who judges: the first that did not give the answer
+    arms: list[str] = Field(default_factory=list)  # who judges: the first that is not the model that answered
     rate: Annotated[float, Field(ge=0, le=1)] = 0.05  # of an arm's answers
     rates: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # of arms that have their own
-    usd_per_day: Annotated[float, Field(ge=0)] | None = 1.0  # days of UTC, for each router process
-    other_model: bool = False  # whether a judge must be another model than the one that answered, not only another arm
+    usd_per_day: Annotated[float, Field(ge=0)] | None = 1.0  # days of UTC, for each router process; null: no end
     pairwise: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the cases compared with another arm's answer
     rubric: str = DEFAULT_RUBRIC
     low: Annotated[int, Field(ge=0, le=8)] = 1
     high: Annotated[int, Field(ge=1, le=9)] = 5
     style: Literal["json", "digit"] = "json"
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    on_suspect: Literal["missing", "judge"] = "missing"  # what becomes of an answer that speaks to its judge
+    extra_body: dict[str, Any] = Field(default_factory=dict)  # for the judge's server, such as to think less
 
     @model_validator(mode="after")
     def _whole(self) -> "JudgeConfig":
-        self.made_rubric()
+        self.settings()
         return self
 
-    def made_rubric(self) -> Rubric:
-        """Return what the judge is asked. Raises ValueError for a scale that is none."""
-        return Rubric(self.rubric, self.low, self.high, self.style)
-
-    def sampling(self) -> Sampling:
-        """Return how much is judged."""
-        return Sampling(self.rate, self.rates, self.usd_per_day, self.other_model)
+    def settings(self) -> JudgeSettings:
+        """Return it as the judge takes it. Raises ValueError for settings that make no sense."""
+        return JudgeSettings(
+            rate=self.rate,
+            rates=self.rates,
+            usd_per_day=self.usd_per_day,
+            timeout_s=self.timeout_s,
+            style=self.style,
+            rubric=self.rubric,
+            low=self.low,
+            high=self.high,
+            on_suspect=self.on_suspect,
+            extra_body=self.extra_body,
+        )
 
 
 class CalibrationConfig(Strict):

@@ -15,8 +15,7 @@ from highwayman.env.upstream import Upstream
 from highwayman.feedback.doors.door import Door
 from highwayman.feedback.influence import Influence
 from highwayman.feedback.journal import Journal
-from highwayman.feedback.judging.judge import Judge
-from highwayman.feedback.judging.sampling import Purse, Sampler
+from highwayman.feedback.judge.asker import Judge
 from highwayman.feedback.store import Store
 from highwayman.serving.asgi import Background
 from highwayman.serving.audience import Audience, Ear
@@ -94,15 +93,14 @@ def _judge(ground: Ground, intake: Intake) -> JudgeEar:
     if unknown:
         known = ", ".join(ground.pool.arms)
         raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
-    judges, sampling = [ground.pool.arm(name) for name in wanted.arms], wanted.sampling()
     judge = Judge(
         upstream=ground.upstream,
-        sampler=Sampler(sampling, judges, ground.rng),
-        purse=Purse(sampling.usd_per_day, time.time),
-        rubric=wanted.made_rubric(),
+        arms=[ground.pool.arm(name) for name in wanted.arms],
+        settings=wanted.settings(),
+        clock=time.time,
         timer=time.perf_counter,
         entropy=secrets.token_bytes,
-        timeout_s=wanted.timeout_s,
+        rng=ground.rng,
     )
     return JudgeEar(
         judge=judge,

@@ -2,7 +2,6 @@
 not claimed: the model has 135 million parameters."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -12,33 +11,33 @@ from tests.serving.running_router import Router, arm, ask, running_router
 CHAT = "/v1/chat/completions"
 
 
-async def scored(router: Router, decision_id: str) -> dict[str, Any]:
+async def came_to(router: Router, *any_of: str) -> None:
+    """Return once a case came to one of these."""
     async with asyncio.timeout(90):
         while True:
-            _, found = await router.get(f"/v1/decisions/{decision_id}")
-            if found.get("feedback"):
-                return dict(found["feedback"][0])
+            async with router.http.get("/metrics") as response:
+                text = await response.text()
+            if any(f'highwayman_judged_total{{came_to="{one}"}}' in text for one in any_of):
+                return
             await asyncio.sleep(0.05)
 
 
 @pytest.mark.timeout(180)
 async def test_answers_of_a_real_model_are_scored_and_compared_by_a_real_judge(valkey_url: str, namespace: str) -> None:
     async with await start_local_pool() as pool:
-        arms = [arm("plain", pool.url), arm("judge", pool.url)]
-        wanted = {"arms": ["judge"], "rate": 0.0, "rates": {"plain": 1.0}}
-        for pairwise, metric in ((0.0, "judge"), (1.0, "judge_preference")):
-            raw = {
-                "feedback": {"judge": {**wanted, "pairwise": pairwise}},
-                "policy": {"floor": 1.0},  # both arms have their turn
-            }
-            async with running_router(arms, valkey_url, f"{namespace}-{metric}", config=raw) as router:
-                for n in range(30):
+        arms = [arm("plain", pool.url), arm("other", pool.url), arm("judge", pool.url)]
+        for pairwise in (0.0, 1.0):
+            wanted = {"arms": ["judge"], "rate": 0.0, "rates": {"plain": 1.0}, "pairwise": pairwise}
+            raw = {"feedback": {"judge": wanted}, "policy": {"floor": 1.0}}  # all arms have their turn
+            async with running_router(arms, valkey_url, f"{namespace}-{pairwise:g}", config=raw) as router:
+                for n in range(60):
                     body = ask(f"Name {n + 2} colours.", max_tokens=24, temperature=0)
                     _, _, headers = await router.post(CHAT, body)
                     if headers["x-highwayman-arm"] == "plain":
                         break
-                said = await scored(router, headers["x-highwayman-decision"])
-            assert (said["source"], said["metric"]) == ("judge", metric)
-            assert 0.0 <= said["value"] <= 1.0
-            if metric == "judge":
-                assert '"how":"logprobs"' in said["text"]
+                await came_to(router, *(("judge_preference", "junk") if pairwise else ("judge",)))
+                found = await router.decision(headers["x-highwayman-decision"])
+            for said in found["feedback"]:
+                assert (said["source"], said["metric"]) == ("judge", "judge_preference" if pairwise else "judge")
+                assert 0.0 <= said["value"] <= 1.0
+            assert pairwise or found["feedback"]

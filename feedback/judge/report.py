@@ -25,7 +25,7 @@ class Calls:
     shadow_usd: float = 0.0
     decisions: int = 0  # answers that were given, judged or not
     comparisons: int = 0
-    leans: list[float] = field(default_factory=list)
+    biases: list[float] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)  # scores by how they were read
     _asked: dict[str, str] = field(default_factory=dict)
 
@@ -65,9 +65,9 @@ class Calls:
             words = pydantic_core.from_json(event.text or "{}")
         except ValueError:
             return
-        if isinstance(words, dict) and isinstance(words.get("lean"), int | float):
+        if isinstance(words, dict) and isinstance(words.get("position_bias"), int | float):
             self.comparisons += 1
-            self.leans.append(float(words["lean"]))
+            self.biases.append(float(words["position_bias"]))
         elif isinstance(words, dict) and isinstance(words.get("how"), str):
             self.read[words["how"]] = self.read.get(words["how"], 0) + 1
 
@@ -105,7 +105,7 @@ class Report:
     shadow_calls: int
     shadow_usd: float
     comparisons: int
-    lean: float | None  # to the first place, mean of all comparisons
+    position_bias: float | None  # to the first place, in [-1, 1], mean of all comparisons
     read: dict[str, int]
 
     def plain(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def report(cells: Cells, calls: Calls, *, flip: float) -> Report:
         shadow_calls=calls.shadow_calls,
         shadow_usd=calls.shadow_usd,
         comparisons=calls.comparisons,
-        lean=float(np.mean(calls.leans)) if calls.leans else None,
+        position_bias=float(np.mean(calls.biases)) if calls.biases else None,
         read=dict(calls.read),
     )
 

@@ -1,0 +1,77 @@
+"""What others wrote, shut in: between marks nobody could know before, and without what ends a turn of a chat."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from highwayman.env.types import Messages
+
+_MARK_BYTES = 8
+_MOST_TRIES = 8
+
+# Servers write a chat out as one text and read special tokens in it, wherever they stand: a user's text that holds
+# "<|im_end|>" ends the turn. A space inside makes it a text again.
+_SPECIAL = re.compile(
+    r"<(?=[|｜])"  # <|im_end|>, <|eot_id|>, DeepSeek's full-width bars
+    r"|<(?=/?(?:s|bos|eos|pad|unk|think|start_of_turn|end_of_turn|turn|unused\d+|tool_call|tool_response)>)"
+    r"|<(?=/?<?/?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|gMASK|sop)\])",
+    re.IGNORECASE,
+)
+
+
+def new_mark(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
+    """Return a mark that occurs in none of the texts. Raises ValueError if `entropy` keeps giving one that does."""
+    held = tuple(texts)
+    for _ in range(_MOST_TRIES):
+        mark = entropy(_MARK_BYTES).hex()
+        if not any(mark in text for text in held):
+            return mark
+    raise ValueError("entropy gives marks that the texts already hold")
+
+
+def enclosed(title: str, text: str, mark: str) -> str:
+    """Return a text between marks."""
+    return f"<{title} {mark}>\n{text}\n</{title} {mark}>"
+
+
+def harmless(text: str) -> str:
+    """Return a text in which nothing is read as a special token, and which any server takes as UTF-8."""
+    valid = text.encode("utf-8", "replace").decode("utf-8")
+    return _SPECIAL.sub(lambda found: f"{found[0]} ", valid).replace("\0", "")
+
+
+def newest(messages: Messages, most_chars: int) -> str:
+    """Return a conversation as text, its newest part if it is longer than that."""
+    text = "\n\n".join(f"[{message.get('role', '')}] {_text(message)}" for message in messages)
+    left_out = len(text) - most_chars
+    return text if left_out <= 0 else f"[{left_out} characters left out] ...{text[left_out:]}"
+
+
+def both_ends(text: str, most_chars: int) -> str:
+    """Return a text, without its middle if it is longer than that."""
+    left_out = len(text) - most_chars
+    if left_out <= 0:
+        return text
+    head = most_chars - most_chars // 2
+    return f"{text[:head]}... [{left_out} characters left out] ...{text[head + left_out :]}"
+
+
+def _text(message: Mapping[str, object]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = [_part(part) for part in content] if isinstance(content, list) else []
+    calls = message.get("tool_calls")
+    return "\n".join([*parts, *(_call(call) for call in (calls if isinstance(calls, list) else ()))])
+
+
+def _part(part: object) -> str:
+    if not isinstance(part, dict):
+        return ""
+    text = part.get("text")
+    return text if isinstance(text, str) else f"[{part.get('type', '')}]"
+
+
+def _call(call: object) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    return f"[calls {function.get('name', '')}]" if isinstance(function, dict) else ""

@@ -1,0 +1,54 @@
+"""Which of two answers is better, when both orders were asked."""
+
+import re
+from typing import Any
+
+from highwayman.feedback.judge.case import How, Reason
+from highwayman.feedback.judge.tokens import is_blank, masses, refused, said_in
+from highwayman.feedback.judge.verdict import ENOUGH
+
+_LONE = re.compile(r"[\s\"'`*(\[]*([AB])[\s\"'`*)\].]*")
+
+
+def read_choice(answer: Any) -> tuple[float, How] | Reason:
+    """Return the probability in [0, 1] that a completion (parsed JSON of any shape) gives to A, or why it gives none.
+
+    Only its first word counts: "A" further on may be the article, or quoted.
+    """
+    if refused(answer):
+        return "refused"
+    said = said_in(answer)
+    if said is None:
+        return "junk"
+    first = next((token for token in said.tokens if not is_blank(token)), {})
+    found = masses(first, {"A", "B"})
+    mass = sum(found.values())
+    if mass >= ENOUGH:
+        return found.get("A", 0.0) / mass, "logprobs"
+    lone = _LONE.fullmatch(said.text)
+    return (float(lone[1] == "A"), "text") if lone is not None else "junk"
+
+
+def share_of(served_first: float, other_first: float) -> float:
+    """Return the share of the preference that the served answer got, in [0, 1].
+
+    Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", NeurIPS 2023 (arXiv 2306.05685), section
+    3.4: judges lean to a place, so both orders are asked. They call it a tie unless both agree; the mean of the two
+    keeps how sure each was, and takes out a lean that is the same for both orders. A lean that depends on the answers
+    stays in.
+
+    Args:
+        served_first: the probability of A where A was the served answer.
+        other_first: the probability of A where A was the other one.
+    """
+    return (served_first + (1.0 - other_first)) / 2.0
+
+
+def position_bias(served_first: float, other_first: float) -> float:
+    """Return how much more than its half the first place got in all, in [-1, 1]; 0: the judge leans to neither."""
+    return served_first + other_first - 1.0
+
+
+def is_consistent(served_first: float, other_first: float) -> bool:
+    """Return whether the same answer was preferred in both orders."""
+    return (served_first - 0.5) * (other_first - 0.5) < 0.0

@@ -1,1 +1,0 @@
-"""A judge: a model of the pool that grades answers which nobody else spoke of."""
