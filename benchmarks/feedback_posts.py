@@ -47,10 +47,11 @@ class _Connection(asyncio.Protocol):
         self._load.free.append(self)
 
     def data_received(self, data: bytes) -> None:
-        if not data.startswith(b"HTTP/1.1"):
-            return  # the body of an answer whose head came before
+        head = data.find(b"HTTP/1.1 ")  # behind the body of an answer whose head came before, perhaps
+        if head < 0:
+            return
         self._load.taken.append(time.perf_counter() - self._due)
-        status = data[9:12].decode()
+        status = data[head + 9 : head + 12].decode()
         self._load.statuses[status] = self._load.statuses.get(status, 0) + 1
         if len(self._load.taken) == self._load.wanted:
             self._load.done.set()
