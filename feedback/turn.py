@@ -19,7 +19,7 @@ from highwayman.feedback.store import Store
 from highwayman.feedback.versions import About, Versions, about_json
 from highwayman.feedback.watchman import Watchman
 
-_PART = 250  # events whose records are asked for at once
+_PART = 60  # events whose records are asked for at once: what waits behind the look-up waits long enough
 _SLICE = 50  # events folded before others on the event loop get their turn
 
 log = logging.getLogger(__name__)
