@@ -185,7 +185,7 @@ def _told(filed: Filed) -> dict[str, Any]:
 
 async def _answer(send: Send, answer: Any, status: int = 200) -> None:
     text = isinstance(answer, str)
-    body = answer.encode() if text else json.dumps(answer).encode()
+    body = answer.encode() if text else json.dumps(answer, separators=(",", ":")).encode()
     kind = b"text/plain; charset=utf-8" if text else b"application/json"
     await send_whole(send, status, b"" if status == 204 else body, ((b"content-type", kind),))
 

@@ -33,8 +33,8 @@ _PAGE = """<!doctype html>
 </html>
 """
 _ASK = """<form method="post">
-<button name="value" value="up">&#128077; Yes</button>
-<button name="value" value="down">&#128078; No</button>
+<button name="value" value="up">Yes</button>
+<button name="value" value="down">No</button>
 </form>"""
 
 

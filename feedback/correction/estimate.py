@@ -59,7 +59,19 @@ def estimates(cells: Cells, known: Giving) -> Estimates:
     arms = np.arange(len(cells.arms))
     through[arms, arms] += own / answers[:, None, None]
     covariance = np.einsum("jbo,kjbo,ljbo->kl", counts, through, through)
-    return Estimates(value, np.sqrt(np.maximum(np.diag(covariance), 0.0)), covariance)
+    stderr = np.sqrt(np.maximum(np.diag(covariance), _least_variance(cells)))
+    return Estimates(value, stderr, covariance)
+
+
+def _least_variance(cells: Cells) -> Floats:
+    """Return what a mean of so many thumbs varies at least, (K,): a handful that agree are not certain.
+
+    Agresti & Coull, The American Statistician 1998: two ups and two downs more.
+    """
+    ups, thumbs = cells.ups.sum(axis=1), (cells.ups + cells.downs).sum(axis=1)
+    share = (ups + 2.0) / (thumbs + 4.0)
+    found: Floats = share * (1.0 - share) / (thumbs + 4.0)
+    return found
 
 
 def naive(cells: Cells) -> Floats:

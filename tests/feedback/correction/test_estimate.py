@@ -17,6 +17,14 @@ def test_with_a_thumb_on_every_answer_the_estimate_is_their_mean() -> None:
     assert found.stderr == pytest.approx([np.sqrt(0.75 * 0.25 / 4)])
 
 
+def test_a_few_thumbs_that_agree_are_not_taken_for_certain() -> None:
+    rows = [(0, 0.1, True)] * 3
+    sure = Giving(1.0, 1.0, 0.0, identified=True, influence=np.zeros(2))
+    found = estimates(Cells.counted(["a"], rows), sure)
+    assert found.value == pytest.approx([1.0])
+    assert found.stderr == pytest.approx([np.sqrt(5 / 7 * 2 / 7 / 7)])
+
+
 def test_thumbs_that_are_given_selectively_count_by_the_inverse_of_their_chance() -> None:
     rows = [(0, 0.5, True)] * 3 + [(0, 0.5, False)] * 4 + [(0, 0.5, None)] * 993
     known = Giving(0.005, 0.01, 0.0, identified=True, influence=np.zeros(2))
