@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Decision, RewardChange
-from highwayman.feedback.join import Moment, Record, Void, changes, credit, order
+from highwayman.env.types import Control, ControlKind, Decision, RewardChange
+from highwayman.feedback.join import Moment, Record, Void, before, changes, credit, order, standing, void_of
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -117,3 +117,20 @@ def test_feedback_in_a_void_stretch_is_passed_over() -> None:
     inside = credit(record, DEFAULT_SPEC, voids=[Void("5-0", "6-0")])
     assert inside is not None
     assert (inside.reward.weight, inside.reward.quality) == (1.0, 1.0)
+
+
+def test_a_withdrawn_notice_stays_withdrawn_whatever_is_rolled_back() -> None:
+    notice = void_of(Control(1.0, ControlKind.CHANGE_WITHDRAWN, {"event": "7-0"}), "20-0")
+    assert notice is not None
+    assert "7-0" in notice
+    assert "6-0" not in notice
+    assert "7-1" not in notice
+    earlier, later = Void("3-0", "15-0"), Void("16-0", "30-0")
+    assert standing([earlier, notice]) == (earlier, notice)
+    assert standing([notice, later]) == (later, notice)
+    assert standing([earlier, notice, later]) == (earlier, later, notice)
+
+
+@pytest.mark.parametrize(("event_id", "smaller"), [("7-3", "7-2"), ("7-0", f"6-{2**64 - 1}")])
+def test_the_id_before_another_is_the_largest_smaller_one(event_id: str, smaller: str) -> None:
+    assert before(event_id) == smaller
