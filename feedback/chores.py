@@ -39,7 +39,7 @@ class Chores:
         held: Held | None = None,
         watchman: Watchman | None = None,
     ) -> None:
-        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), and helpers."""
+        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), and the rest."""
         self._store = store
         self._retention = retention
         self._limits = limits

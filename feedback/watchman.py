@@ -7,9 +7,11 @@ from typing import Protocol
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
 from highwayman.feedback.alarm import Alarm, Suspicion
-from highwayman.feedback.join import START, EventId, Record
+from highwayman.feedback.join import EventId, Record
 from highwayman.feedback.quarantine import Quarantine
 from highwayman.feedback.retention import Retention
+
+_LATELY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,8 @@ class Watchman:
             if self._alarm is not None:
                 self._alarm.clear(key)
         for key, at in since.items():
-            begin = START if at is None else f"{max(int(at * 1000) - 1, 0)}-0"
+            # What came before was turned by whoever put the key there without saying since when.
+            begin = f"{max(int((self._clock() - _LATELY_S if at is None else at) * 1000) - 1, 0)}-0"
             reached = await self._retention.last()
             after = self._swept.get(key, begin)
             turned = await self._quarantine.turn([key], aside=True, at=self._clock(), after=after)
