@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import pydantic_core
 
 from highwayman.env.errors import HighwaymanError, InvalidFeedback, UnknownDecision
-from highwayman.feedback.doors.door import Door, Heard, Letter, Vouching
+from highwayman.feedback.doors.door import Door, Heard, Lenient, Letter, Vouching
 from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
 from highwayman.serving.caller import FEEDBACK, Caller
 from highwayman.serving.errors import Forbidden, TooMany, described, internal_error
@@ -131,22 +131,25 @@ class Desk:
         async def handle(post: Post) -> None:
             heard = door.hear(await self._letter(post, route))
             caller = Caller(door.tenant, scopes=frozenset({FEEDBACK})) if isinstance(door, Vouching) else post.caller
-            await self._file(heard, door.source, caller)
+            await self._file(heard, door, caller)
             await _answer(post.send, heard.answer, heard.status)
 
         return Route(method, _pattern(path), handle, keyless=isinstance(door, Vouching))
 
-    async def _file(self, heard: Heard, source: str, caller: Caller) -> None:
+    async def _file(self, heard: Heard, door: Door, caller: Caller) -> None:
         """File what a door heard, all of it even where some is refused; then tell of the first that was."""
         refused: HighwaymanError | None = None
+        lenient = isinstance(door, Lenient) and door.lenient
         for said in heard.said:
+            if lenient and said.metric not in self._intake.spec.metrics:
+                continue
             try:
                 await self._intake.take(said, caller)
             except (InvalidFeedback, UnknownDecision) as error:
                 refused = refused or error
         for name in heard.taken_back:
             try:
-                await self._intake.take_back(name, caller, source=source)
+                await self._intake.take_back(name, caller, source=door.source)
             except UnknownDecision as error:
                 refused = refused or error
         if refused is not None:

@@ -50,6 +50,13 @@ class Door(Protocol):
 
 
 @runtime_checkable
+class Lenient(Protocol):
+    """A door whose senders say many things of which a router need not know: undeclared metrics are passed over."""
+
+    lenient: bool
+
+
+@runtime_checkable
 class Vouching(Protocol):
     """A door whose sender has no API key of ours, but signs what it sends: `hear` checks that."""
 

@@ -46,6 +46,7 @@ class Langfuse:
     """
 
     source = "langfuse"
+    lenient = True  # scores under names that are not declared are answered, and not filed
     routes = (_SCORES, _SCORE, _INGESTION, _SPANS, _PROJECTS, _HEALTH)
 
     def __init__(self, metrics: Mapping[str, str] = _METRICS, *, about: str = "") -> None:

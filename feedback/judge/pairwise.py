@@ -1,10 +1,11 @@
 """Which of two answers is better, when both orders were asked."""
 
+import json
 import re
 from typing import Any
 
 from highwayman.feedback.judge.case import How, Reason
-from highwayman.feedback.judge.tokens import is_blank, masses, refused, said_in
+from highwayman.feedback.judge.tokens import is_blank, masses, refused, said_in, spelled
 from highwayman.feedback.judge.verdict import ENOUGH
 
 _LONE = re.compile(r"[\s\"'`*(\[]*([AB])[\s\"'`*)\].]*")
@@ -13,20 +14,38 @@ _LONE = re.compile(r"[\s\"'`*(\[]*([AB])[\s\"'`*)\].]*")
 def read_choice(answer: Any) -> tuple[float, How] | Reason:
     """Return the probability in [0, 1] that a completion (parsed JSON of any shape) gives to A, or why it gives none.
 
-    Only its first word counts: "A" further on may be the article, or quoted.
+    Of words only the first counts: "A" further on may be the article, or quoted. In an object that holds the choice and
+    nothing else, it is the token that spells it, if there is one such.
     """
     if refused(answer):
         return "refused"
     said = said_in(answer)
     if said is None:
         return "junk"
-    first = next((token for token in said.tokens if not is_blank(token)), {})
-    found = masses(first, {"A", "B"})
+    written = _in_json(said.text)
+    if written is None:
+        place = next((token for token in said.tokens if not is_blank(token)), {})
+    else:
+        places = [token for token in said.tokens if spelled(token.get("token")) == written]
+        place = places[0] if len(places) == 1 else {}
+    found = masses(place, {"A", "B"})
     mass = sum(found.values())
     if mass >= ENOUGH:
         return found.get("A", 0.0) / mass, "logprobs"
     lone = _LONE.fullmatch(said.text)
-    return (float(lone[1] == "A"), "text") if lone is not None else "junk"
+    word = written or (lone[1] if lone is not None else None)
+    return (float(word == "A"), "text") if word is not None else "junk"
+
+
+def _in_json(text: str) -> str | None:
+    """Return the choice of a text that is an object with one and nothing else."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None
+    if not (isinstance(pairs, tuple) and len(pairs) == 1 and pairs[0][0] == "better"):
+        return None
+    return pairs[0][1] if pairs[0][1] in ("A", "B") else None
 
 
 def share_of(served_first: float, other_first: float) -> float:

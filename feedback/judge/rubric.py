@@ -28,17 +28,26 @@ def grading(case: Case, settings: JudgeSettings, entropy: Entropy) -> JsonObject
     parts = [*_given(case, settings), ("answer", both_ends(case.answer, settings.max_chars))]
     messages = _messages(system, parts, f"Grade the answer. {how}", entropy)
     # Of a digit, the second token shows whether the number goes on: "1" may be the beginning of "10".
-    shape = {"max_tokens": 2} if settings.style == "digit" else {"max_tokens": 24, **_schema(settings)}
+    # An enumeration, since not every grammar compiler knows bounds of integers.
+    score = {"type": "integer", "enum": list(settings.scores)}
+    shape = {"max_tokens": 2} if settings.style == "digit" else {"max_tokens": 24, **_schema("score", score)}
     return {"messages": messages, **_COMMON, **shape, **settings.extra_body}
 
 
 def comparing(case: Case, answers: tuple[str, str], settings: JudgeSettings, entropy: Entropy) -> JsonObject:
     """Return the request to say which of two answers is better, without its model. Raises ValueError as `grading`."""
-    how = "Reply with A or B, and nothing else."
+    plain = settings.style == "digit"
+    how = (
+        "Reply with A or B, and nothing else."
+        if plain
+        else 'Reply with JSON and nothing else: {"better": "A"} or {"better": "B"}.'
+    )
     system = f"You compare two answers of assistants. {settings.rubric_for(case.kind)} {_DATA} {how}"
     shown = [(f"answer-{name}", both_ends(text, settings.max_chars)) for name, text in zip("AB", answers, strict=True)]
     asked = _messages(system, [*_given(case, settings), *shown], f"Which answer is better, A or B? {how}", entropy)
-    return {"messages": asked, **_COMMON, "max_tokens": 2, **settings.extra_body}
+    better = {"type": "string", "enum": ["A", "B"]}
+    shape = {"max_tokens": 2} if plain else {"max_tokens": 24, **_schema("better", better)}
+    return {"messages": asked, **_COMMON, **shape, **settings.extra_body}
 
 
 def plainer(asked: JsonObject) -> list[JsonObject]:
@@ -83,10 +92,7 @@ def _silent(asked: JsonObject) -> JsonObject:
     return {name: value for name, value in asked.items() if name not in ("logprobs", "top_logprobs")}
 
 
-def _schema(settings: JudgeSettings) -> JsonObject:
-    # An enumeration, since not every grammar compiler knows bounds of integers.
-    score = {"type": "integer", "enum": list(settings.scores)}
-    schema = {"type": "object", "properties": {"score": score}, "required": ["score"], "additionalProperties": False}
-    return {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "grade", "strict": True, "schema": schema}}
-    }
+def _schema(name: str, values: JsonObject) -> JsonObject:
+    schema = {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
+    wanted = {"name": "verdict", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": wanted}}

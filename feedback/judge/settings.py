@@ -21,7 +21,7 @@ class JudgeSettings:
     rates: Mapping[str, float] = field(default_factory=dict)  # of arms that have their own
     usd_per_day: float | None = 1.0  # days of UTC; None: as much as it takes
     timeout_s: float = 60.0  # of one call
-    style: Style = "digit"  # the bare number, which small models find easier; or JSON after a schema
+    style: Style = "digit"  # the bare number, or JSON after a schema
     rubric: str = DEFAULT_RUBRIC
     rubrics: Mapping[str, str] = field(default_factory=dict)  # of kinds of case that have their own
     low: int = 1  # scores are whole numbers of one digit, so that each is a single token of any tokenizer

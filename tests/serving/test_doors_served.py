@@ -95,6 +95,14 @@ async def test_a_score_sent_again_under_its_id_with_another_value_replaces_the_f
     assert [(one["value"], one["standing"]) for one in found] == [(1.0, "replaced"), (0.0, "counts")]
 
 
+async def test_a_score_of_a_metric_that_is_not_declared_is_answered_and_not_filed(router: Router) -> None:
+    decision_id = await asked(router)
+    for name in ("toxicity", "user-feedback"):
+        body = {"id": name, "traceId": decision_id, "name": name, "value": 1, "dataType": "NUMERIC"}
+        assert (await posted(router, "/api/public/scores", body))[0] == 200
+    assert [one["metric"] for one in await statements(router, decision_id, count=1)] == ["thumbs"]
+
+
 async def test_librechats_score_finds_the_answer_by_its_trace(router: Router) -> None:
     body = payload("librechat_score")
     decision_id = await asked(router, **{"x-request-id": body["traceId"]})

@@ -27,6 +27,17 @@ def test_a_letter_further_on_is_no_choice() -> None:
     assert read_choice(completion("It says A", {"It": 1.0}, {" says": 1.0}, {" A": 1.0})) == "junk"
 
 
+def test_a_choice_in_json_is_read_at_its_own_token() -> None:
+    said = completion('{"better": "A"}', {'{"': 1.0}, {"better": 1.0}, {'":': 1.0}, {' "': 1.0}, {"A": 0.6, "B": 0.2})
+    assert read_choice(said) == (pytest.approx(0.75), "logprobs")
+    assert read_choice(completion('{"better": "B"}')) == (0.0, "text")
+
+
+@pytest.mark.parametrize("text", ['{"better": "C"}', '{"better": "A", "why": "x"}', '{"better": ["A"]}'])
+def test_json_that_is_no_choice_is_junk(text: str) -> None:
+    assert read_choice(completion(text)) == "junk"
+
+
 def test_a_refusal_is_no_choice() -> None:
     assert read_choice(completion("A", refusal="no")) == "refused"
 
