@@ -1,13 +1,14 @@
 """Who listens to answers once they are given: they add nothing to the time a client waits."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from highwayman.env.tasks import end
 from highwayman.env.transcript import Transcript
 from highwayman.env.types import Arm, Decision, Outcome
-from highwayman.serving.asgi import Background
 from highwayman.serving.wire import Asked
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,11 @@ class Ear(Protocol):
 class Audience:
     """All who listen."""
 
-    def __init__(self, ears: Sequence[Ear], background: Background) -> None:
-        """Take who listens, and what runs beside the requests."""
+    def __init__(self, ears: Sequence[Ear]) -> None:
+        """Take who listens."""
         self._ears = tuple(ears)
-        self._background = background
+        self._hearing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def wanting_text(self, asked: Asked, decision: Decision, arm: Arm) -> tuple[Ear, ...]:
         """Return who wants the answer written down."""
@@ -52,8 +54,16 @@ class Audience:
 
     def heard(self, answered: Answered) -> None:
         """Let everybody hear it, in their own time."""
-        for ear in self._ears:
-            self._background.spawn(_safely(ear, answered))
+        for ear in self._ears if not self._closed else ():
+            task = asyncio.create_task(_safely(ear, answered))
+            self._hearing.add(task)
+            task.add_done_callback(self._hearing.discard)
+
+    async def close(self) -> None:
+        """Stop listening: a judge that is slow must hold nobody up who wants to end."""
+        self._closed = True
+        for task in list(self._hearing):
+            await end(task)
 
 
 async def _safely(ear: Ear, answered: Answered) -> None:

@@ -17,7 +17,6 @@ from highwayman.feedback.influence import Influence
 from highwayman.feedback.journal import Journal
 from highwayman.feedback.judge.asker import Judge
 from highwayman.feedback.store import Store
-from highwayman.serving.asgi import Background
 from highwayman.serving.audience import Audience, Ear
 from highwayman.serving.calibrator import Calibrator
 from highwayman.serving.ear_implicit import ImplicitEar, with_turns
@@ -42,7 +41,6 @@ class Ground:
     journal: Journal
     ids: DecisionIds
     metrics: Metrics
-    background: Background
     pool: Pool
     upstream: Upstream
     ended: Callable[[Outcome], None]  # told of every call that ended
@@ -83,7 +81,7 @@ def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
         links = with_turns(links, ids)
     if config.feedback.judge.arms:
         ears.append(_judge(ground, intake))
-    return Hearing(intake, doors, links, Audience(ears, ground.background), _vote_link(config.feedback.vote_url, ids))
+    return Hearing(intake, doors, links, Audience(ears), _vote_link(config.feedback.vote_url, ids))
 
 
 def _judge(ground: Ground, intake: Intake) -> JudgeEar:

@@ -163,7 +163,6 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             journal=journal,
             ids=ids,
             metrics=metrics,
-            background=background,
             pool=pool,
             upstream=upstream,
             ended=spending.ended,
@@ -171,6 +170,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             calibrator=calibrator,
         )
         heard = hearing(ground, doors)
+        stack.push_async_callback(heard.audience.close)
         line = Line(
             upstream=upstream,
             journal=journal,

@@ -15,7 +15,7 @@ from highwayman.feedback.store import Keys
 from highwayman.serving.config import Config
 from highwayman.serving.services import Settings, running
 from tests.serving.running_router import Router, arm, ask, running_router
-from tests.upstream_server import Say, ScriptedUpstream
+from tests.upstream_server import Hang, Say, ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
 JUDGED = {"arms": ["judge"], "rate": 1.0}
@@ -121,6 +121,18 @@ async def test_a_shadow_answer_is_compared_in_both_orders_and_stands_on_the_log(
     assert len(shadows) == 1
     assert shadows[0].arm == said["other"]
     assert any(isinstance(one, Feedback) and one.other == shadows[0].arm for one in events)
+
+
+async def test_a_judge_that_does_not_answer_holds_up_no_router_that_ends(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    upstream.script("judge-upstream", Hang())
+    arms = [arm("small", upstream.url), arm("judge", upstream.url)]
+    async with asyncio.timeout(20):
+        async with running_router(arms, valkey_url, namespace, config={"feedback": {"judge": JUDGED}}) as router:
+            await asked(router, model="small")
+            while not any(sent["model"] == "judge-upstream" for sent in upstream.requests):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_judge_who_is_not_in_the_pool_is_refused_at_the_start(
