@@ -39,7 +39,7 @@ ACL_COMMANDS = """
     get set del exists expire pexpire ttl pttl incr
     hget hmget hgetall hset hsetnx hdel hlen hincrby hexists
     xadd xread xrange xrevrange xlen xtrim xdel
-    zadd zcard zrange zrangebyscore zrem zscore sadd srem smembers
+    zadd zcard zrange zrangebyscore zrem zremrangebyrank zscore sadd srem smembers
 """
 
 _PATIENCE_S = 20.0
