@@ -348,6 +348,7 @@ async def test_without_redis_answers_go_on_and_feedback_is_kept_until_it_is_back
     await valkey.start()
     async with running_router([arm("small", upstream.url)], valkey.url, namespace) as router:
         _, _, headers = await router.post(CHAT, ask())
+        await router.decision(headers["x-highwayman-decision"])  # its outcome is on the log
         await valkey.stop()
         status, _, without = await router.post(CHAT, ask())
         assert status == 200
