@@ -1,9 +1,11 @@
 """How much one key, and one person, may weigh among what a tenant's people said lately."""
 
+import heapq
 from dataclasses import dataclass
 
 _NOTHING = 1e-6
 _SWEEP_EVERY = 4096  # statements between two looks for who has faded away
+_MOST = 100_000  # contributors remembered; beyond, those that weigh least are forgotten, who are far below any cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,22 @@ class Influence:
     """Weighs statements as they come, by one router's account of the last days.
 
     A contributor's weight, after the statement, is at most the larger of `grace` and share / (1 - share) times what all
-    others of the tenant weigh: at most `share` of the whole, then. Several routers keep accounts of their own, each of
-    which sees its part of everybody's statements; so does one that starts anew.
+    others of the tenant weigh: at most `share` of the whole, then, and at any later time, as all weights fade alike. A
+    statement that replaces another has that one's weight: it is not to be weighed again. Several routers keep accounts
+    of their own, each of which sees its part of everybody's statements; so does one that starts anew.
     """
 
-    def __init__(self, caps: Caps) -> None:
-        """Take the caps."""
+    def __init__(self, caps: Caps, *, most: int = _MOST) -> None:
+        """Take the caps, and how many contributors to remember."""
         self._caps = caps
+        self._most = most
         self._tenants: dict[str, _Sum] = {}
         self._own: dict[tuple[str, str, str], _Sum] = {}  # by tenant, key or person, and which
         self._until_sweep = _SWEEP_EVERY
+
+    def __len__(self) -> int:
+        """Return how many contributors are remembered."""
+        return len(self._own)
 
     def weigh(self, tenant: str, *, key: str, person: str, at: float, key_share: float | None = None) -> float:
         """Return what a statement may weigh, in [0, 1], and keep account of it.
@@ -76,10 +84,14 @@ class Influence:
         return max(max(self._caps.grace, share / (1.0 - share) * others) - mine, 0.0)
 
     def _sweep(self, at: float) -> None:
-        """Forget who has faded away, now and then."""
+        """Forget who has faded away, now and then, and who weighs least where there are too many."""
         self._until_sweep -= 1
-        if self._until_sweep > 0:
+        if self._until_sweep > 0 and len(self._own) <= self._most:
             return
-        self._until_sweep = max(_SWEEP_EVERY, len(self._own))
         half_life_s = self._caps.half_life_s
+        self._tenants = {name: one for name, one in self._tenants.items() if one.now(at, half_life_s) > _NOTHING}
         self._own = {name: one for name, one in self._own.items() if one.now(at, half_life_s) > _NOTHING}
+        if len(self._own) > self._most:
+            heaviest = heapq.nlargest(self._most // 2, self._own.items(), key=lambda one: one[1].now(at, half_life_s))
+            self._own = dict(heaviest)
+        self._until_sweep = max(_SWEEP_EVERY, len(self._own))

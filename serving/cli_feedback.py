@@ -42,9 +42,9 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
     """Set everything aside that came with KEY, and what will come: it is kept, and does not count."""
     async with place.opened() as (client, learning):
         keys = KeyStore(client, learning.config.namespace, learning.store(client))
-        await keys.turn(key_id, KeyState.QUARANTINED, why="by hand", since=since)
+        known = await keys.turn(key_id, KeyState.QUARANTINED, why="by hand", since=since)
         turned = await _turned(client, learning, archive, Turn(key_id, aside=True, since=since))
-    told({"key": key_id, "state": "quarantined", "statements_set_aside": turned}, as_json=as_json)
+    told({"key": key_id, "state": known.state, "statements_set_aside": turned}, as_json=as_json)
 
 
 @feedback.command()
@@ -56,9 +56,9 @@ async def release(place: Place, key_id: str, archive: Path | None, as_json: bool
     """Let everything count again that came with KEY and was set aside, and what will come."""
     async with place.opened() as (client, learning):
         keys = KeyStore(client, learning.config.namespace, learning.store(client))
-        await keys.turn(key_id, KeyState.ACTIVE)
+        known = await keys.turn(key_id, KeyState.ACTIVE)
         turned = await _turned(client, learning, archive, Turn(key_id, aside=False))
-    told({"key": key_id, "state": "active", "statements_that_count_again": turned}, as_json=as_json)
+    told({"key": key_id, "state": known.state, "statements_that_count_again": turned}, as_json=as_json)
 
 
 @feedback.command()

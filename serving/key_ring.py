@@ -24,11 +24,12 @@ class KeyRing:
         self._secrets = secrets
         self._all: tuple[ApiKey, ...] = ()
         self._callers: dict[str, Caller] = {}
+        self._closed = False
         self._use(kept.keys())
 
     def __bool__(self) -> bool:
-        """Return whether there are any keys, be they revoked."""
-        return bool(self._all)
+        """Return whether there are any keys, be they revoked; or were: a Redis that has lost them opens no doors."""
+        return self._closed
 
     def who(self, text: str) -> Caller | None:
         """Return who has this key, None for one that is unknown or revoked."""
@@ -53,6 +54,7 @@ class KeyRing:
 
     def _use(self, found: Sequence[ApiKey]) -> None:
         self._all = tuple(found)
+        self._closed = self._closed or bool(self._all)
         self._callers = {one.mac: _caller(one) for one in found if one.state is not KeyState.REVOKED}
 
 

@@ -1,8 +1,11 @@
 """API keys in Redis: whose they are, and what they may do. The keys themselves are not kept, only their HMAC."""
 
+import contextlib
 import hashlib
 import hmac
 import json
+import logging
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,10 +18,19 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.alarm import Suspicion
 from highwayman.feedback.redis import redis_errors
 from highwayman.feedback.store import Keys, Store
-from highwayman.serving.caller import ANSWERS, FEEDBACK
+from highwayman.serving.caller import ANSWERS, FEEDBACK, SCOPES
 
 _PREFIX, _ID_PREFIX = "hwk-", "key-"
 _SECRET_BYTES, _ID_BYTES = 32, 6
+
+# Somebody else may have changed the key since it was read. KEYS: keys. ARGV: id, what it was, what it is.
+_SWAP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
+log = logging.getLogger(__name__)
 
 
 class KeyState(StrEnum):
@@ -26,7 +38,7 @@ class KeyState(StrEnum):
 
     ACTIVE = "active"
     QUARANTINED = "quarantined"  # feedback is kept, and does not count until it is released
-    REVOKED = "revoked"
+    REVOKED = "revoked"  # for good
 
 
 class UnknownKey(HighwaymanError):
@@ -52,13 +64,23 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a new key is for."""
+    """What a new key is for. Raises ValueError for what no key can be for."""
 
     name: str
     tenant: str
     scopes: Sequence[str] = field(default=(ANSWERS, FEEDBACK))
     influence: float | None = None
     rate_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tenant:
+            raise ValueError(f"tenant must be a name, got {self.tenant!r}")
+        if not self.scopes or not SCOPES.issuperset(self.scopes):
+            raise ValueError(f"scopes must be some of {', '.join(sorted(SCOPES))}, got {tuple(self.scopes)!r}")
+        if self.influence is not None and not 0 < self.influence <= 1:
+            raise ValueError(f"influence must be in (0, 1], got {self.influence!r}")
+        if self.rate_per_s is not None and not (math.isfinite(self.rate_per_s) and self.rate_per_s > 0):
+            raise ValueError(f"rate_per_s must be > 0, got {self.rate_per_s!r}")
 
 
 class KeyStore:
@@ -84,28 +106,29 @@ class KeyStore:
             influence=grant.influence,
             rate_per_s=grant.rate_per_s,
         )
-        await self._write(made)
+        with redis_errors():
+            await self._client.hset(self._key, made.id, written(made))
         return made, text
 
     async def all(self) -> list[ApiKey]:
-        """Return the keys, oldest first."""
+        """Return the keys, oldest first; one that cannot be read is taken for revoked."""
         with redis_errors():
             found = await self._client.hgetall(self._key)
-        return sorted((read(data) for data in found.values()), key=lambda one: one.created_at)
+        return sorted((_readable(name, data) for name, data in found.items()), key=lambda one: (one.created_at, one.id))
 
     async def get(self, key_id: str) -> ApiKey:
         """Return the key with this id. Raises UnknownKey."""
-        with redis_errors():
-            data = await self._client.hget(self._key, key_id)
-        if data is None:
-            raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
-        return read(data)
+        return (await self._found(key_id))[1]
 
     async def turn(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
-        """Give a key another state. Raises UnknownKey."""
-        changed = replace(await self.get(key_id), state=state, why=why, since=since)
-        await self._write(changed)
-        return changed
+        """Give a key another state; one that is revoked stays so. Raises UnknownKey."""
+        while True:
+            data, known = await self._found(key_id)
+            if known.state is KeyState.REVOKED:
+                return known
+            changed = replace(known, state=state, why=why, since=since)
+            if await self._swapped(data, changed):
+                return changed
 
     async def quarantined(self) -> dict[str, float | None]:
         """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
@@ -113,16 +136,24 @@ class KeyStore:
 
     async def suspect(self, found: Suspicion) -> None:
         """Put a key in quarantine that is active; any other is left as it is."""
-        try:
-            known = await self.get(found.key)
-        except UnknownKey:
-            return
-        if known.state is KeyState.ACTIVE:
-            await self.turn(found.key, KeyState.QUARANTINED, why=f"{found.why}, {found.detail}", since=found.since)
+        with contextlib.suppress(UnknownKey):
+            while True:
+                data, known = await self._found(found.key)
+                why = f"{found.why}, {found.detail}"
+                quarantined = replace(known, state=KeyState.QUARANTINED, why=why, since=found.since)
+                if known.state is not KeyState.ACTIVE or await self._swapped(data, quarantined):
+                    return
 
-    async def _write(self, one: ApiKey) -> None:
+    async def _found(self, key_id: str) -> tuple[bytes, ApiKey]:
         with redis_errors():
-            await self._client.hset(self._key, one.id, written(one))
+            data = await self._client.hget(self._key, key_id)
+        if data is None:
+            raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
+        return data, _readable(key_id.encode(), data)
+
+    async def _swapped(self, data: bytes, one: ApiKey) -> bool:
+        with redis_errors():
+            return bool(await self._client.eval(_SWAP, 1, self._key, one.id, data, written(one)))
 
 
 def mac_of(secret: bytes, text: str) -> str:
@@ -140,3 +171,13 @@ def read(data: bytes | str) -> ApiKey:
     found: Mapping[str, Any] = json.loads(data)
     known = {name: value for name, value in found.items() if name in ApiKey.__dataclass_fields__}
     return ApiKey(**{**known, "scopes": tuple(known["scopes"]), "state": KeyState(known["state"])})
+
+
+def _readable(name: bytes, data: bytes) -> ApiKey:
+    """Return a key; where this version cannot read it, one of that id which opens nothing."""
+    try:
+        return read(data)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        key_id = name.decode(errors="replace")
+        log.error("key %s cannot be read: it opens nothing", key_id)
+        return ApiKey(key_id, "", "", 0.0, "", (), KeyState.REVOKED, why="it cannot be read")

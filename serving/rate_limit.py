@@ -25,7 +25,7 @@ class RateLimit:
 
         Args:
             key: its id.
-            now: seconds, of a clock that does not go back.
+            now: seconds, of a clock; where it is set back, nothing is gained and nothing lost.
             rate_per_s: its own rate; None: the one for all.
         """
         rate = self._rate if rate_per_s is None else rate_per_s
@@ -33,7 +33,7 @@ class RateLimit:
             return 0.0
         most = max(rate * _BURST_S, 1.0)
         bucket = self._buckets.pop(key, None) or _Bucket(most, now)
-        bucket.tokens, bucket.at = min(most, bucket.tokens + rate * (now - bucket.at)), now
+        bucket.tokens, bucket.at = min(most, bucket.tokens + rate * max(now - bucket.at, 0.0)), now
         self._buckets[key] = bucket
         if len(self._buckets) > _MOST:
             self._buckets.pop(next(iter(self._buckets)))
