@@ -220,9 +220,11 @@ class Learner:
 
     def _compare(self, decision: Decision, before: Credit | None, after: Credit | None) -> bool:
         """Teach preferences to a policy that learns from them; return whether there was anything to learn."""
-        policy = self._policies.of(decision.tenant)
         found = preferences(before, after, decision.context.features, at=decision.at)
-        if not (found and isinstance(policy, Compares)):
+        if not found:
+            return False
+        policy = self._policies.of(decision.tenant)
+        if not isinstance(policy, Compares):
             return False
         for one in found:
             self._policies.add_arm(one.better)

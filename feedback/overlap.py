@@ -18,16 +18,13 @@ _HEARD = (Standing.COUNTS, Standing.UNCALIBRATED)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A tenant's answers by an arm to a kind of query, that a metric scored in a tenth of its range.
-
-    Without a metric and a tenth: all of them that people spoke of, scored or not.
-    """
+    """A tenant's answers by an arm to a kind of query, that a metric scored in a tenth of its range."""
 
     tenant: str
     arm: str
     kind: int
-    metric: str = ""
-    bin: int = -1
+    metric: str
+    bin: int
 
 
 @dataclass(slots=True)
@@ -36,14 +33,13 @@ class Counts:
 
     scored: float = 0.0
     score: float = 0.0  # sum of the scores, each in [0, 1]
-    squared: float = 0.0  # sum of their squares
     ups: float = 0.0
     downs: float = 0.0
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing in it."""
-        return not (self.scored or self.ups or self.downs)
+        return not self.scored
 
 
 class Overlap:
@@ -71,18 +67,15 @@ class Overlap:
         up, down = sign * (thumb is True), sign * (thumb is False)
         for metric, score in scores.items():
             here = Cell(tenant, credit.arm, kind, metric, min(int(score * BINS), BINS - 1))
-            self._add(here, Counts(sign, sign * score, sign * score**2, up, down))
+            self._add(here, Counts(sign, sign * score, up, down))
         pairs, disagreeing = _pairs(credit.parts)
         if pairs:
             self._add(Cell(tenant, credit.arm, kind, PAIRS, 0), Counts(sign * pairs, sign * disagreeing))
-        if thumb is not None:
-            self._add(Cell(tenant, credit.arm, kind), Counts(ups=up, downs=down))
 
     def _add(self, cell: Cell, more: Counts) -> None:
         counts = self._cells.setdefault(cell, Counts())
         counts.scored += more.scored
         counts.score += more.score
-        counts.squared += more.squared
         counts.ups += more.ups
         counts.downs += more.downs
         if counts.empty:

@@ -219,6 +219,6 @@ def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
 
 def _cells_apart(left: list[list[Any]], right: list[list[Any]]) -> float:
     mine, theirs = ({tuple(row[:5]): row[5:] for row in rows} for rows in (left, right))
-    nothing = [0.0] * 5
+    nothing = [0.0] * 4
     pairs = ((mine.get(cell, nothing), theirs.get(cell, nothing)) for cell in mine.keys() | theirs.keys())
     return max((abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)), default=0.0)

@@ -12,6 +12,7 @@ from highwayman.feedback.quarantine import Quarantine
 from highwayman.feedback.retention import Retention
 
 _LATELY_S = 60.0
+_HUSH_S = 10.0  # longer than a notice that an arm has changed waits to be told
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +51,14 @@ class Watchman:
         self._spec = spec
         self._clock = clock
         self._suspicions: list[Suspicion] = []
-        self._tenants_now: set[str] = set()
-        self._tenants_before: set[str] = set()
+        self._suspected: dict[str, float] = {}  # when last, seconds since the epoch, by tenant
+        self._tenants: dict[str, str] = {}  # of suspects, by key
         self._swept: dict[str, EventId] = {}  # up to where, by key
 
     def suspected_tenants(self) -> frozenset[str]:
-        """Return the tenants of whose keys some were suspected since the last patrol but one."""
-        return frozenset(self._tenants_now | self._tenants_before)
+        """Return the tenants of whose keys some were suspected lately, or had to be swept up after."""
+        lately = self._clock() - _HUSH_S
+        return frozenset(tenant for tenant, at in self._suspected.items() if at > lately)
 
     def hear(self, said: Feedback, record: Record) -> None:
         """Hear a statement on a decision; those without a key, or set aside, are passed over."""
@@ -74,11 +76,11 @@ class Watchman:
         if found is not None:
             log.warning("key %s is suspected (%s): %s", found.key, found.why, found.detail)
             self._suspicions.append(found)
-            self._tenants_now.add(record.decision.tenant)
+            self._tenants[said.key] = tenant = record.decision.tenant
+            self._suspected[tenant] = self._clock()
 
     async def patrol(self) -> None:
         """Do what is due. Raises StoreUnavailable; what was not done then is done the next time."""
-        self._tenants_before, self._tenants_now = self._tenants_now, set()
         while self._suspicions:
             await self._book.suspect(self._suspicions[0])
             self._suspicions.pop(0)
@@ -95,5 +97,7 @@ class Watchman:
             turned = await self._quarantine.turn([key], aside=True, at=self._clock(), after=after)
             self._swept[key] = reached
             if turned:
+                if key in self._tenants:
+                    self._suspected[self._tenants[key]] = self._clock()
                 await self._quarantine.withdraw([key], at=self._clock(), after=begin)
                 log.warning("%d statements that came with key %s are set aside", turned, key)

@@ -66,17 +66,18 @@ class Application:
 
     async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whom it is for, if its key is known."""
-        route = running.desk.serves(scope)
+        asks = Completions.serves(scope)
+        visit = None if asks else running.desk.visit(scope)
         try:
-            caller = ANYBODY if route is not None and route.keyless else running.services.gate.caller(scope)
+            caller = ANYBODY if visit is not None and visit.route.keyless else running.services.gate.caller(scope)
         except Unauthorized as error:
             status, body, _ = described(error)
             await send_whole(send, status, body)
             return
-        if route is not None:
-            await running.desk(scope, receive, send, route=route, caller=caller)
-        elif Completions.serves(scope):
+        if asks:
             await running.completions(scope, receive, send, caller)
+        elif visit is not None:
+            await running.desk(scope, receive, send, visit=visit, caller=caller)
         else:
             await self._rest({**scope, _CALLER: caller}, receive, send)
 

@@ -7,7 +7,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.serving.asgi import Begun, ClientGone, Receive, Scope, Send, read_body, send_whole, unless_gone
 from highwayman.serving.call import Call, Line
 from highwayman.serving.caller import ANSWERS, Caller
-from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
+from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error, without_message
 from highwayman.serving.names import Links
 from highwayman.serving.routing import Asker, Route, Router
 from highwayman.serving.wire import Asked, parse_chat, parse_completion
@@ -48,7 +48,7 @@ class Completions:
             await send_whole(send, status, body)
             return
         except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
-            log.error("could not route a request: %s", type(error).__name__, exc_info=_without_message(error))
+            log.error("could not route a request: %s", type(error).__name__, exc_info=without_message(error))
             await send_whole(send, 500, internal_error())
             return
         call = Call(self._line, asked, route, path=scope["path"])
@@ -56,7 +56,7 @@ class Completions:
         try:
             await unless_gone(call.run(begun), receive)
         except Exception as error:
-            log.error("could not answer a request: %s", type(error).__name__, exc_info=_without_message(error))
+            log.error("could not answer a request: %s", type(error).__name__, exc_info=without_message(error))
             if not begun:
                 await send_whole(send, 500, internal_error())
 
@@ -72,8 +72,3 @@ class Completions:
         route = await self._router.route(asked.model, asked.query, wish=wish_of(scope), asker=asker)
         self._line.metrics.decided(route.decision, self._line.timer() - started)
         return asked, route
-
-
-def _without_message(error: Exception) -> Exception:
-    """Return an error of the same trace whose message, which might quote a prompt, is left out."""
-    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

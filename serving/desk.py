@@ -13,9 +13,9 @@ import pydantic_core
 
 from highwayman.env.errors import HighwaymanError, InvalidFeedback, UnknownDecision
 from highwayman.feedback.doors.door import Door, Heard, Lenient, Letter, Vouching
-from highwayman.serving.asgi import Receive, Scope, Send, header, read_body, send_whole
+from highwayman.serving.asgi import ClientGone, Receive, Scope, Send, header, read_body, send_whole
 from highwayman.serving.caller import FEEDBACK, Caller
-from highwayman.serving.errors import Forbidden, TooMany, described, internal_error
+from highwayman.serving.errors import Forbidden, TooMany, described, internal_error, without_message
 from highwayman.serving.intake import Filed, Intake
 from highwayman.serving.rate_limit import RateLimit
 from highwayman.serving.vote_page import VOTE_PATH, VotePage
@@ -52,6 +52,14 @@ class Route:
     keyless: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request that has found its route, and what stood in the path's braces."""
+
+    route: Route
+    parts: Mapping[str, str]
+
+
 class Desk:
     """Takes feedback from everybody who may say something."""
 
@@ -77,28 +85,29 @@ class Desk:
             *(self._route(door, route) for door in doors for route in door.routes),
         ]
 
-    def serves(self, scope: Scope) -> Route | None:
-        """Return the route of a request, None if it is not for this desk."""
-        return next(
-            (one for one in self._routes if one.method == scope["method"] and one.pattern.fullmatch(scope["path"])),
-            None,
-        )
+    def visit(self, scope: Scope) -> Visit | None:
+        """Return what a request wants here, None if it is not for this desk."""
+        for route in self._routes:
+            found = route.pattern.fullmatch(scope["path"]) if route.method == scope["method"] else None
+            if found is not None:
+                return Visit(route, {name: unquote(value) for name, value in found.groupdict().items()})
+        return None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, route: Route, caller: Caller) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, visit: Visit, caller: Caller) -> None:
         """Answer one request."""
-        found = route.pattern.fullmatch(scope["path"])
-        parts = {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
         try:
-            if not route.keyless:
+            if not visit.route.keyless:
                 self._check(caller)
-            await route.handler(Post(scope, receive, send, caller, parts))
+            await visit.route.handler(Post(scope, receive, send, caller, visit.parts))
+        except ClientGone:
+            return
         except HighwaymanError as error:
             status, body, _ = described(error)
             wait_s = math.ceil(error.wait_s) if isinstance(error, TooMany) else 1
             retry = ((b"retry-after", str(wait_s).encode()),) if status in (429, 503) else ()
             await send_whole(send, status, body, ((b"content-type", b"application/json"), *retry))
         except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
-            log.error("could not take feedback: %s", type(error).__name__)
+            log.error("could not take feedback: %s", type(error).__name__, exc_info=without_message(error))
             await send_whole(send, 500, internal_error())
 
     def _check(self, caller: Caller) -> None:

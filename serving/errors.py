@@ -74,3 +74,8 @@ def internal_error() -> bytes:
 def error_body(message: str, kind: str, code: str, *, param: str | None = None) -> bytes:
     """Return an error object as OpenAI's API writes it."""
     return json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}).encode()
+
+
+def without_message(error: Exception) -> Exception:
+    """Return an error of the same trace whose message, which might quote what somebody wrote, is left out."""
+    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

@@ -10,7 +10,7 @@ from highwayman.env.types import Feedback
 from highwayman.feedback.events import Event
 from highwayman.feedback.join import Record
 from highwayman.feedback.learner import Entry
-from highwayman.feedback.overlap import Cell, Counts, Overlap
+from highwayman.feedback.overlap import PAIRS, Cell, Counts, Overlap
 from tests.feedback.worlds import decision, make_learner, thumb
 
 
@@ -32,10 +32,13 @@ def overlap_of(*events: Event) -> dict[Cell, Counts]:
 
 def test_a_score_and_a_thumb_on_one_answer_meet_in_a_cell() -> None:
     cells = overlap_of(decision("d"), judged("d", 0.72), thumb("d", 1.0))
-    assert cells == {
-        Cell("default", "a", 0, "judge", 7): Counts(1.0, 0.72, 0.72**2, ups=1.0),
-        Cell("default", "a", 0): Counts(ups=1.0),
-    }
+    assert cells == {Cell("default", "a", 0, "judge", 7): Counts(1.0, 0.72, ups=1.0)}
+
+
+def test_thumbs_alone_fill_no_cell_but_two_on_one_answer_are_a_pair() -> None:
+    one, other = thumb("d", 1.0, user="ann"), thumb("d", 0.0, user="bob")
+    assert overlap_of(decision("d"), one) == {}
+    assert overlap_of(decision("d"), one, other) == {Cell("default", "a", 0, PAIRS, 0): Counts(1.0, 1.0)}
 
 
 @settings(max_examples=50)

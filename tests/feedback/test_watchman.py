@@ -51,8 +51,9 @@ async def test_a_flood_is_set_aside_by_the_next_patrol_and_what_comes_after_by_t
     now = int(first.partition("-")[0]) / 1000
     watchman = Watchman(
         Alarm(Thresholds(burst_floor=10.0, burst_young=10.0)), Quarantine(store, retention), retention, book,
-        spec=DEFAULT_SPEC, clock=lambda: now,
+        spec=DEFAULT_SPEC, clock=lambda: now + later[0],
     )  # fmt: skip
+    later = [0.0]
 
     async def said(number: int) -> None:
         await store.put(decision(f"d{number}"))
@@ -69,6 +70,8 @@ async def test_a_flood_is_set_aside_by_the_next_patrol_and_what_comes_after_by_t
     await said(15)
     await watchman.patrol()
     assert await aside(store, 16) == 16
+    assert watchman.suspected_tenants() == {"default"}
+    later[0] = 11.0
     assert watchman.suspected_tenants() == frozenset()
     book.since.clear()
     await watchman.patrol()

@@ -25,7 +25,7 @@ TENANT = "default"
 def overlap_of(cells: Cells, *, tenant: str = TENANT) -> Overlap:
     """An overlap with these counts, all of one kind of query."""
     rows = [
-        [tenant, name, 0, "judge", b, cells.scored[k, b], cells.score[k, b], 0.0, cells.ups[k, b], cells.downs[k, b]]
+        [tenant, name, 0, "judge", b, cells.scored[k, b], cells.score[k, b], cells.ups[k, b], cells.downs[k, b]]
         for k, name in enumerate(cells.arms)
         for b in range(BINS)
         if cells.scored[k, b]
@@ -70,14 +70,14 @@ def test_a_weak_signal_is_worth_nothing_before_thumbs_say_what_it_means_and_litt
     metric = DEFAULT_SPEC.metrics["regenerated"]
     said = Feedback("f", "d", 0.0, "implicit", "regenerated", 1.0)
     assert calibrator(Overlap()).corrected(said, metric, tenant=TENANT, arm="a", kind=0) == said
-    rows = [[TENANT, "a", 0, "regenerated", 0, 1000.0, 0.0, 0.0, 15.0, 45.0]]
+    rows = [[TENANT, "a", 0, "regenerated", 0, 1000.0, 0.0, 15.0, 45.0]]
     worth = calibrator(Overlap.from_json(rows)).corrected(said, metric, tenant=TENANT, arm="a", kind=0)
     assert worth.quality == pytest.approx(0.2, abs=0.1)  # a quarter of the thumbs are ups, some of them flipped
     assert 0 < worth.weight < 0.2
 
 
 def test_the_flip_rate_is_measured_where_answers_have_two_thumbs_and_declared_elsewhere() -> None:
-    rows = Overlap.from_json([[TENANT, "a", 0, PAIRS, 0, 1000.0, 180.0, 0.0, 0.0, 0.0]])
+    rows = Overlap.from_json([[TENANT, "a", 0, PAIRS, 0, 1000.0, 180.0, 0.0, 0.0]])
     assert flip_of(rows, TENANT, otherwise=0.05) == pytest.approx(0.1, abs=0.001)
     assert flip_of(Overlap(), TENANT, otherwise=0.05) == 0.05
 
