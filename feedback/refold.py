@@ -170,18 +170,31 @@ class Difference:
         return max(self.policy, self.tally)
 
 
-def difference(one: Snapshot, other: Snapshot) -> Difference:
+def difference(one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None) -> Difference:
     """Return how far two snapshots are apart. Raises SnapshotError.
 
-    Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. The
-    tally's recent share is left out: it depends on the order of what was erased.
+    Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. So
+    it is with tenants, if `blank` gives the state of a policy with these arms that has learned nothing. The tally's
+    recent share is left out: it depends on the order of what was erased.
     """
     mine, theirs = parts(one.policy), parts(other.policy)
     tallies = json.loads(one.tally), json.loads(other.tally)
-    if mine.keys() != theirs.keys():
-        return Difference(math.inf, _tallies_apart(*tallies))
-    apart = max(_policies_apart(state, theirs[tenant], tallies) for tenant, state in mine.items())
+    apart = 0.0
+    for tenant in mine.keys() | theirs.keys():
+        state, against = mine.get(tenant), theirs.get(tenant)
+        if state is not None and against is not None:
+            apart = max(apart, _policies_apart(state, against, tallies))
+        else:
+            apart = max(apart, _learned(state or against or b"", blank))
     return Difference(apart, _tallies_apart(*tallies))
+
+
+def _learned(state: bytes, blank: Callable[[Sequence[str]], bytes] | None) -> float:
+    """Return how far a state is from one that has learned nothing."""
+    if blank is None:
+        return math.inf
+    arms = unpack(state)[0].get("arms") or ()
+    return _policies_apart(state, blank([str(name) for name in arms]), ())
 
 
 def _policies_apart(one: bytes, other: bytes, tallies: Sequence[dict[str, Any]]) -> float:

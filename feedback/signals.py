@@ -9,7 +9,6 @@ from typing import Any
 
 REGENERATED, REPHRASED = "regenerated", "rephrased"
 ABANDONED, TOOL_FAILURE = "abandoned", "tool_failure"
-SIGNALS = (REGENERATED, REPHRASED, ABANDONED, TOOL_FAILURE)
 _LIKE = 0.85  # cosine of two questions, from which on the second asks the first anew
 _SHORTEST = 12  # characters of a question that can be rephrased: "yes", "go on" and "thanks" are none
 _ERROR = re.compile(r"\s*(?:[\w.]*(?:error|exception)\b|traceback \(most recent call last\)|failed\b)", re.IGNORECASE)
@@ -41,28 +40,27 @@ def turn_key(messages: Messages, secret: bytes) -> str:
 
 
 def signals(messages: Messages, secret: bytes, likeness: Callable[[str, str], float]) -> list[Signal]:
-    """Return what a request's messages say of earlier answers of the conversation.
+    """Return what a request's messages say of the conversation's last answer.
 
-    Whether the turn was asked before, the caller finds out by its key. A question put anew, in other words or the same,
-    is told from the words alone. A tool's error is the fault of the answer that called it, as far as anybody can tell.
+    A question put anew, in other words or the same, is told from the words alone. A tool's error is the fault of the
+    answer that called it, as far as anybody can tell. That a turn is asked again its key tells, not its messages.
 
     Args:
         messages: of the request, as they came: only their roles are known to be text.
         secret: of the namespace.
         likeness: cosine of two texts, in [-1, 1].
     """
-    found = [Signal(REGENERATED, turn_key(messages, secret))]
     answered = _last_answer(messages)
     if answered is None:
-        return found
-    turn = turn_key(messages[:answered], secret)
-    later = messages[answered + 1 :]
+        return []
+    later, found = messages[answered + 1 :], []
     if any(message.get("role") in ("tool", "function") and _failed(message) for message in later):
-        found.append(Signal(TOOL_FAILURE, turn))
+        found.append(TOOL_FAILURE)
     before, now = _question(messages[:answered]), _question(later)
     if min(len(before), len(now)) >= _SHORTEST and (before == now or likeness(before, now) >= _LIKE):
-        found.append(Signal(REPHRASED, turn))
-    return found
+        found.append(REPHRASED)
+    turn = turn_key(messages[:answered], secret) if found else ""
+    return [Signal(metric, turn) for metric in found]
 
 
 def broken_calls(calls: Sequence[tuple[str, str]], tools: object) -> bool:

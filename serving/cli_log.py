@@ -160,7 +160,7 @@ async def _compared(
     if missing is not None:
         return {**report, "equal": None, "why_not_compared": missing}, True
     found = await _refolded(client, learning, folder, upto=position)
-    apart = difference(published.snapshot, found.learner.snapshot())
+    apart = difference(published.snapshot, found.learner.snapshot(), blank=learning.blank)
     equal = apart.largest <= _EQUAL
     return {
         **report,

@@ -1,14 +1,14 @@
 """Hears what is said of answers without anybody's saying it: asked again, put anew, left, a tool that failed."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
 from highwayman.env.types import Arm, Decision, Status
 from highwayman.feedback.said import About, Said
-from highwayman.feedback.signals import ABANDONED, REGENERATED, TOOL_FAILURE, broken_calls, signals, turn_key
+from highwayman.feedback.signals import ABANDONED, REGENERATED, REPHRASED, TOOL_FAILURE, broken_calls, signals, turn_key
 from highwayman.feedback.store import Store
 from highwayman.serving.audience import Answered
 from highwayman.serving.caller import FEEDBACK, Caller
@@ -19,6 +19,8 @@ from highwayman.serving.wire import Asked
 
 SOURCE = "implicit"
 _TURN = "turn"
+_OF_MESSAGES = frozenset({REPHRASED, TOOL_FAILURE})
+OF_TURNS = _OF_MESSAGES | {REGENERATED}  # that need to find the answers to a turn
 _SOON_S = 600.0  # who asks the same later than this asks anew
 
 
@@ -26,7 +28,7 @@ _SOON_S = 600.0  # who asks the same later than this asks anew
 class ImplicitEar:
     """Files weak statements, each about the answer it speaks of."""
 
-    wanted: Collection[str]  # the signals that are switched on
+    wanted: frozenset[str]  # the signals that are switched on
     intake: Intake
     store: Store
     ids: DecisionIds
@@ -42,12 +44,13 @@ class ImplicitEar:
             await self._say(metric, answered.decision, answered.decision)
         if not answered.asked.chat:
             return
-        messages, secret = answered.asked.body["messages"], self.ids.secrets[0]
-        for signal in await asyncio.to_thread(signals, messages, secret, self.likeness):
-            if signal.metric in self.wanted:
-                earlier = await self._earlier(signal.turn, answered.decision, again=signal.metric == REGENERATED)
-                if earlier is not None:
-                    await self._say(signal.metric, earlier, answered.decision)
+        messages, secret, now = answered.asked.body["messages"], self.ids.secrets[0], answered.decision
+        if REGENERATED in self.wanted and now.links:
+            await self._say_earlier(REGENERATED, now.links[-1], now)  # its own turn's: `with_turns` puts it there
+        if self.wanted & _OF_MESSAGES:
+            for signal in await asyncio.to_thread(signals, messages, secret, self.likeness):
+                if signal.metric in self.wanted:
+                    await self._say_earlier(signal.metric, self.ids.link(_TURN, signal.turn, now.tenant), now)
 
     def _of_itself(self, answered: Answered) -> list[str]:
         """Return what the end of an answer says of it."""
@@ -57,9 +60,15 @@ class ImplicitEar:
         found = [*([ABANDONED] if left else []), *([TOOL_FAILURE] if broken else [])]
         return [metric for metric in found if metric in self.wanted]
 
-    async def _earlier(self, turn: str, now: Decision, *, again: bool) -> Decision | None:
+    async def _say_earlier(self, metric: str, link: str, now: Decision) -> None:
+        """File a signal about the newest answer to a turn before `now`, if there is one."""
+        earlier = await self._earlier(link, now, again=metric == REGENERATED)
+        if earlier is not None:
+            await self._say(metric, earlier, now)
+
+    async def _earlier(self, link: str, now: Decision, *, again: bool) -> Decision | None:
         """Return the newest decision on a turn before `now`; to be asked again, by the same person, not long ago."""
-        names = await self.store.linked(self.ids.link(_TURN, turn, now.tenant))
+        names = await self.store.linked(link)
         records = await self.store.records([name for name in names if name != now.id])
         found = [
             record.decision

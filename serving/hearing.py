@@ -19,7 +19,7 @@ from highwayman.feedback.judge.asker import Judge
 from highwayman.feedback.store import Store
 from highwayman.serving.audience import Audience, Ear
 from highwayman.serving.calibrator import Calibrator
-from highwayman.serving.ear_implicit import ImplicitEar, with_turns
+from highwayman.serving.ear_implicit import OF_TURNS, ImplicitEar, with_turns
 from highwayman.serving.ear_judge import JudgeEar
 from highwayman.serving.entries import Entries
 from highwayman.serving.ids import DecisionIds
@@ -76,9 +76,9 @@ def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
     )
     links, ears = links_by(config.feedback.names.naming(), ids.link), list[Ear]()
     if config.feedback.implicit:
-        likeness = ground.learning.encoder.likeness
-        ears.append(ImplicitEar(frozenset(config.feedback.implicit), intake, ground.store, ids, likeness))
-        links = with_turns(links, ids)
+        wanted, likeness = frozenset(config.feedback.implicit), ground.learning.encoder.likeness
+        ears.append(ImplicitEar(wanted, intake, ground.store, ids, likeness))
+        links = with_turns(links, ids) if wanted & OF_TURNS else links
     if config.feedback.judge.arms:
         ears.append(_judge(ground, intake))
     return Hearing(intake, doors, links, Audience(ears), _vote_link(config.feedback.vote_url, ids))

@@ -17,18 +17,12 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.alarm import Suspicion
 from highwayman.feedback.redis import redis_errors
+from highwayman.feedback.scripts import Scripts
 from highwayman.feedback.store import Keys, Store
 from highwayman.serving.caller import ANSWERS, FEEDBACK, SCOPES
 
 _PREFIX, _ID_PREFIX = "hwk-", "key-"
 _SECRET_BYTES, _ID_BYTES = 32, 6
-
-# Somebody else may have changed the key since it was read. KEYS: keys. ARGV: id, what it was, what it is.
-_SWAP = """
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-"""
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +85,7 @@ class KeyStore:
         self._client: Any = client  # its replies are bytes, which its types do not promise
         self._key = Keys(namespace)("keys")
         self._store = store
+        self._scripts = Scripts(client, "swap_field")
 
     async def add(self, grant: Grant, *, at: float) -> tuple[ApiKey, str]:
         """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
@@ -152,8 +147,7 @@ class KeyStore:
         return data, _readable(key_id.encode(), data)
 
     async def _swapped(self, data: bytes, one: ApiKey) -> bool:
-        with redis_errors():
-            return bool(await self._client.eval(_SWAP, 1, self._key, one.id, data, written(one)))
+        return bool(await self._scripts.call("swap_field", [self._key], [one.id, data, written(one)]))
 
 
 def mac_of(secret: bytes, text: str) -> str:

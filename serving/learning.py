@@ -80,6 +80,13 @@ class Learning:
         except (OSError, SnapshotError) as error:
             raise ConfigError(f"policy.prior: {file}: {error}. `highwayman prior fit` writes one") from error
 
+    def blank(self, arms: Sequence[str]) -> bytes:
+        """Return the state of a policy with these arms that has learned nothing."""
+        policy = self.policy()
+        for name in arms:
+            policy.add_arm(name)
+        return policy.state()
+
     def learner(self) -> Learner:
         """Return a learner at the start of the log."""
         return Learner(

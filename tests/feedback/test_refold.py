@@ -1,14 +1,17 @@
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
+from highwayman.bandit.lin_ts import LinTS
+from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.events import Event, encode
 from highwayman.feedback.join import Void, standing
-from highwayman.feedback.learner import Snapshot
+from highwayman.feedback.learner import Learner, Snapshot
 from highwayman.feedback.refold import Page, Pages, difference, refold
-from tests.feedback.worlds import decision, make_learner, outcome, thumb
+from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
 
 
 def pages(*events: Event, size: int = 2) -> Pages:
@@ -73,3 +76,27 @@ async def test_states_that_differ_are_told_apart_by_the_largest_number() -> None
     assert difference(one, await state(decision("d"), thumb("d", 0.0))).policy == pytest.approx(1.0)
     counted_twice = replace(one, tally=(await state(decision("d"), decision("e"))).tally)
     assert difference(one, counted_twice).tally == 1.0
+
+
+async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_nothing_was_learned_of_it() -> None:
+    def learner() -> Learner:
+        return Learner(made(), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), make=made)
+
+    def made() -> LinTS:
+        return LinTS(d=3, fingerprint=FINGERPRINT)
+
+    def blank(arms: Sequence[str]) -> bytes:
+        policy = made()
+        for name in arms:
+            policy.add_arm(name)
+        return policy.state()
+
+    async def folded(*events: Event) -> Snapshot:
+        return (await refold(pages(*events), learner, kept_s=9.0)).learner.snapshot()
+
+    own, other = decision("d"), replace(decision("e"), tenant="acme")
+    said, taken = thumb("e", 1.0, at=1.0), thumb("e", None, at=2.0)
+    without, with_it = await folded(own, other), await folded(own, other, said, taken)
+    assert difference(with_it, without).policy == math.inf
+    assert difference(with_it, without, blank=blank).largest < 1e-9
+    assert difference(await folded(own, other, said), without, blank=blank).policy > 0.5

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.feedback.signals import (
-    REGENERATED,
     REPHRASED,
     TOOL_FAILURE,
     Signal,
@@ -35,8 +34,8 @@ def test_the_same_messages_name_the_same_turn_however_they_are_written_down() ->
     assert turn_key([ASKED, ANSWER, ASKED], SECRET) != turn_key([ASKED], SECRET)
 
 
-def test_a_turn_asked_again_is_regenerated() -> None:
-    assert found(ASKED) == {REGENERATED: turn_key([ASKED], SECRET)}
+def test_a_first_question_says_nothing_of_any_answer() -> None:
+    assert found(ASKED) == {}
 
 
 def test_a_follow_up_that_puts_the_question_anew_speaks_of_the_answer_before() -> None:

@@ -21,6 +21,7 @@ from highwayman.serving.config import load_config
 from highwayman.serving.key_ring import KeyRing
 from highwayman.serving.keys import Grant, KeyState, KeyStore
 from highwayman.serving.learning import Learning, warm_encoder
+from highwayman.serving.local_state import LocalState
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
@@ -114,12 +115,21 @@ async def test_a_revoked_key_opens_nothing_within_two_seconds(
                         break
 
 
-async def test_what_is_kept_of_a_key_is_not_the_key(keys: KeyStore, redis_client: Redis, namespace: str) -> None:
+async def test_what_is_kept_of_a_key_is_not_the_key(
+    keys: KeyStore, redis_client: Redis, namespace: str, tmp_path: Path
+) -> None:
+    secret = b"s" * 32
+    await Store(redis_client, namespace).secrets(secret, issued=True)
     made, text = await keys.add(Grant("app", "one"), at=1.0)
     kept = await redis_client.hgetall(keys._key)  # type: ignore[misc]
     assert text.encode() not in b"".join(kept.values())
     assert json.loads(kept[made.id.encode()])["mac"] == made.mac
-    assert KeyRing  # the same HMAC is what a router looks for
+    ring = KeyRing(keys, LocalState(tmp_path, namespace, "none"), lambda: [secret])
+    await ring.refresh()
+    caller = ring.who(text)
+    assert caller is not None
+    assert (caller.tenant, caller.key_id) == ("one", made.id)
+    assert ring.who(made.mac) is None
 
 
 async def test_posts_beyond_a_keys_rate_are_told_when_to_come_back(

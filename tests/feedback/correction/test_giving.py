@@ -1,7 +1,9 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
-from benchmarks.calibration import FLIP, world
+from benchmarks.calibration import FLIP, Drawn, world
 from highwayman.feedback.correction.cells import Cells
 from highwayman.feedback.correction.giving import flip_rate, giving, rates
 
@@ -20,7 +22,7 @@ def test_the_rates_of_giving_are_found_from_thumbs_that_nobody_told_were_selecti
     assert np.mean([one.bad for one in found]) == pytest.approx(truth.bad, rel=0.08)
 
 
-def worlds(count: int):  # type: ignore[no-untyped-def]
+def worlds(count: int) -> Iterator[Drawn]:
     return (world(np.random.default_rng(seed), arms=4, answers=8000, gap=0.08) for seed in range(count))
 
 
