@@ -70,9 +70,9 @@ class RewardSpec:
         statements = list(said)
         newest: dict[tuple[str, str, str], int] = {}
         for place, feedback in enumerate(statements):
-            standing = newest.get(_whose(feedback))
+            standing = newest.get(whose(feedback))
             if standing is None or feedback.at >= statements[standing].at:
-                newest[_whose(feedback)] = place
+                newest[whose(feedback)] = place
         counting = set(newest.values())
         return [
             self._part(one) if place in counting else Part(one, Standing.REPLACED)
@@ -88,8 +88,8 @@ class RewardSpec:
         parts: dict[str, float] = {}
         total = weighted = 0.0
         counting = [part for part in every if part.standing is Standing.COUNTS]
-        for part in sorted(counting, key=lambda part: _whose(part.said)):  # sums of floats depend on the order
-            parts[":".join(filter(None, _whose(part.said)))] = part.quality
+        for part in sorted(counting, key=lambda part: whose(part.said)):  # sums of floats depend on the order
+            parts[":".join(filter(None, whose(part.said)))] = part.quality
             total += part.weight
             weighted += part.weight * part.quality
         return Reward(weighted / total if total else 0.0, total, parts, self.version)
@@ -118,7 +118,8 @@ def _silent(said: Feedback, metric: Metric | None) -> Standing | None:
     return Standing.UNCALIBRATED if metric.weak and said.quality is None else None
 
 
-def _whose(said: Feedback) -> tuple[str, str, str]:
+def whose(said: Feedback) -> tuple[str, str, str]:
+    """Return source, metric and person: of each, the newest statement on a decision counts."""
     return said.source, said.metric, said.user
 
 

@@ -169,7 +169,7 @@ class Feedback:
     accepted, and stands here as `quality` and `weight`.
     """
 
-    id: str  # of the statement, which may speak of several decisions; sent again, it is the same
+    id: str  # of the statement; sent again, it is the same. Before a dot: the name by which its decisions are found
     decision_id: str
     at: float  # seconds since the epoch
     source: str

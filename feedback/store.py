@@ -230,7 +230,8 @@ def _links(event: Written) -> tuple[str, ...]:
     """Return the names under which an event's decision is found from then on."""
     if isinstance(event, Decision):
         return event.links
-    return (event.id.partition(".")[0],) if isinstance(event, Feedback) else ()
+    name, dot, _ = event.id.partition(".") if isinstance(event, Feedback) else ("", "", "")
+    return (name,) if dot else ()
 
 
 def _record_of(row: Sequence[Any]) -> Record:

@@ -1,14 +1,13 @@
 """Feedback from whichever door, checked, addressed to decisions, weighed, and put on the log."""
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from highwayman.env.clusters import kind_of
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
 from highwayman.env.metric import Kind, Metric
-from highwayman.env.reward import RewardSpec
+from highwayman.env.reward import RewardSpec, whose
 from highwayman.env.types import Feedback
 from highwayman.feedback.held import Held, Waiting, spread
 from highwayman.feedback.join import Record
@@ -18,9 +17,8 @@ from highwayman.feedback.store import Store
 from highwayman.serving.calibrator import Calibrator
 from highwayman.serving.caller import Caller
 from highwayman.serving.ids import DecisionIds, without_prefix
+from highwayman.serving.statement_ids import head_of, is_linked, linked_id, new_id, parted, public_id
 from highwayman.serving.weigher import Weigher
-
-_ID_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,6 @@ class Filed:
     decision_ids: tuple[str, ...]  # none while it is held
     value: float | None
     state: str  # logged, spooled or held
-    weight: float = 0.0  # for each decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +37,7 @@ class _Addressed:
 
     decision_ids: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    direct: bool = False  # by the id of the one decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +69,15 @@ class Intake:
         addressed = await self._addressed(said.about, metric, caller)
         about = addressed.decision_ids or addressed.names
         filed = self.weigher.weighed(await self._feedback(said, metric, caller), metric, caller, about)
+        if not (addressed.direct or is_linked(filed.id)):
+            filed = replace(filed, id=linked_id(filed.id, once=said.idempotency_key is not None))
         if not addressed.decision_ids:
             await self.held.hold(Waiting(filed, addressed.names))
-            return Filed(_head(filed), (), filed.value, "held")
-        state = await self._put(await self._corrected(spread(filed, addressed.decision_ids), metric, caller))
+            return Filed(public_id(filed), (), filed.value, "held")
+        statements = await self._corrected(spread(filed, addressed.decision_ids), metric, caller)
+        state = await self._put(statements)
         self.tell(filed)
-        return Filed(
-            _head(filed), addressed.decision_ids, filed.value, state, filed.weight / len(addressed.decision_ids)
-        )
+        return Filed(public_id(statements[0]), addressed.decision_ids, filed.value, state)
 
     async def _corrected(self, statements: list[Feedback], metric: Metric, caller: Caller) -> list[Feedback]:
         """Return statements with the quality they stand for, where thumbs have something to say about it."""
@@ -104,30 +103,41 @@ class Intake:
             UnknownDecision: nothing of this tenant's was filed under it.
             StoreUnavailable: Redis does not answer.
         """
-        heads = [name] if source is None else self.ids.links(source, name, caller.tenant)
-        for head in heads:
-            decisions = [one for one in await self.store.linked(head) if self.ids.issued_at(one, caller.tenant)]
-            standing = await self._standing(head, decisions)
-            if standing:
-                now = self.clock()
-                taken = [
-                    replace(one, id=f"{head}.{secrets.token_urlsafe(_ID_BYTES)}", at=now, value=None)
-                    for one in standing
-                ]
-                state = await self._put(taken)
-                return Filed(head, tuple(one.decision_id for one in taken), None, state)
+        decision_id, own = parted(name) if source is None else ("", name)
+        for head in [own] if source is None else self.ids.links(source, own, caller.tenant):
+            names = [decision_id] if decision_id else await self.store.linked(head)
+            known = await self._known(head, [one for one in names if self._own(one, caller)])
+            if known:
+                return Filed(name if decision_id else head, tuple(known), None, await self._put_back(known))
         raise UnknownDecision("No feedback with this id was filed here.")
 
-    async def _standing(self, head: str, decisions: Sequence[str]) -> list[Feedback]:
-        """Return the newest statement under `head` on each decision."""
-        records = await self.store.records(decisions)
-        found = {
-            said.decision_id: said
-            for record in records.values()
-            for said in sorted(record.feedback.values(), key=lambda one: one.at)
-            if _head(said) == head
-        }
-        return list(found.values())
+    def _own(self, decision_id: str, caller: Caller) -> bool:
+        return self.ids.issued_at(decision_id, caller.tenant) is not None
+
+    async def _known(self, head: str, decision_ids: Sequence[str]) -> dict[str, Feedback | None]:
+        """Return the decisions on which something was filed under `head`, each with what of it stands.
+
+        What a newer statement of the same source and person has replaced, or taken back, does not stand.
+        """
+        records = await self.store.records(decision_ids)
+        found: dict[str, Feedback | None] = {}
+        for name, record in records.items():
+            said = sorted(record.feedback.values(), key=lambda one: one.at)
+            mine = next((one for one in reversed(said) if head_of(one.id) == head), None)
+            if mine is not None:
+                newest = [one for one in said if whose(one) == whose(mine)][-1]
+                stands = newest.value is not None and head_of(newest.id) == head
+                found[name] = newest if stands else None
+        return found
+
+    async def _put_back(self, known: Mapping[str, Feedback | None]) -> str:
+        """Take back what stands; return what became of it."""
+        now = self.clock()
+        standing = [one for one in known.values() if one is not None]
+        ids = [linked_id(head_of(one.id)) if is_linked(one.id) else new_id() for one in standing]
+        return await self._put(
+            [replace(one, id=own, at=now, value=None) for one, own in zip(standing, ids, strict=True)]
+        )
 
     async def _feedback(self, said: Said, metric: Metric, caller: Caller) -> Feedback:
         """Return the statement as it is filed, but for the decision it speaks of."""
@@ -160,10 +170,10 @@ class Intake:
         user = self.ids.pseudonym(said.user)
         if said.name is not None:
             head = self.ids.link(said.source, said.name, caller.tenant)
-            return f"{head}.{secrets.token_urlsafe(_ID_BYTES)}", user or head
+            return linked_id(head), user or head
         if said.idempotency_key is not None:
             return self.ids.link("once", f"{said.source}\0{said.idempotency_key}", caller.tenant), user
-        return secrets.token_urlsafe(_ID_BYTES), user
+        return new_id(), user
 
     async def _other(self, said: Said, metric: Metric, caller: Caller) -> str:
         """Return the arm whose answer a preference compares with."""
@@ -184,10 +194,10 @@ class Intake:
         if about.decision_id:
             decision_id = without_prefix(about.decision_id)
             self.ids.checked(decision_id, caller.tenant)
-            return _Addressed(self._open([decision_id], metric, caller))
+            return _Addressed(self._open([decision_id], metric, caller), direct=True)
         named = without_prefix(about.request_id)
         if named and self.ids.issued_at(named, caller.tenant) is not None:
-            return _Addressed(self._open([named], metric, caller))
+            return _Addressed(self._open([named], metric, caller), direct=True)
         kind, name = ("request", about.request_id) if about.request_id else ("conversation", about.conversation_id)
         if not name:
             raise InvalidFeedback("say which answer: one of decision_id, request_id and conversation_id")
@@ -214,8 +224,3 @@ class Intake:
             return "spooled" if await self.journal.put(statements[0]) is None else "logged"
         ids = await asyncio.gather(*map(self.journal.put, statements))
         return "logged" if all(one is not None for one in ids) else "spooled"
-
-
-def _head(said: Feedback) -> str:
-    """Return the part of a statement's id under which it can be taken back."""
-    return said.id.partition(".")[0]

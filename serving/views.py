@@ -12,6 +12,7 @@ from highwayman.env.types import Outcome
 from highwayman.feedback.join import Record, credit, explained
 from highwayman.serving.live_policy import LivePolicy
 from highwayman.serving.services import Services
+from highwayman.serving.statement_ids import public_id
 
 _REDIS_PATIENCE_S = 0.25
 
@@ -122,7 +123,7 @@ def _said_view(part: Part) -> dict[str, Any]:
     said = part.said
     words = {name: value for name in ("text", "other", "key") if (value := getattr(said, name))}
     return {
-        "id": said.id.partition(".")[0],
+        "id": public_id(said),
         "at": said.at,
         "source": said.source,
         "metric": said.metric,

@@ -108,6 +108,25 @@ async def test_the_same_idempotency_key_counts_once_and_the_first_one_stands(rou
     assert (len(found["feedback"]), found["reward"]["quality"]) == (1, 1.0)
 
 
+async def test_a_thumb_is_taken_back_by_its_id_and_what_replaced_it_is_not(router: Router) -> None:
+    decision_id = await asked(router)
+    first = await said(router, decision_id=decision_id, value=True, user="ann")
+    assert first["id"].startswith(f"{decision_id}:")
+    await said(router, decision_id=decision_id, value=False, user="ann")
+    async with router.http.delete(f"{FEEDBACK}/{first['id']}") as response:
+        assert response.status == 200
+    found = await router.decision(decision_id, feedback=2)
+    assert ([one["value"] for one in found["feedback"]], found["reward"]["quality"]) == ([1.0, 0.0], 0.0)
+    async with router.http.delete(f"{FEEDBACK}/{found['feedback'][1]['id']}") as response:
+        assert response.status == 200
+    assert await reward(router, decision_id, feedback=3) is None
+    again = await said(router, decision_id=decision_id, value=True, user="ann")
+    async with router.http.delete(f"{FEEDBACK}/{found['feedback'][1]['id']}") as response:  # a second time
+        assert response.status == 200
+    found = await router.decision(decision_id, feedback=4)
+    assert (found["reward"]["quality"], found["feedback"][-1]["id"]) == (1.0, again["id"])
+
+
 async def test_deleting_what_nobody_said_is_a_404(router: Router) -> None:
     async with router.http.delete(f"{FEEDBACK}/nothing") as response:
         assert response.status == 404
