@@ -26,8 +26,7 @@ import aiohttp
 import numpy as np
 import uvloop
 
-from benchmarks.overhead import cpu_seconds
-from highwayman.env.errors import StoreUnavailable
+from benchmarks.overhead import answers, cpu_seconds
 from highwayman.serving.children import Child
 
 _UPSTREAM, _ROUTER = 8797, 8796
@@ -184,20 +183,10 @@ def _children(folder: Path, workers: int) -> dict[str, Child]:
     ]
     upstream = [sys.executable, "-m", "benchmarks.overhead", "--serve-upstream", str(_UPSTREAM)]
     return {
-        "upstream": Child("upstream", upstream, ready=lambda: _answers(f"http://127.0.0.1:{_UPSTREAM}/health")),
-        "router": Child("router", [*highwayman, *serve], ready=lambda: _answers(f"http://127.0.0.1:{_ROUTER}/readyz")),
+        "upstream": Child("upstream", upstream, ready=lambda: answers(f"http://127.0.0.1:{_UPSTREAM}/health")),
+        "router": Child("router", [*highwayman, *serve], ready=lambda: answers(f"http://127.0.0.1:{_ROUTER}/readyz")),
         "learner": Child("learner", ["nice", *highwayman, "learn", *place], ready=lambda: asyncio.sleep(0)),
     }
-
-
-async def _answers(url: str) -> None:
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(url) as response:
-                if response.status != 200:
-                    raise StoreUnavailable("not ready")
-        except aiohttp.ClientError as error:
-            raise OSError(str(error)) from error
 
 
 def _pids(folder: Path, children: dict[str, Child]) -> dict[str, int]:

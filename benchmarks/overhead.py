@@ -98,17 +98,19 @@ def report(ms: dict[str, np.ndarray], cpu_ms: float) -> None:
     print(f"   router CPU {cpu_ms:.2f} ms per request")
 
 
+async def answers(url: str) -> None:
+    """Return if a server says it is well. Raises StoreUnavailable or OSError as long as it does not."""
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.get(url) as response:
+                if response.status != 200:
+                    raise StoreUnavailable("not ready")
+        except aiohttp.ClientError as error:
+            raise OSError(str(error)) from error
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """Start the upstream and the router, measure, stop them."""
-
-    async def answers(url: str) -> None:
-        async with aiohttp.ClientSession() as session:
-            try:
-                async with session.get(url) as response:
-                    if response.status != 200:
-                        raise StoreUnavailable("not ready")
-            except aiohttp.ClientError as error:
-                raise OSError(str(error)) from error
 
     direct, routed = "http://127.0.0.1:8797", "http://127.0.0.1:8796"
     with tempfile.TemporaryDirectory() as folder:

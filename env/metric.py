@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from highwayman.env.errors import InvalidFeedback
 
-_LONGEST_TEXT = 16_384  # characters
+LONGEST_TEXT = 16_384  # characters of a comment, a demonstration or a choice
 
 
 class Kind(StrEnum):
@@ -66,8 +66,8 @@ class Metric:
         if self.kind in _WORDS:
             if not (isinstance(value, str) and value.strip()):
                 raise InvalidFeedback(f"metric {self.name!r} takes words (null retracts)")
-            if len(value) > _LONGEST_TEXT:
-                raise InvalidFeedback(f"metric {self.name!r} takes at most {_LONGEST_TEXT} characters")
+            if len(value) > LONGEST_TEXT:
+                raise InvalidFeedback(f"metric {self.name!r} takes at most {LONGEST_TEXT} characters")
             return 1.0
         if self.kind is Kind.CHOICE:
             if value not in self.choices or not isinstance(value, str):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from highwayman.env.metric import LONGEST_TEXT
 from highwayman.feedback.said import About, Said
 from highwayman.serving.wire import BadRequest, fitted, parse_object
 
@@ -21,10 +22,10 @@ class FeedbackBody(BaseModel):
     request_id: _Id | None = Field(None, description="instead: an id that was sent along with the request")
     conversation_id: _Id | None = Field(None, description="instead: all of a conversation's answers so far")
     metric: Annotated[str, Field(min_length=1, max_length=64)] = "thumbs"
-    value: bool | int | float | Annotated[str, Field(max_length=16_384)] | None = Field(
+    value: bool | int | float | Annotated[str, Field(max_length=LONGEST_TEXT)] | None = Field(
         description="a number, true/false, a choice or words, as the metric takes; null retracts"
     )
-    comment: Annotated[str, Field(max_length=16_384)] | None = None
+    comment: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
     other: _Id | None = Field(None, description="of a preference: the decision whose answer it is compared with")
     source: Literal["user", "tool", "grader"] = "user"
     user: Annotated[str, Field(max_length=512)] | None = Field(None, description="who says it, if that is known")

@@ -3,11 +3,10 @@
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.env.types import JsonObject
 from highwayman.feedback.doors.door import Heard, Letter
+from highwayman.feedback.doors.reading import text_in
 from highwayman.feedback.said import About, Said
 
-_LONGEST_TEXT = 16_384  # characters
 _RATINGS: dict[Any, bool | None] = {"like": True, "dislike": False, None: None}
 
 
@@ -29,20 +28,10 @@ class Dify:
         rating = body.get("rating")
         if not isinstance(rating, str | None) or rating not in _RATINGS:
             raise InvalidFeedback("rating must be like, dislike or null")
-        user = _text(body, "user")
+        user = text_in(body, "user")
         if not user:
             raise InvalidFeedback("user must name who says it")
         about = About(request_id=letter.parts.get("message_id", ""))
-        words = _text(body, "content")
+        words = text_in(body, "content")
         said = Said(about, "thumbs", _RATINGS[rating], self.source, user=user, comment=words or None)
         return Heard((said,), answer={"result": "success"})
-
-
-def _text(body: JsonObject, key: str) -> str:
-    """Return a text, empty where there is none. Raises InvalidFeedback for anything else."""
-    found = body.get(key)
-    if found is None:
-        return ""
-    if not isinstance(found, str) or len(found) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"{key} must be text of at most {_LONGEST_TEXT} characters")
-    return found

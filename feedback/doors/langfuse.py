@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
+from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
 from highwayman.feedback.doors.door import Heard, Letter
+from highwayman.feedback.doors.reading import text_in
 from highwayman.feedback.said import About, Said
 
 _SCORES = "POST /api/public/scores"
@@ -17,8 +19,8 @@ _SPANS = "POST /api/public/otel/v1/traces"
 _PROJECTS = "GET /api/public/projects"
 _HEALTH = "GET /api/public/health"
 
+_OF = "a score's "  # in errors
 _MOST_SCORES = 10_000  # in one letter; the SDKs fill at most 1 MB
-_LONGEST_TEXT = 16_384  # characters
 _LARGEST_NUMBER = 1e300
 _THUMBS = "thumbs"
 _METRICS: Mapping[str, str] = MappingProxyType({"user-feedback": _THUMBS})
@@ -112,7 +114,7 @@ class Langfuse:
     def _said(self, score: Any) -> Said:
         if not isinstance(score, dict):
             raise InvalidFeedback("a score must be an object with name, value, and traceId or sessionId")
-        name = _text(score, "name")
+        name = text_in(score, "name", of=_OF)
         if not name:
             raise InvalidFeedback("a score must have a name")
         metric = self._metrics.get(name, name)
@@ -125,14 +127,14 @@ class Langfuse:
             _thumb(score.get("value")) if metric == _THUMBS else _value(score),
             source=self.source,
             user=user or None,
-            comment=_text(score, "comment") or None,
-            name=_text(score, "id") or _made_id(about.request_id, about.conversation_id, name, user),
+            comment=text_in(score, "comment", of=_OF) or None,
+            name=text_in(score, "id", of=_OF) or _made_id(about.request_id, about.conversation_id, name, user),
         )
 
     def _which(self, score: JsonObject, metadata: JsonObject) -> About:
         told = _loose_text(metadata, self._about) if self._about else ""
-        request_id = told or _text(score, "traceId") or _text(score, "observationId")
-        session_id = _text(score, "sessionId")
+        request_id = told or text_in(score, "traceId", of=_OF) or text_in(score, "observationId", of=_OF)
+        session_id = text_in(score, "sessionId", of=_OF)
         if not (request_id or session_id):
             raise InvalidFeedback("a score must have a traceId or a sessionId")
         return About(request_id=request_id) if request_id else About(conversation_id=session_id)
@@ -160,23 +162,13 @@ def _value(score: JsonObject) -> bool | float | str:
     if isinstance(value, int | float) and -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
         return float(value)
     if isinstance(value, str):
-        return _text(score, "value")
+        return text_in(score, "value", of=_OF)
     raise InvalidFeedback("the value of a score must be a number or text")
-
-
-def _text(score: JsonObject, key: str) -> str:
-    """Return a text, empty where there is none. Raises InvalidFeedback for anything else."""
-    found = score.get(key)
-    if found is None:
-        return ""
-    if not isinstance(found, str) or len(found) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"a score's {key} must be text of at most {_LONGEST_TEXT} characters")
-    return found
 
 
 def _loose_text(metadata: JsonObject, key: str) -> str:
     found = metadata.get(key)
-    return found if isinstance(found, str) and len(found) <= _LONGEST_TEXT else ""
+    return found if isinstance(found, str) and len(found) <= LONGEST_TEXT else ""
 
 
 def _made_id(*parts: str) -> str:

@@ -1,12 +1,11 @@
 """Open WebUI's thumbs: as its own API takes them, as its events announce them, and as its export lists them."""
 
-import hashlib
-import uuid
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
 from highwayman.env.types import JsonObject
 from highwayman.feedback.doors.door import Heard, Letter
+from highwayman.feedback.doors.reading import made_id, text_in
 from highwayman.feedback.said import About, Said
 
 _CREATE = "POST /api/v1/evaluations/feedback"
@@ -15,7 +14,6 @@ _DELETE = "DELETE /api/v1/evaluations/feedback/{id}"
 _IMPORT = "POST /api/v1/evaluations/feedbacks/import"
 _WEBHOOK = "POST /webhooks/open-webui"
 
-_LONGEST_TEXT = 16_384  # characters
 _USER_HEADER = "x-openwebui-user-id"
 _THUMBS: dict[Any, bool | None] = {1: True, "1": True, -1: False, "-1": False, 0: None, "0": None, None: None}
 
@@ -70,7 +68,7 @@ class OpenWebUI:
         event = body.get("event")
         if event is None:
             return Heard(self._said(_part(body, "feedback") or body, "", header), answer={"status": "ok"})
-        subject_id = _text(_part(body, "subject"), "id")
+        subject_id = text_in(_part(body, "subject"), "id")
         if event == "feedback.deleted" and subject_id:
             return Heard(taken_back=self._names(subject_id), answer={"status": "ok"})
         if event not in ("feedback.created", "feedback.updated"):
@@ -78,7 +76,7 @@ class OpenWebUI:
         data = _part(body, "data")
         inner = _part(data, "data") or data
         feedback = {"data": inner, "meta": _part(data, "meta") or data}
-        user = _text(_part(body, "actor"), "id") or header
+        user = text_in(_part(body, "actor"), "id") or header
         return Heard(self._said(feedback, subject_id, user), answer={"status": "ok"})
 
     def _said(self, feedback: JsonObject, feedback_id: str, user: str) -> tuple[Said, ...]:
@@ -88,10 +86,10 @@ class OpenWebUI:
         """
         data = _part(feedback, "data")
         about = _which(_part(feedback, "meta"))
-        who = _text(feedback, "user_id") or user
+        who = text_in(feedback, "user_id") or user
         thumb = _thumb(data)
-        words = " — ".join(part for key in ("reason", "comment") if (part := _text(data, key)))
-        known_as = feedback_id or _text(feedback, "id") or _made_id(about.request_id, about.conversation_id, who)
+        words = " — ".join(part for key in ("reason", "comment") if (part := text_in(data, key)))
+        known_as = feedback_id or text_in(feedback, "id") or made_id(about.request_id, about.conversation_id, who)
         name, *beside = self._names(known_as)
         said = Said(about, "thumbs", thumb, self.source, user=who or None, comment=words or None, name=name)
         rating = _rating(_part(data, "details"))
@@ -106,8 +104,8 @@ class OpenWebUI:
 
 
 def _which(meta: JsonObject) -> About:
-    message_id = _text(meta, "message_id")
-    chat_id = _text(meta, "chat_id")
+    message_id = text_in(meta, "message_id")
+    chat_id = text_in(meta, "chat_id")
     if not (message_id or chat_id):
         raise InvalidFeedback(
             "the feedback must name its message as meta.message_id; Open WebUI's own events do not:"
@@ -159,19 +157,3 @@ def _part(whole: JsonObject, key: str) -> JsonObject:
     if not isinstance(found, dict):
         raise InvalidFeedback(f"{key} must be an object")
     return found
-
-
-def _text(whole: JsonObject, key: str) -> str:
-    """Return a text, empty where there is none. Raises InvalidFeedback for anything else."""
-    found = whole.get(key)
-    if found is None:
-        return ""
-    if not isinstance(found, str) or len(found) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"{key} must be text of at most {_LONGEST_TEXT} characters")
-    return found
-
-
-def _made_id(*parts: str) -> str:
-    """Return an id for a feedback that has none yet: the same for the same message and person."""
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))

@@ -5,11 +5,11 @@ from types import MappingProxyType
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
+from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
 from highwayman.feedback.doors.door import Heard, Letter
 from highwayman.feedback.said import About, Said, Value
 
-_LONGEST_TEXT = 16_384  # characters
 _LONGEST_NUMBER = 32  # characters
 _LARGEST_NUMBER = 1e300
 _THUMBS = "thumbs"
@@ -62,8 +62,8 @@ def _value(metric: str, text: Any) -> Value:
     """Return what a text stands for: yes, no, nothing any more, a number, or itself."""
     if text is None:
         return None
-    if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"the values of metadata must be text of at most {_LONGEST_TEXT} characters")
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        raise InvalidFeedback(f"the values of metadata must be text of at most {LONGEST_TEXT} characters")
     word = text.strip().lower()
     if word in _SAID:
         return _SAID[word]

@@ -1,18 +1,17 @@
 """TensorZero's feedback: what its clients send to the gateway's `/feedback`."""
 
-import hashlib
 import json
-import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
+from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
 from highwayman.feedback.doors.door import Heard, Letter
+from highwayman.feedback.doors.reading import made_id, text_in
 from highwayman.feedback.said import About, Said
 
-_LONGEST_TEXT = 16_384  # characters
 _LARGEST_NUMBER = 1e300
 _METRICS: Mapping[str, str] = MappingProxyType({})
 _WORDS = ("comment", "demonstration")  # names with a meaning of their own
@@ -48,7 +47,7 @@ class TensorZero:
         return Heard(() if dryrun else (said,), answer={"feedback_id": said.name})
 
     def _said(self, body: JsonObject) -> Said:
-        metric = _text(body, "metric_name")
+        metric = text_in(body, "metric_name")
         if not metric:
             raise InvalidFeedback("metric_name must name a metric")
         about = _which(body)
@@ -61,12 +60,12 @@ class TensorZero:
             value,
             source=self.source,
             user=user or None,
-            name=_made_id(about.request_id, about.conversation_id, metric, user, each),
+            name=made_id(about.request_id, about.conversation_id, metric, user, each),
         )
 
 
 def _which(body: JsonObject) -> About:
-    inference_id, episode_id = _text(body, "inference_id"), _text(body, "episode_id")
+    inference_id, episode_id = text_in(body, "inference_id"), text_in(body, "episode_id")
     if bool(inference_id) == bool(episode_id):
         raise InvalidFeedback("give one of inference_id and episode_id")
     return About(request_id=inference_id, conversation_id=episode_id)
@@ -76,8 +75,8 @@ def _words(metric: str, value: Any) -> str:
     """Return a comment or a demonstration as text: the latter may come as the blocks of an answer, or as JSON."""
     if metric == "demonstration" and isinstance(value, list | dict):
         value = _plain(value)
-    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"the value of a {metric} must be text of at most {_LONGEST_TEXT} characters")
+    if not isinstance(value, str) or not value or len(value) > LONGEST_TEXT:
+        raise InvalidFeedback(f"the value of a {metric} must be text of at most {LONGEST_TEXT} characters")
     return value
 
 
@@ -99,7 +98,7 @@ def _value(body: JsonObject) -> bool | float | str:
     if isinstance(value, int | float) and -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
         return float(value)
     if isinstance(value, str):
-        return _text(body, "value")
+        return text_in(body, "value")
     raise InvalidFeedback("value must be true, false, a number or text")
 
 
@@ -108,19 +107,4 @@ def _user(tags: Any) -> str:
         return ""
     if not isinstance(tags, dict):
         raise InvalidFeedback("tags must be an object of texts")
-    return _text(tags, _USER_TAG)
-
-
-def _text(whole: JsonObject, key: str) -> str:
-    """Return a text, empty where there is none. Raises InvalidFeedback for anything else."""
-    found = whole.get(key)
-    if found is None:
-        return ""
-    if not isinstance(found, str) or len(found) > _LONGEST_TEXT:
-        raise InvalidFeedback(f"{key} must be text of at most {_LONGEST_TEXT} characters")
-    return found
-
-
-def _made_id(*parts: str) -> str:
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return text_in(tags, _USER_TAG)
