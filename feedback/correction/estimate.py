@@ -9,6 +9,7 @@ from highwayman.feedback.correction.cells import Cells
 from highwayman.feedback.correction.giving import Giving, rates
 
 _Z95 = 1.959963984540054
+_RATIO_SPREAD = np.log(4.0) / _Z95  # of log bad over good where nobody knows: up to four times either way, at 95%
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +40,8 @@ def estimates(cells: Cells, known: Giving) -> Estimates:
     set right for flips (Horvitz & Thompson, JASA 1952): an up counts w1 and a down w0, chosen such that their
     expectation is 1 - m for a good answer and -m for a bad one. The prediction m of a score is the one that leaves
     least variance, from what thumbs say of all arms' answers with this score (as PPI++ tunes its power, arXiv
-    2311.01453); that it is biased for an arm does no harm. Intervals include the error of the rates of giving; they
-    are for large samples.
+    2311.01453); that it is biased for an arm does no harm. Intervals include the error of the rates of giving, which
+    may be four times apart either way where they could not be told; they are for large samples.
 
     Args:
         cells: of K arms.
@@ -59,6 +60,9 @@ def estimates(cells: Cells, known: Giving) -> Estimates:
     arms = np.arange(len(cells.arms))
     through[arms, arms] += own / answers[:, None, None]
     covariance = np.einsum("jbo,kjbo,ljbo->kl", counts, through, through)
+    if not known.identified:
+        apart = (slopes[:, 1] - slopes[:, 0]) / 2.0  # as bad answers get more of the same thumbs, and good ones fewer
+        covariance += _RATIO_SPREAD**2 * np.outer(apart, apart)
     stderr = np.sqrt(np.maximum(np.diag(covariance), _least_variance(cells)))
     return Estimates(value, stderr, covariance)
 
@@ -105,10 +109,13 @@ def _rising(values: Floats, weights: Floats) -> Floats:
 
 
 def _predictions(quality: Floats, known: Giving) -> Floats:
-    """Return the prediction that leaves least variance where answers have this quality, (B,)."""
-    good, bad = quality / known.good, (1 - quality) / known.bad
-    found: Floats = good / np.maximum(good + bad, 1e-12)
-    return found
+    """Return the prediction that leaves least variance where answers have this quality, (B,), flips included."""
+    table = known.outcomes()  # (bad and good, 3)
+    chance = (1 - quality)[:, None] * table[0] + quality[:, None] * table[1]  # (B, 3)
+    at_0, at_1 = _points(np.array([0.0, 1.0]), known.good, known.bad, known.flip)  # (3,) each
+    by_m = at_1 - at_0
+    found: Floats = -(chance * at_0 * by_m).sum(axis=1) / np.maximum((chance * by_m**2).sum(axis=1), 1e-12)
+    return np.clip(found, 0.0, 1.0)
 
 
 def _points(prediction: Floats, good: float, bad: float, flip: float) -> Floats:

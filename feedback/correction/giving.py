@@ -7,7 +7,7 @@ import numpy as np
 from highwayman.env.types import Floats
 from highwayman.feedback.correction.cells import Cells
 
-_PRIOR = 0.5  # of a cell's quality: Beta(1.5, 1.5) keeps it off 0 and 1
+_PRIOR = 0.1  # of a cell's share of ups: Beta(1.1, 1.1) keeps it off 0 and 1
 _STEPS = 200
 _LEAST_THUMBS = 40.0
 _WORST_DEVIATION = 0.6  # of a log rate, beyond which nothing was found out
@@ -18,7 +18,8 @@ OUTCOMES = 3  # up, down, none
 class Giving:
     """The probability that an answer gets a thumb, if it is good and if it is bad, and that a thumb is flipped.
 
-    `influence` (K, B, 3, 2) is what one answer with an outcome adds to the error of (log good, log bad).
+    `influence`, of a shape that broadcasts to (K, B, 3, 2), is what one answer with an outcome adds to the error of
+    (log good, log bad).
     """
 
     good: float
@@ -44,7 +45,8 @@ def giving(cells: Cells, *, flip: float) -> Giving:
     unknown in every cell, the rates at which ups and downs fall together from cell to cell tell `good` and `bad` apart.
     Cells are the bins of the scores, all arms together: a source whose scores spread quality is needed. Without scores
     (one bin) they are the arms, whose qualities must spread instead. Assumed is that, given whether an answer is good,
-    a thumb depends on neither the arm nor the score. Fisher scoring on the logs of the rates and the qualities' odds.
+    a thumb depends on neither the arm nor the score. Fisher scoring on the logs of the rates and the log-odds of each
+    cell's share of ups, not of its quality: held within [0, 1], qualities would bias the rates where thumbs are few.
 
     Args:
         cells: thumbs on answers that a source scored.
@@ -69,7 +71,7 @@ def giving(cells: Cells, *, flip: float) -> Giving:
 
 
 class _Fit:
-    """Newton's method on (log good, log bad) and the log-odds of every cell's quality."""
+    """Newton's method on (log good, log bad) and the log-odds of the share of ups in every cell."""
 
     def __init__(self, cells: Cells, flip: float, overall: float) -> None:
         none = cells.scored - cells.ups - cells.downs
@@ -78,7 +80,7 @@ class _Fit:
             counts = counts.sum(axis=0, keepdims=True)  # few thumbs in a cell would bias the rates
         self.counts = counts
         self.flip = flip
-        self.logs = np.log([overall * 0.8, min(overall * 1.25, 0.9)])
+        self.logs = np.full(2, np.log(min(overall, 0.9)))  # alike, which is possible whatever the shares
         ups, downs = self.counts[..., 0], self.counts[..., 1]
         share = (ups + 1.0) / (ups + downs + 2.0)
         self.odds = np.log(share / (1.0 - share))  # (K, B)
@@ -124,27 +126,35 @@ class _Fit:
         return found
 
     def _mixed(self, logs: Floats, odds: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return quality (K, B), rates (2, 3), and the probability of each outcome in each cell (K, B, 3)."""
-        quality = 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
-        good, bad = np.minimum(np.exp(logs), 0.999)
-        table = rates(float(good), float(bad), self.flip)
-        return quality, table, (1 - quality)[..., None] * table[0] + quality[..., None] * table[1]
+        """Return the share of ups and the rate of thumbs (K, B), and the rate log's slopes (K, B, 3).
+
+        With A / good + B / bad = 1 a cell's share settles its rate. A share is off 0 and 1 wherever thumbs are flipped,
+        so an estimate may pass a quality of 0 or 1, as it must to be unbiased there. The slopes are in log good, log
+        bad, and the share.
+        """
+        share = 1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30)))
+        good, bad = np.exp(logs)
+        of_good, of_bad = (share - self.flip) / good, (1 - self.flip - share) / bad
+        scale = of_good + of_bad  # (1 - 2 flip) / rate
+        slopes = np.stack([of_good, of_bad, np.full_like(share, 1 / bad - 1 / good)], axis=-1) / scale[..., None]
+        return share, (1 - 2 * self.flip) / scale, slopes
 
     def _value(self, logs: Floats, odds: Floats) -> float:
-        if np.exp(logs).max() >= 0.999:
+        share, rate, _ = self._mixed(logs, odds)
+        if np.exp(logs).max() >= 0.999 or not (rate > 0).all() or rate.max() >= 0.999:
             return -np.inf
-        quality, _, chance = self._mixed(logs, odds)
-        prior = _PRIOR * (np.log(quality) + np.log1p(-quality)).sum()
-        return float((self.counts * np.log(np.maximum(chance, 1e-300))).sum() + prior)
+        chance = np.stack([rate * share, rate * (1 - share), 1 - rate], axis=-1)
+        prior = _PRIOR * (np.log(share) + np.log1p(-share)).sum()
+        return float((self.counts * np.log(chance)).sum() + prior)
 
     def _slopes(self) -> tuple[Floats, Floats, Floats]:
         """Return the chances, and their slopes in the logs (K, B, 3, 2) and in the log-odds (K, B, 3)."""
-        quality, table, chance = self._mixed(self.logs, self.odds)
-        good, bad = np.exp(self.logs)
-        of_good = good * np.array([1 - self.flip, self.flip, -1.0])
-        of_bad = bad * np.array([self.flip, 1 - self.flip, -1.0])
-        in_logs = np.stack([quality[..., None] * of_good, (1 - quality)[..., None] * of_bad], axis=-1)
-        in_odds = (quality * (1 - quality))[..., None] * (table[1] - table[0])
+        share, rate, by = self._mixed(self.logs, self.odds)
+        chance = np.stack([rate * share, rate * (1 - share), 1 - rate], axis=-1)
+        moved = np.stack([rate * share, rate * (1 - share), -rate], axis=-1)  # as the log of the rate moves
+        turned = rate[..., None] * np.array([1.0, -1.0, 0.0])  # as the share moves
+        in_logs = moved[..., None] * by[..., None, :2]
+        in_odds = (share * (1 - share))[..., None] * (moved * by[..., 2:] + turned)
         return chance, in_logs, in_odds
 
     def _scores(self) -> tuple[Floats, Floats]:
@@ -157,14 +167,14 @@ class _Fit:
         chance, in_logs, in_odds = self._slopes()
         answers = self.counts.sum(axis=-1)
         weights = answers[..., None] / chance
-        quality = 1.0 / (1.0 + np.exp(-self.odds))
+        share = 1.0 / (1.0 + np.exp(-self.odds))
         logs = np.einsum("kbo,kboi,kboj->ij", weights, in_logs, in_logs)
         both = np.einsum("kbo,kboi,kbo->kbi", weights, in_logs, in_odds)
-        own = (weights * in_odds**2).sum(axis=-1) + 2 * _PRIOR * quality * (1 - quality)
+        own = (weights * in_odds**2).sum(axis=-1) + 2 * _PRIOR * share * (1 - share)
         return logs, both, np.maximum(own, 1e-9)
 
     def _covariance(self) -> Floats:
-        """Return the covariance of the logs, the cells' qualities being unknown, (2, 2)."""
+        """Return the covariance of the logs, the cells' shares being unknown, (2, 2)."""
         logs, both, own = self._information()
         schur = logs - np.einsum("kbi,kbj->ij", both / own[..., None], both)
         found: Floats = np.linalg.pinv(schur, hermitian=True) if np.linalg.det(schur) > 0 else np.full((2, 2), np.inf)
@@ -173,9 +183,9 @@ class _Fit:
     def _step(self) -> tuple[Floats, Floats]:
         """Return a step of Fisher scoring."""
         score_logs, score_odds = self._scores()
-        quality = 1.0 / (1.0 + np.exp(-self.odds))
+        share = 1.0 / (1.0 + np.exp(-self.odds))
         slope_logs = (self.counts[..., None] * score_logs).sum(axis=(0, 1, 2))
-        slope_odds = (self.counts * score_odds).sum(axis=-1) + _PRIOR * (1 - 2 * quality)
+        slope_odds = (self.counts * score_odds).sum(axis=-1) + _PRIOR * (1 - 2 * share)
         logs, both, own = self._information()
         ratio = both / own[..., None]
         schur = logs - np.einsum("kbi,kbj->ij", ratio, both)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,18 @@ def test_thumbs_and_scores_rank_the_arms_where_the_plain_average_does_not_and_th
     assert wrong == 40
     assert np.mean(covered) >= 0.9
     assert np.mean(width) < 0.6 * np.mean(alone)
+
+
+def test_where_the_rates_of_giving_cannot_be_told_intervals_allow_for_it() -> None:
+    covered = []
+    for seed in range(60):
+        drawn = world(np.random.default_rng(seed), arms=4, answers=500, gap=0.08)
+        known = giving(drawn.cells, flip=FLIP)
+        found = estimates(drawn.cells, known)
+        covered.append(((found.low <= drawn.quality) & (drawn.quality <= found.high)).mean())
+        sure = replace(known, identified=True)
+        assert (found.stderr >= estimates(drawn.cells, sure).stderr).all()
+    assert np.mean(covered) >= 0.9
 
 
 def test_a_corrected_score_says_of_every_arm_what_its_answers_are_worth() -> None:

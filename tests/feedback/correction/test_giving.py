@@ -26,6 +26,14 @@ def worlds(count: int) -> Iterator[Drawn]:
     return (world(np.random.default_rng(seed), arms=4, answers=8000, gap=0.08) for seed in range(count))
 
 
+def test_few_thumbs_do_not_bias_the_rates() -> None:
+    drawn = [world(np.random.default_rng(seed), arms=4, answers=1500, gap=0.08) for seed in range(150)]
+    found = [(one, giving(one.cells, flip=FLIP)) for one in drawn]
+    for name in ("good", "bad"):
+        errors = [np.log(getattr(known, name) / getattr(one, name)) for one, known in found]
+        assert abs(np.mean(errors)) < 0.04  # its standard error is about 0.015
+
+
 def test_rates_that_do_not_depend_on_quality_are_found_to_be_alike() -> None:
     rng = np.random.default_rng(0)
     good = rng.random(40_000) < 0.6
