@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from highwayman.serving.statement_ids import parted
+
 _PATIENCE_S = 15.0  # of a client; nothing here may take so long
 _LATEST = 40  # answers that are still spoken about
 _QUESTIONS = ("What is the capital of France?", "Write a poem on rain.", "Prove that 2 is prime.", "Sum 3, 5 and 8.")
@@ -30,10 +32,14 @@ class Memory:
 
     begun: list[str] = field(default_factory=list)  # decisions whose answer's head came
     waits: list[tuple[float, float]] = field(default_factory=list)  # when an answer was asked for, how long it took
-    said: dict[str, Statement] = field(default_factory=dict)  # by the feedback's id
+    said: dict[str, Statement] = field(default_factory=dict)  # by the statement's id on the log
     refused: int = 0  # feedback answered with 503
     broken: int = 0  # connections that could not be made, or ended too soon
     surprises: Counter[str] = field(default_factory=Counter)  # whatever else came back
+
+    def acknowledge(self, decision_id: str, answer: dict[str, Any]) -> None:
+        """Remember a statement whose filing was answered with `answer`."""
+        self.said[parted(answer["id"])[1]] = Statement(decision_id, answer["value"], time.monotonic())
 
     def answered_between(self, begin: float, end: float) -> list[float]:
         """Return how long the answers took that were asked for in this time."""
@@ -143,7 +149,7 @@ class Clients:
         async with self._http.post(rng.choice(self._urls) + "/v1/feedback", json=body) as response:
             found = await response.json()
             if response.status == 200:
-                self.memory.said[found["id"]] = Statement(decision_id, found["value"], time.monotonic())
+                self.memory.acknowledge(decision_id, found)
             elif response.status == 503 and "retry-after" in response.headers:
                 self.memory.refused += 1
             else:

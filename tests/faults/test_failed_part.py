@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.faults.audit import audit
-from tests.faults.clients import Memory, Statement
+from tests.faults.clients import Memory
 from tests.faults.processes import WITHIN_S, Process, Router, World, world
 
 FAILING = {"policy": {"name": "tests.faults.failing_policy:FailingPolicy"}}
@@ -43,7 +43,9 @@ async def asked_and_said(router: Router) -> Memory:
     _, _, headers = await router.post("/v1/chat/completions", body)
     name = headers["x-highwayman-decision"]
     _, found, _ = await router.post("/v1/feedback", {"decision_id": name, "value": True})
-    return Memory(begun=[name], said={found["id"]: Statement(name, found["value"], 0.0)})
+    memory = Memory(begun=[name])
+    memory.acknowledge(name, found)
+    return memory
 
 
 async def ended(process: Process) -> int | None:

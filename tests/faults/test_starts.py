@@ -12,7 +12,7 @@ from highwayman.feedback import snapshot_file
 from highwayman.feedback.events import Event, decode
 from highwayman.feedback.join import START
 from tests.faults.audit import audit
-from tests.faults.clients import Clients, Memory, Statement
+from tests.faults.clients import Clients, Memory
 from tests.faults.processes import ARMS, WITHIN_S, Router, World, all_ready, world
 
 KNOWN_ELSEWHERE_S = 6.0  # routers look every five seconds for each other's secrets
@@ -94,7 +94,7 @@ async def say(router: Router, decision_id: str, value: bool, memory: Memory) -> 
     status, found, _ = await router.post("/v1/feedback", {"decision_id": decision_id, "value": value})
     if status != 200:
         return status, found
-    memory.said[found["id"]] = Statement(decision_id, found["value"], time.monotonic())
+    memory.acknowledge(decision_id, found)
     return found["state"], found
 
 
