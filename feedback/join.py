@@ -19,6 +19,7 @@ from highwayman.env.types import (
     PreferenceChange,
     Reward,
     RewardChange,
+    Status,
 )
 
 EventId = str  # a Redis stream id, "milliseconds-sequence"
@@ -128,7 +129,7 @@ END = Moment()
 def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Sequence[Void] = ()) -> Credit | None:
     """Return what the log up to `moment` says of the decision's answer; None before the decision, or once erased.
 
-    The arm that served is credited; the intended one as long as no outcome is known. Feedback in `voids` is passed
+    The arm that served is credited; the intended one as long as no outcome tells. Feedback in `voids` is passed
     over.
     """
     if record.decision is None or not moment.knows(record.decision_id) or moment.knows(record.erased_id):
@@ -141,6 +142,8 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
         said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
     said = [one for one in said if not is_aside(one, record.turns.get(one.id, ()), moment)]
     served = record.outcome if moment.knows(record.outcome_id) else None
+    if served is not None and served.status is Status.LOST:
+        served = None  # a call that was given up names nobody who served it, and its real end may yet take its place
     parts = tuple(spec.parts(said)) if said else ()
     return Credit(served.arm if served is not None else record.decision.arm, spec.reward_of(parts), parts)
 

@@ -209,7 +209,7 @@ class Machine(RuleBasedStateMachine):
         for name, event in made.items():
             arm = event.arm
             for one in self.log.values():
-                if isinstance(one, Outcome) and one.decision_id == name:
+                if isinstance(one, Outcome) and one.decision_id == name and one.status is not Status.LOST:
                     arm = one.arm
             newest: dict[tuple[str, str], Feedback] = {}
             for event_id in sorted(self.log, key=order):
@@ -249,3 +249,15 @@ def test_what_is_learned_is_the_fold_of_the_log_whatever_happens(valkey_url: str
                 max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
+
+
+def test_a_call_given_up_under_another_arm_and_ended_after_all_is_the_fold_of_its_log(valkey_url: str) -> None:
+    with asyncio.Runner() as runner:
+        Machine.url, Machine.runner = valkey_url, runner
+        machine = Machine()
+        machine.begin()
+        machine.decide(name="d0", arm="a", person="", x=(0.0, 0.0))
+        machine.end(name="d0", arm="b", lost=True)
+        machine.say(name="d0", value=0.0, person="", source="user", late_s=0.0)
+        machine.end(name="d0", arm="a", lost=False)
+        machine.teardown()
