@@ -85,29 +85,6 @@ def void_of(event: object, event_id: EventId) -> Void | None:
     return void
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A decision and everything filed under it so far, each with the id of the event that filed it."""
-
-    decision: Decision | None
-    decision_id: EventId | None = None
-    outcome: Outcome | None = None
-    outcome_id: EventId | None = None
-    feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
-    erased_id: EventId | None = None  # from this event on, nothing is known of it
-    erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
-    turns: Mapping[str, Sequence[EventId]] = field(default_factory=dict)  # by its id: where it was set aside, or back
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """A reward and the arm it is credited to."""
-
-    arm: str
-    reward: Reward
-    parts: tuple[Part, ...] = field(default=(), compare=False)  # what it is made of
-
-
 class Moment:
     """A point of the log: just before or just after one of its events, or its end."""
 
@@ -126,6 +103,38 @@ class Moment:
 END = Moment()
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decision and everything filed under it so far, each with the id of the event that filed it."""
+
+    decision: Decision | None
+    decision_id: EventId | None = None
+    outcome: Outcome | None = None
+    outcome_id: EventId | None = None
+    feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
+    erased_id: EventId | None = None  # from this event on, nothing is known of it
+    erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
+    turns: Mapping[str, Sequence[EventId]] = field(default_factory=dict)  # by its id: where it was set aside, or back
+
+    def served_arm(self, moment: Moment = END) -> str:
+        """Return the arm that answered; the intended one as long as no outcome tells, empty if nothing does.
+
+        A call that was given up names nobody who served it: its real end may yet take its place.
+        """
+        if self.outcome is not None and self.outcome.status is not Status.LOST and moment.knows(self.outcome_id):
+            return self.outcome.arm
+        return self.decision.arm if self.decision is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A reward and the arm it is credited to."""
+
+    arm: str
+    reward: Reward
+    parts: tuple[Part, ...] = field(default=(), compare=False)  # what it is made of
+
+
 def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Sequence[Void] = ()) -> Credit | None:
     """Return what the log up to `moment` says of the decision's answer; None before the decision, or once erased.
 
@@ -141,11 +150,8 @@ def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Seq
     if record.erased_feedback:
         said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
     said = [one for one in said if not is_aside(one, record.turns.get(one.id, ()), moment)]
-    served = record.outcome if moment.knows(record.outcome_id) else None
-    if served is not None and served.status is Status.LOST:
-        served = None  # a call that was given up names nobody who served it, and its real end may yet take its place
     parts = tuple(spec.parts(said)) if said else ()
-    return Credit(served.arm if served is not None else record.decision.arm, spec.reward_of(parts), parts)
+    return Credit(record.served_arm(moment), spec.reward_of(parts), parts)
 
 
 def preferences(

@@ -69,7 +69,7 @@ class Watchman:
         found = self._alarm.heard(
             said.key,
             tenant=record.decision.tenant,
-            arm=record.outcome.arm if record.outcome is not None else record.decision.arm,
+            arm=record.served_arm(),
             quality=metric.quality(said.value) if known and metric is not None and said.value is not None else None,
             at=said.at,
         )

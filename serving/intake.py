@@ -93,8 +93,8 @@ class Intake:
         decision = record.decision if record is not None else None
         if record is None or decision is None:
             return self.calibrator.corrected(said, metric, tenant=tenant, arm="", kind=0)
-        arm = record.outcome.arm if record.outcome is not None else decision.arm
-        return self.calibrator.corrected(said, metric, tenant=tenant, arm=arm, kind=kind_of(decision.context))
+        kind = kind_of(decision.context)
+        return self.calibrator.corrected(said, metric, tenant=tenant, arm=record.served_arm(), kind=kind)
 
     async def take_back(self, name: str, caller: Caller, *, source: str | None = None) -> Filed:
         """Take back what was filed under `name`: an id of ours, or with `source` the sender's own.
@@ -185,9 +185,7 @@ class Intake:
             )
         other = without_prefix(said.other)
         self.ids.checked(other, caller.tenant)
-        record = await self.store.record(other)
-        served = record.outcome.arm if record.outcome is not None else None
-        return served or (record.decision.arm if record.decision is not None else "")
+        return (await self.store.record(other)).served_arm()
 
     async def _addressed(self, about: About, metric: Metric, caller: Caller) -> _Addressed:
         """Return the decisions meant. Raises UnknownDecision where all of them are too old, or somebody else's."""

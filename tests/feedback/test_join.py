@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Control, ControlKind, Decision, RewardChange
+from highwayman.env.types import Control, ControlKind, Decision, RewardChange, Status
 from highwayman.feedback.join import Moment, Record, Void, before, changes, credit, order, standing, void_of
 from tests.feedback.worlds import decision, outcome, thumb
 
@@ -38,6 +38,13 @@ def test_the_first_thumb_is_one_observation() -> None:
     record = known(decision("d"), feedback={"5-0": thumb("d", 1.0)})
     (change,) = changed(record, "5-0")
     assert (change.arm, change.weight, change.weighted, change.squared) == ("a", 1.0, 1.0, 1.0)
+
+
+def test_a_call_that_was_given_up_does_not_tell_who_served_it_and_its_real_end_does() -> None:
+    lost = known(decision("d", arm="a"), outcome("d", arm="b", status=Status.LOST), "4-0")
+    ended = known(decision("d", arm="a"), outcome("d", arm="b"), "6-0")
+    assert lost.served_arm() == "a"
+    assert (ended.served_arm(Moment("5-0")), ended.served_arm()) == ("a", "b")
 
 
 def test_a_flip_changes_the_reward_and_not_the_weight() -> None:
