@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.policy import load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.encoder import make_encoder
 from highwayman.env.pacer import Pacer
 from highwayman.env.types import Context, Query

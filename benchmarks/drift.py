@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.bandit.change_detector import ChangeDetector
-from highwayman.bandit.policy import Policy, load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.policy import Policy
 from highwayman.bandit.watch import Watch, Watched
 from highwayman.env.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query

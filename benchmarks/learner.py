@@ -41,7 +41,7 @@ def decision(number: int, rng: np.random.Generator) -> Decision:
     return Decision(
         id=f"hw-{number:028}", tenant="default", at=time.time(), context=context, arms=ARMS,
         penalties=rng.random(len(ARMS)), probs=probs, action=action, propensity=float(probs[action]),
-        policy="highwayman.bandit.lin_ts:LinTS", policy_version=12, objective="auto",
+        policy="LinTS", policy_version=12, objective="auto",
     )  # fmt: skip
 
 

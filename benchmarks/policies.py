@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from policies_rivals import ARMS, FEATURES, rounds
 
-from highwayman.bandit.policy import Policy, load_policy, shipped_policies
+from highwayman.bandit.loading import load_policy, shipped_policies
+from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, RewardChange
 from highwayman.sims.simulation import ManyAtOnce
 

@@ -1,6 +1,5 @@
 """Says what is wrong with a pool file, and what would be right, in one line per problem."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from highwayman.env.pool_schema import ArmEntry, ExampleEntry, LaunchEntry, PoolEntries, ProfileEntry
+from highwayman.env.suggestions import closest, did_you_mean
 from highwayman.env.yaml_lines import Location, YamlDocument
 
 _SECRET_KEYS = frozenset({"api_key_env", "endpoint", "endpoints", "env"})  # somebody may have put a key there
@@ -104,15 +104,14 @@ def _expected(details: ErrorDetails) -> str:
 
 def _suggestion(key: str, location: Location) -> str:
     known = list(_model_at(location).model_fields)
-    close = difflib.get_close_matches(key, known, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else f". Known here: {', '.join(known)}"
+    return did_you_mean(key, known) or f". Known here: {', '.join(known)}"
 
 
 def _meant(raw: object, location: Location) -> set[str]:
     """Return the known keys that the keys of `raw` are, or seem to be misspellings of."""
     known = list(_model_at(location).model_fields)
     keys = [str(key) for key in raw] if isinstance(raw, Mapping) else []
-    return {key if key in known else (difflib.get_close_matches(key, known, n=1) or [key])[0] for key in keys}
+    return {key if key in known else closest(key, known) or key for key in keys}
 
 
 def _model_at(location: Location) -> type[BaseModel]:

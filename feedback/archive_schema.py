@@ -47,7 +47,7 @@ COLUMNS: Final = (
     Column("action", "int64", (DECISION,), "index of the arm taken"),
     Column("arm", "string", (DECISION,), "its name: arms[action]"),
     Column("propensity", "double", (DECISION,), "its probability: probs[action]"),
-    Column("policy", "string", (DECISION,), "import path of the policy that decided"),
+    Column("policy", "string", (DECISION,), "class name of the policy that decided, or its import path"),
     Column("policy_version", "int64", (DECISION,), "version of what it had learned"),
     Column("objective", "string", (DECISION,), "such as auto, auto-cheap, auto-quality"),
     Column("mode", "string", (DECISION,), "route, cascade, shadow, forced or sticky; off-policy estimates take route"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
+from highwayman.bandit.loading import lineage_name
 from highwayman.env.errors import SnapshotError
 from highwayman.feedback.join import START, Void, order
 from highwayman.feedback.learner import Snapshot
@@ -41,9 +42,10 @@ class Published:
 def lineage(policy: str, options: Mapping[str, Any], fingerprint: str, spec: int) -> str:
     """Return a short name for everything the learned state depends on beside the log.
 
-    Another policy, other options, another encoder or other metrics mean another lineage, folded anew from the log.
+    Another policy, other options, another encoder or other metrics mean another lineage, folded anew from the log. The
+    same policy under its class name or under the path of any release is one lineage.
     """
-    what = json.dumps([policy, dict(options), fingerprint, spec], sort_keys=True, default=str)
+    what = json.dumps([lineage_name(policy), dict(options), fingerprint, spec], sort_keys=True, default=str)
     return hashlib.sha256(what.encode()).hexdigest()[:12]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from highwayman.bandit.policy import Policy, load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.policy import Policy
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config import Config
 from highwayman.sims.judging.judge import Method

@@ -1,7 +1,6 @@
 """`highwayman policies`: which there are, and what each takes."""
 
 import inspect
-import re
 from typing import Any
 
 import click
@@ -9,9 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from highwayman.bandit.policy import bandit_class, missing_policies, parse_policy, policy_class, shipped_policies
-
-_PASSED_ON = re.compile(r"options of `(\w+)`")
+from highwayman.bandit.loading import missing_policies, parse_policy, policy_class, policy_options, shipped_policies
 
 
 @click.command()
@@ -45,24 +42,14 @@ def _one(console: Console, name: str) -> None:
     console.print(f"\n{_options(found)}", markup=False, highlight=False)
 
 
-def _options(found: Any) -> str:
+def _options(kind: Any) -> str:
     """Return the constructor's options with their defaults, those it passes on among them, and what it says of them."""
-    _, _, said = (inspect.getdoc(found.__init__) or "").partition("Args:\n")
-    taken = _defaults(found)
-    for name in _PASSED_ON.findall(said):
-        taken += [line for line in _defaults(bandit_class(name)) if line not in taken]
-    lines = [line for line in said.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
+    _, _, told = (inspect.getdoc(kind.__init__) or "").partition("Args:\n")
+    options = policy_options(kind) or {}
+    taken = [f"  {name} = {option.default!r}" for name, option in options.items()]
+    lines = [line for line in told.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
     return "\n".join(["Options:", *(taken or ["  none"]), *([""] if lines else []), *lines])
 
 
-def _defaults(found: Any) -> list[str]:
-    """Return a line for each option of a class."""
-    return [
-        f"  {one.name} = {one.default!r}"
-        for one in inspect.signature(found).parameters.values()
-        if one.default is not one.empty and one.name not in ("fingerprint", "fading")
-    ]
-
-
-def _first_line(found: Any) -> str:
-    return (inspect.getdoc(found) or "").partition("\n")[0]
+def _first_line(kind: Any) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n")[0]

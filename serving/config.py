@@ -1,18 +1,19 @@
 """The router's configuration: one YAML file, every key with a default, strict."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from highwayman.bandit.exploration_cap import ExplorationCap
+from highwayman.bandit.loading import policy_name, policy_path
 from highwayman.bandit.trial import Trial
 from highwayman.env.budget import Ceilings
 from highwayman.env.errors import ConfigError
 from highwayman.env.objective import ALIASES, Objective
+from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config_feedback import FeedbackConfig
 from highwayman.serving.strict import Strict
 
@@ -27,10 +28,20 @@ class EncoderConfig(Strict):
     deadline_s: Annotated[float, Field(gt=0)] = 0.25
 
 
-class PolicyConfig(Strict):
-    """Which policy decides, by import path, and its options."""
+def _known_policy(name: str) -> str:
+    """Return the name the policy is known by. Raises ValueError for a class name that is not shipped."""
+    if ":" not in name:
+        try:
+            policy_path(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+    return policy_name(name)
 
-    name: str = "highwayman.bandit.hier_ts:HierTS"
+
+class PolicyConfig(Strict):
+    """Which policy decides, by its class name (its import path, where it is not a shipped one), and its options."""
+
+    name: Annotated[str, AfterValidator(_known_policy)] = "HierTS"
     options: dict[str, Any] = Field(default_factory=dict)
     prior: str | None = None  # a file that `highwayman prior fit` wrote
     # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
@@ -141,10 +152,8 @@ def load_config(path: Path | None) -> Config:
 def _worded(problem: Mapping[str, Any]) -> str:
     *parents, last = [str(part) for part in problem["loc"]] or ["file"]
     if problem["type"] != "extra_forbidden":
-        return f"{'.'.join([*parents, last])}: {problem['msg']}"
-    close = difflib.get_close_matches(last, _keys(parents), n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown key {'.'.join([*parents, last])!r}{hint}"
+        return f"{'.'.join([*parents, last])}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"unknown key {'.'.join([*parents, last])!r}{did_you_mean(last, _keys(parents))}"
 
 
 def _keys(parents: list[str]) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import redis.asyncio as aioredis
 
-from highwayman.bandit.policy import Policy, load_policy
+from highwayman.bandit.loading import load_policy
+from highwayman.bandit.policy import Policy
 from highwayman.bandit.prior import Begins, Prior
 from highwayman.env.encoder import Encoder, make_encoder
 from highwayman.env.errors import ConfigError, SnapshotError

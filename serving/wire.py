@@ -1,6 +1,5 @@
 """Bodies from outside, parsed without trust: whatever is wrong is named, nothing of the input is echoed."""
 
-import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import JsonObject, Query
 
 _LARGEST_INT = 2**63
@@ -161,8 +161,7 @@ def _worded(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
 
 
 def _unknown(kind: type[BaseModel], key: str) -> str:
-    close = difflib.get_close_matches(key, list(kind.model_fields), n=1)
-    return "unknown key" + (f" (did you mean {close[0]!r}?)" if close else "")
+    return f"unknown key{did_you_mean(key, kind.model_fields)}"
 
 
 def _asked(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> Asked:

@@ -5,7 +5,6 @@ and the same silence, and their differences are paired.
 """
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any, ClassVar, Protocol, Self
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.objective import penalties
+from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.tables.table import FullTable
@@ -89,10 +89,8 @@ class Course:
             if np.isnan(costs).all():
                 raise WorldError(f"no arm is the {arm} one: none has a price")
             return int(np.nanargmin(costs) if arm == "cheapest" else np.nanargmax(costs))
-        close = get_close_matches(arm, self.arms, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
         known = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
-        raise WorldError(f"unknown arm {arm!r}: {hint}{known}")
+        raise WorldError(f"unknown arm {arm!r}{did_you_mean(arm, self.arms)}: {known}")
 
     def penalties(self, cost_weight: float) -> Floats:
         """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.

@@ -4,14 +4,13 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Iterable
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 import highwayman.sims.estimators
 import highwayman.sims.intervals
 from highwayman.env.errors import ConfigError
+from highwayman.env.suggestions import did_you_mean
 from highwayman.sims.estimate import Estimator, Interval
 from highwayman.sims.estimators.on_policy import OnPolicy
 
@@ -70,14 +69,10 @@ def _shipped(name: str, what: str, package: ModuleType, methods: tuple[str, ...]
                 known[found] = one
     known.pop(OnPolicy.__name__, None)  # says the same of every policy asked about: what the log's own earned
     if name not in known:
-        raise ConfigError(f"unknown {what} {name!r}: {_hint(name, known)}known are {', '.join(known)}, or module:Class")
+        raise ConfigError(
+            f"unknown {what} {name!r}{did_you_mean(name, known)}: known are {', '.join(known)}, or module:Class"
+        )
     return known[name]
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower, n=1)
-    return f"did you mean {by_lower[close[0]]!r}? " if close else ""
 
 
 def _options(text: str, where: str) -> dict[str, Any]:

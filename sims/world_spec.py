@@ -3,14 +3,14 @@
 import inspect
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from types import NoneType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import highwayman.sims.worlds
+from highwayman.env.suggestions import did_you_mean
 from highwayman.sims.course import Stage, World, WorldError
 
 CALM = "calm"
@@ -48,7 +48,7 @@ def _parse_one(part: str) -> World:
     name, _, text = part.partition(":")
     worlds = shipped_worlds()
     if name not in worlds:
-        hint = _hint(name, [*worlds, CALM])
+        hint = did_you_mean(name, [*worlds, CALM])
         known = "\n  ".join(f"{known}({_signature(one)})" for known, one in worlds.items())
         raise WorldError(f"unknown world {name!r}{hint}. Known are {CALM} and\n  {known}")
     world = worlds[name]
@@ -60,7 +60,7 @@ def _parse_one(part: str) -> World:
             raise WorldError(f"world {part!r}: {pair.strip()!r} is no parameter=value")
         if key not in hints:
             raise WorldError(
-                f"world {part!r}: unknown parameter {key!r}{_hint(key, hints)}. {name} takes {_signature(world)}"
+                f"world {part!r}: unknown parameter {key!r}{did_you_mean(key, hints)}. {name} takes {_signature(world)}"
             )
         if key in given:
             raise WorldError(f"world {part!r}: {key} is given twice")
@@ -69,12 +69,6 @@ def _parse_one(part: str) -> World:
         return world(**given)
     except ValueError as error:
         raise WorldError(f"world {part!r}: {error}") from error
-
-
-def _hint(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower, n=1)
-    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
 def _signature(world: type[World]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from highwayman.bandit.policy import load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import baseline_named
 from highwayman.sims.world_spec import parse_world

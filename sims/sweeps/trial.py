@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from highwayman.bandit.policy import load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.course import Course

@@ -10,7 +10,8 @@ import pytest
 
 import highwayman.bandit
 from highwayman.bandit.draw import draw
-from highwayman.bandit.policy import Policy, load_policy
+from highwayman.bandit.loading import load_policy
+from highwayman.bandit.policy import Policy
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.types import Context, RewardChange
 

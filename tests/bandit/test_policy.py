@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
 from highwayman.bandit.lin_ts import LinTS
-from highwayman.bandit.policy import Policy, load_policy, parse_policy
+from highwayman.bandit.loading import load_policy, parse_policy, policy_name, policy_options, policy_path
+from highwayman.bandit.policy import Policy
 from highwayman.bandit.posterior import LinearPosterior
 from highwayman.bandit.uniform import Uniform
 from highwayman.env.errors import ConfigError
@@ -27,7 +30,7 @@ def test_a_posterior_is_no_policy() -> None:
     "path",
     [
         "",
-        "LinTS",
+        "LinTX",
         "highwayman.bandit.lin_ts",
         "highwayman.bandit.lin_ts:",
         "highwayman.bandit.lin_ts:LinUCB",
@@ -90,6 +93,42 @@ def test_a_policy_is_named_by_its_class_or_its_path_with_options(
 def test_a_mistyped_name_is_told_with_the_right_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'LinTS'"):
         parse_policy("LinTs")
+
+
+def test_a_policy_is_known_by_its_class_name_however_it_was_named() -> None:
+    before = "highwayman.bandit.hier_ts:HierTS"  # as written before
+    assert {policy_name(name) for name in ("HierTS", before, policy_path("HierTS"))} == {"HierTS"}
+    assert type(load_policy(before, d=3, fingerprint="f")) is type(load_policy("HierTS", d=3, fingerprint="f"))
+    assert policy_name("mine.policy:HierTS") == "mine.policy:HierTS"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "meant"),
+    [
+        ("HierTS", "patiance", "patience"),  # its own
+        ("HierTS", "final_precison", "final_precision"),  # of the prior it passes on to
+        ("LinTS", "halflife_hours", "half_life_hours"),  # of the class it inherits from
+        ("LinTS", "prior_men", "prior_mean"),  # of the posterior which that passes on to
+        ("Fixed", "Arm", "arm"),
+    ],
+)
+def test_a_mistyped_option_is_told_with_the_right_one(name: str, option: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"unknown option '{option}' \(did you mean '{meant}'\?\)"):
+        load_policy(name, d=3, fingerprint="f", options={option: 1})
+
+
+def test_options_that_a_policy_of_ones_own_passes_on_unsaid_are_left_to_it() -> None:
+    class Mine(LinTS):
+        def __init__(self, *, d: int, fingerprint: str = "", **more: Any) -> None:
+            """Take anything."""
+
+    class Told(LinTS):
+        def __init__(self, *, d: int, fingerprint: str = "", depth: int = 1, **more: Any) -> None:
+            """Take a depth; the rest are options of `LinTS`."""
+
+    assert policy_options(Mine) is not None  # what LinTS takes comes next in line
+    assert {"depth", "exploration", "prior_mean"} <= set(policy_options(Told) or ())
+    assert policy_options(type("Loose", (), {"__init__": lambda self, **kw: None})) is None
 
 
 def test_an_option_without_a_value_is_told() -> None:

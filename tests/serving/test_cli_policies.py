@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from highwayman.bandit.policy import shipped_policies
+from highwayman.bandit.loading import shipped_policies
 from highwayman.serving.cli import main
 
 

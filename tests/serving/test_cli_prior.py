@@ -27,7 +27,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def learning(prior: Path | None, name: str = "highwayman.bandit.hier_ts:HierTS") -> Learning:
+def learning(prior: Path | None, name: str = "HierTS") -> Learning:
     config = Config(policy=PolicyConfig(name=name, prior=None if prior is None else str(prior)))
     return Learning(config, (), make_encoder("static"))
 
@@ -66,4 +66,4 @@ def test_a_prior_that_cannot_be_read_or_a_policy_that_takes_none_is_a_config_err
         learning(out).policy()
     assert fit("--data", table, "--out", out).exit_code == 0
     with pytest.raises(ConfigError, match="takes no prior"):
-        learning(out, "highwayman.bandit.uniform:Uniform").policy()
+        learning(out, "Uniform").policy()

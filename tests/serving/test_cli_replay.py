@@ -50,7 +50,7 @@ def test_another_policy_is_judged_from_what_ran(archive: Path) -> None:
 
 def test_the_configured_policy_is_asked_where_none_is_given(archive: Path, tmp_path: Path) -> None:
     config = tmp_path / "highwayman.yaml"
-    config.write_text("policy: {name: 'highwayman.bandit.uniform:Uniform', floor: 0.0}\n")
+    config.write_text("policy: {name: 'Uniform', floor: 0.0}\n")
     found = told("replay", "--from", archive, "--config", config)
     assert [one["policy"] for one in found["answers"]] == ["Uniform"]
     assert found["answers"][0]["gain"]["value"] == pytest.approx(0.0, abs=1e-12)

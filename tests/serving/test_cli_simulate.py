@@ -130,7 +130,7 @@ def test_without_prices_value_is_quality_and_that_is_said(kept: Callable[..., Pa
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--policy", "LinTX"], "unknown policy 'LinTX': did you mean 'LinTS'?"),
+        (["--policy", "LinTX"], "unknown policy 'LinTX' (did you mean 'LinTS'?)"),
         (["--policy", "LinTS:explore=1"], "unexpected keyword argument 'explore'"),
         (["--policy", "LinTS", "--policy", "LinTS"], "policy 'LinTS' is given twice"),
         (["--world", "Thumb"], "unknown world 'Thumb' (did you mean 'Thumbs'?)"),

@@ -35,12 +35,30 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("policy: [", "highwayman.yaml: "),
         ("cost_weights: {autoo: 1}", "cost_weights.autoo"),
         ("exploration: {usd_a_day: 1}", r"unknown key 'exploration.usd_a_day' \(did you mean 'usd_per_day'\?\)"),
+        (
+            "policy: {name: HierTs}",
+            r"policy.name: unknown policy 'HierTs' \(did you mean 'HierTS'\?\)",
+        ),
         ("trial: {share: 1.0}", "trial.share: Input should be less than 1"),
     ],
 )
 def test_a_mistake_is_told_with_the_file_and_the_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HierTS",
+        "highwayman.bandit.hier_ts:HierTS",  # as written before
+        "'highwayman.bandit.hier_ts:HierTS'",  # as written before
+    ],
+)
+def test_a_shipped_policy_is_named_by_its_class_and_a_path_of_yesterday_means_the_same(
+    tmp_path: Path, name: str
+) -> None:
+    assert load_config(written(tmp_path, f"policy: {{name: {name}}}\n")).policy.name == "HierTS"
 
 
 def test_exploration_is_capped_where_the_file_says_so_and_trials_have_their_quota(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ async def test_a_shadow_answer_is_compared_in_both_orders_and_stands_on_the_log(
     wanted = {"arms": ["judge"], "rate": 0.0, "rates": {"small": 1.0}, "pairwise": 1.0}
     raw = {
         "feedback": {"judge": wanted},
-        "policy": {"name": "highwayman.bandit.fixed:Fixed", "options": {"arm": "small"}},
+        "policy": {"name": "Fixed", "options": {"arm": "small"}},
     }
     async with running_router(arms, valkey_url, namespace, config={**raw}) as router:
         for n in range(20):

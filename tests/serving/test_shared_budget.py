@@ -97,7 +97,7 @@ async def test_regret_cannot_be_capped_for_a_policy_that_expects_nothing(
     config = Config.model_validate(
         {
             "namespace": namespace,
-            "policy": {"name": "highwayman.bandit.uniform:Uniform"},
+            "policy": {"name": "Uniform"},
             "exploration": {"regret_per_request": 0.01},
         }
     )

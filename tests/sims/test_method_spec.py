@@ -81,7 +81,7 @@ class Halved:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("snips", "unknown estimator 'snips': did you mean 'SNIPS'? known are ClippedIPS, DirectMethod"),
+        ("snips", "unknown estimator 'snips' (did you mean 'SNIPS'?): known are ClippedIPS, DirectMethod"),
         ("DoublyRobost", "did you mean 'DoublyRobust'?"),
         ("", "unknown estimator ''"),
         ("Normal", "unknown estimator 'Normal'"),
@@ -109,7 +109,7 @@ def test_what_cannot_be_made_is_named_with_what_could(spec: str, says: str) -> N
 
 
 def test_an_unknown_interval_has_a_hint() -> None:
-    with pytest.raises(ConfigError, match=r"unknown interval 'Nomral': did you mean 'Normal'\? known are Clust"):
+    with pytest.raises(ConfigError, match=r"unknown interval 'Nomral' \(did you mean 'Normal'\?\): known are Clust"):
         interval_named("Nomral")
     with pytest.raises(ConfigError, match=r"level must be in \(0, 1\), got 2; it takes level: float = 0.95"):
         interval_named("Normal:level=2")

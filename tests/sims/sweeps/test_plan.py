@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from highwayman.bandit.policy import shipped_policies
+from highwayman.bandit.loading import shipped_policies
 from highwayman.env.errors import HighwaymanError
 from highwayman.sims.baselines.protocol import baseline_names
 from highwayman.sims.sweeps.plan import BASELINES, Plan
@@ -23,12 +23,12 @@ def test_every_policy_and_baseline_that_comes_with_us_can_be_planned() -> None:
         ({"worlds": ("calm", "Delay", "calm")}, "world 'calm' is given twice"),
         ({"cost_weights": (0.1, 0.1)}, "cost weight 0.1 is given twice"),
         ({"baselines": ("knn", "knn")}, "baseline 'knn' is given twice"),
-        ({"policies": ("LinTX",)}, "unknown policy 'LinTX': did you mean 'LinTS'?"),
+        ({"policies": ("LinTX",)}, "unknown policy 'LinTX' (did you mean 'LinTS'?)"),
         (
             {"policies": ("LinTS:exploration",)},
             "policy 'LinTS:exploration': No module named 'LinTS'; give module:Class",
         ),
-        ({"policies": ("LinTS:explore=1",)}, "unexpected keyword argument 'explore'"),
+        ({"policies": ("LinTS:explore=1",)}, "unknown option 'explore' (did you mean 'exploration'?)"),
         ({"policies": ("LinTS:exploration=-1",)}, "exploration must be a number > 0, got -1"),
         ({"policies": ("nowhere:Policy",)}, "No module named 'nowhere'"),
         ({"policies": ("builtins:dict",)}, "policy 'builtins:dict' lacks a method of the Policy protocol"),

@@ -43,7 +43,7 @@ def test_at_a_higher_rate_the_same_are_heard_and_more() -> None:
 
 
 def test_a_factor_for_an_arm_that_is_not_there_is_refused() -> None:
-    with pytest.raises(WorldError, match="unknown arm 'midle': did you mean 'middle'"):
+    with pytest.raises(WorldError, match=r"unknown arm 'midle' \(did you mean 'middle'\?\)"):
         course(Missing(factors={"midle": 0.5}))
 
 
