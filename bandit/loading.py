@@ -11,12 +11,11 @@ from inspect import Parameter
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-import highwayman.bandit
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 
-_PACKAGE = "highwayman.bandit"
+_PACKAGE = "highwayman.bandit.policies"  # named, not imported: it lies above
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSED_ON = re.compile(r"options of `(\w+)`")
 
@@ -144,7 +143,7 @@ def policy_options(kind: type) -> dict[str, Parameter] | None:
 
 
 def shipped_policies() -> dict[str, str]:
-    """Return the import path of each policy of this package by its class name."""
+    """Return the import path of each shipped policy by its class name."""
     shipped = {}
     for module in _modules()[0]:
         for name, kind in inspect.getmembers(module, inspect.isclass):
@@ -154,7 +153,7 @@ def shipped_policies() -> dict[str, str]:
 
 
 def missing_policies() -> dict[str, str]:
-    """Return why modules of this package cannot be used here, by name: the library that is not installed."""
+    """Return why shipped policies cannot be used here, by name: the library that is not installed."""
     return {name.rpartition(".")[2]: why for name, why in _modules()[1].items()}
 
 
@@ -179,9 +178,9 @@ def _can_be_made(kind: Any) -> bool:
 
 
 def _modules() -> tuple[list[ModuleType], dict[str, str]]:
-    """Return this package's modules, and why the others cannot be imported, by name."""
+    """Return the modules that hold the shipped policies, and why the others cannot be imported, by name."""
     modules, missing = [], {}
-    for info in pkgutil.iter_modules(highwayman.bandit.__path__, f"{_PACKAGE}."):
+    for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__, f"{_PACKAGE}."):
         try:
             modules.append(importlib.import_module(info.name))
         except ImportError as error:  # an extra is not installed

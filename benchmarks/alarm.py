@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from highwayman.feedback.alarm import Alarm, Suspicion
+from highwayman.feedback.trust.anomaly_detector import Alarm, Suspicion
 
 DAY_S = 86_400.0
 MEANS = {"a": 0.6, "b": 0.8}

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.evaluation import evaluate
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.logs.logged_file import LogFile, write_log
+from highwayman.sims.ope.evaluation import evaluate
 
 ARMS, FEATURES, CHUNK = 4, 8, 50_000
 

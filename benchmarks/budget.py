@@ -22,15 +22,15 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.bandit.loading import load_policy, parse_policy
-from highwayman.env.encoder import make_encoder
-from highwayman.env.pacer import Pacer
+from highwayman.env.cost.pacer import Pacer
+from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Query
-from highwayman.sims.hull import Hull
 from highwayman.sims.measures.budget import SETTLING, WINDOW, budget_compliance
-from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.measures.hull import Hull
+from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
-from highwayman.sims.worlds.budget import Budget
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.correction.cells import Cells
-from highwayman.feedback.correction.estimate import Estimates, estimates, naive
-from highwayman.feedback.correction.giving import giving
+from highwayman.feedback.calibration.counts import Cells
+from highwayman.feedback.calibration.ppi import Estimates, estimates, naive
+from highwayman.feedback.calibration.response_rates import giving
 
 FLIP, THUMBS, BAD_OVER_GOOD, BIAS = 0.1, 0.05, 3.0, 0.15
 

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.change_detector import ChangeDetector
+from highwayman.bandit.drift.change_detector import ChangeDetector
+from highwayman.bandit.drift.change_monitor import Watch, Watched
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.policy import Policy
-from highwayman.bandit.watch import Watch, Watched
-from highwayman.env.encoder import make_encoder
+from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
-from highwayman.sims.course import Course
-from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
-from highwayman.sims.world_spec import parse_world
 
 ROUNDS, WINDOW = 10_000, 300
 COST_WEIGHT = 0.15

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from highwayman.env.encoder import Encoder, make_encoder, make_engine
+from highwayman.env.encoder.encoder import Encoder, make_encoder, make_engine
 from highwayman.env.types import Query
 
 WORDS = (

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from highwayman.env.encoder import MAX_CHARS, make_engine
-from highwayman.env.features import numeric_features, readable
+from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
+from highwayman.env.encoder.features import numeric_features, readable
 from highwayman.env.types import Floats, Query
 from scripts.make_projection import principal
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.learning_data import NORM, PROMPTS
-from highwayman.bandit.hier_ts import HierTS
-from highwayman.env.clusters import Clusters
-from highwayman.env.encoder import MAX_CHARS, make_engine
-from highwayman.env.features import numeric_features, readable
+from highwayman.bandit.policies.hier_ts import HierTS
+from highwayman.env.encoder.clusters import Clusters
+from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
+from highwayman.env.encoder.features import numeric_features, readable
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.ridge import Ridge
-from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_course, generator, simulate
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table

@@ -27,7 +27,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.overhead import answers, cpu_seconds
-from highwayman.serving.children import Child
+from highwayman.serving.processes.supervised_process import Child
 
 _UPSTREAM, _ROUTER = 8797, 8796
 _DECISIONS, _CONNECTIONS, _TICK_S = 3000, 32, 0.002
@@ -171,7 +171,7 @@ def _children(folder: Path, workers: int) -> dict[str, Child]:
     pool = folder / "pool.yaml"
     arm = f"{{endpoint: 'http://127.0.0.1:{_UPSTREAM}', model: m, usd_per_mtok_in: 1, usd_per_mtok_out: 1,"
     pool.write_text("arms:\n" + "".join(f"  {name}: {arm} context_window_tokens: 8192}}\n" for name in "ab"))
-    highwayman = [sys.executable, "-m", "highwayman.serving.cli"]
+    highwayman = [sys.executable, "-m", "highwayman.serving.cli.main"]
     place = ["--state-dir", str(folder), "--pool", str(pool)]
     serve = [
         "serve",

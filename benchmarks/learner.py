@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Context, Decision, Feedback, Outcome, Status
-from highwayman.feedback.learner import Learner
-from highwayman.feedback.publications import Publications
-from highwayman.feedback.redis import connect
-from highwayman.feedback.store import Store
-from highwayman.feedback.turn import Parts, Turn
-from highwayman.feedback.versions import Versions
-from highwayman.serving.valkey import EmbeddedValkey
+from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.learning.session import Parts, Turn
+from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.store import Store
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 D, ARMS = 64, tuple(f"model-{k}-instruct" for k in range(8))
 _PUBLISH_EVERY_S = 0.15

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.learning_data import held_out, shipped, specialists
-from highwayman.env.encoder import Encoder
+from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.types import Floats
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import Plan

@@ -21,11 +21,11 @@ import uvloop
 from benchmarks.learner import ARMS, D, decision, outcome
 from highwayman.env.tasks import end
 from highwayman.env.types import Feedback
-from highwayman.feedback.journal import Journal
-from highwayman.feedback.redis import connect
-from highwayman.feedback.spool import claim
-from highwayman.feedback.store import Store
-from highwayman.serving.valkey import EmbeddedValkey
+from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.store import Store
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 _BATCH = 250
 

@@ -16,8 +16,8 @@ import time
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.fading import Fading
-from highwayman.bandit.posterior import LinearPosterior
+from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.env.types import Floats, RewardChange
 
 CASES = [

@@ -23,24 +23,24 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from highwayman.env.types import Floats
-from highwayman.sims.estimate import Estimator, Interval, Rounds
-from highwayman.sims.estimators.clipped_ips import ClippedIPS
-from highwayman.sims.estimators.direct_method import DirectMethod
-from highwayman.sims.estimators.doubly_robust import DoublyRobust
-from highwayman.sims.estimators.dr_os import DROS
-from highwayman.sims.estimators.ips import IPS
-from highwayman.sims.estimators.modelled import Modelled
-from highwayman.sims.estimators.ratios import at_action
-from highwayman.sims.estimators.snips import SNIPS
-from highwayman.sims.estimators.switch_dr import SwitchDR
-from highwayman.sims.evaluation import evaluate
-from highwayman.sims.intervals.bootstrap import ClusteredBootstrap
-from highwayman.sims.intervals.confidence_sequence import ConfidenceSequence
-from highwayman.sims.intervals.empirical_bernstein import EmpiricalBernstein
-from highwayman.sims.intervals.normal import Normal
-from highwayman.sims.intervals.session_sums import SessionSums
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.reward_model import RewardModel
+from highwayman.sims.ope.estimate import Estimator, Interval, Rounds
+from highwayman.sims.ope.estimators.clipped_ips import ClippedIPS
+from highwayman.sims.ope.estimators.direct_method import DirectMethod
+from highwayman.sims.ope.estimators.doubly_robust import DoublyRobust
+from highwayman.sims.ope.estimators.dr_os import DROS
+from highwayman.sims.ope.estimators.ips import IPS
+from highwayman.sims.ope.estimators.modelled import Modelled
+from highwayman.sims.ope.estimators.ratios import at_action
+from highwayman.sims.ope.estimators.snips import SNIPS
+from highwayman.sims.ope.estimators.switch_dr import SwitchDR
+from highwayman.sims.ope.evaluation import evaluate
+from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap
+from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
+from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
+from highwayman.sims.ope.intervals.normal import Normal
+from highwayman.sims.ope.intervals.session_sums import SessionSums
+from highwayman.sims.ope.reward_model import RewardModel
 
 RIVALS = Path(__file__).with_name("replay_rivals.py")
 Found = TypeVar("Found")

@@ -22,7 +22,7 @@ import numpy as np
 from aiohttp import web
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.serving.children import Child
+from highwayman.serving.processes.supervised_process import Child
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -129,7 +129,7 @@ async def run(arguments: argparse.Namespace) -> None:
             ),
             Child(
                 "router",
-                [*(sys.executable, "-m", "highwayman.serving.cli", "serve", "--pool", str(pool), "--port", "8796"),
+                [*(sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--pool", str(pool), "--port", "8796"),
                  *("--state-dir", folder, "--encoder", arguments.encoder)],
                 ready=lambda: answers(f"{routed}/readyz"),
             ),

@@ -24,7 +24,7 @@ from policies_rivals import ARMS, FEATURES, rounds
 from highwayman.bandit.loading import load_policy, shipped_policies
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, RewardChange
-from highwayman.sims.simulation import ManyAtOnce
+from highwayman.sims.simulation.engine import ManyAtOnce
 
 RIVALS = Path(__file__).with_name("policies_rivals.py")
 NAMES = tuple("abcdefgh")

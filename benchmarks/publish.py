@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.tasks import end
 from highwayman.env.types import RewardChange
-from highwayman.feedback.learner import Learner
-from highwayman.feedback.publications import Publications
-from highwayman.feedback.redis import connect
-from highwayman.serving.live_policy import LivePolicy
-from highwayman.serving.local_state import LocalState
-from highwayman.serving.valkey import EmbeddedValkey
+from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.log.redis import connect
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.local_state import LocalState
 
 D = 64
 

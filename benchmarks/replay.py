@@ -28,10 +28,10 @@ import numpy as np
 from replay_rivals import ARMS, FEATURES, fingerprint, numpy_rate, rounds
 from threadpoolctl import threadpool_limits
 
-from highwayman.bandit.lin_ucb import LinUCB
+from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.env.types import Context, RewardChange
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.progressive import Progressive
+from highwayman.sims.replay.progressive import Progressive
 
 FLOOR, ONE_BY_ONE = 0.02, 10_000  # rounds
 RIVALS = Path(__file__).with_name("replay_rivals.py")

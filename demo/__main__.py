@@ -17,7 +17,7 @@ from demo.play import last_third, play
 from demo.plot import draw_picture
 from demo.report import print_report
 from demo.rounds import Journal, OtherRun, Round, Settings, open_journal
-from highwayman.env.objective import ALIASES, AUTO
+from highwayman.env.cost.objective import ALIASES, AUTO
 
 _MOST_ROUNDS = 1200  # there are not many more different facts
 

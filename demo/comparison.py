@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.rounds import Round
-from highwayman.env.objective import penalties
+from highwayman.env.cost.objective import penalties
 from highwayman.env.types import Floats
 
 _RESAMPLES = 4000

@@ -24,12 +24,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from demo.prompts import Prompt, generate
-from highwayman.env.health import EndpointHealth
-from highwayman.env.poolfile import load_pool
-from highwayman.env.profile import upstream_body
+from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm
-from highwayman.env.upstream import Upstream
-from highwayman.serving.local_pool import local_arms, start_local_pool
+from highwayman.env.upstream.client import Upstream
+from highwayman.serving.processes.local_pool import local_arms, start_local_pool
 
 _CPU_FIELDS = slice(11, 13)  # of /proc/PID/stat behind the name: utime and stime
 

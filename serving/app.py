@@ -15,17 +15,17 @@ from starlette.exceptions import HTTPException
 
 from highwayman import __version__
 from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm
-from highwayman.serving.asgi import Receive, Scope, Send, send_whole
-from highwayman.serving.caller import ADMIN, ANYBODY, Caller
-from highwayman.serving.completions import Completions
-from highwayman.serving.desk import Desk
-from highwayman.serving.errors import Forbidden, NoSuchRoute, described, internal_error
-from highwayman.serving.ids import without_prefix
-from highwayman.serving.rate_limit import RateLimit
+from highwayman.feedback.intake.decision_ids import without_prefix
+from highwayman.feedback.trust.principal import ADMIN, ANYBODY, Caller
+from highwayman.serving.auth.rate_limit import RateLimit
+from highwayman.serving.completions.endpoint import Completions
+from highwayman.serving.feedback.body import FeedbackBody
+from highwayman.serving.feedback.endpoints import Desk
+from highwayman.serving.feedback.vote_page import VotePage
+from highwayman.serving.http.asgi import Receive, Scope, Send, send_whole
+from highwayman.serving.http.errors import Forbidden, NoSuchRoute, described, internal_error
 from highwayman.serving.services import Services, Settings, running
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
-from highwayman.serving.vote_page import VotePage
-from highwayman.serving.wire_feedback import FeedbackBody
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CALLER = "highwayman.caller"  # in the scope of a request that FastAPI serves

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from highwayman.env.types import Outcome
-from highwayman.feedback.join import EventId
-from highwayman.feedback.journal import Journal
-from highwayman.feedback.store import Written
+from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.store import Written
 
 Told = Callable[[Outcome, EventId | None], None]
 

@@ -15,36 +15,36 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policy import Expects, Policy
-from highwayman.env.encoder import Encoder
+from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError, HighwaymanError, StoreUnavailable
-from highwayman.env.health import EndpointHealth
-from highwayman.env.pool import Pool
+from highwayman.env.pool.eligibility import Pool
+from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.reward import RewardSpec
 from highwayman.env.tasks import end
 from highwayman.env.types import Arm
-from highwayman.env.upstream import Limits, Upstream
-from highwayman.feedback.journal import Journal
-from highwayman.feedback.redis import connect
-from highwayman.feedback.spool import claim
-from highwayman.feedback.store import Store
-from highwayman.serving.asgi import Background
-from highwayman.serving.calibrator import Calibrator
-from highwayman.serving.call import Line
-from highwayman.serving.config import Config
-from highwayman.serving.gate import Gate
-from highwayman.serving.hearing import Ground, Hearing, hearing
-from highwayman.serving.ids import DecisionIds
-from highwayman.serving.key_ring import KeyRing
-from highwayman.serving.keys import KeyStore
-from highwayman.serving.learning import Learning, warm_encoder
-from highwayman.serving.live_policy import LivePolicy
-from highwayman.serving.local_state import LocalState
+from highwayman.env.upstream.client import Limits, Upstream
+from highwayman.feedback.calibration.calibrator import Calibrator
+from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.serving.auth.api_key_cache import KeyRing
+from highwayman.serving.auth.authenticator import Gate
+from highwayman.serving.completions.proxy import Line
+from highwayman.serving.completions.router import Router
+from highwayman.serving.completions.spend_tracker import Spending
+from highwayman.serving.config.config import Config
+from highwayman.serving.feedback.wiring import Ground, Hearing, hearing
+from highwayman.serving.http.asgi import Background
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.outcome_journal import OutcomeJournal
-from highwayman.serving.routing import Router
-from highwayman.serving.settling import Settling
-from highwayman.serving.spending import Spending
-from highwayman.serving.valkey import state_folder
+from highwayman.serving.processes.embedded_valkey import state_folder
+from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.local_state import LocalState
+from highwayman.serving.state.namespace_sync import Settling
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 

@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from highwayman.env.efficiency import inference_efficiency
+from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.reward import Part, RewardSpec, Standing
 from highwayman.env.types import Outcome
-from highwayman.feedback.join import Record, credit, explained
-from highwayman.serving.live_policy import LivePolicy
+from highwayman.feedback.fold.join import Record, credit, explained
+from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.serving.services import Services
-from highwayman.serving.statement_ids import public_id
+from highwayman.serving.state.live_policy import LivePolicy
 
 _REDIS_PATIENCE_S = 0.25
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis.asyncio as aioredis
 
-from highwayman.feedback.redis import connect
-from highwayman.serving.valkey import EmbeddedValkey
+from highwayman.feedback.log.redis import connect
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 
 @pytest.fixture(scope="session")

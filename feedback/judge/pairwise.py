@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
-from highwayman.feedback.judge.case import How, Reason
-from highwayman.feedback.judge.tokens import is_blank, masses, refused, said_in, spelled
-from highwayman.feedback.judge.verdict import ENOUGH
+from highwayman.feedback.judge.logprobs import is_blank, masses, refused, said_in, spelled
+from highwayman.feedback.judge.score_parsing import ENOUGH
+from highwayman.feedback.judge.types import How, Reason
 
 _LONE = re.compile(r"[\s\"'`*(\[]*([AB])[\s\"'`*)\].]*")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pydantic_core
 
 from highwayman.env.types import Decision, Feedback, Mode, Outcome
-from highwayman.feedback.correction.cells import Cells
-from highwayman.feedback.correction.estimate import Estimates, estimates, pooled
-from highwayman.feedback.correction.giving import Giving, giving
-from highwayman.feedback.events import BadEvent, decode
+from highwayman.feedback.calibration.counts import Cells
+from highwayman.feedback.calibration.ppi import Estimates, estimates, pooled
+from highwayman.feedback.calibration.response_rates import Giving, giving
+from highwayman.feedback.log.events import BadEvent, decode
 
 
 @dataclass(slots=True)

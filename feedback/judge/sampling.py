@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from highwayman.env.cost import cost_usd
-from highwayman.env.ledger import day_of
+from highwayman.env.cost.spend_ledger import day_of
+from highwayman.env.cost.usage import cost_usd
 from highwayman.env.types import Arm, JsonObject
-from highwayman.feedback.judge.rubric import usage_at_most
+from highwayman.feedback.judge.prompts import usage_at_most
 from highwayman.feedback.judge.settings import JudgeSettings
 
 

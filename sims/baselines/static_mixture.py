@@ -6,7 +6,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.protocol import BaselineError, always, greedy
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.tables.table import FullTable
 
 

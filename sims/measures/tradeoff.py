@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 
 
 def aiq(cost: Floats, quality: Floats, *, arm_cost: Floats, arm_quality: Floats) -> float:

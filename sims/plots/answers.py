@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from highwayman.sims.estimators.rewards import RewardKind
-from highwayman.sims.judging.judge import KINDS, Answer, AsItRan, Verdict
+from highwayman.sims.ope.estimators.rewards import RewardKind
 from highwayman.sims.plots.palette import INK
 from highwayman.sims.plots.style import (
     LETTER_IN,
@@ -22,6 +21,7 @@ from highwayman.sims.plots.style import (
     title,
 )
 from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.replay.comparison import KINDS, Answer, AsItRan, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

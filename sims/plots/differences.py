@@ -19,8 +19,8 @@ from highwayman.sims.plots.style import (
     tick_sign,
 )
 from highwayman.sims.plots.svg import svg_of
-from highwayman.sims.reports.standings import Finding, Standing, signed, standings
 from highwayman.sims.sweeps.results import Case
+from highwayman.sims.sweeps.standings import Finding, Standing, signed, standings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

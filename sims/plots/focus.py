@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from highwayman.sims.plots.labels import Label
-from highwayman.sims.reports.standings import standings
 from highwayman.sims.sweeps.results import Case
+from highwayman.sims.sweeps.standings import standings
 
 _FAR: Final = 1.0  # what is further away from the rest than this share of their range is off the plot
 _AT_LEAST: Final = 3

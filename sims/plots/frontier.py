@@ -27,8 +27,8 @@ from highwayman.sims.plots.style import (
     usd,
 )
 from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.simulation.world_spec import CALM
 from highwayman.sims.sweeps.results import POLICY, Case
-from highwayman.sims.world_spec import CALM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

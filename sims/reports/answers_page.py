@@ -8,12 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from highwayman.feedback.snapshot_file import write_whole
-from highwayman.sims.judging.judge import EDGES, Answer, AsItRan, Method, Verdict
+from highwayman.feedback.learning.snapshot_file import write_whole
 from highwayman.sims.plots.answers import answers
 from highwayman.sims.plots.ratios import histograms
 from highwayman.sims.plots.style import Look, Picture, usd
 from highwayman.sims.plots.svg import placed
+from highwayman.sims.replay.comparison import EDGES, Answer, AsItRan, Method, Verdict
 from highwayman.sims.reports.tables import manifest_table
 from highwayman.sims.sweeps.results import Ratios, ResultsError
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from highwayman.feedback.snapshot_file import write_whole
+from highwayman.feedback.learning.snapshot_file import write_whole
 from highwayman.sims.reports.page import page
 from highwayman.sims.sweeps.results import Results, ResultsError
 

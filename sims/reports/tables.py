@@ -9,7 +9,9 @@ from typing import Any
 
 from highwayman.sims.measures.over_seeds import MeanInterval
 from highwayman.sims.plots.style import Look, usd
-from highwayman.sims.reports.standings import (
+from highwayman.sims.reports.verdict import interval
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
+from highwayman.sims.sweeps.standings import (
     Finding,
     Standing,
     against_baselines,
@@ -18,8 +20,6 @@ from highwayman.sims.reports.standings import (
     signed,
     standings,
 )
-from highwayman.sims.reports.verdict import interval
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
 
 _PER = 1000
 _ENDS = re.compile(r"(?<=\w)([,+:/.])(?=[A-Za-z])")

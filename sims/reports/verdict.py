@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from highwayman.sims.measures.over_seeds import MeanInterval
-from highwayman.sims.reports.standings import (
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Case, Results
+from highwayman.sims.sweeps.standings import (
     Finding,
     Standing,
     finding,
@@ -17,7 +18,6 @@ from highwayman.sims.reports.standings import (
     standings,
     within_budget,
 )
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Case, Results
 
 
 class Verdict(StrEnum):

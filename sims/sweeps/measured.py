@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.course import Course
 from highwayman.sims.logs.logged import Bools
 from highwayman.sims.measures.budget import SETTLING, budget_compliance
 from highwayman.sims.measures.tradeoff import ies, responsiveness
 from highwayman.sims.measures.value import Choices, regret_best_fixed, regret_oracle, shares, taken
+from highwayman.sims.simulation.scenario import Course
 from highwayman.sims.sweeps.results import Bin, Run
 
 UNHURRIED_S = 10.0  # an answer that takes this long is half as responsive as an instant one

@@ -8,7 +8,7 @@ from typing import Any
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import baseline_named
-from highwayman.sims.world_spec import parse_world
+from highwayman.sims.simulation.world_spec import parse_world
 
 BASELINES = ("random", "cheapest", "best_fixed", "static_mixture", "task_mean", "knn", "ridge", "oracle")
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.env.encoder import Encoder
+from highwayman.env.cost.objective import penalties
+from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError
-from highwayman.env.objective import penalties
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, baseline_named
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.value import mean_cost, mean_quality, value
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.results import Arms, Baseline

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.over_seeds import MeanInterval
 from highwayman.sims.measures.tradeoff import aiq, cost_at_equal_quality
 from highwayman.sims.measures.two_arms import apgr, cpt
-from highwayman.sims.reports.standings import difference, over_seeds, standings
 from highwayman.sims.sweeps.results import BASELINE, POLICY, Arms, Case, Results, Setting
+from highwayman.sims.sweeps.standings import difference, over_seeds, standings
 
 _COLUMNS = (
     "value", "quality", "cost_usd", "first_value", "last_value", "regret_fixed", "regret_oracle", "exploration_usd",

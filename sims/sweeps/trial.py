@@ -9,16 +9,16 @@ import numpy as np
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.static_mixture import StaticMixture
-from highwayman.sims.course import Course
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
-from highwayman.sims.simulation import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import Prepared, fixed_penalties, label
 from highwayman.sims.sweeps.results import BASELINE, BEST_FIXED, ORACLE, POLICY, Bin, Run
-from highwayman.sims.world_spec import parse_world
 
 EDGES = tuple(float(edge) for edge in np.geomspace(1e-3, 1e3, 49))  # of importance ratios
 _STATIC_MIXTURE = label("static_mixture")

@@ -1,4 +1,4 @@
-"""What holds for every policy. A new one in highwayman.bandit is found here without being told of."""
+"""What holds for every policy. A new one in highwayman.bandit.policies is found here without being told of."""
 
 import importlib
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import highwayman.bandit
+import highwayman.bandit.policies
 from highwayman.bandit.draw import draw
 from highwayman.bandit.loading import load_policy
 from highwayman.bandit.policy import Policy
@@ -32,7 +32,7 @@ def _is_policy(found: type) -> bool:
 def _discovered() -> list[Any]:
     """Return the import path of every policy; a module whose extra is not installed gives one skipped test."""
     found: list[Any] = []
-    for module_info in pkgutil.iter_modules(highwayman.bandit.__path__, "highwayman.bandit."):
+    for module_info in pkgutil.iter_modules(highwayman.bandit.policies.__path__, "highwayman.bandit.policies."):
         try:
             module = importlib.import_module(module_info.name)
         except ImportError as error:
@@ -91,7 +91,9 @@ def all_probs(policy: Policy) -> list[float]:
 
 
 def test_the_policies_are_found() -> None:
-    assert {"highwayman.bandit.lin_ts:LinTS", "highwayman.bandit.uniform:Uniform"} <= set(map(str, PATHS))
+    assert {"highwayman.bandit.policies.lin_ts:LinTS", "highwayman.bandit.policies.uniform:Uniform"} <= set(
+        map(str, PATHS)
+    )
     assert not any("LinearPosterior" in str(path) for path in PATHS)
 
 

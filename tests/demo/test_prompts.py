@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from demo.prompts import KINDS, generate
-from highwayman.serving.local_pool import local_arms
+from highwayman.serving.processes.local_pool import local_arms
 
 
 def texts(count: int, seed: int) -> list[str]:

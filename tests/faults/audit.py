@@ -9,11 +9,11 @@ from typing import Any
 
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.types import Decision, Feedback, Outcome, Status
-from highwayman.feedback.events import decode
-from highwayman.feedback.join import START, EventId
-from highwayman.feedback.refold import Page, difference, refold
-from highwayman.feedback.store import GRACE_S, Keys
-from highwayman.serving.learning import Learning
+from highwayman.feedback.fold.join import START, EventId
+from highwayman.feedback.fold.log_fold import Page, difference, refold
+from highwayman.feedback.log.events import decode
+from highwayman.feedback.log.store import GRACE_S, Keys
+from highwayman.serving.state.learner_factory import Learning
 from tests.faults.clients import Memory, Statement
 from tests.faults.processes import OUTCOME_S, World
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from highwayman.serving.statement_ids import parted
+from highwayman.feedback.intake.feedback_ids import parted
 
 _PATIENCE_S = 15.0  # of a client; nothing here may take so long
 _LATEST = 40  # answers that are still spoken about

@@ -10,8 +10,8 @@ import numpy as np
 
 from highwayman.env.tasks import end
 from highwayman.env.types import Context, Decision, Feedback, Mode, Outcome, Status
-from highwayman.feedback.store import Written
-from highwayman.serving.learning import Learning
+from highwayman.feedback.log.store import Written
+from highwayman.serving.state.learner_factory import Learning
 from tests.faults.processes import ARMS, World
 
 _AHEAD_S = 3600.0  # decisions are dated so that none is given up as lost

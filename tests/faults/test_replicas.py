@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from highwayman.feedback.store import Written
-from highwayman.serving.learning import Learning
+from highwayman.feedback.log.store import Written
+from highwayman.serving.state.learner_factory import Learning
 from tests.faults.audit import Audited, audit_log
 from tests.faults.clients import Memory
 from tests.faults.events import events, put

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from highwayman.feedback.store import Keys
+from highwayman.feedback.log.store import Keys
 from tests.faults.audit import audit
 from tests.faults.clients import Clients
 from tests.faults.processes import WITHIN_S, Router, World, all_ready, world

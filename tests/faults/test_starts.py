@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from highwayman.env.types import Control, ControlKind, Decision
-from highwayman.feedback import snapshot_file
-from highwayman.feedback.events import Event, decode
-from highwayman.feedback.join import START
+from highwayman.feedback.fold.join import START
+from highwayman.feedback.learning import snapshot_file
+from highwayman.feedback.log.events import Event, decode
 from tests.faults.audit import audit
 from tests.faults.clients import Clients, Memory
 from tests.faults.processes import ARMS, WITHIN_S, Router, World, all_ready, world

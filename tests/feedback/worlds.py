@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 
-from highwayman.bandit.lin_ts import LinTS
+from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Context, Decision, Feedback, Floats, Mode, Outcome, Status
-from highwayman.feedback.learner import Learner
+from highwayman.feedback.fold.learner import Learner
 
 FINGERPRINT = "test/1"
 

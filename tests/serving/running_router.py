@@ -16,7 +16,7 @@ import uvicorn
 
 from highwayman.env.types import Arm, Profile
 from highwayman.serving.app import Application
-from highwayman.serving.config import Config
+from highwayman.serving.config.config import Config
 from highwayman.serving.services import Settings
 
 

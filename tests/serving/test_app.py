@@ -8,10 +8,10 @@ import openai
 import pytest
 
 from highwayman.env.types import Control, Profile
-from highwayman.feedback.events import decode
-from highwayman.feedback.redis import connect
-from highwayman.feedback.store import Keys
-from highwayman.serving.valkey import EmbeddedValkey
+from highwayman.feedback.log.events import decode
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.store import Keys
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, BreakOff, Fail, Garbage, Hang, Say, ScriptedUpstream, closed_url
 

@@ -13,7 +13,7 @@ import openai
 import pytest
 import yaml
 
-from highwayman.serving.pool_launch import find_devices
+from highwayman.serving.processes.vllm_launch import find_devices
 
 STARTING_S = 420  # one core each, and another test run beside it
 HIGHWAYMAN = str(Path(sys.executable).with_name("highwayman"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from highwayman.env.poolfile import load_pool
+from highwayman.env.pool.pool_file import load_pool
 
 pytestmark = pytest.mark.vllm
 

@@ -15,7 +15,7 @@ from typing import Any
 import openai
 import pytest
 
-from highwayman.env.poolfile import load_pool
+from highwayman.env.pool.pool_file import load_pool
 
 pytestmark = pytest.mark.vllm
 

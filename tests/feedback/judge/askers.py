@@ -10,8 +10,8 @@ import numpy as np
 from aiohttp import web
 
 from highwayman.env.types import Arm
-from highwayman.env.upstream import Upstream
-from highwayman.feedback.judge.asker import Judge
+from highwayman.env.upstream.client import Upstream
+from highwayman.feedback.judge.judge import Judge
 from highwayman.feedback.judge.settings import JudgeSettings
 from tests.feedback.judge.cases import arm
 from tests.upstream_server import Behaviour, Body, Fail

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from highwayman.env.types import Arm
-from highwayman.feedback.judge.case import Case
+from highwayman.feedback.judge.types import Case
 
 
 def arm(name: str, url: str = "http://127.0.0.1:1", *, model: str | None = None, price: float | None = 1.0) -> Arm:

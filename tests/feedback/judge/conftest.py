@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from highwayman.env.health import EndpointHealth
-from highwayman.env.upstream import Upstream
+from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.upstream.client import Upstream
 from tests.upstream_server import ScriptedUpstream
 
 

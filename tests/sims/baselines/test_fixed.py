@@ -11,7 +11,7 @@ from highwayman.sims.baselines.oracle import Oracle
 from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.baselines.random import Random
 from highwayman.sims.baselines.static_mixture import StaticMixture
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.tables.table import FullTable
 
 QUALITY = np.array([[1.0, 0.0, 0.5], [1.0, 1.0, 0.5]])  # means 1, 0.5, 0.5

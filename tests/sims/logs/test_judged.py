@@ -11,7 +11,7 @@ from highwayman.env.types import Floats
 from highwayman.sims.logs import logged_file
 from highwayman.sims.logs.judged import Judged, Judgements, target
 from highwayman.sims.logs.logged import LogError, LoggedData
-from tests.sims.estimators.logs import log_of, random_log
+from tests.sims.ope.estimators.logs import log_of, random_log
 
 LOG = random_log(np.random.default_rng(0), n=100)
 TARGETS = tuple(np.random.default_rng(1).dirichlet(np.ones(3), (2, 100)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from highwayman.sims.logs.logged import LogError, LoggedData
-from tests.sims.estimators.logs import log_of, random_log
+from tests.sims.ope.estimators.logs import log_of, random_log
 
 LOG = log_of([0, 1, 1], [0.5, 0.5, 0.25], [1.0, 0.0, np.nan], penalties=np.array([[0.1, 0.2]] * 3))
 

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from highwayman.env.encoder import make_encoder
-from highwayman.sims.hull import Hull
+from highwayman.env.encoder.encoder import make_encoder
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.over_seeds import paired_difference
 from highwayman.sims.measures.tradeoff import aiq
 from highwayman.sims.sweeps.machines import Machines

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.sims.hull import Hull
+from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.tradeoff import aiq, cost_at_equal_quality, ies, responsiveness
 
 ARM_COST, ARM_QUALITY = np.array([1.0, 3.0]), np.array([0.4, 0.8])

@@ -46,7 +46,7 @@ def test_a_cut_name_keeps_its_end() -> None:
 
 
 def test_a_name_loses_its_module_before_its_middle_and_only_where_there_is_no_room() -> None:
-    assert short("highwayman.bandit.lin_ucb:LinUCB:alpha=0.1") == "LinUCB:alpha=0.1"
+    assert short("highwayman.bandit.policies.lin_ucb:LinUCB:alpha=0.1") == "LinUCB:alpha=0.1"
     assert short("my.bandits:Mine") == "my.bandits:Mine"
     assert short("openai/gpt-4.1:a-very-long-version") == "openai/gpt-4.1:a…version"
 

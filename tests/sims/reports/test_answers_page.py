@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from highwayman.sims.judging.judge import Method, as_it_ran, judge
 from highwayman.sims.logs.judged import Judged
+from highwayman.sims.replay.comparison import Method, as_it_ran, judge
 from highwayman.sims.reports.answers_page import Asked, headline, page, write_answers
 from highwayman.sims.sweeps.results import ResultsError
-from tests.sims.judging.test_judge import random_log
+from tests.sims.replay.test_comparison import random_log
 
 NASTY = '<script>alert("policy")</script>'
 

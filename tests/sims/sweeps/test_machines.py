@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from highwayman.env.errors import ConfigError
-from highwayman.sims.course import WorldError
+from highwayman.sims.simulation.scenario import WorldError
 from highwayman.sims.sweeps.machines import Machines, on_one_thread
 from highwayman.sims.sweeps.trial import Trial
 from tests.sims.sweeps.small import plan, prepared

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
-from highwayman.sims.course import Course, calm
 from highwayman.sims.measures.value import Choices
+from highwayman.sims.simulation.scenario import Course, calm
 from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.results import BASELINE, POLICY
 from highwayman.sims.tables.table import FullTable

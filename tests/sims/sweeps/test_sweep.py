@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from highwayman.sims.course import WorldError
+from highwayman.sims.simulation.scenario import WorldError
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import BASELINES
 from highwayman.sims.sweeps.results import BASELINE, Results

@@ -4,14 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from highwayman.sims.course import Course, WorldError
 from highwayman.sims.measures.value import best_fixed, taken
-from highwayman.sims.simulation import draw_course
+from highwayman.sims.simulation.engine import draw_course
+from highwayman.sims.simulation.scenario import Course, WorldError
+from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.plan import BASELINES, Plan
 from highwayman.sims.sweeps.prepared import Prepared
 from highwayman.sims.sweeps.results import Run
 from highwayman.sims.sweeps.trial import EDGES, Trial, Tried, tried
-from highwayman.sims.world_spec import parse_world
 from tests.sims.sweeps.small import ARMS, COSTS, plan, prepared, table
 
 ALL = plan(*(f"Fixed:arm={arm}" for arm in ARMS), "LinTS", "Uniform", floor=0.0, baselines=BASELINES, rounds=120)

@@ -1,0 +1,1 @@
+"""Models that policies are built on besides regression: networks, replay buffers, clusters, Vowpal Wabbit."""

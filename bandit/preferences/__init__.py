@@ -1,0 +1,1 @@
+"""Learning from comparisons: Bradley-Terry models and their posteriors."""

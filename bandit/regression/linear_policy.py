@@ -1,0 +1,81 @@
+"""What the policies over one linear regression per arm share: all but how they choose."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.regression.linear_posterior import LinearPosterior
+from highwayman.bandit.regression.regression_policy import RegressionPolicy
+from highwayman.bandit.regression.sequential import Beliefs, Indices, Known
+from highwayman.env.types import Context, Floats
+
+
+class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
+    """Keeps the posterior, and asks a subclass how to choose from what it says."""
+
+    def __init__(
+        self,
+        *,
+        d: int,
+        fingerprint: str = "",
+        half_life_events: float | None = None,
+        half_life_hours: float | None = None,
+        **prior: Any,
+    ) -> None:
+        """Start at the prior.
+
+        Args:
+            d: number of features, the last of them the constant 1.
+            fingerprint: of the encoder that makes the features.
+            half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
+            half_life_hours: hours after which what was said counts half; at most one of the two is given.
+            prior: options of `LinearPosterior`.
+        """
+        fading = Fading.of(half_life_events, half_life_hours)
+        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, fading=fading, **prior)
+
+    @abstractmethod
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+        """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K).
+
+        `known` says what else the regressions say, of all rounds alike or of each of the m.
+        """
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
+        means, spreads = self.posterior.spread(context.features, arms)
+        return self.choose(means - penalties, spreads, self.posterior.known())
+
+    def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
+        means, spreads = self.posterior.spread_many(features, arms)
+        return self.choose(means - penalties, spreads, self.posterior.known())
+
+    def learn_in_order(
+        self,
+        features: Floats,
+        arms: Sequence[str],
+        actions: Indices,
+        rewards: Floats,
+        *,
+        at: Floats | None = None,
+        frozen_for: int = 1,
+    ) -> Beliefs:
+        """Learn m rounds of weight 1, and return what was believed before each, as `LinearPosterior` does."""
+        return self.posterior.learn_in_order(features, arms, actions, rewards, at=at, frozen_for=frozen_for)
+
+    def learn_many(
+        self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, at: Floats | None = None
+    ) -> None:
+        """Learn m rounds of weight 1 at once: features (m, d), the rest (m,); NaN teaches nothing."""
+        self.posterior.learn_many(features, arms, actions, rewards, at=at)
+
+
+def greedy(values: Floats) -> Floats:
+    """Return 1 for the largest value of each row, of (K,) or (m, K); equal ones share it."""
+    best = (values == values.max(axis=-1, keepdims=True)).astype(np.float64)
+    shares: Floats = best / best.sum(axis=-1, keepdims=True)
+    return shares

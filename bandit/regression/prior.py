@@ -1,0 +1,72 @@
+"""What is known of arms before their first answer: evidence from elsewhere, worth a stated number of answers."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from highwayman.bandit import snapshot
+from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.env.types import Floats
+
+_KIND = "prior"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """Sums over rounds seen elsewhere, for each arm, scaled to a weight."""
+
+    sums: ArmSums
+    fingerprint: str  # of the encoder that made the features
+
+    @classmethod
+    def fitted(cls, features: Floats, rewards: Floats, *, arms: Sequence[str], weight: float, fingerprint: str) -> Self:
+        """Return what n contexts say of K arms, each arm worth `weight` answers, or as many as there are if fewer.
+
+        Args:
+            features: (n, d).
+            rewards: (n, K) in [0, 1]; NaN: nobody knows.
+            arms: names, (K,).
+            weight: effective sample size of each arm.
+            fingerprint: of the encoder that made the features.
+
+        Raises:
+            ValueError: `weight` is not > 0.
+        """
+        if not (np.isfinite(weight) and weight > 0):
+            raise ValueError(f"weight must be > 0, got {weight!r}")
+        sums = ArmSums(features.shape[1])
+        for arm, column in zip(arms, rewards.T, strict=True):
+            known = ~np.isnan(column)
+            x, r, n = features[known], column[known], int(known.sum())
+            sums.add_arm(arm)
+            if n:
+                share = min(weight / n, 1.0)
+                sums.seed(arm, share * x.T @ x, share * r @ x, share * np.array([n, r @ r]))
+        return cls(sums, fingerprint)
+
+    def to_bytes(self) -> bytes:
+        """Return the prior as a snapshot."""
+        header = {"kind": _KIND, "arms": list(self.sums.arms), "d": self.sums.d, "fingerprint": self.fingerprint}
+        return snapshot.pack(header, self.sums.arrays())
+
+    @classmethod
+    def of_bytes(cls, data: bytes, *, d: int, fingerprint: str) -> Self:
+        """Return the prior that `to_bytes` wrote. Raises SnapshotError: it is damaged, or of another encoder."""
+        header, arrays = snapshot.unpack(data)
+        return cls(ArmSums.of(header, arrays, kind=_KIND, d=d, fingerprint=fingerprint), fingerprint)
+
+    @property
+    def digest(self) -> str:
+        """A short name of what it says."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:12]
+
+
+@runtime_checkable
+class Begins(Protocol):
+    """A policy that can begin with a prior."""
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here; before anything is learned."""

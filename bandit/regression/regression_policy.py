@@ -1,0 +1,65 @@
+"""What policies over one regression per arm share, whatever ties the regressions together: all but how they choose."""
+
+from collections.abc import Sequence
+from typing import Generic, Self, TypeVar
+
+from highwayman.bandit.regression.hier_posterior import HierPosterior
+from highwayman.bandit.regression.linear_posterior import LinearPosterior
+from highwayman.bandit.regression.prior import Prior
+from highwayman.env.types import Context, Floats, RewardChange
+
+P = TypeVar("P", LinearPosterior, HierPosterior)
+
+
+class RegressionPolicy(Generic[P]):
+    """Keeps a posterior, and passes on to it whatever is learned, lent, doubted or restored."""
+
+    posterior: P
+
+    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+        """Return the expected quality of each arm's answer, shape (K,)."""
+        return self.posterior.spread(context.features, arms)[0]
+
+    def learn(self, changes: Sequence[RewardChange]) -> None:
+        """Fold changes of reward into the posterior, in log order."""
+        self.posterior.update(changes)
+
+    def merge(self, other: Self) -> None:
+        """Add what another shard of the same traffic learned. Raises ValueError where that cannot be."""
+        self.posterior.merge(other.posterior)
+
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of the feedback standing on an arm. Raises ValueError for an unknown one."""
+        return self.posterior.weight_of(arm)
+
+    def doubt(self, arm: str, *, share: float) -> None:
+        """Let what was said of an arm count for a share in (0, 1]: it has changed."""
+        self.posterior.doubt(arm, share=share)
+
+    def begin(self, prior: Prior) -> None:
+        """Count what a prior says of its arms as if it had been told here; before anything is learned."""
+        self.posterior.begin(prior)
+
+    def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
+        """Put a new arm where the posterior has new ones begin, or let it begin like another.
+
+        Args:
+            name: of the arm.
+            like: of an arm whose feedback is lent to it.
+            weight: what that feedback is worth in all, in answers.
+        """
+        if like is None:
+            self.posterior.add_arm(name)
+        elif name not in self.posterior.arms:
+            self.posterior.lend(like, name, weight=weight)
+
+    def drop_arm(self, name: str) -> None:
+        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+
+    def state(self) -> bytes:
+        """Return everything learned, as a snapshot."""
+        return self.posterior.state()
+
+    def restore(self, state: bytes) -> None:
+        """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
+        self.posterior.restore(state)

@@ -1,0 +1,79 @@
+"""A policy for each tenant: what one tenant's people say moves nobody else's traffic."""
+
+from collections.abc import Callable, Mapping
+
+import msgpack
+
+from highwayman.bandit.policy import Policy
+from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.env.errors import SnapshotError
+
+_MAGIC = b"HWYT"
+
+
+class ByTenant:
+    """Policies of one kind, made as tenants are met.
+
+    As long as the default tenant is the only one, the state is that of its policy.
+    """
+
+    def __init__(self, own: Policy, make: Callable[[], Policy] | None = None) -> None:
+        """Take the default tenant's policy at its prior, and what makes others; without it, all share the one."""
+        self._make = make
+        self._arms: dict[str, None] = {}
+        self._policies = {TENANT: own}
+
+    def of(self, tenant: str) -> Policy:
+        """Return the tenant's policy, one at its prior for a tenant not met before."""
+        if tenant not in self._policies and self._make is not None:
+            self._policies[tenant] = self._with_arms(self._make())
+        return self._policies.get(tenant, self._policies[TENANT])
+
+    def add_arm(self, name: str) -> None:
+        """Add an arm for everybody."""
+        self._arms[name] = None
+        for policy in self._policies.values():
+            policy.add_arm(name)
+
+    def state(self) -> bytes:
+        """Return everything learned."""
+        if len(self._policies) == 1:
+            return self._policies[TENANT].state()
+        packed: bytes = msgpack.packb({name: one.state() for name, one in sorted(self._policies.items())})
+        return _MAGIC + packed
+
+    def restore(self, state: bytes) -> None:
+        """Replace everything learned. Raises SnapshotError, and changes nothing, for bytes that cannot be used."""
+        found = parts(state)
+        own = found.pop(TENANT, None)
+        if own is None:
+            raise SnapshotError("snapshot has no state of the default tenant")
+        if found and self._make is None:
+            raise SnapshotError("snapshot has states of several tenants, of which this policy knows one")
+        others = {}
+        for name, one in found.items():
+            others[name] = self._make()  # type: ignore[misc]  # checked above
+            others[name].restore(one)
+        self._policies[TENANT].restore(own)
+        self._policies = {
+            TENANT: self._policies[TENANT],
+            **{name: self._with_arms(one) for name, one in others.items()},
+        }
+
+    def _with_arms(self, policy: Policy) -> Policy:
+        for name in self._arms:
+            policy.add_arm(name)
+        return policy
+
+
+def parts(state: bytes) -> dict[str, bytes]:
+    """Return the state of each tenant's policy. Raises SnapshotError."""
+    if not state.startswith(_MAGIC):
+        return {TENANT: state}
+    try:
+        found = msgpack.unpackb(state[len(_MAGIC) :])
+    except (ValueError, msgpack.UnpackException) as error:
+        raise SnapshotError("the tenants' states are damaged") from error
+    if not (isinstance(found, Mapping) and all(isinstance(one, bytes) for one in found.values())):
+        raise SnapshotError("the tenants' states are damaged")
+    return {str(name): one for name, one in found.items()}

@@ -1,0 +1,1 @@
+"""What an answer costs: usage, penalties, objectives, budgets, pacing and the ledger of what was spent."""

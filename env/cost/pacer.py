@@ -1,0 +1,143 @@
+"""Holds a budget of dollars per request: the more was spent of late, the more it counts against dear arms."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.cost.spend_window import Overruns, SpendWindow
+from highwayman.env.types import Floats
+
+WINDOW = 500  # calls
+_START = 1.0  # quality units per budget: cautious at first, so that no debt is left for later
+_MOST = 100.0  # enough to keep every request on the cheapest arm; more would only take longer to forget
+_LEAST = 1e-4
+_LEAST_ON_DEAREST = 0.02  # quality units that the dearest call carries when there is money to spare
+_LONGEST_STEP = 50.0  # of log lam: beyond any distance between least and most
+
+
+class Pacer:
+    """Keeps the mean metered cost of a request at or below a ceiling, in every window of calls.
+
+    Balseiro, Lu & Mirrokni, "Dual Mirror Descent for Online Allocation Problems", ICML 2020 (arXiv 2002.10421),
+    algorithm 1: lam prices the budget, arm k carries the penalty lam * cost_k / budget, and after each call lam moves
+    against its subgradient, 1 - cost / budget. Balseiro & Gur, "Learning in Repeated Auctions with Budgets", Management
+    Science 65(9), 2019, do so additively, lam <- max(0, lam + step * (cost / budget - 1)). Here the mirror
+    map is the negative entropy, lam <- lam * exp(step * (cost / budget - 1)): one step then suits arms a factor 100
+    apart in cost. Routing breaks two of their assumptions: there is no known horizon, so lam is kept above a least
+    value it can soon rise from; and costs are known late and only in expectation beforehand.
+
+    The price holds the mean. With `hard`, arms are barred besides as long as one call to them, at the most it may
+    cost, could take a window above the ceiling: all but the cheapest. They are then not eligible, so that exploration
+    does not draw them, either. The window starts full: nothing may be spent before it was saved.
+    """
+
+    def __init__(
+        self, budget_usd: float, *, hard: bool = True, step: float = 0.1, margin: float = 0.02, window: int = WINDOW
+    ) -> None:
+        """Start cautiously, as if what came before had cost what it may.
+
+        Args:
+            budget_usd: dollars a request may cost on average: the ceiling.
+            hard: whether arms are barred that a window cannot pay for.
+            step: change of log lam per budget spent too much; larger holds shorter windows, at the cost of quality.
+            margin: share of the budget left unspent on average, so that windows that go over stay under the ceiling.
+            window: calls over which the ceiling holds.
+        """
+        for name, value in (("budget_usd", budget_usd), ("step", step)):
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a number > 0, got {value!r}")
+        if not 0.0 <= margin < 1.0:
+            raise ValueError(f"margin must be in [0, 1), got {margin!r}")
+        self.budget_usd = float(budget_usd)
+        self.hard = hard
+        self._step = step
+        self._target_usd = budget_usd * (1.0 - margin)
+        self._pressure = _START
+        self._dearest_usd = 0.0
+        self._window = SpendWindow(window, self.budget_usd)
+        self._overruns = Overruns()
+
+    @property
+    def pressure(self) -> float:
+        """What a call that costs one budget must be better by, in quality units."""
+        return self._pressure
+
+    def aim(self, budget_usd: float) -> None:
+        """Go on with another ceiling; what was learned of the pressure stays."""
+        share = self._target_usd / self.budget_usd
+        self.budget_usd, self._target_usd = budget_usd, budget_usd * share
+
+    def penalties(self, expected_usd: Floats) -> Floats:
+        """Return what arms of expected cost (..., K) carry in quality units, same shape; 0 where NaN (no price)."""
+        carried: Floats = np.fmax(expected_usd * (self._pressure / self.budget_usd), 0.0)  # 0 where NaN
+        return carried
+
+    def barred(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
+        """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.
+
+        The cheapest arm that has a price is never barred, nor are arms without one. `under_way` is what calls that
+        have not ended are expected to cost.
+        """
+        if not self.hard or np.isnan(expected_usd).all():
+            return np.zeros(len(expected_usd), dtype=np.bool_)
+        cheapest = int(np.nanargmin(expected_usd))
+        room_usd = self._window.room_usd(
+            self.budget_usd, cheapest_usd=float(expected_usd[cheapest]), under_way=under_way
+        )
+        barred: npt.NDArray[np.bool_] = self._overruns.most_usd(expected_usd) > room_usd
+        barred[cheapest] = False
+        return barred
+
+    def charge(self, cost_usd: float | None, expected_usd: float | None = None) -> None:
+        """Count a call that ended, at its metered cost; None (no price) counts as free.
+
+        `expected_usd` is what it was expected to cost: from it is learned how much more a call may.
+
+        Raises:
+            ValueError: the cost is negative or not finite.
+        """
+        cost = 0.0 if cost_usd is None else cost_usd
+        if not (math.isfinite(cost) and cost >= 0):
+            raise ValueError(f"cost_usd must be a number >= 0 or None, got {cost_usd!r}")
+        self._window.add(cost)
+        self._overruns.add(cost, expected_usd or 0.0)
+        self._dearest_usd = max(self._dearest_usd, cost)
+        moved = min(self._step * (cost / self._target_usd - 1.0), _LONGEST_STEP)
+        self._pressure = min(max(self._pressure * math.exp(moved), self._least()), _MOST)
+
+    def _least(self) -> float:
+        if not self._dearest_usd:
+            return _LEAST
+        return max(_LEAST_ON_DEAREST * min(self.budget_usd / self._dearest_usd, 1.0), _LEAST)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was counted, as plain numbers."""
+        return {
+            "pressure": self._pressure,
+            "dearest_usd": self._dearest_usd,
+            "recent_usd": self._window.costs(),
+            "overruns": self._overruns.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """Replace what was counted by what `state` returned, and return the pacer.
+
+        Raises:
+            ValueError: a number is missing, negative or not finite; nothing is changed then.
+        """
+        for name in ("pressure", "dearest_usd"):
+            value = state.get(name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise ValueError(f"pacer state: {name} must be a number >= 0, got {value!r}")
+        try:
+            recent = [float(cost) for cost in state["recent_usd"]]
+            window, overruns = SpendWindow(len(recent), 0.0).restore(recent), Overruns().restore(state["overruns"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"pacer state: recent_usd or overruns make no sense: {error}") from error
+        self._pressure = min(max(float(state["pressure"]), _LEAST), _MOST)
+        self._dearest_usd = float(state["dearest_usd"])
+        self._window, self._overruns = window, overruns
+        return self

@@ -1,0 +1,287 @@
+"""From a query to the context a policy sees: text projected, its form in numbers, the kinds it is near to, a one."""
+
+import asyncio
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from highwayman.env.encoder.batching import Backlogged, Batcher
+from highwayman.env.encoder.clusters import Clusters
+from highwayman.env.encoder.features import NUMERIC_NAMES, NUMERIC_VERSION, estimate_tokens, numeric_features, readable
+from highwayman.env.encoder.onnx_engine import OnnxEngine
+from highwayman.env.encoder.projection import Projection
+from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
+from highwayman.env.encoder.transformers_engine import TransformersEngine
+from highwayman.env.errors import EncoderError
+from highwayman.env.types import Context, Floats, Query
+
+TIMEOUT: Final = "encoder_timeout"  # the flag of a context whose text part came too late
+FAILURE: Final = "encoder_error"  # the flag of a context whose text part could not be computed
+TEXT_DIMENSIONS: Final = 32  # p of a projection that nobody fitted
+MAX_CHARS: Final = 2_000  # of a text are embedded: its head and tail
+BATCH_LIMIT: Final = 32
+BACKLOG_LIMIT: Final = 1_024
+
+_NUMBERS: Final = len(NUMERIC_NAMES)
+_SHIPPED: Final = {
+    "static": ASSETS / "projection_static.npz",
+    "onnx": ASSETS / "projection_minilm.npz",
+    "transformers": ASSETS / "projection_minilm.npz",
+}
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Turns texts into vectors. `embed` blocks; it is called from one worker thread, and from offline code's own."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name and a hash of its assets: equal fingerprints give equal vectors, but for rounding."""
+
+    @property
+    def width(self) -> int:
+        """Dimensions of a vector."""
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return one vector per text, shape (n, width), each of length 1, or 0 where nothing is known of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderStats:
+    """What an encoder has done since it was made."""
+
+    hits: int  # answered from the cache
+    misses: int  # sent to the engine
+    timeouts: int
+    errors: int
+    batches: int
+
+
+class Encoder:
+    """Encodes queries with one engine, for one process; the same features online and offline.
+
+    Only a digest of each text is kept, never the text. `encode` is for one event loop at a time; `context_of` and
+    `contexts_of` may be called from anywhere.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        projection: Projection,
+        *,
+        clusters: Clusters | None = None,
+        deadline_s: float = 0.25,
+        cache_size: int = 4_096,
+        max_chars: int = MAX_CHARS,
+    ) -> None:
+        """Take an engine, and a projection and clusters of its width; see `make_encoder` for the usual ones.
+
+        Raises:
+            EncoderError: the projection or the clusters were made for another width.
+            ValueError: `deadline_s`, `cache_size` or `max_chars` is out of range.
+        """
+        if projection.width != engine.width:
+            raise EncoderError(
+                f"the projection takes {projection.width} dimensions and {engine.fingerprint} makes {engine.width}"
+            )
+        if clusters is not None and (clusters.text.shape[1], clusters.numbers.shape[1]) != (engine.width, _NUMBERS):
+            raise EncoderError(
+                f"the clusters take {clusters.text.shape[1]} dimensions and {clusters.numbers.shape[1]} numbers; "
+                f"{engine.fingerprint} makes {engine.width}, and there are {_NUMBERS} numbers"
+            )
+        if not (deadline_s > 0 and cache_size >= 0 and max_chars >= 8):
+            raise ValueError(
+                f"need deadline_s > 0, cache_size >= 0, max_chars >= 8; got {deadline_s!r}, "
+                f"{cache_size!r}, {max_chars!r}"
+            )
+        self._engine, self._projection, self._clusters = engine, projection, clusters
+        self._deadline_s, self._max_chars = deadline_s, max_chars
+        self._cache = _Cache(cache_size)
+        self._batcher = Batcher(self._embed, limit=BATCH_LIMIT, backlog=BACKLOG_LIMIT)
+        self._hits = self._misses = self._timeouts = self._errors = 0
+        near = clusters.m if clusters is not None else 0
+        text, kinds = (f"text_{axis:02d}" for axis in range(projection.p)), (f"near_{kind:02d}" for kind in range(near))
+        self.names = (*text, *NUMERIC_NAMES, *kinds, "one")
+        made_by = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
+        self.fingerprint = "/".join([*made_by, NUMERIC_VERSION])
+
+    def likeness(self, one: str, other: str) -> float:
+        """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
+        vectors = self._engine.embed([readable(one, self._max_chars), readable(other, self._max_chars)])
+        return float(vectors[0] @ vectors[1])
+
+    @property
+    def d(self) -> int:
+        """The number of features."""
+        return len(self.names)
+
+    @property
+    def stats(self) -> EncoderStats:
+        """What has been done so far."""
+        return EncoderStats(self._hits, self._misses, self._timeouts, self._errors, self._batcher.batches)
+
+    async def encode(self, query: Query) -> Context:
+        """Return the context of `query` within the deadline.
+
+        A text part that comes too late, or that the engine fails on, is zeros (the average prompt), and the context
+        carries the flag `encoder_timeout` or `encoder_error`.
+        """
+        text = readable(query.text, self._max_chars)
+        known = self._cache.get(text)
+        if known is not None:
+            self._hits += 1
+            return self._context(query, known)
+        self._misses += 1
+        try:
+            async with asyncio.timeout(self._deadline_s) as limit:
+                row = await asyncio.wrap_future(self._batcher.submit(text))
+                return self._context(query, row)
+        except Backlogged:
+            return self._late(query)
+        except TimeoutError as error:
+            return self._late(query) if limit.expired() else self._failed(query, error)
+        except Exception as error:  # whatever an engine may raise: a query must be routed all the same
+            return self._failed(query, error)
+
+    def context_of(self, query: Query) -> Context:
+        """Return the context of `query`, computed here and now, without deadline; what the engine raises passes."""
+        return self.contexts_of([query])[0]
+
+    def contexts_of(self, queries: Sequence[Query]) -> list[Context]:
+        """Return the contexts of many queries, for offline use: the same features as `encode` gives."""
+        contexts = []
+        for start in range(0, len(queries), BATCH_LIMIT):
+            part = queries[start : start + BATCH_LIMIT]
+            rows = self._embed([readable(query.text, self._max_chars) for query in part])
+            contexts += [self._context(query, row) for query, row in zip(part, rows, strict=True)]
+        return contexts
+
+    def close(self) -> None:
+        """End the worker thread; whoever waits still gets a context without text part."""
+        self._batcher.close()
+
+    def _embed(self, texts: Sequence[str]) -> list[Floats]:
+        """Return the part of the features that hangs on the text alone, one row each; fills the cache.
+
+        A row is the projected embedding (p,), then the squared distances to the clusters (m,), if there are any.
+        """
+        embeddings = self._engine.embed(texts)
+        if embeddings.shape != (len(texts), self._engine.width) or not np.isfinite(embeddings).all():
+            raise EncoderError(f"{self._engine.fingerprint} gave no finite array of {len(texts)} rows")
+        parts = [self._projection.apply(embeddings)]
+        if self._clusters is not None:
+            parts.append(self._clusters.distances(embeddings))
+        rows = list(np.concatenate(parts, axis=1))
+        for text, row in zip(texts, rows, strict=True):
+            self._cache.put(text, row)
+        return rows
+
+    def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
+        numbers, p = numeric_features(query), self._projection.p
+        text, near = np.zeros(p), np.zeros(self.d - p - _NUMBERS - 1)
+        if text_part is not None:
+            text = text_part[:p]
+            near = near if self._clusters is None else self._clusters.memberships(text_part[p:], numbers)
+        features = np.concatenate([text, numbers, near, [1.0]]).astype(np.float32).astype(np.float64)
+        features.setflags(write=False)
+        flags = frozenset() if flag is None else frozenset({flag})
+        return Context(features, self.fingerprint, estimate_tokens(query), flags)
+
+    def _late(self, query: Query) -> Context:
+        self._timeouts += 1
+        return self._context(query, None, TIMEOUT)
+
+    def _failed(self, query: Query, error: Exception) -> Context:
+        self._errors += 1
+        # Only the kind of error: its message may quote the prompt.
+        _log.warning("%s failed with %s; routing without the text", self._engine.fingerprint, type(error).__name__)
+        return self._context(query, None, FAILURE)
+
+
+class _Cache:
+    """The rows of the texts seen last, by digest; safe for several threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows: OrderedDict[bytes, Floats] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, text: str) -> Floats | None:
+        key = _digest(text)
+        with self._lock:
+            row = self._rows.get(key)
+            if row is not None:
+                self._rows.move_to_end(key)
+            return row
+
+    def put(self, text: str, row: Floats) -> None:
+        with self._lock:
+            self._rows[_digest(text)] = row
+            if len(self._rows) > self._size:
+                self._rows.popitem(last=False)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()
+
+
+def make_encoder(
+    name: str = "static",
+    *,
+    model: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    projection: Path | None = None,
+    deadline_s: float = 0.25,
+    cache_size: int = 4_096,
+) -> Encoder:
+    """Return an encoder by name: `static`, `onnx`, `transformers`, or the import path `module:Class` of an engine.
+
+    `model` (an id or a folder), `device` and `dtype` are for `transformers`; an engine of one's own gets those of the
+    three that were given, as keywords. Without a `projection` file, MiniLM and the static table use the ones shipped,
+    any other engine a seeded random one.
+
+    Raises:
+        EncoderError: the name is unknown, or a library or an asset is missing.
+    """
+    given = {"model": model, "device": device, "dtype": dtype}
+    options = {key: value for key, value in given.items() if value is not None}
+    engine = make_engine(name, **options)
+    path = projection or (None if model else _SHIPPED.get(name))
+    chosen = Projection.load(path) if path else Projection.gaussian(engine.width, p=TEXT_DIMENSIONS)
+    clusters = Clusters.load(path) if path else None
+    return Encoder(engine, chosen, clusters=clusters, deadline_s=deadline_s, cache_size=cache_size)
+
+
+def make_engine(name: str, **options: Any) -> Engine:
+    """Return an engine by the names that `make_encoder` takes.
+
+    Raises:
+        EncoderError: the name is unknown, or a library or an asset is missing.
+    """
+    if name == "transformers":
+        return TransformersEngine(**options)
+    if ":" in name:
+        return _imported(name, options)
+    if name not in {"static", "onnx"}:
+        raise EncoderError(f"unknown encoder {name!r}: give static, onnx, transformers or module:Class")
+    if options:
+        raise EncoderError(f"encoder {name!r} takes no {', '.join(options)}; only transformers does")
+    return OnnxEngine() if name == "onnx" else StaticEngine()
+
+
+def _imported(path: str, options: dict[str, Any]) -> Engine:
+    module, _, attribute = path.partition(":")
+    try:
+        engine: Engine = getattr(import_module(module), attribute)(**options)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise EncoderError(f"encoder {path!r}: {error}") from error
+    return engine

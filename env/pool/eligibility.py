@@ -1,0 +1,86 @@
+"""Which arms may answer a query. A rule is one function; the first that objects names the reason."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
+from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.types import Arm, ArmState, Query
+
+Rule = Callable[[Arm, Query, int], str | None]
+
+_LEAST_ANSWER_TOKENS = 16
+
+
+def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to an arm that is being taken out of service."""
+    return "is draining" if arm.state is ArmState.DRAINING else None
+
+
+def refuses_long_prompt(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object where prompt (tokens, estimated) and answer would not fit the arm's window."""
+    limits = [limit for limit in (query.max_tokens, arm.profile.max_tokens) if limit is not None]
+    needed = prompt_tokens + min(limits, default=_LEAST_ANSWER_TOKENS)
+    if needed <= arm.context_window_tokens:
+        return None
+    return f"has a window of {arm.context_window_tokens} tokens, about {needed} are needed"
+
+
+def refuses_images(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to images where the arm reads text only."""
+    return "does not read images" if query.images and "image" not in arm.modalities else None
+
+
+def refuses_tools(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to tools where the arm cannot call them."""
+    return "does not call tools" if query.tools and not arm.tools else None
+
+
+def refuses_token_ids(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to a prompt of token ids where the profile would have to add text to it."""
+    adds_text = arm.profile.system is not None or arm.profile.few_shot
+    return "puts text before the prompt, which token ids do not allow" if adds_text and not query.plain_text else None
+
+
+RULES: tuple[Rule, ...] = (refuses_draining, refuses_long_prompt, refuses_images, refuses_tools, refuses_token_ids)
+
+
+class Pool:
+    """The arms by name, and which of them may answer."""
+
+    def __init__(self, arms: Sequence[Arm], health: EndpointHealth, rules: Sequence[Rule] = RULES) -> None:
+        """Take the arms, what is known of their endpoints, and the rules. Raises ConfigError for a name twice."""
+        by_name = {arm.name: arm for arm in arms}
+        if len(by_name) != len(arms):
+            raise ConfigError("two arms of the pool share a name; what is learned hangs on the name")
+        if not arms:
+            raise ConfigError("the pool has no arm; give at least one under `arms:`")
+        self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
+        self.health = health
+        self._rules = tuple(rules)
+
+    def arm(self, name: str) -> Arm:
+        """Return the arm called `name`. Raises UnknownArm."""
+        try:
+            return self.arms[name]
+        except KeyError:
+            raise UnknownArm(f"The model {name!r} does not exist. Known arms: {', '.join(self.arms)}.") from None
+
+    def refusal(self, arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+        """Return why `arm` may not answer, or None."""
+        return next((why for rule in self._rules if (why := rule(arm, query, prompt_tokens))), None)
+
+    def eligible(self, query: Query, prompt_tokens: int) -> tuple[Arm, ...]:
+        """Return the arms that may answer, in the pool's order.
+
+        Arms whose endpoints all rest after failures are left out, unless that leaves none: then trying beats refusing.
+
+        Raises:
+            NoEligibleArm: with the reason for each arm.
+        """
+        refusals = {arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()}
+        able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
+        if not able:
+            raise NoEligibleArm("No arm may answer: " + "; ".join(f"{name} {why}" for name, why in refusals.items()))
+        awake = tuple(arm for arm in able if any(self.health.up(endpoint) for endpoint in arm.endpoints))
+        return awake or able

@@ -1,0 +1,1 @@
+"""Calls of the arms: the client, streams, and what is read out of answers."""

@@ -1,0 +1,1 @@
+"""The log as Parquet files: export, manifest, rows and schema."""

@@ -1,0 +1,240 @@
+"""Events as rows of an archive, and back: what comes back is exactly what was put in.
+
+Where the columns would not give the same bytes back (events of another version, or that nothing of ours wrote), the
+bytes themselves stand in `raw`, and beside them whatever of the columns they could fill.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.feedback.archive.schema import (
+    COLUMNS,
+    CONTROL,
+    DECISION,
+    FEEDBACK,
+    KINDS,
+    OUTCOME,
+    UNREADABLE,
+    arrow,
+    arrow_type,
+    schema,
+)
+from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.events import BadEvent, Event, decode, encode, subject
+
+Row = tuple[EventId, bytes, bool]  # as `Store.read` and `Retention.scan` return an event
+Values = Mapping[str, Any]
+_Enum = TypeVar("_Enum", bound=StrEnum)
+
+_NAMES: Final = {kind: [column.name for column in COLUMNS if kind in column.kinds] for kind in KINDS}
+_NEEDED: Final = {
+    kind: [column.name for column in COLUMNS if kind in column.kinds and not column.optional] for kind in _NAMES
+}
+
+
+class Misfit(HighwaymanError):
+    """A row whose columns make no event; the message names the column."""
+
+
+def batch_of(rows: Sequence[Row]) -> Any:
+    """Return events as a record batch."""
+    pa = arrow()
+    values = [_values_of(row) for row in rows]
+    arrays = [pa.array([one.get(column.name) for one in values], arrow_type(column.type)) for column in COLUMNS]
+    return pa.record_batch(arrays, schema=schema())
+
+
+def rows_in(batch: Any) -> Iterator[Row | Misfit]:
+    """Yield the events of a record batch; a Misfit where a row makes none."""
+    for values in _values_in(batch):
+        try:
+            _need(values, ("id", "filed_before"))
+            data = values["raw"] if values.get("raw") is not None else encode(event_of(values))
+            yield values["id"], data, values["filed_before"]
+        except Misfit as misfit:
+            yield misfit
+
+
+def event_of(values: Values) -> Event:
+    """Return the event these columns describe. Raises Misfit."""
+    kind = values["kind"]
+    if kind not in _MAKERS:
+        raise Misfit(f"column 'kind' says {kind!r}")
+    _need(values, _NEEDED[kind])
+    return _MAKERS[kind](values)
+
+
+def _values_of(row: Row) -> dict[str, Any]:
+    """Return the columns of an event, with its bytes where they alone would not give it back."""
+    event_id, data, filed_before = row
+    try:
+        event = decode(data)
+    except BadEvent:
+        return {"id": event_id, "kind": UNREADABLE, "filed_before": filed_before, "raw": data}
+    kind, fill = _FILLERS[type(event)]
+    said, about = fill(event), subject(event)
+    values: dict[str, Any] = {name: _FITS[name](value) for name, value in said.items()}
+    values |= {"id": event_id, "kind": kind, "filed_before": filed_before}
+    values["decision_id"] = None if isinstance(event, Control) and not about else _string(about)
+    try:
+        same = encode(event_of(values)) == data
+    except Misfit:
+        same = False
+    return values if same else {**values, "raw": data}
+
+
+def _values_in(batch: Any) -> list[Values]:
+    """Return the columns of each row: `raw` where it has one, else those that its kind fills."""
+    pa = arrow()
+    kinds, raw = batch.column("kind").to_pylist(), batch.column("raw").is_valid().to_pylist()
+    groups: dict[str, list[int]] = {}
+    for place, (kind, has_raw) in enumerate(zip(kinds, raw, strict=True)):
+        groups.setdefault("raw" if has_raw else str(kind), []).append(place)
+    found: list[Values] = [{}] * len(kinds)
+    for group, places in groups.items():
+        part = batch.take(pa.array(places))
+        names = _NAMES.get(group, ["id", "kind", "filed_before", "raw"])
+        columns = [_listed(part.column(name)) for name in names]
+        for place, *values in zip(places, *columns, strict=True):
+            found[place] = dict(zip(names, values, strict=True))
+    return found
+
+
+def _listed(column: Any) -> list[Any]:
+    """Return a column as a list, its numbers' lists as arrays."""
+    pa = arrow()
+    if not pa.types.is_list(column.type) or pa.types.is_string(column.type.value_type):
+        return list(column.to_pylist())
+    ends, numbers = column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
+    valid = column.is_valid().to_pylist()
+    return [numbers[ends[k] : ends[k + 1]].copy() if valid[k] else None for k in range(len(valid))]
+
+
+def _fill_decision(event: Decision) -> Values:
+    at, action = event.context, event.action
+    inside = isinstance(action, int) and -len(event.arms) <= action < len(event.arms)
+    return {
+        **_same(event, _NAMES[DECISION]),
+        **{"features": at.features.astype("<f4"), "encoder": at.fingerprint, "prompt_tokens": at.prompt_tokens},
+        **{"flags": at.flags, "arm": event.arms[action] if inside else None, "mode": str(event.mode)},
+    }
+
+
+def _make_decision(values: Values) -> Decision:
+    features = values["features"].astype(np.float64)
+    own = ("tenant", "at", "penalties", "probs", "action", "propensity", "policy", "policy_version", "objective")
+    return Decision(
+        id=values["decision_id"],
+        context=Context(features, values["encoder"], values["prompt_tokens"], frozenset(values["flags"])),
+        arms=tuple(values["arms"]),
+        mode=_one_of(Mode, values, "mode"),
+        **{name: values[name] for name in (*own, "user", "prompt")},
+    )
+
+
+def _fill_outcome(event: Outcome) -> Values:
+    return {**_same(event, _NAMES[OUTCOME]), "served_arm": event.arm, "status": str(event.status)}
+
+
+def _make_outcome(values: Values) -> Outcome:
+    status = _one_of(Status, values, "status")
+    own = "prompt_tokens", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts"
+    return Outcome(values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in own))
+
+
+def _fill_feedback(event: Feedback) -> Values:
+    return {**_same(event, _NAMES[FEEDBACK]), "feedback_id": event.id}
+
+
+def _make_feedback(values: Values) -> Feedback:
+    own = "feedback_id", "decision_id", "at", "source", "metric", "value", "weight", "user"
+    return Feedback(*(values[name] for name in own))
+
+
+def _fill_control(event: Control) -> Values:
+    try:
+        detail = json.dumps(event.detail, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        detail = None
+    return {"at": event.at, "control": str(event.kind), "detail": detail}
+
+
+def _make_control(values: Values) -> Control:
+    try:
+        detail = json.loads(values["detail"])
+    except (ValueError, RecursionError) as error:
+        raise Misfit(f"column 'detail': {error}") from None
+    if not isinstance(detail, dict):
+        raise Misfit("column 'detail' is no JSON object")
+    return Control(values["at"], _one_of(ControlKind, values, "control"), detail)
+
+
+def _need(values: Values, names: Sequence[str]) -> None:
+    missing = [name for name in names if values.get(name) is None]
+    if missing:
+        raise Misfit(f"column {missing[0]!r} is empty")
+
+
+def _same(event: Event, names: Iterable[str]) -> dict[str, Any]:
+    """Return the event's fields whose columns have their names."""
+    return {name: getattr(event, name) for name in names if name in event.__dataclass_fields__}
+
+
+def _one_of(kind: type[_Enum], values: Values, name: str) -> _Enum:
+    try:
+        return kind(values[name])
+    except ValueError as error:
+        raise Misfit(f"column {name!r}: {error}") from None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _double(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
+
+
+def _int64(value: Any) -> int | None:
+    return int(value) if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def _strings(value: Any) -> list[str] | None:
+    found = list(value) if isinstance(value, tuple | list | frozenset) else None
+    if found is None or not all(isinstance(one, str) for one in found):
+        return None
+    return sorted(found) if isinstance(value, frozenset) else found
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_OF_TYPE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "string": _string,
+    "double": _double,
+    "int64": _int64,
+    "list<string>": _strings,
+}
+_FITS: Final = {column.name: _OF_TYPE.get(column.type, _as_it_is) for column in COLUMNS}
+_FILLERS: Final[Mapping[type[Event], tuple[str, Callable[[Any], Values]]]] = {
+    Decision: (DECISION, _fill_decision),
+    Outcome: (OUTCOME, _fill_outcome),
+    Feedback: (FEEDBACK, _fill_feedback),
+    Control: (CONTROL, _fill_control),
+}
+_MAKERS: Final[Mapping[str, Callable[[Values], Event]]] = {
+    DECISION: _make_decision,
+    OUTCOME: _make_outcome,
+    FEEDBACK: _make_feedback,
+    CONTROL: _make_control,
+}

@@ -1,0 +1,1 @@
+"""What the log adds up to: joins, tallies and the learner, pure functions of the log."""

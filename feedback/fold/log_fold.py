@@ -1,0 +1,237 @@
+"""The fold of a whole log with records kept in memory: what the learner must have come to, found without it."""
+
+import json
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from highwayman.bandit.snapshot import unpack
+from highwayman.bandit.tenants import parts
+from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
+from highwayman.feedback.fold.join import EventId, Record, Void, order
+from highwayman.feedback.fold.learner import Entry, Learner, Rewind, Snapshot, looks_back
+from highwayman.feedback.fold.tally import OVERLAP
+from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+
+Page = Sequence[tuple[EventId, bytes, bool]]
+Pages = Callable[[], AsyncIterator[Page]]
+
+
+@dataclass(slots=True)
+class _Filed:
+    """A record under construction."""
+
+    since_ms: int
+    decision: Decision | None = None
+    decision_id: EventId | None = None
+    outcome: Outcome | None = None
+    outcome_id: EventId | None = None
+    feedback: dict[EventId, Feedback] = field(default_factory=dict)
+    erased_id: EventId | None = None
+    erased_feedback: dict[str, EventId] = field(default_factory=dict)
+    turns: dict[str, tuple[EventId, ...]] = field(default_factory=dict)
+
+    def file(self, event_id: EventId, event: Event) -> None:
+        if isinstance(event, Decision):
+            self.decision, self.decision_id = event, event_id
+        elif isinstance(event, Outcome):
+            self.outcome, self.outcome_id = event, event_id
+        elif isinstance(event, Feedback):
+            self.feedback[event_id] = event
+        elif event.kind is ControlKind.SET_ASIDE:
+            for one in event.detail["feedback"]:
+                self.turns[one] = (*self.turns.get(one, ()), event_id)
+        elif event.detail.get("feedback"):
+            self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
+        else:
+            self.erased_id = event_id
+
+    def record(self) -> Record:
+        return Record(
+            self.decision,
+            self.decision_id,
+            self.outcome,
+            self.outcome_id,
+            dict(self.feedback),
+            self.erased_id,
+            dict(self.erased_feedback),
+            dict(self.turns),
+        )
+
+
+class Observer(Protocol):
+    """Looks on while a log is folded."""
+
+    def deciding(self, decision: Decision, learner: Learner) -> None:
+        """Take a decision that comes next; the learner knows what came before it."""
+
+    def settled(self, record: Record) -> None:
+        """Take a record of which nothing more will be folded."""
+
+
+class Refold:
+    """A learner that is handed a log's events and joins them itself; records older than `kept_s` are let go."""
+
+    def __init__(self, learner: Learner, *, kept_s: float, observer: Observer | None = None) -> None:
+        """Take a learner at the log's start and how long a decision's record is kept, in seconds."""
+        self.learner = learner
+        self.events = 0
+        self._observer = observer
+        self._kept_ms = int(kept_s * 1000)
+        self._filed: OrderedDict[str, _Filed] = OrderedDict()
+
+    def feed(self, page: Page) -> Rewind | None:
+        """Fold a page of the log; return where to begin again with which stretches void, if a rollback asks for it."""
+        entries = []
+        for event_id, data, _ in page:
+            self.events += 1
+            try:
+                event = decode(data)
+            except BadEvent:
+                continue
+            entry = Entry(event_id, event, self._joined(event_id, event))
+            if self._observer is None:
+                entries.append(entry)
+                continue
+            if isinstance(event, Decision):
+                self._observer.deciding(event, self.learner)
+            rewind = self.learner.step([entry]).rewind
+            if rewind is not None:
+                return rewind
+        return self.learner.step(entries).rewind
+
+    def end(self) -> None:
+        """Let go of every record: the log has come to its end."""
+        while self._filed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _, filed = self._filed.popitem(last=False)
+        if self._observer is not None:
+            self._observer.settled(filed.record())
+
+    def _joined(self, event_id: EventId, event: Event) -> Record | None:
+        name, now_ms = subject(event), order(event_id)[0]
+        if not name:
+            return None
+        while self._filed and next(iter(self._filed.values())).since_ms + self._kept_ms < now_ms:
+            self._let_go()
+        filed, early = self._filed.get(name), True
+        if filed is None:
+            filed, early = self._filed.setdefault(name, _Filed(now_ms)), False
+        filed.file(event_id, event)
+        if isinstance(event, Decision) and early:
+            filed.since_ms = now_ms
+            self._filed.move_to_end(name)
+        wanted = looks_back(event) or (early and isinstance(event, Decision)) or bool(filed.feedback)
+        return filed.record() if wanted else None
+
+
+async def refold(
+    pages: Pages, make_learner: Callable[[], Learner], *, kept_s: float, upto: EventId | None = None
+) -> Refold:
+    """Return the fold of the log in `pages`, up to and with `upto` (None: all of it).
+
+    `pages` is called again when a rollback on the log takes feedback back that had been folded already.
+    """
+    rollbacks: tuple[Void, ...] = ()
+    while True:
+        found = Refold(make_learner(), kept_s=kept_s)
+        found.learner.know(rollbacks)
+        rewind = await _fed(found, pages, upto)
+        if rewind is None:
+            return found
+        rollbacks = rewind.rollbacks
+
+
+async def _fed(found: Refold, pages: Pages, upto: EventId | None) -> Rewind | None:
+    async for page in pages():
+        part = [row for row in page if upto is None or order(row[0]) <= order(upto)]
+        rewind = found.feed(part)
+        if rewind is not None or len(part) < len(page):
+            return rewind
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far two learned states are apart: the largest absolute difference of any number in them."""
+
+    policy: float
+    tally: float
+
+    @property
+    def largest(self) -> float:
+        """The larger of the two."""
+        return max(self.policy, self.tally)
+
+
+def difference(one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None) -> Difference:
+    """Return how far two snapshots are apart. Raises SnapshotError.
+
+    Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. So
+    it is with tenants, if `blank` gives the state of a policy with these arms that has learned nothing. The tally's
+    recent share is left out: it depends on the order of what was erased.
+    """
+    mine, theirs = parts(one.policy), parts(other.policy)
+    tallies = json.loads(one.tally), json.loads(other.tally)
+    apart = 0.0
+    for tenant in mine.keys() | theirs.keys():
+        state, against = mine.get(tenant), theirs.get(tenant)
+        if state is not None and against is not None:
+            apart = max(apart, _policies_apart(state, against, tallies))
+        else:
+            apart = max(apart, _learned(state or against or b"", blank))
+    return Difference(apart, _tallies_apart(*tallies))
+
+
+def _learned(state: bytes, blank: Callable[[Sequence[str]], bytes] | None) -> float:
+    """Return how far a state is from one that has learned nothing."""
+    if blank is None:
+        return math.inf
+    arms = unpack(state)[0].get("arms") or ()
+    return _policies_apart(state, blank([str(name) for name in arms]), ())
+
+
+def _policies_apart(one: bytes, other: bytes, tallies: Sequence[dict[str, Any]]) -> float:
+    (head, left), (other_head, right) = unpack(one), unpack(other)
+    names, others = list(head.get("arms") or ()), list(other_head.get("arms") or ())
+    common = [name for name in names if name in others]
+    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(others)):
+        return math.inf
+    apart = 0.0 if left.keys() == right.keys() else math.inf
+    for name in left.keys() & right.keys():
+        mine = _rows(left[name], names, common)
+        theirs = _rows(right[name], others, common)
+        same_shape = mine.shape == theirs.shape
+        apart = max(apart, float(np.abs(mine - theirs).max(initial=0.0)) if same_shape else math.inf)
+    return apart
+
+
+def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray:
+    """Return the rows of the arms wanted, in that order, where an array has a row per arm."""
+    per_arm = names and values.ndim and len(values) == len(names)
+    return values[[names.index(name) for name in wanted]] if per_arm else values
+
+
+def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
+    apart = 0.0
+    for name in left.keys() | right.keys():
+        if name == OVERLAP:
+            apart = max(apart, _cells_apart(left.get(name, []), right.get(name, [])))
+            continue
+        mine, theirs = left.get(name, {}), right.get(name, {})
+        counted = (mine.keys() | theirs.keys()) - {"recent"}
+        apart = max(apart, *(abs(mine.get(what, 0) - theirs.get(what, 0)) for what in counted))
+    return apart
+
+
+def _cells_apart(left: list[list[Any]], right: list[list[Any]]) -> float:
+    mine, theirs = ({tuple(row[:5]): row[5:] for row in rows} for rows in (left, right))
+    nothing = [0.0] * 4
+    pairs = ((mine.get(cell, nothing), theirs.get(cell, nothing)) for cell in mine.keys() | theirs.keys())
+    return max((abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)), default=0.0)

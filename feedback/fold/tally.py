@@ -1,0 +1,185 @@
+"""Counts and sums per arm over the whole log, and dollars by day: what tables show and budgets are made of."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from highwayman.env.cost.spend_ledger import NOTHING, TENANT, Spent, day_of
+from highwayman.env.cost.usage import TokenUse
+from highwayman.env.errors import SnapshotError
+from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
+from highwayman.feedback.fold.calibration_counts import Overlap
+
+_RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
+_Z95 = 1.959963984540054
+_DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of requests, and one for clocks that disagree
+_SPENT = "#spent"  # where they stand among the arms, none of which can be called that
+OVERLAP = "#overlap"
+
+
+@dataclass(slots=True)
+class ArmTally:
+    """One arm's sums; weights w and qualities r of rewards as in RewardChange."""
+
+    decisions: int = 0
+    routed: int = 0
+    recent: float = 0.0
+    calls: int = 0  # outcomes with an answer
+    failures: int = 0
+    overhead_tokens: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    latency_s: float = 0.0
+    feedback: int = 0  # answers that have feedback standing
+    weight: float = 0.0
+    weighted: float = 0.0
+    squared: float = 0.0
+
+    @property
+    def token_use(self) -> TokenUse:
+        """What its calls used."""
+        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s)
+
+    def quality(self) -> tuple[float | None, float, float]:
+        """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
+
+        Wilson, JASA 1927, with the weight as the number of trials: exact enough for thumbs, wide for anything finer.
+        Over the answers this arm was chosen for, which is not all traffic.
+        """
+        if self.weight <= 0:
+            return None, 0.0, 1.0
+        n, mean = self.weight, min(max(self.weighted / self.weight, 0.0), 1.0)
+        z2 = _Z95**2
+        middle = (mean + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z95 / (1 + z2 / n) * math.sqrt(mean * (1 - mean) / n + z2 / (4 * n * n))
+        return mean, max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+class Tally:
+    """Every arm's sums, and every tenant's dollars of the last days, as a fold over the log."""
+
+    def __init__(self) -> None:
+        self.arms: dict[str, ArmTally] = {}
+        self.overlap = Overlap()
+        self._spent: dict[str, dict[int, Spent]] = {}  # by tenant and day of UTC
+
+    def arm(self, name: str) -> ArmTally:
+        """Return the sums of `name`, new ones for an arm not seen before."""
+        return self.arms.setdefault(name, ArmTally())
+
+    def spent(self, tenant: str = TENANT) -> Mapping[int, Spent]:
+        """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
+        return self._spent.get(tenant, {})
+
+    def decided(self, decision: Decision, *, sign: int = 1) -> None:
+        """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
+        chosen = self.arm(decision.arm)
+        chosen.decisions += sign
+        if decision.mode is not Mode.ROUTE:
+            return
+        chosen.routed += sign
+        if sign < 0:
+            return
+        for tally in self.arms.values():
+            tally.recent *= _RECENT
+        chosen.recent += 1 - _RECENT
+
+    def ended(self, outcome: Outcome, *, tenant: str = TENANT, sign: int = 1) -> None:
+        """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
+
+        With `sign` -1 they are taken away.
+        """
+        if outcome.status is Status.LOST:
+            return  # nothing is known of it, and the call's own outcome may still come
+        self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
+        served = self.arm(outcome.arm)
+        served.cost_usd += sign * (outcome.cost_usd or 0.0)
+        served.tokens_in += sign * outcome.tokens_in
+        if outcome.status is not Status.OK:
+            served.failures += sign * (outcome.status in (Status.FAILED, Status.TIMEOUT))
+            return
+        served.calls += sign
+        served.tokens_out += sign * outcome.tokens_out
+        served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
+        served.latency_s += sign * outcome.latency_s
+
+    def changed(self, changes: Iterable[RewardChange]) -> None:
+        """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
+        for change in changes:
+            tally = self.arm(change.arm)
+            tally.weight += change.weight
+            tally.weighted += change.weighted
+            tally.squared += change.squared
+
+    def totals(self) -> "ArmTally":
+        """Return the sums over all arms."""
+        total = ArmTally()
+        for tally in self.arms.values():
+            for name, value in asdict(tally).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def share(self, name: str) -> float:
+        """Return the share of routed decisions that chose `name`."""
+        total = sum(tally.routed for tally in self.arms.values())
+        return self.arm(name).routed / total if total else 0.0
+
+    def recent_share(self, name: str) -> float:
+        """Return the share among the latest routed decisions (about 50 of them)."""
+        total = sum(tally.recent for tally in self.arms.values())
+        return self.arm(name).recent / total if total else 0.0
+
+    def to_json(self) -> bytes:
+        """Return the sums as JSON: an object of numbers for each arm, and one of the dollars by day."""
+        found: dict[str, Any] = {name: asdict(tally) for name, tally in self.arms.items()}
+        if self._spent:
+            found[_SPENT] = {
+                f"{day} {what} {tenant}": value
+                for tenant, days in self._spent.items()
+                for day, spent in days.items()
+                for what, value in asdict(spent).items()
+            }
+        overlap = self.overlap.to_json()
+        if overlap:
+            found[OVERLAP] = overlap
+        return json.dumps(found, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Tally":
+        """Return the tally that `to_json` wrote, before dollars were kept by day, too. Raises SnapshotError."""
+        tally = cls()
+        try:
+            found = json.loads(data)
+            tally._spent = _days(found.pop(_SPENT, {}))
+            tally.overlap = Overlap.from_json(found.pop(OVERLAP, []))
+            tally.arms = {name: ArmTally(**values) for name, values in found.items()}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
+        return tally
+
+    def _pay(self, tenant: str, day: int, usd: float, calls: int) -> None:
+        """Add to a day, if it is one of the last; of those, only the last stay."""
+        newest = max((one for days in self._spent.values() for one in days), default=day)
+        if day <= newest - _DAYS:
+            return
+        days = self._spent.setdefault(tenant, {})
+        days[day] = days.get(day, NOTHING).plus(usd, calls)
+        if day > newest:
+            kept = {
+                name: {one: spent for one, spent in own.items() if one > day - _DAYS}
+                for name, own in self._spent.items()
+            }
+            self._spent = {name: own for name, own in kept.items() if own}
+
+
+def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spent]]:
+    """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
+    found: dict[str, dict[int, Spent]] = {}
+    for key, usd in numbers.items():
+        day, what, tenant = key.split(" ", 2)
+        if what == "usd":
+            found.setdefault(tenant, {})[int(day)] = Spent(float(usd), int(numbers[f"{day} calls {tenant}"]))
+    return found

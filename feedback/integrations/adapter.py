@@ -1,0 +1,63 @@
+"""What a door is: a pure map from a foreign request to statements of ours, and to the answer its sender expects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from highwayman.env.types import JsonObject
+from highwayman.feedback.intake.submission import Said
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A foreign request, as far as a door reads it."""
+
+    method: str
+    route: str  # the entry of the door's `routes` that it came by, such as "POST /api/public/scores"
+    parts: Mapping[str, str] = field(default_factory=dict)  # what stood in the route's braces
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    body: Any = None  # parsed JSON, None where there is none
+    raw: bytes = b""
+    at: float = 0.0  # seconds since the epoch: now
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a door makes of a letter: what to file, what to take back, and what to answer once that is done."""
+
+    said: tuple[Said, ...] = ()
+    taken_back: tuple[str, ...] = ()  # names (`Said.name`) of earlier statements
+    answer: JsonObject | list[Any] | str | bool = field(default_factory=dict)  # text goes out as text/plain
+    status: int = 200
+
+
+@runtime_checkable
+class Door(Protocol):
+    """Maps one product's feedback to ours; made with the options its configuration gives, as keywords."""
+
+    source: str  # under which it is filed
+    routes: tuple[str, ...]  # "METHOD /path/{part}"
+
+    def hear(self, letter: Letter) -> Heard:
+        """Return what a letter says.
+
+        Raises:
+            InvalidFeedback: it has not the product's shape; the message names what was wrong and what would be right.
+            Unauthorized: a door that checks its sender itself (see `Vouching`) does not know this one.
+        """
+        ...
+
+
+@runtime_checkable
+class Lenient(Protocol):
+    """A door whose senders say many things of which a router need not know: undeclared metrics are passed over."""
+
+    lenient: bool
+
+
+@runtime_checkable
+class Vouching(Protocol):
+    """A door whose sender has no API key of ours, but signs what it sends: `hear` checks that."""
+
+    tenant: str  # whose decisions it may speak about

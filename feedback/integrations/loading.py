@@ -1,0 +1,54 @@
+"""Doors by name: the shipped ones, or any class at an import path."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import highwayman.feedback.integrations
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.integrations.adapter import Door
+
+_FROM_ENVIRONMENT = "_env"  # at the end of an option's name: its value is the name of a variable that holds it
+
+
+def shipped_doors() -> dict[str, type]:
+    """Return the doors of this package by their class names."""
+    found: dict[str, type] = {}
+    for info in pkgutil.iter_modules(highwayman.feedback.integrations.__path__, "highwayman.feedback.integrations."):
+        module = importlib.import_module(info.name)
+        for name, one in vars(module).items():
+            if inspect.isclass(one) and one.__module__ == module.__name__ and hasattr(one, "hear") and one is not Door:
+                found[name] = one
+    return found
+
+
+def load_door(name: str, options: Mapping[str, Any]) -> Door:
+    """Return the door that is shipped as `name`, or at the import path `module:Class`. Raises ConfigError."""
+    try:
+        made: Any = _class(name)(**{key: value for one in options.items() for key, value in [_option(*one)]})
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"feedback.doors: {name}: {error}") from error
+    if not isinstance(made, Door):
+        raise ConfigError(f"feedback.doors: {name} is no door: it lacks source, routes or hear(letter)")
+    return made
+
+
+def _class(name: str) -> Any:
+    module, colon, attribute = name.partition(":")
+    if colon:
+        return getattr(importlib.import_module(module), attribute)
+    known = shipped_doors()
+    if name not in known:
+        raise ConfigError(f"feedback.doors: unknown door {name!r}; known are {', '.join(known)}, or give module:Class")
+    return known[name]
+
+
+def _option(name: str, value: Any) -> tuple[str, Any]:
+    if not name.endswith(_FROM_ENVIRONMENT):
+        return name, value
+    if value not in os.environ:
+        raise ValueError(f"{name}: the environment has no {value}")
+    return name.removesuffix(_FROM_ENVIRONMENT), os.environ[value]

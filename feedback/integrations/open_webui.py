@@ -1,0 +1,159 @@
+"""Open WebUI's thumbs: as its own API takes them, as its events announce them, and as its export lists them."""
+
+from typing import Any
+
+from highwayman.env.errors import InvalidFeedback
+from highwayman.env.types import JsonObject
+from highwayman.feedback.intake.submission import About, Said
+from highwayman.feedback.integrations.adapter import Heard, Letter
+from highwayman.feedback.integrations.reading import made_id, text_in
+
+_CREATE = "POST /api/v1/evaluations/feedback"
+_UPDATE = "POST /api/v1/evaluations/feedback/{id}"
+_DELETE = "DELETE /api/v1/evaluations/feedback/{id}"
+_IMPORT = "POST /api/v1/evaluations/feedbacks/import"
+_WEBHOOK = "POST /webhooks/open-webui"
+
+_USER_HEADER = "x-openwebui-user-id"
+_THUMBS: dict[Any, bool | None] = {1: True, "1": True, -1: False, "-1": False, 0: None, "0": None, None: None}
+
+
+class OpenWebUI:
+    """Hears the thumbs of Open WebUI. They join by the message's id, which its connection to the router sends along.
+
+    Looked at: Open WebUI 0.10.2, `routers/evaluations.py`, `models/feedbacks.py`, `events.py` and `utils/headers.py`. A
+    connection to the router with the custom header `{"x-openwebui-message-id": "{{MESSAGE_ID}}"}` names the message.
+    Open WebUI's own events carry neither the message's id nor (issue 26840) the rating: an event function has to put
+    them in, or send the feedback itself. In the arena, a thumb is a thumb: which models it was compared with is not
+    filed. A draw takes the thumb back.
+    """
+
+    source = "open-webui"
+    routes = (_CREATE, _UPDATE, _DELETE, _IMPORT, _WEBHOOK)
+
+    def __init__(self, *, details_metric: str = "") -> None:
+        """Take the metric under which the rating from 1 to 10 beside a thumb is filed; empty: it is not."""
+        self._details_metric = details_metric
+
+    def hear(self, letter: Letter) -> Heard:
+        """Return the thumbs in a letter. Raises InvalidFeedback."""
+        if letter.route == _DELETE:
+            return Heard(taken_back=self._names(letter.parts.get("id", "")), answer=True)
+        if letter.route == _IMPORT:
+            return self._import(letter.body)
+        if letter.route == _WEBHOOK:
+            return self._event(_object(letter.body, "the body"), letter)
+        feedback = _object(letter.body, "the body")
+        said = self._said(feedback, letter.parts.get("id", ""), letter.headers.get(_USER_HEADER, ""))
+        return Heard(said, answer=_stored(feedback, said[0], int(letter.at)))
+
+    def _import(self, body: Any) -> Heard:
+        """Return the thumbs of an export file; entries without a thumb or a message are left out, and counted."""
+        if not isinstance(body, list):
+            raise InvalidFeedback("the body must be the list that Open WebUI exports its feedback as")
+        said: list[Said] = []
+        left_out = 0
+        for feedback in body:
+            try:
+                said += self._said(_object(feedback, "an entry"), "", "")
+            except InvalidFeedback:
+                left_out += 1
+        if left_out and not said:
+            raise InvalidFeedback(f"none of {left_out} entries has a data.rating of 1 or -1 and a meta.message_id")
+        return Heard(tuple(said), answer={"imported": len(body) - left_out, "left_out": left_out})
+
+    def _event(self, body: JsonObject, letter: Letter) -> Heard:
+        """Return what an event says of a thumb, or the feedback itself, sent in an event's place."""
+        header = letter.headers.get(_USER_HEADER, "")
+        event = body.get("event")
+        if event is None:
+            return Heard(self._said(_part(body, "feedback") or body, "", header), answer={"status": "ok"})
+        subject_id = text_in(_part(body, "subject"), "id")
+        if event == "feedback.deleted" and subject_id:
+            return Heard(taken_back=self._names(subject_id), answer={"status": "ok"})
+        if event not in ("feedback.created", "feedback.updated"):
+            return Heard(answer={"status": "ignored"})
+        data = _part(body, "data")
+        inner = _part(data, "data") or data
+        feedback = {"data": inner, "meta": _part(data, "meta") or data}
+        user = text_in(_part(body, "actor"), "id") or header
+        return Heard(self._said(feedback, subject_id, user), answer={"status": "ok"})
+
+    def _said(self, feedback: JsonObject, feedback_id: str, user: str) -> tuple[Said, ...]:
+        """Return what one feedback says: a thumb, and where it is wanted the rating beside it.
+
+        The latter is said even where it is missing: an update may have taken it out.
+        """
+        data = _part(feedback, "data")
+        about = _which(_part(feedback, "meta"))
+        who = text_in(feedback, "user_id") or user
+        thumb = _thumb(data)
+        words = " — ".join(part for key in ("reason", "comment") if (part := text_in(data, key)))
+        known_as = feedback_id or text_in(feedback, "id") or made_id(about.request_id, about.conversation_id, who)
+        name, *beside = self._names(known_as)
+        said = Said(about, "thumbs", thumb, self.source, user=who or None, comment=words or None, name=name)
+        rating = _rating(_part(data, "details"))
+        return (
+            said,
+            *(Said(about, self._details_metric, rating, self.source, user=who or None, name=one) for one in beside),
+        )
+
+    def _names(self, feedback_id: str) -> tuple[str, ...]:
+        """Return the names of what one feedback says."""
+        return (feedback_id, f"{feedback_id}:details") if self._details_metric else (feedback_id,)
+
+
+def _which(meta: JsonObject) -> About:
+    message_id = text_in(meta, "message_id")
+    chat_id = text_in(meta, "chat_id")
+    if not (message_id or chat_id):
+        raise InvalidFeedback(
+            "the feedback must name its message as meta.message_id; Open WebUI's own events do not:"
+            " send the feedback itself from an event function"
+        )
+    return About(request_id=message_id) if message_id else About(conversation_id=chat_id)
+
+
+def _thumb(data: JsonObject) -> bool | None:
+    rating = data.get("rating", "missing")
+    if (rating is None or isinstance(rating, str | int | float)) and rating in _THUMBS:
+        return _THUMBS[rating]
+    raise InvalidFeedback("data.rating must be 1 or -1, or 0 or null to take it back")
+
+
+def _rating(details: JsonObject) -> float | None:
+    rating = details.get("rating")
+    if isinstance(rating, int | float) and not isinstance(rating, bool) and 1 <= rating <= 10:
+        return float(rating)
+    return None
+
+
+def _stored(feedback: JsonObject, said: Said, at: int) -> JsonObject:
+    """Return the feedback as Open WebUI answers it."""
+    return {
+        "id": said.name,
+        "user_id": said.user or "",
+        "version": 0,
+        "type": "rating",
+        "data": _part(feedback, "data"),
+        "meta": _part(feedback, "meta"),
+        "snapshot": None,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+def _object(found: Any, what: str) -> JsonObject:
+    if not isinstance(found, dict):
+        raise InvalidFeedback(f"{what} must be an object with data and meta")
+    return found
+
+
+def _part(whole: JsonObject, key: str) -> JsonObject:
+    """Return an object within another, empty where there is none. Raises InvalidFeedback for anything else."""
+    found = whole.get(key)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InvalidFeedback(f"{key} must be an object")
+    return found

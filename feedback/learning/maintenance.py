@@ -1,0 +1,77 @@
+"""What the holder of the learner's lease does beside learning: give lost calls up, file what was held, trim the log."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from highwayman.env.types import Outcome, Status
+from highwayman.feedback.intake.pending import Held
+from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.abuse_monitor import Watchman
+
+_TRIM_EVERY_S = 60.0
+_LOST_AT_ONCE = 500
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long things last, in seconds."""
+
+    outcome_s: float  # a decision without an outcome is given up after this
+    keep_s: float | None  # events stay on the log at least this long; None: for ever
+    exported_only: bool  # events leave the log only once they are in an archive
+
+
+class Chores:
+    """Callable about once a second."""
+
+    def __init__(
+        self,
+        store: Store,
+        retention: Retention,
+        limits: Limits,
+        *,
+        lineage: str,
+        clock: Callable[[], float],
+        held: Held | None = None,
+        watchman: Watchman | None = None,
+    ) -> None:
+        """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), and the rest."""
+        self._store = store
+        self._retention = retention
+        self._limits = limits
+        self._lineage = lineage
+        self._clock = clock
+        self._held = held
+        self._watchman = watchman
+        self._trimmed_at = 0.0
+
+    async def __call__(self) -> None:
+        """Do what is due. Raises StoreUnavailable."""
+        await self._give_up_lost()
+        if self._held is not None:
+            await self._held.release(now=self._clock())
+        if self._watchman is not None:
+            await self._watchman.patrol()
+        now = self._clock()
+        if self._limits.keep_s is not None and now - self._trimmed_at >= _TRIM_EVERY_S:
+            self._trimmed_at = now
+            gone = await self._retention.trim(
+                keep_s=self._limits.keep_s, now=now, exported_only=self._limits.exported_only, lineage=self._lineage
+            )
+            if gone:
+                log.info("%d events left the log", gone)
+
+    async def _give_up_lost(self) -> None:
+        """Put an outcome on the log for calls that nobody will speak of any more: their router died."""
+        now = self._clock()
+        names = await self._store.unfinished(now - self._limits.outcome_s, count=_LOST_AT_ONCE)
+        records = await self._store.records(names)
+        found = [record.decision for record in records.values() if record.decision is not None]
+        lost = [Outcome(one.id, now, one.arm, Status.LOST, one.context.prompt_tokens, attempts=0) for one in found]
+        if lost:
+            await self._store.put_all(lost)
+            log.warning("%d calls given up as lost: no outcome within %g s", len(lost), self._limits.outcome_s)

@@ -1,0 +1,159 @@
+"""Published versions of learned state, and the fenced lease that lets only one learner publish."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis.asyncio as aioredis
+
+from highwayman.bandit.loading import lineage_name
+from highwayman.env.errors import SnapshotError
+from highwayman.feedback.fold.join import START, Void, order
+from highwayman.feedback.fold.learner import Snapshot
+from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.store import Keys
+
+_IMPOSING_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells publications apart: a server that lost its last moments may give a version's number again."""
+
+    version: int
+    holder: str  # of the lease it was published under
+
+
+NEVER = Stamp(0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A snapshot with the stamp and the time (seconds since the epoch) it was published with."""
+
+    stamp: Stamp
+    snapshot: Snapshot
+    at: float
+
+
+def lineage(policy: str, options: Mapping[str, Any], fingerprint: str, spec: int) -> str:
+    """Return a short name for everything the learned state depends on beside the log.
+
+    Another policy, other options, another encoder or other metrics mean another lineage, folded anew from the log. The
+    same policy under its class name or under the path of any release is one lineage.
+    """
+    what = json.dumps([lineage_name(policy), dict(options), fingerprint, spec], sort_keys=True, default=str)
+    return hashlib.sha256(what.encode()).hexdigest()[:12]
+
+
+class Publications:
+    """Where learned state of one lineage is published and read."""
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, lineage: str) -> None:
+        """Take a client, the namespace and what `lineage` returned."""
+        keys = Keys(namespace)
+        self.lineage = lineage
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._lease, self._epoch = keys("lease", lineage), keys("epoch", lineage)
+        self._policy, self._channel = keys("policy", lineage), keys("news", lineage)
+        self._written = [
+            *(self._epoch, self._policy, keys("versions", lineage), keys("about", lineage)),
+            *(keys("lineages"), keys("log")),
+        ]
+        self._scripts = Scripts(client, "acquire", "publish", "release", "seize")
+
+    async def acquire(self, holder: str, *, hold_s: float) -> str | None:
+        """Take or keep the lease; return the epoch that fences what is published under it, None if another has it."""
+        epoch = await self._scripts.call("acquire", [self._lease, self._epoch], [holder, int(hold_s * 1000)])
+        return epoch.decode() if epoch else None
+
+    async def release(self, holder: str) -> None:
+        """Give the lease up if `holder` has it, so that the next one need not wait for it to run out."""
+        await self._scripts.call("release", [self._lease], [holder])
+
+    async def holder(self) -> str | None:
+        """Return who holds the lease, or None."""
+        with redis_errors():
+            found = await self._client.get(self._lease)
+        return found.decode() if found else None
+
+    async def publish(
+        self,
+        snapshot: Snapshot,
+        *,
+        epoch: str,
+        holder: str,
+        at: float,
+        policy_changed: bool = True,
+        about: str = "",
+        anchored: bool = False,
+    ) -> int | None:
+        """Publish `snapshot`; return its version.
+
+        Args:
+            snapshot: what was learned, and up to where.
+            epoch: of the publisher's lease.
+            holder: its name.
+            at: seconds since the epoch.
+            policy_changed: False where the policy's state is the one published last.
+            about: what had been learned, as JSON; the version is kept for a rollback. Empty: it is not kept.
+            anchored: refuse if the event at the snapshot's position is not on the log.
+
+        Returns:
+            The version, or None, with nothing written: the lease was lost, or the log its end.
+        """
+        rollbacks = json.dumps([asdict(void) for void in snapshot.rollbacks])
+        policy = snapshot.policy if policy_changed else b""
+        check = "1" if anchored and snapshot.position != START else ""
+        where = [epoch, self._channel, self.lineage, snapshot.position]
+        args = [*where, snapshot.tally, rollbacks, holder, at, policy, about, check]
+        version = await self._scripts.call("publish", self._written, args)
+        return int(version) if version else None
+
+    async def impose(self, snapshot: Snapshot, *, holder: str, at: float) -> int | None:
+        """Publish `snapshot` whoever is learning, who then begins again from it.
+
+        Returns:
+            The version, or None, with nothing written, if another did the same in the same moment.
+        """
+        epoch = await self._scripts.call("seize", [self._lease, self._epoch], [holder, int(_IMPOSING_S * 1000)])
+        version = await self.publish(snapshot, epoch=epoch.decode(), holder=holder, at=at)
+        await self.release(holder)
+        return version
+
+    async def stamp(self) -> Stamp:
+        """Return the newest publication's stamp, `NEVER` before the first."""
+        with redis_errors():
+            version, holder = await self._client.hmget(self._policy, "version", "holder")
+        return Stamp(int(version), holder.decode()) if version and version.isdigit() and holder else NEVER
+
+    async def load(self) -> Published | None:
+        """Return the newest publication, or None before the first. Raises SnapshotError if it is damaged."""
+        with redis_errors():
+            reply = await self._client.hgetall(self._policy)
+        return published(reply) if reply else None
+
+    async def announcements(self) -> AsyncIterator[str]:
+        """Yield a word for each version as it is published; ends with StoreUnavailable when the connection does."""
+        with redis_errors():
+            async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(self._channel)
+                while True:
+                    message = await pubsub.get_message(timeout=0.5)
+                    if message is not None:
+                        yield message["data"].decode()
+
+
+def published(fields: Mapping[bytes, bytes]) -> Published:
+    """Return the publication that the fields of its hash describe. Raises SnapshotError where they are damaged."""
+    try:
+        rollbacks = tuple(Void(**void) for void in json.loads(fields[b"rollbacks"]))
+        snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
+        for position in (snapshot.position, *(end for void in rollbacks for end in (void.after, void.upto))):
+            order(position)
+        return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"publication is damaged: {type(error).__name__}") from error

@@ -1,0 +1,68 @@
+"""A published version as one file: checked by its sum, readable without Redis."""
+
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from highwayman.bandit import snapshot
+from highwayman.env.errors import SnapshotError
+from highwayman.feedback.fold.join import Void
+from highwayman.feedback.fold.learner import Snapshot
+from highwayman.feedback.learning.publications import Published, Stamp
+
+_KIND = "published"
+
+
+def write(path: Path, found: Published, *, lineage: str) -> None:
+    """Write the version to `path`, whole or not at all. Raises OSError."""
+    header = {
+        **{"kind": _KIND, "lineage": lineage, "at": found.at, "version": found.stamp.version},
+        **{"holder": found.stamp.holder, "position": found.snapshot.position},
+        "rollbacks": [asdict(void) for void in found.snapshot.rollbacks],
+    }
+    arrays = {
+        "policy": np.frombuffer(found.snapshot.policy, np.uint8),
+        "tally": np.frombuffer(found.snapshot.tally, np.uint8),
+    }
+    write_whole(path, snapshot.pack(header, arrays))
+
+
+def read(path: Path, *, lineage: str | None = None) -> Published:
+    """Return the version in the file `path`.
+
+    Raises:
+        SnapshotError: the file cannot be read, is damaged, or was learned by another `lineage`.
+    """
+    try:
+        header, arrays = snapshot.unpack(path.read_bytes())
+    except OSError as error:
+        raise SnapshotError(f"{path}: {error.strerror}") from error
+    except SnapshotError as error:
+        raise SnapshotError(f"{path}: {error}") from error
+    if header.get("kind") != _KIND:
+        raise SnapshotError(f"{path}: holds {header.get('kind')!r}, not a published version")
+    if lineage is not None and header["lineage"] != lineage:
+        raise SnapshotError(
+            f"{path}: learned by lineage {header['lineage']}, this configuration's is {lineage}: "
+            "another policy, other options, another encoder or other metrics"
+        )
+    rollbacks = tuple(Void(**void) for void in header["rollbacks"])
+    state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), rollbacks)
+    return Published(Stamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader, or a crash, finds all of the old content or all of the new."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,127 @@
+"""Versions kept for a rollback: dense in the last minutes, sparser the older they are."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import SnapshotError
+from highwayman.feedback.fold.join import EventId, order
+from highwayman.feedback.learning.publications import Published, published
+from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.store import Keys
+
+KEPT = 32
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a kept version had learned."""
+
+    version: int
+    at: float  # seconds since the epoch
+    position: EventId
+    decisions: int
+    feedback: int
+    note: str = ""
+
+
+class Versions:
+    """The kept versions of one lineage."""
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, lineage: str) -> None:
+        """Take a client, the namespace and the lineage."""
+        keys = Keys(namespace)
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._versions, self._about = keys("versions", lineage), keys("about", lineage)
+
+    async def all(self) -> list[About]:
+        """Return what is kept, oldest first."""
+        with redis_errors():
+            found = await self._client.hgetall(self._about)
+        kept = [about for version, data in found.items() if (about := _about(version, data)) is not None]
+        return sorted(kept, key=lambda about: about.version)
+
+    async def load(self, version: int) -> Published | None:
+        """Return the kept version, or None. Raises SnapshotError if it is damaged."""
+        with redis_errors():
+            data = await self._client.hget(self._versions, str(version))
+        if data is None:
+            return None
+        try:
+            flat: Any = msgpack.unpackb(data, raw=True)
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        except (TypeError, ValueError, msgpack.UnpackException) as error:
+            raise SnapshotError(f"version {version} is damaged: {type(error).__name__}") from error
+        return published(fields)
+
+    async def before(self, position: EventId | None) -> AsyncIterator[Published]:
+        """Yield the kept versions that had folded nothing beyond `position` (None: all), the newest first.
+
+        Damaged ones are told and passed over.
+        """
+        for about in reversed(await self.all()):
+            if position is not None and order(about.position) > order(position):
+                continue
+            try:
+                found = await self.load(about.version)
+            except SnapshotError as error:
+                log.error("kept version %d is passed over: %s", about.version, error)
+                continue
+            if found is not None:
+                yield found
+
+    async def thin(self) -> None:
+        """Drop versions until `KEPT` are left, so that their ages stay spread evenly on a log scale."""
+        kept = await self.all()
+        await self.drop(thinned(kept, keep=KEPT))
+
+    async def drop_before(self, position: EventId) -> None:
+        """Forget versions that had not folded the log up to `position`."""
+        await self.drop([about.version for about in await self.all() if order(about.position) < order(position)])
+
+    async def drop(self, versions: Sequence[int]) -> None:
+        """Forget these versions."""
+        if versions:
+            names = [str(version) for version in versions]
+            with redis_errors():
+                await self._client.hdel(self._versions, *names)
+                await self._client.hdel(self._about, *names)
+
+
+def _about(version: bytes, data: bytes) -> About | None:
+    """Return what is said of a kept version, None where that is damaged, which is told."""
+    try:
+        about = About(version=int(version), **json.loads(data))
+        order(about.position)
+    except (AttributeError, TypeError, ValueError) as error:
+        log.error("kept version %r is passed over: %s", version, type(error).__name__)
+        return None
+    return about
+
+
+def about_json(about: About) -> str:
+    """Return what `Publications.publish` takes to keep a version."""
+    return json.dumps(
+        {"at": about.at, "position": about.position, "decisions": about.decisions, "feedback": about.feedback,
+         "note": about.note}
+    )  # fmt: skip
+
+
+def thinned(kept: Sequence[About], *, keep: int) -> list[int]:
+    """Return which of `kept`, oldest first, to drop: again and again the one whose neighbours are closest in age.
+
+    Close is meant relative to age, so the newest stay dense and the oldest reach back far; the ends are never dropped.
+    """
+    left, gone = list(kept), []
+    while len(left) > max(keep, 2):
+        now = left[-1].at + 1.0
+        ratios = [(now - left[k - 1].at) / (now - left[k + 1].at) for k in range(1, len(left) - 1)]
+        gone.append(left.pop(1 + ratios.index(min(ratios))).version)
+    return gone

@@ -1,0 +1,99 @@
+"""The learner's shell: takes the lease, and turn by turn lets a learner fold the log. Nothing is decided here."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.learning.session import Parts, Turn
+from highwayman.feedback.log.store import LogCutShort
+
+_HOLD_S = 5.0  # a learner that is silent for this long may be replaced
+_BATCH = 1000
+_RENEW_S = 1.0
+_BLOCK_S = 0.5
+_GATHER_S = 0.15
+_PAUSE_S = 0.5  # after Redis was gone, or while another learner holds the lease
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Two clocks in seconds: since the epoch, and monotonic."""
+
+    wall: Callable[[], float]
+    steady: Callable[[], float]
+
+
+async def no_chores() -> None:
+    """Do nothing."""
+
+
+class Worker:
+    """Folds one lineage's log for as long as it holds the lease, and stands by otherwise."""
+
+    def __init__(
+        self, parts: Parts, *, holder: str, clocks: Clocks, chores: Callable[[], Awaitable[None]] = no_chores
+    ) -> None:
+        """Take its parts.
+
+        Args:
+            parts: of the lineage to learn.
+            holder: a name for the lease that nobody else has.
+            clocks: to date what is published, and to renew by.
+            chores: called about every second by whoever holds the lease.
+        """
+        self._parts = parts
+        self._name = holder
+        self._clocks = clocks
+        self._chores = chores
+
+    async def run(self) -> None:
+        """Learn until cancelled; Redis going away, or another learner taking over, is waited out."""
+        waiting = False
+        while True:
+            # Whoever begins again is somebody else to the lease: publications of two turns are told apart.
+            holder = f"{self._name}:{secrets.token_hex(4)}"
+            try:
+                await self._turn(holder)
+                waiting = False
+            except LogCutShort as error:
+                log.warning("%s; going on from what is published", error)
+                continue
+            except StoreUnavailable as error:
+                if not waiting:
+                    log.warning("learner waits: %s", error)
+                waiting = True
+            finally:
+                await asyncio.shield(self._give_up(holder))
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _turn(self, holder: str) -> None:
+        """Learn from the newest publication on until the lease is lost. Raises StoreUnavailable."""
+        publications = self._parts.publications
+        epoch = await publications.acquire(holder, hold_s=_HOLD_S)
+        if epoch is None:
+            return
+        turn = Turn(self._parts, holder=holder, epoch=epoch, wall=self._clocks.wall)
+        await turn.begin()
+        renew_at = self._clocks.steady()
+        while True:
+            if self._clocks.steady() >= renew_at:
+                if await publications.acquire(holder, hold_s=_HOLD_S) != epoch:
+                    return
+                await self._chores()
+                renew_at = self._clocks.steady() + _RENEW_S
+            if turn.unpublished and not await turn.publish():
+                return
+            read = await turn.advance(count=_BATCH, block_s=_BLOCK_S)
+            if 0 < read < _BATCH:
+                await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
+
+    async def _give_up(self, holder: str) -> None:
+        try:
+            await self._parts.publications.release(holder)
+        except StoreUnavailable:
+            log.debug("the learner's lease runs out by itself")

@@ -1,0 +1,54 @@
+"""What is in force, as the log tells it: a new arm, a price, a policy, a configuration is a control event, once."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.env.types import Arm, Control, ControlKind
+from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.store import Store
+
+_TRIES = 5  # routers that start together all announce
+
+
+def described(arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any]) -> str:
+    """Return what is in force, as JSON that is equal where it is the same."""
+    priced = {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
+    return json.dumps({"arms": priced, "lineage": lineage, "configuration": dict(configuration)}, sort_keys=True)
+
+
+def differences(before: str, after: str, *, at: float) -> list[Control]:
+    """Return the control events that lead from one description to another; `before` is empty at the very first."""
+    old = json.loads(before) if before else {"arms": {}, "lineage": None, "configuration": None}
+    new = json.loads(after)
+    found = []
+    if old["configuration"] != new["configuration"]:
+        found.append(Control(at, ControlKind.CONFIGURATION, new["configuration"]))
+    for name, price in new["arms"].items():
+        detail = {"arm": name, "usd_per_mtok_in": price[0], "usd_per_mtok_out": price[1]}
+        if name not in old["arms"]:
+            found.append(Control(at, ControlKind.ARM_ADDED, detail))
+        elif old["arms"][name] != price:
+            found.append(Control(at, ControlKind.PRICE_CHANGED, detail))
+    found += [Control(at, ControlKind.ARM_DROPPED, {"arm": name}) for name in old["arms"] if name not in new["arms"]]
+    if old["lineage"] != new["lineage"]:
+        detail = {"from": old["lineage"], "to": new["lineage"]}
+        found.append(Control(at, ControlKind.POLICY_PROMOTED, detail))
+    return found
+
+
+async def announce(store: Store, after: str, *, at: float) -> list[EventId]:
+    """Put on the log how what is in force becomes `after`; return the events' ids, none if it is so already.
+
+    Raises:
+        StoreUnavailable: Redis does not answer, or others announce all the time.
+    """
+    for _ in range(_TRIES):
+        before = await store.in_force()
+        if before == after:
+            return []
+        ids = await store.announce(differences(before, after, at=at), before=before, after=after)
+        if ids is not None:
+            return ids
+    raise StoreUnavailable("others announce what is in force at the same time")

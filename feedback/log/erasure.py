@@ -1,0 +1,151 @@
+"""Taking a person out: off the log, the records, the archive and what was learned, in steps that may be repeated.
+
+First every decision of the person, and everything they said of others' decisions, is erased by an event of its own,
+which the learner follows like any other: it takes away exactly what the erased events had taught. When every learner
+has done so, the events themselves go. A state that no learner tends, and versions kept from before, go whole.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
+from highwayman.feedback.fold.join import START, EventId, order
+from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+from highwayman.feedback.log.retention import Retention
+
+Row = tuple[EventId, bytes, bool]
+
+
+class Archived(Protocol):
+    """An archive as erasure sees it."""
+
+    def read(self) -> Iterator[list[Row]]:
+        """Yield everything in it, in log order."""
+
+    def without(self, event_ids: Collection[EventId]) -> int:
+        """Remove events; return how many were there."""
+
+
+@dataclass(slots=True)
+class Erased:
+    """What is to go of one decision."""
+
+    whole: bool  # or only some of the feedback
+    events: dict[EventId, bytes] = field(default_factory=dict)  # everything about it
+    feedback: dict[EventId, str] = field(default_factory=dict)  # the person's or key's own, with its ids
+    turns: dict[str, list[EventId]] = field(
+        default_factory=dict
+    )  # by the feedback's id, where it was set aside or back
+
+    def going(self) -> list[EventId]:
+        """Return the ids of the events that go."""
+        return list(self.events if self.whole else self.feedback)
+
+    def fields(self) -> list[bytes | str]:
+        """Return names and values of the decision's record, for one that has expired."""
+        found: list[bytes | str] = []
+        for event_id, data in self.events.items():
+            event = decode(data)
+            if isinstance(event, Decision):
+                found += ["d", event_id, "D", data]
+            elif isinstance(event, Outcome):
+                found += ["o", event_id, "O", data]
+            elif isinstance(event, Feedback):
+                found += [f"f:{event.id}", f"{event_id} ".encode() + data]
+        for name, turns in self.turns.items():
+            found += [f"z:{name}", " ".join(turns)]
+        return found
+
+
+class Erasure:
+    """The erasure of everything under some pseudonyms, and of everything said with some keys."""
+
+    def __init__(
+        self,
+        retention: Retention,
+        archive: Archived | None,
+        pseudonyms: Collection[str],
+        *,
+        keys: Collection[str] = (),
+    ) -> None:
+        """Take the log, the archive if there is one, what stands for the person, and ids of keys."""
+        self._retention = retention
+        self._archive = archive
+        self._pseudonyms = frozenset(pseudonyms)
+        self._keys = frozenset(keys)
+        self.found: dict[str, Erased] = {}  # by decision id
+
+    async def find(self) -> int:
+        """Find all that is the person's, on the log and in the archive; return how many events that is."""
+        self.found = {}
+        async for event_id, event, _ in self._all():
+            if isinstance(event, Decision) and event.user in self._pseudonyms:
+                self.found.setdefault(event.id, Erased(whole=True)).whole = True
+            elif isinstance(event, Feedback) and (event.user in self._pseudonyms or event.key in self._keys):
+                self.found.setdefault(event.decision_id, Erased(whole=False)).feedback[event_id] = event.id
+        if self.found:
+            async for event_id, event, data in self._all():
+                self._note(event_id, event, data)
+        return sum(len(erased.going()) for erased in self.found.values())
+
+    async def about(self, decision_ids: Collection[str]) -> dict[str, Erased]:
+        """Return everything there is about these decisions, on the log and in the archive."""
+        self.found = {name: Erased(whole=False) for name in decision_ids}
+        async for event_id, event, data in self._all():
+            self._note(event_id, event, data)
+        return self.found
+
+    def _note(self, event_id: EventId, event: Event, data: bytes) -> None:
+        """Keep an event about a decision of which something is to go."""
+        erased = self.found.get(subject(event))
+        if erased is None:
+            return
+        if isinstance(event, Decision | Outcome | Feedback):
+            erased.events[event_id] = data
+        elif event.kind is ControlKind.SET_ASIDE:
+            for name in event.detail["feedback"]:
+                erased.turns.setdefault(name, []).append(event_id)
+
+    async def mark(self, *, at: float) -> EventId:
+        """Put the erasures on the log; return the last one's id, `START` if there was nothing. Again is no harm."""
+        last = START
+        for name, erased in self.found.items():
+            feedback = [] if erased.whole else list(erased.feedback.values())
+            event_id = await self._retention.put_erasure(name, feedback=feedback, known=erased.fields(), at=at)
+            last = max(last, event_id, key=order)
+        return last
+
+    async def behind(self, last: EventId) -> dict[str, bool]:
+        """Return lineages whose state has not followed the erasures up to `last`, and whether a learner tends each."""
+        positions = await self._retention.positions()
+        late = [lineage for lineage, position in positions.items() if order(position) < order(last)]
+        return {lineage: await self._retention.learning(lineage) for lineage in late}
+
+    async def forget(self) -> tuple[int, int]:
+        """Remove the events themselves; return how many left the log and how many the archive."""
+        off_the_log = 0
+        for name, erased in self.found.items():
+            feedback = [] if erased.whole else list(erased.feedback.values())
+            off_the_log += await self._retention.forget(name, feedback=feedback, event_ids=erased.going())
+        await self._retention.forget_dead({name for name, erased in self.found.items() if erased.whole})
+        going = [event_id for erased in self.found.values() for event_id in erased.going()]
+        return off_the_log, self._archive.without(going) if self._archive is not None and going else 0
+
+    async def _all(self) -> AsyncIterator[tuple[EventId, Event, bytes]]:
+        """Yield every readable event of the archive, then of the log, with its id and bytes."""
+        if self._archive is not None:
+            for page in self._archive.read():
+                for row in _readable(page):
+                    yield row
+        async for page in self._retention.scan(START):
+            for row in _readable(page):
+                yield row
+
+
+def _readable(page: Sequence[Row]) -> Iterable[tuple[EventId, Event, bytes]]:
+    for event_id, data, _ in page:
+        try:
+            yield event_id, decode(data), data
+        except BadEvent:
+            continue

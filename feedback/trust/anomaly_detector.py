@@ -1,0 +1,297 @@
+"""Notices that a key floods, or that what comes with it disagrees with what everybody else says."""
+
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+_MINUTE_S = 60.0
+_USUAL_HALF_LIFE_S = 24 * 3600.0
+_SILENCE_S = 3600.0  # a longer one passes for this: after a holiday a key may do what it did before
+_YOUNG_S = 600.0  # a key that was in use for less has no rate of its own yet
+_ENOUGH = 30.0  # statements, or comparisons, before anybody is taken to have a past
+_PAST_KEPT = 2_000.0  # comparisons that make up a past at most: it follows what changes
+_TOGETHER = 8  # others that a key is compared with at a time
+_BETS = (0.2, 0.45, 0.9)  # of the largest there may be: small ones find small lies, large ones large lies soon
+
+
+class Why(StrEnum):
+    """What was noticed."""
+
+    BURST = "burst"
+    SHIFT = "shift"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A key whose statements since a time are not to be trusted without a person's look."""
+
+    key: str
+    why: Why
+    since: float  # seconds since the epoch
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When the alarm goes off."""
+
+    burst_floor: float = 60.0  # statements a minute that are never a burst
+    burst_factor: float = 10.0  # times the usual of the key, or of its tenant's busiest other key while it is young
+    burst_young: float = 600.0  # a minute, of a young key that is its tenant's only one
+    tolerance: float = 0.25  # in quality: what a key's people may be pickier, or kinder, than others
+    false_alarms: float = 1e-6  # at most so many per comparison of an honest key, within the tolerance, on an arm
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How many statements come with a key, by the time in which it was in use."""
+
+    at: float
+    used_s: float = 0.0
+    counted: float = 0.0  # statements, faded
+    vouched: bool = False  # a person has looked at it
+    recent: deque[float] = field(default_factory=deque)  # when, of the last minute's
+
+    def usual(self) -> float:
+        """Return how many statements a minute are usual."""
+        fading = math.log(2) / _USUAL_HALF_LIFE_S
+        window_s = -math.expm1(-max(self.used_s, _MINUTE_S) * fading) / fading
+        return self.counted * _MINUTE_S / window_s
+
+    def count(self, at: float) -> None:
+        passed_s = min(max(at - self.at, 0.0), _SILENCE_S)
+        self.used_s += passed_s
+        self.counted = self.counted * 0.5 ** (passed_s / _USUAL_HALF_LIFE_S) + 1.0
+        self.at = max(self.at, at)
+        self.recent.append(at)
+        while self.recent[0] <= at - _MINUTE_S:
+            self.recent.popleft()
+
+
+@dataclass(slots=True)
+class _Means:
+    """Mean qualities, the key's and the others', over comparisons."""
+
+    weight: float = 0.0
+    own: float = 0.0
+    others: float = 0.0
+
+    def add(self, weight: float, own: float, others: float) -> None:
+        self.weight = min(self.weight + weight, _PAST_KEPT)
+        step = min(weight / self.weight, 1.0)
+        self.own += step * (own - self.own)
+        self.others += step * (others - self.others)
+
+
+@dataclass(slots=True)
+class _Side:
+    """Bets that a key is kinder to an arm than others are (direction 1), or harsher (-1)."""
+
+    direction: int
+    capital: list[float] = field(default_factory=lambda: [1.0] * len(_BETS))
+    past: _Means = field(default_factory=_Means)
+    stretch: _Means = field(default_factory=_Means)  # since the bets were last worth no more than at the start
+    since: float = 0.0  # seconds since the epoch, of the stretch
+
+    def settle(self, own: float, others: float, *, since: float, usual: float, slack: float) -> float:
+        """Settle one comparison's bets; return what they have come to on average."""
+        gain, worst = self.direction * (own - others - usual) - slack, 1.0 + abs(usual) + slack
+        self.capital = [
+            max(one, 1.0) * (1.0 + bet / worst * gain) for bet, one in zip(_BETS, self.capital, strict=True)
+        ]
+        if not self.stretch.weight:
+            self.since = since
+        self.stretch.add(1.0, own, others)
+        if max(self.capital) <= 1.0:
+            self.start(keep=True)
+        return sum(self.capital) / len(_BETS)
+
+    def verdict(self, usual: float, *, suspect: bool, tolerance: float) -> bool:
+        """Return whether it is the key that has come apart from the others, and not they from it; if not, start anew.
+
+        Where they never agreed, a `suspect` is taken to be it, if it is far enough away from them.
+        """
+        past, now, agreed = self.past, self.stretch, False
+        if past.weight >= _ENOUGH:
+            agreed = self.direction * (past.own - past.others - usual) <= tolerance
+        moved, others_moved = self.direction * (now.own - past.own), self.direction * (past.others - now.others)
+        if agreed:
+            guilty = moved >= max(others_moved, tolerance / 2.0)
+        else:
+            guilty = suspect and self.direction * (now.own - now.others - usual) >= 2.0 * tolerance
+        if not guilty:
+            self.start(keep=not (agreed and others_moved > moved))
+        return guilty
+
+    def start(self, *, keep: bool) -> None:
+        """Begin to bet anew; the stretch is part of the past from now on, or left out of it."""
+        if keep:
+            self.past.add(self.stretch.weight, self.stretch.own, self.stretch.others)
+        self.capital, self.stretch = [1.0] * len(_BETS), _Means()
+
+
+@dataclass(slots=True)
+class _Beside:
+    """What a key says of an arm, beside what others say of it."""
+
+    newcomer: bool  # others had said enough of the arm before the key's first word
+    seen: int  # statements on the arm up to the last comparison
+    waiting: int = 0  # statements since then
+    total: float = 0.0  # of their qualities
+    since: float = 0.0  # of the first of them, seconds since the epoch
+    usual: float = 0.0  # what a person has let pass as the key's own difference
+    sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(1), _Side(-1)))
+
+    def wait(self, quality: float, at: float) -> None:
+        self.since = self.since if self.waiting else at
+        self.waiting, self.total = self.waiting + 1, self.total + quality
+
+    def compared(self, others: float, *, several: bool, when: Thresholds) -> _Side | None:
+        """Compare what waits with what others say, settle the bets; return the side that has won against the key."""
+        own, self.waiting, self.total = self.total / self.waiting, 0, 0.0
+        lost = None
+        for side in self.sides:
+            won = side.settle(own, others, since=self.since, usual=self.usual, slack=when.tolerance)
+            suspect = self.newcomer or several  # of two that disagree from the start, the liar may be either
+            if won >= 2.0 / when.false_alarms and side.verdict(  # in each of two directions
+                self.usual, suspect=suspect, tolerance=when.tolerance
+            ):
+                lost = side
+        return lost
+
+
+@dataclass(slots=True)
+class _Arm:
+    """Who said what of an arm last, by key, the latest at the end."""
+
+    heard: int = 0
+    last: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+
+    def others(self, key: str, after: int) -> list[float]:
+        """Return the last word of other keys, of each that spoke after so many statements; the latest few."""
+        found: list[float] = []
+        for name, (number, quality) in reversed(self.last.items()):
+            if number <= after or len(found) == _TOGETHER:
+                break
+            if name != key:
+                found.append(quality)
+        return found
+
+    def add(self, key: str, quality: float) -> None:
+        self.heard += 1
+        self.last[key] = (self.heard, quality)
+        self.last.move_to_end(key)
+
+
+@dataclass(slots=True)
+class _Key:
+    """What is known of one key."""
+
+    tenant: str
+    pace: _Pace
+    beside: dict[str, _Beside] = field(default_factory=dict)  # by arm
+    shifted: tuple[_Beside, _Side] | None = None  # where it was found to be
+    suspected: bool = False
+
+
+class Alarm:
+    """Hears every statement that came with a key, in the order of the log.
+
+    A burst is more in a minute than ten times what the key usually sends in the time it is in use, and more than
+    anybody may send. Poisson traffic of m a minute is beyond a limit l > m with a chance of at most
+    exp(l - m - l log(l / m)) in any one minute (Chernoff): for a key that does three times its usual u, exp(-5 u), and
+    u is at least 6 where the limit is more than the floor.
+
+    A shift is found by an e-detector (Shin, Ramdas & Rinaldo, 2022, arXiv 2203.03532; bandit/drift/change_detector.py
+    has its equation), here on differences in [-1, 1]. Each time that others have spoken of an arm since the key last
+    did, what the key said meanwhile is compared with the last words of these others, each of which is used once: so a
+    model that changes for everybody is nobody's shift, whoever speaks most of it. The rate of false alarms takes the
+    statements compared to be of the arm in one state, which holds but for the comparison during which it changes; and
+    keys whose people ask the same kind of thing, or differ by no more than the tolerance.
+
+    Of two that have come apart, the one is suspected that has moved away from its past. Where they never agreed, it
+    must be a newcomer or differ from several others, and by twice the tolerance. So a liar hardly ever gets honest keys
+    suspected; and a key that is alone with its tenant is never taken for shifted: nothing tells it from a model that
+    changed. Memory grows with keys times arms, no more.
+    """
+
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        """Take when to go off."""
+        self._when = thresholds or Thresholds()
+        self._keys: dict[str, _Key] = {}
+        self._arms: dict[tuple[str, str], _Arm] = {}  # by tenant and name
+
+    def heard(self, key: str, *, tenant: str, arm: str, quality: float | None, at: float) -> Suspicion | None:
+        """Hear one statement; return what is to be suspected from now on, each key once until it is cleared.
+
+        Args:
+            key: its id.
+            tenant: whose key it is.
+            arm: whose answer is spoken of.
+            quality: what is said of it, in [0, 1]; None: nothing.
+            at: when it was accepted, seconds since the epoch.
+        """
+        known = self._keys.get(key)
+        if known is None:
+            known = self._keys[key] = _Key(tenant, _Pace(at))
+        if known.suspected:
+            return None
+        found = self._burst(key, known, at)
+        if found is None and quality is not None:
+            found = self._shift(key, known, arm=arm, quality=quality, at=at)
+        known.suspected = found is not None
+        return found
+
+    def clear(self, key: str) -> None:
+        """Trust a key again, as if it were new; in what it was found to differ from others, it may go on to differ."""
+        known = self._keys.get(key)
+        if known is None:
+            return
+        if known.shifted is not None:
+            beside, side = known.shifted
+            beside.usual = side.stretch.own - side.stretch.others
+        for one in known.beside.values():
+            one.sides, one.waiting, one.total = (_Side(1), _Side(-1)), 0, 0.0
+        known.pace, known.shifted, known.suspected = _Pace(known.pace.at, vouched=True), None, False
+
+    def _burst(self, key: str, known: _Key, at: float) -> Suspicion | None:
+        limit = self._limit(key, known)
+        known.pace.count(at)
+        recent = known.pace.recent
+        if len(recent) <= limit:
+            return None
+        detail = f"{len(recent)} statements in a minute, where {limit:.0f} would be much"
+        return Suspicion(key, Why.BURST, recent[0], detail)
+
+    def _limit(self, key: str, known: _Key) -> float:
+        """Return how many statements in a minute are not yet a burst."""
+        when = self._when
+        if known.pace.used_s >= _YOUNG_S:
+            return max(when.burst_floor, when.burst_factor * known.pace.usual())
+        if known.pace.vouched:
+            return when.burst_young
+        others = [
+            one.pace.usual()
+            for name, one in self._keys.items()
+            if name != key and one.tenant == known.tenant and not one.suspected
+        ]
+        return max(when.burst_floor, when.burst_factor * max(others)) if others else when.burst_young
+
+    def _shift(self, key: str, known: _Key, *, arm: str, quality: float, at: float) -> Suspicion | None:
+        place = self._arms.setdefault((known.tenant, arm), _Arm())
+        beside = known.beside.get(arm)
+        if beside is None:
+            beside = known.beside[arm] = _Beside(newcomer=place.heard >= _ENOUGH, seen=place.heard)
+        beside.wait(quality, at)
+        others = place.others(key, beside.seen)
+        place.add(key, quality)
+        if not others:
+            return None
+        beside.seen = place.heard
+        side = beside.compared(sum(others) / len(others), several=len(others) > 1, when=self._when)
+        if side is None:
+            return None
+        known.shifted, now = (beside, side), side.stretch
+        detail = f"what it says of {arm} is worth {now.own:.2f} on average, where others say {now.others:.2f}"
+        return Suspicion(key, Why.SHIFT, side.since, detail)

@@ -1,0 +1,177 @@
+"""API keys in Redis: whose they are, and what they may do. The keys themselves are not kept, only their HMAC."""
+
+import contextlib
+import hashlib
+import hmac
+import json
+import logging
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.store import Keys, Store
+from highwayman.feedback.trust.anomaly_detector import Suspicion
+from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
+
+_PREFIX, _ID_PREFIX = "hwk-", "key-"
+_SECRET_BYTES, _ID_BYTES = 32, 6
+
+log = logging.getLogger(__name__)
+
+
+class KeyState(StrEnum):
+    """What becomes of what comes with a key."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"  # feedback is kept, and does not count until it is released
+    REVOKED = "revoked"  # for good
+
+
+class UnknownKey(HighwaymanError):
+    """No key with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept."""
+
+    id: str
+    name: str
+    tenant: str
+    created_at: float  # seconds since the epoch
+    mac: str  # of the key, under the namespace's first secret
+    scopes: tuple[str, ...] = (ANSWERS, FEEDBACK)
+    state: KeyState = KeyState.ACTIVE
+    influence: float | None = None  # the most of a tenant's evidence that may come with it; None: as configured
+    rate_per_s: float | None = None  # feedback posts it may send; None: as configured
+    why: str = ""  # it is in quarantine
+    since: float | None = None  # seconds since the epoch: what it said from then on is set aside
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a new key is for. Raises ValueError for what no key can be for."""
+
+    name: str
+    tenant: str
+    scopes: Sequence[str] = field(default=(ANSWERS, FEEDBACK))
+    influence: float | None = None
+    rate_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tenant:
+            raise ValueError(f"tenant must be a name, got {self.tenant!r}")
+        if not self.scopes or not SCOPES.issuperset(self.scopes):
+            raise ValueError(f"scopes must be some of {', '.join(sorted(SCOPES))}, got {tuple(self.scopes)!r}")
+        if self.influence is not None and not 0 < self.influence <= 1:
+            raise ValueError(f"influence must be in (0, 1], got {self.influence!r}")
+        if self.rate_per_s is not None and not (math.isfinite(self.rate_per_s) and self.rate_per_s > 0):
+            raise ValueError(f"rate_per_s must be > 0, got {self.rate_per_s!r}")
+
+
+class KeyStore:
+    """The keys of a namespace. Raises StoreUnavailable whenever Redis does not answer."""
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, store: Store) -> None:
+        """Take a client, the namespace, and its store, which has the secrets."""
+        self._client: Any = client  # its replies are bytes, which its types do not promise
+        self._key = Keys(namespace)("keys")
+        self._store = store
+        self._scripts = Scripts(client, "swap_field")
+
+    async def add(self, grant: Grant, *, at: float) -> tuple[ApiKey, str]:
+        """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
+        known = await self._store.secrets(secrets.token_bytes(32), issued=False)
+        text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        made = ApiKey(
+            id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
+            name=grant.name,
+            tenant=grant.tenant,
+            created_at=at,
+            mac=mac_of(known[0], text),
+            scopes=tuple(grant.scopes),
+            influence=grant.influence,
+            rate_per_s=grant.rate_per_s,
+        )
+        with redis_errors():
+            await self._client.hset(self._key, made.id, written(made))
+        return made, text
+
+    async def all(self) -> list[ApiKey]:
+        """Return the keys, oldest first; one that cannot be read is taken for revoked."""
+        with redis_errors():
+            found = await self._client.hgetall(self._key)
+        return sorted((_readable(name, data) for name, data in found.items()), key=lambda one: (one.created_at, one.id))
+
+    async def get(self, key_id: str) -> ApiKey:
+        """Return the key with this id. Raises UnknownKey."""
+        return (await self._found(key_id))[1]
+
+    async def turn(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
+        """Give a key another state; one that is revoked stays so. Raises UnknownKey."""
+        while True:
+            data, known = await self._found(key_id)
+            if known.state is KeyState.REVOKED:
+                return known
+            changed = replace(known, state=state, why=why, since=since)
+            if await self._swapped(data, changed):
+                return changed
+
+    async def quarantined(self) -> dict[str, float | None]:
+        """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
+        return {one.id: one.since for one in await self.all() if one.state is KeyState.QUARANTINED}
+
+    async def suspect(self, found: Suspicion) -> None:
+        """Put a key in quarantine that is active; any other is left as it is."""
+        with contextlib.suppress(UnknownKey):
+            while True:
+                data, known = await self._found(found.key)
+                why = f"{found.why}, {found.detail}"
+                quarantined = replace(known, state=KeyState.QUARANTINED, why=why, since=found.since)
+                if known.state is not KeyState.ACTIVE or await self._swapped(data, quarantined):
+                    return
+
+    async def _found(self, key_id: str) -> tuple[bytes, ApiKey]:
+        with redis_errors():
+            data = await self._client.hget(self._key, key_id)
+        if data is None:
+            raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
+        return data, _readable(key_id.encode(), data)
+
+    async def _swapped(self, data: bytes, one: ApiKey) -> bool:
+        return bool(await self._scripts.call("swap_field", [self._key], [one.id, data, written(one)]))
+
+
+def mac_of(secret: bytes, text: str) -> str:
+    """Return the HMAC of a key under a secret of the namespace."""
+    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def written(one: ApiKey) -> str:
+    """Return a key as JSON."""
+    return json.dumps(asdict(one))
+
+
+def read(data: bytes | str) -> ApiKey:
+    """Return the key that `written` wrote; what a newer version added is passed over."""
+    found: Mapping[str, Any] = json.loads(data)
+    known = {name: value for name, value in found.items() if name in ApiKey.__dataclass_fields__}
+    return ApiKey(**{**known, "scopes": tuple(known["scopes"]), "state": KeyState(known["state"])})
+
+
+def _readable(name: bytes, data: bytes) -> ApiKey:
+    """Return a key; where this version cannot read it, one of that id which opens nothing."""
+    try:
+        return read(data)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        key_id = name.decode(errors="replace")
+        log.error("key %s cannot be read: it opens nothing", key_id)
+        return ApiKey(key_id, "", "", 0.0, "", (), KeyState.REVOKED, why="it cannot be read")

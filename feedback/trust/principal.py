@@ -1,0 +1,23 @@
+"""Who a request comes from, as its API key tells."""
+
+from dataclasses import dataclass
+
+from highwayman.env.cost.spend_ledger import TENANT
+
+ANSWERS, FEEDBACK, ADMIN = "answers", "feedback", "admin"
+SCOPES = frozenset({ANSWERS, FEEDBACK, ADMIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A tenant's client: what it may do, and how far what it says is trusted."""
+
+    tenant: str = TENANT
+    key_id: str = ""  # public; empty where no keys are configured
+    scopes: frozenset[str] = SCOPES
+    quarantined: bool = False  # what it says is kept, and does not count for now
+    influence: float | None = None  # the most of the tenant's evidence that may be its own; None: as configured
+    rate_per_s: float | None = None  # requests it may send; None: as configured
+
+
+ANYBODY = Caller()

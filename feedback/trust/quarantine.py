@@ -1,0 +1,131 @@
+"""What came with a key, set aside and back again: not forgotten, and not counted meanwhile."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.env.types import Control, ControlKind, Feedback
+from highwayman.feedback.fold.join import START, EventId, Record, is_aside
+from highwayman.feedback.log.erasure import Archived, Erasure
+from highwayman.feedback.log.events import BadEvent, Event, decode
+from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.store import MOST_TOGETHER, Store
+
+
+@dataclass(slots=True)
+class _Found:
+    """Statements with the key on one decision."""
+
+    feedback: dict[str, Feedback] = field(default_factory=dict)  # by their ids
+
+
+class Quarantine:
+    """Turns statements of keys aside, or back, by events on the log, which every learner follows exactly."""
+
+    def __init__(self, store: Store, retention: Retention, archive: Archived | None = None) -> None:
+        """Take the log, and the archive if there is one."""
+        self._store = store
+        self._retention = retention
+        self._archive = archive
+
+    async def turn(self, keys: Collection[str], *, aside: bool, at: float, after: EventId = START) -> int:
+        """Turn everything said with `keys` since the event `after`; return how many statements were turned.
+
+        Done again, it changes nothing. Raises StoreUnavailable.
+        """
+        turned = 0
+        async for found in self._pages(frozenset(keys), after):
+            turned += await self._turned(found, aside=aside, at=at)
+        return turned
+
+    async def withdraw(self, keys: Collection[str], *, at: float, after: EventId = START) -> int:
+        """Withdraw the notices that arms have changed, since the first thing said with these keys after `after`.
+
+        They may have been brought about by it; a change that is none of theirs is noticed again. Returns how many
+        notices that were; done again, it changes nothing. Raises StoreUnavailable.
+        """
+        wanted, tenants = frozenset(keys), set[str]()
+        notices: list[tuple[EventId, str]] = []
+        withdrawn: set[str] = set()
+        begun = False
+        async for page in self._retention.scan(after):
+            for event_id, data, _ in page:
+                event = _decoded(data)
+                if isinstance(event, Feedback) and event.key in wanted:
+                    begun = True
+                    tenants |= await self._tenant(event, known=tenants)
+                elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED and begun:
+                    notices.append((event_id, str(event.detail.get("tenant", TENANT))))
+                elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_WITHDRAWN:
+                    withdrawn.add(str(event.detail["event"]))
+        going = [event_id for event_id, tenant in notices if tenant in tenants and event_id not in withdrawn]
+        for event_id in going:
+            await self._store.append(Control(at, ControlKind.CHANGE_WITHDRAWN, {"event": event_id}))
+        return len(going)
+
+    async def _tenant(self, said: Feedback, *, known: Collection[str]) -> set[str]:
+        """Return whose decision a statement is about; a key has one tenant, so one look is enough."""
+        if known:
+            return set()
+        record = (await self._store.records([said.decision_id])).get(said.decision_id)
+        return {record.decision.tenant} if record is not None and record.decision is not None else set()
+
+    async def _turned(self, found: Mapping[str, _Found], *, aside: bool, at: float) -> int:
+        records = await self._store.records(list(found))
+        expired = await self._expired([name for name in found if name not in records])
+        turned = 0
+        for name, one in found.items():
+            record, known = records.get(name, Record(None)), expired.get(name, [])
+            turns = dict(record.turns) or _turns_in(known)
+            going = {
+                said.id: len(turns.get(said.id, ()))
+                for said in one.feedback.values()
+                if is_aside(said, turns.get(said.id, ())) is not aside
+                and said.id not in record.erased_feedback
+                and record.erased_id is None
+            }
+            if going and await self._retention.put_aside(name, turns=going, known=known, at=at) is not None:
+                turned += len(going)
+        return turned
+
+    async def _expired(self, names: Sequence[str]) -> dict[str, list[bytes | str]]:
+        """Return the fields of records that have expired, from the log and the archive."""
+        if not names:
+            return {}
+        erasure = Erasure(self._retention, self._archive, ())
+        return {name: one.fields() for name, one in (await erasure.about(names)).items()}
+
+    async def _pages(self, keys: frozenset[str], after: EventId) -> AsyncIterator[dict[str, _Found]]:
+        """Yield what was said with the keys, by decision, some decisions at a time."""
+        found: dict[str, _Found] = {}
+        async for data in self._events(after):
+            event = _decoded(data)
+            if isinstance(event, Feedback) and event.key in keys:
+                found.setdefault(event.decision_id, _Found()).feedback[event.id] = event
+            if len(found) >= MOST_TOGETHER:
+                yield found
+                found = {}
+        if found:
+            yield found
+
+    async def _events(self, after: EventId) -> AsyncIterator[bytes]:
+        if self._archive is not None and after == START:
+            for page in self._archive.read():
+                for _, data, _ in page:
+                    yield data
+        async for page in self._retention.scan(after):
+            for _, data, _ in page:
+                yield data
+
+
+def _decoded(data: bytes) -> Event | None:
+    try:
+        return decode(data)
+    except BadEvent:
+        return None
+
+
+def _turns_in(fields: Sequence[bytes | str]) -> dict[str, list[str]]:
+    """Return by a statement's id where it was turned, as a record's fields say."""
+    pairs = zip(fields[::2], fields[1::2], strict=True)
+    return {str(name)[2:]: str(at).split() for name, at in pairs if str(name).startswith("z:")}

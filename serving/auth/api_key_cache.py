@@ -1,0 +1,69 @@
+"""The API keys as far as a router has read them: a request is looked up here, never in Redis."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.trust.api_keys import ApiKey, KeyState, KeyStore, mac_of
+from highwayman.feedback.trust.principal import Caller
+from highwayman.serving.state.local_state import LocalState
+
+_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class KeyRing:
+    """Knows a caller by their key, as of the last second."""
+
+    def __init__(self, keys: KeyStore, kept: LocalState, secrets: Callable[[], Sequence[bytes]]) -> None:
+        """Take where keys are, where they are kept for a start without Redis, and the namespace's secrets."""
+        self._keys = keys
+        self._kept = kept
+        self._secrets = secrets
+        self._all: tuple[ApiKey, ...] = ()
+        self._callers: dict[str, Caller] = {}
+        self._closed = False
+        self._use(kept.keys())
+
+    def __bool__(self) -> bool:
+        """Return whether there are any keys, be they revoked; or were: a Redis that has lost them opens no doors."""
+        return self._closed
+
+    def who(self, text: str) -> Caller | None:
+        """Return who has this key, None for one that is unknown or revoked."""
+        found = (self._callers.get(mac_of(secret, text)) for secret in self._secrets())
+        return next((one for one in found if one is not None), None)
+
+    async def refresh(self) -> None:
+        """Read the keys anew. Raises StoreUnavailable."""
+        found = tuple(await self._keys.all())
+        if found != self._all:
+            self._use(found)
+            await asyncio.to_thread(self._kept.keep_keys, found)
+
+    async def follow(self) -> None:
+        """Keep up with changes until cancelled; without Redis, what was read last holds."""
+        while True:
+            try:
+                await self.refresh()
+            except StoreUnavailable:
+                log.debug("keys are as they were read last")
+            await asyncio.sleep(_EVERY_S)
+
+    def _use(self, found: Sequence[ApiKey]) -> None:
+        self._all = tuple(found)
+        self._closed = self._closed or bool(self._all)
+        self._callers = {one.mac: _caller(one) for one in found if one.state is not KeyState.REVOKED}
+
+
+def _caller(one: ApiKey) -> Caller:
+    return Caller(
+        one.tenant,
+        one.id,
+        frozenset(one.scopes),
+        quarantined=one.state is KeyState.QUARANTINED,
+        influence=one.influence,
+        rate_per_s=one.rate_per_s,
+    )

@@ -1,0 +1,136 @@
+"""What commands that look after the log share: their options, and the way to Redis."""
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey, state_folder
+from highwayman.serving.state.learner_factory import Learning, warm_encoder
+
+_TIMEOUT_S = 10.0  # more than any read of the log blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command finds the log, and what is configured to learn from it."""
+
+    redis_url: str | None
+    state_dir: Path | None
+    config: Path | None
+    encoder: str | None
+    pool: Path | None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[tuple["aioredis.Redis", Learning]]:
+        """Yield a client and what is configured. Raises ConfigError, EncoderError."""
+        config = load_config(self.config)
+        if self.encoder is not None:
+            config = config.model_copy(update={"encoder": EncoderConfig(engine=self.encoder)})
+        encoder = warm_encoder(config)
+        client = connect(self.url(), timeout_s=_TIMEOUT_S)
+        try:
+            yield client, Learning(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
+        finally:
+            await client.aclose()
+            encoder.close()
+
+    @property
+    def state(self) -> Path:
+        """The folder of a router's own state on this machine."""
+        return self.state_dir or state_folder()
+
+    def url(self) -> str:
+        """The address of the log's Redis. Raises ConfigError where none is given and no embedded one runs."""
+        if self.redis_url is not None:
+            return self.redis_url
+        embedded = EmbeddedValkey(self.state / "valkey")
+        if not embedded.socket.exists():
+            raise ConfigError(
+                f"no Valkey runs in {self.state}; start `highwayman up` or `serve`, or give --redis-url or --state-dir"
+            )
+        return embedded.url
+
+
+def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `Place`, its first argument, and let it be a coroutine."""
+
+    @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
+    @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
+    @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+    @click.option("--encoder", help="static | onnx | transformers | module:Class")
+    @click.option("--pool", type=click.Path(path_type=Path, exists=True), help="For arms the log does not name.")
+    @functools.wraps(command)
+    def run(  # noqa: PLR0917  (one parameter per option)
+        redis_url: str | None, state_dir: Path | None, config: Path | None, encoder: str | None, pool: Path | None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
+        done = command(Place(redis_url, state_dir, config, encoder, pool), **options)
+        return asyncio.run(_whole(done)) if isinstance(done, Awaitable) else done
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Where a command finds the API keys."""
+
+    place: Place
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[KeyStore]:
+        """Yield the keys of the configured namespace. Raises ConfigError."""
+        namespace = load_config(self.place.config).namespace
+        client = connect(self.place.url(), timeout_s=_TIMEOUT_S)
+        try:
+            yield KeyStore(client, namespace, Store(client, namespace))
+        finally:
+            await client.aclose()
+
+
+def at_keyring(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `Keyring`, its first argument; the command is a coroutine."""
+
+    @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
+    @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
+    @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+    @functools.wraps(command)
+    def run(redis_url: str | None, state_dir: Path | None, config: Path | None, **options: Any) -> Any:
+        return asyncio.run(_whole(command(Keyring(Place(redis_url, state_dir, config, None, None)), **options)))
+
+    return run
+
+
+async def _whole(done: Awaitable[Any]) -> Any:
+    return await done
+
+
+def told(found: dict[str, Any], *, as_json: bool) -> None:
+    """Print findings, a line each, or as one JSON object."""
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_worded(value)}")
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)

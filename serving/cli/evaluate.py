@@ -1,0 +1,57 @@
+"""The command `highwayman evaluate`: what policies would have earned on a bandit log."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from highwayman.env.errors import ConfigError
+from highwayman.serving.cli.evaluation_options import (
+    asked_policies,
+    chosen_method,
+    floor_option,
+    json_option,
+    method_options,
+    policies_option,
+    report_option,
+)
+from highwayman.serving.cli.evaluation_output import Source, tell
+from highwayman.serving.config.config import Config
+from highwayman.sims.logs.judged import Judgements
+from highwayman.sims.logs.logged_file import LogFile
+from highwayman.sims.replay.comparison import as_it_ran, judge
+from highwayman.sims.replay.targets import progressed
+from highwayman.sims.reports.answers_page import Asked
+
+
+@click.command()
+@click.argument("log", type=click.Path(path_type=Path, exists=True))
+@policies_option
+@click.option("--frozen-for", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Rounds between two lessons; more is faster.")  # fmt: skip
+@floor_option
+@method_options
+@report_option
+@json_option
+def evaluate(  # noqa: PLR0917  (one parameter per option)
+    log: Path, policies: tuple[str, ...], frozen_for: int, floor: float | None, report: Path | None, as_json: bool,
+    **how: Any,
+) -> None:  # fmt: skip
+    """Say what policies would have earned on a bandit log in Parquet, learning from it as it comes."""
+    method = chosen_method(**how)
+    share = 0.02 if floor is None else floor
+    names, makes = asked_policies(policies, Config())
+    console, file = Console(stderr=True), LogFile(log)
+    with Judgements(len(makes)) as judged:
+        with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
+            judged.fill(progressed(file.chunks(), makes, floor=share, frozen_for=frozen_for))
+        if not judged.rounds:
+            raise ConfigError(f"{log}: holds no round")
+        with console.status("estimating"):
+            known = as_it_ran(judged.chunks, method.interval)
+            found = judge(judged.chunks, names, method, known=known)
+    source = Source.of("log", log, [path.name for path in file.files()], [])
+    choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
+    asked = Asked(log.name, known, found, method, source.manifest(choices, method))
+    tell(asked, report=report, as_json=as_json, warnings=[])

@@ -1,0 +1,141 @@
+"""How `replay` and `evaluate` tell their answers: on a terminal, as JSON, and on a page."""
+
+import json
+import math
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import highwayman
+from highwayman.sims.ope.estimate import Estimate
+from highwayman.sims.replay.comparison import Answer, Method
+from highwayman.sims.reports.answers_page import Asked, write_answers
+from highwayman.sims.sweeps.manifest import code_digest, files_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files that were asked."""
+
+    kind: str
+    path: Path
+    files: tuple[str, ...]
+    gaps: tuple[str, ...]  # stretches of the log that are missing
+
+    @classmethod
+    def of(cls, kind: str, path: Path, files: Sequence[str], gaps: Sequence[str]) -> Self:
+        """Return the source."""
+        return cls(kind, path, tuple(files), tuple(gaps))
+
+    def manifest(self, choices: Mapping[str, Any], method: Method) -> dict[str, Any]:
+        """Return what makes the same answers again."""
+        paths = [self.path / name if self.path.is_dir() else self.path for name in self.files]
+        return {
+            "command": shlex.join(["highwayman", *sys.argv[1:]]),
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "asked": {**choices, "reward": method.reward},
+            "method": {"estimator": type(method.estimator).__name__, "interval": type(method.interval).__name__},
+            self.kind: {"files": len(paths), "sha256": files_digest(paths)},
+            "code": {"highwayman": highwayman.__version__, "sha256": code_digest()},
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what is missing from it, in words."""
+        return [f"MISSING: events {gap} had left the log before they were exported" for gap in self.gaps]
+
+
+def tell(asked: Asked, *, report: Path | None, as_json: bool, warnings: Sequence[str]) -> None:
+    """Print the answers, and write the page where one is wanted."""
+    console = Console(stderr=True)
+    for warning in warnings:
+        console.print(warning, highlight=False)
+    if report is not None:
+        write_answers(asked, report)
+        console.print(f"[dim]the page is {report}", highlight=False)
+    if as_json:
+        click.echo(json.dumps(_plain(asked), allow_nan=False))
+        return
+    _print(asked, Console(highlight=False))
+
+
+def _print(asked: Asked, console: Console) -> None:
+    known = asked.known
+    console.print(f"{asked.source}: {known.rounds:,} rounds")
+    for reason in asked.left_out:
+        console.print(f"  left out: {reason}")
+    kinds = [kind for kind, mean in known.means.items() if mean.n]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {asked.method.reward}")
+    for column in ("", *(_HEADS[kind] for kind in kinds), "gained", "verdict"):
+        table.add_column(column, justify="left" if column in ("", "verdict") else "right", overflow="fold")
+    table.add_row("as it ran", *(_number(kind, known.means[kind].value) for kind in kinds), "", "")
+    for one in asked.answers:
+        values = [_number(kind, one.values[kind].value) for kind in kinds]
+        table.add_row(one.policy, *values, _interval(one.gain), str(one.verdict))
+    console.print(table)
+    for reason, names in _reasons(asked.answers).items():
+        who = "" if len(names) == len(asked.answers) else f"{', '.join(names)}: "
+        console.print(f"{who}{reason}.")
+
+
+_HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
+
+
+def _reasons(answers: Sequence[Answer]) -> dict[str, list[str]]:
+    """Return why the log cannot tell, and what a reader should know, with the policies each is said of."""
+    found: dict[str, list[str]] = {}
+    for one in answers:
+        for reason in (*(f"the log cannot tell: {why}" for why in one.gain.refused), *one.gain.warnings):
+            found.setdefault(reason, []).append(one.policy)
+    return found
+
+
+def _number(kind: str, value: float) -> str:
+    return f"{1000 * value:.4g}" if kind == "cost_usd" else f"{value:.4f}"
+
+
+def _interval(found: Estimate) -> str:
+    said = f"{found.value:+.4f}"
+    return said if math.isnan(found.low) else f"{said} [{found.low:+.4f}, {found.high:+.4f}]"
+
+
+def _plain(asked: Asked) -> dict[str, Any]:
+    known = asked.known
+    return {
+        "manifest": dict(asked.manifest),
+        "rounds": known.rounds,
+        "from": known.first_at,
+        "to": known.last_at,
+        "left_out": list(asked.left_out),
+        "as_it_ran": {
+            "shares": known.shares,
+            **{kind: _numbers(asdict(mean)) for kind, mean in known.means.items() if mean.n},
+        },
+        "answers": [
+            {
+                "policy": one.policy,
+                "verdict": str(one.verdict),
+                "gain": _numbers(asdict(one.gain)),
+                "shares": one.shares,
+                **{kind: _numbers(asdict(value)) for kind, value in one.values.items()},
+            }
+            for one in asked.answers
+        ],
+    }
+
+
+def _numbers(found: Any) -> Any:
+    """Return what JSON can say: null for a number that is not finite."""
+    if isinstance(found, float):
+        return found if math.isfinite(found) else None
+    if isinstance(found, dict):
+        return {name: _numbers(one) for name, one in found.items()}
+    return [_numbers(one) for one in found] if isinstance(found, list | tuple) else found

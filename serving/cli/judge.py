@@ -1,0 +1,88 @@
+"""The command `highwayman judge report`."""
+
+import json
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.feedback.calibration.calibrator import flip_of
+from highwayman.feedback.calibration.counts import Cells
+from highwayman.feedback.fold.join import START
+from highwayman.feedback.fold.tally import Tally
+from highwayman.feedback.judge.report import ArmReport, Calls, Report, report
+from highwayman.serving.cli.context import Place, at_place, told
+from highwayman.serving.cli.errors import PlainErrors
+
+
+@click.group(cls=PlainErrors)
+def judge() -> None:
+    """Look at what the judge says."""
+
+
+@judge.command("report")
+@click.option("--metric", default="judge", show_default=True, help="The judge, or another metric that is corrected.")
+@click.option("--tenant", default=TENANT, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@at_place
+async def report_command(place: Place, metric: str, tenant: str, as_json: bool) -> None:
+    """Show agreement with thumbs, bias by arm, position bias, coverage and cost."""
+    async with place.opened() as (client, learning):
+        published = await learning.publications(client).load()
+        tally = Tally.from_json(published.snapshot.tally) if published is not None else Tally()
+        calls = Calls()
+        async for page in learning.retention(client).scan(START):
+            calls.see(data for _, data, _ in page)
+        otherwise = learning.config.feedback.calibration.flip_rate
+    cells = Cells.of(tally.overlap.cells(), tenant=tenant, metric=metric)
+    found = report(cells, calls, flip=flip_of(tally.overlap, tenant, otherwise=otherwise))
+    if as_json:
+        click.echo(json.dumps(found.plain()))
+        return
+    told(_lines(found), as_json=False)
+    if found.arms:
+        Console().print(_table(found.arms))
+
+
+def _lines(found: Report) -> dict[str, Any]:
+    rates = (
+        f"{found.good_given:.1%} of good answers, {found.bad_given:.1%} of bad ones"
+        if found.good_given is not None and found.bad_given is not None
+        else "not told apart: too few thumbs, or scores that say too little"
+    )
+    return {
+        "answers_scored": _of(found.scored, found.coverage),
+        "thumbs_on_them": found.thumbs,
+        "agreement": "-" if found.agreement is None else f"{found.agreement:.0%}",
+        "thumbs_are_given_to": rates,
+        "thumbs_flipped": f"{found.flip_rate:.1%}",
+        "scores_read_from": ", ".join(f"{how} {count}" for how, count in sorted(found.read.items())) or "-",
+        "calls_of_the_judge": f"{found.calls}, of which {found.failed_calls} failed, ${found.cost_usd:.4f}",
+        "shadow_answers": f"{found.shadow_calls}, ${found.shadow_usd:.4f}",
+        "comparisons": found.comparisons,
+        "bias_to_the_first_place": "-" if found.position_bias is None else f"{found.position_bias:+.2f} (of 1)",
+    }
+
+
+def _of(count: int, share: float | None) -> str:
+    return f"{count}" if share is None else f"{count}, {share:.1%} of all"
+
+
+def _table(arms: list[ArmReport] | Any) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("arm", "scored", "thumbs", "mean score", "calibrated (95%)", "bias"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    for one in arms:
+        known = one.quality is not None
+        table.add_row(
+            one.arm,
+            str(one.scored),
+            str(one.thumbs),
+            f"{one.score:.3f}",
+            f"{one.quality:.3f} ({one.low:.3f}-{one.high:.3f})" if known else "-",
+            f"{one.bias:+.3f}" if known else "-",
+        )
+    return table

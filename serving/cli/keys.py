@@ -1,0 +1,99 @@
+"""The commands of `highwayman keys`: who may use the router, and for whom."""
+
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.trust.api_keys import ApiKey, Grant, KeyState
+from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
+from highwayman.serving.cli.context import Keyring, at_keyring, told
+from highwayman.serving.cli.errors import PlainErrors
+
+_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group(cls=PlainErrors)
+def keys() -> None:
+    """Give API keys out, each for a tenant, and take them back."""
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--tenant", required=True, help="Whose decisions it makes and speaks about.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(sorted(SCOPES)), default=(ANSWERS, FEEDBACK),
+              show_default=True, help="What it may do; may be given several times.")  # fmt: skip
+@click.option("--influence", type=click.FloatRange(0, 1, min_open=True),
+              help="The most of the tenant's latest evidence that may come with it.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Feedback posts a second.")
+@_json
+@at_keyring
+async def add(  # noqa: PLR0917  (one parameter per option)
+    ring: Keyring, name: str, tenant: str, scopes: tuple[str, ...], influence: float | None, rate: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Make a key called NAME. It is shown once, and not kept."""
+    try:
+        grant = Grant(name, tenant, tuple(sorted(set(scopes))), influence, rate)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    async with ring.opened() as store:
+        made, text = await store.add(grant, at=time.time())
+    told({"key": text, "id": made.id, "tenant": tenant, "scopes": list(made.scopes)}, as_json=as_json)
+    if not as_json:
+        click.echo("Keep the key: it cannot be shown again. Routers know it within a second.")
+
+
+@keys.command("list")
+@_json
+@at_keyring
+async def list_keys(ring: Keyring, as_json: bool) -> None:
+    """Show the keys: everything but the keys themselves."""
+    async with ring.opened() as store:
+        found = await store.all()
+    if as_json:
+        click.echo(json.dumps([_told(one) for one in found]))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("id", "name", "tenant", "scopes", "caps", "state", "made"):
+        table.add_column(heading, no_wrap=heading in {"id", "made"}, overflow="fold")
+    for one in found:
+        words = (one.id, one.name, one.tenant, " ".join(one.scopes), _caps(one), _state(one), _day(one.created_at))
+        table.add_row(*map(escape, words))
+    Console().print(table if found else "no keys: the router is open to anybody who can reach it")
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@at_keyring
+async def revoke(ring: Keyring, key_id: str) -> None:
+    """Let a key open nothing any more; what came with it stays (see `highwayman feedback`)."""
+    async with ring.opened() as store:
+        await store.turn(key_id, KeyState.REVOKED)
+    click.echo(f"{key_id} is revoked; routers know it within a second")
+
+
+def _told(one: ApiKey) -> dict[str, Any]:
+    return {name: value for name, value in asdict(one).items() if name != "mac"}
+
+
+def _caps(one: ApiKey) -> str:
+    share = [] if one.influence is None else [f"{one.influence:.0%}"]
+    rate = [] if one.rate_per_s is None else [f"{one.rate_per_s:g}/s"]
+    return " ".join(share + rate) or "-"
+
+
+def _state(one: ApiKey) -> str:
+    return f"{one.state}: {one.why}" if one.why else str(one.state)
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

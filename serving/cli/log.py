@@ -1,0 +1,237 @@
+"""The commands that fold the log: `learn`, `rebuild`, `erase`."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import ConfigError, HighwaymanError, SnapshotError
+from highwayman.env.tasks import end
+from highwayman.feedback.archive.archive import Archive
+from highwayman.feedback.archive.manifest import Card
+from highwayman.feedback.fold.join import START, EventId, order
+from highwayman.feedback.fold.log_fold import Page, Pages, Refold, difference, refold
+from highwayman.feedback.intake.decision_ids import pseudonym
+from highwayman.feedback.learning.publications import Published
+from highwayman.feedback.log.erasure import Erasure
+from highwayman.feedback.log.store import GRACE_S
+from highwayman.serving.cli.context import Place, at_place, told
+from highwayman.serving.state.learner_factory import Learning
+
+_EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
+_LEASE_S = 6.0  # longer than a lease is held without a word
+_LOOK_S = 0.2
+_EXPORT_S = 60.0  # an export under way may take as long
+
+log = logging.getLogger(__name__)
+
+_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+_archive = click.option(
+    "--archive", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A folder `export` has written."
+)
+
+
+class NotEqual(HighwaymanError):
+    """What is published is not the fold of the log."""
+
+
+@click.command()
+@at_place
+async def learn(place: Place) -> None:
+    """Learn from the log without serving: stand by for the lease, fold, publish."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with place.opened() as (client, learning):
+        log.info("standing by to learn lineage %s", learning.lineage)
+        async with _working(client, learning) as working:
+            ended = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            if working.done():
+                working.result()
+
+
+@click.command()
+@click.option("--from", "archive", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="A folder `export` has written: what is no longer on the log is read from there.")  # fmt: skip
+@click.option("--publish", is_flag=True, help="Put the state found in force, instead of comparing.")
+@_json
+@at_place
+async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bool) -> None:
+    """Fold the whole log again, and compare with what is published (exit code 1 if they differ)."""
+    async with place.opened() as (client, learning):
+        if publish:
+            found = await _refolded(client, learning, archive, upto=None)
+            version = await _put_in_force(client, learning, found)
+            told({"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json)
+            return
+        published = await learning.publications(client).load()
+        if published is None:
+            raise ConfigError(f"nothing is published for lineage {learning.lineage}; is this the router's --config?")
+        report, equal = await _compared(client, learning, archive, published)
+    told(report, as_json=as_json)
+    if not equal:
+        raise NotEqual("what is published is not the fold of the log; see the differences above")
+
+
+@click.command()
+@click.option("--user", required=True, help="The person, as callers name them in `user` or `safety_identifier`.")
+@_archive
+@_json
+@at_place
+async def erase(place: Place, user: str, archive: Path | None, as_json: bool) -> None:
+    """Remove a person from the log, the archive and what was learned, and prove it."""
+    async with place.opened() as (client, learning):
+        names = [pseudonym(secret, user) for secret in await learning.store(client).known_secrets()]
+        report, proven = await erased(client, learning, archive, pseudonyms=names)
+    told(report, as_json=as_json)
+    if not proven:
+        raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
+
+
+async def erased(
+    client: "aioredis.Redis",
+    learning: Learning,
+    folder: Path | None,
+    *,
+    pseudonyms: Collection[str],
+    keys: Collection[str] = (),
+) -> tuple[dict[str, Any], bool]:
+    """Erase what stands under some pseudonyms or came with some keys; return what was done, and whether proven."""
+    retention = learning.retention(client)
+    archive = archive_of(folder, learning) if folder is not None else None
+    with archive.alone(patience_s=_EXPORT_S) if archive is not None else nullcontext():
+        erasure = Erasure(retention, archive, pseudonyms, keys=keys)
+        events = await erasure.find()
+        decisions = sum(erased.whole for erased in erasure.found.values())
+        last = await erasure.mark(at=time.time())
+        async with _working(client, learning):
+            dropped = await _settled(client, learning, erasure, last)
+        for lineage in await retention.positions():
+            await learning.versions(client, lineage=lineage).drop_before(last)
+        off_the_log, out_of_the_archive = await erasure.forget()
+        left = await erasure.find()
+    published = await learning.publications(client).load()
+    report: dict[str, Any] = {
+        "decisions": decisions,
+        "events_found": events,
+        "taken_off_the_log": off_the_log,
+        "taken_out_of_the_archive": out_of_the_archive,
+        "states_dropped": dropped,
+        "events_left": left,
+    }
+    if published is None:
+        return report, not left
+    compared, equal = await _compared(client, learning, folder, published)
+    return {**report, **compared}, equal and not left
+
+
+async def _settled(client: "aioredis.Redis", learning: Learning, erasure: Erasure, last: EventId) -> list[str]:
+    """Return when every state has followed the erasures; drop, and return, those that no learner tends."""
+    retention = learning.retention(client)
+    behind = await erasure.behind(last)
+    while learning.lineage in behind or any(behind.values()):
+        await asyncio.sleep(_LOOK_S)
+        behind = await erasure.behind(last)
+    if behind:
+        await asyncio.sleep(_LEASE_S)  # a learner may be taking over just now
+        behind = await erasure.behind(last)
+    dropped = [lineage for lineage, tended in behind.items() if not tended]
+    for lineage in dropped:
+        await retention.drop_lineage(lineage)
+    return dropped
+
+
+async def _compared(
+    client: "aioredis.Redis", learning: Learning, folder: Path | None, published: Published
+) -> tuple[dict[str, Any], bool]:
+    """Return how the published state compares with a fold of the log, and whether they are the same."""
+    position = published.snapshot.position
+    missing = await _missing(client, learning, folder)
+    report: dict[str, Any] = {"position": position, "log_is_whole": missing is None}
+    if missing is not None:
+        return {**report, "equal": None, "why_not_compared": missing}, True
+    found = await _refolded(client, learning, folder, upto=position)
+    apart = difference(published.snapshot, found.learner.snapshot(), blank=learning.blank)
+    equal = apart.largest <= _EQUAL
+    return {
+        **report,
+        "events": found.events,
+        "policy_difference": apart.policy,
+        "tally_difference": apart.tally,
+        "equal": equal,
+    }, equal
+
+
+async def _missing(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> str | None:
+    """Return in words what is missing for a fold from the beginning, None if nothing is."""
+    trimmed = await learning.store(client).trimmed()
+    if folder is None:
+        at = f"events up to {trimmed} have left the log; give the folder they were exported to"
+        return at if trimmed != START else None
+    archive = archive_of(folder, learning)
+    gaps = [f"({gap.after}, {gap.upto}]" for gap in Card(archive).gaps()]
+    if order(archive.last()) < order(trimmed):
+        gaps.append(f"({archive.last()}, {trimmed}]")
+    return f"events of {', '.join(gaps)} are neither in the archive nor on the log" if gaps else None
+
+
+def archive_of(folder: Path, learning: Learning) -> Archive:
+    """Return the archive in the folder. Raises ArchiveError if it is another namespace's."""
+    archive = Archive(folder)
+    Card(archive).claim(learning.config.namespace)
+    return archive
+
+
+async def _refolded(
+    client: "aioredis.Redis", learning: Learning, folder: Path | None, *, upto: EventId | None
+) -> Refold:
+    kept_s = learning.config.limits.feedback_window_s + GRACE_S
+    return await refold(_pages(client, learning, folder), learning.learner, kept_s=kept_s, upto=upto)
+
+
+def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> Pages:
+    """Return the whole log: the archive, then what came after it."""
+
+    async def pages() -> AsyncIterator[Page]:
+        after = START
+        if folder is not None:
+            for page in archive_of(folder, learning).read():
+                yield page
+                after = page[-1][0]
+        async for page in learning.retention(client).scan(after):
+            yield page
+
+    return pages
+
+
+async def _put_in_force(client: "aioredis.Redis", learning: Learning, found: Refold) -> int:
+    publications = learning.publications(client)
+    try:
+        published = await publications.load()
+    except SnapshotError:
+        published = None  # damaged, which may be why it is rebuilt
+    if published is not None and order(published.snapshot.position) > order(found.learner.position):
+        raise ConfigError(f"the log ends at {found.learner.position}, before what is published; nothing was changed")
+    version = await publications.impose(found.learner.snapshot(), holder="rebuild", at=time.time())
+    if version is None:
+        raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
+    return version
+
+
+@asynccontextmanager
+async def _working(client: "aioredis.Redis", learning: Learning) -> AsyncIterator["asyncio.Task[None]"]:
+    """Let a learner of our own stand by for the lease meanwhile."""
+    working = asyncio.create_task(learning.worker(client).run())
+    try:
+        yield working
+    finally:
+        await end(working)

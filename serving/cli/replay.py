@@ -1,0 +1,129 @@
+"""The command `highwayman replay`: what another policy would have earned on an exported event log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.archive.archive import Archive
+from highwayman.feedback.archive.manifest import Card
+from highwayman.feedback.log.store import GRACE_S
+from highwayman.serving.cli.evaluation_options import (
+    asked_policies,
+    chosen_method,
+    floor_option,
+    json_option,
+    method_options,
+    policies_option,
+    report_option,
+)
+from highwayman.serving.cli.evaluation_output import Source, tell
+from highwayman.serving.config.config import Config, load_config
+from highwayman.sims.logs.judged import Judgements
+from highwayman.sims.logs.logged_file import write_log
+from highwayman.sims.replay.comparison import as_it_ran, judge
+from highwayman.sims.replay.event_log import survey
+from highwayman.sims.replay.rounds import Counts, WhatIf
+from highwayman.sims.replay.targets import EventLog
+from highwayman.sims.reports.answers_page import Asked
+
+
+@click.command()
+@click.option("--from", "folder", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="A folder that `highwayman export` has written.")  # fmt: skip
+@policies_option
+@click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml of the router.")
+@click.option("--pool", type=click.Path(path_type=Path, exists=True), help="Its pool file; needed for --cost-weight.")
+@click.option("--cost-weight", type=click.FloatRange(min=0), help="As if cost had counted so much.")
+@click.option("--without", multiple=True, metavar="ARM", help="As if the arm had not been there.")
+@floor_option
+@method_options
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the rounds as a bandit log in Parquet, for `evaluate`.")  # fmt: skip
+@report_option
+@json_option
+def replay(  # noqa: PLR0917  (one parameter per option)
+    folder: Path, policies: tuple[str, ...], save: Path | None, report: Path | None, as_json: bool, *,
+    config: Path | None, pool: Path | None, without: tuple[str, ...], **how: Any,
+) -> None:  # fmt: skip
+    """Replay an exported event log as production folds it, and say what another policy would have earned."""
+    configured = load_config(config)
+    what_if = _what_if(configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor"))
+    method = chosen_method(**how)
+    names, makes = asked_policies(policies, configured)
+    console, counts = Console(stderr=True), Counts()
+    with console.status(f"reading {folder}"):
+        log = _event_log(folder, configured, what_if)
+    with Judgements(len(makes)) as judged:
+        with console.status("replaying"):
+            judged.fill(log.asked(makes, what_if, counts))
+        if not judged.rounds:
+            raise ConfigError(f"{folder}: none of its {counts.decisions} decisions can be used: {_words(counts)}")
+        if save is not None:
+            write_log(save, judged.chunks())
+        with console.status("estimating"):
+            known = as_it_ran(judged.chunks, method.interval)
+            found = judge(judged.chunks, names, method, known=known)
+    source = _source(folder)
+    said = source.manifest({"policies": names, **_said(what_if)}, method)
+    asked = Asked(folder.name, known, found, method, said, _left_out(counts))
+    tell(asked, report=report, as_json=as_json, warnings=source.warnings())
+
+
+def _what_if(
+    config: Config, pool: Path | None, without: Sequence[str], *, cost_weight: float | None, floor: float | None
+) -> WhatIf:
+    arms = load_pool(pool).arms if pool is not None else ()
+    if cost_weight is not None and not arms:
+        raise ConfigError("--cost-weight needs prices: give the pool file, too (--pool)")
+    return WhatIf(config.policy.floor if floor is None else floor, cost_weight, tuple(arms), frozenset(without))
+
+
+def _said(what_if: WhatIf) -> dict[str, Any]:
+    return {"floor": what_if.floor, "cost_weight": what_if.cost_weight, "without": sorted(what_if.without)}
+
+
+def _source(folder: Path) -> Source:
+    archive = Archive(folder)
+    gaps = [f"{gap.after} to {gap.upto}" for gap in Card(archive).gaps()]
+    return Source.of("archive", folder, [part.path.name for part in archive.parts()], gaps)
+
+
+def _event_log(folder: Path, config: Config, what_if: WhatIf) -> EventLog:
+    archive = Archive(folder)
+    if not archive.parts():
+        raise ConfigError(f"{folder}: holds no part of a log; `highwayman export --to {folder}` writes one")
+    Card(archive).claim(config.namespace)
+    found = survey(archive.read)
+    if not found.d:
+        raise ConfigError(f"{folder}: holds no decision that a policy has drawn, so there is nothing to judge")
+    for arm in sorted(what_if.without):
+        if arm not in found.arms:
+            raise ConfigError(f"--without {arm}: the log's arms are {', '.join(found.arms)}")
+    kept_s = config.limits.feedback_window_s + GRACE_S
+    return EventLog(
+        archive.read, found, config.feedback.spec(), kept_s=kept_s, arms=tuple(arm.name for arm in what_if.pool)
+    )
+
+
+_REASONS = {
+    "not_routed": "forced, sticky or shadow: nothing was drawn",
+    "other_encoder": "features of another encoder",
+    "unpriced": "an arm that the pool file does not price",
+    "unanswerable": "no eligible arm without those left out",
+    "failed_over": "answered by another arm than the one drawn",
+    "erased": "erased",
+}
+
+
+def _left_out(counts: Counts) -> list[str]:
+    """Return why decisions cannot be used, and how many of them, in words."""
+    return [f"{number:,} {why}" for name, why in _REASONS.items() if (number := getattr(counts, name))]
+
+
+def _words(counts: Counts) -> str:
+    return "; ".join(_left_out(counts)) or "they are not settled yet"

@@ -1,0 +1,156 @@
+"""The command `highwayman simulate`: policies on full tables, in simulated worlds, against honest baselines."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from highwayman.env.encoder.encoder import make_encoder
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.learning.snapshot_file import write_whole
+from highwayman.serving.cli.standings_output import print_standings
+from highwayman.sims.arrow import naming
+from highwayman.sims.plots.style import house_style
+from highwayman.sims.reports.report import write_report
+from highwayman.sims.sweeps.machines import Machines
+from highwayman.sims.sweeps.manifest import manifest
+from highwayman.sims.sweeps.plan import BASELINES, Plan
+from highwayman.sims.sweeps.prepared import Prepared, prepare
+from highwayman.sims.sweeps.results import Results, ResultsError
+from highwayman.sims.sweeps.results_file import write_results
+from highwayman.sims.sweeps.summary import summary
+from highwayman.sims.sweeps.sweep import sweep
+from highwayman.sims.tables.table_file import read_table
+
+
+@click.command()
+@click.option("--data", "tables", multiple=True, required=True, type=click.Path(path_type=Path, exists=True),
+              help="A table: every arm's quality on every prompt. Give several to run on each.")  # fmt: skip
+@click.option(
+    "--format", "format_", help="Of the tables: long, routerbench, routellm or pareto; found out if not given."
+)
+@click.option("--policy", "policies", multiple=True, default=("HierTS",), show_default=True,
+              help="NAME[:option=value,...] or module:Class[:...]; several are compared.")  # fmt: skip
+@click.option("--baseline", "baselines", multiple=True, default=BASELINES,
+              help="What they are compared with, beside best_fixed and oracle; all of ours if not given.")  # fmt: skip
+@click.option("--world", "worlds", multiple=True, default=("calm",), show_default=True,
+              help="Worlds joined by +, as Thumbs:rate=0.05,flip=0.1+Delay:mean_s=600.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=20_000, show_default=True)
+@click.option("--cost-weight", "cost_weights", type=click.FloatRange(min=0), multiple=True, default=(0.15,),
+              show_default=True, help="The first one is reported; several draw a frontier.")  # fmt: skip
+@click.option("--arms", type=click.IntRange(min=2), help="So many arms, spread over the range of mean quality.")
+@click.option("--floor", type=click.FloatRange(0, 1), default=0.02, show_default=True)
+@click.option("--frozen-for", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Rounds between two lessons.")  # fmt: skip
+@click.option("--encoder", default="static", show_default=True, help="static | onnx | transformers | module:Class")
+@click.option("--jobs", type=int, default=-1, show_default=True, help="Processes; -1: one per core.")
+@click.option("--ray", metavar="ADDRESS", help="Run on a Ray cluster that is there already, such as auto.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for results and report.html.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def simulate(  # noqa: PLR0917  (one parameter per option)
+    tables: tuple[Path, ...], format_: str | None, encoder: str, jobs: int, ray: str | None, out: Path | None,
+    as_json: bool, **planned: Any,
+) -> None:  # fmt: skip
+    """Run policies on tables that know every arm's answer, and say what they earn."""
+    plan, machines, named = Plan(**planned), Machines(jobs, ray), _named(tables)
+    plan.check()
+    machines.check()
+    if out is not None:
+        _check_out(out)
+    console = Console(stderr=True, highlight=False)
+    prepared = _prepared(named, plan, console, format_=format_, engine=encoder)
+    said = manifest(
+        plan, prepared, command=shlex.join(["highwayman", *sys.argv[1:]]),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data={name: path.name for name, path in named.items()},
+    )  # fmt: skip
+    with _bar(console) as progress:
+        results = sweep(plan, prepared, machines=machines, progress=progress, manifest=said)
+    found = summary(results)
+    if out is not None:
+        with console.status("drawing the report"):
+            _keep(results, found, out)
+        _tell(console, f"results and report.html are in {out}")
+    if as_json:
+        click.echo(json.dumps({"manifest": results.manifest, "cases": found}, allow_nan=False))
+    else:
+        print_standings(results, found, Console(highlight=False))
+
+
+def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
+    """Return the tables by a name for each: that of its file, numbered where two are called alike."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if any(path.samefile(other) for other in found.values()):
+            raise ConfigError(f"--data {path} is given twice")
+        stem = path.stem if path.is_file() else path.resolve().name
+        name, number = stem, 1
+        while name in found:
+            number += 1
+            name = f"{stem} ({number})"
+        found[name] = path
+    return found
+
+
+def _check_out(out: Path) -> None:
+    """Return if a report can be drawn and written there: after hours of runs it would be late to find out."""
+    with house_style():
+        pass
+    there = next(one for one in (out, *out.absolute().parents) if one.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise ConfigError(f"--out {out}: {there} is no folder that can be written to")
+
+
+def _prepared(
+    named: Mapping[str, Path], plan: Plan, console: Console, *, format_: str | None, engine: str
+) -> list[Prepared]:
+    encoder = make_encoder(engine)
+    source = click.get_current_context().get_parameter_source("cost_weights")
+    minds_cost = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
+    found = []
+    try:
+        for name, path in named.items():
+            with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
+                table = read_table(path, format_)
+                if minds_cost and not any(cost is not None for cost in table.mean_costs()):
+                    raise ConfigError(f"{path}: no arm has a cost for every prompt, so --cost-weight can only be 0")
+                found.append(prepare(name, table, encoder, plan))
+            for remark in found[-1].remarks():
+                _tell(console, f"{name}: {remark}")
+    finally:
+        encoder.close()
+    return found
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar meanwhile, on a terminal."""
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("runs", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def _keep(results: Results, found: list[dict[str, Any]], out: Path) -> None:
+    """Write everything to the folder, the figures before the picture of them; each file whole or not at all."""
+    write_results(results, out)
+    with naming(out, ResultsError):
+        write_whole(out / "summary.json", json.dumps(found, indent=2, allow_nan=False).encode() + b"\n")
+    write_report(results, out / "report.html")
+
+
+def _tell(console: Console, text: str) -> None:
+    console.print(text, style="dim", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The request path: from a body to an arm's answer."""

@@ -1,0 +1,64 @@
+"""Calls that no client asked for, entered like others: a decision and an outcome each, so that they are paid for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.env.types import Arm, Decision, Mode, Outcome, Status, Usage
+from highwayman.feedback.log.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call that ended."""
+
+    arm: Arm
+    usage: Usage
+    usd: float | None
+    latency_s: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Enters calls that were made because of somebody's decision."""
+
+    journal: Journal
+    new_id: Callable[[str], str]  # for a tenant
+    clock: Callable[[], float]  # seconds since the epoch
+    ended: Callable[[Outcome], None]  # told of every call that ended
+
+    async def enter(self, called: Called, because: Decision, mode: Mode, *, objective: str) -> str:
+        """Put a call on the log; return the id of its decision."""
+        now, tokens = self.clock(), because.context.prompt_tokens
+        decision = Decision(
+            id=self.new_id(because.tenant),
+            tenant=because.tenant,
+            at=now,
+            context=because.context,
+            arms=(called.arm.name,),
+            penalties=np.zeros(1),
+            probs=np.ones(1),
+            action=0,
+            propensity=1.0,
+            policy=because.policy,
+            policy_version=because.policy_version,
+            objective=objective,
+            mode=mode,
+        )
+        outcome = Outcome(
+            decision_id=decision.id,
+            at=now,
+            arm=called.arm.name,
+            status=Status.OK if called.ok else Status.FAILED,
+            prompt_tokens=tokens,
+            tokens_in=called.usage.tokens_in,
+            tokens_out=called.usage.tokens_out,
+            cost_usd=called.usd,
+            latency_s=called.latency_s,
+        )
+        self.ended(outcome)
+        await self.journal.put(decision)
+        await self.journal.put(outcome)
+        return decision.id

@@ -1,0 +1,72 @@
+"""What a caller wants of one request beyond the model's name, said in headers."""
+
+import math
+from dataclasses import dataclass
+
+from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.serving.http.asgi import Scope, header
+from highwayman.serving.http.validation import BadRequest
+
+OBJECTIVE = b"x-highwayman-objective"
+COST_WEIGHT = b"x-highwayman-cost-weight"
+MAX_USD = b"x-highwayman-max-usd"
+MIN_QUALITY = b"x-highwayman-min-quality"
+EXPLORE = b"x-highwayman-explore"
+_NAMED = {"balanced": AUTO, "cheap": "auto-cheap", "quality": "auto-quality"}
+_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one request asks for; None: as the objective has it."""
+
+    alias: str | None = None  # the objective meant, instead of the one the model's name means
+    cost_weight: float | None = None
+    max_usd: float | None = None
+    min_quality: float | None = None
+    explore: bool | None = None
+
+    def of(self, objective: Objective) -> Objective:
+        """Return the objective with what is wished for."""
+        return objective.changed(
+            cost_weight=self.cost_weight, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
+        )
+
+
+def wish_of(scope: Scope) -> Wish:
+    """Return what the request's headers wish for. Raises BadRequest naming the header and what it takes."""
+    named = header(scope, OBJECTIVE)
+    alias = _NAMED.get(named.strip().lower()) if named is not None else None
+    weight = _number(scope, COST_WEIGHT)
+    if named is not None and alias is None:
+        if weight is not None:
+            raise BadRequest(
+                f"{OBJECTIVE.decode()} and {COST_WEIGHT.decode()}: give one of them", param=OBJECTIVE.decode()
+            )
+        weight = _number(scope, OBJECTIVE, or_else=f"must be {', '.join(_NAMED)}, or a cost weight, a number >= 0")
+    return Wish(
+        alias, weight, _number(scope, MAX_USD), _number(scope, MIN_QUALITY, most=1.0), _truth(header(scope, EXPLORE))
+    )
+
+
+def _number(scope: Scope, name: bytes, *, most: float = math.inf, or_else: str = "") -> float | None:
+    value = header(scope, name)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and 0 <= number <= most):
+        takes = "a number >= 0" if most == math.inf else f"a number in [0, {most:g}]"
+        raise BadRequest(f"{name.decode()}: {or_else or f'must be {takes}'}", param=name.decode())
+    return number
+
+
+def _truth(value: str | None) -> bool | None:
+    if value is None:
+        return None
+    said = value.strip().lower()
+    if said not in _YES | _NO:
+        raise BadRequest(f"{EXPLORE.decode()}: must be true or false", param=EXPLORE.decode())
+    return said in _YES

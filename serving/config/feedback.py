@@ -1,0 +1,186 @@
+"""The part of the configuration that says what is heard, from whom, and what it counts."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from highwayman.env.metric import Kind, Metric
+from highwayman.env.reward import RewardSpec, declared
+from highwayman.feedback.calibration.calibrator import Calibration
+from highwayman.feedback.integrations.adapter import Door
+from highwayman.feedback.integrations.loading import load_door
+from highwayman.feedback.judge.settings import DEFAULT_RUBRIC, JudgeSettings
+from highwayman.feedback.trust.anomaly_detector import Thresholds
+from highwayman.feedback.trust.influence_caps import Caps
+from highwayman.serving.config.strict import Strict
+from highwayman.serving.http.client_ids import Naming
+
+_OPEN = ("Langfuse", "OpenWebUI", "TensorZero", "OpenAIMetadata", "Dify")
+
+
+class MetricConfig(Strict):
+    """A kind of statement."""
+
+    kind: Literal["boolean", "float", "choice", "comment", "demonstration", "preference"] = "float"
+    low: float = 0.0
+    high: float = 1.0
+    direction: Literal["higher", "lower"] = "higher"  # which is better
+    choices: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # the quality of each
+    weight: Annotated[float, Field(ge=0)] = 1.0  # of a thumb; 0: kept, and no part of the reward
+    corrected: bool = False  # thumbs on the same answers say what it is worth, once there are some
+    weak: bool = False  # corrected, and worth nothing before that
+    window_s: Annotated[float, Field(gt=0)] | None = None  # null: limits.feedback_window_s
+    senders: list[str] = Field(default_factory=list)  # user, tool, grader, judge, implicit, or a door's source
+
+    @model_validator(mode="after")
+    def _whole(self) -> "MetricConfig":
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low must be < high, got {self.low:g} and {self.high:g}")
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("choices belong to kind choice, which needs them: {name: quality in [0, 1]}")
+        return self
+
+    def metric(self, name: str) -> Metric:
+        """Return it as rewards take it."""
+        return Metric(
+            name,
+            Kind(self.kind),
+            low=self.low,
+            high=self.high,
+            higher_is_better=self.direction == "higher",
+            choices=self.choices,
+            weight=self.weight,
+            corrected=self.corrected,
+            weak=self.weak,
+            window_s=self.window_s,
+            senders=frozenset(self.senders),
+        )
+
+
+class NamesConfig(Strict):
+    """Where clients put ids of their own, under which feedback may speak of an answer or a conversation."""
+
+    request_headers: list[str] = Field(
+        default_factory=lambda: ["x-request-id", "x-openwebui-message-id", "x-message-id", "traceparent"]
+    )
+    request_metadata: list[str] = Field(
+        default_factory=lambda: ["request_id", "trace_id", "langfuse_trace_id", "message_id"]
+    )
+    conversation_headers: list[str] = Field(
+        default_factory=lambda: ["x-conversation-id", "x-openwebui-chat-id", "x-session-id"]
+    )
+    conversation_metadata: list[str] = Field(
+        default_factory=lambda: ["conversation_id", "session_id", "langfuse_session_id", "chat_id", "thread_id"]
+    )
+
+    def naming(self) -> Naming:
+        """Return it as requests are read by it."""
+        lower = [[one.lower() for one in names] for names in (self.request_headers, self.conversation_headers)]
+        return Naming(lower[0], self.request_metadata, lower[1], self.conversation_metadata)
+
+
+class InfluenceConfig(Strict):
+    """How much of a tenant's latest evidence may come from one key, or one person; null: all of it."""
+
+    key_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    person_share: Annotated[float, Field(gt=0, le=1)] | None = 0.25
+    grace: Annotated[float, Field(ge=0)] = 200.0  # thumbs that anybody may have counted within a half-life or so
+    half_life_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
+
+    def caps(self) -> Caps:
+        """Return it as statements are weighed by it."""
+        return Caps(self.key_share, self.person_share, self.grace, self.half_life_s)
+
+
+class AlarmConfig(Strict):
+    """When a key is put in quarantine by itself."""
+
+    on: bool = True
+    burst_floor: Annotated[float, Field(gt=0)] = 60.0  # statements a minute that are never a burst
+    burst_factor: Annotated[float, Field(gt=1)] = 10.0  # times what is usual of the key
+    burst_young: Annotated[float, Field(gt=0)] = 600.0  # a minute, of a new key that is its tenant's only one
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.25  # in quality, from what the tenant's other keys say of an arm
+
+    def thresholds(self) -> Thresholds | None:
+        """Return it as the alarm takes it, None where there is none."""
+        if not self.on:
+            return None
+        return Thresholds(self.burst_floor, self.burst_factor, self.burst_young, self.tolerance)
+
+
+class JudgeConfig(Strict):
+    """A model of the pool that grades answers; without arms, none does."""
+
+    arms: list[str] = Field(default_factory=list)  # who judges: the first that is not the model that answered
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.05  # of an arm's answers
+    rates: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)  # of arms that have their own
+    usd_per_day: Annotated[float, Field(ge=0)] | None = 1.0  # days of UTC, for each router process; null: no end
+    pairwise: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the cases compared with another arm's answer
+    rubric: str = DEFAULT_RUBRIC
+    low: Annotated[int, Field(ge=0, le=8)] = 1
+    high: Annotated[int, Field(ge=1, le=9)] = 5
+    style: Literal["json", "digit"] = "json"
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    on_suspect: Literal["missing", "judge"] = "missing"  # what becomes of an answer that speaks to its judge
+    extra_body: dict[str, Any] = Field(default_factory=dict)  # for the judge's server, such as to think less
+
+    @model_validator(mode="after")
+    def _whole(self) -> "JudgeConfig":
+        self.settings()
+        return self
+
+    def settings(self) -> JudgeSettings:
+        """Return it as the judge takes it. Raises ValueError for settings that make no sense."""
+        return JudgeSettings(
+            rate=self.rate,
+            rates=self.rates,
+            usd_per_day=self.usd_per_day,
+            timeout_s=self.timeout_s,
+            style=self.style,
+            rubric=self.rubric,
+            low=self.low,
+            high=self.high,
+            on_suspect=self.on_suspect,
+            extra_body=self.extra_body,
+        )
+
+
+class CalibrationConfig(Strict):
+    """How thumbs correct weaker sources, and each other."""
+
+    flip_rate: Annotated[float, Field(ge=0, lt=0.5)] = 0.05  # of thumbs, until enough answers have two
+    clip: Annotated[float, Field(ge=1)] = 5.0  # the largest inverse weight of a thumb; the smallest is its inverse
+    uncorrected_weight: Annotated[float, Field(ge=0, le=1)] = 0.25  # of a judge's score, while there are no thumbs
+
+    def wanted(self) -> Calibration:
+        """Return it as statements are corrected by it."""
+        return Calibration(self.flip_rate, self.clip, self.uncorrected_weight)
+
+
+class FeedbackConfig(Strict):
+    """What is heard."""
+
+    metrics: dict[str, MetricConfig] = Field(default_factory=dict)  # beside the default ones, or instead of them
+    # By name or import path, each with its options; null closes one of those that are open by themselves.
+    doors: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    names: NamesConfig = NamesConfig()
+    implicit: list[Literal["regenerated", "rephrased", "abandoned", "tool_failure"]] = Field(
+        default_factory=list, description="signals that are listened for"
+    )
+    judge: JudgeConfig = JudgeConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    hold_s: Annotated[float, Field(ge=1)] = 3600.0  # feedback waits for its decision so long
+    vote_url: str | None = None  # of this router, as browsers reach it: answers carry a link for one vote
+    influence: InfluenceConfig = InfluenceConfig()
+    alarm: AlarmConfig = AlarmConfig()
+    posts_per_s: Annotated[float, Field(gt=0)] | None = None  # of each key; null: as many as come
+
+    def spec(self) -> RewardSpec:
+        """Return the declared metrics."""
+        return declared([one.metric(name) for name, one in self.metrics.items()])
+
+    def opened(self) -> list[Door]:
+        """Return the doors. Raises ConfigError for one that cannot be made."""
+        wanted: dict[str, dict[str, Any] | None] = {**{name: {} for name in _OPEN}, **self.doors}
+        return [load_door(name, options) for name, options in wanted.items() if options is not None]

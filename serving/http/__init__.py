@@ -1,0 +1,1 @@
+"""Pieces of HTTP that every endpoint uses: ASGI, errors, validation of bodies, clients' ids."""

@@ -1,0 +1,110 @@
+"""Small pieces of ASGI for the request path, where a framework's layers would cost more than the routing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.tasks import end
+from highwayman.serving.http.validation import BadRequest
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+_DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
+
+JSON: Headers = ((b"content-type", b"application/json"),)
+
+
+class ClientGone(HighwaymanError):
+    """The client hung up before its request was complete."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the request header `name` (lower case), or None."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        BadRequest: it is larger than `limit_bytes` (status 413).
+        ClientGone: the client hung up.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= limit_bytes:
+            parts.append(part)
+        if size > limit_bytes * _DRAINED or not message.get("more_body"):
+            break
+    if size > limit_bytes:
+        raise BadRequest(f"The body is larger than the {limit_bytes} bytes allowed here.", status=413)
+    return b"".join(parts)
+
+
+async def send_whole(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:
+    """Send one whole response."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Begun:
+    """A `send` that is true once a response has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    def __bool__(self) -> bool:
+        return self._begun
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        """Send the message on."""
+        self._begun = True
+        await self._send(message)
+
+
+async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Run `work` to its end, but cancel it when the client hangs up."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        watch.cancel()
+        await end(task)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Background:
+    """Work that outlives its request, awaited before the process ends."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start `work`; nobody waits for it but `drain`."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Return when everything spawned has ended."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))

@@ -1,0 +1,62 @@
+"""Ids that a client sends along with its request: feedback may name the answer, or the conversation, by them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from highwayman.serving.http.asgi import Scope, header
+
+_LONGEST = 256
+_TRACEPARENT = "traceparent"  # W3C: version-trace-parent-flags
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one request."""
+
+    requests: tuple[str, ...] = ()
+    conversation: str | None = None
+
+
+Links = Callable[[Scope, Mapping[str, Any], str], tuple[str, ...]]  # of a request, for a tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Where names stand: headers (lower case), and keys of the body's `metadata`."""
+
+    request_headers: Sequence[str]
+    request_keys: Sequence[str]
+    conversation_headers: Sequence[str]
+    conversation_keys: Sequence[str]
+
+    def names(self, scope: Scope, body: Mapping[str, Any]) -> Names:
+        """Return what the request is called; names longer than 256 characters are passed over."""
+        metadata = body.get("metadata")
+        said = metadata if isinstance(metadata, dict) else {}
+        requests = [*(_header(scope, one) for one in self.request_headers), *map(said.get, self.request_keys)]
+        talks = [*(_header(scope, one) for one in self.conversation_headers), *map(said.get, self.conversation_keys)]
+        return Names(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(talks)), None))
+
+
+def links_by(naming: Naming, link: Callable[[str, str, str], str]) -> Links:
+    """Return what says under which links a request's decision is found; `link` takes kind, name and tenant."""
+
+    def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
+        names = naming.names(scope, body)
+        found = [link("request", one, tenant) for one in names.requests]
+        return (*found, *([link("conversation", names.conversation, tenant)] if names.conversation else ()))
+
+    return links
+
+
+def _header(scope: Scope, name: str) -> str | None:
+    value = header(scope, name.encode())
+    if value is None or name != _TRACEPARENT:
+        return value
+    parts = value.split("-")
+    return parts[1] if len(parts) == 4 else None
+
+
+def _usable(names: Iterable[Any]) -> list[str]:
+    return [one for one in names if isinstance(one, str) and 0 < len(one) <= _LONGEST]

@@ -1,0 +1,81 @@
+"""The one place that knows status codes: every error of ours as an OpenAI-shaped answer."""
+
+import json
+
+from highwayman.env.errors import (
+    BudgetExhausted,
+    HighwaymanError,
+    InvalidFeedback,
+    NoEligibleArm,
+    StoreUnavailable,
+    Unauthorized,
+    UnknownArm,
+    UnknownDecision,
+    UpstreamError,
+)
+from highwayman.serving.http.validation import BadRequest
+
+
+class Forbidden(HighwaymanError):
+    """A key that is known, but may not do this."""
+
+
+class TooMany(HighwaymanError):
+    """More requests than a key may send; `wait_s` says when there may be another."""
+
+    def __init__(self, message: str, *, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class NoSuchRoute(HighwaymanError):
+    """A path or method that this server does not have; `status` is 404 or 405."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+_INVALID, _SERVER = "invalid_request_error", "server_error"
+_BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
+    (UnknownArm, 404, _INVALID, "model_not_found"),
+    (NoEligibleArm, 400, _INVALID, "no_eligible_model"),
+    (BudgetExhausted, 429, "insufficient_quota", "budget_exhausted"),
+    (UnknownDecision, 404, _INVALID, "decision_not_found"),
+    (InvalidFeedback, 422, _INVALID, "invalid_feedback"),
+    (StoreUnavailable, 503, _SERVER, "store_unavailable"),
+    (Unauthorized, 401, _INVALID, "invalid_api_key"),
+    (Forbidden, 403, _INVALID, "insufficient_permissions"),
+    (TooMany, 429, "rate_limit_error", "rate_limit_exceeded"),
+)
+
+
+def described(error: HighwaymanError) -> tuple[int, bytes, str]:
+    """Return status, body and code of the answer that tells a client about `error`."""
+    if isinstance(error, BadRequest):
+        code = {413: "request_too_large", 422: "invalid_feedback"}.get(error.status, "invalid_request")
+        return error.status, error_body(str(error), _INVALID, code, param=error.param), code
+    if isinstance(error, NoSuchRoute):
+        return error.status, error_body(str(error), _INVALID, "not_found"), "not_found"
+    if isinstance(error, UpstreamError):
+        kind = "rate_limit_error" if error.status == 429 else _SERVER
+        return error.status, error_body(str(error), kind, "upstream_failed"), "upstream_failed"
+    for kind_of_error, status, kind, code in _BY_KIND:
+        if isinstance(error, kind_of_error):
+            return status, error_body(str(error), kind, code), code
+    return 500, internal_error(), "internal_error"
+
+
+def internal_error() -> bytes:
+    """Return the body for a fault of ours, which tells a client nothing of its inside."""
+    return error_body("The router failed to handle this request.", _SERVER, "internal_error")
+
+
+def error_body(message: str, kind: str, code: str, *, param: str | None = None) -> bytes:
+    """Return an error object as OpenAI's API writes it."""
+    return json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}).encode()
+
+
+def without_message(error: Exception) -> Exception:
+    """Return an error of the same trace whose message, which might quote what somebody wrote, is left out."""
+    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

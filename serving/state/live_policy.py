@@ -1,0 +1,154 @@
+"""The policy this replica decides with: the newest published version, swapped in between two requests."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+
+from highwayman.bandit.policy import Policy
+from highwayman.bandit.tenants import ByTenant
+from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.env.errors import SnapshotError, StoreUnavailable
+from highwayman.feedback.fold.join import START, EventId
+from highwayman.feedback.fold.tally import Tally
+from highwayman.feedback.learning.publications import NEVER, Publications, Published
+from highwayman.serving.state.local_state import LocalState
+
+_POLL_S = 1.0  # behind the announcements, which may be lost
+_KEEP_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class LivePolicy:
+    """A policy with its version and the tally published with it; starts at the prior, version 0."""
+
+    def __init__(
+        self,
+        publications: Publications,
+        make_policy: Callable[[], Policy],
+        arms: Iterable[str],
+        *,
+        kept: LocalState,
+        clock: Callable[[], float],
+        tell: Callable[[int, float], None] = lambda version, lag_s: None,
+    ) -> None:
+        """Take its parts.
+
+        Args:
+            publications: where versions are published.
+            make_policy: returns a policy at its prior.
+            arms: names of the pool's arms.
+            kept: where the last version is kept for a start without Redis.
+            clock: seconds since the epoch.
+            tell: called with each version that comes into force, and its lag in seconds.
+        """
+        self._publications = publications
+        self._make_policy = make_policy
+        self._arms = tuple(arms)
+        self._kept = kept
+        self._clock = clock
+        self._tell = tell
+        self._unkept: Published | None = None
+        self._kept_at = 0.0
+        self._policies = self._with_arms(ByTenant(make_policy(), make_policy))
+        self.tally = Tally()
+        self.stamp = NEVER
+        self._refused = NEVER  # the last version that could not be used
+        self.position: EventId = START
+        self.lag_s = 0.0  # from the publication of the version in force to its coming into force
+        self.checked_at: float | None = None  # when it was last known that there is nothing newer
+
+    @property
+    def policy(self) -> Policy:
+        """The default tenant's policy."""
+        return self._policies.of(TENANT)
+
+    def policy_of(self, tenant: str) -> Policy:
+        """Return the tenant's policy."""
+        return self._policies.of(tenant)
+
+    @property
+    def version(self) -> int:
+        """The number of the version in force."""
+        return self.stamp.version
+
+    async def refresh(self) -> bool:
+        """Load the newest version if it is another one; return whether it was. Raises StoreUnavailable."""
+        stamp = await self._publications.stamp()
+        if stamp in (self.stamp, self._refused):
+            self.checked_at = self._clock()
+            return False
+        try:
+            found = await self._publications.load()
+        except SnapshotError as error:
+            log.error("version %d cannot be used, keeping %d: %s", stamp.version, self.version, error)
+            self._refused = stamp
+            return False
+        if found is None:
+            return False
+        if not await self._use(found):
+            self._refused = found.stamp
+            return False
+        self.checked_at = self._clock()
+        self._unkept = found
+        if self.checked_at - self._kept_at >= _KEEP_EVERY_S:
+            await asyncio.to_thread(self.keep)
+        return True
+
+    async def recall(self) -> bool:
+        """Put the version kept on this disk in force, if there is one that can be used; return whether there was."""
+        found = self._kept.version()
+        return found is not None and await self._use(found)
+
+    def keep(self) -> None:
+        """Keep the version in force on this disk."""
+        if self._unkept is not None:
+            self._kept.keep_version(self._unkept)
+            self._kept_at, self._unkept = self._clock(), None
+
+    async def follow(self) -> None:
+        """Keep up with what is published until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            news, alone = asyncio.Event(), False
+            group.create_task(self._listen(news))
+            while True:
+                news.clear()
+                try:
+                    await self.refresh()
+                    alone = False
+                except StoreUnavailable as error:
+                    if not alone:
+                        log.warning("keeping policy version %d: %s", self.version, error)
+                    alone = True
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_S):
+                        await news.wait()
+
+    async def _listen(self, news: asyncio.Event) -> None:
+        while True:
+            try:
+                async for _ in self._publications.announcements():
+                    news.set()
+            except StoreUnavailable:
+                await asyncio.sleep(_POLL_S)
+
+    async def _use(self, found: Published) -> bool:
+        """Put a version in force; return False, and change nothing, if it cannot be used."""
+        policies = ByTenant(self._make_policy(), self._make_policy)
+        try:
+            await asyncio.to_thread(policies.restore, found.snapshot.policy)
+            tally = Tally.from_json(found.snapshot.tally)
+        except SnapshotError as error:
+            log.error("version %d cannot be used, keeping %d: %s", found.stamp.version, self.version, error)
+            return False
+        self._policies, self.tally = self._with_arms(policies), tally
+        self.stamp, self.position = found.stamp, found.snapshot.position
+        self.lag_s = max(self._clock() - found.at, 0.0)
+        self._tell(self.version, self.lag_s)
+        return True
+
+    def _with_arms(self, policies: ByTenant) -> ByTenant:
+        for name in self._arms:
+            policies.add_arm(name)
+        return policies

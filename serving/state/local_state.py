@@ -1,0 +1,83 @@
+"""What a router keeps on its own disk, to start and to go on without Redis."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from highwayman.env.errors import ConfigError, SnapshotError
+from highwayman.feedback.learning import snapshot_file
+from highwayman.feedback.learning.publications import Published
+from highwayman.feedback.trust.api_keys import ApiKey, read, written
+
+log = logging.getLogger(__name__)
+
+
+class LocalState:
+    """The signing secrets and the last published version of a namespace; routers of one machine may share it."""
+
+    def __init__(self, folder: Path, namespace: str, lineage: str) -> None:
+        """Take the folder, which is made if need be. Raises ConfigError where that is not possible."""
+        name = quote(namespace, safe="")
+        self._secrets = folder / f"secrets-{name}.json"
+        self._keys = folder / f"keys-{name}.jsonl"
+        self._version = folder / f"policy-{name}-{lineage}.hwym"
+        self._lineage = lineage
+        self.spools = folder / f"spool-{name}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"{folder}: {error.strerror}; give a --state-dir that can be written to") from error
+
+    def secrets(self) -> list[bytes]:
+        """Return the secrets kept last, none if there are none."""
+        try:
+            return [bytes.fromhex(secret) for secret in json.loads(self._secrets.read_text())]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            log.error("%s cannot be used: %s", self._secrets.name, type(error).__name__)
+            return []
+
+    def keep_secrets(self, secrets: list[bytes]) -> None:
+        """Keep the secrets, readable by the owner only."""
+        if secrets != self.secrets():
+            self._write(self._secrets, json.dumps([secret.hex() for secret in secrets]).encode())
+
+    def keys(self) -> list[ApiKey]:
+        """Return the API keys kept last, none if there are none."""
+        try:
+            return [read(line) for line in self._keys.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.error("%s cannot be used: %s", self._keys.name, type(error).__name__)
+            return []
+
+    def keep_keys(self, found: Sequence[ApiKey]) -> None:
+        """Keep the API keys, of which only HMACs are known."""
+        self._write(self._keys, "".join(f"{written(one)}\n" for one in found).encode())
+
+    def version(self) -> Published | None:
+        """Return the version kept last, or None where there is none that can be used."""
+        if not self._version.exists():
+            return None
+        try:
+            return snapshot_file.read(self._version, lineage=self._lineage)
+        except SnapshotError as error:
+            log.error("%s", error)
+            return None
+
+    def keep_version(self, found: Published) -> None:
+        """Keep a published version."""
+        try:
+            snapshot_file.write(self._version, found, lineage=self._lineage)
+        except OSError as error:
+            log.warning("%s is not kept: %s", self._version.name, error.strerror)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            snapshot_file.write_whole(path, data)
+        except OSError as error:
+            log.warning("%s is not kept: %s", path.name, error.strerror)

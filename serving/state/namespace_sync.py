@@ -1,0 +1,101 @@
+"""What a router settles with the others through Redis: the signing secrets, and what is in force."""
+
+import asyncio
+import logging
+import time
+
+from highwayman.env.errors import ConfigError, StoreUnavailable
+from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.log.config_events import announce, described
+from highwayman.feedback.log.store import Store
+from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.local_state import LocalState
+
+_EVERY_S = 5.0  # between two looks at secrets that other routers may have added
+_AGAIN_S = 1.0  # while Redis is away
+_LOOKS = 2  # a Redis that lost its last seconds lost an announcement with them; later ones are others' doing
+
+log = logging.getLogger(__name__)
+
+
+class Settling:
+    """Joins this router to its namespace, at its start or as soon as Redis is there, and keeps it joined."""
+
+    def __init__(self, store: Store, ids: DecisionIds, kept: LocalState, learning: Learning, *, own: bytes) -> None:
+        """Take what is joined.
+
+        Args:
+            store: of the namespace.
+            ids: issues and checks with the secrets found.
+            kept: where they are kept for a start without Redis.
+            learning: what this router would have in force.
+            own: a secret of this router's, the namespace's where it has none.
+        """
+        self._store = store
+        self._ids = ids
+        self._kept = kept
+        self._learning = learning
+        self._own = own
+        self._alone = False  # ids may have been issued without the namespace's secrets
+        self._looks_left = _LOOKS  # at whether Redis still knows what was announced
+        self._before: str | None = None  # what was in force before that
+
+    async def once(self) -> None:
+        """Settle now.
+
+        Raises:
+            StoreUnavailable: Redis does not answer.
+            ConfigError: it may evict the log.
+        """
+        try:
+            await self._settle()
+        except StoreUnavailable:
+            self._alone = self._alone or self._ids.secrets[0] == self._own
+            raise
+
+    async def run(self) -> None:
+        """Settle again and again until cancelled."""
+        while True:
+            pause_s = _EVERY_S
+            try:
+                await self.once()
+            except StoreUnavailable:
+                pause_s = _AGAIN_S
+            except ConfigError as error:
+                log.critical("%s", error)
+            await asyncio.sleep(pause_s)
+
+    async def _settle(self) -> None:
+        secrets = await self._store.secrets(self._own, issued=self._alone)
+        self._alone = False
+        self._ids.secrets = secrets
+        await asyncio.to_thread(self._kept.keep_secrets, secrets)
+        if self._before is None:
+            await self._refuse_eviction()
+            before = await self._store.in_force()
+            await announce(self._store, in_force(self._learning), at=time.time())
+            self._before = before
+        elif self._looks_left:
+            if await self._store.in_force() == self._before:
+                await announce(self._store, in_force(self._learning), at=time.time())
+            self._looks_left -= 1
+
+    async def _refuse_eviction(self) -> None:
+        evicting = await self._store.evicts()
+        if evicting is not None:
+            raise ConfigError(
+                f"Redis has maxmemory-policy {evicting} and may throw parts of the log away; "
+                "set it to noeviction (CONFIG SET maxmemory-policy noeviction, or in its configuration file)"
+            )
+
+
+def in_force(learning: Learning) -> str:
+    """Return what the log shall say is in force with this router."""
+    config = learning.config
+    configuration = {
+        "policy": config.policy.model_dump(),
+        "encoder": learning.encoder.fingerprint,
+        "cost_weights": {name: objective.cost_weight for name, objective in config.objectives().items()},
+        "retention": config.retention.model_dump(),
+    }
+    return described(learning.arms, lineage=learning.lineage, configuration=configuration)

@@ -1,0 +1,82 @@
+"""How much more one policy earns than another, on the same rounds."""
+
+import math
+from copy import deepcopy
+from typing import Final
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.logs.logged import LoggedData
+from highwayman.sims.ope.estimate import Interval, Rounds
+from highwayman.sims.ope.estimators.ratios import ones
+from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
+from highwayman.sims.ope.intervals.session_sums import SessionSums
+
+_PLAIN: Final = (0.0, 1.0, 0.0, 1.0)
+
+
+class Difference:
+    """Sums and interval of (1 + difference) / 2, which like a reward lies in [0, 1]."""
+
+    def __init__(self, interval: Interval, *, centres: tuple[float, float, float, float] = _PLAIN) -> None:
+        """Start without rounds.
+
+        Args:
+            interval: a fresh one; it is copied.
+            centres: value and mean denominator of the one policy and of the other, where a ratio is linearised.
+        """
+        self.sums = SessionSums()
+        self.ends = deepcopy(interval)
+        self.self_normalised = False  # whether any round had another denominator than 1
+        self._centres = centres
+        self._each = SessionSums(), SessionSums()
+        self._totals = np.zeros(3)  # both denominators, and rounds
+
+    def add(self, first: Rounds, second: Rounds) -> None:
+        """Take the same rounds as both policies' estimators value them."""
+        for sums, rounds in zip(self._each, (first, second), strict=True):
+            sums.add(rounds)
+            self.self_normalised |= not (rounds.denominator == 1).all()
+        self._totals += first.denominator.sum(), second.denominator.sum(), len(first.numerator)
+        paired = self._paired(first, second)
+        self.sums.add(paired)
+        self.ends.add(_hedged(first, second) if isinstance(self.ends, ConfidenceSequence) else paired)
+
+    def linearised(self, interval: Interval) -> "Difference":
+        """Return an empty difference, linearised at the values of the rounds so far."""
+        shares = self._totals[:2] / max(self._totals[2], 1.0)
+        values = [float(np.nan_to_num(sums.value())) for sums in self._each]
+        first, second = (float(share) if share > 0 else 1.0 for share in shares)
+        return Difference(interval, centres=(values[0], first, values[1], second))
+
+    def _paired(self, first: Rounds, second: Rounds) -> Rounds:
+        value, share, other_value, other_share = self._centres
+        moved = _influence(first, value, share) - _influence(second, other_value, other_share)
+        plain = self._centres == _PLAIN
+        low, high = (first.low - second.high, first.high - second.low) if plain else (-math.inf, math.inf)
+        numerator = 0.5 * (1.0 + (value - other_value) + moved)
+        n = len(numerator)
+        ratio = 0.5 * (first.ratio + second.ratio)
+        return Rounds(numerator, ones(n), ratio, first.sessions, 0.5 * (1.0 + low), 0.5 * (1.0 + high))
+
+
+def as_logged(log: LoggedData) -> Rounds:
+    """Return the rounds as the policy that logged them earned: every ratio is 1."""
+    n = log.n
+    return Rounds(log.rewards, ones(n), ones(n), log.sessions, 0.0, 1.0, martingale=True)
+
+
+def _influence(rounds: Rounds, value: float, share: float) -> Floats:
+    if value == 0.0 and share == 1.0:
+        return rounds.numerator
+    moved: Floats = (rounds.numerator - value * rounds.denominator) / share
+    return moved
+
+
+def _hedged(first: Rounds, second: Rounds) -> Rounds:
+    """Return w r + w' (1 - r), halved: nonnegative, with mean (1 + difference) / 2, and w (1 - r) + w' r left over."""
+    ratio = 0.5 * (first.ratio + second.ratio)
+    numerator = 0.5 * (first.numerator + second.ratio - second.numerator)
+    held = first.martingale and second.martingale
+    return Rounds(numerator, ones(len(ratio)), ratio, first.sessions, 0.0, math.inf, martingale=held)

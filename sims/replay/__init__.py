@@ -1,0 +1,1 @@
+"""Event logs replayed under another policy."""

@@ -1,0 +1,93 @@
+"""An event log replayed under another policy, by the very fold that production runs.
+
+At each decision the policy has learned what the log said before it, and is asked what it would have done; what the log
+says of the answer in the end is the reward. Together they are a bandit log with the probabilities of the policy in
+question beside it, from which an estimator tells what that policy would have earned.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from highwayman.env.types import Control, Decision, Mode
+from highwayman.feedback.fold.join import EventId, Void, void_of
+from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.log_fold import Page, Refold
+from highwayman.feedback.log.events import BadEvent, decode
+from highwayman.sims.replay.rounds import Chunk, Counts, Rounds, WhatIf
+
+ROWS = 20_000  # rounds in a chunk
+
+Pages = Callable[[], Iterator[Page]]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What must be known of a log before it is folded."""
+
+    arms: tuple[str, ...]  # of all routed decisions, as they come
+    rollbacks: tuple[Void, ...]  # they take back feedback that had counted before
+    encoder: str = ""  # fingerprint of the newest routed decision's features
+    d: int = 0  # their number; 0: there is no routed decision
+
+
+def survey(pages: Pages) -> Survey:
+    """Return what one reading of the log in `pages` finds."""
+    arms: dict[str, None] = {}
+    rollbacks: list[Void] = []
+    encoder, d = "", 0
+    for page in pages():
+        for event_id, data, _ in page:
+            try:
+                event = decode(data)
+            except BadEvent:
+                continue
+            if isinstance(event, Decision) and event.mode is Mode.ROUTE:
+                arms.update(dict.fromkeys(event.arms))
+                encoder, d = event.context.fingerprint, len(event.context.features)
+            elif isinstance(event, Control):
+                rollbacks += _void(event, event_id)
+    return Survey(tuple(arms), tuple(rollbacks), encoder, d)
+
+
+def _void(event: Control, event_id: EventId) -> list[Void]:
+    try:
+        void = void_of(event, event_id)
+    except (KeyError, ValueError):
+        return []  # no fold follows a rollback to nowhere
+    return [void] if void is not None else []
+
+
+class Replay:
+    """Replays a log; `learner` and `counts` are whole when all chunks have been taken."""
+
+    def __init__(self, make_learner: Callable[[], Learner], what_if: WhatIf, *, kept_s: float) -> None:
+        """Take what to replay with.
+
+        Args:
+            make_learner: returns a learner at the log's start, with the policy in question.
+            what_if: the circumstances.
+            kept_s: how long a decision's record is kept, in seconds of the log, as production has it.
+        """
+        self._make_learner = make_learner
+        self._what_if = what_if
+        self._kept_s = kept_s
+        self.learner = make_learner()
+        self.counts = Counts()
+
+    def chunks(self, pages: Pages, found: Survey | None = None) -> Iterator[Chunk]:
+        """Yield the rounds of the log in `pages` in the order of their decisions.
+
+        The log is read twice; once, where somebody has surveyed it already.
+        """
+        found = survey(pages) if found is None else found
+        self.learner, self.counts = self._make_learner(), Counts()
+        self.learner.know(found.rollbacks)
+        rounds = Rounds(self.learner, self._what_if, self.counts)
+        fold = Refold(self.learner, kept_s=self._kept_s, observer=rounds)
+        for page in pages():
+            fold.feed(page)
+            if len(rounds.ready) >= ROWS:
+                yield rounds.taken(found.arms)
+        fold.end()
+        if rounds.ready:
+            yield rounds.taken(found.arms)

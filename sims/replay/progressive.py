@@ -1,0 +1,165 @@
+"""A policy that learns from a bandit log as it goes, and what it would have done in each round before it knew it.
+
+Progressive validation (Blum, Kalai & Langford, COLT 1999): the probabilities of a round depend on earlier rounds alone,
+so they may be judged on it. They are those of a policy that learns from the arms that were logged, which is what a
+challenger does; what it would earn learning from its own arms is for `sims/ope/estimators/rejection.py` to say.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from highwayman.bandit.draw import mix
+from highwayman.bandit.policy import Policy
+from highwayman.bandit.regression.sequential import Beliefs, Known
+from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.sims.logs.logged import Bools, Indices, LoggedData
+
+_AT_ONCE = 128  # rounds gone through together: more would take longer for each
+_LONG = 64  # rounds: what is frozen for as long as this is cheaper block by block
+
+_Rows = Indices | slice
+_Cells = tuple[Indices, ...] | slice
+
+
+@runtime_checkable
+class ManyAtOnce(Protocol):
+    """A policy that can be asked about many contexts at once."""
+
+    def probs_many(self, features: Floats, arms: tuple[str, ...], penalties: Floats) -> Floats:
+        """Return probabilities (m, K) for features (m, d) and penalties (m, K)."""
+
+
+@runtime_checkable
+class InOrder(ManyAtOnce, Protocol):
+    """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
+
+    def learn_in_order(
+        self,
+        features: Floats,
+        arms: tuple[str, ...],
+        actions: Indices,
+        rewards: Floats,
+        *,
+        at: Floats | None = None,
+        frozen_for: int = 1,
+    ) -> Beliefs:
+        """Learn m rounds, decided `at` (m,); return what was believed before each."""
+
+    def learn_many(
+        self, features: Floats, arms: tuple[str, ...], actions: Indices, rewards: Floats, *, at: Floats | None = None
+    ) -> None:
+        """Learn m rounds, decided `at` (m,)."""
+
+    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+        """Return probabilities (m, K) for what is believed."""
+
+
+class Progressive:
+    """Is called with one chunk of the log after another, and learns from each."""
+
+    def __init__(self, policy: Policy, *, floor: float, frozen_for: int = 1, learns: bool = True) -> None:
+        """Take the policy in question.
+
+        Args:
+            policy: as far as it has learned already.
+            floor: its exploration floor.
+            frozen_for: rounds between two updates; from some hundred on this is several times as fast.
+            learns: whether it goes on learning.
+        """
+        if frozen_for < 1:
+            raise ValueError(f"frozen_for must be >= 1, got {frozen_for!r}")
+        self._policy = policy
+        self._floor = floor
+        self._frozen_for = frozen_for
+        self._learns = learns
+        self._many = policy if isinstance(policy, ManyAtOnce) else None
+        self._in_order = policy if isinstance(policy, InOrder) else None
+
+    def __call__(self, log: LoggedData) -> Floats:
+        """Return the probabilities (n, K) of the next rounds, floor included, each before its reward was learned."""
+        for arm in log.arms:
+            self._policy.add_arm(arm)
+        probs = np.zeros(log.penalties.shape)
+        size, go = self._way()
+        for start in range(0, log.n, size):
+            go(log, slice(start, min(start + size, log.n)), probs)
+        return probs
+
+    def _way(self) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
+        """Return how many rounds to go through at a time, and how: whatever is fastest and comes to the same."""
+        size = self._frozen_for
+        if self._in_order is not None and self._learns and size < _LONG:
+            return _AT_ONCE // size * size, self._stretch
+        if self._many is not None and not self._learns:
+            return max(size, _AT_ONCE), self._block
+        return size, self._one if size == 1 else self._block
+
+    def _stretch(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        policy, lessons = self._in_order, (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+        assert policy is not None  # noqa: S101  (for mypy)
+        beliefs = policy.learn_in_order(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
+        for _, rows, cells in _patterns(log.eligible[rounds]):
+            utilities = beliefs.means[cells] - log.penalties[rounds][cells]
+            wished = policy.choose(utilities, beliefs.spreads[cells], beliefs.known.at(rows))
+            probs[rounds][cells] = self._mixed(wished)
+
+    def _mixed(self, wished: Floats) -> Floats:
+        """Return probabilities (m, K) mixed with the floor, as `bandit.draw.mix` does with each."""
+        mixed: Floats = wished * ((1.0 - self._floor) / wished.sum(axis=1, keepdims=True))
+        mixed += self._floor / wished.shape[1]
+        return mixed
+
+    def _one(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        row = rounds.start
+        eligible = log.eligible[row]
+        context = Context(log.contexts[row], log.encoder, 0)
+        arms = [arm for arm, able in zip(log.arms, eligible, strict=True) if able]
+        probs[row, eligible] = mix(self._policy.probs(context, arms, log.penalties[row, eligible]), floor=self._floor)
+        if self._learns:
+            self._policy.learn(_changes(log, rounds))
+
+    def _block(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        self._ask(log, rounds, probs)
+        if not self._learns:
+            return
+        if self._in_order is not None:
+            lessons = (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+            self._in_order.learn_many(*lessons, at=log.at[rounds])
+        else:
+            self._policy.learn(_changes(log, rounds))
+
+    def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        if self._many is None:
+            asking = Progressive(self._policy, floor=self._floor, learns=False)
+            probs[rounds] = asking(log.take(rounds))
+            return
+        features, penalties = log.contexts[rounds], log.penalties[rounds]
+        for pattern, rows, cells in _patterns(log.eligible[rounds]):
+            arms = tuple(arm for arm, able in zip(log.arms, pattern, strict=True) if able)
+            probs[rounds][cells] = self._mixed(self._many.probs_many(features[rows], arms, penalties[cells]))
+
+
+def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:
+    """Return each set of eligible arms (K,), the rounds that have it, and their cells in an array (m, K)."""
+    if eligible.all():
+        return [(eligible[0], slice(None), slice(None))]  # no copies
+    found, place = np.unique(eligible, axis=0, return_inverse=True)
+    rows = [np.flatnonzero(place.ravel() == k) for k in range(len(found))]
+    return [(found[k], rows[k], np.ix_(rows[k], np.flatnonzero(found[k]))) for k in range(len(found))]
+
+
+def _changes(log: LoggedData, rounds: slice) -> list[RewardChange]:
+    """Return what these rounds teach: those without feedback teach nothing."""
+    found = []
+    for row in range(rounds.start, rounds.stop):
+        reward = float(log.rewards[row])
+        if not math.isnan(reward):
+            arm, at = log.arms[log.actions[row]], float(log.at[row])
+            found.append(RewardChange(arm, log.contexts[row], 1.0, reward, reward * reward, at))
+    return found
+
+
+Target = Callable[[LoggedData], Floats]  # probabilities (n, K) for the rounds of a chunk

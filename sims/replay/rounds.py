@@ -1,0 +1,171 @@
+"""The rounds of a replay: what another policy would have done at each decision, and what the log says came of it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from highwayman.bandit.draw import mix
+from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.env.cost.penalties import priced, quoted
+from highwayman.env.cost.usage import TokenUse
+from highwayman.env.types import Arm, Decision, Floats, Mode
+from highwayman.feedback.fold.join import Record
+from highwayman.feedback.fold.learner import Learner
+from highwayman.sims.logs.logged import LoggedData
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would have been otherwise."""
+
+    floor: float  # exploration floor of the policy in question
+    cost_weight: float | None = None  # None: with the penalties that were logged
+    pool: tuple[Arm, ...] = ()  # with their prices; needed where there is a cost weight
+    without: frozenset[str] = frozenset()  # arms that would not have been there
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a cost weight without prices."""
+        if self.cost_weight is not None and not self.pool:
+            raise ValueError("a cost weight needs the pool's prices: give the pool file, too")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the log's decisions."""
+
+    decisions: int = 0
+    rounds: int = 0  # that an estimate can use, with feedback or without
+    not_routed: int = 0  # forced, sticky or shadow: nothing was drawn
+    other_encoder: int = 0  # on features of another encoder
+    unpriced: int = 0  # an eligible arm is not in the pool given
+    unanswerable: int = 0  # no arm that would have been there was eligible
+    failed_over: int = 0  # answered by another arm than the one drawn
+    erased: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another log's counts."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Rounds, and what the policy in question would have done in each."""
+
+    log: LoggedData
+    target: Floats  # (n, K)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What the policy in question would have done at a decision, over the decision's arms."""
+
+    probs: Floats
+    penalties: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Round:
+    decision: Decision
+    asked: _Asked
+    reward: float
+    cost_usd: float
+
+
+class Rounds:
+    """An observer of the fold: asks the policy at each decision, and keeps the rounds whose rewards are final."""
+
+    def __init__(self, learner: Learner, what_if: WhatIf, counts: Counts) -> None:
+        """Take the learner of the fold, the circumstances, and where to count."""
+        self._learner = learner
+        self._what_if = what_if
+        self._counts = counts
+        self._prices = {arm.name for arm in what_if.pool}
+        self._open: dict[str, _Asked] = {}
+        self.ready: list[_Round] = []
+
+    def deciding(self, decision: Decision, learner: Learner) -> None:
+        """Ask the policy what it would have done, knowing what the log says up to here."""
+        self._counts.decisions += 1
+        here = np.array([arm not in self._what_if.without for arm in decision.arms])
+        if decision.mode is not Mode.ROUTE:
+            self._counts.not_routed += 1
+        elif decision.context.fingerprint != learner.fingerprint:
+            self._counts.other_encoder += 1
+        elif not here.any():
+            self._counts.unanswerable += 1
+        elif self._what_if.cost_weight is not None and not self._prices.issuperset(decision.arms):
+            self._counts.unpriced += 1
+        else:
+            self._open[decision.id] = self._ask(decision, np.flatnonzero(here))
+
+    def settled(self, record: Record) -> None:
+        """Keep the round, if the policy was asked and what came of it speaks about the arm drawn."""
+        decision = record.decision
+        asked = self._open.pop(decision.id, None) if decision is not None else None
+        if decision is None or asked is None:
+            return
+        credit, outcome = self._learner.credit(record), record.outcome
+        if credit is None:
+            self._counts.erased += 1
+        elif credit.arm != decision.arm:
+            self._counts.failed_over += 1
+        else:
+            self._counts.rounds += 1
+            reward = credit.reward.quality if credit.reward.weight > 0 else np.nan
+            cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
+            self.ready.append(_Round(decision, asked, reward, cost))
+
+    def taken(self, arms: Sequence[str]) -> Chunk:
+        """Return the rounds that are ready, over all of the log's arms, and begin anew."""
+        rounds, self.ready = self.ready, []
+        place = {arm: k for k, arm in enumerate(arms)}
+        target, penalties = np.zeros((len(rounds), len(arms))), np.zeros((len(rounds), len(arms)))
+        eligible = np.zeros(target.shape, dtype=np.bool_)
+        for row, one in enumerate(rounds):
+            columns = [place[arm] for arm in one.decision.arms]
+            target[row, columns], penalties[row, columns] = one.asked.probs, one.asked.penalties
+            eligible[row, columns] = one.decision.probs > 0
+        log = LoggedData(
+            arms=tuple(arms),
+            contexts=np.array([one.decision.context.features for one in rounds]),
+            eligible=eligible,
+            actions=np.array([place[one.decision.arm] for one in rounds], dtype=np.intp),
+            propensities=np.array([one.decision.propensity for one in rounds]),
+            rewards=np.array([one.reward for one in rounds]),
+            costs_usd=np.array([one.cost_usd for one in rounds]),
+            penalties=penalties,
+            sessions=np.array([_session(one.decision) for one in rounds], dtype=np.int64),
+            at=np.array([one.decision.at for one in rounds]),
+            encoder=self._learner.fingerprint,
+        )
+        return Chunk(log, target)
+
+    def _ask(self, decision: Decision, here: np.ndarray[tuple[int], np.dtype[np.intp]]) -> _Asked:
+        arms = [decision.arms[k] for k in here]
+        for arm in arms:
+            if arm not in self._learner.tally.arms:  # a pool file may have brought it without a word on the log
+                self._learner.add_arm(arm)
+        prices = self._price(decision)
+        probs = np.zeros(len(decision.arms))
+        wished = self._learner.policy_of(decision.tenant).probs(decision.context, arms, prices[here])
+        probs[here] = mix(wished, floor=self._what_if.floor)
+        return _Asked(probs, prices)
+
+    def _price(self, decision: Decision) -> Floats:
+        """Return the penalty of each of the decision's arms."""
+        if self._what_if.cost_weight is None:
+            return decision.penalties
+        quotes = quoted(self._what_if.pool, self._use, prompt_tokens=decision.context.prompt_tokens)
+        return priced(decision.arms, quotes, Objective(AUTO, self._what_if.cost_weight))
+
+    def _use(self, arm: str) -> TokenUse:
+        return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()
+
+
+def _session(decision: Decision) -> int:
+    """Return a number for who asked; somebody of his own where nobody said who."""
+    digest = hashlib.blake2b((decision.user or decision.id).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -1,0 +1,84 @@
+"""What a policy did on a course, round by round, and what it was truly worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.env.types import Context, Floats
+from highwayman.sims.logs.logged import Indices, LoggedData
+from highwayman.sims.simulation.scenario import Course
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """n rounds over K arms. The methods take the course it ran on, which it does not keep."""
+
+    actions: Indices  # (n,) index into the course's arms
+    propensities: Floats  # (n,) probability of the action, after the floor
+    probs: Floats  # (n, K) what was drawn from, after the floor; 0 where not eligible
+    penalties: Floats  # (n, K) what the objective says arms cost, in quality units
+    pressures: Floats  # (n, K) what the pacer added to that to hold a budget, in quality units
+
+    @property
+    def n(self) -> int:
+        """The number of rounds."""
+        return len(self.actions)
+
+    def taken(self, values: Floats) -> Floats:
+        """Return the entries of `values` (n, K) for the arms that were chosen, shape (n,)."""
+        found: Floats = values[np.arange(self.n), self.actions]
+        return found
+
+    def quality(self, course: Course) -> Floats:
+        """Return what each answer was truly worth, shape (n,), in [0, 1]."""
+        return self.taken(course.quality)
+
+    def cost_usd(self, course: Course) -> Floats:
+        """Return what each call was metered at, shape (n,); NaN: no price."""
+        return self.taken(course.cost_usd)
+
+    def utility(self, course: Course) -> Floats:
+        """Return quality minus the objective's penalty of the arm chosen, shape (n,), without the pacer's pressure."""
+        return self.taken(self.utilities(course))
+
+    def expected_utility(self, course: Course) -> Floats:
+        """Return what each round was worth before the arm was drawn, shape (n,): varies less than `utility`."""
+        found: Floats = (self.probs * self.utilities(course)).sum(axis=1)
+        return found
+
+    def best_utility(self, course: Course) -> Floats:
+        """Return the utility of the best arm in the pool, known beforehand for each single prompt, shape (n,)."""
+        found: Floats = np.where(course.available, self.utilities(course), -np.inf).max(axis=1)
+        return found
+
+    def regret(self, course: Course) -> Floats:
+        """Return what the best arm in the pool would have been better by, shape (n,), >= 0."""
+        return self.best_utility(course) - self.utility(course)
+
+    def utilities(self, course: Course) -> Floats:
+        """Return quality minus the objective's penalty of every arm, shape (n, K)."""
+        return course.quality - self.penalties
+
+    def logged(self, course: Course, contexts: Sequence[Context]) -> LoggedData:
+        """Return the run as a log, once all feedback that ever comes has come.
+
+        Args:
+            course: the one it ran on.
+            contexts: of the table's prompts. A prompt that comes again is of the same session: its qualities are the
+                same, so these rounds are not independent.
+        """
+        eligible = self.probs > 0
+        return LoggedData(
+            arms=course.arms,
+            contexts=np.stack([context.features for context in contexts])[course.rows],
+            eligible=eligible,
+            actions=self.actions,
+            propensities=self.propensities,
+            rewards=self.taken(course.said),
+            costs_usd=self.cost_usd(course),
+            penalties=np.where(eligible, self.penalties + self.pressures, 0.0),
+            sessions=course.rows.astype(np.int64),
+            at=course.at,
+            encoder=contexts[0].fingerprint,
+        )

@@ -1,0 +1,141 @@
+"""What happens in n rounds whichever policy runs: all that is true, and all that would be said, of every arm.
+
+A course is drawn before any policy runs, so policies that run on the same one meet the same prompts, the same noise
+and the same silence, and their differences are paired.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from highwayman.env.cost.objective import penalties
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.suggestions import did_you_mean
+from highwayman.env.types import Floats
+from highwayman.sims.logs.logged import Bools, Indices
+from highwayman.sims.tables.table import FullTable
+
+SECONDS_PER_ROUND = 1.0
+_BY_ROUND = ("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "said", "delay_s")
+
+
+class WorldError(HighwaymanError):
+    """A world cannot be as described, or not on this course."""
+
+
+class Stage(IntEnum):
+    """When a world is applied: feedback can only be about the quality there is, and be silenced once there is some."""
+
+    TRAFFIC = 0  # who asks what, and when
+    POOL = 1  # which arms there are, and what they cost
+    PRICE_LIST = 2  # what the router knows of that
+    QUALITY = 3  # what answers are worth
+    FEEDBACK = 4  # what is said of it
+    SILENCE = 5  # what is not heard, or late
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """n rounds over K arms."""
+
+    arms: tuple[str, ...]  # (K,)
+    rows: Indices  # (n,) which prompt of the table
+    at: Floats  # (n,) seconds since the start, not decreasing
+    quality: Floats  # (n, K) what each arm's answer is truly worth, in [0, 1]
+    cost_usd: Floats  # (n, K) what each call is metered at; NaN: no price
+    price_usd: Floats  # (n, K) what the router expects a call to cost, from its price list; NaN: no price
+    latency_s: Floats  # (n, K); NaN: unknown
+    available: Bools  # (n, K) whether the arm is in the pool
+    said: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
+    delay_s: Floats  # (n, K) from the answer to its feedback
+    budget_usd: float | None = None  # dollars a request may cost on average
+    tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
+
+    @property
+    def n(self) -> int:
+        """The number of rounds."""
+        return len(self.rows)
+
+    def but(self, **changes: Any) -> Self:
+        """Return the course with some of its arrays replaced."""
+        return replace(self, **changes)
+
+    def reordered(self, order: Indices) -> Self:
+        """Return the course with its rounds in another order, (n,), at the same times."""
+        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in _BY_ROUND}
+        if self.tasks:
+            changes["tasks"] = tuple(self.tasks[t] for t in order)
+        return self.but(**changes)
+
+    def between(self, from_share: float, until_share: float = 1.0) -> slice:
+        """Return the rounds from one share of the run to another."""
+        return slice(round(from_share * self.n), round(until_share * self.n))
+
+    def column(self, arm: str) -> int:
+        """Return the index of an arm, given by name or as `best`, `worst`, `cheapest` or `dearest` on average.
+
+        Raises:
+            WorldError: there is no such arm, or nothing has a price.
+        """
+        if arm in self.arms:
+            return self.arms.index(arm)
+        if arm in ("best", "worst"):
+            means = self.quality.mean(axis=0)
+            return int(means.argmax() if arm == "best" else means.argmin())
+        if arm in ("cheapest", "dearest"):
+            costs = self.cost_usd.mean(axis=0)
+            if np.isnan(costs).all():
+                raise WorldError(f"no arm is the {arm} one: none has a price")
+            return int(np.nanargmin(costs) if arm == "cheapest" else np.nanargmax(costs))
+        known = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
+        raise WorldError(f"unknown arm {arm!r}{did_you_mean(arm, self.arms)}: {known}")
+
+    def penalties(self, cost_weight: float) -> Floats:
+        """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.
+
+        Expected costs are scaled over the arms that are in the pool at the time; 0 for the others.
+        """
+        found = np.zeros(self.price_usd.shape)
+        listed = np.where(self.available, self.price_usd, np.nan)
+        same = (listed[1:] == listed[:-1]) | (np.isnan(listed[1:]) & np.isnan(listed[:-1]))
+        starts = np.flatnonzero(np.concatenate([[True], ~same.all(axis=1)]))
+        for start, end in zip(starts, [*starts[1:], self.n], strict=True):
+            costs = [None if np.isnan(one) else float(one) for one in listed[start]]
+            found[start:end] = penalties(costs, pool_usd=costs, cost_weight=cost_weight)
+        return found
+
+
+class World(Protocol):
+    """One thing that production does to learning: small, and composed with others, stage by stage."""
+
+    stage: ClassVar[Stage]
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course as this world has it; `rng` is this world's own."""
+
+
+def calm(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Course:
+    """Return a course on which everything stays as it is: each answer's quality is said at once, without noise.
+
+    Prompts are drawn by shuffling the table, and again whenever it is used up. The price list knows each arm's mean
+    cost; a call is metered at what it cost in the table.
+    """
+    passes = [rng.permutation(table.n) for _ in range(-(-rounds // table.n))]
+    rows = np.concatenate(passes)[:rounds].astype(np.intp)
+    quality = table.quality[rows]
+    means = np.array([np.nan if mean is None else mean for mean in table.mean_costs()])
+    return Course(
+        arms=table.arms,
+        rows=rows,
+        at=np.arange(rounds, dtype=np.float64) * SECONDS_PER_ROUND,
+        quality=quality,
+        cost_usd=table.cost_usd[rows],
+        price_usd=np.broadcast_to(means, quality.shape).copy(),
+        latency_s=table.latency_s[rows],
+        available=np.ones(quality.shape, dtype=np.bool_),
+        said=quality.copy(),
+        delay_s=np.zeros(quality.shape),
+        tasks=tuple(table.tasks[row] for row in rows) if any(table.tasks) else (),
+    )

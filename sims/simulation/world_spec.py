@@ -1,0 +1,96 @@
+"""Worlds written as text, for the command line: `Thumbs:rate=0.05,flip=0.1+Delay:mean_s=600`."""
+
+import inspect
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from types import NoneType
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+import highwayman.sims.simulation.worlds
+from highwayman.env.suggestions import did_you_mean
+from highwayman.sims.simulation.scenario import Stage, World, WorldError
+
+CALM = "calm"
+_BETWEEN_WORLDS = re.compile(r"\+(?=\s*[A-Za-z]\w*\s*(?:[:+]|$))")  # not the plus of `1e+3` or of an arm's name
+_BETWEEN_PARAMETERS = re.compile(r",(?=\s*\w+\s*=)")
+
+
+def shipped_worlds() -> dict[str, type[World]]:
+    """Return every world in the package `sims.worlds`, by its class's name."""
+    found: dict[str, type[World]] = {}
+    for info in pkgutil.iter_modules(highwayman.sims.simulation.worlds.__path__, "highwayman.sims.simulation.worlds."):
+        module = import_module(info.name)
+        for name, one in inspect.getmembers(module, inspect.isclass):
+            ours = one.__module__ == module.__name__ and is_dataclass(one)
+            if ours and isinstance(getattr(one, "stage", None), Stage) and hasattr(one, "apply"):
+                found[name] = cast(type[World], one)
+    return found
+
+
+def parse_world(spec: str) -> list[World]:
+    """Return the worlds that `spec` names, each as `Name` or `Name:parameter=value,...`, joined by `+`.
+
+    `calm` is no world at all. A parameter that is given by arm is written `arm:value;arm:value`.
+
+    Raises:
+        WorldError: a world or a parameter is unknown, or a value is of the wrong type or out of its range.
+    """
+    parts = [part.strip() for part in _BETWEEN_WORLDS.split(spec.strip())]
+    if parts == [CALM]:
+        return []
+    return [_parse_one(part) for part in parts]
+
+
+def _parse_one(part: str) -> World:
+    name, _, text = part.partition(":")
+    worlds = shipped_worlds()
+    if name not in worlds:
+        hint = did_you_mean(name, [*worlds, CALM])
+        known = "\n  ".join(f"{known}({_signature(one)})" for known, one in worlds.items())
+        raise WorldError(f"unknown world {name!r}{hint}. Known are {CALM} and\n  {known}")
+    world = worlds[name]
+    hints = {field: hint for field, hint in get_type_hints(world).items() if field != "stage"}
+    given: dict[str, Any] = {}
+    for pair in filter(None, _BETWEEN_PARAMETERS.split(text)):
+        key, equals, value = (piece.strip() for piece in pair.partition("="))
+        if not equals:
+            raise WorldError(f"world {part!r}: {pair.strip()!r} is no parameter=value")
+        if key not in hints:
+            raise WorldError(
+                f"world {part!r}: unknown parameter {key!r}{did_you_mean(key, hints)}. {name} takes {_signature(world)}"
+            )
+        if key in given:
+            raise WorldError(f"world {part!r}: {key} is given twice")
+        given[key] = _value(value, hints[key], f"world {part!r}: {key}")
+    try:
+        return world(**given)
+    except ValueError as error:
+        raise WorldError(f"world {part!r}: {error}") from error
+
+
+def _signature(world: type[World]) -> str:
+    """Return the parameters with their defaults, as they are written in a spec."""
+    shown = []
+    for field in fields(cast(Any, world)):
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        shown.append(f"{field.name}=arm:value;..." if default == {} else f"{field.name}={default}")
+    return ", ".join(shown)
+
+
+def _value(text: str, hint: Any, where: str) -> Any:
+    """Return `text` as a value of the annotation `hint`: a number, a text, a number by arm, or one of these or None."""
+    options = get_args(hint)
+    if NoneType in options:
+        return (
+            None if text.lower() == "none" else _value(text, next(one for one in options if one is not NoneType), where)
+        )
+    if get_origin(hint) is not None and issubclass(get_origin(hint), Mapping):
+        entries = [entry.rpartition(":") for entry in text.split(";")]
+        return {arm.strip(): _value(value, float, f"{where} of arm {arm.strip()!r}") for arm, _, value in entries}
+    try:
+        return hint(text)
+    except ValueError:
+        raise WorldError(f"{where} must be a number, got {text!r}") from None

@@ -1,0 +1,28 @@
+"""An arm joins the pool while traffic runs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.sims.simulation.scenario import Course, Stage
+from highwayman.sims.simulation.worlds.limits import within
+
+
+@dataclass(frozen=True, slots=True)
+class ArmAdded:
+    """The arm is in the pool only from a share of the run on."""
+
+    stage: ClassVar[Stage] = Stage.POOL
+    arm: str = "best"
+    from_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, 1.0, from_share=self.from_share)
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course without the arm at first."""
+        available = course.available.copy()
+        available[course.between(0.0, self.from_share), course.column(self.arm)] = False
+        return course.but(available=available)

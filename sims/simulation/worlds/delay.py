@@ -1,0 +1,36 @@
+"""Feedback comes late, and some of it too late."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.sims.simulation.scenario import Course, Stage
+from highwayman.sims.simulation.worlds.limits import positive, within
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Feedback comes an exponentially or log-normally distributed time after the answer."""
+
+    stage: ClassVar[Stage] = Stage.SILENCE
+    mean_s: float = 600.0  # of all delays, also of those beyond the window
+    sigma: float | None = None  # standard deviation of the log: log-normal; None: exponential
+    window_s: float | None = None  # what would come later never comes
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, float("inf"), mean_s=self.mean_s, sigma=self.sigma)
+        positive(window_s=self.window_s)
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course with delays added to those it has, and what comes after the window unsaid."""
+        shape = course.said.shape
+        if self.sigma is None:
+            late = rng.exponential(1.0, shape)
+        else:
+            late = np.exp(self.sigma * rng.standard_normal(shape) - self.sigma**2 / 2)
+        delay_s = course.delay_s + self.mean_s * late
+        if self.window_s is None:
+            return course.but(delay_s=delay_s)
+        return course.but(delay_s=delay_s, said=np.where(delay_s <= self.window_s, course.said, np.nan))

@@ -1,0 +1,34 @@
+"""A judge says how good an answer is: often, on a scale, and with a taste of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.sims.simulation.scenario import Course, Stage
+from highwayman.sims.simulation.worlds.limits import within
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The judge says quality plus its bias for the arm plus noise, clipped to [0, 1]."""
+
+    stage: ClassVar[Stage] = Stage.FEEDBACK
+    rate: float = 1.0  # probability that an answer is judged
+    noise: float = 0.1  # standard deviation
+    bias: Mapping[str, float] = field(default_factory=dict)  # by arm; 0 for the others
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, 1.0, rate=self.rate)
+        within(0.0, float("inf"), noise=self.noise)
+        within(-1.0, 1.0, **{f"bias[{arm}]": value for arm, value in self.bias.items()})
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course with the judge's verdicts for what is said."""
+        verdict = course.quality + self.noise * rng.standard_normal(course.quality.shape)
+        for arm, value in self.bias.items():
+            verdict[:, course.column(arm)] += value
+        judged = rng.random(verdict.shape) < self.rate
+        return course.but(said=np.where(judged, np.clip(verdict, 0.0, 1.0), np.nan))

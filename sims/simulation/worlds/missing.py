@@ -1,0 +1,35 @@
+"""Most answers never get any feedback, and which ones do is not left to chance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.sims.simulation.scenario import Course, Stage
+from highwayman.sims.simulation.worlds.limits import within
+
+_BAD_BELOW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Feedback is given with a probability that depends on the arm and on what would be said."""
+
+    stage: ClassVar[Stage] = Stage.SILENCE
+    rate: float = 0.05  # probability that something is said at all
+    rate_when_bad: float | None = None  # where less than 0.5 would be said; None: the same
+    factors: Mapping[str, float] = field(default_factory=dict)  # on both rates, by arm
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, 1.0, rate=self.rate, rate_when_bad=self.rate_when_bad)
+        within(0.0, float("inf"), **{f"factors[{arm}]": factor for arm, factor in self.factors.items()})
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course with part of what would be said unsaid."""
+        when_bad = self.rate if self.rate_when_bad is None else self.rate_when_bad
+        rates = np.where(course.said < _BAD_BELOW, when_bad, self.rate)
+        for arm, factor in self.factors.items():
+            rates[:, course.column(arm)] *= factor
+        return course.but(said=np.where(rng.random(rates.shape) < rates, course.said, np.nan))

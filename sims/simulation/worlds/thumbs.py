@@ -1,0 +1,29 @@
+"""People give a thumb up or down: one bit, and not always the right one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.sims.simulation.scenario import Course, Stage
+from highwayman.sims.simulation.worlds.limits import within
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbs:
+    """A thumb is up with the probability that is the answer's quality."""
+
+    stage: ClassVar[Stage] = Stage.FEEDBACK
+    rate: float = 0.05  # probability that a thumb is given
+    flip: float = 0.0  # probability that it is the wrong one
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, 1.0, rate=self.rate, flip=self.flip)
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course with thumbs, 1 or 0, for what is said."""
+        # Three draws whatever the parameters: at twice the rate the same thumbs are given, and as many again.
+        pleased, given, slipped = rng.random((3, *course.quality.shape))
+        up = (pleased < course.quality) ^ (slipped < self.flip)
+        return course.but(said=np.where(given < self.rate, up.astype(np.float64), np.nan))

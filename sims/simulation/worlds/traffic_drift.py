@@ -1,0 +1,50 @@
+"""What people ask changes over time."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.sims.simulation.scenario import Course, Stage, WorldError
+from highwayman.sims.simulation.worlds.limits import within
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficDrift:
+    """The same prompts come in another order: tasks one after another, or easy prompts before hard ones.
+
+    No prompt is added or lost, so a run under drift and one without answer the same questions.
+    """
+
+    stage: ClassVar[Stage] = Stage.TRAFFIC
+    strength: float = 0.5  # 0: shuffled; 1: strictly one after another
+    by: str = "task"  # or "difficulty": mean quality over arms
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a parameter that cannot be."""
+        within(0.0, 1.0, strength=self.strength)
+        if self.by not in ("task", "difficulty"):
+            raise ValueError(f"by must be 'task' or 'difficulty', got {self.by!r}")
+
+    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+        """Return the course in the new order. Raises WorldError where no tasks are known."""
+        shuffled = rng.random(course.n)
+        ideal = self._tasks(course, rng) if self.by == "task" else -course.quality.mean(axis=1)
+        spread = _ranks(ideal, ties=shuffled)
+        return course.reordered(np.argsort((1.0 - self.strength) * shuffled + self.strength * spread, kind="stable"))
+
+    @staticmethod
+    def _tasks(course: Course, rng: np.random.Generator) -> Floats:
+        """Return the place of each round's task in a random order of tasks, shape (n,)."""
+        if len(set(course.tasks)) < 2:
+            raise WorldError("TrafficDrift by task needs prompts of two tasks or more; by=difficulty needs none")
+        names, number = np.unique(course.tasks, return_inverse=True)
+        return rng.permutation(len(names))[number].astype(np.float64)
+
+
+def _ranks(values: Floats, *, ties: Floats) -> Floats:
+    """Return the rank of each value as a share of all, in [0, 1), shape (n,); equal ones in the order of `ties`."""
+    ranks = np.empty(len(values))
+    ranks[np.lexsort((ties, values))] = np.arange(len(values)) / len(values)
+    return ranks

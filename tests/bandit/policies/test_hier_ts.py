@@ -1,0 +1,89 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from highwayman.bandit.draw import draw
+from highwayman.bandit.policies.hier_ts import HierTS
+from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.policy import Policy
+from highwayman.env.types import Context, Floats, RewardChange
+
+D = 9
+ARMS = tuple("abcdef")
+FREE = np.zeros(len(ARMS))
+Quality = Callable[[Floats], Floats]  # of a context (d,), each arm's expected quality (K,)
+
+
+def context(features: Floats) -> Context:
+    return Context(features, "f", prompt_tokens=10)
+
+
+def added(policy: Policy) -> Policy:
+    for arm in ARMS:
+        policy.add_arm(arm)
+    return policy
+
+
+def earned(policy: Policy, quality: Quality, n: int, *, seed: int) -> tuple[Floats, Floats]:
+    """Return the expected quality of the arms drawn and of the best ones, (n,) each, while the policy learns."""
+    rng = np.random.default_rng(seed)
+    got, best = np.empty(n), np.empty(n)
+    for t in range(n):
+        x = np.append(rng.normal(size=D - 1) / 3, 1.0)
+        means = np.clip(quality(x), 0, 1)
+        drawn = draw(policy.probs(context(x), ARMS, FREE), floor=0.01, rng=rng)
+        got[t], best[t] = means[drawn.action], means.max()
+        value = float(rng.random() < got[t])
+        policy.learn([RewardChange(ARMS[drawn.action], x, 1.0, value, value)])
+    return got, best
+
+
+def hard_or_easy(x: Floats) -> Floats:
+    """Return qualities that hang on how hard the query is, for all arms alike, and on which arm it is."""
+    return np.array([0.3, 0.35, 0.4, 0.45, 0.5, 0.65]) + 0.3 * x[0] - 0.2 * x[1]
+
+
+def specialists(x: Floats) -> Floats:
+    """Return qualities of arms of which each is best on its own kind of query."""
+    return np.concatenate([0.5 + 0.8 * x[:3], 0.5 - 0.8 * x[:3]])
+
+
+def test_learns_which_arm_answers_which_kind_of_query() -> None:
+    got, best = earned(added(HierTS(d=D, fingerprint="f")), specialists, 4000, seed=1)
+    fixed = 0.5
+    assert got[-1000:].mean() - fixed > 0.8 * (best[-1000:].mean() - fixed)
+
+
+def test_where_queries_say_nothing_of_which_arm_is_better_it_loses_less_than_separate_regressions() -> None:
+    lost = {}
+    for name, make in (("hier", HierTS), ("apart", LinTS)):
+        runs = [earned(added(make(d=D, fingerprint="f")), hard_or_easy, 1500, seed=seed) for seed in range(4)]
+        lost[name] = float(np.mean([best - got for got, best in runs]))
+    assert lost["hier"] < 0.8 * lost["apart"]
+
+
+def test_explores_less_once_there_is_feedback_beyond_its_patience() -> None:
+    one = np.array([0.0] * (D - 1) + [1.0])
+    told = [RewardChange(arm, one, 1.0, value, value) for arm in ARMS for value in (0.0, 1.0) * 50]
+    told += [RewardChange("a", one, 1.0, 1.0, 1.0)] * 3
+    probs = {}
+    for patience in (10.0, 1000.0):
+        policy = added(HierTS(d=D, fingerprint="f", patience=patience))
+        policy.learn(told)
+        probs[patience] = policy.probs(context(one), ARMS, FREE)
+    assert probs[10.0][0] > probs[1000.0][0] + 0.15
+
+
+def test_a_penalty_moves_traffic_without_learning() -> None:
+    policy = added(HierTS(d=D, fingerprint="f"))
+    one = np.array([0.0] * (D - 1) + [1.0])
+    assert policy.probs(context(one), ARMS, FREE) == pytest.approx(np.full(6, 1 / 6), abs=1e-3)
+    dear = policy.probs(context(one), ARMS, np.array([0.3, 0, 0, 0, 0, 0]))
+    assert dear[0] < 0.1
+
+
+@pytest.mark.parametrize("name", ["exploration", "patience"])
+def test_an_option_that_cannot_be_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a number > 0, got 0"):
+        HierTS(d=D, **{name: 0})

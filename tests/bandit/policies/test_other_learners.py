@@ -1,0 +1,144 @@
+"""What the policies that are no disjoint linear regressions learn, on worlds whose truth is known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from highwayman.bandit.draw import draw
+from highwayman.bandit.models.k_means import centres_of, nearest
+from highwayman.bandit.policies.cluster_ucb import ClusterUCB
+from highwayman.bandit.policies.hybrid_lin_ucb import HybridLinUCB
+from highwayman.bandit.policies.k_nearest import KNearest
+from highwayman.bandit.policies.lin_ucb import LinUCB
+from highwayman.bandit.policy import Policy
+from highwayman.bandit.regression.hier_posterior import HierPrior
+from highwayman.bandit.regression.hybrid_posterior import HybridPosterior
+from highwayman.env.types import Context, Floats, RewardChange
+
+ARMS = ("a", "b")
+
+
+def change(arm: str, x: Floats, value: float, weight: float = 1.0) -> RewardChange:
+    return RewardChange(arm, x, weight, weight * value, weight * value**2)
+
+
+def added(policy: Policy, arms: tuple[str, ...] = ARMS) -> Policy:
+    for arm in arms:
+        policy.add_arm(arm)
+    return policy
+
+
+def late_quality(policy: Policy, world: Callable[[Floats], Floats], *, n: int = 3000, d: int = 3) -> float:
+    """Return the mean quality of the arms drawn in the last third of n rounds, while the policy learns."""
+    rng, got = np.random.default_rng(0), []
+    for _ in range(n):
+        x = np.append(rng.uniform(-1, 1, d - 1), 1.0)
+        quality = world(x)
+        drawn = draw(policy.probs(Context(x, "", 1), ARMS, np.zeros(2)), floor=0.05, rng=rng)
+        got.append(quality[drawn.action])
+        policy.learn([change(ARMS[drawn.action], x, float(rng.random() < got[-1]))])
+    return float(np.mean(got[-n // 3 :]))
+
+
+def checkers(x: Floats) -> Floats:
+    """Return qualities that no line parts: a is good where both coordinates have one sign, b elsewhere."""
+    return np.array([0.9, 0.1]) if x[0] * x[1] > 0 else np.array([0.1, 0.9])
+
+
+def test_neighbours_and_clusters_learn_what_no_line_can_part() -> None:
+    assert late_quality(added(LinUCB(d=3)), checkers) < 0.6
+    assert late_quality(added(KNearest(d=3, k=20)), checkers) > 0.8
+    assert late_quality(added(ClusterUCB(d=3, clusters=16, warm_up=300)), checkers) > 0.75
+
+
+def test_centres_are_those_of_well_parted_clouds_and_the_same_every_time() -> None:
+    rng = np.random.default_rng(1)
+    points = np.concatenate([rng.normal(at, 0.1, (50, 2)) for at in ((0, 0), (5, 0), (0, 5))])
+    centres = centres_of(points, 3)
+    assert sorted(np.round(centres).tolist()) == [[0, 0], [0, 5], [5, 0]]
+    assert np.array_equal(centres, centres_of(points, 3))
+    assert np.bincount(nearest(points, centres)).tolist() == [50, 50, 50]
+    assert len(centres_of(np.ones((9, 2)), 4)) == 1
+
+
+@pytest.mark.parametrize("make", [lambda: ClusterUCB(d=2, warm_up=10), lambda: ClusterUCB(d=2, warm_up=500),
+                                  lambda: KNearest(d=2, k=50)])  # fmt: skip
+def test_a_round_that_is_flipped_or_taken_back_leaves_what_only_saw_the_end(make: Callable[[], Any]) -> None:
+    rng = np.random.default_rng(2)
+    rounds = [change(ARMS[n % 2], np.append(rng.normal(), 1.0), float(rng.integers(2))) for n in range(40)]
+    flip = rounds[6]
+    revised = added(make())
+    revised.learn(rounds)
+    revised.learn([RewardChange(flip.arm, flip.features, 0.0, 1 - 2 * flip.weighted, 1 - 2 * flip.weighted)])
+    gone = rounds[9]
+    revised.learn([RewardChange(gone.arm, gone.features, -1.0, -gone.weighted, -gone.squared)])
+    final = added(make())
+    ends = [*rounds[:6], change(flip.arm, flip.features, 1 - flip.weighted), *rounds[7:9], *rounds[10:]]
+    if make().__class__ is ClusterUCB:  # the context of what is taken back still helps to say what kinds there are
+        ends = [*rounds[:6], change(flip.arm, flip.features, 1 - flip.weighted), *rounds[7:], *rounds[9:10]]
+        ends[-1] = RewardChange(gone.arm, gone.features, -1.0, -gone.weighted, -gone.squared)
+    final.learn(ends)
+    for _ in range(20):
+        x = Context(np.append(rng.normal(), 1.0), "", 1)
+        assert revised.expected(x, ARMS) == pytest.approx(final.expected(x, ARMS), abs=1e-9)
+
+
+def test_hybrid_means_are_those_of_one_joint_regression() -> None:
+    rng, d, arms = np.random.default_rng(3), 3, ("a", "b", "c")
+    like = {"a": [1.0], "b": [0.5], "c": [-1.0]}
+    made = HybridPosterior(
+        d=d, prior=HierPrior(early_precision=4.0, final_precision=4.0, shared_precision=2.0), arm_features=like
+    )
+    for arm in arms:
+        made.add_arm(arm)
+    told = [(arms[n % 3], np.append(rng.normal(size=d - 1), 1.0), float(rng.random())) for n in range(50)]
+    made.update(change(arm, x, value) for arm, x, value in told)
+    made.settle()
+    size = 2 * d + 3 * d  # beta for f = (1, arm's feature), then each arm's own part
+    a = np.diag([2.0, 2.0, 1.0] * 2 + [4.0, 4.0, 1.0] * 3)
+    b = np.zeros(size)
+    b[d - 1] = 0.6 * 1.0
+    rows = {}
+    for arm, x, value in told:
+        row = np.zeros(size)
+        row[: 2 * d] = np.kron([1.0, *like[arm]], x)
+        place = 2 * d + arms.index(arm) * d
+        row[place : place + d] = x
+        a, b = a + np.outer(row, row), b + value * row
+    x = np.array([0.3, -0.8, 1.0])
+    for place, arm in enumerate(arms):
+        row = np.zeros(size)
+        row[: 2 * d] = np.kron([1.0, *like[arm]], x)
+        row[2 * d + place * d : 2 * d + (place + 1) * d] = x
+        rows[arm] = row
+    means, spreads = made.spread(x, arms)
+    assert means == pytest.approx([rows[arm] @ np.linalg.solve(a, b) for arm in arms], abs=1e-9)
+    wanted = [np.sqrt(rows[arm] @ np.linalg.solve(a, rows[arm])) for arm in arms]
+    assert spreads == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_new_arm_starts_at_what_arms_like_it_have_shown() -> None:
+    like = {"small-1": [-1.0], "small-2": [-1.0], "large-1": [1.0], "large-2": [1.0]}
+    policy = HybridLinUCB(d=1, arm_features=like)
+    for arm in ("small-1", "large-1"):
+        policy.add_arm(arm)
+    one = np.ones(1)
+    policy.learn([change("small-1", one, 0.3)] * 100 + [change("large-1", one, 0.9)] * 100)
+    for arm in ("small-2", "large-2"):
+        policy.add_arm(arm)
+    expected = policy.expected(Context(one, "", 1), ["small-2", "large-2"])
+    assert expected[0] < 0.5
+    assert expected[1] > 0.7
+    spreads = policy.posterior.spread(one, ["large-1", "large-2"])[1]
+    assert spreads[1] > 2 * spreads[0]
+
+
+def test_options_that_cannot_be_are_named() -> None:
+    with pytest.raises(ValueError, match="k must be a number > 0, got 0"):
+        KNearest(d=2, k=0)
+    with pytest.raises(ValueError, match="clusters must be a number > 0, got 0"):
+        ClusterUCB(d=2, clusters=0)
+    with pytest.raises(ValueError, match=r"arm_features must be equally many for each arm, got \[1, 2\]"):
+        HybridLinUCB(d=2, arm_features={"a": [1.0], "b": [1.0, 2.0]})

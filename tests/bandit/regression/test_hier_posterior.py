@@ -1,0 +1,183 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highwayman.bandit import snapshot
+from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
+from highwayman.env.errors import SnapshotError
+from highwayman.env.types import Floats, RewardChange
+
+ARMS = ("a", "b", "c")
+D = 3
+
+
+def posterior(**options: float) -> HierPosterior:
+    made = HierPosterior(d=D, fingerprint="f", prior=HierPrior(**options))
+    for arm in ARMS:
+        made.add_arm(arm)
+    return made
+
+
+def rewards(n: int, *, seed: int) -> list[RewardChange]:
+    """Return n rewards of weight 1 of arms that share a slope and differ in their intercepts."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n):
+        place = int(rng.integers(len(ARMS)))
+        x = np.append(rng.normal(size=D - 1), 1.0)
+        value = float(np.clip(0.3 + 0.2 * place + 0.1 * x[0] + 0.1 * rng.normal(), 0, 1))
+        found.append(RewardChange(ARMS[place], x, 1.0, value, value**2))
+    return found
+
+
+def settled(changes: list[RewardChange], **options: float) -> HierPosterior:
+    made = posterior(**options)
+    made.update(changes)
+    made.settle()
+    return made
+
+
+def jointly(changes: list[RewardChange], own: float) -> tuple[Floats, Floats]:
+    """Return beta (d,) and theta (K, d) of one regression over shared and own coefficients, solved directly."""
+    k = len(ARMS)
+    a, b = np.zeros(((k + 1) * D, (k + 1) * D)), np.zeros((k + 1) * D)  # beta, then each arm's own part
+    a[:D, :D] = np.diag([30.0, 30.0, 1.0])
+    b[D - 1] = 0.6
+    for place in range(k):
+        at = slice((place + 1) * D, (place + 2) * D)
+        a[at, at] = np.diag([own, own, 1.0])
+    for change in changes:
+        row = np.zeros((k + 1) * D)
+        row[:D] = change.features
+        place = ARMS.index(change.arm)
+        row[(place + 1) * D : (place + 2) * D] = change.features
+        a += change.weight * np.outer(row, row)
+        b += change.weighted * row
+    found = np.linalg.solve(a, b)
+    return found[:D], found[:D] + found[D:].reshape(k, D)
+
+
+@given(st.integers(0, 200), st.integers(0, 50))
+@settings(max_examples=25)
+def test_the_means_are_those_of_one_joint_regression(n: int, seed: int) -> None:
+    changes = rewards(n, seed=seed)
+    made = settled(changes, early_precision=60.0, caution=1e9)
+    own = max(2.0, 60.0 * min(len(ARMS) / max(n, 1), 1.0))
+    beta, theta = jointly(changes, own)
+    assert made.shared == pytest.approx(beta, abs=1e-9)
+    for x in np.eye(D):
+        assert made.spread(x, ARMS)[0] == pytest.approx(theta @ x, abs=1e-9)
+
+
+def test_what_is_kept_up_by_rank_one_is_what_a_direct_solution_with_that_prior_says() -> None:
+    made, changes = posterior(), rewards(300, seed=1)
+    made.update(changes)
+    rows = {arm: [one for one in changes if one.arm == arm] for arm in ARMS}
+    seen, stage = 0.0, made._settled_at
+    for n in range(1, 301):  # the weight at which the prior was last drawn
+        if int(np.log(n) / np.log(1.1)) == stage:
+            seen = float(n)
+            break
+    own = np.array([max(2.0, 3000.0 * min(3 / seen, 1.0))] * 2 + [1.0])
+    for arm, told in rows.items():
+        a = np.diag(own) + sum(np.outer(one.features, one.features) for one in told)
+        b = own * made.shared + sum(one.weighted * one.features for one in told)
+        x = np.array([0.3, -0.2, 1.0])
+        mean, spread = made.spread(x, [arm])
+        assert mean == pytest.approx([np.linalg.solve(a, b) @ x], abs=1e-9)
+        assert spread == pytest.approx([np.sqrt(x @ np.linalg.solve(a, x))], abs=1e-9)
+
+
+def test_one_observation_moves_the_other_arms_less_than_its_own() -> None:
+    made = settled([RewardChange("a", np.array([0.0, 0.0, 1.0]), 1.0, 1.0, 1.0)])
+    # Intercepts: beta has precision 1 + 1/2 (a's own part integrated out) and evidence .6 + 1/2: 1.1 / 1.5.
+    assert made.shared[-1] == pytest.approx(1.1 / 1.5)
+    means = made.spread(np.array([0.0, 0.0, 1.0]), ARMS)[0]
+    assert means == pytest.approx([(1.1 / 1.5 + 1) / 2, 1.1 / 1.5, 1.1 / 1.5])
+
+
+def test_a_new_arm_starts_at_what_the_others_have_in_common_and_is_less_sure() -> None:
+    made = settled(rewards(400, seed=2))
+    made.add_arm("new")
+    x = np.array([1.0, 0.0, 1.0])
+    means, spreads = made.spread(x, [*ARMS, "new"])
+    assert means[-1] == pytest.approx(made.shared @ x)
+    assert spreads[-1] > 3 * spreads[:-1].max()
+
+
+def test_the_precision_of_own_features_falls_with_feedback_down_to_its_end() -> None:
+    x = np.array([1.0, 0.0, 0.0])
+    spreads = [posterior(early_precision=300.0).spread(x, ["a"])[1][0]]
+    for n in (3, 30, 300, 3000):
+        told = [RewardChange("b", np.array([0.0, 0.0, 1.0]), 1.0, 0.5, 0.25)] * n
+        spreads.append(settled(told, early_precision=300.0).spread(x, ["a"])[1][0])
+    assert spreads[0] == spreads[1] == pytest.approx(1 / np.sqrt(300))  # one round per arm
+    assert all(later > earlier for earlier, later in pairwise(spreads[1:]))
+    assert spreads[-1] == pytest.approx(1 / np.sqrt(2))
+
+
+@given(st.integers(0, 30), st.data())
+@settings(max_examples=25)
+def test_a_revised_round_leaves_the_state_that_only_saw_the_final_value(seed: int, data: st.DataObject) -> None:
+    changes = rewards(80, seed=seed)
+    at = data.draw(st.integers(0, 79))
+    first, final = changes[at], data.draw(st.sampled_from([0.0, 0.25, 1.0]))
+    revised = RewardChange(first.arm, first.features, 0.0, final - first.weighted, final**2 - first.squared)
+    one = settled([*changes, revised])
+    changes[at] = RewardChange(first.arm, first.features, 1.0, final, final**2)
+    assert same(one, settled(changes))
+
+
+@given(st.integers(0, 30), st.integers(0, 79))
+@settings(max_examples=25)
+def test_an_erased_round_leaves_the_state_that_never_saw_it(seed: int, at: int) -> None:
+    changes = rewards(80, seed=seed)
+    gone = changes[at]
+    erased = RewardChange(gone.arm, gone.features, -1.0, -gone.weighted, -gone.squared)
+    assert same(settled([*changes, erased]), settled(changes[:at] + changes[at + 1 :]))
+
+
+def same(one: HierPosterior, other: HierPosterior) -> bool:
+    asked = np.random.default_rng(0).normal(size=(5, D))
+    pairs = zip(one.spread_many(asked, ARMS), other.spread_many(asked, ARMS), strict=True)
+    near = all(np.allclose(a, b, rtol=0, atol=1e-9) for a, b in pairs)
+    return near and abs(one.noise_variance() - other.noise_variance()) < 1e-9
+
+
+def test_the_noise_is_learned() -> None:
+    rng = np.random.default_rng(3)
+    changes = [
+        RewardChange("a", np.array([0.0, 0.0, 1.0]), 1.0, value, value**2)
+        for value in 0.5 + 0.05 * rng.normal(size=4000)
+    ]
+    assert settled(changes).noise_variance() == pytest.approx(0.05**2, rel=0.35)
+
+
+def test_a_snapshot_of_no_rounds_is_refused_and_changes_nothing() -> None:
+    made = settled(rewards(50, seed=4))
+    header, arrays = snapshot.unpack(made.state())
+    arrays["a"] = arrays["a"] - 1e6 * np.eye(D)
+    before = made.state()
+    with pytest.raises(SnapshotError, match="not positive semidefinite"):
+        made.restore(snapshot.pack(header, arrays))
+    assert made.state() == before
+
+
+@pytest.mark.parametrize("name", ["early_precision", "final_precision", "shared_precision", "noise_variance"])
+def test_a_number_that_cannot_be_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be > 0, got -1"):
+        posterior(**{name: -1.0})
+
+
+def test_a_change_that_is_refused_moves_nothing_not_even_a_clock() -> None:
+    made = HierPosterior(d=D, fading=Fading(hours=1.0))
+    made.add_arm("a")
+    made.update([RewardChange("a", np.ones(D), 1.0, 1.0, 1.0, at=3600.0)])
+    before = made.state()
+    with pytest.raises(ValueError, match=r"features must have shape \(3,\), got \(2,\)"):
+        made.update([RewardChange("a", np.ones(2), 1.0, 1.0, 1.0, at=360_000.0)])
+    assert made.state() == before

@@ -1,0 +1,167 @@
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highwayman.bandit.policies.dueling_lin_ts import DuelingLinTS
+from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.snapshot import unpack
+from highwayman.env.errors import SnapshotError
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.feedback.fold.join import Record
+from highwayman.feedback.fold.learner import Entry, Learner
+from highwayman.feedback.log.events import Event, subject
+from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
+
+
+def learner() -> Learner:
+    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
+
+
+def entries(events: Iterable[Event]) -> list[Entry]:
+    """The log as the store would hand it over: ids in order, every record as it stands at the end."""
+    numbered = [(f"{n}-0", event) for n, event in enumerate(events, start=1)]
+    decisions = {event.id: (n, event) for n, event in numbered if isinstance(event, Decision)}
+    outcomes = {event.decision_id: (n, event) for n, event in numbered if isinstance(event, Outcome)}
+    found = []
+    for event_id, event in numbered:
+        if isinstance(event, Decision):
+            found.append(Entry(event_id, event))
+            continue
+        about = subject(event)
+        filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
+        (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
+        found.append(Entry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
+    return found
+
+
+def sums(state: Learner) -> dict[str, np.ndarray]:
+    return unpack(state.snapshot().policy)[1]
+
+
+def same(one: Learner, other: Learner) -> bool:
+    left, right = sums(one), sums(other)
+    return all(np.allclose(left[name], right[name], rtol=0, atol=1e-9) for name in left)
+
+
+def test_flipping_a_thumb_leaves_the_state_that_only_ever_saw_the_final_value() -> None:
+    flipped, final = learner(), learner()
+    flipped.step(entries([decision("d"), thumb("d", 1.0), thumb("d", 0.0)]))
+    final.step(entries([decision("d"), thumb("d", 0.0)]))
+    assert same(flipped, final)
+    assert flipped.tally.arm("a").feedback == final.tally.arm("a").feedback == 1
+
+
+def test_a_retracted_thumb_leaves_the_prior() -> None:
+    state = learner()
+    state.step(entries([decision("d"), thumb("d", 1.0), thumb("d", None)]))
+    assert same(state, learner())
+    assert state.tally.arm("a").feedback == 0
+
+
+def test_events_read_again_change_nothing() -> None:
+    log = entries([decision("d"), outcome("d"), thumb("d", 1.0)])
+    once, twice = learner(), learner()
+    once.step(log)
+    twice.step(log)
+    twice.step(log)
+    twice.step(log[1:])
+    assert same(once, twice)
+    assert twice.tally.arms == once.tally.arms
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_the_state_is_the_fold_whatever_the_batches_and_restarts(data: st.DataObject) -> None:
+    names = [str(k) for k in range(data.draw(st.integers(1, 5)))]
+    log: list[Event] = []
+    for name in names:
+        at = context(*data.draw(st.tuples(st.floats(-1, 1), st.floats(-1, 1))), 1.0)
+        log.append(decision(name, arm=data.draw(st.sampled_from(["a", "b"])), at=at))
+    for name in data.draw(st.lists(st.sampled_from(names), max_size=12)):
+        log.append(thumb(name, data.draw(st.sampled_from([0.0, 1.0, None]))))
+        if data.draw(st.booleans()) and not any(isinstance(e, Outcome) and e.decision_id == name for e in log):
+            log.append(outcome(name, arm=data.draw(st.sampled_from(["a", "b"]))))
+    events = entries(log)
+    whole = learner()
+    whole.step(events)
+
+    pieces = learner()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
+    for start, end in itertools.pairwise([0, *cuts, len(events)]):
+        pieces.step(events[max(start - 2, 0) : end])  # some events are delivered again
+        if data.draw(st.booleans()):
+            restarted = learner()
+            restarted.restore(pieces.snapshot())
+            pieces = restarted
+    assert same(whole, pieces)
+    assert pieces.position == whole.position
+    assert {name: (t.decisions, t.feedback, t.calls) for name, t in pieces.tally.arms.items()} == {
+        name: (t.decisions, t.feedback, t.calls) for name, t in whole.tally.arms.items()
+    }
+
+
+def test_features_of_another_encoder_are_counted_but_not_learned_from() -> None:
+    state = learner()
+    step = state.step(entries([decision("d", at=context(1.0, 1.0, fingerprint="other/2")), thumb("d", 1.0)]))
+    assert not step.learned
+    assert same(state, learner())
+    assert state.tally.arm("a").feedback == 1
+
+
+def test_an_arm_met_on_the_log_is_added() -> None:
+    state = learner()
+    state.step(entries([decision("d", arm="new", arms=("a", "new")), thumb("d", 1.0)]))
+    assert "new" in unpack(state.snapshot().policy)[0]["arms"]
+
+
+def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
+    state = learner()
+    state.step(entries([decision("d"), thumb("d", 1.0)]))
+    good = state.snapshot()
+    bad = type(good)(good.position, good.policy[:-1] + b"x", good.tally)
+    with pytest.raises(SnapshotError):
+        state.restore(bad)
+    assert state.snapshot() == good
+
+
+def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
+    log = entries([decision("bad", at=context(1.0, 1.0)), decision("d"), thumb("bad", 1.0), thumb("d", 1.0)])
+    state, without = learner(), learner()
+    step = state.step(log)
+    without.step([log[1], log[3]])
+    assert [event_id for event_id, _ in step.refused] == ["3-0"]
+    assert "shape" in step.refused[0][1]
+    assert step.learned
+    assert same(state, without)
+    assert state.tally.arm("a").feedback == 1
+
+
+def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_trace() -> None:
+    def prefer(number: int, share: float | None) -> Feedback:
+        return replace(thumb("d", share, metric="preference", feedback_id=f"p{number}", at=float(number)), other="b")
+
+    def learned(*said: Feedback) -> Learner:
+        learner = Learner(
+            DuelingLinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b")
+        )
+        filed: dict[str, Feedback] = {}
+        for number, one in enumerate(said, start=2):
+            filed[f"{number}-0"] = one
+            learner.step([Entry(f"{number}-0", one, Record(decision("d"), "1-0", feedback=dict(filed)))])
+        return learner
+
+    def expected(learner: Learner) -> list[float]:
+        policy = learner.policy
+        assert isinstance(policy, DuelingLinTS)
+        return policy.expected(context(), ("a", "b")).tolist()
+
+    won = expected(learned(prefer(1, 1.0)))
+    assert won[0] > won[1]
+    assert expected(learned(prefer(1, 0.0), prefer(2, 1.0))) == pytest.approx(won, abs=1e-9)
+    assert expected(learned(prefer(1, 1.0), prefer(2, None))) == pytest.approx(expected(learned()), abs=1e-9)

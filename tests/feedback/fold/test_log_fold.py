@@ -1,0 +1,102 @@
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.types import Control, ControlKind
+from highwayman.feedback.fold.join import Void, standing
+from highwayman.feedback.fold.learner import Learner, Snapshot
+from highwayman.feedback.fold.log_fold import Page, Pages, difference, refold
+from highwayman.feedback.log.events import Event, encode
+from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
+
+
+def pages(*events: Event, size: int = 2) -> Pages:
+    """The log of these events, ids from 1-0 on, in pages."""
+    rows = [(f"{number}-0", encode(event), False) for number, event in enumerate(events, start=1)]
+
+    async def read() -> AsyncIterator[Page]:
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    return read
+
+
+async def state(*events: Event, kept_s: float = 9.0, upto: str | None = None) -> Snapshot:
+    return (await refold(pages(*events), make_learner, kept_s=kept_s, upto=upto)).learner.snapshot()
+
+
+def rollback(position: str) -> Control:
+    return Control(1.0, ControlKind.ROLLBACK, {"position": position})
+
+
+async def test_the_fold_ends_where_it_is_told_to() -> None:
+    log = [decision("d"), thumb("d", 1.0), thumb("d", 0.0)]
+    assert (await state(*log, upto="2-0")).position == "2-0"
+    assert difference(await state(*log, upto="2-0"), await state(*log[:2])).largest == 0.0
+
+
+async def test_a_rollback_voids_the_feedback_since_and_keeps_what_else_happened() -> None:
+    log = [decision("d"), thumb("d", 1.0), decision("e"), outcome("e"), thumb("d", 0.0), thumb("e", 0.0)]
+    back = await state(*log, rollback("2-0"), thumb("e", 1.0))
+    only = await state(*log[:2], *log[2:4], thumb("e", 1.0))
+    assert difference(back, only).largest == 0.0
+
+
+async def test_a_rollback_of_a_rollback_brings_back_what_it_took() -> None:
+    log = [decision("d"), thumb("d", 1.0), thumb("d", 0.0)]
+    assert difference(await state(*log, rollback("2-0"), rollback("3-0")), await state(*log)).largest == 0.0
+
+
+def test_rollbacks_that_hold_are_those_in_force_where_the_last_one_leads_back_to() -> None:
+    one, two, three = Void("2-0", "5-0"), Void("3-0", "8-0"), Void("6-0", "9-0")
+    assert standing([one]) == (one,)
+    assert standing([one, two]) == (two,)
+    assert standing([one, two, three]) == (one, three)
+
+
+async def test_feedback_that_comes_after_its_decision_was_let_go_teaches_nothing() -> None:
+    late = [decision("d"), decision("e"), thumb("d", 1.0)]
+    far = [("1-0", encode(late[0]), False), ("5000-0", encode(late[1]), False), ("5001-0", encode(late[2]), False)]
+
+    async def read() -> AsyncIterator[Page]:
+        yield far
+
+    found = await refold(read, make_learner, kept_s=2.0)
+    assert found.learner.tally.totals().feedback == 0
+    assert (await refold(read, make_learner, kept_s=9.0)).learner.tally.totals().feedback == 1
+
+
+async def test_states_that_differ_are_told_apart_by_the_largest_number() -> None:
+    one = await state(decision("d"), thumb("d", 1.0))
+    assert difference(one, one).largest == 0.0
+    assert difference(one, await state(decision("d"), thumb("d", 0.0))).policy == pytest.approx(1.0)
+    counted_twice = replace(one, tally=(await state(decision("d"), decision("e"))).tally)
+    assert difference(one, counted_twice).tally == 1.0
+
+
+async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_nothing_was_learned_of_it() -> None:
+    def learner() -> Learner:
+        return Learner(made(), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), make=made)
+
+    def made() -> LinTS:
+        return LinTS(d=3, fingerprint=FINGERPRINT)
+
+    def blank(arms: Sequence[str]) -> bytes:
+        policy = made()
+        for name in arms:
+            policy.add_arm(name)
+        return policy.state()
+
+    async def folded(*events: Event) -> Snapshot:
+        return (await refold(pages(*events), learner, kept_s=9.0)).learner.snapshot()
+
+    own, other = decision("d"), replace(decision("e"), tenant="acme")
+    said, taken = thumb("e", 1.0, at=1.0), thumb("e", None, at=2.0)
+    without, with_it = await folded(own, other), await folded(own, other, said, taken)
+    assert difference(with_it, without).policy == math.inf
+    assert difference(with_it, without, blank=blank).largest < 1e-9
+    assert difference(await folded(own, other, said), without, blank=blank).policy > 0.5

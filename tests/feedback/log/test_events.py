@@ -1,0 +1,64 @@
+import contextlib
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from highwayman.env.types import Decision
+from highwayman.feedback.log.events import BadEvent, decode, encode
+from tests.feedback.worlds import decision, outcome, thumb
+
+
+def test_a_decision_comes_back_as_it_was() -> None:
+    there = decision("d1")
+    back = decode(encode(there))
+    assert isinstance(back, Decision)
+    assert back.context.features.tolist() == there.context.features.tolist()
+    assert (back.context.fingerprint, back.context.flags) == (there.context.fingerprint, there.context.flags)
+    assert back.probs.tolist() == there.probs.tolist()
+    assert back.penalties.tolist() == there.penalties.tolist()
+    assert (back.id, back.at, back.arms, back.action, back.propensity) == (
+        there.id, there.at, there.arms, there.action, there.propensity,
+    )  # fmt: skip
+    assert (back.mode, back.policy_version, back.arm) == (there.mode, there.policy_version, there.arm)
+
+
+@pytest.mark.parametrize("event", [outcome("d1"), outcome("d1", cost_usd=None), thumb("d1", 1.0), thumb("d1", None)])
+def test_outcomes_and_feedback_come_back_as_they_were(event: object) -> None:
+    assert decode(encode(event)) == event  # type: ignore[arg-type]
+
+
+@given(st.lists(st.floats(0.001, 1.0, allow_nan=False), min_size=1, max_size=64))
+def test_probabilities_keep_every_bit(weights: list[float]) -> None:
+    there = decision("d1", arm="0", arms=tuple(str(k) for k in range(len(weights))))
+    probs = np.array(weights) / sum(weights)
+    there = type(there)(**{**{n: getattr(there, n) for n in there.__dataclass_fields__}, "probs": probs})
+    back = decode(encode(there))
+    assert isinstance(back, Decision)
+    assert back.probs.tolist() == probs.tolist()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xc1", msgpack.packb(1), msgpack.packb([]), msgpack.packb([1, "x"]), msgpack.packb([2, "f"]),
+     msgpack.packb([1, "f", "too", "short"]), msgpack.packb([1, "d", *range(13)]), encode(thumb("d", 1.0))[:-3]],
+)  # fmt: skip
+def test_unreadable_bytes_are_a_bad_event(data: bytes) -> None:
+    with pytest.raises(BadEvent):
+        decode(data)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_bad_event(data: bytes) -> None:
+    with contextlib.suppress(BadEvent):
+        decode(data)
+
+
+def test_a_decision_with_64_features_and_8_arms_stays_under_700_bytes() -> None:
+    arms = tuple(f"some-model-{k}" for k in range(8))
+    there = decision("hw-" + "x" * 28, arm=arms[0], arms=arms)
+    wide = type(there.context)(np.zeros(64), "static-240-90e540b3/pca-32-67894b25/n1", 10)
+    there = type(there)(**{**{n: getattr(there, n) for n in there.__dataclass_fields__}, "context": wide})
+    assert len(encode(there)) < 700

@@ -1,0 +1,147 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.evaluate import evaluate
+from highwayman.serving.cli.replay import replay
+from highwayman.sims.logs.logged_file import LogFile
+from tests.sims.replay.event_logs import archived, events
+
+POOL = """
+arms:
+  a: {model: a, endpoint: http://localhost:1, usd_per_mtok_in: 1, usd_per_mtok_out: 1, context_window_tokens: 4096}
+  b: {model: b, endpoint: http://localhost:2, usd_per_mtok_in: 10, usd_per_mtok_out: 10, context_window_tokens: 4096}
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return archived(tmp_path_factory.mktemp("archives") / "archive", events(600))
+
+
+def run(*words: object) -> Result:
+    main = PlainErrors("main")
+    main.add_command(replay)
+    main.add_command(evaluate)
+    return CliRunner().invoke(main, [*map(str, words)])
+
+
+def told(*words: object) -> dict[str, Any]:
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_another_policy_is_judged_from_what_ran(archive: Path) -> None:
+    found = told("replay", "--from", archive, "--policy", "LinTS", "--policy", "Fixed:arm=b")
+    lin_ts, fixed = found["answers"]
+    assert lin_ts["verdict"] == "earns more"
+    assert lin_ts["quality"]["low"] < 0.9 < lin_ts["quality"]["high"] + 0.1  # what it has when it has learned
+    assert fixed["verdict"] == "no difference shown"
+    assert fixed["shares"]["b"] == pytest.approx(0.99)
+    assert found["rounds"] == 600
+    assert found["as_it_ran"]["shares"]["a"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_configured_policy_is_asked_where_none_is_given(archive: Path, tmp_path: Path) -> None:
+    config = tmp_path / "highwayman.yaml"
+    config.write_text("policy: {name: 'Uniform', floor: 0.0}\n")
+    found = told("replay", "--from", archive, "--config", config)
+    assert [one["policy"] for one in found["answers"]] == ["Uniform"]
+    assert found["answers"][0]["gain"]["value"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_one_arm_fewer_and_another_cost_weight_are_what_ifs(archive: Path, tmp_path: Path) -> None:
+    without = told("replay", "--from", archive, "--without", "b")
+    assert without["answers"][0]["shares"] == {"a": 1.0, "b": 0.0}
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(POOL)
+    dear = told("replay", "--from", archive, "--pool", pool, "--cost-weight", "5", "--policy", "LinTS")
+    assert dear["answers"][0]["shares"]["a"] == pytest.approx(0.99)
+    assert dear["answers"][0]["cost_usd"]["value"] < dear["as_it_ran"]["cost_usd"]["value"]
+
+
+def test_the_rounds_can_be_saved_and_evaluated_again(archive: Path, tmp_path: Path) -> None:
+    log, report = tmp_path / "log.parquet", tmp_path / "report.html"
+    saved = told("replay", "--from", archive, "--policy", "LinTS", "--save", log, "--report", report)
+    assert LogFile(log).count() == 600
+    assert "<svg" in report.read_text(encoding="utf-8")
+    again = told("evaluate", log, "--policy", "LinTS")
+    assert again["answers"][0]["verdict"] == "earns more"
+    assert again["answers"][0]["quality"]["value"] == pytest.approx(saved["answers"][0]["quality"]["value"])
+
+
+def test_an_anytime_valid_answer_is_one_flag_away(archive: Path) -> None:
+    usual = told("replay", "--from", archive, "--policy", "LinTS")["answers"][0]
+    found = told("replay", "--from", archive, "--policy", "LinTS", "--anytime")
+    gain = found["answers"][0]["gain"]
+    assert found["manifest"]["method"] == {"estimator": "IPS", "interval": "ConfidenceSequence"}
+    assert gain["low"] < usual["gain"]["low"]
+    assert gain["high"] > usual["gain"]["high"]
+
+
+def test_answers_on_a_terminal_fit_eighty_columns(archive: Path) -> None:
+    done = run("replay", "--from", archive, "--policy", "LinTS", "--policy", "Fixed:arm=b")
+    assert done.exit_code == 0
+    assert "archive: 600 rounds" in done.stdout
+    assert "earns more" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_without_feedback_the_log_cannot_tell_and_says_so(tmp_path: Path) -> None:
+    silent = archived(tmp_path / "silent", events(50, said=0.0))
+    found = told("replay", "--from", silent, "--policy", "LinTS")
+    assert found["answers"][0]["verdict"] == "the log cannot tell"
+    assert found["answers"][0]["gain"]["refused"] == ["the log holds no round with a reward"]
+    assert found["answers"][0]["cost_usd"]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--without", "c"], "--without c: the log's arms are a, b"),
+        (["--cost-weight", "1"], "--cost-weight needs prices: give the pool file, too (--pool)"),
+        (["--policy", "LinTX"], "did you mean 'LinTS'?"),
+        (["--policy", "LinTS", "--policy", "LinTS"], "policy 'LinTS' is given twice"),
+        (["--estimator", "SNIP"], "did you mean 'SNIPS'?"),
+        (["--interval", "Gauss"], "unknown interval 'Gauss'"),
+        (["--anytime", "--estimator", "SwitchDR"], "--anytime is IPS with ConfidenceSequence"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_in_a_line(archive: Path, tmp_path: Path, words: list[str], says: str) -> None:
+    done = run("replay", "--from", archive, *words, "--save", tmp_path / "log.parquet")
+    assert done.exit_code == 1
+    assert says in done.output
+    assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_no_log_of_this_router_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no part of a log" in run("replay", "--from", tmp_path / "empty").output
+    other = archived(tmp_path / "other", events(4), namespace="other")
+    assert "namespace 'other'" in run("replay", "--from", other).output
+
+
+def test_a_damaged_part_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    folder = archived(tmp_path / "archive", events(20))
+    part = sorted(folder.glob("*.parquet"))[1]
+    part.write_bytes(part.read_bytes()[:-10])
+    done = run("replay", "--from", folder, "--report", tmp_path / "report.html")
+    assert done.exit_code == 1
+    assert part.name in done.output
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_log_is_named(archive: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    told("replay", "--from", archive, "--save", log)
+    log.write_bytes(log.read_bytes()[:-10])
+    done = run("evaluate", log)
+    assert done.exit_code == 1
+    assert "log.parquet" in done.output

@@ -1,0 +1,48 @@
+import pytest
+
+from highwayman.env.cost.objective import ALIASES, Objective
+from highwayman.serving.completions.routing_options import Wish, wish_of
+from highwayman.serving.http.validation import BadRequest
+
+
+def scope(**headers: str) -> dict[str, object]:
+    return {"headers": [(f"x-highwayman-{name.replace('_', '-')}".encode(), value.encode()) for name, value in
+                        headers.items()]}  # fmt: skip
+
+
+def test_no_header_is_no_wish() -> None:
+    assert wish_of(scope()) == Wish()
+    assert Wish().of(ALIASES["auto"]) == ALIASES["auto"]
+
+
+@pytest.mark.parametrize(
+    ("word", "alias"), [("quality", "auto-quality"), ("balanced", "auto"), ("Cheap", "auto-cheap")]
+)
+def test_an_objective_is_named_in_a_word(word: str, alias: str) -> None:
+    assert wish_of(scope(objective=word)) == Wish(alias=alias)
+
+
+def test_an_objective_may_be_a_number() -> None:
+    assert wish_of(scope(objective="0.4")) == Wish(cost_weight=0.4) == wish_of(scope(cost_weight="0.4"))
+
+
+def test_limits_and_exploration() -> None:
+    wish = wish_of(scope(max_usd="0.002", min_quality="0.7", explore="off"))
+    assert wish.of(Objective("auto", 0.15)) == Objective("auto", 0.15, max_usd=0.002, min_quality=0.7, explore=False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"objective": "best"}, "x-highwayman-objective: must be balanced, cheap, quality, or a cost weight"),
+        ({"objective": "nan"}, "x-highwayman-objective: must be"),
+        ({"objective": "0.1", "cost_weight": "0.2"}, "give one of them"),
+        ({"cost_weight": "-1"}, "x-highwayman-cost-weight: must be a number >= 0"),
+        ({"max_usd": "free"}, "x-highwayman-max-usd: must be a number >= 0"),
+        ({"min_quality": "70"}, r"x-highwayman-min-quality: must be a number in \[0, 1\]"),
+        ({"explore": "maybe"}, "x-highwayman-explore: must be true or false"),
+    ],
+)
+def test_a_wish_nobody_can_follow_is_named(headers: dict[str, str], says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        wish_of(scope(**headers))

@@ -1,0 +1,127 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from highwayman.env.types import Floats
+from highwayman.sims.ope.estimate import Interval, Rounds
+from highwayman.sims.ope.estimators.ratios import ones
+from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap, poisson_weights
+from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
+from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
+from highwayman.sims.ope.intervals.normal import Normal, student_quantile
+
+EVERY: list[Callable[[], Interval]] = [Normal, ClusteredBootstrap, EmpiricalBernstein, ConfidenceSequence]
+
+
+def mean_of(x: Floats, sessions: Floats | None = None, *, high: float = 1.0) -> Rounds:
+    who = np.arange(len(x)) if sessions is None else sessions.astype(np.int64)
+    return Rounds(x, ones(len(x)), ones(len(x)), who, 0.0, high, martingale=True)
+
+
+def ends(interval: Interval, *rounds: Rounds) -> tuple[float, float]:
+    for some in rounds:
+        interval.add(some)
+    return interval.interval()
+
+
+@pytest.mark.parametrize("make", EVERY)
+def test_chunks_do_not_matter(make: Callable[[], Interval]) -> None:
+    x, who = np.random.default_rng(0).random(500), np.arange(500) % 120
+    parts = [mean_of(x[start : start + 90], who[start : start + 90]) for start in range(0, 500, 90)]
+    assert ends(make(), *parts) == pytest.approx(ends(make(), mean_of(x, who)), abs=1e-7)
+
+
+@pytest.mark.parametrize("make", EVERY)
+def test_an_interval_holds_the_mean_and_narrows_with_the_square_root_of_the_rounds(
+    make: Callable[[], Interval],
+) -> None:
+    x = np.random.default_rng(1).random(40_000)
+    few, many = ends(make(), mean_of(x[:10_000])), ends(make(), mean_of(x))
+    assert few[0] < 0.5 < few[1]
+    assert (few[1] - few[0]) / (many[1] - many[0]) == pytest.approx(2.0, rel=0.25)
+
+
+@pytest.mark.parametrize("make", EVERY)
+def test_more_confidence_is_wider(make: Callable[..., Interval]) -> None:
+    x = mean_of(np.random.default_rng(2).random(300))
+    low, high = ends(make(level=0.8), x)
+    wider_low, wider_high = ends(make(level=0.99), x)
+    assert wider_low < low < high < wider_high
+    with pytest.raises(ValueError, match=r"level must be in \(0, 1\), got 95"):
+        make(level=95)
+
+
+@pytest.mark.parametrize("make", [Normal, ClusteredBootstrap])
+def test_rounds_of_few_people_say_less_than_as_many_of_many(make: Callable[[], Interval]) -> None:
+    who = np.arange(400) // 20
+    x = np.random.default_rng(3).random(20)[who]
+    of_few, of_many = ends(make(), mean_of(x, who)), ends(make(), mean_of(x))
+    assert of_few[1] - of_few[0] > 3.5 * (of_many[1] - of_many[0])
+
+
+@pytest.mark.parametrize("make", EVERY)
+def test_without_rounds_nothing_can_be_said(make: Callable[[], Interval]) -> None:
+    low, high = ends(make())
+    assert (math.isnan(low) and math.isnan(high)) or (low, high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "wanted"), [(4, 2.776), (9, 2.262), (29, 2.045), (120, 1.980)]
+)  # a table of Student's t, two-sided 5%
+def test_quantiles_are_those_of_the_table(freedom: int, wanted: float) -> None:
+    assert student_quantile(0.975, freedom) == pytest.approx(wanted, rel=0.003)
+
+
+def test_the_normal_interval_is_the_textbook_one() -> None:
+    x = np.random.default_rng(4).random(49)
+    reach = student_quantile(0.975, 48) * x.std(ddof=1) / 7
+    assert ends(Normal(), mean_of(x)) == pytest.approx((x.mean() - reach, x.mean() + reach))
+
+
+def test_weights_are_poisson_and_know_neither_each_other_nor_the_order() -> None:
+    index = np.arange(2000.0)
+    weights = poisson_weights(index, replicates=203, seed=5)
+    assert weights.shape == (203, 2000)
+    for count, wanted in enumerate([0.3679, 0.3679, 0.1839, 0.0613]):
+        assert (weights == count).mean() == pytest.approx(wanted, abs=0.003)
+    assert np.abs(np.corrcoef(weights)[~np.eye(203, dtype=bool)]).max() < 0.12
+    assert poisson_weights(index[[7, 3]], replicates=203, seed=5).tolist() == weights[:, [7, 3]].tolist()
+    assert poisson_weights(index, replicates=203, seed=6).tolist() != weights.tolist()
+
+
+def test_the_bootstrap_agrees_with_the_normal_interval_where_that_is_right() -> None:
+    x = mean_of(np.random.default_rng(6).random(20_000))
+    normal, resampled = ends(Normal(), x), ends(ClusteredBootstrap(replicates=2000), x)
+    assert resampled == pytest.approx(normal, abs=0.0008)
+    assert ends(ClusteredBootstrap(seed=1), x) == ends(ClusteredBootstrap(seed=1), x) != ends(ClusteredBootstrap(), x)
+
+
+def test_the_bootstrap_of_skewed_values_reaches_further_to_the_side_of_the_tail() -> None:
+    x = np.random.default_rng(7).exponential(size=100) ** 2
+    low, high = ends(ClusteredBootstrap(replicates=2000), mean_of(x))
+    assert high - x.mean() > 1.3 * (x.mean() - low)
+
+
+def test_alike_values_leave_no_doubt_to_the_bootstrap_and_a_handful_of_sessions_too_much() -> None:
+    assert ends(ClusteredBootstrap(), mean_of(np.full(50, 0.25))) == (0.25, 0.25)
+    assert math.isnan(ends(ClusteredBootstrap(), mean_of(np.array([0.1, 0.9])))[0])
+    with pytest.raises(ValueError, match="replicates must be >= 20"):
+        ClusteredBootstrap(replicates=5)
+
+
+def test_the_empirical_bernstein_interval_is_its_formula() -> None:
+    x = np.array([0.0, 4.0, 1.0, 3.0])  # in [0, 4]: mean 2, variance 10/3
+    tail = math.log(4 / 0.05)
+    reach = math.sqrt(2 * (10 / 3) * tail / 4) + 7 * 4 * tail / (3 * 3)
+    assert ends(EmpiricalBernstein(), mean_of(x, high=4.0)) == pytest.approx((2 - reach, 2 + reach))
+
+
+def test_the_empirical_bernstein_interval_wants_bounds_and_no_ratio() -> None:
+    x = np.random.default_rng(8).random(50)
+    assert math.isnan(ends(EmpiricalBernstein(), mean_of(x, high=math.inf))[0])
+    ratio = Rounds(x, x, x, np.arange(50), 0.0, 1.0)
+    assert math.isnan(ends(EmpiricalBernstein(), ratio)[0])
+    with pytest.raises(ValueError, match=r"beyond the stated \[0\.0, 0\.1\]"):
+        EmpiricalBernstein().add(mean_of(x, high=0.1))

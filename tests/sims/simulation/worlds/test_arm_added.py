@@ -1,0 +1,22 @@
+import pytest
+
+from highwayman.sims.simulation.worlds.arm_added import ArmAdded
+from tests.sims.simulation.courses import course
+
+
+def test_the_arm_is_not_there_before() -> None:
+    met = course(ArmAdded(arm="large", from_share=0.3), rounds=10)
+    assert met.available[:, 2].tolist() == [False] * 3 + [True] * 7
+    assert met.available[:, :2].all()
+
+
+def test_costs_are_scaled_over_the_arms_that_are_there() -> None:
+    penalties = course(ArmAdded(arm="large", from_share=0.5), rounds=10).penalties(0.3)
+    assert penalties[4] == pytest.approx([0.0, 0.3, 0.0])
+    assert penalties[5, 2] == pytest.approx(0.3)
+    assert penalties[5, 1] < 0.2
+
+
+def test_a_share_beyond_the_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="from_share"):
+        ArmAdded(from_share=1.5)
