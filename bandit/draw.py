@@ -50,3 +50,10 @@ def mix(probs: Floats, *, floor: float) -> Floats:
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
     mixed: Floats = (1.0 - floor) * (probs / total) + floor / len(probs)
     return mixed
+
+
+def greedy(values: Floats) -> Floats:
+    """Return 1 for the largest value of each row, of (K,) or (m, K); equal ones share it."""
+    best = (values == values.max(axis=-1, keepdims=True)).astype(np.float64)
+    shares: Floats = best / best.sum(axis=-1, keepdims=True)
+    return shares

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import msgpack
 
 from highwayman.bandit.policy import Policy
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.errors import SnapshotError
+from highwayman.env.types import TENANT
 
 _MAGIC = b"HWYT"
 

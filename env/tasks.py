@@ -1,6 +1,7 @@
-"""Ending a task for certain."""
+"""Tasks: ended for certain, or left to themselves and awaited in the end."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 _AGAIN_S = 0.5
@@ -15,3 +16,21 @@ async def end(task: "asyncio.Task[Any]") -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=_AGAIN_S)
+
+
+class Background:
+    """Work that outlives its request, awaited before the process ends."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start `work`; nobody waits for it but `drain`."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Return when everything spawned has ended."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+TENANT = "default"  # whose everything is where keys name no other
+
 Floats = npt.NDArray[np.float64]
 
 

@@ -1,1 +1,1 @@
-"""The router as a service: app, wire, request path, configuration and command line."""
+"""The router as a service: app, request path, configuration and command line."""

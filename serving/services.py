@@ -20,12 +20,12 @@ from highwayman.env.errors import ConfigError, HighwaymanError, StoreUnavailable
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.reward import RewardSpec
-from highwayman.env.tasks import end
+from highwayman.env.tasks import Background, end
 from highwayman.env.types import Arm
 from highwayman.env.upstream.client import Limits, Upstream
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
-from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.journal import Journal, OutcomeJournal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.spool import claim
 from highwayman.feedback.log.store import Store
@@ -37,13 +37,10 @@ from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import Spending
 from highwayman.serving.config.config import Config
 from highwayman.serving.feedback.wiring import Ground, Hearing, hearing
-from highwayman.serving.http.asgi import Background
 from highwayman.serving.metrics import Metrics
-from highwayman.serving.outcome_journal import OutcomeJournal
-from highwayman.serving.processes.embedded_valkey import state_folder
 from highwayman.serving.state.learner_factory import Learning, warm_encoder
 from highwayman.serving.state.live_policy import LivePolicy
-from highwayman.serving.state.local_state import LocalState
+from highwayman.serving.state.local_state import LocalState, state_folder
 from highwayman.serving.state.namespace_sync import Settling
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read

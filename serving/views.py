@@ -9,8 +9,9 @@ from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.reward import Part, RewardSpec, Standing
 from highwayman.env.types import Outcome
-from highwayman.feedback.fold.join import Record, credit, explained
+from highwayman.feedback.fold.join import credit, explained
 from highwayman.feedback.intake.feedback_ids import public_id
+from highwayman.feedback.log.record import Record
 from highwayman.serving.services import Services
 from highwayman.serving.state.live_policy import LivePolicy
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.regression.linear_policy import greedy
+from highwayman.bandit.draw import greedy
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 

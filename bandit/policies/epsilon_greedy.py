@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from highwayman.bandit.regression.linear_policy import LinearPolicy, greedy
+from highwayman.bandit.draw import greedy
+from highwayman.bandit.regression.linear_policy import LinearPolicy
 from highwayman.bandit.regression.sequential import Known
 from highwayman.env.types import Floats
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from highwayman.bandit.draw import greedy
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.regression.hybrid_posterior import HybridPosterior
-from highwayman.bandit.regression.linear_policy import greedy
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
 from highwayman.env.types import Context, Floats
 

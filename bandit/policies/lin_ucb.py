@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from highwayman.bandit.regression.linear_policy import LinearPolicy, greedy
+from highwayman.bandit.draw import greedy
+from highwayman.bandit.regression.linear_policy import LinearPolicy
 from highwayman.bandit.regression.sequential import Known
 from highwayman.env.types import Floats
 

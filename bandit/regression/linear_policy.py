@@ -4,8 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from highwayman.bandit.drift.forgetting import Fading
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
@@ -72,10 +70,3 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
     ) -> None:
         """Learn m rounds of weight 1 at once: features (m, d), the rest (m,); NaN teaches nothing."""
         self.posterior.learn_many(features, arms, actions, rewards, at=at)
-
-
-def greedy(values: Floats) -> Floats:
-    """Return 1 for the largest value of each row, of (K,) or (m, K); equal ones share it."""
-    best = (values == values.max(axis=-1, keepdims=True)).astype(np.float64)
-    shares: Floats = best / best.sum(axis=-1, keepdims=True)
-    return shares

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 DAY_S = 86_400.0
-TENANT = "default"  # the one there is
 
 Place = tuple[int, int]  # of an event on the log: places sort as events do
 

@@ -16,11 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from highwayman.env.arrow import arrow
+from highwayman.env.atomic_write import write_whole
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.archive.rows import Misfit, Row, batch_of, rows_in
-from highwayman.feedback.archive.schema import VERSION, VERSION_KEY, arrow, schema
-from highwayman.feedback.fold.join import START, EventId, order
-from highwayman.feedback.learning.snapshot_file import write_whole
+from highwayman.feedback.archive.schema import VERSION, VERSION_KEY, schema
+from highwayman.feedback.log.event_id import START, EventId, order
 
 _ID = re.compile(r"\d+-\d+")
 _NAME = re.compile(r"events-(\d+-\d+)-(\d+-\d+)\.parquet")
@@ -165,7 +166,7 @@ def _rows(table: Any) -> Iterator[Row | Misfit]:
 
 def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
     """Rewrite a part without these events, if it holds any; return how many it held."""
-    going, compute = arrow().array(event_ids, "string"), arrow("pyarrow.compute")
+    going, compute = arrow(extra="parquet").array(event_ids, "string"), arrow("pyarrow.compute", extra="parquet")
     with _opened(path) as file:
         numbers = range(file.num_row_groups)
         hits = (compute.is_in(file.read_row_group(number, ["id"]).column(0), going) for number in numbers)
@@ -179,7 +180,7 @@ def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
 
 def _write(path: Path, batches: Iterable[Any]) -> None:
     """Write a part, whole or not at all."""
-    sink, parquet = arrow().BufferOutputStream(), arrow("pyarrow.parquet")
+    sink, parquet = arrow(extra="parquet").BufferOutputStream(), arrow("pyarrow.parquet", extra="parquet")
     with _errors(path):
         with parquet.ParquetWriter(sink, schema(), compression="zstd", write_page_checksum=True) as writer:
             for batch in batches:
@@ -215,7 +216,10 @@ def _locked(path: Path, until: float) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Yield the part's file, checked."""
-    with _errors(path), arrow("pyarrow.parquet").ParquetFile(path, page_checksum_verification=True) as file:
+    with (
+        _errors(path),
+        arrow("pyarrow.parquet", extra="parquet").ParquetFile(path, page_checksum_verification=True) as file,
+    ):
         _check(path, file.schema_arrow)
         yield file
 
@@ -241,6 +245,6 @@ def _errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong with a file into ArchiveError."""
     try:
         yield
-    except (arrow().ArrowException, OSError, ValueError) as error:
+    except (arrow(extra="parquet").ArrowException, OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise ArchiveError(f"{path}: {why}") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import Card, Gap
 from highwayman.feedback.archive.rows import Row
-from highwayman.feedback.fold.join import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, order
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
 

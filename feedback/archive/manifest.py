@@ -6,10 +6,10 @@ Readers of whole folders of Parquet files pass over names that begin with an und
 import json
 from dataclasses import asdict, dataclass
 
+from highwayman.env.atomic_write import write_whole
 from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.schema import VERSION
-from highwayman.feedback.fold.join import EventId, order
-from highwayman.feedback.learning.snapshot_file import write_whole
+from highwayman.feedback.log.event_id import EventId, order
 
 _NAME = "_archive.json"
 

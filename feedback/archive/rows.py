@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from highwayman.env.arrow import arrow
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.archive.schema import (
@@ -21,11 +22,10 @@ from highwayman.feedback.archive.schema import (
     KINDS,
     OUTCOME,
     UNREADABLE,
-    arrow,
     arrow_type,
     schema,
 )
-from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, Event, decode, encode, subject
 
 Row = tuple[EventId, bytes, bool]  # as `Store.read` and `Retention.scan` return an event
@@ -44,7 +44,7 @@ class Misfit(HighwaymanError):
 
 def batch_of(rows: Sequence[Row]) -> Any:
     """Return events as a record batch."""
-    pa = arrow()
+    pa = arrow(extra="parquet")
     values = [_values_of(row) for row in rows]
     arrays = [pa.array([one.get(column.name) for one in values], arrow_type(column.type)) for column in COLUMNS]
     return pa.record_batch(arrays, schema=schema())
@@ -91,7 +91,7 @@ def _values_of(row: Row) -> dict[str, Any]:
 
 def _values_in(batch: Any) -> list[Values]:
     """Return the columns of each row: `raw` where it has one, else those that its kind fills."""
-    pa = arrow()
+    pa = arrow(extra="parquet")
     kinds, raw = batch.column("kind").to_pylist(), batch.column("raw").is_valid().to_pylist()
     groups: dict[str, list[int]] = {}
     for place, (kind, has_raw) in enumerate(zip(kinds, raw, strict=True)):
@@ -108,7 +108,7 @@ def _values_in(batch: Any) -> list[Values]:
 
 def _listed(column: Any) -> list[Any]:
     """Return a column as a list, its numbers' lists as arrays."""
-    pa = arrow()
+    pa = arrow(extra="parquet")
     if not pa.types.is_list(column.type) or pa.types.is_string(column.type.value_type):
         return list(column.to_pylist())
     ends, numbers = column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)

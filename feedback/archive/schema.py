@@ -1,10 +1,9 @@
 """The columns of an archive: what a row of its Parquet files says of an event."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Final
 
-from highwayman.env.errors import ConfigError
+from highwayman.env.arrow import arrow
 
 VERSION: Final = 1
 VERSION_KEY: Final = b"highwayman.archive"  # in the metadata of a file
@@ -72,26 +71,16 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def arrow(module: str = "pyarrow") -> Any:
-    """Return pyarrow, or a module of it. Raises ConfigError where it is not installed."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f"an archive is read and written with pyarrow: pip install 'highwayman[parquet]' ({error})"
-        ) from None
-
-
 def schema() -> Any:
     """Return the Arrow schema, each field with its meaning, and the version of it all."""
-    pa = arrow()
+    pa = arrow(extra="parquet")
     fields = [pa.field(one.name, arrow_type(one.type), metadata={"what": one.what}) for one in COLUMNS]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
 
 
 def arrow_type(name: str) -> Any:
     """Return the Arrow type a column names."""
-    pa = arrow()
+    pa = arrow(extra="parquet")
     plain = {"string": pa.string(), "double": pa.float64(), "float": pa.float32(), "int64": pa.int64()}
     if name.startswith("list<"):
         return pa.list_(pa.field("element", plain[name[5:-1]]))

@@ -4,126 +4,14 @@ Order does not matter: feedback or an outcome may reach the log before its decis
 later than another's writes), and counts from the moment both are there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from highwayman.env.reward import Part, RewardSpec, Standing
-from highwayman.env.types import (
-    Control,
-    ControlKind,
-    Decision,
-    Feedback,
-    Floats,
-    Outcome,
-    PreferenceChange,
-    Reward,
-    RewardChange,
-    Status,
-)
-
-EventId = str  # a Redis stream id, "milliseconds-sequence"
-
-START: EventId = "0-0"
-
-
-@lru_cache(maxsize=16_384)
-def order(event_id: EventId) -> tuple[int, int]:
-    """Return the id as numbers, which sort in log order."""
-    milliseconds, _, sequence = event_id.partition("-")
-    return int(milliseconds), int(sequence)
-
-
-def before(event_id: EventId) -> EventId:
-    """Return the largest id smaller than this one."""
-    milliseconds, sequence = order(event_id)
-    return f"{milliseconds}-{sequence - 1}" if sequence else f"{milliseconds - 1}-{2**64 - 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class Void:
-    """A stretch of the log whose feedback, and changes noticed, do not count: what a rollback took back.
-
-    A stretch of one event is a notice that was withdrawn: the change it tells of was somebody's lie.
-    """
-
-    after: EventId
-    upto: EventId  # inclusive
-
-    @property
-    def withdraws(self) -> bool:
-        """Whether it is a single event's."""
-        return self.after == before(self.upto)
-
-    def __contains__(self, event_id: EventId) -> bool:
-        """Return whether the event lies in the stretch."""
-        return order(self.after) < order(event_id) <= order(self.upto)
-
-
-def standing(rollbacks: Sequence[Void]) -> tuple[Void, ...]:
-    """Return which of all the log's rollbacks, in log order, hold in the end.
-
-    The last one does; of those before it, only what was so at the point it went back to. What was withdrawn stays so.
-    """
-    found: list[Void] = []
-    for void in reversed(rollbacks):
-        if not void.withdraws and (not found or order(void.upto) <= order(found[-1].after)):
-            found.append(void)
-    withdrawn = sorted({void for void in rollbacks if void.withdraws}, key=lambda void: order(void.upto))
-    return (*reversed(found), *withdrawn)
-
-
-def void_of(event: object, event_id: EventId) -> Void | None:
-    """Return what an event of the log makes void, None for most. Raises ValueError, KeyError for a damaged one."""
-    if not isinstance(event, Control) or event.kind not in (ControlKind.ROLLBACK, ControlKind.CHANGE_WITHDRAWN):
-        return None
-    if event.kind is ControlKind.ROLLBACK:
-        void = Void(str(event.detail["position"]), event_id)
-    else:
-        void = Void(before(str(event.detail["event"])), str(event.detail["event"]))
-    order(void.after)  # a ValueError for what is no position
-    return void
-
-
-class Moment:
-    """A point of the log: just before or just after one of its events, or its end."""
-
-    def __init__(self, event_id: EventId | None = None, *, inclusive: bool = True) -> None:
-        """Take the event, None for the log's end."""
-        self._limit = None if event_id is None else order(event_id)
-        self._inclusive = inclusive
-
-    def knows(self, event_id: EventId | None) -> bool:
-        """Return whether the event, if there is one, lies before this point."""
-        if event_id is None or self._limit is None:
-            return event_id is not None
-        return order(event_id) < self._limit or (self._inclusive and order(event_id) == self._limit)
-
-
-END = Moment()
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A decision and everything filed under it so far, each with the id of the event that filed it."""
-
-    decision: Decision | None
-    decision_id: EventId | None = None
-    outcome: Outcome | None = None
-    outcome_id: EventId | None = None
-    feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
-    erased_id: EventId | None = None  # from this event on, nothing is known of it
-    erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
-    turns: Mapping[str, Sequence[EventId]] = field(default_factory=dict)  # by its id: where it was set aside, or back
-
-    def served_arm(self, moment: Moment = END) -> str:
-        """Return the arm that answered; the intended one as long as no outcome tells, empty if nothing does.
-
-        A call that was given up names nobody who served it: its real end may yet take its place.
-        """
-        if self.outcome is not None and self.outcome.status is not Status.LOST and moment.knows(self.outcome_id):
-            return self.outcome.arm
-        return self.decision.arm if self.decision is not None else ""
+from highwayman.env.types import Feedback, Floats, PreferenceChange, Reward, RewardChange
+from highwayman.feedback.fold.rollbacks import Void
+from highwayman.feedback.log.event_id import EventId, order
+from highwayman.feedback.log.record import END, Moment, Record
 
 
 @dataclass(frozen=True, slots=True)

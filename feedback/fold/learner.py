@@ -6,25 +6,14 @@ from dataclasses import dataclass
 from highwayman.bandit.drift.change_monitor import Watches, share_kept
 from highwayman.bandit.policy import Compares, Doubtful, Policy
 from highwayman.bandit.tenants import ByTenant
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, RewardChange
-from highwayman.feedback.fold.join import (
-    START,
-    Credit,
-    EventId,
-    Moment,
-    Record,
-    Void,
-    changes,
-    credit,
-    order,
-    preferences,
-    standing,
-    void_of,
-)  # fmt: skip
+from highwayman.env.types import TENANT, Control, ControlKind, Decision, Feedback, Outcome, RewardChange
+from highwayman.feedback.fold.join import Credit, changes, credit, preferences
+from highwayman.feedback.fold.rollbacks import Void, standing, void_of
 from highwayman.feedback.fold.tally import Tally
+from highwayman.feedback.log.event_id import START, EventId, order  # fmt: skip
 from highwayman.feedback.log.events import Event
+from highwayman.feedback.log.record import Moment, Record
 
 _ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.SET_ASIDE)
 

@@ -12,10 +12,12 @@ import numpy as np
 from highwayman.bandit.snapshot import unpack
 from highwayman.bandit.tenants import parts
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
-from highwayman.feedback.fold.join import EventId, Record, Void, order
 from highwayman.feedback.fold.learner import Entry, Learner, Rewind, Snapshot, looks_back
+from highwayman.feedback.fold.rollbacks import Void
 from highwayman.feedback.fold.tally import OVERLAP
+from highwayman.feedback.log.event_id import EventId, order
 from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+from highwayman.feedback.log.record import Record
 
 Page = Sequence[tuple[EventId, bytes, bool]]
 Pages = Callable[[], AsyncIterator[Page]]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from highwayman.env.cost.spend_ledger import NOTHING, TENANT, Spent, day_of
+from highwayman.env.cost.spend_ledger import NOTHING, Spent, day_of
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Decision, Mode, Outcome, RewardChange, Status
+from highwayman.env.types import TENANT, Decision, Mode, Outcome, RewardChange, Status
 from highwayman.feedback.fold.calibration_counts import Overlap
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50

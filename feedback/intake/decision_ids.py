@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote
 
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.errors import UnknownDecision
+from highwayman.env.types import TENANT
 
 _PREFIX = "hw-"
 _COMPLETIONS = ("chatcmpl-", "cmpl-")  # before a decision's id, the id of the answer

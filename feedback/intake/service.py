@@ -10,13 +10,13 @@ from highwayman.env.metric import Kind, Metric
 from highwayman.env.reward import RewardSpec, whose
 from highwayman.env.types import Feedback
 from highwayman.feedback.calibration.calibrator import Calibrator
-from highwayman.feedback.fold.join import Record
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.intake.feedback_ids import head_of, is_linked, linked_id, new_id, parted, public_id
 from highwayman.feedback.intake.influence_weights import Weigher
 from highwayman.feedback.intake.pending import Held, Waiting, spread
 from highwayman.feedback.intake.submission import About, Said
 from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.principal import Caller
 

@@ -17,11 +17,11 @@ from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.judge.cost_meter import Bill
 from highwayman.feedback.judge.logprobs import refused
 from highwayman.feedback.judge.pairwise import is_consistent, position_bias, read_choice, share_of
+from highwayman.feedback.judge.prompt_fencing import is_suspect
 from highwayman.feedback.judge.prompts import comparing, grading, plainer
 from highwayman.feedback.judge.sampling import Line, Purse, draws, judge_for, usd_at_most
 from highwayman.feedback.judge.score_parsing import read_score
 from highwayman.feedback.judge.settings import JudgeSettings
-from highwayman.feedback.judge.suspicion import is_suspect
 from highwayman.feedback.judge.types import Case, Missing, Preference, Reason, Verdict
 
 _PATH = "/v1/chat/completions"

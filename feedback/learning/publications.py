@@ -10,8 +10,9 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.loading import lineage_name
 from highwayman.env.errors import SnapshotError
-from highwayman.feedback.fold.join import START, Void, order
 from highwayman.feedback.fold.learner import Snapshot
+from highwayman.feedback.fold.rollbacks import Void
+from highwayman.feedback.log.event_id import START, order
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import Keys

@@ -7,14 +7,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from highwayman.bandit.drift.change_monitor import Watches
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import end
-from highwayman.env.types import Control, Feedback
-from highwayman.feedback.fold.join import START, EventId, Void
+from highwayman.env.types import TENANT, Control, Feedback
 from highwayman.feedback.fold.learner import Entry, Learner, Rewind, looks_back
+from highwayman.feedback.fold.rollbacks import Void
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.version_history import About, Versions, about_json
+from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, Event, decode, subject
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.abuse_monitor import Watchman

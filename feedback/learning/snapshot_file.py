@@ -1,16 +1,15 @@
 """A published version as one file: checked by its sum, readable without Redis."""
 
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.env.atomic_write import write_whole
 from highwayman.env.errors import SnapshotError
-from highwayman.feedback.fold.join import Void
 from highwayman.feedback.fold.learner import Snapshot
+from highwayman.feedback.fold.rollbacks import Void
 from highwayman.feedback.learning.publications import Published, Stamp
 
 _KIND = "published"
@@ -52,17 +51,3 @@ def read(path: Path, *, lineage: str | None = None) -> Published:
     rollbacks = tuple(Void(**void) for void in header["rollbacks"])
     state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), rollbacks)
     return Published(Stamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader, or a crash, finds all of the old content or all of the new."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

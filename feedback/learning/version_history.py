@@ -10,8 +10,8 @@ import msgpack
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import SnapshotError
-from highwayman.feedback.fold.join import EventId, order
 from highwayman.feedback.learning.publications import Published, published
+from highwayman.feedback.log.event_id import EventId, order
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.store import Keys
 

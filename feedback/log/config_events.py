@@ -6,7 +6,7 @@ from typing import Any
 
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Arm, Control, ControlKind
-from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.store import Store
 
 _TRIES = 5  # routers that start together all announce

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
-from highwayman.feedback.fold.join import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, order
 from highwayman.feedback.log.events import BadEvent, Event, decode, subject
 from highwayman.feedback.log.retention import Retention
 

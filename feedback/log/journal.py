@@ -13,11 +13,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Any
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.tasks import end
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.fold.join import EventId
+from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, decode, encode, kind_of
 from highwayman.feedback.log.spool import Spool, SpoolFull
 from highwayman.feedback.log.store import MOST_TOGETHER, Store, Written
@@ -300,3 +301,25 @@ def _resolve(future: "asyncio.Future[EventId | None]", result: EventId | Excepti
         future.set_exception(result)
     else:
         future.set_result(result)
+
+
+Told = Callable[[Outcome, EventId | None], None]
+
+
+class OutcomeJournal(Journal):
+    """Tells of every outcome put: its id on the log, or None where it is in the spool, was erased, or is lost."""
+
+    def __init__(self, *parts: Any, written: Told, **more: Any) -> None:
+        """Take who is told, and the parts of a `Journal`."""
+        super().__init__(*parts, **more)
+        self._written = written
+
+    async def put(self, event: Written) -> EventId | None:
+        """Return what `Journal.put` does, and raise what it raises."""
+        event_id: EventId | None = None
+        try:
+            event_id = await super().put(event)
+        finally:
+            if isinstance(event, Outcome):
+                self._written(event, event_id)
+        return event_id

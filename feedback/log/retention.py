@@ -6,7 +6,7 @@ from typing import Any
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Control, ControlKind
-from highwayman.feedback.fold.join import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, order
 from highwayman.feedback.log.events import about, encode
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Scripts

@@ -7,9 +7,10 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
-from highwayman.feedback.fold.join import START, EventId, Record
 from highwayman.feedback.log.connection import Direct
+from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, decode, encode, kind_of
+from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Call, Scripts
 

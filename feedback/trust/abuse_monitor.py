@@ -6,7 +6,8 @@ from typing import Protocol
 
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
-from highwayman.feedback.fold.join import EventId, Record
+from highwayman.feedback.log.event_id import EventId
+from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.trust.anomaly_detector import Alarm, Suspicion
 from highwayman.feedback.trust.quarantine import Quarantine

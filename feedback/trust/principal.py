@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.env.types import TENANT
 
 ANSWERS, FEEDBACK, ADMIN = "answers", "feedback", "admin"
 SCOPES = frozenset({ANSWERS, FEEDBACK, ADMIN})

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from highwayman.env.cost.spend_ledger import TENANT
-from highwayman.env.types import Control, ControlKind, Feedback
-from highwayman.feedback.fold.join import START, EventId, Record, is_aside
+from highwayman.env.types import TENANT, Control, ControlKind, Feedback
+from highwayman.feedback.fold.join import is_aside
 from highwayman.feedback.log.erasure import Archived, Erasure
+from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, Event, decode
+from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import MOST_TOGETHER, Store
 

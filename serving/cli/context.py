@@ -18,8 +18,9 @@ from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.config.config import EncoderConfig, load_config
-from highwayman.serving.processes.embedded_valkey import EmbeddedValkey, state_folder
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.local_state import state_folder
 
 _TIMEOUT_S = 10.0  # more than any read of the log blocks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import redis.asyncio as aioredis
 
-from highwayman.feedback.fold.join import START
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.trust.api_keys import KeyState, KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.cli.context import Place, at_place, told

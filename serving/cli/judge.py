@@ -8,12 +8,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from highwayman.env.cost.spend_ledger import TENANT
+from highwayman.env.types import TENANT
 from highwayman.feedback.calibration.calibrator import flip_of
 from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.judge.report import ArmReport, Calls, Report, report
+from highwayman.feedback.log.event_id import START
 from highwayman.serving.cli.context import Place, at_place, told
 from highwayman.serving.cli.errors import PlainErrors
 

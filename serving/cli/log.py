@@ -16,11 +16,11 @@ from highwayman.env.errors import ConfigError, HighwaymanError, SnapshotError
 from highwayman.env.tasks import end
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import Card
-from highwayman.feedback.fold.join import START, EventId, order
 from highwayman.feedback.fold.log_fold import Page, Pages, Refold, difference, refold
 from highwayman.feedback.intake.decision_ids import pseudonym
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.log.erasure import Erasure
+from highwayman.feedback.log.event_id import START, EventId, order
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.cli.context import Place, at_place, told
 from highwayman.serving.state.learner_factory import Learning

@@ -37,10 +37,10 @@ from highwayman.serving.cli.snapshot import snapshot
 from highwayman.serving.cli.top import watch
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.metrics import count_as
-from highwayman.serving.processes.embedded_valkey import state_folder
 from highwayman.serving.processes.supervisor import Up, up
 from highwayman.serving.processes.workers import Workers, handed_on, inherited, redis_at, run_workers
 from highwayman.serving.services import PartFailed, Settings
+from highwayman.serving.state.local_state import state_folder
 
 DEFAULT_PORT = 8790
 _KEYS_ENV = "HIGHWAYMAN_API_KEYS"

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from highwayman.bandit.regression.prior import Prior
+from highwayman.env.atomic_write import replacing
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Query
@@ -15,7 +16,6 @@ from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.logs.logged_file import LogFile
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
-from highwayman.sims.whole_file import replacing
 
 
 @click.group()

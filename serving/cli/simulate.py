@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from highwayman.env.arrow import naming
+from highwayman.env.atomic_write import write_whole
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.learning.snapshot_file import write_whole
 from highwayman.serving.cli.standings_output import print_standings
-from highwayman.sims.arrow import naming
 from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.machines import Machines

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Control, ControlKind
-from highwayman.feedback.fold.join import order
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.log.event_id import order
 from highwayman.serving.cli.context import Place, at_place, told
 from highwayman.serving.cli.errors import PlainErrors
 

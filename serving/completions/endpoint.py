@@ -6,12 +6,12 @@ from collections.abc import Callable
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Caller
 from highwayman.serving.completions.proxy import Call, Line
+from highwayman.serving.completions.request import Asked, parse_chat, parse_completion
 from highwayman.serving.completions.router import Asker, Route, Router
 from highwayman.serving.completions.routing_options import wish_of
 from highwayman.serving.http.asgi import Begun, ClientGone, Receive, Scope, Send, read_body, send_whole, unless_gone
 from highwayman.serving.http.client_ids import Links
 from highwayman.serving.http.errors import Forbidden, NoSuchRoute, described, internal_error, without_message
-from highwayman.serving.http.validation import Asked, parse_chat, parse_completion
 
 _PARSERS: dict[str, Callable[[bytes], Asked]] = {
     "/v1/chat/completions": parse_chat,

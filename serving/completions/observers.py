@@ -9,7 +9,7 @@ from typing import Protocol
 from highwayman.env.tasks import end
 from highwayman.env.types import Arm, Decision, Outcome
 from highwayman.env.upstream.transcript import Transcript
-from highwayman.serving.http.validation import Asked
+from highwayman.serving.completions.request import Asked
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,17 @@ import pydantic_core
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.profile import upstream_body
+from highwayman.env.tasks import Background
 from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
 from highwayman.env.upstream.client import Answer, Upstream
 from highwayman.env.upstream.sse import Label, SseStream, finish_of, usage_of
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.feedback.log.journal import Journal
 from highwayman.serving.completions.observers import Answered, Audience, Ear
+from highwayman.serving.completions.request import Asked
 from highwayman.serving.completions.router import Route
-from highwayman.serving.http.asgi import Background, Headers, Send, send_whole
+from highwayman.serving.http.asgi import Headers, Send, send_whole
 from highwayman.serving.http.errors import described
-from highwayman.serving.http.validation import Asked
 from highwayman.serving.metrics import Metrics
 
 

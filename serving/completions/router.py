@@ -11,11 +11,10 @@ from highwayman.bandit.policy import Expects, Policy
 from highwayman.bandit.probation import Trial, with_quotas
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import Quotes, expected_usd, priced, quoted
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import Arm, ArmState, Context, Decision, Floats, Mode, Query
+from highwayman.env.types import TENANT, Arm, ArmState, Context, Decision, Floats, Mode, Query
 from highwayman.serving.completions.routing_options import Wish
 from highwayman.serving.completions.spend_tracker import Spending
 from highwayman.serving.state.live_policy import LivePolicy

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from highwayman.env.cost.budget import Budget, Ceilings
-from highwayman.env.cost.spend_ledger import TENANT, Ledger
-from highwayman.env.types import Decision, Floats, Outcome
-from highwayman.feedback.fold.join import EventId, order
+from highwayman.env.cost.spend_ledger import Ledger
+from highwayman.env.types import TENANT, Decision, Floats, Outcome
 from highwayman.feedback.fold.tally import Tally
+from highwayman.feedback.log.event_id import EventId, order
 
 
 class Spending:

@@ -22,8 +22,8 @@ from highwayman.feedback.intake.submission import About, Said
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.principal import FEEDBACK, Caller
 from highwayman.serving.completions.observers import Answered
+from highwayman.serving.completions.request import Asked
 from highwayman.serving.http.client_ids import Links
-from highwayman.serving.http.validation import Asked
 
 SOURCE = "implicit"
 _TURN = "turn"

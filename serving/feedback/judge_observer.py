@@ -23,7 +23,7 @@ from highwayman.feedback.judge.types import Case, Missing, Preference, Verdict
 from highwayman.feedback.trust.principal import FEEDBACK, Caller
 from highwayman.serving.completions.internal_calls import Called, Entries
 from highwayman.serving.completions.observers import Answered
-from highwayman.serving.http.validation import Asked
+from highwayman.serving.completions.request import Asked
 
 SOURCE, SCORE, PREFERENCE = "judge", "judge", "judge_preference"
 _PATH = "/v1/chat/completions"

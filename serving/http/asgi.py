@@ -90,21 +90,3 @@ async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class Background:
-    """Work that outlives its request, awaited before the process ends."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start `work`; nobody waits for it but `drain`."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def drain(self) -> None:
-        """Return when everything spawned has ended."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from highwayman.env.tasks import end
-from highwayman.serving.http.asgi import Background
+from highwayman.env.tasks import Background, end
 
 _CHUNK_BYTES = 65536
 _PAUSE_S = 1.0  # after a connection that could not be taken, for want of descriptors

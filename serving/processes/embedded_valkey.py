@@ -18,11 +18,6 @@ _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
 _PATIENCE_S = 10.0  # for a Valkey whose parent has just died to finish
 
 
-def state_folder() -> Path:
-    """Return where a user's programs keep what they must not lose (XDG_STATE_HOME)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "highwayman"
-
-
 class EmbeddedValkey:
     """A Valkey of our own: append-only file synced every second, no port, dies with us, started again if it dies."""
 

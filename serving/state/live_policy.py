@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.tenants import ByTenant
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.errors import SnapshotError, StoreUnavailable
-from highwayman.feedback.fold.join import START, EventId
+from highwayman.env.types import TENANT
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.learning.publications import NEVER, Publications, Published
+from highwayman.feedback.log.event_id import START, EventId
 from highwayman.serving.state.local_state import LocalState
 
 _POLL_S = 1.0  # behind the announcements, which may be lost

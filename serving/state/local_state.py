@@ -2,16 +2,23 @@
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from highwayman.env.atomic_write import write_whole
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.trust.api_keys import ApiKey, read, written
 
 log = logging.getLogger(__name__)
+
+
+def state_folder() -> Path:
+    """Return where a user's programs keep what they must not lose (XDG_STATE_HOME)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "highwayman"
 
 
 class LocalState:
@@ -78,6 +85,6 @@ class LocalState:
 
     def _write(self, path: Path, data: bytes) -> None:
         try:
-            snapshot_file.write_whole(path, data)
+            write_whole(path, data)
         except OSError as error:
             log.warning("%s is not kept: %s", path.name, error.strerror)

@@ -11,8 +11,8 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
+from highwayman.env.arrow import naming
 from highwayman.env.types import Floats
-from highwayman.sims.arrow import naming
 from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
 from highwayman.sims.logs.logged_file import LogFile, write_log
 

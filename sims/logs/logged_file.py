@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from highwayman.sims.arrow import arrow, naming
+from highwayman.env.arrow import arrow, naming
+from highwayman.env.atomic_write import replacing
 from highwayman.sims.logs.logged import LogError, LoggedData
 from highwayman.sims.logs.logged_rows import batch_of, rounds_of
 from highwayman.sims.logs.logged_schema import COLUMNS, Heading, heading_of
-from highwayman.sims.whole_file import replacing
 
 CHUNK_ROWS = 50_000
 _BUFFER_BYTES = 2**18  # of each column that is being read

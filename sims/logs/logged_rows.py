@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.arrow import arrow
 from highwayman.env.types import Floats
-from highwayman.sims.arrow import arrow
 from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
 from highwayman.sims.logs.logged_schema import COLUMNS, Heading, schema
 

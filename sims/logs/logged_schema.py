@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from highwayman.sims.arrow import arrow
+from highwayman.env.arrow import arrow
 from highwayman.sims.logs.logged import LogError
 
 VERSION: Final = 1

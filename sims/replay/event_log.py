@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from highwayman.env.types import Control, Decision, Mode
-from highwayman.feedback.fold.join import EventId, Void, void_of
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import Page, Refold
+from highwayman.feedback.fold.rollbacks import Void, void_of
+from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, decode
 from highwayman.sims.replay.rounds import Chunk, Counts, Rounds, WhatIf
 

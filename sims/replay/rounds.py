@@ -11,8 +11,8 @@ from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.penalties import priced, quoted
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Decision, Floats, Mode
-from highwayman.feedback.fold.join import Record
 from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.log.record import Record
 from highwayman.sims.logs.logged import LoggedData
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from highwayman.feedback.learning.snapshot_file import write_whole
+from highwayman.env.atomic_write import write_whole
 from highwayman.sims.plots.answers import answers
 from highwayman.sims.plots.ratios import histograms
 from highwayman.sims.plots.style import Look, Picture, usd

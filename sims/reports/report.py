@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from highwayman.feedback.learning.snapshot_file import write_whole
+from highwayman.env.atomic_write import write_whole
 from highwayman.sims.reports.page import page
 from highwayman.sims.sweeps.results import Results, ResultsError
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from highwayman.feedback.learning.snapshot_file import write_whole
-from highwayman.sims.arrow import arrow, naming
+from highwayman.env.arrow import arrow, naming
+from highwayman.env.atomic_write import write_whole
 from highwayman.sims.sweeps.results import Arms, Baseline, Bin, Ratios, Results, ResultsError, Run, Setting
 
 VERSION: Final = 1

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from highwayman.env.arrow import arrow
 from highwayman.env.types import Floats
-from highwayman.sims.arrow import arrow
 from highwayman.sims.logs.logged import Bools
 from highwayman.sims.tables.table_cells import TableError, refuse
 

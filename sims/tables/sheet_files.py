@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from highwayman.sims.arrow import arrow, naming
+from highwayman.env.arrow import arrow, naming
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.table_cells import TableError
 

@@ -8,14 +8,14 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from highwayman.sims.arrow import arrow, naming
+from highwayman.env.arrow import arrow, naming
+from highwayman.env.atomic_write import replacing
 from highwayman.sims.tables import readers
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.sheet_files import SUFFIXES, opened
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_cells import Cells, TableError
 from highwayman.sims.tables.table_schema import VALUES, VERSION, VERSION_KEY, schema
-from highwayman.sims.whole_file import replacing
 
 _GROUP_ROWS = 50_000
 _COLUMNS_NAMED = 12  # in a message

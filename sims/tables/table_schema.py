@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from highwayman.sims.arrow import arrow
+from highwayman.env.arrow import arrow
 
 VERSION: Final = 1
 VERSION_KEY: Final = b"highwayman.table"  # in the metadata of a Parquet file

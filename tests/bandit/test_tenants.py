@@ -3,9 +3,8 @@ import pytest
 
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.tenants import ByTenant, parts
-from highwayman.env.cost.spend_ledger import TENANT
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import RewardChange
+from highwayman.env.types import TENANT, RewardChange
 
 
 def made() -> ByTenant:

@@ -9,8 +9,8 @@ from typing import Any
 
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.types import Decision, Feedback, Outcome, Status
-from highwayman.feedback.fold.join import START, EventId
 from highwayman.feedback.fold.log_fold import Page, difference, refold
+from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.store import GRACE_S, Keys
 from highwayman.serving.state.learner_factory import Learning

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from highwayman.env.types import Control, ControlKind, Decision
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.learning import snapshot_file
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import Event, decode
 from tests.faults.audit import audit
 from tests.faults.clients import Clients, Memory

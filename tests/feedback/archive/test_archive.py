@@ -20,7 +20,7 @@ from highwayman.env.types import Context, Control, ControlKind, Decision, Feedba
 from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.rows import Row
 from highwayman.feedback.archive.schema import COLUMNS, UNREADABLE
-from highwayman.feedback.fold.join import START
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import SCHEMA, Event, decode, encode
 from tests.feedback.worlds import decision, outcome, thumb
 

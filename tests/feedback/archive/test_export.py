@@ -16,7 +16,7 @@ from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.export import Exported, export
 from highwayman.feedback.archive.manifest import Card, Gap
 from highwayman.feedback.archive.rows import Row
-from highwayman.feedback.fold.join import START
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import encode
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import GRACE_S, Keys, Store

@@ -8,9 +8,9 @@ from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Feedback
 from highwayman.feedback.fold.calibration_counts import PAIRS, Cell, Counts, Overlap
-from highwayman.feedback.fold.join import Record
 from highwayman.feedback.fold.learner import Entry
 from highwayman.feedback.log.events import Event
+from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import decision, make_learner, thumb
 
 

@@ -3,7 +3,10 @@ import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, RewardChange, Status
-from highwayman.feedback.fold.join import Moment, Record, Void, before, changes, credit, order, standing, void_of
+from highwayman.feedback.fold.join import changes, credit
+from highwayman.feedback.fold.rollbacks import Void, standing, void_of
+from highwayman.feedback.log.event_id import before, order
+from highwayman.feedback.log.record import Moment, Record
 from tests.feedback.worlds import decision, outcome, thumb
 
 

@@ -13,9 +13,9 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.fold.join import Record
 from highwayman.feedback.fold.learner import Entry, Learner
 from highwayman.feedback.log.events import Event, subject
+from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
 
 

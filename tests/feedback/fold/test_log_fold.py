@@ -7,9 +7,9 @@ import pytest
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind
-from highwayman.feedback.fold.join import Void, standing
 from highwayman.feedback.fold.learner import Learner, Snapshot
 from highwayman.feedback.fold.log_fold import Page, Pages, difference, refold
+from highwayman.feedback.fold.rollbacks import Void, standing
 from highwayman.feedback.log.events import Event, encode
 from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.feedback.judge.prompt_fencing import both_ends, harmless, new_mark, newest
+from highwayman.feedback.judge.prompt_fencing import both_ends, harmless, is_suspect, new_mark, newest
 from highwayman.feedback.judge.prompts import comparing, grading, plainer, usage_at_most
 from highwayman.feedback.judge.settings import JudgeSettings
-from highwayman.feedback.judge.suspicion import is_suspect
 from tests.feedback.judge.cases import case, marks
 
 ATTACKS = [

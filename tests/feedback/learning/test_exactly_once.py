@@ -18,13 +18,13 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, Status
-from highwayman.feedback.fold.join import START, EventId, order
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import difference, refold
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import Parts, Turn
 from highwayman.feedback.learning.version_history import Versions
 from highwayman.feedback.log.erasure import Erasure
+from highwayman.feedback.log.event_id import START, EventId, order
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store, Written

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from highwayman.env.errors import SnapshotError
-from highwayman.feedback.fold.join import Void
 from highwayman.feedback.fold.learner import Snapshot
+from highwayman.feedback.fold.rollbacks import Void
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Published, Stamp
 
@@ -30,13 +30,3 @@ def test_a_damaged_file_is_refused_and_named(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(SnapshotError, match=r"learned\.hwym"):
         snapshot_file.read(path, lineage="l")
-
-
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    folder = tmp_path / "there"
-    folder.mkdir()
-    (folder / "inside").write_text("in the way")
-    with pytest.raises(OSError, match="directory"):
-        snapshot_file.write_whole(folder, b"new")
-    assert (folder / "inside").read_text() == "in the way"
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]

@@ -10,13 +10,13 @@ from highwayman.bandit.drift.change_monitor import Watches
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.tasks import end
 from highwayman.env.types import Control, ControlKind
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.fold.learner import Snapshot
 from highwayman.feedback.fold.log_fold import difference, refold
 from highwayman.feedback.learning.publications import NEVER, Publications, lineage
 from highwayman.feedback.learning.session import Parts, Turn
 from highwayman.feedback.learning.version_history import Versions
 from highwayman.feedback.learning.worker import Clocks, Worker
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Keys, Store, Written

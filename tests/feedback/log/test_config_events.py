@@ -3,8 +3,8 @@ import json
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Arm, Control, ControlKind
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.log.config_events import announce, described, differences
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.store import Store
 

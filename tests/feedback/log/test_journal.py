@@ -13,7 +13,7 @@ import pytest
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.tasks import end
 from highwayman.env.types import Feedback
-from highwayman.feedback.fold.join import START
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import Event, decode
 from highwayman.feedback.log.journal import Fate, Journal
 from highwayman.feedback.log.redis import connect

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from highwayman.env.tasks import end
-from highwayman.feedback.fold.join import order
+from highwayman.feedback.log.event_id import order
+from highwayman.feedback.log.journal import OutcomeJournal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.spool import claim
 from highwayman.feedback.log.store import Store
-from highwayman.serving.outcome_journal import OutcomeJournal
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.feedback.worlds import decision, outcome
 

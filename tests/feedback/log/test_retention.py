@@ -2,9 +2,9 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import UnknownDecision
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.erasure import Erasure
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import encode
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Keys, Store

@@ -9,10 +9,10 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, ControlKind, Status
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import Parts, Turn
 from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention

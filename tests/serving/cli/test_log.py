@@ -20,9 +20,9 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.tasks import end
 from highwayman.env.types import Decision
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.fold.join import START, order
 from highwayman.feedback.intake.decision_ids import pseudonym
 from highwayman.feedback.learning.publications import Published
+from highwayman.feedback.log.event_id import START, order
 from highwayman.feedback.log.events import Event, decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys, Store

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highwayman.serving.completions.request import parse_chat, parse_completion
 from highwayman.serving.feedback.body import parse_feedback
-from highwayman.serving.http.validation import BadRequest, parse_chat, parse_completion
+from highwayman.serving.http.validation import BadRequest
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -5,8 +5,8 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
-from highwayman.feedback.fold.join import START
 from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store

@@ -8,14 +8,16 @@ from typing import Any
 
 from highwayman.env.errors import ConfigError, HighwaymanError
 
+_READ_WITH_IT = {"parquet": "an archive is", "sims": "tables and logs are"}  # by the extra that brings it
 
-def arrow(module: str = "pyarrow") -> Any:
-    """Return pyarrow, or a module of it. Raises ConfigError where it is not installed."""
+
+def arrow(module: str = "pyarrow", *, extra: str = "sims") -> Any:
+    """Return pyarrow, or a module of it. Raises ConfigError, which names the extra, where it is not installed."""
     try:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"tables and logs are read and written with pyarrow: pip install 'highwayman[sims]' ({error})"
+            f"{_READ_WITH_IT[extra]} read and written with pyarrow: pip install 'highwayman[{extra}]' ({error})"
         ) from None
 
 
