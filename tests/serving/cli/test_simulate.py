@@ -131,7 +131,7 @@ def test_without_prices_value_is_quality_and_that_is_said(kept: Callable[..., Pa
     ("words", "says"),
     [
         (["--policy", "LinTX"], "unknown policy 'LinTX' (did you mean 'LinTS'?)"),
-        (["--policy", "LinTS:explore=1"], "unexpected keyword argument 'explore'"),
+        (["--policy", "LinTS:explore=1"], "unknown option 'explore' (did you mean 'exploration'?)"),
         (["--policy", "LinTS", "--policy", "LinTS"], "policy 'LinTS' is given twice"),
         (["--world", "Thumb"], "unknown world 'Thumb' (did you mean 'Thumbs'?)"),
         (["--world", "ArmRemoved:arm=nosuch"], "unknown arm 'nosuch': arms are small, middle, large"),
