@@ -31,7 +31,7 @@ def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
     return Draw(action, mixed, propensity=float(mixed[action]))
 
 
-def firm(probs: Floats) -> Floats:
+def one_hot_argmax(probs: Floats) -> Floats:
     """Return 1 for the most probable arm, the first of equal ones, shape (K,): what is drawn from without exploration.
 
     The propensity is 1 and the other arms count as not eligible, so that estimates from the log stay right.
@@ -52,7 +52,7 @@ def mix(probs: Floats, *, floor: float) -> Floats:
     return mixed
 
 
-def greedy(values: Floats) -> Floats:
+def greedy_probs(values: Floats) -> Floats:
     """Return 1 for the largest value of each row, of (K,) or (m, K); equal ones share it."""
     best = (values == values.max(axis=-1, keepdims=True)).astype(np.float64)
     shares: Floats = best / best.sum(axis=-1, keepdims=True)

@@ -77,7 +77,7 @@ def _part(left: float, cost: float) -> float:
     return 1.0 if cost <= left else left / cost
 
 
-def blended(probs: Floats, greedy: Floats, *, floor: float, share: float) -> tuple[Floats, float]:
+def mix_with_greedy(probs: Floats, greedy: Floats, *, floor: float, share: float) -> tuple[Floats, float]:
     """Return the distribution (K,) and the floor to draw with for a share of exploration.
 
     Drawn from with `draw`, every arm has exactly share * (what `draw` gives it from `probs` at `floor`) + (1 - share) *

@@ -34,29 +34,29 @@ class Policy(Protocol):
 
 
 @runtime_checkable
-class Expects(Protocol):
+class PredictsQuality(Protocol):
     """A policy that can say what quality it expects."""
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
 
 
 @runtime_checkable
-class Compares(Protocol):
+class LearnsPreferences(Protocol):
     """A policy that learns from preferences, too."""
 
-    compares: Literal[True]
+    learns_preferences: Literal[True]
 
     def learn(self, changes: Sequence[RewardChange | PreferenceChange]) -> None:
         """Fold changes of reward and of preference in, in log order."""
 
 
 @runtime_checkable
-class Doubtful(Protocol):
+class SupportsDiscount(Protocol):
     """A policy that can take what it knows of an arm for little, once the arm has changed."""
 
     def weight_of(self, arm: str) -> float:
         """Return the weight of the feedback standing on an arm."""
 
-    def doubt(self, arm: str, *, share: float) -> None:
+    def discount(self, arm: str, *, share: float) -> None:
         """Let what was said of an arm so far count for a share in (0, 1]."""

@@ -6,12 +6,12 @@ import msgpack
 
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import TENANT
+from highwayman.env.types import DEFAULT_TENANT
 
 _MAGIC = b"HWYT"
 
 
-class ByTenant:
+class TenantPolicies:
     """Policies of one kind, made as tenants are met.
 
     As long as the default tenant is the only one, the state is that of its policy.
@@ -21,13 +21,13 @@ class ByTenant:
         """Take the default tenant's policy at its prior, and what makes others; without it, all share the one."""
         self._make = make
         self._arms: dict[str, None] = {}
-        self._policies = {TENANT: own}
+        self._policies = {DEFAULT_TENANT: own}
 
-    def of(self, tenant: str) -> Policy:
+    def policy_for(self, tenant: str) -> Policy:
         """Return the tenant's policy, one at its prior for a tenant not met before."""
         if tenant not in self._policies and self._make is not None:
             self._policies[tenant] = self._with_arms(self._make())
-        return self._policies.get(tenant, self._policies[TENANT])
+        return self._policies.get(tenant, self._policies[DEFAULT_TENANT])
 
     def add_arm(self, name: str) -> None:
         """Add an arm for everybody."""
@@ -38,14 +38,14 @@ class ByTenant:
     def state(self) -> bytes:
         """Return everything learned."""
         if len(self._policies) == 1:
-            return self._policies[TENANT].state()
+            return self._policies[DEFAULT_TENANT].state()
         packed: bytes = msgpack.packb({name: one.state() for name, one in sorted(self._policies.items())})
         return _MAGIC + packed
 
     def restore(self, state: bytes) -> None:
         """Replace everything learned. Raises SnapshotError, and changes nothing, for bytes that cannot be used."""
-        found = parts(state)
-        own = found.pop(TENANT, None)
+        found = split_state(state)
+        own = found.pop(DEFAULT_TENANT, None)
         if own is None:
             raise SnapshotError("snapshot has no state of the default tenant")
         if found and self._make is None:
@@ -54,9 +54,9 @@ class ByTenant:
         for name, one in found.items():
             others[name] = self._make()  # type: ignore[misc]  # checked above
             others[name].restore(one)
-        self._policies[TENANT].restore(own)
+        self._policies[DEFAULT_TENANT].restore(own)
         self._policies = {
-            TENANT: self._policies[TENANT],
+            DEFAULT_TENANT: self._policies[DEFAULT_TENANT],
             **{name: self._with_arms(one) for name, one in others.items()},
         }
 
@@ -66,10 +66,10 @@ class ByTenant:
         return policy
 
 
-def parts(state: bytes) -> dict[str, bytes]:
+def split_state(state: bytes) -> dict[str, bytes]:
     """Return the state of each tenant's policy. Raises SnapshotError."""
     if not state.startswith(_MAGIC):
-        return {TENANT: state}
+        return {DEFAULT_TENANT: state}
     try:
         found = msgpack.unpackb(state[len(_MAGIC) :])
     except (ValueError, msgpack.UnpackException) as error:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from highwayman.feedback.trust.anomaly_detector import Alarm, Suspicion
+from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, SuspectedKey
 
 DAY_S = 86_400.0
 MEANS = {"a": 0.6, "b": 0.8}
@@ -96,21 +96,23 @@ def traffic(rng: np.random.Generator, per_minute: tuple[float, ...], *, begin: f
         start += length
 
 
-def hear(alarm: Alarm, said: Said, means: Mapping[str, float], *, pickier: float = 0.0) -> Suspicion | None:
+def hear(
+    detector: AnomalyDetector, said: Said, means: Mapping[str, float], *, pickier: float = 0.0
+) -> SuspectedKey | None:
     """Return what the alarm makes of a statement where arms are worth so much."""
     quality = float(said.luck < means[said.arm] + pickier)
-    return alarm.heard(said.key, tenant="t", arm=said.arm, quality=quality, at=said.at)
+    return detector.observe(said.key, tenant="t", arm=said.arm, quality=quality, at=said.at)
 
 
 def _honest(name: str, per_minute: tuple[float, ...], *, days: int) -> None:
-    rng, alarm, heard, found = np.random.default_rng(0), Alarm(), 0, 0
+    rng, detector, heard, found = np.random.default_rng(0), AnomalyDetector(), 0, 0
     begun = time.perf_counter()
     for said in traffic(rng, per_minute, begin=0.0, days=days):
         heard += 1
         means = FALLEN if said.at // DAY_S % 10 >= 5 else MEANS
-        if hear(alarm, said, means, pickier=PICKIER[int(said.key[1:])]) is not None:
+        if hear(detector, said, means, pickier=PICKIER[int(said.key[1:])]) is not None:
             found += 1
-            alarm.clear(said.key)
+            detector.clear(said.key)
     took_us = (time.perf_counter() - begun) / heard * 1e6
     key_days = days * len(per_minute)
     print(f"{name:8} {key_days} key-days, {heard} statements: {found} suspicions, {100 * found / key_days:.2f} per 100 "
@@ -120,16 +122,16 @@ def _honest(name: str, per_minute: tuple[float, ...], *, days: int) -> None:
 def _flood(seeds: int) -> None:
     after, before_s = [], []
     for seed in range(seeds):
-        rng, alarm = np.random.default_rng(seed), Alarm()
+        rng, detector = np.random.default_rng(seed), AnomalyDetector()
         rates = tuple(rng.uniform(1.0, 5.0, 3))
         for said in traffic(rng, rates, begin=0.0, days=2.0):
-            hear(alarm, said, MEANS)
+            hear(detector, said, MEANS)
         begin = 2 * DAY_S
         for number in range(10_000):
-            found = hear(alarm, Said(begin + number * 0.006, "k0", "b", 0.0), BASHED)
-            if found is not None:
+            suspect = hear(detector, Said(begin + number * 0.006, "k0", "b", 0.0), BASHED)
+            if suspect is not None:
                 after.append(number + 1)
-                before_s.append(begin - found.since)
+                before_s.append(begin - suspect.since)
                 break
     print(f"{'flood':8} noticed in {len(after)} of {seeds} runs, after {np.median(after):.0f} statements, median, at "
           f"most {max(after)}; suspected from {max(before_s):.0f} s before, or less", flush=True)  # fmt: skip
@@ -138,18 +140,18 @@ def _flood(seeds: int) -> None:
 def _turned(turn: Turn, seeds: int) -> None:
     after, wrongly = [], 0
     for seed in range(seeds):
-        lies, rng, alarm = 0, np.random.default_rng(seed), Alarm()
+        lies, rng, detector = 0, np.random.default_rng(seed), AnomalyDetector()
         pickier = rng.uniform(-0.1, 0.1, len(turn.per_minute))
         for said in traffic(rng, turn.per_minute, begin=0.0, days=turn.honest_days + 10.0):
             lying = said.key == "k0" and said.at >= turn.honest_days * DAY_S
             lies += lying
             own = 0.0 if lying else float(pickier[int(said.key[1:])])
-            found = hear(alarm, said, turn.lies if lying else MEANS, pickier=own)
-            if found is not None and said.key == "k0":
+            suspect = hear(detector, said, turn.lies if lying else MEANS, pickier=own)
+            if suspect is not None and said.key == "k0":
                 after.append(lies)
-            elif found is not None:
+            elif suspect is not None:
                 wrongly += 1
-            if (found is not None and said.key == "k0") or lies == LIES:
+            if (suspect is not None and said.key == "k0") or lies == LIES:
                 break
     told = f"after {np.median(after):.0f} lies in the median, at most {max(after)}" if after else "never"
     print(f"{'turned':8} {turn.name + ':':50} noticed {told}; in {seeds - len(after)} of {seeds} runs not; "

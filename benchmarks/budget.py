@@ -27,7 +27,7 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Query
 from highwayman.sims.measures.budget import SETTLING, WINDOW, budget_compliance
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
 from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -74,7 +74,7 @@ def main() -> None:
     for path in options.tables:
         table = read_table(path).spread(8)
         table = table.take(np.isfinite(table.cost_usd).all(axis=1))
-        contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+        contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
         setting = Setting(0.0, options.policy, options.rounds, options.floor, not options.soft)
         mode = ", soft" if options.soft else ""
         print(
@@ -90,14 +90,14 @@ def main() -> None:
 
 def run(table: FullTable, contexts: Sequence[Context], setting: Setting, seed: int) -> Kept:
     """Return how one seed's run kept the ceiling."""
-    course = draw_course(table, [Budget(share=setting.share)], rounds=setting.rounds, seed=seed)
-    ceiling = course.budget_usd or 0.0
+    scenario = draw_scenario(table, [Budget(share=setting.share)], rounds=setting.rounds, seed=seed)
+    ceiling = scenario.budget_usd or 0.0
     path, options = parse_policy(setting.policy)
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
     draws = generator(seed, "draws")
     pacer = Pacer(ceiling, hard=setting.hard)
-    done = simulate(policy, course, contexts, cost_weight=0.0, floor=setting.floor, rng=draws, pacer=pacer)
-    cost, quality = done.cost_usd(course), done.quality(course)
+    done = simulate(policy, scenario, contexts, cost_weight=0.0, floor=setting.floor, rng=draws, pacer=pacer)
+    cost, quality = done.cost_usd(scenario), done.quality(scenario)
     kept = budget_compliance(cost, ceiling)
     hull = Hull.of(table.cost_usd.mean(axis=0), table.quality.mean(axis=0))
     return Kept(

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.calibration.ppi import Estimates, estimates, naive
-from highwayman.feedback.calibration.response_rates import giving
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.calibration.ppi import QualityEstimates, naive_mean, ppi_estimates
+from highwayman.feedback.calibration.response_rates import estimate_response_rates
 
 FLIP, THUMBS, BAD_OVER_GOOD, BIAS = 0.1, 0.05, 3.0, 0.15
 
@@ -29,7 +29,7 @@ FLIP, THUMBS, BAD_OVER_GOOD, BIAS = 0.1, 0.05, 3.0, 0.15
 class Drawn:
     """A world's data and its truth."""
 
-    cells: Cells
+    cells: CountTable
     quality: Floats  # (K,) the true means
     good: float  # the true rates of giving
     bad: float
@@ -52,16 +52,16 @@ def world(rng: np.random.Generator, *, arms: int, answers: int, gap: float, judg
         rows += [
             (arm, float(s), bool(t) if g else None) for s, g, t, j in zip(score, given, thumb, seen, strict=True) if j
         ]
-    return Drawn(Cells.counted([f"arm{k}" for k in range(arms)], rows), quality, good, bad)
+    return Drawn(CountTable.from_answers([f"arm{k}" for k in range(arms)], rows), quality, good, bad)
 
 
-def judged(cells: Cells) -> Estimates:
+def judged(cells: CountTable) -> QualityEstimates:
     """Return the mean score of each arm, as if the judge were right."""
     answers = cells.scored.sum(axis=1)
     value = cells.score.sum(axis=1) / answers
     variance = (cells.scored * ((np.arange(cells.scored.shape[1]) + 0.5) / 10 - value[:, None]) ** 2).sum(axis=1)
     stderr = np.sqrt(variance) / answers
-    return Estimates(value, stderr, np.diag(stderr**2))
+    return QualityEstimates(value, stderr, np.diag(stderr**2))
 
 
 def ranked(found: Floats) -> bool:
@@ -84,15 +84,15 @@ def main() -> None:
     ratio, rate, identified = [], [], 0
     for seed in range(options.runs):
         drawn = world(np.random.default_rng(seed), arms=options.arms, answers=options.answers, gap=options.gap)
-        known = giving(drawn.cells, flip=FLIP)
-        identified += known.identified
-        ratio.append(known.bad / known.good)
-        rate.append(known.good / drawn.good)
-        right["naive"] += ranked(naive(drawn.cells))
+        rates = estimate_response_rates(drawn.cells, flip=FLIP)
+        identified += rates.identified
+        ratio.append(rates.bad / rates.good)
+        rate.append(rates.good / drawn.good)
+        right["naive"] += ranked(naive_mean(drawn.cells))
         plain = drawn.cells.without_scores()
         for name, found in (
-            ("calibrated", estimates(drawn.cells, known)),
-            ("thumbs", estimates(plain, giving(plain, flip=FLIP))),
+            ("calibrated", ppi_estimates(drawn.cells, rates)),
+            ("thumbs", ppi_estimates(plain, estimate_response_rates(plain, flip=FLIP))),
             ("judge", judged(drawn.cells)),
         ):
             right[name] += ranked(found.value)

@@ -19,7 +19,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Indices, LoggedData
-from highwayman.sims.ope.estimate import Estimator, Interval, Rounds
+from highwayman.sims.ope.estimate import Estimator, Interval, RoundValues
 from highwayman.sims.ope.estimators.clipped_ips import ClippedIPS
 from highwayman.sims.ope.estimators.direct_method import DirectMethod
 from highwayman.sims.ope.estimators.doubly_robust import DoublyRobust
@@ -137,7 +137,7 @@ def _drawn(
     return actions, propensities, rewards
 
 
-def held(make: Callable[[], Interval], rounds: Rounds, truth: float, looks: int) -> tuple[float, float]:
+def held(make: Callable[[], Interval], rounds: RoundValues, truth: float, looks: int) -> tuple[float, float]:
     """Return whether an interval held the truth (NaN: it has nothing to say), and its width at the end.
 
     A confidence sequence is looked at `looks` times, and must hold it every time.
@@ -153,10 +153,10 @@ def held(make: Callable[[], Interval], rounds: Rounds, truth: float, looks: int)
     return 1.0, high - low
 
 
-def part(rounds: Rounds, rows: slice) -> Rounds:
+def part(rounds: RoundValues, rows: slice) -> RoundValues:
     """Return some of the rounds."""
     arrays = (rounds.numerator[rows], rounds.denominator[rows], rounds.ratio[rows], rounds.sessions[rows])
-    return Rounds(*arrays, rounds.low, rounds.high, rounds.martingale)
+    return RoundValues(*arrays, rounds.low, rounds.high, rounds.martingale)
 
 
 def study(world: World, kind: str, arguments: argparse.Namespace) -> dict[str, Floats]:

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.bandit.drift.change_detector import ChangeDetector
-from highwayman.bandit.drift.change_monitor import Watch, Watched
+from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.policy import Policy
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
-from highwayman.sims.simulation.engine import draw_course, generator, simulate
-from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -48,7 +48,7 @@ def main() -> None:
     encoder = make_encoder("static")
     for path in options.tables:
         table = read_table(path).spread(8)
-        contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+        contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
         worlds = [("QualityDrop:arm=best,factor=0.5", 0.0, 600)]
         if (cheaper := _gains_most(table)) is not None:
             worlds.append((f"PriceChange:arm={cheaper},factor=0.1", COST_WEIGHT, 100))
@@ -78,14 +78,14 @@ def _report(
     """Print one policy's line."""
     shares, followed, right, wrong = [], [], 0, 0
     for seed in seeds:
-        course = draw_course(table, parse_world(world), rounds=ROUNDS, seed=seed)
+        scenario = draw_scenario(table, parse_world(world), rounds=ROUNDS, seed=seed)
         policy = _made(spec, contexts[0])
-        run = simulate(policy, course, contexts, cost_weight=weight, floor=0.02, rng=generator(seed, "draws"))
-        shares.append(_share(run.utility(course), run.utilities(course), after))
-        changed = _changed(course)
+        run = simulate(policy, scenario, contexts, cost_weight=weight, floor=0.02, rng=generator(seed, "draws"))
+        shares.append(_share(run.utility(scenario), run.utilities(scenario), after))
+        changed = _changed(scenario)
         followed += _followed(run.probs[:, changed], after)
         for arm, at in _noticed(policy):
-            if at >= course.at[ROUNDS // 2] and course.arms.index(arm) == changed:
+            if at >= scenario.at[ROUNDS // 2] and scenario.arms.index(arm) == changed:
                 right += 1
             else:
                 wrong += 1
@@ -116,10 +116,10 @@ def _followed(share: Floats, after: int) -> list[int]:
     return [int(np.argmax(np.abs(smooth - later) < np.abs(smooth - before)))]
 
 
-def _changed(course: Course) -> int:
+def _changed(scenario: Scenario) -> int:
     """Return which arm's quality or price changed half way."""
     half = ROUNDS // 2
-    for column in (course.price_usd, course.quality):
+    for column in (scenario.price_usd, scenario.quality):
         before, later = column[:half].mean(axis=0), column[half:].mean(axis=0)
         if (later < before / 1.5).any():
             return int((later / np.maximum(before, 1e-12)).argmin())
@@ -132,11 +132,11 @@ def _made(spec: str, like: Context) -> Policy:
     policy = load_policy(path, d=len(like.features), fingerprint=like.fingerprint, options=options)
     if not spec.startswith(WATCHED):
         return policy
-    return Watched(policy, Watch(ChangeDetector(FALSE_ALARM_EVERY)), fingerprint=like.fingerprint)
+    return MonitoredPolicy(policy, ChangeMonitor(ChangeDetector(FALSE_ALARM_EVERY)), fingerprint=like.fingerprint)
 
 
 def _noticed(policy: Policy) -> list[tuple[str, float]]:
-    return [(change.arm, change.at) for change in policy.changes] if isinstance(policy, Watched) else []
+    return [(change.arm, change.at) for change in policy.changes] if isinstance(policy, MonitoredPolicy) else []
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
-from highwayman.env.encoder.features import numeric_features, readable
+from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.types import Floats, Query
 from scripts.make_projection import principal
 
@@ -60,7 +60,7 @@ def loaded(path: Path, most: int) -> Table:
     if len(models) > ARMS:
         quality = quality[:, np.argsort(-quality.mean(axis=0))[::3]]
     numbers = np.stack([numeric_features(Query(prompt, len(prompt))) for prompt in chosen])
-    return Table([readable(prompt, MAX_CHARS) for prompt in chosen], quality, numbers)
+    return Table([utf8_sample(prompt, MAX_CHARS) for prompt in chosen], quality, numbers)
 
 
 def others_axes(rows: list[Floats], place: int, norm: float) -> Floats:

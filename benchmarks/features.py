@@ -20,10 +20,10 @@ from benchmarks.learning_data import NORM, PROMPTS
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
-from highwayman.env.encoder.features import numeric_features, readable
+from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.ridge import Ridge
-from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -39,7 +39,7 @@ class Embedded:
     def __init__(self, table: FullTable) -> None:
         engine = make_engine("static")
         self.table = table
-        self.text = engine.embed([readable(text, MAX_CHARS) for text in table.prompts])
+        self.text = engine.embed([utf8_sample(text, MAX_CHARS) for text in table.prompts])
         self.numbers = np.array([numeric_features(Query(text=text, prompt_chars=len(text))) for text in table.prompts])
 
     def some(self) -> "slice | np.ndarray[tuple[int], np.dtype[np.intp]]":
@@ -71,7 +71,7 @@ def features_of(one: Embedded, others: Sequence[Embedded]) -> dict[str, Floats]:
     mean, axes, _ = principal(pooled, 32, 0.0, NORM)
     pca = (one.text - mean) @ axes
     centres = k_means(np.hstack([pooled, numbers]), 30, np.random.default_rng(0))
-    clusters = Clusters.of(centres[:, : len(mean)], centres[:, len(mean) :])
+    clusters = Clusters.from_centres(centres[:, : len(mean)], centres[:, len(mean) :])
     distances = clusters.distances(one.text)
     near = np.array([clusters.memberships(*row) for row in zip(distances, one.numbers, strict=True)])
     found = {"numbers": one.numbers, "32 axes, numbers": np.hstack([pca, one.numbers])}
@@ -94,11 +94,11 @@ def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tup
     ridge = float((choices * utility).sum(axis=1).mean() - utility.mean(axis=0).max())
     contexts, late = [Context(row, "tried", 1) for row in rows], []
     for seed in range(seeds):
-        course = draw_course(table, [], rounds=ROUNDS, seed=seed)
-        run = simulate(HierTS(d=rows.shape[1], fingerprint="tried"), course, contexts, cost_weight=weight, floor=FLOOR,
-                       rng=generator(seed, "draws"))  # fmt: skip
+        scenario = draw_scenario(table, [], rounds=ROUNDS, seed=seed)
+        policy = HierTS(d=rows.shape[1], fingerprint="tried")
+        run = simulate(policy, scenario, contexts, cost_weight=weight, floor=FLOOR, rng=generator(seed, "draws"))
         last = slice(-LAST, None)
-        late.append(run.utility(course)[last].mean() - run.utilities(course)[last].mean(axis=0).max())
+        late.append(run.utility(scenario)[last].mean() - run.utilities(scenario)[last].mean(axis=0).max())
     return ridge, float(np.mean(late)), float(np.std(late))
 
 

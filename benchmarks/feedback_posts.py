@@ -27,7 +27,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.overhead import answers, cpu_seconds
-from highwayman.serving.processes.supervised_process import Child
+from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _UPSTREAM, _ROUTER = 8797, 8796
 _DECISIONS, _CONNECTIONS, _TICK_S = 3000, 32, 0.002
@@ -115,8 +115,8 @@ async def run(options: argparse.Namespace) -> None:
         folder = Path(name)
         children = _children(folder, options.workers)
         try:
-            for child in children.values():
-                await child.start()
+            for process in children.values():
+                await process.start()
             decisions = await _decisions()
             posts = [
                 post({"decision_id": decisions[k % _DECISIONS], "value": bool(k & 1), "user": f"u{k}"})
@@ -131,8 +131,8 @@ async def run(options: argparse.Namespace) -> None:
             _print(options, load, seconds, used)
             await _storm(decisions[:1000])
         finally:
-            for child in reversed(list(children.values())):
-                await child.stop()
+            for process in reversed(list(children.values())):
+                await process.stop()
 
 
 async def _storm(decisions: list[str]) -> None:
@@ -167,7 +167,7 @@ async def _decisions() -> list[str]:
     return found
 
 
-def _children(folder: Path, workers: int) -> dict[str, Child]:
+def _children(folder: Path, workers: int) -> dict[str, SupervisedProcess]:
     pool = folder / "pool.yaml"
     arm = f"{{endpoint: 'http://127.0.0.1:{_UPSTREAM}', model: m, usd_per_mtok_in: 1, usd_per_mtok_out: 1,"
     pool.write_text("arms:\n" + "".join(f"  {name}: {arm} context_window_tokens: 8192}}\n" for name in "ab"))
@@ -183,15 +183,22 @@ def _children(folder: Path, workers: int) -> dict[str, Child]:
     ]
     upstream = [sys.executable, "-m", "benchmarks.overhead", "--serve-upstream", str(_UPSTREAM)]
     return {
-        "upstream": Child("upstream", upstream, ready=lambda: answers(f"http://127.0.0.1:{_UPSTREAM}/health")),
-        "router": Child("router", [*highwayman, *serve], ready=lambda: answers(f"http://127.0.0.1:{_ROUTER}/readyz")),
-        "learner": Child("learner", ["nice", *highwayman, "learn", *place], ready=lambda: asyncio.sleep(0)),
+        "upstream": SupervisedProcess(
+            "upstream", upstream, probe=lambda: answers(f"http://127.0.0.1:{_UPSTREAM}/health")
+        ),
+        "router": SupervisedProcess(
+            "router", [*highwayman, *serve], probe=lambda: answers(f"http://127.0.0.1:{_ROUTER}/readyz")
+        ),
+        "learner": SupervisedProcess("learner", ["nice", *highwayman, "learn", *place], probe=lambda: asyncio.sleep(0)),
     }
 
 
-def _pids(folder: Path, children: dict[str, Child]) -> dict[str, int]:
+def _pids(folder: Path, children: dict[str, SupervisedProcess]) -> dict[str, int]:
     """Return the processes by what they are, workers of the router and the Valkey among them."""
-    found = {"this generator": os.getpid(), **{who: child.pid for who, child in children.items() if who != "upstream"}}
+    found = {
+        "this generator": os.getpid(),
+        **{who: process.pid for who, process in children.items() if who != "upstream"},
+    }
     for entry in Path("/proc").iterdir():
         try:
             words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""

@@ -21,8 +21,8 @@ from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Context, Decision, Feedback, Outcome, Status
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.learning.session import Parts, Turn
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
@@ -56,16 +56,16 @@ async def filled(store: Store, *, decisions: int, feedback: int, rng: np.random.
     for start in range(0, decisions, 250):
         part = made[start : start + 250]
         await store.put_all([event for one in part for event in (one, outcome(one))])
-    said = [
+    statement = [
         Feedback(f"f{number}", made[int(rng.integers(decisions))].id, time.time(), "user", "thumbs",
                  float(rng.integers(2)))
         for number in range(feedback)
     ]  # fmt: skip
     for start in range(0, feedback, 500):
-        await store.put_all(said[start : start + 500])
+        await store.put_all(statement[start : start + 500])
 
 
-async def folded(turn: Turn, events: int) -> tuple[float, float]:
+async def folded(turn: LearnerSession, events: int) -> tuple[float, float]:
     """Fold so many events, publishing now and then; return seconds of wall time and of CPU time."""
     began, cpu, published_at = time.perf_counter(), time.process_time(), 0.0
     while events > 0:
@@ -92,9 +92,9 @@ async def round_of(folder: Path, arguments: argparse.Namespace, seed: int) -> tu
                            fingerprint="static-240-d1c4ea71/pca-32-d93ddbd2/n1", arms=ARMS)  # fmt: skip
 
         epoch = await publications.acquire("bench", hold_s=3600)
-        parts = Parts(store, publications, Versions(client, "bench", "bench"), learner)
-        turn = Turn(parts, holder="bench", epoch=epoch or "", wall=time.time)
-        await turn.begin()
+        parts = LearnerDependencies(store, publications, VersionHistory(client, "bench", "bench"), learner)
+        turn = LearnerSession(parts, holder="bench", epoch=epoch or "", wall=time.time)
+        await turn.start()
         first = await folded(turn, 2 * arguments.decisions)
         second = await folded(turn, arguments.feedback)
         if turn.learner.tally.totals().decisions != arguments.decisions:

@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.encoder import MAX_CHARS, Encoder, make_encoder, make_engine
-from highwayman.env.encoder.features import numeric_features, readable
+from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.static_engine import ASSETS
 from highwayman.env.types import Query
@@ -23,13 +23,13 @@ def held_out(tables: Sequence[FullTable], place: int) -> Encoder:
     others = [sorted(set(table.prompts)) for number, table in enumerate(tables) if number != place]
     texts = balanced(others, PROMPTS, seed=0)
     engine = make_engine("static")
-    embeddings = engine.embed([readable(text, MAX_CHARS) for text in texts])
+    embeddings = engine.embed([utf8_sample(text, MAX_CHARS) for text in texts])
     numbers = np.array([numeric_features(Query(text=text, prompt_chars=len(text))) for text in texts])
     mean, components, _ = principal(embeddings, AXES, 0.0, NORM)
     centres = k_means(np.hstack([embeddings, numbers]), CLUSTERS, np.random.default_rng(0))
     width = engine.width
-    clusters = Clusters.of(centres[:, :width], centres[:, width:])
-    return Encoder(engine, Projection.of(mean, components, name="held-out"), clusters=clusters)
+    clusters = Clusters.from_centres(centres[:, :width], centres[:, width:])
+    return Encoder(engine, Projection.from_arrays(mean, components, name="held-out"), clusters=clusters)
 
 
 def shipped() -> Encoder:
@@ -56,7 +56,7 @@ def specialists(tables: Sequence[FullTable], *, kinds: int = 8, prompts: int = 5
         names += [task] * len(rows)
         qualities.append(answers)
     arms = [f"good at {task}" for _, task in taken]
-    return FullTable.made(arms, np.concatenate(qualities), prompts=texts, tasks=names)
+    return FullTable.from_arrays(arms, np.concatenate(qualities), prompts=texts, tasks=names)
 
 
 def _kinds(tables: Sequence[FullTable]) -> list[tuple[FullTable, str]]:

@@ -19,11 +19,11 @@ import redis.asyncio as aioredis
 import uvloop
 
 from benchmarks.learner import ARMS, D, decision, outcome
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
@@ -34,11 +34,11 @@ async def writes(client: "aioredis.Redis", folder: Path, requests: int) -> None:
     """Print what a request's writes take."""
     journal = Journal(
         Store(client, "writes"),
-        claim(folder / "spools", limit_bytes=1 << 20),
+        claim_spools(folder / "spools", limit_bytes=1 << 20),
         writer="bench",
         clock=time.monotonic,
         patience_s=5.0,
-        tell=lambda fate, kind: None,
+        on_delivery_outcome=lambda delivery, kind: None,
     )
     running = asyncio.create_task(journal.run())
     rng = np.random.default_rng(0)
@@ -46,14 +46,14 @@ async def writes(client: "aioredis.Redis", folder: Path, requests: int) -> None:
     cpu = 0.0
     for number in range(requests + 100):
         made = decision(number, rng)
-        said = Feedback(f"f{number}", made.id, time.time(), "user", "thumbs", 1.0)
-        for name, event in (("decision", made), ("outcome", outcome(made)), ("feedback", said)):
+        feedback = Feedback(f"f{number}", made.id, time.time(), "user", "thumbs", 1.0)
+        for name, event in (("decision", made), ("outcome", outcome(made)), ("feedback", feedback)):
             began, began_cpu = time.perf_counter(), time.process_time()
             await journal.put(event)
             if number >= 100:
                 taken[name].append(1000 * (time.perf_counter() - began))
                 cpu += time.process_time() - began_cpu
-    await end(running)
+    await cancel_and_wait(running)
     sums = [sum(three) for three in zip(*taken.values(), strict=True)]
     print(f"writes of one request, d={D}, {len(ARMS)} arms, {requests} requests, one after another: median (p95)")
     for name, values in {**taken, "all three": sums}.items():
@@ -65,13 +65,13 @@ async def memory(client: "aioredis.Redis", decisions: int) -> None:
     """Print what a kept decision takes."""
     store, rng = Store(client, "memory"), np.random.default_rng(1)
     made = [decision(number, rng) for number in range(decisions)]
-    said = [Feedback(f"f{n:010}-abcd", one.id, time.time(), "user", "thumbs", 1.0) for n, one in enumerate(made)]
+    feedback = [Feedback(f"f{n:010}-abcd", one.id, time.time(), "user", "thumbs", 1.0) for n, one in enumerate(made)]
     used = await _used(client)
     print(f"Redis' memory for each of {decisions} decisions kept, d={D}, {len(ARMS)} arms")
     steps: list[tuple[str, Callable[[int], Awaitable[object]]]] = [
         ("decision", lambda k: store.put_all(made[k : k + _BATCH])),
         ("+ outcome", lambda k: store.put_all([outcome(one) for one in made[k : k + _BATCH]])),
-        ("+ a thumb", lambda k: store.put_all(said[k : k + _BATCH])),
+        ("+ a thumb", lambda k: store.put_all(feedback[k : k + _BATCH])),
     ]
     each = []
     for name, put in steps:

@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.env.types import Floats, RewardChange
 
@@ -37,9 +37,9 @@ CASES = [
 ]
 
 
-def fading(discount: float) -> Fading | None:
+def fading(discount: float) -> Forgetting | None:
     """Return the fading of a discount per round."""
-    return None if discount == 1.0 else Fading(events=math.log(0.5) / math.log(discount))
+    return None if discount == 1.0 else Forgetting(events=math.log(0.5) / math.log(discount))
 
 
 def contexts(kind: str, n: int, d: int, rng: np.random.Generator) -> Floats:
@@ -80,7 +80,7 @@ class Direct:
 def taught(kind: str, d: int, k: int, *, discount: float, n: int) -> tuple[LinearPosterior, Direct, float]:
     """Return a posterior after n rounds, the same rounds' sums, and the seconds that teaching the former took."""
     rng, direct, took = np.random.default_rng(0), Direct(d, k), 0.0
-    posterior, block = LinearPosterior(d=d, fading=fading(discount)), contexts(kind, min(n, 20_000), d, rng)
+    posterior, block = LinearPosterior(d=d, forgetting=fading(discount)), contexts(kind, min(n, 20_000), d, rng)
     for number in range(k):
         posterior.add_arm(f"arm {number}")
     for t in range(n):
@@ -96,8 +96,9 @@ def taught(kind: str, d: int, k: int, *, discount: float, n: int) -> tuple[Linea
         started = time.process_time()
         posterior.update(changes)
         took += time.process_time() - started
-    if posterior.fades:
-        posterior.settle()  # the sums here have faded to the last round; without a half-life nothing is computed anew
+    if posterior.has_half_life:
+        # The sums here have faded to the last round; without a half-life nothing is computed anew.
+        posterior.recompute()
     return posterior, direct, took
 
 
@@ -106,7 +107,7 @@ def strayed(posterior: LinearPosterior, direct: Direct) -> float:
     asked, worst = contexts("random", 10, posterior.d, np.random.default_rng(1)), 0.0
     np.linalg.cholesky(snapshot.unpack(posterior.state())[1]["a"] + direct.prior)  # raises unless positive definite
     for row, arm in enumerate(posterior.arms):
-        found = [posterior.spread(x, [arm]) for x in asked]
+        found = [posterior.mean_and_std(x, [arm]) for x in asked]
         means, squares = direct.beliefs(row, asked)
         worst = max(worst, *(abs(mean[0] - wanted) for (mean, _), wanted in zip(found, means, strict=True)))
         worst = max(worst, *(abs(sd[0] ** 2 - wanted) for (_, sd), wanted in zip(found, squares, strict=True)))

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Estimator, Interval, Rounds
+from highwayman.sims.ope.estimate import Estimator, Interval, RoundValues
 from highwayman.sims.ope.estimators.clipped_ips import ClippedIPS
 from highwayman.sims.ope.estimators.direct_method import DirectMethod
 from highwayman.sims.ope.estimators.doubly_robust import DoublyRobust
@@ -88,7 +88,7 @@ def value(make: Callable[[], Estimator], log: LoggedData, target: Floats) -> tup
     return sums.value(), sums.stderr()[0]
 
 
-def ends(make: Callable[[], Interval], rounds: Rounds) -> tuple[float, float]:
+def ends(make: Callable[[], Interval], rounds: RoundValues) -> tuple[float, float]:
     """Return an interval."""
     interval = make()
     interval.add(rounds)

@@ -22,7 +22,7 @@ import numpy as np
 from aiohttp import web
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.serving.processes.supervised_process import Child
+from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -122,16 +122,16 @@ async def run(arguments: argparse.Namespace) -> None:
         arms = [f"  arm{k}: " + arm.format(url=direct, price=0.1 * (k + 1)) for k in range(arguments.arms)]
         pool.write_text("arms:\n" + "\n".join(arms) + "\n")
         servers = [
-            Child(
+            SupervisedProcess(
                 "upstream",
                 [sys.executable, __file__, "--serve-upstream", "8797"],
-                ready=lambda: answers(f"{direct}/health"),
+                probe=lambda: answers(f"{direct}/health"),
             ),
-            Child(
+            SupervisedProcess(
                 "router",
                 [*(sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--pool", str(pool), "--port", "8796"),
                  *("--state-dir", folder, "--encoder", arguments.encoder)],
-                ready=lambda: answers(f"{routed}/readyz"),
+                probe=lambda: answers(f"{routed}/readyz"),
             ),
         ]  # fmt: skip
         try:

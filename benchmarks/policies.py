@@ -24,7 +24,7 @@ from policies_rivals import ARMS, FEATURES, rounds
 from highwayman.bandit.loading import load_policy, shipped_policies
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, RewardChange
-from highwayman.sims.simulation.engine import ManyAtOnce
+from highwayman.sims.simulation.engine import BatchPolicy
 
 RIVALS = Path(__file__).with_name("policies_rivals.py")
 NAMES = tuple("abcdefgh")
@@ -60,7 +60,7 @@ def ours(path: str, *, n: int, seed: int) -> Row:
         "learn": timed(lambda t: policy.learn([changes[SEEN + t]]), n),
         "batch": None,
     }
-    if isinstance(policy, ManyAtOnce):
+    if isinstance(policy, BatchPolicy):
         many = np.tile(contexts[SEEN:], (1_000 // n + 1, 1))[:1_000]
         found["batch"] = timed(lambda t: policy.probs_many(many, NAMES, np.zeros((1_000, ARMS))), 5) / 1_000
     return found

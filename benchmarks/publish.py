@@ -20,7 +20,7 @@ import numpy as np
 
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import RewardChange
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.learning.publications import Publications
@@ -35,19 +35,19 @@ D = 64
 async def replica(
     url: str, folder: Path, arms: list[str], *, tell: Callable[[int, float], None], stop: threading.Event
 ) -> None:
-    """Follow versions until `stop`; `tell` hears of each."""
+    """Follow versions until `stop`; `on_version` hears of each."""
     client = connect(url)
     live = LivePolicy(
         Publications(client, "bench", "bench"),
         lambda: LinTS(d=D, fingerprint="f"),
         arms,
-        kept=LocalState(folder, "bench", "bench"),
+        cache=LocalState(folder, "bench", "bench"),
         clock=time.time,
-        tell=tell,
+        on_version=tell,
     )
-    following = asyncio.create_task(live.follow())
+    following = asyncio.create_task(live.run())
     await asyncio.to_thread(stop.wait)
-    await end(following)
+    await cancel_and_wait(following)
     await client.aclose()
 
 

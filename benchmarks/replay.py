@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.env.types import Context, RewardChange
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.replay.progressive import Progressive
+from highwayman.sims.replay.progressive import ProgressiveValidation
 
 FLOOR, ONE_BY_ONE = 0.02, 10_000  # rounds
 RIVALS = Path(__file__).with_name("replay_rivals.py")
@@ -56,7 +56,7 @@ def make_log(n: int, seed: int) -> LoggedData:
 
 def ours(log: LoggedData, frozen_for: int) -> float:
     """Return events per second of processor time."""
-    asking = Progressive(LinUCB(d=FEATURES), floor=FLOOR, frozen_for=frozen_for)
+    asking = ProgressiveValidation(LinUCB(d=FEATURES), floor=FLOOR, frozen_for=frozen_for)
     started = time.process_time()
     asking(log)
     return log.n / (time.process_time() - started)

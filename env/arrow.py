@@ -11,7 +11,7 @@ from highwayman.env.errors import ConfigError, HighwaymanError
 _READ_WITH_IT = {"parquet": "an archive is", "sims": "tables and logs are"}  # by the extra that brings it
 
 
-def arrow(module: str = "pyarrow", *, extra: str = "sims") -> Any:
+def import_pyarrow(module: str = "pyarrow", *, extra: str = "sims") -> Any:
     """Return pyarrow, or a module of it. Raises ConfigError, which names the extra, where it is not installed."""
     try:
         return import_module(module)
@@ -22,10 +22,10 @@ def arrow(module: str = "pyarrow", *, extra: str = "sims") -> Any:
 
 
 @contextmanager
-def naming(path: Path, kind: type[HighwaymanError]) -> Iterator[None]:
+def file_errors(path: Path, kind: type[HighwaymanError]) -> Iterator[None]:
     """Turn what goes wrong with a file into an error of that kind, whose message begins with the file's path."""
     try:
         yield
-    except (arrow().ArrowException, OSError, ValueError) as error:
+    except (import_pyarrow().ArrowException, OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise kind(f"{path}: {why}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader, or a crash, finds all of the old content or all of the new."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -27,7 +27,7 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """Yield a file to write; what it holds in the end takes the place of `path` at once, on the disk. Raises OSError.
 
     If the block raises, nothing changes. Until then the file has no name where the system allows that (Linux), so a

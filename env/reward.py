@@ -11,7 +11,7 @@ from highwayman.env.metric import DEFAULT_METRICS, Metric
 from highwayman.env.types import Feedback, Reward
 
 
-class Standing(StrEnum):
+class FeedbackStatus(StrEnum):
     """Whether a statement counts, and if not, why."""
 
     COUNTS = "counts"
@@ -27,14 +27,14 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RewardContribution:
     """What one statement does for the reward: a quality in [0, 1] with a weight, or nothing, and why.
 
     Of a preference, `quality` is the share of it that this answer got.
     """
 
-    said: Feedback
-    standing: Standing
+    feedback: Feedback
+    status: FeedbackStatus
     quality: float = 0.0
     weight: float = 0.0
 
@@ -52,78 +52,82 @@ class RewardSpec:
             raise InvalidFeedback(f"unknown metric {name!r}; declared are {', '.join(self.metrics)}")
         return self.metrics[name]
 
-    def checked(self, metric: str, value: bool | float | str | None) -> float | None:
+    def parse_value(self, metric: str, value: bool | float | str | None) -> float | None:
         """Return `value` as the number to file, None for a retraction.
 
         Raises:
             InvalidFeedback: unknown metric, or a value it does not take.
         """
         declared = self.metric(metric)
-        return None if value is None else declared.number(value)
+        return None if value is None else declared.numeric_value(value)
 
-    def parts(self, said: Iterable[Feedback]) -> list[Part]:
+    def contributions(self, statement: Iterable[Feedback]) -> list[RewardContribution]:
         """Return what each statement about one decision does for the reward, given in log order.
 
         The newest value of a (source, metric, person) counts, a retraction removes it. Newest is what was accepted
         last; at the same instant, what reached the log last.
         """
-        statements = list(said)
+        statements = list(statement)
         newest: dict[tuple[str, str, str], int] = {}
         for place, feedback in enumerate(statements):
-            standing = newest.get(whose(feedback))
+            standing = newest.get(dedup_key(feedback))
             if standing is None or feedback.at >= statements[standing].at:
-                newest[whose(feedback)] = place
+                newest[dedup_key(feedback)] = place
         counting = set(newest.values())
         return [
-            self._part(one) if place in counting else Part(one, Standing.REPLACED)
+            self._contribution(one) if place in counting else RewardContribution(one, FeedbackStatus.REPLACED)
             for place, one in enumerate(statements)
         ]
 
-    def reward(self, said: Iterable[Feedback]) -> Reward:
+    def reward(self, feedback: Iterable[Feedback]) -> Reward:
         """Return the reward of everything said about one decision, in log order."""
-        return self.reward_of(self.parts(said))
+        return self.aggregate(self.contributions(feedback))
 
-    def reward_of(self, every: Iterable[Part]) -> Reward:
+    def aggregate(self, every: Iterable[RewardContribution]) -> Reward:
         """Return the average, by weight, of what counts. Nothing leaves weight 0: censored, not zero."""
         parts: dict[str, float] = {}
         total = weighted = 0.0
-        counting = [part for part in every if part.standing is Standing.COUNTS]
-        for part in sorted(counting, key=lambda part: whose(part.said)):  # sums of floats depend on the order
-            parts[":".join(filter(None, whose(part.said)))] = part.quality
+        counting = [part for part in every if part.status is FeedbackStatus.COUNTS]
+        for part in sorted(counting, key=lambda part: dedup_key(part.feedback)):  # sums of floats depend on the order
+            parts[":".join(filter(None, dedup_key(part.feedback)))] = part.quality
             total += part.weight
             weighted += part.weight * part.quality
         return Reward(weighted / total if total else 0.0, total, parts, self.version)
 
-    def _part(self, said: Feedback) -> Part:
+    def _contribution(self, feedback: Feedback) -> RewardContribution:
         """Return what a statement does that nothing newer replaces."""
-        metric = self.metrics.get(said.metric)
-        why = _silent(said, metric)
-        if why is not None or metric is None or said.value is None:
-            return Part(said, why or Standing.UNDECLARED)
-        weight = metric.weight * said.weight
-        if metric.compares:
-            return Part(said, Standing.COMPARES, said.value, weight)
-        quality = metric.quality(said.value) if said.quality is None else said.quality
-        return Part(said, Standing.COUNTS, quality, weight) if weight else Part(said, Standing.NO_INFLUENCE)
+        metric = self.metrics.get(feedback.metric)
+        why = _silent(feedback, metric)
+        if why is not None or metric is None or feedback.value is None:
+            return RewardContribution(feedback, why or FeedbackStatus.UNDECLARED)
+        weight = metric.weight * feedback.weight
+        if metric.is_preference:
+            return RewardContribution(feedback, FeedbackStatus.COMPARES, feedback.value, weight)
+        quality = metric.quality(feedback.value) if feedback.quality is None else feedback.quality
+        return (
+            RewardContribution(feedback, FeedbackStatus.COUNTS, quality, weight)
+            if weight
+            else RewardContribution(feedback, FeedbackStatus.NO_INFLUENCE)
+        )
 
 
-def _silent(said: Feedback, metric: Metric | None) -> Standing | None:
+def _silent(feedback: Feedback, metric: Metric | None) -> FeedbackStatus | None:
     """Return why a statement does nothing, None if it may do something."""
     if metric is None:
-        return Standing.UNDECLARED
-    if said.value is None:
-        return Standing.TAKEN_BACK
-    if not (metric.counts or (metric.compares and said.other)):
-        return Standing.NO_QUALITY
-    return Standing.UNCALIBRATED if metric.weak and said.quality is None else None
+        return FeedbackStatus.UNDECLARED
+    if feedback.value is None:
+        return FeedbackStatus.TAKEN_BACK
+    if not (metric.affects_reward or (metric.is_preference and feedback.compared_arm)):
+        return FeedbackStatus.NO_QUALITY
+    return FeedbackStatus.UNCALIBRATED if metric.weak and feedback.quality is None else None
 
 
-def whose(said: Feedback) -> tuple[str, str, str]:
+def dedup_key(feedback: Feedback) -> tuple[str, str, str]:
     """Return source, metric and person: of each, the newest statement on a decision counts."""
-    return said.source, said.metric, said.user
+    return feedback.source, feedback.metric, feedback.user
 
 
-def declared(metrics: Sequence[Metric]) -> RewardSpec:
+def reward_spec(metrics: Sequence[Metric]) -> RewardSpec:
     """Return the spec of these metrics beside the default ones, which they replace where names are the same."""
     every = {one.name: one for one in (*DEFAULT_METRICS, *metrics)}
     if every == dict(DEFAULT_SPEC.metrics):

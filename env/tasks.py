@@ -7,7 +7,7 @@ from typing import Any
 _AGAIN_S = 0.5
 
 
-async def end(task: "asyncio.Task[Any]") -> None:
+async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:
     """Cancel `task` and return when it has ended, however it ended; its exception is not raised.
 
     One cancel is not enough: before Python 3.12, `asyncio.wait_for` (which redis-py sends with) loses a cancellation
@@ -18,7 +18,7 @@ async def end(task: "asyncio.Task[Any]") -> None:
         await asyncio.wait({task}, timeout=_AGAIN_S)
 
 
-class Background:
+class BackgroundTasks:
     """Work that outlives its request, awaited before the process ends."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-TENANT = "default"  # whose everything is where keys name no other
+DEFAULT_TENANT = "default"  # whose everything is where keys name no other
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,7 +87,7 @@ class Arm:
     api_key_env: str | None = None  # name of the environment variable that holds the upstream's key
 
     @property
-    def priced(self) -> bool:
+    def has_price(self) -> bool:
         """Whether both prices are known."""
         return self.usd_per_mtok_in is not None and self.usd_per_mtok_out is not None
 
@@ -181,9 +181,9 @@ class Feedback:
     user: str = ""  # pseudonym of the person who said it
     key: str = ""  # id of the API key it came with
     text: str = ""  # a comment, a choice's name or a better answer, in the person's words
-    other: str = ""  # of a preference: the arm whose answer it was compared with
+    compared_arm: str = ""  # of a preference: the arm whose answer it was compared with
     quality: float | None = None  # what it says about quality, in [0, 1], where a calibration corrected `value`
-    aside: bool = False  # accepted from a key in quarantine: counts once that is released
+    quarantined: bool = False  # accepted from a key in quarantine: counts once that is released
 
 
 @dataclass(frozen=True, slots=True)

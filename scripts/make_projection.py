@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from highwayman.env.encoder.encoder import MAX_CHARS, Engine, make_engine
-from highwayman.env.encoder.features import numeric_features, readable
+from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.encoder.static_engine import ASSETS
 from highwayman.env.types import Floats, Query
 
@@ -75,7 +75,7 @@ def embedded(engine: Engine, texts: list[str], *, batch: int = 32) -> Floats:
     """Return the embeddings of the texts, cut as the encoder cuts them, shape (n, w); progress on one line."""
     parts = []
     for start in range(0, len(texts), batch):
-        parts.append(engine.embed([readable(text, MAX_CHARS) for text in texts[start : start + batch]]))
+        parts.append(engine.embed([utf8_sample(text, MAX_CHARS) for text in texts[start : start + batch]]))
         print(f"\r{min(start + batch, len(texts))} of {len(texts)} prompts", end="", flush=True)
     print()
     return np.concatenate(parts)

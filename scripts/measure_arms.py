@@ -29,7 +29,7 @@ from highwayman.env.pool.pool_file import load_pool
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm
 from highwayman.env.upstream.client import Upstream
-from highwayman.serving.processes.local_pool import local_arms, start_local_pool
+from highwayman.serving.processes.local_pool import local_pool_yaml, start_local_pool
 
 _CPU_FIELDS = slice(11, 13)  # of /proc/PID/stat behind the name: utime and stime
 
@@ -101,7 +101,7 @@ async def calling() -> AsyncIterator[Upstream]:
 
 def read_arms(pool: Path | None, url: str) -> tuple[Arm, ...]:
     """Return the arms of a pool file (or of the shipped one) with `url` as their endpoint."""
-    text = pool.read_text().replace("LOCAL_POOL_URL", url) if pool else local_arms(url)
+    text = pool.read_text().replace("LOCAL_POOL_URL", url) if pool else local_pool_yaml(url)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pool.yaml")
         path.write_text(text)

@@ -16,15 +16,15 @@ from starlette.exceptions import HTTPException
 from highwayman import __version__
 from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
-from highwayman.feedback.trust.principal import ADMIN, ANYBODY, Caller
+from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
-from highwayman.serving.completions.endpoint import Completions
+from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.feedback.body import FeedbackBody
-from highwayman.serving.feedback.endpoints import Desk
+from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
-from highwayman.serving.http.asgi import Receive, Scope, Send, send_whole
-from highwayman.serving.http.errors import Forbidden, NoSuchRoute, described, internal_error
-from highwayman.serving.services import Services, Settings, running
+from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
+from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
+from highwayman.serving.services import Services, Settings, build_services
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -38,8 +38,8 @@ class _Running:
     """What answers while the server runs."""
 
     services: Services
-    completions: Completions
-    desk: Desk
+    completions: CompletionsEndpoint
+    feedback: FeedbackEndpoints
 
 
 class Application:
@@ -66,20 +66,24 @@ class Application:
 
     async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whom it is for, if its key is known."""
-        asks = Completions.serves(scope)
-        visit = None if asks else running.desk.visit(scope)
+        asks = CompletionsEndpoint.matches(scope)
+        visit = None if asks else running.feedback.match(scope)
         try:
-            caller = ANYBODY if visit is not None and visit.route.keyless else running.services.gate.caller(scope)
+            principal = (
+                ANONYMOUS
+                if visit is not None and visit.route.keyless
+                else running.services.authenticator.authenticate(scope)
+            )
         except Unauthorized as error:
-            status, body, _ = described(error)
-            await send_whole(send, status, body)
+            status, body, _ = error_response(error)
+            await send_response(send, status, body)
             return
         if asks:
-            await running.completions(scope, receive, send, caller)
+            await running.completions(scope, receive, send, principal)
         elif visit is not None:
-            await running.desk(scope, receive, send, visit=visit, caller=caller)
+            await running.feedback(scope, receive, send, match=visit, principal=principal)
         else:
-            await self._rest({**scope, _CALLER: caller}, receive, send)
+            await self._rest({**scope, _CALLER: principal}, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan; an error of ours that ends it at its start is told in a line."""
@@ -98,13 +102,18 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
         async with self._services() as services:
-            config, heard = self._settings.config, services.hearing
+            config, feedback = self._settings.config, services.feedback
             self._running = _Running(
                 services,
-                Completions(services.router, services.line, heard.links, body_limit_bytes=config.limits.body_bytes),
-                Desk(
-                    heard.intake,
-                    heard.doors,
+                CompletionsEndpoint(
+                    services.router,
+                    services.proxy_dependencies,
+                    feedback.links,
+                    body_limit_bytes=config.limits.body_bytes,
+                ),
+                FeedbackEndpoints(
+                    feedback.service,
+                    feedback.adapters,
                     VotePage(services.ids),
                     RateLimit(config.feedback.posts_per_s),
                     clock=time.time,
@@ -120,7 +129,7 @@ class Application:
     async def _services(self) -> AsyncIterator[Services]:
         async with AsyncExitStack() as stack:
             try:
-                services = await stack.enter_async_context(running(self._settings))
+                services = await stack.enter_async_context(build_services(self._settings))
             except HighwaymanError as error:
                 self._failure = error
                 raise
@@ -147,7 +156,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     async def decision(decision_id: str, request: Request) -> dict[str, Any]:
         """What was decided, why, and what came of it."""
         decision_id = without_prefix(decision_id)
-        services.ids.checked(decision_id, _caller(request).tenant)
+        services.ids.verify(decision_id, _caller(request).tenant)
         return decision_view(await services.store.record(decision_id), services.spec)
 
     @rest.get("/v1/policy")
@@ -178,9 +187,9 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
         return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _caller(request: Request) -> Caller:
+def _caller(request: Request) -> Principal:
     caller = request.scope.get(_CALLER)
-    return caller if isinstance(caller, Caller) else ANYBODY
+    return caller if isinstance(caller, Principal) else ANONYMOUS
 
 
 def _need(scope: str, request: Request) -> None:
@@ -217,14 +226,14 @@ def _add_errors(rest: FastAPI) -> None:
 
     @rest.exception_handler(HighwaymanError)
     async def ours(_: Request, error: HighwaymanError) -> Response:
-        status, body, _code = described(error)
+        status, body, _code = error_response(error)
         retry = {"retry-after": "1"} if status == 503 else None
         return Response(body, status, headers=retry, media_type="application/json")
 
     @rest.exception_handler(HTTPException)
     async def routes(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path} is not served here; see /docs."
-        status, body, _code = described(NoSuchRoute(message, status=error.status_code))
+        status, body, _code = error_response(RouteNotFound(message, status=error.status_code))
         return Response(body, status, headers=error.headers, media_type="application/json")
 
     @rest.exception_handler(Exception)

@@ -64,7 +64,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
-    def ended(self, decision: Decision, outcome: Outcome) -> None:
+    def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
         arm = outcome.arm
         self._requests.labels(arm, decision.mode, outcome.status).inc()
@@ -77,18 +77,18 @@ class Metrics:
         if arm != decision.arm:
             self._failovers.labels(decision.arm).inc()
 
-    def decided(self, decision: Decision, seconds: float) -> None:
+    def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
         for flag in decision.context.flags:
             self.degraded.labels(flag).inc()
 
-    def in_force(self, version: int, lag_s: float) -> None:
+    def on_version(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""
         self.policy_version.set(version)
         self._policy_lag.set(lag_s)
 
-    def fated(self, fate: str, kind: str) -> None:
+    def on_delivery_outcome(self, fate: str, kind: str) -> None:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
         self._fates.labels(_EVENTS[kind], fate).inc()
 
@@ -101,7 +101,7 @@ class Metrics:
         return generate_latest(together)
 
 
-def count_as(worker: str) -> None:
+def adopt_worker_metrics(worker: str) -> None:
     """Let the metrics that are made from now on go on where `worker`, whose process has ended, left off.
 
     By default a process counts under its id: each restart would leave files behind that every scrape reads.
@@ -109,6 +109,6 @@ def count_as(worker: str) -> None:
     values.ValueClass = values.MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]
 
 
-def uncount(worker: str, folder: Path) -> None:
+def drop_live_gauges(worker: str, folder: Path) -> None:
     """Take what only a living process can say, the version in force, out of the shared folder."""
     mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]

@@ -14,41 +14,41 @@ import numpy as np
 import redis.asyncio as aioredis
 
 from highwayman.bandit.exploration_cap import ExplorationCap
-from highwayman.bandit.policy import Expects, Policy
+from highwayman.bandit.policy import Policy, PredictsQuality
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError, HighwaymanError, StoreUnavailable
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.reward import RewardSpec
-from highwayman.env.tasks import Background, end
+from highwayman.env.tasks import BackgroundTasks, cancel_and_wait
 from highwayman.env.types import Arm
-from highwayman.env.upstream.client import Limits, Upstream
+from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.journal import Journal, OutcomeJournal
 from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
-from highwayman.serving.auth.api_key_cache import KeyRing
-from highwayman.serving.auth.authenticator import Gate
-from highwayman.serving.completions.proxy import Line
+from highwayman.serving.auth.api_key_cache import ApiKeyCache
+from highwayman.serving.auth.authenticator import Authenticator
+from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.router import Router
-from highwayman.serving.completions.spend_tracker import Spending
+from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config
-from highwayman.serving.feedback.wiring import Ground, Hearing, hearing
+from highwayman.serving.feedback.wiring import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.metrics import Metrics
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.local_state import LocalState, state_folder
-from highwayman.serving.state.namespace_sync import Settling
+from highwayman.serving.state.namespace_sync import NamespaceSync
 
 _LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
 
 log = logging.getLogger(__name__)
 
 
-class PartFailed(HighwaymanError):
+class BackgroundTaskFailed(HighwaymanError):
     """A part of the router that should run for ever has failed."""
 
 
@@ -63,7 +63,7 @@ class Settings:
     learn: bool = True  # stand for the learner's lease
     seed: int | None = None  # of the draws; None: from the system
     state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
-    fail: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed
+    on_failure: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,17 @@ class Services:
     journal: Journal
     ids: DecisionIds
     spec: RewardSpec
-    hearing: Hearing
-    gate: Gate
+    feedback: FeedbackComponents
+    authenticator: Authenticator
     encoder: Encoder
     live: LivePolicy
     router: Router
-    line: Line
+    proxy_dependencies: ProxyDependencies
     metrics: Metrics
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
+async def build_services(settings: Settings) -> AsyncIterator[Services]:
     """Build and start everything; on leaving, finish what is under way and stop it.
 
     Redis may be away: then what this machine kept is in force, or the prior, and events are spooled.
@@ -96,65 +96,67 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     """
     config = settings.config
     async with AsyncExitStack() as stack:
-        doors = config.feedback.opened()
+        adapters = config.feedback.adapters()
         encoder = warm_encoder(config)
         stack.callback(encoder.close)
-        learning = Learning(config, settings.arms, encoder)
-        kept = LocalState(settings.state, config.namespace, learning.lineage)
+        factory = LearnerFactory(config, settings.arms, encoder)
+        local_state = LocalState(settings.state, config.namespace, factory.lineage)
         client = _client(stack, settings.redis_url)
-        store = learning.store(client)
+        store = factory.store(client)
         stack.push_async_callback(store.close)
         metrics = Metrics()
-        spending = Spending(config.budget.ceilings(), time.time)
+        spend_tracker = SpendTracker(config.budget.limits(), time.time)
         journal = OutcomeJournal(
             store,
-            claim(kept.spools, limit_bytes=config.limits.spool_bytes),
+            claim_spools(local_state.spools, limit_bytes=config.limits.spool_bytes),
             writer=secrets.token_hex(8),
             clock=time.monotonic,
             patience_s=config.limits.redis_s,
-            tell=metrics.fated,
-            written=spending.written,
+            on_delivery_outcome=metrics.on_delivery_outcome,
+            on_logged=spend_tracker.on_logged,
         )
         own = secrets.token_bytes(32)
-        ids = DecisionIds([*kept.secrets(), own], secrets.token_bytes, time.time)
-        ring = KeyRing(KeyStore(client, config.namespace, store), kept, lambda: ids.secrets)
-        settling = Settling(store, ids, kept, learning, own=own)
+        ids = DecisionIds([*local_state.secrets(), own], secrets.token_bytes, time.time)
+        key_cache = ApiKeyCache(KeyStore(client, config.namespace, store), local_state, lambda: ids.secrets)
+        namespace_sync = NamespaceSync(store, ids, local_state, factory, own=own)
         live = LivePolicy(
-            learning.publications(client),
-            learning.policy,
-            learning.arm_names,
-            kept=kept,
+            factory.publications(client),
+            factory.policy,
+            factory.arm_names,
+            cache=local_state,
             clock=time.time,
-            tell=metrics.in_force,
+            on_version=metrics.on_version,
         )
         cap = _cap(config, live.policy)
-        stack.callback(live.keep)
+        stack.callback(live.write_cache)
         try:
-            await settling.once()
+            await namespace_sync.sync_once()
             await live.refresh()
-            await ring.refresh()
+            await key_cache.refresh()
         except StoreUnavailable as error:
-            recalled = await live.recall()
-            log.warning("starting without Redis (%s), on %s", error, _said(live, recalled=recalled))
-        for work in (journal.run(), settling.run(), live.follow(), ring.follow()):
-            _task(stack, work, settings.fail)
+            recalled = await live.load_cached()
+            log.warning("starting without Redis (%s), on %s", error, _state_in_force(live, recalled=recalled))
+        for work in (journal.run(), namespace_sync.run(), live.run(), key_cache.run()):
+            _task(stack, work, settings.on_failure)
         if settings.learn:
             blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
-            _task(stack, learning.worker(blocking).run(), settings.fail)
+            _task(stack, factory.worker(blocking).run(), settings.on_failure)
 
         health = EndpointHealth(time.monotonic)
         pool = Pool(settings.arms, health)
-        limits = Limits(config.limits.connect_s, config.limits.first_byte_s, config.limits.silence_s)
+        limits = UpstreamTimeouts(config.limits.connect_s, config.limits.first_byte_s, config.limits.silence_s)
         upstream = Upstream(health, time.monotonic, limits)
         await upstream.start()
         stack.push_async_callback(upstream.close)
-        background = Background()
+        background = BackgroundTasks()
         stack.push_async_callback(background.drain)
         draws = np.random.default_rng(settings.seed)
-        calibrator = Calibrator(learning.spec, lambda: live.tally.overlap, config.feedback.calibration.wanted())
-        _task(stack, calibrator.follow(), settings.fail)
-        ground = Ground(
-            learning=learning,
+        calibrator = Calibrator(
+            factory.spec, lambda: live.tally.calibration_counts, config.feedback.calibration.settings()
+        )
+        _task(stack, calibrator.run(), settings.on_failure)
+        dependencies = FeedbackDependencies(
+            factory=factory,
             client=client,
             store=store,
             journal=journal,
@@ -162,22 +164,22 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             metrics=metrics,
             pool=pool,
             upstream=upstream,
-            ended=spending.ended,
+            on_outcome=spend_tracker.on_outcome,
             rng=draws.spawn(1)[0],
             calibrator=calibrator,
         )
-        heard = hearing(ground, doors)
-        stack.push_async_callback(heard.audience.close)
-        line = Line(
+        feedback = build_feedback(dependencies, adapters)
+        stack.push_async_callback(feedback.observers.close)
+        proxy_dependencies = ProxyDependencies(
             upstream=upstream,
             journal=journal,
             metrics=metrics,
             background=background,
             clock=time.time,
             timer=time.perf_counter,
-            ended=spending.ended,
-            audience=heard.audience,
-            vote_link=heard.vote_link,
+            on_outcome=spend_tracker.on_outcome,
+            observers=feedback.observers,
+            vote_link=feedback.vote_link,
         )
         router = Router(
             pool=pool,
@@ -190,9 +192,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             clock=time.time,
             rng=draws,
             pseudonym=ids.pseudonym,
-            spending=spending,
+            spend_tracker=spend_tracker,
             cap=cap,
-            trial=config.trial.trial(),
+            probation=config.trial.quota(),
             keep_prompts=config.retention.prompts,
         )
         yield Services(
@@ -201,13 +203,13 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             store=store,
             journal=journal,
             ids=ids,
-            spec=learning.spec,
-            hearing=heard,
-            gate=Gate(settings.api_keys, ring),
+            spec=factory.spec,
+            feedback=feedback,
+            authenticator=Authenticator(settings.api_keys, key_cache),
             encoder=encoder,
             live=live,
             router=router,
-            line=line,
+            proxy_dependencies=proxy_dependencies,
             metrics=metrics,
         )
 
@@ -220,7 +222,7 @@ def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aior
 
 def _cap(config: Config, policy: Policy) -> ExplorationCap | None:
     """Return the cap on exploration. Raises ConfigError where the policy does not say what it needs."""
-    if config.exploration.regret_per_request is not None and not isinstance(policy, Expects):
+    if config.exploration.regret_per_request is not None and not isinstance(policy, PredictsQuality):
         raise ConfigError(
             f"exploration.regret_per_request: policy {config.policy.name} does not say what quality it expects; "
             "leave it out, or take a policy that does"
@@ -228,18 +230,18 @@ def _cap(config: Config, policy: Policy) -> ExplorationCap | None:
     return config.exploration.cap()
 
 
-def _said(live: LivePolicy, *, recalled: bool) -> str:
+def _state_in_force(live: LivePolicy, *, recalled: bool) -> str:
     return f"version {live.version}, kept on this machine" if recalled else "the prior: nothing is kept on this machine"
 
 
-def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None], fail: Callable[[], None]) -> None:
+def _task(stack: AsyncExitStack, work: Coroutine[Any, Any, None], on_failure: Callable[[], None]) -> None:
     """Run `work` beside the requests until the stack unwinds; should it fail before, that is told at once."""
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             log.critical("a background task has ended", exc_info=task.exception())
-            fail()
+            on_failure()
 
     task = asyncio.create_task(work)
     task.add_done_callback(ended)
-    stack.push_async_callback(end, task)
+    stack.push_async_callback(cancel_and_wait, task)

@@ -7,9 +7,9 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
-from highwayman.env.reward import Part, RewardSpec, Standing
+from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import Outcome
-from highwayman.feedback.fold.join import credit, explained
+from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.log.record import Record
 from highwayman.serving.services import Services
@@ -31,7 +31,7 @@ def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, A
 
 async def readiness_view(services: Services) -> dict[str, Any]:
     """Return whether requests are answered, and what of the rest is missing."""
-    up = {arm.name: any(map(services.pool.health.up, arm.endpoints)) for arm in services.pool.arms.values()}
+    up = {arm.name: any(map(services.pool.health.is_up, arm.endpoints)) for arm in services.pool.arms.values()}
     redis, live = await _redis_answers(services), services.live
     return {
         "ready": any(up.values()),
@@ -76,10 +76,10 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
 
 def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
     """Return what was decided, why, and what came of it."""
-    decision, known = record.decision, credit(record, spec)
-    if decision is None or known is None:
+    decision, attributed = record.decision, attribute_reward(record, spec)
+    if decision is None or attributed is None:
         raise UnknownDecision("This decision is not known any more.")
-    reward = known.reward
+    reward = attributed.reward
     return {
         "id": decision.id,
         "object": "highwayman.decision",
@@ -100,12 +100,12 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
             "flags": sorted(decision.context.flags),
         },
         "outcome": _outcome_view(record.outcome) if record.outcome is not None else None,
-        "feedback": [_said_view(part) for part in explained(record, spec)],
+        "feedback": [_feedback_view(part) for part in explain_reward(record, spec)],
         "reward": {
             "quality": reward.quality,
             "weight": reward.weight,
             "parts": dict(reward.parts),
-            "arm": known.arm,
+            "arm": attributed.arm,
             "spec": reward.spec,
             "efficiency": _efficiency(reward.quality, record.outcome),
         }
@@ -119,19 +119,20 @@ def _efficiency(quality: float, outcome: Outcome | None) -> float | None:
     return inference_efficiency(quality, outcome.latency_s, outcome.cost_usd) if outcome is not None else None
 
 
-def _said_view(part: Part) -> dict[str, Any]:
+def _feedback_view(part: RewardContribution) -> dict[str, Any]:
     """Return a statement, and what it does for the reward."""
-    said = part.said
-    words = {name: value for name in ("text", "other", "key") if (value := getattr(said, name))}
+    feedback = part.feedback
+    given = {"text": feedback.text, "other": feedback.compared_arm, "key": feedback.key}
+    words = {name: value for name, value in given.items() if value}
     return {
-        "id": public_id(said),
-        "at": said.at,
-        "source": said.source,
-        "metric": said.metric,
-        "value": said.value,
+        "id": public_id(feedback),
+        "at": feedback.at,
+        "source": feedback.source,
+        "metric": feedback.metric,
+        "value": feedback.value,
         **words,
-        "standing": part.standing,
-        "quality": part.quality if part.standing is Standing.COUNTS else None,
+        "standing": part.status,
+        "quality": part.quality if part.status is FeedbackStatus.COUNTS else None,
         "weight": part.weight,
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 from highwayman.env.types import RewardChange
 
 
-class Doubts:
+class ArmDiscounts:
     """By arm: the rounds decided before some time count for a share of what they did."""
 
     def __init__(self) -> None:

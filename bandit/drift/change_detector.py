@@ -12,7 +12,7 @@ _COLUMNS = 8  # for better and for worse: what each bet has come to, and since h
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ArmChange:
     """An arm was found to have changed."""
 
     arm: str
@@ -47,7 +47,7 @@ class ChangeDetector:
         self._threshold = 2.0 * false_alarm_every  # in each of two directions
         self._bets: dict[str, list[float]] = {}  # by arm
 
-    def heard(self, expected: float, by: RewardChange) -> Change | None:
+    def observe(self, expected: float, by: RewardChange) -> ArmChange | None:
         """Return the change that a new reward gives away, None if there is none. Starts the arm anew after one.
 
         Args:
@@ -62,7 +62,7 @@ class ChangeDetector:
             rounds = self._bet(held, side, direction * (reward - expected) - _ALLOWANCE, worst=worst)
             if rounds is not None:
                 del self._bets[by.arm]
-                return Change(by.arm, by.at, direction, rounds)
+                return ArmChange(by.arm, by.at, direction, rounds)
         return None
 
     def _bet(self, held: list[float], side: int, gain: float, *, worst: float) -> float | None:

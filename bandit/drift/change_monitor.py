@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from highwayman.bandit.drift.change_detector import Change, ChangeDetector
-from highwayman.bandit.policy import Doubtful, Expects, Policy
+from highwayman.bandit.drift.change_detector import ArmChange, ChangeDetector
+from highwayman.bandit.policy import Policy, PredictsQuality, SupportsDiscount
 from highwayman.env.types import Context, Floats, RewardChange
 
 KEPT = 10.0  # answers that everything said of an arm before it changed is worth from then on
 
 
-class Watch:
+class ChangeMonitor:
     """Compares each new reward with what the policy expected, and has the detector judge.
 
     It is no part of what is learned: who watches says what was noticed, and what comes of it is an event of its own.
@@ -24,45 +24,45 @@ class Watch:
         """Watch an arm again that was found to have changed, now that it is doubted."""
         self._awaited.discard(arm)
 
-    def learn(self, policy: Policy, changes: Sequence[RewardChange], *, fingerprint: str) -> list[Change]:
+    def learn(self, policy: Policy, changes: Sequence[RewardChange], *, fingerprint: str) -> list[ArmChange]:
         """Teach the policy, and return which arms were found to have changed; each once until it is doubted."""
         found = []
         for change in changes:
             expected = None
-            if change.weight > 0 and change.arm not in self._awaited and isinstance(policy, Expects):
+            if change.weight > 0 and change.arm not in self._awaited and isinstance(policy, PredictsQuality):
                 context = Context(change.features, fingerprint, prompt_tokens=0)
-                expected = float(policy.expected(context, (change.arm,))[0])
+                expected = float(policy.expected_quality(context, (change.arm,))[0])
             policy.learn([change])
-            noticed = self._detector.heard(expected, change) if expected is not None else None
+            noticed = self._detector.observe(expected, change) if expected is not None else None
             if noticed is not None:
                 found.append(noticed)
                 self._awaited.add(noticed.arm)
         return found
 
 
-class Watches:
+class ChangeMonitors:
     """A watch for each tenant's policy."""
 
     def __init__(self, false_alarm_every: float) -> None:
         """Take how many rounds of an arm there are between two false alarms."""
         self._every = false_alarm_every
-        self._of: dict[str, Watch] = {}
+        self._of: dict[str, ChangeMonitor] = {}
 
-    def of(self, tenant: str) -> Watch:
+    def for_tenant(self, tenant: str) -> ChangeMonitor:
         """Return the tenant's watch."""
-        return self._of.setdefault(tenant, Watch(ChangeDetector(self._every)))
+        return self._of.setdefault(tenant, ChangeMonitor(ChangeDetector(self._every)))
 
 
-class Watched:
+class MonitoredPolicy:
     """A policy that is watched, and doubts at once what it knew of an arm that has changed: for simulations.
 
     In production the log is told, and the doubt is one of its events.
     """
 
-    def __init__(self, policy: Policy, watch: Watch, *, fingerprint: str) -> None:
+    def __init__(self, policy: Policy, watch: ChangeMonitor, *, fingerprint: str) -> None:
         """Take the policy, who watches, and the fingerprint of the features."""
         self._policy, self._watch, self._fingerprint = policy, watch, fingerprint
-        self.changes: list[Change] = []
+        self.changes: list[ArmChange] = []
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the policy's probabilities, shape (K,)."""
@@ -73,8 +73,8 @@ class Watched:
         for change in changes:
             for found in self._watch.learn(self._policy, [change], fingerprint=self._fingerprint):
                 self.changes.append(found)
-                if isinstance(self._policy, Doubtful):
-                    self._policy.doubt(found.arm, share=share_kept(self._policy, found.arm))
+                if isinstance(self._policy, SupportsDiscount):
+                    self._policy.discount(found.arm, share=discount_share(self._policy, found.arm))
                 self._watch.resume(found.arm)
 
     def add_arm(self, name: str) -> None:
@@ -94,7 +94,7 @@ class Watched:
         self._policy.restore(state)
 
 
-def share_kept(policy: Doubtful, arm: str) -> float:
+def discount_share(policy: SupportsDiscount, arm: str) -> float:
     """Return the share of what was said of an arm that is worth `KEPT` answers in all."""
     weight = policy.weight_of(arm)
     return min(1.0, KEPT / weight) if weight > 0 else 1.0

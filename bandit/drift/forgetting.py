@@ -16,7 +16,7 @@ _FORGOTTEN = 100.0  # half-lives; what is older is taken to be as old as that, s
 _HOUR_S = 3600.0
 
 
-class Fading:
+class Forgetting:
     """Weighs changes by 2^(-age / half-life) without touching what came before at every step.
 
     Weights are given relative to a base, which moves up from time to time; then all that was learned is multiplied
@@ -40,7 +40,7 @@ class Fading:
         self._marks: list[tuple[float, float]] = []  # (seconds since the epoch, tick), both rising
 
     @classmethod
-    def of(cls, events: float | None, hours: float | None) -> Self | None:
+    def from_half_life(cls, events: float | None, hours: float | None) -> Self | None:
         """Return the fading of these options, None without either."""
         return None if events is None and hours is None else cls(events=events, hours=hours)
 

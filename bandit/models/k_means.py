@@ -5,7 +5,7 @@ import numpy as np
 from highwayman.env.types import Floats
 
 
-def centres_of(points: Floats, m: int, *, rounds: int = 20) -> Floats:
+def k_means_centres(points: Floats, m: int, *, rounds: int = 20) -> Floats:
     """Return m centres (m, d) of points (n, d); fewer where there are fewer different points.
 
     Lloyd 1957, started at the mean's nearest point and then, one by one, at the point farthest from all centres so far

@@ -14,7 +14,7 @@ PLACE, AT, WEIGHT, WEIGHTED, SQUARED, FEATURES = range(6)  # columns of a round;
 _ROUNDING = 1e-9  # a weight that is what rounding leaves of taking a round back
 
 
-class Heard(Enum):
+class BufferUpdate(Enum):
     """What a change turned out to be."""
 
     NEW = "a round of its own"
@@ -45,7 +45,7 @@ class ReplayBuffer:
         """Return the rounds, oldest first: each place, time, w, w r, w r^2, features, (5 + d,)."""
         return iter(self._rounds.values())
 
-    def fold(self, place: int, change: RewardChange) -> Heard:
+    def apply(self, place: int, change: RewardChange) -> BufferUpdate:
         """Hold a new round of the arm at `place`, or change one that is held; say which it was.
 
         Raises ValueError for features of another length.
@@ -57,12 +57,12 @@ class ReplayBuffer:
         numbers = self._numbers.get(_key(row), [])
         if change.weight > 0 and not (numbers and change.at):
             self._hold(row)
-            return Heard.NEW
+            return BufferUpdate.NEW
         number = self._round_of(numbers, row)
         if number is None:
-            return Heard.FORGOTTEN
+            return BufferUpdate.FORGOTTEN
         self._change(number, row)
-        return Heard.CHANGED
+        return BufferUpdate.CHANGED
 
     def _hold(self, row: Floats) -> None:
         self._rounds[self._next] = row
@@ -97,7 +97,7 @@ class ReplayBuffer:
         if not self._numbers[key]:
             del self._numbers[key]
 
-    def take_oldest(self, count: int) -> list[Floats]:
+    def pop_oldest(self, count: int) -> list[Floats]:
         """Return the oldest rounds, which are forgotten from here on: a change of them is not heard any more."""
         numbers = list(islice(self._rounds, max(count, 0)))
         taken = [self._rounds[number] for number in numbers]
@@ -117,7 +117,7 @@ class ReplayBuffer:
         return {"rounds": table[:, :FEATURES], "features": short if np.array_equal(short, features) else features}
 
     @classmethod
-    def of(cls, arrays: Arrays, *, d: int, arms: int) -> "ReplayBuffer":
+    def from_arrays(cls, arrays: Arrays, *, d: int, arms: int) -> "ReplayBuffer":
         """Return the rounds in a snapshot. Raises ValueError if they are not of d features and so many arms."""
         rounds, features = (np.asarray(arrays.get(name, np.empty(0)), np.float64) for name in ("rounds", "features"))
         if rounds.ndim != 2 or rounds.shape[1] != FEATURES or features.shape != (len(rounds), d):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.draw import greedy
+from highwayman.bandit.draw import greedy_probs
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -21,7 +21,7 @@ class Cheapest:
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return 1 for the arm with the smallest penalty, shape (K,); equal ones share it."""
-        return greedy(-np.asarray(penalties))
+        return greedy_probs(-np.asarray(penalties))
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Do nothing."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.draw import greedy
-from highwayman.bandit.models.k_means import centres_of, nearest
+from highwayman.bandit.draw import greedy_probs
+from highwayman.bandit.models.k_means import k_means_centres, nearest
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -68,9 +68,9 @@ class ClusterUCB:
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self._beliefs(features, arms)
-        return greedy(means - penalties + self._alpha * spreads)
+        return greedy_probs(means - penalties + self._alpha * spreads)
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
         means: Floats = self._beliefs(context.features[None], arms)[0][0]
         return means
@@ -107,7 +107,7 @@ class ClusterUCB:
     def _find_centres(self) -> None:
         """Find the kinds of query, and count what was held in them."""
         points = np.array([x for _, x, _, _ in self._held])
-        self._centres = centres_of(points, self._m)
+        self._centres = k_means_centres(points, self._m)
         self._sums = np.zeros((len(self._rows), len(self._centres), 2))
         for (row, *_, weight, weighted), at in zip(self._held, nearest(points, self._centres), strict=True):
             self._sums[row, at] += weight, weighted

@@ -18,10 +18,10 @@ class DuelingLinTS:
     with Preference Data", 2024 (arXiv 2406.18665), offline and for two models. Routing breaks the assumption of the
     first that every round is a duel which the policy arranged: most answers stand alone, and who compares two has
     chosen to. Arms are taken for independent, with deviations that are right for differences of two of them (see
-    `PreferencePosterior.spread`).
+    `PreferencePosterior.mean_and_std`).
     """
 
-    compares: Literal[True] = True
+    learns_preferences: Literal[True] = True
 
     def __init__(
         self, *, d: int, fingerprint: str = "", exploration: float = 0.75, comparisons: int = 2000, **prior: Any
@@ -44,17 +44,17 @@ class DuelingLinTS:
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
-        means, sds = self.posterior.spread(context.features, arms)
+        means, sds = self.posterior.mean_and_std(context.features, arms)
         return best_arm_probs(means - penalties, sds * self._exploration)
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
-        means, sds = self.posterior.spread_many(features, arms)
+        means, sds = self.posterior.mean_and_std_many(features, arms)
         return best_arm_probs_many(means - penalties, sds * self._exploration)
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
-        return self.posterior.spread(context.features, arms)[0]
+        return self.posterior.mean_and_std(context.features, arms)[0]
 
     def learn(self, changes: Sequence[RewardChange | PreferenceChange]) -> None:
         """Fold changes of reward and of preference in, in log order."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from highwayman.bandit.draw import greedy
+from highwayman.bandit.draw import greedy_probs
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Floats
 
 
@@ -30,7 +30,7 @@ class EpsilonGreedy(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._epsilon = epsilon
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return the greedy choice mixed with the uniform one."""
-        mixed: Floats = (1 - self._epsilon) * greedy(utilities) + self._epsilon / utilities.shape[-1]
+        mixed: Floats = (1 - self._epsilon) * greedy_probs(utilities) + self._epsilon / utilities.shape[-1]
         return mixed

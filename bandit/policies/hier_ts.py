@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
-from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
 from highwayman.env.types import Context, Floats
@@ -50,23 +50,25 @@ class HierTS(RegressionPolicy[HierPosterior]):
             d=d,
             fingerprint=fingerprint,
             prior=HierPrior(**prior),
-            fading=Fading.of(half_life_events, half_life_hours),
+            forgetting=Forgetting.from_half_life(half_life_events, half_life_hours),
         )
         self._exploration = exploration
         self._patience = patience
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
-        means, spreads = self.posterior.spread(context.features, arms)
+        means, spreads = self.posterior.mean_and_std(context.features, arms)
         return best_arm_probs(means - penalties, spreads * self._scale())
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
-        means, spreads = self.posterior.spread_many(features, arms)
+        means, spreads = self.posterior.mean_and_std_many(features, arms)
         return best_arm_probs_many(means - penalties, spreads * self._scale())
 
     def _scale(self) -> float:
         """Return by what deviations in units of the noise are multiplied."""
-        known = self.posterior.known()
-        lessons = float(known.weight_seen) / max(len(self.posterior.arms), 1)
-        return self._exploration * math.sqrt(float(known.noise_variance) * min(1.0, self._patience / max(lessons, 1.0)))
+        summary = self.posterior.summary()
+        lessons = float(summary.total_weight) / max(len(self.posterior.arms), 1)
+        return self._exploration * math.sqrt(
+            float(summary.noise_variance) * min(1.0, self._patience / max(lessons, 1.0))
+        )

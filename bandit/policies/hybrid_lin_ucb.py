@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from highwayman.bandit.draw import greedy
+from highwayman.bandit.draw import greedy_probs
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.regression.hybrid_posterior import HybridPosterior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
@@ -52,10 +52,10 @@ class HybridLinUCB(RegressionPolicy[HierPosterior]):
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return 1 for the arm with the largest bound, shape (K,); equal ones share it."""
-        means, spreads = self.posterior.spread(context.features, arms)
-        return greedy(means - penalties + self._alpha * spreads)
+        means, spreads = self.posterior.mean_and_std(context.features, arms)
+        return greedy_probs(means - penalties + self._alpha * spreads)
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
-        means, spreads = self.posterior.spread_many(features, arms)
-        return greedy(means - penalties + self._alpha * spreads)
+        means, spreads = self.posterior.mean_and_std_many(features, arms)
+        return greedy_probs(means - penalties + self._alpha * spreads)

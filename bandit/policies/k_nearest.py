@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.draw import greedy
+from highwayman.bandit.draw import greedy_probs
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -60,9 +60,9 @@ class KNearest:
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return 1 for the arm with the largest bound, shape (K,); equal ones share it."""
         means, weights = self._beliefs(context.features, arms)
-        return greedy(means - penalties + self._alpha / np.sqrt(weights))
+        return greedy_probs(means - penalties + self._alpha / np.sqrt(weights))
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
         return self._beliefs(context.features, arms)[0]
 

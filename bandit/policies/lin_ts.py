@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Floats
 
 
@@ -35,9 +35,9 @@ class LinTS(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._exploration = exploration
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return P(arm has the largest quality minus penalty)."""
-        sds = spreads * (self._exploration * np.sqrt(known.noise_variance))
+        sds = spreads * (self._exploration * np.sqrt(summary.noise_variance))
         if utilities.ndim == 1:
             return best_arm_probs(utilities, sds)
         return best_arm_probs_many(utilities, sds)

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from highwayman.bandit.draw import greedy
+from highwayman.bandit.draw import greedy_probs
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Floats
 
 
@@ -32,6 +32,6 @@ class LinUCB(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._alpha = alpha
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return 1 for the arm with the largest bound; equal ones share it."""
-        return greedy(utilities + self._alpha * spreads)
+        return greedy_probs(utilities + self._alpha * spreads)

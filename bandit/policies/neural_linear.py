@@ -9,8 +9,8 @@ import numpy as np
 from highwayman.bandit import snapshot
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.models.feature_network import FeatureNetwork
-from highwayman.bandit.models.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, Heard, ReplayBuffer
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.models.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, BufferUpdate, ReplayBuffer
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.bandit.regression.prior import Prior
 from highwayman.env.errors import SnapshotError
@@ -71,14 +71,14 @@ class NeuralLinear:
     def _built(self, arms: Sequence[str], network: FeatureNetwork, held: ReplayBuffer) -> LinearPosterior:
         """Return regressions on the network's features that know the rounds held."""
         made = LinearPosterior(d=network.width + 1, prior_precision=self._precision)
-        table, sums = held.table(), ArmSums(network.width + 1)
+        table, sums = held.table(), ArmStatistics(network.width + 1)
         learned = network.features(table[:, FEATURES:])
         for place, arm in enumerate(arms):
             sums.add_arm(arm)
             its = table[:, PLACE] == place
             x, (w, wr, wrr) = learned[its], table[its, WEIGHT:FEATURES].T
-            sums.seed(arm, (w * x.T) @ x, wr @ x, np.array([w.sum(), wrr.sum()]))
-        made.begin(Prior(sums, self._fingerprint))
+            sums.add_evidence(arm, (w * x.T) @ x, wr @ x, np.array([w.sum(), wrr.sum()]))
+        made.apply_prior(Prior(sums, self._fingerprint))
         return made
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
@@ -88,13 +88,13 @@ class NeuralLinear:
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
-        means, spreads = self._posterior.spread_many(self._network.features(features), arms)
+        means, spreads = self._posterior.mean_and_std_many(self._network.features(features), arms)
         sds = spreads * (self._exploration * math.sqrt(self._posterior.noise_variance()))
         return best_arm_probs_many(means - penalties, sds)
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
-        return self._posterior.spread(self._network.features(context.features), arms)[0]
+        return self._posterior.mean_and_std(self._network.features(context.features), arms)[0]
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward in, in log order. Raises ValueError for an unknown arm or another length."""
@@ -104,12 +104,12 @@ class NeuralLinear:
     def _learn(self, change: RewardChange) -> None:
         if change.arm not in self._posterior.arms:
             raise ValueError(f"unknown arm {change.arm!r}; known are {', '.join(self._posterior.arms) or 'none'}")
-        heard = self._held.fold(self._posterior.arms.index(change.arm), change)
-        if heard is Heard.FORGOTTEN:
+        update = self._held.apply(self._posterior.arms.index(change.arm), change)
+        if update is BufferUpdate.FORGOTTEN:
             return
         learned = self._network.features(change.features)
         self._posterior.update([RewardChange(change.arm, learned, change.weight, change.weighted, change.squared)])
-        if heard is Heard.NEW:
+        if update is BufferUpdate.NEW:
             self._heard += 1
             if self._heard >= self._next:
                 self._next = self._heard + min(math.ceil(self._heard * self._share), self._most)
@@ -117,7 +117,7 @@ class NeuralLinear:
 
     def _train(self) -> None:
         """Forget the oldest rounds, train the network on the others, and build the regressions anew from them."""
-        self._held.take_oldest(len(self._held) - self._most)
+        self._held.pop_oldest(len(self._held) - self._most)
         table = self._held.table()
         if not len(table):
             return
@@ -152,7 +152,7 @@ class NeuralLinear:
             raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
         try:
             heard, next_ = int(header["heard"]), int(header["next"])
-            held = ReplayBuffer.of(arrays, d=self._d, arms=len(arms))
+            held = ReplayBuffer.from_arrays(arrays, d=self._d, arms=len(arms))
             self._network.restore({name[4:]: values for name, values in arrays.items() if name.startswith("net ")})
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Floats
 
 
@@ -31,7 +31,7 @@ class Softmax(LinearPolicy):
         super().__init__(d=d, fingerprint=fingerprint, **prior)
         self._temperature = temperature
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return probabilities in proportion to exp(utility / temperature)."""
         weights = np.exp((utilities - utilities.max(axis=-1, keepdims=True)) / self._temperature)
         shares: Floats = weights / weights.sum(axis=-1, keepdims=True)

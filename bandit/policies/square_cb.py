@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Floats
 
 
@@ -37,9 +37,9 @@ class SquareCB(LinearPolicy):
         self._scale = scale
         self._power = power
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return inverse gap weights."""
-        gamma = self._scale * np.maximum(known.weight_seen, 1.0) ** self._power
+        gamma = self._scale * np.maximum(summary.total_weight, 1.0) ** self._power
         gaps = utilities.max(axis=-1, keepdims=True) - utilities
         weights: Floats = 1.0 / (utilities.shape[-1] + gamma * gaps)
         best = utilities.argmax(axis=-1)[..., None]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.models.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, Heard, ReplayBuffer
+from highwayman.bandit.models.replay_buffer import FEATURES, PLACE, WEIGHT, WEIGHTED, BufferUpdate, ReplayBuffer
 from highwayman.bandit.models.vw_workspace import ARMS, VwWorkspace, new_model
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
@@ -85,14 +85,14 @@ class VowpalWabbit:
         """Fold changes of reward in, in log order. Raises ValueError for an unknown arm or another length."""
         for change in changes:
             place = self._place(change.arm)
-            heard = self._held.fold(place, change)
-            if heard is Heard.CHANGED:
+            update = self._held.apply(place, change)
+            if update is BufferUpdate.CHANGED:
                 self._live = None
-            elif heard is Heard.NEW and self._live is not None:
+            elif update is BufferUpdate.NEW and self._live is not None:
                 weight, quality = change.weight, change.weighted / change.weight
                 self._live.learn(change.features, place, cost=1.0 - quality, weight=weight)
             if len(self._held) >= 2 * self._most:
-                self._base = self._taught(self._held.take_oldest(self._most)).serialize()
+                self._base = self._taught(self._held.pop_oldest(self._most)).serialize()
                 self._live = None
 
     def _taught(self, rounds: ReplayBuffer | Sequence[Floats]) -> VwWorkspace:
@@ -142,7 +142,7 @@ class VowpalWabbit:
             raise SnapshotError("snapshot names an arm twice or too many of them, or holds no model")
         base = arrays["model"].tobytes()
         try:
-            held = ReplayBuffer.of(arrays, d=self._d, arms=len(arms))
+            held = ReplayBuffer.from_arrays(arrays, d=self._d, arms=len(arms))
             self._loaded(base)
         except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error

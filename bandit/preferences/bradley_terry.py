@@ -35,7 +35,7 @@ class Duels:
         return Duels(first, second, self.weights, self.shares, self.features)
 
 
-def preferred(logits: Floats) -> Floats:
+def sigmoid(logits: Floats) -> Floats:
     """Return 1 / (1 + exp(-logits)), which never overflows so."""
     found: Floats = 0.5 + 0.5 * np.tanh(0.5 * logits)
     return found
@@ -47,7 +47,7 @@ def laplace_factors(weights: Floats, shares: Floats, gaps: Floats, scale: float)
     Of w (y log p + (1 - y) log(1 - p)) with p = logistic(s gap): precision w s^2 p (1 - p), and a pull, precision times
     value, of w s (y - p) + precision * gap.
     """
-    prob = preferred(scale * gaps)
+    prob = sigmoid(scale * gaps)
     precisions = weights * scale**2 * prob * (1.0 - prob)
     return precisions, weights * scale * (shares - prob) + precisions * gaps
 
@@ -60,7 +60,7 @@ def add_difference(matrix: Floats, first: int, second: int, block: Floats) -> No
     matrix[second, :, first] -= block
 
 
-def settled_gap(mean: float, variance: float, *, pull: float, share: float, scale: float) -> float:
+def posterior_gap_mode(mean: float, variance: float, *, pull: float, share: float, scale: float) -> float:
     """Return the mode of a gap ~ N(mean, variance) after one comparison of weight `pull` / `scale`, by bisection.
 
     It solves gap = mean + variance * pull * (share - logistic(scale * gap)), whose right side falls as the gap grows.
@@ -76,7 +76,7 @@ def settled_gap(mean: float, variance: float, *, pull: float, share: float, scal
     return 0.5 * (low + high)
 
 
-def laplace(precision: Floats, pull: Floats, duels: Duels, scale: float) -> tuple[Floats, Floats]:
+def laplace_approximation(precision: Floats, pull: Floats, duels: Duels, scale: float) -> tuple[Floats, Floats]:
     """Return the mode (K, d) of Gaussian and comparisons together and the curvature there, (K d, K d).
 
     P(first is preferred) = logistic(s (theta_first - theta_second)^T x): Bradley & Terry, "Rank Analysis of Incomplete
@@ -132,7 +132,7 @@ class _Search:
     def slopes(self, theta: Floats) -> tuple[Floats, Floats]:
         """Return the gradient (K, d), and minus the second derivative (K, d, K, d), at theta (K, d)."""
         duels, scale = self._duels, self._scale
-        prob = preferred(scale * duels.gaps(theta))
+        prob = sigmoid(scale * duels.gaps(theta))
         pulls = duels.weights * scale * (duels.shares - prob)
         curvatures = duels.weights * scale**2 * prob * (1.0 - prob)
         gradient, curvature = self._pull - self._by_precision(theta), self._precision.copy()

@@ -78,7 +78,7 @@ class Comparisons:
         share = change.share if better < worse else 1.0 - change.share
         return np.array([min(better, worse), max(better, worse), abs(change.weight), share, *change.features])
 
-    def hold(self, row: Floats, gap: float) -> tuple[float, float]:
+    def add(self, row: Floats, gap: float) -> tuple[float, float]:
         """Hold one more comparison, taken for Gaussian at a gap; return the precision and pull that it counts as."""
         if self._count == len(self._held):
             room = max(16, self._count)
@@ -88,7 +88,7 @@ class Comparisons:
         self._count += 1
         return self._factor(row[_WEIGHT], row[_SHARE], gap)
 
-    def take_back(self, row: Floats) -> tuple[float, float]:
+    def remove(self, row: Floats) -> tuple[float, float]:
         """Take back as much of a comparison as its weight says, the newest like it first; the rest was never held.
 
         Returns:
@@ -143,7 +143,7 @@ class Comparisons:
         """Take every comparison held for Gaussian at its gap under coefficients (K, d)."""
         self._gaps[: self._count] = self.duels().gaps(theta)
 
-    def fold(self) -> None:
+    def condense(self) -> None:
         """Fold the oldest quarter of those that may be held, and all that are too many, at their gaps."""
         n = min(self._count, max(self._count - self.most, self.most // 4, 1))
         duels, gaps = self.duels(), self._gaps[:n]
@@ -166,7 +166,7 @@ class Comparisons:
             self._b = np.concatenate([self._b, np.zeros((1, self.d))])
         return self._pairs[first, second]
 
-    def add_folded(self, precision: Floats, pull: Floats, places: list[int]) -> None:
+    def add_condensed(self, precision: Floats, pull: Floats, places: list[int]) -> None:
         """Add what was folded to precision (J, d, J, d) and pull (J, d) of a Gaussian of the arms at `places`."""
         for pair, at in self._pairs.items():
             first, second = (places.index(place) for place in pair)
@@ -185,7 +185,7 @@ class Comparisons:
             "traces": self._traces,
         }
 
-    def restored(self, arrays: snapshot.Arrays, k: int) -> Self:
+    def from_arrays(self, arrays: snapshot.Arrays, k: int) -> Self:
         """Return the comparisons of k arms in a snapshot. Raises SnapshotError if they are none."""
         found = type(self)(d=self.d, scale=self._scale, most=self.most)
         _check(arrays, d=self.d, k=k)

@@ -14,7 +14,7 @@ Signed = Sequence[tuple[int, float]]  # places of arms, and with which sign each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reach:
+class Contrast:
     """What is believed of one signed sum of arms' qualities at a context, and how it hangs together with the rest."""
 
     mean: float
@@ -38,7 +38,7 @@ class JointGaussian:
         self._signs = np.empty(_PENDING)
         self._count = 0
 
-    def reach(self, signed: Signed, x: Floats) -> Reach:
+    def contrast(self, signed: Signed, x: Floats) -> Contrast:
         """Return what is believed of a signed sum of qualities at x (d,)."""
         waiting = self._waiting[: self._count]
         covariances, along, mean = np.zeros(self.mean.size), np.zeros(self._count), 0.0
@@ -50,19 +50,19 @@ class JointGaussian:
         covariances -= (along * self._signs[: self._count]).dot(waiting)
         parts = covariances.reshape(self.k, self.d)
         variance = sum(sign * float(parts[place].dot(x)) for place, sign in signed)
-        return Reach(mean, variance, covariances)
+        return Contrast(mean, variance, covariances)
 
-    def absorb(self, reach: Reach, precision: float, pull: float) -> bool:
+    def condition(self, contrast: Contrast, precision: float, pull: float) -> bool:
         """Learn Gaussian evidence on a sum of qualities, precision and precision times value, each a change.
 
         Returns False, and changes nothing, if digits would be lost.
         """
-        pivot = 1.0 + precision * reach.variance
+        pivot = 1.0 + precision * contrast.variance
         if pivot < _LEAST_PIVOT:
             return False
-        self.mean += (reach.covariances * ((pull - precision * reach.mean) / pivot)).reshape(self.k, self.d)
+        self.mean += (contrast.covariances * ((pull - precision * contrast.mean) / pivot)).reshape(self.k, self.d)
         if precision:
-            self._waiting[self._count] = reach.covariances * np.sqrt(abs(precision) / pivot)
+            self._waiting[self._count] = contrast.covariances * np.sqrt(abs(precision) / pivot)
             self._signs[self._count] = np.sign(precision)
             self._count += 1
             if self._count == _PENDING:
@@ -77,7 +77,7 @@ class JointGaussian:
         )
         return found.reshape(self._covariance.shape)
 
-    def spread(self, x: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
+    def mean_and_quasi_variance(self, x: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
         """Return mean and quasi-variance of the quality of the arms at `rows`, for x (d,): two arrays (K,)."""
         halves = self._covariance.reshape(-1, self.d).dot(x).reshape(self.k, self.d, self.k)
         joint = np.matmul(x, halves)[rows][:, rows]
@@ -87,8 +87,8 @@ class JointGaussian:
         found = quasi_variances(joint.diagonal(), joint.sum(axis=1))
         return self.mean[rows].dot(x), np.maximum(found, 0.0)
 
-    def spread_many(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
-        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
+    def mean_and_quasi_variance_many(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
+        """Return what `mean_and_quasi_variance` does for m contexts at once, features (m, d): two arrays (m, K)."""
         blocks = self.covariance()[rows][:, :, rows]  # (K, d, K, d)
         own = np.einsum("kikj->kij", blocks)
         apart = quasi_variances(own, blocks.sum(axis=2))

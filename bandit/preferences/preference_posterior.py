@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.preferences.bradley_terry import laplace, settled_gap
+from highwayman.bandit.preferences.bradley_terry import laplace_approximation, posterior_gap_mode
 from highwayman.bandit.preferences.comparisons import Comparisons
 from highwayman.bandit.preferences.joint_gaussian import JointGaussian
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, PreferenceChange, RewardChange
 
@@ -80,9 +80,9 @@ class PreferencePosterior:
         self._precision[-1] = self._prior.intercept_precision
         self._prior_mean = np.zeros(d)
         self._prior_mean[-1] = self._prior.prior_mean
-        self._sums = ArmSums(d)
+        self._sums = ArmStatistics(d)
         self._compared = Comparisons(d=d, scale=self._prior.scale, most=int(comparisons))
-        self.settle()
+        self.recompute()
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class PreferencePosterior:
     def add_arm(self, name: str) -> None:
         """Put a new arm at the prior; an arm already known keeps its statistics."""
         if self._sums.add_arm(name):
-            self.settle()
+            self.recompute()
 
     def noise_variance(self) -> float:
         """Return the estimated variance of a reward around its mean, as of the last time the mode was searched."""
@@ -106,7 +106,7 @@ class PreferencePosterior:
         """Return mean (K, d) and covariance (K, d, K, d) of all arms' coefficients, as they stand."""
         return self._joint.mean.copy(), self._joint.covariance()
 
-    def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and deviation at `features` (d,), (K,) each.
 
         Deviations are roots of quasi-variances: for differences of two arms they are right or nearly so, though the
@@ -114,12 +114,12 @@ class PreferencePosterior:
         out. With eight arms P(best) came within 0.012 of that of the correlated arms; from each arm's own variance it
         was off by up to 0.48.
         """
-        means, squares = self._joint.spread(features, self._sums.select(arms))
+        means, squares = self._joint.mean_and_quasi_variance(features, self._sums.select(arms))
         return means, np.sqrt(squares)
 
-    def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
-        means, squares = self._joint.spread_many(features, self._sums.select(arms))
+        means, squares = self._joint.mean_and_quasi_variance_many(features, self._sums.select(arms))
         return means, np.sqrt(squares)
 
     def update(self, changes: Iterable[RewardChange | PreferenceChange]) -> None:
@@ -132,35 +132,35 @@ class PreferencePosterior:
             followed = self._compare(change) if isinstance(change, PreferenceChange) else self._reward(change)
             self._since += 1
             if not followed or self._since >= self._due:
-                self.settle()
+                self.recompute()
 
     def _reward(self, change: RewardChange) -> bool:
         """Count a change of reward; return False if the Gaussian cannot follow it."""
         row = self._sums.row(change.arm)
         self._sums.add(row, change)
-        reach = self._joint.reach([(row, 1.0)], change.features)
-        return self._joint.absorb(reach, change.weight / self._noise, change.weighted / self._noise)
+        reach = self._joint.contrast([(row, 1.0)], change.features)
+        return self._joint.condition(reach, change.weight / self._noise, change.weighted / self._noise)
 
     def _compare(self, change: PreferenceChange) -> bool:
         """Count a change of preference; return False if the Gaussian cannot follow it."""
         compared = self._compared
         row = compared.row(self._sums.row(change.better), self._sums.row(change.worse), change)
         first, second, weight, share = int(row[0]), int(row[1]), float(row[2]), float(row[3])
-        reach = self._joint.reach([(first, 1.0), (second, -1.0)], change.features)
+        reach = self._joint.contrast([(first, 1.0), (second, -1.0)], change.features)
         if change.weight < 0:
-            precision, pull = compared.take_back(row)
-            return self._joint.absorb(reach, -precision, -pull)
+            precision, pull = compared.remove(row)
+            return self._joint.condition(reach, -precision, -pull)
         if change.weight == 0:
             return True
         scale = self._prior.scale
-        gap = settled_gap(reach.mean, reach.variance, pull=weight * scale, share=share, scale=scale)
-        followed = self._joint.absorb(reach, *compared.hold(row, gap))
+        gap = posterior_gap_mode(reach.mean, reach.variance, pull=weight * scale, share=share, scale=scale)
+        followed = self._joint.condition(reach, *compared.add(row, gap))
         if len(compared) > compared.most:  # folded at the joint mode, which hangs on nothing but what was said
-            self.settle()
-            compared.fold()
+            self.recompute()
+            compared.condense()
         return followed
 
-    def settle(self) -> None:
+    def recompute(self) -> None:
         """Compute the noise, the joint mode and the curvature there from what was said alone.
 
         Raises:
@@ -190,8 +190,10 @@ class PreferencePosterior:
             places: (J,) of the arms.
         """
         precision = _block_diagonal(own)
-        self._compared.add_folded(precision, pull, places)
-        mode, curvature = laplace(precision, pull, self._compared.duels().among(places), self._prior.scale)
+        self._compared.add_condensed(precision, pull, places)
+        mode, curvature = laplace_approximation(
+            precision, pull, self._compared.duels().among(places), self._prior.scale
+        )
         return mode, _inverted(curvature).reshape(precision.shape)
 
     def _learned_noise(self, explained: float) -> float:
@@ -204,7 +206,7 @@ class PreferencePosterior:
 
     def state(self) -> bytes:
         """Return what was said as a snapshot, and settle, so that whoever restores it goes on as this one does."""
-        self.settle()
+        self.recompute()
         header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
         header["scale"] = self._prior.scale
         return snapshot.pack(header, {**self._sums.arrays(), **self._compared.arrays()})
@@ -212,14 +214,14 @@ class PreferencePosterior:
     def restore(self, state: bytes) -> None:
         """Replace what was said by a snapshot's. Raises SnapshotError and changes nothing if it cannot be used."""
         header, arrays = snapshot.unpack(state)
-        sums = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
-        compared = self._compared.restored(arrays, len(sums))
+        sums = ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
+        compared = self._compared.from_arrays(arrays, len(sums))
         if len(arrays["pairs"]) and header.get("scale") != self._prior.scale:
             raise SnapshotError(f"snapshot was folded at scale {header.get('scale')}, this one is {self._prior.scale}")
         found = copy(self)  # settling makes all that follows from what was said anew, and changes nothing of this one's
         found._sums, found._compared = sums, compared
         try:
-            found.settle()
+            found.recompute()
         except np.linalg.LinAlgError as error:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
         vars(self).update(vars(found))

@@ -13,11 +13,11 @@ _ROUNDING = 1e-6  # a negative eigenvalue of this share of the trace is what rou
 _ASYMMETRY = 1e-9  # of a matrix of sums, relative to its largest entry: more is damage
 
 
-class ArmSums:
+class ArmStatistics:
     """Per arm sum w x x^T, sum w r x, sum w and sum w r^2 over its rounds. No prior is in them.
 
-    Where what was said fades by factors f, `twice` sums f^2 w x x^T besides: a round that counts half informs half, but
-    is as noisy as ever.
+    Where what was said fades by factors f, `squared_weight_sums` sums f^2 w x x^T besides: a round that counts half
+    informs half, but is as noisy as ever.
     """
 
     def __init__(self, d: int, *, fades: bool = False) -> None:
@@ -27,7 +27,7 @@ class ArmSums:
         self.a: Floats = np.zeros((0, d, d))  # (K, d, d)
         self.b: Floats = np.zeros((0, d))  # (K, d)
         self.sums: Floats = np.zeros((0, 2))  # (K, 2)
-        self.twice: Floats | None = np.zeros((0, d, d)) if fades else None  # (K, d, d)
+        self.squared_weight_sums: Floats | None = np.zeros((0, d, d)) if fades else None  # (K, d, d)
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
 
     @property
@@ -47,8 +47,8 @@ class ArmSums:
         self.a = np.concatenate([self.a, np.zeros((1, self.d, self.d))])
         self.b = np.concatenate([self.b, np.zeros((1, self.d))])
         self.sums = np.concatenate([self.sums, np.zeros((1, 2))])
-        if self.twice is not None:
-            self.twice = np.concatenate([self.twice, np.zeros((1, self.d, self.d))])
+        if self.squared_weight_sums is not None:
+            self.squared_weight_sums = np.concatenate([self.squared_weight_sums, np.zeros((1, self.d, self.d))])
         return True
 
     def row(self, arm: str) -> int:
@@ -58,7 +58,7 @@ class ArmSums:
         except KeyError:
             raise ValueError(f"unknown arm {arm!r}; known are {', '.join(self._rows) or 'none'}") from None
 
-    def place(self, change: RewardChange) -> int:
+    def checked_row(self, change: RewardChange) -> int:
         """Return the place of a change's arm. Raises ValueError for an unknown one or features of another length."""
         if change.features.shape != (self.d,):
             raise ValueError(f"features must have shape ({self.d},), got {change.features.shape}")
@@ -81,43 +81,47 @@ class ArmSums:
             left = factor * change.weight * x
             left[:, None].dot(x[None, :], out=self._outer)  # twice as fast as multiplying with broadcasting
             self.a[row] += self._outer
-            if self.twice is not None:
+            if self.squared_weight_sums is not None:
                 self._outer *= factor
-                self.twice[row] += self._outer
+                self.squared_weight_sums[row] += self._outer
 
     def scale(self, factor: float, row: int | slice = slice(None)) -> None:
         """Multiply everything said of one arm, or of all, by `factor`."""
         for sums in (self.a, self.b, self.sums):
             sums[row] *= factor
-        if self.twice is not None:
-            self.twice[row] *= factor**2
+        if self.squared_weight_sums is not None:
+            self.squared_weight_sums[row] *= factor**2
 
     def weight(self) -> float:
         """Return the weight of all feedback standing, over all arms."""
         return float(self.sums[:, 0].sum())
 
-    def merge(self, other: "ArmSums") -> None:
+    def merge(self, other: "ArmStatistics") -> None:
         """Add what another shard of the same traffic was told. Raises ValueError for features of another length."""
         if other.d != self.d:
             raise ValueError(f"sums of {other.d} features do not go with sums of {self.d}")
         for name, place in other._rows.items():
             self.add_arm(name)
-            twice = None if other.twice is None else other.twice[place]
-            self.seed_row(self.row(name), other.a[place], other.b[place], other.sums[place], twice=twice)
+            twice = None if other.squared_weight_sums is None else other.squared_weight_sums[place]
+            self.add_evidence_at(
+                self.row(name), other.a[place], other.b[place], other.sums[place], squared_weight_sums=twice
+            )
 
-    def seed(self, arm: str, a: Floats, b: Floats, sums: Floats) -> None:
+    def add_evidence(self, arm: str, a: Floats, b: Floats, sums: Floats) -> None:
         """Add evidence on an arm that was gathered elsewhere: sums as they are kept here."""
-        self.seed_row(self.row(arm), a, b, sums)
+        self.add_evidence_at(self.row(arm), a, b, sums)
 
-    def seed_row(self, row: int, a: Floats, b: Floats, sums: Floats, *, twice: Floats | None = None) -> None:
-        """Add evidence on the arm at a place; without `twice`, of rounds that count in full."""
+    def add_evidence_at(
+        self, row: int, a: Floats, b: Floats, sums: Floats, *, squared_weight_sums: Floats | None = None
+    ) -> None:
+        """Add evidence on the arm at a place; without `squared_weight_sums`, of rounds that count in full."""
         self.a[row] += a
         self.b[row] += b
         self.sums[row] += sums
-        if self.twice is not None:
-            self.twice[row] += a if twice is None else twice
+        if self.squared_weight_sums is not None:
+            self.squared_weight_sums[row] += a if squared_weight_sums is None else squared_weight_sums
 
-    def lend(self, like: str, arm: str, *, weight: float) -> None:
+    def warm_start(self, like: str, arm: str, *, weight: float) -> None:
         """Give an arm what was said of another one, scaled to a total weight: an effective sample size.
 
         Raises:
@@ -128,16 +132,18 @@ class ArmSums:
         row = self.row(like)
         known = float(self.sums[row, 0])
         share = min(weight / known, 1.0) if known > 0 else 0.0
-        twice = None if self.twice is None else share * self.twice[row]
-        self.seed_row(self.row(arm), share * self.a[row], share * self.b[row], share * self.sums[row], twice=twice)
+        twice = None if self.squared_weight_sums is None else share * self.squared_weight_sums[row]
+        self.add_evidence_at(
+            self.row(arm), share * self.a[row], share * self.b[row], share * self.sums[row], squared_weight_sums=twice
+        )
 
     def arrays(self) -> dict[str, Floats]:
         """Return the sums as a snapshot holds them."""
         found = {"a": self.a, "b": self.b, "sums": self.sums}
-        return found if self.twice is None else {**found, "twice": self.twice}
+        return found if self.squared_weight_sums is None else {**found, "twice": self.squared_weight_sums}
 
     @classmethod
-    def of(
+    def from_snapshot(
         cls,
         header: dict[str, Any],
         arrays: snapshot.Arrays,
@@ -146,7 +152,7 @@ class ArmSums:
         d: int,
         fingerprint: str,
         fades: bool = False,
-    ) -> "ArmSums":
+    ) -> "ArmStatistics":
         """Return the sums in a snapshot. Raises SnapshotError if it is of another kind, or damaged."""
         if header.get("kind") != kind or header.get("d") != d:
             raise SnapshotError(f"snapshot is of {header.get('kind')!r}, d={header.get('d')}; wanted {kind}, d={d}")
@@ -170,8 +176,8 @@ class ArmSums:
         found.a, found.b, found.sums = (held[name].copy() for name in wanted)
         _check_squares(found.a)
         if fades:
-            found.twice = held["twice"].copy()
-            _check_squares(found.twice)
+            found.squared_weight_sums = held["twice"].copy()
+            _check_squares(found.squared_weight_sums)
         return found
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.drift.arm_discounts import Doubts
-from highwayman.bandit.drift.forgetting import NEW_CLOCK, Fading
-from highwayman.bandit.regression.arm_statistics import ArmSums
-from highwayman.bandit.regression.marginal_likelihood import own_precision
+from highwayman.bandit.drift.arm_discounts import ArmDiscounts
+from highwayman.bandit.drift.forgetting import NEW_CLOCK, Forgetting
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
+from highwayman.bandit.regression.marginal_likelihood import empirical_bayes_precision
 from highwayman.bandit.regression.prior import Prior
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -70,7 +70,7 @@ class HierPosterior:
         d: int,
         fingerprint: str = "",
         prior: HierPrior | None = None,
-        fading: Fading | None = None,
+        forgetting: Forgetting | None = None,
     ) -> None:
         """Start every arm at the prior.
 
@@ -85,13 +85,13 @@ class HierPosterior:
         self.d = d
         self.fingerprint = fingerprint
         self._prior = prior or HierPrior()
-        self._fading, self._doubts = fading, Doubts()
-        self._root_precision = np.full(d, self._prior.shared_precision)
-        self._root_precision[-1] = self._prior.intercept_precision
-        self._root_mean = np.zeros(d)
-        self._root_mean[-1] = self._prior.prior_mean
-        self._sums = ArmSums(d)
-        self.settle()
+        self._fading, self._doubts = forgetting, ArmDiscounts()
+        self._hyperprior_precision = np.full(d, self._prior.shared_precision)
+        self._hyperprior_precision[-1] = self._prior.intercept_precision
+        self._hyperprior_mean = np.zeros(d)
+        self._hyperprior_mean[-1] = self._prior.prior_mean
+        self._sums = ArmStatistics(d)
+        self.recompute()
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -106,20 +106,20 @@ class HierPosterior:
     def add_arm(self, name: str) -> None:
         """Put a new arm at what the others have in common; an arm already known keeps its statistics."""
         if self._sums.add_arm(name):
-            self.settle()
+            self.recompute()
 
-    def begin(self, prior: Prior) -> None:
+    def apply_prior(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here."""
         for name in prior.sums.arms:
             self.add_arm(name)
         self._sums.merge(prior.sums)
-        self.settle()
+        self.recompute()
 
-    def lend(self, like: str, arm: str, *, weight: float) -> None:
+    def warm_start(self, like: str, arm: str, *, weight: float) -> None:
         """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
         self.add_arm(arm)
-        self._sums.lend(like, arm, weight=weight)
-        self.settle()
+        self._sums.warm_start(like, arm, weight=weight)
+        self.recompute()
 
     def merge(self, other: "HierPosterior") -> None:
         """Add what another shard of the same traffic learned: as if one had learned both streams.
@@ -134,9 +134,9 @@ class HierPosterior:
         for name in other.arms:
             self.add_arm(name)
         self._sums.merge(other._sums)
-        self.settle()
+        self.recompute()
 
-    def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and the deviation of its own part in units of the noise's, (K,) each, at x (d,)."""
         rows = self._sums.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
@@ -144,8 +144,8 @@ class HierPosterior:
         squares = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d).dot(features)
         return theta.dot(features), np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
-    def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
+    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
         rows = self._sums.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         squares = np.empty((len(features), len(theta)))
@@ -153,7 +153,7 @@ class HierPosterior:
             np.vecdot(features @ inverse[k], features, out=squares[:, k])
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
-    def weight_seen(self) -> float:
+    def total_weight(self) -> float:
         """Return the weight of all feedback standing, over all arms, as far as it has not faded."""
         return self._sums.weight()
 
@@ -164,15 +164,15 @@ class HierPosterior:
         prior = self._prior.noise_variance * _NOISE_WEIGHT
         return float((prior + max(residual, 0.0)) / (_NOISE_WEIGHT + max(seen, 0.0)))
 
-    def known(self) -> Known:
+    def summary(self) -> PosteriorSummary:
         """Return noise variance and weight of feedback as they stand."""
-        return Known(self.noise_variance(), self.weight_seen())
+        return PosteriorSummary(self.noise_variance(), self.total_weight())
 
     def weight_of(self, arm: str) -> float:
         """Return the weight of the feedback standing on an arm, as far as it has not faded."""
         return float(self._sums.sums[self._sums.row(arm), 0])
 
-    def doubt(self, arm: str, *, share: float) -> None:
+    def discount(self, arm: str, *, share: float) -> None:
         """Let what was said of an arm count for a share: of all rounds decided up to the latest one heard of.
 
         A later change of such a round counts for the share, too. Raises ValueError for a share that is not in (0, 1].
@@ -180,7 +180,7 @@ class HierPosterior:
         row = self._sums.row(arm)
         self._doubts.add(arm, share)
         self._sums.scale(share, row)
-        self.settle()
+        self.recompute()
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -188,14 +188,14 @@ class HierPosterior:
             self._update(change)
 
     def _update(self, change: RewardChange) -> None:
-        row, new = self._sums.place(change), change.weight > 0
+        row, new = self._sums.checked_row(change), change.weight > 0
         factor = 1.0 if self._fading is None else self._fading.weight(change.at, new=new)
         factor *= self._doubts.factor(change)
         self._sums.add(row, change, factor)
         self._full_b[row] += factor * change.weighted * change.features
         stale = self._stage() != self._settled_at or (self._fading is not None and self._fading.due())
         if stale or not self._follow(row, change, factor):
-            self.settle()
+            self.recompute()
 
     def _follow(self, row: int, change: RewardChange, factor: float) -> bool:
         """Keep A^-1 and theta up by Sherman & Morrison 1950; return False if that would lose digits."""
@@ -213,9 +213,9 @@ class HierPosterior:
 
     def _stage(self) -> int:
         """Return how often the weight of feedback has grown by a tenth."""
-        return int(math.log(max(self.weight_seen(), 1.0)) / _STEP)
+        return int(math.log(max(self.total_weight(), 1.0)) / _STEP)
 
-    def settle(self) -> None:
+    def recompute(self) -> None:
         """Let fade what has to, draw the prior anew, and compute from the sums alone all that follows from them.
 
         With P_k = (L + S_k)^-1, theta_k = P_k (b_k + L m_k) for an arm's prior mean m_k.
@@ -231,8 +231,8 @@ class HierPosterior:
         means = self._prior_means(own)  # (K, d)
         self._full_b = b + own * means
         self._theta = np.einsum("kij,kj->ki", self._inverse, self._full_b)
-        off = self._shared - self._root_mean
-        self._prior_squares = float((own * means**2).sum() + (self._root_precision * off**2).sum())
+        off = self._shared - self._hyperprior_mean
+        self._prior_squares = float((own * means**2).sum() + (self._hyperprior_precision * off**2).sum())
         self._settled_at = self._stage()
         self._room = np.empty((self.d, self.d))
 
@@ -243,17 +243,17 @@ class HierPosterior:
         L_0 m_0 + sum_k L P_k b_k.
         """
         lent = own * np.einsum("kij,kj->ki", self._inverse, self._sums.b)  # (K, d)
-        root = np.diag(self._root_precision + len(lent) * own) - own[:, None] * self._inverse.sum(axis=0) * own
-        self._shared = np.linalg.solve(root, self._root_precision * self._root_mean + lent.sum(axis=0))
+        root = np.diag(self._hyperprior_precision + len(lent) * own) - own[:, None] * self._inverse.sum(axis=0) * own
+        self._shared = np.linalg.solve(root, self._hyperprior_precision * self._hyperprior_mean + lent.sum(axis=0))
         return np.broadcast_to(self._shared, lent.shape)
 
     def _own_precision(self) -> Floats:
         """Return the precision of an arm's own part, the diagonal of L(n), (d,)."""
-        prior, arms, rounds = self._prior, max(len(self._sums), 1), max(self.weight_seen(), 1.0)
+        prior, arms, rounds = self._prior, max(len(self._sums), 1), max(self.total_weight(), 1.0)
         precision = prior.early_precision * min(arms / rounds, 1.0)
         if precision > prior.final_precision:
-            root, noise = (self._root_precision, self._root_mean), (prior.noise_variance, _NOISE_WEIGHT)
-            found = own_precision(self._sums, prior.intercept_precision, root, noise)
+            root, noise = (self._hyperprior_precision, self._hyperprior_mean), (prior.noise_variance, _NOISE_WEIGHT)
+            found = empirical_bayes_precision(self._sums, prior.intercept_precision, root, noise)
             precision = precision if found is None else min(precision, prior.caution * found)
         own = np.full(self.d, max(prior.final_precision, precision))
         own[-1] = prior.intercept_precision
@@ -261,7 +261,7 @@ class HierPosterior:
 
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
-        self.settle()
+        self.recompute()
         header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
         if self._fading is not None:
             header["fading"] = self._fading.state()
@@ -274,9 +274,12 @@ class HierPosterior:
         A snapshot of a time without half-life begins its clock anew.
         """
         header, arrays = snapshot.unpack(state)
-        found, doubts = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint), Doubts()
+        found, discounts = (
+            ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint),
+            ArmDiscounts(),
+        )
         try:
-            doubts.restore(header.get("doubts", doubts.state()))
+            discounts.restore(header.get("doubts", discounts.state()))
             np.linalg.cholesky(found.a + np.diag(self._own_precision()))
             if self._fading is not None:
                 self._fading.restore(header.get("fading") or NEW_CLOCK)
@@ -284,5 +287,5 @@ class HierPosterior:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
         except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-        self._sums, self._doubts = found, doubts
-        self.settle()
+        self._sums, self._doubts = found, discounts
+        self.recompute()

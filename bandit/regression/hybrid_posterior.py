@@ -40,13 +40,13 @@ class HybridPosterior(HierPosterior):
         self._others = np.array([1.0, *[0.0] * max(widths, default=0)])
         super().__init__(d=d, fingerprint=fingerprint, prior=prior)
 
-    def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and deviation in units of the noise's, both parts together, (K,) each, at x (d,)."""
-        means, spreads = self.spread_many(features[None], arms)
+        means, spreads = self.mean_and_std_many(features[None], arms)
         return means[0], spreads[0]
 
-    def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K).
+    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K).
 
         Li, Chu, Langford & Schapire, WWW 2010 (arXiv 1003.0146), algorithm 2, line 14: with u = P_k x and
         v = f_k (x) L u the variance is x^T u + v^T A_0^-1 v.
@@ -72,10 +72,10 @@ class HybridPosterior(HierPosterior):
         lent = own * np.einsum("kij,kj->ki", self._inverse, self._sums.b)  # (K, d)
         left = np.diag(own) - own[:, None] * self._inverse * own  # (K, d, d) L - L P_k L
         root = np.einsum("ka,kb,kij->aibj", like, like, left).reshape(q * d, q * d)
-        self._root_precision = np.tile(self._root_precision[-d:], q)
-        self._root_mean = np.concatenate([self._root_mean[:d], np.zeros((q - 1) * d)])
-        root += np.diag(self._root_precision)
-        evidence = self._root_precision * self._root_mean + np.einsum("ka,ki->ai", like, lent).ravel()
+        self._hyperprior_precision = np.tile(self._hyperprior_precision[-d:], q)
+        self._hyperprior_mean = np.concatenate([self._hyperprior_mean[:d], np.zeros((q - 1) * d)])
+        root += np.diag(self._hyperprior_precision)
+        evidence = self._hyperprior_precision * self._hyperprior_mean + np.einsum("ka,ki->ai", like, lent).ravel()
         self._root_inverse = np.linalg.inv(root)
         self._shared = self._root_inverse @ evidence
         self._own_precision_at_settling = own

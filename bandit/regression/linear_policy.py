@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
-from highwayman.bandit.regression.sequential import Beliefs, Indices, Known
+from highwayman.bandit.regression.sequential import Indices, PosteriorSummary, SequentialPredictions
 from highwayman.env.types import Context, Floats
 
 
@@ -32,27 +32,27 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
             half_life_hours: hours after which what was said counts half; at most one of the two is given.
             prior: options of `LinearPosterior`.
         """
-        fading = Fading.of(half_life_events, half_life_hours)
-        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, fading=fading, **prior)
+        forgetting = Forgetting.from_half_life(half_life_events, half_life_hours)
+        self.posterior = LinearPosterior(d=d, fingerprint=fingerprint, forgetting=forgetting, **prior)
 
     @abstractmethod
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K).
 
-        `known` says what else the regressions say, of all rounds alike or of each of the m.
+        `summary` says what else the regressions say, of all rounds alike or of each of the m.
         """
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
-        means, spreads = self.posterior.spread(context.features, arms)
-        return self.choose(means - penalties, spreads, self.posterior.known())
+        means, spreads = self.posterior.mean_and_std(context.features, arms)
+        return self.choose(means - penalties, spreads, self.posterior.summary())
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
-        means, spreads = self.posterior.spread_many(features, arms)
-        return self.choose(means - penalties, spreads, self.posterior.known())
+        means, spreads = self.posterior.mean_and_std_many(features, arms)
+        return self.choose(means - penalties, spreads, self.posterior.summary())
 
-    def learn_in_order(
+    def learn_sequentially(
         self,
         features: Floats,
         arms: Sequence[str],
@@ -61,9 +61,9 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
         *,
         at: Floats | None = None,
         frozen_for: int = 1,
-    ) -> Beliefs:
+    ) -> SequentialPredictions:
         """Learn m rounds of weight 1, and return what was believed before each, as `LinearPosterior` does."""
-        return self.posterior.learn_in_order(features, arms, actions, rewards, at=at, frozen_for=frozen_for)
+        return self.posterior.learn_sequentially(features, arms, actions, rewards, at=at, frozen_for=frozen_for)
 
     def learn_many(
         self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, at: Floats | None = None

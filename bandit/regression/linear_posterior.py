@@ -5,15 +5,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from highwayman.bandit.regression.ridge_posterior import REFRESH_EVERY, Ridges
-from highwayman.bandit.regression.sequential import Beliefs, Indices, Known, Lessons, absorbed, teach
+from highwayman.bandit.regression.ridge_posterior import REFRESH_EVERY, RidgePosterior
+from highwayman.bandit.regression.sequential import (
+    Indices,
+    Observations,
+    PosteriorSummary,
+    SequentialPredictions,
+    batch_update,
+    sequential_update,
+)
 from highwayman.env.types import Floats, RewardChange
 
 
-class LinearPosterior(Ridges):
-    """`Ridges` whose rounds may come as matrices: what one by one comes to, many times faster unless they fade."""
+class LinearPosterior(RidgePosterior):
+    """`RidgePosterior` that takes rounds as matrices: what one by one comes to, many times faster unless they fade."""
 
-    def learn_in_order(
+    def learn_sequentially(
         self,
         features: Floats,
         arms: Sequence[str],
@@ -22,7 +29,7 @@ class LinearPosterior(Ridges):
         *,
         at: Floats | None = None,
         frozen_for: int = 1,
-    ) -> Beliefs:
+    ) -> SequentialPredictions:
         """Learn m rounds, and return what was believed before each of them: what updating one by one comes to.
 
         Args:
@@ -33,45 +40,45 @@ class LinearPosterior(Ridges):
             at: (m,) when the rounds were decided, in seconds since the epoch; None: nobody said.
             frozen_for: rounds between two updates; no round knows of another since the last.
         """
-        if self.fades:
+        if self.has_half_life:
             changes = _changes(features, [arms[k] for k in actions], rewards, at)
             return self._in_blocks(features, arms, changes, size=frozen_for)
         m, said = len(features), ~np.isnan(rewards)
         unknown_from = np.arange(m) // frozen_for * frozen_for
         means, squares = np.empty((m, len(arms))), np.empty((m, len(arms)))
-        noise, weight, told = self._noise_sums(), self.weight_seen(), np.zeros(m)
+        noise, weight, told = self._noise_sums(), self.total_weight(), np.zeros(m)
         for k, arm in enumerate(arms):
-            row, those = self._told.row(arm), np.flatnonzero(said & (actions == k))
-            lessons = Lessons(those, rewards[those], unknown_from)
-            found = absorbed(self._inverse[row], self._theta[row], features, lessons)
-            means[:, k], squares[:, k], told[those] = found.means, found.squares, found.surprises**2
+            row, those = self._statistics.row(arm), np.flatnonzero(said & (actions == k))
+            observations = Observations(those, rewards[those], unknown_from)
+            found = sequential_update(self._inverse[row], self._theta[row], features, observations)
+            means[:, k], squares[:, k], told[those] = found.means, found.squares, found.residuals**2
             if len(those):
                 self._inverse[row], self._theta[row] = found.inverse, found.theta
-                self._absorb(row, features[those], lessons.rewards)
+                self._absorb(row, features[those], observations.rewards)
         told, seen = (np.cumsum(sums) - sums for sums in (told, said))  # before each round
         variance = (noise[0] + told[unknown_from]) / (noise[1] + seen[unknown_from])
-        known = Known(variance[:, None], (weight + seen[unknown_from])[:, None])
-        return Beliefs(means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares), known)
+        summary = PosteriorSummary(variance[:, None], (weight + seen[unknown_from])[:, None])
+        return SequentialPredictions(means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares), summary)
 
     def _in_blocks(
         self, features: Floats, arms: Sequence[str], changes: Sequence[RewardChange | None], *, size: int
-    ) -> Beliefs:
+    ) -> SequentialPredictions:
         """Learn what each of m rounds teaches, one by one; return what was believed before each block of so many."""
         m = len(features)
         means, spreads = np.empty((m, len(arms))), np.empty((m, len(arms)))
         variance, weight = np.empty((m, 1)), np.empty((m, 1))
         for start in range(0, m, size):
             block = slice(start, start + size)
-            means[block], spreads[block] = self.spread_many(features[block], arms)
-            variance[block], weight[block] = self.noise_variance(), self.weight_seen()
+            means[block], spreads[block] = self.mean_and_std_many(features[block], arms)
+            variance[block], weight[block] = self.noise_variance(), self.total_weight()
             self.update(change for change in changes[block] if change is not None)
-        return Beliefs(means, spreads, Known(variance, weight))
+        return SequentialPredictions(means, spreads, PosteriorSummary(variance, weight))
 
     def learn_many(
         self, features: Floats, arms: Sequence[str], actions: Indices, rewards: Floats, *, at: Floats | None = None
     ) -> None:
-        """Learn m rounds, as `learn_in_order` does, without looking at what was believed meanwhile."""
-        if self.fades:
+        """Learn m rounds, as `learn_sequentially` does, without looking at what was believed meanwhile."""
+        if self.has_half_life:
             changes = _changes(features, [arms[k] for k in actions], rewards, at)
             self.update(change for change in changes if change is not None)
             return
@@ -81,19 +88,21 @@ class LinearPosterior(Ridges):
         ends = np.bincount(groups, minlength=len(arms)).cumsum().tolist()
         for arm, start, end in zip(arms, [0, *ends], ends, strict=False):
             if end > start:
-                self._learn_at_once(self._told.row(arm), features[start:end], rewards[start:end])
+                self._learn_at_once(self._statistics.row(arm), features[start:end], rewards[start:end])
 
     def _learn_at_once(self, row: int, lessons: Floats, rewards: Floats) -> None:
         if len(lessons) >= self.d:  # afresh is cheaper
             self._ages[row] = REFRESH_EVERY
         else:
-            teach(self._inverse[row], self._theta[row], lessons, rewards)
+            batch_update(self._inverse[row], self._theta[row], lessons, rewards)
         self._absorb(row, lessons, rewards)
 
     def _absorb(self, row: int, lessons: Floats, rewards: Floats) -> None:
         """Add lessons (n, d) of weight 1 to an arm's sums."""
         gained = rewards.dot(lessons)
-        self._told.seed_row(row, lessons.T @ lessons, gained, np.array([len(rewards), rewards.dot(rewards)]))
+        self._statistics.add_evidence_at(
+            row, lessons.T @ lessons, gained, np.array([len(rewards), rewards.dot(rewards)])
+        )
         self._b[row] += gained
         self._ages[row] += len(rewards)
         if self._ages[row] >= REFRESH_EVERY:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.env.types import Floats
 
 _GRID = (0.2, 0.6, 2.0, 6.0, 20.0, 60.0)  # precisions of an arm's own features that are considered
@@ -13,8 +13,8 @@ _MARGIN = 3.0  # log evidence over that without which nothing is taken for found
 _LEAST_WEIGHT = 10.0  # of feedback, before which nothing is looked for
 
 
-def own_precision(
-    sums: ArmSums, intercept: float, root: tuple[Floats, Floats], noise: tuple[float, float]
+def empirical_bayes_precision(
+    sums: ArmStatistics, intercept: float, root: tuple[Floats, Floats], noise: tuple[float, float]
 ) -> float | None:
     """Return the precision of the arms' own features of the largest evidence; None: none beats no features at all.
 
@@ -41,7 +41,7 @@ def _diagonal(precision: float, intercept: float, d: int) -> Floats:
     return own
 
 
-def _log_evidence(sums: ArmSums, own: Floats, root: tuple[Floats, Floats], noise: tuple[float, float]) -> float:
+def _log_evidence(sums: ArmStatistics, own: Floats, root: tuple[Floats, Floats], noise: tuple[float, float]) -> float:
     """Return the log probability of what was said under the hierarchical model, but for a constant.
 
     All coefficients are integrated out: first each arm's own, then the shared ones (see `HierPosterior`).

@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.env.types import Floats
 
 _KIND = "prior"
@@ -18,11 +18,11 @@ _KIND = "prior"
 class Prior:
     """Sums over rounds seen elsewhere, for each arm, scaled to a weight."""
 
-    sums: ArmSums
+    sums: ArmStatistics
     fingerprint: str  # of the encoder that made the features
 
     @classmethod
-    def fitted(cls, features: Floats, rewards: Floats, *, arms: Sequence[str], weight: float, fingerprint: str) -> Self:
+    def fit(cls, features: Floats, rewards: Floats, *, arms: Sequence[str], weight: float, fingerprint: str) -> Self:
         """Return what n contexts say of K arms, each arm worth `weight` answers, or as many as there are if fewer.
 
         Args:
@@ -37,14 +37,14 @@ class Prior:
         """
         if not (np.isfinite(weight) and weight > 0):
             raise ValueError(f"weight must be > 0, got {weight!r}")
-        sums = ArmSums(features.shape[1])
+        sums = ArmStatistics(features.shape[1])
         for arm, column in zip(arms, rewards.T, strict=True):
             known = ~np.isnan(column)
             x, r, n = features[known], column[known], int(known.sum())
             sums.add_arm(arm)
             if n:
                 share = min(weight / n, 1.0)
-                sums.seed(arm, share * x.T @ x, share * r @ x, share * np.array([n, r @ r]))
+                sums.add_evidence(arm, share * x.T @ x, share * r @ x, share * np.array([n, r @ r]))
         return cls(sums, fingerprint)
 
     def to_bytes(self) -> bytes:
@@ -53,10 +53,10 @@ class Prior:
         return snapshot.pack(header, self.sums.arrays())
 
     @classmethod
-    def of_bytes(cls, data: bytes, *, d: int, fingerprint: str) -> Self:
+    def from_bytes(cls, data: bytes, *, d: int, fingerprint: str) -> Self:
         """Return the prior that `to_bytes` wrote. Raises SnapshotError: it is damaged, or of another encoder."""
         header, arrays = snapshot.unpack(data)
-        return cls(ArmSums.of(header, arrays, kind=_KIND, d=d, fingerprint=fingerprint), fingerprint)
+        return cls(ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=d, fingerprint=fingerprint), fingerprint)
 
     @property
     def digest(self) -> str:
@@ -65,8 +65,8 @@ class Prior:
 
 
 @runtime_checkable
-class Begins(Protocol):
+class AcceptsPrior(Protocol):
     """A policy that can begin with a prior."""
 
-    def begin(self, prior: Prior) -> None:
+    def apply_prior(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here; before anything is learned."""

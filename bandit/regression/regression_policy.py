@@ -16,9 +16,9 @@ class RegressionPolicy(Generic[P]):
 
     posterior: P
 
-    def expected(self, context: Context, arms: Sequence[str]) -> Floats:
+    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
-        return self.posterior.spread(context.features, arms)[0]
+        return self.posterior.mean_and_std(context.features, arms)[0]
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward into the posterior, in log order."""
@@ -32,13 +32,13 @@ class RegressionPolicy(Generic[P]):
         """Return the weight of the feedback standing on an arm. Raises ValueError for an unknown one."""
         return self.posterior.weight_of(arm)
 
-    def doubt(self, arm: str, *, share: float) -> None:
+    def discount(self, arm: str, *, share: float) -> None:
         """Let what was said of an arm count for a share in (0, 1]: it has changed."""
-        self.posterior.doubt(arm, share=share)
+        self.posterior.discount(arm, share=share)
 
-    def begin(self, prior: Prior) -> None:
+    def apply_prior(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here; before anything is learned."""
-        self.posterior.begin(prior)
+        self.posterior.apply_prior(prior)
 
     def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
         """Put a new arm where the posterior has new ones begin, or let it begin like another.
@@ -51,7 +51,7 @@ class RegressionPolicy(Generic[P]):
         if like is None:
             self.posterior.add_arm(name)
         elif name not in self.posterior.arms:
-            self.posterior.lend(like, name, weight=weight)
+            self.posterior.warm_start(like, name, weight=weight)
 
     def drop_arm(self, name: str) -> None:
         """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.drift.arm_discounts import Doubts
-from highwayman.bandit.drift.forgetting import NEW_CLOCK, Fading
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.drift.arm_discounts import ArmDiscounts
+from highwayman.bandit.drift.forgetting import NEW_CLOCK, Forgetting
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.prior import Prior
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -20,7 +20,7 @@ REFRESH_EVERY = 1000  # rank-one updates of an inverse before it is computed afr
 _LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
 
 
-class Ridges:
+class RidgePosterior:
     """Disjoint ridge regressions theta_k ~ N(A_k^-1 b_k, sigma^2 A_k^-1) with a common noise variance.
 
     A_k = L + sum w x x^T and b_k = L m + sum w r x, with L the diagonal prior precision (in units of the noise) and m
@@ -39,7 +39,7 @@ class Ridges:
         prior_mean: float = 0.6,
         noise_variance: float = 0.1,
         noise_weight: float = 20.0,
-        fading: Fading | None = None,
+        forgetting: Forgetting | None = None,
     ) -> None:
         """Start every arm at the prior.
 
@@ -73,8 +73,8 @@ class Ridges:
         self._prior_b[-1] = intercept_precision * prior_mean
         self._prior_squared = intercept_precision * prior_mean**2
         self._noise = (float(noise_variance), float(noise_weight))
-        self._fading, self._doubts = fading, Doubts()
-        self._told = ArmSums(d, fades=self.fades)
+        self._fading, self._doubts = forgetting, ArmDiscounts()
+        self._statistics = ArmStatistics(d, fades=self.has_half_life)
         self._inverse: Floats = np.empty((0, d, d))  # (K, d, d) of the precision
         self._b: Floats = np.empty((0, d))  # with the prior's share
         self._theta: Floats = np.empty((0, d))
@@ -84,23 +84,23 @@ class Ridges:
     @property
     def arms(self) -> tuple[str, ...]:
         """Every arm known, in the order they were added."""
-        return self._told.arms
+        return self._statistics.arms
 
     @property
-    def fades(self) -> bool:
+    def has_half_life(self) -> bool:
         """Whether there is a half-life."""
         return self._fading is not None
 
     def add_arm(self, name: str) -> None:
         """Put a new arm at the prior; an arm already known keeps its statistics."""
-        if not self._told.add_arm(name):
+        if not self._statistics.add_arm(name):
             return
         self._inverse = np.concatenate([self._inverse, np.diag(1.0 / self._prior)[None]])
         self._b = np.concatenate([self._b, self._prior_b[None]])
         self._theta = np.concatenate([self._theta, (self._prior_b / self._prior)[None]])
         self._ages.append(0)
 
-    def merge(self, other: "Ridges") -> None:
+    def merge(self, other: "RidgePosterior") -> None:
         """Add what another shard of the same traffic learned: as if one had learned both streams.
 
         Raises:
@@ -108,48 +108,48 @@ class Ridges:
         """
         if other.fingerprint != self.fingerprint:
             raise ValueError(f"features of encoder {other.fingerprint!r} do not mix with those of {self.fingerprint!r}")
-        if self.fades or other.fades or self._doubts or other._doubts:
+        if self.has_half_life or other.has_half_life or self._doubts or other._doubts:
             raise ValueError("posteriors with a half-life or doubted arms cannot be merged: their weights differ")
         for name in other.arms:
             self.add_arm(name)
-        self._told.merge(other._told)
+        self._statistics.merge(other._statistics)
         self._refresh_all()
 
-    def begin(self, prior: Prior) -> None:
+    def apply_prior(self, prior: Prior) -> None:
         """Count what a prior says of its arms as if it had been told here."""
         for name in prior.sums.arms:
             self.add_arm(name)
-        self._told.merge(prior.sums)
+        self._statistics.merge(prior.sums)
         self._refresh_all()
 
-    def lend(self, like: str, arm: str, *, weight: float) -> None:
+    def warm_start(self, like: str, arm: str, *, weight: float) -> None:
         """Give a new arm what was said of another, as if it were feedback of total weight `weight` on the new one."""
         self.add_arm(arm)
-        self._told.lend(like, arm, weight=weight)
+        self._statistics.warm_start(like, arm, weight=weight)
         self._refresh_all()
 
     def weight_of(self, arm: str) -> float:
         """Return the weight of the feedback standing on an arm, as far as it has not faded."""
-        return float(self._told.sums[self._told.row(arm), 0])
+        return float(self._statistics.sums[self._statistics.row(arm), 0])
 
-    def doubt(self, arm: str, *, share: float) -> None:
+    def discount(self, arm: str, *, share: float) -> None:
         """Let what was said of an arm count for a share: of all rounds decided up to the latest one heard of.
 
         A later change of such a round counts for the share, too. Raises ValueError for a share that is not in (0, 1].
         """
-        row = self._told.row(arm)
+        row = self._statistics.row(arm)
         self._doubts.add(arm, share)
-        self._told.scale(share, row)
+        self._statistics.scale(share, row)
         self._refresh_all()
 
     def predict(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each arm's expected quality at `features` (d,): two arrays (K,)."""
-        means, spreads = self.spread(features, arms)
+        means, spreads = self.mean_and_std(features, arms)
         return means, spreads * math.sqrt(self.noise_variance())
 
-    def spread(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and sqrt(x^T A^-1 x), its deviation in units of the noise's, (K,) each, at x (d,)."""
-        rows = self._told.select(arms)
+        rows = self._statistics.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
         # `dot`, as for one vector `@` takes longer to start than to multiply.
@@ -157,14 +157,14 @@ class Ridges:
         squares = reach.dot(features) if self._fading is None else self._faded_squares(reach, rows)
         return theta.dot(features), np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
-    def spread_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
-        rows = self._told.select(arms)
+    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
+        rows = self._statistics.select(arms)
         inverse, theta = self._inverse[rows], self._theta[rows]
         squares = np.empty((len(features), len(theta)))
         for k in range(len(theta)):
             np.vecdot(features @ inverse[k], features, out=squares[:, k])
-        if self.fades:
+        if self.has_half_life:
             squares = np.array([self._faded_squares(inverse.dot(x), rows) for x in features]).reshape(squares.shape)
         return features @ theta.T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
@@ -174,8 +174,8 @@ class Ridges:
         Russac, Vernade & Cappe, "Weighted Linear Bandits for Non-Stationary Environments", NeurIPS 2019 (arXiv
         1909.09146), equation 5: what counts half informs half, but is as noisy as ever.
         """
-        assert self._told.twice is not None  # noqa: S101  (for mypy)
-        said = np.matmul(self._told.twice[rows], reach[:, :, None])[:, :, 0]
+        assert self._statistics.squared_weight_sums is not None  # noqa: S101  (for mypy)
+        said = np.matmul(self._statistics.squared_weight_sums[rows], reach[:, :, None])[:, :, 0]
         found: Floats = np.vecdot(said + self._prior * reach, reach)
         return found
 
@@ -187,17 +187,17 @@ class Ridges:
     def _noise_sums(self) -> tuple[float, float]:
         """Return the sum of squared residuals and its weight, the prior's included."""
         prior, prior_weight = self._noise
-        seen, squared = self._told.sums.sum(axis=0).tolist()
-        residual = squared + len(self._told) * self._prior_squared - float(np.vdot(self._b, self._theta))
+        seen, squared = self._statistics.sums.sum(axis=0).tolist()
+        residual = squared + len(self._statistics) * self._prior_squared - float(np.vdot(self._b, self._theta))
         return prior * prior_weight + max(residual, 0.0), prior_weight + max(seen, 0.0)
 
-    def known(self) -> Known:
+    def summary(self) -> PosteriorSummary:
         """Return noise variance and weight of feedback as they stand."""
-        return Known(self.noise_variance(), self.weight_seen())
+        return PosteriorSummary(self.noise_variance(), self.total_weight())
 
-    def weight_seen(self) -> float:
+    def total_weight(self) -> float:
         """Return the weight of all feedback standing, over all arms, as far as it has not faded."""
-        return self._told.weight()
+        return self._statistics.weight()
 
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
@@ -205,21 +205,21 @@ class Ridges:
             self._update(change)
 
     def _update(self, change: RewardChange) -> None:
-        row, factor = self._told.place(change), 1.0
+        row, factor = self._statistics.checked_row(change), 1.0
         if self._fading is not None:
             factor = self._fading.weight(change.at, new=change.weight > 0)
         factor *= self._doubts.factor(change)
-        self._told.add(row, change, factor)
+        self._statistics.add(row, change, factor)
         x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
         self._b[row] += weighted * x
         self._solve(row, x, weight=weight, weighted=weighted)
         if self._fading is not None and self._fading.due():
-            self.settle()
+            self.recompute()
 
-    def settle(self) -> None:
+    def recompute(self) -> None:
         """Let fade what has to, but never the prior, and compute from the sums alone all that follows from them."""
         if self._fading is not None:
-            self._told.scale(self._fading.rebase())
+            self._statistics.scale(self._fading.rebase())
         self._refresh_all()
 
     def _solve(self, row: int, x: Floats, *, weight: float, weighted: float) -> None:
@@ -242,18 +242,18 @@ class Ridges:
 
     def _refresh(self, row: int) -> None:
         """Compute the inverse from the precision by Cholesky. Raises numpy's LinAlgError if it is not definite."""
-        factor = np.linalg.inv(np.linalg.cholesky(self._told.a[row] + np.diag(self._prior)))
+        factor = np.linalg.inv(np.linalg.cholesky(self._statistics.a[row] + np.diag(self._prior)))
         self._inverse[row] = factor.T @ factor
         self._theta[row] = self._inverse[row] @ self._b[row]
         self._ages[row] = 0
 
     def _refresh_all(self) -> None:
         """Compute from the sums all that follows from them."""
-        factors = np.linalg.inv(np.linalg.cholesky(self._told.a + np.diag(self._prior)))
+        factors = np.linalg.inv(np.linalg.cholesky(self._statistics.a + np.diag(self._prior)))
         self._inverse = np.matmul(factors.transpose(0, 2, 1), factors)
-        self._b = self._told.b + self._prior_b
+        self._b = self._statistics.b + self._prior_b
         self._theta = np.einsum("kij,kj->ki", self._inverse, self._b)
-        self._ages = [0] * len(self._told)
+        self._ages = [0] * len(self._statistics)
 
     def state(self) -> bytes:
         """Return the sums as a snapshot; what follows from them is computed on restore."""
@@ -261,15 +261,17 @@ class Ridges:
         if self._fading is not None:
             header["fading"] = self._fading.state()
         header["doubts"] = self._doubts.state()
-        return snapshot.pack(header, self._told.arrays())
+        return snapshot.pack(header, self._statistics.arrays())
 
     def restore(self, state: bytes) -> None:
         """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used."""
         header, arrays = snapshot.unpack(state)
-        told = ArmSums.of(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint, fades=self.fades)
-        doubts = Doubts()
+        told = ArmStatistics.from_snapshot(
+            header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint, fades=self.has_half_life
+        )
+        discounts = ArmDiscounts()
         try:
-            doubts.restore(header.get("doubts", doubts.state()))
+            discounts.restore(header.get("doubts", discounts.state()))
             np.linalg.cholesky(told.a + np.diag(self._prior))
             if self._fading is not None:
                 self._fading.restore(header.get("fading") or NEW_CLOCK)
@@ -277,5 +279,5 @@ class Ridges:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
         except ValueError as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-        self._told, self._doubts = told, doubts
+        self._statistics, self._doubts = told, discounts
         self._refresh_all()

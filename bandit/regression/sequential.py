@@ -15,30 +15,30 @@ Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class PosteriorSummary:
     """What a policy may want to know of its regressions beside means and spreads, now or before each of m rounds."""
 
     noise_variance: float | Floats  # a number, or (m, 1)
-    weight_seen: float | Floats  # of all feedback standing: a number, or (m, 1)
+    total_weight: float | Floats  # of all feedback standing: a number, or (m, 1)
 
-    def at(self, rounds: Indices | slice) -> "Known":
+    def at(self, rounds: Indices | slice) -> "PosteriorSummary":
         """Return what was known before some of the m rounds."""
-        if isinstance(self.noise_variance, float) or isinstance(self.weight_seen, float):
+        if isinstance(self.noise_variance, float) or isinstance(self.total_weight, float):
             return self
-        return Known(self.noise_variance[rounds], self.weight_seen[rounds])
+        return PosteriorSummary(self.noise_variance[rounds], self.total_weight[rounds])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Beliefs:
+class SequentialPredictions:
     """What was believed before each of m rounds, for K arms."""
 
     means: Floats  # (m, K)
-    spreads: Floats  # (m, K) sqrt(x^T A^-1 x)
-    known: Known
+    stds: Floats  # (m, K) sqrt(x^T A^-1 x)
+    summaries: PosteriorSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
+class Observations:
     """The n of m rounds that teach one arm something, each of weight 1."""
 
     rounds: Indices  # (n,) rising
@@ -47,17 +47,17 @@ class Lessons:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Absorbed:
+class SequentialUpdate:
     """One arm's regression over m rounds, n of which taught it something."""
 
     means: Floats  # (m,) before each round
     squares: Floats  # (m,) x^T A^-1 x before each round
-    surprises: Floats  # (n,) reward minus mean, over its standard deviation in units of the noise's
+    residuals: Floats  # (n,) reward minus mean, over its standard deviation in units of the noise's
     inverse: Floats  # (d, d) afterwards
     theta: Floats  # (d,) afterwards
 
 
-def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: Lessons) -> Absorbed:
+def sequential_update(inverse: Floats, theta: Floats, features: Floats, observations: Observations) -> SequentialUpdate:
     """Return what one arm's regression believed before each round, and what it knows after the last.
 
     With S = I + X A^-1 X^T over the rounds that teach and its Cholesky factor L, the first i rows of L^-1 belong to
@@ -71,16 +71,16 @@ def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: Lessons)
         features: (m, d) of all rounds.
         lessons: what is learned from them.
     """
-    reach, taught = features @ inverse, lessons.rounds  # (m, d), (n,)
+    reach, taught = features @ inverse, observations.rounds  # (m, d), (n,)
     means, squares = features @ theta, np.vecdot(reach, features)
     if not len(taught):
-        return Absorbed(means, squares, np.empty(0), inverse, theta)
+        return SequentialUpdate(means, squares, np.empty(0), inverse, theta)
     own = reach[taught]  # (n, d)
     shared = own @ features.T  # (n, m)
     unfolded = _unfolded(shared[:, taught])
-    partial, gain, surprises = unfolded @ shared, unfolded @ own, unfolded @ (lessons.rewards - means[taught])
-    partial *= taught[:, None] < lessons.unknown_from
-    return Absorbed(
+    partial, gain, surprises = unfolded @ shared, unfolded @ own, unfolded @ (observations.rewards - means[taught])
+    partial *= taught[:, None] < observations.unknown_from
+    return SequentialUpdate(
         means + surprises @ partial,
         squares - np.einsum("nm,nm->m", partial, partial),
         surprises,
@@ -89,11 +89,11 @@ def absorbed(inverse: Floats, theta: Floats, features: Floats, lessons: Lessons)
     )
 
 
-def teach(inverse: Floats, theta: Floats, lessons: Floats, rewards: Floats) -> None:
-    """Teach A^-1 (d, d) and mean (d,), in place, lessons (n, d) and rewards (n,): `absorbed` without its beliefs."""
-    own = lessons @ inverse  # (n, d)
-    unfolded = _unfolded(own @ lessons.T)
-    gain, surprises = unfolded @ own, unfolded.dot(rewards - lessons.dot(theta))
+def batch_update(inverse: Floats, theta: Floats, features: Floats, rewards: Floats) -> None:
+    """Update A^-1 (d, d) and mean (d,), in place, with features (n, d) and rewards (n,); no predictions on the way."""
+    own = features @ inverse  # (n, d)
+    unfolded = _unfolded(own @ features.T)
+    gain, surprises = unfolded @ own, unfolded.dot(rewards - features.dot(theta))
     inverse -= gain.T @ gain
     theta += surprises.dot(gain)
 

@@ -39,7 +39,7 @@ class Objective:
         if self.min_quality is not None and not 0.0 <= self.min_quality <= 1.0:
             raise ValueError(f"min_quality must be in [0, 1], got {self.min_quality!r}")
 
-    def changed(self, **wishes: object) -> "Objective":
+    def with_overrides(self, **wishes: object) -> "Objective":
         """Return the objective with what a caller wishes for one request; None leaves what there is."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         return Objective(**{**given, **{name: value for name, value in wishes.items() if value is not None}})
@@ -55,11 +55,11 @@ ALIASES: Mapping[str, Objective] = MappingProxyType(
 
 
 def penalties(costs_usd: Sequence[float | None], *, pool_usd: Sequence[float | None], cost_weight: float) -> Floats:
-    """Return the penalty of each eligible arm in quality units, shape (K,); see `scaled`."""
-    return scaled(costs_usd, pool=pool_usd, weight=cost_weight)
+    """Return the penalty of each eligible arm in quality units, shape (K,); see `scaled_penalties`."""
+    return scaled_penalties(costs_usd, pool=pool_usd, weight=cost_weight)
 
 
-def scaled(amounts: Sequence[float | None], *, pool: Sequence[float | None], weight: float) -> Floats:
+def scaled_penalties(amounts: Sequence[float | None], *, pool: Sequence[float | None], weight: float) -> Floats:
     """Return what amounts of dollars, seconds or energy weigh in quality units, shape (K,).
 
     `weight` times the log amount, scaled to [0, 1] over the whole pool's amounts for this query: on the log scale twice

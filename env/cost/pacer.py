@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from highwayman.env.cost.spend_window import Overruns, SpendWindow
+from highwayman.env.cost.spend_window import CostOverruns, SpendWindow
 from highwayman.env.types import Floats
 
 WINDOW = 500  # calls
@@ -58,14 +58,14 @@ class Pacer:
         self._pressure = _START
         self._dearest_usd = 0.0
         self._window = SpendWindow(window, self.budget_usd)
-        self._overruns = Overruns()
+        self._overruns = CostOverruns()
 
     @property
     def pressure(self) -> float:
         """What a call that costs one budget must be better by, in quality units."""
         return self._pressure
 
-    def aim(self, budget_usd: float) -> None:
+    def set_target(self, budget_usd: float) -> None:
         """Go on with another ceiling; what was learned of the pressure stays."""
         share = self._target_usd / self.budget_usd
         self.budget_usd, self._target_usd = budget_usd, budget_usd * share
@@ -75,7 +75,7 @@ class Pacer:
         carried: Floats = np.fmax(expected_usd * (self._pressure / self.budget_usd), 0.0)  # 0 where NaN
         return carried
 
-    def barred(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
+    def over_budget(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.
 
         The cheapest arm that has a price is never barred, nor are arms without one. `under_way` is what calls that
@@ -84,10 +84,10 @@ class Pacer:
         if not self.hard or np.isnan(expected_usd).all():
             return np.zeros(len(expected_usd), dtype=np.bool_)
         cheapest = int(np.nanargmin(expected_usd))
-        room_usd = self._window.room_usd(
+        room_usd = self._window.headroom_usd(
             self.budget_usd, cheapest_usd=float(expected_usd[cheapest]), under_way=under_way
         )
-        barred: npt.NDArray[np.bool_] = self._overruns.most_usd(expected_usd) > room_usd
+        barred: npt.NDArray[np.bool_] = self._overruns.upper_bound_usd(expected_usd) > room_usd
         barred[cheapest] = False
         return barred
 
@@ -134,7 +134,7 @@ class Pacer:
                 raise ValueError(f"pacer state: {name} must be a number >= 0, got {value!r}")
         try:
             recent = [float(cost) for cost in state["recent_usd"]]
-            window, overruns = SpendWindow(len(recent), 0.0).restore(recent), Overruns().restore(state["overruns"])
+            window, overruns = SpendWindow(len(recent), 0.0).restore(recent), CostOverruns().restore(state["overruns"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"pacer state: recent_usd or overruns make no sense: {error}") from error
         self._pressure = min(max(float(state["pressure"]), _LEAST), _MOST)

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from highwayman.env.cost.objective import Objective, scaled
-from highwayman.env.cost.usage import Expected, TokenUse, expected
+from highwayman.env.cost.objective import Objective, scaled_penalties
+from highwayman.env.cost.usage import TokenUse, UsageEstimate, estimate_call
 from highwayman.env.types import Arm, Floats
 
-Quotes = Mapping[str, Expected]  # by arm, of the whole pool
+UsageEstimates = Mapping[str, UsageEstimate]  # by arm, of the whole pool
 
 
-def quoted(
+def estimate_usage(
     pool: Iterable[Arm], use: Callable[[str], TokenUse], *, prompt_tokens: int, max_tokens: int | None = None,
     under_way: Callable[[str], int] = lambda arm: 0,
-) -> Quotes:  # fmt: skip
+) -> UsageEstimates:  # fmt: skip
     """Return what a call to each arm of the pool is expected to take.
 
     Args:
@@ -25,27 +25,31 @@ def quoted(
         under_way: calls to an arm that have not ended.
     """
     return {
-        arm.name: expected(
+        arm.name: estimate_call(
             arm, use(arm.name), prompt_tokens=prompt_tokens, max_tokens=max_tokens, under_way=under_way(arm.name)
         )
         for arm in pool
     }
 
 
-def priced(arms: Sequence[str], quotes: Quotes, objective: Objective) -> Floats:
+def arm_penalties(arms: Sequence[str], estimates: UsageEstimates, objective: Objective) -> Floats:
     """Return the penalty of each eligible arm in quality units, shape (K,), in the order of `arms`."""
-    found = scaled(
-        [quotes[arm].usd for arm in arms], pool=[one.usd for one in quotes.values()], weight=objective.cost_weight
+    found = scaled_penalties(
+        [estimates[arm].usd for arm in arms], pool=[one.usd for one in estimates.values()], weight=objective.cost_weight
     )
     if objective.latency_weight:
-        latencies = [one.latency_s for one in quotes.values()]
-        found = found + scaled([quotes[arm].latency_s for arm in arms], pool=latencies, weight=objective.latency_weight)
+        latencies = [one.latency_s for one in estimates.values()]
+        found = found + scaled_penalties(
+            [estimates[arm].latency_s for arm in arms], pool=latencies, weight=objective.latency_weight
+        )
     if objective.energy_weight:
-        energies = [one.wh for one in quotes.values()]
-        found = found + scaled([quotes[arm].wh for arm in arms], pool=energies, weight=objective.energy_weight)
+        energies = [one.wh for one in estimates.values()]
+        found = found + scaled_penalties(
+            [estimates[arm].wh for arm in arms], pool=energies, weight=objective.energy_weight
+        )
     return found
 
 
-def expected_usd(arms: Sequence[str], quotes: Quotes) -> Floats:
+def expected_usd(arms: Sequence[str], estimates: UsageEstimates) -> Floats:
     """Return the dollars a call to each arm is expected to cost, shape (K,); NaN: it has no price."""
-    return np.array([np.nan if (usd := quotes[arm].usd) is None else usd for arm in arms], dtype=np.float64)
+    return np.array([np.nan if (usd := estimates[arm].usd) is None else usd for arm in arms], dtype=np.float64)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 DAY_S = 86_400.0
 
-Place = tuple[int, int]  # of an event on the log: places sort as events do
+LogPosition = tuple[int, int]  # of an event on the log: places sort as events do
 
 
 def day_of(at: float) -> int:
@@ -17,18 +17,18 @@ def day_of(at: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Spend:
     """What ended calls came to."""
 
     usd: float = 0.0
     calls: int = 0
 
-    def plus(self, usd: float, calls: int) -> "Spent":
+    def plus(self, usd: float, calls: int) -> "Spend":
         """Return the sum."""
-        return Spent(self.usd + usd, self.calls + calls)
+        return Spend(self.usd + usd, self.calls + calls)
 
 
-NOTHING = Spent()
+NO_SPEND = Spend()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Charge:
     calls: int = 1
 
 
-class Ledger:
+class SpendLedger:
     """Counts every call once: here until the published sums have it, by them from then on.
 
     The published sums are a fold of the log up to a place. A call of this process is in them if its outcome stands at
@@ -51,11 +51,11 @@ class Ledger:
 
     def __init__(self) -> None:
         """Start with nothing spent by anybody."""
-        self._published: Mapping[int, Spent] = MappingProxyType({})
+        self._published: Mapping[int, Spend] = MappingProxyType({})
         self._ended: dict[str, _Charge] = {}  # by call: not known to be written
         self._spooled: dict[tuple[int, str], _Charge] = {}  # by day and arm: as many as an outage is long
-        self._written: deque[tuple[Place, _Charge]] = deque()
-        self._own: dict[int, Spent] = {}  # by day, of all these
+        self._written: deque[tuple[LogPosition, _Charge]] = deque()
+        self._own: dict[int, Spend] = {}  # by day, of all these
         self._own_usd: defaultdict[str, float] = defaultdict(float)  # by arm
 
     def charge(self, call: str, usd: float, *, arm: str, at: float) -> None:
@@ -63,20 +63,20 @@ class Ledger:
         self._ended[call] = charge = _Charge(day_of(at), arm, usd)
         self._add(charge, 1)
 
-    def written(self, call: str, place: Place | None) -> None:
+    def on_logged(self, call: str, options: LogPosition | None) -> None:
         """Note where on the log a call's outcome stands; None: it waits in the spool. Others' calls are ignored."""
         charge = self._ended.pop(call, None)
         if charge is None:
             return
-        if place is None:
+        if options is None:
             before = self._spooled.get((charge.day, charge.arm), _Charge(charge.day, charge.arm, 0.0, 0))
             both = _Charge(charge.day, charge.arm, before.usd + charge.usd, before.calls + charge.calls)
             self._spooled[charge.day, charge.arm] = both
             return
-        self._written += [(place, one) for one in (*self._spooled.values(), charge)]
+        self._written += [(options, one) for one in (*self._spooled.values(), charge)]
         self._spooled.clear()
 
-    def publish(self, upto: Place, by_day: Mapping[int, Spent]) -> None:
+    def on_published(self, upto: LogPosition, by_day: Mapping[int, Spend]) -> None:
         """Take what all processes have spent by day, calls at `upto` on the log and before it counted."""
         while self._written and self._written[0][0] <= upto:
             self._add(self._written.popleft()[1], -1)
@@ -85,16 +85,16 @@ class Ledger:
             self._own_usd.clear()
         self._published = by_day
 
-    def spent(self, day: int) -> Spent:
+    def spent(self, day: int) -> Spend:
         """Return what all processes have spent on a day, as far as this one knows."""
-        own = self._own.get(day, NOTHING)
-        return self._published.get(day, NOTHING).plus(own.usd, own.calls)
+        own = self._own.get(day, NO_SPEND)
+        return self._published.get(day, NO_SPEND).plus(own.usd, own.calls)
 
     def unpublished_usd(self, arm: str) -> float:
         """Return what this process spent on an arm beyond what is published."""
         return self._own_usd.get(arm, 0.0)
 
     def _add(self, charge: _Charge, sign: int) -> None:
-        before = self._own.get(charge.day, NOTHING)
+        before = self._own.get(charge.day, NO_SPEND)
         self._own[charge.day] = before.plus(sign * charge.usd, sign * charge.calls)
         self._own_usd[charge.arm] += sign * charge.usd

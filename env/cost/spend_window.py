@@ -31,7 +31,7 @@ class SpendWindow:
         self._costs[self._next] = cost_usd
         self._next = (self._next + 1) % len(self._costs)
 
-    def room_usd(self, mean_usd: float, *, cheapest_usd: float, under_way: Sequence[float] = ()) -> float:
+    def headroom_usd(self, mean_usd: float, *, cheapest_usd: float, under_way: Sequence[float] = ()) -> float:
         """Return what the next call may cost for this window and all to come to keep a mean of `mean_usd`.
 
         All to come: those in which the call still lies, if after it there is none but to the cheapest arm. What such
@@ -62,7 +62,7 @@ class SpendWindow:
         return self
 
 
-class Overruns:
+class CostOverruns:
     """How many times its expectation a call may cost, by what it was expected to cost, in steps of a factor 2.
 
     No distribution is assumed, nor would an estimated quantile do where no window may go over: it is the largest ratio
@@ -80,7 +80,7 @@ class Overruns:
             calls, largest = self._met.get(step, (0, 1.0))
             self._met[step] = calls + 1, max(largest, cost_usd / expected_usd)
 
-    def most_usd(self, expected_usd: Floats) -> Floats:
+    def upper_bound_usd(self, expected_usd: Floats) -> Floats:
         """Return what calls of expected cost (K,) are taken to cost at most, shape (K,); NaN stays NaN."""
         return np.array([usd * self._ratio(usd) if usd > 0 else usd for usd in expected_usd.tolist()])
 

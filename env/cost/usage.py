@@ -28,7 +28,7 @@ class TokenUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class UsageEstimate:
     """What one call is expected to take; None where nobody can know."""
 
     usd: float | None  # None: the arm has no price
@@ -36,9 +36,9 @@ class Expected:
     wh: float | None = None  # None: the pool file does not say what it takes
 
 
-def expected(
+def estimate_call(
     arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None = None, under_way: int = 0
-) -> Expected:
+) -> UsageEstimate:
     """Return what a call is expected to take.
 
     Args:
@@ -57,12 +57,12 @@ def expected(
     room = _CALLS_AT_ONCE * max(len(arm.endpoints), 1)
     queued = max(under_way + 1 - room, 0) / room
     latency_s = use.latency_s / use.calls * (1.0 + queued) if use.calls else None
-    return Expected(usd, latency_s, wh)
+    return UsageEstimate(usd, latency_s, wh)
 
 
 def expected_cost_usd(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> float | None:
     """Return the dollars a call is expected to cost, or None where the arm has no price."""
-    return expected(arm, use, prompt_tokens=prompt_tokens, max_tokens=max_tokens).usd
+    return estimate_call(arm, use, prompt_tokens=prompt_tokens, max_tokens=max_tokens).usd
 
 
 def _expected_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> tuple[float, float]:

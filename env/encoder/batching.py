@@ -10,7 +10,7 @@ Key = TypeVar("Key")
 Answer = TypeVar("Answer")
 
 
-class Backlogged(Exception):
+class BacklogFull(Exception):
     """More calls wait than the backlog allows."""
 
 
@@ -42,7 +42,7 @@ class Batcher(Generic[Key, Answer]):
             if self._closed:
                 raise RuntimeError("closed")
             if len(self._waiting) >= self._backlog:
-                raise Backlogged(f"{self._backlog} calls wait already")
+                raise BacklogFull(f"{self._backlog} calls wait already")
             self._waiting.append((key, future))
             self._start()
             self._changed.notify()

@@ -35,12 +35,12 @@ class Clusters:
             with np.load(path, allow_pickle=False) as arrays:
                 if "centres_text" not in arrays:
                     return None
-                return cls.of(arrays["centres_text"], arrays["centres_numbers"])
+                return cls.from_centres(arrays["centres_text"], arrays["centres_numbers"])
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise EncoderError(f"clusters {path}: {error}. Make them with scripts/make_projection.py") from error
 
     @classmethod
-    def of(cls, text: Floats, numbers: Floats) -> Self:
+    def from_centres(cls, text: Floats, numbers: Floats) -> Self:
         """Return the clusters with these centres, their fingerprint their number and hash. Raises ValueError."""
         if text.ndim != 2 or numbers.ndim != 2 or len(text) != len(numbers) or not len(text):
             raise ValueError(f"centres {text.shape} and {numbers.shape} must be (m, w) and (m, q)")
@@ -75,7 +75,7 @@ class Clusters:
         return shares
 
 
-def kind_of(context: Context) -> int:
+def cluster_of(context: Context) -> int:
     """Return which cluster a query is nearest to, 0 where its features say nothing of clusters."""
     found = _M.search(context.fingerprint)
     m = int(found[1]) if found is not None else 0

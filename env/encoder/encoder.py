@@ -13,9 +13,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from highwayman.env.encoder.batching import Backlogged, Batcher
+from highwayman.env.encoder.batching import BacklogFull, Batcher
 from highwayman.env.encoder.clusters import Clusters
-from highwayman.env.encoder.features import NUMERIC_NAMES, NUMERIC_VERSION, estimate_tokens, numeric_features, readable
+from highwayman.env.encoder.features import (
+    NUMERIC_NAMES,
+    NUMERIC_VERSION,
+    estimate_tokens,
+    numeric_features,
+    utf8_sample,
+)
 from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
@@ -68,8 +74,8 @@ class EncoderStats:
 class Encoder:
     """Encodes queries with one engine, for one process; the same features online and offline.
 
-    Only a digest of each text is kept, never the text. `encode` is for one event loop at a time; `context_of` and
-    `contexts_of` may be called from anywhere.
+    Only a digest of each text is kept, never the text. `encode` is for one event loop at a time; `encode_blocking` and
+    `encode_many` may be called from anywhere.
     """
 
     def __init__(
@@ -113,9 +119,9 @@ class Encoder:
         made_by = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
         self.fingerprint = "/".join([*made_by, NUMERIC_VERSION])
 
-    def likeness(self, one: str, other: str) -> float:
+    def cosine_similarity(self, one: str, other: str) -> float:
         """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
-        vectors = self._engine.embed([readable(one, self._max_chars), readable(other, self._max_chars)])
+        vectors = self._engine.embed([utf8_sample(one, self._max_chars), utf8_sample(other, self._max_chars)])
         return float(vectors[0] @ vectors[1])
 
     @property
@@ -134,7 +140,7 @@ class Encoder:
         A text part that comes too late, or that the engine fails on, is zeros (the average prompt), and the context
         carries the flag `encoder_timeout` or `encoder_error`.
         """
-        text = readable(query.text, self._max_chars)
+        text = utf8_sample(query.text, self._max_chars)
         known = self._cache.get(text)
         if known is not None:
             self._hits += 1
@@ -144,23 +150,23 @@ class Encoder:
             async with asyncio.timeout(self._deadline_s) as limit:
                 row = await asyncio.wrap_future(self._batcher.submit(text))
                 return self._context(query, row)
-        except Backlogged:
+        except BacklogFull:
             return self._late(query)
         except TimeoutError as error:
             return self._late(query) if limit.expired() else self._failed(query, error)
         except Exception as error:  # whatever an engine may raise: a query must be routed all the same
             return self._failed(query, error)
 
-    def context_of(self, query: Query) -> Context:
+    def encode_blocking(self, query: Query) -> Context:
         """Return the context of `query`, computed here and now, without deadline; what the engine raises passes."""
-        return self.contexts_of([query])[0]
+        return self.encode_many([query])[0]
 
-    def contexts_of(self, queries: Sequence[Query]) -> list[Context]:
+    def encode_many(self, queries: Sequence[Query]) -> list[Context]:
         """Return the contexts of many queries, for offline use: the same features as `encode` gives."""
         contexts = []
         for start in range(0, len(queries), BATCH_LIMIT):
             part = queries[start : start + BATCH_LIMIT]
-            rows = self._embed([readable(query.text, self._max_chars) for query in part])
+            rows = self._embed([utf8_sample(query.text, self._max_chars) for query in part])
             contexts += [self._context(query, row) for query, row in zip(part, rows, strict=True)]
         return contexts
 

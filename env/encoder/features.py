@@ -66,7 +66,7 @@ def estimate_tokens(query: Query) -> int:
     return max(1, math.ceil(text) + TOKENS_PER_TURN * max(0, query.turns) + TOKENS_PER_IMAGE * max(0, query.images))
 
 
-def sample_of(text: str, chars: int) -> str:
+def sample_text(text: str, chars: int) -> str:
     """Return `text` if it is short, else its first three quarters and last quarter of `chars` characters."""
     if len(text) <= chars:
         return text
@@ -74,13 +74,13 @@ def sample_of(text: str, chars: int) -> str:
     return f"{text[: chars - tail - 1]} {text[-tail:]}"
 
 
-def readable(text: str, chars: int) -> str:
-    """Return `sample_of(text, chars)` with lone surrogates, which no UTF-8 library takes, replaced by `?`."""
-    return sample_of(text, chars).encode("utf-8", "replace").decode("utf-8")
+def utf8_sample(text: str, chars: int) -> str:
+    """Return `sample_text(text, chars)` with lone surrogates, which no UTF-8 library takes, replaced by `?`."""
+    return sample_text(text, chars).encode("utf-8", "replace").decode("utf-8")
 
 
 def _form(query: Query) -> _Form:
-    sample = sample_of(query.text, SAMPLE_CHARS)
+    sample = sample_text(query.text, SAMPLE_CHARS)
     return _Form(query, sample, _counts(sample))
 
 

@@ -29,7 +29,7 @@ class Projection:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls.of(arrays["mean"], arrays["components"], name="pca")
+                return cls.from_arrays(arrays["mean"], arrays["components"], name="pca")
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise EncoderError(f"projection {path}: {error}. Make one with scripts/make_projection.py") from error
 
@@ -42,10 +42,10 @@ class Projection:
         """
         rng = np.random.default_rng(seed)
         components = rng.standard_normal((width, p)) / np.sqrt(p)
-        return cls.of(np.zeros(width), components, name=f"gauss{seed}")
+        return cls.from_arrays(np.zeros(width), components, name=f"gauss{seed}")
 
     @classmethod
-    def of(cls, mean: Floats, components: Floats, *, name: str) -> Self:
+    def from_arrays(cls, mean: Floats, components: Floats, *, name: str) -> Self:
         """Return the projection made of these arrays, its fingerprint their kind, size and hash."""
         if mean.ndim != 1 or components.ndim != 2 or len(mean) != len(components):
             raise ValueError(f"mean {mean.shape} and components {components.shape} must be (w,) and (w, p)")

@@ -82,5 +82,5 @@ class Pool:
         able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
         if not able:
             raise NoEligibleArm("No arm may answer: " + "; ".join(f"{name} {why}" for name, why in refusals.items()))
-        awake = tuple(arm for arm in able if any(self.health.up(endpoint) for endpoint in arm.endpoints))
+        awake = tuple(arm for arm in able if any(self.health.is_up(endpoint) for endpoint in arm.endpoints))
         return awake or able

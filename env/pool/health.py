@@ -17,20 +17,20 @@ class EndpointHealth:
         self._failures: dict[str, int] = {}
         self._resting_until: dict[str, float] = {}
 
-    def up(self, endpoint: str) -> bool:
+    def is_up(self, endpoint: str) -> bool:
         """Return whether calls may go to `endpoint`; after its rest it is up again until it fails again."""
         return self._clock() >= self._resting_until.get(endpoint, -math.inf)
 
-    def failed(self, endpoint: str) -> None:
+    def on_failure(self, endpoint: str) -> None:
         """Rest `endpoint` for a while; calls that fail while it rests were under way before and say nothing new."""
-        if not self.up(endpoint):
+        if not self.is_up(endpoint):
             return
         count = self._failures.get(endpoint, 0)
         self._failures[endpoint] = count + 1
         pause = min(_FIRST_PAUSE_S * 2 ** min(count, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)
         self._resting_until[endpoint] = self._clock() + pause
 
-    def succeeded(self, endpoint: str) -> None:
+    def on_success(self, endpoint: str) -> None:
         """Forget the failures of `endpoint`."""
         self._failures.pop(endpoint, None)
         self._resting_until.pop(endpoint, None)

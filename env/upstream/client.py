@@ -13,13 +13,13 @@ import pydantic_core
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, JsonObject
-from highwayman.env.upstream.self_consistency import as_stream, vote, without_stream
+from highwayman.env.upstream.self_consistency import majority_vote, non_streaming, to_sse
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})  # another server may do better; any other 4xx is the request's fault
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UpstreamTimeouts:
     """Time limits of one attempt, in seconds."""
 
     connect_s: float = 2.0
@@ -28,7 +28,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Answer:
+class UpstreamResponse:
     """An upstream that has begun to answer. Close it, or read `chunks` to the end."""
 
     arm: Arm
@@ -74,11 +74,13 @@ class _Sending:
 class Upstream:
     """Calls arms over one shared connection pool."""
 
-    def __init__(self, health: EndpointHealth, clock: Callable[[], float], limits: Limits | None = None) -> None:
+    def __init__(
+        self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None
+    ) -> None:
         """Take where to note failures, a monotonic clock in seconds, and the time limits."""
         self._health = health
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or UpstreamTimeouts()
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -95,11 +97,11 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
 
-    def load(self, endpoint: str) -> int:
+    def pending_calls(self, endpoint: str) -> int:
         """Return how many calls to `endpoint` have not had their first byte yet."""
         return self._in_flight.get(endpoint, 0)
 
-    async def open(self, arms: Sequence[Arm], path: str, body_for: Callable[[Arm], JsonObject]) -> Answer:
+    async def open(self, arms: Sequence[Arm], path: str, body_for: Callable[[Arm], JsonObject]) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
 
         Raises:
@@ -124,13 +126,13 @@ class Upstream:
             attempts=attempts,
         )
 
-    async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> Answer:
+    async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
         count = arm.profile.best_of
         asked = pydantic_core.from_json(sending.body) if count > 1 else {}
         if count == 1 or (asked.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
             return await self._attempt(arm, endpoint, sending)
-        single = _Sending(sending.path, json.dumps(without_stream(asked)).encode())
+        single = _Sending(sending.path, json.dumps(non_streaming(asked)).encode())
         calls = [asyncio.ensure_future(self._attempt(arm, endpoint, single)) for _ in range(count)]
         try:
             answers = await asyncio.gather(*calls)
@@ -142,20 +144,22 @@ class Upstream:
         refused = next((place for place, one in enumerate(answers) if one.status >= 400), None)
         if refused is not None:
             return replace(answers[refused], _first=bodies[refused], _response=None)
-        voted = vote([_parsed(body) for body in bodies])
+        voted = majority_vote([_parsed(body) for body in bodies])
         stream = bool(asked.get("stream"))
-        body = as_stream(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
+        body = to_sse(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
         kind = "text/event-stream" if stream else "application/json"
         return replace(answer, _first=body, _response=None, content_type=kind, first_byte_at=self._clock())
 
     def _by_load(self, arm: Arm) -> list[str]:
         """Return the arm's endpoints, those that are up first, the least busy of them in front."""
-        return sorted(arm.endpoints, key=lambda endpoint: (not self._health.up(endpoint), self.load(endpoint)))
+        return sorted(
+            arm.endpoints, key=lambda endpoint: (not self._health.is_up(endpoint), self.pending_calls(endpoint))
+        )
 
-    async def _attempt(self, arm: Arm, endpoint: str, sending: _Sending) -> Answer:
+    async def _attempt(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return the answer of one server once its first byte is here. Raises UpstreamError if another should try."""
         sent_at = self._clock()
-        self._in_flight[endpoint] = self.load(endpoint) + 1
+        self._in_flight[endpoint] = self.pending_calls(endpoint) + 1
         try:
             async with asyncio.timeout(self._limits.first_byte_s):
                 response = await self._post(arm, endpoint + sending.path, sending.body)
@@ -165,18 +169,18 @@ class Upstream:
                     response.close()
                     raise
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            self._health.failed(endpoint)
+            self._health.on_failure(endpoint)
             status = 504 if isinstance(error, TimeoutError) else 502
             raise UpstreamError(_why(error), status=status) from error
         finally:
             self._in_flight[endpoint] -= 1
         if response.status in _RETRIED:
             if response.status != 429:
-                self._health.failed(endpoint)
+                self._health.on_failure(endpoint)
             response.close()
             raise UpstreamError(f"answered {response.status}", status=429 if response.status == 429 else 502)
-        self._health.succeeded(endpoint)
-        return Answer(
+        self._health.on_success(endpoint)
+        return UpstreamResponse(
             arm=arm,
             status=response.status,
             content_type=response.headers.get("content-type", "application/json"),
@@ -197,7 +201,7 @@ class Upstream:
         return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
 
-def _stop(call: asyncio.Future[Answer]) -> None:
+def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
     """Cancel a call, or drop the answer it has begun: either tells its server to stop generating."""
     if not call.cancel() and not call.cancelled() and call.exception() is None:
         call.result().close()

@@ -11,33 +11,33 @@ from highwayman.env.types import JsonObject
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
-def vote(answers: Sequence[JsonObject]) -> JsonObject:
+def majority_vote(answers: Sequence[JsonObject]) -> JsonObject:
     """Return the answer whose conclusion most of `answers` share (the earliest of them), with everybody's usage.
 
     Wang et al., "Self-Consistency Improves Chain of Thought Reasoning in Language Models", ICLR 2023 (arXiv
     2203.11171): majority over sampled conclusions. The conclusion is taken to be the last number of the text, or else
     the whole text in lower case without punctuation; free prose therefore seldom agrees, and the first answer stands.
     """
-    conclusions = [_conclusion(text_of(answer)) for answer in answers]
+    conclusions = [_conclusion(first_choice_text(answer)) for answer in answers]
     winner, _ = Counter(conclusions).most_common(1)[0]
     chosen = dict(answers[conclusions.index(winner)])
     chosen["usage"] = _summed([answer.get("usage") or {} for answer in answers])
     return chosen
 
 
-def text_of(answer: JsonObject) -> str:
+def first_choice_text(answer: JsonObject) -> str:
     """Return the text of an answer's first choice, chat or completion; empty where there is none."""
     choice = (answer.get("choices") or [{}])[0]
     content = choice.get("text", (choice.get("message") or {}).get("content"))
     return content if isinstance(content, str) else ""
 
 
-def without_stream(body: JsonObject) -> JsonObject:
+def non_streaming(body: JsonObject) -> JsonObject:
     """Return the request as one for a whole answer."""
     return {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
 
 
-def as_stream(answer: JsonObject) -> bytes:
+def to_sse(answer: JsonObject) -> bytes:
     """Return a whole chat or completion answer as the server-sent events of a stream."""
     head = {name: answer.get(name) for name in ("id", "created", "model")}
     chat = "message" in answer["choices"][0]

@@ -16,7 +16,7 @@ _DATA = b"data:"
 _DONE = b"[DONE]"
 
 
-class Label:
+class ResponseIdentity:
     """What an answer is told to be: its "model" the arm, its "id" that of the decision."""
 
     def __init__(self, arm: str, decision_id: str) -> None:
@@ -24,13 +24,13 @@ class Label:
         self._model = b'"model":' + json.dumps(arm).encode()
         self._id = json.dumps(decision_id).encode()[1:]
 
-    def put_on(self, data: bytes) -> bytes:
+    def rewrite(self, data: bytes) -> bytes:
         """Return the JSON text `data` with its first "model", and the answer's own "id", set."""
         data = _MODEL.sub(lambda _: self._model, data, count=1)
         return _ID.sub(lambda found: b'"id":"' + found[1] + self._id, data, count=1)
 
 
-def usage_of(answer: Any) -> Usage | None:
+def parse_usage(answer: Any) -> Usage | None:
     """Return the usage an answer or chunk (parsed) reports, or None."""
     usage = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(usage, dict):
@@ -41,7 +41,7 @@ def usage_of(answer: Any) -> Usage | None:
     return Usage(int(counts[0]), int(counts[1]))  # type: ignore[arg-type]  # checked above
 
 
-def finish_of(answer: Any) -> str | None:
+def parse_finish_reason(answer: Any) -> str | None:
     """Return the first choice's finish reason of an answer or chunk (parsed), or None."""
     choices = answer.get("choices") if isinstance(answer, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
@@ -49,10 +49,10 @@ def finish_of(answer: Any) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-class SseStream:
+class SseRewriter:
     """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
 
-    def __init__(self, label: Label, *, keep_usage: bool, transcript: Transcript | None = None) -> None:
+    def __init__(self, identity: ResponseIdentity, *, keep_usage: bool, transcript: Transcript | None = None) -> None:
         """Prepare for one stream.
 
         Args:
@@ -60,7 +60,7 @@ class SseStream:
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
             transcript: is told every chunk.
         """
-        self._label = label
+        self._identity = identity
         self._transcript = transcript
         self._keep_usage = keep_usage
         self._rest = b""
@@ -93,7 +93,7 @@ class SseStream:
         self.data_lines += 1
         if self._transcript is not None or b'"usage"' in line or b'"finish_reason"' in line:
             self._read(line[len(_DATA) :])
-        return b"" if self._dropped else self._label.put_on(line) + b"\n"
+        return b"" if self._dropped else self._identity.rewrite(line) + b"\n"
 
     def _read(self, data: bytes) -> None:
         try:
@@ -102,8 +102,8 @@ class SseStream:
             return  # not ours to judge: it goes through as it came
         if self._transcript is not None:
             self._transcript.add(event)
-        self.finish_reason = finish_of(event) or self.finish_reason
-        usage = usage_of(event)
+        self.finish_reason = parse_finish_reason(event) or self.finish_reason
+        usage = parse_usage(event)
         if usage is not None:
             self.usage = usage
             self._dropped = not self._keep_usage and not event.get("choices")

@@ -16,12 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from highwayman.env.arrow import arrow
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.arrow import import_pyarrow
+from highwayman.env.atomic_write import write_atomically
 from highwayman.env.errors import HighwaymanError
-from highwayman.feedback.archive.rows import Misfit, Row, batch_of, rows_in
+from highwayman.feedback.archive.rows import BadRow, Row, from_record_batch, to_record_batch
 from highwayman.feedback.archive.schema import VERSION, VERSION_KEY, schema
-from highwayman.feedback.log.event_id import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, sort_key
 
 _ID = re.compile(r"\d+-\d+")
 _NAME = re.compile(r"events-(\d+-\d+)-(\d+-\d+)\.parquet")
@@ -36,7 +36,7 @@ class ArchiveError(HighwaymanError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchiveFile:
     """A file, and the first and the last event it was written with."""
 
     path: Path
@@ -52,7 +52,7 @@ class Archive:
         self.folder = folder
         self._lock: int | None = None
 
-    def parts(self) -> list[Part]:
+    def files(self) -> list[ArchiveFile]:
         """Return the parts in log order."""
         try:
             named = [(path, _NAME.fullmatch(path.name)) for path in self.folder.iterdir()]
@@ -60,58 +60,58 @@ class Archive:
             return []
         except OSError as error:
             raise ArchiveError(f"{self.folder}: {error.strerror}") from error
-        found = [Part(path, match[1], match[2]) for path, match in named if match is not None]
-        return sorted(found, key=lambda part: (order(part.first), order(part.last)))
+        found = [ArchiveFile(path, match[1], match[2]) for path, match in named if match is not None]
+        return sorted(found, key=lambda part: (sort_key(part.first), sort_key(part.last)))
 
     def last(self) -> EventId:
         """Return the last event that was put in, `START` before the first."""
-        return max((part.last for part in self.parts()), key=order, default=START)
+        return max((part.last for part in self.files()), key=sort_key, default=START)
 
     def check(self) -> None:
         """Return if every part is a whole file of this version."""
-        for part in self.parts():
+        for part in self.files():
             with _opened(part.path):
                 pass
 
     def append(self, page: Sequence[Row]) -> Path:
         """Write events, in log order, as a part; return its path when it is on the disk."""
-        numbers = [order(event_id) for event_id, _, _ in page]
+        numbers = [sort_key(event_id) for event_id, _, _ in page]
         if not numbers or any(one >= other for one, other in pairwise(numbers)):
             raise ValueError(f"page must hold events in log order, got {len(page)}")
         path = self.folder / f"events-{page[0][0]}-{page[-1][0]}.parquet"
-        _write(path, (batch_of(group) for group in _groups(page)))
+        _write(path, (to_record_batch(group) for group in _groups(page)))
         return path
 
     def read(self, after: EventId = START) -> Iterator[list[Row]]:
         """Yield the events after `after` in log order, a row group at a time."""
-        for part in self.parts():
-            if order(part.last) > order(after):
+        for part in self.files():
+            if sort_key(part.last) > sort_key(after):
                 for page in _read(part):
-                    if found := [row for row in page if order(row[0]) > order(after)]:
+                    if found := [row for row in page if sort_key(row[0]) > sort_key(after)]:
                         yield found
                 after = part.last
 
-    def without(self, event_ids: Collection[EventId]) -> int:
+    def remove(self, event_ids: Collection[EventId]) -> int:
         """Rewrite the parts that hold any of these events without them; return how many rows went.
 
         Raises:
             ArchiveError: a part is damaged, or an export does not end; parts are rewritten one by one, and what was
                 not reached is there as it was.
         """
-        going, gone = sorted(event_ids, key=order), 0
-        if not self.parts():
+        going, gone = sorted(event_ids, key=sort_key), 0
+        if not self.files():
             return 0
-        with self.alone(patience_s=_PATIENCE_S):
-            for part in self.parts():
+        with self.exclusive(patience_s=_PATIENCE_S):
+            for part in self.files():
                 start, end = (
-                    bisect_left(going, order(part.first), key=order),
-                    bisect_right(going, order(part.last), key=order),
+                    bisect_left(going, sort_key(part.first), key=sort_key),
+                    bisect_right(going, sort_key(part.last), key=sort_key),
                 )
                 gone += _drop(part.path, going[start:end]) if start < end else 0
         return gone
 
     @contextmanager
-    def alone(self, *, patience_s: float = 0.0) -> Iterator[None]:
+    def exclusive(self, *, patience_s: float = 0.0) -> Iterator[None]:
         """Let nobody else export to this folder or erase from it meanwhile; what a killed one had begun is removed."""
         if self._lock is not None:
             yield
@@ -141,32 +141,35 @@ def _groups(page: Sequence[Row]) -> Iterator[list[Row]]:
     yield group
 
 
-def _read(part: Part) -> Iterator[list[Row]]:
+def _read(part: ArchiveFile) -> Iterator[list[Row]]:
     with _opened(part.path) as file:
-        number, first = 0, order(part.first)
+        number, first = 0, sort_key(part.first)
         before = first[0], first[1] - 1
         for group in range(file.num_row_groups):
             page = []
             for row in _rows(file.read_row_group(group)):
                 where = f"{part.path}: row {number}"
-                if isinstance(row, Misfit):
+                if isinstance(row, BadRow):
                     raise ArchiveError(f"{where}: {row}")
-                if not _ID.fullmatch(row[0]) or not before < order(row[0]) <= order(part.last):
+                if not _ID.fullmatch(row[0]) or not before < sort_key(row[0]) <= sort_key(part.last):
                     raise ArchiveError(f"{where}: column 'id': {row[0]!r} does not belong here")
                 page.append(row)
-                number, before = number + 1, order(row[0])
+                number, before = number + 1, sort_key(row[0])
             if page:
                 yield page
 
 
-def _rows(table: Any) -> Iterator[Row | Misfit]:
+def _rows(table: Any) -> Iterator[Row | BadRow]:
     for batch in table.combine_chunks().to_batches():
-        yield from rows_in(batch)
+        yield from from_record_batch(batch)
 
 
 def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
     """Rewrite a part without these events, if it holds any; return how many it held."""
-    going, compute = arrow(extra="parquet").array(event_ids, "string"), arrow("pyarrow.compute", extra="parquet")
+    going, compute = (
+        import_pyarrow(extra="parquet").array(event_ids, "string"),
+        import_pyarrow("pyarrow.compute", extra="parquet"),
+    )
     with _opened(path) as file:
         numbers = range(file.num_row_groups)
         hits = (compute.is_in(file.read_row_group(number, ["id"]).column(0), going) for number in numbers)
@@ -180,13 +183,16 @@ def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
 
 def _write(path: Path, batches: Iterable[Any]) -> None:
     """Write a part, whole or not at all."""
-    sink, parquet = arrow(extra="parquet").BufferOutputStream(), arrow("pyarrow.parquet", extra="parquet")
+    sink, parquet = (
+        import_pyarrow(extra="parquet").BufferOutputStream(),
+        import_pyarrow("pyarrow.parquet", extra="parquet"),
+    )
     with _errors(path):
         with parquet.ParquetWriter(sink, schema(), compression="zstd", write_page_checksum=True) as writer:
             for batch in batches:
                 writer.write_batch(batch)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, sink.getvalue().to_pybytes())
+        write_atomically(path, sink.getvalue().to_pybytes())
         _sync(path.parent)
 
 
@@ -218,7 +224,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Yield the part's file, checked."""
     with (
         _errors(path),
-        arrow("pyarrow.parquet", extra="parquet").ParquetFile(path, page_checksum_verification=True) as file,
+        import_pyarrow("pyarrow.parquet", extra="parquet").ParquetFile(path, page_checksum_verification=True) as file,
     ):
         _check(path, file.schema_arrow)
         yield file
@@ -245,6 +251,6 @@ def _errors(path: Path) -> Iterator[None]:
     """Turn what goes wrong with a file into ArchiveError."""
     try:
         yield
-    except (arrow(extra="parquet").ArrowException, OSError, ValueError) as error:
+    except (import_pyarrow(extra="parquet").ArrowException, OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise ArchiveError(f"{path}: {why}") from error

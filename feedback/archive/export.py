@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.archive.manifest import Card, Gap
+from highwayman.feedback.archive.manifest import ArchiveManifest, Gap
 from highwayman.feedback.archive.rows import Row
-from highwayman.feedback.log.event_id import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
 
@@ -18,7 +18,7 @@ SETTLE_S = 2.0  # a server that dies may lose the end of its log, and writers th
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportResult:
     """What an export came to."""
 
     events: int
@@ -30,7 +30,7 @@ class Exported:
 async def export(
     retention: Retention, archive: Archive, *, store: Store, namespace: str, upto_age_s: float = SETTLE_S,
     part_events: int = PART_EVENTS, clock: Callable[[], float] = time.time,
-) -> Exported:  # fmt: skip
+) -> ExportResult:  # fmt: skip
     """Put into the archive what the log has had after the archive's end until now, and mark it as exported.
 
     Stopped at any point, it leaves whole parts, and the next export goes on behind them.
@@ -49,8 +49,8 @@ async def export(
         ConfigError: pyarrow is missing.
         StoreUnavailable: Redis does not answer.
     """
-    with archive.alone():
-        card = Card(archive)
+    with archive.exclusive():
+        card = ArchiveManifest(archive)
         card.claim(namespace)
         archive.check()
         exporting = _Exporting(retention, archive, part_events)
@@ -62,7 +62,7 @@ async def export(
                 await exporting.take(row)
         await exporting.put()
         await exporting.look_for_gap(store, card, None)
-    return Exported(exporting.events, exporting.parts, archive.last(), tuple(exporting.gaps))
+    return ExportResult(exporting.events, exporting.parts, archive.last(), tuple(exporting.gaps))
 
 
 class _Exporting:
@@ -95,21 +95,21 @@ class _Exporting:
             self.events += len(self._waiting)
             self._waiting, self._size = [], 0
 
-    async def look_for_gap(self, store: Store, card: Card, following: EventId | None) -> None:
+    async def look_for_gap(self, store: Store, card: ArchiveManifest, following: EventId | None) -> None:
         """Note what was trimmed between what was read and the event `following` it, None for the end.
 
         Asked for after reading, the mark knows of everything that can have been missing.
         """
-        trimmed = await store.trimmed()
-        if order(self.read) < order(trimmed) and (following is None or order(trimmed) < order(following)):
+        trimmed = await store.trimmed_upto()
+        if sort_key(self.read) < sort_key(trimmed) and (following is None or sort_key(trimmed) < sort_key(following)):
             self.gaps.append(Gap(self.read, trimmed))
-            card.note(self.gaps[-1])
+            card.add_gap(self.gaps[-1])
 
 
 async def _settled(retention: Retention, age_s: float, clock: Callable[[], float]) -> EventId:
     """Return the log's last event when it is `age_s` seconds old."""
     last = await retention.last()
-    left_s = age_s - (clock() - order(last)[0] / 1000)
+    left_s = age_s - (clock() - sort_key(last)[0] / 1000)
     if last != START and left_s > 0:
         await asyncio.sleep(min(left_s, age_s))
     return last

@@ -6,10 +6,10 @@ Readers of whole folders of Parquet files pass over names that begin with an und
 import json
 from dataclasses import asdict, dataclass
 
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.schema import VERSION
-from highwayman.feedback.log.event_id import EventId, order
+from highwayman.feedback.log.event_id import EventId, sort_key
 
 _NAME = "_archive.json"
 
@@ -22,7 +22,7 @@ class Gap:
     upto: EventId  # inclusive
 
 
-class Card:
+class ArchiveManifest:
     """The card of one archive; everything raises ArchiveError."""
 
     def __init__(self, archive: Archive) -> None:
@@ -34,7 +34,7 @@ class Card:
         """Return if the folder is the namespace's; an empty one becomes it."""
         found = self._read()
         if found is None:
-            if self._archive.parts():
+            if self._archive.files():
                 raise ArchiveError(f"{self._path}: is missing, so nobody knows whose events the parts beside it hold")
             self._write(namespace, [])
         elif found[0] != namespace:
@@ -48,7 +48,7 @@ class Card:
         found = self._read()
         return [] if found is None else found[1]
 
-    def note(self, gap: Gap) -> None:
+    def add_gap(self, gap: Gap) -> None:
         """Write down what is missing; a gap noted before, and grown since, is noted once."""
         found = self._read()
         if found is None:
@@ -63,7 +63,7 @@ class Card:
             if found["version"] != VERSION:
                 raise ArchiveError(f"{self._path}: has schema version {found['version']}, this version reads {VERSION}")
             gaps = [Gap(gap["after"], gap["upto"]) for gap in found["gaps"]]
-            return found["namespace"], sorted(gaps, key=lambda gap: order(gap.after))
+            return found["namespace"], sorted(gaps, key=lambda gap: sort_key(gap.after))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -75,6 +75,6 @@ class Card:
         found = {"namespace": namespace, "version": VERSION, "gaps": [asdict(gap) for gap in gaps]}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(found, indent=2).encode() + b"\n")
+            write_atomically(self._path, json.dumps(found, indent=2).encode() + b"\n")
         except OSError as error:
             raise ArchiveError(f"{self._path}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from highwayman.env.arrow import arrow
+from highwayman.env.arrow import import_pyarrow
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.archive.schema import (
@@ -26,7 +26,7 @@ from highwayman.feedback.archive.schema import (
     schema,
 )
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, Event, decode, encode, subject
+from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode, encode
 
 Row = tuple[EventId, bytes, bool]  # as `Store.read` and `Retention.scan` return an event
 Values = Mapping[str, Any]
@@ -38,34 +38,34 @@ _NEEDED: Final = {
 }
 
 
-class Misfit(HighwaymanError):
+class BadRow(HighwaymanError):
     """A row whose columns make no event; the message names the column."""
 
 
-def batch_of(rows: Sequence[Row]) -> Any:
+def to_record_batch(rows: Sequence[Row]) -> Any:
     """Return events as a record batch."""
-    pa = arrow(extra="parquet")
+    pa = import_pyarrow(extra="parquet")
     values = [_values_of(row) for row in rows]
     arrays = [pa.array([one.get(column.name) for one in values], arrow_type(column.type)) for column in COLUMNS]
     return pa.record_batch(arrays, schema=schema())
 
 
-def rows_in(batch: Any) -> Iterator[Row | Misfit]:
+def from_record_batch(batch: Any) -> Iterator[Row | BadRow]:
     """Yield the events of a record batch; a Misfit where a row makes none."""
     for values in _values_in(batch):
         try:
             _need(values, ("id", "filed_before"))
-            data = values["raw"] if values.get("raw") is not None else encode(event_of(values))
+            data = values["raw"] if values.get("raw") is not None else encode(to_event(values))
             yield values["id"], data, values["filed_before"]
-        except Misfit as misfit:
+        except BadRow as misfit:
             yield misfit
 
 
-def event_of(values: Values) -> Event:
+def to_event(values: Values) -> Event:
     """Return the event these columns describe. Raises Misfit."""
     kind = values["kind"]
     if kind not in _MAKERS:
-        raise Misfit(f"column 'kind' says {kind!r}")
+        raise BadRow(f"column 'kind' says {kind!r}")
     _need(values, _NEEDED[kind])
     return _MAKERS[kind](values)
 
@@ -78,20 +78,20 @@ def _values_of(row: Row) -> dict[str, Any]:
     except BadEvent:
         return {"id": event_id, "kind": UNREADABLE, "filed_before": filed_before, "raw": data}
     kind, fill = _FILLERS[type(event)]
-    said, about = fill(event), subject(event)
+    said, about = fill(event), decision_id_of(event)
     values: dict[str, Any] = {name: _FITS[name](value) for name, value in said.items()}
     values |= {"id": event_id, "kind": kind, "filed_before": filed_before}
     values["decision_id"] = None if isinstance(event, Control) and not about else _string(about)
     try:
-        same = encode(event_of(values)) == data
-    except Misfit:
+        same = encode(to_event(values)) == data
+    except BadRow:
         same = False
     return values if same else {**values, "raw": data}
 
 
 def _values_in(batch: Any) -> list[Values]:
     """Return the columns of each row: `raw` where it has one, else those that its kind fills."""
-    pa = arrow(extra="parquet")
+    pa = import_pyarrow(extra="parquet")
     kinds, raw = batch.column("kind").to_pylist(), batch.column("raw").is_valid().to_pylist()
     groups: dict[str, list[int]] = {}
     for place, (kind, has_raw) in enumerate(zip(kinds, raw, strict=True)):
@@ -108,7 +108,7 @@ def _values_in(batch: Any) -> list[Values]:
 
 def _listed(column: Any) -> list[Any]:
     """Return a column as a list, its numbers' lists as arrays."""
-    pa = arrow(extra="parquet")
+    pa = import_pyarrow(extra="parquet")
     if not pa.types.is_list(column.type) or pa.types.is_string(column.type.value_type):
         return list(column.to_pylist())
     ends, numbers = column.offsets.to_numpy(), column.values.to_numpy(zero_copy_only=False)
@@ -169,16 +169,16 @@ def _make_control(values: Values) -> Control:
     try:
         detail = json.loads(values["detail"])
     except (ValueError, RecursionError) as error:
-        raise Misfit(f"column 'detail': {error}") from None
+        raise BadRow(f"column 'detail': {error}") from None
     if not isinstance(detail, dict):
-        raise Misfit("column 'detail' is no JSON object")
+        raise BadRow("column 'detail' is no JSON object")
     return Control(values["at"], _one_of(ControlKind, values, "control"), detail)
 
 
 def _need(values: Values, names: Sequence[str]) -> None:
     missing = [name for name in names if values.get(name) is None]
     if missing:
-        raise Misfit(f"column {missing[0]!r} is empty")
+        raise BadRow(f"column {missing[0]!r} is empty")
 
 
 def _same(event: Event, names: Iterable[str]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _one_of(kind: type[_Enum], values: Values, name: str) -> _Enum:
     try:
         return kind(values[name])
     except ValueError as error:
-        raise Misfit(f"column {name!r}: {error}") from None
+        raise BadRow(f"column {name!r}: {error}") from None
 
 
 def _string(value: Any) -> str | None:

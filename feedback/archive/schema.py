@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from highwayman.env.arrow import arrow
+from highwayman.env.arrow import import_pyarrow
 
 VERSION: Final = 1
 VERSION_KEY: Final = b"highwayman.archive"  # in the metadata of a file
@@ -18,69 +18,72 @@ _ABOUT_ONE: Final = (DECISION, OUTCOME, FEEDBACK)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ArchiveColumn:
     """A column: its Arrow type, the kinds of event that fill it, and what stands in it."""
 
     name: str
     type: str
     kinds: tuple[str, ...]
-    what: str
+    description: str
     optional: bool = False  # may be null for these kinds, too
 
 
 COLUMNS: Final = (
-    Column("id", "string", KINDS, "of the event on the log, milliseconds-sequence, both numbers"),
-    Column("kind", "string", KINDS, "decision, outcome, feedback, control or unreadable"),
-    Column("decision_id", "string", _ABOUT_ONE, "the decision it is about; of a control event only for an erasure"),
-    Column("at", "double", KINDS, "when it happened, seconds since the epoch"),
-    Column("filed_before", "bool", KINDS, "whether something was filed under its decision before it"),
-    Column("user", "string", (DECISION, FEEDBACK), "pseudonym of who asked, or of who said it; empty: not said"),
-    Column("tenant", "string", (DECISION,), "whose key asked"),
-    Column("features", "list<float>", (DECISION,), "the context, (d,), the last of them 1"),
-    Column("encoder", "string", (DECISION,), "fingerprint of the encoder; features of another one do not mix"),
-    Column("prompt_tokens", "int64", (DECISION, OUTCOME), "the estimate the decision was made on"),
-    Column("flags", "list<string>", (DECISION,), "of the context, such as encoder_timeout"),
-    Column("arms", "list<string>", (DECISION,), "the K eligible arms"),
-    Column("penalties", "list<double>", (DECISION,), "of these arms, (K,), in quality units"),
-    Column("probs", "list<double>", (DECISION,), "with which the arm was drawn, (K,)"),
-    Column("action", "int64", (DECISION,), "index of the arm taken"),
-    Column("arm", "string", (DECISION,), "its name: arms[action]"),
-    Column("propensity", "double", (DECISION,), "its probability: probs[action]"),
-    Column("policy", "string", (DECISION,), "class name of the policy that decided, or its import path"),
-    Column("policy_version", "int64", (DECISION,), "version of what it had learned"),
-    Column("objective", "string", (DECISION,), "such as auto, auto-cheap, auto-quality"),
-    Column("mode", "string", (DECISION,), "route, cascade, shadow, forced or sticky; off-policy estimates take route"),
-    Column("prompt", "string", (DECISION,), "the newest message, where the configuration keeps it", optional=True),
-    Column("served_arm", "string", (OUTCOME,), "who answered; another than the decision's arm after a failover"),
-    Column("status", "string", (OUTCOME,), "ok, refused, failed, timeout, client_gone or lost"),
-    Column("tokens_in", "int64", (OUTCOME,), "tokens read"),
-    Column("tokens_out", "int64", (OUTCOME,), "tokens written"),
-    Column("cost_usd", "double", (OUTCOME,), "null: the arm has no price", optional=True),
-    Column("ttft_s", "double", (OUTCOME,), "seconds to the first byte of the answer", optional=True),
-    Column("latency_s", "double", (OUTCOME,), "seconds to its last"),
-    Column("finish_reason", "string", (OUTCOME,), "as the arm gave it", optional=True),
-    Column("attempts", "int64", (OUTCOME,), "calls made"),
-    Column("feedback_id", "string", (FEEDBACK,), "of the statement: sent again, it is the same"),
-    Column("source", "string", (FEEDBACK,), "who or what said it"),
-    Column("metric", "string", (FEEDBACK,), "what about"),
-    Column("value", "double", (FEEDBACK,), "null: takes back what was said before", optional=True),
-    Column("weight", "double", (FEEDBACK,), "how much it counts"),
-    Column("control", "string", (CONTROL,), "what was changed, such as price_changed"),
-    Column("detail", "string", (CONTROL,), "how, as JSON"),
-    Column("raw", "binary", (), "the event's bytes, where the other columns alone would not give them back"),
+    ArchiveColumn("id", "string", KINDS, "of the event on the log, milliseconds-sequence, both numbers"),
+    ArchiveColumn("kind", "string", KINDS, "decision, outcome, feedback, control or unreadable"),
+    ArchiveColumn("decision_id", "string", _ABOUT_ONE,
+               "the decision it is about; of a control event only for an erasure"),
+    ArchiveColumn("at", "double", KINDS, "when it happened, seconds since the epoch"),
+    ArchiveColumn("filed_before", "bool", KINDS, "whether something was filed under its decision before it"),
+    ArchiveColumn("user", "string", (DECISION, FEEDBACK), "pseudonym of who asked, or of who said it; empty: not said"),
+    ArchiveColumn("tenant", "string", (DECISION,), "whose key asked"),
+    ArchiveColumn("features", "list<float>", (DECISION,), "the context, (d,), the last of them 1"),
+    ArchiveColumn("encoder", "string", (DECISION,), "fingerprint of the encoder; features of another one do not mix"),
+    ArchiveColumn("prompt_tokens", "int64", (DECISION, OUTCOME), "the estimate the decision was made on"),
+    ArchiveColumn("flags", "list<string>", (DECISION,), "of the context, such as encoder_timeout"),
+    ArchiveColumn("arms", "list<string>", (DECISION,), "the K eligible arms"),
+    ArchiveColumn("penalties", "list<double>", (DECISION,), "of these arms, (K,), in quality units"),
+    ArchiveColumn("probs", "list<double>", (DECISION,), "with which the arm was drawn, (K,)"),
+    ArchiveColumn("action", "int64", (DECISION,), "index of the arm taken"),
+    ArchiveColumn("arm", "string", (DECISION,), "its name: arms[action]"),
+    ArchiveColumn("propensity", "double", (DECISION,), "its probability: probs[action]"),
+    ArchiveColumn("policy", "string", (DECISION,), "class name of the policy that decided, or its import path"),
+    ArchiveColumn("policy_version", "int64", (DECISION,), "version of what it had learned"),
+    ArchiveColumn("objective", "string", (DECISION,), "such as auto, auto-cheap, auto-quality"),
+    ArchiveColumn("mode", "string", (DECISION,),
+               "route, cascade, shadow, forced or sticky; off-policy estimates take route"),
+    ArchiveColumn("prompt", "string", (DECISION,),
+               "the newest message, where the configuration keeps it", optional=True),
+    ArchiveColumn("served_arm", "string", (OUTCOME,), "who answered; another than the decision's arm after a failover"),
+    ArchiveColumn("status", "string", (OUTCOME,), "ok, refused, failed, timeout, client_gone or lost"),
+    ArchiveColumn("tokens_in", "int64", (OUTCOME,), "tokens read"),
+    ArchiveColumn("tokens_out", "int64", (OUTCOME,), "tokens written"),
+    ArchiveColumn("cost_usd", "double", (OUTCOME,), "null: the arm has no price", optional=True),
+    ArchiveColumn("ttft_s", "double", (OUTCOME,), "seconds to the first byte of the answer", optional=True),
+    ArchiveColumn("latency_s", "double", (OUTCOME,), "seconds to its last"),
+    ArchiveColumn("finish_reason", "string", (OUTCOME,), "as the arm gave it", optional=True),
+    ArchiveColumn("attempts", "int64", (OUTCOME,), "calls made"),
+    ArchiveColumn("feedback_id", "string", (FEEDBACK,), "of the statement: sent again, it is the same"),
+    ArchiveColumn("source", "string", (FEEDBACK,), "who or what said it"),
+    ArchiveColumn("metric", "string", (FEEDBACK,), "what about"),
+    ArchiveColumn("value", "double", (FEEDBACK,), "null: takes back what was said before", optional=True),
+    ArchiveColumn("weight", "double", (FEEDBACK,), "how much it counts"),
+    ArchiveColumn("control", "string", (CONTROL,), "what was changed, such as price_changed"),
+    ArchiveColumn("detail", "string", (CONTROL,), "how, as JSON"),
+    ArchiveColumn("raw", "binary", (), "the event's bytes, where the other columns alone would not give them back"),
 )  # fmt: skip
 
 
 def schema() -> Any:
     """Return the Arrow schema, each field with its meaning, and the version of it all."""
-    pa = arrow(extra="parquet")
-    fields = [pa.field(one.name, arrow_type(one.type), metadata={"what": one.what}) for one in COLUMNS]
+    pa = import_pyarrow(extra="parquet")
+    fields = [pa.field(one.name, arrow_type(one.type), metadata={"what": one.description}) for one in COLUMNS]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
 
 
 def arrow_type(name: str) -> Any:
     """Return the Arrow type a column names."""
-    pa = arrow(extra="parquet")
+    pa = import_pyarrow(extra="parquet")
     plain = {"string": pa.string(), "double": pa.float64(), "float": pa.float32(), "int64": pa.int64()}
     if name.startswith("list<"):
         return pa.list_(pa.field("element", plain[name[5:-1]]))

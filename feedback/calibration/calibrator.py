@@ -9,17 +9,17 @@ import numpy as np
 from highwayman.env.metric import Metric
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
-from highwayman.feedback.calibration.correction import Correction, correction
-from highwayman.feedback.calibration.counts import Cells
+from highwayman.feedback.calibration.correction import Correction, fit_correction
+from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.calibration.response_rates import flip_rate
-from highwayman.feedback.fold.calibration_counts import PAIRS, THUMBS, Overlap
+from highwayman.feedback.fold.calibration_counts import PAIRS, THUMBS, CalibrationCounts
 
 _EVERY_S = 30.0
 _ENOUGH_PAIRS = 100.0  # of thumbs on the same answer, before they tell how often thumbs are flipped
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationSettings:
     """What is taken for known of thumbs, and how far they are weighed."""
 
     flip: float = 0.05  # the probability that a thumb is flipped, until enough answers have two
@@ -30,64 +30,68 @@ class Calibration:
 class Calibrator:
     """Corrections by tenant and metric."""
 
-    def __init__(self, spec: RewardSpec, overlap: Callable[[], Overlap], wanted: Calibration) -> None:
+    def __init__(
+        self, spec: RewardSpec, counts: Callable[[], CalibrationCounts], settings: CalibrationSettings
+    ) -> None:
         """Take the metrics, what is known of people and sources by now, and the calibration wanted."""
         self._spec = spec
-        self._overlap = overlap
-        self._wanted = wanted
+        self._counts = counts
+        self._settings = settings
         self._found: Mapping[tuple[str, str], Correction] = {}
 
-    async def follow(self) -> None:
+    async def run(self) -> None:
         """Keep up until cancelled."""
         while True:
-            self._found = await asyncio.to_thread(self.computed)
+            self._found = await asyncio.to_thread(self.compute)
             await asyncio.sleep(_EVERY_S)
 
-    def computed(self) -> dict[tuple[str, str], Correction]:
+    def compute(self) -> dict[tuple[str, str], Correction]:
         """Return the corrections by tenant and metric."""
-        rows = list(self._overlap().cells())
+        rows = list(self._counts().cells())
         found = {}
         for tenant, metric in sorted({(cell.tenant, cell.metric) for cell, _ in rows}):
             if metric not in self._spec.metrics:
                 continue
             kinds = {cell.kind for cell, _ in rows if (cell.tenant, cell.metric) == (tenant, metric)}
-            made = correction(
-                Cells.of(rows, tenant=tenant, metric=metric),
-                {kind: Cells.of(rows, tenant=tenant, metric=metric, kind=kind) for kind in kinds},
-                flip=flip_of(self._overlap(), tenant, otherwise=self._wanted.flip),
+            made = fit_correction(
+                CountTable.from_counts(rows, tenant=tenant, metric=metric),
+                {kind: CountTable.from_counts(rows, tenant=tenant, metric=metric, kind=kind) for kind in kinds},
+                flip=tenant_flip_rate(self._counts(), tenant, otherwise=self._settings.flip),
             )
             if made is not None:
                 found[tenant, metric] = made
         return found
 
-    def corrected(self, said: Feedback, metric: Metric, *, tenant: str, arm: str, kind: int) -> Feedback:
+    def correct(self, feedback: Feedback, metric: Metric, *, tenant: str, arm: str, kind: int) -> Feedback:
         """Return a score with the quality it stands for, and the weight it deserves.
 
         A weak one of which nothing is known comes back as it is, and counts nothing.
         """
-        if said.value is None or not metric.calibrated:
-            return said
+        if feedback.value is None or not metric.needs_calibration:
+            return feedback
         made = self._found.get((tenant, metric.name))
-        score = float(np.clip(metric.quality(said.value), 0.0, 1.0))
-        worth = made.worth(arm, score, kind=kind) if made is not None else None
+        score = float(np.clip(metric.quality(feedback.value), 0.0, 1.0))
+        worth = made.calibrate(arm, score, kind=kind) if made is not None else None
         if worth is not None:
-            return replace(said, quality=worth.quality, weight=said.weight * worth.weight)
-        return said if metric.weak else replace(said, weight=said.weight * self._wanted.uncorrected_weight)
+            return replace(feedback, quality=worth.quality, weight=feedback.weight * worth.weight)
+        return (
+            feedback if metric.weak else replace(feedback, weight=feedback.weight * self._settings.uncorrected_weight)
+        )
 
-    def thumb_weight(self, said: Feedback, *, tenant: str) -> float:
+    def thumb_weight(self, feedback: Feedback, *, tenant: str) -> float:
         """Return the weight of a thumb by how rarely such answers get one, 1 where that is not known."""
-        if said.metric != THUMBS or said.value is None:
+        if feedback.metric != THUMBS or feedback.value is None:
             return 1.0
-        told = [made for (whose, _), made in self._found.items() if whose == tenant and made.known.identified]
+        told = [made for (whose, _), made in self._found.items() if whose == tenant and made.rates.identified]
         if not told:
             return 1.0
         most = max(told, key=lambda made: made.thumbs)
-        return most.thumb_weight(up=said.value > 0.5, clip=self._wanted.clip)
+        return most.thumb_weight(up=feedback.value > 0.5, clip=self._settings.clip)
 
 
-def flip_of(overlap: Overlap, tenant: str, *, otherwise: float) -> float:
+def tenant_flip_rate(calibration_counts: CalibrationCounts, tenant: str, *, otherwise: float) -> float:
     """Return how often a tenant's thumbs are flipped, as far as answers with several thumbs tell."""
-    pairs = [counts for cell, counts in overlap.cells() if (cell.tenant, cell.metric) == (tenant, PAIRS)]
+    pairs = [counts for cell, counts in calibration_counts.cells() if (cell.tenant, cell.metric) == (tenant, PAIRS)]
     count = sum(one.scored for one in pairs)
     if count < _ENOUGH_PAIRS:
         return otherwise

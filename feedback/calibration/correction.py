@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.calibration.ppi import Estimates, estimates, pooled
-from highwayman.feedback.calibration.response_rates import Giving, giving
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.calibration.ppi import QualityEstimates, pooled_quality, ppi_estimates
+from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
 
 _BIAS_SPREAD = 0.1  # deviation of arms' and kinds' biases that is expected before anything is known
 _LEAST_THUMBS = 20.0  # on scored answers, before a source that is worth nothing by itself is worth something
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class CalibratedScore:
     """A quality in [0, 1], and a weight: 1 is that of one thumb."""
 
     quality: float
@@ -31,19 +31,19 @@ class Correction:
     bias: Floats  # (K,) what is to be added for an arm
     by_kind: Mapping[tuple[str, int], float]  # and for an arm's answers to a kind of query, beside it
     weight: Floats  # (K,) of one score
-    found: Estimates
-    known: Giving
+    estimates: QualityEstimates
+    rates: ResponseRates
     thumbs: float
     _place: Mapping[str, int] = field(default_factory=dict)
 
-    def worth(self, arm: str, score: float, *, kind: int) -> Worth | None:
+    def calibrate(self, arm: str, score: float, *, kind: int) -> CalibratedScore | None:
         """Return what a score in [0, 1] of an arm's answer says; None where nobody knows."""
         place = self._place.get(arm)
         if place is None or not self.weight[place]:
             return None
         b = min(int(score * len(self.meaning)), len(self.meaning) - 1)
         quality = self.meaning[b] + self.bias[place] + self.by_kind.get((arm, kind), 0.0)
-        return Worth(float(np.clip(quality, 0.0, 1.0)), float(self.weight[place]))
+        return CalibratedScore(float(np.clip(quality, 0.0, 1.0)), float(self.weight[place]))
 
     def thumb_weight(self, *, up: bool, clip: float) -> float:
         """Return the weight of a thumb by the inverse of how often such answers get one; 1 on average.
@@ -52,22 +52,22 @@ class Correction:
             up: which thumb.
             clip: the largest weight, and the inverse of the smallest.
         """
-        if not self.known.identified:
+        if not self.rates.identified:
             return 1.0
-        inverse = np.array([1.0 / self.known.bad, 1.0 / self.known.good])
+        inverse = np.array([1.0 / self.rates.bad, 1.0 / self.rates.good])
         share = self._share_up
         mean = inverse[1] * share + inverse[0] * (1 - share)
         return float(np.clip(inverse[int(up)] / mean, 1.0 / clip, clip))
 
     @property
     def _share_up(self) -> float:
-        good = float(np.mean(self.found.value)) if len(self.found.value) else 0.5
-        ups = min(max(good, 0.0), 1.0) * self.known.good
-        downs = (1 - min(max(good, 0.0), 1.0)) * self.known.bad
+        good = float(np.mean(self.estimates.value)) if len(self.estimates.value) else 0.5
+        ups = min(max(good, 0.0), 1.0) * self.rates.good
+        downs = (1 - min(max(good, 0.0), 1.0)) * self.rates.bad
         return ups / max(ups + downs, 1e-12)
 
 
-def correction(whole: Cells, kinds: Mapping[int, Cells], *, flip: float) -> Correction | None:
+def fit_correction(whole: CountTable, kinds: Mapping[int, CountTable], *, flip: float) -> Correction | None:
     """Return what thumbs say about a source's scores, None where there are too few of them.
 
     An arm's bias is what the arm's calibrated mean lies above the mean of what its scores mean, drawn towards 0 by what
@@ -82,8 +82,8 @@ def correction(whole: Cells, kinds: Mapping[int, Cells], *, flip: float) -> Corr
     """
     if whole.thumbs < _LEAST_THUMBS:
         return None
-    known = giving(whole, flip=flip)
-    found, meaning = estimates(whole, known), pooled(whole, known)
+    rates = estimate_response_rates(whole, flip=flip)
+    found, meaning = ppi_estimates(whole, rates), pooled_quality(whole, rates)
     answers = np.maximum(whole.scored.sum(axis=1), 1e-12)
     told = (whole.scored * meaning).sum(axis=1) / answers
     bias = _drawn(found.value - told, found.stderr)
@@ -91,8 +91,8 @@ def correction(whole: Cells, kinds: Mapping[int, Cells], *, flip: float) -> Corr
     weight = np.minimum(variance / np.maximum(found.stderr, 1e-6) ** 2 / answers, 1.0)
     weight[whole.ups.sum(axis=1) + whole.downs.sum(axis=1) < 1] = 0.0
     place = {arm: k for k, arm in enumerate(whole.arms)}
-    by_kind = _by_kind(kinds, known, meaning, {arm: float(bias[k]) for arm, k in place.items()})
-    return Correction(whole.arms, meaning, bias, by_kind, weight, found, known, whole.thumbs, place)
+    by_kind = _by_kind(kinds, rates, meaning, {arm: float(bias[k]) for arm, k in place.items()})
+    return Correction(whole.arms, meaning, bias, by_kind, weight, found, rates, whole.thumbs, place)
 
 
 def _drawn(raw: Floats, stderr: Floats) -> Floats:
@@ -102,15 +102,15 @@ def _drawn(raw: Floats, stderr: Floats) -> Floats:
 
 
 def _by_kind(
-    kinds: Mapping[int, Cells], known: Giving, meaning: Floats, bias: Mapping[str, float]
+    kinds: Mapping[int, CountTable], rates: ResponseRates, meaning: Floats, bias: Mapping[str, float]
 ) -> dict[tuple[str, int], float]:
     """Return what is to be added to an arm's bias for a kind of query."""
-    bare = Giving(known.good, known.bad, known.flip, known.identified, np.zeros(2))
+    bare = ResponseRates(rates.good, rates.bad, rates.flip, rates.identified, np.zeros(2))
     shifts: dict[tuple[str, int], float] = {}
     for kind, cells in kinds.items():
         if cells.thumbs < 1:
             continue
-        found = estimates(cells, bare)
+        found = ppi_estimates(cells, bare)
         answers = np.maximum(cells.scored.sum(axis=1), 1e-12)
         told = (cells.scored * meaning).sum(axis=1) / answers
         raw = found.value - told - np.array([bias.get(arm, 0.0) for arm in cells.arms])

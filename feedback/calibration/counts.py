@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.fold.calibration_counts import BINS, Cell, Counts
+from highwayman.feedback.fold.calibration_counts import BINS, CalibrationCell, CellCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
+class CountTable:
     """Answers that one source scored, by arm and bin of the score, and the thumbs on them. Every array is (K, B)."""
 
     arms: tuple[str, ...]
@@ -24,15 +24,17 @@ class Cells:
         """How many thumbs there are."""
         return float(self.ups.sum() + self.downs.sum())
 
-    def without_scores(self) -> "Cells":
+    def without_scores(self) -> "CountTable":
         """Return the same answers in one bin for each arm."""
-        return Cells(self.arms, *(one.sum(axis=1, keepdims=True) for one in self._sums()))
+        return CountTable(self.arms, *(one.sum(axis=1, keepdims=True) for one in self._sums()))
 
     def _sums(self) -> tuple[Floats, Floats, Floats, Floats]:
         return self.scored, self.score, self.ups, self.downs
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[Cell, Counts]], *, tenant: str, metric: str, kind: int | None = None) -> "Cells":
+    def from_counts(
+        cls, rows: Iterable[tuple[CalibrationCell, CellCounts]], *, tenant: str, metric: str, kind: int | None = None
+    ) -> "CountTable":
         """Return a tenant's counts of a metric, of one kind of query or (None) of all."""
         wanted = [
             (cell, counts)
@@ -46,7 +48,7 @@ class Cells:
         return cls(arms, *sums)
 
     @classmethod
-    def counted(cls, arms: Sequence[str], answers: Sequence[tuple[int, float, bool | None]]) -> "Cells":
+    def from_answers(cls, arms: Sequence[str], answers: Sequence[tuple[int, float, bool | None]]) -> "CountTable":
         """Return the counts of answers, each an arm's index, a score in [0, 1] and a thumb, if there is one."""
         sums = np.zeros((4, len(arms), BINS))
         for arm, score, thumb in answers:

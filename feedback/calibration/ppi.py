@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.calibration.response_rates import Giving, rates
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.calibration.response_rates import ResponseRates, outcome_probs
 
 _Z95 = 1.959963984540054
 _RATIO_SPREAD = np.log(4.0) / _Z95  # of log bad over good where nobody knows: up to four times either way, at 95%
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimates:
+class QualityEstimates:
     """The mean quality of K arms' answers. Every array is (K,)."""
 
     value: Floats
@@ -31,7 +31,7 @@ class Estimates:
         return self.value + _Z95 * self.stderr
 
 
-def estimates(cells: Cells, known: Giving) -> Estimates:
+def ppi_estimates(cells: CountTable, rates: ResponseRates) -> QualityEstimates:
     """Return each arm's mean quality by prediction-powered inference on thumbs that are given selectively.
 
     Angelopoulos, Bates, Fannjiang, Jordan & Zrnic, "Prediction-powered inference", Science 2023: the mean of a
@@ -47,27 +47,27 @@ def estimates(cells: Cells, known: Giving) -> Estimates:
         cells: of K arms.
         known: the rates of giving, estimated from the same cells.
     """
-    prediction = _predictions(pooled(cells, known), known)
-    points = _points(prediction, known.good, known.bad, known.flip)  # (B, 3)
+    prediction = _predictions(pooled_quality(cells, rates), rates)
+    points = _points(prediction, rates.good, rates.bad, rates.flip)  # (B, 3)
     counts = np.stack([cells.ups, cells.downs, cells.scored - cells.ups - cells.downs], axis=-1)
     answers = np.maximum(cells.scored.sum(axis=1), 1e-12)
     value = (counts * points).sum(axis=(1, 2)) / answers
     own = points - value[:, None, None]  # (K, B, 3)
-    slopes = _slopes(counts, answers, prediction, known)  # (K, 2)
+    slopes = _slopes(counts, answers, prediction, rates)  # (K, 2)
     # An answer's influence on arm k: its own point, if it is the arm's, and through the rates, whosever it is.
-    everywhere = np.broadcast_to(known.influence, (*counts.shape, 2))
+    everywhere = np.broadcast_to(rates.influence, (*counts.shape, 2))
     through = np.einsum("ki,jboi->kjbo", slopes, everywhere)
     arms = np.arange(len(cells.arms))
     through[arms, arms] += own / answers[:, None, None]
     covariance = np.einsum("jbo,kjbo,ljbo->kl", counts, through, through)
-    if not known.identified:
+    if not rates.identified:
         apart = (slopes[:, 1] - slopes[:, 0]) / 2.0  # as bad answers get more of the same thumbs, and good ones fewer
         covariance += _RATIO_SPREAD**2 * np.outer(apart, apart)
     stderr = np.sqrt(np.maximum(np.diag(covariance), _least_variance(cells)))
-    return Estimates(value, stderr, covariance)
+    return QualityEstimates(value, stderr, covariance)
 
 
-def _least_variance(cells: Cells) -> Floats:
+def _least_variance(cells: CountTable) -> Floats:
     """Return what a mean of so many thumbs varies at least, (K,): a handful that agree are not certain.
 
     Agresti & Coull, The American Statistician 1998: two ups and two downs more.
@@ -78,7 +78,7 @@ def _least_variance(cells: Cells) -> Floats:
     return found
 
 
-def naive(cells: Cells) -> Floats:
+def naive_mean(cells: CountTable) -> Floats:
     """Return the plain average of all scores and all thumbs of each arm, (K,): what one would do without a thought."""
     total = cells.score.sum(axis=1) + cells.ups.sum(axis=1)
     found: Floats = total / np.maximum(
@@ -87,13 +87,13 @@ def naive(cells: Cells) -> Floats:
     return found
 
 
-def pooled(cells: Cells, known: Giving) -> Floats:
+def pooled_quality(cells: CountTable, rates: ResponseRates) -> Floats:
     """Return what thumbs say of the quality of answers with each score, all arms together, (B,), smooth and rising."""
     ups, downs, scored = (one.sum(axis=0) for one in (cells.ups, cells.downs, cells.scored))
-    good = np.maximum((1 - known.flip) * ups - known.flip * downs, 0.0) / known.good
-    bad = np.maximum((1 - known.flip) * downs - known.flip * ups, 0.0) / known.bad
+    good = np.maximum((1 - rates.flip) * ups - rates.flip * downs, 0.0) / rates.good
+    bad = np.maximum((1 - rates.flip) * downs - rates.flip * ups, 0.0) / rates.bad
     overall = good.sum() / max(good.sum() + bad.sum(), 1e-12) if good.sum() + bad.sum() > 0 else 0.5
-    few = 5.0 / max(known.good, 1e-6)  # thumbs' worth of what holds for all scores
+    few = 5.0 / max(rates.good, 1e-6)  # thumbs' worth of what holds for all scores
     return _rising((good + few * overall) / (good + bad + few), scored + few)
 
 
@@ -108,11 +108,11 @@ def _rising(values: Floats, weights: Floats) -> Floats:
     return np.concatenate([np.full(int(length), value) for value, _, length in blocks])
 
 
-def _predictions(quality: Floats, known: Giving) -> Floats:
+def _predictions(quality: Floats, rates: ResponseRates) -> Floats:
     """Return the prediction that leaves least variance where answers have this quality, (B,), flips included."""
-    table = known.outcomes()  # (bad and good, 3)
+    table = rates.outcome_probs()  # (bad and good, 3)
     chance = (1 - quality)[:, None] * table[0] + quality[:, None] * table[1]  # (B, 3)
-    at_0, at_1 = _points(np.array([0.0, 1.0]), known.good, known.bad, known.flip)  # (3,) each
+    at_0, at_1 = _points(np.array([0.0, 1.0]), rates.good, rates.bad, rates.flip)  # (3,) each
     by_m = at_1 - at_0
     found: Floats = -(chance * at_0 * by_m).sum(axis=1) / np.maximum((chance * by_m**2).sum(axis=1), 1e-12)
     return np.clip(found, 0.0, 1.0)
@@ -120,19 +120,19 @@ def _predictions(quality: Floats, known: Giving) -> Floats:
 
 def _points(prediction: Floats, good: float, bad: float, flip: float) -> Floats:
     """Return what an answer with an up, a down or no thumb adds to its arm's sum, by the bin of its score, (B, 3)."""
-    table = rates(good, bad, flip)[:, :2]  # (bad and good, up and down)
+    table = outcome_probs(good, bad, flip)[:, :2]  # (bad and good, up and down)
     targets = np.stack([-prediction, 1.0 - prediction])  # (2, B)
     weights = np.linalg.solve(table, targets)  # (up and down, B)
     return np.concatenate([prediction + weights, prediction[None]]).T
 
 
-def _slopes(counts: Floats, answers: Floats, prediction: Floats, known: Giving) -> Floats:
+def _slopes(counts: Floats, answers: Floats, prediction: Floats, rates: ResponseRates) -> Floats:
     """Return how each arm's value moves with (log good, log bad), (K, 2), by central differences."""
     found, step = [], 1e-4
     for shift in ((step, 0.0), (0.0, step)):
         ends = []
         for sign in (1.0, -1.0):
-            good, bad = known.good * np.exp(sign * shift[0]), known.bad * np.exp(sign * shift[1])
-            ends.append((counts * _points(prediction, good, bad, known.flip)).sum(axis=(1, 2)) / answers)
+            good, bad = rates.good * np.exp(sign * shift[0]), rates.bad * np.exp(sign * shift[1])
+            ends.append((counts * _points(prediction, good, bad, rates.flip)).sum(axis=(1, 2)) / answers)
         found.append((ends[0] - ends[1]) / (2 * step))
     return np.stack(found, axis=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.calibration.counts import Cells
+from highwayman.feedback.calibration.counts import CountTable
 
 _PRIOR = 0.1  # of a cell's share of ups: Beta(1.1, 1.1) keeps it off 0 and 1
 _STEPS = 200
@@ -15,7 +15,7 @@ OUTCOMES = 3  # up, down, none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Giving:
+class ResponseRates:
     """The probability that an answer gets a thumb, if it is good and if it is bad, and that a thumb is flipped.
 
     `influence`, of a shape that broadcasts to (K, B, 3, 2), is what one answer with an outcome adds to the error of
@@ -28,17 +28,17 @@ class Giving:
     identified: bool  # False: too little is known, and both are the overall rate
     influence: Floats
 
-    def outcomes(self) -> Floats:
+    def outcome_probs(self) -> Floats:
         """Return the probability of an up, a down and no thumb, for a bad and for a good answer, (2, 3)."""
-        return rates(self.good, self.bad, self.flip)
+        return outcome_probs(self.good, self.bad, self.flip)
 
 
-def rates(good: float, bad: float, flip: float) -> Floats:
+def outcome_probs(good: float, bad: float, flip: float) -> Floats:
     """Return the probability of an up, a down and no thumb, for a bad and for a good answer, (2, 3)."""
     return np.array([[bad * flip, bad * (1 - flip), 1 - bad], [good * (1 - flip), good * flip, 1 - good]])
 
 
-def giving(cells: Cells, *, flip: float) -> Giving:
+def estimate_response_rates(cells: CountTable, *, flip: float) -> ResponseRates:
     """Return the maximum-likelihood estimate from thumbs in cells of different quality.
 
     In a cell of quality p, an answer gets an up with good*p*(1-flip) + bad*(1-p)*flip, and a down likewise; with p
@@ -60,20 +60,20 @@ def giving(cells: Cells, *, flip: float) -> Giving:
     shape = (*cells.scored.shape, OUTCOMES)
     answers, thumbs = float(cells.scored.sum()), cells.thumbs
     overall = min(max(thumbs / answers, 1e-6), 0.95) if answers else 0.5
-    unknown = Giving(overall, overall, flip, identified=False, influence=np.zeros((*shape, 2)))
+    unknown = ResponseRates(overall, overall, flip, identified=False, influence=np.zeros((*shape, 2)))
     if thumbs < _LEAST_THUMBS:
         return unknown
     fit = _Fit(cells, flip, overall)
     if not fit.run():
         return unknown
     good, bad = np.exp(fit.logs)
-    return Giving(float(good), float(bad), flip, identified=True, influence=fit.influence())
+    return ResponseRates(float(good), float(bad), flip, identified=True, influence=fit.influence())
 
 
 class _Fit:
     """Newton's method on (log good, log bad) and the log-odds of the share of ups in every cell."""
 
-    def __init__(self, cells: Cells, flip: float, overall: float) -> None:
+    def __init__(self, cells: CountTable, flip: float, overall: float) -> None:
         none = cells.scored - cells.ups - cells.downs
         counts = np.stack([cells.ups, cells.downs, np.maximum(none, 0.0)], axis=-1)  # (K, B, 3)
         if counts.shape[1] > 1:

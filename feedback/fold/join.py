@@ -7,43 +7,45 @@ later than another's writes), and counts from the moment both are there.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from highwayman.env.reward import Part, RewardSpec, Standing
+from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import Feedback, Floats, PreferenceChange, Reward, RewardChange
-from highwayman.feedback.fold.rollbacks import Void
-from highwayman.feedback.log.event_id import EventId, order
-from highwayman.feedback.log.record import END, Moment, Record
+from highwayman.feedback.fold.rollbacks import VoidedRange
+from highwayman.feedback.log.event_id import EventId, sort_key
+from highwayman.feedback.log.record import END, LogPoint, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Credit:
+class AttributedReward:
     """A reward and the arm it is credited to."""
 
     arm: str
     reward: Reward
-    parts: tuple[Part, ...] = field(default=(), compare=False)  # what it is made of
+    contributions: tuple[RewardContribution, ...] = field(default=(), compare=False)  # what it is made of
 
 
-def credit(record: Record, spec: RewardSpec, moment: Moment = END, *, voids: Sequence[Void] = ()) -> Credit | None:
-    """Return what the log up to `moment` says of the decision's answer; None before the decision, or once erased.
+def attribute_reward(
+    record: Record, spec: RewardSpec, point: LogPoint = END, *, voided: Sequence[VoidedRange] = ()
+) -> AttributedReward | None:
+    """Return what the log up to `point` says of the decision's answer; None before the decision, or once erased.
 
-    The arm that served is credited; the intended one as long as no outcome tells. Feedback in `voids` is passed
+    The arm that served is credited; the intended one as long as no outcome tells. Feedback in `voided` is passed
     over.
     """
-    if record.decision is None or not moment.knows(record.decision_id) or moment.knows(record.erased_id):
+    if record.decision is None or not point.includes(record.decision_id) or point.includes(record.erased_id):
         return None
-    filed = [one for one in record.feedback if moment.knows(one)]
-    if voids:
-        filed = [one for one in filed if not any(one in void for void in voids)]
-    said = [record.feedback[one] for one in sorted(filed, key=order)]
+    filed = [one for one in record.feedback if point.includes(one)]
+    if voided:
+        filed = [one for one in filed if not any(one in span for span in voided)]
+    feedback = [record.feedback[one] for one in sorted(filed, key=sort_key)]
     if record.erased_feedback:
-        said = [one for one in said if not moment.knows(record.erased_feedback.get(one.id))]
-    said = [one for one in said if not is_aside(one, record.turns.get(one.id, ()), moment)]
-    parts = tuple(spec.parts(said)) if said else ()
-    return Credit(record.served_arm(moment), spec.reward_of(parts), parts)
+        feedback = [one for one in feedback if not point.includes(record.erased_feedback.get(one.id))]
+    feedback = [one for one in feedback if not is_quarantined(one, record.quarantine_toggles.get(one.id, ()), point)]
+    parts = tuple(spec.contributions(feedback)) if feedback else ()
+    return AttributedReward(record.served_arm(point), spec.aggregate(parts), parts)
 
 
-def preferences(
-    before: Credit | None, after: Credit | None, features: Floats, *, at: float = 0.0
+def preference_changes(
+    before: AttributedReward | None, after: AttributedReward | None, features: Floats, *, at: float = 0.0
 ) -> tuple[PreferenceChange, ...]:
     """Return what one event changed of which arm's answer is preferred: preferences taken back, and new ones."""
     past, present = _compared(before), _compared(after)
@@ -57,32 +59,34 @@ def preferences(
     )
 
 
-def _compared(known: Credit | None) -> list[tuple[str, str, str, float, float]]:
+def _compared(credit: AttributedReward | None) -> list[tuple[str, str, str, float, float]]:
     """Return the standing preferences: whose, the arm, the one it was compared with, its share, the weight."""
-    if known is None:
+    if credit is None:
         return []
-    standing = [part for part in known.parts if part.standing is Standing.COMPARES and part.weight]
-    return [(one.said.id, known.arm, one.said.other, one.quality, one.weight) for one in standing]
+    standing = [part for part in credit.contributions if part.status is FeedbackStatus.COMPARES and part.weight]
+    return [(one.feedback.id, credit.arm, one.feedback.compared_arm, one.quality, one.weight) for one in standing]
 
 
-def explained(record: Record, spec: RewardSpec) -> list[Part]:
+def explain_reward(record: Record, spec: RewardSpec) -> list[RewardContribution]:
     """Return what each statement on the decision does for its reward by now, in log order."""
-    every = [record.feedback[one] for one in sorted(record.feedback, key=order)]
+    every = [record.feedback[one] for one in sorted(record.feedback, key=sort_key)]
     erased = [one for one in every if one.id in record.erased_feedback]
-    aside = [one for one in every if one not in erased and is_aside(one, record.turns.get(one.id, ()))]
-    heard = iter(spec.parts([one for one in every if one not in erased and one not in aside]))
-    out = {Standing.ERASED: erased, Standing.SET_ASIDE: aside}
+    aside = [
+        one for one in every if one not in erased and is_quarantined(one, record.quarantine_toggles.get(one.id, ()))
+    ]
+    heard = iter(spec.contributions([one for one in every if one not in erased and one not in aside]))
+    out = {FeedbackStatus.ERASED: erased, FeedbackStatus.SET_ASIDE: aside}
     why = {id(one): standing for standing, those in out.items() for one in those}
-    return [Part(one, why[id(one)]) if id(one) in why else next(heard) for one in every]
+    return [RewardContribution(one, why[id(one)]) if id(one) in why else next(heard) for one in every]
 
 
-def is_aside(said: Feedback, turns: Sequence[EventId], moment: Moment = END) -> bool:
+def is_quarantined(feedback: Feedback, toggles: Sequence[EventId], point: LogPoint = END) -> bool:
     """Return whether a statement does not count for now: every turn sets it aside, or back."""
-    return said.aside != (sum(map(moment.knows, turns)) % 2 == 1) if turns else said.aside
+    return feedback.quarantined != (sum(map(point.includes, toggles)) % 2 == 1) if toggles else feedback.quarantined
 
 
-def changes(
-    before: Credit | None, after: Credit | None, features: Floats, *, at: float = 0.0
+def reward_changes(
+    before: AttributedReward | None, after: AttributedReward | None, features: Floats, *, at: float = 0.0
 ) -> tuple[RewardChange, ...]:
     """Return what lies between two credits of one decision: nothing, one change, or a move between two arms.
 

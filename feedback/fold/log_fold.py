@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from highwayman.bandit.snapshot import unpack
-from highwayman.bandit.tenants import parts
+from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
-from highwayman.feedback.fold.learner import Entry, Learner, Rewind, Snapshot, looks_back
-from highwayman.feedback.fold.rollbacks import Void
+from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
+from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.fold.tally import OVERLAP
-from highwayman.feedback.log.event_id import EventId, order
-from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+from highwayman.feedback.log.event_id import EventId, sort_key
+from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
 
 Page = Sequence[tuple[EventId, bytes, bool]]
@@ -24,7 +24,7 @@ Pages = Callable[[], AsyncIterator[Page]]
 
 
 @dataclass(slots=True)
-class _Filed:
+class _RecordBuilder:
     """A record under construction."""
 
     since_ms: int
@@ -35,9 +35,9 @@ class _Filed:
     feedback: dict[EventId, Feedback] = field(default_factory=dict)
     erased_id: EventId | None = None
     erased_feedback: dict[str, EventId] = field(default_factory=dict)
-    turns: dict[str, tuple[EventId, ...]] = field(default_factory=dict)
+    quarantine_toggles: dict[str, tuple[EventId, ...]] = field(default_factory=dict)
 
-    def file(self, event_id: EventId, event: Event) -> None:
+    def add(self, event_id: EventId, event: Event) -> None:
         if isinstance(event, Decision):
             self.decision, self.decision_id = event, event_id
         elif isinstance(event, Outcome):
@@ -46,13 +46,13 @@ class _Filed:
             self.feedback[event_id] = event
         elif event.kind is ControlKind.SET_ASIDE:
             for one in event.detail["feedback"]:
-                self.turns[one] = (*self.turns.get(one, ()), event_id)
+                self.quarantine_toggles[one] = (*self.quarantine_toggles.get(one, ()), event_id)
         elif event.detail.get("feedback"):
             self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
         else:
             self.erased_id = event_id
 
-    def record(self) -> Record:
+    def build(self) -> Record:
         return Record(
             self.decision,
             self.decision_id,
@@ -61,30 +61,30 @@ class _Filed:
             dict(self.feedback),
             self.erased_id,
             dict(self.erased_feedback),
-            dict(self.turns),
+            dict(self.quarantine_toggles),
         )
 
 
-class Observer(Protocol):
+class FoldObserver(Protocol):
     """Looks on while a log is folded."""
 
-    def deciding(self, decision: Decision, learner: Learner) -> None:
+    def on_decision(self, decision: Decision, learner: Learner) -> None:
         """Take a decision that comes next; the learner knows what came before it."""
 
-    def settled(self, record: Record) -> None:
+    def on_record_final(self, record: Record) -> None:
         """Take a record of which nothing more will be folded."""
 
 
-class Refold:
+class LogFold:
     """A learner that is handed a log's events and joins them itself; records older than `kept_s` are let go."""
 
-    def __init__(self, learner: Learner, *, kept_s: float, observer: Observer | None = None) -> None:
+    def __init__(self, learner: Learner, *, kept_s: float, observer: FoldObserver | None = None) -> None:
         """Take a learner at the log's start and how long a decision's record is kept, in seconds."""
         self.learner = learner
         self.events = 0
         self._observer = observer
         self._kept_ms = int(kept_s * 1000)
-        self._filed: OrderedDict[str, _Filed] = OrderedDict()
+        self._filed: OrderedDict[str, _RecordBuilder] = OrderedDict()
 
     def feed(self, page: Page) -> Rewind | None:
         """Fold a page of the log; return where to begin again with which stretches void, if a rollback asks for it."""
@@ -95,18 +95,18 @@ class Refold:
                 event = decode(data)
             except BadEvent:
                 continue
-            entry = Entry(event_id, event, self._joined(event_id, event))
+            entry = LogEntry(event_id, event, self._joined(event_id, event))
             if self._observer is None:
                 entries.append(entry)
                 continue
             if isinstance(event, Decision):
-                self._observer.deciding(event, self.learner)
+                self._observer.on_decision(event, self.learner)
             rewind = self.learner.step([entry]).rewind
             if rewind is not None:
                 return rewind
         return self.learner.step(entries).rewind
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Let go of every record: the log has come to its end."""
         while self._filed:
             self._let_go()
@@ -114,45 +114,45 @@ class Refold:
     def _let_go(self) -> None:
         _, filed = self._filed.popitem(last=False)
         if self._observer is not None:
-            self._observer.settled(filed.record())
+            self._observer.on_record_final(filed.build())
 
     def _joined(self, event_id: EventId, event: Event) -> Record | None:
-        name, now_ms = subject(event), order(event_id)[0]
+        name, now_ms = decision_id_of(event), sort_key(event_id)[0]
         if not name:
             return None
         while self._filed and next(iter(self._filed.values())).since_ms + self._kept_ms < now_ms:
             self._let_go()
         filed, early = self._filed.get(name), True
         if filed is None:
-            filed, early = self._filed.setdefault(name, _Filed(now_ms)), False
-        filed.file(event_id, event)
+            filed, early = self._filed.setdefault(name, _RecordBuilder(now_ms)), False
+        filed.add(event_id, event)
         if isinstance(event, Decision) and early:
             filed.since_ms = now_ms
             self._filed.move_to_end(name)
-        wanted = looks_back(event) or (early and isinstance(event, Decision)) or bool(filed.feedback)
-        return filed.record() if wanted else None
+        wanted = needs_record(event) or (early and isinstance(event, Decision)) or bool(filed.feedback)
+        return filed.build() if wanted else None
 
 
-async def refold(
+async def fold_log(
     pages: Pages, make_learner: Callable[[], Learner], *, kept_s: float, upto: EventId | None = None
-) -> Refold:
+) -> LogFold:
     """Return the fold of the log in `pages`, up to and with `upto` (None: all of it).
 
     `pages` is called again when a rollback on the log takes feedback back that had been folded already.
     """
-    rollbacks: tuple[Void, ...] = ()
+    rollbacks: tuple[VoidedRange, ...] = ()
     while True:
-        found = Refold(make_learner(), kept_s=kept_s)
-        found.learner.know(rollbacks)
+        found = LogFold(make_learner(), kept_s=kept_s)
+        found.learner.set_rollbacks(rollbacks)
         rewind = await _fed(found, pages, upto)
         if rewind is None:
             return found
         rollbacks = rewind.rollbacks
 
 
-async def _fed(found: Refold, pages: Pages, upto: EventId | None) -> Rewind | None:
+async def _fed(found: LogFold, pages: Pages, upto: EventId | None) -> Rewind | None:
     async for page in pages():
-        part = [row for row in page if upto is None or order(row[0]) <= order(upto)]
+        part = [row for row in page if upto is None or sort_key(row[0]) <= sort_key(upto)]
         rewind = found.feed(part)
         if rewind is not None or len(part) < len(page):
             return rewind
@@ -160,7 +160,7 @@ async def _fed(found: Refold, pages: Pages, upto: EventId | None) -> Rewind | No
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SnapshotDifference:
     """How far two learned states are apart: the largest absolute difference of any number in them."""
 
     policy: float
@@ -172,14 +172,16 @@ class Difference:
         return max(self.policy, self.tally)
 
 
-def difference(one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None) -> Difference:
+def snapshot_difference(
+    one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None
+) -> SnapshotDifference:
     """Return how far two snapshots are apart. Raises SnapshotError.
 
     Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. So
     it is with tenants, if `blank` gives the state of a policy with these arms that has learned nothing. The tally's
     recent share is left out: it depends on the order of what was erased.
     """
-    mine, theirs = parts(one.policy), parts(other.policy)
+    mine, theirs = split_state(one.policy), split_state(other.policy)
     tallies = json.loads(one.tally), json.loads(other.tally)
     apart = 0.0
     for tenant in mine.keys() | theirs.keys():
@@ -188,7 +190,7 @@ def difference(one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]
             apart = max(apart, _policies_apart(state, against, tallies))
         else:
             apart = max(apart, _learned(state or against or b"", blank))
-    return Difference(apart, _tallies_apart(*tallies))
+    return SnapshotDifference(apart, _tallies_apart(*tallies))
 
 
 def _learned(state: bytes, blank: Callable[[Sequence[str]], bytes] | None) -> float:

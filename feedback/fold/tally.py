@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from highwayman.env.cost.spend_ledger import NOTHING, Spent, day_of
+from highwayman.env.cost.spend_ledger import NO_SPEND, Spend, day_of
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import TENANT, Decision, Mode, Outcome, RewardChange, Status
-from highwayman.feedback.fold.calibration_counts import Overlap
+from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
+from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
 _Z95 = 1.959963984540054
@@ -63,18 +63,18 @@ class Tally:
 
     def __init__(self) -> None:
         self.arms: dict[str, ArmTally] = {}
-        self.overlap = Overlap()
-        self._spent: dict[str, dict[int, Spent]] = {}  # by tenant and day of UTC
+        self.calibration_counts = CalibrationCounts()
+        self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
 
     def arm(self, name: str) -> ArmTally:
         """Return the sums of `name`, new ones for an arm not seen before."""
         return self.arms.setdefault(name, ArmTally())
 
-    def spent(self, tenant: str = TENANT) -> Mapping[int, Spent]:
+    def spent(self, tenant: str = DEFAULT_TENANT) -> Mapping[int, Spend]:
         """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
         return self._spent.get(tenant, {})
 
-    def decided(self, decision: Decision, *, sign: int = 1) -> None:
+    def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
         chosen = self.arm(decision.arm)
         chosen.decisions += sign
@@ -87,7 +87,7 @@ class Tally:
             tally.recent *= _RECENT
         chosen.recent += 1 - _RECENT
 
-    def ended(self, outcome: Outcome, *, tenant: str = TENANT, sign: int = 1) -> None:
+    def on_outcome(self, outcome: Outcome, *, tenant: str = DEFAULT_TENANT, sign: int = 1) -> None:
         """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
 
         With `sign` -1 they are taken away.
@@ -106,7 +106,7 @@ class Tally:
         served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
         served.latency_s += sign * outcome.latency_s
 
-    def changed(self, changes: Iterable[RewardChange]) -> None:
+    def on_reward_changes(self, changes: Iterable[RewardChange]) -> None:
         """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
         for change in changes:
             tally = self.arm(change.arm)
@@ -142,7 +142,7 @@ class Tally:
                 for day, spent in days.items()
                 for what, value in asdict(spent).items()
             }
-        overlap = self.overlap.to_json()
+        overlap = self.calibration_counts.to_json()
         if overlap:
             found[OVERLAP] = overlap
         return json.dumps(found, sort_keys=True).encode()
@@ -154,7 +154,7 @@ class Tally:
         try:
             found = json.loads(data)
             tally._spent = _days(found.pop(_SPENT, {}))
-            tally.overlap = Overlap.from_json(found.pop(OVERLAP, []))
+            tally.calibration_counts = CalibrationCounts.from_json(found.pop(OVERLAP, []))
             tally.arms = {name: ArmTally(**values) for name, values in found.items()}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
@@ -166,7 +166,7 @@ class Tally:
         if day <= newest - _DAYS:
             return
         days = self._spent.setdefault(tenant, {})
-        days[day] = days.get(day, NOTHING).plus(usd, calls)
+        days[day] = days.get(day, NO_SPEND).plus(usd, calls)
         if day > newest:
             kept = {
                 name: {one: spent for one, spent in own.items() if one > day - _DAYS}
@@ -175,11 +175,11 @@ class Tally:
             self._spent = {name: own for name, own in kept.items() if own}
 
 
-def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spent]]:
+def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
     """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
-    found: dict[str, dict[int, Spent]] = {}
+    found: dict[str, dict[int, Spend]] = {}
     for key, usd in numbers.items():
         day, what, tenant = key.split(" ", 2)
         if what == "usd":
-            found.setdefault(tenant, {})[int(day)] = Spent(float(usd), int(numbers[f"{day} calls {tenant}"]))
+            found.setdefault(tenant, {})[int(day)] = Spend(float(usd), int(numbers[f"{day} calls {tenant}"]))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote
 
 from highwayman.env.errors import UnknownDecision
-from highwayman.env.types import TENANT
+from highwayman.env.types import DEFAULT_TENANT
 
 _PREFIX = "hw-"
 _COMPLETIONS = ("chatcmpl-", "cmpl-")  # before a decision's id, the id of the answer
@@ -32,19 +32,19 @@ class DecisionIds:
         self._entropy = entropy
         self._clock = clock
 
-    def issue(self, tenant: str = TENANT) -> str:
+    def issue(self, tenant: str = DEFAULT_TENANT) -> str:
         """Return a new id for a decision of this tenant's."""
         body = _TIME.pack(int(self._clock())) + self._entropy(_RANDOM_BYTES)
         return _PREFIX + base64.urlsafe_b64encode(body + _mac(self.secrets[0], body, tenant)).decode()
 
-    def checked(self, decision_id: str, tenant: str = TENANT) -> float:
+    def verify(self, decision_id: str, tenant: str = DEFAULT_TENANT) -> float:
         """Return when the id was issued to the tenant (s, epoch). Raises UnknownDecision if it was not."""
         at = self.issued_at(decision_id, tenant)
         if at is None:
             raise UnknownDecision("No decision with this id was made here.")
         return at
 
-    def issued_at(self, decision_id: str, tenant: str = TENANT) -> float | None:
+    def issued_at(self, decision_id: str, tenant: str = DEFAULT_TENANT) -> float | None:
         """Return when the id was issued (s, epoch), None if it was not, to this tenant, with these secrets."""
         if not decision_id.startswith(_PREFIX):
             return None
@@ -61,25 +61,25 @@ class DecisionIds:
         """Return what stands for a person on the log, empty where nobody is named."""
         return pseudonym(self.secrets[0], user) if user else ""
 
-    def link(self, kind: str, name: str, tenant: str = TENANT) -> str:
+    def link(self, kind: str, name: str, tenant: str = DEFAULT_TENANT) -> str:
         """Return what stands on the log for an id that a tenant's client gave something."""
         return self.links(kind, name, tenant)[0]
 
-    def links(self, kind: str, name: str, tenant: str = TENANT) -> list[str]:
+    def links(self, kind: str, name: str, tenant: str = DEFAULT_TENANT) -> list[str]:
         """Return what may stand for it, with each secret there is."""
         text = "\0".join((kind, tenant, name)).encode("utf-8", "surrogatepass")
         return [_text(hashlib.blake2b(text, key=one, digest_size=12, person=b"link").digest()) for one in self.secrets]
 
-    def ticket(self, decision_id: str, tenant: str = TENANT) -> str:
+    def ticket(self, decision_id: str, tenant: str = DEFAULT_TENANT) -> str:
         """Return what allows anybody who has it one vote on the decision."""
-        whose = "" if tenant == TENANT else "." + quote(tenant, safe="").replace(".", "%2E")
+        whose = "" if tenant == DEFAULT_TENANT else "." + quote(tenant, safe="").replace(".", "%2E")
         return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}{whose}"
 
-    def admitted(self, ticket: str) -> tuple[str, str]:
+    def verify_ticket(self, ticket: str) -> tuple[str, str]:
         """Return the decision that a ticket is for, and its tenant. Raises UnknownDecision for one not issued here."""
         decision_id, _, rest = ticket.partition(".")
         mac, _, whose = rest.partition(".")
-        tenant, given = unquote(whose) or TENANT, mac.encode("utf-8", "surrogatepass")
+        tenant, given = unquote(whose) or DEFAULT_TENANT, mac.encode("utf-8", "surrogatepass")
         if not any(hmac.compare_digest(given, self._ticket(one, decision_id, tenant).encode()) for one in self.secrets):
             raise UnknownDecision("This link was not issued here.")
         return decision_id, tenant
@@ -110,5 +110,5 @@ def _text(digest: bytes) -> str:
 
 
 def _mac(secret: bytes, body: bytes, tenant: str) -> bytes:
-    whose = b"" if tenant == TENANT else tenant.encode("utf-8", "surrogatepass")
+    whose = b"" if tenant == DEFAULT_TENANT else tenant.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(body + whose, key=secret, digest_size=_MAC_BYTES).digest()

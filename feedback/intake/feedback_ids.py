@@ -13,7 +13,7 @@ _BYTES = 9
 _DOT, _COLON = ".", ":"
 
 
-def new_id() -> str:
+def new_feedback_id() -> str:
     """Return an id for a statement about one decision."""
     return secrets.token_urlsafe(_BYTES)
 
@@ -28,17 +28,17 @@ def is_linked(statement_id: str) -> bool:
     return _DOT in statement_id
 
 
-def head_of(statement_id: str) -> str:
+def link_of(statement_id: str) -> str:
     """Return the link under which its decisions are found, or the whole id."""
     return statement_id.partition(_DOT)[0]
 
 
-def public_id(said: Feedback) -> str:
+def public_id(feedback: Feedback) -> str:
     """Return what a statement is taken back by."""
-    return head_of(said.id) if is_linked(said.id) else f"{said.decision_id}{_COLON}{said.id}"
+    return link_of(feedback.id) if is_linked(feedback.id) else f"{feedback.decision_id}{_COLON}{feedback.id}"
 
 
-def parted(public: str) -> tuple[str, str]:
+def split_public_id(public: str) -> tuple[str, str]:
     """Return the decision that a public id names, empty for a link, and the statement's own id or link."""
     decision_id, _, own = public.rpartition(_COLON)
     return decision_id, own

@@ -18,7 +18,7 @@ Messages = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class ImplicitSignal:
     """A weak statement about the answers to an earlier turn."""
 
     metric: str
@@ -39,7 +39,9 @@ def turn_key(messages: Messages, secret: bytes) -> str:
     return told.hexdigest()
 
 
-def signals(messages: Messages, secret: bytes, likeness: Callable[[str, str], float]) -> list[Signal]:
+def implicit_signals(
+    messages: Messages, secret: bytes, similarity: Callable[[str, str], float]
+) -> list[ImplicitSignal]:
     """Return what a request's messages say of the conversation's last answer.
 
     A question put anew, in other words or the same, is told from the words alone. A tool's error is the fault of the
@@ -57,13 +59,13 @@ def signals(messages: Messages, secret: bytes, likeness: Callable[[str, str], fl
     if any(message.get("role") in ("tool", "function") and _failed(message) for message in later):
         found.append(TOOL_FAILURE)
     before, now = _question(messages[:answered]), _question(later)
-    if min(len(before), len(now)) >= _SHORTEST and (before == now or likeness(before, now) >= _LIKE):
+    if min(len(before), len(now)) >= _SHORTEST and (before == now or similarity(before, now) >= _LIKE):
         found.append(REPHRASED)
     turn = turn_key(messages[:answered], secret) if found else ""
-    return [Signal(metric, turn) for metric in found]
+    return [ImplicitSignal(metric, turn) for metric in found]
 
 
-def broken_calls(calls: Sequence[tuple[str, str]], tools: object) -> bool:
+def has_invalid_tool_calls(calls: Sequence[tuple[str, str]], tools: object) -> bool:
     """Return whether an answer calls a tool that it was not offered, or with arguments that are no JSON."""
     offered = {_name(tool) for tool in tools} if isinstance(tools, list) else set()
     return any(name not in offered or not _is_json(arguments) for name, arguments in calls)

@@ -6,33 +6,33 @@ from dataclasses import replace
 
 from highwayman.env.metric import Metric
 from highwayman.env.types import Feedback
-from highwayman.feedback.trust.influence_caps import Influence
-from highwayman.feedback.trust.principal import Caller
+from highwayman.feedback.trust.influence_caps import InfluenceLimiter
+from highwayman.feedback.trust.principal import Principal
 
 _REMEMBERED = 20_000  # statements, of which a newer one takes the weight over
 
-Whose = tuple[str, ...]
+InfluenceKey = tuple[str, ...]
 
 
-class Weigher:
+class InfluenceWeights:
     """Weighs statements by who says them."""
 
-    def __init__(self, influence: Influence) -> None:
+    def __init__(self, influence: InfluenceLimiter) -> None:
         """Take who keeps account of everybody's influence."""
         self._influence = influence
-        self._weighed: OrderedDict[Whose, float] = OrderedDict()
+        self._weighed: OrderedDict[InfluenceKey, float] = OrderedDict()
 
-    def weighed(self, said: Feedback, metric: Metric, caller: Caller, about: Sequence[str]) -> Feedback:
+    def apply(self, feedback: Feedback, metric: Metric, principal: Principal, about: Sequence[str]) -> Feedback:
         """Return a statement about these decisions, or names of some, with its weight."""
-        if said.value is None or not metric.counts:
-            return said
-        whose = (*about, said.source, said.metric, said.user)
+        if feedback.value is None or not metric.affects_reward:
+            return feedback
+        whose = (*about, feedback.source, feedback.metric, feedback.user)
         weight = self._weighed.pop(whose, None)
         if weight is None:
-            weight = self._influence.weigh(
-                caller.tenant, key=said.key, person=said.user, at=said.at, key_share=caller.influence
+            weight = self._influence.allowed_weight(
+                principal.tenant, key=feedback.key, person=feedback.user, at=feedback.at, key_share=principal.influence
             )
         self._weighed[whose] = weight
         if len(self._weighed) > _REMEMBERED:
             self._weighed.popitem(last=False)
-        return said if weight == said.weight else replace(said, weight=weight * said.weight)
+        return feedback if weight == feedback.weight else replace(feedback, weight=weight * feedback.weight)

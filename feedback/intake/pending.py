@@ -17,14 +17,14 @@ _MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingItem:
     """A statement whose decision is not known yet, and the names under which it may be found."""
 
-    said: Feedback  # its decision id is empty
-    names: tuple[str, ...]
+    feedback: Feedback  # its decision id is empty
+    links: tuple[str, ...]
 
 
-class Held:
+class PendingFeedback:
     """The statements of a namespace that wait for their decisions."""
 
     def __init__(self, client: "aioredis.Redis", namespace: str, store: Store, *, keep_s: float) -> None:
@@ -34,13 +34,13 @@ class Held:
         self._store = store
         self._keep_s = keep_s
 
-    async def hold(self, waiting: Waiting) -> None:
+    async def add(self, item: PendingItem) -> None:
         """Keep a statement. Raises StoreUnavailable where too many wait already, or Redis does not answer."""
-        data = msgpack.packb([list(waiting.names), encode(waiting.said)])
+        data = msgpack.packb([list(item.links), encode(item.feedback)])
         with redis_errors():
             if int(await self._client.hlen(self._key)) >= _MOST:
                 raise StoreUnavailable(f"{_MOST} statements wait for decisions that are not known. Try again later.")
-            await self._client.hset(self._key, waiting.said.id, data)
+            await self._client.hset(self._key, item.feedback.id, data)
 
     async def release(self, *, now: float) -> int:
         """File what waited for decisions that are known by now; return how many statements that were.
@@ -48,43 +48,43 @@ class Held:
         Statements that have waited too long go. One that is filed twice, as after a crash, counts once.
         """
         released, over = 0, []
-        for name, waiting in await self._all():
-            found = await self._found(waiting) if waiting is not None else []
-            if waiting is not None and found:
-                await self._store.put_all(spread(waiting.said, found))
+        for name, item in await self._all():
+            found = await self._found(item) if item is not None else []
+            if item is not None and found:
+                await self._store.put_all(split_weight(item.feedback, found))
                 released += 1
-            if found or waiting is None or now - waiting.said.at > self._keep_s:
+            if found or item is None or now - item.feedback.at > self._keep_s:
                 over.append(name)
         if over:
             with redis_errors():
                 await self._client.hdel(self._key, *over)
         return released
 
-    async def _found(self, waiting: Waiting) -> list[str]:
-        for name in waiting.names:
-            found = await self._store.linked(name)
+    async def _found(self, item: PendingItem) -> list[str]:
+        for name in item.links:
+            found = await self._store.linked_decisions(name)
             if found:
                 return found
         return []
 
-    async def _all(self) -> list[tuple[bytes, Waiting | None]]:
+    async def _all(self) -> list[tuple[bytes, PendingItem | None]]:
         """Return what waits, oldest first; None for what cannot be read any more."""
         with redis_errors():
             rows = await self._client.hgetall(self._key)
         found = [(bytes(name), _read(data)) for name, data in rows.items()]
-        return sorted(found, key=lambda one: one[1].said.at if one[1] is not None else 0.0)
+        return sorted(found, key=lambda one: one[1].feedback.at if one[1] is not None else 0.0)
 
 
-def spread(said: Feedback, decision_ids: Sequence[str]) -> list[Feedback]:
+def split_weight(feedback: Feedback, decision_ids: Sequence[str]) -> list[Feedback]:
     """Return one statement for each decision, which share its weight: what is said of a whole is said once."""
-    weight = said.weight / len(decision_ids)
-    return [replace(said, decision_id=one, weight=weight) for one in decision_ids]
+    weight = feedback.weight / len(decision_ids)
+    return [replace(feedback, decision_id=one, weight=weight) for one in decision_ids]
 
 
-def _read(data: bytes) -> Waiting | None:
+def _read(data: bytes) -> PendingItem | None:
     try:
         names, event = msgpack.unpackb(data)
         said = decode(event)
     except (ValueError, TypeError, BadEvent, msgpack.UnpackException):
         return None
-    return Waiting(said, tuple(map(str, names))) if isinstance(said, Feedback) else None
+    return PendingItem(said, tuple(map(str, names))) if isinstance(said, Feedback) else None

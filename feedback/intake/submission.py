@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-Value = bool | float | str | None
+FeedbackValue = bool | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class FeedbackTarget:
     """Which answers are meant: exactly one of these is not empty.
 
     A decision id may also stand in the place of a request id, bare or as a completion's id ("chatcmpl-hw-...").
@@ -18,15 +18,15 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FeedbackSubmission:
     """One statement. A `value` of None takes back what the same source and person said of the metric."""
 
-    about: About
+    target: FeedbackTarget
     metric: str
-    value: Value
+    value: FeedbackValue
     source: str = "user"
     user: str | None = None  # who says it, as the sender names them
     comment: str | None = None  # words beside the value; the whole of a comment or a demonstration
-    other: str | None = None  # of a preference: the decision whose answer it is compared with
-    name: str | None = None  # the sender's own id for this statement: said again under it, it is replaced
+    compared_decision_id: str | None = None  # of a preference: the decision whose answer it is compared with
+    external_id: str | None = None  # the sender's own id for this statement: said again under it, it is replaced
     idempotency_key: str | None = None  # said again with it, nothing is changed

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import Said
+from highwayman.feedback.intake.submission import FeedbackSubmission
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class WebhookRequest:
     """A foreign request, as far as a door reads it."""
 
     method: str
     route: str  # the entry of the door's `routes` that it came by, such as "POST /api/public/scores"
-    parts: Mapping[str, str] = field(default_factory=dict)  # what stood in the route's braces
+    path_params: Mapping[str, str] = field(default_factory=dict)  # what stood in the route's braces
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     body: Any = None  # parsed JSON, None where there is none
@@ -23,41 +23,41 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ParsedFeedback:
     """What a door makes of a letter: what to file, what to take back, and what to answer once that is done."""
 
-    said: tuple[Said, ...] = ()
-    taken_back: tuple[str, ...] = ()  # names (`Said.name`) of earlier statements
-    answer: JsonObject | list[Any] | str | bool = field(default_factory=dict)  # text goes out as text/plain
+    submissions: tuple[FeedbackSubmission, ...] = ()
+    retractions: tuple[str, ...] = ()  # names (`FeedbackSubmission.external_id`) of earlier statements
+    response: JsonObject | list[Any] | str | bool = field(default_factory=dict)  # text goes out as text/plain
     status: int = 200
 
 
 @runtime_checkable
-class Door(Protocol):
+class FeedbackAdapter(Protocol):
     """Maps one product's feedback to ours; made with the options its configuration gives, as keywords."""
 
     source: str  # under which it is filed
     routes: tuple[str, ...]  # "METHOD /path/{part}"
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return what a letter says.
 
         Raises:
             InvalidFeedback: it has not the product's shape; the message names what was wrong and what would be right.
-            Unauthorized: a door that checks its sender itself (see `Vouching`) does not know this one.
+            Unauthorized: a door that checks its sender itself (see `SignatureVerified`) does not know this one.
         """
         ...
 
 
 @runtime_checkable
-class Lenient(Protocol):
+class IgnoresUnknownMetrics(Protocol):
     """A door whose senders say many things of which a router need not know: undeclared metrics are passed over."""
 
-    lenient: bool
+    ignores_unknown_metrics: bool
 
 
 @runtime_checkable
-class Vouching(Protocol):
-    """A door whose sender has no API key of ours, but signs what it sends: `hear` checks that."""
+class SignatureVerified(Protocol):
+    """A door whose sender has no API key of ours, but signs what it sends: `parse` checks that."""
 
     tenant: str  # whose decisions it may speak about

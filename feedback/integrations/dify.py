@@ -3,9 +3,9 @@
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter
-from highwayman.feedback.integrations.reading import text_in
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
+from highwayman.feedback.integrations.reading import text_field
 
 _RATINGS: dict[Any, bool | None] = {"like": True, "dislike": False, None: None}
 
@@ -20,18 +20,20 @@ class Dify:
     source = "dify"
     routes = ("POST /v1/messages/{message_id}/feedbacks",)
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return the like in a letter. Raises InvalidFeedback."""
-        body = letter.body
+        body = request.body
         if not isinstance(body, dict):
             raise InvalidFeedback("the body must be an object with rating and user")
         rating = body.get("rating")
         if not isinstance(rating, str | None) or rating not in _RATINGS:
             raise InvalidFeedback("rating must be like, dislike or null")
-        user = text_in(body, "user")
+        user = text_field(body, "user")
         if not user:
             raise InvalidFeedback("user must name who says it")
-        about = About(request_id=letter.parts.get("message_id", ""))
-        words = text_in(body, "content")
-        said = Said(about, "thumbs", _RATINGS[rating], self.source, user=user, comment=words or None)
-        return Heard((said,), answer={"result": "success"})
+        about = FeedbackTarget(request_id=request.path_params.get("message_id", ""))
+        words = text_field(body, "content")
+        submission = FeedbackSubmission(
+            about, "thumbs", _RATINGS[rating], self.source, user=user, comment=words or None
+        )
+        return ParsedFeedback((submission,), response={"result": "success"})

@@ -8,9 +8,9 @@ from typing import Any
 from highwayman.env.errors import InvalidFeedback
 from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter
-from highwayman.feedback.integrations.reading import text_in
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
+from highwayman.feedback.integrations.reading import text_field
 
 _SCORES = "POST /api/public/scores"
 _SCORE = "DELETE /api/public/scores/{scoreId}"
@@ -48,7 +48,7 @@ class Langfuse:
     """
 
     source = "langfuse"
-    lenient = True  # scores under names that are not declared are answered, and not filed
+    ignores_unknown_metrics = True  # scores under names that are not declared are answered, and not filed
     routes = (_SCORES, _SCORE, _INGESTION, _SPANS, _PROJECTS, _HEALTH)
 
     def __init__(self, metrics: Mapping[str, str] = _METRICS, *, about: str = "") -> None:
@@ -56,88 +56,91 @@ class Langfuse:
         self._metrics = dict(metrics)
         self._about = about
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return the scores in a letter. Raises InvalidFeedback."""
-        if letter.route == _SCORES:
-            return self._batch(letter.body) if isinstance(letter.body, list) else self._single(letter.body)
-        if letter.route == _INGESTION:
-            return self._events(letter.body)
-        if letter.route == _SCORE:
-            gone = letter.parts.get("scoreId", "")
-            return Heard(taken_back=(gone,), answer={"message": "Score deletion queued successfully"}, status=202)
-        if letter.route == _PROJECTS:
-            return Heard(answer={"data": [_PROJECT]})
-        return Heard(answer={"status": "OK", "version": "3.0.0"} if letter.route == _HEALTH else {})
+        if request.route == _SCORES:
+            return self._batch(request.body) if isinstance(request.body, list) else self._single(request.body)
+        if request.route == _INGESTION:
+            return self._events(request.body)
+        if request.route == _SCORE:
+            gone = request.path_params.get("scoreId", "")
+            return ParsedFeedback(
+                retractions=(gone,), response={"message": "Score deletion queued successfully"}, status=202
+            )
+        if request.route == _PROJECTS:
+            return ParsedFeedback(response={"data": [_PROJECT]})
+        return ParsedFeedback(response={"status": "OK", "version": "3.0.0"} if request.route == _HEALTH else {})
 
-    def _single(self, score: Any) -> Heard:
-        said = self._said(score)
-        return Heard((said,), answer={"id": said.name})
+    def _single(self, score: Any) -> ParsedFeedback:
+        submission = self._submission(score)
+        return ParsedFeedback((submission,), response={"id": submission.external_id})
 
-    def _batch(self, scores: list[Any]) -> Heard:
+    def _batch(self, scores: list[Any]) -> ParsedFeedback:
         """Return the scores that can be read; what is wrong with the others is told beside."""
         _check_length(scores)
-        said: list[Said] = []
+        submission: list[FeedbackSubmission] = []
         errors: list[JsonObject] = []
         for score in scores:
             try:
-                said.append(self._said(score))
+                submission.append(self._submission(score))
             except InvalidFeedback as error:
                 errors.append({"message": str(error)})
         if not errors:
-            return Heard(tuple(said), answer={"message": "Accepted"}, status=202)
-        told: JsonObject = {"accepted": len(said), "rejected": len(errors), "errors": errors}
-        return Heard(tuple(said), answer=told, status=207)
+            return ParsedFeedback(tuple(submission), response={"message": "Accepted"}, status=202)
+        told: JsonObject = {"accepted": len(submission), "rejected": len(errors), "errors": errors}
+        return ParsedFeedback(tuple(submission), response=told, status=207)
 
-    def _events(self, body: Any) -> Heard:
+    def _events(self, body: Any) -> ParsedFeedback:
         """Return the scores among a batch of events; the others succeed and are not filed."""
         batch = body.get("batch") if isinstance(body, dict) else None
         if not isinstance(batch, list):
             raise InvalidFeedback('the body must be {"batch": [events]}')
         _check_length(batch)
-        said: list[Said] = []
+        submission: list[FeedbackSubmission] = []
         answer: dict[str, list[JsonObject]] = {"successes": [], "errors": []}
         for event in batch:
             event_id = _event_id(event)
             try:
-                said += self._scored(event)
+                submission += self._submissions(event)
             except InvalidFeedback as error:
                 answer["errors"].append({"id": event_id, "status": 400, "message": str(error)})
             else:
                 answer["successes"].append({"id": event_id, "status": 201})
-        return Heard(tuple(said), answer={**answer}, status=207)
+        return ParsedFeedback(tuple(submission), response={**answer}, status=207)
 
-    def _scored(self, event: Any) -> tuple[Said, ...]:
+    def _submissions(self, event: Any) -> tuple[FeedbackSubmission, ...]:
         if not isinstance(event, dict):
             raise InvalidFeedback("an event must be an object with id, type and body")
-        return (self._said(event.get("body")),) if event.get("type") == "score-create" else ()
+        return (self._submission(event.get("body")),) if event.get("type") == "score-create" else ()
 
-    def _said(self, score: Any) -> Said:
+    def _submission(self, score: Any) -> FeedbackSubmission:
         if not isinstance(score, dict):
             raise InvalidFeedback("a score must be an object with name, value, and traceId or sessionId")
-        name = text_in(score, "name", of=_OF)
+        name = text_field(score, "name", of=_OF)
         if not name:
             raise InvalidFeedback("a score must have a name")
         metric = self._metrics.get(name, name)
         metadata = score["metadata"] if isinstance(score.get("metadata"), dict) else {}
         user = next((found for key in _USER_KEYS if (found := _loose_text(metadata, key))), "")
         about = self._which(score, metadata)
-        return Said(
+        return FeedbackSubmission(
             about,
             metric,
             _thumb(score.get("value")) if metric == _THUMBS else _value(score),
             source=self.source,
             user=user or None,
-            comment=text_in(score, "comment", of=_OF) or None,
-            name=text_in(score, "id", of=_OF) or _made_id(about.request_id, about.conversation_id, name, user),
+            comment=text_field(score, "comment", of=_OF) or None,
+            external_id=text_field(score, "id", of=_OF)
+            or _made_id(about.request_id, about.conversation_id, name, user),
         )
 
-    def _which(self, score: JsonObject, metadata: JsonObject) -> About:
+    def _which(self, score: JsonObject, metadata: JsonObject) -> FeedbackTarget:
         told = _loose_text(metadata, self._about) if self._about else ""
-        request_id = told or text_in(score, "traceId", of=_OF) or text_in(score, "observationId", of=_OF)
-        session_id = text_in(score, "sessionId", of=_OF)
+        request_id = told or text_field(score, "traceId", of=_OF) or text_field(score, "observationId", of=_OF)
+        session_id = text_field(score, "sessionId", of=_OF)
         if not (request_id or session_id):
             raise InvalidFeedback("a score must have a traceId or a sessionId")
-        return About(request_id=request_id) if request_id else About(conversation_id=session_id)
+        return FeedbackTarget(request_id=request_id) if request_id else FeedbackTarget(conversation_id=session_id)
 
 
 def _thumb(value: Any) -> bool:
@@ -162,7 +165,7 @@ def _value(score: JsonObject) -> bool | float | str:
     if isinstance(value, int | float) and -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
         return float(value)
     if isinstance(value, str):
-        return text_in(score, "value", of=_OF)
+        return text_field(score, "value", of=_OF)
     raise InvalidFeedback("the value of a score must be a number or text")
 
 

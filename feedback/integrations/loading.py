@@ -9,29 +9,34 @@ from typing import Any
 
 import highwayman.feedback.integrations
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.integrations.adapter import Door
+from highwayman.feedback.integrations.adapter import FeedbackAdapter
 
 _FROM_ENVIRONMENT = "_env"  # at the end of an option's name: its value is the name of a variable that holds it
 
 
-def shipped_doors() -> dict[str, type]:
+def shipped_adapters() -> dict[str, type]:
     """Return the doors of this package by their class names."""
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(highwayman.feedback.integrations.__path__, "highwayman.feedback.integrations."):
         module = importlib.import_module(info.name)
         for name, one in vars(module).items():
-            if inspect.isclass(one) and one.__module__ == module.__name__ and hasattr(one, "hear") and one is not Door:
+            if (
+                inspect.isclass(one)
+                and one.__module__ == module.__name__
+                and hasattr(one, "parse")
+                and one is not FeedbackAdapter
+            ):
                 found[name] = one
     return found
 
 
-def load_door(name: str, options: Mapping[str, Any]) -> Door:
+def load_adapter(name: str, options: Mapping[str, Any]) -> FeedbackAdapter:
     """Return the door that is shipped as `name`, or at the import path `module:Class`. Raises ConfigError."""
     try:
         made: Any = _class(name)(**{key: value for one in options.items() for key, value in [_option(*one)]})
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"feedback.doors: {name}: {error}") from error
-    if not isinstance(made, Door):
+    if not isinstance(made, FeedbackAdapter):
         raise ConfigError(f"feedback.doors: {name} is no door: it lacks source, routes or hear(letter)")
     return made
 
@@ -40,7 +45,7 @@ def _class(name: str) -> Any:
     module, colon, attribute = name.partition(":")
     if colon:
         return getattr(importlib.import_module(module), attribute)
-    known = shipped_doors()
+    known = shipped_adapters()
     if name not in known:
         raise ConfigError(f"feedback.doors: unknown door {name!r}; known are {', '.join(known)}, or give module:Class")
     return known[name]

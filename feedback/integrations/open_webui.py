@@ -4,9 +4,9 @@ from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter
-from highwayman.feedback.integrations.reading import made_id, text_in
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
+from highwayman.feedback.integrations.reading import derived_id, text_field
 
 _CREATE = "POST /api/v1/evaluations/feedback"
 _UPDATE = "POST /api/v1/evaluations/feedback/{id}"
@@ -35,83 +35,92 @@ class OpenWebUI:
         """Take the metric under which the rating from 1 to 10 beside a thumb is filed; empty: it is not."""
         self._details_metric = details_metric
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return the thumbs in a letter. Raises InvalidFeedback."""
-        if letter.route == _DELETE:
-            return Heard(taken_back=self._names(letter.parts.get("id", "")), answer=True)
-        if letter.route == _IMPORT:
-            return self._import(letter.body)
-        if letter.route == _WEBHOOK:
-            return self._event(_object(letter.body, "the body"), letter)
-        feedback = _object(letter.body, "the body")
-        said = self._said(feedback, letter.parts.get("id", ""), letter.headers.get(_USER_HEADER, ""))
-        return Heard(said, answer=_stored(feedback, said[0], int(letter.at)))
+        if request.route == _DELETE:
+            return ParsedFeedback(retractions=self._external_ids(request.path_params.get("id", "")), response=True)
+        if request.route == _IMPORT:
+            return self._import(request.body)
+        if request.route == _WEBHOOK:
+            return self._event(_object(request.body, "the body"), request)
+        feedback = _object(request.body, "the body")
+        submission = self._submissions(
+            feedback, request.path_params.get("id", ""), request.headers.get(_USER_HEADER, "")
+        )
+        return ParsedFeedback(submission, response=_stored(feedback, submission[0], int(request.at)))
 
-    def _import(self, body: Any) -> Heard:
+    def _import(self, body: Any) -> ParsedFeedback:
         """Return the thumbs of an export file; entries without a thumb or a message are left out, and counted."""
         if not isinstance(body, list):
             raise InvalidFeedback("the body must be the list that Open WebUI exports its feedback as")
-        said: list[Said] = []
+        submission: list[FeedbackSubmission] = []
         left_out = 0
         for feedback in body:
             try:
-                said += self._said(_object(feedback, "an entry"), "", "")
+                submission += self._submissions(_object(feedback, "an entry"), "", "")
             except InvalidFeedback:
                 left_out += 1
-        if left_out and not said:
+        if left_out and not submission:
             raise InvalidFeedback(f"none of {left_out} entries has a data.rating of 1 or -1 and a meta.message_id")
-        return Heard(tuple(said), answer={"imported": len(body) - left_out, "left_out": left_out})
+        return ParsedFeedback(tuple(submission), response={"imported": len(body) - left_out, "left_out": left_out})
 
-    def _event(self, body: JsonObject, letter: Letter) -> Heard:
+    def _event(self, body: JsonObject, request: WebhookRequest) -> ParsedFeedback:
         """Return what an event says of a thumb, or the feedback itself, sent in an event's place."""
-        header = letter.headers.get(_USER_HEADER, "")
+        header = request.headers.get(_USER_HEADER, "")
         event = body.get("event")
         if event is None:
-            return Heard(self._said(_part(body, "feedback") or body, "", header), answer={"status": "ok"})
-        subject_id = text_in(_part(body, "subject"), "id")
+            return ParsedFeedback(
+                self._submissions(_part(body, "feedback") or body, "", header), response={"status": "ok"}
+            )
+        subject_id = text_field(_part(body, "subject"), "id")
         if event == "feedback.deleted" and subject_id:
-            return Heard(taken_back=self._names(subject_id), answer={"status": "ok"})
+            return ParsedFeedback(retractions=self._external_ids(subject_id), response={"status": "ok"})
         if event not in ("feedback.created", "feedback.updated"):
-            return Heard(answer={"status": "ignored"})
+            return ParsedFeedback(response={"status": "ignored"})
         data = _part(body, "data")
         inner = _part(data, "data") or data
         feedback = {"data": inner, "meta": _part(data, "meta") or data}
-        user = text_in(_part(body, "actor"), "id") or header
-        return Heard(self._said(feedback, subject_id, user), answer={"status": "ok"})
+        user = text_field(_part(body, "actor"), "id") or header
+        return ParsedFeedback(self._submissions(feedback, subject_id, user), response={"status": "ok"})
 
-    def _said(self, feedback: JsonObject, feedback_id: str, user: str) -> tuple[Said, ...]:
+    def _submissions(self, feedback: JsonObject, feedback_id: str, user: str) -> tuple[FeedbackSubmission, ...]:
         """Return what one feedback says: a thumb, and where it is wanted the rating beside it.
 
         The latter is said even where it is missing: an update may have taken it out.
         """
         data = _part(feedback, "data")
         about = _which(_part(feedback, "meta"))
-        who = text_in(feedback, "user_id") or user
+        who = text_field(feedback, "user_id") or user
         thumb = _thumb(data)
-        words = " — ".join(part for key in ("reason", "comment") if (part := text_in(data, key)))
-        known_as = feedback_id or text_in(feedback, "id") or made_id(about.request_id, about.conversation_id, who)
-        name, *beside = self._names(known_as)
-        said = Said(about, "thumbs", thumb, self.source, user=who or None, comment=words or None, name=name)
+        words = " — ".join(part for key in ("reason", "comment") if (part := text_field(data, key)))
+        known_as = feedback_id or text_field(feedback, "id") or derived_id(about.request_id, about.conversation_id, who)
+        name, *beside = self._external_ids(known_as)
+        submission = FeedbackSubmission(
+            about, "thumbs", thumb, self.source, user=who or None, comment=words or None, external_id=name
+        )
         rating = _rating(_part(data, "details"))
         return (
-            said,
-            *(Said(about, self._details_metric, rating, self.source, user=who or None, name=one) for one in beside),
+            submission,
+            *(
+                FeedbackSubmission(about, self._details_metric, rating, self.source, user=who or None, external_id=one)
+                for one in beside
+            ),
         )
 
-    def _names(self, feedback_id: str) -> tuple[str, ...]:
+    def _external_ids(self, feedback_id: str) -> tuple[str, ...]:
         """Return the names of what one feedback says."""
         return (feedback_id, f"{feedback_id}:details") if self._details_metric else (feedback_id,)
 
 
-def _which(meta: JsonObject) -> About:
-    message_id = text_in(meta, "message_id")
-    chat_id = text_in(meta, "chat_id")
+def _which(meta: JsonObject) -> FeedbackTarget:
+    message_id = text_field(meta, "message_id")
+    chat_id = text_field(meta, "chat_id")
     if not (message_id or chat_id):
         raise InvalidFeedback(
             "the feedback must name its message as meta.message_id; Open WebUI's own events do not:"
             " send the feedback itself from an event function"
         )
-    return About(request_id=message_id) if message_id else About(conversation_id=chat_id)
+    return FeedbackTarget(request_id=message_id) if message_id else FeedbackTarget(conversation_id=chat_id)
 
 
 def _thumb(data: JsonObject) -> bool | None:
@@ -128,11 +137,11 @@ def _rating(details: JsonObject) -> float | None:
     return None
 
 
-def _stored(feedback: JsonObject, said: Said, at: int) -> JsonObject:
+def _stored(feedback: JsonObject, submission: FeedbackSubmission, at: int) -> JsonObject:
     """Return the feedback as Open WebUI answers it."""
     return {
-        "id": said.name,
-        "user_id": said.user or "",
+        "id": submission.external_id,
+        "user_id": submission.user or "",
         "version": 0,
         "type": "rating",
         "data": _part(feedback, "data"),

@@ -7,8 +7,8 @@ from typing import Any
 from highwayman.env.errors import InvalidFeedback
 from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import About, Said, Value
-from highwayman.feedback.integrations.adapter import Heard, Letter
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget, FeedbackValue
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
 
 _LONGEST_NUMBER = 32  # characters
 _LARGEST_NUMBER = 1e300
@@ -34,22 +34,24 @@ class OpenAIMetadata:
         """Take metrics by the keys of metadata that speak of them, beside `feedback.` and a metric's name."""
         self._metrics = dict(metrics)
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return what the metadata say. Raises InvalidFeedback where they say nothing about the answer."""
-        metadata = letter.body.get("metadata") if isinstance(letter.body, dict) else None
+        metadata = request.body.get("metadata") if isinstance(request.body, dict) else None
         if not isinstance(metadata, dict):
             raise InvalidFeedback('the body must be {"metadata": {key: text}}')
-        completion_id = letter.parts.get("completion_id", "")
-        said = tuple(
-            Said(About(decision_id=completion_id), metric, _value(metric, value), source=self.source)
+        completion_id = request.path_params.get("completion_id", "")
+        submission = tuple(
+            FeedbackSubmission(
+                FeedbackTarget(decision_id=completion_id), metric, _value(metric, value), source=self.source
+            )
             for key, value in metadata.items()
             if (metric := self._metric(key))
         )
-        if not said:
+        if not submission:
             known = ", ".join(self._metrics)
             raise InvalidFeedback(f"no key of metadata speaks of feedback; those that do: {known}, {_PREFIX}<metric>")
         answer: JsonObject = {"id": completion_id, "object": "chat.completion", "metadata": metadata}
-        return Heard(said, answer=answer)
+        return ParsedFeedback(submission, response=answer)
 
     def _metric(self, key: Any) -> str:
         """Return the metric that a key speaks of, empty where it speaks of none."""
@@ -58,7 +60,7 @@ class OpenAIMetadata:
         return self._metrics.get(key) or (key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else "")
 
 
-def _value(metric: str, text: Any) -> Value:
+def _value(metric: str, text: Any) -> FeedbackValue:
     """Return what a text stands for: yes, no, nothing any more, a number, or itself."""
     if text is None:
         return None

@@ -8,7 +8,7 @@ from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
 
 
-def text_in(whole: JsonObject, key: str, *, of: str = "") -> str:
+def text_field(whole: JsonObject, key: str, *, of: str = "") -> str:
     """Return a text of an object, empty where there is none. Raises InvalidFeedback naming what is no text."""
     found = whole.get(key)
     if found is None:
@@ -18,7 +18,7 @@ def text_in(whole: JsonObject, key: str, *, of: str = "") -> str:
     return found
 
 
-def made_id(*parts: str) -> str:
+def derived_id(*parts: str) -> str:
     """Return a UUID for a statement that its sender gave none: the same for the same parts."""
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))

@@ -7,8 +7,8 @@ from typing import Any
 
 from highwayman.env.errors import InvalidFeedback, Unauthorized
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
 
 _VERSION = "v0"
 _WINDOW_S = 300.0  # how old, or how far ahead, a signature may be
@@ -42,29 +42,29 @@ class Slack:
         self._secret = signing_secret.encode()
         self._thumbs = {**dict.fromkeys(up, True), **dict.fromkeys(down, False)}
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return what a reaction says. Raises InvalidFeedback, and Unauthorized where the signature does not fit."""
-        self._check(letter)
-        body = letter.body
+        self._check(request)
+        body = request.body
         if not isinstance(body, dict):
             raise InvalidFeedback("the body must be an object with a type")
         if body.get("type") == "url_verification":
-            return Heard(answer=_text(body, "challenge"))
+            return ParsedFeedback(response=_text(body, "challenge"))
         event = body.get("event")
         if body.get("type") != "event_callback" or not isinstance(event, dict):
             raise InvalidFeedback("type must be url_verification, or event_callback with an event")
-        return Heard(self._said(event, body))
+        return ParsedFeedback(self._submissions(event, body))
 
-    def _check(self, letter: Letter) -> None:
-        stamp = letter.headers.get("x-slack-request-timestamp", "")
-        signature = letter.headers.get("x-slack-signature", "")
-        signed = b":".join((_VERSION.encode(), stamp.encode("utf-8", "surrogatepass"), letter.raw))
+    def _check(self, request: WebhookRequest) -> None:
+        stamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        signed = b":".join((_VERSION.encode(), stamp.encode("utf-8", "surrogatepass"), request.raw))
         fits = f"{_VERSION}={hmac.new(self._secret, signed, hashlib.sha256).hexdigest()}".encode()
         genuine = hmac.compare_digest(fits, signature.encode("utf-8", "surrogatepass"))
-        if not genuine or not _recent(stamp, letter.at):
+        if not genuine or not _recent(stamp, request.at):
             raise Unauthorized("This is not signed with the Slack app's signing secret, or was signed too long ago.")
 
-    def _said(self, event: JsonObject, body: JsonObject) -> tuple[Said, ...]:
+    def _submissions(self, event: JsonObject, body: JsonObject) -> tuple[FeedbackSubmission, ...]:
         """Return the thumb that an event is, nothing where it is none."""
         if event.get("type") not in (_ADDED, _REMOVED):
             return ()
@@ -76,8 +76,8 @@ class Slack:
         if thumb is None or item.get("type") != "message" or not _meant(event, user, body.get("authorizations")):
             return ()
         return (
-            Said(
-                About(request_id=f"slack:{_text(item, 'channel')}:{_text(item, 'ts')}"),
+            FeedbackSubmission(
+                FeedbackTarget(request_id=f"slack:{_text(item, 'channel')}:{_text(item, 'ts')}"),
                 "thumbs",
                 thumb if event.get("type") == _ADDED else None,
                 source=self.source,

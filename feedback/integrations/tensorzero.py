@@ -8,9 +8,9 @@ from typing import Any
 from highwayman.env.errors import InvalidFeedback
 from highwayman.env.metric import LONGEST_TEXT
 from highwayman.env.types import JsonObject
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter
-from highwayman.feedback.integrations.reading import made_id, text_in
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, WebhookRequest
+from highwayman.feedback.integrations.reading import derived_id, text_field
 
 _LARGEST_NUMBER = 1e300
 _METRICS: Mapping[str, str] = MappingProxyType({})
@@ -35,40 +35,40 @@ class TensorZero:
         """Take metrics by TensorZero's names for them; others are taken as they are."""
         self._metrics = dict(metrics)
 
-    def hear(self, letter: Letter) -> Heard:
+    def parse(self, request: WebhookRequest) -> ParsedFeedback:
         """Return what a letter says. Raises InvalidFeedback."""
-        body = letter.body
+        body = request.body
         if not isinstance(body, dict):
             raise InvalidFeedback("the body must be an object with metric_name, value, and inference_id or episode_id")
-        said = self._said(body)
+        submission = self._submission(body)
         dryrun = body.get("dryrun")
         if not isinstance(dryrun, bool | None):
             raise InvalidFeedback("dryrun must be true or false")
-        return Heard(() if dryrun else (said,), answer={"feedback_id": said.name})
+        return ParsedFeedback(() if dryrun else (submission,), response={"feedback_id": submission.external_id})
 
-    def _said(self, body: JsonObject) -> Said:
-        metric = text_in(body, "metric_name")
+    def _submission(self, body: JsonObject) -> FeedbackSubmission:
+        metric = text_field(body, "metric_name")
         if not metric:
             raise InvalidFeedback("metric_name must name a metric")
         about = _which(body)
         value = _words(metric, body.get("value")) if metric in _WORDS else _value(body)
         user = _user(body.get("tags"))
         each = value if metric in _WORDS and isinstance(value, str) else ""
-        return Said(
+        return FeedbackSubmission(
             about,
             self._metrics.get(metric, metric),
             value,
             source=self.source,
             user=user or None,
-            name=made_id(about.request_id, about.conversation_id, metric, user, each),
+            external_id=derived_id(about.request_id, about.conversation_id, metric, user, each),
         )
 
 
-def _which(body: JsonObject) -> About:
-    inference_id, episode_id = text_in(body, "inference_id"), text_in(body, "episode_id")
+def _which(body: JsonObject) -> FeedbackTarget:
+    inference_id, episode_id = text_field(body, "inference_id"), text_field(body, "episode_id")
     if bool(inference_id) == bool(episode_id):
         raise InvalidFeedback("give one of inference_id and episode_id")
-    return About(request_id=inference_id, conversation_id=episode_id)
+    return FeedbackTarget(request_id=inference_id, conversation_id=episode_id)
 
 
 def _words(metric: str, value: Any) -> str:
@@ -98,7 +98,7 @@ def _value(body: JsonObject) -> bool | float | str:
     if isinstance(value, int | float) and -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
         return float(value)
     if isinstance(value, str):
-        return text_in(body, "value")
+        return text_field(body, "value")
     raise InvalidFeedback("value must be true, false, a number or text")
 
 
@@ -107,4 +107,4 @@ def _user(tags: Any) -> str:
         return ""
     if not isinstance(tags, dict):
         raise InvalidFeedback("tags must be an object of texts")
-    return text_in(tags, _USER_TAG)
+    return text_field(tags, _USER_TAG)

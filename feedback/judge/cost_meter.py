@@ -4,14 +4,14 @@ from typing import Any
 
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.types import Arm, JsonObject, Usage
-from highwayman.env.upstream.sse import usage_of
-from highwayman.feedback.judge.prompts import usage_at_most
+from highwayman.env.upstream.sse import parse_usage
+from highwayman.feedback.judge.prompts import max_usage
 
 _MOST_TOKENS = 10**8  # of one call: a server that says more has miscounted
 _BYTES_PER_TOKEN = 4
 
 
-class Bill:
+class CallCostMeter:
     """Counts one case's calls to a judge: what they used, and what those may have used whose end nobody saw."""
 
     def __init__(self, judge: Arm) -> None:
@@ -27,22 +27,22 @@ class Bill:
         return cost_usd(self.judge, self.usage)
 
     @property
-    def debit_usd(self) -> float:
+    def upper_bound_usd(self) -> float:
         """The dollars to take from a purse: a call that ended in the dark counts as the most it can have cost."""
         return cost_usd(self.judge, _sum(self.usage, self._unseen)) or 0.0
 
-    def sent(self, asked: JsonObject) -> None:
+    def on_sent(self, body: JsonObject) -> None:
         """Note that a request is on its way."""
-        self._unseen = _sum(self._unseen, usage_at_most(asked))
+        self._unseen = _sum(self._unseen, max_usage(body))
 
-    def void(self, asked: JsonObject) -> None:
+    def on_rejected(self, body: JsonObject) -> None:
         """Note that it was turned away, which costs nothing."""
-        self._unseen = _sum(self._unseen, usage_at_most(asked), -1)
+        self._unseen = _sum(self._unseen, max_usage(body), -1)
 
-    def answered(self, asked: JsonObject, answer: Any) -> None:
+    def on_answered(self, body: JsonObject, answer: Any) -> None:
         """Note what it used: as the server counted, or estimated where it did not."""
-        self.void(asked)
-        usage, most = usage_of(answer), usage_at_most(asked)
+        self.on_rejected(body)
+        usage, most = parse_usage(answer), max_usage(body)
         if usage is None or not all(0 <= count <= _MOST_TOKENS for count in (usage.tokens_in, usage.tokens_out)):
             usage = Usage(most.tokens_in // _BYTES_PER_TOKEN, most.tokens_out)
         self.usage = _sum(self.usage, usage)

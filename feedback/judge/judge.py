@@ -14,15 +14,15 @@ from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm, JsonObject, Profile
 from highwayman.env.upstream.client import Upstream
-from highwayman.feedback.judge.cost_meter import Bill
-from highwayman.feedback.judge.logprobs import refused
-from highwayman.feedback.judge.pairwise import is_consistent, position_bias, read_choice, share_of
-from highwayman.feedback.judge.prompt_fencing import is_suspect
-from highwayman.feedback.judge.prompts import comparing, grading, plainer
-from highwayman.feedback.judge.sampling import Line, Purse, draws, judge_for, usd_at_most
-from highwayman.feedback.judge.score_parsing import read_score
+from highwayman.feedback.judge.cost_meter import CallCostMeter
+from highwayman.feedback.judge.logprobs import is_refusal
+from highwayman.feedback.judge.pairwise import is_consistent, parse_choice, position_bias, preference_share
+from highwayman.feedback.judge.prompt_fencing import looks_like_injection
+from highwayman.feedback.judge.prompts import comparison_request, fallback_requests, scoring_request
+from highwayman.feedback.judge.sampling import AdmissionLimiter, DailyBudget, max_cost_usd, pick_judge, should_judge
+from highwayman.feedback.judge.score_parsing import parse_score
 from highwayman.feedback.judge.settings import JudgeSettings
-from highwayman.feedback.judge.types import Case, Missing, Preference, Reason, Verdict
+from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict, NoVerdictReason, Preference
 
 _PATH = "/v1/chat/completions"
 _ASKS_TOO_MUCH = frozenset({400, 422, 501})  # said of a request with something the server does not know
@@ -31,7 +31,7 @@ Read = TypeVar("Read")  # what is read from one completion; never a string, whic
 
 
 @dataclass(slots=True)
-class Judge:
+class LlmJudge:
     """Judges answers with the arms it was given, the first before the others."""
 
     upstream: Upstream
@@ -42,153 +42,157 @@ class Judge:
     entropy: Callable[[int], bytes]  # unguessable, such as secrets.token_bytes
     rng: np.random.Generator
     counts: Counter[str] = field(init=False, default_factory=Counter)  # cases by what came of them
-    purse: Purse = field(init=False)
-    _line: Line = field(init=False)
-    _turn: asyncio.Semaphore = field(init=False)
-    _taken: dict[tuple[str, int], int] = field(init=False, default_factory=dict)  # which form an arm's server takes
+    budget: DailyBudget = field(init=False)
+    _admission: AdmissionLimiter = field(init=False)
+    _semaphore: asyncio.Semaphore = field(init=False)
+    _accepted_forms: dict[tuple[str, int], int] = field(
+        init=False, default_factory=dict
+    )  # which form an arm's server takes
 
     def __post_init__(self) -> None:
         """Open the purse and the line."""
-        self.purse = Purse(self.settings.usd_per_day, self.clock)
-        self._line = Line(self.settings.most_waiting + self.settings.at_once)
-        self._turn = asyncio.Semaphore(self.settings.at_once)
+        self.budget = DailyBudget(self.settings.usd_per_day, self.clock)
+        self._admission = AdmissionLimiter(self.settings.most_waiting + self.settings.at_once)
+        self._semaphore = asyncio.Semaphore(self.settings.at_once)
 
-    def draws(self, arm: str) -> bool:
+    def should_judge(self, arm: str) -> bool:
         """Return whether this answer of the arm's is to be judged; one that is not is counted as such."""
-        drawn = draws(arm, self.settings, self.rng)
+        drawn = should_judge(arm, self.settings, self.rng)
         if not drawn:
             self.counts["not_sampled"] += 1
         return drawn
 
-    async def ask(self, case: Case, *, drawn: bool = False) -> Verdict | Missing:
+    async def score(self, judge_input: JudgeInput, *, drawn: bool = False) -> JudgeVerdict | NoVerdict:
         """Return how good an answer is.
 
         Args:
             case: the answer.
             drawn: whether it was drawn already, as by a caller that keeps the text of those alone.
         """
-        if not (drawn or self.draws(case.arm.name)):
-            return Missing("not_sampled")
-        suspect = is_suspect(case.answer)
-        chosen = self._chosen((case.arm,), suspect=suspect)
+        if not (drawn or self.should_judge(judge_input.arm.name)):
+            return NoVerdict("not_sampled")
+        suspect = looks_like_injection(judge_input.answer)
+        chosen = self._chosen((judge_input.arm,), suspect=suspect)
         if not isinstance(chosen, Arm):
-            return self._counted(Missing(chosen))
-        bill = Bill(chosen)
-        asked = [grading(case, self.settings, self.entropy)]
-        found = await self._hear(bill, asked, partial(read_score, settings=self.settings))
+            return self._counted(NoVerdict(chosen))
+        meter = CallCostMeter(chosen)
+        body = [scoring_request(judge_input, self.settings, self.entropy)]
+        found = await self._complete(meter, body, partial(parse_score, settings=self.settings))
         if isinstance(found, str):
-            return self._counted(_missing(found, bill))
+            return self._counted(_missing(found, meter))
         said = found[0]
-        verdict = Verdict(
+        verdict = JudgeVerdict(
             said.quality,
             said.stderr,
             said.how,
             chosen.name,
-            usage=bill.usage,
-            cost_usd=bill.cost_usd,
-            latency_s=bill.latency_s,
+            usage=meter.usage,
+            cost_usd=meter.cost_usd,
+            latency_s=meter.latency_s,
             mass=said.mass,
             suspect=suspect,
         )
         return self._counted(verdict)
 
-    async def compare(self, case: Case, other_answer: str, other_arm: Arm) -> Preference | Missing:
+    async def compare(self, judge_input: JudgeInput, other_answer: str, other_arm: Arm) -> Preference | NoVerdict:
         """Return which of two answers to the same conversation is better; it is not drawn, but always asked."""
-        suspect = is_suspect(case.answer) or is_suspect(other_answer)
-        chosen = self._chosen((case.arm, other_arm), suspect=suspect)
+        suspect = looks_like_injection(judge_input.answer) or looks_like_injection(other_answer)
+        chosen = self._chosen((judge_input.arm, other_arm), suspect=suspect)
         if not isinstance(chosen, Arm):
-            return self._counted(Missing(chosen))
-        if case.answer.strip() == other_answer.strip():
+            return self._counted(NoVerdict(chosen))
+        if judge_input.answer.strip() == other_answer.strip():
             return self._counted(Preference(0.5, 0.0, consistent=True, how="same", arm="", cost_usd=0.0))
-        bill = Bill(chosen)
-        orders = (case.answer, other_answer), (other_answer, case.answer)
-        asked = [comparing(case, order, self.settings, self.entropy) for order in orders]
-        found = await self._hear(bill, asked, read_choice)
+        meter = CallCostMeter(chosen)
+        orders = (judge_input.answer, other_answer), (other_answer, judge_input.answer)
+        body = [comparison_request(judge_input, order, self.settings, self.entropy) for order in orders]
+        found = await self._complete(meter, body, parse_choice)
         if isinstance(found, str):
-            return self._counted(_missing(found, bill))
+            return self._counted(_missing(found, meter))
         (served_first, one_how), (other_first, two_how) = found
         preference = Preference(
-            share_of(served_first, other_first),
+            preference_share(served_first, other_first),
             position_bias(served_first, other_first),
             consistent=is_consistent(served_first, other_first),
             how=one_how if one_how == two_how else "text",
             arm=chosen.name,
-            usage=bill.usage,
-            cost_usd=bill.cost_usd,
-            latency_s=bill.latency_s,
+            usage=meter.usage,
+            cost_usd=meter.cost_usd,
+            latency_s=meter.latency_s,
             suspect=suspect,
         )
         return self._counted(preference)
 
-    def _chosen(self, answered: Sequence[Arm], *, suspect: bool) -> Arm | Reason:
+    def _chosen(self, answered: Sequence[Arm], *, suspect: bool) -> Arm | NoVerdictReason:
         """Return who judges, or why nobody does."""
         if suspect and self.settings.on_suspect == "missing":
             return "suspect"
-        judge = judge_for(self.arms, answered)
+        judge = pick_judge(self.arms, answered)
         # A judge answers as its model does: not with an arm's own system text, nor by a vote of many answers.
         return "own_answer" if judge is None else replace(judge, profile=Profile())
 
-    async def _hear(
-        self, bill: Bill, asked: Sequence[JsonObject], read: Callable[[Any], Read | Reason]
-    ) -> list[Read] | Reason:
+    async def _complete(
+        self, meter: CallCostMeter, body: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
+    ) -> list[Read] | NoVerdictReason:
         """Return what is read from each completion, or the first reason why nothing is; waits for its turn."""
-        if not self._line.enter():
+        if not self._admission.try_acquire():
             return "queue_full"
         try:
-            async with self._turn:
-                return await self._hear_paid(bill, asked, read)
+            async with self._semaphore:
+                return await self._complete_within_budget(meter, body, read)
         finally:
-            self._line.leave()
+            self._admission.release()
 
-    async def _hear_paid(
-        self, bill: Bill, asked: Sequence[JsonObject], read: Callable[[Any], Read | Reason]
-    ) -> list[Read] | Reason:
-        reserved = self.purse.reserve(sum(usd_at_most(bill.judge, one) for one in asked))
+    async def _complete_within_budget(
+        self, meter: CallCostMeter, body: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
+    ) -> list[Read] | NoVerdictReason:
+        reserved = self.budget.reserve(sum(max_cost_usd(meter.judge, one) for one in body))
         if reserved is None:
             return "budget"
         heard: list[Read] = []
         try:
-            for one in asked:
-                said = await self._call(bill, one, read)
+            for one in body:
+                said = await self._call(meter, one, read)
                 if isinstance(said, str):
-                    return cast(Reason, said)  # nothing that is read is a string
+                    return cast(NoVerdictReason, said)  # nothing that is read is a string
                 heard.append(said)
             return heard
         finally:
-            self.purse.settle(reserved, bill.debit_usd)
+            self.budget.settle(reserved, meter.upper_bound_usd)
 
-    async def _call(self, bill: Bill, asked: JsonObject, read: Callable[[Any], Read | Reason]) -> Read | Reason:
+    async def _call(
+        self, meter: CallCostMeter, body: JsonObject, read: Callable[[Any], Read | NoVerdictReason]
+    ) -> Read | NoVerdictReason:
         """Return what is read from one completion, in time; whatever came of it is on the bill."""
         started = self.timer()
-        bill.sent(asked)
+        meter.on_sent(body)
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                status, answer = await self._answer(bill.judge, asked)
+                status, answer = await self._answer(meter.judge, body)
         except TimeoutError:
             return "timeout"
         except UpstreamError as error:
             if error.status == _TIMED_OUT:
                 return "timeout"
-            bill.void(asked)
+            meter.on_rejected(body)
             return "failed"
         finally:
-            bill.latency_s += self.timer() - started
+            meter.latency_s += self.timer() - started
         if status >= 400:
-            bill.void(asked)
-            return "refused" if refused(answer) else "failed"
-        bill.answered(asked, answer)
+            meter.on_rejected(body)
+            return "refused" if is_refusal(answer) else "failed"
+        meter.on_answered(body, answer)
         return read(answer)
 
-    async def _answer(self, judge: Arm, asked: JsonObject) -> tuple[int, Any]:
+    async def _answer(self, judge: Arm, body: JsonObject) -> tuple[int, Any]:
         """Return the status and the parsed answer, None if it is no JSON: first in the form that was taken before."""
-        forms = plainer(asked)
+        forms = fallback_requests(body)
         key = (judge.name, len(forms))
         status, answer = 0, None
-        for place in sorted(range(len(forms)), key=lambda place: place != self._taken.get(key, 0)):
+        for place in sorted(range(len(forms)), key=lambda place: place != self._accepted_forms.get(key, 0)):
             status, answer = await self._exchange(judge, forms[place])
             if status < 400:
-                self._taken[key] = place
-            if status not in _ASKS_TOO_MUCH or refused(answer):
+                self._accepted_forms[key] = place
+            if status not in _ASKS_TOO_MUCH or is_refusal(answer):
                 break
         return status, answer
 
@@ -204,15 +208,16 @@ class Judge:
             return answer.status, None
 
     def _counted(self, found: "Found") -> "Found":
-        reason = found.reason if isinstance(found, Missing) else type(found).__name__.lower()
+        kind = "verdict" if isinstance(found, JudgeVerdict) else "preference"  # labels of the metric
+        reason = found.reason if isinstance(found, NoVerdict) else kind
         self.counts[reason] += 1
         return found
 
 
-Found = TypeVar("Found", Verdict, Preference, Missing)
+Found = TypeVar("Found", JudgeVerdict, Preference, NoVerdict)
 
 
-def _missing(reason: Reason, bill: Bill) -> Missing:
+def _missing(reason: NoVerdictReason, meter: CallCostMeter) -> NoVerdict:
     asked = reason not in ("budget", "queue_full")
-    usd = bill.cost_usd if asked else 0.0
-    return Missing(reason, usd, bill.judge.name if asked else "", bill.usage, bill.latency_s)
+    usd = meter.cost_usd if asked else 0.0
+    return NoVerdict(reason, usd, meter.judge.name if asked else "", meter.usage, meter.latency_s)

@@ -11,15 +11,15 @@ _ROUNDING = 1e-2  # a log probability above 0 by more than this is none
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class JudgeCompletion:
     """The first choice of a completion."""
 
     text: str
-    cut: bool  # it had more to say than it was allowed
+    truncated: bool  # it had more to say than it was allowed
     tokens: tuple[Mapping[str, Any], ...]  # with their log probabilities; empty where the server gives none
 
 
-def said_in(answer: Any) -> Said | None:
+def read_completion(answer: Any) -> JudgeCompletion | None:
     """Return what a completion (parsed JSON of any shape) says, None if that is nothing."""
     choice = _first(answer)
     text = choice["message"].get("content") if choice is not None else None
@@ -28,10 +28,10 @@ def said_in(answer: Any) -> Said | None:
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     tokens = tuple(one for one in (content if isinstance(content, list) else ()) if isinstance(one, dict))
-    return Said(text, choice.get("finish_reason") == "length", tokens)
+    return JudgeCompletion(text, choice.get("finish_reason") == "length", tokens)
 
 
-def refused(answer: Any) -> bool:
+def is_refusal(answer: Any) -> bool:
     """Return whether a completion, or an error in its place, says that the model would not answer."""
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         return bool(answer["error"].get("code") == "content_filter")
@@ -41,7 +41,7 @@ def refused(answer: Any) -> bool:
     )
 
 
-def spelled(token: object) -> str:
+def token_word(token: object) -> str:
     """Return the word a token spells, without what stands around it; empty where it spells none."""
     return token.strip(_AROUND) if isinstance(token, str) else ""
 
@@ -52,7 +52,7 @@ def is_blank(token: Mapping[str, Any]) -> bool:
     return isinstance(text, str) and not text.strip(" \t\r\nĠĊ▁")
 
 
-def masses(token: Mapping[str, Any], names: Collection[str]) -> dict[str, float]:
+def name_probs(token: Mapping[str, Any], names: Collection[str]) -> dict[str, float]:
     """Return the probability of each name at the place of a token, all its spellings summed."""
     tops = token.get("top_logprobs")
     listed = [one for one in (tops if isinstance(tops, list) else ()) if isinstance(one, dict)]
@@ -60,7 +60,7 @@ def masses(token: Mapping[str, Any], names: Collection[str]) -> dict[str, float]
         listed.append(dict(token))  # a sampled token may be less likely than those listed
     found: dict[str, float] = {}
     for one in listed:
-        name, probability = spelled(one.get("token")), _probability(one.get("logprob"))
+        name, probability = token_word(one.get("token")), _probability(one.get("logprob"))
         if name in names and probability is not None:
             found[name] = found.get(name, 0.0) + probability
     return found

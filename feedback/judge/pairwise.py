@@ -4,35 +4,35 @@ import json
 import re
 from typing import Any
 
-from highwayman.feedback.judge.logprobs import is_blank, masses, refused, said_in, spelled
+from highwayman.feedback.judge.logprobs import is_blank, is_refusal, name_probs, read_completion, token_word
 from highwayman.feedback.judge.score_parsing import ENOUGH
-from highwayman.feedback.judge.types import How, Reason
+from highwayman.feedback.judge.types import NoVerdictReason, ScoreMethod
 
 _LONE = re.compile(r"[\s\"'`*(\[]*([AB])[\s\"'`*)\].]*")
 
 
-def read_choice(answer: Any) -> tuple[float, How] | Reason:
+def parse_choice(answer: Any) -> tuple[float, ScoreMethod] | NoVerdictReason:
     """Return the probability in [0, 1] that a completion (parsed JSON of any shape) gives to A, or why it gives none.
 
     Of words only the first counts: "A" further on may be the article, or quoted. In an object that holds the choice and
     nothing else, it is the token that spells it, if there is one such.
     """
-    if refused(answer):
+    if is_refusal(answer):
         return "refused"
-    said = said_in(answer)
-    if said is None:
+    completion = read_completion(answer)
+    if completion is None:
         return "junk"
-    written = _in_json(said.text)
+    written = _in_json(completion.text)
     if written is None:
-        place = next((token for token in said.tokens if not is_blank(token)), {})
+        place = next((token for token in completion.tokens if not is_blank(token)), {})
     else:
-        places = [token for token in said.tokens if spelled(token.get("token")) == written]
+        places = [token for token in completion.tokens if token_word(token.get("token")) == written]
         place = places[0] if len(places) == 1 else {}
-    found = masses(place, {"A", "B"})
+    found = name_probs(place, {"A", "B"})
     mass = sum(found.values())
     if mass >= ENOUGH:
         return found.get("A", 0.0) / mass, "logprobs"
-    lone = _LONE.fullmatch(said.text)
+    lone = _LONE.fullmatch(completion.text)
     word = written or (lone[1] if lone is not None else None)
     return (float(word == "A"), "text") if word is not None else "junk"
 
@@ -48,7 +48,7 @@ def _in_json(text: str) -> str | None:
     return pairs[0][1] if pairs[0][1] in ("A", "B") else None
 
 
-def share_of(served_first: float, other_first: float) -> float:
+def preference_share(served_first: float, other_first: float) -> float:
     """Return the share of the preference that the served answer got, in [0, 1].
 
     Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", NeurIPS 2023 (arXiv 2306.05685), section

@@ -19,7 +19,7 @@ _SPECIAL = re.compile(
 )
 
 
-def new_mark(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
+def new_delimiter(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
     """Return a mark that occurs in none of the texts. Raises ValueError if `entropy` keeps giving one that does."""
     held = tuple(texts)
     for _ in range(_MOST_TRIES):
@@ -29,25 +29,25 @@ def new_mark(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
     raise ValueError("entropy gives marks that the texts already hold")
 
 
-def enclosed(title: str, text: str, mark: str) -> str:
+def fenced(title: str, text: str, mark: str) -> str:
     """Return a text between marks."""
     return f"<{title} {mark}>\n{text}\n</{title} {mark}>"
 
 
-def harmless(text: str) -> str:
+def strip_special_tokens(text: str) -> str:
     """Return a text in which nothing is read as a special token, and which any server takes as UTF-8."""
     valid = text.encode("utf-8", "replace").decode("utf-8")
     return _SPECIAL.sub(lambda found: f"{found[0]} ", valid).replace("\0", "")
 
 
-def newest(messages: Messages, most_chars: int) -> str:
+def conversation_tail(messages: Messages, most_chars: int) -> str:
     """Return a conversation as text, its newest part if it is longer than that."""
     text = "\n\n".join(f"[{message.get('role', '')}] {_text(message)}" for message in messages)
     left_out = len(text) - most_chars
     return text if left_out <= 0 else f"[{left_out} characters left out] ...{text[left_out:]}"
 
 
-def both_ends(text: str, most_chars: int) -> str:
+def truncate_middle(text: str, most_chars: int) -> str:
     """Return a text, without its middle if it is longer than that."""
     left_out = len(text) - most_chars
     if left_out <= 0:
@@ -90,6 +90,6 @@ _TO_A_JUDGE = re.compile(
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")  # put between letters to hide a word
 
 
-def is_suspect(answer: str) -> bool:
+def looks_like_injection(answer: str) -> bool:
     """Return whether an answer asks for a score, feigns one, or feigns what encloses it."""
     return _TO_A_JUDGE.search(_UNSEEN.sub("", answer)) is not None

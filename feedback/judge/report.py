@@ -8,14 +8,14 @@ import numpy as np
 import pydantic_core
 
 from highwayman.env.types import Decision, Feedback, Mode, Outcome
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.calibration.ppi import Estimates, estimates, pooled
-from highwayman.feedback.calibration.response_rates import Giving, giving
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.calibration.ppi import QualityEstimates, pooled_quality, ppi_estimates
+from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
 from highwayman.feedback.log.events import BadEvent, decode
 
 
 @dataclass(slots=True)
-class Calls:
+class JudgeCalls:
     """What the log says of the judge's own calls, and of the comparisons it made."""
 
     calls: int = 0
@@ -29,7 +29,7 @@ class Calls:
     read: dict[str, int] = field(default_factory=dict)  # scores by how they were read
     _asked: dict[str, str] = field(default_factory=dict)
 
-    def see(self, page: Iterable[bytes]) -> None:
+    def add_page(self, page: Iterable[bytes]) -> None:
         """Count some events, in log order."""
         for data in page:
             try:
@@ -37,20 +37,20 @@ class Calls:
             except BadEvent:
                 continue
             if isinstance(event, Decision):
-                self._decided(event)
+                self._on_decision(event)
             elif isinstance(event, Outcome):
-                self._ended(event)
+                self._on_outcome(event)
             elif isinstance(event, Feedback) and event.source == "judge" and event.value is not None:
-                self._said(event)
+                self._on_feedback(event)
 
-    def _decided(self, event: Decision) -> None:
+    def _on_decision(self, event: Decision) -> None:
         own = event.objective if event.objective in ("judge", "shadow") else ""
         if own:
             self._asked[event.id] = own
         elif event.mode is not Mode.SHADOW:
             self.decisions += 1
 
-    def _ended(self, event: Outcome) -> None:
+    def _on_outcome(self, event: Outcome) -> None:
         own = self._asked.pop(event.decision_id, "")
         if own == "judge":
             self.calls += 1
@@ -60,7 +60,7 @@ class Calls:
             self.shadow_calls += 1
             self.shadow_usd += event.cost_usd or 0.0
 
-    def _said(self, event: Feedback) -> None:
+    def _on_feedback(self, event: Feedback) -> None:
         try:
             words = pydantic_core.from_json(event.text or "{}")
         except ValueError:
@@ -87,7 +87,7 @@ class ArmReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class JudgeReport:
     """Everything."""
 
     scored: int
@@ -108,25 +108,25 @@ class Report:
     position_bias: float | None  # to the first place, in [-1, 1], mean of all comparisons
     read: dict[str, int]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         return asdict(self)
 
 
-def report(cells: Cells, calls: Calls, *, flip: float) -> Report:
+def judge_report(cells: CountTable, calls: JudgeCalls, *, flip: float) -> JudgeReport:
     """Return the report on a source's scores and a judge's calls."""
-    known = giving(cells, flip=flip)
+    rates = estimate_response_rates(cells, flip=flip)
     told = cells.thumbs > 0
-    found = estimates(cells, known) if told else None
+    found = ppi_estimates(cells, rates) if told else None
     scored = int(cells.scored.sum())
-    return Report(
+    return JudgeReport(
         scored=scored,
         thumbs=int(cells.thumbs),
         coverage=scored / calls.decisions if calls.decisions else None,
-        agreement=_agreement(cells, known) if told else None,
-        rates_known=known.identified,
-        good_given=known.good if known.identified else None,
-        bad_given=known.bad if known.identified else None,
+        agreement=_agreement(cells, rates) if told else None,
+        rates_known=rates.identified,
+        good_given=rates.good if rates.identified else None,
+        bad_given=rates.bad if rates.identified else None,
         flip_rate=flip,
         arms=[_arm(cells, found, k) for k in range(len(cells.arms))],
         calls=calls.calls,
@@ -140,13 +140,13 @@ def report(cells: Cells, calls: Calls, *, flip: float) -> Report:
     )
 
 
-def _agreement(cells: Cells, known: Giving) -> float:
+def _agreement(cells: CountTable, rates: ResponseRates) -> float:
     """Return the share of thumbs on the side of 1/2 on which answers with such a score lie, by all thumbs."""
-    good = pooled(cells, known) >= 0.5
+    good = pooled_quality(cells, rates) >= 0.5
     return float((cells.ups.sum(axis=0) * good + cells.downs.sum(axis=0) * ~good).sum() / cells.thumbs)
 
 
-def _arm(cells: Cells, found: Estimates | None, k: int) -> ArmReport:
+def _arm(cells: CountTable, found: QualityEstimates | None, k: int) -> ArmReport:
     scored, thumbs = float(cells.scored[k].sum()), float(cells.ups[k].sum() + cells.downs[k].sum())
     mean = float(cells.score[k].sum() / scored) if scored else 0.0
     if found is None or not thumbs:

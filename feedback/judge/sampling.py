@@ -8,16 +8,16 @@ import numpy as np
 from highwayman.env.cost.spend_ledger import day_of
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.types import Arm, JsonObject
-from highwayman.feedback.judge.prompts import usage_at_most
+from highwayman.feedback.judge.prompts import max_usage
 from highwayman.feedback.judge.settings import JudgeSettings
 
 
-def draws(arm: str, settings: JudgeSettings, rng: np.random.Generator) -> bool:
+def should_judge(arm: str, settings: JudgeSettings, rng: np.random.Generator) -> bool:
     """Return whether this answer of the arm's is to be judged."""
     return bool(rng.random() < settings.rates.get(arm, settings.rate))
 
 
-def judge_for(judges: Sequence[Arm], answered: Iterable[Arm]) -> Arm | None:
+def pick_judge(judges: Sequence[Arm], answered: Iterable[Arm]) -> Arm | None:
     """Return who judges: the first who is none of those that answered, nor the same model by another name.
 
     The first, not any: two judges give different scores to the same answer, and one judge's are comparable.
@@ -29,20 +29,20 @@ def judge_for(judges: Sequence[Arm], answered: Iterable[Arm]) -> Arm | None:
     )
 
 
-def usd_at_most(judge: Arm, asked: JsonObject) -> float:
+def max_cost_usd(judge: Arm, body: JsonObject) -> float:
     """Return the dollars a call cannot exceed; 0 where the judge has no price, which no ceiling can count."""
-    return cost_usd(judge, usage_at_most(asked)) or 0.0
+    return cost_usd(judge, max_usage(body)) or 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
+class Reservation:
     """Dollars set aside for a call."""
 
     usd: float
     day: int
 
 
-class Purse:
+class DailyBudget:
     """A day's dollars: the most a call can cost is set aside before it is made, so that calls side by side keep to it.
 
     Assumes that the process is the only one that spends from it.
@@ -62,15 +62,15 @@ class Purse:
         self._turn()
         return self._paid_usd
 
-    def reserve(self, usd: float) -> Reserved | None:
+    def reserve(self, usd: float) -> Reservation | None:
         """Set dollars aside; None if the day has not so much left."""
         self._turn()
         if self._most is not None and self._paid_usd + self._reserved_usd + usd > self._most:
             return None
         self._reserved_usd += usd
-        return Reserved(usd, self._day)
+        return Reservation(usd, self._day)
 
-    def settle(self, reserved: Reserved, paid_usd: float) -> None:
+    def settle(self, reserved: Reservation, paid_usd: float) -> None:
         """Pay for a call, and give back what it did not take. A call of yesterday's was yesterday's to pay."""
         self._turn()
         if reserved.day == self._day:
@@ -83,7 +83,7 @@ class Purse:
             self._day, self._paid_usd, self._reserved_usd = today, 0.0, 0.0
 
 
-class Line:
+class AdmissionLimiter:
     """Cases that wait: no more than so many, since a judge slower than the traffic would have ever more of them."""
 
     def __init__(self, most: int) -> None:
@@ -91,13 +91,13 @@ class Line:
         self._most = most
         self._waiting = 0
 
-    def enter(self) -> bool:
+    def try_acquire(self) -> bool:
         """Let a case in; False if the line is full."""
         if self._waiting >= self._most:
             return False
         self._waiting += 1
         return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let one out."""
         self._waiting -= 1

@@ -5,7 +5,7 @@ from typing import Literal
 
 from highwayman.env.types import Arm, Messages, Usage
 
-Reason = Literal[
+NoVerdictReason = Literal[
     "junk",  # it answered with something that is no verdict
     "refused",  # it would not say
     "timeout",
@@ -16,12 +16,12 @@ Reason = Literal[
     "not_sampled",
     "queue_full",
 ]
-How = Literal["logprobs", "text", "same"]  # same: two answers that are alike, about which nobody was asked
+ScoreMethod = Literal["logprobs", "text", "same"]  # same: two answers that are alike, about which nobody was asked
 NO_USAGE = Usage(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JudgeInput:
     """An answer to be judged. What people wrote stays out of its repr, and so out of logs and tracebacks."""
 
     decision_id: str
@@ -34,12 +34,12 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgeVerdict:
     """What a judge found."""
 
     quality: float  # in [0, 1]
     stderr: float | None  # how far the judge itself is torn, in quality; None where it was read from words
-    how: How
+    how: ScoreMethod
     arm: str  # who judged
     usage: Usage = NO_USAGE
     cost_usd: float | None = None  # None: the judge has no price
@@ -55,7 +55,7 @@ class Preference:
     share: float  # of the preference that the served answer got, in [0, 1]
     position_bias: float  # what the first place got beyond its half, in [-1, 1], whichever answer stood there
     consistent: bool  # whether both orders preferred the same answer
-    how: How
+    how: ScoreMethod
     arm: str  # who judged; empty if nobody had to
     usage: Usage = NO_USAGE
     cost_usd: float | None = None
@@ -64,10 +64,10 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class NoVerdict:
     """No verdict, which says nothing about the answer: it is left out, and never counts as zero."""
 
-    reason: Reason
+    reason: NoVerdictReason
     cost_usd: float | None = 0.0  # as metered; None: the judge has no price
     arm: str = ""  # who was asked; empty: nobody
     usage: Usage = NO_USAGE

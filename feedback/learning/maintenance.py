@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from highwayman.env.types import Outcome, Status
-from highwayman.feedback.intake.pending import Held
+from highwayman.feedback.intake.pending import PendingFeedback
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.abuse_monitor import Watchman
+from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
 _TRIM_EVERY_S = 60.0
 _LOST_AT_ONCE = 500
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MaintenanceLimits:
     """How long things last, in seconds."""
 
     outcome_s: float  # a decision without an outcome is given up after this
@@ -25,19 +25,19 @@ class Limits:
     exported_only: bool  # events leave the log only once they are in an archive
 
 
-class Chores:
+class LogMaintenance:
     """Callable about once a second."""
 
     def __init__(
         self,
         store: Store,
         retention: Retention,
-        limits: Limits,
+        limits: MaintenanceLimits,
         *,
         lineage: str,
         clock: Callable[[], float],
-        held: Held | None = None,
-        watchman: Watchman | None = None,
+        pending: PendingFeedback | None = None,
+        abuse_monitor: AbuseMonitor | None = None,
     ) -> None:
         """Take the log, the limits, the lineage whose state trimming waits for, a clock (s, epoch), and the rest."""
         self._store = store
@@ -45,17 +45,17 @@ class Chores:
         self._limits = limits
         self._lineage = lineage
         self._clock = clock
-        self._held = held
-        self._watchman = watchman
+        self._pending = pending
+        self._abuse_monitor = abuse_monitor
         self._trimmed_at = 0.0
 
     async def __call__(self) -> None:
         """Do what is due. Raises StoreUnavailable."""
         await self._give_up_lost()
-        if self._held is not None:
-            await self._held.release(now=self._clock())
-        if self._watchman is not None:
-            await self._watchman.patrol()
+        if self._pending is not None:
+            await self._pending.release(now=self._clock())
+        if self._abuse_monitor is not None:
+            await self._abuse_monitor.sweep()
         now = self._clock()
         if self._limits.keep_s is not None and now - self._trimmed_at >= _TRIM_EVERY_S:
             self._trimmed_at = now
@@ -68,7 +68,7 @@ class Chores:
     async def _give_up_lost(self) -> None:
         """Put an outcome on the log for calls that nobody will speak of any more: their router died."""
         now = self._clock()
-        names = await self._store.unfinished(now - self._limits.outcome_s, count=_LOST_AT_ONCE)
+        names = await self._store.decisions_without_outcome(now - self._limits.outcome_s, count=_LOST_AT_ONCE)
         records = await self._store.records(names)
         found = [record.decision for record in records.values() if record.decision is not None]
         lost = [Outcome(one.id, now, one.arm, Status.LOST, one.context.prompt_tokens, attempts=0) for one in found]

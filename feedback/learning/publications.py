@@ -11,8 +11,8 @@ import redis.asyncio as aioredis
 from highwayman.bandit.loading import lineage_name
 from highwayman.env.errors import SnapshotError
 from highwayman.feedback.fold.learner import Snapshot
-from highwayman.feedback.fold.rollbacks import Void
-from highwayman.feedback.log.event_id import START, order
+from highwayman.feedback.fold.rollbacks import VoidedRange
+from highwayman.feedback.log.event_id import START, sort_key
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import Keys
@@ -21,21 +21,21 @@ _IMPOSING_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class VersionStamp:
     """What tells publications apart: a server that lost its last moments may give a version's number again."""
 
     version: int
     holder: str  # of the lease it was published under
 
 
-NEVER = Stamp(0, "")
+NO_VERSION = VersionStamp(0, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """A snapshot with the stamp and the time (seconds since the epoch) it was published with."""
 
-    stamp: Stamp
+    stamp: VersionStamp
     snapshot: Snapshot
     at: float
 
@@ -89,7 +89,7 @@ class Publications:
         holder: str,
         at: float,
         policy_changed: bool = True,
-        about: str = "",
+        version_info: str = "",
         anchored: bool = False,
     ) -> int | None:
         """Publish `snapshot`; return its version.
@@ -106,15 +106,15 @@ class Publications:
         Returns:
             The version, or None, with nothing written: the lease was lost, or the log its end.
         """
-        rollbacks = json.dumps([asdict(void) for void in snapshot.rollbacks])
+        rollbacks = json.dumps([asdict(span) for span in snapshot.rollbacks])
         policy = snapshot.policy if policy_changed else b""
         check = "1" if anchored and snapshot.position != START else ""
         where = [epoch, self._channel, self.lineage, snapshot.position]
-        args = [*where, snapshot.tally, rollbacks, holder, at, policy, about, check]
+        args = [*where, snapshot.tally, rollbacks, holder, at, policy, version_info, check]
         version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
 
-    async def impose(self, snapshot: Snapshot, *, holder: str, at: float) -> int | None:
+    async def force_publish(self, snapshot: Snapshot, *, holder: str, at: float) -> int | None:
         """Publish `snapshot` whoever is learning, who then begins again from it.
 
         Returns:
@@ -125,17 +125,17 @@ class Publications:
         await self.release(holder)
         return version
 
-    async def stamp(self) -> Stamp:
-        """Return the newest publication's stamp, `NEVER` before the first."""
+    async def stamp(self) -> VersionStamp:
+        """Return the newest publication's stamp, `NO_VERSION` before the first."""
         with redis_errors():
             version, holder = await self._client.hmget(self._policy, "version", "holder")
-        return Stamp(int(version), holder.decode()) if version and version.isdigit() and holder else NEVER
+        return VersionStamp(int(version), holder.decode()) if version and version.isdigit() and holder else NO_VERSION
 
     async def load(self) -> Published | None:
         """Return the newest publication, or None before the first. Raises SnapshotError if it is damaged."""
         with redis_errors():
             reply = await self._client.hgetall(self._policy)
-        return published(reply) if reply else None
+        return parse_publication(reply) if reply else None
 
     async def announcements(self) -> AsyncIterator[str]:
         """Yield a word for each version as it is published; ends with StoreUnavailable when the connection does."""
@@ -148,13 +148,15 @@ class Publications:
                         yield message["data"].decode()
 
 
-def published(fields: Mapping[bytes, bytes]) -> Published:
+def parse_publication(fields: Mapping[bytes, bytes]) -> Published:
     """Return the publication that the fields of its hash describe. Raises SnapshotError where they are damaged."""
     try:
-        rollbacks = tuple(Void(**void) for void in json.loads(fields[b"rollbacks"]))
+        rollbacks = tuple(VoidedRange(**void) for void in json.loads(fields[b"rollbacks"]))
         snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
         for position in (snapshot.position, *(end for void in rollbacks for end in (void.after, void.upto))):
-            order(position)
-        return Published(Stamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"]))
+            sort_key(position)
+        return Published(
+            VersionStamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"])
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SnapshotError(f"publication is damaged: {type(error).__name__}") from error

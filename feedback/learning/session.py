@@ -6,47 +6,49 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from highwayman.bandit.drift.change_monitor import Watches
+from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.env.errors import SnapshotError
-from highwayman.env.tasks import end
-from highwayman.env.types import TENANT, Control, Feedback
-from highwayman.feedback.fold.learner import Entry, Learner, Rewind, looks_back
-from highwayman.feedback.fold.rollbacks import Void
+from highwayman.env.tasks import cancel_and_wait
+from highwayman.env.types import DEFAULT_TENANT, Control, Feedback
+from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, needs_record
+from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.learning.version_history import About, Versions, about_json
+from highwayman.feedback.learning.version_history import VersionHistory, VersionInfo, version_info_json
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.abuse_monitor import Watchman
+from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
 _PART = 60  # events whose records are asked for at once: what waits behind the look-up waits long enough
 _SLICE = 50  # events folded before others on the event loop get their turn
 
 log = logging.getLogger(__name__)
 
-Found = Sequence[tuple[EventId, bytes, bool]]
+LogPage = Sequence[tuple[EventId, bytes, bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class LearnerDependencies:
     """What a learner works with: the log, the lineage's publications and kept versions, and a learner at the start."""
 
     store: Store
     publications: Publications
-    versions: Versions
+    versions: VersionHistory
     make_learner: Callable[[], Learner]
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
     false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: no watch
-    watchman: Watchman | None = None
-    think_s: float = 0.0  # before the log is told that an arm has changed
+    abuse_monitor: AbuseMonitor | None = None
+    change_notice_delay_s: float = 0.0  # before the log is told that an arm has changed
 
 
-class Turn:
+class LearnerSession:
     """A learner from taking up what is published until its lease, or the end of the log, is lost."""
 
-    def __init__(self, parts: Parts, *, holder: str, epoch: str, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, dependencies: LearnerDependencies, *, holder: str, epoch: str, wall: Callable[[], float]
+    ) -> None:
         """Take the parts, the lease's holder and epoch, and a clock (seconds since the epoch)."""
-        self._parts = parts
+        self._dependencies = dependencies
         self._holder = holder
         self._epoch = epoch
         self._wall = wall
@@ -55,27 +57,27 @@ class Turn:
         self._kept_at = 0.0
         self._unpublished = False
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
-        every = parts.false_alarm_every
-        self._watch = Watches(every) if every is not None else None
+        every = dependencies.false_alarm_every
+        self._change_monitors = ChangeMonitors(every) if every is not None else None
         self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when the log is to be told
-        self.learner = parts.make_learner()
+        self.learner = dependencies.make_learner()
 
     @property
-    def unpublished(self) -> bool:
+    def has_unpublished(self) -> bool:
         """Whether the learner knows something that routers should have."""
         return self._unpublished and not self._catching_up
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Go on from what is published; where there is nothing, or nothing that can be used, from further back."""
         self._unpublished = self._policy_changed = True
         try:
-            found = await self._parts.publications.load()
-            if found is not None:
-                self.learner.restore(found.snapshot)
+            published = await self._dependencies.publications.load()
+            if published is not None:
+                self.learner.restore(published.snapshot)
                 # Another pool may have brought arms of its own.
-                self._unpublished = self._policy_changed = self.learner.snapshot().tally != found.snapshot.tally
+                self._unpublished = self._policy_changed = self.learner.snapshot().tally != published.snapshot.tally
         except SnapshotError as error:
-            self.learner = await self._kept() or self._parts.make_learner()
+            self.learner = await self._from_kept_version() or self._dependencies.make_learner()
             self._catching_up = True
             log.error(
                 "published state cannot be used (%s); learning the log again after %s", error, self.learner.position
@@ -85,11 +87,11 @@ class Turn:
         """Read and fold up to `count` events, waiting up to `block_s` for the first; return how many there were.
 
         Raises:
-            LogCutShort: the server lost the end of its log, of which something has been folded.
+            LogTruncated: the server lost the end of its log, of which something has been folded.
         """
-        await self._tell()
+        await self._publish_change_notices()
         position = self.learner.position
-        found = await self._parts.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
+        found = await self._dependencies.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
         if found:
             self._unpublished = self._anchored = True
             self._policy_changed |= await self._folded(found)
@@ -101,15 +103,15 @@ class Turn:
         """Publish what the learner knows; return False if the lease or the log's end is lost."""
         snapshot = await asyncio.to_thread(self.learner.snapshot)
         now, counts = self._wall(), self.learner.tally.totals()
-        keep = self._policy_changed and now - self._kept_at >= self._parts.keep_every_s
-        about = About(0, now, snapshot.position, counts.decisions, counts.feedback)
-        version = await self._parts.publications.publish(
+        keep = self._policy_changed and now - self._kept_at >= self._dependencies.keep_every_s
+        about = VersionInfo(0, now, snapshot.position, counts.decisions, counts.feedback)
+        version = await self._dependencies.publications.publish(
             snapshot,
             epoch=self._epoch,
             holder=self._holder,
             at=now,
             policy_changed=self._policy_changed,
-            about=about_json(about) if keep else "",
+            version_info=version_info_json(about) if keep else "",
             anchored=self._anchored,
         )
         if version is None:
@@ -117,52 +119,60 @@ class Turn:
         self._unpublished = self._policy_changed = False
         if keep:
             self._kept_at = now
-            await self._parts.versions.thin()
+            await self._dependencies.versions.thin()
         return True
 
-    async def _folded(self, found: Found) -> bool:
+    async def _folded(self, found: LogPage) -> bool:
         """Fold what was read; return whether the policy learned."""
         learned = False
         raw = {event_id: data for event_id, data, _ in found}
         async with aclosing(self._slices(found)) as slices:
             async for entries in slices:
-                self.learner.watch = None if self._catching_up else self._watch  # what lies back was noticed before
+                self.learner.change_monitors = (
+                    None if self._catching_up else self._change_monitors
+                )  # what lies back was noticed before
                 step = self.learner.step(entries)
                 learned |= step.learned
-                await self._put_aside(raw, step.refused)
-                self._noticed += [(self._wall() + self._parts.think_s, one) for one in step.noticed]
-                self._let_hear(entries)
+                await self._dead_letter(raw, step.rejected)
+                self._noticed += [
+                    (self._wall() + self._dependencies.change_notice_delay_s, one) for one in step.detected_changes
+                ]
+                self._observe_feedback(entries)
                 while step.rewind is not None:
                     if await self._rewound(step.rewind):
                         return True
                     why = "no version kept, nor the log's start, to go back to"
-                    await self._put_aside(raw, [(step.rewind.at, why)])
+                    await self._dead_letter(raw, [(step.rewind.at, why)])
                     self.learner.position = step.rewind.at
                     step = self.learner.step(entries)
                     learned |= step.learned
-                    await self._put_aside(raw, step.refused)
+                    await self._dead_letter(raw, step.rejected)
                 await asyncio.sleep(0)
         self.learner.position = found[-1][0]  # also past those that could not be read
         return learned
 
-    def _let_hear(self, entries: Sequence[Entry]) -> None:
+    def _observe_feedback(self, entries: Sequence[LogEntry]) -> None:
         """Let the watchman hear what was said, but for what lies back."""
-        watchman = self._parts.watchman
-        if watchman is None or self._catching_up:
+        monitor = self._dependencies.abuse_monitor
+        if monitor is None or self._catching_up:
             return
         for entry in entries:
             if isinstance(entry.event, Feedback) and entry.record is not None:
-                watchman.hear(entry.event, entry.record)
+                monitor.observe(entry.event, entry.record)
 
-    async def _tell(self) -> None:
+    async def _publish_change_notices(self) -> None:
         """Put arms that have changed on the log; what follows from it is learned when it is met there.
 
         Not at once: keys that are suspected meanwhile may have said what the change was seen by. Then it is forgotten.
         """
-        suspects = self._parts.watchman.suspected_tenants() if self._parts.watchman is not None else frozenset()
+        suspects = (
+            self._dependencies.abuse_monitor.suspected_tenants()
+            if self._dependencies.abuse_monitor is not None
+            else frozenset()
+        )
         now, self._noticed, due = self._wall(), [], self._noticed
         for at, one in due:
-            tenant = str(one.detail.get("tenant", TENANT))
+            tenant = str(one.detail.get("tenant", DEFAULT_TENANT))
             if tenant in suspects:
                 self._resume(tenant, str(one.detail["arm"]))
                 continue
@@ -170,13 +180,13 @@ class Turn:
                 self._noticed.append((at, one))
                 continue
             log.warning("the answers of %s have changed; what was said of them before counts little", one.detail["arm"])
-            await self._parts.store.append(replace(one, at=self._wall()))
+            await self._dependencies.store.append(replace(one, at=self._wall()))
 
     def _resume(self, tenant: str, arm: str) -> None:
-        if self._watch is not None:
-            self._watch.of(tenant).resume(arm)
+        if self._change_monitors is not None:
+            self._change_monitors.for_tenant(tenant).resume(arm)
 
-    async def _slices(self, found: Found) -> AsyncGenerator[list[Entry], None]:
+    async def _slices(self, found: LogPage) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""
         parts = [found[start : start + _PART] for start in range(0, len(found), _PART)]
         coming = asyncio.create_task(self._entries(parts[0]))
@@ -188,18 +198,20 @@ class Turn:
                 for start in range(0, len(entries), _SLICE):
                     yield entries[start : start + _SLICE]
         finally:
-            await end(coming)
+            await cancel_and_wait(coming)
 
-    async def _kept(self, upto: EventId | None = None, rollbacks: Sequence[Void] | None = None) -> Learner | None:
+    async def _from_kept_version(
+        self, upto: EventId | None = None, rollbacks: Sequence[VoidedRange] | None = None
+    ) -> Learner | None:
         """Return a learner at the newest kept version that can be used, None where there is none.
 
         Args:
             upto: what it has folded at most; None: however much.
             rollbacks: those of the log whose fold passes through it; None: as it knows them.
         """
-        learner = self._parts.make_learner()
-        async for kept in self._parts.versions.before(upto):
-            if rollbacks is not None and not kept.snapshot.begins(rollbacks):
+        learner = self._dependencies.make_learner()
+        async for kept in self._dependencies.versions.before(upto):
+            if rollbacks is not None and not kept.snapshot.is_prefix_of(rollbacks):
                 continue
             try:
                 learner.restore(kept.snapshot)
@@ -210,18 +222,18 @@ class Turn:
 
     async def _rewound(self, rewind: Rewind) -> bool:
         """Go back as told; return False where neither a kept version nor the log's start is there to go back to."""
-        learner = await self._kept(rewind.position, rewind.rollbacks)
+        learner = await self._from_kept_version(rewind.position, rewind.rollbacks)
         if learner is None:
-            if await self._parts.store.trimmed() != START:
+            if await self._dependencies.store.trimmed_upto() != START:
                 return False
-            learner = self._parts.make_learner()
-        learner.know(rewind.rollbacks)
+            learner = self._dependencies.make_learner()
+        learner.set_rollbacks(rewind.rollbacks)
         log.warning("rolled back to %s", learner.position)
         self.learner = learner
         self._anchored, self._catching_up = False, True
         return True
 
-    async def _entries(self, found: Found) -> list[Entry]:
+    async def _entries(self, found: LogPage) -> list[LogEntry]:
         """Return the events that can be read, with the records they need; the others are put aside."""
         events: list[tuple[EventId, Event, str]] = []
         unreadable: list[tuple[EventId, str]] = []
@@ -231,13 +243,13 @@ class Turn:
             except BadEvent as error:
                 unreadable.append((event_id, str(error)))
                 continue
-            events.append((event_id, event, subject(event) if filed_before or looks_back(event) else ""))
-        await self._put_aside({event_id: data for event_id, data, _ in found}, unreadable)
-        records = await self._parts.store.records([name for _, _, name in events if name])
-        return [Entry(event_id, event, records.get(name)) for event_id, event, name in events]
+            events.append((event_id, event, decision_id_of(event) if filed_before or needs_record(event) else ""))
+        await self._dead_letter({event_id: data for event_id, data, _ in found}, unreadable)
+        records = await self._dependencies.store.records([name for _, _, name in events if name])
+        return [LogEntry(event_id, event, records.get(name)) for event_id, event, name in events]
 
-    async def _put_aside(self, found: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
+    async def _dead_letter(self, found: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
         """Keep events that could not be folded where a person will find them."""
         for event_id, why in refused:
             log.error("event %s put aside: %s", event_id, why)
-            await self._parts.store.bury(event_id, found[event_id], why)
+            await self._dependencies.store.dead_letter(event_id, found[event_id], why)

@@ -6,30 +6,30 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.bandit import snapshot
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 from highwayman.env.errors import SnapshotError
 from highwayman.feedback.fold.learner import Snapshot
-from highwayman.feedback.fold.rollbacks import Void
-from highwayman.feedback.learning.publications import Published, Stamp
+from highwayman.feedback.fold.rollbacks import VoidedRange
+from highwayman.feedback.learning.publications import Published, VersionStamp
 
 _KIND = "published"
 
 
-def write(path: Path, found: Published, *, lineage: str) -> None:
+def write_snapshot(path: Path, published: Published, *, lineage: str) -> None:
     """Write the version to `path`, whole or not at all. Raises OSError."""
     header = {
-        **{"kind": _KIND, "lineage": lineage, "at": found.at, "version": found.stamp.version},
-        **{"holder": found.stamp.holder, "position": found.snapshot.position},
-        "rollbacks": [asdict(void) for void in found.snapshot.rollbacks],
+        **{"kind": _KIND, "lineage": lineage, "at": published.at, "version": published.stamp.version},
+        **{"holder": published.stamp.holder, "position": published.snapshot.position},
+        "rollbacks": [asdict(span) for span in published.snapshot.rollbacks],
     }
     arrays = {
-        "policy": np.frombuffer(found.snapshot.policy, np.uint8),
-        "tally": np.frombuffer(found.snapshot.tally, np.uint8),
+        "policy": np.frombuffer(published.snapshot.policy, np.uint8),
+        "tally": np.frombuffer(published.snapshot.tally, np.uint8),
     }
-    write_whole(path, snapshot.pack(header, arrays))
+    write_atomically(path, snapshot.pack(header, arrays))
 
 
-def read(path: Path, *, lineage: str | None = None) -> Published:
+def read_snapshot(path: Path, *, lineage: str | None = None) -> Published:
     """Return the version in the file `path`.
 
     Raises:
@@ -48,6 +48,6 @@ def read(path: Path, *, lineage: str | None = None) -> Published:
             f"{path}: learned by lineage {header['lineage']}, this configuration's is {lineage}: "
             "another policy, other options, another encoder or other metrics"
         )
-    rollbacks = tuple(Void(**void) for void in header["rollbacks"])
+    rollbacks = tuple(VoidedRange(**void) for void in header["rollbacks"])
     state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), rollbacks)
-    return Published(Stamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))
+    return Published(VersionStamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))

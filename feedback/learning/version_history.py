@@ -10,8 +10,8 @@ import msgpack
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import SnapshotError
-from highwayman.feedback.learning.publications import Published, published
-from highwayman.feedback.log.event_id import EventId, order
+from highwayman.feedback.learning.publications import Published, parse_publication
+from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.store import Keys
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class VersionInfo:
     """What a kept version had learned."""
 
     version: int
@@ -32,7 +32,7 @@ class About:
     note: str = ""
 
 
-class Versions:
+class VersionHistory:
     """The kept versions of one lineage."""
 
     def __init__(self, client: "aioredis.Redis", namespace: str, lineage: str) -> None:
@@ -41,7 +41,7 @@ class Versions:
         self._client: Any = client  # its replies are bytes, which its types do not promise
         self._versions, self._about = keys("versions", lineage), keys("about", lineage)
 
-    async def all(self) -> list[About]:
+    async def all(self) -> list[VersionInfo]:
         """Return what is kept, oldest first."""
         with redis_errors():
             found = await self._client.hgetall(self._about)
@@ -59,7 +59,7 @@ class Versions:
             fields = dict(zip(flat[::2], flat[1::2], strict=True))
         except (TypeError, ValueError, msgpack.UnpackException) as error:
             raise SnapshotError(f"version {version} is damaged: {type(error).__name__}") from error
-        return published(fields)
+        return parse_publication(fields)
 
     async def before(self, position: EventId | None) -> AsyncIterator[Published]:
         """Yield the kept versions that had folded nothing beyond `position` (None: all), the newest first.
@@ -67,24 +67,24 @@ class Versions:
         Damaged ones are told and passed over.
         """
         for about in reversed(await self.all()):
-            if position is not None and order(about.position) > order(position):
+            if position is not None and sort_key(about.position) > sort_key(position):
                 continue
             try:
-                found = await self.load(about.version)
+                published = await self.load(about.version)
             except SnapshotError as error:
                 log.error("kept version %d is passed over: %s", about.version, error)
                 continue
-            if found is not None:
-                yield found
+            if published is not None:
+                yield published
 
     async def thin(self) -> None:
         """Drop versions until `KEPT` are left, so that their ages stay spread evenly on a log scale."""
         kept = await self.all()
-        await self.drop(thinned(kept, keep=KEPT))
+        await self.drop(versions_to_drop(kept, keep=KEPT))
 
     async def drop_before(self, position: EventId) -> None:
         """Forget versions that had not folded the log up to `position`."""
-        await self.drop([about.version for about in await self.all() if order(about.position) < order(position)])
+        await self.drop([about.version for about in await self.all() if sort_key(about.position) < sort_key(position)])
 
     async def drop(self, versions: Sequence[int]) -> None:
         """Forget these versions."""
@@ -95,26 +95,26 @@ class Versions:
                 await self._client.hdel(self._about, *names)
 
 
-def _about(version: bytes, data: bytes) -> About | None:
+def _about(version: bytes, data: bytes) -> VersionInfo | None:
     """Return what is said of a kept version, None where that is damaged, which is told."""
     try:
-        about = About(version=int(version), **json.loads(data))
-        order(about.position)
+        about = VersionInfo(version=int(version), **json.loads(data))
+        sort_key(about.position)
     except (AttributeError, TypeError, ValueError) as error:
         log.error("kept version %r is passed over: %s", version, type(error).__name__)
         return None
     return about
 
 
-def about_json(about: About) -> str:
+def version_info_json(info: VersionInfo) -> str:
     """Return what `Publications.publish` takes to keep a version."""
     return json.dumps(
-        {"at": about.at, "position": about.position, "decisions": about.decisions, "feedback": about.feedback,
-         "note": about.note}
+        {"at": info.at, "position": info.position, "decisions": info.decisions, "feedback": info.feedback,
+         "note": info.note}
     )  # fmt: skip
 
 
-def thinned(kept: Sequence[About], *, keep: int) -> list[int]:
+def versions_to_drop(kept: Sequence[VersionInfo], *, keep: int) -> list[int]:
     """Return which of `kept`, oldest first, to drop: again and again the one whose neighbours are closest in age.
 
     Close is meant relative to age, so the newest stay dense and the oldest reach back far; the ends are never dropped.

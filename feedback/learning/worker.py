@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.learning.session import Parts, Turn
-from highwayman.feedback.log.store import LogCutShort
+from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
+from highwayman.feedback.log.store import LogTruncated
 
 _HOLD_S = 5.0  # a learner that is silent for this long may be replaced
 _BATCH = 1000
@@ -28,7 +28,7 @@ class Clocks:
     steady: Callable[[], float]
 
 
-async def no_chores() -> None:
+async def no_maintenance() -> None:
     """Do nothing."""
 
 
@@ -36,7 +36,12 @@ class Worker:
     """Folds one lineage's log for as long as it holds the lease, and stands by otherwise."""
 
     def __init__(
-        self, parts: Parts, *, holder: str, clocks: Clocks, chores: Callable[[], Awaitable[None]] = no_chores
+        self,
+        dependencies: LearnerDependencies,
+        *,
+        holder: str,
+        clocks: Clocks,
+        maintenance: Callable[[], Awaitable[None]] = no_maintenance,
     ) -> None:
         """Take its parts.
 
@@ -46,10 +51,10 @@ class Worker:
             clocks: to date what is published, and to renew by.
             chores: called about every second by whoever holds the lease.
         """
-        self._parts = parts
+        self._dependencies = dependencies
         self._name = holder
         self._clocks = clocks
-        self._chores = chores
+        self._maintenance = maintenance
 
     async def run(self) -> None:
         """Learn until cancelled; Redis going away, or another learner taking over, is waited out."""
@@ -58,9 +63,9 @@ class Worker:
             # Whoever begins again is somebody else to the lease: publications of two turns are told apart.
             holder = f"{self._name}:{secrets.token_hex(4)}"
             try:
-                await self._turn(holder)
+                await self._run_session(holder)
                 waiting = False
-            except LogCutShort as error:
+            except LogTruncated as error:
                 log.warning("%s; going on from what is published", error)
                 continue
             except StoreUnavailable as error:
@@ -71,29 +76,29 @@ class Worker:
                 await asyncio.shield(self._give_up(holder))
             await asyncio.sleep(_PAUSE_S)
 
-    async def _turn(self, holder: str) -> None:
+    async def _run_session(self, holder: str) -> None:
         """Learn from the newest publication on until the lease is lost. Raises StoreUnavailable."""
-        publications = self._parts.publications
+        publications = self._dependencies.publications
         epoch = await publications.acquire(holder, hold_s=_HOLD_S)
         if epoch is None:
             return
-        turn = Turn(self._parts, holder=holder, epoch=epoch, wall=self._clocks.wall)
-        await turn.begin()
+        session = LearnerSession(self._dependencies, holder=holder, epoch=epoch, wall=self._clocks.wall)
+        await session.start()
         renew_at = self._clocks.steady()
         while True:
             if self._clocks.steady() >= renew_at:
                 if await publications.acquire(holder, hold_s=_HOLD_S) != epoch:
                     return
-                await self._chores()
+                await self._maintenance()
                 renew_at = self._clocks.steady() + _RENEW_S
-            if turn.unpublished and not await turn.publish():
+            if session.has_unpublished and not await session.publish():
                 return
-            read = await turn.advance(count=_BATCH, block_s=_BLOCK_S)
+            read = await session.advance(count=_BATCH, block_s=_BLOCK_S)
             if 0 < read < _BATCH:
                 await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
 
     async def _give_up(self, holder: str) -> None:
         try:
-            await self._parts.publications.release(holder)
+            await self._dependencies.publications.release(holder)
         except StoreUnavailable:
             log.debug("the learner's lease runs out by itself")

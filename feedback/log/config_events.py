@@ -12,13 +12,13 @@ from highwayman.feedback.log.store import Store
 _TRIES = 5  # routers that start together all announce
 
 
-def described(arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any]) -> str:
+def describe_config(arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any]) -> str:
     """Return what is in force, as JSON that is equal where it is the same."""
     priced = {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
     return json.dumps({"arms": priced, "lineage": lineage, "configuration": dict(configuration)}, sort_keys=True)
 
 
-def differences(before: str, after: str, *, at: float) -> list[Control]:
+def config_changes(before: str, after: str, *, at: float) -> list[Control]:
     """Return the control events that lead from one description to another; `before` is empty at the very first."""
     old = json.loads(before) if before else {"arms": {}, "lineage": None, "configuration": None}
     new = json.loads(after)
@@ -38,17 +38,17 @@ def differences(before: str, after: str, *, at: float) -> list[Control]:
     return found
 
 
-async def announce(store: Store, after: str, *, at: float) -> list[EventId]:
+async def record_config_change(store: Store, after: str, *, at: float) -> list[EventId]:
     """Put on the log how what is in force becomes `after`; return the events' ids, none if it is so already.
 
     Raises:
         StoreUnavailable: Redis does not answer, or others announce all the time.
     """
     for _ in range(_TRIES):
-        before = await store.in_force()
+        before = await store.active_config()
         if before == after:
             return []
-        ids = await store.announce(differences(before, after, at=at), before=before, after=after)
+        ids = await store.put_config_changes(config_changes(before, after, at=at), before=before, after=after)
         if ids is not None:
             return ids
     raise StoreUnavailable("others announce what is in force at the same time")

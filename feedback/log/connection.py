@@ -7,7 +7,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import ResponseError
 
 
-class Direct:
+class DedicatedConnection:
     """Sends commands over a connection of its own.
 
     It sets no time limit: whoever calls does, by cancelling; the connection is then given up, as after any failure. On

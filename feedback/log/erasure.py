@@ -10,39 +10,39 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
-from highwayman.feedback.log.event_id import START, EventId, order
-from highwayman.feedback.log.events import BadEvent, Event, decode, subject
+from highwayman.feedback.log.event_id import START, EventId, sort_key
+from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.retention import Retention
 
 Row = tuple[EventId, bytes, bool]
 
 
-class Archived(Protocol):
+class ErasableArchive(Protocol):
     """An archive as erasure sees it."""
 
     def read(self) -> Iterator[list[Row]]:
         """Yield everything in it, in log order."""
 
-    def without(self, event_ids: Collection[EventId]) -> int:
+    def remove(self, event_ids: Collection[EventId]) -> int:
         """Remove events; return how many were there."""
 
 
 @dataclass(slots=True)
-class Erased:
+class DecisionErasure:
     """What is to go of one decision."""
 
     whole: bool  # or only some of the feedback
     events: dict[EventId, bytes] = field(default_factory=dict)  # everything about it
     feedback: dict[EventId, str] = field(default_factory=dict)  # the person's or key's own, with its ids
-    turns: dict[str, list[EventId]] = field(
+    quarantine_toggles: dict[str, list[EventId]] = field(
         default_factory=dict
     )  # by the feedback's id, where it was set aside or back
 
-    def going(self) -> list[EventId]:
+    def event_ids(self) -> list[EventId]:
         """Return the ids of the events that go."""
         return list(self.events if self.whole else self.feedback)
 
-    def fields(self) -> list[bytes | str]:
+    def record_fields(self) -> list[bytes | str]:
         """Return names and values of the decision's record, for one that has expired."""
         found: list[bytes | str] = []
         for event_id, data in self.events.items():
@@ -53,7 +53,7 @@ class Erased:
                 found += ["o", event_id, "O", data]
             elif isinstance(event, Feedback):
                 found += [f"f:{event.id}", f"{event_id} ".encode() + data]
-        for name, turns in self.turns.items():
+        for name, turns in self.quarantine_toggles.items():
             found += [f"z:{name}", " ".join(turns)]
         return found
 
@@ -64,7 +64,7 @@ class Erasure:
     def __init__(
         self,
         retention: Retention,
-        archive: Archived | None,
+        archive: ErasableArchive | None,
         pseudonyms: Collection[str],
         *,
         keys: Collection[str] = (),
@@ -74,63 +74,63 @@ class Erasure:
         self._archive = archive
         self._pseudonyms = frozenset(pseudonyms)
         self._keys = frozenset(keys)
-        self.found: dict[str, Erased] = {}  # by decision id
+        self.found: dict[str, DecisionErasure] = {}  # by decision id
 
     async def find(self) -> int:
         """Find all that is the person's, on the log and in the archive; return how many events that is."""
         self.found = {}
         async for event_id, event, _ in self._all():
             if isinstance(event, Decision) and event.user in self._pseudonyms:
-                self.found.setdefault(event.id, Erased(whole=True)).whole = True
+                self.found.setdefault(event.id, DecisionErasure(whole=True)).whole = True
             elif isinstance(event, Feedback) and (event.user in self._pseudonyms or event.key in self._keys):
-                self.found.setdefault(event.decision_id, Erased(whole=False)).feedback[event_id] = event.id
+                self.found.setdefault(event.decision_id, DecisionErasure(whole=False)).feedback[event_id] = event.id
         if self.found:
             async for event_id, event, data in self._all():
                 self._note(event_id, event, data)
-        return sum(len(erased.going()) for erased in self.found.values())
+        return sum(len(erased.event_ids()) for erased in self.found.values())
 
-    async def about(self, decision_ids: Collection[str]) -> dict[str, Erased]:
+    async def collect(self, decision_ids: Collection[str]) -> dict[str, DecisionErasure]:
         """Return everything there is about these decisions, on the log and in the archive."""
-        self.found = {name: Erased(whole=False) for name in decision_ids}
+        self.found = {name: DecisionErasure(whole=False) for name in decision_ids}
         async for event_id, event, data in self._all():
             self._note(event_id, event, data)
         return self.found
 
     def _note(self, event_id: EventId, event: Event, data: bytes) -> None:
         """Keep an event about a decision of which something is to go."""
-        erased = self.found.get(subject(event))
+        erased = self.found.get(decision_id_of(event))
         if erased is None:
             return
         if isinstance(event, Decision | Outcome | Feedback):
             erased.events[event_id] = data
         elif event.kind is ControlKind.SET_ASIDE:
             for name in event.detail["feedback"]:
-                erased.turns.setdefault(name, []).append(event_id)
+                erased.quarantine_toggles.setdefault(name, []).append(event_id)
 
-    async def mark(self, *, at: float) -> EventId:
+    async def put_markers(self, *, at: float) -> EventId:
         """Put the erasures on the log; return the last one's id, `START` if there was nothing. Again is no harm."""
         last = START
         for name, erased in self.found.items():
             feedback = [] if erased.whole else list(erased.feedback.values())
-            event_id = await self._retention.put_erasure(name, feedback=feedback, known=erased.fields(), at=at)
-            last = max(last, event_id, key=order)
+            event_id = await self._retention.put_erasure(name, feedback=feedback, known=erased.record_fields(), at=at)
+            last = max(last, event_id, key=sort_key)
         return last
 
-    async def behind(self, last: EventId) -> dict[str, bool]:
+    async def lagging_lineages(self, last: EventId) -> dict[str, bool]:
         """Return lineages whose state has not followed the erasures up to `last`, and whether a learner tends each."""
         positions = await self._retention.positions()
-        late = [lineage for lineage, position in positions.items() if order(position) < order(last)]
-        return {lineage: await self._retention.learning(lineage) for lineage in late}
+        late = [lineage for lineage, position in positions.items() if sort_key(position) < sort_key(last)]
+        return {lineage: await self._retention.has_learner(lineage) for lineage in late}
 
     async def forget(self) -> tuple[int, int]:
         """Remove the events themselves; return how many left the log and how many the archive."""
         off_the_log = 0
         for name, erased in self.found.items():
             feedback = [] if erased.whole else list(erased.feedback.values())
-            off_the_log += await self._retention.forget(name, feedback=feedback, event_ids=erased.going())
+            off_the_log += await self._retention.forget(name, feedback=feedback, event_ids=erased.event_ids())
         await self._retention.forget_dead({name for name, erased in self.found.items() if erased.whole})
-        going = [event_id for erased in self.found.values() for event_id in erased.going()]
-        return off_the_log, self._archive.without(going) if self._archive is not None and going else 0
+        going = [event_id for erased in self.found.values() for event_id in erased.event_ids()]
+        return off_the_log, self._archive.remove(going) if self._archive is not None and going else 0
 
     async def _all(self) -> AsyncIterator[tuple[EventId, Event, bytes]]:
         """Yield every readable event of the archive, then of the log, with its id and bytes."""

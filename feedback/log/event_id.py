@@ -8,13 +8,13 @@ START: EventId = "0-0"
 
 
 @lru_cache(maxsize=16_384)
-def order(event_id: EventId) -> tuple[int, int]:
+def sort_key(event_id: EventId) -> tuple[int, int]:
     """Return the id as numbers, which sort in log order."""
     milliseconds, _, sequence = event_id.partition("-")
     return int(milliseconds), int(sequence)
 
 
-def before(event_id: EventId) -> EventId:
+def previous_id(event_id: EventId) -> EventId:
     """Return the largest id smaller than this one."""
-    milliseconds, sequence = order(event_id)
+    milliseconds, sequence = sort_key(event_id)
     return f"{milliseconds}-{sequence - 1}" if sequence else f"{milliseconds - 1}-{2**64 - 1}"

@@ -39,22 +39,22 @@ def decode(data: bytes) -> Event:
         raise BadEvent(f"not a readable event: {type(error).__name__}") from error
 
 
-def kind_of(event: Event) -> str:
+def kind_letter(event: Event) -> str:
     """Return the letter the event has on the log."""
     return _KINDS[type(event)]
 
 
-def subject(event: Event) -> str:
+def decision_id_of(event: Event) -> str:
     """Return the id of the decision the event is about, empty for none."""
     if isinstance(event, Control):
         return str(event.detail.get("decision", ""))
     return event.id if isinstance(event, Decision) else event.decision_id
 
 
-def about(data: bytes) -> str:
+def decision_id_in(data: bytes) -> str:
     """Return the id of the decision that an event's bytes are about, empty where they cannot be read."""
     try:
-        return subject(decode(data))
+        return decision_id_of(decode(data))
     except BadEvent:
         return ""
 
@@ -115,7 +115,7 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:
     said = [event.source, event.metric, event.value, event.weight, event.user]
-    more = [event.key, event.text, event.other, event.quality, event.aside]
+    more = [event.key, event.text, event.compared_arm, event.quality, event.quarantined]
     return "f", [event.id, event.decision_id, event.at, *said, *(more if any(map(_given, more)) else ())]
 
 

@@ -16,10 +16,10 @@ from enum import StrEnum
 from typing import Any
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Decision, Feedback, Outcome
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, decode, encode, kind_of
+from highwayman.feedback.log.events import BadEvent, decode, encode, kind_letter
 from highwayman.feedback.log.spool import Spool, SpoolFull
 from highwayman.feedback.log.store import MOST_TOGETHER, Store, Written
 
@@ -32,10 +32,10 @@ _PROBE_S = (0.1, 2.0)  # first and longest pause between two looks whether Redis
 
 log = logging.getLogger(__name__)
 
-Waiting = tuple[Written, "asyncio.Future[EventId | None]"]
+QueuedWrite = tuple[Written, "asyncio.Future[EventId | None]"]
 
 
-class Fate(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of an event that did not go to the log directly."""
 
     SPOOLED = "spooled"
@@ -55,7 +55,7 @@ class Journal:
         writer: str,
         clock: Callable[[], float],
         patience_s: float,
-        tell: Callable[[Fate, str], None],
+        on_delivery_outcome: Callable[[DeliveryOutcome, str], None],
     ) -> None:
         """Take its parts.
 
@@ -72,8 +72,8 @@ class Journal:
         self._writer = writer
         self._clock = clock
         self._patience_s = patience_s
-        self._tell = tell
-        self._queue: deque[Waiting] = deque()
+        self._on_delivery_outcome = on_delivery_outcome
+        self._queue: deque[QueuedWrite] = deque()
         self._wake = asyncio.Event()
         self._away = any(map(len, spools))  # whether events go to the spool
         self._went_away = asyncio.Event()
@@ -116,7 +116,7 @@ class Journal:
         """Count an event that nothing takes any more. Raises StoreUnavailable for feedback."""
         if isinstance(event, Feedback):
             raise StoreUnavailable("This router takes no feedback any more: it is about to end. Try again.")
-        self._tell(Fate.LOST, kind_of(event))
+        self._on_delivery_outcome(DeliveryOutcome.LOST, kind_letter(event))
 
     async def run(self) -> None:
         """Write what is put, until cancelled; then write the rest and close the spools.
@@ -125,7 +125,7 @@ class Journal:
         """
         # A batch under way is never cut short: the writer is told to stop, and stops when nothing waits.
         writing = asyncio.create_task(self._write())
-        others = [asyncio.create_task(self._come_back()), asyncio.create_task(self._look_again())]
+        others = [asyncio.create_task(self._reconnect()), asyncio.create_task(self._verify_watermark())]
         try:
             done, _ = await asyncio.wait({writing, *others}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -134,7 +134,7 @@ class Journal:
             self._stopping = True
             self._wake.set()
             for task in others:
-                await end(task)
+                await cancel_and_wait(task)
             await asyncio.wait({writing})
             self._ended = True
             self._spool([self._queue.popleft() for _ in range(len(self._queue))])
@@ -151,7 +151,7 @@ class Journal:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _look_again(self) -> None:
+    async def _verify_watermark(self) -> None:
         """Have the mark looked at every now and then, as long as what stands before it might still be lost."""
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -208,14 +208,14 @@ class Journal:
         for start in range(0, len(events), _BATCH):
             await self._store.put_all(events[start : start + _BATCH])
         for event in events:
-            self._tell(Fate.SENT_AGAIN, kind_of(event))
+            self._on_delivery_outcome(DeliveryOutcome.SENT_AGAIN, kind_letter(event))
 
     def _go_away(self, error: StoreUnavailable) -> None:
         log.warning("events go to the spool: %s", error)
         self._away = True
         self._went_away.set()
 
-    def _spool(self, batch: Sequence[Waiting]) -> None:
+    def _spool(self, batch: Sequence[QueuedWrite]) -> None:
         """Append events to the spool; feedback is acknowledged once it is on the disk, the rest at once."""
         synced = []
         for event, future in batch:
@@ -225,10 +225,10 @@ class Journal:
                 if isinstance(event, Feedback):
                     _resolve(future, StoreUnavailable(f"Redis is away, and {error}. Try again later."))
                 else:
-                    self._tell(Fate.LOST, kind_of(event))
+                    self._on_delivery_outcome(DeliveryOutcome.LOST, kind_letter(event))
                     _resolve(future, None)
                 continue
-            self._tell(Fate.SPOOLED, kind_of(event))
+            self._on_delivery_outcome(DeliveryOutcome.SPOOLED, kind_letter(event))
             if isinstance(event, Feedback):
                 synced.append(future)
             else:
@@ -247,7 +247,7 @@ class Journal:
         for future in futures:
             _resolve(future, result)
 
-    async def _come_back(self) -> None:
+    async def _reconnect(self) -> None:
         """Look whether Redis is back whenever it went away; then drain the spool, and write directly again."""
         while True:
             await self._went_away.wait()
@@ -270,12 +270,12 @@ class Journal:
             await self._send_again()
         for spool in self._spools:
             while len(spool):
-                raw = spool.head(_BATCH)
+                raw = spool.peek(_BATCH)
                 events = _readable(raw)
                 await self._store.put_all(events)
                 self._recent.extend((self._clock(), event) for event in events)
                 for event in events:
-                    self._tell(Fate.DRAINED, kind_of(event))
+                    self._on_delivery_outcome(DeliveryOutcome.DRAINED, kind_letter(event))
                 spool.drop(raw)
         self._number = 0  # the mark may be older than a write that was given up and still came through
 
@@ -303,16 +303,16 @@ def _resolve(future: "asyncio.Future[EventId | None]", result: EventId | Excepti
         future.set_result(result)
 
 
-Told = Callable[[Outcome, EventId | None], None]
+OutcomeCallback = Callable[[Outcome, EventId | None], None]
 
 
 class OutcomeJournal(Journal):
     """Tells of every outcome put: its id on the log, or None where it is in the spool, was erased, or is lost."""
 
-    def __init__(self, *parts: Any, written: Told, **more: Any) -> None:
+    def __init__(self, *parts: Any, on_logged: OutcomeCallback, **more: Any) -> None:
         """Take who is told, and the parts of a `Journal`."""
         super().__init__(*parts, **more)
-        self._written = written
+        self._on_logged = on_logged
 
     async def put(self, event: Written) -> EventId | None:
         """Return what `Journal.put` does, and raise what it raises."""
@@ -321,5 +321,5 @@ class OutcomeJournal(Journal):
             event_id = await super().put(event)
         finally:
             if isinstance(event, Outcome):
-                self._written(event, event_id)
+                self._on_logged(event, event_id)
         return event_id

@@ -4,25 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from highwayman.env.types import Decision, Feedback, Outcome, Status
-from highwayman.feedback.log.event_id import EventId, order
+from highwayman.feedback.log.event_id import EventId, sort_key
 
 
-class Moment:
+class LogPoint:
     """A point of the log: just before or just after one of its events, or its end."""
 
     def __init__(self, event_id: EventId | None = None, *, inclusive: bool = True) -> None:
         """Take the event, None for the log's end."""
-        self._limit = None if event_id is None else order(event_id)
+        self._limit = None if event_id is None else sort_key(event_id)
         self._inclusive = inclusive
 
-    def knows(self, event_id: EventId | None) -> bool:
+    def includes(self, event_id: EventId | None) -> bool:
         """Return whether the event, if there is one, lies before this point."""
         if event_id is None or self._limit is None:
             return event_id is not None
-        return order(event_id) < self._limit or (self._inclusive and order(event_id) == self._limit)
+        return sort_key(event_id) < self._limit or (self._inclusive and sort_key(event_id) == self._limit)
 
 
-END = Moment()
+END = LogPoint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,15 @@ class Record:
     feedback: Mapping[EventId, Feedback] = field(default_factory=dict)
     erased_id: EventId | None = None  # from this event on, nothing is known of it
     erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
-    turns: Mapping[str, Sequence[EventId]] = field(default_factory=dict)  # by its id: where it was set aside, or back
+    quarantine_toggles: Mapping[str, Sequence[EventId]] = field(
+        default_factory=dict
+    )  # by its id: where it was set aside, or back
 
-    def served_arm(self, moment: Moment = END) -> str:
+    def served_arm(self, point: LogPoint = END) -> str:
         """Return the arm that answered; the intended one as long as no outcome tells, empty if nothing does.
 
         A call that was given up names nobody who served it: its real end may yet take its place.
         """
-        if self.outcome is not None and self.outcome.status is not Status.LOST and moment.knows(self.outcome_id):
+        if self.outcome is not None and self.outcome.status is not Status.LOST and point.includes(self.outcome_id):
             return self.outcome.arm
         return self.decision.arm if self.decision is not None else ""

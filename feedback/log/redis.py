@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.utils import str_if_bytes
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
-from highwayman.feedback.log.redis_urls import Kind, RedisUrl, parse
+from highwayman.feedback.log.redis_urls import RedisTopology, RedisUrl, parse_redis_url
 
 _SPARE = 8  # connections to a node of a Cluster beside those that commands take turns at: subscriptions, its map
 _RESET = "the handler is closed"  # uvloop's words, in a plain RuntimeError, when one writes to such a connection
@@ -38,7 +38,7 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> "aior
     Raises:
         ConfigError: the address cannot be followed.
     """
-    where = parse(url)
+    where = parse_redis_url(url)
     settings = {
         "protocol": 2,  # replies of one shape, on every server
         "max_connections": connections,
@@ -49,7 +49,9 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> "aior
         "health_check_interval": 0,
         **where.options,
     }
-    make = {Kind.SERVER: _server, Kind.SENTINEL: _watched, Kind.CLUSTER: _cluster}[where.kind]
+    make = {RedisTopology.SERVER: _server, RedisTopology.SENTINEL: _watched, RedisTopology.CLUSTER: _cluster}[
+        where.topology
+    ]
     try:
         return make(where, settings)
     except (TypeError, ValueError, RedisError, OSError) as error:
@@ -142,7 +144,7 @@ class _Cluster(RedisCluster):
         self._wait_s = wait_s
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def connection_slot(self) -> AsyncIterator[None]:
         """Wait for a connection; a redirected pipeline sends single commands within its own turn."""
         task = asyncio.current_task()
         if task in self._taken:
@@ -167,7 +169,7 @@ class _Cluster(RedisCluster):
             raise RedisClusterException("no node of the Cluster has any slots") from None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        async with self.turn():
+        async with self.connection_slot():
             return await super().execute_command(*args, **options)
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
@@ -208,7 +210,7 @@ class _ClusterPipeline(ClusterPipeline):
         """Return the replies; as with the plain client, a lost connection is raised whatever was asked."""
         client = cast("_Cluster", self.cluster_client)
         try:
-            async with client.turn():
+            async with client.connection_slot():
                 replies = await super().execute(False, allow_redirections)
             for reply in replies:
                 if isinstance(reply, _LOST) or (raise_on_error and isinstance(reply, Exception)):

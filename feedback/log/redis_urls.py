@@ -25,7 +25,7 @@ _CONNECTION = {"client_name", "health_check_interval", "max_connections", "socke
 _SENTINEL = {"sentinel_username", "sentinel_password"}
 
 
-class Kind(StrEnum):
+class RedisTopology(StrEnum):
     """What an address leads to."""
 
     SERVER = "server"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 class RedisUrl:
     """An address, taken apart."""
 
-    kind: Kind
+    topology: RedisTopology
     tls: bool
     hosts: tuple[tuple[str, int], ...]  # the server, the Sentinels or the first nodes to ask; none with a socket's path
     path: str = ""  # of a Unix socket
@@ -46,7 +46,7 @@ class RedisUrl:
     sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of those to the Sentinels
 
 
-def parse(url: str) -> RedisUrl:
+def parse_redis_url(url: str) -> RedisUrl:
     """Return the parts of an address of Redis. Raises ConfigError, which shows a right address."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _EXAMPLES:
@@ -72,15 +72,17 @@ def _parsed(scheme: str, rest: str) -> RedisUrl:
     if base == "unix":
         if not path or addresses:
             raise ValueError("has no absolute path after unix://")
-        return RedisUrl(Kind.SERVER, tls=False, hosts=(), path=slash + unquote(path), options=found)
+        return RedisUrl(RedisTopology.SERVER, tls=False, hosts=(), path=slash + unquote(path), options=found)
     if "@" in path:
         raise ValueError("has a '/' before its '@'; in a user name or password write it %2F")
-    where = Kind(kind or "server")
-    service, path = _service(path) if where is Kind.SENTINEL else ("", path)
-    hosts = tuple(_host(address, 26379 if where is Kind.SENTINEL else 6379) for address in addresses.split(","))
-    if where is Kind.SERVER and len(hosts) > 1:
+    where = RedisTopology(kind or "server")
+    service, path = _service(path) if where is RedisTopology.SENTINEL else ("", path)
+    hosts = tuple(
+        _host(address, 26379 if where is RedisTopology.SENTINEL else 6379) for address in addresses.split(",")
+    )
+    if where is RedisTopology.SERVER and len(hosts) > 1:
         raise ValueError("names several hosts; that takes redis+sentinel:// or redis+cluster://")
-    if where is not Kind.SERVER and not all(addresses.split(",")):
+    if where is not RedisTopology.SERVER and not all(addresses.split(",")):
         raise ValueError("does not name a host where one is needed")
     options = _database(where, path) | found
     return RedisUrl(where, base == "rediss", hosts, service=service, options=options, sentinel_options=sentinel)
@@ -106,12 +108,12 @@ def _service(path: str) -> tuple[str, str]:
     return unquote(service), path
 
 
-def _database(kind: Kind, path: str) -> dict[str, Any]:
+def _database(kind: RedisTopology, path: str) -> dict[str, Any]:
     """Return the option that a path asks for."""
     number = path.strip("/")
     if number and not number.isdecimal():
         raise ValueError("has a path that is not the number of a database")
-    if kind is Kind.CLUSTER and int(number or 0):
+    if kind is RedisTopology.CLUSTER and int(number or 0):
         raise ValueError("asks for a database, and a Cluster only has number 0")
     return {"db": int(number)} if number else {}
 

@@ -6,8 +6,8 @@ from typing import Any
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Control, ControlKind
-from highwayman.feedback.log.event_id import START, EventId, order
-from highwayman.feedback.log.events import about, encode
+from highwayman.feedback.log.event_id import START, EventId, sort_key
+from highwayman.feedback.log.events import decision_id_in, encode
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import GRACE_S, Keys
@@ -47,7 +47,7 @@ class Retention:
         with redis_errors():
             return int(await self._client.xlen(self._log))
 
-    async def exported(self) -> EventId:
+    async def exported_upto(self) -> EventId:
         """Return the last event that was exported, `START` before the first."""
         return await self._mark("exported")
 
@@ -80,9 +80,9 @@ class Retention:
         limit = f"{max(int((now - max(keep_s, self._window_s + GRACE_S)) * 1000), 0)}-0"
         ends = [limit, (await self.positions()).get(lineage, START)]
         if exported_only:
-            ends.append(await self.exported())
-        end = min(ends, key=order)
-        if order(end) <= order(await self._mark("trimmed")):
+            ends.append(await self.exported_upto())
+        end = min(ends, key=sort_key)
+        if sort_key(end) <= sort_key(await self._mark("trimmed")):
             return 0
         with redis_errors():
             going = await self._client.xrevrange(self._log, f"({end}", count=1)
@@ -108,8 +108,8 @@ class Retention:
         args = [encode(event), decision_id, 2 * self._window_s, len(feedback), *feedback, *known]
         return str((await self._scripts.call("put_erasure", keys, args)).decode())
 
-    async def put_aside(
-        self, decision_id: str, *, turns: Mapping[str, int], known: Sequence[bytes | str], at: float
+    async def put_quarantine(
+        self, decision_id: str, *, toggles: Mapping[str, int], known: Sequence[bytes | str], at: float
     ) -> EventId | None:
         """Append that some feedback on a decision is set aside, or counts again; return the event's id.
 
@@ -120,9 +120,9 @@ class Retention:
             known: names and values of the record's fields, for a record that has expired.
             at: seconds since the epoch.
         """
-        event = Control(at, ControlKind.SET_ASIDE, {"decision": decision_id, "feedback": list(turns)})
-        pairs = [one for pair in turns.items() for one in pair]
-        args = [encode(event), 2 * self._window_s, len(turns), *pairs, *known]
+        event = Control(at, ControlKind.SET_ASIDE, {"decision": decision_id, "feedback": list(toggles)})
+        pairs = [one for pair in toggles.items() for one in pair]
+        args = [encode(event), 2 * self._window_s, len(toggles), *pairs, *known]
         found = await self._scripts.call("put_aside", [self._log, self._keys("d", decision_id)], args)
         return None if found is None else str(found.decode())
 
@@ -136,10 +136,10 @@ class Retention:
         key = self._keys("dead")
         with redis_errors():
             aside = await self._client.xrange(key)
-            gone = [entry_id for entry_id, fields in aside if about(fields.get(b"e", b"")) in decision_ids]
+            gone = [entry_id for entry_id, fields in aside if decision_id_in(fields.get(b"e", b"")) in decision_ids]
             return int(await self._client.xdel(key, *gone)) if gone else 0
 
-    async def learning(self, lineage: str) -> bool:
+    async def has_learner(self, lineage: str) -> bool:
         """Return whether some learner holds the lineage's lease."""
         with redis_errors():
             return bool(await self._client.exists(self._keys("lease", lineage)))
@@ -154,7 +154,7 @@ def _position(data: bytes) -> EventId:
     """Return the position, the log's start where it is damaged: a learner will find that out and begin there."""
     position = data.decode(errors="replace")
     try:
-        order(position)
+        sort_key(position)
     except ValueError:
         return START
     return position

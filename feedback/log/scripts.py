@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from highwayman.feedback.log.redis import redis_errors
 
-Call = tuple[str, Sequence[str], Sequence[Any]]  # name of the script, keys, args
+ScriptCall = tuple[str, Sequence[str], Sequence[Any]]  # name of the script, keys, args
 
 Execute = Callable[..., Awaitable[Any]]  # takes a command's words
 
@@ -38,7 +38,7 @@ class Scripts:
                 await self._load()
                 return await self._execute(*command)
 
-    async def pipelined(self, calls: Sequence[Call]) -> list[Any]:
+    async def pipelined(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Return the replies to `calls`, in one round trip.
 
         Every script of ours may be called twice: so where one was not loaded, all are called again.
@@ -60,7 +60,7 @@ class Scripts:
         for source in self._sources.values():
             await self._client.script_load(source)
 
-    async def _sent(self, calls: Sequence[Call]) -> list[Any]:
+    async def _sent(self, calls: Sequence[ScriptCall]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for name, keys, args in calls:
             pipeline.execute_command("EVALSHA", self._hashes[name], len(keys), *keys, *args)

@@ -70,7 +70,7 @@ class Spool:
         """Return once everything appended is on the disk. Raises OSError."""
         os.fdatasync(self._file)
 
-    def head(self, count: int) -> list[bytes]:
+    def peek(self, count: int) -> list[bytes]:
         """Return up to `count` of the oldest events that wait."""
         found: list[bytes] = []
         at = self._start
@@ -81,7 +81,7 @@ class Spool:
         return found
 
     def drop(self, events: Sequence[bytes]) -> None:
-        """Forget these events, which `head` returned: they are on the log."""
+        """Forget these events, which `peek` returned: they are on the log."""
         self._start += sum(_FRAME.size + len(event) for event in events)
         self._count -= len(events)
         if self._count:
@@ -114,7 +114,7 @@ class Spool:
         self._start = self._end = _HEAD.size
 
 
-def claim(folder: Path, *, limit_bytes: int) -> list[Spool]:
+def claim_spools(folder: Path, *, limit_bytes: int) -> list[Spool]:
     """Return the spools in `folder` that no process has open, the first of them for this process's own events.
 
     Those behind it are of processes that died: their events wait to be drained by whoever finds them.

@@ -7,12 +7,12 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
-from highwayman.feedback.log.connection import Direct
+from highwayman.feedback.log.connection import DedicatedConnection
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.events import BadEvent, decode, encode, kind_of
+from highwayman.feedback.log.events import BadEvent, decode, encode, kind_letter
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import Call, Scripts
+from highwayman.feedback.log.scripts import ScriptCall, Scripts
 
 DEFAULT_WINDOW_S = 7 * 24 * 3600
 _MARK_KEPT_S = 24 * 3600
@@ -37,7 +37,7 @@ class Keys:
         return self._prefix + ":".join(parts)
 
 
-class LogCutShort(StoreUnavailable):
+class LogTruncated(StoreUnavailable):
     """An event that had been read is gone: the server lost the end of its log. What was folded of it must go, too."""
 
 
@@ -57,7 +57,7 @@ class Store:
         self._kept_s = window_s + GRACE_S
         self._log, self._open = self.keys("log"), self.keys("open")
         self._scripts = Scripts(client, "put", "put_control", "records")
-        self._direct = Direct(client)
+        self._direct = DedicatedConnection(client)
         self._direct_scripts = Scripts(client, "put", execute=self._direct.execute)
 
     async def put(self, event: Written) -> EventId:
@@ -97,7 +97,7 @@ class Store:
         for event in events:
             decision_id = event.id if isinstance(event, Decision) else event.decision_id
             keys.append(self._record(decision_id))
-            args += [kind_of(event), encode(event), *_filed_by(event)]
+            args += [kind_letter(event), encode(event), *_filed_by(event)]
             for name in _links(event):
                 keys.append(self._link(name))
                 args += ["l", "", decision_id, event.at]
@@ -107,14 +107,14 @@ class Store:
         """Close the connection that `put_marked` has of its own."""
         await self._direct.close()
 
-    async def announce(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
+    async def put_config_changes(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
         """Append control events as what is in force turns from `before` into `after`; None if it was not `before`."""
         args = [before, after, *map(encode, controls)]
         reply = await self._scripts.call("put_control", [self._log, self.keys("in_force")], args)
         return None if reply is None else [_text(event_id) for event_id in reply]
 
-    async def in_force(self) -> str:
-        """Return what `announce` last put in force, empty before the first."""
+    async def active_config(self) -> str:
+        """Return what `put_config_changes` last put in force, empty before the first."""
         with redis_errors():
             return _text(await self._client.get(self.keys("in_force")) or b"")
 
@@ -132,21 +132,21 @@ class Store:
         up to `block_s` is waited for the first; 0 waits not at all.
 
         Raises:
-            LogCutShort: `anchored`, and the event `after` is no longer on the log.
+            LogTruncated: `anchored`, and the event `after` is no longer on the log.
         """
         block = int(block_s * 1000) or None
         with redis_errors():
             reply: Any = await self._client.xread({self._log: after}, count=count, block=block)
             found = [entry for _, entries in reply or () for entry in entries]
             if found and anchored and not await self._client.xrange(self._log, after, after):
-                raise LogCutShort(f"the log's event {after} is gone")
+                raise LogTruncated(f"the log's event {after} is gone")
         return [(_text(event_id), bytes(fields[b"e"]), b"j" in fields) for event_id, fields in found]
 
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records there are of `decision_ids`, in one round trip."""
         unique = list(dict.fromkeys(decision_ids))
         parts = [unique[start : start + _LOOKED_UP] for start in range(0, len(unique), _LOOKED_UP)]
-        calls: list[Call] = [("records", [self._log, *map(self._record, part)], ()) for part in parts]
+        calls: list[ScriptCall] = [("records", [self._log, *map(self._record, part)], ()) for part in parts]
         replies = await self._scripts.pipelined(calls) if calls else []
         rows = [row for reply in replies for row in reply]
         return {name: _record_of(row) for name, row in zip(unique, rows, strict=True) if row[0]}
@@ -158,23 +158,23 @@ class Store:
             raise UnknownDecision(f"No decision {decision_id!r} is known here.")
         return found
 
-    async def linked(self, name: str) -> list[str]:
+    async def linked_decisions(self, name: str) -> list[str]:
         """Return the ids of decisions that are found under `name`, a link or a statement's id, oldest first."""
         with redis_errors():
             return [_text(one) for one in await self._client.zrange(self._link(name), 0, -1)]
 
-    async def trimmed(self) -> EventId:
+    async def trimmed_upto(self) -> EventId:
         """Return the last event that retention has taken off the log, `START` if it holds everything."""
         with redis_errors():
             return _text(await self._client.get(self.keys("trimmed")) or START)
 
-    async def unfinished(self, before: float, *, count: int) -> list[str]:
+    async def decisions_without_outcome(self, before: float, *, count: int) -> list[str]:
         """Return ids of decisions made before `before` (seconds since the epoch) that have no outcome yet."""
         with redis_errors():
             found = await self._client.zrangebyscore(self._open, "-inf", f"({before}", start=0, num=count)
         return [_text(name) for name in found]
 
-    async def bury(self, event_id: EventId, data: bytes, why: str) -> None:
+    async def dead_letter(self, event_id: EventId, data: bytes, why: str) -> None:
         """Put an event that cannot be folded aside, for a person to look at."""
         with redis_errors():
             await self._client.xadd(self.keys("dead"), {"id": event_id, "e": data, "why": why}, maxlen=10_000)
@@ -202,7 +202,7 @@ class Store:
         with redis_errors():
             await self._client.ping()
 
-    async def evicts(self) -> str | None:
+    async def eviction_policy(self) -> str | None:
         """Return Redis's maxmemory-policy if it may throw keys away, else None."""
         with redis_errors():
             found: Any = await self._client.info("memory")

@@ -9,7 +9,7 @@ from highwayman.env.types import Feedback
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.retention import Retention
-from highwayman.feedback.trust.anomaly_detector import Alarm, Suspicion
+from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, SuspectedKey
 from highwayman.feedback.trust.quarantine import Quarantine
 
 _LATELY_S = 60.0
@@ -18,17 +18,17 @@ _HUSH_S = 10.0  # longer than a notice that an arm has changed waits to be told
 log = logging.getLogger(__name__)
 
 
-class KeyBook(Protocol):
+class QuarantineRegistry(Protocol):
     """Where it stands which keys are in quarantine."""
 
     async def quarantined(self) -> Mapping[str, float | None]:
         """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
 
-    async def suspect(self, found: Suspicion) -> None:
+    async def quarantine_if_active(self, suspect: SuspectedKey) -> None:
         """Put a key in quarantine."""
 
 
-class Watchman:
+class AbuseMonitor:
     """Hears what is folded; on patrol, puts suspects in quarantine, and sweeps up what came with keys that are there.
 
     Routers hear of a quarantine about a second late: what they let through meanwhile is set aside by the next patrol.
@@ -36,22 +36,22 @@ class Watchman:
 
     def __init__(
         self,
-        alarm: Alarm | None,
+        detector: AnomalyDetector | None,
         quarantine: Quarantine,
         retention: Retention,
-        book: KeyBook,
+        book: QuarantineRegistry,
         *,
         spec: RewardSpec,
         clock: Callable[[], float],
     ) -> None:
         """Take the alarm (None: nobody is suspected), what turns statements, the log, and the book of keys."""
-        self._alarm = alarm
+        self._detector = detector
         self._quarantine = quarantine
         self._retention = retention
-        self._book = book
+        self._registry = book
         self._spec = spec
         self._clock = clock
-        self._suspicions: list[Suspicion] = []
+        self._suspicions: list[SuspectedKey] = []
         self._suspected: dict[str, float] = {}  # when last, seconds since the epoch, by tenant
         self._tenants: dict[str, str] = {}  # of suspects, by key
         self._swept: dict[str, EventId] = {}  # up to where, by key
@@ -61,44 +61,46 @@ class Watchman:
         lately = self._clock() - _HUSH_S
         return frozenset(tenant for tenant, at in self._suspected.items() if at > lately)
 
-    def hear(self, said: Feedback, record: Record) -> None:
+    def observe(self, feedback: Feedback, record: Record) -> None:
         """Hear a statement on a decision; those without a key, or set aside, are passed over."""
-        if self._alarm is None or not said.key or said.aside or record.decision is None:
+        if self._detector is None or not feedback.key or feedback.quarantined or record.decision is None:
             return
-        metric = self._spec.metrics.get(said.metric)
-        known = metric is not None and metric.counts and said.value is not None
-        found = self._alarm.heard(
-            said.key,
+        metric = self._spec.metrics.get(feedback.metric)
+        known = metric is not None and metric.affects_reward and feedback.value is not None
+        suspect = self._detector.observe(
+            feedback.key,
             tenant=record.decision.tenant,
             arm=record.served_arm(),
-            quality=metric.quality(said.value) if known and metric is not None and said.value is not None else None,
-            at=said.at,
+            quality=metric.quality(feedback.value)
+            if known and metric is not None and feedback.value is not None
+            else None,
+            at=feedback.at,
         )
-        if found is not None:
-            log.warning("key %s is suspected (%s): %s", found.key, found.why, found.detail)
-            self._suspicions.append(found)
-            self._tenants[said.key] = tenant = record.decision.tenant
+        if suspect is not None:
+            log.warning("key %s is suspected (%s): %s", suspect.key, suspect.why, suspect.detail)
+            self._suspicions.append(suspect)
+            self._tenants[feedback.key] = tenant = record.decision.tenant
             self._suspected[tenant] = self._clock()
 
-    async def patrol(self) -> None:
+    async def sweep(self) -> None:
         """Do what is due. Raises StoreUnavailable; what was not done then is done the next time."""
         while self._suspicions:
-            await self._book.suspect(self._suspicions[0])
+            await self._registry.quarantine_if_active(self._suspicions[0])
             self._suspicions.pop(0)
-        since = await self._book.quarantined()
+        since = await self._registry.quarantined()
         for key in self._swept.keys() - since.keys():
             del self._swept[key]
-            if self._alarm is not None:
-                self._alarm.clear(key)
+            if self._detector is not None:
+                self._detector.clear(key)
         for key, at in since.items():
             # What came before was turned by whoever put the key there without saying since when.
             begin = f"{max(int((self._clock() - _LATELY_S if at is None else at) * 1000) - 1, 0)}-0"
             reached = await self._retention.last()
             after = self._swept.get(key, begin)
-            turned = await self._quarantine.turn([key], aside=True, at=self._clock(), after=after)
+            turned = await self._quarantine.set_quarantined([key], quarantined=True, at=self._clock(), after=after)
             self._swept[key] = reached
             if turned:
                 if key in self._tenants:
                     self._suspected[self._tenants[key]] = self._clock()
-                await self._quarantine.withdraw([key], at=self._clock(), after=begin)
+                await self._quarantine.withdraw_change_notices([key], at=self._clock(), after=begin)
                 log.warning("%d statements that came with key %s are set aside", turned, key)

@@ -15,7 +15,7 @@ _TOGETHER = 8  # others that a key is compared with at a time
 _BETS = (0.2, 0.45, 0.9)  # of the largest there may be: small ones find small lies, large ones large lies soon
 
 
-class Why(StrEnum):
+class AnomalyKind(StrEnum):
     """What was noticed."""
 
     BURST = "burst"
@@ -23,17 +23,17 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class SuspectedKey:
     """A key whose statements since a time are not to be trusted without a person's look."""
 
     key: str
-    why: Why
+    why: AnomalyKind
     since: float  # seconds since the epoch
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class AnomalyThresholds:
     """When the alarm goes off."""
 
     burst_floor: float = 60.0  # statements a minute that are never a burst
@@ -44,7 +44,7 @@ class Thresholds:
 
 
 @dataclass(slots=True)
-class _Pace:
+class _KeyRate:
     """How many statements come with a key, by the time in which it was in use."""
 
     at: float
@@ -85,7 +85,7 @@ class _Means:
 
 
 @dataclass(slots=True)
-class _Side:
+class _DirectionalBet:
     """Bets that a key is kinder to an arm than others are (direction 1), or harsher (-1)."""
 
     direction: int
@@ -132,7 +132,7 @@ class _Side:
 
 
 @dataclass(slots=True)
-class _Beside:
+class _KeyVersusOthers:
     """What a key says of an arm, beside what others say of it."""
 
     newcomer: bool  # others had said enough of the arm before the key's first word
@@ -141,13 +141,15 @@ class _Beside:
     total: float = 0.0  # of their qualities
     since: float = 0.0  # of the first of them, seconds since the epoch
     usual: float = 0.0  # what a person has let pass as the key's own difference
-    sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(1), _Side(-1)))
+    sides: tuple[_DirectionalBet, _DirectionalBet] = field(
+        default_factory=lambda: (_DirectionalBet(1), _DirectionalBet(-1))
+    )
 
     def wait(self, quality: float, at: float) -> None:
         self.since = self.since if self.waiting else at
         self.waiting, self.total = self.waiting + 1, self.total + quality
 
-    def compared(self, others: float, *, several: bool, when: Thresholds) -> _Side | None:
+    def compared(self, others: float, *, several: bool, when: AnomalyThresholds) -> _DirectionalBet | None:
         """Compare what waits with what others say, settle the bets; return the side that has won against the key."""
         own, self.waiting, self.total = self.total / self.waiting, 0, 0.0
         lost = None
@@ -165,7 +167,7 @@ class _Beside:
 class _Arm:
     """Who said what of an arm last, by key, the latest at the end."""
 
-    heard: int = 0
+    count: int = 0
     last: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
 
     def others(self, key: str, after: int) -> list[float]:
@@ -179,8 +181,8 @@ class _Arm:
         return found
 
     def add(self, key: str, quality: float) -> None:
-        self.heard += 1
-        self.last[key] = (self.heard, quality)
+        self.count += 1
+        self.last[key] = (self.count, quality)
         self.last.move_to_end(key)
 
 
@@ -189,13 +191,13 @@ class _Key:
     """What is known of one key."""
 
     tenant: str
-    pace: _Pace
-    beside: dict[str, _Beside] = field(default_factory=dict)  # by arm
-    shifted: tuple[_Beside, _Side] | None = None  # where it was found to be
+    pace: _KeyRate
+    beside: dict[str, _KeyVersusOthers] = field(default_factory=dict)  # by arm
+    shifted: tuple[_KeyVersusOthers, _DirectionalBet] | None = None  # where it was found to be
     suspected: bool = False
 
 
-class Alarm:
+class AnomalyDetector:
     """Hears every statement that came with a key, in the order of the log.
 
     A burst is more in a minute than ten times what the key usually sends in the time it is in use, and more than
@@ -216,13 +218,13 @@ class Alarm:
     changed. Memory grows with keys times arms, no more.
     """
 
-    def __init__(self, thresholds: Thresholds | None = None) -> None:
+    def __init__(self, thresholds: AnomalyThresholds | None = None) -> None:
         """Take when to go off."""
-        self._when = thresholds or Thresholds()
+        self._when = thresholds or AnomalyThresholds()
         self._keys: dict[str, _Key] = {}
         self._arms: dict[tuple[str, str], _Arm] = {}  # by tenant and name
 
-    def heard(self, key: str, *, tenant: str, arm: str, quality: float | None, at: float) -> Suspicion | None:
+    def observe(self, key: str, *, tenant: str, arm: str, quality: float | None, at: float) -> SuspectedKey | None:
         """Hear one statement; return what is to be suspected from now on, each key once until it is cleared.
 
         Args:
@@ -234,14 +236,14 @@ class Alarm:
         """
         known = self._keys.get(key)
         if known is None:
-            known = self._keys[key] = _Key(tenant, _Pace(at))
+            known = self._keys[key] = _Key(tenant, _KeyRate(at))
         if known.suspected:
             return None
-        found = self._burst(key, known, at)
-        if found is None and quality is not None:
-            found = self._shift(key, known, arm=arm, quality=quality, at=at)
-        known.suspected = found is not None
-        return found
+        suspect = self._burst(key, known, at)
+        if suspect is None and quality is not None:
+            suspect = self._shift(key, known, arm=arm, quality=quality, at=at)
+        known.suspected = suspect is not None
+        return suspect
 
     def clear(self, key: str) -> None:
         """Trust a key again, as if it were new; in what it was found to differ from others, it may go on to differ."""
@@ -252,17 +254,17 @@ class Alarm:
             beside, side = known.shifted
             beside.usual = side.stretch.own - side.stretch.others
         for one in known.beside.values():
-            one.sides, one.waiting, one.total = (_Side(1), _Side(-1)), 0, 0.0
-        known.pace, known.shifted, known.suspected = _Pace(known.pace.at, vouched=True), None, False
+            one.sides, one.waiting, one.total = (_DirectionalBet(1), _DirectionalBet(-1)), 0, 0.0
+        known.pace, known.shifted, known.suspected = _KeyRate(known.pace.at, vouched=True), None, False
 
-    def _burst(self, key: str, known: _Key, at: float) -> Suspicion | None:
+    def _burst(self, key: str, known: _Key, at: float) -> SuspectedKey | None:
         limit = self._limit(key, known)
         known.pace.count(at)
         recent = known.pace.recent
         if len(recent) <= limit:
             return None
         detail = f"{len(recent)} statements in a minute, where {limit:.0f} would be much"
-        return Suspicion(key, Why.BURST, recent[0], detail)
+        return SuspectedKey(key, AnomalyKind.BURST, recent[0], detail)
 
     def _limit(self, key: str, known: _Key) -> float:
         """Return how many statements in a minute are not yet a burst."""
@@ -278,20 +280,20 @@ class Alarm:
         ]
         return max(when.burst_floor, when.burst_factor * max(others)) if others else when.burst_young
 
-    def _shift(self, key: str, known: _Key, *, arm: str, quality: float, at: float) -> Suspicion | None:
+    def _shift(self, key: str, known: _Key, *, arm: str, quality: float, at: float) -> SuspectedKey | None:
         place = self._arms.setdefault((known.tenant, arm), _Arm())
         beside = known.beside.get(arm)
         if beside is None:
-            beside = known.beside[arm] = _Beside(newcomer=place.heard >= _ENOUGH, seen=place.heard)
+            beside = known.beside[arm] = _KeyVersusOthers(newcomer=place.count >= _ENOUGH, seen=place.count)
         beside.wait(quality, at)
         others = place.others(key, beside.seen)
         place.add(key, quality)
         if not others:
             return None
-        beside.seen = place.heard
+        beside.seen = place.count
         side = beside.compared(sum(others) / len(others), several=len(others) > 1, when=self._when)
         if side is None:
             return None
         known.shifted, now = (beside, side), side.stretch
         detail = f"what it says of {arm} is worth {now.own:.2f} on average, where others say {now.others:.2f}"
-        return Suspicion(key, Why.SHIFT, side.since, detail)
+        return SuspectedKey(key, AnomalyKind.SHIFT, side.since, detail)

@@ -18,7 +18,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import Keys, Store
-from highwayman.feedback.trust.anomaly_detector import Suspicion
+from highwayman.feedback.trust.anomaly_detector import SuspectedKey
 from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
 
 _PREFIX, _ID_PREFIX = "hwk-", "key-"
@@ -57,7 +57,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class KeyGrant:
     """What a new key is for. Raises ValueError for what no key can be for."""
 
     name: str
@@ -87,7 +87,7 @@ class KeyStore:
         self._store = store
         self._scripts = Scripts(client, "swap_field")
 
-    async def add(self, grant: Grant, *, at: float) -> tuple[ApiKey, str]:
+    async def add(self, grant: KeyGrant, *, at: float) -> tuple[ApiKey, str]:
         """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
         known = await self._store.secrets(secrets.token_bytes(32), issued=False)
         text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
@@ -96,26 +96,26 @@ class KeyStore:
             name=grant.name,
             tenant=grant.tenant,
             created_at=at,
-            mac=mac_of(known[0], text),
+            mac=key_mac(known[0], text),
             scopes=tuple(grant.scopes),
             influence=grant.influence,
             rate_per_s=grant.rate_per_s,
         )
         with redis_errors():
-            await self._client.hset(self._key, made.id, written(made))
+            await self._client.hset(self._key, made.id, key_json(made))
         return made, text
 
     async def all(self) -> list[ApiKey]:
         """Return the keys, oldest first; one that cannot be read is taken for revoked."""
         with redis_errors():
             found = await self._client.hgetall(self._key)
-        return sorted((_readable(name, data) for name, data in found.items()), key=lambda one: (one.created_at, one.id))
+        return sorted((_readable(name, data) for name, data in found.items()), key=lambda key: (key.created_at, key.id))
 
     async def get(self, key_id: str) -> ApiKey:
         """Return the key with this id. Raises UnknownKey."""
         return (await self._found(key_id))[1]
 
-    async def turn(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
+    async def set_state(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
         """Give a key another state; one that is revoked stays so. Raises UnknownKey."""
         while True:
             data, known = await self._found(key_id)
@@ -127,15 +127,15 @@ class KeyStore:
 
     async def quarantined(self) -> dict[str, float | None]:
         """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
-        return {one.id: one.since for one in await self.all() if one.state is KeyState.QUARANTINED}
+        return {key.id: key.since for key in await self.all() if key.state is KeyState.QUARANTINED}
 
-    async def suspect(self, found: Suspicion) -> None:
+    async def quarantine_if_active(self, suspect: SuspectedKey) -> None:
         """Put a key in quarantine that is active; any other is left as it is."""
         with contextlib.suppress(UnknownKey):
             while True:
-                data, known = await self._found(found.key)
-                why = f"{found.why}, {found.detail}"
-                quarantined = replace(known, state=KeyState.QUARANTINED, why=why, since=found.since)
+                data, known = await self._found(suspect.key)
+                why = f"{suspect.why}, {suspect.detail}"
+                quarantined = replace(known, state=KeyState.QUARANTINED, why=why, since=suspect.since)
                 if known.state is not KeyState.ACTIVE or await self._swapped(data, quarantined):
                     return
 
@@ -146,22 +146,22 @@ class KeyStore:
             raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
         return data, _readable(key_id.encode(), data)
 
-    async def _swapped(self, data: bytes, one: ApiKey) -> bool:
-        return bool(await self._scripts.call("swap_field", [self._key], [one.id, data, written(one)]))
+    async def _swapped(self, data: bytes, key: ApiKey) -> bool:
+        return bool(await self._scripts.call("swap_field", [self._key], [key.id, data, key_json(key)]))
 
 
-def mac_of(secret: bytes, text: str) -> str:
+def key_mac(secret: bytes, text: str) -> str:
     """Return the HMAC of a key under a secret of the namespace."""
     return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def written(one: ApiKey) -> str:
+def key_json(key: ApiKey) -> str:
     """Return a key as JSON."""
-    return json.dumps(asdict(one))
+    return json.dumps(asdict(key))
 
 
-def read(data: bytes | str) -> ApiKey:
-    """Return the key that `written` wrote; what a newer version added is passed over."""
+def parse_key(data: bytes | str) -> ApiKey:
+    """Return the key that `key_json` wrote; what a newer version added is passed over."""
     found: Mapping[str, Any] = json.loads(data)
     known = {name: value for name, value in found.items() if name in ApiKey.__dataclass_fields__}
     return ApiKey(**{**known, "scopes": tuple(known["scopes"]), "state": KeyState(known["state"])})
@@ -170,7 +170,7 @@ def read(data: bytes | str) -> ApiKey:
 def _readable(name: bytes, data: bytes) -> ApiKey:
     """Return a key; where this version cannot read it, one of that id which opens nothing."""
     try:
-        return read(data)
+        return parse_key(data)
     except (ValueError, LookupError, TypeError, AttributeError):
         key_id = name.decode(errors="replace")
         log.error("key %s cannot be read: it opens nothing", key_id)

@@ -9,7 +9,7 @@ _MOST = 100_000  # contributors remembered; beyond, those that weigh least are f
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
+class InfluenceCaps:
     """Shares of a tenant's latest evidence; None: all of it."""
 
     key_share: float | None = None
@@ -32,7 +32,7 @@ class _Sum:
         self.weight, self.at = self.now(at, half_life_s) + more, max(at, self.at)
 
 
-class Influence:
+class InfluenceLimiter:
     """Weighs statements as they come, by one router's account of the last days.
 
     A contributor's weight, after the statement, is at most the larger of `grace` and share / (1 - share) times what all
@@ -41,7 +41,7 @@ class Influence:
     of their own, each of which sees its part of everybody's statements; so does one that starts anew.
     """
 
-    def __init__(self, caps: Caps, *, most: int = _MOST) -> None:
+    def __init__(self, caps: InfluenceCaps, *, most: int = _MOST) -> None:
         """Take the caps, and how many contributors to remember."""
         self._caps = caps
         self._most = most
@@ -53,7 +53,7 @@ class Influence:
         """Return how many contributors are remembered."""
         return len(self._own)
 
-    def weigh(self, tenant: str, *, key: str, person: str, at: float, key_share: float | None = None) -> float:
+    def allowed_weight(self, tenant: str, *, key: str, person: str, at: float, key_share: float | None = None) -> float:
         """Return what a statement may weigh, in [0, 1], and keep account of it.
 
         Args:

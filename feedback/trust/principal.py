@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from highwayman.env.types import TENANT
+from highwayman.env.types import DEFAULT_TENANT
 
 ANSWERS, FEEDBACK, ADMIN = "answers", "feedback", "admin"
 SCOPES = frozenset({ANSWERS, FEEDBACK, ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Principal:
     """A tenant's client: what it may do, and how far what it says is trusted."""
 
-    tenant: str = TENANT
+    tenant: str = DEFAULT_TENANT
     key_id: str = ""  # public; empty where no keys are configured
     scopes: frozenset[str] = SCOPES
     quarantined: bool = False  # what it says is kept, and does not count for now
@@ -20,4 +20,4 @@ class Caller:
     rate_per_s: float | None = None  # requests it may send; None: as configured
 
 
-ANYBODY = Caller()
+ANONYMOUS = Principal()

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from highwayman.env.types import TENANT, Control, ControlKind, Feedback
-from highwayman.feedback.fold.join import is_aside
-from highwayman.feedback.log.erasure import Archived, Erasure
+from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Feedback
+from highwayman.feedback.fold.join import is_quarantined
+from highwayman.feedback.log.erasure import ErasableArchive, Erasure
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, Event, decode
 from highwayman.feedback.log.record import Record
@@ -23,23 +23,25 @@ class _Found:
 class Quarantine:
     """Turns statements of keys aside, or back, by events on the log, which every learner follows exactly."""
 
-    def __init__(self, store: Store, retention: Retention, archive: Archived | None = None) -> None:
+    def __init__(self, store: Store, retention: Retention, archive: ErasableArchive | None = None) -> None:
         """Take the log, and the archive if there is one."""
         self._store = store
         self._retention = retention
         self._archive = archive
 
-    async def turn(self, keys: Collection[str], *, aside: bool, at: float, after: EventId = START) -> int:
+    async def set_quarantined(
+        self, keys: Collection[str], *, quarantined: bool, at: float, after: EventId = START
+    ) -> int:
         """Turn everything said with `keys` since the event `after`; return how many statements were turned.
 
         Done again, it changes nothing. Raises StoreUnavailable.
         """
         turned = 0
         async for found in self._pages(frozenset(keys), after):
-            turned += await self._turned(found, aside=aside, at=at)
+            turned += await self._toggle(found, quarantined=quarantined, at=at)
         return turned
 
-    async def withdraw(self, keys: Collection[str], *, at: float, after: EventId = START) -> int:
+    async def withdraw_change_notices(self, keys: Collection[str], *, at: float, after: EventId = START) -> int:
         """Withdraw the notices that arms have changed, since the first thing said with these keys after `after`.
 
         They may have been brought about by it; a change that is none of theirs is noticed again. Returns how many
@@ -56,7 +58,7 @@ class Quarantine:
                     begun = True
                     tenants |= await self._tenant(event, known=tenants)
                 elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED and begun:
-                    notices.append((event_id, str(event.detail.get("tenant", TENANT))))
+                    notices.append((event_id, str(event.detail.get("tenant", DEFAULT_TENANT))))
                 elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_WITHDRAWN:
                     withdrawn.add(str(event.detail["event"]))
         going = [event_id for event_id, tenant in notices if tenant in tenants and event_id not in withdrawn]
@@ -64,28 +66,28 @@ class Quarantine:
             await self._store.append(Control(at, ControlKind.CHANGE_WITHDRAWN, {"event": event_id}))
         return len(going)
 
-    async def _tenant(self, said: Feedback, *, known: Collection[str]) -> set[str]:
+    async def _tenant(self, feedback: Feedback, *, known: Collection[str]) -> set[str]:
         """Return whose decision a statement is about; a key has one tenant, so one look is enough."""
         if known:
             return set()
-        record = (await self._store.records([said.decision_id])).get(said.decision_id)
+        record = (await self._store.records([feedback.decision_id])).get(feedback.decision_id)
         return {record.decision.tenant} if record is not None and record.decision is not None else set()
 
-    async def _turned(self, found: Mapping[str, _Found], *, aside: bool, at: float) -> int:
+    async def _toggle(self, found: Mapping[str, _Found], *, quarantined: bool, at: float) -> int:
         records = await self._store.records(list(found))
         expired = await self._expired([name for name in found if name not in records])
         turned = 0
         for name, one in found.items():
             record, known = records.get(name, Record(None)), expired.get(name, [])
-            turns = dict(record.turns) or _turns_in(known)
+            turns = dict(record.quarantine_toggles) or _toggles_in(known)
             going = {
-                said.id: len(turns.get(said.id, ()))
-                for said in one.feedback.values()
-                if is_aside(said, turns.get(said.id, ())) is not aside
-                and said.id not in record.erased_feedback
+                feedback.id: len(turns.get(feedback.id, ()))
+                for feedback in one.feedback.values()
+                if is_quarantined(feedback, turns.get(feedback.id, ())) is not quarantined
+                and feedback.id not in record.erased_feedback
                 and record.erased_id is None
             }
-            if going and await self._retention.put_aside(name, turns=going, known=known, at=at) is not None:
+            if going and await self._retention.put_quarantine(name, toggles=going, known=known, at=at) is not None:
                 turned += len(going)
         return turned
 
@@ -94,7 +96,7 @@ class Quarantine:
         if not names:
             return {}
         erasure = Erasure(self._retention, self._archive, ())
-        return {name: one.fields() for name, one in (await erasure.about(names)).items()}
+        return {name: one.record_fields() for name, one in (await erasure.collect(names)).items()}
 
     async def _pages(self, keys: frozenset[str], after: EventId) -> AsyncIterator[dict[str, _Found]]:
         """Yield what was said with the keys, by decision, some decisions at a time."""
@@ -126,7 +128,7 @@ def _decoded(data: bytes) -> Event | None:
         return None
 
 
-def _turns_in(fields: Sequence[bytes | str]) -> dict[str, list[str]]:
+def _toggles_in(fields: Sequence[bytes | str]) -> dict[str, list[str]]:
     """Return by a statement's id where it was turned, as a record's fields say."""
     pairs = zip(fields[::2], fields[1::2], strict=True)
     return {str(name)[2:]: str(at).split() for name, at in pairs if str(name).startswith("z:")}

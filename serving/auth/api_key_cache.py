@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.trust.api_keys import ApiKey, KeyState, KeyStore, mac_of
-from highwayman.feedback.trust.principal import Caller
+from highwayman.feedback.trust.api_keys import ApiKey, KeyState, KeyStore, key_mac
+from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.state.local_state import LocalState
 
 _EVERY_S = 1.0
@@ -14,26 +14,26 @@ _EVERY_S = 1.0
 log = logging.getLogger(__name__)
 
 
-class KeyRing:
+class ApiKeyCache:
     """Knows a caller by their key, as of the last second."""
 
-    def __init__(self, keys: KeyStore, kept: LocalState, secrets: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(self, keys: KeyStore, local_state: LocalState, secrets: Callable[[], Sequence[bytes]]) -> None:
         """Take where keys are, where they are kept for a start without Redis, and the namespace's secrets."""
         self._keys = keys
-        self._kept = kept
+        self._kept = local_state
         self._secrets = secrets
         self._all: tuple[ApiKey, ...] = ()
-        self._callers: dict[str, Caller] = {}
+        self._callers: dict[str, Principal] = {}
         self._closed = False
-        self._use(kept.keys())
+        self._use(local_state.keys())
 
     def __bool__(self) -> bool:
         """Return whether there are any keys, be they revoked; or were: a Redis that has lost them opens no doors."""
         return self._closed
 
-    def who(self, text: str) -> Caller | None:
+    def lookup(self, text: str) -> Principal | None:
         """Return who has this key, None for one that is unknown or revoked."""
-        found = (self._callers.get(mac_of(secret, text)) for secret in self._secrets())
+        found = (self._callers.get(key_mac(secret, text)) for secret in self._secrets())
         return next((one for one in found if one is not None), None)
 
     async def refresh(self) -> None:
@@ -41,9 +41,9 @@ class KeyRing:
         found = tuple(await self._keys.all())
         if found != self._all:
             self._use(found)
-            await asyncio.to_thread(self._kept.keep_keys, found)
+            await asyncio.to_thread(self._kept.save_keys, found)
 
-    async def follow(self) -> None:
+    async def run(self) -> None:
         """Keep up with changes until cancelled; without Redis, what was read last holds."""
         while True:
             try:
@@ -55,15 +55,15 @@ class KeyRing:
     def _use(self, found: Sequence[ApiKey]) -> None:
         self._all = tuple(found)
         self._closed = self._closed or bool(self._all)
-        self._callers = {one.mac: _caller(one) for one in found if one.state is not KeyState.REVOKED}
+        self._callers = {key.mac: _caller(key) for key in found if key.state is not KeyState.REVOKED}
 
 
-def _caller(one: ApiKey) -> Caller:
-    return Caller(
-        one.tenant,
-        one.id,
-        frozenset(one.scopes),
-        quarantined=one.state is KeyState.QUARANTINED,
-        influence=one.influence,
-        rate_per_s=one.rate_per_s,
+def _caller(key: ApiKey) -> Principal:
+    return Principal(
+        key.tenant,
+        key.id,
+        frozenset(key.scopes),
+        quarantined=key.state is KeyState.QUARANTINED,
+        influence=key.influence,
+        rate_per_s=key.rate_per_s,
     )

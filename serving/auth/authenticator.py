@@ -6,35 +6,35 @@ import hmac
 from collections.abc import Iterable
 
 from highwayman.env.errors import Unauthorized
-from highwayman.feedback.trust.principal import ANYBODY, Caller
-from highwayman.serving.auth.api_key_cache import KeyRing
+from highwayman.feedback.trust.principal import ANONYMOUS, Principal
+from highwayman.serving.auth.api_key_cache import ApiKeyCache
 from highwayman.serving.http.asgi import Scope, header
 
 
-class Gate:
+class Authenticator:
     """Knows the operator's keys, which a router is started with, and those that tenants were given."""
 
-    def __init__(self, operator_keys: Iterable[str], ring: KeyRing) -> None:
+    def __init__(self, operator_keys: Iterable[str], key_cache: ApiKeyCache) -> None:
         """Take both."""
         self._keys = tuple(key.encode() for key in operator_keys)
-        self._ring = ring
+        self._key_cache = key_cache
 
-    def caller(self, scope: Scope) -> Caller:
+    def authenticate(self, scope: Scope) -> Principal:
         """Return who sends a request: anybody, where no key is configured. Raises Unauthorized."""
-        if not self._keys and not self._ring:
-            return ANYBODY
-        given = secret_of(scope)
+        if not self._keys and not self._key_cache:
+            return ANONYMOUS
+        given = api_key_from(scope)
         if given is not None:
             secret = given.encode("utf-8", "surrogatepass")
             if any([hmac.compare_digest(secret, key) for key in self._keys]):  # noqa: C419  (all, in equal time)
-                return ANYBODY
-            caller = self._ring.who(given)
-            if caller is not None:
-                return caller
+                return ANONYMOUS
+            principal = self._key_cache.lookup(given)
+            if principal is not None:
+                return principal
         raise Unauthorized("Give a valid API key: Authorization: Bearer KEY.")
 
 
-def secret_of(scope: Scope) -> str | None:
+def api_key_from(scope: Scope) -> str | None:
     """Return the key in a request's headers: Bearer, Basic (its password, as Langfuse sends it) or x-api-key."""
     kind, _, value = (header(scope, b"authorization") or "").partition(" ")
     if kind.lower() == "bearer":

@@ -19,14 +19,14 @@ from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import state_folder
 
 _TIMEOUT_S = 10.0  # more than any read of the log blocks
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogOptions:
     """Where a command finds the log, and what is configured to learn from it."""
 
     redis_url: str | None
@@ -36,7 +36,7 @@ class Place:
     pool: Path | None
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[tuple["aioredis.Redis", Learning]]:
+    async def open(self) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
         """Yield a client and what is configured. Raises ConfigError, EncoderError."""
         config = load_config(self.config)
         if self.encoder is not None:
@@ -44,7 +44,7 @@ class Place:
         encoder = warm_encoder(config)
         client = connect(self.url(), timeout_s=_TIMEOUT_S)
         try:
-            yield client, Learning(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
+            yield client, LearnerFactory(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
         finally:
             await client.aclose()
             encoder.close()
@@ -66,8 +66,8 @@ class Place:
         return embedded.url
 
 
-def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that make a `Place`, its first argument, and let it be a coroutine."""
+def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `LogOptions`, its first argument, and let it be a coroutine."""
 
     @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
     @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
@@ -79,38 +79,40 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
         redis_url: str | None, state_dir: Path | None, config: Path | None, encoder: str | None, pool: Path | None,
         **options: Any,
     ) -> Any:  # fmt: skip
-        done = command(Place(redis_url, state_dir, config, encoder, pool), **options)
+        done = command(LogOptions(redis_url, state_dir, config, encoder, pool), **options)
         return asyncio.run(_whole(done)) if isinstance(done, Awaitable) else done
 
     return run
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class KeyStoreOptions:
     """Where a command finds the API keys."""
 
-    place: Place
+    log: LogOptions
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[KeyStore]:
+    async def open(self) -> AsyncIterator[KeyStore]:
         """Yield the keys of the configured namespace. Raises ConfigError."""
-        namespace = load_config(self.place.config).namespace
-        client = connect(self.place.url(), timeout_s=_TIMEOUT_S)
+        namespace = load_config(self.log.config).namespace
+        client = connect(self.log.url(), timeout_s=_TIMEOUT_S)
         try:
             yield KeyStore(client, namespace, Store(client, namespace))
         finally:
             await client.aclose()
 
 
-def at_keyring(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that make a `Keyring`, its first argument; the command is a coroutine."""
+def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
 
     @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
     @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
     @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
     @functools.wraps(command)
     def run(redis_url: str | None, state_dir: Path | None, config: Path | None, **options: Any) -> Any:
-        return asyncio.run(_whole(command(Keyring(Place(redis_url, state_dir, config, None, None)), **options)))
+        return asyncio.run(
+            _whole(command(KeyStoreOptions(LogOptions(redis_url, state_dir, config, None, None)), **options))
+        )
 
     return run
 
@@ -119,17 +121,17 @@ async def _whole(done: Awaitable[Any]) -> Any:
     return await done
 
 
-def told(found: dict[str, Any], *, as_json: bool) -> None:
+def print_report(report: dict[str, Any], *, as_json: bool) -> None:
     """Print findings, a line each, or as one JSON object."""
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(report))
         return
-    width = max(map(len, found))
-    for name, value in found.items():
-        click.echo(f"{name.replace('_', ' '):<{width}}  {_worded(value)}")
+    width = max(map(len, report))
+    for name, value in report.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_format_value(value)}")
 
 
-def _worded(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):

@@ -7,7 +7,7 @@ import click
 from highwayman.env.errors import HighwaymanError
 
 
-class PlainErrors(click.Group):
+class PlainErrorGroup(click.Group):
     """Commands whose domain errors are told without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:

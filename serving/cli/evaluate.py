@@ -8,21 +8,21 @@ from rich.console import Console
 
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.evaluation_options import (
-    asked_policies,
-    chosen_method,
+    build_method,
     floor_option,
     json_option,
     method_options,
     policies_option,
+    policy_factories,
     report_option,
 )
-from highwayman.serving.cli.evaluation_output import Source, tell
+from highwayman.serving.cli.evaluation_output import EvaluationSource, print_evaluation
 from highwayman.serving.config.config import Config
-from highwayman.sims.logs.judged import Judgements
+from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import LogFile
-from highwayman.sims.replay.comparison import as_it_ran, judge
-from highwayman.sims.replay.targets import progressed
-from highwayman.sims.reports.answers_page import Asked
+from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
+from highwayman.sims.replay.targets import progressive_targets
+from highwayman.sims.reports.answers_page import EvaluationReport
 
 
 @click.command()
@@ -39,19 +39,19 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
     **how: Any,
 ) -> None:  # fmt: skip
     """Say what policies would have earned on a bandit log in Parquet, learning from it as it comes."""
-    method = chosen_method(**how)
+    method = build_method(**how)
     share = 0.02 if floor is None else floor
-    names, makes = asked_policies(policies, Config())
+    names, makes = policy_factories(policies, Config())
     console, file = Console(stderr=True), LogFile(log)
-    with Judgements(len(makes)) as judged:
+    with TargetStore(len(makes)) as judged:
         with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
-            judged.fill(progressed(file.chunks(), makes, floor=share, frozen_for=frozen_for))
+            judged.fill(progressive_targets(file.chunks(), makes, floor=share, frozen_for=frozen_for))
         if not judged.rounds:
             raise ConfigError(f"{log}: holds no round")
         with console.status("estimating"):
-            known = as_it_ran(judged.chunks, method.interval)
-            found = judge(judged.chunks, names, method, known=known)
-    source = Source.of("log", log, [path.name for path in file.files()], [])
+            known = logged_policy_value(judged.chunks, method.interval)
+            found = compare_policies(judged.chunks, names, method, known=known)
+    source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
     choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
-    asked = Asked(log.name, known, found, method, source.manifest(choices, method))
-    tell(asked, report=report, as_json=as_json, warnings=[])
+    evaluation = EvaluationReport(log.name, known, found, method, source.manifest(choices, method))
+    print_evaluation(evaluation, report=report, as_json=as_json, warnings=[])

@@ -11,8 +11,8 @@ from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config.config import Config
-from highwayman.sims.ope.method_spec import estimator_named, interval_named
-from highwayman.sims.replay.comparison import Method
+from highwayman.sims.ope.method_spec import load_estimator, load_interval
+from highwayman.sims.replay.comparison import EstimationMethod
 
 policies_option = click.option(
     "--policy", "policies", multiple=True, help="NAME[:option=value,...] or module:Class[:...]; several are all asked."
@@ -23,7 +23,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For machines
 
 
 def method_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that make a `Method`."""
+    """Give a command the options that make a `EstimationMethod`."""
     for option in (
         click.option("--anytime", is_flag=True,
                      help="IPS with a confidence sequence: holds however often one looks, while the log grows."),
@@ -38,16 +38,16 @@ def method_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def chosen_method(*, estimator: str, interval: str, reward: Any, anytime: bool) -> Method:
+def build_method(*, estimator: str, interval: str, reward: Any, anytime: bool) -> EstimationMethod:
     """Return the method that the options name."""
     if anytime:
         if (estimator, interval) != ("SNIPS", "Normal"):
             raise ConfigError("--anytime is IPS with ConfidenceSequence: leave --estimator and --interval away")
         estimator, interval = "IPS", "ConfidenceSequence"
-    return Method(estimator_named(estimator), interval_named(interval), reward)
+    return EstimationMethod(load_estimator(estimator), load_interval(interval), reward)
 
 
-def asked_policies(specs: Sequence[str], config: Config) -> tuple[list[str], list[Callable[[int, str], Policy]]]:
+def policy_factories(specs: Sequence[str], config: Config) -> tuple[list[str], list[Callable[[int, str], Policy]]]:
     """Return names and makers of the policies asked about: those given, else the one configured."""
     for spec in specs:
         if list(specs).count(spec) > 1:

@@ -17,13 +17,13 @@ from rich.table import Table
 
 import highwayman
 from highwayman.sims.ope.estimate import Estimate
-from highwayman.sims.replay.comparison import Answer, Method
-from highwayman.sims.reports.answers_page import Asked, write_answers
+from highwayman.sims.replay.comparison import EstimationMethod, PolicyEstimate
+from highwayman.sims.reports.answers_page import EvaluationReport, write_answers
 from highwayman.sims.sweeps.manifest import code_digest, files_digest
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EvaluationSource:
     """The files that were asked."""
 
     kind: str
@@ -32,11 +32,11 @@ class Source:
     gaps: tuple[str, ...]  # stretches of the log that are missing
 
     @classmethod
-    def of(cls, kind: str, path: Path, files: Sequence[str], gaps: Sequence[str]) -> Self:
+    def from_files(cls, kind: str, path: Path, files: Sequence[str], gaps: Sequence[str]) -> Self:
         """Return the source."""
         return cls(kind, path, tuple(files), tuple(gaps))
 
-    def manifest(self, choices: Mapping[str, Any], method: Method) -> dict[str, Any]:
+    def manifest(self, choices: Mapping[str, Any], method: EstimationMethod) -> dict[str, Any]:
         """Return what makes the same answers again."""
         paths = [self.path / name if self.path.is_dir() else self.path for name in self.files]
         return {
@@ -53,43 +53,47 @@ class Source:
         return [f"MISSING: events {gap} had left the log before they were exported" for gap in self.gaps]
 
 
-def tell(asked: Asked, *, report: Path | None, as_json: bool, warnings: Sequence[str]) -> None:
+def print_evaluation(
+    evaluation: EvaluationReport, *, report: Path | None, as_json: bool, warnings: Sequence[str]
+) -> None:
     """Print the answers, and write the page where one is wanted."""
     console = Console(stderr=True)
     for warning in warnings:
         console.print(warning, highlight=False)
     if report is not None:
-        write_answers(asked, report)
+        write_answers(evaluation, report)
         console.print(f"[dim]the page is {report}", highlight=False)
     if as_json:
-        click.echo(json.dumps(_plain(asked), allow_nan=False))
+        click.echo(json.dumps(_plain(evaluation), allow_nan=False))
         return
-    _print(asked, Console(highlight=False))
+    _print(evaluation, Console(highlight=False))
 
 
-def _print(asked: Asked, console: Console) -> None:
-    known = asked.known
-    console.print(f"{asked.source}: {known.rounds:,} rounds")
-    for reason in asked.left_out:
+def _print(evaluation: EvaluationReport, console: Console) -> None:
+    known = evaluation.logged
+    console.print(f"{evaluation.source}: {known.rounds:,} rounds")
+    for reason in evaluation.left_out:
         console.print(f"  left out: {reason}")
     kinds = [kind for kind, mean in known.means.items() if mean.n]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {asked.method.reward}")
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {evaluation.method.reward}"
+    )
     for column in ("", *(_HEADS[kind] for kind in kinds), "gained", "verdict"):
         table.add_column(column, justify="left" if column in ("", "verdict") else "right", overflow="fold")
     table.add_row("as it ran", *(_number(kind, known.means[kind].value) for kind in kinds), "", "")
-    for one in asked.answers:
+    for one in evaluation.answers:
         values = [_number(kind, one.values[kind].value) for kind in kinds]
         table.add_row(one.policy, *values, _interval(one.gain), str(one.verdict))
     console.print(table)
-    for reason, names in _reasons(asked.answers).items():
-        who = "" if len(names) == len(asked.answers) else f"{', '.join(names)}: "
+    for reason, names in _reasons(evaluation.answers).items():
+        who = "" if len(names) == len(evaluation.answers) else f"{', '.join(names)}: "
         console.print(f"{who}{reason}.")
 
 
 _HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
 
 
-def _reasons(answers: Sequence[Answer]) -> dict[str, list[str]]:
+def _reasons(answers: Sequence[PolicyEstimate]) -> dict[str, list[str]]:
     """Return why the log cannot tell, and what a reader should know, with the policies each is said of."""
     found: dict[str, list[str]] = {}
     for one in answers:
@@ -102,19 +106,19 @@ def _number(kind: str, value: float) -> str:
     return f"{1000 * value:.4g}" if kind == "cost_usd" else f"{value:.4f}"
 
 
-def _interval(found: Estimate) -> str:
-    said = f"{found.value:+.4f}"
-    return said if math.isnan(found.low) else f"{said} [{found.low:+.4f}, {found.high:+.4f}]"
+def _interval(estimate: Estimate) -> str:
+    said = f"{estimate.value:+.4f}"
+    return said if math.isnan(estimate.low) else f"{said} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
-def _plain(asked: Asked) -> dict[str, Any]:
-    known = asked.known
+def _plain(evaluation: EvaluationReport) -> dict[str, Any]:
+    known = evaluation.logged
     return {
-        "manifest": dict(asked.manifest),
+        "manifest": dict(evaluation.manifest),
         "rounds": known.rounds,
         "from": known.first_at,
         "to": known.last_at,
-        "left_out": list(asked.left_out),
+        "left_out": list(evaluation.left_out),
         "as_it_ran": {
             "shares": known.shares,
             **{kind: _numbers(asdict(mean)) for kind, mean in known.means.items() if mean.n},
@@ -127,7 +131,7 @@ def _plain(asked: Asked) -> dict[str, Any]:
                 "shares": one.shares,
                 **{kind: _numbers(asdict(value)) for kind, value in one.values.items()},
             }
-            for one in asked.answers
+            for one in evaluation.answers
         ],
     }
 

@@ -9,8 +9,8 @@ import click
 
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.archive.export import Exported, export
-from highwayman.serving.cli.context import Place, at_place
+from highwayman.feedback.archive.export import ExportResult, export
+from highwayman.serving.cli.context import LogOptions, log_options
 
 
 @click.command("export")
@@ -18,19 +18,19 @@ from highwayman.serving.cli.context import Place, at_place
               help="The folder of Parquet files; made if need be, gone on with if there is one.")  # fmt: skip
 @click.option("--trim", is_flag=True, help="Then take off the log what `retention.log_s` does not keep.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@at_place
-async def export_command(place: Place, folder: Path, trim: bool, as_json: bool) -> None:
+@log_options
+async def export_command(options: LogOptions, folder: Path, trim: bool, as_json: bool) -> None:
     """Copy the log into Parquet files, from where the last export ended."""
-    async with place.opened() as (client, learning):
-        keep_s = learning.config.retention.log_s
+    async with options.open() as (client, factory):
+        keep_s = factory.config.retention.log_s
         if trim and keep_s is None:
             raise ConfigError("--trim: the configuration's retention.log_s is null, so the log is kept for ever")
-        namespace = learning.config.namespace
-        retention, store = learning.retention(client), learning.store(client)
+        namespace = factory.config.namespace
+        retention, store = factory.retention(client), factory.store(client)
         found = await export(retention, Archive(folder), store=store, namespace=namespace)
         trimmed = None
         if trim and keep_s is not None:
-            lineage, now = learning.lineage, time.time()
+            lineage, now = factory.lineage, time.time()
             trimmed = await retention.trim(keep_s=keep_s, now=now, exported_only=True, lineage=lineage)
     click.echo(json.dumps({**asdict(found), "trimmed": trimmed}) if as_json else _line(found, folder, trimmed))
     for gap in found.gaps:
@@ -39,7 +39,7 @@ async def export_command(place: Place, folder: Path, trim: bool, as_json: bool) 
         )
 
 
-def _line(found: Exported, folder: Path, trimmed: int | None) -> str:
+def _line(found: ExportResult, folder: Path, trimmed: int | None) -> str:
     parts = f"{found.parts} part{'' if found.parts == 1 else 's'}"
     text = f"exported {found.events} events in {parts} to {folder}, which holds the log up to {found.last}"
     return text if trimmed is None else f"{text}; {trimmed} events left the log"

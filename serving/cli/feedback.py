@@ -11,10 +11,10 @@ import redis.asyncio as aioredis
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.trust.api_keys import KeyState, KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
-from highwayman.serving.cli.context import Place, at_place, told
-from highwayman.serving.cli.errors import PlainErrors
-from highwayman.serving.cli.log import NotEqual, archive_of, erased
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.errors import PlainErrorGroup
+from highwayman.serving.cli.log import NotEqual, open_archive, run_erasure
+from highwayman.serving.state.learner_factory import LearnerFactory
 
 _HEARD_S = 3.0  # by then every router that can be told of a key's state has been
 
@@ -25,7 +25,7 @@ _archive = click.option(
 )
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 def feedback() -> None:
     """Look after what came with an API key, named by its id (see `highwayman keys list`)."""
 
@@ -35,66 +35,72 @@ def feedback() -> None:
 @click.option("--since", type=float, help="Only what came since, in seconds since the epoch.")
 @_archive
 @_json
-@at_place
+@log_options
 async def quarantine(  # noqa: PLR0917  (one parameter per option)
-    place: Place, key_id: str, since: float | None, archive: Path | None, as_json: bool
+    options: LogOptions, key_id: str, since: float | None, archive: Path | None, as_json: bool
 ) -> None:
     """Set everything aside that came with KEY, and what will come: it is kept, and does not count."""
-    async with place.opened() as (client, learning):
-        keys = KeyStore(client, learning.config.namespace, learning.store(client))
-        known = await keys.turn(key_id, KeyState.QUARANTINED, why="by hand", since=since)
-        turned = await _turned(client, learning, archive, Turn(key_id, aside=True, since=since))
-    told({"key": key_id, "state": known.state, "statements_set_aside": turned}, as_json=as_json)
+    async with options.open() as (client, factory):
+        keys = KeyStore(client, factory.config.namespace, factory.store(client))
+        known = await keys.set_state(key_id, KeyState.QUARANTINED, why="by hand", since=since)
+        turned = await _apply_quarantine(
+            client, factory, archive, QuarantineChange(key_id, quarantined=True, since=since)
+        )
+    print_report({"key": key_id, "state": known.state, "statements_set_aside": turned}, as_json=as_json)
 
 
 @feedback.command()
 @_key
 @_archive
 @_json
-@at_place
-async def release(place: Place, key_id: str, archive: Path | None, as_json: bool) -> None:
+@log_options
+async def release(options: LogOptions, key_id: str, archive: Path | None, as_json: bool) -> None:
     """Let everything count again that came with KEY and was set aside, and what will come."""
-    async with place.opened() as (client, learning):
-        keys = KeyStore(client, learning.config.namespace, learning.store(client))
-        known = await keys.turn(key_id, KeyState.ACTIVE)
-        turned = await _turned(client, learning, archive, Turn(key_id, aside=False))
-    told({"key": key_id, "state": known.state, "statements_that_count_again": turned}, as_json=as_json)
+    async with options.open() as (client, factory):
+        keys = KeyStore(client, factory.config.namespace, factory.store(client))
+        known = await keys.set_state(key_id, KeyState.ACTIVE)
+        turned = await _apply_quarantine(client, factory, archive, QuarantineChange(key_id, quarantined=False))
+    print_report({"key": key_id, "state": known.state, "statements_that_count_again": turned}, as_json=as_json)
 
 
 @feedback.command()
 @_key
 @_archive
 @_json
-@at_place
-async def forget(place: Place, key_id: str, archive: Path | None, as_json: bool) -> None:
+@log_options
+async def forget(options: LogOptions, key_id: str, archive: Path | None, as_json: bool) -> None:
     """Revoke KEY, and take everything that came with it off the log and out of what was learned, and prove it."""
-    async with place.opened() as (client, learning):
-        await KeyStore(client, learning.config.namespace, learning.store(client)).turn(key_id, KeyState.REVOKED)
-        turning = Quarantine(learning.store(client), learning.retention(client))
-        await turning.withdraw([key_id], at=time.time())
-        report, proven = await erased(client, learning, archive, pseudonyms=(), keys=(key_id,))
-    told({"key": key_id, "state": "revoked", **report}, as_json=as_json)
+    async with options.open() as (client, factory):
+        await KeyStore(client, factory.config.namespace, factory.store(client)).set_state(key_id, KeyState.REVOKED)
+        turning = Quarantine(factory.store(client), factory.retention(client))
+        await turning.withdraw_change_notices([key_id], at=time.time())
+        report, proven = await run_erasure(client, factory, archive, pseudonyms=(), keys=(key_id,))
+    print_report({"key": key_id, "state": "revoked", **report}, as_json=as_json)
     if not proven:
         raise NotEqual("something that came with this key is left, or the state is not the fold of what is; see above")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QuarantineChange:
     """What is to be turned."""
 
     key_id: str
-    aside: bool
+    quarantined: bool
     since: float | None = None  # seconds since the epoch
 
 
-async def _turned(client: "aioredis.Redis", learning: Learning, archive: Path | None, turn: Turn) -> int:
-    kept = archive_of(archive, learning) if archive is not None else None
-    turning = Quarantine(learning.store(client), learning.retention(client), kept)
-    after = START if turn.since is None else f"{int(turn.since * 1000)}-0"
+async def _apply_quarantine(
+    client: "aioredis.Redis", factory: LearnerFactory, archive: Path | None, change: QuarantineChange
+) -> int:
+    kept = open_archive(archive, factory) if archive is not None else None
+    turning = Quarantine(factory.store(client), factory.retention(client), kept)
+    after = START if change.since is None else f"{int(change.since * 1000)}-0"
     turned = 0
     for pause_s in (_HEARD_S, 0.0):  # what routers and a patrol did before they heard of it is turned, too
-        turned += await turning.turn([turn.key_id], aside=turn.aside, at=time.time(), after=after)
+        turned += await turning.set_quarantined(
+            [change.key_id], quarantined=change.quarantined, at=time.time(), after=after
+        )
         await asyncio.sleep(pause_s)
-    if turn.aside:
-        await turning.withdraw([turn.key_id], at=time.time(), after=after)
+    if change.quarantined:
+        await turning.withdraw_change_notices([change.key_id], at=time.time(), after=after)
     return turned

@@ -8,46 +8,46 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from highwayman.env.types import TENANT
-from highwayman.feedback.calibration.calibrator import flip_of
-from highwayman.feedback.calibration.counts import Cells
+from highwayman.env.types import DEFAULT_TENANT
+from highwayman.feedback.calibration.calibrator import tenant_flip_rate
+from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.judge.report import ArmReport, Calls, Report, report
+from highwayman.feedback.judge.report import ArmReport, JudgeCalls, JudgeReport, judge_report
 from highwayman.feedback.log.event_id import START
-from highwayman.serving.cli.context import Place, at_place, told
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.errors import PlainErrorGroup
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 def judge() -> None:
     """Look at what the judge says."""
 
 
 @judge.command("report")
 @click.option("--metric", default="judge", show_default=True, help="The judge, or another metric that is corrected.")
-@click.option("--tenant", default=TENANT, show_default=True)
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@at_place
-async def report_command(place: Place, metric: str, tenant: str, as_json: bool) -> None:
+@log_options
+async def report_command(options: LogOptions, metric: str, tenant: str, as_json: bool) -> None:
     """Show agreement with thumbs, bias by arm, position bias, coverage and cost."""
-    async with place.opened() as (client, learning):
-        published = await learning.publications(client).load()
+    async with options.open() as (client, factory):
+        published = await factory.publications(client).load()
         tally = Tally.from_json(published.snapshot.tally) if published is not None else Tally()
-        calls = Calls()
-        async for page in learning.retention(client).scan(START):
-            calls.see(data for _, data, _ in page)
-        otherwise = learning.config.feedback.calibration.flip_rate
-    cells = Cells.of(tally.overlap.cells(), tenant=tenant, metric=metric)
-    found = report(cells, calls, flip=flip_of(tally.overlap, tenant, otherwise=otherwise))
+        calls = JudgeCalls()
+        async for page in factory.retention(client).scan(START):
+            calls.add_page(data for _, data, _ in page)
+        otherwise = factory.config.feedback.calibration.flip_rate
+    cells = CountTable.from_counts(tally.calibration_counts.cells(), tenant=tenant, metric=metric)
+    found = judge_report(cells, calls, flip=tenant_flip_rate(tally.calibration_counts, tenant, otherwise=otherwise))
     if as_json:
-        click.echo(json.dumps(found.plain()))
+        click.echo(json.dumps(found.to_dict()))
         return
-    told(_lines(found), as_json=False)
+    print_report(_lines(found), as_json=False)
     if found.arms:
         Console().print(_table(found.arms))
 
 
-def _lines(found: Report) -> dict[str, Any]:
+def _lines(found: JudgeReport) -> dict[str, Any]:
     rates = (
         f"{found.good_given:.1%} of good answers, {found.bad_given:.1%} of bad ones"
         if found.good_given is not None and found.bad_given is not None

@@ -13,15 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.trust.api_keys import ApiKey, Grant, KeyState
+from highwayman.feedback.trust.api_keys import ApiKey, KeyGrant, KeyState
 from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
-from highwayman.serving.cli.context import Keyring, at_keyring, told
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.context import KeyStoreOptions, key_store_options, print_report
+from highwayman.serving.cli.errors import PlainErrorGroup
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 def keys() -> None:
     """Give API keys out, each for a tenant, and take them back."""
 
@@ -35,64 +35,64 @@ def keys() -> None:
               help="The most of the tenant's latest evidence that may come with it.")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Feedback posts a second.")
 @_json
-@at_keyring
+@key_store_options
 async def add(  # noqa: PLR0917  (one parameter per option)
-    ring: Keyring, name: str, tenant: str, scopes: tuple[str, ...], influence: float | None, rate: float | None,
-    as_json: bool,
+    key_store: KeyStoreOptions, name: str, tenant: str, scopes: tuple[str, ...], influence: float | None,
+    rate: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Make a key called NAME. It is shown once, and not kept."""
     try:
-        grant = Grant(name, tenant, tuple(sorted(set(scopes))), influence, rate)
+        grant = KeyGrant(name, tenant, tuple(sorted(set(scopes))), influence, rate)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    async with ring.opened() as store:
+    async with key_store.open() as store:
         made, text = await store.add(grant, at=time.time())
-    told({"key": text, "id": made.id, "tenant": tenant, "scopes": list(made.scopes)}, as_json=as_json)
+    print_report({"key": text, "id": made.id, "tenant": tenant, "scopes": list(made.scopes)}, as_json=as_json)
     if not as_json:
         click.echo("Keep the key: it cannot be shown again. Routers know it within a second.")
 
 
 @keys.command("list")
 @_json
-@at_keyring
-async def list_keys(ring: Keyring, as_json: bool) -> None:
+@key_store_options
+async def list_keys(key_store: KeyStoreOptions, as_json: bool) -> None:
     """Show the keys: everything but the keys themselves."""
-    async with ring.opened() as store:
+    async with key_store.open() as store:
         found = await store.all()
     if as_json:
-        click.echo(json.dumps([_told(one) for one in found]))
+        click.echo(json.dumps([_public_fields(key) for key in found]))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("id", "name", "tenant", "scopes", "caps", "state", "made"):
         table.add_column(heading, no_wrap=heading in {"id", "made"}, overflow="fold")
-    for one in found:
-        words = (one.id, one.name, one.tenant, " ".join(one.scopes), _caps(one), _state(one), _day(one.created_at))
+    for key in found:
+        words = (key.id, key.name, key.tenant, " ".join(key.scopes), _caps(key), _state(key), _day(key.created_at))
         table.add_row(*map(escape, words))
     Console().print(table if found else "no keys: the router is open to anybody who can reach it")
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
-@at_keyring
-async def revoke(ring: Keyring, key_id: str) -> None:
+@key_store_options
+async def revoke(key_store: KeyStoreOptions, key_id: str) -> None:
     """Let a key open nothing any more; what came with it stays (see `highwayman feedback`)."""
-    async with ring.opened() as store:
-        await store.turn(key_id, KeyState.REVOKED)
+    async with key_store.open() as store:
+        await store.set_state(key_id, KeyState.REVOKED)
     click.echo(f"{key_id} is revoked; routers know it within a second")
 
 
-def _told(one: ApiKey) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != "mac"}
+def _public_fields(key: ApiKey) -> dict[str, Any]:
+    return {name: value for name, value in asdict(key).items() if name != "mac"}
 
 
-def _caps(one: ApiKey) -> str:
-    share = [] if one.influence is None else [f"{one.influence:.0%}"]
-    rate = [] if one.rate_per_s is None else [f"{one.rate_per_s:g}/s"]
+def _caps(key: ApiKey) -> str:
+    share = [] if key.influence is None else [f"{key.influence:.0%}"]
+    rate = [] if key.rate_per_s is None else [f"{key.rate_per_s:g}/s"]
     return " ".join(share + rate) or "-"
 
 
-def _state(one: ApiKey) -> str:
-    return f"{one.state}: {one.why}" if one.why else str(one.state)
+def _state(key: ApiKey) -> str:
+    return f"{key.state}: {key.why}" if key.why else str(key.state)
 
 
 def _day(at: float) -> str:

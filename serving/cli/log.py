@@ -13,17 +13,17 @@ import click
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError, HighwaymanError, SnapshotError
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.archive.manifest import Card
-from highwayman.feedback.fold.log_fold import Page, Pages, Refold, difference, refold
+from highwayman.feedback.archive.manifest import ArchiveManifest
+from highwayman.feedback.fold.log_fold import LogFold, Page, Pages, fold_log, snapshot_difference
 from highwayman.feedback.intake.decision_ids import pseudonym
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.log.erasure import Erasure
-from highwayman.feedback.log.event_id import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.store import GRACE_S
-from highwayman.serving.cli.context import Place, at_place, told
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.state.learner_factory import LearnerFactory
 
 _EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
 _LEASE_S = 6.0  # longer than a lease is held without a word
@@ -43,15 +43,15 @@ class NotEqual(HighwaymanError):
 
 
 @click.command()
-@at_place
-async def learn(place: Place) -> None:
+@log_options
+async def learn(options: LogOptions) -> None:
     """Learn from the log without serving: stand by for the lease, fold, publish."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with place.opened() as (client, learning):
-        log.info("standing by to learn lineage %s", learning.lineage)
-        async with _working(client, learning) as working:
+    async with options.open() as (client, factory):
+        log.info("standing by to learn lineage %s", factory.lineage)
+        async with _working(client, factory) as working:
             ended = asyncio.ensure_future(stop.wait())
             await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
@@ -64,20 +64,22 @@ async def learn(place: Place) -> None:
               help="A folder `export` has written: what is no longer on the log is read from there.")  # fmt: skip
 @click.option("--publish", is_flag=True, help="Put the state found in force, instead of comparing.")
 @_json
-@at_place
-async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bool) -> None:
+@log_options
+async def rebuild(options: LogOptions, archive: Path | None, publish: bool, as_json: bool) -> None:
     """Fold the whole log again, and compare with what is published (exit code 1 if they differ)."""
-    async with place.opened() as (client, learning):
+    async with options.open() as (client, factory):
         if publish:
-            found = await _refolded(client, learning, archive, upto=None)
-            version = await _put_in_force(client, learning, found)
-            told({"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json)
+            found = await _refolded(client, factory, archive, upto=None)
+            version = await _put_in_force(client, factory, found)
+            print_report(
+                {"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json
+            )
             return
-        published = await learning.publications(client).load()
+        published = await factory.publications(client).load()
         if published is None:
-            raise ConfigError(f"nothing is published for lineage {learning.lineage}; is this the router's --config?")
-        report, equal = await _compared(client, learning, archive, published)
-    told(report, as_json=as_json)
+            raise ConfigError(f"nothing is published for lineage {factory.lineage}; is this the router's --config?")
+        report, equal = await _compared(client, factory, archive, published)
+    print_report(report, as_json=as_json)
     if not equal:
         raise NotEqual("what is published is not the fold of the log; see the differences above")
 
@@ -86,40 +88,40 @@ async def rebuild(place: Place, archive: Path | None, publish: bool, as_json: bo
 @click.option("--user", required=True, help="The person, as callers name them in `user` or `safety_identifier`.")
 @_archive
 @_json
-@at_place
-async def erase(place: Place, user: str, archive: Path | None, as_json: bool) -> None:
+@log_options
+async def erase(options: LogOptions, user: str, archive: Path | None, as_json: bool) -> None:
     """Remove a person from the log, the archive and what was learned, and prove it."""
-    async with place.opened() as (client, learning):
-        names = [pseudonym(secret, user) for secret in await learning.store(client).known_secrets()]
-        report, proven = await erased(client, learning, archive, pseudonyms=names)
-    told(report, as_json=as_json)
+    async with options.open() as (client, factory):
+        names = [pseudonym(secret, user) for secret in await factory.store(client).known_secrets()]
+        report, proven = await run_erasure(client, factory, archive, pseudonyms=names)
+    print_report(report, as_json=as_json)
     if not proven:
         raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
 
 
-async def erased(
+async def run_erasure(
     client: "aioredis.Redis",
-    learning: Learning,
+    factory: LearnerFactory,
     folder: Path | None,
     *,
     pseudonyms: Collection[str],
     keys: Collection[str] = (),
 ) -> tuple[dict[str, Any], bool]:
     """Erase what stands under some pseudonyms or came with some keys; return what was done, and whether proven."""
-    retention = learning.retention(client)
-    archive = archive_of(folder, learning) if folder is not None else None
-    with archive.alone(patience_s=_EXPORT_S) if archive is not None else nullcontext():
+    retention = factory.retention(client)
+    archive = open_archive(folder, factory) if folder is not None else None
+    with archive.exclusive(patience_s=_EXPORT_S) if archive is not None else nullcontext():
         erasure = Erasure(retention, archive, pseudonyms, keys=keys)
         events = await erasure.find()
         decisions = sum(erased.whole for erased in erasure.found.values())
-        last = await erasure.mark(at=time.time())
-        async with _working(client, learning):
-            dropped = await _settled(client, learning, erasure, last)
+        last = await erasure.put_markers(at=time.time())
+        async with _working(client, factory):
+            dropped = await _settled(client, factory, erasure, last)
         for lineage in await retention.positions():
-            await learning.versions(client, lineage=lineage).drop_before(last)
+            await factory.version_history(client, lineage=lineage).drop_before(last)
         off_the_log, out_of_the_archive = await erasure.forget()
         left = await erasure.find()
-    published = await learning.publications(client).load()
+    published = await factory.publications(client).load()
     report: dict[str, Any] = {
         "decisions": decisions,
         "events_found": events,
@@ -130,20 +132,20 @@ async def erased(
     }
     if published is None:
         return report, not left
-    compared, equal = await _compared(client, learning, folder, published)
+    compared, equal = await _compared(client, factory, folder, published)
     return {**report, **compared}, equal and not left
 
 
-async def _settled(client: "aioredis.Redis", learning: Learning, erasure: Erasure, last: EventId) -> list[str]:
+async def _settled(client: "aioredis.Redis", factory: LearnerFactory, erasure: Erasure, last: EventId) -> list[str]:
     """Return when every state has followed the erasures; drop, and return, those that no learner tends."""
-    retention = learning.retention(client)
-    behind = await erasure.behind(last)
-    while learning.lineage in behind or any(behind.values()):
+    retention = factory.retention(client)
+    behind = await erasure.lagging_lineages(last)
+    while factory.lineage in behind or any(behind.values()):
         await asyncio.sleep(_LOOK_S)
-        behind = await erasure.behind(last)
+        behind = await erasure.lagging_lineages(last)
     if behind:
         await asyncio.sleep(_LEASE_S)  # a learner may be taking over just now
-        behind = await erasure.behind(last)
+        behind = await erasure.lagging_lineages(last)
     dropped = [lineage for lineage, tended in behind.items() if not tended]
     for lineage in dropped:
         await retention.drop_lineage(lineage)
@@ -151,16 +153,16 @@ async def _settled(client: "aioredis.Redis", learning: Learning, erasure: Erasur
 
 
 async def _compared(
-    client: "aioredis.Redis", learning: Learning, folder: Path | None, published: Published
+    client: "aioredis.Redis", factory: LearnerFactory, folder: Path | None, published: Published
 ) -> tuple[dict[str, Any], bool]:
     """Return how the published state compares with a fold of the log, and whether they are the same."""
     position = published.snapshot.position
-    missing = await _missing(client, learning, folder)
+    missing = await _missing(client, factory, folder)
     report: dict[str, Any] = {"position": position, "log_is_whole": missing is None}
     if missing is not None:
         return {**report, "equal": None, "why_not_compared": missing}, True
-    found = await _refolded(client, learning, folder, upto=position)
-    apart = difference(published.snapshot, found.learner.snapshot(), blank=learning.blank)
+    found = await _refolded(client, factory, folder, upto=position)
+    apart = snapshot_difference(published.snapshot, found.learner.snapshot(), blank=factory.blank_state)
     equal = apart.largest <= _EQUAL
     return {
         **report,
@@ -171,67 +173,67 @@ async def _compared(
     }, equal
 
 
-async def _missing(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> str | None:
+async def _missing(client: "aioredis.Redis", factory: LearnerFactory, folder: Path | None) -> str | None:
     """Return in words what is missing for a fold from the beginning, None if nothing is."""
-    trimmed = await learning.store(client).trimmed()
+    trimmed = await factory.store(client).trimmed_upto()
     if folder is None:
         at = f"events up to {trimmed} have left the log; give the folder they were exported to"
         return at if trimmed != START else None
-    archive = archive_of(folder, learning)
-    gaps = [f"({gap.after}, {gap.upto}]" for gap in Card(archive).gaps()]
-    if order(archive.last()) < order(trimmed):
+    archive = open_archive(folder, factory)
+    gaps = [f"({gap.after}, {gap.upto}]" for gap in ArchiveManifest(archive).gaps()]
+    if sort_key(archive.last()) < sort_key(trimmed):
         gaps.append(f"({archive.last()}, {trimmed}]")
     return f"events of {', '.join(gaps)} are neither in the archive nor on the log" if gaps else None
 
 
-def archive_of(folder: Path, learning: Learning) -> Archive:
+def open_archive(folder: Path, factory: LearnerFactory) -> Archive:
     """Return the archive in the folder. Raises ArchiveError if it is another namespace's."""
     archive = Archive(folder)
-    Card(archive).claim(learning.config.namespace)
+    ArchiveManifest(archive).claim(factory.config.namespace)
     return archive
 
 
 async def _refolded(
-    client: "aioredis.Redis", learning: Learning, folder: Path | None, *, upto: EventId | None
-) -> Refold:
-    kept_s = learning.config.limits.feedback_window_s + GRACE_S
-    return await refold(_pages(client, learning, folder), learning.learner, kept_s=kept_s, upto=upto)
+    client: "aioredis.Redis", factory: LearnerFactory, folder: Path | None, *, upto: EventId | None
+) -> LogFold:
+    kept_s = factory.config.limits.feedback_window_s + GRACE_S
+    return await fold_log(_pages(client, factory, folder), factory.learner, kept_s=kept_s, upto=upto)
 
 
-def _pages(client: "aioredis.Redis", learning: Learning, folder: Path | None) -> Pages:
+def _pages(client: "aioredis.Redis", factory: LearnerFactory, folder: Path | None) -> Pages:
     """Return the whole log: the archive, then what came after it."""
 
     async def pages() -> AsyncIterator[Page]:
         after = START
         if folder is not None:
-            for page in archive_of(folder, learning).read():
+            for page in open_archive(folder, factory).read():
                 yield page
                 after = page[-1][0]
-        async for page in learning.retention(client).scan(after):
+        async for page in factory.retention(client).scan(after):
             yield page
 
     return pages
 
 
-async def _put_in_force(client: "aioredis.Redis", learning: Learning, found: Refold) -> int:
-    publications = learning.publications(client)
+async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, found: LogFold) -> int:
+    publications = factory.publications(client)
     try:
         published = await publications.load()
     except SnapshotError:
         published = None  # damaged, which may be why it is rebuilt
-    if published is not None and order(published.snapshot.position) > order(found.learner.position):
+    if published is not None and sort_key(published.snapshot.position) > sort_key(found.learner.position):
         raise ConfigError(f"the log ends at {found.learner.position}, before what is published; nothing was changed")
-    version = await publications.impose(found.learner.snapshot(), holder="rebuild", at=time.time())
+    version = await publications.force_publish(found.learner.snapshot(), holder="rebuild", at=time.time())
     if version is None:
         raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
     return version
 
 
 @asynccontextmanager
-async def _working(client: "aioredis.Redis", learning: Learning) -> AsyncIterator["asyncio.Task[None]"]:
+async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Task[None]"]:
     """Let a learner of our own stand by for the lease meanwhile."""
-    working = asyncio.create_task(learning.worker(client).run())
+    working = asyncio.create_task(factory.worker(client).run())
     try:
         yield working
     finally:
-        await end(working)
+        await cancel_and_wait(working)

@@ -21,7 +21,7 @@ from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.app import Application
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.evaluate import evaluate
 from highwayman.serving.cli.export import export_command
 from highwayman.serving.cli.feedback import feedback
@@ -34,12 +34,18 @@ from highwayman.serving.cli.prior import prior
 from highwayman.serving.cli.replay import replay
 from highwayman.serving.cli.simulate import simulate
 from highwayman.serving.cli.snapshot import snapshot
-from highwayman.serving.cli.top import watch
+from highwayman.serving.cli.top import run_top
 from highwayman.serving.config.config import EncoderConfig, load_config
-from highwayman.serving.metrics import count_as
-from highwayman.serving.processes.supervisor import Up, up
-from highwayman.serving.processes.workers import Workers, handed_on, inherited, redis_at, run_workers
-from highwayman.serving.services import PartFailed, Settings
+from highwayman.serving.metrics import adopt_worker_metrics
+from highwayman.serving.processes.supervisor import UpOptions, up
+from highwayman.serving.processes.workers import (
+    WorkerOptions,
+    ensure_redis,
+    forwarded_cli_options,
+    inherited_sockets,
+    run_workers,
+)
+from highwayman.serving.services import BackgroundTaskFailed, Settings
 from highwayman.serving.state.local_state import state_folder
 
 DEFAULT_PORT = 8790
@@ -56,7 +62,7 @@ _workers = click.option(
 )
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 @click.version_option(__version__)
 def main() -> None:
     """Highwayman: a REST router that learns which language model should answer."""
@@ -87,8 +93,8 @@ def up_command(  # noqa: PLR0917  (one parameter per option)
     workers: int, pool_file: Path | None,
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
-    options = handed_on(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
-    wanted = Up(host, port, state_dir or state_folder(), redis_url, pool_file, options)
+    options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
+    wanted = UpOptions(host, port, state_dir or state_folder(), redis_url, pool_file, options)
     console = Console(stderr=True)
     asyncio.run(up(wanted, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
 
@@ -118,17 +124,17 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     arms = load_pool(pool_file).arms
     state = state_dir or state_folder()
     if workers > 1:
-        options = handed_on(click.get_current_context(), but={"workers", "redis_url", "seed"})
-        asyncio.run(run_workers(Workers(workers, host, port, redis_url, state, seed, options)))
+        options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed"})
+        asyncio.run(run_workers(WorkerOptions(workers, host, port, redis_url, state, seed, options)))
         return
     if door is not None:
-        count_as(door.stem)
+        adopt_worker_metrics(door.stem)
 
     async def run() -> None:
-        async with redis_at(redis_url, state) as url:
+        async with ensure_redis(redis_url, state) as url:
             if not operators and not _loopback(host):
                 await _need_keys(url, loaded.namespace, host)
-            sockets = inherited(fds, door) if door is not None else None
+            sockets = inherited_sockets(fds, door) if door is not None else None
             await _serve(Settings(arms, url, loaded, operators, learn, seed, state), host, port, sockets)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -158,7 +164,7 @@ async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.
 
     server = uvicorn.Server(
         uvicorn.Config(
-            Application(replace(settings, fail=fail)),
+            Application(replace(settings, on_failure=fail)),
             host=host,
             port=port,
             lifespan="on",
@@ -175,7 +181,7 @@ async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")
     if failed.is_set():
-        raise PartFailed("a part of the router has failed; see above")
+        raise BackgroundTaskFailed("a part of the router has failed; see above")
 
 
 @main.command()
@@ -183,7 +189,7 @@ async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.
 @click.option("--once", is_flag=True, help="Print the table once and end.")
 def top(url: str, once: bool) -> None:
     """Watch the arms: share, quality, cost, latency, feedback."""
-    asyncio.run(watch(url, once=once, api_key=os.environ.get("HIGHWAYMAN_API_KEY")))
+    asyncio.run(run_top(url, once=once, api_key=os.environ.get("HIGHWAYMAN_API_KEY")))
 
 
 def _loopback(host: str) -> bool:

@@ -14,13 +14,13 @@ import click
 from highwayman.env.pool.pool_file import PoolFile, load_pool
 from highwayman.env.pool.schema import json_schema
 from highwayman.env.types import Arm
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.processes.vllm_discover import ArmDefaults, discover, render_pool
 from highwayman.serving.processes.vllm_launch import find_devices, plan_servers
-from highwayman.serving.processes.vllm_supervise import Launching, run_pool
+from highwayman.serving.processes.vllm_supervise import LaunchOptions, run_pool
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 def pool() -> None:
     """Look after the pool: the models Highwayman routes to."""
 
@@ -78,7 +78,7 @@ def launch(file: Path, python: str, log_folder: Path | None, ready_within: float
     if shutil.which(python) is None:
         raise click.ClickException(f"{python}: no such program. Name the interpreter that has vllm with --python.")
     servers = plan_servers(load_pool(file), find_devices(os.environ), python=python)
-    how = Launching(log_folder or _log_folder(), say=_say, ready_within_s=ready_within)
+    how = LaunchOptions(log_folder or _log_folder(), echo=_say, ready_within_s=ready_within)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -100,7 +100,7 @@ def _log_folder() -> Path:
 
 
 def _summary(arm: Arm, found: PoolFile) -> str:
-    price = f"${arm.usd_per_mtok_in:g} in, ${arm.usd_per_mtok_out:g} out" if arm.priced else "price unknown"
+    price = f"${arm.usd_per_mtok_in:g} in, ${arm.usd_per_mtok_out:g} out" if arm.has_price else "price unknown"
     parts = [arm.model, " ".join(arm.endpoints), price, f"{arm.context_window_tokens} tokens"]
     if arm.state != "active":
         parts.append(arm.state.value)

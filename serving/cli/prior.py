@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from highwayman.bandit.regression.prior import Prior
-from highwayman.env.atomic_write import replacing
+from highwayman.env.atomic_write import atomic_writer
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Query
@@ -58,7 +58,7 @@ def fit(
         raise ConfigError("give either --data TABLE or --log LOG.parquet")
     names = _names(renamed)
     made = _of_table(data, names, weight, encoder) if data is not None else _of_log(LogFile(log), names, weight)  # type: ignore[arg-type]
-    with replacing(out) as file:
+    with atomic_writer(out) as file:
         file.write(made.to_bytes())
     told = "; ".join(f"{arm} {float(made.sums.sums[row, 0]):g}" for row, arm in enumerate(made.sums.arms))
     Console().print(f"{out}: prior {made.digest} on features of {made.fingerprint}; answers it is worth: {told}")
@@ -89,11 +89,11 @@ def _of_table(path: Path, names: Mapping[str, str], weight: float, engine: str) 
     arms, places = _chosen(names, table.arms)
     encoder = make_encoder(engine)
     try:
-        contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+        contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
     finally:
         encoder.close()
     features = np.array([context.features for context in contexts])
-    return Prior.fitted(features, table.quality[:, places], arms=arms, weight=weight, fingerprint=encoder.fingerprint)
+    return Prior.fit(features, table.quality[:, places], arms=arms, weight=weight, fingerprint=encoder.fingerprint)
 
 
 def _of_log(file: LogFile, names: Mapping[str, str], weight: float) -> Prior:
@@ -105,6 +105,6 @@ def _of_log(file: LogFile, names: Mapping[str, str], weight: float) -> Prior:
     for part, said in zip(parts, rewards, strict=True):
         said[np.arange(part.n), part.actions] = part.rewards
     features = np.concatenate([part.contexts for part in parts])
-    return Prior.fitted(
+    return Prior.fit(
         features, np.concatenate(rewards)[:, places], arms=arms, weight=weight, fingerprint=parts[0].encoder
     )

@@ -10,26 +10,26 @@ from rich.console import Console
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.archive.manifest import Card
+from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.cli.evaluation_options import (
-    asked_policies,
-    chosen_method,
+    build_method,
     floor_option,
     json_option,
     method_options,
     policies_option,
+    policy_factories,
     report_option,
 )
-from highwayman.serving.cli.evaluation_output import Source, tell
+from highwayman.serving.cli.evaluation_output import EvaluationSource, print_evaluation
 from highwayman.serving.config.config import Config, load_config
-from highwayman.sims.logs.judged import Judgements
+from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import write_log
-from highwayman.sims.replay.comparison import as_it_ran, judge
-from highwayman.sims.replay.event_log import survey
-from highwayman.sims.replay.rounds import Counts, WhatIf
+from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
+from highwayman.sims.replay.event_log import summarise_log
+from highwayman.sims.replay.rounds import Counterfactual, ReplayCounts
 from highwayman.sims.replay.targets import EventLog
-from highwayman.sims.reports.answers_page import Asked
+from highwayman.sims.reports.answers_page import EvaluationReport
 
 
 @click.command()
@@ -52,61 +52,65 @@ def replay(  # noqa: PLR0917  (one parameter per option)
 ) -> None:  # fmt: skip
     """Replay an exported event log as production folds it, and say what another policy would have earned."""
     configured = load_config(config)
-    what_if = _what_if(configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor"))
-    method = chosen_method(**how)
-    names, makes = asked_policies(policies, configured)
-    console, counts = Console(stderr=True), Counts()
+    counterfactual = _what_if(configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor"))
+    method = build_method(**how)
+    names, makes = policy_factories(policies, configured)
+    console, counts = Console(stderr=True), ReplayCounts()
     with console.status(f"reading {folder}"):
-        log = _event_log(folder, configured, what_if)
-    with Judgements(len(makes)) as judged:
+        log = _event_log(folder, configured, counterfactual)
+    with TargetStore(len(makes)) as judged:
         with console.status("replaying"):
-            judged.fill(log.asked(makes, what_if, counts))
+            judged.fill(log.targets(makes, counterfactual, counts))
         if not judged.rounds:
             raise ConfigError(f"{folder}: none of its {counts.decisions} decisions can be used: {_words(counts)}")
         if save is not None:
             write_log(save, judged.chunks())
         with console.status("estimating"):
-            known = as_it_ran(judged.chunks, method.interval)
-            found = judge(judged.chunks, names, method, known=known)
+            known = logged_policy_value(judged.chunks, method.interval)
+            found = compare_policies(judged.chunks, names, method, known=known)
     source = _source(folder)
-    said = source.manifest({"policies": names, **_said(what_if)}, method)
-    asked = Asked(folder.name, known, found, method, said, _left_out(counts))
-    tell(asked, report=report, as_json=as_json, warnings=source.warnings())
+    said = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
+    evaluation = EvaluationReport(folder.name, known, found, method, said, _left_out(counts))
+    print_evaluation(evaluation, report=report, as_json=as_json, warnings=source.warnings())
 
 
 def _what_if(
     config: Config, pool: Path | None, without: Sequence[str], *, cost_weight: float | None, floor: float | None
-) -> WhatIf:
+) -> Counterfactual:
     arms = load_pool(pool).arms if pool is not None else ()
     if cost_weight is not None and not arms:
         raise ConfigError("--cost-weight needs prices: give the pool file, too (--pool)")
-    return WhatIf(config.policy.floor if floor is None else floor, cost_weight, tuple(arms), frozenset(without))
+    return Counterfactual(config.policy.floor if floor is None else floor, cost_weight, tuple(arms), frozenset(without))
 
 
-def _said(what_if: WhatIf) -> dict[str, Any]:
-    return {"floor": what_if.floor, "cost_weight": what_if.cost_weight, "without": sorted(what_if.without)}
+def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:
+    return {
+        "floor": counterfactual.floor,
+        "cost_weight": counterfactual.cost_weight,
+        "without": sorted(counterfactual.without),
+    }
 
 
-def _source(folder: Path) -> Source:
+def _source(folder: Path) -> EvaluationSource:
     archive = Archive(folder)
-    gaps = [f"{gap.after} to {gap.upto}" for gap in Card(archive).gaps()]
-    return Source.of("archive", folder, [part.path.name for part in archive.parts()], gaps)
+    gaps = [f"{gap.after} to {gap.upto}" for gap in ArchiveManifest(archive).gaps()]
+    return EvaluationSource.from_files("archive", folder, [part.path.name for part in archive.files()], gaps)
 
 
-def _event_log(folder: Path, config: Config, what_if: WhatIf) -> EventLog:
+def _event_log(folder: Path, config: Config, counterfactual: Counterfactual) -> EventLog:
     archive = Archive(folder)
-    if not archive.parts():
+    if not archive.files():
         raise ConfigError(f"{folder}: holds no part of a log; `highwayman export --to {folder}` writes one")
-    Card(archive).claim(config.namespace)
-    found = survey(archive.read)
+    ArchiveManifest(archive).claim(config.namespace)
+    found = summarise_log(archive.read)
     if not found.d:
         raise ConfigError(f"{folder}: holds no decision that a policy has drawn, so there is nothing to judge")
-    for arm in sorted(what_if.without):
+    for arm in sorted(counterfactual.without):
         if arm not in found.arms:
             raise ConfigError(f"--without {arm}: the log's arms are {', '.join(found.arms)}")
     kept_s = config.limits.feedback_window_s + GRACE_S
     return EventLog(
-        archive.read, found, config.feedback.spec(), kept_s=kept_s, arms=tuple(arm.name for arm in what_if.pool)
+        archive.read, found, config.feedback.spec(), kept_s=kept_s, arms=tuple(arm.name for arm in counterfactual.pool)
     )
 
 
@@ -120,10 +124,10 @@ _REASONS = {
 }
 
 
-def _left_out(counts: Counts) -> list[str]:
+def _left_out(counts: ReplayCounts) -> list[str]:
     """Return why decisions cannot be used, and how many of them, in words."""
     return [f"{number:,} {why}" for name, why in _REASONS.items() if (number := getattr(counts, name))]
 
 
-def _words(counts: Counts) -> str:
+def _words(counts: ReplayCounts) -> str:
     return "; ".join(_left_out(counts)) or "they are not settled yet"

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from highwayman.env.arrow import naming
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.arrow import file_errors
+from highwayman.env.atomic_write import write_atomically
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.standings_output import print_standings
@@ -128,7 +128,7 @@ def _prepared(
                 if minds_cost and not any(cost is not None for cost in table.mean_costs()):
                     raise ConfigError(f"{path}: no arm has a cost for every prompt, so --cost-weight can only be 0")
                 found.append(prepare(name, table, encoder, plan))
-            for remark in found[-1].remarks():
+            for remark in found[-1].notes():
                 _tell(console, f"{name}: {remark}")
     finally:
         encoder.close()
@@ -147,8 +147,8 @@ def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
 def _keep(results: Results, found: list[dict[str, Any]], out: Path) -> None:
     """Write everything to the folder, the figures before the picture of them; each file whole or not at all."""
     write_results(results, out)
-    with naming(out, ResultsError):
-        write_whole(out / "summary.json", json.dumps(found, indent=2, allow_nan=False).encode() + b"\n")
+    with file_errors(out, ResultsError):
+        write_atomically(out / "summary.json", json.dumps(found, indent=2, allow_nan=False).encode() + b"\n")
     write_report(results, out / "report.html")
 
 

@@ -13,9 +13,9 @@ from highwayman.env.errors import ConfigError
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.log.event_id import order
-from highwayman.serving.cli.context import Place, at_place, told
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.feedback.log.event_id import sort_key
+from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.errors import PlainErrorGroup
 
 _LOOK_S = 0.1
 _PATIENCE_S = 30.0
@@ -24,7 +24,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
-@click.group(cls=PlainErrors)
+@click.group(cls=PlainErrorGroup)
 def snapshot() -> None:
     """Look after what was learned: keep it, bring it back, go back to an older version."""
 
@@ -32,48 +32,48 @@ def snapshot() -> None:
 @snapshot.command()
 @_file
 @_json
-@at_place
-async def save(place: Place, file: Path, as_json: bool) -> None:
+@log_options
+async def save(options: LogOptions, file: Path, as_json: bool) -> None:
     """Write what is in force to FILE."""
-    async with place.opened() as (client, learning):
-        found = await learning.publications(client).load()
-        if found is None:
-            raise ConfigError(f"nothing is published for lineage {learning.lineage}; is this the router's --config?")
-        snapshot_file.write(file, found, lineage=learning.lineage)
-    told({"version": found.stamp.version, "position": found.snapshot.position}, as_json=as_json)
+    async with options.open() as (client, factory):
+        published = await factory.publications(client).load()
+        if published is None:
+            raise ConfigError(f"nothing is published for lineage {factory.lineage}; is this the router's --config?")
+        snapshot_file.write_snapshot(file, published, lineage=factory.lineage)
+    print_report({"version": published.stamp.version, "position": published.snapshot.position}, as_json=as_json)
 
 
 @snapshot.command()
 @_file
 @click.option("--force", is_flag=True, help="Even if events between it and the log's start are missing.")
 @_json
-@at_place
-async def restore(place: Place, file: Path, force: bool, as_json: bool) -> None:
+@log_options
+async def restore(options: LogOptions, file: Path, force: bool, as_json: bool) -> None:
     """Put the snapshot in FILE in force; the log is learned from its position on."""
-    async with place.opened() as (client, learning):
-        found = snapshot_file.read(file, lineage=learning.lineage)
-        learning.learner().restore(found.snapshot)  # refused here, it changes nothing
-        trimmed = await learning.store(client).trimmed()
-        if order(trimmed) > order(found.snapshot.position) and not force:
+    async with options.open() as (client, factory):
+        published = snapshot_file.read_snapshot(file, lineage=factory.lineage)
+        factory.learner().restore(published.snapshot)  # refused here, it changes nothing
+        trimmed = await factory.store(client).trimmed_upto()
+        if sort_key(trimmed) > sort_key(published.snapshot.position) and not force:
             raise ConfigError(
-                f"{file} knows the log up to {found.snapshot.position}, the log begins after {trimmed}: what lies "
+                f"{file} knows the log up to {published.snapshot.position}, the log begins after {trimmed}: what lies "
                 "between would never be learned. `rebuild --from ARCHIVE --publish` learns all of it; "
                 "--force restores the snapshot all the same"
             )
-        version = await learning.publications(client).impose(found.snapshot, holder="restore", at=time.time())
+        version = await factory.publications(client).force_publish(published.snapshot, holder="restore", at=time.time())
         if version is None:
             raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
-    told({"version": version, "position": found.snapshot.position}, as_json=as_json)
+    print_report({"version": version, "position": published.snapshot.position}, as_json=as_json)
 
 
 @snapshot.command("list")
-@at_place
-async def list_command(place: Place) -> None:
+@log_options
+async def list_command(options: LogOptions) -> None:
     """List the versions that are kept, and what each had learned."""
-    async with place.opened() as (client, learning):
-        kept = await learning.versions(client).all()
-        now = await learning.publications(client).load()
-    table = Table(title=f"lineage {learning.lineage}, in force: {now.stamp.version if now else 'nothing'}")
+    async with options.open() as (client, factory):
+        kept = await factory.version_history(client).all()
+        now = await factory.publications(client).load()
+    table = Table(title=f"lineage {factory.lineage}, in force: {now.stamp.version if now else 'nothing'}")
     for name in ("version", "kept at (UTC)", "decisions", "with feedback", "position"):
         table.add_column(name, justify="right")
     for about in kept:
@@ -85,21 +85,21 @@ async def list_command(place: Place) -> None:
 @snapshot.command()
 @click.argument("version", type=click.IntRange(min=1))
 @_json
-@at_place
-async def rollback(place: Place, version: int, as_json: bool) -> None:
+@log_options
+async def rollback(options: LogOptions, version: int, as_json: bool) -> None:
     """Go back to a kept VERSION: feedback that came after it does not count any more."""
-    async with place.opened() as (client, learning):
-        versions, publications = learning.versions(client), learning.publications(client)
+    async with options.open() as (client, factory):
+        versions, publications = factory.version_history(client), factory.publications(client)
         kept = {about.version: about for about in await versions.all()}
         if version not in kept:
             raise ConfigError(f"version {version} is not kept; kept are {', '.join(map(str, kept)) or 'none'}")
         back_to = kept[version].position
         detail = {"position": back_to, "version": version}
-        event_id = await learning.store(client).append(Control(time.time(), ControlKind.ROLLBACK, detail))
+        event_id = await factory.store(client).append(Control(time.time(), ControlKind.ROLLBACK, detail))
         await _followed(publications, event_id)
-        found = await publications.load()
-    told(
-        {"went_back_to": back_to, "version": found.stamp.version if found else None, "event": event_id},
+        published = await publications.load()
+    print_report(
+        {"went_back_to": back_to, "version": published.stamp.version if published else None, "event": event_id},
         as_json=as_json,
     )
 
@@ -109,8 +109,8 @@ async def _followed(publications: Publications, event_id: str) -> None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             while True:
-                found = await publications.load()
-                if found is not None and order(found.snapshot.position) >= order(event_id):
+                published = await publications.load()
+                if published is not None and sort_key(published.snapshot.position) >= sort_key(event_id):
                     return
                 await asyncio.sleep(_LOOK_S)  # publications are announced, but not to every kind of Redis
     except TimeoutError:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from highwayman.sims.reports.verdict import headline, judge
+from highwayman.sims.reports.verdict import headline, judge_case
 from highwayman.sims.sweeps.results import POLICY, Case, Results
 
 _Said = Mapping[str, float | None] | None  # mean, low and high, as in a summary
@@ -25,7 +25,7 @@ def print_standings(results: Results, summary: Sequence[Mapping[str, Any]], cons
     for case, said in zip(results.cases(), summary, strict=True):
         console.print(_headed(case), style="bold", markup=False)
         console.print(_table(results.reference, said["results"]))
-        judged = judge(case)
+        judged = judge_case(case)
         console.print(f"{headline([judged])} {judged.why}\n", markup=False)
 
 

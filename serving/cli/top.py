@@ -17,7 +17,7 @@ class RouterUnreachable(HighwaymanError):
     """No router answers at the address given."""
 
 
-async def watch(url: str, *, once: bool, api_key: str | None) -> None:
+async def run_top(url: str, *, once: bool, api_key: str | None) -> None:
     """Draw the table at `url` until interrupted, or once. Raises RouterUnreachable."""
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     async with aiohttp.ClientSession(url, headers=headers) as session:

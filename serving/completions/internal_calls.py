@@ -10,7 +10,7 @@ from highwayman.feedback.log.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class InternalCall:
     """A call that ended."""
 
     arm: Arm
@@ -21,44 +21,44 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class InternalCalls:
     """Enters calls that were made because of somebody's decision."""
 
     journal: Journal
     new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
-    ended: Callable[[Outcome], None]  # told of every call that ended
+    on_outcome: Callable[[Outcome], None]  # told of every call that ended
 
-    async def enter(self, called: Called, because: Decision, mode: Mode, *, objective: str) -> str:
+    async def record(self, call: InternalCall, cause: Decision, mode: Mode, *, objective: str) -> str:
         """Put a call on the log; return the id of its decision."""
-        now, tokens = self.clock(), because.context.prompt_tokens
+        now, tokens = self.clock(), cause.context.prompt_tokens
         decision = Decision(
-            id=self.new_id(because.tenant),
-            tenant=because.tenant,
+            id=self.new_id(cause.tenant),
+            tenant=cause.tenant,
             at=now,
-            context=because.context,
-            arms=(called.arm.name,),
+            context=cause.context,
+            arms=(call.arm.name,),
             penalties=np.zeros(1),
             probs=np.ones(1),
             action=0,
             propensity=1.0,
-            policy=because.policy,
-            policy_version=because.policy_version,
+            policy=cause.policy,
+            policy_version=cause.policy_version,
             objective=objective,
             mode=mode,
         )
         outcome = Outcome(
             decision_id=decision.id,
             at=now,
-            arm=called.arm.name,
-            status=Status.OK if called.ok else Status.FAILED,
+            arm=call.arm.name,
+            status=Status.OK if call.ok else Status.FAILED,
             prompt_tokens=tokens,
-            tokens_in=called.usage.tokens_in,
-            tokens_out=called.usage.tokens_out,
-            cost_usd=called.usd,
-            latency_s=called.latency_s,
+            tokens_in=call.usage.tokens_in,
+            tokens_out=call.usage.tokens_out,
+            cost_usd=call.usd,
+            latency_s=call.latency_s,
         )
-        self.ended(outcome)
+        self.on_outcome(outcome)
         await self.journal.put(decision)
         await self.journal.put(outcome)
         return decision.id

@@ -9,62 +9,64 @@ import pydantic_core
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.profile import upstream_body
-from highwayman.env.tasks import Background
+from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
-from highwayman.env.upstream.client import Answer, Upstream
-from highwayman.env.upstream.sse import Label, SseStream, finish_of, usage_of
+from highwayman.env.upstream.client import Upstream, UpstreamResponse
+from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason, parse_usage
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.feedback.log.journal import Journal
-from highwayman.serving.completions.observers import Answered, Audience, Ear
-from highwayman.serving.completions.request import Asked
+from highwayman.serving.completions.observers import CompletedCall, CompletionObserver, CompletionObservers
+from highwayman.serving.completions.request import CompletionRequest
 from highwayman.serving.completions.router import Route
-from highwayman.serving.http.asgi import Headers, Send, send_whole
-from highwayman.serving.http.errors import described
+from highwayman.serving.http.asgi import Headers, Send, send_response
+from highwayman.serving.http.errors import error_response
 from highwayman.serving.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProxyDependencies:
     """What every call needs beside its request."""
 
     upstream: Upstream
     journal: Journal
     metrics: Metrics
-    background: Background
+    background: BackgroundTasks
     clock: Callable[[], float]  # seconds since the epoch
     timer: Callable[[], float]  # monotonic seconds
-    ended: Callable[[Outcome], None]  # told at once of every call that ended
-    audience: Audience
+    on_outcome: Callable[[Outcome], None]  # told at once of every call that ended
+    observers: CompletionObservers
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
 
 
-class Call:
+class ProxiedCompletion:
     """The life of one request after its decision."""
 
-    def __init__(self, line: Line, asked: Asked, route: Route, *, path: str) -> None:
+    def __init__(self, dependencies: ProxyDependencies, request: CompletionRequest, route: Route, *, path: str) -> None:
         """Take the line, the request and its route, and the upstream path."""
-        self._line = line
-        self._asked = asked
+        self._dependencies = dependencies
+        self._request = request
         self._route = route
         self._path = path
         self._arm: Arm = route.arms[0]
-        self._answer: Answer | None = None
+        self._answer: UpstreamResponse | None = None
         self._status = Status.FAILED
         self._attempts = 1
         self._usage: Usage | None = None
         self._finish_reason: str | None = None
         self._transcript: Transcript | None = None
-        self._wanted_by: tuple[Ear, ...] = ()
-        self._started_at = line.timer()
+        self._transcript_for: tuple[CompletionObserver, ...] = ()
+        self._started_at = dependencies.timer()
 
     async def run(self, send: Send) -> None:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
-        logged = asyncio.create_task(self._line.journal.put(self._route.decision))
+        logged = asyncio.create_task(self._dependencies.journal.put(self._route.decision))
         try:
-            self._answer = await self._line.upstream.open(self._route.arms, self._path, self._body_for)
+            self._answer = await self._dependencies.upstream.open(self._route.arms, self._path, self._body_for)
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
-            self._wanted_by = self._line.audience.wanting_text(self._asked, self._route.decision, self._arm)
-            if self._wanted_by:
+            self._transcript_for = self._dependencies.observers.wanting_transcript(
+                self._request, self._route.decision, self._arm
+            )
+            if self._transcript_for:
                 self._transcript = Transcript()
             await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
@@ -80,35 +82,35 @@ class Call:
             if self._answer is not None:
                 self._answer.close()
             outcome = self._outcome()
-            self._line.ended(outcome)
-            self._line.background.spawn(self._log_outcome(outcome))
+            self._dependencies.on_outcome(outcome)
+            self._dependencies.background.spawn(self._log_outcome(outcome))
 
     def _body_for(self, arm: Arm) -> dict[str, object]:
-        return upstream_body(self._asked.body, arm, chat=self._asked.chat)
+        return upstream_body(self._request.body, arm, chat=self._request.chat)
 
-    async def _pass_on(self, send: Send, answer: Answer) -> None:
+    async def _pass_on(self, send: Send, answer: UpstreamResponse) -> None:
         if answer.status >= 400:
             self._status = Status.REFUSED
-            await send_whole(send, answer.status, await answer.body(), self._headers(answer.content_type))
-        elif self._asked.stream:
+            await send_response(send, answer.status, await answer.body(), self._headers(answer.content_type))
+        elif self._request.stream:
             await self._pass_stream(send, answer)
         else:
             await self._pass_whole(send, answer)
 
-    async def _pass_whole(self, send: Send, answer: Answer) -> None:
+    async def _pass_whole(self, send: Send, answer: UpstreamResponse) -> None:
         body = await answer.body()
         try:
             parsed = pydantic_core.from_json(body)
         except ValueError as error:
             raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
-        self._usage, self._finish_reason = usage_of(parsed), finish_of(parsed)
+        self._usage, self._finish_reason = parse_usage(parsed), parse_finish_reason(parsed)
         if self._transcript is not None:
             self._transcript.add(parsed)
         self._status = Status.OK
-        await send_whole(send, answer.status, self._label().put_on(body), self._headers("application/json"))
+        await send_response(send, answer.status, self._identity().rewrite(body), self._headers("application/json"))
 
-    async def _pass_stream(self, send: Send, answer: Answer) -> None:
-        stream = SseStream(self._label(), keep_usage=self._asked.wants_usage, transcript=self._transcript)
+    async def _pass_stream(self, send: Send, answer: UpstreamResponse) -> None:
+        stream = SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)
         headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
@@ -119,19 +121,19 @@ class Call:
             self._status = Status.OK
             last = stream.finish()
         except UpstreamError as error:  # the head is out: the error can only be the stream's last event
-            last = b"data: " + described(error)[1] + b"\n\n"
+            last = b"data: " + error_response(error)[1] + b"\n\n"
         finally:
             estimate = Usage(self._route.decision.context.prompt_tokens, stream.data_lines)
             self._usage, self._finish_reason = stream.usage or estimate, stream.finish_reason
         await send({"type": "http.response.body", "body": last})
 
-    def _label(self) -> Label:
-        return Label(self._arm.name, self._route.decision.id)
+    def _identity(self) -> ResponseIdentity:
+        return ResponseIdentity(self._arm.name, self._route.decision.id)
 
     async def _refuse(self, send: Send, error: UpstreamError) -> None:
-        status, body, code = described(error)
-        self._line.metrics.refused.labels(code).inc()
-        await send_whole(send, status, body, self._headers("application/json"))
+        status, body, code = error_response(error)
+        self._dependencies.metrics.refused.labels(code).inc()
+        await send_response(send, status, body, self._headers("application/json"))
 
     def _headers(self, content_type: str) -> Headers:
         decision = self._route.decision
@@ -144,16 +146,16 @@ class Call:
         ]
 
     def _vote_link(self, decision: Decision) -> Headers:
-        link = self._line.vote_link
+        link = self._dependencies.vote_link
         return () if link is None else ((b"x-highwayman-feedback-url", link(decision).encode()),)
 
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
-        decision, answer, now = self._route.decision, self._answer, self._line.timer()
+        decision, answer, now = self._route.decision, self._answer, self._dependencies.timer()
         usage = self._usage or Usage(decision.context.prompt_tokens if answer else 0, 0)
         return Outcome(
             decision_id=decision.id,
-            at=self._line.clock(),
+            at=self._dependencies.clock(),
             arm=self._arm.name,
             status=self._status,
             prompt_tokens=decision.context.prompt_tokens,
@@ -168,7 +170,7 @@ class Call:
 
     async def _log_outcome(self, outcome: Outcome) -> None:
         """Put the outcome on the log, behind its decision: the journal keeps the order."""
-        self._line.metrics.ended(self._route.decision, outcome)
-        await self._line.journal.put(outcome)
-        answered = Answered(self._asked, self._route.decision, outcome, self._transcript, self._wanted_by)
-        self._line.audience.heard(answered)
+        self._dependencies.metrics.on_outcome(self._route.decision, outcome)
+        await self._dependencies.journal.put(outcome)
+        completed = CompletedCall(self._request, self._route.decision, outcome, self._transcript, self._transcript_for)
+        self._dependencies.observers.notify(completed)

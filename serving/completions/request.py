@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from highwayman.env.types import JsonObject, Query
-from highwayman.serving.http.validation import BadRequest, fitted, parse_object
+from highwayman.serving.http.validation import BadRequest, parse_object, validate
 
 
 class _Loose(BaseModel):
@@ -43,7 +43,7 @@ class _CompletionBody(_Common):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompletionRequest:
     """One request for an answer: its body as parsed, and what the router reads of it."""
 
     body: JsonObject
@@ -55,10 +55,10 @@ class Asked:
     user: str | None = None  # who asks, as the caller names them
 
 
-def parse_chat(raw: bytes) -> Asked:
+def parse_chat(raw: bytes) -> CompletionRequest:
     """Return the request of `POST /v1/chat/completions`. Raises BadRequest."""
     body = parse_object(raw)
-    checked = fitted(_ChatBody, body)
+    checked = validate(_ChatBody, body)
     texts = [_text(message.content) for message in checked.messages]
     limit = checked.max_completion_tokens or checked.max_tokens
     users = [text for message, text in zip(checked.messages, texts, strict=True) if message.role == "user"]
@@ -72,13 +72,13 @@ def parse_chat(raw: bytes) -> Asked:
         max_tokens=limit,
         in_tool_loop=checked.messages[-1].role in ("tool", "function"),
     )
-    return _asked(body, checked, query, chat=True)
+    return _completion_request(body, checked, query, chat=True)
 
 
-def parse_completion(raw: bytes) -> Asked:
+def parse_completion(raw: bytes) -> CompletionRequest:
     """Return the request of `POST /v1/completions`. Raises BadRequest."""
     body = parse_object(raw)
-    checked = fitted(_CompletionBody, body)
+    checked = validate(_CompletionBody, body)
     prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
     if not prompts:
         raise BadRequest("prompt: must not be an empty list", param="prompt")
@@ -89,13 +89,13 @@ def parse_completion(raw: bytes) -> Asked:
         max_tokens=checked.max_tokens,
         plain_text=bool(texts),
     )
-    return _asked(body, checked, query, chat=False)
+    return _completion_request(body, checked, query, chat=False)
 
 
-def _asked(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> Asked:
+def _completion_request(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> CompletionRequest:
     wants_usage = bool((checked.stream_options or {}).get("include_usage"))
     user = checked.user or checked.safety_identifier
-    return Asked(body, checked.model, query, chat, bool(checked.stream), wants_usage, user)
+    return CompletionRequest(body, checked.model, query, chat, bool(checked.stream), wants_usage, user)
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

@@ -5,34 +5,34 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw, firm, mix
-from highwayman.bandit.exploration_cap import ExplorationCap, blended
-from highwayman.bandit.policy import Expects, Policy
-from highwayman.bandit.probation import Trial, with_quotas
+from highwayman.bandit.draw import Draw, draw, mix, one_hot_argmax
+from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
+from highwayman.bandit.policy import Policy, PredictsQuality
+from highwayman.bandit.probation import ProbationQuota, with_minimums
 from highwayman.env.cost.objective import Objective
-from highwayman.env.cost.penalties import Quotes, expected_usd, priced, quoted
+from highwayman.env.cost.penalties import UsageEstimates, arm_penalties, estimate_usage, expected_usd
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import TENANT, Arm, ArmState, Context, Decision, Floats, Mode, Query
-from highwayman.serving.completions.routing_options import Wish
-from highwayman.serving.completions.spend_tracker import Spending
+from highwayman.env.types import DEFAULT_TENANT, Arm, ArmState, Context, Decision, Floats, Mode, Query
+from highwayman.serving.completions.routing_options import RoutingOptions
+from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
 
-AS_NAMED = "as_named"  # the objective of a caller who named an arm
-AS_IT_IS = Wish()
+DIRECT = "as_named"  # the objective of a caller who named an arm
+NO_OVERRIDES = RoutingOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class RequestOrigin:
     """Who asks, and what else the request is called."""
 
-    tenant: str = TENANT
+    tenant: str = DEFAULT_TENANT
     user: str | None = None  # the person, as the caller names them
     links: tuple[str, ...] = ()  # digests of the ids that the client sent along
 
 
-ANYBODY = Asker()
+ANONYMOUS_ORIGIN = RequestOrigin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,22 @@ class Router:
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
     pseudonym: Callable[[str | None], str]  # of the person who asks
-    spending: Spending
+    spend_tracker: SpendTracker
     cap: ExplorationCap | None = None  # the tenant's; None: exploration may cost what it does
-    trial: Trial = field(default_factory=Trial)  # what arms on probation get
+    probation: ProbationQuota = field(default_factory=ProbationQuota)  # what arms on probation get
     keep_prompts: bool = False  # whether decisions carry the newest message
 
-    async def route(self, model: str, query: Query, *, wish: Wish = AS_IT_IS, asker: Asker = ANYBODY) -> Route:
+    async def route(
+        self,
+        model: str,
+        query: Query,
+        *,
+        options: RoutingOptions = NO_OVERRIDES,
+        origin: RequestOrigin = ANONYMOUS_ORIGIN,
+    ) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
-        `wish` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
+        `options` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
         gets a pseudonym.
 
         Raises:
@@ -73,19 +80,19 @@ class Router:
             NoEligibleArm: nobody in the pool may answer, or the arm named may not.
             BudgetExhausted: a hard ceiling allows no arm.
         """
-        objective = self.objectives.get(model if wish.alias is None or model in self.pool.arms else wish.alias)
+        objective = self.objectives.get(model if options.alias is None or model in self.pool.arms else options.alias)
         if objective is None and model not in self.pool.arms:
             known = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known}.")
         context = await self.encoder.encode(query)
         if objective is None:
-            route = self._forced(self.pool.arm(model), query, context, asker.tenant)
+            route = self._forced(self.pool.arm(model), query, context, origin.tenant)
         else:
-            route = self._routed(wish.of(objective), query, context, asker.tenant)
-        if not (asker.user or asker.links or self.keep_prompts):
+            route = self._routed(options.apply_to(objective), query, context, origin.tenant)
+        if not (origin.user or origin.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None
-        told = replace(route.decision, user=self.pseudonym(asker.user), prompt=prompt, links=asker.links)
+        told = replace(route.decision, user=self.pseudonym(origin.user), prompt=prompt, links=origin.links)
         return replace(route, decision=told)
 
     def _forced(self, arm: Arm, query: Query, context: Context, tenant: str) -> Route:
@@ -94,25 +101,25 @@ class Router:
             raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {why}.")
         certain = Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision(
-            (arm,), context, np.zeros(1), certain, objective=AS_NAMED, mode=Mode.FORCED, tenant=tenant
+            (arm,), context, np.zeros(1), certain, objective=DIRECT, mode=Mode.FORCED, tenant=tenant
         )
         return Route(decision, (arm,))
 
     def _routed(self, objective: Objective, query: Query, context: Context, tenant: str) -> Route:
-        policy = self.live.policy_of(tenant)
-        self.spending.published(self.live.tally, self.live.position)
-        quotes = self._quotes(query, context)
-        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), quotes, objective)
+        policy = self.live.policy_for(tenant)
+        self.spend_tracker.on_published(self.live.tally, self.live.position)
+        estimates = self._quotes(query, context)
+        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), estimates, objective)
         arms = _good_enough(arms, context, policy, objective.min_quality)
         names = [arm.name for arm in arms]
-        usd = expected_usd(names, quotes)
-        prices = priced(names, quotes, objective) + self.spending.penalties(usd)
+        usd = expected_usd(names, estimates)
+        prices = arm_penalties(names, estimates, objective) + self.spend_tracker.penalties(usd)
         explores = objective.explore and not query.in_tool_loop
         drawn = self._drawn(policy, arms, context, prices, usd=usd, explores=explores)
         decision = self._decision(
             arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE, tenant=tenant
         )
-        self.spending.began(decision, float(usd[drawn.action]))
+        self.spend_tracker.on_decision(decision, float(usd[drawn.action]))
         others = sorted((k for k in range(len(arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
         return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
 
@@ -126,34 +133,34 @@ class Router:
         names = [arm.name for arm in arms]
         live = policy.probs(context, names, prices)
         if not explores:
-            return draw(firm(live), floor=0.0, rng=self.rng)
-        quotas = self.trial.quotas(
-            [self.spending.spent_usd(arm.name) if arm.state is ArmState.PROBATION else None for arm in arms]
+            return draw(one_hot_argmax(live), floor=0.0, rng=self.rng)
+        quotas = self.probation.minimums(
+            [self.spend_tracker.spent_usd(arm.name) if arm.state is ArmState.PROBATION else None for arm in arms]
         )
-        probs, floor = with_quotas(live, quotas), self.floor
+        probs, floor = with_minimums(live, quotas), self.floor
         if self.cap is not None:
-            worth = policy.expected(context, names) - prices if isinstance(policy, Expects) else None
-            greedy = firm(live if worth is None else worth)
+            worth = policy.expected_quality(context, names) - prices if isinstance(policy, PredictsQuality) else None
+            greedy = one_hot_argmax(live if worth is None else worth)
             share = self.cap.share(
                 mix(live, floor=floor), int(greedy.argmax()), usd=usd, utilities=worth, at=self.clock()
             )
-            probs, floor = blended(probs, with_quotas(greedy, quotas), floor=floor, share=share)
+            probs, floor = mix_with_greedy(probs, with_minimums(greedy, quotas), floor=floor, share=share)
         return draw(probs, floor=floor, rng=self.rng)
 
-    def _quotes(self, query: Query, context: Context) -> Quotes:
-        return quoted(
+    def _quotes(self, query: Query, context: Context) -> UsageEstimates:
+        return estimate_usage(
             self.pool.arms.values(),
             lambda name: self.live.tally.arm(name).token_use,
             prompt_tokens=context.prompt_tokens,
             max_tokens=query.max_tokens,
-            under_way=self.spending.under_way,
+            under_way=self.spend_tracker.in_flight,
         )
 
-    def _allowed(self, arms: tuple[Arm, ...], quotes: Quotes, objective: Objective) -> tuple[Arm, ...]:
+    def _allowed(self, arms: tuple[Arm, ...], estimates: UsageEstimates, objective: Objective) -> tuple[Arm, ...]:
         """Return the arms that neither the caller's limits nor a hard budget rules out."""
         if objective.max_usd is not None:
-            arms = _within(arms, quotes, objective.max_usd)
-        barred = self.spending.barred(expected_usd([arm.name for arm in arms], quotes))
+            arms = _within(arms, estimates, objective.max_usd)
+        barred = self.spend_tracker.over_budget(expected_usd([arm.name for arm in arms], estimates))
         if barred.all():
             raise BudgetExhausted(
                 "The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC."
@@ -190,18 +197,18 @@ class Router:
 
 def _good_enough(arms: tuple[Arm, ...], context: Context, policy: Policy, min_quality: float | None) -> tuple[Arm, ...]:
     """Return the arms from which such a quality is expected, the best one if there is none."""
-    if min_quality is None or not isinstance(policy, Expects):
+    if min_quality is None or not isinstance(policy, PredictsQuality):
         return arms
-    expected = policy.expected(context, [arm.name for arm in arms])
+    expected = policy.expected_quality(context, [arm.name for arm in arms])
     good = tuple(arm for arm, one in zip(arms, expected, strict=True) if one >= min_quality)
     return good or (arms[int(expected.argmax())],)
 
 
-def _within(arms: tuple[Arm, ...], quotes: Quotes, max_usd: float) -> tuple[Arm, ...]:
+def _within(arms: tuple[Arm, ...], estimates: UsageEstimates, max_usd: float) -> tuple[Arm, ...]:
     """Return the arms expected to cost at most that; an arm without a price is not known to. Raises NoEligibleArm."""
-    found = tuple(arm for arm in arms if (usd := quotes[arm.name].usd) is not None and usd <= max_usd)
+    found = tuple(arm for arm in arms if (usd := estimates[arm.name].usd) is not None and usd <= max_usd)
     if not found:
-        known = {arm.name: quotes[arm.name].usd for arm in arms}
+        known = {arm.name: estimates[arm.name].usd for arm in arms}
         each = "; ".join(
             f"{name} {'has no price' if usd is None else f'about ${usd:.2g}'}" for name, usd in known.items()
         )

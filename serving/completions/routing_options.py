@@ -17,7 +17,7 @@ _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RoutingOptions:
     """What one request asks for; None: as the objective has it."""
 
     alias: str | None = None  # the objective meant, instead of the one the model's name means
@@ -26,14 +26,14 @@ class Wish:
     min_quality: float | None = None
     explore: bool | None = None
 
-    def of(self, objective: Objective) -> Objective:
+    def apply_to(self, objective: Objective) -> Objective:
         """Return the objective with what is wished for."""
-        return objective.changed(
+        return objective.with_overrides(
             cost_weight=self.cost_weight, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
         )
 
 
-def wish_of(scope: Scope) -> Wish:
+def parse_routing_options(scope: Scope) -> RoutingOptions:
     """Return what the request's headers wish for. Raises BadRequest naming the header and what it takes."""
     named = header(scope, OBJECTIVE)
     alias = _NAMED.get(named.strip().lower()) if named is not None else None
@@ -44,7 +44,7 @@ def wish_of(scope: Scope) -> Wish:
                 f"{OBJECTIVE.decode()} and {COST_WEIGHT.decode()}: give one of them", param=OBJECTIVE.decode()
             )
         weight = _number(scope, OBJECTIVE, or_else=f"must be {', '.join(_NAMED)}, or a cost weight, a number >= 0")
-    return Wish(
+    return RoutingOptions(
         alias, weight, _number(scope, MAX_USD), _number(scope, MIN_QUALITY, most=1.0), _truth(header(scope, EXPLORE))
     )
 

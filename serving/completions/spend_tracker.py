@@ -6,30 +6,30 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from highwayman.env.cost.budget import Budget, Ceilings
-from highwayman.env.cost.spend_ledger import Ledger
-from highwayman.env.types import TENANT, Decision, Floats, Outcome
+from highwayman.env.cost.budget import SpendLimits, TenantBudget
+from highwayman.env.cost.spend_ledger import SpendLedger
+from highwayman.env.types import DEFAULT_TENANT, Decision, Floats, Outcome
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.log.event_id import EventId, order
+from highwayman.feedback.log.event_id import EventId, sort_key
 
 
-class Spending:
+class SpendTracker:
     """Of one router process, which knows what all of them have spent today as far as the learner has published it.
 
     The mean per request each process holds for its own calls; so all of them together do.
     """
 
-    def __init__(self, ceilings: Ceilings, clock: Callable[[], float]) -> None:
+    def __init__(self, ceilings: SpendLimits, clock: Callable[[], float]) -> None:
         """Take the ceilings, none of which need be set, and the clock, seconds since the epoch."""
-        self._ledger = Ledger()
-        self._budget = Budget(ceilings, self._ledger)
+        self._ledger = SpendLedger()
+        self._budget = TenantBudget(ceilings, self._ledger)
         self._clock = clock
         self._busy: Counter[str] = Counter()
         self._promised_usd: defaultdict[str, float] = defaultdict(float)  # by arm, of calls under way
         self._expected: dict[str, tuple[str, float]] = {}  # by decision: arm intended, dollars
         self._tally = Tally()
 
-    def under_way(self, arm: str) -> int:
+    def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
         return self._busy[arm]
 
@@ -37,38 +37,38 @@ class Spending:
         """Return what the budget adds to arms of expected cost (K,), in quality units."""
         return self._budget.penalties(expected_usd, at=self._clock())
 
-    def barred(self, expected_usd: Floats) -> npt.NDArray[np.bool_]:
+    def over_budget(self, expected_usd: Floats) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the ceilings do not allow now."""
-        return self._budget.barred(expected_usd, at=self._clock())
+        return self._budget.over_budget(expected_usd, at=self._clock())
 
     def spent_usd(self, arm: str) -> float:
         """Return what an arm has cost all processes so far, as far as is published; calls under way as expected."""
         known = self._tally.arms[arm].cost_usd if arm in self._tally.arms else 0.0
         return known + self._ledger.unpublished_usd(arm) + self._promised_usd.get(arm, 0.0)
 
-    def published(self, tally: Tally, position: EventId) -> None:
+    def on_published(self, tally: Tally, position: EventId) -> None:
         """Take what all processes have spent, as the log up to `position` has it; nothing if it is known already."""
         if tally is not self._tally:
             self._tally = tally
-            self._ledger.publish(order(position), tally.spent(TENANT))
+            self._ledger.on_published(sort_key(position), tally.spent(DEFAULT_TENANT))
 
-    def began(self, decision: Decision, expected_usd: float) -> None:
+    def on_decision(self, decision: Decision, expected_usd: float) -> None:
         """Count a call that goes out."""
         usd = expected_usd if expected_usd > 0 else 0.0
         self._busy[decision.arm] += 1
         self._promised_usd[decision.arm] += usd
         self._expected[decision.id] = decision.arm, usd
-        self._budget.begin(decision.id, expected_usd)
+        self._budget.reserve(decision.id, expected_usd)
 
-    def ended(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
         arm, usd = self._expected.pop(outcome.decision_id, ("", 0.0))
         self._busy[arm] -= 1
         self._promised_usd[arm] -= usd
         if not self._busy[arm]:
             self._promised_usd.pop(arm, None)  # what is left of taking away what was added
-        self._budget.end(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
+        self._budget.charge(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
 
-    def written(self, outcome: Outcome, event_id: EventId | None) -> None:
+    def on_logged(self, outcome: Outcome, event_id: EventId | None) -> None:
         """Note where on the log the outcome of a call that ended stands; None: it waits in the spool."""
-        self._ledger.written(outcome.decision_id, None if event_id is None else order(event_id))
+        self._ledger.on_logged(outcome.decision_id, None if event_id is None else sort_key(event_id))

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import policy_name, policy_path
-from highwayman.bandit.probation import Trial
-from highwayman.env.cost.budget import Ceilings
+from highwayman.bandit.probation import ProbationQuota
+from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIASES, Objective
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
@@ -56,9 +56,9 @@ class BudgetConfig(Strict):
     usd_per_day: Annotated[float, Field(gt=0)] | None = None  # days of UTC
     hard: bool = False  # whether arms that would take the day above it are barred, be none left
 
-    def ceilings(self) -> Ceilings:
+    def limits(self) -> SpendLimits:
         """Return it as the budget takes it."""
-        return Ceilings(self.usd_per_request, self.usd_per_day, self.hard)
+        return SpendLimits(self.usd_per_request, self.usd_per_day, self.hard)
 
 
 class ExplorationConfig(Strict):
@@ -80,9 +80,9 @@ class TrialConfig(Strict):
     share: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of the requests they may answer, all of them together
     max_usd: Annotated[float, Field(ge=0)] | None = 10.0  # that an arm may cost for it; null: no end
 
-    def trial(self) -> Trial:
+    def quota(self) -> ProbationQuota:
         """Return it as decisions take it."""
-        return Trial(self.share, self.max_usd)
+        return ProbationQuota(self.share, self.max_usd)
 
 
 class LimitsConfig(Strict):
@@ -146,10 +146,10 @@ def load_config(path: Path | None) -> Config:
         return Config.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        raise ConfigError("\n".join(f"{path.name}: {_worded(problem)}" for problem in problems)) from None
+        raise ConfigError("\n".join(f"{path.name}: {_format_problem(problem)}" for problem in problems)) from None
 
 
-def _worded(problem: Mapping[str, Any]) -> str:
+def _format_problem(problem: Mapping[str, Any]) -> str:
     *parents, last = [str(part) for part in problem["loc"]] or ["file"]
     if problem["type"] != "extra_forbidden":
         return f"{'.'.join([*parents, last])}: {problem['msg'].removeprefix('Value error, ')}"

@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from highwayman.env.metric import Kind, Metric
-from highwayman.env.reward import RewardSpec, declared
-from highwayman.feedback.calibration.calibrator import Calibration
-from highwayman.feedback.integrations.adapter import Door
-from highwayman.feedback.integrations.loading import load_door
+from highwayman.env.metric import Metric, MetricKind
+from highwayman.env.reward import RewardSpec, reward_spec
+from highwayman.feedback.calibration.calibrator import CalibrationSettings
+from highwayman.feedback.integrations.adapter import FeedbackAdapter
+from highwayman.feedback.integrations.loading import load_adapter
 from highwayman.feedback.judge.settings import DEFAULT_RUBRIC, JudgeSettings
-from highwayman.feedback.trust.anomaly_detector import Thresholds
-from highwayman.feedback.trust.influence_caps import Caps
+from highwayman.feedback.trust.anomaly_detector import AnomalyThresholds
+from highwayman.feedback.trust.influence_caps import InfluenceCaps
 from highwayman.serving.config.strict import Strict
-from highwayman.serving.http.client_ids import Naming
+from highwayman.serving.http.client_ids import ClientIdSources
 
 _OPEN = ("Langfuse", "OpenWebUI", "TensorZero", "OpenAIMetadata", "Dify")
 
@@ -45,7 +45,7 @@ class MetricConfig(Strict):
         """Return it as rewards take it."""
         return Metric(
             name,
-            Kind(self.kind),
+            MetricKind(self.kind),
             low=self.low,
             high=self.high,
             higher_is_better=self.direction == "higher",
@@ -74,10 +74,10 @@ class NamesConfig(Strict):
         default_factory=lambda: ["conversation_id", "session_id", "langfuse_session_id", "chat_id", "thread_id"]
     )
 
-    def naming(self) -> Naming:
+    def client_id_sources(self) -> ClientIdSources:
         """Return it as requests are read by it."""
         lower = [[one.lower() for one in names] for names in (self.request_headers, self.conversation_headers)]
-        return Naming(lower[0], self.request_metadata, lower[1], self.conversation_metadata)
+        return ClientIdSources(lower[0], self.request_metadata, lower[1], self.conversation_metadata)
 
 
 class InfluenceConfig(Strict):
@@ -88,9 +88,9 @@ class InfluenceConfig(Strict):
     grace: Annotated[float, Field(ge=0)] = 200.0  # thumbs that anybody may have counted within a half-life or so
     half_life_s: Annotated[float, Field(gt=0)] = 24 * 3600.0
 
-    def caps(self) -> Caps:
+    def caps(self) -> InfluenceCaps:
         """Return it as statements are weighed by it."""
-        return Caps(self.key_share, self.person_share, self.grace, self.half_life_s)
+        return InfluenceCaps(self.key_share, self.person_share, self.grace, self.half_life_s)
 
 
 class AlarmConfig(Strict):
@@ -102,11 +102,11 @@ class AlarmConfig(Strict):
     burst_young: Annotated[float, Field(gt=0)] = 600.0  # a minute, of a new key that is its tenant's only one
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.25  # in quality, from what the tenant's other keys say of an arm
 
-    def thresholds(self) -> Thresholds | None:
+    def thresholds(self) -> AnomalyThresholds | None:
         """Return it as the alarm takes it, None where there is none."""
         if not self.on:
             return None
-        return Thresholds(self.burst_floor, self.burst_factor, self.burst_young, self.tolerance)
+        return AnomalyThresholds(self.burst_floor, self.burst_factor, self.burst_young, self.tolerance)
 
 
 class JudgeConfig(Strict):
@@ -153,9 +153,9 @@ class CalibrationConfig(Strict):
     clip: Annotated[float, Field(ge=1)] = 5.0  # the largest inverse weight of a thumb; the smallest is its inverse
     uncorrected_weight: Annotated[float, Field(ge=0, le=1)] = 0.25  # of a judge's score, while there are no thumbs
 
-    def wanted(self) -> Calibration:
+    def settings(self) -> CalibrationSettings:
         """Return it as statements are corrected by it."""
-        return Calibration(self.flip_rate, self.clip, self.uncorrected_weight)
+        return CalibrationSettings(self.flip_rate, self.clip, self.uncorrected_weight)
 
 
 class FeedbackConfig(Strict):
@@ -178,9 +178,9 @@ class FeedbackConfig(Strict):
 
     def spec(self) -> RewardSpec:
         """Return the declared metrics."""
-        return declared([one.metric(name) for name, one in self.metrics.items()])
+        return reward_spec([one.metric(name) for name, one in self.metrics.items()])
 
-    def opened(self) -> list[Door]:
+    def adapters(self) -> list[FeedbackAdapter]:
         """Return the doors. Raises ConfigError for one that cannot be made."""
         wanted: dict[str, dict[str, Any] | None] = {**{name: {} for name in _OPEN}, **self.doors}
-        return [load_door(name, options) for name, options in wanted.items() if options is not None]
+        return [load_adapter(name, options) for name, options in wanted.items() if options is not None]

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from highwayman.env.metric import LONGEST_TEXT
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.serving.http.validation import BadRequest, fitted, parse_object
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.serving.http.validation import BadRequest, parse_object, validate
 
 MAX_ID = 256
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
@@ -32,11 +32,13 @@ class FeedbackBody(BaseModel):
     idempotency_key: _Id | None = Field(None, description="said again with it, nothing is changed")
 
 
-def parse_feedback(raw: bytes) -> Said:
+def parse_feedback(raw: bytes) -> FeedbackSubmission:
     """Return what the body says. Raises BadRequest."""
-    body = fitted(FeedbackBody, parse_object(raw), status=422)
+    body = validate(FeedbackBody, parse_object(raw), status=422)
     given = {name: value for name in _WHICH if (value := getattr(body, name)) is not None}
     if len(given) != 1:
         raise BadRequest(f"give one of {', '.join(_WHICH)}, got {len(given)} of them", param=_WHICH[0], status=422)
     same: dict[str, Any] = {name: getattr(body, name) for name in ("metric", "value", "source", "user", "comment")}
-    return Said(About(**given), other=body.other, idempotency_key=body.idempotency_key, **same)
+    return FeedbackSubmission(
+        FeedbackTarget(**given), compared_decision_id=body.other, idempotency_key=body.idempotency_key, **same
+    )

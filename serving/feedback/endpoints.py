@@ -12,14 +12,20 @@ from urllib.parse import parse_qsl, unquote
 import pydantic_core
 
 from highwayman.env.errors import HighwaymanError, InvalidFeedback, UnknownDecision
-from highwayman.feedback.intake.service import Filed, Intake
-from highwayman.feedback.integrations.adapter import Door, Heard, Lenient, Letter, Vouching
-from highwayman.feedback.trust.principal import FEEDBACK, Caller
+from highwayman.feedback.intake.service import FeedbackReceipt, FeedbackService
+from highwayman.feedback.integrations.adapter import (
+    FeedbackAdapter,
+    IgnoresUnknownMetrics,
+    ParsedFeedback,
+    SignatureVerified,
+    WebhookRequest,
+)
+from highwayman.feedback.trust.principal import FEEDBACK, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.feedback.body import parse_feedback
 from highwayman.serving.feedback.vote_page import VOTE_PATH, VotePage
-from highwayman.serving.http.asgi import ClientGone, Receive, Scope, Send, header, read_body, send_whole
-from highwayman.serving.http.errors import Forbidden, TooMany, described, internal_error, without_message
+from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, read_body, send_response
+from highwayman.serving.http.errors import Forbidden, RateLimited, error_response, internal_error, redacted
 from highwayman.serving.http.validation import BadRequest
 
 LIMIT_BYTES = 64 * 1024
@@ -28,22 +34,22 @@ _OWN = "/v1/feedback"
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[["Post"], Awaitable[None]]
+Handler = Callable[["FeedbackRequest"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class FeedbackRequest:
     """One request at the desk."""
 
     scope: Scope
     receive: Receive
     send: Send
-    caller: Caller
-    parts: Mapping[str, str]
+    caller: Principal
+    path_params: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class FeedbackRoute:
     """A path with a handler for one method; `keyless` needs no API key."""
 
     method: str
@@ -53,20 +59,20 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RouteMatch:
     """A request that has found its route, and what stood in the path's braces."""
 
-    route: Route
-    parts: Mapping[str, str]
+    route: FeedbackRoute
+    path_params: Mapping[str, str]
 
 
-class Desk:
+class FeedbackEndpoints:
     """Takes feedback from everybody who may say something."""
 
     def __init__(
         self,
-        intake: Intake,
-        doors: Sequence[Door],
+        service: FeedbackService,
+        adapters: Sequence[FeedbackAdapter],
         votes: VotePage,
         limit: RateLimit,
         *,
@@ -74,103 +80,113 @@ class Desk:
     ) -> None:
         """Take what files statements, the doors, the page for votes, who may send how much, and a clock (s, epoch)."""
         self._limit = limit
-        self._intake = intake
+        self._service = service
         self._votes = votes
         self._clock = clock
         self._routes = [
-            Route("POST", _pattern(_OWN), self._say),
-            Route("DELETE", _pattern(f"{_OWN}/{{id}}"), self._take_back),
-            Route("GET", _pattern(f"{VOTE_PATH}{{ticket}}"), self._ask_for_vote, keyless=True),
-            Route("POST", _pattern(f"{VOTE_PATH}{{ticket}}"), self._vote, keyless=True),
-            *(self._route(door, route) for door in doors for route in door.routes),
+            FeedbackRoute("POST", _pattern(_OWN), self._create),
+            FeedbackRoute("DELETE", _pattern(f"{_OWN}/{{id}}"), self._delete),
+            FeedbackRoute("GET", _pattern(f"{VOTE_PATH}{{ticket}}"), self._show_vote_page, keyless=True),
+            FeedbackRoute("POST", _pattern(f"{VOTE_PATH}{{ticket}}"), self._vote, keyless=True),
+            *(self._route(adapter, route) for adapter in adapters for route in adapter.routes),
         ]
 
-    def visit(self, scope: Scope) -> Visit | None:
+    def match(self, scope: Scope) -> RouteMatch | None:
         """Return what a request wants here, None if it is not for this desk."""
         for route in self._routes:
             found = route.pattern.fullmatch(scope["path"]) if route.method == scope["method"] else None
             if found is not None:
-                return Visit(route, {name: unquote(value) for name, value in found.groupdict().items()})
+                return RouteMatch(route, {name: unquote(value) for name, value in found.groupdict().items()})
         return None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, visit: Visit, caller: Caller) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, match: RouteMatch, principal: Principal
+    ) -> None:
         """Answer one request."""
         try:
-            if not visit.route.keyless:
-                self._check(caller)
-            await visit.route.handler(Post(scope, receive, send, caller, visit.parts))
-        except ClientGone:
+            if not match.route.keyless:
+                self._check(principal)
+            await match.route.handler(FeedbackRequest(scope, receive, send, principal, match.path_params))
+        except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, _ = described(error)
-            wait_s = math.ceil(error.wait_s) if isinstance(error, TooMany) else 1
+            status, body, _ = error_response(error)
+            wait_s = math.ceil(error.wait_s) if isinstance(error, RateLimited) else 1
             retry = ((b"retry-after", str(wait_s).encode()),) if status in (429, 503) else ()
-            await send_whole(send, status, body, ((b"content-type", b"application/json"), *retry))
+            await send_response(send, status, body, ((b"content-type", b"application/json"), *retry))
         except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
-            log.error("could not take feedback: %s", type(error).__name__, exc_info=without_message(error))
-            await send_whole(send, 500, internal_error())
+            log.error("could not take feedback: %s", type(error).__name__, exc_info=redacted(error))
+            await send_response(send, 500, internal_error())
 
-    def _check(self, caller: Caller) -> None:
-        """Raise Forbidden or TooMany where a key may not give feedback, or no more of it now."""
-        if FEEDBACK not in caller.scopes:
+    def _check(self, principal: Principal) -> None:
+        """Raise Forbidden or RateLimited where a key may not give feedback, or no more of it now."""
+        if FEEDBACK not in principal.scopes:
             raise Forbidden("This API key may not give feedback.")
-        wait_s = self._limit.wait_s(caller.key_id, self._clock(), rate_per_s=caller.rate_per_s)
+        wait_s = self._limit.wait_s(principal.key_id, self._clock(), rate_per_s=principal.rate_per_s)
         if wait_s:
-            raise TooMany(f"This API key has sent too many posts; the next may come in {wait_s:.1f} s.", wait_s=wait_s)
+            raise RateLimited(
+                f"This API key has sent too many posts; the next may come in {wait_s:.1f} s.", wait_s=wait_s
+            )
 
-    async def _say(self, post: Post) -> None:
-        said = parse_feedback(await read_body(post.receive, limit_bytes=LIMIT_BYTES))
-        filed = await self._intake.take(said, post.caller)
-        await _answer(post.send, {"object": "highwayman.feedback", "metric": said.metric, **_told(filed)})
+    async def _create(self, request: FeedbackRequest) -> None:
+        submission = parse_feedback(await read_body(request.receive, limit_bytes=LIMIT_BYTES))
+        receipt = await self._service.submit(submission, request.caller)
+        await _answer(
+            request.send, {"object": "highwayman.feedback", "metric": submission.metric, **_receipt_body(receipt)}
+        )
 
-    async def _take_back(self, post: Post) -> None:
-        filed = await self._intake.take_back(post.parts["id"], post.caller)
-        await _answer(post.send, {"object": "highwayman.feedback", "deleted": True, **_told(filed)})
+    async def _delete(self, request: FeedbackRequest) -> None:
+        receipt = await self._service.retract(request.path_params["id"], request.caller)
+        await _answer(request.send, {"object": "highwayman.feedback", "deleted": True, **_receipt_body(receipt)})
 
-    async def _ask_for_vote(self, post: Post) -> None:
-        await self._votes.show(post.parts["ticket"], post.send)
+    async def _show_vote_page(self, request: FeedbackRequest) -> None:
+        await self._votes.show(request.path_params["ticket"], request.send)
 
-    async def _vote(self, post: Post) -> None:
-        raw = await read_body(post.receive, limit_bytes=LIMIT_BYTES)
-        await self._votes.take(post.parts["ticket"], raw, self._intake, post.send)
+    async def _vote(self, request: FeedbackRequest) -> None:
+        raw = await read_body(request.receive, limit_bytes=LIMIT_BYTES)
+        await self._votes.submit(request.path_params["ticket"], raw, self._service, request.send)
 
-    def _route(self, door: Door, route: str) -> Route:
+    def _route(self, adapter: FeedbackAdapter, route: str) -> FeedbackRoute:
         method, _, path = route.partition(" ")
 
-        async def handle(post: Post) -> None:
-            heard = door.hear(await self._letter(post, route))
-            caller = Caller(door.tenant, scopes=frozenset({FEEDBACK})) if isinstance(door, Vouching) else post.caller
-            await self._file(heard, door, caller)
-            await _answer(post.send, heard.answer, heard.status)
+        async def handle(request: FeedbackRequest) -> None:
+            parsed = adapter.parse(await self._webhook_request(request, route))
+            principal = (
+                Principal(adapter.tenant, scopes=frozenset({FEEDBACK}))
+                if isinstance(adapter, SignatureVerified)
+                else request.caller
+            )
+            await self._submit_all(parsed, adapter, principal)
+            await _answer(request.send, parsed.response, parsed.status)
 
-        return Route(method, _pattern(path), handle, keyless=isinstance(door, Vouching))
+        return FeedbackRoute(method, _pattern(path), handle, keyless=isinstance(adapter, SignatureVerified))
 
-    async def _file(self, heard: Heard, door: Door, caller: Caller) -> None:
+    async def _submit_all(self, parsed: ParsedFeedback, adapter: FeedbackAdapter, principal: Principal) -> None:
         """File what a door heard, all of it even where some is refused; then tell of the first that was."""
         refused: HighwaymanError | None = None
-        lenient = isinstance(door, Lenient) and door.lenient
-        for said in heard.said:
-            if lenient and said.metric not in self._intake.spec.metrics:
+        lenient = isinstance(adapter, IgnoresUnknownMetrics) and adapter.ignores_unknown_metrics
+        for submission in parsed.submissions:
+            if lenient and submission.metric not in self._service.spec.metrics:
                 continue
             try:
-                await self._intake.take(said, caller)
+                await self._service.submit(submission, principal)
             except (InvalidFeedback, UnknownDecision) as error:
                 refused = refused or error
-        for name in heard.taken_back:
+        for name in parsed.retractions:
             try:
-                await self._intake.take_back(name, caller, source=door.source)
+                await self._service.retract(name, principal, source=adapter.source)
             except UnknownDecision as error:
                 refused = refused or error
         if refused is not None:
             raise refused
 
-    async def _letter(self, post: Post, route: str) -> Letter:
-        scope = post.scope
-        raw = await read_body(post.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
-        return Letter(
+    async def _webhook_request(self, request: FeedbackRequest, route: str) -> WebhookRequest:
+        scope = request.scope
+        raw = await read_body(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
+        return WebhookRequest(
             scope["method"],
             route,
-            parts=post.parts,
+            path_params=request.path_params,
             query=dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             body=_parsed(raw, header(scope, b"content-type") or ""),
@@ -189,17 +205,17 @@ def _parsed(raw: bytes, content_type: str) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}") from None
 
 
-def _told(filed: Filed) -> dict[str, Any]:
-    ids = filed.decision_ids
+def _receipt_body(receipt: FeedbackReceipt) -> dict[str, Any]:
+    ids = receipt.decision_ids
     which: dict[str, Any] = {"decision_id": ids[0]} if len(ids) == 1 else {"decision_ids": list(ids)}
-    return {"id": filed.id, **which, "value": filed.value, "state": filed.state}
+    return {"id": receipt.id, **which, "value": receipt.value, "state": receipt.state}
 
 
 async def _answer(send: Send, answer: Any, status: int = 200) -> None:
     text = isinstance(answer, str)
     body = answer.encode() if text else json.dumps(answer, separators=(",", ":")).encode()
     kind = b"text/plain; charset=utf-8" if text else b"application/json"
-    await send_whole(send, status, b"" if status == 204 else body, ((b"content-type", kind),))
+    await send_response(send, status, b"" if status == 204 else body, ((b"content-type", kind),))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -13,17 +13,17 @@ from highwayman.feedback.intake.implicit_signals import (
     REGENERATED,
     REPHRASED,
     TOOL_FAILURE,
-    broken_calls,
-    signals,
+    has_invalid_tool_calls,
+    implicit_signals,
     turn_key,
 )
-from highwayman.feedback.intake.service import Intake
-from highwayman.feedback.intake.submission import About, Said
+from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.principal import FEEDBACK, Caller
-from highwayman.serving.completions.observers import Answered
-from highwayman.serving.completions.request import Asked
-from highwayman.serving.http.client_ids import Links
+from highwayman.feedback.trust.principal import FEEDBACK, Principal
+from highwayman.serving.completions.observers import CompletedCall
+from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.http.client_ids import LinkExtractor
 
 SOURCE = "implicit"
 _TURN = "turn"
@@ -33,50 +33,54 @@ _SOON_S = 600.0  # who asks the same later than this asks anew
 
 
 @dataclass(frozen=True, slots=True)
-class ImplicitEar:
+class ImplicitSignalObserver:
     """Files weak statements, each about the answer it speaks of."""
 
-    wanted: frozenset[str]  # the signals that are switched on
-    intake: Intake
+    signals: frozenset[str]  # the signals that are switched on
+    service: FeedbackService
     store: Store
     ids: DecisionIds
-    likeness: Callable[[str, str], float]  # of two texts; it blocks
+    similarity: Callable[[str, str], float]  # of two texts; it blocks
 
-    def wants_text(self, asked: Asked, decision: Decision, arm: Arm) -> bool:
+    def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer may call tools, and that is listened for."""
-        return TOOL_FAILURE in self.wanted and bool(asked.body.get("tools"))
+        return TOOL_FAILURE in self.signals and bool(request.body.get("tools"))
 
-    async def hear(self, answered: Answered) -> None:
+    async def on_completion(self, completed: CompletedCall) -> None:
         """File what a request says of earlier answers, and its end of its own."""
-        for metric in self._of_itself(answered):
-            await self._say(metric, answered.decision, answered.decision)
-        if not answered.asked.chat:
+        for metric in self._of_itself(completed):
+            await self._submit(metric, completed.decision, completed.decision)
+        if not completed.request.chat:
             return
-        messages, secret, now = answered.asked.body["messages"], self.ids.secrets[0], answered.decision
-        if REGENERATED in self.wanted and now.links:
-            await self._say_earlier(REGENERATED, now.links[-1], now)  # its own turn's: `with_turns` puts it there
-        if self.wanted & _OF_MESSAGES:
-            for signal in await asyncio.to_thread(signals, messages, secret, self.likeness):
-                if signal.metric in self.wanted:
-                    await self._say_earlier(signal.metric, self.ids.link(_TURN, signal.turn, now.tenant), now)
+        messages, secret, now = completed.request.body["messages"], self.ids.secrets[0], completed.decision
+        if REGENERATED in self.signals and now.links:
+            await self._submit_earlier(
+                REGENERATED, now.links[-1], now
+            )  # its own turn's: `with_turn_links` puts it there
+        if self.signals & _OF_MESSAGES:
+            for signal in await asyncio.to_thread(implicit_signals, messages, secret, self.similarity):
+                if signal.metric in self.signals:
+                    await self._submit_earlier(signal.metric, self.ids.link(_TURN, signal.turn, now.tenant), now)
 
-    def _of_itself(self, answered: Answered) -> list[str]:
+    def _of_itself(self, completed: CompletedCall) -> list[str]:
         """Return what the end of an answer says of it."""
-        outcome, transcript = answered.outcome, answered.transcript
-        left = answered.asked.stream and outcome.status is Status.CLIENT_GONE and outcome.tokens_out > 0
-        broken = transcript is not None and broken_calls(transcript.tool_calls, answered.asked.body.get("tools"))
+        outcome, transcript = completed.outcome, completed.transcript
+        left = completed.request.stream and outcome.status is Status.CLIENT_GONE and outcome.tokens_out > 0
+        broken = transcript is not None and has_invalid_tool_calls(
+            transcript.tool_calls, completed.request.body.get("tools")
+        )
         found = [*([ABANDONED] if left else []), *([TOOL_FAILURE] if broken else [])]
-        return [metric for metric in found if metric in self.wanted]
+        return [metric for metric in found if metric in self.signals]
 
-    async def _say_earlier(self, metric: str, link: str, now: Decision) -> None:
+    async def _submit_earlier(self, metric: str, link: str, now: Decision) -> None:
         """File a signal about the newest answer to a turn before `now`, if there is one."""
         earlier = await self._earlier(link, now, again=metric == REGENERATED)
         if earlier is not None:
-            await self._say(metric, earlier, now)
+            await self._submit(metric, earlier, now)
 
     async def _earlier(self, link: str, now: Decision, *, again: bool) -> Decision | None:
         """Return the newest decision on a turn before `now`; to be asked again, by the same person, not long ago."""
-        names = await self.store.linked(link)
+        names = await self.store.linked_decisions(link)
         records = await self.store.records([name for name in names if name != now.id])
         found = [
             record.decision
@@ -88,15 +92,17 @@ class ImplicitEar:
         ]
         return max(found, key=lambda one: one.at, default=None)
 
-    async def _say(self, metric: str, about: Decision, because: Decision) -> None:
-        said = Said(About(about.id), metric, value=True, source=SOURCE, idempotency_key=f"{metric}:{because.id}")
+    async def _submit(self, metric: str, target: Decision, cause: Decision) -> None:
+        submission = FeedbackSubmission(
+            FeedbackTarget(target.id), metric, value=True, source=SOURCE, idempotency_key=f"{metric}:{cause.id}"
+        )
         try:
-            await self.intake.take(said, Caller(about.tenant, scopes=frozenset({FEEDBACK})))
+            await self.service.submit(submission, Principal(target.tenant, scopes=frozenset({FEEDBACK})))
         except (InvalidFeedback, UnknownDecision):  # its metric was declared otherwise, or it is too old
             return
 
 
-def with_turns(links: Links, ids: DecisionIds) -> Links:
+def with_turn_links(links: LinkExtractor, ids: DecisionIds) -> LinkExtractor:
     """Return links under which the decision is found by the turn it answers, too."""
 
     def found(scope: Any, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:

@@ -13,17 +13,17 @@ from highwayman.env.errors import InvalidFeedback, UnknownDecision, UpstreamErro
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm, Decision, Mode, Status, Usage
-from highwayman.env.upstream.sse import usage_of
+from highwayman.env.upstream.sse import parse_usage
 from highwayman.env.upstream.transcript import Transcript
-from highwayman.feedback.intake.service import Intake
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.judge.judge import Judge
-from highwayman.feedback.judge.sampling import judge_for
-from highwayman.feedback.judge.types import Case, Missing, Preference, Verdict
-from highwayman.feedback.trust.principal import FEEDBACK, Caller
-from highwayman.serving.completions.internal_calls import Called, Entries
-from highwayman.serving.completions.observers import Answered
-from highwayman.serving.completions.request import Asked
+from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.judge.judge import LlmJudge
+from highwayman.feedback.judge.sampling import pick_judge
+from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict, Preference
+from highwayman.feedback.trust.principal import FEEDBACK, Principal
+from highwayman.serving.completions.internal_calls import InternalCall, InternalCalls
+from highwayman.serving.completions.observers import CompletedCall
+from highwayman.serving.completions.request import CompletionRequest
 
 SOURCE, SCORE, PREFERENCE = "judge", "judge", "judge_preference"
 _PATH = "/v1/chat/completions"
@@ -31,71 +31,76 @@ _REFERENCE = "reference"  # of a request's metadata: a good answer
 
 
 @dataclass(slots=True)
-class JudgeEar:
+class JudgeObserver:
     """Has a share of the answers judged, each in its turn."""
 
-    judge: Judge
+    judge: LlmJudge
     pool: Pool
-    intake: Intake
-    entries: Entries
+    service: FeedbackService
+    internal_calls: InternalCalls
     rng: np.random.Generator
     pairwise: float  # share of the cases that are compared with a shadow answer
     timer: Callable[[], float]  # monotonic seconds
-    tell: Callable[[str], None]  # what came of each case: judge, judge_preference, or why there is neither
+    on_result: Callable[[str], None]  # what came of each case: judge, judge_preference, or why there is neither
 
-    def wants_text(self, asked: Asked, decision: Decision, arm: Arm) -> bool:
+    def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether this answer is drawn to be judged."""
-        return asked.chat and self.judge.draws(arm.name)
+        return request.chat and self.judge.should_judge(arm.name)
 
-    async def hear(self, answered: Answered) -> None:
+    async def on_completion(self, completed: CompletedCall) -> None:
         """Judge an answer that was drawn, and file what comes of it."""
-        transcript = answered.transcript
-        if not answered.drawn_by(self) or transcript is None or answered.outcome.status is not Status.OK:
+        transcript = completed.transcript
+        if not completed.wanted_by(self) or transcript is None or completed.outcome.status is not Status.OK:
             return
         if not transcript.text.strip():
             return
-        case = _case(answered, transcript, self.pool)
+        judge_input = _case(completed, transcript, self.pool)
         if self.rng.random() < self.pairwise:
-            await self._compare(answered, case)
+            await self._compare(completed, judge_input)
             return
-        found = await self.judge.ask(case, drawn=True)
-        await self._pay(found, answered.decision)
-        if isinstance(found, Missing):
-            self.tell(found.reason)
+        found = await self.judge.score(judge_input, drawn=True)
+        await self._record_cost(found, completed.decision)
+        if isinstance(found, NoVerdict):
+            self.on_result(found.reason)
             return
-        words = _words(found, how=found.how, stderr=found.stderr)
-        said = Said(About(answered.decision.id), SCORE, found.quality, SOURCE, comment=words)
-        await self._say(said, answered.decision.tenant)
+        words = _verdict_text(found, how=found.how, stderr=found.stderr)
+        submission = FeedbackSubmission(
+            FeedbackTarget(completed.decision.id), SCORE, found.quality, SOURCE, comment=words
+        )
+        await self._submit(submission, completed.decision.tenant)
 
-    async def _compare(self, answered: Answered, case: Case) -> None:
+    async def _compare(self, completed: CompletedCall, judge_input: JudgeInput) -> None:
         """Let another arm answer, too, and ask which answer is better."""
-        others = [name for name in answered.decision.arms if name != case.arm.name and self._judged(case, name)]
+        others = [
+            name for name in completed.decision.arms if name != judge_input.arm.name and self._judged(judge_input, name)
+        ]
         if not others:
-            self.tell("no_other_arm")
+            self.on_result("no_other_arm")
             return
         other = self.pool.arm(str(self.rng.choice(others)))
-        text, shadow = await self._shadow(other, answered)
+        text, shadow = await self._shadow(other, completed)
         if not text:
-            self.tell("no_shadow_answer")
+            self.on_result("no_shadow_answer")
             return
-        found = await self.judge.compare(case, text, other)
-        await self._pay(found, answered.decision)
-        if isinstance(found, Missing):
-            self.tell(found.reason)
+        found = await self.judge.compare(judge_input, text, other)
+        await self._record_cost(found, completed.decision)
+        if isinstance(found, NoVerdict):
+            self.on_result(found.reason)
             return
-        words = _words(found, how=found.how, position_bias=round(found.position_bias, 4))
-        about = About(answered.decision.id)
-        await self._say(
-            Said(about, PREFERENCE, found.share, SOURCE, comment=words, other=shadow), answered.decision.tenant
+        words = _verdict_text(found, how=found.how, position_bias=round(found.position_bias, 4))
+        about = FeedbackTarget(completed.decision.id)
+        await self._submit(
+            FeedbackSubmission(about, PREFERENCE, found.share, SOURCE, comment=words, compared_decision_id=shadow),
+            completed.decision.tenant,
         )
 
-    def _judged(self, case: Case, other: str) -> bool:
+    def _judged(self, judge_input: JudgeInput, other: str) -> bool:
         """Return whether there is a judge of the answers of both."""
-        return judge_for(self.judge.arms, (case.arm, self.pool.arm(other))) is not None
+        return pick_judge(self.judge.arms, (judge_input.arm, self.pool.arm(other))) is not None
 
-    async def _shadow(self, arm: Arm, answered: Answered) -> tuple[str, str]:
+    async def _shadow(self, arm: Arm, completed: CompletedCall) -> tuple[str, str]:
         """Return another arm's answer to the same request, and the id of its decision."""
-        body = {name: value for name, value in answered.asked.body.items() if not name.startswith("stream")}
+        body = {name: value for name, value in completed.request.body.items() if not name.startswith("stream")}
         started, said, transcript = self.timer(), None, Transcript()
         try:
             async with asyncio.timeout(self.judge.settings.timeout_s):
@@ -104,41 +109,43 @@ class JudgeEar:
         except (TimeoutError, UpstreamError, ValueError):
             said = None
         transcript.add(said)
-        usage = usage_of(said) or Usage(0, 0)
-        called = Called(arm, usage, cost_usd(arm, usage), self.timer() - started, ok=bool(transcript.text))
-        return transcript.text, await self.entries.enter(called, answered.decision, Mode.SHADOW, objective="shadow")
+        usage = parse_usage(said) or Usage(0, 0)
+        call = InternalCall(arm, usage, cost_usd(arm, usage), self.timer() - started, ok=bool(transcript.text))
+        return transcript.text, await self.internal_calls.record(
+            call, completed.decision, Mode.SHADOW, objective="shadow"
+        )
 
-    async def _pay(self, found: Verdict | Preference | Missing, because: Decision) -> None:
+    async def _record_cost(self, found: JudgeVerdict | Preference | NoVerdict, cause: Decision) -> None:
         """Enter what was asked of a judge, if anybody was."""
         if not found.arm:
             return
-        called = Called(
-            self.pool.arm(found.arm), found.usage, found.cost_usd, found.latency_s, not isinstance(found, Missing)
+        call = InternalCall(
+            self.pool.arm(found.arm), found.usage, found.cost_usd, found.latency_s, not isinstance(found, NoVerdict)
         )
-        await self.entries.enter(called, because, Mode.FORCED, objective="judge")
+        await self.internal_calls.record(call, cause, Mode.FORCED, objective="judge")
 
-    async def _say(self, said: Said, tenant: str) -> None:
+    async def _submit(self, submission: FeedbackSubmission, tenant: str) -> None:
         try:
-            await self.intake.take(said, Caller(tenant, scopes=frozenset({FEEDBACK})))
+            await self.service.submit(submission, Principal(tenant, scopes=frozenset({FEEDBACK})))
         except (InvalidFeedback, UnknownDecision):  # its metric was declared otherwise, or it is too old
             return
-        self.tell(said.metric)
+        self.on_result(submission.metric)
 
 
-def _case(answered: Answered, transcript: Transcript, pool: Pool) -> Case:
-    body, decision = answered.asked.body, answered.decision
+def _case(completed: CompletedCall, transcript: Transcript, pool: Pool) -> JudgeInput:
+    body, decision = completed.request.body, completed.decision
     metadata = body.get("metadata")
     reference: Any = metadata.get(_REFERENCE) if isinstance(metadata, dict) else None
-    return Case(
+    return JudgeInput(
         decision.id,
         decision.tenant,
-        pool.arm(answered.outcome.arm),
+        pool.arm(completed.outcome.arm),
         body["messages"],
         transcript.text,
         reference if isinstance(reference, str) else None,
     )
 
 
-def _words(found: Verdict | Preference, **words: str | float | None) -> str:
+def _verdict_text(found: JudgeVerdict | Preference, **words: str | float | None) -> str:
     """Return who judged, and how, as JSON: it stands beside the statement on the log."""
     return str(pydantic_core.to_json({"by": found.arm, **words}), "utf-8")

@@ -3,10 +3,10 @@
 from urllib.parse import parse_qs
 
 from highwayman.feedback.intake.decision_ids import DecisionIds
-from highwayman.feedback.intake.service import Intake
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.trust.principal import FEEDBACK, Caller
-from highwayman.serving.http.asgi import Send, send_whole
+from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.trust.principal import FEEDBACK, Principal
+from highwayman.serving.http.asgi import Send, send_response
 from highwayman.serving.http.validation import BadRequest
 
 VOTE_PATH = "/v1/vote/"
@@ -47,24 +47,26 @@ class VotePage:
 
     async def show(self, ticket: str, send: Send) -> None:
         """Answer with the page. Raises UnknownDecision for a link that was not issued here."""
-        self._ids.admitted(ticket)
+        self._ids.verify_ticket(ticket)
         await _send(send, "Was this answer good?", _ASK)
 
-    async def take(self, ticket: str, raw: bytes, intake: Intake, send: Send) -> None:
+    async def submit(self, ticket: str, raw: bytes, service: FeedbackService, send: Send) -> None:
         """File the vote in a form's bytes; a second one changes nothing.
 
         Raises:
             UnknownDecision: the link was not issued here, or its decision takes no more feedback.
             BadRequest: the form says neither up nor down.
         """
-        decision_id, tenant = self._ids.admitted(ticket)
+        decision_id, tenant = self._ids.verify_ticket(ticket)
         value = _VALUES.get(parse_qs(raw.decode("latin-1")).get("value", [""])[0])
         if value is None:
             raise BadRequest("value: must be up or down", param="value", status=422)
-        said = Said(About(decision_id=decision_id), "thumbs", value, source="link", idempotency_key=decision_id)
-        await intake.take(said, Caller(tenant, scopes=frozenset({FEEDBACK})))
+        submission = FeedbackSubmission(
+            FeedbackTarget(decision_id=decision_id), "thumbs", value, source="link", idempotency_key=decision_id
+        )
+        await service.submit(submission, Principal(tenant, scopes=frozenset({FEEDBACK})))
         await _send(send, "Thank you", "<p>Your first vote on this answer counts.</p>")
 
 
 async def _send(send: Send, title: str, body: str) -> None:
-    await send_whole(send, 200, _PAGE.format(title=title, body=body).encode(), _HEADERS)
+    await send_response(send, 200, _PAGE.format(title=title, body=body).encode(), _HEADERS)

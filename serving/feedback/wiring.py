@@ -14,28 +14,28 @@ from highwayman.env.types import Decision, Outcome
 from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
-from highwayman.feedback.intake.influence_weights import Weigher
-from highwayman.feedback.intake.service import Intake
-from highwayman.feedback.integrations.adapter import Door
-from highwayman.feedback.judge.judge import Judge
+from highwayman.feedback.intake.influence_weights import InfluenceWeights
+from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.integrations.adapter import FeedbackAdapter
+from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.influence_caps import Influence
-from highwayman.serving.completions.internal_calls import Entries
-from highwayman.serving.completions.observers import Audience, Ear
-from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitEar, with_turns
-from highwayman.serving.feedback.judge_observer import JudgeEar
+from highwayman.feedback.trust.influence_caps import InfluenceLimiter
+from highwayman.serving.completions.internal_calls import InternalCalls
+from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
+from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
+from highwayman.serving.feedback.judge_observer import JudgeObserver
 from highwayman.serving.feedback.vote_page import VOTE_PATH
-from highwayman.serving.http.client_ids import Links, links_by
+from highwayman.serving.http.client_ids import LinkExtractor, link_digests
 from highwayman.serving.metrics import Metrics
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class FeedbackDependencies:
     """What hearing stands on."""
 
-    learning: Learning
+    factory: LearnerFactory
     client: "aioredis.Redis"
     store: Store
     journal: Journal
@@ -43,72 +43,74 @@ class Ground:
     metrics: Metrics
     pool: Pool
     upstream: Upstream
-    ended: Callable[[Outcome], None]  # told of every call that ended
+    on_outcome: Callable[[Outcome], None]  # told of every call that ended
     rng: np.random.Generator
     calibrator: Calibrator
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class FeedbackComponents:
     """What files statements, and whoever makes some."""
 
-    intake: Intake
-    doors: Sequence[Door]
-    links: Links
-    audience: Audience
+    service: FeedbackService
+    adapters: Sequence[FeedbackAdapter]
+    links: LinkExtractor
+    observers: CompletionObservers
     vote_link: Callable[[Decision], str] | None
 
 
-def hearing(ground: Ground, doors: Sequence[Door]) -> Hearing:
+def build_feedback(dependencies: FeedbackDependencies, adapters: Sequence[FeedbackAdapter]) -> FeedbackComponents:
     """Return everything that hears."""
-    config, ids = ground.learning.config, ground.ids
-    intake = Intake(
-        store=ground.store,
-        journal=ground.journal,
-        held=ground.learning.held(ground.client),
+    config, ids = dependencies.factory.config, dependencies.ids
+    service = FeedbackService(
+        store=dependencies.store,
+        journal=dependencies.journal,
+        pending=dependencies.factory.pending_feedback(dependencies.client),
         ids=ids,
-        spec=ground.learning.spec,
-        weigher=Weigher(Influence(config.feedback.influence.caps())),
-        calibrator=ground.calibrator,
+        spec=dependencies.factory.spec,
+        influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
+        calibrator=dependencies.calibrator,
         clock=time.time,
         window_s=config.limits.feedback_window_s,
-        tell=lambda said: ground.metrics.feedback.labels(said.metric).inc(),
+        on_feedback=lambda feedback: dependencies.metrics.feedback.labels(feedback.metric).inc(),
     )
-    links, ears = links_by(config.feedback.names.naming(), ids.link), list[Ear]()
+    links, observers = link_digests(config.feedback.names.client_id_sources(), ids.link), list[CompletionObserver]()
     if config.feedback.implicit:
-        wanted, likeness = frozenset(config.feedback.implicit), ground.learning.encoder.likeness
-        ears.append(ImplicitEar(wanted, intake, ground.store, ids, likeness))
-        links = with_turns(links, ids) if wanted & OF_TURNS else links
+        wanted, likeness = frozenset(config.feedback.implicit), dependencies.factory.encoder.cosine_similarity
+        observers.append(ImplicitSignalObserver(wanted, service, dependencies.store, ids, likeness))
+        links = with_turn_links(links, ids) if wanted & OF_TURNS else links
     if config.feedback.judge.arms:
-        ears.append(_judge(ground, intake))
-    return Hearing(intake, doors, links, Audience(ears), _vote_link(config.feedback.vote_url, ids))
+        observers.append(_judge(dependencies, service))
+    return FeedbackComponents(
+        service, adapters, links, CompletionObservers(observers), _vote_link(config.feedback.vote_url, ids)
+    )
 
 
-def _judge(ground: Ground, intake: Intake) -> JudgeEar:
+def _judge(dependencies: FeedbackDependencies, service: FeedbackService) -> JudgeObserver:
     """Return the ear that has answers judged. Raises ConfigError for a judge who is not in the pool."""
-    wanted = ground.learning.config.feedback.judge
-    unknown = [name for name in (*wanted.arms, *wanted.rates) if name not in ground.pool.arms]
+    wanted = dependencies.factory.config.feedback.judge
+    unknown = [name for name in (*wanted.arms, *wanted.rates) if name not in dependencies.pool.arms]
     if unknown:
-        known = ", ".join(ground.pool.arms)
+        known = ", ".join(dependencies.pool.arms)
         raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
-    judge = Judge(
-        upstream=ground.upstream,
-        arms=[ground.pool.arm(name) for name in wanted.arms],
+    judge = LlmJudge(
+        upstream=dependencies.upstream,
+        arms=[dependencies.pool.arm(name) for name in wanted.arms],
         settings=wanted.settings(),
         clock=time.time,
         timer=time.perf_counter,
         entropy=secrets.token_bytes,
-        rng=ground.rng,
+        rng=dependencies.rng,
     )
-    return JudgeEar(
+    return JudgeObserver(
         judge=judge,
-        pool=ground.pool,
-        intake=intake,
-        entries=Entries(ground.journal, ground.ids.issue, time.time, ground.ended),
-        rng=ground.rng,
+        pool=dependencies.pool,
+        service=service,
+        internal_calls=InternalCalls(dependencies.journal, dependencies.ids.issue, time.time, dependencies.on_outcome),
+        rng=dependencies.rng,
         pairwise=wanted.pairwise,
         timer=time.perf_counter,
-        tell=lambda came_to: ground.metrics.judged.labels(came_to).inc(),
+        on_result=lambda came_to: dependencies.metrics.judged.labels(came_to).inc(),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMap
 from typing import Any
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.serving.http.validation import BadRequest
 
 Scope = MutableMapping[str, Any]
@@ -18,7 +18,7 @@ _DRAINED = 8  # times the limit that is read and thrown away, so that the client
 JSON: Headers = ((b"content-type", b"application/json"),)
 
 
-class ClientGone(HighwaymanError):
+class ClientDisconnected(HighwaymanError):
     """The client hung up before its request was complete."""
 
 
@@ -32,14 +32,14 @@ async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
 
     Raises:
         BadRequest: it is larger than `limit_bytes` (status 413).
-        ClientGone: the client hung up.
+        ClientDisconnected: the client hung up.
     """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         part = message.get("body", b"")
         size += len(part)
         if size <= limit_bytes:
@@ -51,14 +51,14 @@ async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-async def send_whole(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:
+async def send_response(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:
     """Send one whole response."""
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
 
 
-class Begun:
+class ResponseStartTracker:
     """A `send` that is true once a response has begun."""
 
     def __init__(self, send: Send) -> None:
@@ -74,7 +74,7 @@ class Begun:
         await self._send(message)
 
 
-async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Run `work` to its end, but cancel it when the client hangs up."""
     task = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_disconnect(receive))
@@ -84,7 +84,7 @@ async def unless_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None
             task.result()
     finally:
         watch.cancel()
-        await end(task)
+        await cancel_and_wait(task)
 
 
 async def _disconnect(receive: Receive) -> None:

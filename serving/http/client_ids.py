@@ -11,18 +11,18 @@ _TRACEPARENT = "traceparent"  # W3C: version-trace-parent-flags
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ClientIds:
     """The names of one request."""
 
     requests: tuple[str, ...] = ()
     conversation: str | None = None
 
 
-Links = Callable[[Scope, Mapping[str, Any], str], tuple[str, ...]]  # of a request, for a tenant
+LinkExtractor = Callable[[Scope, Mapping[str, Any], str], tuple[str, ...]]  # of a request, for a tenant
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class ClientIdSources:
     """Where names stand: headers (lower case), and keys of the body's `metadata`."""
 
     request_headers: Sequence[str]
@@ -30,20 +30,20 @@ class Naming:
     conversation_headers: Sequence[str]
     conversation_keys: Sequence[str]
 
-    def names(self, scope: Scope, body: Mapping[str, Any]) -> Names:
+    def extract(self, scope: Scope, body: Mapping[str, Any]) -> ClientIds:
         """Return what the request is called; names longer than 256 characters are passed over."""
         metadata = body.get("metadata")
         said = metadata if isinstance(metadata, dict) else {}
         requests = [*(_header(scope, one) for one in self.request_headers), *map(said.get, self.request_keys)]
         talks = [*(_header(scope, one) for one in self.conversation_headers), *map(said.get, self.conversation_keys)]
-        return Names(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(talks)), None))
+        return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(talks)), None))
 
 
-def links_by(naming: Naming, link: Callable[[str, str, str], str]) -> Links:
+def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str]) -> LinkExtractor:
     """Return what says under which links a request's decision is found; `link` takes kind, name and tenant."""
 
     def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
-        names = naming.names(scope, body)
+        names = sources.extract(scope, body)
         found = [link("request", one, tenant) for one in names.requests]
         return (*found, *([link("conversation", names.conversation, tenant)] if names.conversation else ()))
 

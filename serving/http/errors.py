@@ -20,7 +20,7 @@ class Forbidden(HighwaymanError):
     """A key that is known, but may not do this."""
 
 
-class TooMany(HighwaymanError):
+class RateLimited(HighwaymanError):
     """More requests than a key may send; `wait_s` says when there may be another."""
 
     def __init__(self, message: str, *, wait_s: float) -> None:
@@ -28,7 +28,7 @@ class TooMany(HighwaymanError):
         self.wait_s = wait_s
 
 
-class NoSuchRoute(HighwaymanError):
+class RouteNotFound(HighwaymanError):
     """A path or method that this server does not have; `status` is 404 or 405."""
 
     def __init__(self, message: str, *, status: int) -> None:
@@ -46,16 +46,16 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),
     (Unauthorized, 401, _INVALID, "invalid_api_key"),
     (Forbidden, 403, _INVALID, "insufficient_permissions"),
-    (TooMany, 429, "rate_limit_error", "rate_limit_exceeded"),
+    (RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
 )
 
 
-def described(error: HighwaymanError) -> tuple[int, bytes, str]:
+def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:
     """Return status, body and code of the answer that tells a client about `error`."""
     if isinstance(error, BadRequest):
         code = {413: "request_too_large", 422: "invalid_feedback"}.get(error.status, "invalid_request")
         return error.status, error_body(str(error), _INVALID, code, param=error.param), code
-    if isinstance(error, NoSuchRoute):
+    if isinstance(error, RouteNotFound):
         return error.status, error_body(str(error), _INVALID, "not_found"), "not_found"
     if isinstance(error, UpstreamError):
         kind = "rate_limit_error" if error.status == 429 else _SERVER
@@ -76,6 +76,6 @@ def error_body(message: str, kind: str, code: str, *, param: str | None = None) 
     return json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}).encode()
 
 
-def without_message(error: Exception) -> Exception:
+def redacted(error: Exception) -> Exception:
     """Return an error of the same trace whose message, which might quote what somebody wrote, is left out."""
     return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)

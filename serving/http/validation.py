@@ -55,17 +55,17 @@ def _check_numbers(value: Any) -> None:
         raise BadRequest("The body holds a number that is too large.")
 
 
-def fitted(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Model:
+def validate(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Model:
     """Return the body as `kind` has it. Raises BadRequest with this status, naming what is wrong."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
-        where, message = _worded(kind, problems)
+        where, message = _format_validation_error(kind, problems)
         raise BadRequest(message, param=where or None, status=status) from None
 
 
-def _worded(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
+def _format_validation_error(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
     """Return where the first problem lies and all of them in words; the branches of a union make one."""
     found: dict[str, list[str]] = {}
     for problem in problems:

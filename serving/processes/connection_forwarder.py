@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from highwayman.env.tasks import Background, end
+from highwayman.env.tasks import BackgroundTasks, cancel_and_wait
 
 _CHUNK_BYTES = 65536
 _PAUSE_S = 1.0  # after a connection that could not be taken, for want of descriptors
@@ -20,23 +20,23 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(slots=True)
-class Post:
+class WorkerSlot:
     """One worker's place: the listening sockets it serves, and its own door, a Unix socket."""
 
     listeners: list[socket.socket]
-    door: Path
+    socket_path: Path
     up: bool = False
 
 
-class StandIn:
+class ConnectionForwarder:
     """Listens for whoever is down, as long as somebody is up."""
 
-    def __init__(self, posts: Sequence[Post]) -> None:
+    def __init__(self, slots: Sequence[WorkerSlot]) -> None:
         """Take the posts of all workers."""
-        self._posts = tuple(posts)
+        self._slots = tuple(slots)
         self._listening = False
         self._turns = itertools.count()
-        self._carried = Background()
+        self._carried = BackgroundTasks()
 
     def open(self) -> None:
         """Begin."""
@@ -48,9 +48,9 @@ class StandIn:
         self._listening = False
         self._arrange()
 
-    def changed(self, post: Post, *, up: bool) -> None:
-        """Take note that the worker at `post` has come up or gone down."""
-        post.up = up
+    def on_state_change(self, slot: WorkerSlot, *, up: bool) -> None:
+        """Take note that the worker at `slot` has come up or gone down."""
+        slot.up = up
         self._rearrange()
 
     def _rearrange(self) -> None:
@@ -59,10 +59,10 @@ class StandIn:
 
     def _arrange(self) -> None:
         loop = asyncio.get_running_loop()
-        somebody = self._listening and any(post.up for post in self._posts)
-        for post in self._posts:
-            for listener in post.listeners:
-                if somebody and not post.up:
+        somebody = self._listening and any(slot.up for slot in self._slots)
+        for slot in self._slots:
+            for listener in slot.listeners:
+                if somebody and not slot.up:
                     loop.add_reader(listener, self._take, listener)
                 else:
                     loop.remove_reader(listener)
@@ -95,7 +95,7 @@ class StandIn:
 
     async def _somebody(self) -> _Streams | None:
         """Return a connection to the next worker that takes one, None where there is none."""
-        up = [post.door for post in self._posts if post.up]
+        up = [slot.socket_path for slot in self._slots if slot.up]
         turn = next(self._turns)
         for place in range(len(up)):
             with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ async def _joined(one: _Streams, other: _Streams) -> None:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for way in ways:
-            await end(way)
+            await cancel_and_wait(way)
         for _, writer in (one, other):
             writer.close()
     for _, writer in (one, other):

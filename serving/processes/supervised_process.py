@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.serving.processes import die_with_parent
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
@@ -22,11 +22,11 @@ _PATIENCE_S = 10.0  # from asking a process to end to killing it
 log = logging.getLogger(__name__)
 
 
-class ChildFailed(HighwaymanError):
+class ProcessFailed(HighwaymanError):
     """A child process ended, or did not become ready in time."""
 
 
-class Child:
+class SupervisedProcess:
     """One kept process. Start it from the main thread: Linux ends it when the thread that started it ends."""
 
     def __init__(
@@ -34,12 +34,12 @@ class Child:
         name: str,
         argv: Sequence[str],
         *,
-        ready: Callable[[], Awaitable[None]],
+        probe: Callable[[], Awaitable[None]],
         env: Mapping[str, str] | None = None,
         keep_open: Sequence[int] = (),
         ready_within_s: float = 60.0,
         log_path: Path | None = None,
-        tell: Callable[[bool], None] = lambda _: None,
+        on_state_change: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """Describe the process.
 
@@ -56,33 +56,33 @@ class Child:
         self._name = name
         wrapper = [sys.executable, "-I", str(Path(die_with_parent.__file__)), str(os.getpid())]
         self._argv = [*wrapper, *argv]
-        self._ready = ready
+        self._probe = probe
         self._env = {**os.environ, **(env or {})}
         self._keep_open = tuple(keep_open)
         self._ready_within_s = ready_within_s
         self._log_path = log_path
-        self._tell = tell
+        self._on_state_change = on_state_change
         self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
-        """The process id of the process that runs now. Raises ChildFailed before `start`."""
+        """The process id of the process that runs now. Raises ProcessFailed before `start`."""
         if self._process is None:
-            raise ChildFailed(f"{self._name} was not started")
+            raise ProcessFailed(f"{self._name} was not started")
         return self._process.pid
 
     async def start(self) -> None:
-        """Start the process, return once it answers, and keep it up from then on. Raises ChildFailed."""
+        """Start the process, return once it answers, and keep it up from then on. Raises ProcessFailed."""
         await self._launch()
-        self._tell(True)
+        self._on_state_change(True)
         self._keeper = asyncio.create_task(self._keep_up(), name=f"keep {self._name}")
 
     async def stop(self, *, patience_s: float = _PATIENCE_S) -> None:
         """Ask the process to end, kill it when it does not, and wait until it is gone."""
         if self._keeper is not None:
-            await end(self._keeper)
+            await cancel_and_wait(self._keeper)
         await self._end_process(patience_s)
 
     async def _end_process(self, patience_s: float) -> None:
@@ -116,7 +116,7 @@ class Child:
             await asyncio.wait(ends, timeout=self._ready_within_s, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 why = f"ended ({_ending(ended.result())})" if ended.done() else "did not answer in time"
-                raise ChildFailed(f"{self._name} {why}")
+                raise ProcessFailed(f"{self._name} {why}")
         except BaseException:
             await self._end_process(_PATIENCE_S)
             raise
@@ -130,7 +130,7 @@ class Child:
     async def _until_ready(self) -> None:
         while True:
             try:
-                return await self._ready()
+                return await self._probe()
             except (OSError, HighwaymanError):
                 await asyncio.sleep(0.02)  # between two looks; what ends the wait is the answer
 
@@ -138,27 +138,27 @@ class Child:
         pause_s = _FIRST_PAUSE_S
         while self._process is not None:
             code = await self._process.wait()
-            self._tell(False)
+            self._on_state_change(False)
             log.warning("%s ended (%s); starting it again in %.1f s", self._name, _ending(code), pause_s)
             await asyncio.sleep(pause_s)
             try:
                 await self._launch()
-                self._tell(True)
+                self._on_state_change(True)
                 self.restarts += 1
                 pause_s = _FIRST_PAUSE_S
-            except ChildFailed as error:
+            except ProcessFailed as error:
                 log.error("%s", error)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def bindable(port: int, *, host: str = "127.0.0.1") -> int:
-    """Return `port`, or a free one for 0. Raises ChildFailed if it is taken: its owner would answer for our child."""
+def checked_port(port: int, *, host: str = "127.0.0.1") -> int:
+    """Return `port`, or a free one for 0. Raises ProcessFailed if it is taken: its owner would answer for our child."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ChildFailed(f"port {port} on {host} cannot be had ({error.strerror}); give another") from error
+            raise ProcessFailed(f"port {port} on {host} cannot be had ({error.strerror}); give another") from error
         return int(probe.getsockname()[1])
 
 

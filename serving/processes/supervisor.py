@@ -13,8 +13,8 @@ import aiohttp
 
 from highwayman.env.errors import StoreUnavailable
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.processes.local_pool import ServerOptions, local_arms, start_local_pool
-from highwayman.serving.processes.supervised_process import Child, bindable
+from highwayman.serving.processes.local_pool import ServerOptions, local_pool_yaml, start_local_pool
+from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
 _ROUTER_PATIENCE_S = 25.0  # more than the router gives its workers, and they the requests under way
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class UpOptions:
     """What `highwayman up` was asked for."""
 
     host: str
@@ -33,37 +33,37 @@ class Up:
     serve_options: tuple[str, ...] = ()  # handed on to `highwayman serve`
 
 
-async def up(wanted: Up, say: Callable[[str], None], ready: Callable[[], None]) -> None:
+async def up(wanted: UpOptions, echo: Callable[[str], None], on_ready: Callable[[], None]) -> None:
     """Run everything until SIGINT or SIGTERM; `ready` is called once the router answers.
 
     Raises:
         ConfigError: the state folder is in use, or a wheel is missing.
-        ChildFailed: something did not come up.
+        ProcessFailed: something did not come up.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(wanted, stack, say))
+        starting = asyncio.create_task(_start(wanted, stack, echo))
         await _first(starting, asyncio.create_task(stop.wait()))
         if starting.done():
             starting.result()
-            ready()
+            on_ready()
             await stop.wait()
         else:
             starting.cancel()
             await asyncio.wait({starting})
-        say("stopping")
-    say("stopped; what was learned is kept in " + str(wanted.state))
+        echo("stopping")
+    echo("stopped; what was learned is kept in " + str(wanted.state))
 
 
 async def _first(*tasks: "asyncio.Task[object]") -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _start(wanted: Up, stack: AsyncExitStack, say: Callable[[str], None]) -> None:
-    bindable(wanted.port, host=wanted.host)
+async def _start(wanted: UpOptions, stack: AsyncExitStack, echo: Callable[[str], None]) -> None:
+    checked_port(wanted.port, host=wanted.host)
     wanted.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     redis_url = wanted.redis_url
     if redis_url is None:
@@ -71,25 +71,27 @@ async def _start(wanted: Up, stack: AsyncExitStack, say: Callable[[str], None]) 
         stack.push_async_callback(valkey.stop)
         await valkey.start()
         redis_url = valkey.url
-        say("valkey is up")
+        echo("valkey is up")
     pool = wanted.pool
     if pool is None:
         local = await start_local_pool(ServerOptions(log_path=wanted.state / "local_pool.log"))
         stack.push_async_callback(local.stop)
         pool = wanted.state / "local_pool.yaml"
-        pool.write_text(local_arms(local.url), encoding="utf-8")
-        say("local model pool is up")
-    router = Child("router", _serve_argv(wanted, pool), ready=lambda: _ready(wanted), env={"REDIS_URL": redis_url})
+        pool.write_text(local_pool_yaml(local.url), encoding="utf-8")
+        echo("local model pool is up")
+    router = SupervisedProcess(
+        "router", _serve_argv(wanted, pool), probe=lambda: _ready(wanted), env={"REDIS_URL": redis_url}
+    )
     stack.push_async_callback(router.stop, patience_s=_ROUTER_PATIENCE_S)
     await router.start()
 
 
-def _serve_argv(wanted: Up, pool: Path) -> list[str]:
+def _serve_argv(wanted: UpOptions, pool: Path) -> list[str]:
     base = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--pool", str(pool)]
     return [*base, "--host", wanted.host, "--port", str(wanted.port), *wanted.serve_options]
 
 
-async def _ready(wanted: Up) -> None:
+async def _ready(wanted: UpOptions) -> None:
     """Return if the router says it is ready. Raises StoreUnavailable or OSError as long as it does not."""
     host = "127.0.0.1" if wanted.host in ("0.0.0.0", "::") else wanted.host  # noqa: S104  (compared, not bound)
     async with aiohttp.ClientSession() as session:

@@ -22,7 +22,7 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class VllmServer:
     """One vLLM server to run."""
 
     port: int
@@ -71,7 +71,7 @@ def find_devices(environment: Mapping[str, str], *, dev: Path = Path("/dev")) ->
     return Devices(tuple(gpus), tuple(sorted(os.sched_getaffinity(0))))
 
 
-def plan_servers(pool: PoolFile, devices: Devices, *, python: str) -> tuple[Server, ...]:
+def plan_servers(pool: PoolFile, devices: Devices, *, python: str) -> tuple[VllmServer, ...]:
     """Return the servers of `pool`, each with a device of its own; arms of one port share a server.
 
     Args:
@@ -109,7 +109,7 @@ def _shares(devices: Devices, servers: int) -> list[dict[str, str]]:
     return [{_CPU_VARIABLE: ",".join(map(str, chunks[server % len(chunks)]))} for server in range(servers)]
 
 
-def _server(pool: PoolFile, names: Sequence[str], python: str, place: Mapping[str, str]) -> Server:
+def _server(pool: PoolFile, names: Sequence[str], python: str, place: Mapping[str, str]) -> VllmServer:
     arms = [arm for arm in pool.arms if arm.name in names]
     spec = pool.launches[names[0]]
     lora = {name: path for arm in names for name, path in pool.launches[arm].lora.items()}
@@ -117,7 +117,7 @@ def _server(pool: PoolFile, names: Sequence[str], python: str, place: Mapping[st
     keys = {arm.api_key_env for arm in arms if arm.api_key_env}
     if len(keys) > 1:
         raise ConfigError(f"port {spec.port}: one server has one key, but its arms name {' and '.join(sorted(keys))}.")
-    return Server(
+    return VllmServer(
         port=spec.port,
         arms=tuple(names),
         models=(*served, *lora),

@@ -16,7 +16,7 @@ import aiohttp
 
 from highwayman.env.errors import ConfigError, HighwaymanError
 from highwayman.serving.processes import die_with_parent
-from highwayman.serving.processes.vllm_launch import RestartPolicy, Server
+from highwayman.serving.processes.vllm_launch import RestartPolicy, VllmServer
 
 _POLL_S = 0.25  # between two looks at /health while a server starts
 _WARM_UP_S = 300.0  # the first logprobs request compiles kernels on some builds
@@ -27,18 +27,18 @@ class LaunchError(HighwaymanError):
 
 
 @dataclass(frozen=True, slots=True)
-class Launching:
+class LaunchOptions:
     """How the servers are run, the same for all of them."""
 
     log_folder: Path
-    say: Callable[[str], None]
+    echo: Callable[[str], None]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     ready_within_s: float = 600.0
     grace_s: float = 20.0  # from asking a server to stop to killing it
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
 
 
-async def run_pool(servers: Sequence[Server], how: Launching, stop: asyncio.Event) -> None:
+async def run_pool(servers: Sequence[VllmServer], how: LaunchOptions, stop: asyncio.Event) -> None:
     """Run `servers` until `stop` is set, restarting any that dies.
 
     Raises:
@@ -53,13 +53,13 @@ async def run_pool(servers: Sequence[Server], how: Launching, stop: asyncio.Even
     runners = [_Runner(server, how) for server in servers]
     try:
         if await _unless(stopping, [runner.start() for runner in runners]):
-            how.say(f"pool ready: {sum(len(server.arms) for server in servers)} arms on {len(servers)} servers")
+            how.echo(f"pool ready: {sum(len(server.arms) for server in servers)} arms on {len(servers)} servers")
             if await _unless(stopping, [runner.keep_up() for runner in runners]):
                 raise LaunchError("every server of the pool has died too often; see the logs above.")
     finally:
         stopping.cancel()
         await asyncio.gather(*(runner.stop() for runner in runners))
-        how.say("pool stopped")
+        how.echo("pool stopped")
 
 
 async def _unless(stopping: "asyncio.Task[bool]", work: Sequence[Coroutine[Any, Any, None]]) -> bool:
@@ -83,7 +83,7 @@ async def _unless(stopping: "asyncio.Task[bool]", work: Sequence[Coroutine[Any, 
 class _Runner:
     """Keeps the process of one server."""
 
-    def __init__(self, server: Server, how: Launching) -> None:
+    def __init__(self, server: VllmServer, how: LaunchOptions) -> None:
         self._server = server
         self._how = how
         self._log = how.log_folder / f"{server.label}.log"
@@ -186,10 +186,10 @@ class _Runner:
         raise LaunchError(f"{self._server.label} {what}. Its log ({self._log}) ends:\n{_tail(self._log)}")
 
     def _say(self, text: str) -> None:
-        self._how.say(f"{self._server.label}: {text}")
+        self._how.echo(f"{self._server.label}: {text}")
 
 
-def _child_environment(server: Server, environment: Mapping[str, str]) -> dict[str, str]:
+def _child_environment(server: VllmServer, environment: Mapping[str, str]) -> dict[str, str]:
     key: dict[str, str] = {}
     if server.api_key_env:
         if server.api_key_env not in environment:

@@ -25,11 +25,11 @@ import click
 from click.core import ParameterSource
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
-from highwayman.env.tasks import end
-from highwayman.serving.metrics import SHARED_FOLDER, uncount
-from highwayman.serving.processes.connection_forwarder import Post, StandIn
+from highwayman.env.tasks import cancel_and_wait
+from highwayman.serving.metrics import SHARED_FOLDER, drop_live_gauges
+from highwayman.serving.processes.connection_forwarder import ConnectionForwarder, WorkerSlot
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.processes.supervised_process import Child
+from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _BACKLOG = 2048
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
@@ -38,7 +38,7 @@ _PATIENCE_S = 20.0  # with a worker that was told to end: more than it gives the
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
+class WorkerOptions:
     """What `highwayman serve --workers` was asked for."""
 
     count: int
@@ -50,12 +50,12 @@ class Workers:
     options: tuple[str, ...]  # the other ones of `highwayman serve`, handed on
 
 
-async def run_workers(wanted: Workers) -> None:
+async def run_workers(wanted: WorkerOptions) -> None:
     """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way.
 
     Raises:
         ConfigError: the port cannot be had, or the state folder is in use.
-        ChildFailed: a worker did not come up.
+        ProcessFailed: a worker did not come up.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -67,18 +67,18 @@ async def run_workers(wanted: Workers) -> None:
             starting.result()
             await stopping
         else:
-            await end(starting)
+            await cancel_and_wait(starting)
 
 
-async def _start(wanted: Workers, stack: AsyncExitStack) -> None:
-    sockets = listen(wanted.host, wanted.port, sets=wanted.count)
-    redis_url = await stack.enter_async_context(redis_at(wanted.redis_url, wanted.state))
+async def _start(wanted: WorkerOptions, stack: AsyncExitStack) -> None:
+    sockets = open_listeners(wanted.host, wanted.port, sets=wanted.count)
+    redis_url = await stack.enter_async_context(ensure_redis(wanted.redis_url, wanted.state))
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="highwayman-", ignore_cleanup_errors=True)))
-    posts = [Post(own, folder / f"{number}.sock") for number, own in enumerate(sockets)]
-    stand_in = StandIn(posts)
+    slots = [WorkerSlot(own, folder / f"{number}.sock") for number, own in enumerate(sockets)]
+    forwarder = ConnectionForwarder(slots)
     env = {"REDIS_URL": redis_url, SHARED_FOLDER: str(folder)}
-    workers = [_worker(wanted, post, stand_in, env) for post in posts]
-    stack.push_async_callback(_stop, workers, posts, stand_in)
+    workers = [_worker(wanted, slot, forwarder, env) for slot in slots]
+    stack.push_async_callback(_stop, workers, slots, forwarder)
     await workers[0].start()  # alone: what all of them would complain of is told once, what is cached is made once
     try:
         async with asyncio.TaskGroup() as group:
@@ -86,39 +86,43 @@ async def _start(wanted: Workers, stack: AsyncExitStack) -> None:
                 group.create_task(worker.start())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    stand_in.open()  # not before: connections that last would all go to the first worker
+    forwarder.open()  # not before: connections that last would all go to the first worker
 
 
-async def _stop(workers: Sequence[Child], posts: Sequence[Post], stand_in: StandIn) -> None:
-    stand_in.close()
-    for post in posts:
-        for listener in post.listeners:  # before the workers close theirs: then a client is refused, not left waiting
+async def _stop(
+    workers: Sequence[SupervisedProcess], slots: Sequence[WorkerSlot], forwarder: ConnectionForwarder
+) -> None:
+    forwarder.close()
+    for slot in slots:
+        for listener in slot.listeners:  # before the workers close theirs: then a client is refused, not left waiting
             listener.close()
     await asyncio.gather(*(worker.stop(patience_s=_PATIENCE_S) for worker in workers))
-    await stand_in.drain()
+    await forwarder.drain()
 
 
-def _worker(wanted: Workers, post: Post, stand_in: StandIn, env: Mapping[str, str]) -> Child:
-    if len(os.fsencode(post.door)) > _LONGEST_SOCKET_PATH:
-        raise ConfigError(f"{post.door} is too long for a socket; set TMPDIR to a shorter path")
-    name, fds = post.door.stem, [listener.fileno() for listener in post.listeners]
-    own = [f"--door={post.door}", *(f"--fd={fd}" for fd in fds)]
+def _worker(
+    wanted: WorkerOptions, slot: WorkerSlot, forwarder: ConnectionForwarder, env: Mapping[str, str]
+) -> SupervisedProcess:
+    if len(os.fsencode(slot.socket_path)) > _LONGEST_SOCKET_PATH:
+        raise ConfigError(f"{slot.socket_path} is too long for a socket; set TMPDIR to a shorter path")
+    name, fds = slot.socket_path.stem, [listener.fileno() for listener in slot.listeners]
+    own = [f"--door={slot.socket_path}", *(f"--fd={fd}" for fd in fds)]
     if wanted.seed is not None:
         own.append(f"--seed={wanted.seed + int(name)}")
 
     def tell(up: bool) -> None:
         if not up:
-            uncount(name, post.door.parent)
-        stand_in.changed(post, up=up)
+            drop_live_gauges(name, slot.socket_path.parent)
+        forwarder.on_state_change(slot, up=up)
 
-    return Child(
+    return SupervisedProcess(
         f"worker {name}",
         [sys.executable, "-m", "highwayman.serving.cli.main", "serve", *wanted.options, *own],
-        ready=lambda: _answers(post.door),
+        probe=lambda: _answers(slot.socket_path),
         env=env,
         keep_open=fds,
         ready_within_s=_READY_WITHIN_S,
-        tell=tell,
+        on_state_change=tell,
     )
 
 
@@ -133,7 +137,7 @@ async def _answers(door: Path) -> None:
             raise OSError(str(error)) from error
 
 
-def listen(host: str, port: int, *, sets: int) -> list[list[socket.socket]]:
+def open_listeners(host: str, port: int, *, sets: int) -> list[list[socket.socket]]:
     """Return so many sets of sockets that share the port, one socket for each address of `host` in each.
 
     Raises:
@@ -153,7 +157,7 @@ def listen(host: str, port: int, *, sets: int) -> list[list[socket.socket]]:
     return found
 
 
-def inherited(fds: Sequence[int], door: Path) -> list[socket.socket]:
+def inherited_sockets(fds: Sequence[int], door: Path) -> list[socket.socket]:
     """Return what a worker serves: its parent's listening sockets, and its own door, bound anew."""
     door.unlink(missing_ok=True)
     own = socket.socket(socket.AF_UNIX)
@@ -162,7 +166,7 @@ def inherited(fds: Sequence[int], door: Path) -> list[socket.socket]:
 
 
 @asynccontextmanager
-async def redis_at(url: str | None, state: Path) -> AsyncIterator[str]:
+async def ensure_redis(url: str | None, state: Path) -> AsyncIterator[str]:
     """Yield `url`, or without one the URL of an embedded Valkey that runs as long as the block."""
     if url is not None:
         yield url
@@ -175,7 +179,7 @@ async def redis_at(url: str | None, state: Path) -> AsyncIterator[str]:
         await valkey.stop()
 
 
-def handed_on(context: click.Context, *, but: Collection[str]) -> tuple[str, ...]:
+def forwarded_cli_options(context: click.Context, *, but: Collection[str]) -> tuple[str, ...]:
     """Return the options this command was given, but for the parameters named, as words for another command line."""
     words: list[str] = []
     for option in context.command.params:

@@ -12,22 +12,22 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.loading import load_policy
 from highwayman.bandit.policy import Policy
-from highwayman.bandit.regression.prior import Begins, Prior
+from highwayman.bandit.regression.prior import AcceptsPrior, Prior
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Arm, Query
 from highwayman.feedback.fold.learner import Learner
-from highwayman.feedback.intake.pending import Held
-from highwayman.feedback.learning.maintenance import Chores, Limits
+from highwayman.feedback.intake.pending import PendingFeedback
+from highwayman.feedback.learning.maintenance import LogMaintenance, MaintenanceLimits
 from highwayman.feedback.learning.publications import Publications, lineage
-from highwayman.feedback.learning.session import Parts
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.session import LearnerDependencies
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.learning.worker import Clocks, Worker
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.abuse_monitor import Watchman
-from highwayman.feedback.trust.anomaly_detector import Alarm
+from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
+from highwayman.feedback.trust.anomaly_detector import AnomalyDetector
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.config.config import Config
@@ -36,7 +36,7 @@ _THINK_S = 5.0  # a flood is found out within a second or two
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class LearnerFactory:
     """A configuration, the pool's arms and the encoder: what decides which lineage is learned, and how."""
 
     config: Config
@@ -66,9 +66,9 @@ class Learning:
         made = load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
         if prior is None:
             return made
-        if not isinstance(made, Begins):
+        if not isinstance(made, AcceptsPrior):
             raise ConfigError(f"policy {wanted.name!r} takes no prior; the linear ones do")
-        made.begin(prior)
+        made.apply_prior(prior)
         return made
 
     def _prior(self) -> Prior | None:
@@ -77,11 +77,11 @@ class Learning:
         if file is None:
             return None
         try:
-            return Prior.of_bytes(Path(file).read_bytes(), d=self.encoder.d, fingerprint=self.encoder.fingerprint)
+            return Prior.from_bytes(Path(file).read_bytes(), d=self.encoder.d, fingerprint=self.encoder.fingerprint)
         except (OSError, SnapshotError) as error:
             raise ConfigError(f"policy.prior: {file}: {error}. `highwayman prior fit` writes one") from error
 
-    def blank(self, arms: Sequence[str]) -> bytes:
+    def blank_state(self, arms: Sequence[str]) -> bytes:
         """Return the state of a policy with these arms that has learned nothing."""
         policy = self.policy()
         for name in arms:
@@ -94,9 +94,9 @@ class Learning:
             self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names, make=self.policy
         )
 
-    def held(self, client: "aioredis.Redis") -> Held:
+    def pending_feedback(self, client: "aioredis.Redis") -> PendingFeedback:
         """Return the feedback that waits for its decisions."""
-        return Held(client, self.config.namespace, self.store(client), keep_s=self.config.feedback.hold_s)
+        return PendingFeedback(client, self.config.namespace, self.store(client), keep_s=self.config.feedback.hold_s)
 
     def store(self, client: "aioredis.Redis") -> Store:
         """Return the log and its records."""
@@ -106,12 +106,12 @@ class Learning:
         """Return what shortens the log."""
         return Retention(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
 
-    def watchman(self, client: "aioredis.Redis") -> Watchman:
+    def abuse_monitor(self, client: "aioredis.Redis") -> AbuseMonitor:
         """Return who listens for keys that flood or lie."""
         store, retention = self.store(client), self.retention(client)
         thresholds = self.config.feedback.alarm.thresholds()
-        return Watchman(
-            Alarm(thresholds) if thresholds is not None else None,
+        return AbuseMonitor(
+            AnomalyDetector(thresholds) if thresholds is not None else None,
             Quarantine(store, retention),
             retention,
             KeyStore(client, self.config.namespace, store),
@@ -123,35 +123,35 @@ class Learning:
         """Return where the lineage is published."""
         return Publications(client, self.config.namespace, self.lineage)
 
-    def versions(self, client: "aioredis.Redis", *, lineage: str | None = None) -> Versions:
+    def version_history(self, client: "aioredis.Redis", *, lineage: str | None = None) -> VersionHistory:
         """Return the kept versions of the lineage, or of another."""
-        return Versions(client, self.config.namespace, lineage or self.lineage)
+        return VersionHistory(client, self.config.namespace, lineage or self.lineage)
 
     def worker(self, client: "aioredis.Redis") -> Worker:
         """Return a worker that stands for the lease; `client` waits longer than its reads block."""
-        store, config, watchman = self.store(client), self.config, self.watchman(client)
-        limits = Limits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
+        store, config, monitor = self.store(client), self.config, self.abuse_monitor(client)
+        limits = MaintenanceLimits(config.limits.outcome_s, config.retention.log_s, config.retention.export_first)
         return Worker(
-            Parts(
+            LearnerDependencies(
                 store,
                 self.publications(client),
-                self.versions(client),
+                self.version_history(client),
                 self.learner,
                 keep_every_s=config.retention.version_every_s,
                 false_alarm_every=config.policy.false_alarm_every,
-                watchman=watchman,
-                think_s=_THINK_S,
+                abuse_monitor=monitor,
+                change_notice_delay_s=_THINK_S,
             ),
             holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             clocks=Clocks(time.time, time.monotonic),
-            chores=Chores(
+            maintenance=LogMaintenance(
                 store,
                 self.retention(client),
                 limits,
                 lineage=self.lineage,
                 clock=time.time,
-                held=self.held(client),
-                watchman=watchman,
+                pending=self.pending_feedback(client),
+                abuse_monitor=monitor,
             ),
         )
 
@@ -162,5 +162,5 @@ def warm_encoder(config: Config) -> Encoder:
     encoder = make_encoder(
         wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
     )
-    encoder.context_of(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
+    encoder.encode_blocking(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
     return encoder

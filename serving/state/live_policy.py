@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Iterable
 
 from highwayman.bandit.policy import Policy
-from highwayman.bandit.tenants import ByTenant
+from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.errors import SnapshotError, StoreUnavailable
-from highwayman.env.types import TENANT
+from highwayman.env.types import DEFAULT_TENANT
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.learning.publications import NEVER, Publications, Published
+from highwayman.feedback.learning.publications import NO_VERSION, Publications, Published
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.serving.state.local_state import LocalState
 
@@ -29,9 +29,9 @@ class LivePolicy:
         make_policy: Callable[[], Policy],
         arms: Iterable[str],
         *,
-        kept: LocalState,
+        cache: LocalState,
         clock: Callable[[], float],
-        tell: Callable[[int, float], None] = lambda version, lag_s: None,
+        on_version: Callable[[int, float], None] = lambda version, lag_s: None,
     ) -> None:
         """Take its parts.
 
@@ -46,15 +46,15 @@ class LivePolicy:
         self._publications = publications
         self._make_policy = make_policy
         self._arms = tuple(arms)
-        self._kept = kept
+        self._cache = cache
         self._clock = clock
-        self._tell = tell
+        self._on_version = on_version
         self._unkept: Published | None = None
         self._kept_at = 0.0
-        self._policies = self._with_arms(ByTenant(make_policy(), make_policy))
+        self._policies = self._with_arms(TenantPolicies(make_policy(), make_policy))
         self.tally = Tally()
-        self.stamp = NEVER
-        self._refused = NEVER  # the last version that could not be used
+        self.stamp = NO_VERSION
+        self._refused = NO_VERSION  # the last version that could not be used
         self.position: EventId = START
         self.lag_s = 0.0  # from the publication of the version in force to its coming into force
         self.checked_at: float | None = None  # when it was last known that there is nothing newer
@@ -62,11 +62,11 @@ class LivePolicy:
     @property
     def policy(self) -> Policy:
         """The default tenant's policy."""
-        return self._policies.of(TENANT)
+        return self._policies.policy_for(DEFAULT_TENANT)
 
-    def policy_of(self, tenant: str) -> Policy:
+    def policy_for(self, tenant: str) -> Policy:
         """Return the tenant's policy."""
-        return self._policies.of(tenant)
+        return self._policies.policy_for(tenant)
 
     @property
     def version(self) -> int:
@@ -80,34 +80,34 @@ class LivePolicy:
             self.checked_at = self._clock()
             return False
         try:
-            found = await self._publications.load()
+            published = await self._publications.load()
         except SnapshotError as error:
             log.error("version %d cannot be used, keeping %d: %s", stamp.version, self.version, error)
             self._refused = stamp
             return False
-        if found is None:
+        if published is None:
             return False
-        if not await self._use(found):
-            self._refused = found.stamp
+        if not await self._use(published):
+            self._refused = published.stamp
             return False
         self.checked_at = self._clock()
-        self._unkept = found
+        self._unkept = published
         if self.checked_at - self._kept_at >= _KEEP_EVERY_S:
-            await asyncio.to_thread(self.keep)
+            await asyncio.to_thread(self.write_cache)
         return True
 
-    async def recall(self) -> bool:
+    async def load_cached(self) -> bool:
         """Put the version kept on this disk in force, if there is one that can be used; return whether there was."""
-        found = self._kept.version()
-        return found is not None and await self._use(found)
+        published = self._cache.version()
+        return published is not None and await self._use(published)
 
-    def keep(self) -> None:
+    def write_cache(self) -> None:
         """Keep the version in force on this disk."""
         if self._unkept is not None:
-            self._kept.keep_version(self._unkept)
+            self._cache.save_version(self._unkept)
             self._kept_at, self._unkept = self._clock(), None
 
-    async def follow(self) -> None:
+    async def run(self) -> None:
         """Keep up with what is published until cancelled."""
         async with asyncio.TaskGroup() as group:
             news, alone = asyncio.Event(), False
@@ -133,22 +133,22 @@ class LivePolicy:
             except StoreUnavailable:
                 await asyncio.sleep(_POLL_S)
 
-    async def _use(self, found: Published) -> bool:
+    async def _use(self, published: Published) -> bool:
         """Put a version in force; return False, and change nothing, if it cannot be used."""
-        policies = ByTenant(self._make_policy(), self._make_policy)
+        policies = TenantPolicies(self._make_policy(), self._make_policy)
         try:
-            await asyncio.to_thread(policies.restore, found.snapshot.policy)
-            tally = Tally.from_json(found.snapshot.tally)
+            await asyncio.to_thread(policies.restore, published.snapshot.policy)
+            tally = Tally.from_json(published.snapshot.tally)
         except SnapshotError as error:
-            log.error("version %d cannot be used, keeping %d: %s", found.stamp.version, self.version, error)
+            log.error("version %d cannot be used, keeping %d: %s", published.stamp.version, self.version, error)
             return False
         self._policies, self.tally = self._with_arms(policies), tally
-        self.stamp, self.position = found.stamp, found.snapshot.position
-        self.lag_s = max(self._clock() - found.at, 0.0)
-        self._tell(self.version, self.lag_s)
+        self.stamp, self.position = published.stamp, published.snapshot.position
+        self.lag_s = max(self._clock() - published.at, 0.0)
+        self._on_version(self.version, self.lag_s)
         return True
 
-    def _with_arms(self, policies: ByTenant) -> ByTenant:
+    def _with_arms(self, policies: TenantPolicies) -> TenantPolicies:
         for name in self._arms:
             policies.add_arm(name)
         return policies

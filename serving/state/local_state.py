@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Published
-from highwayman.feedback.trust.api_keys import ApiKey, read, written
+from highwayman.feedback.trust.api_keys import ApiKey, key_json, parse_key
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class LocalState:
             log.error("%s cannot be used: %s", self._secrets.name, type(error).__name__)
             return []
 
-    def keep_secrets(self, secrets: list[bytes]) -> None:
+    def save_secrets(self, secrets: list[bytes]) -> None:
         """Keep the secrets, readable by the owner only."""
         if secrets != self.secrets():
             self._write(self._secrets, json.dumps([secret.hex() for secret in secrets]).encode())
@@ -55,36 +55,36 @@ class LocalState:
     def keys(self) -> list[ApiKey]:
         """Return the API keys kept last, none if there are none."""
         try:
-            return [read(line) for line in self._keys.read_text().splitlines()]
+            return [parse_key(line) for line in self._keys.read_text().splitlines()]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, LookupError, TypeError) as error:
             log.error("%s cannot be used: %s", self._keys.name, type(error).__name__)
             return []
 
-    def keep_keys(self, found: Sequence[ApiKey]) -> None:
+    def save_keys(self, found: Sequence[ApiKey]) -> None:
         """Keep the API keys, of which only HMACs are known."""
-        self._write(self._keys, "".join(f"{written(one)}\n" for one in found).encode())
+        self._write(self._keys, "".join(f"{key_json(key)}\n" for key in found).encode())
 
     def version(self) -> Published | None:
         """Return the version kept last, or None where there is none that can be used."""
         if not self._version.exists():
             return None
         try:
-            return snapshot_file.read(self._version, lineage=self._lineage)
+            return snapshot_file.read_snapshot(self._version, lineage=self._lineage)
         except SnapshotError as error:
             log.error("%s", error)
             return None
 
-    def keep_version(self, found: Published) -> None:
+    def save_version(self, published: Published) -> None:
         """Keep a published version."""
         try:
-            snapshot_file.write(self._version, found, lineage=self._lineage)
+            snapshot_file.write_snapshot(self._version, published, lineage=self._lineage)
         except OSError as error:
             log.warning("%s is not kept: %s", self._version.name, error.strerror)
 
     def _write(self, path: Path, data: bytes) -> None:
         try:
-            write_whole(path, data)
+            write_atomically(path, data)
         except OSError as error:
             log.warning("%s is not kept: %s", path.name, error.strerror)

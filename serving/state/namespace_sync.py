@@ -6,9 +6,9 @@ import time
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.intake.decision_ids import DecisionIds
-from highwayman.feedback.log.config_events import announce, described
+from highwayman.feedback.log.config_events import describe_config, record_config_change
 from highwayman.feedback.log.store import Store
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.serving.state.local_state import LocalState
 
 _EVERY_S = 5.0  # between two looks at secrets that other routers may have added
@@ -18,10 +18,12 @@ _LOOKS = 2  # a Redis that lost its last seconds lost an announcement with them;
 log = logging.getLogger(__name__)
 
 
-class Settling:
+class NamespaceSync:
     """Joins this router to its namespace, at its start or as soon as Redis is there, and keeps it joined."""
 
-    def __init__(self, store: Store, ids: DecisionIds, kept: LocalState, learning: Learning, *, own: bytes) -> None:
+    def __init__(
+        self, store: Store, ids: DecisionIds, local_state: LocalState, factory: LearnerFactory, *, own: bytes
+    ) -> None:
         """Take what is joined.
 
         Args:
@@ -33,14 +35,14 @@ class Settling:
         """
         self._store = store
         self._ids = ids
-        self._kept = kept
-        self._learning = learning
+        self._local_state = local_state
+        self._factory = factory
         self._own = own
         self._alone = False  # ids may have been issued without the namespace's secrets
         self._looks_left = _LOOKS  # at whether Redis still knows what was announced
         self._before: str | None = None  # what was in force before that
 
-    async def once(self) -> None:
+    async def sync_once(self) -> None:
         """Settle now.
 
         Raises:
@@ -48,7 +50,7 @@ class Settling:
             ConfigError: it may evict the log.
         """
         try:
-            await self._settle()
+            await self._sync()
         except StoreUnavailable:
             self._alone = self._alone or self._ids.secrets[0] == self._own
             raise
@@ -58,30 +60,30 @@ class Settling:
         while True:
             pause_s = _EVERY_S
             try:
-                await self.once()
+                await self.sync_once()
             except StoreUnavailable:
                 pause_s = _AGAIN_S
             except ConfigError as error:
                 log.critical("%s", error)
             await asyncio.sleep(pause_s)
 
-    async def _settle(self) -> None:
+    async def _sync(self) -> None:
         secrets = await self._store.secrets(self._own, issued=self._alone)
         self._alone = False
         self._ids.secrets = secrets
-        await asyncio.to_thread(self._kept.keep_secrets, secrets)
+        await asyncio.to_thread(self._local_state.save_secrets, secrets)
         if self._before is None:
             await self._refuse_eviction()
-            before = await self._store.in_force()
-            await announce(self._store, in_force(self._learning), at=time.time())
+            before = await self._store.active_config()
+            await record_config_change(self._store, active_config(self._factory), at=time.time())
             self._before = before
         elif self._looks_left:
-            if await self._store.in_force() == self._before:
-                await announce(self._store, in_force(self._learning), at=time.time())
+            if await self._store.active_config() == self._before:
+                await record_config_change(self._store, active_config(self._factory), at=time.time())
             self._looks_left -= 1
 
     async def _refuse_eviction(self) -> None:
-        evicting = await self._store.evicts()
+        evicting = await self._store.eviction_policy()
         if evicting is not None:
             raise ConfigError(
                 f"Redis has maxmemory-policy {evicting} and may throw parts of the log away; "
@@ -89,13 +91,13 @@ class Settling:
             )
 
 
-def in_force(learning: Learning) -> str:
+def active_config(factory: LearnerFactory) -> str:
     """Return what the log shall say is in force with this router."""
-    config = learning.config
+    config = factory.config
     configuration = {
         "policy": config.policy.model_dump(),
-        "encoder": learning.encoder.fingerprint,
+        "encoder": factory.encoder.fingerprint,
         "cost_weights": {name: objective.cost_weight for name, objective in config.objectives().items()},
         "retention": config.retention.model_dump(),
     }
-    return described(learning.arms, lineage=learning.lineage, configuration=configuration)
+    return describe_config(factory.arms, lineage=factory.lineage, configuration=configuration)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.baselines.protocol import always, greedy
+from highwayman.sims.baselines.protocol import constant_choices, greedy_choices
 from highwayman.sims.tables.table import FullTable
 
 
@@ -17,4 +17,4 @@ class BestFixed:
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return probability 1 on the best arm for every prompt, shape (n, K)."""
         mean = (table.quality - penalties).mean(axis=0, keepdims=True)  # (1, K)
-        return always(greedy(mean, table)[0], table)
+        return constant_choices(greedy_choices(mean, table)[0], table)

@@ -3,11 +3,11 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.baselines.protocol import BaselineError, always
+from highwayman.sims.baselines.protocol import BaselineError, constant_choices
 from highwayman.sims.tables.table import FullTable
 
 
-class Cheapest:
+class CheapestBaseline:
     """Takes the arm of the least mean cost, of equally cheap ones the better; an arm without a price never."""
 
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
@@ -16,4 +16,4 @@ class Cheapest:
         if not np.isfinite(costs).any():
             raise BaselineError("cheapest: no arm of the table has a cost for every prompt")
         best = int(np.lexsort((-table.quality.mean(axis=0), costs))[0])
-        return always(np.eye(len(costs))[best], table)
+        return constant_choices(np.eye(len(costs))[best], table)

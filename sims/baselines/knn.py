@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.folds import FOLDS, fold_of, out_of_fold
-from highwayman.sims.baselines.protocol import greedy
+from highwayman.sims.baselines.protocol import greedy_choices
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.tables.table import FullTable
 
@@ -39,7 +39,7 @@ class Knn:
 
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return probability 1 on each prompt's best predicted arm, shape (n, K)."""
-        return greedy(self.predictions(table, contexts, rng) - penalties, table)
+        return greedy_choices(self.predictions(table, contexts, rng) - penalties, table)
 
     def predictions(self, table: FullTable, contexts: Floats, rng: np.random.Generator) -> Floats:
         """Return each arm's expected quality on each prompt, out of fold, shape (n, K)."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.baselines.protocol import greedy
+from highwayman.sims.baselines.protocol import greedy_choices
 from highwayman.sims.tables.table import FullTable
 
 
@@ -15,4 +15,4 @@ class Oracle:
 
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return probability 1 on each prompt's best arm, shape (n, K)."""
-        return greedy(table.quality - penalties, table)
+        return greedy_choices(table.quality - penalties, table)

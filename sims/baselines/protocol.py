@@ -36,7 +36,7 @@ class Baseline(Protocol):
         """
 
 
-def greedy(utility: Floats, table: FullTable) -> Floats:
+def greedy_choices(utility: Floats, table: FullTable) -> Floats:
     """Return probability 1 on the arm of the highest `utility` (n, K) in each row, shape (n, K).
 
     Of equally good arms the one of the least mean cost, of unknown cost last: free quality is not to be paid for.
@@ -47,12 +47,12 @@ def greedy(utility: Floats, table: FullTable) -> Floats:
     return np.asarray(np.eye(len(order))[best], dtype=np.float64)
 
 
-def always(mixture: Floats, table: FullTable) -> Floats:
+def constant_choices(mixture: Floats, table: FullTable) -> Floats:
     """Return the probabilities `mixture` (K,) for every prompt, shape (n, K)."""
     return np.tile(mixture, (table.n, 1))
 
 
-def baseline_named(name: str, **options: Any) -> Baseline:
+def load_baseline(name: str, **options: Any) -> Baseline:
     """Return the baseline of the file sims/baselines/`name`.py, or at an import path `module:Class`.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.baselines.protocol import always
+from highwayman.sims.baselines.protocol import constant_choices
 from highwayman.sims.tables.table import FullTable
 
 
@@ -13,4 +13,4 @@ class Random:
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return 1 / K for every prompt and arm, shape (n, K)."""
         arms = len(table.arms)
-        return always(np.full(arms, 1.0 / arms), table)
+        return constant_choices(np.full(arms, 1.0 / arms), table)

@@ -4,7 +4,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.folds import FOLDS, out_of_fold
-from highwayman.sims.baselines.protocol import greedy
+from highwayman.sims.baselines.protocol import greedy_choices
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.tables.table import FullTable
 
@@ -27,7 +27,7 @@ class Ridge:
 
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return probability 1 on each prompt's best predicted arm, shape (n, K)."""
-        return greedy(self.predictions(table, contexts, rng) - penalties, table)
+        return greedy_choices(self.predictions(table, contexts, rng) - penalties, table)
 
     def predictions(self, table: FullTable, contexts: Floats, rng: np.random.Generator) -> Floats:
         """Return each arm's expected quality on each prompt, out of fold, shape (n, K)."""
@@ -35,13 +35,13 @@ class Ridge:
 
         def predict(learn: Indices, ask: Indices) -> Floats:
             level = table.quality[learn].mean(axis=1, keepdims=True)  # (m, 1)
-            found = fitted(features[learn], np.hstack([table.quality[learn] - level, level]), features[ask])
+            found = ridge_predictions(features[learn], np.hstack([table.quality[learn] - level, level]), features[ask])
             return np.asarray(found[:, :-1] + found[:, -1:], dtype=np.float64)
 
         return out_of_fold(table, predict, rng, count=self._folds)
 
 
-def fitted(features: Floats, quality: Floats, asked: Floats) -> Floats:
+def ridge_predictions(features: Floats, quality: Floats, asked: Floats) -> Floats:
     """Return predictions (m, K) at `asked` (m, d) of ridge regressions of `quality` (n, K) on `features` (n, d)."""
     centre, mean = features.mean(axis=0), quality.mean(axis=0)
     values, axes = np.linalg.eigh((features - centre).T @ (features - centre))

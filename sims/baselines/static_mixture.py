@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.baselines.protocol import BaselineError, always, greedy
+from highwayman.sims.baselines.protocol import BaselineError, constant_choices, greedy_choices
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.tables.table import FullTable
 
@@ -31,13 +31,13 @@ class StaticMixture:
         Raises:
             BaselineError: there is a budget and no arm has a price, or even the cheapest arm costs more.
         """
-        return always(self.mixture(table, penalties), table)
+        return constant_choices(self.mixture(table, penalties), table)
 
     def mixture(self, table: FullTable, penalties: Floats) -> Floats:
         """Return the probability of each arm, shape (K,). Arms without a price take no part under a budget."""
         utility = np.asarray((table.quality - penalties).mean(axis=0))
         if self._budget_usd is None:
-            cheaper_first: Floats = greedy(utility[None], table)[0]
+            cheaper_first: Floats = greedy_choices(utility[None], table)[0]
             return cheaper_first
         costs = np.array([np.nan if cost is None else cost for cost in table.mean_costs()])
         priced = np.flatnonzero(~np.isnan(costs))

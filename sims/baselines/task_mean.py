@@ -4,7 +4,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.folds import FOLDS, out_of_fold
-from highwayman.sims.baselines.protocol import BaselineError, greedy
+from highwayman.sims.baselines.protocol import BaselineError, greedy_choices
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.tables.table import FullTable
 
@@ -20,7 +20,7 @@ class TaskMean:
 
     def choices(self, table: FullTable, contexts: Floats, penalties: Floats, rng: np.random.Generator) -> Floats:
         """Return probability 1 on each task's best arm, shape (n, K). Raises BaselineError: no task has a name."""
-        return greedy(self.predictions(table, contexts, rng) - penalties, table)
+        return greedy_choices(self.predictions(table, contexts, rng) - penalties, table)
 
     def predictions(self, table: FullTable, contexts: Floats, rng: np.random.Generator) -> Floats:
         """Return each arm's expected quality on each prompt, out of fold, shape (n, K). Raises BaselineError."""

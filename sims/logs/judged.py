@@ -11,14 +11,14 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from highwayman.env.arrow import naming
+from highwayman.env.arrow import file_errors
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
 from highwayman.sims.logs.logged_file import LogFile, write_log
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged(LoggedData):
+class LogWithTargets(LoggedData):
     """A log whose rounds also say what each of T policies would have done."""
 
     targets: tuple[Floats, ...] = ()  # T arrays (n, K), floor included
@@ -26,11 +26,11 @@ class Judged(LoggedData):
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""
         # Named in full: a slotted dataclass is made anew, and a bare super() would look for the class it was before.
-        taken = super(Judged, self).take(rounds)
+        taken = super(LogWithTargets, self).take(rounds)
         return replace(taken, targets=tuple(target[rounds] for target in self.targets))
 
     @classmethod
-    def of(cls, log: LoggedData, targets: Sequence[Floats]) -> Self:
+    def from_log(cls, log: LoggedData, targets: Sequence[Floats]) -> Self:
         """Return the log with the targets' probabilities beside it."""
         given = {one.name: getattr(log, one.name) for one in fields(LoggedData)}
         return cls(**given, targets=tuple(targets))
@@ -38,25 +38,25 @@ class Judged(LoggedData):
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return one log of several over the same arms and targets, one after another."""
-        log = super(Judged, cls).joined(parts)
+        log = super(LogWithTargets, cls).joined(parts)
         return replace(log, targets=tuple(map(np.concatenate, zip(*(part.targets for part in parts), strict=True))))
 
 
-def target(number: int) -> Callable[[LoggedData], Floats]:
+def target_probs(number: int) -> Callable[[LoggedData], Floats]:
     """Return what reads the probabilities of target `number`, (n, K), off a judged log.
 
     It raises TypeError for any other log.
     """
 
     def read(log: LoggedData) -> Floats:
-        if not isinstance(log, Judged):
+        if not isinstance(log, LogWithTargets):
             raise TypeError("only a judged log says what another policy would have done")
         return log.targets[number]
 
     return read
 
 
-class Judgements(AbstractContextManager["Judgements"]):
+class TargetStore(AbstractContextManager["TargetStore"]):
     """Rounds and targets in a folder of the system's for temporary files: read as often as need be, then gone.
 
     To be used as a context manager: the folder goes at its end, also after an error.
@@ -75,15 +75,15 @@ class Judgements(AbstractContextManager["Judgements"]):
         """Remove the folder."""
         self._folder.cleanup()
 
-    def fill(self, judged: Iterable[Judged]) -> None:
+    def fill(self, targets: Iterable[LogWithTargets]) -> None:
         """Put the rounds down, chunk by chunk; `rounds` is then how many there are.
 
         Raises:
-            LogError: a round could not have happened, or the disk is full. What `judged` raises is passed on.
+            LogError: a round could not have happened, or the disk is full. What `targets` raises is passed on.
             ValueError: a chunk has another number of targets, or targets of another shape than (n, K).
             ConfigError: pyarrow is missing.
         """
-        chunks = (chunk for chunk in judged if chunk.n)
+        chunks = (chunk for chunk in targets if chunk.n)
         first = next(chunks, None)
         if first is None:
             self.rounds = 0
@@ -95,7 +95,7 @@ class Judgements(AbstractContextManager["Judgements"]):
                 stack.callback(_close, files[-1])
             self.rounds = write_log(self._log, _put_aside(chain([first], chunks), files))
 
-    def chunks(self) -> Iterator[Judged]:
+    def chunks(self) -> Iterator[LogWithTargets]:
         """Yield the rounds from the beginning."""
         if not self.rounds:
             return
@@ -104,19 +104,19 @@ class Judgements(AbstractContextManager["Judgements"]):
         targets = [np.memmap(path, dtype=np.float64, mode="r", shape=shape) for path in self._files]
         for chunk in log.chunks():
             rounds = slice(first, first + chunk.n)
-            yield Judged.of(chunk, [np.array(target[rounds]) for target in targets])
+            yield LogWithTargets.from_log(chunk, [np.array(target[rounds]) for target in targets])
             first += chunk.n
 
 
-def _put_aside(judged: Iterable[Judged], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
+def _put_aside(targets: Iterable[LogWithTargets], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
     """Yield the rounds, each chunk once its targets are in the files."""
-    for chunk in judged:
+    for chunk in targets:
         if len(chunk.targets) != len(files):
             raise ValueError(f"a chunk has {len(chunk.targets)} targets, not {len(files)}")
         for probs, file in zip(chunk.targets, files, strict=True):
             if probs.shape != chunk.penalties.shape:
                 raise ValueError(f"a target has shape {probs.shape}, {chunk.n} rounds have {chunk.penalties.shape}")
-            with naming(Path(file.name), LogError):
+            with file_errors(Path(file.name), LogError):
                 file.write(np.ascontiguousarray(probs, dtype=np.float64).data)
                 file.flush()
         yield chunk

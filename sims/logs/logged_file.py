@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from highwayman.env.arrow import arrow, naming
-from highwayman.env.atomic_write import replacing
+from highwayman.env.arrow import file_errors, import_pyarrow
+from highwayman.env.atomic_write import atomic_writer
 from highwayman.sims.logs.logged import LogError, LoggedData
-from highwayman.sims.logs.logged_rows import batch_of, rounds_of
+from highwayman.sims.logs.logged_rows import from_record_batch, to_record_batch
 from highwayman.sims.logs.logged_schema import COLUMNS, Heading, heading_of
 
 CHUNK_ROWS = 50_000
@@ -60,7 +60,7 @@ class LogFile:
         """Return the number of rounds."""
         total = 0
         for path in self.files():
-            with naming(path, LogError), _parquet(path) as file:
+            with file_errors(path, LogError), _parquet(path) as file:
                 total += file.metadata.num_rows
         return total
 
@@ -94,13 +94,13 @@ def write_log(path: Path | str, chunks: Iterable[LoggedData]) -> int:
     """
     path = Path(path)
     with ExitStack() as stack:
-        with naming(path, LogError):
-            writing = _Writing(path, stack.enter_context(replacing(path)))
+        with file_errors(path, LogError):
+            writing = _Writing(path, stack.enter_context(atomic_writer(path)))
         stack.callback(writing.give_up)
         for chunk in chunks:
-            with naming(path, LogError):
+            with file_errors(path, LogError):
                 writing.add(chunk)
-        with naming(path, LogError):
+        with file_errors(path, LogError):
             writing.end()
             stack.close()
     return writing.rows
@@ -121,7 +121,7 @@ class _Writing:
         """Take the next rounds."""
         self._check(chunk)
         for start in range(0, chunk.n, CHUNK_ROWS):
-            self._waiting.append(batch_of(chunk.take(slice(start, start + CHUNK_ROWS))))
+            self._waiting.append(to_record_batch(chunk.take(slice(start, start + CHUNK_ROWS))))
             if sum(batch.num_rows for batch in self._waiting) >= CHUNK_ROWS:
                 self._put()
         self.rows += chunk.n
@@ -136,7 +136,7 @@ class _Writing:
     def give_up(self) -> None:
         """Close the writer if it is still open: an error has come before the end."""
         if self._writer is not None:
-            with suppress(arrow().ArrowException, OSError):
+            with suppress(import_pyarrow().ArrowException, OSError):
                 self._writer.close()
 
     def _check(self, chunk: LoggedData) -> None:
@@ -155,23 +155,23 @@ class _Writing:
         if not self._waiting:
             return
         if self._writer is None:
-            self._writer = arrow("pyarrow.parquet").ParquetWriter(
+            self._writer = import_pyarrow("pyarrow.parquet").ParquetWriter(
                 self._file,
                 self._waiting[0].schema,
                 compression="zstd",
                 use_dictionary=["arm"],
                 write_page_checksum=True,
             )
-        self._writer.write_table(arrow().Table.from_batches(self._waiting), row_group_size=CHUNK_ROWS)
+        self._writer.write_table(import_pyarrow().Table.from_batches(self._waiting), row_group_size=CHUNK_ROWS)
         self._waiting = []
 
 
 def _parquet(path: Path, **options: Any) -> Any:
-    return arrow("pyarrow.parquet").ParquetFile(path, page_checksum_verification=True, **options)
+    return import_pyarrow("pyarrow.parquet").ParquetFile(path, page_checksum_verification=True, **options)
 
 
 def _heading(path: Path) -> Heading:
-    with naming(path, LogError):
+    with file_errors(path, LogError):
         path.stat()  # says more plainly than pyarrow that there is no such file
         with _parquet(path) as file:
             return heading_of(file.schema_arrow, str(path))
@@ -181,13 +181,13 @@ def _chunks(path: Path, heading: Heading, rows: int, d: int | None) -> Iterator[
     """Yield the rounds of one file; `d` features each, if it is known."""
     done = 0
     with ExitStack() as stack:
-        with naming(path, LogError):
+        with file_errors(path, LogError):
             options = {"read_dictionary": ["arm"], "buffer_size": _BUFFER_BYTES, "pre_buffer": False}
             file = stack.enter_context(_parquet(path, **options))
             batches = file.iter_batches(rows, columns=[column.name for column in COLUMNS], use_threads=False)
         while (batch := _next(batches, f"{path}: row {done} or a later one")) is not None:
             try:
-                chunk = rounds_of(batch, heading, first_row=done, d=d)
+                chunk = from_record_batch(batch, heading, first_row=done, d=d)
             except LogError as error:
                 raise LogError(f"{path}: {error}") from error
             done, d = done + chunk.n, chunk.d
@@ -198,5 +198,5 @@ def _next(batches: Iterator[Any], where: str) -> Any:
     """Return the next batch, None after the last."""
     try:
         return next(batches, None)
-    except (arrow().ArrowException, OSError) as error:
+    except (import_pyarrow().ArrowException, OSError) as error:
         raise LogError(f"{where}: {error}") from error

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from highwayman.env.arrow import arrow
+from highwayman.env.arrow import import_pyarrow
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
 from highwayman.sims.logs.logged_schema import COLUMNS, Heading, schema
 
 
-def batch_of(log: LoggedData) -> Any:
+def to_record_batch(log: LoggedData) -> Any:
     """Return the rounds as a batch; doubles stay as they are to the last bit."""
-    pa = arrow()
+    pa = import_pyarrow()
     found = schema(Heading(log.arms, log.encoder))
     columns = {
         "at": pa.array(log.at, pa.float64()),
@@ -30,7 +30,7 @@ def batch_of(log: LoggedData) -> Any:
     return pa.record_batch([columns[column.name] for column in COLUMNS], schema=found)
 
 
-def rounds_of(batch: Any, heading: Heading, *, first_row: int, d: int | None = None) -> LoggedData:
+def from_record_batch(batch: Any, heading: Heading, *, first_row: int, d: int | None = None) -> LoggedData:
     """Return the rounds in a batch, checked.
 
     Args:
@@ -70,13 +70,13 @@ def _listed(values: Floats | Bools, kind: Any) -> Any:
     """Return the rows of a matrix as lists."""
     n, width = values.shape
     offsets = np.arange(0, (n + 1) * width, width, dtype=np.int32) if width else np.zeros(n + 1, dtype=np.int32)
-    pa = arrow()
+    pa = import_pyarrow()
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)), type=kind)
 
 
 def _matrix(lists: Any, width: int, name: str, first_row: int) -> Any:
     """Return lists of `width` values each as a matrix, shape (n, width)."""
-    lengths = arrow("pyarrow.compute").list_value_length(lists).to_numpy(zero_copy_only=False)
+    lengths = import_pyarrow("pyarrow.compute").list_value_length(lists).to_numpy(zero_copy_only=False)
     if (lengths != width).any():
         row = _first(lengths != width)
         raise LogError(f"row {first_row + row}: {name} has {lengths[row]} values, not {width}")
@@ -89,7 +89,7 @@ def _matrix(lists: Any, width: int, name: str, first_row: int) -> Any:
 
 def _actions(names: Any, arms: tuple[str, ...], first_row: int) -> Indices:
     """Return the index of each row's arm."""
-    coded = names if arrow("pyarrow.types").is_dictionary(names.type) else names.dictionary_encode()
+    coded = names if import_pyarrow("pyarrow.types").is_dictionary(names.type) else names.dictionary_encode()
     numbers = {arm: number for number, arm in enumerate(arms)}
     known = np.array([numbers.get(name, -1) for name in coded.dictionary.to_pylist()], dtype=np.intp)
     actions: Indices = known[_plain(coded.indices)] if len(known) else np.empty(0, dtype=np.intp)
@@ -101,7 +101,7 @@ def _actions(names: Any, arms: tuple[str, ...], first_row: int) -> Indices:
 
 def _sessions(values: Any) -> npt.NDArray[np.int64]:
     """Return each row's session as a number: a name's is the first eight bytes of its BLAKE2 hash."""
-    types = arrow("pyarrow.types")
+    types = import_pyarrow("pyarrow.types")
     if types.is_integer(values.type):
         numbers: npt.NDArray[np.int64] = _plain(values).astype(np.int64, copy=False)
         return numbers

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from highwayman.env.arrow import arrow
+from highwayman.env.arrow import import_pyarrow
 from highwayman.sims.logs.logged import LogError
 
 VERSION: Final = 1
@@ -14,25 +14,27 @@ ENCODER_KEY: Final = b"highwayman.log.encoder"  # fingerprint of the encoder tha
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class LogColumn:
     """A column: its Arrow type, what stands in it, and whether a row may hold nothing there."""
 
     name: str
     type: str
-    what: str
+    description: str
     optional: bool = False
 
 
 COLUMNS: Final = (
-    Column("at", "double", "when it was decided, seconds since the epoch"),
-    Column("session", "int64", "equal for rounds of one person: those are not independent; text is hashed"),
-    Column("features", "list<double>", "the context, (d,), the last of them 1"),
-    Column("eligible", "list<bool>", "which of the K arms could be drawn, in the order of the file's arms"),
-    Column("penalties", "list<double>", "of each of the K arms, in quality units; 0 where it is not eligible"),
-    Column("arm", "string", "the one that was drawn"),
-    Column("propensity", "double", "the probability it was drawn with, in (0, 1]"),
-    Column("reward", "double", "its quality, in [0, 1]; null: nobody said anything (censored, not 0)", optional=True),
-    Column("cost_usd", "double", "metered dollars, >= 0; null: the arm has no price", optional=True),
+    LogColumn("at", "double", "when it was decided, seconds since the epoch"),
+    LogColumn("session", "int64", "equal for rounds of one person: those are not independent; text is hashed"),
+    LogColumn("features", "list<double>", "the context, (d,), the last of them 1"),
+    LogColumn("eligible", "list<bool>", "which of the K arms could be drawn, in the order of the file's arms"),
+    LogColumn("penalties", "list<double>", "of each of the K arms, in quality units; 0 where it is not eligible"),
+    LogColumn("arm", "string", "the one that was drawn"),
+    LogColumn("propensity", "double", "the probability it was drawn with, in (0, 1]"),
+    LogColumn(
+        "reward", "double", "its quality, in [0, 1]; null: nobody said anything (censored, not 0)", optional=True
+    ),
+    LogColumn("cost_usd", "double", "metered dollars, >= 0; null: the arm has no price", optional=True),
 )
 
 
@@ -46,11 +48,11 @@ class Heading:
 
 def schema(heading: Heading) -> Any:
     """Return the Arrow schema, each field with its meaning, and in its metadata the version, arms and encoder."""
-    pa = arrow()
+    pa = import_pyarrow()
     types = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
     types["list<double>"] = pa.list_(pa.field("element", pa.float64()))
     types["list<bool>"] = pa.list_(pa.field("element", pa.bool_()))
-    fields = [pa.field(one.name, types[one.type], metadata={"what": one.what}) for one in COLUMNS]
+    fields = [pa.field(one.name, types[one.type], metadata={"what": one.description}) for one in COLUMNS]
     return pa.schema(
         fields,
         metadata={
@@ -94,7 +96,7 @@ def heading_of(found: Any, name: str) -> Heading:
 
 def _fits(found: Any, wanted: str) -> bool:
     """Return whether a column can be read as the type wanted: a float of any width is a double."""
-    types = arrow("pyarrow.types")
+    types = import_pyarrow("pyarrow.types")
     if wanted.startswith("list"):
         lists = types.is_list(found) or types.is_large_list(found)
         return bool(lists) and _fits(found.value_type, wanted.removeprefix("list<").removesuffix(">"))

@@ -10,7 +10,7 @@ from highwayman.sims.logs.logged import LoggedData
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rounds:
+class RoundValues:
     """An estimator's values on n rounds: the estimate is sum(numerator) / sum(denominator).
 
     For every estimator but the self-normalised ones the denominator is 1. The values lie in [low, high], or the
@@ -32,14 +32,14 @@ class Estimator(Protocol):
     def fit(self, log: LoggedData) -> None:
         """Learn what the estimator needs of a chunk of the log (a reward model); may be called for several chunks."""
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return the round-wise values of a chunk of the log for the policy with probabilities `target` (n, K)."""
 
 
 class Interval(Protocol):
     """Turns round-wise values, fed in chunks in log order, into an interval."""
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
 
     def interval(self) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Final
 
-from highwayman.sims.ope.estimate import Estimate, Estimator, Interval, Rounds
+from highwayman.sims.ope.estimate import Estimate, Estimator, Interval, RoundValues
 from highwayman.sims.ope.estimators.difference import Difference, as_logged
-from highwayman.sims.ope.estimators.rewards import Chunks, Reading, RewardKind, Target
+from highwayman.sims.ope.estimators.rewards import Chunks, RewardKind, RewardReading, Target
 from highwayman.sims.ope.estimators.snips import SNIPS
 from highwayman.sims.ope.estimators.support import SupportTally
 from highwayman.sims.ope.intervals.normal import Normal
@@ -44,7 +44,7 @@ def evaluate(
         ValueError: a row of the target's probabilities is no distribution, or an option cannot be.
         LogError: a round that cannot be estimated with, by its row.
     """
-    reading = Reading.of(chunks, reward, limits)
+    reading = RewardReading.of(chunks, reward, limits)
     method = _fitted(estimator, reading)
     ends = deepcopy(interval) if interval is not None else Normal()
     sums, tally = SessionSums(), SupportTally()
@@ -86,7 +86,7 @@ def compare(
     Raises:
         ValueError, LogError: as `evaluate`.
     """
-    reading = Reading.of(chunks, reward, limits)
+    reading = RewardReading.of(chunks, reward, limits)
     method = _fitted(estimator, reading)
     tallies = [SupportTally()] if other is None else [SupportTally(), SupportTally()]
     template = interval if interval is not None else Normal()
@@ -100,7 +100,7 @@ def compare(
     return _estimate((-reading.span, 2 * reading.span), difference.sums, difference.ends, tallies)
 
 
-def _fitted(estimator: Estimator | None, reading: Reading) -> Estimator:
+def _fitted(estimator: Estimator | None, reading: RewardReading) -> Estimator:
     """Return a copy of the estimator that has learned what it needs of the log."""
     method: Estimator = deepcopy(estimator) if estimator is not None else SNIPS()
     if getattr(method, "learns", True):
@@ -110,8 +110,11 @@ def _fitted(estimator: Estimator | None, reading: Reading) -> Estimator:
 
 
 def _pairs(
-    reading: Reading, method: Estimator, targets: tuple[Target, Target | None], tallies: Sequence[SupportTally] | None
-) -> Iterator[tuple[Rounds, Rounds]]:
+    reading: RewardReading,
+    method: Estimator,
+    targets: tuple[Target, Target | None],
+    tallies: Sequence[SupportTally] | None,
+) -> Iterator[tuple[RoundValues, RoundValues]]:
     """Yield the rounds of both policies, block by block, and count their support."""
     for block in reading.blocks():
         found = []

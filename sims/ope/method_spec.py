@@ -15,7 +15,7 @@ from highwayman.sims.ope.estimate import Estimator, Interval
 from highwayman.sims.ope.estimators.on_policy import OnPolicy
 
 
-def estimator_named(spec: str) -> Estimator:
+def load_estimator(spec: str) -> Estimator:
     """Return the estimator that `NAME[:option=value,...]` or `module:Class[:...]` names.
 
     Values are read as JSON where they are JSON, else as text.
@@ -27,7 +27,7 @@ def estimator_named(spec: str) -> Estimator:
     return found
 
 
-def interval_named(spec: str) -> Interval:
+def load_interval(spec: str) -> Interval:
     """Return the interval that a spec names, as for estimators. Raises ConfigError."""
     found: Interval = _made(spec, "interval", highwayman.sims.ope.intervals, ("add", "interval"))
     return found

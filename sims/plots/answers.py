@@ -21,7 +21,7 @@ from highwayman.sims.plots.style import (
     title,
 )
 from highwayman.sims.plots.svg import svg_of
-from highwayman.sims.replay.comparison import KINDS, Answer, AsItRan, Verdict
+from highwayman.sims.replay.comparison import KINDS, LoggedPolicyValue, PolicyEstimate, PolicyVerdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,10 +44,10 @@ class _Row:
     value: float
     low: float
     high: float
-    told: bool  # whether the log can tell
+    conclusive: bool  # whether the log can tell
 
 
-def answers(known: AsItRan, found: Sequence[Answer], look: Look) -> Picture:
+def answers(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], look: Look) -> Picture:
     """Return the plot; a row for what ran and for each policy, hollow where the log cannot tell."""
     kinds = [kind for kind in KINDS if known.means[kind].n]
     names = [AS_IT_RAN, *(one.policy for one in found)]
@@ -70,12 +70,12 @@ _CAPTION = (
 )
 
 
-def _rows(known: AsItRan, found: Sequence[Answer], look: Look, kind: RewardKind) -> list[_Row]:
+def _rows(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], look: Look, kind: RewardKind) -> list[_Row]:
     per, ran = _PER[kind], known.means[kind]
-    rows = [_Row(AS_IT_RAN, INK, per * ran.value, per * ran.low, per * ran.high, told=True)]
+    rows = [_Row(AS_IT_RAN, INK, per * ran.value, per * ran.low, per * ran.high, conclusive=True)]
     for one in found:
         value = one.values[kind]
-        told = one.verdict in (Verdict.MORE, Verdict.LESS)
+        told = one.verdict in (PolicyVerdict.MORE, PolicyVerdict.LESS)
         rows.append(
             _Row(one.policy, look.color(one.policy), per * value.value, per * value.low, per * value.high, told)
         )
@@ -88,7 +88,7 @@ def _draw(axes: "Axes", rows: Sequence[_Row], *, named: bool) -> None:
     axes.axvline(rows[0].value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     for place, row in enumerate(rows):
         axes.plot([row.low, row.high], [place, place], color=row.color, linewidth=2.2, solid_capstyle="butt")
-        face = row.color if row.told else "white"
+        face = row.color if row.conclusive else "white"
         axes.plot([row.value], [place], "o", color=row.color, markerfacecolor=face, markersize=6.5, zorder=3)
     axes.set_yticks(range(len(rows)), [short(row.name) for row in rows] if named else [""] * len(rows))
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
@@ -108,7 +108,7 @@ def _limits(rows: Sequence[_Row]) -> tuple[float, float]:
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 
-def _alt(known: AsItRan, found: Sequence[Answer], kinds: Sequence[RewardKind]) -> str:
+def _alt(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], kinds: Sequence[RewardKind]) -> str:
     parts = [f"as it ran: {', '.join(f'{kind} {_PER[kind] * known.means[kind].value:.4g}' for kind in kinds)}"]
     for one in found:
         values = ", ".join(f"{kind} {_PER[kind] * one.values[kind].value:.4g}" for kind in kinds)

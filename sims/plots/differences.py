@@ -20,7 +20,7 @@ from highwayman.sims.plots.style import (
 )
 from highwayman.sims.plots.svg import svg_of
 from highwayman.sims.sweeps.results import Case
-from highwayman.sims.sweeps.standings import Finding, Standing, signed, standings
+from highwayman.sims.sweeps.standings import Finding, PolicyStanding, signed, standings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def how_to_read(seeds: int) -> str:
     )
 
 
-def _window(each: Sequence[Sequence[Standing]]) -> Window:
+def _window(each: Sequence[Sequence[PolicyStanding]]) -> Window:
     """Return limits that hold the better policies' means and, unless few seeds make them very wide, intervals."""
     means = [one.over_fixed.mean for there in each for one in foremost(there)]
     others = [end for there in each for one in there for end in (one.over_fixed.mean, *_ends(one))]
@@ -63,11 +63,11 @@ def _window(each: Sequence[Sequence[Standing]]) -> Window:
     return focused([core.low, core.high], others)
 
 
-def _ends(one: Standing) -> list[float]:
+def _ends(one: PolicyStanding) -> list[float]:
     return [end for end in (one.over_fixed.low, one.over_fixed.high) if math.isfinite(end)]
 
 
-def _picture(case: Case, found: Sequence[Standing], look: Look, window: Window) -> Picture:
+def _picture(case: Case, found: Sequence[PolicyStanding], look: Look, window: Window) -> Picture:
     height = _ROW_IN * len(found)
     figure = sheet(_TOP + height + _BELOW, _WIDTH_IN)
     axes = panel(figure, _SIDE, _TOP, width=_WIDTH_IN - 2 * _SIDE - _FIGURES_IN, height=height)
@@ -91,7 +91,7 @@ def _away_from_edge(axes: "Axes") -> str:
     return "left" if place < 0.2 else "right" if place > 0.8 else "center"
 
 
-def _draw_one(axes: "Axes", one: Standing, place: int, how: tuple[str, Window]) -> None:
+def _draw_one(axes: "Axes", one: PolicyStanding, place: int, how: tuple[str, Window]) -> None:
     """Write the policy's name and value, and under them draw its interval, or an arrow where it is off the plot."""
     color, window = how
     gap, clear = one.over_fixed, one.finding is not Finding.UNCLEAR
@@ -114,12 +114,12 @@ def _write(axes: "Axes", at: tuple[float, float], text: str, color: str, **how: 
     axes.text(*at, text, color=color, va="center_baseline", **how)
 
 
-def _alt(case: Case, found: Sequence[Standing]) -> str:
-    each = "; ".join(f"{one.name} {_said(one)}" for one in found)
+def _alt(case: Case, found: Sequence[PolicyStanding]) -> str:
+    each = "; ".join(f"{one.name} {_describe(one)}" for one in found)
     return f"Value per round over the best fixed arm on {case.table}, {case.world}: {each}."
 
 
-def _said(one: Standing) -> str:
+def _describe(one: PolicyStanding) -> str:
     gap = one.over_fixed
     ends = f" from {signed(gap.low)} to {signed(gap.high)}" if math.isfinite(gap.low) else ", without an interval"
     return f"{signed(gap.mean)}{ends}"

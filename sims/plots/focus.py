@@ -20,7 +20,7 @@ class Window:
     low: float
     high: float
 
-    def told(self, label: Label, form: str) -> Label:
+    def label_with_value(self, label: Label, form: str) -> Label:
         """Return the label, with the value and an arrow to it where it lies off the plot."""
         arrow = self.beyond(label.y)
         return replace(label, note=f" {label.y:{form}} {arrow}".replace("-", "\u2212")) if arrow else label

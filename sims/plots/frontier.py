@@ -41,7 +41,7 @@ _LOG_FROM = 8.0  # times the cheapest cost at which the scale becomes logarithmi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class FrontierLine:
     """A policy's settings by rising cost: means (m,) and the single seeds' points (p, 2)."""
 
     cost: Floats
@@ -75,7 +75,7 @@ def frontier(case: Case, look: Look) -> Picture | None:
         return Picture("frontier", svg_of(figure), _alt(case, lines), _caption(case))
 
 
-def _lines(case: Case) -> dict[str, Line]:
+def _lines(case: Case) -> dict[str, FrontierLine]:
     """Return each policy's settings; where only one was run, that of its runs."""
     found = {}
     for name in case.names(POLICY):
@@ -89,7 +89,7 @@ def _lines(case: Case) -> dict[str, Line]:
         order = np.argsort(means[:, 0], kind="stable")
         if np.isfinite(means).all():
             weights = tuple(settings[place][2] for place in order)
-            found[name] = Line(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
+            found[name] = FrontierLine(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
     return found
 
 
@@ -107,7 +107,7 @@ def _scale(axes: "Axes", costs: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(tick_usd)
 
 
-def _draw_policies(axes: "Axes", lines: Mapping[str, Line], look: Look) -> list[Label]:
+def _draw_policies(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> list[Label]:
     labels = []
     for name, one in lines.items():
         color = look.color(name)
@@ -119,7 +119,7 @@ def _draw_policies(axes: "Axes", lines: Mapping[str, Line], look: Look) -> list[
     return labels
 
 
-def _list(axes: "Axes", lines: Mapping[str, Line], look: Look) -> None:
+def _list(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> None:
     """Name the policies beside the plot, the one of the best quality first: beside their points there is no room."""
     inches = axes.get_window_extent().width / axes.figure.dpi
     best_first = sorted(lines, key=lambda name: -float(lines[name].quality.max()))
@@ -187,7 +187,7 @@ def _oracle(case: Case) -> tuple[float, float] | None:
     return found if math.isfinite(found[0]) else None
 
 
-def _alt(case: Case, lines: Mapping[str, Line]) -> str:
+def _alt(case: Case, lines: Mapping[str, FrontierLine]) -> str:
     arms = zip(case.arms.names, case.arms.quality, case.arms.cost_usd, strict=True)
     of_arms = ", ".join(f"{name} {quality:.3f} at {usd(_PER * cost)}" for name, quality, cost in arms)
     ours = "; ".join(

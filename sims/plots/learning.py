@@ -98,7 +98,7 @@ def _draw_values(axes: "Axes", found: _Curves, look: Look) -> None:
     title(axes, f"Value per round, mean of the last {found.span:,}")
     axes.set_xlabel("round", loc="left")
     gridlines(axes)
-    label_ends(axes, [window.told(one, ".3f") for one in labels])
+    label_ends(axes, [window.label_with_value(one, ".3f") for one in labels])
 
 
 def _draw_levels(axes: "Axes", found: _Curves, window: Window, last: float) -> list[Label]:
@@ -135,7 +135,7 @@ def _draw_regrets(axes: "Axes", found: _Curves, look: Look) -> None:
     title(axes, f"Regret so far against {found.reference}")
     axes.set_xlabel("below 0: learning has paid for itself", loc="left")
     gridlines(axes)
-    label_ends(axes, [window.told(one, "+,.0f") for one in labels])
+    label_ends(axes, [window.label_with_value(one, "+,.0f") for one in labels])
 
 
 def _limit(axes: "Axes", window: Window) -> None:

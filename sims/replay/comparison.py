@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.logs.judged import Judged, target
+from highwayman.sims.logs.judged import LogWithTargets, target_probs
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.ope.estimate import Estimate, Estimator, Interval
 from highwayman.sims.ope.estimators.on_policy import OnPolicy
@@ -21,10 +21,10 @@ from highwayman.sims.ope.intervals.normal import Normal
 EDGES = tuple(float(edge) for edge in np.geomspace(1e-3, 1e3, 49))  # of importance ratios
 KINDS: tuple[RewardKind, ...] = ("quality", "cost_usd", "utility")
 
-Chunks = Callable[[], Iterable[Judged]]
+Chunks = Callable[[], Iterable[LogWithTargets]]
 
 
-class Verdict(StrEnum):
+class PolicyVerdict(StrEnum):
     """What the log says of a policy against the one that ran."""
 
     MORE = "earns more"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class EstimationMethod:
     """How values are estimated, and which of them decides."""
 
     estimator: Estimator = field(default_factory=SNIPS)
@@ -43,7 +43,7 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class LoggedMean:
     """A mean of the log as it is, with its interval; NaN where there is no round."""
 
     value: float
@@ -53,18 +53,18 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class AsItRan:
+class LoggedPolicyValue:
     """What the log's own policy earned per round."""
 
     rounds: int
     first_at: float  # seconds since the epoch
     last_at: float
     shares: dict[str, float]  # of the rounds, by arm
-    means: dict[RewardKind, Mean]
+    means: dict[RewardKind, LoggedMean]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PolicyEstimate:
     """What one policy would have earned per round."""
 
     policy: str
@@ -74,16 +74,16 @@ class Answer:
     ratios: tuple[int, ...]  # rounds by importance ratio, between EDGES
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> PolicyVerdict:
         """What may be said of it."""
         if self.gain.refused:
-            return Verdict.REFUSED
+            return PolicyVerdict.REFUSED
         if self.gain.low > 0:
-            return Verdict.MORE
-        return Verdict.LESS if self.gain.high < 0 else Verdict.UNCLEAR
+            return PolicyVerdict.MORE
+        return PolicyVerdict.LESS if self.gain.high < 0 else PolicyVerdict.UNCLEAR
 
 
-def as_it_ran(chunks: Chunks, interval: Interval) -> AsItRan:
+def logged_policy_value(chunks: Chunks, interval: Interval) -> LoggedPolicyValue:
     """Return what the log's own policy did and earned.
 
     Raises:
@@ -98,10 +98,12 @@ def as_it_ran(chunks: Chunks, interval: Interval) -> AsItRan:
             counts[arm] = counts.get(arm, 0) + count
     shares = {arm: count / rounds for arm, count in counts.items()}
     means = {kind: _mean(chunks, kind, interval) for kind in KINDS}
-    return AsItRan(rounds, float(first), float(last), shares, means)
+    return LoggedPolicyValue(rounds, float(first), float(last), shares, means)
 
 
-def judge(chunks: Chunks, policies: Sequence[str], method: Method, *, known: AsItRan) -> list[Answer]:
+def compare_policies(
+    chunks: Chunks, policies: Sequence[str], method: EstimationMethod, *, known: LoggedPolicyValue
+) -> list[PolicyEstimate]:
     """Return what each policy would have earned, in the order of the log's targets.
 
     Args:
@@ -118,11 +120,13 @@ def judge(chunks: Chunks, policies: Sequence[str], method: Method, *, known: AsI
     return [_answer(chunks, name, number, (method, said)) for number, name in enumerate(policies)]
 
 
-def _answer(chunks: Chunks, name: str, number: int, how: tuple[Method, Sequence[RewardKind]]) -> Answer:
+def _answer(
+    chunks: Chunks, name: str, number: int, how: tuple[EstimationMethod, Sequence[RewardKind]]
+) -> PolicyEstimate:
     method, said = how
-    wish: Target = target(number)
+    wish: Target = target_probs(number)
     asked = partial(evaluate, chunks, wish, estimator=method.estimator, interval=method.interval)
-    return Answer(
+    return PolicyEstimate(
         name,
         {kind: asked(reward=kind) for kind in said},
         compare(chunks, wish, estimator=method.estimator, interval=method.interval, reward=method.reward),
@@ -131,12 +135,12 @@ def _answer(chunks: Chunks, name: str, number: int, how: tuple[Method, Sequence[
     )
 
 
-def _mean(chunks: Chunks, kind: RewardKind, interval: Interval) -> Mean:
+def _mean(chunks: Chunks, kind: RewardKind, interval: Interval) -> LoggedMean:
     n = sum(int((~np.isnan(rewards_of(log, kind))).sum()) for log in chunks())
     if not n:
-        return Mean(np.nan, np.nan, np.nan, 0)
-    found = evaluate(chunks, _as_drawn, estimator=OnPolicy(), interval=interval, reward=kind)
-    return Mean(found.value, found.low, found.high, n)
+        return LoggedMean(np.nan, np.nan, np.nan, 0)
+    estimate = evaluate(chunks, _as_drawn, estimator=OnPolicy(), interval=interval, reward=kind)
+    return LoggedMean(estimate.value, estimate.low, estimate.high, n)
 
 
 def _as_drawn(log: LoggedData) -> Floats:

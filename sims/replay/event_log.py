@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from highwayman.env.types import Control, Decision, Mode
 from highwayman.feedback.fold.learner import Learner
-from highwayman.feedback.fold.log_fold import Page, Refold
-from highwayman.feedback.fold.rollbacks import Void, void_of
+from highwayman.feedback.fold.log_fold import LogFold, Page
+from highwayman.feedback.fold.rollbacks import VoidedRange, voided_range
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, decode
-from highwayman.sims.replay.rounds import Chunk, Counts, Rounds, WhatIf
+from highwayman.sims.replay.rounds import Counterfactual, CounterfactualObserver, ReplayChunk, ReplayCounts
 
 ROWS = 20_000  # rounds in a chunk
 
@@ -22,19 +22,19 @@ Pages = Callable[[], Iterator[Page]]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class LogSummary:
     """What must be known of a log before it is folded."""
 
     arms: tuple[str, ...]  # of all routed decisions, as they come
-    rollbacks: tuple[Void, ...]  # they take back feedback that had counted before
+    rollbacks: tuple[VoidedRange, ...]  # they take back feedback that had counted before
     encoder: str = ""  # fingerprint of the newest routed decision's features
     d: int = 0  # their number; 0: there is no routed decision
 
 
-def survey(pages: Pages) -> Survey:
+def summarise_log(pages: Pages) -> LogSummary:
     """Return what one reading of the log in `pages` finds."""
     arms: dict[str, None] = {}
-    rollbacks: list[Void] = []
+    rollbacks: list[VoidedRange] = []
     encoder, d = "", 0
     for page in pages():
         for event_id, data, _ in page:
@@ -47,21 +47,21 @@ def survey(pages: Pages) -> Survey:
                 encoder, d = event.context.fingerprint, len(event.context.features)
             elif isinstance(event, Control):
                 rollbacks += _void(event, event_id)
-    return Survey(tuple(arms), tuple(rollbacks), encoder, d)
+    return LogSummary(tuple(arms), tuple(rollbacks), encoder, d)
 
 
-def _void(event: Control, event_id: EventId) -> list[Void]:
+def _void(event: Control, event_id: EventId) -> list[VoidedRange]:
     try:
-        void = void_of(event, event_id)
+        span = voided_range(event, event_id)
     except (KeyError, ValueError):
         return []  # no fold follows a rollback to nowhere
-    return [void] if void is not None else []
+    return [span] if span is not None else []
 
 
 class Replay:
     """Replays a log; `learner` and `counts` are whole when all chunks have been taken."""
 
-    def __init__(self, make_learner: Callable[[], Learner], what_if: WhatIf, *, kept_s: float) -> None:
+    def __init__(self, make_learner: Callable[[], Learner], counterfactual: Counterfactual, *, kept_s: float) -> None:
         """Take what to replay with.
 
         Args:
@@ -70,25 +70,25 @@ class Replay:
             kept_s: how long a decision's record is kept, in seconds of the log, as production has it.
         """
         self._make_learner = make_learner
-        self._what_if = what_if
+        self._what_if = counterfactual
         self._kept_s = kept_s
         self.learner = make_learner()
-        self.counts = Counts()
+        self.counts = ReplayCounts()
 
-    def chunks(self, pages: Pages, found: Survey | None = None) -> Iterator[Chunk]:
+    def chunks(self, pages: Pages, found: LogSummary | None = None) -> Iterator[ReplayChunk]:
         """Yield the rounds of the log in `pages` in the order of their decisions.
 
         The log is read twice; once, where somebody has surveyed it already.
         """
-        found = survey(pages) if found is None else found
-        self.learner, self.counts = self._make_learner(), Counts()
-        self.learner.know(found.rollbacks)
-        rounds = Rounds(self.learner, self._what_if, self.counts)
-        fold = Refold(self.learner, kept_s=self._kept_s, observer=rounds)
+        found = summarise_log(pages) if found is None else found
+        self.learner, self.counts = self._make_learner(), ReplayCounts()
+        self.learner.set_rollbacks(found.rollbacks)
+        rounds = CounterfactualObserver(self.learner, self._what_if, self.counts)
+        fold = LogFold(self.learner, kept_s=self._kept_s, observer=rounds)
         for page in pages():
             fold.feed(page)
             if len(rounds.ready) >= ROWS:
-                yield rounds.taken(found.arms)
-        fold.end()
+                yield rounds.take_ready(found.arms)
+        fold.finish()
         if rounds.ready:
-            yield rounds.taken(found.arms)
+            yield rounds.take_ready(found.arms)

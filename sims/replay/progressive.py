@@ -13,7 +13,7 @@ import numpy as np
 
 from highwayman.bandit.draw import mix
 from highwayman.bandit.policy import Policy
-from highwayman.bandit.regression.sequential import Beliefs, Known
+from highwayman.bandit.regression.sequential import PosteriorSummary, SequentialPredictions
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 
@@ -25,7 +25,7 @@ _Cells = tuple[Indices, ...] | slice
 
 
 @runtime_checkable
-class ManyAtOnce(Protocol):
+class BatchProbsPolicy(Protocol):
     """A policy that can be asked about many contexts at once."""
 
     def probs_many(self, features: Floats, arms: tuple[str, ...], penalties: Floats) -> Floats:
@@ -33,10 +33,10 @@ class ManyAtOnce(Protocol):
 
 
 @runtime_checkable
-class InOrder(ManyAtOnce, Protocol):
+class SequentialPolicy(BatchProbsPolicy, Protocol):
     """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
 
-    def learn_in_order(
+    def learn_sequentially(
         self,
         features: Floats,
         arms: tuple[str, ...],
@@ -45,7 +45,7 @@ class InOrder(ManyAtOnce, Protocol):
         *,
         at: Floats | None = None,
         frozen_for: int = 1,
-    ) -> Beliefs:
+    ) -> SequentialPredictions:
         """Learn m rounds, decided `at` (m,); return what was believed before each."""
 
     def learn_many(
@@ -53,11 +53,11 @@ class InOrder(ManyAtOnce, Protocol):
     ) -> None:
         """Learn m rounds, decided `at` (m,)."""
 
-    def choose(self, utilities: Floats, spreads: Floats, known: Known) -> Floats:
+    def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return probabilities (m, K) for what is believed."""
 
 
-class Progressive:
+class ProgressiveValidation:
     """Is called with one chunk of the log after another, and learns from each."""
 
     def __init__(self, policy: Policy, *, floor: float, frozen_for: int = 1, learns: bool = True) -> None:
@@ -75,8 +75,8 @@ class Progressive:
         self._floor = floor
         self._frozen_for = frozen_for
         self._learns = learns
-        self._many = policy if isinstance(policy, ManyAtOnce) else None
-        self._in_order = policy if isinstance(policy, InOrder) else None
+        self._many = policy if isinstance(policy, BatchProbsPolicy) else None
+        self._in_order = policy if isinstance(policy, SequentialPolicy) else None
 
     def __call__(self, log: LoggedData) -> Floats:
         """Return the probabilities (n, K) of the next rounds, floor included, each before its reward was learned."""
@@ -100,10 +100,10 @@ class Progressive:
     def _stretch(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         policy, lessons = self._in_order, (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
         assert policy is not None  # noqa: S101  (for mypy)
-        beliefs = policy.learn_in_order(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
+        beliefs = policy.learn_sequentially(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
         for _, rows, cells in _patterns(log.eligible[rounds]):
             utilities = beliefs.means[cells] - log.penalties[rounds][cells]
-            wished = policy.choose(utilities, beliefs.spreads[cells], beliefs.known.at(rows))
+            wished = policy.choose(utilities, beliefs.stds[cells], beliefs.summaries.at(rows))
             probs[rounds][cells] = self._mixed(wished)
 
     def _mixed(self, wished: Floats) -> Floats:
@@ -133,7 +133,7 @@ class Progressive:
 
     def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         if self._many is None:
-            asking = Progressive(self._policy, floor=self._floor, learns=False)
+            asking = ProgressiveValidation(self._policy, floor=self._floor, learns=False)
             probs[rounds] = asking(log.take(rounds))
             return
         features, penalties = log.contexts[rounds], log.penalties[rounds]

@@ -8,7 +8,7 @@ import numpy as np
 
 from highwayman.bandit.draw import mix
 from highwayman.env.cost.objective import AUTO, Objective
-from highwayman.env.cost.penalties import priced, quoted
+from highwayman.env.cost.penalties import arm_penalties, estimate_usage
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Decision, Floats, Mode
 from highwayman.feedback.fold.learner import Learner
@@ -17,7 +17,7 @@ from highwayman.sims.logs.logged import LoggedData
 
 
 @dataclass(frozen=True, slots=True)
-class WhatIf:
+class Counterfactual:
     """What would have been otherwise."""
 
     floor: float  # exploration floor of the policy in question
@@ -32,7 +32,7 @@ class WhatIf:
 
 
 @dataclass(slots=True)
-class Counts:
+class ReplayCounts:
     """What became of the log's decisions."""
 
     decisions: int = 0
@@ -44,14 +44,14 @@ class Counts:
     failed_over: int = 0  # answered by another arm than the one drawn
     erased: int = 0
 
-    def add(self, other: "Counts") -> None:
+    def add(self, other: "ReplayCounts") -> None:
         """Add another log's counts."""
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
+class ReplayChunk:
     """Rounds, and what the policy in question would have done in each."""
 
     log: LoggedData
@@ -74,19 +74,19 @@ class _Round:
     cost_usd: float
 
 
-class Rounds:
+class CounterfactualObserver:
     """An observer of the fold: asks the policy at each decision, and keeps the rounds whose rewards are final."""
 
-    def __init__(self, learner: Learner, what_if: WhatIf, counts: Counts) -> None:
+    def __init__(self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts) -> None:
         """Take the learner of the fold, the circumstances, and where to count."""
         self._learner = learner
-        self._what_if = what_if
+        self._what_if = counterfactual
         self._counts = counts
-        self._prices = {arm.name for arm in what_if.pool}
+        self._prices = {arm.name for arm in counterfactual.pool}
         self._open: dict[str, _Asked] = {}
         self.ready: list[_Round] = []
 
-    def deciding(self, decision: Decision, learner: Learner) -> None:
+    def on_decision(self, decision: Decision, learner: Learner) -> None:
         """Ask the policy what it would have done, knowing what the log says up to here."""
         self._counts.decisions += 1
         here = np.array([arm not in self._what_if.without for arm in decision.arms])
@@ -101,13 +101,13 @@ class Rounds:
         else:
             self._open[decision.id] = self._ask(decision, np.flatnonzero(here))
 
-    def settled(self, record: Record) -> None:
+    def on_record_final(self, record: Record) -> None:
         """Keep the round, if the policy was asked and what came of it speaks about the arm drawn."""
         decision = record.decision
         asked = self._open.pop(decision.id, None) if decision is not None else None
         if decision is None or asked is None:
             return
-        credit, outcome = self._learner.credit(record), record.outcome
+        credit, outcome = self._learner.attribute_reward(record), record.outcome
         if credit is None:
             self._counts.erased += 1
         elif credit.arm != decision.arm:
@@ -118,7 +118,7 @@ class Rounds:
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
             self.ready.append(_Round(decision, asked, reward, cost))
 
-    def taken(self, arms: Sequence[str]) -> Chunk:
+    def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
         rounds, self.ready = self.ready, []
         place = {arm: k for k, arm in enumerate(arms)}
@@ -141,7 +141,7 @@ class Rounds:
             at=np.array([one.decision.at for one in rounds]),
             encoder=self._learner.fingerprint,
         )
-        return Chunk(log, target)
+        return ReplayChunk(log, target)
 
     def _ask(self, decision: Decision, here: np.ndarray[tuple[int], np.dtype[np.intp]]) -> _Asked:
         arms = [decision.arms[k] for k in here]
@@ -150,7 +150,7 @@ class Rounds:
                 self._learner.add_arm(arm)
         prices = self._price(decision)
         probs = np.zeros(len(decision.arms))
-        wished = self._learner.policy_of(decision.tenant).probs(decision.context, arms, prices[here])
+        wished = self._learner.policy_for(decision.tenant).probs(decision.context, arms, prices[here])
         probs[here] = mix(wished, floor=self._what_if.floor)
         return _Asked(probs, prices)
 
@@ -158,8 +158,8 @@ class Rounds:
         """Return the penalty of each of the decision's arms."""
         if self._what_if.cost_weight is None:
             return decision.penalties
-        quotes = quoted(self._what_if.pool, self._use, prompt_tokens=decision.context.prompt_tokens)
-        return priced(decision.arms, quotes, Objective(AUTO, self._what_if.cost_weight))
+        estimates = estimate_usage(self._what_if.pool, self._use, prompt_tokens=decision.context.prompt_tokens)
+        return arm_penalties(decision.arms, estimates, Objective(AUTO, self._what_if.cost_weight))
 
     def _use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()

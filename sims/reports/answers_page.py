@@ -8,20 +8,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 from highwayman.sims.plots.answers import answers
 from highwayman.sims.plots.ratios import histograms
 from highwayman.sims.plots.style import Look, Picture, usd
 from highwayman.sims.plots.svg import placed
-from highwayman.sims.replay.comparison import EDGES, Answer, AsItRan, Method, Verdict
+from highwayman.sims.replay.comparison import EDGES, EstimationMethod, LoggedPolicyValue, PolicyEstimate, PolicyVerdict
 from highwayman.sims.reports.tables import manifest_table
 from highwayman.sims.sweeps.results import Ratios, ResultsError
 
 _BADGES = {
-    Verdict.MORE: ("good", "▲"),
-    Verdict.LESS: ("bad", "▼"),
-    Verdict.UNCLEAR: ("open", "○"),
-    Verdict.REFUSED: ("open", "∅"),
+    PolicyVerdict.MORE: ("good", "▲"),
+    PolicyVerdict.LESS: ("bad", "▼"),
+    PolicyVerdict.UNCLEAR: ("open", "○"),
+    PolicyVerdict.REFUSED: ("open", "∅"),
 }
 _NOTE = (
     "Estimates are of requests like those on the log, and of rounds with feedback as far as they speak of quality. "
@@ -37,57 +37,57 @@ _RATIOS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvaluationReport:
     """A question put to a log, and its answers."""
 
     source: str  # the log's name
-    known: AsItRan
-    answers: Sequence[Answer]
-    method: Method
+    logged: LoggedPolicyValue
+    answers: Sequence[PolicyEstimate]
+    method: EstimationMethod
     manifest: Mapping[str, Any]
     left_out: Sequence[str] = ()  # in words
 
 
-def write_answers(asked: Asked, path: Path) -> None:
+def write_answers(evaluation: EvaluationReport, path: Path) -> None:
     """Write the page to `path`, whole or not at all. Raises ResultsError, and ConfigError without matplotlib."""
-    blob = page(asked).encode()
+    blob = page(evaluation).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, blob)
+        write_atomically(path, blob)
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error
 
 
-def page(asked: Asked) -> str:
+def page(evaluation: EvaluationReport) -> str:
     """Return the page; the same for the same answers."""
-    look = Look(tuple(one.policy for one in asked.answers))
+    look = Look(tuple(one.policy for one in evaluation.answers))
     style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
-    ratios = histograms([_ratios(one) for one in asked.answers], look, _RATIOS)
-    said, common = headline(asked.answers), _common(asked.answers)
+    ratios = histograms([_ratios(one) for one in evaluation.answers], look, _RATIOS)
+    said, common = headline(evaluation.answers), _common(evaluation.answers)
     also = "".join(f'<p class="note">Of all of them: {escape(one)}.</p>' for one in sorted(common))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><meta name="description" content="{escape(said)}">
 <title>Highwayman: what another policy would have earned</title><style>{style}</style></head><body>
-<header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(asked))}</p></header>
+<header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(evaluation))}</p></header>
 <main><section aria-label="Verdict"><p class="verdict">{escape(said)}</p>
-<ul class="judgements">{"".join(_item(one, asked.method, common) for one in asked.answers)}</ul>
-{also}{_figure(answers(asked.known, asked.answers, look))}{_figures(asked)}{_shares(asked)}
+<ul class="judgements">{"".join(_item(one, evaluation.method, common) for one in evaluation.answers)}</ul>
+{also}{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
 {_figure(ratios) if ratios else ""}
 <p class="note">{_NOTE}</p></section>
-<section><h2>How it came about</h2>{manifest_table(asked.manifest)}</section></main>
+<section><h2>How it came about</h2>{manifest_table(evaluation.manifest)}</section></main>
 </body></html>
 """
 
 
-def headline(answers: Sequence[Answer]) -> str:
+def headline(answers: Sequence[PolicyEstimate]) -> str:
     """Return the answers in a sentence."""
     parts = []
     for verdict, words in (
-        (Verdict.MORE, "would have earned more than what ran"),
-        (Verdict.LESS, "would have earned less"),
-        (Verdict.UNCLEAR, "not shown to differ from what ran"),
-        (Verdict.REFUSED, "the log cannot tell"),
+        (PolicyVerdict.MORE, "would have earned more than what ran"),
+        (PolicyVerdict.LESS, "would have earned less"),
+        (PolicyVerdict.UNCLEAR, "not shown to differ from what ran"),
+        (PolicyVerdict.REFUSED, "the log cannot tell"),
     ):
         names = [one.policy for one in answers if one.verdict is verdict]
         if names:
@@ -95,22 +95,22 @@ def headline(answers: Sequence[Answer]) -> str:
     return f"{'; '.join(parts)}."
 
 
-def _common(answers: Sequence[Answer]) -> frozenset[str]:
+def _common(answers: Sequence[PolicyEstimate]) -> frozenset[str]:
     """Return what is to be known of every answer."""
     return frozenset.intersection(*(frozenset(one.gain.warnings) for one in answers)) if answers else frozenset()
 
 
-def _ran(asked: Asked) -> str:
-    known = asked.known
+def _ran(evaluation: EvaluationReport) -> str:
+    known = evaluation.logged
     since, until = (
         datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (known.first_at, known.last_at)
     )
-    method = f"{type(asked.method.estimator).__name__}, {type(asked.method.interval).__name__} interval"
-    left = f" Left out: {', '.join(asked.left_out)}." if asked.left_out else ""
-    return f"{asked.source}: {known.rounds:,} rounds, {since} to {until} UTC. {method}.{left}"
+    method = f"{type(evaluation.method.estimator).__name__}, {type(evaluation.method.interval).__name__} interval"
+    left = f" Left out: {', '.join(evaluation.left_out)}." if evaluation.left_out else ""
+    return f"{evaluation.source}: {known.rounds:,} rounds, {since} to {until} UTC. {method}.{left}"
 
 
-def _item(one: Answer, method: Method, common: frozenset[str]) -> str:
+def _item(one: PolicyEstimate, method: EstimationMethod, common: frozenset[str]) -> str:
     css, mark = _BADGES[one.verdict]
     gain = one.gain
     why = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
@@ -120,11 +120,14 @@ def _item(one: Answer, method: Method, common: frozenset[str]) -> str:
     return f'<li class="{css}"><p>{badge}</p><p>{escape(why.replace("-", "−"))}</p>{more}</li>'
 
 
-def _figures(asked: Asked) -> str:
-    kinds = [kind for kind, mean in asked.known.means.items() if mean.n]
-    ran = [_value(kind, *(getattr(asked.known.means[kind], end) for end in ("value", "low", "high"))) for kind in kinds]
+def _figures(evaluation: EvaluationReport) -> str:
+    kinds = [kind for kind, mean in evaluation.logged.means.items() if mean.n]
+    ran = [
+        _value(kind, *(getattr(evaluation.logged.means[kind], end) for end in ("value", "low", "high")))
+        for kind in kinds
+    ]
     rows = [("as it ran", [*ran, "–", "–", "–"])]
-    for one in asked.answers:
+    for one in evaluation.answers:
         support = one.gain.support
         values = [_value(kind, one.values[kind].value, one.values[kind].low, one.values[kind].high) for kind in kinds]
         cover = [f"{support.ess:,.0f} of {support.n:,}", f"{support.max_ratio:.1f}", f"{support.unsupported:.1%}"]
@@ -136,10 +139,10 @@ def _figures(asked: Asked) -> str:
 _HEADS = {"quality": "quality", "cost_usd": "cost of 1,000 requests", "utility": "utility"}
 
 
-def _shares(asked: Asked) -> str:
-    heads = ["as it ran", *(one.policy for one in asked.answers)]
-    shares = [asked.known.shares, *(one.shares for one in asked.answers)]
-    rows = [(arm, [f"{one.get(arm, 0.0):.1%}" for one in shares]) for arm in asked.known.shares]
+def _shares(evaluation: EvaluationReport) -> str:
+    heads = ["as it ran", *(one.policy for one in evaluation.answers)]
+    shares = [evaluation.logged.shares, *(one.shares for one in evaluation.answers)]
+    rows = [(arm, [f"{one.get(arm, 0.0):.1%}" for one in shares]) for arm in evaluation.logged.shares]
     return _table("Which arm would have answered: share of the requests", heads, rows)
 
 
@@ -161,7 +164,7 @@ def _value(kind: str, value: float, low: float, high: float) -> str:
     return f"{value:.4f} [{low:.4f}, {high:.4f}]".replace("-", "−")
 
 
-def _ratios(one: Answer) -> Ratios:
+def _ratios(one: PolicyEstimate) -> Ratios:
     ratio_of = one.gain.support
     return Ratios("", "", one.policy, EDGES, one.ratios, ess=ratio_of.ess * sum(one.ratios) / max(ratio_of.n, 1))
 

@@ -13,10 +13,14 @@ from highwayman.sims.plots.shares import shares
 from highwayman.sims.plots.style import Look, Picture
 from highwayman.sims.plots.svg import placed
 from highwayman.sims.reports.tables import arms_table, breakable, comparison_table, figures_table, manifest_table
-from highwayman.sims.reports.verdict import Judgement, Verdict, headline, judge, what_ran
+from highwayman.sims.reports.verdict import CaseVerdict, RoutingVerdict, headline, judge_case, what_ran
 from highwayman.sims.sweeps.results import Case, Results
 
-_MARKS = {Verdict.PAYS: ("good", "▲"), Verdict.DOES_NOT_PAY: ("bad", "▼"), Verdict.NOT_SHOWN: ("open", "○")}
+_MARKS = {
+    RoutingVerdict.PAYS: ("good", "▲"),
+    RoutingVerdict.DOES_NOT_PAY: ("bad", "▼"),
+    RoutingVerdict.NOT_SHOWN: ("open", "○"),
+}
 _DEFINED = (
     "Value is mean quality minus penalty, in quality units per round, learning included. Routing pays where a policy "
     "is shown to earn more than the best fixed arm; it does not where every policy is shown to earn less; else it is "
@@ -36,7 +40,7 @@ _HINDSIGHT = "Best fixed and oracle are known only in hindsight."
 def page(results: Results) -> str:
     """Return the page; the same for the same results."""
     look = Look(results.policies())
-    judgements = [judge(case) for case in results.cases()]
+    judgements = [judge_case(case) for case in results.cases()]
     style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
     sections = "".join(_section(one, number, look) for number, one in enumerate(judgements, 1))
     said, seeds = headline(judgements), len({run.seed for run in results.runs})
@@ -54,7 +58,7 @@ def page(results: Results) -> str:
 """
 
 
-def _judgements(judgements: Sequence[Judgement], look: Look, seeds: int) -> str:
+def _judgements(judgements: Sequence[CaseVerdict], look: Look, seeds: int) -> str:
     """Return the verdicts, each with its picture, and how to read these."""
     pictures = differences([one.case for one in judgements], look)
     items = []
@@ -71,7 +75,7 @@ def _judgements(judgements: Sequence[Judgement], look: Look, seeds: int) -> str:
     return f'<ul class="judgements">{"".join(items)}</ul>{read}'
 
 
-def _section(one: Judgement, number: int, look: Look) -> str:
+def _section(one: CaseVerdict, number: int, look: Look) -> str:
     case, key = one.case, f"case-{number}"
     pictures = [draw(case, look) for draw in (learning, frontier, shares, budget, ratios)]
     curves, *others = [_figure(picture, key) for picture in pictures]

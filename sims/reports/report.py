@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 from highwayman.sims.reports.page import page
 from highwayman.sims.sweeps.results import Results, ResultsError
 
@@ -18,6 +18,6 @@ def write_report(results: Results, path: Path) -> None:
     blob = page(results).encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, blob)
+        write_atomically(path, blob)
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror or error}") from error

@@ -13,7 +13,7 @@ from highwayman.sims.reports.verdict import interval
 from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
 from highwayman.sims.sweeps.standings import (
     Finding,
-    Standing,
+    PolicyStanding,
     against_baselines,
     finding,
     over_seeds,
@@ -97,7 +97,7 @@ _COLUMNS: tuple[_Column, ...] = (
 )
 
 
-def _figures_row(case: Case, one: Standing, look: Look, columns: Sequence[_Column]) -> str:
+def _figures_row(case: Case, one: PolicyStanding, look: Look, columns: Sequence[_Column]) -> str:
     name = _named(one.name, look) if one.kind == POLICY else escape(one.name)
     cells = [interval(one.value, sign=False)]
     cells += [_figure(over_seeds(case.values(one.name, column)).mean, how) for _, column, how in columns]

@@ -9,7 +9,7 @@ from highwayman.sims.measures.over_seeds import MeanInterval
 from highwayman.sims.sweeps.results import BASELINE, POLICY, Case, Results
 from highwayman.sims.sweeps.standings import (
     Finding,
-    Standing,
+    PolicyStanding,
     finding,
     fixed_arm,
     mean_over_ceiling,
@@ -20,7 +20,7 @@ from highwayman.sims.sweeps.standings import (
 )
 
 
-class Verdict(StrEnum):
+class RoutingVerdict(StrEnum):
     """Whether routing is worth it on a table in a world."""
 
     PAYS = "pays"
@@ -29,16 +29,16 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class CaseVerdict:
     """The verdict on a case, and why."""
 
     case: Case
-    verdict: Verdict
+    verdict: RoutingVerdict
     why: str  # about the best policy
     others: str = ""  # how they stand to the best fixed arm
 
 
-def judge(case: Case) -> Judgement:
+def judge_case(case: Case) -> CaseVerdict:
     """Return the verdict on a case.
 
     It pays where a policy is shown ahead of the best fixed arm, and does not where all are shown behind an arm that the
@@ -46,22 +46,22 @@ def judge(case: Case) -> Judgement:
     """
     found = standings(case)
     if not found:
-        return Judgement(case, Verdict.NOT_SHOWN, "No policy ran, only baselines.")
+        return CaseVerdict(case, RoutingVerdict.NOT_SHOWN, "No policy ran, only baselines.")
     best, rest = found[0], found[1:]
     why = [_about_best(case, best), _later(best), _over_budget(case, best), _rival_over_budget(case, best)]
     shown = shown_ahead(case)
-    return Judgement(case, _verdict(case, found, shown), " ".join(filter(None, why)), _others(case, rest, shown))
+    return CaseVerdict(case, _verdict(case, found, shown), " ".join(filter(None, why)), _others(case, rest, shown))
 
 
-def headline(judgements: Sequence[Judgement]) -> str:
+def headline(judgements: Sequence[CaseVerdict]) -> str:
     """Return in one sentence how often routing pays."""
-    counts = {verdict: sum(one.verdict is verdict for one in judgements) for verdict in Verdict}
+    counts = {verdict: sum(one.verdict is verdict for one in judgements) for verdict in RoutingVerdict}
     total = len(judgements)
     if total == 1:
-        return f"Routing {_said(judgements[0].verdict)} here."
+        return f"Routing {_verdict_phrase(judgements[0].verdict)} here."
     if any(count == total for count in counts.values()):
-        return f"Routing {_said(judgements[0].verdict)} in {'both' if total == 2 else f'all {total}'} cases."
-    pieces = [f"{_said(verdict)} in {count}" for verdict, count in counts.items() if count]
+        return f"Routing {_verdict_phrase(judgements[0].verdict)} in {'both' if total == 2 else f'all {total}'} cases."
+    pieces = [f"{_verdict_phrase(verdict)} in {count}" for verdict, count in counts.items() if count]
     return f"Of {total} cases, routing {_listed(pieces)}."
 
 
@@ -89,7 +89,7 @@ def interval(found: MeanInterval, *, sign: bool = True) -> str:
     return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
 
 
-def _about_best(case: Case, best: Standing) -> str:
+def _about_best(case: Case, best: PolicyStanding) -> str:
     arm = fixed_arm(case)
     rival = f"the best fixed arm ({arm})" if arm else "the best fixed arm"
     gap = best.over_fixed
@@ -112,7 +112,7 @@ def _instead(case: Case) -> str:
     return " Sending every request to that one arm, had one known which, would have earned more." * open_to_all
 
 
-def _chance(case: Case, best: Standing) -> str:
+def _chance(case: Case, best: PolicyStanding) -> str:
     """Say where an interval shows more than it does among so many."""
     many = len(case.names(POLICY))
     if best.name in shown_ahead(case) or not within_budget(case, best.name):
@@ -120,7 +120,7 @@ def _chance(case: Case, best: Standing) -> str:
     return f", but one of {many} policies may look so by chance"
 
 
-def _later(best: Standing) -> str:
+def _later(best: PolicyStanding) -> str:
     """Say what the last quarter shows where it shows something else: what was learned came late, or did not last."""
     found = finding(best.later)
     if best.later.n < 2 or best.over_fixed.n < 2 or found is best.finding:
@@ -131,7 +131,7 @@ def _later(best: Standing) -> str:
     return f"In the last quarter of its rounds {word[found]}: {interval(best.later)}."
 
 
-def _over_budget(case: Case, best: Standing) -> str:
+def _over_budget(case: Case, best: PolicyStanding) -> str:
     if not within_budget(case, best.name):
         return f"It overran its budget: it cost {mean_over_ceiling(case, best.name):.2f} times the ceiling."
     worst = case.values(best.name, "budget_ratio").max()
@@ -140,7 +140,7 @@ def _over_budget(case: Case, best: Standing) -> str:
     return f"It kept its budget, though its dearest 500 rounds cost {worst:.2f} times the ceiling."
 
 
-def _rival_over_budget(case: Case, best: Standing) -> str:
+def _rival_over_budget(case: Case, best: PolicyStanding) -> str:
     rival = case.results.reference
     if within_budget(case, rival) or best.finding is Finding.AHEAD:
         return ""
@@ -150,7 +150,7 @@ def _rival_over_budget(case: Case, best: Standing) -> str:
     )
 
 
-def _others(case: Case, rest: Sequence[Standing], shown: Collection[str]) -> str:
+def _others(case: Case, rest: Sequence[PolicyStanding], shown: Collection[str]) -> str:
     known = [one for one in rest if one.over_fixed.n > 1]
     ahead = [one for one in known if one.finding is Finding.AHEAD]
     said = [
@@ -163,15 +163,19 @@ def _others(case: Case, rest: Sequence[Standing], shown: Collection[str]) -> str
     return " ".join(words.format(_listed(names)) for words, names in named)
 
 
-def _verdict(case: Case, found: Sequence[Standing], shown: Collection[str]) -> Verdict:
+def _verdict(case: Case, found: Sequence[PolicyStanding], shown: Collection[str]) -> RoutingVerdict:
     if shown:
-        return Verdict.PAYS
+        return RoutingVerdict.PAYS
     behind = all(one.finding is Finding.BEHIND for one in found)
-    return Verdict.DOES_NOT_PAY if behind and within_budget(case, case.results.reference) else Verdict.NOT_SHOWN
+    return (
+        RoutingVerdict.DOES_NOT_PAY
+        if behind and within_budget(case, case.results.reference)
+        else RoutingVerdict.NOT_SHOWN
+    )
 
 
-def _said(verdict: Verdict) -> str:
-    return f"is {verdict}" if verdict is Verdict.NOT_SHOWN else str(verdict)
+def _verdict_phrase(verdict: RoutingVerdict) -> str:
+    return f"is {verdict}" if verdict is RoutingVerdict.NOT_SHOWN else str(verdict)
 
 
 def _listed(words: Sequence[str]) -> str:

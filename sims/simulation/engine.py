@@ -16,12 +16,12 @@ from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.simulation.draw_many import draw_many
 from highwayman.sims.simulation.run import Run
-from highwayman.sims.simulation.scenario import Course, Stage, World, WorldError, calm
+from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
 from highwayman.sims.tables.table import FullTable
 
 
 @runtime_checkable
-class ManyAtOnce(Protocol):
+class BatchPolicy(Protocol):
     """What a policy may offer besides: probabilities of many contexts in one call."""
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
@@ -34,12 +34,12 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
 
 
-def draw_course(table: FullTable, worlds: Sequence[World], *, rounds: int, seed: int) -> Course:
+def draw_scenario(table: FullTable, worlds: Sequence[World], *, rounds: int, seed: int) -> Scenario:
     """Return a course of `rounds` rounds of prompts from `table`, as `worlds` have it. Raises WorldError."""
-    return compose(calm(table, rounds=rounds, rng=generator(seed, "prompts")), worlds, seed=seed)
+    return compose(stationary(table, rounds=rounds, rng=generator(seed, "prompts")), worlds, seed=seed)
 
 
-def compose(course: Course, worlds: Sequence[World], *, seed: int) -> Course:
+def compose(scenario: Scenario, worlds: Sequence[World], *, seed: int) -> Scenario:
     """Return the course with worlds applied stage by stage, within a stage in the order given.
 
     Each draws from a generator named after its class, and numbered if there are several of one: adding a world leaves
@@ -53,20 +53,22 @@ def compose(course: Course, worlds: Sequence[World], *, seed: int) -> Course:
     for world in sorted(worlds, key=lambda one: one.stage):
         name = type(world).__name__
         counts[name] = counts.get(name, 0) + 1
-        changed = world.apply(course, generator(seed, f"{name} {counts[name]}"))
+        changed = world.apply(scenario, generator(seed, f"{name} {counts[name]}"))
         if heard and world.stage is Stage.FEEDBACK:
-            changed = changed.but(said=np.where(np.isnan(changed.said), course.said, changed.said))
+            changed = changed.replace(
+                feedback=np.where(np.isnan(changed.feedback), scenario.feedback, changed.feedback)
+            )
         heard = heard or world.stage is Stage.FEEDBACK
-        course = changed
-    empty = ~course.available.any(axis=1)
+        scenario = changed
+    empty = ~scenario.available.any(axis=1)
     if empty.any():
         raise WorldError(f"no arm is left in the pool in round {int(np.flatnonzero(empty)[0])}; remove fewer")
-    return course
+    return scenario
 
 
 def simulate(
     policy: Policy,
-    course: Course,
+    scenario: Scenario,
     contexts: Sequence[Context],
     *,
     cost_weight: float,
@@ -75,7 +77,7 @@ def simulate(
     pacer: Pacer | None = None,
     frozen_for: int = 1,
 ) -> Run:
-    """Return what `policy` does on `course`, learning from the feedback of what it chose, when that comes.
+    """Return what `policy` does on `scenario`, learning from the feedback of what it chose, when that comes.
 
     Feedback is taught before the first round that is not earlier, in the order in which it comes. What comes after
     the last round is not.
@@ -96,28 +98,28 @@ def simulate(
     """
     if frozen_for < 1:
         raise ValueError(f"frozen_for must be >= 1, got {frozen_for!r}")
-    if course.n and int(course.rows.max()) >= len(contexts):
-        raise ValueError(f"the course asks for prompt {course.rows.max()}, contexts has {len(contexts)}")
-    if pacer is None and course.budget_usd is not None:
-        pacer = Pacer(course.budget_usd)
-    penalties = course.penalties(cost_weight)
-    under_way = _Simulation(policy, course, contexts, penalties, floor=floor, rng=rng, frozen_for=frozen_for)
-    for start, end in _pools(course):
+    if scenario.n and int(scenario.rows.max()) >= len(contexts):
+        raise ValueError(f"the course asks for prompt {scenario.rows.max()}, contexts has {len(contexts)}")
+    if pacer is None and scenario.budget_usd is not None:
+        pacer = Pacer(scenario.budget_usd)
+    penalties = scenario.penalties(cost_weight)
+    under_way = _Simulation(policy, scenario, contexts, penalties, floor=floor, rng=rng, frozen_for=frozen_for)
+    for start, end in _pools(scenario):
         under_way.offer(start)
         if pacer is not None:
             under_way.paced(start, end, pacer)
-        elif frozen_for > 1 and isinstance(policy, ManyAtOnce):
+        elif frozen_for > 1 and isinstance(policy, BatchPolicy):
             under_way.in_blocks(start, end, policy)
         else:
             under_way.one_by_one(start, end)
     return under_way.done
 
 
-def _pools(course: Course) -> list[tuple[int, int]]:
+def _pools(scenario: Scenario) -> list[tuple[int, int]]:
     """Return the stretches of rounds, from and until, over which the pool stays the same."""
-    changes = np.flatnonzero((course.available[1:] != course.available[:-1]).any(axis=1)) + 1
-    edges = [0, *changes.tolist(), course.n]
-    return list(pairwise(edges)) if course.n else []
+    changes = np.flatnonzero((scenario.available[1:] != scenario.available[:-1]).any(axis=1)) + 1
+    edges = [0, *changes.tolist(), scenario.n]
+    return list(pairwise(edges)) if scenario.n else []
 
 
 class _Simulation:
@@ -126,7 +128,7 @@ class _Simulation:
     def __init__(
         self,
         policy: Policy,
-        course: Course,
+        scenario: Scenario,
         contexts: Sequence[Context],
         penalties: Floats,
         *,
@@ -134,17 +136,17 @@ class _Simulation:
         rng: np.random.Generator,
         frozen_for: int,
     ) -> None:
-        self._policy, self._course, self._floor, self._rng, self._every = policy, course, floor, rng, frozen_for
-        self._contexts = [contexts[row] for row in course.rows.tolist()]  # (n,)
-        self._at: list[float] = course.at.tolist()
+        self._policy, self._course, self._floor, self._rng, self._every = policy, scenario, floor, rng, frozen_for
+        self._contexts = [contexts[row] for row in scenario.rows.tolist()]  # (n,)
+        self._at: list[float] = scenario.at.tolist()
         self._coming: list[tuple[float, int, int, float]] = []  # a heap of feedback: when, round, action, what is said
         self._running: list[
             tuple[float, int, float, float]
         ] = []  # calls under way, a heap: end, round, dollars, expected ones
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
-        shape = course.quality.shape
-        actions: Indices = np.empty(course.n, dtype=np.intp)
-        self.done = Run(actions, np.empty(course.n), np.zeros(shape), penalties, np.zeros(shape))
+        shape = scenario.quality.shape
+        actions: Indices = np.empty(scenario.n, dtype=np.intp)
+        self.done = Run(actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape))
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
@@ -165,14 +167,14 @@ class _Simulation:
 
     def paced(self, start: int, end: int, pacer: Pacer) -> None:
         """Decide the rounds of a stretch under a budget, charging what each call cost when it has ended."""
-        policy, course, done = self._policy, self._course, self.done
+        policy, scenario, done = self._policy, self._course, self.done
         pool, names = self._columns, self._names(self._columns)
-        for t, expected_usd in enumerate(course.price_usd[start:end, pool], start):
+        for t, expected_usd in enumerate(scenario.price_usd[start:end, pool], start):
             self._learn(t)
             self._charge(t, pacer)
             columns, arms, pressures = pool, names, pacer.penalties(expected_usd)
             if pacer.hard:
-                may_run = ~pacer.barred(expected_usd)
+                may_run = ~pacer.over_budget(expected_usd)
                 columns, pressures = pool[may_run], pressures[may_run]
                 arms = self._names(columns)
             done.pressures[t, columns] = pressures
@@ -180,7 +182,7 @@ class _Simulation:
             self._record(t, columns, draw(probs, floor=self._floor, rng=self._rng))
             self._call(t)
 
-    def in_blocks(self, start: int, end: int, policy: ManyAtOnce) -> None:
+    def in_blocks(self, start: int, end: int, policy: BatchPolicy) -> None:
         """Decide the rounds of a stretch, from one lesson to the next at once."""
         done, columns, arms = self.done, self._columns, self._names(self._columns)
         lessons = range(start - start % self._every + self._every, end, self._every)
@@ -207,7 +209,7 @@ class _Simulation:
 
     def _await(self, t: int, action: int) -> None:
         """Put what will be said of round t's answer, if anything, among the feedback to come."""
-        said = float(self._course.said[t, action])
+        said = float(self._course.feedback[t, action])
         if not isnan(said):
             heappush(self._coming, (self._at[t] + float(self._course.delay_s[t, action]), t, action, said))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.env.types import Context, Floats
 from highwayman.sims.logs.logged import Indices, LoggedData
-from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,37 +30,37 @@ class Run:
         found: Floats = values[np.arange(self.n), self.actions]
         return found
 
-    def quality(self, course: Course) -> Floats:
+    def quality(self, scenario: Scenario) -> Floats:
         """Return what each answer was truly worth, shape (n,), in [0, 1]."""
-        return self.taken(course.quality)
+        return self.taken(scenario.quality)
 
-    def cost_usd(self, course: Course) -> Floats:
+    def cost_usd(self, scenario: Scenario) -> Floats:
         """Return what each call was metered at, shape (n,); NaN: no price."""
-        return self.taken(course.cost_usd)
+        return self.taken(scenario.cost_usd)
 
-    def utility(self, course: Course) -> Floats:
+    def utility(self, scenario: Scenario) -> Floats:
         """Return quality minus the objective's penalty of the arm chosen, shape (n,), without the pacer's pressure."""
-        return self.taken(self.utilities(course))
+        return self.taken(self.utilities(scenario))
 
-    def expected_utility(self, course: Course) -> Floats:
+    def expected_utility(self, scenario: Scenario) -> Floats:
         """Return what each round was worth before the arm was drawn, shape (n,): varies less than `utility`."""
-        found: Floats = (self.probs * self.utilities(course)).sum(axis=1)
+        found: Floats = (self.probs * self.utilities(scenario)).sum(axis=1)
         return found
 
-    def best_utility(self, course: Course) -> Floats:
+    def best_utility(self, scenario: Scenario) -> Floats:
         """Return the utility of the best arm in the pool, known beforehand for each single prompt, shape (n,)."""
-        found: Floats = np.where(course.available, self.utilities(course), -np.inf).max(axis=1)
+        found: Floats = np.where(scenario.available, self.utilities(scenario), -np.inf).max(axis=1)
         return found
 
-    def regret(self, course: Course) -> Floats:
+    def regret(self, scenario: Scenario) -> Floats:
         """Return what the best arm in the pool would have been better by, shape (n,), >= 0."""
-        return self.best_utility(course) - self.utility(course)
+        return self.best_utility(scenario) - self.utility(scenario)
 
-    def utilities(self, course: Course) -> Floats:
+    def utilities(self, scenario: Scenario) -> Floats:
         """Return quality minus the objective's penalty of every arm, shape (n, K)."""
-        return course.quality - self.penalties
+        return scenario.quality - self.penalties
 
-    def logged(self, course: Course, contexts: Sequence[Context]) -> LoggedData:
+    def logged(self, scenario: Scenario, contexts: Sequence[Context]) -> LoggedData:
         """Return the run as a log, once all feedback that ever comes has come.
 
         Args:
@@ -70,15 +70,15 @@ class Run:
         """
         eligible = self.probs > 0
         return LoggedData(
-            arms=course.arms,
-            contexts=np.stack([context.features for context in contexts])[course.rows],
+            arms=scenario.arms,
+            contexts=np.stack([context.features for context in contexts])[scenario.rows],
             eligible=eligible,
             actions=self.actions,
             propensities=self.propensities,
-            rewards=self.taken(course.said),
-            costs_usd=self.cost_usd(course),
+            rewards=self.taken(scenario.feedback),
+            costs_usd=self.cost_usd(scenario),
             penalties=np.where(eligible, self.penalties + self.pressures, 0.0),
-            sessions=course.rows.astype(np.int64),
-            at=course.at,
+            sessions=scenario.rows.astype(np.int64),
+            at=scenario.at,
             encoder=contexts[0].fingerprint,
         )

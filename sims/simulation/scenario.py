@@ -18,7 +18,7 @@ from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.tables.table import FullTable
 
 SECONDS_PER_ROUND = 1.0
-_BY_ROUND = ("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "said", "delay_s")
+_BY_ROUND = ("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "feedback", "delay_s")
 
 
 class WorldError(HighwaymanError):
@@ -37,7 +37,7 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Course:
+class Scenario:
     """n rounds over K arms."""
 
     arms: tuple[str, ...]  # (K,)
@@ -48,7 +48,7 @@ class Course:
     price_usd: Floats  # (n, K) what the router expects a call to cost, from its price list; NaN: no price
     latency_s: Floats  # (n, K); NaN: unknown
     available: Bools  # (n, K) whether the arm is in the pool
-    said: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
+    feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
     delay_s: Floats  # (n, K) from the answer to its feedback
     budget_usd: float | None = None  # dollars a request may cost on average
     tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
@@ -58,7 +58,7 @@ class Course:
         """The number of rounds."""
         return len(self.rows)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """Return the course with some of its arrays replaced."""
         return replace(self, **changes)
 
@@ -67,7 +67,7 @@ class Course:
         changes: dict[str, Any] = {name: getattr(self, name)[order] for name in _BY_ROUND}
         if self.tasks:
             changes["tasks"] = tuple(self.tasks[t] for t in order)
-        return self.but(**changes)
+        return self.replace(**changes)
 
     def between(self, from_share: float, until_share: float = 1.0) -> slice:
         """Return the rounds from one share of the run to another."""
@@ -112,11 +112,11 @@ class World(Protocol):
 
     stage: ClassVar[Stage]
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course as this world has it; `rng` is this world's own."""
 
 
-def calm(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Course:
+def stationary(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Scenario:
     """Return a course on which everything stays as it is: each answer's quality is said at once, without noise.
 
     Prompts are drawn by shuffling the table, and again whenever it is used up. The price list knows each arm's mean
@@ -126,7 +126,7 @@ def calm(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Course:
     rows = np.concatenate(passes)[:rounds].astype(np.intp)
     quality = table.quality[rows]
     means = np.array([np.nan if mean is None else mean for mean in table.mean_costs()])
-    return Course(
+    return Scenario(
         arms=table.arms,
         rows=rows,
         at=np.arange(rounds, dtype=np.float64) * SECONDS_PER_ROUND,
@@ -135,7 +135,7 @@ def calm(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Course:
         price_usd=np.broadcast_to(means, quality.shape).copy(),
         latency_s=table.latency_s[rows],
         available=np.ones(quality.shape, dtype=np.bool_),
-        said=quality.copy(),
+        feedback=quality.copy(),
         delay_s=np.zeros(quality.shape),
         tasks=tuple(table.tasks[row] for row in rows) if any(table.tasks) else (),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from highwayman.env.errors import ConfigError
 from highwayman.sims.sweeps.prepared import Prepared
-from highwayman.sims.sweeps.trial import Trial, Tried, tried
+from highwayman.sims.sweeps.trial import SweepTrial, TrialResult, run_trial
 
 _SIMS = "'highwayman[sims]'"
 
@@ -29,7 +29,7 @@ class Machines:
         _needed("threadpoolctl", _SIMS)
         _library(self.ray)
 
-    def run(self, trials: Sequence[Trial], tables: Mapping[str, Prepared]) -> Iterator[Tried]:
+    def run(self, trials: Sequence[SweepTrial], tables: Mapping[str, Prepared]) -> Iterator[TrialResult]:
         """Yield what each trial comes to, in the order of the trials, whichever is done first.
 
         Raises:
@@ -39,16 +39,16 @@ class Machines:
         library = _library(self.ray)
         if self.ray is not None:
             return _on_ray(library, self.ray, trials, tables)
-        found: Iterator[Tried] = library.Parallel(n_jobs=self.jobs, return_as="generator")(
+        found: Iterator[TrialResult] = library.Parallel(n_jobs=self.jobs, return_as="generator")(
             library.delayed(on_one_thread)(trial, tables[trial.table]) for trial in trials
         )
         return found
 
 
-def on_one_thread(trial: Trial, prepared: Prepared) -> Tried:
+def on_one_thread(trial: SweepTrial, prepared: Prepared) -> TrialResult:
     """Return what the trial comes to, its sums taken in one order however many processors there are."""
     with _needed("threadpoolctl", _SIMS).threadpool_limits(limits=1):
-        return tried(trial, prepared)
+        return run_trial(trial, prepared)
 
 
 def _library(ray: str | None) -> Any:
@@ -62,7 +62,9 @@ def _needed(module: str, install: str) -> Any:
         raise ConfigError(f"a sweep there needs {module}: pip install {install} ({error})") from None
 
 
-def _on_ray(ray: Any, address: str, trials: Sequence[Trial], tables: Mapping[str, Prepared]) -> Iterator[Tried]:
+def _on_ray(
+    ray: Any, address: str, trials: Sequence[SweepTrial], tables: Mapping[str, Prepared]
+) -> Iterator[TrialResult]:
     # Not by Ray's backend for joblib: that one gives results only when all are there.
     with _connected(ray, address):
         shared = {name: ray.put(table) for name, table in tables.items()}  # each goes to each machine once

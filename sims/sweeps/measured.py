@@ -10,8 +10,8 @@ from highwayman.sims.logs.logged import Bools
 from highwayman.sims.measures.budget import SETTLING, budget_compliance
 from highwayman.sims.measures.tradeoff import ies, responsiveness
 from highwayman.sims.measures.value import Choices, regret_best_fixed, regret_oracle, shares, taken
-from highwayman.sims.simulation.scenario import Course
-from highwayman.sims.sweeps.results import Bin, Run
+from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.sweeps.results import Bin, RunResult
 
 UNHURRIED_S = 10.0  # an answer that takes this long is half as responsive as an instant one
 _FIRST, _LAST = 0.1, 0.25  # shares of the rounds that `first_value` and `last_value` are over
@@ -20,7 +20,7 @@ _FIRST, _LAST = 0.1, 0.25  # shares of the rounds that `first_value` and `last_v
 class Measured:
     """n rounds of choices: actions (n,), or probabilities (n, K), which count by expectation."""
 
-    def __init__(self, course: Course, utility: Floats, choices: Choices, *, where: Mapping[str, Any]) -> None:
+    def __init__(self, scenario: Scenario, utility: Floats, choices: Choices, *, where: Mapping[str, Any]) -> None:
         """Take what was chosen on a course.
 
         Args:
@@ -29,17 +29,17 @@ class Measured:
             choices: actions or probabilities.
             where: table, world, policy and seed, which name the rows.
         """
-        self._course, self._choices, self._where = course, choices, dict(where)
+        self._course, self._choices, self._where = scenario, choices, dict(where)
         self._utility = taken(utility, choices)
-        self._cost = taken(course.cost_usd, choices)
-        self._quality = taken(course.quality, choices)
-        self._regret = regret_best_fixed(utility, choices, course.available)
-        self._regret_oracle = regret_oracle(utility, choices, course.available)
+        self._cost = taken(scenario.cost_usd, choices)
+        self._quality = taken(scenario.quality, choices)
+        self._regret = regret_best_fixed(utility, choices, scenario.available)
+        self._regret_oracle = regret_oracle(utility, choices, scenario.available)
 
-    def run(self, kind: str, **more: Any) -> Run:
+    def run(self, kind: str, **more: Any) -> RunResult:
         """Return the run as a row: `kind` says of what, `more` are columns that only the caller knows."""
         n = self._course.n
-        return Run(
+        return RunResult(
             **self._where,
             kind=kind,
             rounds=n,

@@ -7,7 +7,7 @@ from typing import Any
 
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.errors import ConfigError
-from highwayman.sims.baselines.protocol import baseline_named
+from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world
 
 BASELINES = ("random", "cheapest", "best_fixed", "static_mixture", "task_mean", "knn", "ridge", "oracle")
@@ -47,7 +47,7 @@ class Plan:
         for spec in self.worlds:
             parse_world(spec)
         for name in self.baselines:
-            baseline_named(name)
+            load_baseline(name)
         self._check_numbers()
 
     def _check_numbers(self) -> None:

@@ -9,11 +9,11 @@ from highwayman.env.cost.objective import penalties
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
-from highwayman.sims.baselines.protocol import BaselineError, baseline_named
+from highwayman.sims.baselines.protocol import BaselineError, load_baseline
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.value import mean_cost, mean_quality, value
 from highwayman.sims.sweeps.plan import Plan
-from highwayman.sims.sweeps.results import Arms, Baseline
+from highwayman.sims.sweeps.results import Arms, BaselineResult
 from highwayman.sims.tables.table import FullTable
 
 
@@ -49,14 +49,14 @@ class Prepared:
             penalty=tuple(price.tolist()),
             hull=tuple(corners),
             baselines={
-                label: Baseline(
+                label: BaselineResult(
                     value(quality, price, choices), mean_quality(quality, choices), mean_cost(cost, choices)
                 )
                 for label, choices in self.choices.items()
             },
         )
 
-    def remarks(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Return what whoever reads the results should know of the table, in words."""
         unpriced = [arm for arm, cost in zip(self.table.arms, self.table.mean_costs(), strict=True) if cost is None]
         found = []
@@ -80,7 +80,7 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     digest = table.fingerprint()
     if plan.arms is not None:
         table = table.spread(plan.arms)
-    contexts = encoder.contexts_of([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+    contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
     features = np.array([context.features for context in contexts])
     choices, missing = _baselines(table, features, plan)
     tokens = tuple(context.prompt_tokens for context in contexts)
@@ -108,7 +108,7 @@ def _baselines(table: FullTable, features: Floats, plan: Plan) -> tuple[dict[str
     choices: dict[str, Floats] = {}
     missing: dict[str, str] = {}
     for name in plan.baselines:
-        baseline, rng = baseline_named(name), np.random.default_rng(plan.first_seed)
+        baseline, rng = load_baseline(name), np.random.default_rng(plan.first_seed)
         try:
             choices[label(name)] = baseline.choices(table, features, price, rng)
         except BaselineError as error:

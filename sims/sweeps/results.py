@@ -21,7 +21,7 @@ class ResultsError(HighwaymanError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RunResult:
     """One policy, or one baseline, on one course of rounds. Values are in quality units, per round."""
 
     table: str
@@ -61,7 +61,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class BaselineResult:
     """What a baseline is worth on a table as a whole, apart from any course."""
 
     value: float
@@ -78,7 +78,7 @@ class Arms:
     cost_usd: tuple[float, ...]  # (K,) mean dollars per request; NaN: unknown
     penalty: tuple[float, ...]  # (K,) in quality units
     hull: tuple[tuple[float, float], ...] = ()  # corners (mean dollars, mean quality) of the best fixed mixtures
-    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    baselines: Mapping[str, BaselineResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Ratios:
 class Results:
     """All that a sweep found. `runs` and `curves` may be long; the rest is a page."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunResult, ...]
     curves: tuple[Bin, ...] = ()
     arms: Mapping[str, Arms] = field(default_factory=dict)  # by table
     frontier: tuple[Setting, ...] = ()
@@ -159,7 +159,7 @@ class Results:
 
     def cases(self) -> tuple["Case", ...]:
         """Return the runs on each table in each world, in the order of their first runs."""
-        found: dict[tuple[str, str], tuple[list[Run], list[Bin]]] = {}
+        found: dict[tuple[str, str], tuple[list[RunResult], list[Bin]]] = {}
         for run in self.runs:
             found.setdefault((run.table, run.world), ([], []))[0].append(run)
         for one in self.curves:
@@ -175,7 +175,7 @@ class Case:
     results: Results
     table: str
     world: str
-    runs: tuple[Run, ...]
+    runs: tuple[RunResult, ...]
     bins: tuple[Bin, ...]
 
     @property
@@ -192,7 +192,7 @@ class Case:
         """Return the names of the policies or of the baselines that ran."""
         return _names(run.policy for run in self.runs if run.kind == kind)
 
-    def of(self, name: str) -> tuple[Run, ...]:
+    def of(self, name: str) -> tuple[RunResult, ...]:
         """Return the runs of a policy or baseline by rising seed."""
         return tuple(sorted((run for run in self.runs if run.policy == name), key=lambda run: run.seed))
 
@@ -225,7 +225,7 @@ def _names(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _check_shares(where: str, rows: Iterable[Run | Bin], arms: Mapping[str, Arms]) -> None:
+def _check_shares(where: str, rows: Iterable[RunResult | Bin], arms: Mapping[str, Arms]) -> None:
     lengths: dict[tuple[str, str, str], int] = {}
     for number, row in enumerate(rows):
         if row.table not in arms:

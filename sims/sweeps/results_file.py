@@ -13,9 +13,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from highwayman.env.arrow import arrow, naming
-from highwayman.env.atomic_write import write_whole
-from highwayman.sims.sweeps.results import Arms, Baseline, Bin, Ratios, Results, ResultsError, Run, Setting
+from highwayman.env.arrow import file_errors, import_pyarrow
+from highwayman.env.atomic_write import write_atomically
+from highwayman.sims.sweeps.results import Arms, BaselineResult, Bin, Ratios, Results, ResultsError, RunResult, Setting
 
 VERSION: Final = 1
 _VERSION_KEY: Final = b"highwayman.results"
@@ -40,11 +40,11 @@ def write_results(results: Results, folder: Path) -> None:
         raise ResultsError(f"manifest: must hold what JSON can say: {error}") from error
     curves = _table(Bin, results.curves)
     stamp = hashlib.sha256(rest + repr((results.runs, results.curves)).encode()).hexdigest().encode()
-    runs = _table(Run, results.runs)
-    with naming(folder, ResultsError):
+    runs = _table(RunResult, results.runs)
+    with file_errors(folder, ResultsError):
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / _CURVES, _bytes(curves, {_STAMP_KEY: stamp}))
-        write_whole(folder / _RUNS, _bytes(runs, {_STAMP_KEY: stamp, _REST_KEY: rest}))
+        write_atomically(folder / _CURVES, _bytes(curves, {_STAMP_KEY: stamp}))
+        write_atomically(folder / _RUNS, _bytes(runs, {_STAMP_KEY: stamp, _REST_KEY: rest}))
 
 
 def read_results(folder: Path) -> Results:
@@ -54,7 +54,7 @@ def read_results(folder: Path) -> Results:
         ResultsError: a file is missing, damaged, of another version, or belongs to other results than its fellow.
         ConfigError: pyarrow is not installed.
     """
-    runs, about = _read(folder / _RUNS, Run)
+    runs, about = _read(folder / _RUNS, RunResult)
     curves, stamped = _read(folder / _CURVES, Bin)
     if about.get(_STAMP_KEY) != stamped.get(_STAMP_KEY):
         raise ResultsError(f"{folder}: {_RUNS} and {_CURVES} are of different sweeps; run the sweep again")
@@ -64,16 +64,16 @@ def read_results(folder: Path) -> Results:
         raise ResultsError(f"{folder / _RUNS}: its metadata is damaged: {error!r}") from error
 
 
-def _schema(row: type[Run] | type[Bin]) -> Any:
-    pa = arrow()
+def _schema(row: type[RunResult] | type[Bin]) -> Any:
+    pa = import_pyarrow()
     shares = pa.list_(pa.field("element", pa.float64()))
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), tuple[float, ...]: shares}
     hints = get_type_hints(row)
     return pa.schema([pa.field(one.name, types[hints[one.name]]) for one in fields(row)])
 
 
-def _table(row: type[Run] | type[Bin], rows: tuple[Run, ...] | tuple[Bin, ...]) -> Any:
-    pa, schema = arrow(), _schema(row)
+def _table(row: type[RunResult] | type[Bin], rows: tuple[RunResult, ...] | tuple[Bin, ...]) -> Any:
+    pa, schema = import_pyarrow(), _schema(row)
     columns = [pa.array([getattr(one, name.name) for one in rows], type=name.type, from_pandas=True) for name in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -81,13 +81,13 @@ def _table(row: type[Run] | type[Bin], rows: tuple[Run, ...] | tuple[Bin, ...]) 
 def _bytes(table: Any, metadata: Mapping[bytes, bytes]) -> bytes:
     blob = io.BytesIO()
     stamped = table.replace_schema_metadata({_VERSION_KEY: str(VERSION).encode(), **metadata})
-    arrow("pyarrow.parquet").write_table(stamped, blob, compression="zstd")
+    import_pyarrow("pyarrow.parquet").write_table(stamped, blob, compression="zstd")
     return blob.getvalue()
 
 
 def _read(path: Path, row: type[Any]) -> tuple[list[Any], Mapping[bytes, bytes]]:
-    with naming(path, ResultsError):
-        found = arrow("pyarrow.parquet").read_table(io.BytesIO(path.read_bytes()))
+    with file_errors(path, ResultsError):
+        found = import_pyarrow("pyarrow.parquet").read_table(io.BytesIO(path.read_bytes()))
     about: Mapping[bytes, bytes] = found.schema.metadata or {}
     version = about.get(_VERSION_KEY, b"none").decode(errors="replace")
     if version != str(VERSION):
@@ -116,7 +116,7 @@ def _rest(results: Results) -> dict[str, Any]:
     }
 
 
-def _whole(runs: tuple[Run, ...], curves: tuple[Bin, ...], rest: Mapping[str, Any]) -> Results:
+def _whole(runs: tuple[RunResult, ...], curves: tuple[Bin, ...], rest: Mapping[str, Any]) -> Results:
     return Results(
         runs,
         curves,
@@ -131,7 +131,7 @@ def _whole(runs: tuple[Run, ...], curves: tuple[Bin, ...], rest: Mapping[str, An
 
 def _arms(found: Mapping[str, Any]) -> Arms:
     hull = tuple((float(cost), float(quality)) for cost, quality in found["hull"])
-    baselines = {name: Baseline(**_tuples(one)) for name, one in found["baselines"].items()}
+    baselines = {name: BaselineResult(**_tuples(one)) for name, one in found["baselines"].items()}
     return Arms(**{**_tuples(found), "hull": hull, "baselines": baselines})
 
 

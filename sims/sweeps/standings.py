@@ -22,7 +22,7 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PolicyStanding:
     """A policy or a baseline on one table in one world."""
 
     name: str
@@ -44,7 +44,7 @@ def finding(difference: MeanInterval) -> Finding:
     return Finding.BEHIND if difference.high < 0 else Finding.UNCLEAR
 
 
-def standings(case: Case, kind: str = POLICY) -> list[Standing]:
+def standings(case: Case, kind: str = POLICY) -> list[PolicyStanding]:
     """Return the policies, or the baselines, best mean value first."""
     found = [_standing(case, name, kind) for name in case.names(kind)]
     return sorted(found, key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
@@ -103,9 +103,9 @@ def fixed_arm(case: Case) -> str | None:
     return case.arms.names[int(np.array(runs).mean(axis=0).argmax())] if runs else None
 
 
-def _standing(case: Case, name: str, kind: str) -> Standing:
+def _standing(case: Case, name: str, kind: str) -> PolicyStanding:
     reference = case.results.reference
-    return Standing(
+    return PolicyStanding(
         name,
         kind,
         over_seeds(case.values(name)),

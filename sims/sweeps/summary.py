@@ -38,15 +38,15 @@ def _case(case: Case) -> dict[str, Any]:
 
 
 def _row(case: Case, name: str, kind: str) -> dict[str, Any]:
-    columns = {column: _said(over_seeds(case.values(name, column))) for column in _COLUMNS}
+    columns = {column: _interval_fields(over_seeds(case.values(name, column))) for column in _COLUMNS}
     shares = [run.shares for run in case.of(name)]
     row = {
         "name": name,
         "kind": kind,
         "seeds": len(shares),
         **{column: said for column, said in columns.items() if said is not None},
-        "over_best_fixed": _said(difference(case, name, case.results.reference)),
-        "over_best_fixed_last": _said(difference(case, name, case.results.reference, "last_value")),
+        "over_best_fixed": _interval_fields(difference(case, name, case.results.reference)),
+        "over_best_fixed_last": _interval_fields(difference(case, name, case.results.reference, "last_value")),
         "shares": np.mean(shares, axis=0).tolist(),
     }
     at = case.table, case.world, name
@@ -101,7 +101,7 @@ def _means(settings: Iterable[Setting]) -> tuple[Floats, Floats]:
     return found[:, 0], found[:, 1]
 
 
-def _said(found: MeanInterval) -> dict[str, float | None] | None:
+def _interval_fields(found: MeanInterval) -> dict[str, float | None] | None:
     if found.n == 0:
         return None
     return {"mean": found.mean, "low": _number(found.low), "high": _number(found.high)}

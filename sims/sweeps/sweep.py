@@ -10,8 +10,8 @@ import numpy as np
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import Prepared
-from highwayman.sims.sweeps.results import Arms, Bin, Ratios, Results, Run, Setting
-from highwayman.sims.sweeps.trial import EDGES, Log, Trial, Tried
+from highwayman.sims.sweeps.results import Arms, Bin, Ratios, Results, RunResult, Setting
+from highwayman.sims.sweeps.trial import EDGES, LogQuality, SweepTrial, TrialResult
 
 Progress = Callable[[int, int], None]  # runs done, runs in all
 
@@ -49,12 +49,12 @@ def sweep(
     return results
 
 
-def _trials(plan: Plan, tables: Iterable[Prepared]) -> Iterator[Trial]:
+def _trials(plan: Plan, tables: Iterable[Prepared]) -> Iterator[SweepTrial]:
     seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
     for table, world, seed in product(tables, plan.worlds, seeds):
         for policy, weight in product(plan.policies, plan.cost_weights):
-            yield Trial(table.name, world, policy, seed, weight, plan)
-        yield Trial(table.name, world, None, seed, plan.cost_weights[0], plan)
+            yield SweepTrial(table.name, world, policy, seed, weight, plan)
+        yield SweepTrial(table.name, world, None, seed, plan.cost_weights[0], plan)
 
 
 @dataclass(slots=True)
@@ -62,12 +62,12 @@ class _Gathered:
     """What has come back so far."""
 
     plan: Plan
-    runs: list[Run] = field(default_factory=list)
+    runs: list[RunResult] = field(default_factory=list)
     curves: list[Bin] = field(default_factory=list)
     settings: dict[tuple[str, str, str, float], list[tuple[float, float]]] = field(default_factory=dict)
-    logs: dict[tuple[str, str, str], list[Log]] = field(default_factory=dict)
+    logs: dict[tuple[str, str, str], list[LogQuality]] = field(default_factory=dict)
 
-    def take(self, trial: Trial, found: Tried) -> None:
+    def take(self, trial: SweepTrial, found: TrialResult) -> None:
         """Keep what a trial came to: at another cost weight than the first, only its place on the frontier."""
         if trial.policy is not None:
             (run,) = found.runs
@@ -90,7 +90,7 @@ class _Gathered:
         return Results(tuple(self.runs), tuple(self.curves), arms, tuple(frontier), tuple(ratios), manifest)
 
 
-def _pooled(logs: Sequence[Log]) -> tuple[tuple[int, ...], float]:
+def _pooled(logs: Sequence[LogQuality]) -> tuple[tuple[int, ...], float]:
     """Return the counts of the histogram and the effective sample size (Kong 1992) over all seeds."""
     counts = np.sum([log.counts for log in logs], axis=0)
     total, squares = sum(log.ratio for log in logs), sum(log.ratio_squared for log in logs)

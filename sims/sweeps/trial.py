@@ -12,20 +12,20 @@ from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
-from highwayman.sims.simulation.engine import draw_course, generator, simulate
-from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import Prepared, fixed_penalties, label
-from highwayman.sims.sweeps.results import BASELINE, BEST_FIXED, ORACLE, POLICY, Bin, Run
+from highwayman.sims.sweeps.results import BASELINE, BEST_FIXED, ORACLE, POLICY, Bin, RunResult
 
 EDGES = tuple(float(edge) for edge in np.geomspace(1e-3, 1e3, 49))  # of importance ratios
 _STATIC_MIXTURE = label("static_mixture")
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SweepTrial:
     """What to run: `policy` as text, None for the baselines."""
 
     table: str
@@ -37,7 +37,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogQuality:
     """How well a run's log can judge a policy that takes every arm alike."""
 
     counts: tuple[int, ...]  # rounds by importance ratio, between EDGES; what lies beyond them counts at their ends
@@ -46,73 +46,77 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TrialResult:
     """What a trial came to."""
 
-    runs: tuple[Run, ...]  # the policy's, or one of each baseline
+    runs: tuple[RunResult, ...]  # the policy's, or one of each baseline
     curves: tuple[Bin, ...]
-    log: Log | None = None  # of a policy
+    log: LogQuality | None = None  # of a policy
 
 
-def tried(trial: Trial, prepared: Prepared) -> Tried:
+def run_trial(trial: SweepTrial, prepared: Prepared) -> TrialResult:
     """Return what the trial comes to: a function of the two, whoever computes it.
 
     Raises:
         WorldError: the world does not fit the table.
     """
-    course = draw_course(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
-    utility = course.quality - course.penalties(trial.cost_weight)  # (n, K)
+    scenario = draw_scenario(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
+    utility = scenario.quality - scenario.penalties(trial.cost_weight)  # (n, K)
     if trial.policy is None:
-        return _baselines(trial, prepared, course, utility)
-    return _policy(trial, prepared, course, utility, spec=trial.policy)
+        return _baselines(trial, prepared, scenario, utility)
+    return _policy(trial, prepared, scenario, utility, spec=trial.policy)
 
 
-def _policy(trial: Trial, prepared: Prepared, course: Course, utility: Floats, *, spec: str) -> Tried:
+def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats, *, spec: str) -> TrialResult:
     path, options = parse_policy(spec)
     policy = load_policy(path, d=prepared.features.shape[1], fingerprint=prepared.fingerprint, options=options)
     done = simulate(
         policy,
-        course,
+        scenario,
         prepared.contexts(),
         cost_weight=trial.cost_weight,
         floor=trial.plan.floor,
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
-    measured = Measured(course, utility, done.actions, where=_where(trial, spec))
-    run = measured.run(POLICY, exploration_usd=exploration_usd(course.cost_usd, done.probs))
-    learned = _learned(course, done.actions, trial.plan.frozen_for)
+    measured = Measured(scenario, utility, done.actions, where=_where(trial, spec))
+    run = measured.run(POLICY, exploration_usd=exploration_usd(scenario.cost_usd, done.probs))
+    learned = _learned(scenario, done.actions, trial.plan.frozen_for)
     ratio = 1.0 / ((done.probs > 0).sum(axis=1) * done.propensities)
-    return Tried((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
+    return TrialResult((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
 
 
-def _where(trial: Trial, name: str) -> dict[str, Any]:
+def _where(trial: SweepTrial, name: str) -> dict[str, Any]:
     return {"table": trial.table, "world": trial.world, "policy": name, "seed": trial.seed}
 
 
-def _learned(course: Course, actions: Indices, every: int) -> Bools:
+def _learned(scenario: Scenario, actions: Indices, every: int) -> Bools:
     """Return in which rounds (n,) the reward was learned: something was said, and before the last lesson."""
-    last = course.n - 1 - (course.n - 1) % every  # lessons are before the rounds 0, every, 2 * every ...
-    due = course.at + taken(course.delay_s, actions)
-    heard: Bools = ~np.isnan(taken(course.said, actions)) & (due <= course.at[last])
+    last = scenario.n - 1 - (scenario.n - 1) % every  # lessons are before the rounds 0, every, 2 * every ...
+    due = scenario.at + taken(scenario.delay_s, actions)
+    heard: Bools = ~np.isnan(taken(scenario.feedback, actions)) & (due <= scenario.at[last])
     heard[last:] = False
     return heard
 
 
-def _log(ratio: Floats) -> Log:
+def _log(ratio: Floats) -> LogQuality:
     counts = np.histogram(np.clip(ratio, EDGES[0], EDGES[-1]), EDGES)[0]
-    return Log(tuple(counts.tolist()), float(ratio.sum()), float((ratio**2).sum()))
+    return LogQuality(tuple(counts.tolist()), float(ratio.sum()), float((ratio**2).sum()))
 
 
-def _baselines(trial: Trial, prepared: Prepared, course: Course, utility: Floats) -> Tried:
+def _baselines(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats) -> TrialResult:
     penalties = fixed_penalties(prepared.table, trial.cost_weight)
-    found = _choices(prepared, course, utility, penalties)
-    measured = [Measured(course, utility, choices, where=_where(trial, name)) for name, choices in found]
+    found = _choices(prepared, scenario, utility, penalties)
+    measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in found]
     bins = trial.plan.bins
-    return Tried(tuple(one.run(BASELINE) for one in measured), tuple(bin for one in measured for bin in one.bins(bins)))
+    return TrialResult(
+        tuple(one.run(BASELINE) for one in measured), tuple(bin for one in measured for bin in one.bins(bins))
+    )
 
 
-def _choices(prepared: Prepared, course: Course, utility: Floats, penalties: Floats) -> Iterator[tuple[str, Choices]]:
+def _choices(
+    prepared: Prepared, scenario: Scenario, utility: Floats, penalties: Floats
+) -> Iterator[tuple[str, Choices]]:
     """Yield each baseline's name and choices on the course, actions where it does not draw.
 
     Best fixed and oracle know the course. The others know the table, as it was before any world: they choose for each
@@ -120,21 +124,21 @@ def _choices(prepared: Prepared, course: Course, utility: Floats, penalties: Flo
     keeps the course's budget, if there is one.
     """
     fitted = dict(prepared.choices)
-    if _STATIC_MIXTURE in fitted and course.budget_usd is not None:
-        found = _within_budget(prepared, course.budget_usd, penalties)
+    if _STATIC_MIXTURE in fitted and scenario.budget_usd is not None:
+        found = _within_budget(prepared, scenario.budget_usd, penalties)
         fitted[_STATIC_MIXTURE] = fitted[_STATIC_MIXTURE] if found is None else found
-    yield BEST_FIXED, best_fixed(utility, course.available)
-    yield ORACLE, _oracle(utility, course)
+    yield BEST_FIXED, best_fixed(utility, scenario.available)
+    yield ORACLE, _oracle(utility, scenario)
     for name, choices in fitted.items():
         if name not in (BEST_FIXED, ORACLE):
-            there = _there(choices[course.rows], course.available)
+            there = _there(choices[scenario.rows], scenario.available)
             yield name, there.argmax(axis=1) if (there.max(axis=1) == 1.0).all() else there
 
 
-def _oracle(utility: Floats, course: Course) -> Indices:
+def _oracle(utility: Floats, scenario: Scenario) -> Indices:
     """Return the best arm of each round, (n,), the cheaper of equally good ones: free quality is not to be paid for."""
-    order = np.argsort(course.cost_usd.mean(axis=0), kind="stable")  # unknown costs come last
-    best = np.where(course.available, utility, -np.inf)[:, order].argmax(axis=1)
+    order = np.argsort(scenario.cost_usd.mean(axis=0), kind="stable")  # unknown costs come last
+    best = np.where(scenario.available, utility, -np.inf)[:, order].argmax(axis=1)
     return np.asarray(order[best], dtype=np.intp)
 
 

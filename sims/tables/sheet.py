@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from highwayman.env.arrow import arrow
+from highwayman.env.arrow import import_pyarrow
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools
-from highwayman.sims.tables.table_cells import TableError, refuse
+from highwayman.sims.tables.table_cells import TableError, check_values
 
 
-class Source(Protocol):
+class ColumnSource(Protocol):
     """What the columns are stored in. Everything raises TableError, naming the file and the row if one is to blame."""
 
     def texts(self, column: str) -> Any:
@@ -33,7 +33,7 @@ class Sheet:
     path: Path
     columns: tuple[str, ...]
     n: int
-    source: Source
+    source: ColumnSource
     where: Callable[[int], str]  # names a row (from 0) for messages, with the file
     metadata: Mapping[bytes, bytes] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ class Sheet:
         Raises:
             TableError: it is no text, or there is none in some row and no `default`.
         """
-        pa = arrow()
+        pa = import_pyarrow()
         if column not in self.columns and default is not None:
             return pa.array([default] * self.n, pa.large_string())
         found = self.source.texts(column)
@@ -68,7 +68,7 @@ class Sheet:
         values: Floats = found.to_numpy(zero_copy_only=False)
         known: Bools = found.is_valid().to_numpy(zero_copy_only=False)
         named = kind if column == kind else f"{kind} (column {column!r})"
-        refuse(values, kind, known=known, where=self.where, named=named)
+        check_values(values, kind, known=known, where=self.where, named=named)
         return values
 
     def objects(self, column: str, *, upto: int | None = None) -> list[Any]:

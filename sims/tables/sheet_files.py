@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from highwayman.env.arrow import arrow, naming
+from highwayman.env.arrow import file_errors, import_pyarrow
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.table_cells import TableError
 
@@ -29,7 +29,7 @@ def opened(path: Path) -> Sheet:
         )
     if path.suffix not in openers:
         raise TableError(f"{path}: a table is a file named *{', *'.join(SUFFIXES)}, or a folder of such")
-    with naming(path, TableError):
+    with file_errors(path, TableError):
         path.stat()  # says more plainly than pyarrow that there is no such file
         sheet = openers[path.suffix](path)
     if sheet.n == 0:
@@ -41,13 +41,13 @@ def opened(path: Path) -> Sheet:
 
 
 def _parquet(path: Path) -> Sheet:
-    with arrow("pyarrow.parquet").ParquetFile(path) as file:
+    with import_pyarrow("pyarrow.parquet").ParquetFile(path) as file:
         names, n, metadata = tuple(file.schema_arrow.names), file.metadata.num_rows, file.schema_arrow.metadata
     return Sheet(path, names, n, _Parquet(path), _rows(path), metadata or {})
 
 
 def _csv(path: Path) -> Sheet:
-    csv, pa, where = arrow("pyarrow.csv"), arrow(), _rows(path)
+    csv, pa, where = import_pyarrow("pyarrow.csv"), import_pyarrow(), _rows(path)
     misfits: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -110,31 +110,31 @@ class _Parquet:
     path: Path
 
     def texts(self, column: str) -> Any:
-        found, types = self._read(column), arrow("pyarrow.types")
+        found, types = self._read(column), import_pyarrow("pyarrow.types")
         if not (types.is_string(found.type) or types.is_large_string(found.type) or types.is_integer(found.type)):
             raise TableError(f"{self.path}: column {column!r} must be text, it holds {found.type}")
-        with naming(self.path, TableError):
-            return found.cast(arrow().large_string())
+        with file_errors(self.path, TableError):
+            return found.cast(import_pyarrow().large_string())
 
     def numbers(self, column: str) -> Any:
-        found, types = self._read(column), arrow("pyarrow.types")
+        found, types = self._read(column), import_pyarrow("pyarrow.types")
         kinds = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
         if not any(kind(found.type) for kind in kinds):
             raise TableError(f"{self.path}: column {column!r} must be numbers, it holds {found.type}")
-        with naming(self.path, TableError):
-            return found.cast(arrow().float64())
+        with file_errors(self.path, TableError):
+            return found.cast(import_pyarrow().float64())
 
     def objects(self, column: str, *, upto: int | None = None) -> list[Any]:
         return list(self._read(column)[:upto].to_pylist())
 
     def _read(self, column: str) -> Any:
         """Return the column as one array, not as a dictionary's codes."""
-        parquet, types = arrow("pyarrow.parquet"), arrow("pyarrow.types")
-        with naming(self.path, TableError):
+        parquet, types = import_pyarrow("pyarrow.parquet"), import_pyarrow("pyarrow.types")
+        with file_errors(self.path, TableError):
             with parquet.ParquetFile(self.path, page_checksum_verification=True) as file:
                 found = file.read([column]).column(column).combine_chunks()
             found = found.cast(found.type.value_type) if types.is_dictionary(found.type) else found
-            return found.cast(arrow().string()) if found.type == arrow().string_view() else found
+            return found.cast(import_pyarrow().string()) if found.type == import_pyarrow().string_view() else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Text:
         return self.table.column(column).combine_chunks()
 
     def numbers(self, column: str) -> Any:
-        pa, compute = arrow(), arrow("pyarrow.compute")
+        pa, compute = import_pyarrow(), import_pyarrow("pyarrow.compute")
         texts = compute.utf8_trim_whitespace(self.texts(column))
         lower = compute.utf8_lower(texts)
         true, false = compute.equal(lower, "true"), compute.equal(lower, "false")
@@ -165,8 +165,8 @@ class _Text:
 
 def _is_number(text: Any) -> bool:
     try:
-        text.cast(arrow().float64())
-    except arrow().ArrowInvalid:
+        text.cast(import_pyarrow().float64())
+    except import_pyarrow().ArrowInvalid:
         return False
     return True
 
@@ -182,7 +182,7 @@ class _Objects:
         found = [str(value) if type(value) is int else value for value in self.objects(column)]
         self._refuse(column, found, {str, type(None)}, "text")
         try:
-            return arrow().array(found, arrow().large_string())
+            return import_pyarrow().array(found, import_pyarrow().large_string())
         except UnicodeEncodeError:  # half of a surrogate pair, escaped
             row = next(row for row, text in enumerate(found) if text is not None and not _fits_utf8(text))
             raise TableError(f"{self.where(row)}: {column} must be text, got {found[row]!r}") from None
@@ -191,7 +191,9 @@ class _Objects:
         found = self.objects(column)
         self._refuse(column, found, {float, int, bool, type(None)}, "a number")
         try:
-            return arrow().array([None if value is None else float(value) for value in found], arrow().float64())
+            return import_pyarrow().array(
+                [None if value is None else float(value) for value in found], import_pyarrow().float64()
+            )
         except OverflowError:
             raise TableError(f"{self.where(0)} or below: {column} holds a number that is too large") from None
 

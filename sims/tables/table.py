@@ -10,7 +10,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices
-from highwayman.sims.tables.table_cells import Cells, TableError, cells_of, grid, possible, wanted
+from highwayman.sims.tables.table_cells import AnswerCells, TableError, cells_of, describe_valid, grid, valid_mask
 from highwayman.sims.tables.table_schema import MEASURES, VALUES
 
 __all__ = ["FullTable", "TableError"]
@@ -40,8 +40,10 @@ class FullTable:
         return len(self.prompts)
 
     @classmethod
-    def made(cls, arms: Sequence[str], quality: Floats, *, prompts: Sequence[str] = (), tasks: Sequence[str] = (),
-             **known: Floats) -> "FullTable":  # fmt: skip
+    def from_arrays(
+        cls, arms: Sequence[str], quality: Floats, *, prompts: Sequence[str] = (), tasks: Sequence[str] = (),
+        **known: Floats,
+    ) -> "FullTable":  # fmt: skip
         """Return the table of `quality` (n, K), numbered prompts, and of `known` columns (n, K); the others are NaN."""
         n = len(quality)
         columns: dict[str, Any] = {name: known.get(name, np.full(quality.shape, np.nan)) for name in MEASURES}
@@ -50,16 +52,16 @@ class FullTable:
         return cls(ids, *texts, tuple(arms), quality, datasets=none, **columns)
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]], *, name: str = "table") -> "FullTable":
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, name: str = "table") -> "FullTable":
         """Return the table of long-format rows: prompt_id, prompt, model, quality, and the other columns if they are.
 
         Raises:
             TableError: a column is missing, a value cannot be, a pair stands twice, or no prompt is complete.
         """
-        return cls.of_cells([cells_of(rows, name=name)], name=name)
+        return cls.from_cells([cells_of(rows, name=name)], name=name)
 
     @classmethod
-    def of_cells(cls, parts: Sequence[Cells], *, name: str) -> "FullTable":
+    def from_cells(cls, parts: Sequence[AnswerCells], *, name: str) -> "FullTable":
         """Return the table of the answers in several files; a prompt without a task has its dataset as one.
 
         Raises:
@@ -125,8 +127,8 @@ class FullTable:
             raise TableError("a table has one prompt or more, and each prompt and each arm once")
         for name in VALUES:
             values = getattr(self, name)
-            bad = np.argwhere(~possible(values, name))
+            bad = np.argwhere(~valid_mask(values, name))
             if bad.size:
                 row, arm = bad[0]
                 where = f"prompt {self.prompt_ids[row]!r}, model {self.arms[arm]!r}"
-                raise TableError(f"{where}: {name} must be {wanted(name)}, got {values[row, arm].item()!r}")
+                raise TableError(f"{where}: {name} must be {describe_valid(name)}, got {values[row, arm].item()!r}")

@@ -21,7 +21,7 @@ class TableError(HighwaymanError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
+class AnswerCells:
     """What one file says: m answers of k models to p prompts."""
 
     keys: Sequence[Key]  # (p,)
@@ -35,7 +35,7 @@ class Cells:
 
     @classmethod
     def wide(cls, keys: Sequence[Key], models: Sequence[str], *, prompts: Sequence[str], tasks: Sequence[str],
-             values: Mapping[str, Floats], where: Callable[[int], str]) -> "Cells":  # fmt: skip
+             values: Mapping[str, Floats], where: Callable[[int], str]) -> "AnswerCells":  # fmt: skip
         """Return the answers of a file with a row for each prompt: `values` are (p, k), `where` names a row."""
         p, k = len(keys), len(models)
         unknown = np.full(p * k, np.nan)
@@ -60,7 +60,7 @@ class Grid:
     left_out: int  # prompts that not every arm has answered
 
 
-def grid(parts: Sequence[Cells], *, name: str) -> Grid:
+def grid(parts: Sequence[AnswerCells], *, name: str) -> Grid:
     """Return the grid of the answers in several files, prompts and arms in the order they first stand there.
 
     Raises:
@@ -94,7 +94,7 @@ def grid(parts: Sequence[Cells], *, name: str) -> Grid:
     )
 
 
-def _numbered(parts: Sequence[Cells], field: str) -> dict[Any, int]:
+def _numbered(parts: Sequence[AnswerCells], field: str) -> dict[Any, int]:
     names = dict.fromkeys(name for part in parts for name in getattr(part, field))
     return {name: number for number, name in enumerate(names)}
 
@@ -107,7 +107,7 @@ def _joined(parts: Sequence[Indices]) -> Indices:
     return np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
 
-def _texts(parts: Sequence[Cells]) -> tuple[dict[Key, str], dict[Key, str]]:
+def _texts(parts: Sequence[AnswerCells]) -> tuple[dict[Key, str], dict[Key, str]]:
     """Return each prompt's text and task, as they first stand."""
     texts: dict[Key, str] = {}
     tasks: dict[Key, str] = {}
@@ -117,7 +117,7 @@ def _texts(parts: Sequence[Cells]) -> tuple[dict[Key, str], dict[Key, str]]:
     return texts, tasks
 
 
-def _refuse_twice(parts: Sequence[Cells], pairs: Indices) -> None:
+def _refuse_twice(parts: Sequence[AnswerCells], pairs: Indices) -> None:
     order = np.argsort(pairs, kind="stable")
     again = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
     if not again.size:
@@ -133,7 +133,7 @@ def _refuse_twice(parts: Sequence[Cells], pairs: Indices) -> None:
     )
 
 
-def _placed(parts: Sequence[Cells], cell: int) -> tuple[Cells, int]:
+def _placed(parts: Sequence[AnswerCells], cell: int) -> tuple[AnswerCells, int]:
     """Return the part that a cell of all of them is in, and its number there."""
     for part in parts:
         if cell < len(part.prompt):
@@ -154,7 +154,7 @@ def _why_none(arm: Indices, arms: Sequence[str], prompts: int) -> str:
     )
 
 
-def cells_of(rows: Iterable[Mapping[str, Any]], *, name: str) -> Cells:
+def cells_of(rows: Iterable[Mapping[str, Any]], *, name: str) -> AnswerCells:
     """Return the answers in rows of the long format. Raises TableError, naming row and column."""
     keys: dict[Key, int] = {}
     models: dict[str, int] = {}
@@ -174,12 +174,12 @@ def cells_of(rows: Iterable[Mapping[str, Any]], *, name: str) -> Cells:
         known.append([row.get(column) is not None for column in VALUES])
     at, found = np.array(places, dtype=np.intp).reshape(-1, 2), np.array(values).reshape(-1, len(VALUES))
     prompts, tasks = zip(*texts, strict=True) if texts else ((), ())
-    cells = Cells(
+    cells = AnswerCells(
         list(keys), prompts, tasks, list(models), prompt=at[:, 0], model=at[:, 1],
         values=dict(zip(VALUES, found.T, strict=True)), where=lambda row: f"{name}: row {row}",
     )  # fmt: skip
     for column, is_known in zip(VALUES, np.array(known, dtype=np.bool_).reshape(-1, len(VALUES)).T, strict=True):
-        refuse(cells.values[column], column, known=is_known, where=cells.where)
+        check_values(cells.values[column], column, known=is_known, where=cells.where)
     return cells
 
 
@@ -190,7 +190,7 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float | np.number | np.bool_) else math.inf
 
 
-def refuse(values: Floats, column: str, *, known: Bools, where: Callable[[int], str], named: str = "") -> None:
+def check_values(values: Floats, column: str, *, known: Bools, where: Callable[[int], str], named: str = "") -> None:
     """Raise TableError for the first number that may not stand in one of VALUES; a measure may be NaN: unknown.
 
     Args:
@@ -200,19 +200,21 @@ def refuse(values: Floats, column: str, *, known: Bools, where: Callable[[int], 
         where: names a row.
         named: what the file calls the column, if not that.
     """
-    bad = known & ~possible(values, column)
+    bad = known & ~valid_mask(values, column)
     if bad.any():
         row = int(bad.argmax())
-        raise TableError(f"{where(row)}: {named or column} must be {wanted(column)}, got {values[row].item()!r}")
+        raise TableError(
+            f"{where(row)}: {named or column} must be {describe_valid(column)}, got {values[row].item()!r}"
+        )
 
 
-def possible(values: Floats, column: str) -> Bools:
+def valid_mask(values: Floats, column: str) -> Bools:
     """Return which numbers may stand in one of VALUES; an unknown measure (NaN) may."""
     most = 1.0 if column == "quality" else np.finfo(np.float64).max
     inside: Bools = (values >= 0) & (values <= most)
     return inside | np.isnan(values) if column in MEASURES else inside
 
 
-def wanted(column: str) -> str:
+def describe_valid(column: str) -> str:
     """Return what may stand in one of VALUES, in words."""
     return "a number in [0, 1]" if column == "quality" else "a number >= 0"

@@ -8,13 +8,13 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from highwayman.env.arrow import arrow, naming
-from highwayman.env.atomic_write import replacing
+from highwayman.env.arrow import file_errors, import_pyarrow
+from highwayman.env.atomic_write import atomic_writer
 from highwayman.sims.tables import readers
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.sheet_files import SUFFIXES, opened
 from highwayman.sims.tables.table import FullTable
-from highwayman.sims.tables.table_cells import Cells, TableError
+from highwayman.sims.tables.table_cells import AnswerCells, TableError
 from highwayman.sims.tables.table_schema import VALUES, VERSION, VERSION_KEY, schema
 
 _GROUP_ROWS = 50_000
@@ -24,10 +24,10 @@ _COLUMNS_NAMED = 12  # in a message
 class Reader(Protocol):
     """A module of `highwayman.sims.tables.readers`, whose name is the format's."""
 
-    def misfit(self, sheet: Sheet) -> str:
+    def mismatch(self, sheet: Sheet) -> str:
         """Return why the file is not in this format, in words; nothing if it is."""
 
-    def cells(self, sheet: Sheet) -> Cells:
+    def cells(self, sheet: Sheet) -> AnswerCells:
         """Return the answers in a file. Raises TableError."""
 
 
@@ -63,7 +63,7 @@ def read_table(path: Path | str | Sequence[Path | str], format: str | None = Non
         )
     if format is not None:
         _check_fit(sheets, format, known[format])
-    return FullTable.of_cells([known[found[0]].cells(sheet) for sheet in sheets], name=_named(paths))
+    return FullTable.from_cells([known[found[0]].cells(sheet) for sheet in sheets], name=_named(paths))
 
 
 def write_table(path: Path | str, table: FullTable) -> None:
@@ -78,10 +78,10 @@ def write_table(path: Path | str, table: FullTable) -> None:
         table.check()
     except TableError as error:
         raise TableError(f"{path}: {error}") from error
-    parquet = arrow("pyarrow.parquet")
+    parquet = import_pyarrow("pyarrow.parquet")
     with (
-        naming(path, TableError),
-        replacing(path) as file,
+        file_errors(path, TableError),
+        atomic_writer(path) as file,
         parquet.ParquetWriter(file, schema(), compression="zstd", write_page_checksum=True) as writer,
     ):
         for batch in _batches(table):
@@ -90,7 +90,7 @@ def write_table(path: Path | str, table: FullTable) -> None:
 
 def _batches(table: FullTable) -> Iterator[Any]:
     """Yield the rows of the table, prompt after prompt, in batches of bounded size."""
-    pa, k = arrow(), len(table.arms)
+    pa, k = import_pyarrow(), len(table.arms)
     step = max(_GROUP_ROWS // k, 1)
     for start in range(0, table.n, step):
         some = slice(start, min(start + step, table.n))
@@ -137,7 +137,7 @@ def _versioned(sheet: Sheet) -> Sheet:
 
 def _format_of(sheet: Sheet, known: Mapping[str, Reader]) -> str:
     """Return the one format that the columns fit."""
-    misfits = {name: reader.misfit(sheet) for name, reader in known.items()}
+    misfits = {name: reader.mismatch(sheet) for name, reader in known.items()}
     fits = [name for name, misfit in misfits.items() if not misfit]
     if len(fits) > 1:
         raise TableError(f"{sheet.path}: fits the formats {' and '.join(fits)}; say which one it is")
@@ -148,7 +148,7 @@ def _format_of(sheet: Sheet, known: Mapping[str, Reader]) -> str:
 
 def _check_fit(sheets: Sequence[Sheet], name: str, reader: Reader) -> None:
     for sheet in sheets:
-        if misfit := reader.misfit(sheet):
+        if misfit := reader.mismatch(sheet):
             raise TableError(f"{sheet.path}: {_columns(sheet)} do not fit the format {name}: {misfit}")
 
 

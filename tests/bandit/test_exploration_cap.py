@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.bandit.draw import draw, firm, mix
-from highwayman.bandit.exploration_cap import ExplorationCap, blended
+from highwayman.bandit.draw import draw, mix, one_hot_argmax
+from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
 
 DAY_S = 86_400.0
 PROBS = np.array([0.75, 0.25])
@@ -77,15 +77,17 @@ def test_what_is_drawn_from_is_exactly_the_mixture_and_keeps_a_share_of_the_floo
     weights: list[float], floor: float, share: float, seed: int
 ) -> None:
     probs = np.array(weights) / sum(weights)
-    mixed, left = blended(probs, firm(probs), floor=floor, share=share)
+    mixed, left = mix_with_greedy(probs, one_hot_argmax(probs), floor=floor, share=share)
     drawn = draw(mixed, floor=left, rng=np.random.default_rng(seed))
-    assert drawn.probs == pytest.approx(share * mix(probs, floor=floor) + (1.0 - share) * firm(probs), abs=1e-12)
+    assert drawn.probs == pytest.approx(
+        share * mix(probs, floor=floor) + (1.0 - share) * one_hot_argmax(probs), abs=1e-12
+    )
     assert drawn.probs.min() >= share * floor / len(probs)
     assert drawn.propensity == drawn.probs[drawn.action]
 
 
 def test_without_exploration_the_other_arms_have_no_probability() -> None:
-    mixed, left = blended(PROBS, firm(PROBS), floor=0.1, share=0.0)
+    mixed, left = mix_with_greedy(PROBS, one_hot_argmax(PROBS), floor=0.1, share=0.0)
     drawn = draw(mixed, floor=left, rng=np.random.default_rng(0))
     assert (drawn.propensity, drawn.probs.tolist()) == (1.0, [1.0, 0.0])
 

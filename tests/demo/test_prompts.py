@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from demo.prompts import KINDS, generate
-from highwayman.serving.processes.local_pool import local_arms
+from highwayman.serving.processes.local_pool import local_pool_yaml
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -37,7 +37,7 @@ def test_the_expected_answer_passes_its_own_check() -> None:
 
 
 def test_no_prompt_is_a_worked_example_of_the_local_pool() -> None:
-    arms = yaml.safe_load(local_arms("http://127.0.0.1:1"))["arms"].values()
+    arms = yaml.safe_load(local_pool_yaml("http://127.0.0.1:1"))["arms"].values()
     examples = [example for arm in arms for example in arm["profile"].get("few_shot", [])]
     shown = {example["user"] for example in examples}
     answers = {example["assistant"] for example in examples if "=" in example["assistant"]}

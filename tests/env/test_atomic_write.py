@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from highwayman.env.atomic_write import write_whole
+from highwayman.env.atomic_write import write_atomically
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -12,6 +12,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "inside").write_text("in the way")
     with pytest.raises(OSError, match="directory"):
-        write_whole(folder, b"new")
+        write_atomically(folder, b"new")
     assert (folder / "inside").read_text() == "in the way"
     assert [path.name for path in tmp_path.iterdir()] == ["there"]

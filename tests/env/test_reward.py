@@ -1,7 +1,7 @@
 import pytest
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.env.metric import Kind, Metric
+from highwayman.env.metric import Metric, MetricKind
 from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
 from highwayman.env.types import Feedback, Reward
 
@@ -42,7 +42,9 @@ def test_a_retraction_leaves_what_another_source_said() -> None:
 
 
 def test_several_statements_are_averaged_by_the_weights_of_metric_and_feedback() -> None:
-    spec = RewardSpec({"thumbs": Metric("thumbs", Kind.BOOLEAN), "judge": Metric("judge", high=10.0, weight=0.5)}, 7)
+    spec = RewardSpec(
+        {"thumbs": Metric("thumbs", MetricKind.BOOLEAN), "judge": Metric("judge", high=10.0, weight=0.5)}, 7
+    )
     history = [said("thumbs", 1.0, weight=2.0), said("judge", 4.0, source="judge", weight=4.0)]
     reward = spec.reward(history)
     assert reward.weight == pytest.approx(2.0 * 1.0 + 4.0 * 0.5)
@@ -65,14 +67,14 @@ def test_several_statements_are_averaged_by_the_weights_of_metric_and_feedback()
     ],
 )
 def test_a_value_in_range_is_filed_as_a_number(metric: str, value: float, number: float) -> None:
-    checked = DEFAULT_SPEC.checked(metric, value)
+    checked = DEFAULT_SPEC.parse_value(metric, value)
     assert checked == number
     assert type(checked) is float
 
 
 @pytest.mark.parametrize("metric", ["thumbs", "rating", "quality"])
 def test_null_retracts_any_metric(metric: str) -> None:
-    assert DEFAULT_SPEC.checked(metric, None) is None
+    assert DEFAULT_SPEC.parse_value(metric, None) is None
 
 
 @pytest.mark.parametrize(
@@ -92,5 +94,5 @@ def test_null_retracts_any_metric(metric: str) -> None:
 )
 def test_a_value_out_of_its_range_is_refused_with_the_range(metric: str, value: float, told: str) -> None:
     with pytest.raises(InvalidFeedback) as caught:
-        DEFAULT_SPEC.checked(metric, value)
+        DEFAULT_SPEC.parse_value(metric, value)
     assert told in str(caught.value)

@@ -35,7 +35,7 @@ def test_a_decision_names_the_arm_its_action_points_at() -> None:
 def test_an_arm_is_priced_once_both_prices_are_known_be_they_zero(
     usd_in: float | None, usd_out: float | None, priced: bool
 ) -> None:
-    assert arm(usd_in, usd_out).priced is priced
+    assert arm(usd_in, usd_out).has_price is priced
 
 
 def test_values_cannot_be_changed_in_passing() -> None:

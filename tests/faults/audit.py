@@ -9,11 +9,11 @@ from typing import Any
 
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.types import Decision, Feedback, Outcome, Status
-from highwayman.feedback.fold.log_fold import Page, difference, refold
+from highwayman.feedback.fold.log_fold import Page, fold_log, snapshot_difference
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.store import GRACE_S, Keys
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 from tests.faults.clients import Memory, Statement
 from tests.faults.processes import OUTCOME_S, World
 
@@ -85,7 +85,7 @@ async def audit(world: World, memory: Memory | None = None, *, unlogged: int = 0
 
 
 async def audit_log(
-    world: World, learning: Learning, memory: Memory, *, unlogged: int = 0, finished: bool = True
+    world: World, learning: LearnerFactory, memory: Memory, *, unlogged: int = 0, finished: bool = True
 ) -> Audited:
     """Check one namespace's log and what is published of it."""
     log = await _settled(world, learning, memory, finished=finished)
@@ -104,8 +104,8 @@ async def audit_log(
             yield page
 
     kept_s = learning.config.limits.feedback_window_s + GRACE_S
-    whole = await refold(pages, learning.learner, kept_s=kept_s)
-    apart = difference(published.snapshot, whole.learner.snapshot())
+    whole = await fold_log(pages, learning.learner, kept_s=kept_s)
+    apart = snapshot_difference(published.snapshot, whole.learner.snapshot())
     assert apart.largest <= EQUAL, f"what is published is not the fold of the log: {apart}"
     return Audited(
         events=whole.events,
@@ -119,7 +119,7 @@ async def audit_log(
     )
 
 
-async def _settled(world: World, learning: Learning, memory: Memory, *, finished: bool) -> Log:
+async def _settled(world: World, learning: LearnerFactory, memory: Memory, *, finished: bool) -> Log:
     """Return the log once all of it is learned and nothing is missing that may still be on its way."""
     log, position, last, late = Log(), "nothing", START, ["not looked yet"]
     try:
@@ -139,7 +139,7 @@ async def _settled(world: World, learning: Learning, memory: Memory, *, finished
         ) from None
 
 
-async def _looked(world: World, learning: Learning, log: Log, last: EventId) -> tuple[Log, EventId, EventId]:
+async def _looked(world: World, learning: LearnerFactory, log: Log, last: EventId) -> tuple[Log, EventId, EventId]:
     """Return the log as it is now, the id of its last event, and up to where it is learned."""
     async with world.client() as client:
         published = await learning.publications(client).load()

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from highwayman.feedback.intake.feedback_ids import parted
+from highwayman.feedback.intake.feedback_ids import split_public_id
 
 _PATIENCE_S = 15.0  # of a client; nothing here may take so long
 _LATEST = 40  # answers that are still spoken about
@@ -39,7 +39,7 @@ class Memory:
 
     def acknowledge(self, decision_id: str, answer: dict[str, Any]) -> None:
         """Remember a statement whose filing was answered with `answer`."""
-        self.said[parted(answer["id"])[1]] = Statement(decision_id, answer["value"], time.monotonic())
+        self.said[split_public_id(answer["id"])[1]] = Statement(decision_id, answer["value"], time.monotonic())
 
     def answered_between(self, begin: float, end: float) -> list[float]:
         """Return how long the answers took that were asked for in this time."""

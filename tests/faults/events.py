@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Context, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.log.store import Written
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 from tests.faults.processes import ARMS, World
 
 _AHEAD_S = 3600.0  # decisions are dated so that none is given up as lost
 
 
-def events(seed: str, learning: Learning, *, at: float) -> Iterator[Written]:
+def events(seed: str, learning: LearnerFactory, *, at: float) -> Iterator[Written]:
     """Yield decisions, outcomes and feedback without end; some feedback is early, doubled, changed or taken back."""
     rng = random.Random(seed)
     drawn = np.random.default_rng(rng.getrandbits(64))
@@ -71,7 +71,7 @@ def _said(rng: random.Random, decision_id: str, at: float, *, like: Feedback | N
     )
 
 
-async def put(world: World, learning: Learning, some: Sequence[Written]) -> None:
+async def put(world: World, learning: LearnerFactory, some: Sequence[Written]) -> None:
     """Put events on the log."""
     async with world.client() as client:
         await learning.store(client).put_all(some)
@@ -94,4 +94,4 @@ async def flowing(world: World, seed: str) -> AsyncIterator[None]:
         yield
         assert not task.done(), "the log takes nothing more"
     finally:
-        await end(task)
+        await cancel_and_wait(task)

@@ -26,7 +26,7 @@ from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.log.redis import connect, redis_errors
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.processes import die_with_parent
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from tests.redis_servers import free_port
 from tests.upstream_server import Behaviour, Body, Fail, Say, ScriptedUpstream
 
@@ -257,24 +257,24 @@ class World:
         self.valkey = Valkey(folder, appendfsync=appendfsync)
         self.routers: list[Router] = []
         self.learners: list[Learner] = []
-        self._learning: Learning | None = None
+        self._learning: LearnerFactory | None = None
 
     @property
     def processes(self) -> list[Process]:
         return [self.valkey, *self.routers, *self.learners]
 
     @property
-    def learning(self) -> Learning:
+    def learning(self) -> LearnerFactory:
         """Return what the processes learn, to fold their log."""
         if self._learning is None:
             self._learning = self.learning_in(self.config)
         return self._learning
 
-    def learning_in(self, config: Path) -> Learning:
+    def learning_in(self, config: Path) -> LearnerFactory:
         """Return the same for another configuration."""
         found = load_config(config).model_copy(update={"encoder": EncoderConfig(engine="static")})
         encoder = self._learning.encoder if self._learning is not None else warm_encoder(found)
-        return Learning(found, load_pool(self.pool).arms, encoder)
+        return LearnerFactory(found, load_pool(self.pool).arms, encoder)
 
     def router(self, *options: str, url: str | None = None, state: Path | None = None) -> Router:
         """Return a router that has been told to start."""

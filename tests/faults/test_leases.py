@@ -10,8 +10,8 @@ from itertools import groupby
 
 import pytest
 
-from highwayman.env.tasks import end
-from highwayman.feedback.learning.publications import NEVER, Publications, Stamp
+from highwayman.env.tasks import cancel_and_wait
+from highwayman.feedback.learning.publications import NO_VERSION, Publications, VersionStamp
 from tests.faults.audit import audit
 from tests.faults.events import flowing
 from tests.faults.processes import WITHIN_S, Learner, World, all_ready, world
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(self, publications: Publications) -> None:
         self._publications = publications
-        self.seen: list[Stamp] = []
+        self.seen: list[VersionStamp] = []
 
     @property
     def pids(self) -> list[int]:
@@ -46,12 +46,12 @@ class Watch:
     async def look(self) -> None:
         while True:
             stamp = await self._publications.stamp()
-            if stamp != NEVER and (not self.seen or self.seen[-1] != stamp):
+            if stamp != NO_VERSION and (not self.seen or self.seen[-1] != stamp):
                 self.seen.append(stamp)
             await asyncio.sleep(0.01)
 
 
-def publisher(stamp: Stamp) -> int:
+def publisher(stamp: VersionStamp) -> int:
     """The process that published it: a lease's holder is host:pid:token:token."""
     return int(stamp.holder.split(":")[-3])
 
@@ -65,7 +65,7 @@ async def watching(here: World) -> AsyncIterator[Watch]:
             yield watch
             assert not task.done()
         finally:
-            await end(task)
+            await cancel_and_wait(task)
 
 
 @pytest.mark.timeout(120)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from highwayman.feedback.log.store import Written
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 from tests.faults.audit import Audited, audit_log
 from tests.faults.clients import Memory
 from tests.faults.events import events, put
@@ -57,7 +57,7 @@ async def learned(here: World, count: int, some: list[Written], kill_at: list[in
     return await audit_log(here, learning, Memory())
 
 
-async def holding(here: World, learning: Learning, learners: list[Learner], *, but: list[int]) -> Learner:
+async def holding(here: World, learning: LearnerFactory, learners: list[Learner], *, but: list[int]) -> Learner:
     """Return the learner that holds the lease, once one does that was not killed."""
     async with here.client() as client, asyncio.timeout(WITHIN_S):
         while True:

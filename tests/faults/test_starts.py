@@ -28,7 +28,7 @@ async def test_a_router_without_redis_goes_on_with_the_version_it_kept_and_joins
         await audit(here, clients.memory)
         await old.end()  # keeps the version it had in force
         here.valkey.kill()
-        kept = snapshot_file.read(kept_version(old)).stamp.version
+        kept = snapshot_file.read_snapshot(kept_version(old)).stamp.version
         assert kept > 0
         old.start()
         new = here.router()  # on a machine that has kept nothing

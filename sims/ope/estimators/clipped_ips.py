@@ -4,7 +4,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.ratios import NoModel, checked, ones, ratios
 
 
@@ -21,7 +21,7 @@ class ClippedIPS(NoModel):
         """Take the largest ratio a round may count with. Raises ValueError unless it is > 0."""
         self._cap = checked("cap", cap)
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return min(w, cap) r per round, in [0, cap]. Raises as `ratios` does."""
         ratio = np.minimum(ratios(log, target), self._cap)
-        return Rounds(ratio * log.rewards, ones(log.n), ratio, log.sessions, 0.0, self._cap, martingale=True)
+        return RoundValues(ratio * log.rewards, ones(log.n), ratio, log.sessions, 0.0, self._cap, martingale=True)

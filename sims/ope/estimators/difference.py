@@ -8,7 +8,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Interval, Rounds
+from highwayman.sims.ope.estimate import Interval, RoundValues
 from highwayman.sims.ope.estimators.ratios import ones
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from highwayman.sims.ope.intervals.session_sums import SessionSums
@@ -33,7 +33,7 @@ class Difference:
         self._each = SessionSums(), SessionSums()
         self._totals = np.zeros(3)  # both denominators, and rounds
 
-    def add(self, first: Rounds, second: Rounds) -> None:
+    def add(self, first: RoundValues, second: RoundValues) -> None:
         """Take the same rounds as both policies' estimators value them."""
         for sums, rounds in zip(self._each, (first, second), strict=True):
             sums.add(rounds)
@@ -50,7 +50,7 @@ class Difference:
         first, second = (float(share) if share > 0 else 1.0 for share in shares)
         return Difference(interval, centres=(values[0], first, values[1], second))
 
-    def _paired(self, first: Rounds, second: Rounds) -> Rounds:
+    def _paired(self, first: RoundValues, second: RoundValues) -> RoundValues:
         value, share, other_value, other_share = self._centres
         moved = _influence(first, value, share) - _influence(second, other_value, other_share)
         plain = self._centres == _PLAIN
@@ -58,25 +58,25 @@ class Difference:
         numerator = 0.5 * (1.0 + (value - other_value) + moved)
         n = len(numerator)
         ratio = 0.5 * (first.ratio + second.ratio)
-        return Rounds(numerator, ones(n), ratio, first.sessions, 0.5 * (1.0 + low), 0.5 * (1.0 + high))
+        return RoundValues(numerator, ones(n), ratio, first.sessions, 0.5 * (1.0 + low), 0.5 * (1.0 + high))
 
 
-def as_logged(log: LoggedData) -> Rounds:
+def as_logged(log: LoggedData) -> RoundValues:
     """Return the rounds as the policy that logged them earned: every ratio is 1."""
     n = log.n
-    return Rounds(log.rewards, ones(n), ones(n), log.sessions, 0.0, 1.0, martingale=True)
+    return RoundValues(log.rewards, ones(n), ones(n), log.sessions, 0.0, 1.0, martingale=True)
 
 
-def _influence(rounds: Rounds, value: float, share: float) -> Floats:
+def _influence(rounds: RoundValues, value: float, share: float) -> Floats:
     if value == 0.0 and share == 1.0:
         return rounds.numerator
     moved: Floats = (rounds.numerator - value * rounds.denominator) / share
     return moved
 
 
-def _hedged(first: Rounds, second: Rounds) -> Rounds:
+def _hedged(first: RoundValues, second: RoundValues) -> RoundValues:
     """Return w r + w' (1 - r), halved: nonnegative, with mean (1 + difference) / 2, and w (1 - r) + w' r left over."""
     ratio = 0.5 * (first.ratio + second.ratio)
     numerator = 0.5 * (first.numerator + second.ratio - second.numerator)
     held = first.martingale and second.martingale
-    return Rounds(numerator, ones(len(ratio)), ratio, first.sessions, 0.0, math.inf, martingale=held)
+    return RoundValues(numerator, ones(len(ratio)), ratio, first.sessions, 0.0, math.inf, martingale=held)

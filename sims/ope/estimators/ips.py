@@ -4,7 +4,7 @@ import math
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.ratios import NoModel, bounded, checked, ones, ratios
 
 
@@ -22,7 +22,7 @@ class IPS(NoModel):
         """Take what no ratio will exceed (K / floor), for intervals that need to know; a ratio above it is an error."""
         self._max_ratio = checked("max_ratio", max_ratio)
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return w r per round, in [0, max_ratio]. Raises as `ratios` does, and LogError for a ratio above it."""
         ratio = bounded(ratios(log, target), self._max_ratio)
-        return Rounds(ratio * log.rewards, ones(log.n), ratio, log.sessions, 0.0, self._max_ratio, martingale=True)
+        return RoundValues(ratio * log.rewards, ones(log.n), ratio, log.sessions, 0.0, self._max_ratio, martingale=True)

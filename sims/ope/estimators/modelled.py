@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.ratios import ones, ratios
 from highwayman.sims.ope.reward_model import RewardModel
 
@@ -34,7 +34,7 @@ class Modelled(ABC):
         """Teach the reward model a chunk of the log."""
         self._model.fit(log)
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return the corrected predictions per round, in [-most, 1 + most] with `most` the largest possible weight.
 
         Raises as `ratios` and `RewardModel.values` do.
@@ -42,4 +42,4 @@ class Modelled(ABC):
         weight = self._weights(ratios(log, target))
         direct, taken = self._model.values(log, target)
         direct += weight * (log.rewards - taken)
-        return Rounds(direct, ones(log.n), weight, log.sessions, -self._most, 1.0 + self._most)
+        return RoundValues(direct, ones(log.n), weight, log.sessions, -self._most, 1.0 + self._most)

@@ -2,7 +2,7 @@
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.difference import as_logged
 from highwayman.sims.ope.estimators.ratios import NoModel
 
@@ -14,6 +14,6 @@ class OnPolicy(NoModel):
     was in each round, learning and exploration included.
     """
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return r per round."""
         return as_logged(log)

@@ -10,7 +10,7 @@ from highwayman.bandit.draw import draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Indices, LoggedData
-from highwayman.sims.ope.estimate import Interval, Rounds
+from highwayman.sims.ope.estimate import Interval, RoundValues
 from highwayman.sims.ope.estimators.ratios import checked, ones
 from highwayman.sims.ope.estimators.rewards import RewardKind, limits_of, rewards_of
 from highwayman.sims.ope.intervals.normal import Normal
@@ -20,7 +20,7 @@ LEAST_ACCEPTED = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Replayed:
+class RejectionResult:
     """The rounds of a log that became the policy's own."""
 
     rows: Indices  # (m,) rounds accepted, in order, with a reward or without
@@ -37,7 +37,7 @@ class Replayed:
         return int((~np.isnan(self.rewards)).sum())
 
 
-def rejection(
+def rejection_replay(
     policy: Policy,
     log: LoggedData,
     *,
@@ -46,7 +46,7 @@ def rejection(
     cap: float | None = None,
     reward: RewardKind = "quality",
     interval: Interval | None = None,
-) -> Replayed:
+) -> RejectionResult:
     """Return what `policy` earns on the rounds of `log` that it might as well have decided itself.
 
     A round is accepted with probability ratio / cap, where the ratio is the policy's probability of the action taken,
@@ -85,7 +85,7 @@ def rejection(
     accepted = np.array(rows, dtype=np.intp)
     low, high = limits_of(lambda: [log], reward)
     found = _measured(log.take(accepted), reward, (low, high - low), deepcopy(interval) if interval else Normal())
-    return Replayed(accepted, *found, _warnings(log.n, found[0], over, limit))
+    return RejectionResult(accepted, *found, _warnings(log.n, found[0], over, limit))
 
 
 def _probability(policy: Policy, log: LoggedData, row: int, mixing: tuple[float, np.random.Generator]) -> float:
@@ -118,7 +118,7 @@ def _measured(
     zero, width = scale
     n = int(known.sum())
     values = (rewards[known] - zero) / width
-    rounds = Rounds(values, ones(n), ones(n), log.sessions[known], 0.0, 1.0, martingale=True)
+    rounds = RoundValues(values, ones(n), ones(n), log.sessions[known], 0.0, 1.0, martingale=True)
     sums = SessionSums()
     sums.add(rounds)
     ends.add(rounds)

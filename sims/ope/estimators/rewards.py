@@ -93,7 +93,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RewardReading:
     """A log to be read as one kind of reward with its range."""
 
     chunks: Chunks

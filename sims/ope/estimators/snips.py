@@ -4,7 +4,7 @@ import math
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.ratios import NoModel, ratios
 
 
@@ -17,7 +17,7 @@ class SNIPS(NoModel):
     mean ratio. Its intervals take sessions for independent, which a logging policy that learned while logging breaks.
     """
 
-    def rounds(self, log: LoggedData, target: Floats) -> Rounds:
+    def rounds(self, log: LoggedData, target: Floats) -> RoundValues:
         """Return w r over w per round. Raises as `ratios` does."""
         ratio = ratios(log, target)
-        return Rounds(ratio * log.rewards, ratio, ratio, log.sessions, -math.inf, math.inf)
+        return RoundValues(ratio * log.rewards, ratio, ratio, log.sessions, -math.inf, math.inf)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds, Support
+from highwayman.sims.ope.estimate import RoundValues, Support
 from highwayman.sims.ope.estimators.ratios import ones, ratios
 from highwayman.sims.ope.estimators.rewards import Block
 from highwayman.sims.ope.intervals.session_sums import SessionSums
@@ -29,7 +29,7 @@ class SupportTally:
         self._ratios = SessionSums()  # mean ratio, with a standard error that knows sessions
         self._weight = self._heaviest = 0.0
 
-    def add(self, block: Block, target: Floats, rounds: Rounds) -> None:
+    def add(self, block: Block, target: Floats, rounds: RoundValues) -> None:
         """Count a block, the target's probabilities (n, K) on it, and the estimator's weights."""
         log = block.log
         self._censored += block.censored
@@ -39,7 +39,7 @@ class SupportTally:
         self._n += log.n
         self._squares += float(ratio @ ratio)
         self._most = max(self._most, float(ratio.max()))
-        self._ratios.add(Rounds(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf))
+        self._ratios.add(RoundValues(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf))
         if not log.eligible.all():
             self._unsupported += float(target[~log.eligible].sum())
         self._weight += float(rounds.ratio.sum())

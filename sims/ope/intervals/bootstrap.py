@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.normal import checked_level
 from highwayman.sims.ope.intervals.session_hash import hashed
 from highwayman.sims.ope.intervals.session_sums import SessionSums
@@ -45,7 +45,7 @@ class ClusteredBootstrap:
         self._seed = seed
         self._sums = SessionSums()
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
         self._sums.add(rounds)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.normal import checked_level
 
 _CHAINED = 8  # factors multiplied before a logarithm is taken; none of them nears 1e300 ** (1 / 8)
@@ -14,7 +14,7 @@ _GRID = np.linspace(0.0, 1.0, 65)
 _REFINED = 4  # times the grid is laid into one of its own cells: a resolution of 6e-8
 
 
-class Capital:
+class BettingCapital:
     """What a gambler owns who bets that the mean of nonnegative values is higher than claimed.
 
     Betting the fraction lambda of the capital on every value x against the claim m multiplies it by 1 + lambda (x - m).
@@ -60,8 +60,9 @@ class Capital:
 class ConfidenceSequence:
     """Bounds on the value that hold at every round at once, with probability `level`.
 
-    Two gamblers (`Capital`): one bets that ratio * reward is worth more than claimed, one that ratio * (1 - reward) is;
-    neither value has an upper bound, nor needs one. A claim against which one of them grew 2 / alpha-fold is refuted:
+    Two gamblers (`BettingCapital`): one bets that ratio * reward is worth more than claimed, one that
+    ratio * (1 - reward) is; neither value has an upper bound, nor needs one. A claim against which one of them grew
+    2 / alpha-fold is refuted:
     by Ville's inequality that happens to the true one, ever, with probability at most alpha. Waudby-Smith & Ramdas,
     "Estimating means of bounded random variables by betting", JRSS-B 2024, section 4; for off-policy values
     Karampatziakis, Mineiro & Ramdas, "Off-policy Confidence Sequences", ICML 2021, and Waudby-Smith et al.,
@@ -78,11 +79,11 @@ class ConfidenceSequence:
     def __init__(self, *, level: float = 0.95) -> None:
         """Start without rounds. Raises ValueError for a level outside (0, 1)."""
         self._log_odds = math.log(2 / (1 - checked_level(level)))
-        self._above = Capital()
-        self._below = Capital()
+        self._above = BettingCapital()
+        self._below = BettingCapital()
         self._holds = True
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
         self._holds = self._holds and rounds.martingale
         if not self._holds:

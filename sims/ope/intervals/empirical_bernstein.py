@@ -2,7 +2,7 @@
 
 import math
 
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.normal import checked_level
 
 
@@ -24,7 +24,7 @@ class EmpiricalBernstein:
         self._squares = 0.0  # sum of squared deviations from the mean
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """Take the next rounds. Raises ValueError where a value lies outside the bounds that the rounds state."""
         values = rounds.numerator
         m = len(values)

@@ -2,7 +2,7 @@
 
 from statistics import NormalDist
 
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
 
@@ -20,7 +20,7 @@ class Normal:
         self._level = checked_level(level)
         self._sums = SessionSums()
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
         self._sums.add(rounds)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.session_hash import hashed
 
 BUCKETS = 1 << 16
@@ -24,7 +24,7 @@ class SessionSums:
         self._numerators = np.zeros(BUCKETS)
         self._denominators = np.zeros(BUCKETS)
 
-    def add(self, rounds: Rounds) -> None:
+    def add(self, rounds: RoundValues) -> None:
         """File the next rounds."""
         if len(rounds.numerator):
             bucket = (hashed(rounds.sessions, salt=_SALT) >> np.uint64(48)).astype(np.intp)

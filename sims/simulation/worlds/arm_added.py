@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class ArmAdded:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, from_share=self.from_share)
+        check_range(0.0, 1.0, from_share=self.from_share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course without the arm at first."""
-        available = course.available.copy()
-        available[course.between(0.0, self.from_share), course.column(self.arm)] = False
-        return course.but(available=available)
+        available = scenario.available.copy()
+        available[scenario.between(0.0, self.from_share), scenario.column(self.arm)] = False
+        return scenario.replace(available=available)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import in_order
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class ArmRemoved:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        in_order(self.from_share, self.until_share)
+        check_order(self.from_share, self.until_share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course without the arm for that part."""
-        available = course.available.copy()
-        available[course.between(self.from_share, self.until_share), course.column(self.arm)] = False
-        return course.but(available=available)
+        available = scenario.available.copy()
+        available[scenario.between(self.from_share, self.until_share), scenario.column(self.arm)] = False
+        return scenario.replace(available=available)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage, WorldError
-from highwayman.sims.simulation.worlds.limits import positive, within
+from highwayman.sims.simulation.scenario import Scenario, Stage, WorldError
+from highwayman.sims.simulation.worlds.limits import check_positive, check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,22 @@ class Budget:
         """Raise ValueError for a parameter that cannot be."""
         if (self.usd is None) == (self.share is None):
             raise ValueError(f"give either usd or share, got usd={self.usd!r} and share={self.share!r}")
-        positive(usd=self.usd)
-        within(0.0, 1.0, share=self.share)
+        check_positive(usd=self.usd)
+        check_range(0.0, 1.0, share=self.share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with the ceiling.
 
         Raises:
             WorldError: it is relative and no arm costs anything, or the cheapest is free and so is the ceiling.
         """
         if self.share is None:
-            return course.but(budget_usd=self.usd)
-        means = course.cost_usd.mean(axis=0)
+            return scenario.replace(budget_usd=self.usd)
+        means = scenario.cost_usd.mean(axis=0)
         if not np.nansum(means) > 0:
             raise WorldError("Budget: no arm costs anything, so a share says nothing; give usd")
         cheapest, dearest = float(np.nanmin(means)), float(np.nanmax(means))
         ceiling = cheapest + self.share * (dearest - cheapest)
         if not ceiling > 0:
             raise WorldError(f"Budget: share={self.share:g} of what these arms cost is nothing; give more, or usd")
-        return course.but(budget_usd=ceiling)
+        return scenario.replace(budget_usd=ceiling)

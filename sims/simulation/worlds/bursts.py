@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import SECONDS_PER_ROUND, Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import SECONDS_PER_ROUND, Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Bursts:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(1.0, float("inf"), size=self.size, factor=self.factor)
+        check_range(1.0, float("inf"), size=self.size, factor=self.factor)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with its rounds at other times."""
         within_s = SECONDS_PER_ROUND / self.factor
         between_s = self.size * SECONDS_PER_ROUND - (self.size - 1.0) * within_s
-        first = rng.random(course.n) < 1.0 / self.size
-        gaps = rng.exponential(1.0, course.n) * np.where(first, between_s, within_s)
-        return course.but(at=np.cumsum(gaps) - gaps[:1].sum())
+        first = rng.random(scenario.n) < 1.0 / self.size
+        gaps = rng.exponential(1.0, scenario.n) * np.where(first, between_s, within_s)
+        return scenario.replace(at=np.cumsum(gaps) - gaps[:1].sum())

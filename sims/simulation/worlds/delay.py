@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import positive, within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_positive, check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,17 @@ class Delay:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, float("inf"), mean_s=self.mean_s, sigma=self.sigma)
-        positive(window_s=self.window_s)
+        check_range(0.0, float("inf"), mean_s=self.mean_s, sigma=self.sigma)
+        check_positive(window_s=self.window_s)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with delays added to those it has, and what comes after the window unsaid."""
-        shape = course.said.shape
+        shape = scenario.feedback.shape
         if self.sigma is None:
             late = rng.exponential(1.0, shape)
         else:
             late = np.exp(self.sigma * rng.standard_normal(shape) - self.sigma**2 / 2)
-        delay_s = course.delay_s + self.mean_s * late
+        delay_s = scenario.delay_s + self.mean_s * late
         if self.window_s is None:
-            return course.but(delay_s=delay_s)
-        return course.but(delay_s=delay_s, said=np.where(delay_s <= self.window_s, course.said, np.nan))
+            return scenario.replace(delay_s=delay_s)
+        return scenario.replace(delay_s=delay_s, feedback=np.where(delay_s <= self.window_s, scenario.feedback, np.nan))

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Judge:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, rate=self.rate)
-        within(0.0, float("inf"), noise=self.noise)
-        within(-1.0, 1.0, **{f"bias[{arm}]": value for arm, value in self.bias.items()})
+        check_range(0.0, 1.0, rate=self.rate)
+        check_range(0.0, float("inf"), noise=self.noise)
+        check_range(-1.0, 1.0, **{f"bias[{arm}]": value for arm, value in self.bias.items()})
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with the judge's verdicts for what is said."""
-        verdict = course.quality + self.noise * rng.standard_normal(course.quality.shape)
+        verdict = scenario.quality + self.noise * rng.standard_normal(scenario.quality.shape)
         for arm, value in self.bias.items():
-            verdict[:, course.column(arm)] += value
+            verdict[:, scenario.column(arm)] += value
         judged = rng.random(verdict.shape) < self.rate
-        return course.but(said=np.where(judged, np.clip(verdict, 0.0, 1.0), np.nan))
+        return scenario.replace(feedback=np.where(judged, np.clip(verdict, 0.0, 1.0), np.nan))

@@ -3,7 +3,7 @@
 import math
 
 
-def within(low: float, high: float, **values: float | None) -> None:
+def check_range(low: float, high: float, **values: float | None) -> None:
     """Return if each value is None or a number from `low` to `high`. Raises ValueError, naming the first that is not.
 
     `low` and `high` themselves are allowed where they are finite.
@@ -14,15 +14,15 @@ def within(low: float, high: float, **values: float | None) -> None:
             raise ValueError(f"{name} must be a number {bounds}, got {value!r}")
 
 
-def positive(**values: float | None) -> None:
+def check_positive(**values: float | None) -> None:
     """Return if each value is None or a finite number > 0. Raises ValueError, naming the first that is not."""
     for name, value in values.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a number > 0, got {value!r}")
 
 
-def in_order(from_share: float, until_share: float) -> None:
+def check_order(from_share: float, until_share: float) -> None:
     """Return if a stretch of the run, in shares of it, starts before it ends. Raises ValueError."""
-    within(0.0, 1.0, from_share=from_share, until_share=until_share)
+    check_range(0.0, 1.0, from_share=from_share, until_share=until_share)
     if not from_share < until_share:
         raise ValueError(f"from_share must be less than until_share, got {from_share!r} and {until_share!r}")

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 _BAD_BELOW = 0.5
 
@@ -23,13 +23,13 @@ class Missing:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, rate=self.rate, rate_when_bad=self.rate_when_bad)
-        within(0.0, float("inf"), **{f"factors[{arm}]": factor for arm, factor in self.factors.items()})
+        check_range(0.0, 1.0, rate=self.rate, rate_when_bad=self.rate_when_bad)
+        check_range(0.0, float("inf"), **{f"factors[{arm}]": factor for arm, factor in self.factors.items()})
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with part of what would be said unsaid."""
         when_bad = self.rate if self.rate_when_bad is None else self.rate_when_bad
-        rates = np.where(course.said < _BAD_BELOW, when_bad, self.rate)
+        rates = np.where(scenario.feedback < _BAD_BELOW, when_bad, self.rate)
         for arm, factor in self.factors.items():
-            rates[:, course.column(arm)] *= factor
-        return course.but(said=np.where(rng.random(rates.shape) < rates, course.said, np.nan))
+            rates[:, scenario.column(arm)] *= factor
+        return scenario.replace(feedback=np.where(rng.random(rates.shape) < rates, scenario.feedback, np.nan))

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import in_order, positive
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_order, check_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class PriceChange:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        positive(factor=self.factor)
-        in_order(self.from_share, self.until_share)
+        check_positive(factor=self.factor)
+        check_order(self.from_share, self.until_share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with the arm's new price."""
-        rounds, column = course.between(self.from_share, self.until_share), course.column(self.arm)
-        cost_usd, price_usd = course.cost_usd.copy(), course.price_usd.copy()
+        rounds, column = scenario.between(self.from_share, self.until_share), scenario.column(self.arm)
+        cost_usd, price_usd = scenario.cost_usd.copy(), scenario.price_usd.copy()
         cost_usd[rounds, column] *= self.factor
         price_usd[rounds, column] *= self.factor
-        return course.but(cost_usd=cost_usd, price_usd=price_usd)
+        return scenario.replace(cost_usd=cost_usd, price_usd=price_usd)

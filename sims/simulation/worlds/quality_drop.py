@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage, WorldError
-from highwayman.sims.simulation.worlds.limits import in_order, within
+from highwayman.sims.simulation.scenario import Scenario, Stage, WorldError
+from highwayman.sims.simulation.worlds.limits import check_order, check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,17 @@ class QualityDrop:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, factor=self.factor)
-        in_order(self.from_share, self.until_share)
+        check_range(0.0, 1.0, factor=self.factor)
+        check_order(self.from_share, self.until_share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with the arm's quality lowered.
 
         Raises:
             WorldError: what is said is not the quality any more; it could not follow.
         """
-        if not np.array_equal(course.said, course.quality):
+        if not np.array_equal(scenario.feedback, scenario.quality):
             raise WorldError("QualityDrop comes before worlds that say something of quality, or silence it")
-        quality = course.quality.copy()
-        quality[course.between(self.from_share, self.until_share), course.column(self.arm)] *= self.factor
-        return course.but(quality=quality, said=quality.copy())
+        quality = scenario.quality.copy()
+        quality[scenario.between(self.from_share, self.until_share), scenario.column(self.arm)] *= self.factor
+        return scenario.replace(quality=quality, feedback=quality.copy())

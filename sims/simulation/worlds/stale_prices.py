@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class StalePrices:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, lag_share=self.lag_share)
+        check_range(0.0, 1.0, lag_share=self.lag_share)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with an old price list."""
-        lag = round(self.lag_share * course.n)
-        return course.but(price_usd=course.price_usd[np.maximum(np.arange(course.n) - lag, 0)])
+        lag = round(self.lag_share * scenario.n)
+        return scenario.replace(price_usd=scenario.price_usd[np.maximum(np.arange(scenario.n) - lag, 0)])

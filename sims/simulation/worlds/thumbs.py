@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from highwayman.sims.simulation.scenario import Course, Stage
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Thumbs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, rate=self.rate, flip=self.flip)
+        check_range(0.0, 1.0, rate=self.rate, flip=self.flip)
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course with thumbs, 1 or 0, for what is said."""
         # Three draws whatever the parameters: at twice the rate the same thumbs are given, and as many again.
-        pleased, given, slipped = rng.random((3, *course.quality.shape))
-        up = (pleased < course.quality) ^ (slipped < self.flip)
-        return course.but(said=np.where(given < self.rate, up.astype(np.float64), np.nan))
+        pleased, given, slipped = rng.random((3, *scenario.quality.shape))
+        up = (pleased < scenario.quality) ^ (slipped < self.flip)
+        return scenario.replace(feedback=np.where(given < self.rate, up.astype(np.float64), np.nan))

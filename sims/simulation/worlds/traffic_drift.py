@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.simulation.scenario import Course, Stage, WorldError
-from highwayman.sims.simulation.worlds.limits import within
+from highwayman.sims.simulation.scenario import Scenario, Stage, WorldError
+from highwayman.sims.simulation.worlds.limits import check_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +23,23 @@ class TrafficDrift:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a parameter that cannot be."""
-        within(0.0, 1.0, strength=self.strength)
+        check_range(0.0, 1.0, strength=self.strength)
         if self.by not in ("task", "difficulty"):
             raise ValueError(f"by must be 'task' or 'difficulty', got {self.by!r}")
 
-    def apply(self, course: Course, rng: np.random.Generator) -> Course:
+    def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
         """Return the course in the new order. Raises WorldError where no tasks are known."""
-        shuffled = rng.random(course.n)
-        ideal = self._tasks(course, rng) if self.by == "task" else -course.quality.mean(axis=1)
+        shuffled = rng.random(scenario.n)
+        ideal = self._tasks(scenario, rng) if self.by == "task" else -scenario.quality.mean(axis=1)
         spread = _ranks(ideal, ties=shuffled)
-        return course.reordered(np.argsort((1.0 - self.strength) * shuffled + self.strength * spread, kind="stable"))
+        return scenario.reordered(np.argsort((1.0 - self.strength) * shuffled + self.strength * spread, kind="stable"))
 
     @staticmethod
-    def _tasks(course: Course, rng: np.random.Generator) -> Floats:
+    def _tasks(scenario: Scenario, rng: np.random.Generator) -> Floats:
         """Return the place of each round's task in a random order of tasks, shape (n,)."""
-        if len(set(course.tasks)) < 2:
+        if len(set(scenario.tasks)) < 2:
             raise WorldError("TrafficDrift by task needs prompts of two tasks or more; by=difficulty needs none")
-        names, number = np.unique(course.tasks, return_inverse=True)
+        names, number = np.unique(scenario.tasks, return_inverse=True)
         return rng.permutation(len(names))[number].astype(np.float64)
 
 

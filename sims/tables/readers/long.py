@@ -6,16 +6,16 @@ import numpy as np
 
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.tables.sheet import Sheet
-from highwayman.sims.tables.table_cells import Cells
+from highwayman.sims.tables.table_cells import AnswerCells
 from highwayman.sims.tables.table_schema import REQUIRED, VALUES
 
 
-def misfit(sheet: Sheet) -> str:
+def mismatch(sheet: Sheet) -> str:
     """Return why the file is not in this format, in words; nothing if it is."""
     return sheet.lacking(*REQUIRED)
 
 
-def cells(sheet: Sheet) -> Cells:
+def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file. Raises TableError."""
     datasets, dataset = _coded(sheet.texts("dataset", default=""))
     ids, prompt_id = _coded(sheet.texts("prompt_id"))
@@ -25,7 +25,7 @@ def cells(sheet: Sheet) -> Cells:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     rows = first[order]
-    return Cells(
+    return AnswerCells(
         keys=[(datasets[one], ids[other]) for one, other in zip(dataset[rows], prompt_id[rows], strict=True)],
         prompts=sheet.texts("prompt").take(rows).to_pylist(),
         tasks=sheet.texts("task", default="").take(rows).to_pylist(),

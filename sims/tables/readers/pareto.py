@@ -7,13 +7,13 @@ import numpy as np
 
 from highwayman.env.types import Floats
 from highwayman.sims.tables.sheet import Sheet
-from highwayman.sims.tables.table_cells import Cells, TableError, refuse
+from highwayman.sims.tables.table_cells import AnswerCells, TableError, check_values
 
 _DATASET = "pareto"
 _FIELDS = {"quality": "reward", "cost_usd": "cost", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 
 
-def misfit(sheet: Sheet) -> str:
+def mismatch(sheet: Sheet) -> str:
     """Return why the file is not in this format, in words; nothing if it is."""
     missing = sheet.lacking("prompt", "arms")
     if missing and not sheet.lacking("prompt", "input_tokens", "output_tokens"):
@@ -21,11 +21,11 @@ def misfit(sheet: Sheet) -> str:
     return missing
 
 
-def cells(sheet: Sheet) -> Cells:
+def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file; the sources of its prompts are the tasks. Raises TableError."""
     arms = [_arms(found, sheet.where(row)) for row, found in enumerate(sheet.objects("arms"))]
     models = list(dict.fromkeys(model for row in arms for model in row))
-    return Cells.wide(
+    return AnswerCells.wide(
         [(_DATASET, f"{sheet.path.stem}/{row}") for row in range(sheet.n)],
         models,
         prompts=sheet.texts("prompt").to_pylist(),
@@ -52,5 +52,5 @@ def _values(sheet: Sheet, arms: list[dict[str, Mapping[str, Any]]], models: list
                 raise TableError(f"{sheet.where(row)}: {field} of arm {model!r} must be a number, got {value!r}")
         known = np.array([value is not None for value in told])
         found[known, k] = [value for value in told if value is not None]
-        refuse(found[:, k], column, known=known, where=sheet.where, named=f"{field} of arm {model!r}")
+        check_values(found[:, k], column, known=known, where=sheet.where, named=f"{field} of arm {model!r}")
     return found

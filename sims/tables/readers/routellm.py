@@ -6,7 +6,7 @@ A file is a task, named after it: gsm8k_responses.csv, or one of the 57 of MMLU.
 import numpy as np
 
 from highwayman.sims.tables.sheet import Sheet
-from highwayman.sims.tables.table_cells import Cells
+from highwayman.sims.tables.table_cells import AnswerCells
 
 _RESPONSE = "_response"
 _DATASET = "routellm"
@@ -14,7 +14,7 @@ _LOOKED_AT = 1000  # rows, to tell whether a file is in this format
 _TRUTHS = (True, False, "True", "False", "true", "false")
 
 
-def misfit(sheet: Sheet) -> str:
+def mismatch(sheet: Sheet) -> str:
     """Return why the file is not in this format, in words; nothing if it is."""
     if missing := sheet.lacking("prompt"):
         return missing
@@ -25,10 +25,10 @@ def misfit(sheet: Sheet) -> str:
     return ""
 
 
-def cells(sheet: Sheet) -> Cells:
+def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file; its name is the task. Raises TableError."""
     models, task = _models(sheet), sheet.path.stem
-    return Cells.wide(
+    return AnswerCells.wide(
         [(_DATASET, f"{task}/{row}") for row in range(sheet.n)],
         models,
         prompts=sheet.texts("prompt").to_pylist(),

@@ -9,25 +9,25 @@ import ast
 import numpy as np
 
 from highwayman.sims.tables.sheet import Sheet
-from highwayman.sims.tables.table_cells import Cells
+from highwayman.sims.tables.table_cells import AnswerCells
 
 _COST = "|total_cost"
 _DATASET = "routerbench"
 
 
-def misfit(sheet: Sheet) -> str:
+def mismatch(sheet: Sheet) -> str:
     """Return why the file is not in this format, in words; nothing if it is."""
     if missing := sheet.lacking("sample_id", "prompt", "eval_name"):
         return missing
     return "" if _models(sheet) else f"lacks columns <model> with <model>{_COST}"
 
 
-def cells(sheet: Sheet) -> Cells:
+def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file; its evaluations are the tasks. Raises TableError."""
     models = _models(sheet)
     quality = [sheet.numbers(model, kind="quality") for model in models]
     costs = [sheet.numbers(model + _COST, kind="cost_usd") for model in models]
-    return Cells.wide(
+    return AnswerCells.wide(
         [(_DATASET, sample) for sample in sheet.texts("sample_id").to_pylist()],
         models,
         prompts=[_plain(text) for text in sheet.texts("prompt").to_pylist()],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from highwayman.bandit.drift.change_detector import ChangeDetector
-from highwayman.bandit.drift.change_monitor import Watch, Watched
+from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
@@ -20,7 +20,7 @@ def thumb(value: float, *, arm: str = "a", at: float = 1.0) -> RewardChange:
 def alarms(values: np.ndarray, *, expected: float) -> int:
     """Return how often a detector with a rate of 500 sounds on rewards that were expected to be so much."""
     detector = ChangeDetector(500.0)
-    return sum(detector.heard(expected, thumb(float(value))) is not None for value in values)
+    return sum(detector.observe(expected, thumb(float(value))) is not None for value in values)
 
 
 @pytest.mark.parametrize("quality", [0.05, 0.5, 0.84, 0.97])
@@ -33,8 +33,10 @@ def test_a_reward_beside_which_another_was_changed_cannot_win_more_than_any_othe
     usual, odd = ChangeDetector(100_000.0), ChangeDetector(100_000.0)
     for detector, weighted in ((usual, 0.0), (odd, -40.0)):  # a thumb flips while a second person's comes
         for _ in range(3):
-            assert detector.heard(0.9, RewardChange("a", ONE, 1.0, weighted, weighted**2, 1.0)) is None
-    sounded = [next(n for n in range(100) if detector.heard(0.9, thumb(0.0)) is not None) for detector in (usual, odd)]
+            assert detector.observe(0.9, RewardChange("a", ONE, 1.0, weighted, weighted**2, 1.0)) is None
+    sounded = [
+        next(n for n in range(100) if detector.observe(0.9, thumb(0.0)) is not None) for detector in (usual, odd)
+    ]
     assert sounded[0] == sounded[1]
 
 
@@ -49,8 +51,8 @@ def test_a_halved_quality_is_noticed_within_some_hundred_rounds_and_dated() -> N
     for _ in range(200):
         detector = ChangeDetector(100_000.0)
         for value in rng.random(100) < 0.8:
-            detector.heard(0.8, thumb(float(value)))
-        later = (detector.heard(0.8, thumb(float(value), at=7.0)) for value in rng.random(900) < 0.4)
+            detector.observe(0.8, thumb(float(value)))
+        later = (detector.observe(0.8, thumb(float(value), at=7.0)) for value in rng.random(900) < 0.4)
         delay, change = next((n, found) for n, found in enumerate(later, 1) if found is not None)
         assert (change.arm, change.at, change.direction) == ("a", 7.0, -1)
         assert change.rounds <= 100 + delay
@@ -58,8 +60,8 @@ def test_a_halved_quality_is_noticed_within_some_hundred_rounds_and_dated() -> N
     assert np.median(delays) < 100
 
 
-def watched_policy() -> Watched:
-    made = Watched(HierTS(d=1), Watch(ChangeDetector(100_000.0)), fingerprint="")
+def watched_policy() -> MonitoredPolicy:
+    made = MonitoredPolicy(HierTS(d=1), ChangeMonitor(ChangeDetector(100_000.0)), fingerprint="")
     for arm in ("a", "b"):
         made.add_arm(arm)
     return made
@@ -67,7 +69,7 @@ def watched_policy() -> Watched:
 
 def test_after_a_change_the_arm_is_learned_anew_and_the_other_as_it_was() -> None:
     rng, inner, blind = np.random.default_rng(2), HierTS(d=1), HierTS(d=1)
-    watched = Watched(inner, Watch(ChangeDetector(100_000.0)), fingerprint="")
+    watched = MonitoredPolicy(inner, ChangeMonitor(ChangeDetector(100_000.0)), fingerprint="")
     for arm in ("a", "b"):
         watched.add_arm(arm)
         blind.add_arm(arm)
@@ -79,7 +81,7 @@ def test_after_a_change_the_arm_is_learned_anew_and_the_other_as_it_was() -> Non
         one.learn(bad)
     assert [(change.arm, change.direction) for change in watched.changes] == [("a", -1)]
     context = Context(ONE, "", 1)
-    seen, unseen = (one.expected(context, ["a", "b"]) for one in (inner, blind))
+    seen, unseen = (one.expected_quality(context, ["a", "b"]) for one in (inner, blind))
     assert seen[0] < 0.5
     assert unseen[0] > 0.85
     assert seen[1] == pytest.approx(unseen[1], abs=0.02)
@@ -104,16 +106,16 @@ def test_what_was_decided_before_a_doubt_counts_for_its_share_whenever_it_is_sai
     for one in (in_order, out_of_order, erased, without):
         one.add_arm("a")
     in_order.learn(early)
-    in_order.doubt("a", share=0.25)
+    in_order.discount("a", share=0.25)
     in_order.learn(late)
     out_of_order.learn([*early[:9], early[-1]])
-    out_of_order.doubt("a", share=0.25)
+    out_of_order.discount("a", share=0.25)
     out_of_order.learn([*late, *early[9:-1]])
     erased.learn(early)
-    erased.doubt("a", share=0.25)
+    erased.discount("a", share=0.25)
     erased.learn([*late, RewardChange("a", ONE, -1.0, -1.0, -1.0, early[3].at)])
     without.learn([*early[:3], *early[4:]])
-    without.doubt("a", share=0.25)
+    without.discount("a", share=0.25)
     without.learn(late)
     assert in_order.weight_of("a") == pytest.approx(15.0)
     assert sums(in_order) == pytest.approx(sums(out_of_order), abs=1e-9)
@@ -132,4 +134,4 @@ def test_an_alarm_rate_or_a_share_that_cannot_be_is_refused() -> None:
     policy = HierTS(d=1)
     policy.add_arm("a")
     with pytest.raises(ValueError, match=r"share must be in \(0, 1\], got 0"):
-        policy.doubt("a", share=0.0)
+        policy.discount("a", share=0.0)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.draw import draw
-from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.bandit.regression.hier_posterior import HierPosterior
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
@@ -24,10 +24,10 @@ def thumb(value: float, *, at: float = 0.0, weight: float = 1.0, arm: str = "a")
 
 
 def posterior(*changes: RewardChange, **half_life: float) -> HierPosterior:
-    made = HierPosterior(d=1, fading=Fading(**half_life))
+    made = HierPosterior(d=1, forgetting=Forgetting(**half_life))
     made.add_arm("a")
     made.update(changes)
-    made.settle()
+    made.recompute()
     return made
 
 
@@ -48,11 +48,11 @@ def back(change: RewardChange) -> RewardChange:
 
 
 def told(kind: Any, changes: list[RewardChange], **half_life: float) -> Any:
-    made = kind(d=3, fading=Fading(**half_life))
+    made = kind(d=3, forgetting=Forgetting(**half_life))
     for arm in "ab":
         made.add_arm(arm)
     made.update(changes)
-    made.settle()
+    made.recompute()
     return made
 
 
@@ -118,7 +118,7 @@ def test_under_a_half_life_in_hours_it_does_not_matter_when_labels_come(kind: An
 @given(seed=st.integers(0, 1000), age=st.integers(1, 600))
 @settings(max_examples=20, deadline=None)
 def test_counted_in_rounds_a_late_label_weighs_what_its_round_would_to_within_a_thirtieth(seed: int, age: int) -> None:
-    fading, changes = Fading(events=100.0), traffic(1000, seed=seed)
+    fading, changes = Forgetting(events=100.0), traffic(1000, seed=seed)
     for change in changes:
         fading.weight(change.at, new=True)
     newest = fading.weight(changes[-1].at, new=False)
@@ -138,12 +138,12 @@ def test_after_a_pause_of_thousands_of_half_lives_only_what_is_new_counts(kind: 
 def test_a_restored_posterior_goes_on_as_the_one_it_came_from(kind: Any, half_life: dict[str, float]) -> None:
     changes = traffic(700, seed=3)
     one = told(kind, changes[:613], **half_life)
-    other = kind(d=3, fading=Fading(**half_life))
+    other = kind(d=3, forgetting=Forgetting(**half_life))
     other.restore(one.state())
     for each in (one, other):
         each.update([*changes[613:], back(changes[100])])
     assert one.state() == other.state()
-    for found, wanted in zip(one.spread(np.ones(3), "ab"), other.spread(np.ones(3), "ab"), strict=True):
+    for found, wanted in zip(one.mean_and_std(np.ones(3), "ab"), other.mean_and_std(np.ones(3), "ab"), strict=True):
         assert found == pytest.approx(wanted, abs=1e-12)
 
 
@@ -151,17 +151,17 @@ def test_lent_and_prior_evidence_are_as_sure_under_a_half_life_as_without_as_lon
     x, changes = np.array([0.1, 0.1, 1.0]), [RewardChange(one.arm, one.features, 1.0, 1.0, 1.0)
                                              for one in traffic(100, seed=0)]  # fmt: skip
     rewards = np.random.default_rng(0).random((40, 1))
-    prior = Prior.fitted(np.array([one.features for one in changes[:40]]), rewards, arms=["c"], weight=20.0,
+    prior = Prior.fit(np.array([one.features for one in changes[:40]]), rewards, arms=["c"], weight=20.0,
                          fingerprint="")  # fmt: skip
     spreads = []
-    for fading in (None, Fading(events=1e9)):
-        made = LinearPosterior(d=3, fading=fading)
+    for fading in (None, Forgetting(events=1e9)):
+        made = LinearPosterior(d=3, forgetting=fading)
         for arm in "ab":
             made.add_arm(arm)
-        made.begin(prior)
+        made.apply_prior(prior)
         made.update(changes)
-        made.lend("a", "new", weight=20.0)
-        spreads.append(made.spread(x, ["a", "c", "new"])[1])
+        made.warm_start("a", "new", weight=20.0)
+        spreads.append(made.mean_and_std(x, ["a", "c", "new"])[1])
     assert spreads[1] == pytest.approx(spreads[0], rel=1e-6)
     assert spreads[0][2] > 1.2 * spreads[0][0]
 
@@ -198,30 +198,30 @@ def test_what_was_learned_without_a_half_life_is_taken_over_and_fades_from_then_
     for arm in "ab":
         forever.add_arm(arm)
     forever.update(changes)
-    made = LinearPosterior(d=3, fading=Fading(events=50.0))
+    made = LinearPosterior(d=3, forgetting=Forgetting(events=50.0))
     made.restore(forever.state())
-    assert made.spread(np.ones(3), "ab")[1] == pytest.approx(forever.spread(np.ones(3), "ab")[1], abs=1e-12)
+    assert made.mean_and_std(np.ones(3), "ab")[1] == pytest.approx(forever.mean_and_std(np.ones(3), "ab")[1], abs=1e-12)
     made.update(RewardChange("a", np.ones(3), 1.0, 1.0, 1.0) for _ in range(50))
-    made.settle()
+    made.recompute()
     assert made.weight_of("b") == pytest.approx(forever.weight_of("b") / 2)
 
 
 def test_a_round_a_half_life_ago_weighs_half_and_two_ago_a_quarter() -> None:
     changes = [thumb(1.0, at=START_S + hours * HOUR_S) for hours in (0.0, 24.0, 48.0)]
-    assert posterior(*changes, hours=24.0).weight_seen() == pytest.approx(0.25 + 0.5 + 1.0)
+    assert posterior(*changes, hours=24.0).total_weight() == pytest.approx(0.25 + 0.5 + 1.0)
 
 
 def test_counted_in_rounds_the_weight_is_a_geometric_series() -> None:
     changes = [thumb(1.0, at=START_S + n) for n in range(40)]
     wanted = sum(2.0 ** (-age / 10) for age in range(40))
-    assert posterior(*changes, events=10.0).weight_seen() == pytest.approx(wanted)
+    assert posterior(*changes, events=10.0).total_weight() == pytest.approx(wanted)
 
 
 def test_the_prior_never_fades() -> None:
     long_ago = posterior(thumb(0.0, at=START_S), thumb(0.0, at=START_S + 1000 * HOUR_S), hours=1.0)
     long_ago.update([thumb(0.0, at=START_S + 1000 * HOUR_S, weight=-1.0)])  # nothing recent stands
-    long_ago.settle()
-    assert long_ago.spread(np.ones(1), ["a"])[0] == pytest.approx([0.6], abs=1e-9)
+    long_ago.recompute()
+    assert long_ago.mean_and_std(np.ones(1), ["a"])[0] == pytest.approx([0.6], abs=1e-9)
 
 
 @pytest.mark.parametrize("half_life", [{"hours": 5.0}, {"events": 5.0}])
@@ -229,9 +229,11 @@ def test_a_late_label_weighs_what_its_round_would_weigh_by_now(half_life: dict[s
     others = [thumb(1.0, at=START_S + n * HOUR_S) for n in range(20)]
     in_time = posterior(*others[:8], thumb(0.0, at=START_S + 7.5 * HOUR_S), *others[8:], **half_life)
     late = posterior(*others, thumb(0.0, at=START_S + 7.5 * HOUR_S), **half_life)
-    assert late.spread(np.ones(1), ["a"])[0] == pytest.approx(in_time.spread(np.ones(1), ["a"])[0], abs=0.01)
+    assert late.mean_and_std(np.ones(1), ["a"])[0] == pytest.approx(
+        in_time.mean_and_std(np.ones(1), ["a"])[0], abs=0.01
+    )
     now = posterior(*others, thumb(0.0, at=START_S + 19.5 * HOUR_S), **half_life)
-    assert now.spread(np.ones(1), ["a"])[0] < late.spread(np.ones(1), ["a"])[0] - 0.05
+    assert now.mean_and_std(np.ones(1), ["a"])[0] < late.mean_and_std(np.ones(1), ["a"])[0] - 0.05
 
 
 @given(st.integers(0, 29), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
@@ -245,7 +247,7 @@ def test_a_flip_under_a_half_life_leaves_what_only_ever_saw_the_final_value(at: 
     flipped = posterior(*rounds, flip, **half_life)
     rounds[at] = thumb(final, at=rounds[at].at)
     only = posterior(*rounds, **half_life)
-    for one, other in zip(flipped.spread(np.ones(1), ["a"]), only.spread(np.ones(1), ["a"]), strict=True):
+    for one, other in zip(flipped.mean_and_std(np.ones(1), ["a"]), only.mean_and_std(np.ones(1), ["a"]), strict=True):
         assert one == pytest.approx(other, abs=1e-9)
     assert flipped.noise_variance() == pytest.approx(only.noise_variance(), abs=1e-9)
 
@@ -254,14 +256,16 @@ def test_erasing_a_round_under_a_half_life_in_hours_equals_never_having_seen_it(
     rounds = [thumb(float(n % 2), at=START_S + n * HOUR_S) for n in range(30)]
     erased = posterior(*rounds, thumb(0.0, at=rounds[10].at, weight=-1.0), hours=7.0)
     never = posterior(*rounds[:10], *rounds[11:], hours=7.0)
-    assert erased.spread(np.ones(1), ["a"])[0] == pytest.approx(never.spread(np.ones(1), ["a"])[0], abs=1e-9)
+    assert erased.mean_and_std(np.ones(1), ["a"])[0] == pytest.approx(
+        never.mean_and_std(np.ones(1), ["a"])[0], abs=1e-9
+    )
 
 
 def test_the_clock_survives_its_state_and_damage_is_refused() -> None:
-    fading = Fading(events=1000.0)
+    fading = Forgetting(events=1000.0)
     for n in range(100_000):
         fading.weight(START_S + n, new=True)
-    again = Fading(events=1000.0)
+    again = Forgetting(events=1000.0)
     again.restore(fading.state())
     assert again.weight(START_S + 98_000.0, new=False) == fading.weight(START_S + 98_000.0, new=False)
     assert len(fading.state()["marks"]) < 1000
@@ -279,7 +283,7 @@ def test_the_clock_survives_its_state_and_damage_is_refused() -> None:
 
 
 def test_a_clock_that_counted_in_the_other_unit_begins_anew() -> None:
-    rounds, hours = Fading(events=10.0), Fading(hours=10.0)
+    rounds, hours = Forgetting(events=10.0), Forgetting(hours=10.0)
     for n in range(100):
         rounds.weight(START_S + n, new=True)
     hours.restore(rounds.state())
@@ -290,14 +294,14 @@ def test_a_clock_that_counted_in_the_other_unit_begins_anew() -> None:
 @pytest.mark.parametrize("options", [{}, {"events": 1.0, "hours": 1.0}, {"events": 0.0}, {"hours": float("inf")}])
 def test_a_half_life_that_cannot_be_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="half_life"):
-        Fading(**options)
+        Forgetting(**options)
 
 
 @pytest.mark.parametrize("n", [1, 7, 60])
 def test_linear_regressions_that_fade_have_the_two_matrices_of_d_lin_ucb(n: int) -> None:
     gamma, rng = 2.0 ** (-1 / 20), np.random.default_rng(n)
     x, rewards = rng.normal(size=(n, 3)), rng.random(n)
-    made = LinearPosterior(d=3, fading=Fading(events=20.0), prior_precision=2.0, intercept_precision=1.5)
+    made = LinearPosterior(d=3, forgetting=Forgetting(events=20.0), prior_precision=2.0, intercept_precision=1.5)
     made.add_arm("a")
     made.update(RewardChange("a", row, 1.0, reward, reward**2) for row, reward in zip(x, rewards.tolist(), strict=True))
     prior = np.diag([2.0, 2.0, 1.5])
@@ -306,11 +310,11 @@ def test_linear_regressions_that_fade_have_the_two_matrices_of_d_lin_ucb(n: int)
     theta = np.linalg.solve(v, prior @ np.array([0, 0, 0.6]) + x.T @ (weights * rewards))
     query = np.array([0.4, -0.7, 1.0])
     reach = np.linalg.solve(v, query)
-    made.settle()
-    mean, spread = made.spread(query, ["a"])
+    made.recompute()
+    mean, spread = made.mean_and_std(query, ["a"])
     assert mean == pytest.approx([query @ theta], abs=1e-9)
     assert spread == pytest.approx([np.sqrt(reach @ w @ reach)], abs=1e-9)
-    assert made.spread_many(query[None], ["a"])[1][0] == pytest.approx(spread, abs=1e-12)
+    assert made.mean_and_std_many(query[None], ["a"])[1][0] == pytest.approx(spread, abs=1e-12)
 
 
 def test_lin_ucb_with_a_half_life_takes_the_largest_bound_by_the_two_matrices() -> None:
@@ -322,7 +326,7 @@ def test_lin_ucb_with_a_half_life_takes_the_largest_bound_by_the_two_matrices() 
     x, rewards, arms = rng.normal(size=(n, 3)), rng.random(n), rng.integers(2, size=n)
     for row, reward, arm in zip(x, rewards.tolist(), arms, strict=True):
         policy.learn([RewardChange("ab"[arm], row, 1.0, reward, reward**2)])
-    policy.posterior.settle()
+    policy.posterior.recompute()
     for query in rng.normal(size=(200, 3)):
         bounds = []
         for arm in range(2):

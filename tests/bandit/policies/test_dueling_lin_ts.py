@@ -49,7 +49,7 @@ def lost(made: DuelingLinTS) -> float:
     """Return the quality lost per query by taking the arm that looks best, over 400 fixed ones."""
     asked = queries(400, np.random.default_rng(99))
     quality = asked @ WORLD.T
-    chosen = [int(made.expected(Context(x, "", 1), ARMS).argmax()) for x in asked]
+    chosen = [int(made.expected_quality(Context(x, "", 1), ARMS).argmax()) for x in asked]
     return float((quality.max(axis=1) - quality[np.arange(400), chosen]).mean())
 
 
@@ -58,7 +58,7 @@ def test_preferences_alone_rank_the_arms_for_each_kind_of_query() -> None:
     made.learn(preferences(4000, seed=1))
     for x in np.array([[0.9, 0, 0, 0, 1.0], [-0.9, 0, 0, 0, 1.0], [0, -0.9, 0, 0, 1.0]]):
         context = Context(x, "", 1)
-        assert np.argsort(made.expected(context, ARMS)).tolist() == np.argsort(WORLD @ x).tolist()
+        assert np.argsort(made.expected_quality(context, ARMS)).tolist() == np.argsort(WORLD @ x).tolist()
         probs = made.probs(context, ARMS, FREE)
         assert probs.argmax() == (WORLD @ x).argmax()
         assert probs[3] < 0.001
@@ -82,7 +82,7 @@ def test_thumbs_set_the_level_and_preferences_the_order() -> None:
     one = np.ones(1)
     made.learn([RewardChange("a", one, 1.0, value, value) for value in (1.0, 1.0, 1.0, 0.0) * 50])
     made.learn([PreferenceChange(*pair, one) for pair in (("b", "a"), ("b", "a"), ("a", "b")) * 50])
-    found = made.expected(Context(one, "", 1), ["a", "b"])
+    found = made.expected_quality(Context(one, "", 1), ["a", "b"])
     assert found[0] == pytest.approx(0.75, abs=0.02)
     assert found[1] - found[0] == pytest.approx(np.log(2) / SCALE, abs=0.03)  # preferred two times in three
 

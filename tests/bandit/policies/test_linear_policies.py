@@ -12,11 +12,11 @@ from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.bandit.policies.softmax import Softmax
 from highwayman.bandit.policies.square_cb import SquareCB
 from highwayman.bandit.regression.linear_policy import LinearPolicy
-from highwayman.bandit.regression.sequential import Known
+from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.types import Context, Floats, RewardChange
 
 UTILITIES = np.array([0.5, 0.6, 0.2])
-KNOWN = Known(0.1, 0.0)
+KNOWN = PosteriorSummary(0.1, 0.0)
 QUERY = Context(np.array([1.0]), "", 1)
 
 
@@ -45,9 +45,9 @@ def test_square_cb_weighs_by_the_inverse_gap_and_gives_the_best_the_rest() -> No
 def test_square_cb_tries_less_the_more_it_has_seen() -> None:
     policy = SquareCB(d=1, scale=10.0, power=0.5)
     policy.add_arm("a")
-    before = policy.choose(UTILITIES, np.zeros(3), policy.posterior.known())
+    before = policy.choose(UTILITIES, np.zeros(3), policy.posterior.summary())
     policy.learn([RewardChange("a", np.ones(1), 1.0, 1.0, 1.0)] * 100)
-    after = policy.choose(UTILITIES, np.zeros(3), policy.posterior.known())
+    after = policy.choose(UTILITIES, np.zeros(3), policy.posterior.summary())
     assert after[1] > before[1]
     assert after[2] == pytest.approx(1 / (3 + 100 * 0.4))  # gamma = 10 sqrt(100)
 

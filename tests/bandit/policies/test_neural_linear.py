@@ -42,7 +42,7 @@ def taught(*changes: RewardChange, **options: Any) -> NeuralLinear:
 
 def believed(policy: NeuralLinear, x: Floats) -> list[float]:
     context = Context(x, "", 1)
-    return [*policy.expected(context, ARMS), *policy.probs(context, ARMS, np.array([0.05, 0.0]))]
+    return [*policy.expected_quality(context, ARMS), *policy.probs(context, ARMS, np.array([0.05, 0.0]))]
 
 
 def late_quality(policy: Policy, n: int = 2000) -> float:
@@ -72,7 +72,9 @@ def test_the_regressions_are_those_of_lin_ts_on_the_learned_features() -> None:
         linear.add_arm(arm)
     features = policy._network.features
     linear.learn([thumb(one.arm, features(one.features), one.weighted) for one in heard])
-    assert believed(policy, x)[:2] == pytest.approx(linear.expected(Context(features(x), "", 1), ARMS), abs=1e-9)
+    assert believed(policy, x)[:2] == pytest.approx(
+        linear.expected_quality(Context(features(x), "", 1), ARMS), abs=1e-9
+    )
     penalties = np.array([0.05, 0.0])
     assert believed(policy, x)[2:] == pytest.approx(
         linear.probs(Context(features(x), "", 1), ARMS, penalties), abs=1e-9
@@ -98,12 +100,12 @@ def test_a_round_taken_back_leaves_regressions_that_never_saw_it() -> None:
 
 def test_after_a_training_the_regressions_know_the_rounds_that_are_held_and_no_others() -> None:
     policy = taught(*rounds(200), rounds=100)
-    assert policy._posterior.weight_seen() == 100
+    assert policy._posterior.total_weight() == 100
     assert len(policy._held) == 100
     policy.learn(rounds(40, seed=5))
-    assert policy._posterior.weight_seen() == len(policy._held) == 140
+    assert policy._posterior.total_weight() == len(policy._held) == 140
     policy.learn(rounds(10, seed=6))  # trained again: feedback has grown by a quarter
-    assert policy._posterior.weight_seen() == len(policy._held) == 100
+    assert policy._posterior.total_weight() == len(policy._held) == 100
 
 
 def test_taking_back_rounds_that_are_forgotten_changes_nothing() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from highwayman.bandit.draw import draw
-from highwayman.bandit.models.k_means import centres_of, nearest
+from highwayman.bandit.models.k_means import k_means_centres, nearest
 from highwayman.bandit.policies.cluster_ucb import ClusterUCB
 from highwayman.bandit.policies.hybrid_lin_ucb import HybridLinUCB
 from highwayman.bandit.policies.k_nearest import KNearest
@@ -56,11 +56,11 @@ def test_neighbours_and_clusters_learn_what_no_line_can_part() -> None:
 def test_centres_are_those_of_well_parted_clouds_and_the_same_every_time() -> None:
     rng = np.random.default_rng(1)
     points = np.concatenate([rng.normal(at, 0.1, (50, 2)) for at in ((0, 0), (5, 0), (0, 5))])
-    centres = centres_of(points, 3)
+    centres = k_means_centres(points, 3)
     assert sorted(np.round(centres).tolist()) == [[0, 0], [0, 5], [5, 0]]
-    assert np.array_equal(centres, centres_of(points, 3))
+    assert np.array_equal(centres, k_means_centres(points, 3))
     assert np.bincount(nearest(points, centres)).tolist() == [50, 50, 50]
-    assert len(centres_of(np.ones((9, 2)), 4)) == 1
+    assert len(k_means_centres(np.ones((9, 2)), 4)) == 1
 
 
 @pytest.mark.parametrize("make", [lambda: ClusterUCB(d=2, warm_up=10), lambda: ClusterUCB(d=2, warm_up=500),
@@ -82,7 +82,7 @@ def test_a_round_that_is_flipped_or_taken_back_leaves_what_only_saw_the_end(make
     final.learn(ends)
     for _ in range(20):
         x = Context(np.append(rng.normal(), 1.0), "", 1)
-        assert revised.expected(x, ARMS) == pytest.approx(final.expected(x, ARMS), abs=1e-9)
+        assert revised.expected_quality(x, ARMS) == pytest.approx(final.expected_quality(x, ARMS), abs=1e-9)
 
 
 def test_hybrid_means_are_those_of_one_joint_regression() -> None:
@@ -95,7 +95,7 @@ def test_hybrid_means_are_those_of_one_joint_regression() -> None:
         made.add_arm(arm)
     told = [(arms[n % 3], np.append(rng.normal(size=d - 1), 1.0), float(rng.random())) for n in range(50)]
     made.update(change(arm, x, value) for arm, x, value in told)
-    made.settle()
+    made.recompute()
     size = 2 * d + 3 * d  # beta for f = (1, arm's feature), then each arm's own part
     a = np.diag([2.0, 2.0, 1.0] * 2 + [4.0, 4.0, 1.0] * 3)
     b = np.zeros(size)
@@ -113,7 +113,7 @@ def test_hybrid_means_are_those_of_one_joint_regression() -> None:
         row[: 2 * d] = np.kron([1.0, *like[arm]], x)
         row[2 * d + place * d : 2 * d + (place + 1) * d] = x
         rows[arm] = row
-    means, spreads = made.spread(x, arms)
+    means, spreads = made.mean_and_std(x, arms)
     assert means == pytest.approx([rows[arm] @ np.linalg.solve(a, b) for arm in arms], abs=1e-9)
     wanted = [np.sqrt(rows[arm] @ np.linalg.solve(a, rows[arm])) for arm in arms]
     assert spreads == pytest.approx(wanted, abs=1e-9)
@@ -128,10 +128,10 @@ def test_a_new_arm_starts_at_what_arms_like_it_have_shown() -> None:
     policy.learn([change("small-1", one, 0.3)] * 100 + [change("large-1", one, 0.9)] * 100)
     for arm in ("small-2", "large-2"):
         policy.add_arm(arm)
-    expected = policy.expected(Context(one, "", 1), ["small-2", "large-2"])
+    expected = policy.expected_quality(Context(one, "", 1), ["small-2", "large-2"])
     assert expected[0] < 0.5
     assert expected[1] > 0.7
-    spreads = policy.posterior.spread(one, ["large-1", "large-2"])[1]
+    spreads = policy.posterior.mean_and_std(one, ["large-1", "large-2"])[1]
     assert spreads[1] > 2 * spreads[0]
 
 

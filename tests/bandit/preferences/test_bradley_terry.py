@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from highwayman.bandit.preferences.bradley_terry import Duels, laplace, laplace_factors, preferred, settled_gap
+from highwayman.bandit.preferences.bradley_terry import (
+    Duels,
+    laplace_approximation,
+    laplace_factors,
+    posterior_gap_mode,
+    sigmoid,
+)
 from highwayman.env.types import Floats
 
 K, D, SCALE = 4, 3, 5.0
@@ -40,7 +46,7 @@ def plain_newton(precision: Floats, pull: Floats, told: Duels) -> tuple[Floats, 
 def test_the_mode_and_the_curvature_are_those_of_a_plain_newton_on_the_full_problem(n: int) -> None:
     (precision, pull), told = gaussian(n), duels(n, seed=n)
     wanted = plain_newton(precision, pull, told)
-    mode, curvature = laplace(precision, pull, told, SCALE)
+    mode, curvature = laplace_approximation(precision, pull, told, SCALE)
     assert mode == pytest.approx(wanted[0], abs=1e-9)
     assert curvature == pytest.approx(wanted[1], abs=1e-7)
 
@@ -48,8 +54,8 @@ def test_the_mode_and_the_curvature_are_those_of_a_plain_newton_on_the_full_prob
 def test_the_order_of_comparisons_changes_nothing() -> None:
     (precision, pull), told = gaussian(1), duels(50, seed=1)
     turned = Duels(*(getattr(told, name)[::-1] for name in Duels.__slots__))
-    assert laplace(precision, pull, turned, SCALE)[0] == pytest.approx(
-        laplace(precision, pull, told, SCALE)[0], abs=1e-10
+    assert laplace_approximation(precision, pull, turned, SCALE)[0] == pytest.approx(
+        laplace_approximation(precision, pull, told, SCALE)[0], abs=1e-10
     )
 
 
@@ -59,8 +65,8 @@ def test_a_search_that_starts_far_off_with_little_prior_still_ends_at_the_mode()
     pull = np.zeros((K, D))
     pull[0], pull[1] = 1e-3, -1e-3  # the Gaussian alone puts them 20 apart: where the logistic curve is flat
     told = duels(40, seed=4)
-    mode, _ = laplace(precision, pull, told, SCALE)
-    prob = preferred(SCALE * told.gaps(mode))
+    mode, _ = laplace_approximation(precision, pull, told, SCALE)
+    prob = sigmoid(SCALE * told.gaps(mode))
     slope = pull - 1e-4 * mode
     for one, other, w, y, p, x in zip(
         told.first, told.second, told.weights, told.shares, prob, told.features, strict=True
@@ -89,10 +95,10 @@ def test_a_settled_gap_is_where_a_search_on_a_grid_finds_the_mode() -> None:
         grid = np.linspace(-3.0, 3.0, 600_001)
         unlikely = share * np.log1p(np.exp(-SCALE * grid)) + (1 - share) * np.log1p(np.exp(SCALE * grid))
         wanted = grid[np.argmin((grid - mean) ** 2 / (2 * 0.3) + 1.5 * unlikely)]
-        found = settled_gap(mean, 0.3, pull=1.5 * SCALE, share=share, scale=SCALE)
+        found = posterior_gap_mode(mean, 0.3, pull=1.5 * SCALE, share=share, scale=SCALE)
         assert found == pytest.approx(wanted, abs=2e-5)
 
 
 def test_large_log_odds_do_not_overflow() -> None:
     with np.errstate(over="raise"):
-        assert preferred(np.array([-1e6, 0.0, 1e6])).tolist() == [0.0, 0.5, 1.0]
+        assert sigmoid(np.array([-1e6, 0.0, 1e6])).tolist() == [0.0, 0.5, 1.0]

@@ -33,9 +33,9 @@ def test_rank_one_updates_and_downdates_come_to_what_solving_all_at_once_does() 
     taken_back = told[10:20]
     joint = prior()
     for signed, x, precision, pull in told:
-        assert joint.absorb(joint.reach(signed, x), precision, pull)
+        assert joint.condition(joint.contrast(signed, x), precision, pull)
     for signed, x, precision, pull in taken_back:
-        assert joint.absorb(joint.reach(signed, x), -precision, -pull)
+        assert joint.condition(joint.contrast(signed, x), -precision, -pull)
     stay = [*told[:10], *told[20:]]
     matrix = np.linalg.inv(prior().covariance().reshape(K * D, K * D))
     right = matrix @ prior().mean.ravel()
@@ -53,11 +53,11 @@ def test_rank_one_updates_and_downdates_come_to_what_solving_all_at_once_does() 
 def test_what_waits_to_be_subtracted_is_known_to_whoever_asks() -> None:
     joint, x = prior(), np.array([0.3, -1.0, 1.0])
     for signed, features, precision, pull in evidence(40):
-        joint.absorb(joint.reach(signed, features), precision, pull)
-        found = joint.reach([(0, 1.0), (2, -1.0)], x)
+        joint.condition(joint.contrast(signed, features), precision, pull)
+        found = joint.contrast([(0, 1.0), (2, -1.0)], x)
         between = spread_of(joint.covariance(), x)
         assert found.variance == pytest.approx(between[0, 0] + between[2, 2] - 2 * between[0, 2], abs=1e-12)
-        squares = joint.spread(x, slice(0, 3))[1]
+        squares = joint.mean_and_quasi_variance(x, slice(0, 3))[1]
         assert squares == pytest.approx(np.maximum(quasi_of(between[:3, :3]), 0.0), abs=1e-12)
 
 
@@ -67,7 +67,9 @@ def quasi_of(covariance: Floats) -> Floats:
 
 def test_a_downdate_that_would_lose_digits_is_refused_and_changes_nothing() -> None:
     joint, x = prior(), np.array([0.0, 0.0, 1.0])
-    assert not joint.absorb(joint.reach([(0, 1.0)], x), -10.0 + 1e-8, 0.0)  # the prior's own precision there is 10
+    assert not joint.condition(
+        joint.contrast([(0, 1.0)], x), -10.0 + 1e-8, 0.0
+    )  # the prior's own precision there is 10
     assert joint.covariance() == pytest.approx(prior().covariance())
     assert joint.mean == pytest.approx(prior().mean)
 
@@ -94,8 +96,8 @@ def test_quasi_variances_of_two_arms_share_their_difference_and_one_arm_keeps_it
 def test_probabilities_from_quasi_variances_are_near_those_of_the_correlated_arms() -> None:
     joint, x = prior(), np.array([0.5, 0.5, 1.0])
     for signed, features, precision, pull in evidence(12):
-        joint.absorb(joint.reach(signed, features), precision, 0.1 * pull)
-    means, squares = joint.spread(x, slice(0, K))
+        joint.condition(joint.contrast(signed, features), precision, 0.1 * pull)
+    means, squares = joint.mean_and_quasi_variance(x, slice(0, K))
     rng = np.random.default_rng(2)
     drawn = rng.multivariate_normal(joint.mean @ x, spread_of(joint.covariance(), x), size=200_000)
     exact = np.bincount(drawn.argmax(axis=1), minlength=K) / len(drawn)
@@ -105,10 +107,10 @@ def test_probabilities_from_quasi_variances_are_near_those_of_the_correlated_arm
 def test_many_contexts_at_once_get_what_each_gets() -> None:
     joint = prior()
     for signed, x, precision, pull in evidence(40):
-        joint.absorb(joint.reach(signed, x), precision, pull)
+        joint.condition(joint.contrast(signed, x), precision, pull)
     features = np.random.default_rng(3).normal(size=(6, D))
     for rows in (slice(0, K), [2, 0], [1]):
-        means, squares = joint.spread_many(features, rows)
+        means, squares = joint.mean_and_quasi_variance_many(features, rows)
         for x, mean, square in zip(features, means, squares, strict=True):
-            assert joint.spread(x, rows)[0] == pytest.approx(mean, abs=1e-12)
-            assert joint.spread(x, rows)[1] == pytest.approx(square, abs=1e-12)
+            assert joint.mean_and_quasi_variance(x, rows)[0] == pytest.approx(mean, abs=1e-12)
+            assert joint.mean_and_quasi_variance(x, rows)[1] == pytest.approx(square, abs=1e-12)

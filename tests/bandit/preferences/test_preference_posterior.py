@@ -76,14 +76,14 @@ def test_the_posterior_after_one_comparison_is_the_one_computed_by_hand() -> Non
         mean, covariance = made.coefficients()
         assert mean.ravel() == pytest.approx([0.6 + gap / 2, 0.6 - gap / 2], abs=1e-9)
         assert covariance.ravel() == pytest.approx([wanted[0], wanted[1], wanted[1], wanted[0]], abs=1e-9)
-        assert made.spread(ONE, ["a", "b"])[1] == pytest.approx(np.full(2, math.sqrt(variance / 2)), abs=1e-9)
-        made.settle()
+        assert made.mean_and_std(ONE, ["a", "b"])[1] == pytest.approx(np.full(2, math.sqrt(variance / 2)), abs=1e-9)
+        made.recompute()
 
 
 def test_rewards_alone_give_the_ridge_solution_and_its_noise() -> None:
     made = posterior(arms=("a",), intercept_precision=1.0, prior_mean=0.6, noise_variance=0.1, noise_weight=20)
     made.update([thumb("a", ONE, 1.0)] * 3)
-    made.settle()
+    made.recompute()
     residual = 3 * (1 - 0.9) ** 2 + (0.6 - 0.9) ** 2  # at the mean, (0.6 + 3) / 4 = 0.9: from rewards and the prior
     noise = (20 * 0.1 + residual) / 23
     assert made.coefficients()[0].ravel() == pytest.approx([0.9])
@@ -94,9 +94,9 @@ def test_rewards_alone_give_the_ridge_solution_and_its_noise() -> None:
 def test_a_tie_draws_two_arms_together() -> None:
     made = posterior()
     made.update([thumb("a", ONE, 1.0)] * 5 + [thumb("b", ONE, 0.0)] * 5)
-    apart = float(np.subtract(*made.spread(ONE, ["a", "b"])[0]))
+    apart = float(np.subtract(*made.mean_and_std(ONE, ["a", "b"])[0]))
     made.update([PreferenceChange("a", "b", ONE, share=0.5)] * 5)
-    assert 0 < float(np.subtract(*made.spread(ONE, ["a", "b"])[0])) < 0.7 * apart
+    assert 0 < float(np.subtract(*made.mean_and_std(ONE, ["a", "b"])[0])) < 0.7 * apart
 
 
 def test_a_share_of_nothing_is_a_preference_for_the_other() -> None:
@@ -143,7 +143,7 @@ def test_folding_the_oldest_leaves_the_mode_and_its_curvature_where_they_were() 
     few, many = posterior(3, comparisons=39), posterior(3)
     for one in (few, many):
         one.update(told)
-        one.settle()
+        one.recompute()
     assert (few.comparisons_held(), many.comparisons_held()) == (31, 40)
     for found, wanted in zip(few.coefficients(), many.coefficients(), strict=True):
         assert found == pytest.approx(wanted, abs=1e-9)
@@ -154,7 +154,7 @@ def test_folded_evidence_counts_nearly_as_what_is_held() -> None:
     few, many = posterior(3, comparisons=50), posterior(3)
     for one in (few, many):
         one.update(told)
-        one.settle()
+        one.recompute()
     assert few.comparisons_held() <= 50
     deviations = np.sqrt(np.einsum("kiki->ki", many.coefficients()[1]))
     assert (np.abs(few.coefficients()[0] - many.coefficients()[0]) < 0.5 * deviations).all()
@@ -187,7 +187,7 @@ def test_beliefs_kept_up_by_rank_one_stay_near_the_joint_mode() -> None:
     made = posterior(3)
     made.update(told)
     followed = made.coefficients()
-    made.settle()
+    made.recompute()
     deviations = np.sqrt(np.einsum("kiki->ki", made.coefficients()[1]))
     assert (np.abs(followed[0] - made.coefficients()[0]) < 0.2 * deviations).all()
     assert np.sqrt(np.einsum("kiki->ki", followed[1])) == pytest.approx(deviations, rel=0.05)
@@ -199,7 +199,7 @@ def test_the_level_that_comparisons_cannot_tell_makes_nobody_unsure() -> None:
     made.update([PreferenceChange(one, other, ONE) for one, other in pairs * 60])
     each = np.sqrt(np.einsum("kiki->ki", made.coefficients()[1])).ravel()
     assert each.min() > 0.15  # 0.1, the prior's variance, by three arms
-    assert made.spread(ONE, ARMS)[1].max() < 0.03
+    assert made.mean_and_std(ONE, ARMS)[1].max() < 0.03
 
 
 def test_arms_never_compared_keep_their_own_regression() -> None:
@@ -208,7 +208,7 @@ def test_arms_never_compared_keep_their_own_regression() -> None:
     alone.update(told)
     compared.update([*told, PreferenceChange("a", "b", np.ones(3))])
     for one in (compared, alone):
-        one.settle()
+        one.recompute()
     assert compared.coefficients()[0][2].tolist() == alone.coefficients()[0][2].tolist()
     assert not compared.coefficients()[1][2, :, :2].any()
     assert compared.coefficients()[1][0, :, 1].any()
@@ -217,7 +217,7 @@ def test_arms_never_compared_keep_their_own_regression() -> None:
 def test_one_sided_comparisons_and_a_context_of_zeros_stay_finite() -> None:
     made = posterior(3)
     made.update([PreferenceChange("a", "b", 30 * np.ones(3)), PreferenceChange("a", "c", np.zeros(3))] * 200)
-    made.settle()
+    made.recompute()
     mean, covariance = made.coefficients()
     assert np.isfinite(mean).all()
     np.linalg.cholesky(covariance.reshape(9, 9))
@@ -300,5 +300,5 @@ def test_a_smaller_room_takes_a_larger_snapshot_and_folds_at_the_next_comparison
     large.update(told[-1:])
     assert small.comparisons_held() == 10
     for one in (small, large):
-        one.settle()
+        one.recompute()
     assert small.coefficients()[0] == pytest.approx(large.coefficients()[0], abs=1e-9)

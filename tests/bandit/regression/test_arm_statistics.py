@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.hier_posterior import HierPosterior
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.env.errors import SnapshotError
@@ -22,7 +22,7 @@ def stream(n: int, seed: int) -> list[RewardChange]:
 
 
 def test_one_round_adds_its_moments() -> None:
-    sums = ArmSums(2)
+    sums = ArmStatistics(2)
     sums.add_arm("a")
     sums.add(0, change("a", 0.5), factor=2.0)
     assert sums.a[0].tolist() == [[0.5, 1.0], [1.0, 2.0]]
@@ -42,27 +42,27 @@ def test_two_shards_merged_equal_the_whole_stream(kind: type, seed: int, cut: in
     first.update(changes[:cut])
     second.update(changes[cut:])
     first.merge(second)
-    whole.settle()
-    for found, wanted in zip(first.spread(X, "abc"), whole.spread(X, "abc"), strict=True):
+    whole.recompute()
+    for found, wanted in zip(first.mean_and_std(X, "abc"), whole.mean_and_std(X, "abc"), strict=True):
         assert found == pytest.approx(wanted, abs=1e-9)
     assert first.noise_variance() == pytest.approx(whole.noise_variance(), abs=1e-9)
 
 
 def test_what_is_lent_has_the_weight_that_was_stated() -> None:
-    sums = ArmSums(2)
+    sums = ArmStatistics(2)
     for arm in "ab":
         sums.add_arm(arm)
     for value in (0.0, 1.0, 1.0, 1.0):
         sums.add(0, change("a", value))
-    sums.lend("a", "b", weight=2.0)
+    sums.warm_start("a", "b", weight=2.0)
     assert sums.sums[1].tolist() == pytest.approx([2.0, 1.5])
     assert sums.b[1] / sums.sums[1, 0] == pytest.approx(sums.b[0] / sums.sums[0, 0])
     with pytest.raises(ValueError, match="weight must be > 0, got 0"):
-        sums.lend("a", "b", weight=0)
+        sums.warm_start("a", "b", weight=0)
 
 
 def test_an_unknown_arm_and_features_of_another_length_are_named() -> None:
-    sums = ArmSums(2)
+    sums = ArmStatistics(2)
     sums.add_arm("a")
     with pytest.raises(ValueError, match="unknown arm 'z'; known are a"):
         sums.row("z")
@@ -71,38 +71,38 @@ def test_an_unknown_arm_and_features_of_another_length_are_named() -> None:
 
 
 def test_a_matrix_that_is_not_symmetric_is_refused() -> None:
-    sums = ArmSums(2)
+    sums = ArmStatistics(2)
     sums.add_arm("a")
     arrays = sums.arrays() | {"a": np.array([[[1.0, 0.5], [0.0, 1.0]]])}
     header = {"kind": "k", "d": 2, "fingerprint": "", "arms": ["a"]}
     with pytest.raises(SnapshotError, match="not symmetric"):
-        ArmSums.of(header, arrays, kind="k", d=2, fingerprint="")
+        ArmStatistics.from_snapshot(header, arrays, kind="k", d=2, fingerprint="")
 
 
 def test_of_rounds_that_fade_the_squared_weights_are_summed_too_scaled_twice_and_lent_as_they_are() -> None:
-    sums = ArmSums(2, fades=True)
+    sums = ArmStatistics(2, fades=True)
     for arm in "ab":
         sums.add_arm(arm)
     sums.add(0, change("a", 0.5), factor=0.5)  # x x^T is ((1/4, 1/2), (1/2, 1))
     sums.scale(0.5)
-    assert sums.twice is not None
+    assert sums.squared_weight_sums is not None
     assert sums.a[0].tolist() == [[0.0625, 0.125], [0.125, 0.25]]
-    assert sums.twice[0].tolist() == [[0.015625, 0.03125], [0.03125, 0.0625]]
-    sums.lend("a", "b", weight=0.125)
-    assert sums.twice[1].tolist() == (sums.twice[0] / 2).tolist()
-    sums.seed("b", np.eye(2), np.zeros(2), np.zeros(2))
-    assert (sums.twice[1] - sums.twice[0] / 2).tolist() == np.eye(2).tolist()
+    assert sums.squared_weight_sums[0].tolist() == [[0.015625, 0.03125], [0.03125, 0.0625]]
+    sums.warm_start("a", "b", weight=0.125)
+    assert sums.squared_weight_sums[1].tolist() == (sums.squared_weight_sums[0] / 2).tolist()
+    sums.add_evidence("b", np.eye(2), np.zeros(2), np.zeros(2))
+    assert (sums.squared_weight_sums[1] - sums.squared_weight_sums[0] / 2).tolist() == np.eye(2).tolist()
 
 
 @given(st.integers(0, 100), st.booleans())
 def test_sums_survive_their_arrays(seed: int, fades: bool) -> None:
-    sums = ArmSums(2, fades=fades)
+    sums = ArmStatistics(2, fades=fades)
     for arm in "abc":
         sums.add_arm(arm)
     for number, each in enumerate(stream(20, seed)):
-        sums.add(sums.place(each), each, factor=1.1**number)
+        sums.add(sums.checked_row(each), each, factor=1.1**number)
     header = {"kind": "k", "d": 2, "fingerprint": "", "arms": list(sums.arms)}
-    again = ArmSums.of(header, sums.arrays(), kind="k", d=2, fingerprint="", fades=fades)
+    again = ArmStatistics.from_snapshot(header, sums.arrays(), kind="k", d=2, fingerprint="", fades=fades)
     assert again.arms == sums.arms
     assert {name: array.tolist() for name, array in again.arrays().items()} == {
         name: array.tolist() for name, array in sums.arrays().items()
@@ -111,4 +111,4 @@ def test_sums_survive_their_arrays(seed: int, fades: bool) -> None:
 
 def test_shards_of_other_features_are_not_merged() -> None:
     with pytest.raises(ValueError, match="sums of 3 features do not go with sums of 2"):
-        ArmSums(2).merge(ArmSums(3))
+        ArmStatistics(2).merge(ArmStatistics(3))

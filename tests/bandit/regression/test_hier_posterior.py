@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.bandit import snapshot
-from highwayman.bandit.drift.forgetting import Fading
+from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
@@ -37,7 +37,7 @@ def rewards(n: int, *, seed: int) -> list[RewardChange]:
 def settled(changes: list[RewardChange], **options: float) -> HierPosterior:
     made = posterior(**options)
     made.update(changes)
-    made.settle()
+    made.recompute()
     return made
 
 
@@ -70,7 +70,7 @@ def test_the_means_are_those_of_one_joint_regression(n: int, seed: int) -> None:
     beta, theta = jointly(changes, own)
     assert made.shared == pytest.approx(beta, abs=1e-9)
     for x in np.eye(D):
-        assert made.spread(x, ARMS)[0] == pytest.approx(theta @ x, abs=1e-9)
+        assert made.mean_and_std(x, ARMS)[0] == pytest.approx(theta @ x, abs=1e-9)
 
 
 def test_what_is_kept_up_by_rank_one_is_what_a_direct_solution_with_that_prior_says() -> None:
@@ -87,7 +87,7 @@ def test_what_is_kept_up_by_rank_one_is_what_a_direct_solution_with_that_prior_s
         a = np.diag(own) + sum(np.outer(one.features, one.features) for one in told)
         b = own * made.shared + sum(one.weighted * one.features for one in told)
         x = np.array([0.3, -0.2, 1.0])
-        mean, spread = made.spread(x, [arm])
+        mean, spread = made.mean_and_std(x, [arm])
         assert mean == pytest.approx([np.linalg.solve(a, b) @ x], abs=1e-9)
         assert spread == pytest.approx([np.sqrt(x @ np.linalg.solve(a, x))], abs=1e-9)
 
@@ -96,7 +96,7 @@ def test_one_observation_moves_the_other_arms_less_than_its_own() -> None:
     made = settled([RewardChange("a", np.array([0.0, 0.0, 1.0]), 1.0, 1.0, 1.0)])
     # Intercepts: beta has precision 1 + 1/2 (a's own part integrated out) and evidence .6 + 1/2: 1.1 / 1.5.
     assert made.shared[-1] == pytest.approx(1.1 / 1.5)
-    means = made.spread(np.array([0.0, 0.0, 1.0]), ARMS)[0]
+    means = made.mean_and_std(np.array([0.0, 0.0, 1.0]), ARMS)[0]
     assert means == pytest.approx([(1.1 / 1.5 + 1) / 2, 1.1 / 1.5, 1.1 / 1.5])
 
 
@@ -104,17 +104,17 @@ def test_a_new_arm_starts_at_what_the_others_have_in_common_and_is_less_sure() -
     made = settled(rewards(400, seed=2))
     made.add_arm("new")
     x = np.array([1.0, 0.0, 1.0])
-    means, spreads = made.spread(x, [*ARMS, "new"])
+    means, spreads = made.mean_and_std(x, [*ARMS, "new"])
     assert means[-1] == pytest.approx(made.shared @ x)
     assert spreads[-1] > 3 * spreads[:-1].max()
 
 
 def test_the_precision_of_own_features_falls_with_feedback_down_to_its_end() -> None:
     x = np.array([1.0, 0.0, 0.0])
-    spreads = [posterior(early_precision=300.0).spread(x, ["a"])[1][0]]
+    spreads = [posterior(early_precision=300.0).mean_and_std(x, ["a"])[1][0]]
     for n in (3, 30, 300, 3000):
         told = [RewardChange("b", np.array([0.0, 0.0, 1.0]), 1.0, 0.5, 0.25)] * n
-        spreads.append(settled(told, early_precision=300.0).spread(x, ["a"])[1][0])
+        spreads.append(settled(told, early_precision=300.0).mean_and_std(x, ["a"])[1][0])
     assert spreads[0] == spreads[1] == pytest.approx(1 / np.sqrt(300))  # one round per arm
     assert all(later > earlier for earlier, later in pairwise(spreads[1:]))
     assert spreads[-1] == pytest.approx(1 / np.sqrt(2))
@@ -143,7 +143,7 @@ def test_an_erased_round_leaves_the_state_that_never_saw_it(seed: int, at: int) 
 
 def same(one: HierPosterior, other: HierPosterior) -> bool:
     asked = np.random.default_rng(0).normal(size=(5, D))
-    pairs = zip(one.spread_many(asked, ARMS), other.spread_many(asked, ARMS), strict=True)
+    pairs = zip(one.mean_and_std_many(asked, ARMS), other.mean_and_std_many(asked, ARMS), strict=True)
     near = all(np.allclose(a, b, rtol=0, atol=1e-9) for a, b in pairs)
     return near and abs(one.noise_variance() - other.noise_variance()) < 1e-9
 
@@ -174,7 +174,7 @@ def test_a_number_that_cannot_be_is_named(name: str) -> None:
 
 
 def test_a_change_that_is_refused_moves_nothing_not_even_a_clock() -> None:
-    made = HierPosterior(d=D, fading=Fading(hours=1.0))
+    made = HierPosterior(d=D, forgetting=Forgetting(hours=1.0))
     made.add_arm("a")
     made.update([RewardChange("a", np.ones(D), 1.0, 1.0, 1.0, at=3600.0)])
     before = made.state()

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from highwayman.bandit.regression.arm_statistics import ArmSums
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
-from highwayman.bandit.regression.marginal_likelihood import _log_evidence, own_precision
+from highwayman.bandit.regression.marginal_likelihood import _log_evidence, empirical_bayes_precision
 from highwayman.env.types import Floats, RewardChange
 
 D, ARMS = 4, ("a", "b", "c")
@@ -23,8 +23,8 @@ def told(n: int, apart: float, *, seed: int = 0) -> list[RewardChange]:
     return found
 
 
-def sums_of(changes: list[RewardChange]) -> ArmSums:
-    sums = ArmSums(D)
+def sums_of(changes: list[RewardChange]) -> ArmStatistics:
+    sums = ArmStatistics(D)
     for arm in ARMS:
         sums.add_arm(arm)
     for change in changes:
@@ -52,11 +52,11 @@ def test_the_evidence_is_that_of_the_rewards_themselves() -> None:
 
 
 def test_arms_far_apart_are_told_from_arms_that_differ_by_a_constant() -> None:
-    assert own_precision(sums_of(told(300, 0.0)), 1.0, ROOT, NOISE) in (None, 60.0)
-    far = own_precision(sums_of(told(300, 0.5)), 1.0, ROOT, NOISE)
+    assert empirical_bayes_precision(sums_of(told(300, 0.0)), 1.0, ROOT, NOISE) in (None, 60.0)
+    far = empirical_bayes_precision(sums_of(told(300, 0.5)), 1.0, ROOT, NOISE)
     assert far is not None
     assert far <= 0.6  # 0.3^2 / 0.5^2 = 0.36
-    assert own_precision(sums_of(told(5, 0.5)), 1.0, ROOT, NOISE) is None
+    assert empirical_bayes_precision(sums_of(told(5, 0.5)), 1.0, ROOT, NOISE) is None
 
 
 def test_specialists_are_learned_sooner_where_evidence_may_speak() -> None:
@@ -73,6 +73,6 @@ def test_specialists_are_learned_sooner_where_evidence_may_speak() -> None:
             query = np.array([side, 0.0, 0.0, 1.0])
             value = float(rng.random() < (0.9 if side * (1, -1, 0)[arm] > 0 else 0.2))
             posterior.update([RewardChange(ARMS[arm], query, 1.0, value, value)])
-        means[caution] = posterior.spread(x, ARMS)[0]
+        means[caution] = posterior.mean_and_std(x, ARMS)[0]
     gaps = {caution: found[0] - found[1] for caution, found in means.items()}
     assert gaps[10.0] > gaps[1e9] + 0.05

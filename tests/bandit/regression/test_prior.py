@@ -3,7 +3,7 @@ import pytest
 
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
-from highwayman.bandit.regression.prior import Begins, Prior
+from highwayman.bandit.regression.prior import AcceptsPrior, Prior
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, RewardChange
 
@@ -12,7 +12,7 @@ REWARDS = np.column_stack([np.full(40, 0.9), np.tile([0.0, 1.0, np.nan, np.nan],
 
 
 def fitted(weight: float = 10.0) -> Prior:
-    return Prior.fitted(ONE, REWARDS, arms=("good", "fair"), weight=weight, fingerprint="f")
+    return Prior.fit(ONE, REWARDS, arms=("good", "fair"), weight=weight, fingerprint="f")
 
 
 def test_each_arm_is_worth_the_stated_number_of_answers_or_those_there_are() -> None:
@@ -24,24 +24,26 @@ def test_each_arm_is_worth_the_stated_number_of_answers_or_those_there_are() -> 
 @pytest.mark.parametrize("make", [HierTS, LinTS])
 def test_a_policy_that_begins_with_it_is_where_one_is_that_was_told_as_much(make: type) -> None:
     begun, told = make(d=1, fingerprint="f"), make(d=1, fingerprint="f")
-    assert isinstance(begun, Begins)
-    begun.begin(fitted())
+    assert isinstance(begun, AcceptsPrior)
+    begun.apply_prior(fitted())
     for arm in ("good", "fair"):
         told.add_arm(arm)
     told.learn([RewardChange("good", np.ones(1), 10.0, 9.0, 8.1), RewardChange("fair", np.ones(1), 10.0, 5.0, 5.0)])
     told.state()  # settles what is learned so
     context = Context(np.ones(1), "f", 1)
-    assert begun.expected(context, ["good", "fair"]) == pytest.approx(told.expected(context, ["good", "fair"]))
+    assert begun.expected_quality(context, ["good", "fair"]) == pytest.approx(
+        told.expected_quality(context, ["good", "fair"])
+    )
 
 
 def test_it_survives_its_file_and_another_encoder_or_damage_is_refused() -> None:
     data = fitted().to_bytes()
-    again = Prior.of_bytes(data, d=1, fingerprint="f")
+    again = Prior.from_bytes(data, d=1, fingerprint="f")
     assert again.digest == fitted().digest != fitted(20.0).digest
     with pytest.raises(SnapshotError, match="encoder 'f', this one is 'g'"):
-        Prior.of_bytes(data, d=1, fingerprint="g")
+        Prior.from_bytes(data, d=1, fingerprint="g")
     with pytest.raises(SnapshotError, match="damaged"):
-        Prior.of_bytes(data[:-1], d=1, fingerprint="f")
+        Prior.from_bytes(data[:-1], d=1, fingerprint="f")
 
 
 def test_a_weight_that_cannot_be_is_named() -> None:

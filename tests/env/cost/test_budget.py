@@ -5,40 +5,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.cost.budget import Budget, Ceilings
-from highwayman.env.cost.spend_ledger import DAY_S, Ledger, Spent, day_of
+from highwayman.env.cost.budget import SpendLimits, TenantBudget
+from highwayman.env.cost.spend_ledger import DAY_S, Spend, SpendLedger, day_of
 from highwayman.env.types import Floats
 
 COSTS = np.array([0.001, 0.01, 0.1])
 WORTH = np.array([0.5, 0.6, 0.7])
 
 
-def spend_a_day(budget: Budget, *, requests: int, day: int = 0, rng: np.random.Generator) -> Floats:
+def spend_a_day(budget: TenantBudget, *, requests: int, day: int = 0, rng: np.random.Generator) -> Floats:
     """Take the best arm after penalties at each of evenly spread requests; return what each cost."""
     costs = np.empty(requests)
     for number in range(requests):
         at = (day + (number + 0.5) / requests) * DAY_S
-        able = ~budget.barred(COSTS, at=at)
+        able = ~budget.over_budget(COSTS, at=at)
         worth = np.where(able, WORTH + rng.normal(0, 0.05, 3) - budget.penalties(COSTS, at=at), -np.inf)
         arm = int(worth.argmax()) if able.any() else 0
         if not able.any():
             costs[number] = 0.0
             continue
         call = f"{day}:{number}"
-        budget.begin(call, COSTS[arm])
+        budget.reserve(call, COSTS[arm])
         costs[number] = COSTS[arm] * rng.uniform(0.8, 1.2)
-        budget.end(call, float(costs[number]), at=at)
+        budget.charge(call, float(costs[number]), at=at)
     return costs
 
 
 def test_a_budget_per_request_is_held_on_average() -> None:
-    costs = spend_a_day(Budget(Ceilings(usd_per_request=0.02)), requests=4000, rng=np.random.default_rng(0))
+    costs = spend_a_day(TenantBudget(SpendLimits(usd_per_request=0.02)), requests=4000, rng=np.random.default_rng(0))
     assert 0.8 * 0.02 < costs[200:].mean() <= 1.01 * 0.02
 
 
 @pytest.mark.parametrize("hard", [False, True])
 def test_a_budget_per_day_lasts_for_the_day_and_is_used(hard: bool) -> None:
-    budget, rng = Budget(Ceilings(usd_per_day=40.0, hard=hard)), np.random.default_rng(1)
+    budget, rng = TenantBudget(SpendLimits(usd_per_day=40.0, hard=hard)), np.random.default_rng(1)
     spend_a_day(budget, requests=4000, rng=rng)
     second = spend_a_day(budget, requests=4000, day=1, rng=rng)
     assert 30.0 < second.sum() <= 40.0 * 1.01
@@ -46,71 +46,71 @@ def test_a_budget_per_day_lasts_for_the_day_and_is_used(hard: bool) -> None:
 
 
 def test_a_hard_ceiling_counts_calls_under_way() -> None:
-    budget = Budget(Ceilings(usd_per_day=0.25, hard=True))
+    budget = TenantBudget(SpendLimits(usd_per_day=0.25, hard=True))
     for number in range(2):
-        assert not budget.barred(COSTS, at=0.0)[2]
-        budget.begin(str(number), 0.1)
-    assert budget.barred(COSTS, at=0.0).tolist() == [False, False, True]
-    assert budget.left_usd(at=0.0) == pytest.approx(0.05)
-    budget.end("0", 0.02, at=1.0)
-    assert not budget.barred(COSTS, at=1.0)[2]
+        assert not budget.over_budget(COSTS, at=0.0)[2]
+        budget.reserve(str(number), 0.1)
+    assert budget.over_budget(COSTS, at=0.0).tolist() == [False, False, True]
+    assert budget.remaining_usd(at=0.0) == pytest.approx(0.05)
+    budget.charge("0", 0.02, at=1.0)
+    assert not budget.over_budget(COSTS, at=1.0)[2]
 
 
 @given(st.lists(st.floats(0.0005, 0.2), min_size=1, max_size=60))
 def test_a_hard_day_is_never_overspent_where_calls_cost_what_was_expected(prices: list[float]) -> None:
-    budget, spent = Budget(Ceilings(usd_per_day=1.0, hard=True)), 0.0
+    budget, spent = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True)), 0.0
     for number, price in enumerate(prices):
-        if budget.barred(np.array([price]), at=float(number))[0]:
+        if budget.over_budget(np.array([price]), at=float(number))[0]:
             continue
-        budget.begin(str(number), price)
-        budget.end(str(number), price, at=float(number))
+        budget.reserve(str(number), price)
+        budget.charge(str(number), price, at=float(number))
         spent += price
     assert spent <= 1.0 + 1e-9
 
 
 def test_midnight_begins_a_new_day() -> None:
-    budget = Budget(Ceilings(usd_per_day=0.05, hard=True))
-    budget.begin("a", 0.05)
-    budget.end("a", 0.05, at=11.0)
-    assert budget.barred(COSTS, at=DAY_S - 1).all()
-    assert budget.barred(COSTS, at=DAY_S + 1).tolist() == [False, False, True]
+    budget = TenantBudget(SpendLimits(usd_per_day=0.05, hard=True))
+    budget.reserve("a", 0.05)
+    budget.charge("a", 0.05, at=11.0)
+    assert budget.over_budget(COSTS, at=DAY_S - 1).all()
+    assert budget.over_budget(COSTS, at=DAY_S + 1).tolist() == [False, False, True]
 
 
 def test_without_ceilings_nothing_is_dear_and_nothing_barred() -> None:
-    budget = Budget(Ceilings())
+    budget = TenantBudget(SpendLimits())
     assert budget.penalties(COSTS, at=0.0).tolist() == [0.0, 0.0, 0.0]
-    assert not budget.barred(COSTS, at=0.0).any()
-    assert budget.left_usd(at=0.0) == math.inf
+    assert not budget.over_budget(COSTS, at=0.0).any()
+    assert budget.remaining_usd(at=0.0) == math.inf
 
 
 def test_an_arm_without_a_price_carries_nothing() -> None:
-    budget = Budget(Ceilings(usd_per_request=0.01, usd_per_day=1.0))
+    budget = TenantBudget(SpendLimits(usd_per_request=0.01, usd_per_day=1.0))
     assert budget.penalties(np.array([np.nan, 0.1]), at=0.0)[0] == 0.0
-    budget.begin("a", math.nan)
-    budget.end("a", None, at=1.0)
-    assert budget.left_usd(at=2.0) == 1.0
+    budget.reserve("a", math.nan)
+    budget.charge("a", None, at=1.0)
+    assert budget.remaining_usd(at=2.0) == 1.0
 
 
 @pytest.mark.parametrize("ceiling", [0.0, -1.0, math.nan])
 def test_a_ceiling_must_be_dollars(ceiling: float) -> None:
     with pytest.raises(ValueError, match="budget_usd must be a number > 0"):
-        Budget(Ceilings(usd_per_day=ceiling))
+        TenantBudget(SpendLimits(usd_per_day=ceiling))
 
 
 def test_processes_that_hear_of_each_other_now_and_then_hold_one_day_together() -> None:
-    rng, ledgers = np.random.default_rng(2), [Ledger() for _ in range(3)]
-    budgets = [Budget(Ceilings(usd_per_day=40.0), ledger) for ledger in ledgers]
-    days: dict[int, Spent] = {}
+    rng, ledgers = np.random.default_rng(2), [SpendLedger() for _ in range(3)]
+    budgets = [TenantBudget(SpendLimits(usd_per_day=40.0), ledger) for ledger in ledgers]
+    days: dict[int, Spend] = {}
     for number in range(8000):
         at = (number + 0.5) / 4000 * DAY_S
         budget, call = budgets[number % 3], str(number)
         arm = int((WORTH + rng.normal(0, 0.05, 3) - budget.penalties(COSTS, at=at)).argmax())
         cost = float(COSTS[arm] * rng.uniform(0.8, 1.2))
-        budget.begin(call, COSTS[arm])
-        budget.end(call, cost, at=at)
-        ledgers[number % 3].written(call, (number, 0))
-        days[day_of(at)] = days.get(day_of(at), Spent()).plus(cost, 1)
+        budget.reserve(call, COSTS[arm])
+        budget.charge(call, cost, at=at)
+        ledgers[number % 3].on_logged(call, (number, 0))
+        days[day_of(at)] = days.get(day_of(at), Spend()).plus(cost, 1)
         if number % 20 == 0:
             for ledger in ledgers:
-                ledger.publish((number, 0), dict(days))
+                ledger.on_published((number, 0), dict(days))
     assert 30.0 < days[1].usd <= 40.0 * 1.02  # what the others spend in 20 requests is not known in time

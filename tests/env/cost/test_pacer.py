@@ -17,7 +17,7 @@ def spend(pacer: Pacer, quality: Floats, expected_usd: Floats, costs_usd: Floats
     """Return what each round cost, shape (n,), where the best arm after penalties is taken but for the floor."""
     spent = np.empty(len(quality))
     for t in range(len(quality)):
-        may_run = np.flatnonzero(~pacer.barred(expected_usd))
+        may_run = np.flatnonzero(~pacer.over_budget(expected_usd))
         utility = (quality[t] - pacer.penalties(expected_usd))[may_run]
         arm = may_run[utility.argmax()] if rng.random() >= FLOOR else rng.choice(may_run)
         spent[t] = costs_usd[t, arm]
@@ -90,18 +90,18 @@ def test_hard_the_mean_never_exceeds_the_ceiling_where_calls_cost_what_was_expec
 def test_the_cheapest_arm_is_never_barred_nor_one_without_a_price() -> None:
     pacer = Pacer(1.0, hard=True)
     pacer.charge(50.0)
-    assert pacer.barred(np.array([3.0, np.nan, 2.0, 9.0])).tolist() == [True, False, False, True]
-    assert not pacer.barred(np.array([np.nan, np.nan])).any()
-    assert not Pacer(1.0, hard=False).barred(np.array([1.0, 1e9])).any()
+    assert pacer.over_budget(np.array([3.0, np.nan, 2.0, 9.0])).tolist() == [True, False, False, True]
+    assert not pacer.over_budget(np.array([np.nan, np.nan])).any()
+    assert not Pacer(1.0, hard=False).over_budget(np.array([1.0, 1e9])).any()
 
 
 def test_an_arm_is_barred_until_enough_is_saved_for_the_most_that_its_call_may_cost() -> None:
     pacer, expected = Pacer(1.0, window=100), np.array([0.0, 2.0])  # at most 12 times as much, as long as it is unknown
     for _ in range(23):
-        assert pacer.barred(expected).tolist() == [False, True]
+        assert pacer.over_budget(expected).tolist() == [False, True]
         pacer.charge(0.0)
-    assert pacer.barred(expected).tolist() == [False, False]
-    assert pacer.barred(expected, under_way=[1.5]).tolist() == [False, True]
+    assert pacer.over_budget(expected).tolist() == [False, False]
+    assert pacer.over_budget(expected, under_way=[1.5]).tolist() == [False, True]
 
 
 def test_how_much_more_a_call_may_cost_is_learned_for_arms_of_its_price() -> None:
@@ -109,14 +109,14 @@ def test_how_much_more_a_call_may_cost_is_learned_for_arms_of_its_price() -> Non
     for _ in range(250):
         pacer.charge(0.3, 2.0)
         pacer.charge(0.0)
-    assert pacer.barred(expected).tolist() == [
+    assert pacer.over_budget(expected).tolist() == [
         False,
         False,
         True,
     ]  # 3 times 2 fit into what is left, 12 times 20 do not
     pacer.charge(50.0, 2.0)  # 25 times what was expected
     for _ in range(60):
-        assert pacer.barred(expected).tolist() == [False, True, True]
+        assert pacer.over_budget(expected).tolist() == [False, True, True]
         pacer.charge(0.0, 0.0)
 
 
@@ -147,7 +147,7 @@ def test_a_pacer_restored_from_its_state_goes_on_as_the_one_it_was() -> None:
         one.charge(cost)
         other.charge(cost)
         assert other.state() == one.state()
-        assert other.barred(expected).tolist() == one.barred(expected).tolist()
+        assert other.over_budget(expected).tolist() == one.over_budget(expected).tolist()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.cost.spend_window import Overruns, SpendWindow
+from highwayman.env.cost.spend_window import CostOverruns, SpendWindow
 
 
 def test_the_room_is_what_the_calls_still_in_the_window_leave() -> None:
@@ -13,8 +13,8 @@ def test_the_room_is_what_the_calls_still_in_the_window_leave() -> None:
     for cost in (2.0, 0.0, 0.5, 1.5):
         window.add(cost)
     assert window.costs() == [2.0, 0.0, 0.5, 1.5]
-    assert window.room_usd(1.0, cheapest_usd=0.0) == pytest.approx(4.0 - 2.0)  # the oldest makes way
-    assert window.room_usd(1.0, cheapest_usd=0.0, under_way=[0.25]) == pytest.approx(4.0 - 2.0 - 0.25)
+    assert window.headroom_usd(1.0, cheapest_usd=0.0) == pytest.approx(4.0 - 2.0)  # the oldest makes way
+    assert window.headroom_usd(1.0, cheapest_usd=0.0, under_way=[0.25]) == pytest.approx(4.0 - 2.0 - 0.25)
 
 
 def test_room_is_left_for_the_cheapest_calls_that_follow() -> None:
@@ -22,36 +22,38 @@ def test_room_is_left_for_the_cheapest_calls_that_follow() -> None:
     for cost in (0.0, 0.0, 3.0):
         window.add(cost)
     # The next window holds 0, 3 and the call; the one after that 3, the call, and one of the cheapest: 0.1 + 3 * 0.1.
-    assert window.room_usd(2.0, cheapest_usd=0.1) == pytest.approx(6.0 - 3.0 - 0.4)
+    assert window.headroom_usd(2.0, cheapest_usd=0.1) == pytest.approx(6.0 - 3.0 - 0.4)
 
 
 @given(st.lists(st.floats(0.0, 5.0), max_size=60), st.integers(2, 20))
 def test_calls_that_cost_no_more_than_the_room_keep_every_window(wishes: list[float], size: int) -> None:
     window, spent = SpendWindow(size, 1.0), [1.0] * size
     for wish in wishes:
-        cost = wish if wish <= window.room_usd(1.0, cheapest_usd=0.0) else 0.0
+        cost = wish if wish <= window.headroom_usd(1.0, cheapest_usd=0.0) else 0.0
         window.add(cost)
         spent.append(cost)
     assert all(sum(spent[t : t + size]) <= size * (1 + 1e-9) for t in range(len(spent) - size + 1))
 
 
 def test_more_calls_under_way_than_the_window_holds_leave_no_room() -> None:
-    assert SpendWindow(4, 1.0).room_usd(1.0, cheapest_usd=0.1, under_way=[1.0] * 9) < 0.0
+    assert SpendWindow(4, 1.0).headroom_usd(1.0, cheapest_usd=0.1, under_way=[1.0] * 9) < 0.0
 
 
 def test_a_call_is_taken_to_cost_twelve_times_its_expectation_until_more_is_known() -> None:
-    overruns = Overruns()
-    assert overruns.most_usd(np.array([0.5, 0.0])).tolist() == [6.0, 0.0]
-    assert math.isnan(overruns.most_usd(np.array([math.nan]))[0])
+    overruns = CostOverruns()
+    assert overruns.upper_bound_usd(np.array([0.5, 0.0])).tolist() == [6.0, 0.0]
+    assert math.isnan(overruns.upper_bound_usd(np.array([math.nan]))[0])
     for _ in range(200):
         overruns.add(1.0, 0.5)
-    assert overruns.most_usd(np.array([0.6, 8.0])) == pytest.approx([6 * 0.6, 96.0])  # 0.5 and 0.6: arms of one price
+    assert overruns.upper_bound_usd(np.array([0.6, 8.0])) == pytest.approx(
+        [6 * 0.6, 96.0]
+    )  # 0.5 and 0.6: arms of one price
     overruns.add(10.0, 0.5)
-    assert overruns.most_usd(np.array([0.5])) == pytest.approx([10.0])
+    assert overruns.upper_bound_usd(np.array([0.5])) == pytest.approx([10.0])
 
 
 def test_what_had_no_expectation_teaches_nothing() -> None:
-    overruns = Overruns()
+    overruns = CostOverruns()
     overruns.add(5.0, 0.0)
     overruns.add(5.0, math.nan)
     assert overruns.state() == {}

@@ -12,7 +12,7 @@ from highwayman.env.encoder.static_engine import ASSETS
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Query
 
-TWO = Clusters.of(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0], [1.0]]))
+TWO = Clusters.from_centres(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0], [1.0]]))
 
 
 def near(embedding: list[float], number: float) -> list[float]:
@@ -65,6 +65,6 @@ def test_the_shipped_clusters_tell_code_from_trivia() -> None:
     texts = ["Write a Python function that reverses a list.", "Write a function to sort a list of tuples in Python.",
              "Who wrote the novel Dracula?", "Who painted the Mona Lisa?"]  # fmt: skip
     kinds = [name for name in encoder.names if name.startswith("near_")]
-    found = np.array([context.features for context in encoder.contexts_of([Query(text, len(text)) for text in texts])])
+    found = np.array([context.features for context in encoder.encode_many([Query(text, len(text)) for text in texts])])
     most = found[:, [encoder.names.index(kind) for kind in kinds]].argmax(axis=1)
     assert most[0] == most[1] != most[2] == most[3]

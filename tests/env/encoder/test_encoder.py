@@ -53,7 +53,7 @@ def static() -> Iterator[Encoder]:
 
 
 def around(engine: GatedEngine, **options: float) -> Encoder:
-    return Encoder(engine, Projection.of(np.zeros(2), np.eye(2), name="same"), **{"deadline_s": 10, **options})  # type: ignore[arg-type]
+    return Encoder(engine, Projection.from_arrays(np.zeros(2), np.eye(2), name="same"), **{"deadline_s": 10, **options})  # type: ignore[arg-type]
 
 
 def query(text: str) -> Query:
@@ -76,7 +76,7 @@ async def started(*calls: "asyncio.Task[Context]") -> None:
 
 
 def test_features_are_text_numbers_clusters_and_one_and_each_has_a_name(static: Encoder) -> None:
-    context = static.context_of(query("What is the capital of France?"))
+    context = static.encode_blocking(query("What is the capital of France?"))
     assert context.features.shape == (static.d,) == (len(static.names),)
     assert static.names[16:] == (*NUMERIC_NAMES, *(f"near_{kind:02d}" for kind in range(30)), "one")
     assert static.d <= 64
@@ -87,7 +87,7 @@ def test_features_are_text_numbers_clusters_and_one_and_each_has_a_name(static: 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_text_gives_finite_features_that_float32_holds_exactly(static: Encoder, text: str) -> None:
-    features = static.context_of(query(text)).features
+    features = static.encode_blocking(query(text)).features
     assert features.dtype == np.float64
     assert np.isfinite(features).all()
     assert np.array_equal(features, features.astype(np.float32))
@@ -97,7 +97,7 @@ def test_any_text_gives_finite_features_that_float32_holds_exactly(static: Encod
 async def test_online_and_offline_features_are_the_same(static: Encoder) -> None:
     texts = [f"What is {n} plus {n}?" for n in range(40)]
     online = await asyncio.gather(*(static.encode(query(text)) for text in texts))
-    offline = make_encoder("static").contexts_of([query(text) for text in texts])
+    offline = make_encoder("static").encode_many([query(text) for text in texts])
     for one, other in zip(online, offline, strict=True):
         assert np.array_equal(one.features, other.features)
 
@@ -134,7 +134,7 @@ async def test_a_late_text_part_is_zeros_with_a_flag_and_the_rest_is_as_ever(eng
     assert late.features[:2].tolist() == [0, 0]
     assert late.features[-1] == 1.0
     engine.gate.set()
-    in_time = encoder.context_of(query("first"))
+    in_time = encoder.encode_blocking(query("first"))
     assert np.array_equal(late.features[2:], in_time.features[2:])
     assert encoder.stats.timeouts == 1
 

@@ -98,7 +98,7 @@ def test_onnx_and_transformers_give_a_policy_nearly_the_same_text_features(
 ) -> None:
     monkeypatch.setattr(onnx_engine, "default_cache", lambda: cache)
     query = Query(TEXTS[0], len(TEXTS[0]))
-    one, other = (make_encoder(name).context_of(query).features[:32] for name in ("onnx", "transformers"))
+    one, other = (make_encoder(name).encode_blocking(query).features[:32] for name in ("onnx", "transformers"))
     assert one @ other / math.sqrt((one @ one) * (other @ other)) > 0.95
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.encoder.features import NUMERIC_NAMES, estimate_tokens, numeric_features, readable, sample_of
+from highwayman.env.encoder.features import NUMERIC_NAMES, estimate_tokens, numeric_features, sample_text, utf8_sample
 from highwayman.env.types import Query
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)  # lone surrogates too
@@ -91,7 +91,7 @@ def test_no_text_makes_the_patterns_blow_up(hostile: str) -> None:
 
 
 def test_a_long_text_keeps_its_head_and_its_tail() -> None:
-    cut = sample_of("a" * 5_000 + "z" * 5_000, 100)
+    cut = sample_text("a" * 5_000 + "z" * 5_000, 100)
     assert len(cut) == 100
     assert cut.startswith("a" * 74)
     assert cut.endswith("z" * 25)
@@ -99,7 +99,7 @@ def test_a_long_text_keeps_its_head_and_its_tail() -> None:
 
 @given(ANY_TEXT)
 def test_readable_text_is_valid_utf8_and_keeps_what_was_valid(text: str) -> None:
-    shown = readable(text, 10_000)
+    shown = utf8_sample(text, 10_000)
     assert len(shown) == len(text)
     assert all(new == old or 0xD800 <= ord(old) < 0xE000 for new, old in zip(shown, text, strict=True))
     shown.encode("utf-8")

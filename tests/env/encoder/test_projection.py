@@ -9,12 +9,12 @@ from highwayman.env.errors import EncoderError
 
 
 def test_a_projection_subtracts_the_mean_and_multiplies() -> None:
-    projection = Projection.of(np.array([1.0, 0.0]), np.array([[2.0], [3.0]]), name="hand")
+    projection = Projection.from_arrays(np.array([1.0, 0.0]), np.array([[2.0], [3.0]]), name="hand")
     assert projection.apply(np.array([[2.0, 1.0], [1.0, 0.0]])) == pytest.approx(np.array([[5.0], [0.0]]))
 
 
 def test_an_embedding_of_zeros_stays_zeros_whatever_the_mean() -> None:
-    projection = Projection.of(np.array([1.0, 0.0]), np.array([[2.0], [3.0]]), name="hand")
+    projection = Projection.from_arrays(np.array([1.0, 0.0]), np.array([[2.0], [3.0]]), name="hand")
     assert projection.apply(np.zeros((1, 2))).tolist() == [[0.0]]
 
 

@@ -107,18 +107,18 @@ def test_when_nobody_may_answer_each_arms_reason_is_told() -> None:
 
 def test_an_arm_whose_endpoints_all_rest_is_left_out_until_they_are_up_again() -> None:
     two = pool(arm("a", endpoints=("http://a:1", "http://a:2")), arm("b"))
-    two.health.failed("http://a:1")
+    two.health.on_failure("http://a:1")
     assert [each.name for each in two.eligible(query(), 10)] == ["a", "b"]
-    two.health.failed("http://a:2")
+    two.health.on_failure("http://a:2")
     assert [each.name for each in two.eligible(query(), 10)] == ["b"]
-    two.health.succeeded("http://a:2")
+    two.health.on_success("http://a:2")
     assert [each.name for each in two.eligible(query(), 10)] == ["a", "b"]
 
 
 def test_when_all_that_could_answer_rest_they_are_tried_rather_than_nobody() -> None:
     three = pool(arm("a"), arm("b"), arm("blind", context_window_tokens=5))
-    three.health.failed("http://a:1")
-    three.health.failed("http://b:1")
+    three.health.on_failure("http://a:1")
+    three.health.on_failure("http://b:1")
     assert [each.name for each in three.eligible(query(), 10)] == ["a", "b"]
 
 

@@ -18,7 +18,7 @@ class Clock:
 def rest_s(health: EndpointHealth, clock: Clock) -> float:
     """Return how long `A` rests from now on, to the half second, and move the clock to its end."""
     begun = clock.now
-    while not health.up(A):
+    while not health.is_up(A):
         clock.now += 0.5
     return clock.now - begun
 
@@ -27,10 +27,10 @@ def rest_s(health: EndpointHealth, clock: Clock) -> float:
 def test_an_endpoint_is_up_until_it_fails_whatever_the_clocks_origin(now: float) -> None:
     clock = Clock(now)
     health = EndpointHealth(clock)
-    assert health.up(A)
-    health.failed(A)
-    assert not health.up(A)
-    assert health.up(B)
+    assert health.is_up(A)
+    health.on_failure(A)
+    assert not health.is_up(A)
+    assert health.is_up(B)
 
 
 def test_each_further_failure_rests_it_twice_as_long_up_to_half_a_minute() -> None:
@@ -38,7 +38,7 @@ def test_each_further_failure_rests_it_twice_as_long_up_to_half_a_minute() -> No
     health = EndpointHealth(clock)
     rests = []
     for _ in range(7):
-        health.failed(A)
+        health.on_failure(A)
         rests.append(rest_s(health, clock))
     assert rests == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
@@ -46,37 +46,37 @@ def test_each_further_failure_rests_it_twice_as_long_up_to_half_a_minute() -> No
 def test_the_rest_ends_at_its_second_not_before() -> None:
     clock = Clock()
     health = EndpointHealth(clock)
-    health.failed(A)
+    health.on_failure(A)
     clock.now += 0.999
-    assert not health.up(A)
+    assert not health.is_up(A)
     clock.now += 0.001
-    assert health.up(A)
+    assert health.is_up(A)
 
 
 def test_one_success_ends_the_rest_and_forgets_the_failures() -> None:
     clock = Clock()
     health = EndpointHealth(clock)
     for _ in range(4):
-        health.failed(A)
-    health.succeeded(A)
-    assert health.up(A)
-    health.failed(A)
+        health.on_failure(A)
+    health.on_success(A)
+    assert health.is_up(A)
+    health.on_failure(A)
     assert rest_s(health, clock) == 1.0
 
 
 def test_a_success_of_an_endpoint_never_heard_of_is_no_news() -> None:
     health = EndpointHealth(Clock())
-    health.succeeded(A)
-    assert health.up(A)
+    health.on_success(A)
+    assert health.is_up(A)
 
 
 def test_an_endpoint_that_fails_for_days_still_rests_half_a_minute() -> None:
     clock = Clock()
     health = EndpointHealth(clock)
     for _ in range(3000):
-        health.failed(A)
+        health.on_failure(A)
         clock.now += 31.0
-    health.failed(A)
+    health.on_failure(A)
     assert rest_s(health, clock) == 30.0
 
 
@@ -84,5 +84,5 @@ def test_calls_that_fail_together_rest_an_endpoint_once() -> None:
     clock = Clock()
     health = EndpointHealth(clock)
     for _ in range(5):
-        health.failed(A)
+        health.on_failure(A)
     assert rest_s(health, clock) == 1.0

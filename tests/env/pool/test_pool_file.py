@@ -77,7 +77,7 @@ def test_arms_keep_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_an_unknown_price_is_routed_without_cost(tmp_path: Path) -> None:
     arm = load_pool(write(tmp_path, f"arms: {{a: {GOOD.replace(PRICED, 'price: unknown')}}}")).arms[0]
-    assert not arm.priced
+    assert not arm.has_price
 
 
 def test_a_misspelt_key_is_answered_with_the_right_one_and_no_second_complaint(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, JsonObject, Profile
-from highwayman.env.upstream.client import Answer, Limits, Upstream
+from highwayman.env.upstream.client import Upstream, UpstreamResponse, UpstreamTimeouts
 from tests.upstream_server import (
     ANY,
     Behaviour,
@@ -25,21 +25,21 @@ from tests.upstream_server import (
 )
 
 CHAT = "/v1/chat/completions"
-HURRIED = Limits(first_byte_s=0.5, silence_s=0.1)
+HURRIED = UpstreamTimeouts(first_byte_s=0.5, silence_s=0.1)
 
 
 class Calls:
     """An `Upstream` with the health it marks."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: UpstreamTimeouts | None = None) -> None:
         self.health = EndpointHealth(time.monotonic)
         self.upstream = Upstream(self.health, time.monotonic, limits)
 
-    async def open(self, *arms: Arm, **body: Any) -> Answer:
+    async def open(self, *arms: Arm, **body: Any) -> UpstreamResponse:
         return await self.upstream.open(arms, CHAT, body_for(**body))
 
     def up(self, *servers: ScriptedUpstream) -> list[bool]:
-        return [self.health.up(server.url) for server in servers]
+        return [self.health.is_up(server.url) for server in servers]
 
 
 def body_for(**body: Any) -> Callable[[Arm], JsonObject]:
@@ -52,13 +52,13 @@ def arm(*servers: ScriptedUpstream | str, name: str = "a", **options: Any) -> Ar
     return Arm(name, urls, f"org/{name}", None, None, 4096, **options)
 
 
-async def text(answer: Answer) -> str:
+async def text(answer: UpstreamResponse) -> str:
     """Return what a whole chat answer says."""
     said: str = json.loads(await answer.body())["choices"][0]["message"]["content"]
     return said
 
 
-async def read_into(got: list[bytes], answer: Answer) -> None:
+async def read_into(got: list[bytes], answer: UpstreamResponse) -> None:
     """Put each chunk into `got` as it comes."""
     async for chunk in answer.chunks():
         got.append(chunk)
@@ -67,7 +67,7 @@ async def read_into(got: list[bytes], answer: Answer) -> None:
 async def waiting(calls: Calls, server: ScriptedUpstream, count: int) -> None:
     """Return once only `count` calls to `server` are without their first byte."""
     async with asyncio.timeout(10):
-        while calls.upstream.load(server.url) > count:
+        while calls.upstream.pending_calls(server.url) > count:
             await asyncio.sleep(0)
 
 
@@ -79,7 +79,7 @@ def streamed(body: bytes) -> list[Any]:
 
 
 @asynccontextmanager
-async def calling(limits: Limits | None = None) -> AsyncIterator[Calls]:
+async def calling(limits: UpstreamTimeouts | None = None) -> AsyncIterator[Calls]:
     calls = Calls(limits)
     await calls.upstream.start()
     try:
@@ -252,7 +252,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_nobody_else_is_asked(
 
 async def test_a_stream_that_falls_silent_is_an_error_and_its_server_is_told(one: ScriptedUpstream) -> None:
     one.script(ANY, Say("never finished", hold=asyncio.Event()))
-    async with calling(Limits(first_byte_s=10.0, silence_s=0.1)) as calls:
+    async with calling(UpstreamTimeouts(first_byte_s=10.0, silence_s=0.1)) as calls:
         answer = await calls.open(arm(one), stream=True)
         with pytest.raises(UpstreamError, match="it did not answer in time"):
             await answer.body()
@@ -286,7 +286,7 @@ async def test_a_client_that_goes_before_the_first_byte_tells_the_server_and_nob
     await one.left()
     assert two.requests == []
     assert calls.up(one) == [True]  # the client's haste is not the server's failure
-    assert calls.upstream.load(one.url) == 0
+    assert calls.upstream.pending_calls(one.url) == 0
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ async def test_health_is_learned_from_the_calls(
 async def test_a_resting_replica_is_asked_last_and_an_answer_wakes_it(
     calls: Calls, one: ScriptedUpstream, two: ScriptedUpstream
 ) -> None:
-    calls.health.failed(one.url)
+    calls.health.on_failure(one.url)
     assert await text(await calls.open(arm(one, two))) == "from two"
     two.script(ANY, Fail(500))
     assert await text(await calls.open(arm(one, two))) == "from one"
@@ -320,11 +320,11 @@ async def test_the_replica_with_the_fewest_calls_waiting_is_asked_first(
     both = arm(one, two)
     first = asyncio.create_task(calls.open(both))
     await one.asked()
-    assert (calls.upstream.load(one.url), calls.upstream.load(two.url)) == (1, 0)
+    assert (calls.upstream.pending_calls(one.url), calls.upstream.pending_calls(two.url)) == (1, 0)
     assert await text(await calls.open(both)) == "from two"
     go.set()
     assert await text(await first) == "from one"
-    assert calls.upstream.load(one.url) == 0
+    assert calls.upstream.pending_calls(one.url) == 0
     assert await text(await calls.open(both)) == "from one"
 
 

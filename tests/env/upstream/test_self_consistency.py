@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from highwayman.env.upstream.self_consistency import as_stream, text_of, vote, without_stream
+from highwayman.env.upstream.self_consistency import first_choice_text, majority_vote, non_streaming, to_sse
 
 
 def chat(text: str | None, *, id: str = "1", tokens: tuple[int, int] | None = (10, 2)) -> dict[str, Any]:
@@ -34,14 +34,14 @@ def completion(text: str) -> dict[str, Any]:
     ids=str,
 )
 def test_the_conclusion_most_answers_share_wins(texts: list[str], winner: str) -> None:
-    assert text_of(vote([chat(text) for text in texts])) == winner
-    assert text_of(vote([completion(text) for text in texts])) == winner
+    assert first_choice_text(majority_vote([chat(text) for text in texts])) == winner
+    assert first_choice_text(majority_vote([completion(text) for text in texts])) == winner
 
 
 def test_everybodys_tokens_are_paid_for_and_the_rest_is_the_winners() -> None:
     answers = [chat("3", id="a"), chat("4", id="b", tokens=(10, 5)), chat("4", id="c", tokens=None)]
     before = json.dumps(answers)
-    assert vote(answers) == {
+    assert majority_vote(answers) == {
         **chat("4", id="b"),
         "usage": {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27},
     }
@@ -61,12 +61,12 @@ def test_everybodys_tokens_are_paid_for_and_the_rest_is_the_winners() -> None:
     ],
 )
 def test_the_text_is_the_first_choices_or_nothing(answer: dict[str, Any], text: str) -> None:
-    assert text_of(answer) == text
+    assert first_choice_text(answer) == text
 
 
 def test_a_stream_is_asked_for_as_a_whole_answer() -> None:
     body = {"model": "m", "stream": True, "stream_options": {"include_usage": True}, "n": 1}
-    assert without_stream(body) == {"model": "m", "n": 1}
+    assert non_streaming(body) == {"model": "m", "n": 1}
     assert body["stream"] is True
 
 
@@ -81,7 +81,7 @@ def test_a_whole_chat_becomes_a_stream_of_one_delta_and_its_usage() -> None:
     answer = chat("Größe")
     head = {"id": "1", "created": 5, "model": "m", "object": "chat.completion.chunk"}
     delta = {"role": "assistant", "content": "Größe"}
-    assert events(as_stream(answer)) == [
+    assert events(to_sse(answer)) == [
         {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]},
         {**head, "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}},
     ]
@@ -89,7 +89,7 @@ def test_a_whole_chat_becomes_a_stream_of_one_delta_and_its_usage() -> None:
 
 def test_a_whole_completion_becomes_a_stream_of_its_text() -> None:
     answer = {**completion("hi"), "usage": {"prompt_tokens": 1}}
-    first, last = events(as_stream(answer))
+    first, last = events(to_sse(answer))
     assert first["choices"] == [{"index": 0, "text": "hi", "finish_reason": "stop"}]
     assert (first["object"], last["usage"]) == ("text_completion", {"prompt_tokens": 1})
 
@@ -98,5 +98,5 @@ def test_tool_calls_of_a_stream_carry_the_index_by_which_clients_gather_them() -
     answer = chat(None)
     calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
     answer["choices"][0]["message"]["tool_calls"] = calls
-    delta = events(as_stream(answer))[0]["choices"][0]["delta"]
+    delta = events(to_sse(answer))[0]["choices"][0]["delta"]
     assert delta["tool_calls"] == [{"index": 0, **calls[0]}, {"index": 1, **calls[1]}]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.types import Usage
-from highwayman.env.upstream.sse import Label, SseStream, finish_of, usage_of
+from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason, parse_usage
 
 USAGE = b'{"id":"1","choices":[],"model":"org/M","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}'
 WORDS = [
@@ -20,9 +20,9 @@ WORDS = [
 STREAM = b"".join(WORDS) + b"data: " + USAGE + b"\n\ndata: [DONE]\n\n"
 
 
-def passed(*chunks: bytes, keep_usage: bool = False, arm: str = "my-arm") -> tuple[bytes, SseStream]:
+def passed(*chunks: bytes, keep_usage: bool = False, arm: str = "my-arm") -> tuple[bytes, SseRewriter]:
     """Return what goes to the client of an upstream's chunks, and the stream that passed it."""
-    stream = SseStream(Label(arm, "hw-1"), keep_usage=keep_usage)
+    stream = SseRewriter(ResponseIdentity(arm, "hw-1"), keep_usage=keep_usage)
     return b"".join([*map(stream.feed, chunks), stream.finish()]), stream
 
 
@@ -93,7 +93,7 @@ def test_byte_by_byte_gives_the_same_bytes() -> None:
 
 
 def test_a_finished_line_goes_on_at_once_and_an_unfinished_one_waits() -> None:
-    stream = SseStream(Label("my-arm", "hw-1"), keep_usage=False)
+    stream = SseRewriter(ResponseIdentity("my-arm", "hw-1"), keep_usage=False)
     assert stream.feed(b'data: {"model":"org') == b""
     assert stream.feed(b'/M"}\n\nda') == b'data: {"model":"my-arm"}\n\n'
     assert stream.feed(b"ta: [DONE]\n") == b"data: [DONE]\n"
@@ -123,16 +123,21 @@ def test_whatever_a_model_says_is_untouched(said: str) -> None:
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()), st.text(max_size=20))
 def test_any_model_name_is_replaced_by_any_arms_name(model: str, arm: str) -> None:
     answer = json.dumps({"id": "1", "model": model, "choices": []}).encode()
-    assert json.loads(Label(arm, "hw-1").put_on(answer)) == {"id": "1", "model": arm, "choices": []}
+    assert json.loads(ResponseIdentity(arm, "hw-1").rewrite(answer)) == {"id": "1", "model": arm, "choices": []}
 
 
 def test_a_model_key_further_in_is_not_the_answers_and_stays() -> None:
     answer = b'{"model":"org/M","choices":[{"meta":{"model":"inner"}}]}'
-    assert Label("my-arm", "hw-1").put_on(answer) == b'{"model":"my-arm","choices":[{"meta":{"model":"inner"}}]}'
+    assert (
+        ResponseIdentity("my-arm", "hw-1").rewrite(answer)
+        == b'{"model":"my-arm","choices":[{"meta":{"model":"inner"}}]}'
+    )
 
 
 def test_an_answer_without_a_model_is_left_alone() -> None:
-    assert Label("my-arm", "hw-1").put_on(b'{"error": {"message": "no"}}') == b'{"error": {"message": "no"}}'
+    assert (
+        ResponseIdentity("my-arm", "hw-1").rewrite(b'{"error": {"message": "no"}}') == b'{"error": {"message": "no"}}'
+    )
 
 
 @pytest.mark.parametrize("line", [b'data: {"usage": \n', b"data: \xff\xfe\n", b'data: ["usage"]\n', b'data: "usage"\n'])
@@ -157,7 +162,7 @@ def test_a_line_that_is_no_chunk_goes_through_as_it_came(line: bytes) -> None:
     ],
 )
 def test_usage_is_read_where_it_is_complete(answer: Any, usage: Usage | None) -> None:
-    assert usage_of(answer) == usage
+    assert parse_usage(answer) == usage
 
 
 @pytest.mark.parametrize(
@@ -173,12 +178,12 @@ def test_usage_is_read_where_it_is_complete(answer: Any, usage: Usage | None) ->
     ],
 )
 def test_the_finish_reason_is_the_first_choices(answer: Any, reason: str | None) -> None:
-    assert finish_of(answer) == reason
+    assert parse_finish_reason(answer) == reason
 
 
 def test_an_answers_own_id_names_its_decision_and_a_tool_calls_id_stays() -> None:
     call = b'"tool_calls":[{"id":"chatcmpl-tool-7","function":{"arguments":"{\\"id\\":\\"chatcmpl-1\\"}"}}]'
     answer = b'{"choices":[{"message":{' + call + b'}}],"id":"chatcmpl-0af3","model":"m"}'
-    told = Label("my-arm", "hw-1").put_on(answer)
+    told = ResponseIdentity("my-arm", "hw-1").rewrite(answer)
     assert told == b'{"choices":[{"message":{' + call + b'}}],"id":"chatcmpl-hw-1","model":"my-arm"}'
-    assert Label("my-arm", "hw-1").put_on(b'{"id":"cmpl-9"}') == b'{"id":"cmpl-hw-1"}'
+    assert ResponseIdentity("my-arm", "hw-1").rewrite(b'{"id":"cmpl-9"}') == b'{"id":"cmpl-hw-1"}'

@@ -168,7 +168,7 @@ def test_an_analyst_finds_typed_columns_with_their_meaning(archive: Archive) -> 
     made, ended, said, changed, unreadable = table.to_pylist()
     assert table.schema.metadata[b"highwayman.archive"] == b"1"
     assert table.schema.names == [column.name for column in COLUMNS]
-    assert all(column.what for column in COLUMNS)
+    assert all(column.description for column in COLUMNS)
     assert [row["kind"] for row in table.to_pylist()] == ["decision", "outcome", "feedback", "control", UNREADABLE]
     assert (made["id"], made["decision_id"], made["filed_before"], ended["filed_before"]) == ("1-0", "d", False, True)
     assert (made["features"], made["arms"], made["probs"]) == ([0.5, -0.25, 1.0], ["a", "b"], [0.5, 0.5])
@@ -298,9 +298,9 @@ def test_what_is_erased_leaves_its_parts_and_the_others_are_not_touched(archive:
     )
     untouched = second.stat().st_mtime_ns
     going = [page[3][0], page[8_999][0], page[19_999][0]]
-    assert archive.without([*going, "7777777-7"]) == 3
+    assert archive.remove([*going, "7777777-7"]) == 3
     assert everything(archive) == [row for row in page if row[0] not in going]
-    assert archive.without(going) == 0
+    assert archive.remove(going) == 0
     assert (second.stat().st_mtime_ns, archive.last()) == (untouched, page[-1][0])
     assert {path.name for path in archive.folder.glob("*.parquet")} == {first.name, second.name, third.name}
 
@@ -309,24 +309,24 @@ def test_a_part_all_of_which_is_erased_keeps_its_name(archive: Archive) -> None:
     page = some(6)
     archive.append(page[:3])
     archive.append(page[3:])
-    assert archive.without([row[0] for row in page[3:]]) == 3
+    assert archive.remove([row[0] for row in page[3:]]) == 3
     assert (everything(archive), archive.last()) == (page[:3], page[-1][0])
     assert pq.read_table(archive.folder).num_rows == 3
 
 
 def test_nothing_is_erased_from_an_archive_that_is_not_there(archive: Archive) -> None:
-    assert archive.without(["1-0"]) == 0
+    assert archive.remove(["1-0"]) == 0
     assert not archive.folder.exists()
 
 
 def test_two_do_not_work_in_one_folder_and_what_a_killed_one_left_is_removed(archive: Archive) -> None:
-    with archive.alone():
+    with archive.exclusive():
         archive.append(some(3))
-        with pytest.raises(ArchiveError, match="another export or erasure"), Archive(archive.folder).alone():
+        with pytest.raises(ArchiveError, match="another export or erasure"), Archive(archive.folder).exclusive():
             pass
-        assert archive.without(["1-0"]) == 1  # its own lock is no obstacle
+        assert archive.remove(["1-0"]) == 1  # its own lock is no obstacle
     (archive.folder / ".events-1-0-1-2.parquet.x1y2z3").write_bytes(b"half")
-    with Archive(archive.folder).alone():
+    with Archive(archive.folder).exclusive():
         assert not list(archive.folder.glob(".events*"))
 
 

@@ -13,8 +13,8 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.feedback.archive.archive import Archive, ArchiveError
-from highwayman.feedback.archive.export import Exported, export
-from highwayman.feedback.archive.manifest import Card, Gap
+from highwayman.feedback.archive.export import ExportResult, export
+from highwayman.feedback.archive.manifest import ArchiveManifest, Gap
 from highwayman.feedback.archive.rows import Row
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import encode
@@ -46,7 +46,7 @@ class Log:
                 pipeline.xadd(self.keys("log"), fields, id=f"{since + number // 2}-{number % 2}")  # type: ignore[arg-type]
             await pipeline.execute()
 
-    async def export(self, **options: object) -> Exported:
+    async def export(self, **options: object) -> ExportResult:
         return await export(self.retention, self.archive, store=self.store, namespace=self.namespace, **options)  # type: ignore[arg-type]
 
     async def rows(self) -> list[Row]:
@@ -74,21 +74,21 @@ async def test_the_archive_holds_the_log_in_parts_and_the_log_knows_it(log: Log)
     found = await log.export(part_events=1000)
     assert (found.events, found.parts, found.gaps) == (2500, 3, ())
     assert log.archived() == await log.rows()
-    assert found.last == log.archive.last() == await log.retention.exported() == await log.retention.last()
+    assert found.last == log.archive.last() == await log.retention.exported_upto() == await log.retention.last()
 
 
 async def test_an_export_goes_on_where_the_last_one_ended(log: Log) -> None:
     await log.fill(30)
     await log.export()
-    assert (await log.export()) == Exported(0, 0, log.archive.last(), ())
+    assert (await log.export()) == ExportResult(0, 0, log.archive.last(), ())
     await log.fill(20, since=100)
     assert (await log.export()).events == 20
     assert log.archived() == await log.rows()
 
 
 async def test_an_empty_log_makes_an_empty_archive(log: Log) -> None:
-    assert await log.export() == Exported(0, 0, START, ())
-    assert (log.archived(), log.archive.parts(), await log.retention.exported()) == ([], [], START)
+    assert await log.export() == ExportResult(0, 0, START, ())
+    assert (log.archived(), log.archive.files(), await log.retention.exported_upto()) == ([], [], START)
 
 
 async def test_an_export_killed_before_it_could_say_so_is_marked_by_the_next(log: Log) -> None:
@@ -96,7 +96,7 @@ async def test_an_export_killed_before_it_could_say_so_is_marked_by_the_next(log
     await log.export()
     await log.client.delete(log.keys("exported"))
     assert (await log.export()).events == 0
-    assert await log.retention.exported() == log.archive.last()
+    assert await log.retention.exported_upto() == log.archive.last()
 
 
 async def test_the_newest_events_are_waited_for_until_no_server_loses_them(log: Log) -> None:
@@ -122,7 +122,7 @@ async def test_what_left_the_log_before_it_was_exported_is_told_and_noted(log: L
     found = await log.export()
     assert (found.gaps, found.events) == ((Gap("5-1", "12-1"),), 6)
     assert (await log.export()).gaps == ()
-    assert Card(log.archive).gaps() == [Gap("5-1", "12-1")]
+    assert ArchiveManifest(log.archive).gaps() == [Gap("5-1", "12-1")]
 
 
 async def test_an_archive_begun_late_says_what_it_lacks(log: Log) -> None:
@@ -141,7 +141,7 @@ async def test_a_log_trimmed_to_nothing_is_a_gap_that_grows(log: Log) -> None:
     await log.client.set(log.keys("trimmed"), "12-1")
     await log.fill(2, since=21)
     assert (await log.export()).gaps == (Gap("1-1", "12-1"),)
-    assert Card(log.archive).gaps() == [Gap("1-1", "12-1")]
+    assert ArchiveManifest(log.archive).gaps() == [Gap("1-1", "12-1")]
 
 
 async def test_a_log_trimmed_of_what_was_exported_has_no_gap(log: Log) -> None:
@@ -164,7 +164,7 @@ async def test_a_log_trimmed_while_it_is_exported_is_told_too(log: Log, monkeypa
     monkeypatch.setattr(log.retention, "mark_exported", trimming_meanwhile)
     found = await log.export(part_events=500)
     assert (found.gaps, found.events) == ((Gap("500-1", "1300-1"),), 1400)
-    assert Card(log.archive).gaps() == [Gap("500-1", "1300-1")]
+    assert ArchiveManifest(log.archive).gaps() == [Gap("500-1", "1300-1")]
 
 
 async def test_the_folder_of_another_namespace_is_refused(log: Log) -> None:
@@ -174,7 +174,7 @@ async def test_the_folder_of_another_namespace_is_refused(log: Log) -> None:
     await other.fill(5, since=100)
     with pytest.raises(ArchiveError, match=f"{log.namespace}.*another folder"):
         await other.export()
-    assert await other.retention.exported() == START
+    assert await other.retention.exported_upto() == START
     assert log.archived() == await log.rows()
 
 
@@ -197,23 +197,23 @@ async def test_parts_whose_card_cannot_be_read_are_not_added_to(log: Log, card: 
     with pytest.raises(ArchiveError, match=said) as told:
         await log.export()
     assert str(path) in str(told.value)
-    assert len(log.archive.parts()) == 1
+    assert len(log.archive.files()) == 1
 
 
 async def test_behind_a_damaged_part_nothing_is_added_or_marked(log: Log) -> None:
     await log.fill(3)
     await log.export()
-    part = log.archive.parts()[0].path
+    part = log.archive.files()[0].path
     part.write_bytes(part.read_bytes()[:-20])
     await log.client.delete(log.keys("exported"))
     await log.fill(3, since=100)
     with pytest.raises(ArchiveError, match=part.name):
         await log.export()
-    assert (len(log.archive.parts()), await log.retention.exported()) == (1, START)
+    assert (len(log.archive.files()), await log.retention.exported_upto()) == (1, START)
 
 
 async def test_a_second_export_to_the_folder_is_refused_meanwhile(log: Log) -> None:
-    with Archive(log.archive.folder).alone(), pytest.raises(ArchiveError, match="another export"):
+    with Archive(log.archive.folder).exclusive(), pytest.raises(ArchiveError, match="another export"):
         await log.export()
 
 
@@ -251,12 +251,12 @@ async def test_an_export_killed_midway_is_gone_on_with_and_the_archive_holds_the
     code = f"await export(retention, archive, store=store, namespace={log.namespace!r}, part_events=500)"
     for parts in (2, 9, 17):
         with exporting(code, log, valkey_url) as process:
-            while len(log.archive.parts()) < parts and process.poll() is None:
+            while len(log.archive.files()) < parts and process.poll() is None:
                 await asyncio.sleep(0.001)
             process.kill()
         assert process.returncode == -9
         log.archive.check()
-    killed = len(log.archive.parts())
+    killed = len(log.archive.files())
     assert 17 <= killed < 40
     assert (await log.export()).events == 20_000 - 500 * killed
     assert log.archived() == await log.rows()

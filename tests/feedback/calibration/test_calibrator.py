@@ -13,16 +13,16 @@ import pytest
 from benchmarks.calibration import FLIP, world
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Feedback
-from highwayman.feedback.calibration.calibrator import Calibration, Calibrator, flip_of
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.fold.calibration_counts import BINS, PAIRS, Overlap
+from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator, tenant_flip_rate
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.fold.calibration_counts import BINS, PAIRS, CalibrationCounts
 from tests.serving.running_router import arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
 TENANT = "default"
 
 
-def overlap_of(cells: Cells, *, tenant: str = TENANT) -> Overlap:
+def overlap_of(cells: CountTable, *, tenant: str = TENANT) -> CalibrationCounts:
     """An overlap with these counts, all of one kind of query."""
     rows = [
         [tenant, name, 0, "judge", b, cells.scored[k, b], cells.score[k, b], cells.ups[k, b], cells.downs[k, b]]
@@ -30,12 +30,12 @@ def overlap_of(cells: Cells, *, tenant: str = TENANT) -> Overlap:
         for b in range(BINS)
         if cells.scored[k, b]
     ]
-    return Overlap.from_json(rows)
+    return CalibrationCounts.from_json(rows)
 
 
-def calibrator(overlap: Overlap, **wanted: float) -> Calibrator:
-    made = Calibrator(DEFAULT_SPEC, lambda: overlap, Calibration(flip=FLIP, **wanted))
-    made._found = made.computed()
+def calibrator(overlap: CalibrationCounts, **wanted: float) -> Calibrator:
+    made = Calibrator(DEFAULT_SPEC, lambda: overlap, CalibrationSettings(flip=FLIP, **wanted))
+    made._found = made.compute()
     return made
 
 
@@ -49,7 +49,7 @@ def test_a_judges_score_stands_for_more_where_it_is_too_harsh() -> None:
     )  # too kind to the first, harsh to the last
     made = calibrator(overlap_of(drawn.cells))
     judge = DEFAULT_SPEC.metrics["judge"]
-    first, last = (made.corrected(scored(0.55), judge, tenant=TENANT, arm=f"arm{k}", kind=0) for k in (0, 3))
+    first, last = (made.correct(scored(0.55), judge, tenant=TENANT, arm=f"arm{k}", kind=0) for k in (0, 3))
     assert first.quality is not None
     assert last.quality is not None
     assert first.quality < last.quality
@@ -60,7 +60,7 @@ def test_a_judges_score_stands_for_more_where_it_is_too_harsh() -> None:
 def test_what_thumbs_of_one_tenant_say_corrects_nothing_of_anothers() -> None:
     drawn = world(np.random.default_rng(1), arms=4, answers=8000, gap=0.08)
     made = calibrator(overlap_of(drawn.cells, tenant="one"))
-    other = made.corrected(scored(0.55), DEFAULT_SPEC.metrics["judge"], tenant="two", arm="arm0", kind=0)
+    other = made.correct(scored(0.55), DEFAULT_SPEC.metrics["judge"], tenant="two", arm="arm0", kind=0)
     assert (other.quality, other.weight) == (None, 0.25)
     assert made.thumb_weight(scored(1.0, "thumbs"), tenant="two") == 1.0
     assert made.thumb_weight(scored(1.0, "thumbs"), tenant="one") > 1.0
@@ -69,17 +69,17 @@ def test_what_thumbs_of_one_tenant_say_corrects_nothing_of_anothers() -> None:
 def test_a_weak_signal_is_worth_nothing_before_thumbs_say_what_it_means_and_little_after() -> None:
     metric = DEFAULT_SPEC.metrics["regenerated"]
     said = Feedback("f", "d", 0.0, "implicit", "regenerated", 1.0)
-    assert calibrator(Overlap()).corrected(said, metric, tenant=TENANT, arm="a", kind=0) == said
+    assert calibrator(CalibrationCounts()).correct(said, metric, tenant=TENANT, arm="a", kind=0) == said
     rows = [[TENANT, "a", 0, "regenerated", 0, 1000.0, 0.0, 15.0, 45.0]]
-    worth = calibrator(Overlap.from_json(rows)).corrected(said, metric, tenant=TENANT, arm="a", kind=0)
+    worth = calibrator(CalibrationCounts.from_json(rows)).correct(said, metric, tenant=TENANT, arm="a", kind=0)
     assert worth.quality == pytest.approx(0.2, abs=0.1)  # a quarter of the thumbs are ups, some of them flipped
     assert 0 < worth.weight < 0.2
 
 
 def test_the_flip_rate_is_measured_where_answers_have_two_thumbs_and_declared_elsewhere() -> None:
-    rows = Overlap.from_json([[TENANT, "a", 0, PAIRS, 0, 1000.0, 180.0, 0.0, 0.0]])
-    assert flip_of(rows, TENANT, otherwise=0.05) == pytest.approx(0.1, abs=0.001)
-    assert flip_of(Overlap(), TENANT, otherwise=0.05) == 0.05
+    rows = CalibrationCounts.from_json([[TENANT, "a", 0, PAIRS, 0, 1000.0, 180.0, 0.0, 0.0]])
+    assert tenant_flip_rate(rows, TENANT, otherwise=0.05) == pytest.approx(0.1, abs=0.001)
+    assert tenant_flip_rate(CalibrationCounts(), TENANT, otherwise=0.05) == 0.05
 
 
 async def test_the_report_says_how_judge_and_thumbs_agree(valkey_url: str, namespace: str, tmp_path: Path) -> None:

@@ -4,34 +4,34 @@ import numpy as np
 import pytest
 
 from benchmarks.calibration import FLIP, judged, ranked, world
-from highwayman.feedback.calibration.correction import correction
-from highwayman.feedback.calibration.counts import Cells
-from highwayman.feedback.calibration.ppi import estimates, naive
-from highwayman.feedback.calibration.response_rates import Giving, giving
+from highwayman.feedback.calibration.correction import fit_correction
+from highwayman.feedback.calibration.counts import CountTable
+from highwayman.feedback.calibration.ppi import naive_mean, ppi_estimates
+from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
 
 
 def test_with_a_thumb_on_every_answer_the_estimate_is_their_mean() -> None:
     rows = [(0, 0.3, True), (0, 0.8, True), (0, 0.1, False), (0, 0.9, True)]
-    cells = Cells.counted(["a"], rows)
-    sure = Giving(1.0, 1.0, 0.0, identified=True, influence=np.zeros(2))
-    found = estimates(cells, sure)
+    cells = CountTable.from_answers(["a"], rows)
+    sure = ResponseRates(1.0, 1.0, 0.0, identified=True, influence=np.zeros(2))
+    found = ppi_estimates(cells, sure)
     assert found.value == pytest.approx([0.75])
     assert found.stderr == pytest.approx([np.sqrt(0.75 * 0.25 / 4)])
 
 
 def test_a_few_thumbs_that_agree_are_not_taken_for_certain() -> None:
     rows = [(0, 0.1, True)] * 3
-    sure = Giving(1.0, 1.0, 0.0, identified=True, influence=np.zeros(2))
-    found = estimates(Cells.counted(["a"], rows), sure)
+    sure = ResponseRates(1.0, 1.0, 0.0, identified=True, influence=np.zeros(2))
+    found = ppi_estimates(CountTable.from_answers(["a"], rows), sure)
     assert found.value == pytest.approx([1.0])
     assert found.stderr == pytest.approx([np.sqrt(5 / 7 * 2 / 7 / 7)])
 
 
 def test_thumbs_that_are_given_selectively_count_by_the_inverse_of_their_chance() -> None:
     rows = [(0, 0.5, True)] * 3 + [(0, 0.5, False)] * 4 + [(0, 0.5, None)] * 993
-    known = Giving(0.005, 0.01, 0.0, identified=True, influence=np.zeros(2))
+    known = ResponseRates(0.005, 0.01, 0.0, identified=True, influence=np.zeros(2))
     # 3 ups are 600 good answers, 4 downs 400 bad ones.
-    assert estimates(Cells.counted(["a"], rows), known).value == pytest.approx([0.6])
+    assert ppi_estimates(CountTable.from_answers(["a"], rows), known).value == pytest.approx([0.6])
 
 
 def test_thumbs_and_scores_rank_the_arms_where_the_plain_average_does_not_and_their_intervals_cover() -> None:
@@ -39,11 +39,11 @@ def test_thumbs_and_scores_rank_the_arms_where_the_plain_average_does_not_and_th
     covered, width, alone = [], [], []
     for seed in range(40):
         drawn = world(np.random.default_rng(1000 + seed), arms=4, answers=8000, gap=0.08)
-        found = estimates(drawn.cells, giving(drawn.cells, flip=FLIP))
+        found = ppi_estimates(drawn.cells, estimate_response_rates(drawn.cells, flip=FLIP))
         plain = drawn.cells.without_scores()
-        thumbs = estimates(plain, giving(plain, flip=FLIP))
+        thumbs = ppi_estimates(plain, estimate_response_rates(plain, flip=FLIP))
         right += ranked(found.value)
-        wrong += not ranked(naive(drawn.cells))
+        wrong += not ranked(naive_mean(drawn.cells))
         covered.append(((found.low <= drawn.quality) & (drawn.quality <= found.high)).mean())
         width.append((found.high - found.low).mean())
         alone.append((thumbs.high - thumbs.low).mean())
@@ -58,25 +58,25 @@ def test_where_the_rates_of_giving_cannot_be_told_intervals_allow_for_it() -> No
     covered = []
     for seed in range(60):
         drawn = world(np.random.default_rng(seed), arms=4, answers=500, gap=0.08)
-        known = giving(drawn.cells, flip=FLIP)
-        found = estimates(drawn.cells, known)
+        known = estimate_response_rates(drawn.cells, flip=FLIP)
+        found = ppi_estimates(drawn.cells, known)
         covered.append(((found.low <= drawn.quality) & (drawn.quality <= found.high)).mean())
         sure = replace(known, identified=True)
-        assert (found.stderr >= estimates(drawn.cells, sure).stderr).all()
+        assert (found.stderr >= ppi_estimates(drawn.cells, sure).stderr).all()
     assert np.mean(covered) >= 0.9
 
 
 def test_a_corrected_score_says_of_every_arm_what_its_answers_are_worth() -> None:
     drawn = world(np.random.default_rng(7), arms=4, answers=20_000, gap=0.08)
-    made = correction(drawn.cells, {}, flip=FLIP)
+    made = fit_correction(drawn.cells, {}, flip=FLIP)
     assert made is not None
     for k, arm in enumerate(drawn.cells.arms):
         counts = drawn.cells.scored[k]
-        worths = [made.worth(arm, (b + 0.5) / 10, kind=0) for b in range(10)]
+        worths = [made.calibrate(arm, (b + 0.5) / 10, kind=0) for b in range(10)]
         mean = sum(one.quality * n for one, n in zip(worths, counts, strict=True) if one is not None) / counts.sum()
         assert mean == pytest.approx(drawn.quality[k], abs=0.06)
         assert all(one is not None and 0 < one.weight < 0.2 for one in worths)
-    assert made.worth("unheard-of", 0.5, kind=0) is None
+    assert made.calibrate("unheard-of", 0.5, kind=0) is None
 
 
 def test_a_kind_of_query_on_which_the_judge_errs_is_corrected_by_itself() -> None:
@@ -89,10 +89,10 @@ def test_a_kind_of_query_on_which_the_judge_errs_is_corrected_by_itself() -> Non
         return [(0, float(s), bool(g) if t else None) for s, g, t in zip(score, good, given, strict=True)]
 
     parts = {0: rows(6000, 0.6, 0.0), 1: rows(6000, 0.6, 0.15)}
-    kinds = {kind: Cells.counted(["a"], one) for kind, one in parts.items()}
-    made = correction(Cells.counted(["a"], parts[0] + parts[1]), kinds, flip=0.0)
+    kinds = {kind: CountTable.from_answers(["a"], one) for kind, one in parts.items()}
+    made = fit_correction(CountTable.from_answers(["a"], parts[0] + parts[1]), kinds, flip=0.0)
     assert made is not None
-    lenient, strict = made.worth("a", 0.45, kind=1), made.worth("a", 0.45, kind=0)
+    lenient, strict = made.calibrate("a", 0.45, kind=1), made.calibrate("a", 0.45, kind=0)
     assert lenient is not None
     assert strict is not None
     assert lenient.quality < strict.quality
@@ -100,7 +100,7 @@ def test_a_kind_of_query_on_which_the_judge_errs_is_corrected_by_itself() -> Non
 
 def test_weights_of_thumbs_are_one_on_average_clipped_and_larger_for_the_rarer_kind() -> None:
     drawn = world(np.random.default_rng(5), arms=4, answers=8000, gap=0.08)
-    made = correction(drawn.cells, {}, flip=FLIP)
+    made = fit_correction(drawn.cells, {}, flip=FLIP)
     assert made is not None
     up, down = made.thumb_weight(up=True, clip=10.0), made.thumb_weight(up=False, clip=10.0)
     assert up > 1.0 > down
@@ -110,4 +110,4 @@ def test_weights_of_thumbs_are_one_on_average_clipped_and_larger_for_the_rarer_k
 
 
 def test_without_thumbs_there_is_nothing_to_correct_by() -> None:
-    assert correction(Cells.counted(["a"], [(0, 0.5, None)] * 100), {}, flip=0.1) is None
+    assert fit_correction(CountTable.from_answers(["a"], [(0, 0.5, None)] * 100), {}, flip=0.1) is None

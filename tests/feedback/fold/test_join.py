@@ -3,10 +3,10 @@ import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, RewardChange, Status
-from highwayman.feedback.fold.join import changes, credit
-from highwayman.feedback.fold.rollbacks import Void, standing, void_of
-from highwayman.feedback.log.event_id import before, order
-from highwayman.feedback.log.record import Moment, Record
+from highwayman.feedback.fold.join import attribute_reward, reward_changes
+from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks, voided_range
+from highwayman.feedback.log.event_id import previous_id, sort_key
+from highwayman.feedback.log.record import LogPoint, Record
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -17,9 +17,9 @@ def known(said: Decision, *more: object, **filed: object) -> Record:
 
 def changed(record: Record, event_id: str) -> tuple[RewardChange, ...]:
     """What the event changes of what the log says of the record's decision."""
-    before = credit(record, DEFAULT_SPEC, Moment(event_id, inclusive=False))
+    before = attribute_reward(record, DEFAULT_SPEC, LogPoint(event_id, inclusive=False))
     features = record.decision.context.features if record.decision is not None else np.zeros(3)
-    return changes(before, credit(record, DEFAULT_SPEC, Moment(event_id)), features)
+    return reward_changes(before, attribute_reward(record, DEFAULT_SPEC, LogPoint(event_id)), features)
 
 
 def totals(record: Record, ids: list[str]) -> dict[str, tuple[float, float, float]]:
@@ -34,7 +34,7 @@ def totals(record: Record, ids: list[str]) -> dict[str, tuple[float, float, floa
 
 
 def test_ids_sort_by_number_and_not_as_text() -> None:
-    assert order("9-0") < order("10-0") < order("10-2") < order("10-10")
+    assert sort_key("9-0") < sort_key("10-0") < sort_key("10-2") < sort_key("10-10")
 
 
 def test_the_first_thumb_is_one_observation() -> None:
@@ -47,7 +47,7 @@ def test_a_call_that_was_given_up_does_not_tell_who_served_it_and_its_real_end_d
     lost = known(decision("d", arm="a"), outcome("d", arm="b", status=Status.LOST), "4-0")
     ended = known(decision("d", arm="a"), outcome("d", arm="b"), "6-0")
     assert lost.served_arm() == "a"
-    assert (ended.served_arm(Moment("5-0")), ended.served_arm()) == ("a", "b")
+    assert (ended.served_arm(LogPoint("5-0")), ended.served_arm()) == ("a", "b")
 
 
 def test_a_flip_changes_the_reward_and_not_the_weight() -> None:
@@ -77,7 +77,7 @@ def test_two_sources_are_averaged_by_weight() -> None:
     record = known(
         decision("d"), feedback={"5-0": thumb("d", 1.0), "6-0": thumb("d", 3.0, source="grader", metric="rating")}
     )
-    found = credit(record, DEFAULT_SPEC)
+    found = attribute_reward(record, DEFAULT_SPEC)
     assert found is not None
     reward = found.reward
     assert (reward.weight, reward.quality) == (2.0, pytest.approx(0.75))
@@ -124,23 +124,23 @@ def test_an_erasure_takes_everything_away_and_nothing_comes_after_it() -> None:
 
 def test_feedback_in_a_void_stretch_is_passed_over() -> None:
     record = known(decision("d"), feedback={"5-0": thumb("d", 1.0), "6-0": thumb("d", 0.0)})
-    inside = credit(record, DEFAULT_SPEC, voids=[Void("5-0", "6-0")])
+    inside = attribute_reward(record, DEFAULT_SPEC, voided=[VoidedRange("5-0", "6-0")])
     assert inside is not None
     assert (inside.reward.weight, inside.reward.quality) == (1.0, 1.0)
 
 
 def test_a_withdrawn_notice_stays_withdrawn_whatever_is_rolled_back() -> None:
-    notice = void_of(Control(1.0, ControlKind.CHANGE_WITHDRAWN, {"event": "7-0"}), "20-0")
+    notice = voided_range(Control(1.0, ControlKind.CHANGE_WITHDRAWN, {"event": "7-0"}), "20-0")
     assert notice is not None
     assert "7-0" in notice
     assert "6-0" not in notice
     assert "7-1" not in notice
-    earlier, later = Void("3-0", "15-0"), Void("16-0", "30-0")
-    assert standing([earlier, notice]) == (earlier, notice)
-    assert standing([notice, later]) == (later, notice)
-    assert standing([earlier, notice, later]) == (earlier, later, notice)
+    earlier, later = VoidedRange("3-0", "15-0"), VoidedRange("16-0", "30-0")
+    assert effective_rollbacks([earlier, notice]) == (earlier, notice)
+    assert effective_rollbacks([notice, later]) == (later, notice)
+    assert effective_rollbacks([earlier, notice, later]) == (earlier, later, notice)
 
 
 @pytest.mark.parametrize(("event_id", "smaller"), [("7-3", "7-2"), ("7-0", f"6-{2**64 - 1}")])
 def test_the_id_before_another_is_the_largest_smaller_one(event_id: str, smaller: str) -> None:
-    assert before(event_id) == smaller
+    assert previous_id(event_id) == smaller

@@ -13,8 +13,8 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.fold.learner import Entry, Learner
-from highwayman.feedback.log.events import Event, subject
+from highwayman.feedback.fold.learner import Learner, LogEntry
+from highwayman.feedback.log.events import Event, decision_id_of
 from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
 
@@ -23,7 +23,7 @@ def learner() -> Learner:
     return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
 
 
-def entries(events: Iterable[Event]) -> list[Entry]:
+def entries(events: Iterable[Event]) -> list[LogEntry]:
     """The log as the store would hand it over: ids in order, every record as it stands at the end."""
     numbered = [(f"{n}-0", event) for n, event in enumerate(events, start=1)]
     decisions = {event.id: (n, event) for n, event in numbered if isinstance(event, Decision)}
@@ -31,12 +31,12 @@ def entries(events: Iterable[Event]) -> list[Entry]:
     found = []
     for event_id, event in numbered:
         if isinstance(event, Decision):
-            found.append(Entry(event_id, event))
+            found.append(LogEntry(event_id, event))
             continue
-        about = subject(event)
+        about = decision_id_of(event)
         filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
         (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
-        found.append(Entry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
+        found.append(LogEntry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
     return found
 
 
@@ -135,8 +135,8 @@ def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
     state, without = learner(), learner()
     step = state.step(log)
     without.step([log[1], log[3]])
-    assert [event_id for event_id, _ in step.refused] == ["3-0"]
-    assert "shape" in step.refused[0][1]
+    assert [event_id for event_id, _ in step.rejected] == ["3-0"]
+    assert "shape" in step.rejected[0][1]
     assert step.learned
     assert same(state, without)
     assert state.tally.arm("a").feedback == 1
@@ -144,7 +144,9 @@ def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
 
 def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_trace() -> None:
     def prefer(number: int, share: float | None) -> Feedback:
-        return replace(thumb("d", share, metric="preference", feedback_id=f"p{number}", at=float(number)), other="b")
+        return replace(
+            thumb("d", share, metric="preference", feedback_id=f"p{number}", at=float(number)), compared_arm="b"
+        )
 
     def learned(*said: Feedback) -> Learner:
         learner = Learner(
@@ -153,13 +155,13 @@ def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_t
         filed: dict[str, Feedback] = {}
         for number, one in enumerate(said, start=2):
             filed[f"{number}-0"] = one
-            learner.step([Entry(f"{number}-0", one, Record(decision("d"), "1-0", feedback=dict(filed)))])
+            learner.step([LogEntry(f"{number}-0", one, Record(decision("d"), "1-0", feedback=dict(filed)))])
         return learner
 
     def expected(learner: Learner) -> list[float]:
         policy = learner.policy
         assert isinstance(policy, DuelingLinTS)
-        return policy.expected(context(), ("a", "b")).tolist()
+        return policy.expected_quality(context(), ("a", "b")).tolist()
 
     won = expected(learned(prefer(1, 1.0)))
     assert won[0] > won[1]

@@ -8,8 +8,8 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.fold.learner import Learner, Snapshot
-from highwayman.feedback.fold.log_fold import Page, Pages, difference, refold
-from highwayman.feedback.fold.rollbacks import Void, standing
+from highwayman.feedback.fold.log_fold import Page, Pages, fold_log, snapshot_difference
+from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks
 from highwayman.feedback.log.events import Event, encode
 from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
 
@@ -26,7 +26,7 @@ def pages(*events: Event, size: int = 2) -> Pages:
 
 
 async def state(*events: Event, kept_s: float = 9.0, upto: str | None = None) -> Snapshot:
-    return (await refold(pages(*events), make_learner, kept_s=kept_s, upto=upto)).learner.snapshot()
+    return (await fold_log(pages(*events), make_learner, kept_s=kept_s, upto=upto)).learner.snapshot()
 
 
 def rollback(position: str) -> Control:
@@ -36,26 +36,26 @@ def rollback(position: str) -> Control:
 async def test_the_fold_ends_where_it_is_told_to() -> None:
     log = [decision("d"), thumb("d", 1.0), thumb("d", 0.0)]
     assert (await state(*log, upto="2-0")).position == "2-0"
-    assert difference(await state(*log, upto="2-0"), await state(*log[:2])).largest == 0.0
+    assert snapshot_difference(await state(*log, upto="2-0"), await state(*log[:2])).largest == 0.0
 
 
 async def test_a_rollback_voids_the_feedback_since_and_keeps_what_else_happened() -> None:
     log = [decision("d"), thumb("d", 1.0), decision("e"), outcome("e"), thumb("d", 0.0), thumb("e", 0.0)]
     back = await state(*log, rollback("2-0"), thumb("e", 1.0))
     only = await state(*log[:2], *log[2:4], thumb("e", 1.0))
-    assert difference(back, only).largest == 0.0
+    assert snapshot_difference(back, only).largest == 0.0
 
 
 async def test_a_rollback_of_a_rollback_brings_back_what_it_took() -> None:
     log = [decision("d"), thumb("d", 1.0), thumb("d", 0.0)]
-    assert difference(await state(*log, rollback("2-0"), rollback("3-0")), await state(*log)).largest == 0.0
+    assert snapshot_difference(await state(*log, rollback("2-0"), rollback("3-0")), await state(*log)).largest == 0.0
 
 
 def test_rollbacks_that_hold_are_those_in_force_where_the_last_one_leads_back_to() -> None:
-    one, two, three = Void("2-0", "5-0"), Void("3-0", "8-0"), Void("6-0", "9-0")
-    assert standing([one]) == (one,)
-    assert standing([one, two]) == (two,)
-    assert standing([one, two, three]) == (one, three)
+    one, two, three = VoidedRange("2-0", "5-0"), VoidedRange("3-0", "8-0"), VoidedRange("6-0", "9-0")
+    assert effective_rollbacks([one]) == (one,)
+    assert effective_rollbacks([one, two]) == (two,)
+    assert effective_rollbacks([one, two, three]) == (one, three)
 
 
 async def test_feedback_that_comes_after_its_decision_was_let_go_teaches_nothing() -> None:
@@ -65,17 +65,17 @@ async def test_feedback_that_comes_after_its_decision_was_let_go_teaches_nothing
     async def read() -> AsyncIterator[Page]:
         yield far
 
-    found = await refold(read, make_learner, kept_s=2.0)
+    found = await fold_log(read, make_learner, kept_s=2.0)
     assert found.learner.tally.totals().feedback == 0
-    assert (await refold(read, make_learner, kept_s=9.0)).learner.tally.totals().feedback == 1
+    assert (await fold_log(read, make_learner, kept_s=9.0)).learner.tally.totals().feedback == 1
 
 
 async def test_states_that_differ_are_told_apart_by_the_largest_number() -> None:
     one = await state(decision("d"), thumb("d", 1.0))
-    assert difference(one, one).largest == 0.0
-    assert difference(one, await state(decision("d"), thumb("d", 0.0))).policy == pytest.approx(1.0)
+    assert snapshot_difference(one, one).largest == 0.0
+    assert snapshot_difference(one, await state(decision("d"), thumb("d", 0.0))).policy == pytest.approx(1.0)
     counted_twice = replace(one, tally=(await state(decision("d"), decision("e"))).tally)
-    assert difference(one, counted_twice).tally == 1.0
+    assert snapshot_difference(one, counted_twice).tally == 1.0
 
 
 async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_nothing_was_learned_of_it() -> None:
@@ -92,11 +92,11 @@ async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_not
         return policy.state()
 
     async def folded(*events: Event) -> Snapshot:
-        return (await refold(pages(*events), learner, kept_s=9.0)).learner.snapshot()
+        return (await fold_log(pages(*events), learner, kept_s=9.0)).learner.snapshot()
 
     own, other = decision("d"), replace(decision("e"), tenant="acme")
     said, taken = thumb("e", 1.0, at=1.0), thumb("e", None, at=2.0)
     without, with_it = await folded(own, other), await folded(own, other, said, taken)
-    assert difference(with_it, without).policy == math.inf
-    assert difference(with_it, without, blank=blank).largest < 1e-9
-    assert difference(await folded(own, other, said), without, blank=blank).policy > 0.5
+    assert snapshot_difference(with_it, without).policy == math.inf
+    assert snapshot_difference(with_it, without, blank=blank).largest < 1e-9
+    assert snapshot_difference(await folded(own, other, said), without, blank=blank).policy > 0.5

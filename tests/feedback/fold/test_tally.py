@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from highwayman.env.cost.spend_ledger import Spent
+from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Mode, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
@@ -12,7 +12,7 @@ from tests.feedback.worlds import decision, outcome
 def test_shares_count_routed_decisions_only() -> None:
     tally = Tally()
     for name, arm, mode in (("1", "a", Mode.ROUTE), ("2", "b", Mode.ROUTE), ("3", "b", Mode.FORCED)):
-        tally.decided(decision(name, arm=arm, mode=mode))
+        tally.on_decision(decision(name, arm=arm, mode=mode))
     assert (tally.share("a"), tally.share("b")) == (0.5, 0.5)
     assert tally.arm("b").decisions == 2
 
@@ -20,21 +20,21 @@ def test_shares_count_routed_decisions_only() -> None:
 def test_the_recent_share_follows_the_latest_decisions() -> None:
     tally = Tally()
     for k in range(300):
-        tally.decided(decision(str(k), arm="a" if k < 200 else "b"))
+        tally.on_decision(decision(str(k), arm="a" if k < 200 else "b"))
     assert tally.share("a") == pytest.approx(2 / 3)
     assert tally.recent_share("a") < 0.15
 
 
 def test_a_served_call_is_counted_where_it_was_served() -> None:
     tally = Tally()
-    tally.ended(outcome("d", arm="b"))
+    tally.on_outcome(outcome("d", arm="b"))
     served = tally.arm("b")
     assert (served.calls, served.tokens_out, served.overhead_tokens, served.cost_usd) == (1, 7, 8.0, 0.002)
 
 
 def test_a_failed_call_counts_as_a_failure_and_not_as_token_use() -> None:
     tally = Tally()
-    tally.ended(outcome("d", status=Status.FAILED))
+    tally.on_outcome(outcome("d", status=Status.FAILED))
     assert (tally.arm("a").failures, tally.arm("a").calls, tally.arm("a").tokens_out) == (1, 0, 0)
 
 
@@ -52,8 +52,8 @@ def test_an_arm_without_feedback_has_no_quality() -> None:
 
 def test_the_tally_round_trips() -> None:
     tally = Tally()
-    tally.decided(decision("1"))
-    tally.ended(outcome("1"))
+    tally.on_decision(decision("1"))
+    tally.on_outcome(outcome("1"))
     assert Tally.from_json(tally.to_json()).arms == tally.arms
 
 
@@ -63,38 +63,38 @@ def at(day: int, *, usd: float | None, name: str = "d", status: Status = Status.
 
 def test_dollars_are_kept_by_tenant_and_day_of_utc() -> None:
     tally = Tally()
-    tally.ended(at(100, usd=0.5))
-    tally.ended(at(100, usd=0.25, status=Status.FAILED))  # it cost what it cost
-    tally.ended(at(101, usd=None))
-    tally.ended(at(101, usd=1.0), tenant="of another")
-    tally.ended(at(101, usd=9.0, status=Status.LOST))  # nobody knows
-    assert tally.spent() == {100: Spent(0.75, 2), 101: Spent(0.0, 1)}
-    assert tally.spent("of another") == {101: Spent(1.0, 1)}
+    tally.on_outcome(at(100, usd=0.5))
+    tally.on_outcome(at(100, usd=0.25, status=Status.FAILED))  # it cost what it cost
+    tally.on_outcome(at(101, usd=None))
+    tally.on_outcome(at(101, usd=1.0), tenant="of another")
+    tally.on_outcome(at(101, usd=9.0, status=Status.LOST))  # nobody knows
+    assert tally.spent() == {100: Spend(0.75, 2), 101: Spend(0.0, 1)}
+    assert tally.spent("of another") == {101: Spend(1.0, 1)}
     assert tally.spent("nobody") == {}
 
 
 def test_three_days_are_kept_whoever_spends() -> None:
     tally = Tally()
     for day in (100, 101, 102):
-        tally.ended(at(day, usd=1.0))
-    tally.ended(at(103, usd=1.0), tenant="of another")
+        tally.on_outcome(at(day, usd=1.0))
+    tally.on_outcome(at(103, usd=1.0), tenant="of another")
     assert list(tally.spent()) == [101, 102]
-    tally.ended(at(100, usd=1.0))  # a spool that was drained late
+    tally.on_outcome(at(100, usd=1.0))  # a spool that was drained late
     assert list(tally.spent()) == [101, 102]
 
 
 def test_an_erased_outcome_is_not_counted_in_its_day() -> None:
     tally = Tally()
-    tally.ended(at(100, usd=1.0))
-    tally.ended(at(100, usd=0.5, name="e"))
-    tally.ended(at(100, usd=0.5, name="e"), sign=-1)
-    assert tally.spent() == {100: Spent(1.0, 1)}
+    tally.on_outcome(at(100, usd=1.0))
+    tally.on_outcome(at(100, usd=0.5, name="e"))
+    tally.on_outcome(at(100, usd=0.5, name="e"), sign=-1)
+    assert tally.spent() == {100: Spend(1.0, 1)}
 
 
 def test_dollars_by_day_round_trip_and_older_tallies_have_none() -> None:
     tally = Tally()
-    tally.ended(at(100, usd=0.5))
-    tally.ended(at(101, usd=0.1), tenant="of another")
+    tally.on_outcome(at(100, usd=0.5))
+    tally.on_outcome(at(101, usd=0.1), tenant="of another")
     again = Tally.from_json(tally.to_json())
     assert (again.spent(), again.spent("of another")) == (tally.spent(), tally.spent("of another"))
     assert again.to_json() == tally.to_json()

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from highwayman.feedback.intake.implicit_signals import (
     REPHRASED,
     TOOL_FAILURE,
-    Signal,
-    broken_calls,
-    signals,
+    ImplicitSignal,
+    has_invalid_tool_calls,
+    implicit_signals,
     turn_key,
 )
 
@@ -23,7 +23,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 def found(*messages: dict[str, Any], like: float = 0.0) -> dict[str, str]:
-    return {one.metric: one.turn for one in signals(messages, SECRET, lambda one, other: like)}
+    return {one.metric: one.turn for one in implicit_signals(messages, SECRET, lambda one, other: like)}
 
 
 def test_the_same_messages_name_the_same_turn_however_they_are_written_down() -> None:
@@ -71,10 +71,10 @@ def test_a_tools_error_speaks_of_the_answer_that_called_it(content: str, failed:
 
 def test_a_call_of_a_tool_that_was_not_offered_or_without_json_is_broken() -> None:
     tools = [{"type": "function", "function": {"name": "weather"}}]
-    assert not broken_calls([("weather", '{"city": "Rome"}')], tools)
-    assert not broken_calls([], None)
-    assert broken_calls([("weather", '{"city": ')], tools)
-    assert broken_calls([("whether", "{}")], tools)
+    assert not has_invalid_tool_calls([("weather", '{"city": "Rome"}')], tools)
+    assert not has_invalid_tool_calls([], None)
+    assert has_invalid_tool_calls([("weather", '{"city": ')], tools)
+    assert has_invalid_tool_calls([("whether", "{}")], tools)
 
 
 JSON = st.recursive(
@@ -93,5 +93,5 @@ MESSAGE = st.fixed_dictionaries(
 def test_no_messages_whatever_they_hold_make_it_fail(
     messages: list[dict[str, Any]], calls: list[tuple[str, str]], tools: Any
 ) -> None:
-    assert all(isinstance(one, Signal) for one in signals(messages, SECRET, lambda one, other: 1.0))
-    broken_calls(calls, tools)
+    assert all(isinstance(one, ImplicitSignal) for one in implicit_signals(messages, SECRET, lambda one, other: 1.0))
+    has_invalid_tool_calls(calls, tools)

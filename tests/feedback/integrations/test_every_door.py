@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.errors import InvalidFeedback, Unauthorized
-from highwayman.feedback.integrations.adapter import Door, Heard, Letter, Vouching
-from highwayman.feedback.integrations.loading import load_door, shipped_doors
+from highwayman.feedback.integrations.adapter import FeedbackAdapter, ParsedFeedback, SignatureVerified, WebhookRequest
+from highwayman.feedback.integrations.loading import load_adapter, shipped_adapters
 from tests.feedback.integrations.letters import NOW, PAYLOADS, SECRET, letter, made, required, sent
 
-DOORS = shipped_doors()
+DOORS = shipped_adapters()
 MARK = "zq7f3"
 _ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/([A-Za-z0-9_.-]+|\{[a-z]\w*\}))+")
 _FIXTURES: list[Any] = [json.loads(path.read_text()) for path in sorted(PAYLOADS.glob("*.json"))]
@@ -56,15 +56,17 @@ def _bent(draw: st.DrawFn) -> Any:
     return whole
 
 
-def _letters(door: Door, body: Any) -> Iterator[Letter]:
+def _letters(door: FeedbackAdapter, body: Any) -> Iterator[WebhookRequest]:
     for route in door.routes:
         parts = dict.fromkeys(re.findall(r"\{(\w+)\}", route), f"{MARK}-part")
-        yield sent(door, Letter(route.partition(" ")[0], route, parts=parts, body=body, raw=b"{}", at=NOW))
+        yield sent(
+            door, WebhookRequest(route.partition(" ")[0], route, path_params=parts, body=body, raw=b"{}", at=NOW)
+        )
 
 
-def _heard(door: Door, one: Letter) -> Heard | None:
+def _heard(door: FeedbackAdapter, one: WebhookRequest) -> ParsedFeedback | None:
     try:
-        return door.hear(one)
+        return door.parse(one)
     except InvalidFeedback as error:
         told = str(error)
     assert told
@@ -72,17 +74,17 @@ def _heard(door: Door, one: Letter) -> Heard | None:
     return None
 
 
-def _check(door: Door, heard: Heard) -> None:
-    json.dumps(heard.answer)
+def _check(door: FeedbackAdapter, heard: ParsedFeedback) -> None:
+    json.dumps(heard.response)
     assert 200 <= heard.status < 300
-    assert all(isinstance(name, str) and name for name in heard.taken_back)
-    for said in heard.said:
-        about = said.about
+    assert all(isinstance(name, str) and name for name in heard.retractions)
+    for said in heard.submissions:
+        about = said.target
         assert sum(map(bool, (about.decision_id, about.request_id, about.conversation_id))) == 1
         assert said.source == door.source
         assert said.metric
         assert said.value is None or isinstance(said.value, bool | float | str)
-        for text in (said.user, said.comment, said.name, said.idempotency_key):
+        for text in (said.user, said.comment, said.external_id, said.idempotency_key):
             assert text is None or (isinstance(text, str) and text)
 
 
@@ -101,9 +103,9 @@ def test_no_two_doors_have_the_same_route_or_source() -> None:
 def test_a_door_is_loaded_by_its_name_without_options_but_for_a_secret(name: str) -> None:
     wanted = required(DOORS[name])
     assert wanted in ([], ["signing_secret"])
-    door = load_door(name, dict.fromkeys(wanted, SECRET))
-    assert isinstance(door, Door)
-    assert isinstance(door, Vouching) == bool(wanted)
+    door = load_adapter(name, dict.fromkeys(wanted, SECRET))
+    assert isinstance(door, FeedbackAdapter)
+    assert isinstance(door, SignatureVerified) == bool(wanted)
 
 
 @pytest.mark.parametrize("name", DOORS)
@@ -161,9 +163,9 @@ def test_a_bent_payload_is_refused_without_a_word_of_it_or_answered(name: str, b
             _check(door, heard)
 
 
-@pytest.mark.parametrize("name", [name for name, kind in DOORS.items() if isinstance(made(kind), Vouching)])
+@pytest.mark.parametrize("name", [name for name, kind in DOORS.items() if isinstance(made(kind), SignatureVerified)])
 def test_a_door_that_checks_its_sender_refuses_what_is_not_signed(name: str) -> None:
     door = made(DOORS[name])
     for route in door.routes:
         with pytest.raises(Unauthorized):
-            door.hear(letter(route, {}))
+            door.parse(letter(route, {}))

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback
 from highwayman.feedback.integrations.langfuse import Langfuse
 from tests.feedback.integrations.letters import letter, payload
 
@@ -12,13 +12,13 @@ SCORES, INGESTION = "POST /api/public/scores", "POST /api/public/ingestion"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-def scored(**score: Any) -> Said:
+def scored(**score: Any) -> FeedbackSubmission:
     body = {"traceId": "t", "name": "user-feedback", "value": 1, **score}
-    return Langfuse().hear(letter(SCORES, body)).said[0]
+    return Langfuse().parse(letter(SCORES, body)).submissions[0]
 
 
-def what(heard: Heard) -> list[tuple[About, str, Any]]:
-    return [(said.about, said.metric, said.value) for said in heard.said]
+def what(heard: ParsedFeedback) -> list[tuple[FeedbackTarget, str, Any]]:
+    return [(said.target, said.metric, said.value) for said in heard.submissions]
 
 
 @pytest.mark.parametrize(
@@ -27,80 +27,80 @@ def what(heard: Heard) -> list[tuple[About, str, Any]]:
      (INGESTION, "langfuse_sdk_3_ingestion", 207)],
 )  # fmt: skip
 def test_a_batch_of_each_sdk_is_heard(route: str, name: str, status: int) -> None:
-    heard = Langfuse().hear(letter(route, payload(name)))
+    heard = Langfuse().parse(letter(route, payload(name)))
     *first, last = what(heard)
     assert first == [
-        (About(request_id=TRACE), "thumbs", True),
-        (About(request_id=TRACE), "helpfulness", 0.7),
-        (About(conversation_id="chat-7"), "tone", "polite"),
+        (FeedbackTarget(request_id=TRACE), "thumbs", True),
+        (FeedbackTarget(request_id=TRACE), "helpfulness", 0.7),
+        (FeedbackTarget(conversation_id="chat-7"), "tone", "polite"),
     ]
     assert (last[1], last[2]) == ("thumbs", False)
-    assert (heard.said[0].name, heard.said[0].comment) == ("feedback-1", "good")
+    assert (heard.submissions[0].external_id, heard.submissions[0].comment) == ("feedback-1", "good")
     assert heard.status == status
 
 
 def test_the_answer_to_a_list_is_langfuse_s_own() -> None:
-    heard = Langfuse().hear(letter(SCORES, payload("langfuse_sdk_5_scores")))
-    assert heard.answer == {"message": "Accepted"}
+    heard = Langfuse().parse(letter(SCORES, payload("langfuse_sdk_5_scores")))
+    assert heard.response == {"message": "Accepted"}
 
 
 def test_events_succeed_one_by_one() -> None:
     body = payload("langfuse_sdk_4_ingestion")
-    heard = Langfuse().hear(letter(INGESTION, body))
-    assert heard.answer == {
+    heard = Langfuse().parse(letter(INGESTION, body))
+    assert heard.response == {
         "successes": [{"id": event["id"], "status": 201} for event in body["batch"]], "errors": []
     }  # fmt: skip
 
 
 def test_a_trace_succeeds_and_is_not_filed() -> None:
     event = {"id": "e", "type": "trace-create", "timestamp": "2026-11-27T06:02:14Z", "body": {"id": TRACE}}
-    heard = Langfuse().hear(letter(INGESTION, {"batch": [event]}))
-    assert heard.said == ()
-    assert heard.answer == {"successes": [{"id": "e", "status": 201}], "errors": []}
+    heard = Langfuse().parse(letter(INGESTION, {"batch": [event]}))
+    assert heard.submissions == ()
+    assert heard.response == {"successes": [{"id": "e", "status": 201}], "errors": []}
 
 
 def test_one_wrong_score_does_not_take_the_others_with_it() -> None:
     good = {"traceId": "t", "name": "user-feedback", "value": 1}
-    heard = Langfuse().hear(letter(SCORES, [good, {**good, "value": 0.4}]))
-    assert len(heard.said) == 1
+    heard = Langfuse().parse(letter(SCORES, [good, {**good, "value": 0.4}]))
+    assert len(heard.submissions) == 1
     assert heard.status == 207
-    assert isinstance(heard.answer, dict)
-    assert (heard.answer["accepted"], heard.answer["rejected"]) == (1, 1)
+    assert isinstance(heard.response, dict)
+    assert (heard.response["accepted"], heard.response["rejected"]) == (1, 1)
     events = [{"id": str(k), "type": "score-create", "body": body} for k, body in enumerate([{}, good])]
-    heard = Langfuse().hear(letter(INGESTION, {"batch": events}))
-    assert len(heard.said) == 1
-    assert isinstance(heard.answer, dict)
-    assert [(one["id"], one["status"]) for one in heard.answer["errors"]] == [("0", 400)]
+    heard = Langfuse().parse(letter(INGESTION, {"batch": events}))
+    assert len(heard.submissions) == 1
+    assert isinstance(heard.response, dict)
+    assert [(one["id"], one["status"]) for one in heard.response["errors"]] == [("0", 400)]
 
 
 @pytest.mark.parametrize("version", ["3", "4"])
 def test_a_single_score_is_answered_with_its_id(version: str) -> None:
-    heard = Langfuse().hear(letter(SCORES, payload(f"langfuse_sdk_{version}_score")))
-    assert what(heard) == [(About(request_id="t1"), "thumbs", True)]
-    assert heard.answer == {"id": heard.said[0].name}
+    heard = Langfuse().parse(letter(SCORES, payload(f"langfuse_sdk_{version}_score")))
+    assert what(heard) == [(FeedbackTarget(request_id="t1"), "thumbs", True)]
+    assert heard.response == {"id": heard.submissions[0].external_id}
     assert heard.status == 200
 
 
 def test_a_score_without_an_id_always_gets_the_same_one() -> None:
-    assert scored().name == scored(value=0).name
-    assert len({scored().name, scored(traceId="u").name, scored(name="other").name,
-                scored(metadata={"userId": "u1"}).name}) == 4  # fmt: skip
+    assert scored().external_id == scored(value=0).external_id
+    assert len({scored().external_id, scored(traceId="u").external_id, scored(name="other").external_id,
+                scored(metadata={"userId": "u1"}).external_id}) == 4  # fmt: skip
 
 
 def test_librechat_s_thumb_joins_by_its_trace_or_if_that_is_wanted_by_its_message() -> None:
     body = payload("librechat_score")
-    said = Langfuse().hear(letter(SCORES, body)).said[0]
-    assert said == Said(
-        About(request_id=body["traceId"]), "thumbs", False, "langfuse", user=body["metadata"]["userId"],
-        comment=body["comment"], name=body["id"],
+    said = Langfuse().parse(letter(SCORES, body)).submissions[0]
+    assert said == FeedbackSubmission(
+        FeedbackTarget(request_id=body["traceId"]), "thumbs", False, "langfuse", user=body["metadata"]["userId"],
+        comment=body["comment"], external_id=body["id"],
     )  # fmt: skip
-    said = Langfuse(about="messageId").hear(letter(SCORES, body)).said[0]
-    assert said.about == About(request_id=body["metadata"]["messageId"])
+    said = Langfuse(about="messageId").parse(letter(SCORES, body)).submissions[0]
+    assert said.target == FeedbackTarget(request_id=body["metadata"]["messageId"])
 
 
 def test_a_deleted_score_is_taken_back() -> None:
-    heard = Langfuse().hear(letter("DELETE /api/public/scores/{scoreId}", scoreId="feedback-1"))
-    assert (heard.taken_back, heard.said, heard.status) == (("feedback-1",), (), 202)
+    heard = Langfuse().parse(letter("DELETE /api/public/scores/{scoreId}", scoreId="feedback-1"))
+    assert (heard.retractions, heard.submissions, heard.status) == (("feedback-1",), (), 202)
 
 
 @pytest.mark.parametrize(
@@ -128,30 +128,30 @@ def test_the_type_of_a_score_says_what_its_number_means() -> None:
 
 def test_a_trace_is_preferred_to_an_observation_and_that_to_a_session() -> None:
     both = {"observationId": "o", "sessionId": "s"}
-    assert scored(**both).about == About(request_id="t")
-    assert scored(**both, traceId=None).about == About(request_id="o")
-    assert scored(sessionId="s", traceId=None).about == About(conversation_id="s")
+    assert scored(**both).target == FeedbackTarget(request_id="t")
+    assert scored(**both, traceId=None).target == FeedbackTarget(request_id="o")
+    assert scored(sessionId="s", traceId=None).target == FeedbackTarget(conversation_id="s")
     with pytest.raises(InvalidFeedback, match="traceId"):
         scored(traceId=None)
 
 
 def test_names_are_mapped_as_configured() -> None:
     body = {"traceId": "t", "name": "csat", "value": 4}
-    assert Langfuse({"csat": "rating"}).hear(letter(SCORES, body)).said[0].metric == "rating"
+    assert Langfuse({"csat": "rating"}).parse(letter(SCORES, body)).submissions[0].metric == "rating"
 
 
 @pytest.mark.parametrize("route", ["POST /api/public/otel/v1/traces", "GET /api/public/health"])
 def test_spans_and_questions_of_health_are_answered_and_thrown_away(route: str) -> None:
-    heard = Langfuse().hear(letter(route))
-    assert (heard.said, heard.taken_back, heard.status) == ((), (), 200)
+    heard = Langfuse().parse(letter(route))
+    assert (heard.submissions, heard.retractions, heard.status) == ((), (), 200)
 
 
 def test_an_sdk_finds_a_project_when_it_checks_its_keys() -> None:
-    answer = Langfuse().hear(letter("GET /api/public/projects")).answer
+    answer = Langfuse().parse(letter("GET /api/public/projects")).response
     assert isinstance(answer, dict)
     assert set(answer["data"][0]) >= {"id", "name", "organization", "metadata"}
 
 
 def test_a_batch_beyond_all_measure_is_refused() -> None:
     with pytest.raises(InvalidFeedback, match="at most"):
-        Langfuse().hear(letter(SCORES, [{}] * 10_001))
+        Langfuse().parse(letter(SCORES, [{}] * 10_001))

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.feedback.intake.submission import About, Said
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.integrations.openai_metadata import OpenAIMetadata
 from tests.feedback.integrations.letters import letter, payload
 
@@ -11,18 +11,18 @@ ROUTE = "POST /v1/chat/completions/{completion_id}"
 ID = "chatcmpl-hw-abc"
 
 
-def said(**metadata: Any) -> tuple[Said, ...]:
-    return OpenAIMetadata().hear(letter(ROUTE, {"metadata": metadata}, completion_id=ID)).said
+def said(**metadata: Any) -> tuple[FeedbackSubmission, ...]:
+    return OpenAIMetadata().parse(letter(ROUTE, {"metadata": metadata}, completion_id=ID)).submissions
 
 
 def test_keys_that_speak_of_feedback_are_statements_and_others_are_not() -> None:
     body = payload("openai_metadata")
-    heard = OpenAIMetadata().hear(letter(ROUTE, body, completion_id=ID))
-    assert heard.said == (
-        Said(About(decision_id=ID), "thumbs", True),
-        Said(About(decision_id=ID), "helpfulness", 0.8),
+    heard = OpenAIMetadata().parse(letter(ROUTE, body, completion_id=ID))
+    assert heard.submissions == (
+        FeedbackSubmission(FeedbackTarget(decision_id=ID), "thumbs", True),
+        FeedbackSubmission(FeedbackTarget(decision_id=ID), "helpfulness", 0.8),
     )
-    assert heard.answer == {"id": ID, "object": "chat.completion", "metadata": body["metadata"]}
+    assert heard.response == {"id": ID, "object": "chat.completion", "metadata": body["metadata"]}
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_metadata_without_a_word_of_feedback_is_refused_with_the_keys_that_would
 
 def test_keys_may_be_configured() -> None:
     door = OpenAIMetadata({"stars": "rating"})
-    heard = door.hear(letter(ROUTE, {"metadata": {"stars": "4", "feedback": "up"}}, completion_id=ID))
-    assert heard.said == (Said(About(decision_id=ID), "rating", 4.0),)
+    heard = door.parse(letter(ROUTE, {"metadata": {"stars": "4", "feedback": "up"}}, completion_id=ID))
+    assert heard.submissions == (FeedbackSubmission(FeedbackTarget(decision_id=ID), "rating", 4.0),)

@@ -4,29 +4,29 @@ from typing import Any
 import pytest
 
 from highwayman.env.errors import InvalidFeedback, Unauthorized
-from highwayman.feedback.intake.submission import About, Said
-from highwayman.feedback.integrations.adapter import Heard, Letter, Vouching
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.integrations.adapter import ParsedFeedback, SignatureVerified, WebhookRequest
 from highwayman.feedback.integrations.slack import Slack
 from tests.feedback.integrations.letters import NOW, SECRET, letter, payload, signed
 
 ROUTE = "POST /slack/events"
 
 
-def heard(body: Any, **options: Any) -> Heard:
-    return Slack(SECRET, **options).hear(signed(letter(ROUTE, body)))
+def heard(body: Any, **options: Any) -> ParsedFeedback:
+    return Slack(SECRET, **options).parse(signed(letter(ROUTE, body)))
 
 
-def reacted(authorizations: Any = None, **event: Any) -> tuple[Said, ...]:
+def reacted(authorizations: Any = None, **event: Any) -> tuple[FeedbackSubmission, ...]:
     body = payload("slack_reaction_added")
     if authorizations is not None:
         body["authorizations"] = authorizations
-    return heard({**body, "event": {**body["event"], **event}}).said
+    return heard({**body, "event": {**body["event"], **event}}).submissions
 
 
 def test_a_reaction_is_a_thumb_of_its_person_on_the_message() -> None:
     assert reacted() == (
-        Said(
-            About(request_id="slack:C123ABC456:1360782400.498405"), "thumbs", True, "slack", user="U123ABC456",
+        FeedbackSubmission(
+            FeedbackTarget(request_id="slack:C123ABC456:1360782400.498405"), "thumbs", True, "slack", user="U123ABC456",
             idempotency_key="Ev123ABC456",
         ),
     )  # fmt: skip
@@ -62,7 +62,7 @@ def test_only_other_people_s_reactions_to_the_app_s_own_messages_count_where_the
 
 def test_the_challenge_is_answered_as_it_came() -> None:
     body = payload("slack_url_verification")
-    assert heard(body).answer == body["challenge"]
+    assert heard(body).response == body["challenge"]
 
 
 def test_the_example_of_slack_s_documentation_fits() -> None:
@@ -76,18 +76,18 @@ def test_the_example_of_slack_s_documentation_fits() -> None:
         "x-slack-request-timestamp": "1531420618",
         "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
     }
-    one = Letter("POST", ROUTE, headers=headers, raw=raw, at=1531420619.0)
+    one = WebhookRequest("POST", ROUTE, headers=headers, raw=raw, at=1531420619.0)
     with pytest.raises(InvalidFeedback):  # it is signed, but no event
-        Slack(SECRET).hear(one)
+        Slack(SECRET).parse(one)
     with pytest.raises(Unauthorized):
-        Slack(SECRET).hear(replace(one, raw=raw + b" "))
+        Slack(SECRET).parse(replace(one, raw=raw + b" "))
 
 
 @pytest.mark.parametrize("late_s", [301.0, -301.0])
 def test_an_old_signature_is_refused_and_so_is_one_from_the_future(late_s: float) -> None:
     one = signed(letter(ROUTE, payload("slack_reaction_added")), at=NOW - late_s)
     with pytest.raises(Unauthorized):
-        Slack(SECRET).hear(one)
+        Slack(SECRET).parse(one)
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_an_old_signature_is_refused_and_so_is_one_from_the_future(late_s: float
 )  # fmt: skip
 def test_headers_that_make_no_sense_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthorized):
-        Slack(SECRET).hear(replace(letter(ROUTE, {}), headers=headers))
+        Slack(SECRET).parse(replace(letter(ROUTE, {}), headers=headers))
 
 
 def test_another_secret_does_not_fit() -> None:
     with pytest.raises(Unauthorized):
-        Slack("another").hear(signed(letter(ROUTE, payload("slack_url_verification"))))
+        Slack("another").parse(signed(letter(ROUTE, payload("slack_url_verification"))))
 
 
 def test_a_door_speaks_for_its_tenant() -> None:
     door = Slack(SECRET, tenant="acme", up=["tada"], down=[])
-    assert isinstance(door, Vouching)
+    assert isinstance(door, SignatureVerified)
     assert door.tenant == "acme"
 
 

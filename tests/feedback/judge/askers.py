@@ -11,7 +11,7 @@ from aiohttp import web
 
 from highwayman.env.types import Arm
 from highwayman.env.upstream.client import Upstream
-from highwayman.feedback.judge.judge import Judge
+from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.judge.settings import JudgeSettings
 from tests.feedback.judge.cases import arm
 from tests.upstream_server import Behaviour, Body, Fail
@@ -41,8 +41,8 @@ class Picky:
         return await (Fail(400, "unknown field") if refused else self.say).serve(request, body)
 
 
-def judge(upstream: Upstream, *arms: Arm, **settings: Any) -> Judge:
-    return Judge(
+def judge(upstream: Upstream, *arms: Arm, **settings: Any) -> LlmJudge:
+    return LlmJudge(
         upstream=upstream,
         arms=arms,
         settings=JudgeSettings(**{"rate": 1.0, "timeout_s": 5.0, **settings}),

@@ -8,16 +8,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from highwayman.env.types import Arm
-from highwayman.feedback.judge.types import Case
+from highwayman.feedback.judge.types import JudgeInput
 
 
 def arm(name: str, url: str = "http://127.0.0.1:1", *, model: str | None = None, price: float | None = 1.0) -> Arm:
     return Arm(name, (url,), model or f"org/{name}", price, price, 4096)
 
 
-def case(answer: str = "4", **options: Any) -> Case:
+def case(answer: str = "4", **options: Any) -> JudgeInput:
     options = {"messages": [{"role": "user", "content": "What is 2 + 2?"}], "arm": arm("small"), **options}
-    return Case("d-1", "tenant", answer=answer, **options)
+    return JudgeInput("d-1", "tenant", answer=answer, **options)
 
 
 def marks() -> Callable[[int], bytes]:

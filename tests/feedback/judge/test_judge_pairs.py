@@ -3,7 +3,7 @@
 import pytest
 
 from highwayman.env.upstream.client import Upstream
-from highwayman.feedback.judge.types import Missing, Preference
+from highwayman.feedback.judge.types import NoVerdict, Preference
 from tests.feedback.judge.askers import OTHER, judge
 from tests.feedback.judge.cases import arm, case
 from tests.upstream_server import ANY, Body, Say, ScriptedUpstream
@@ -40,7 +40,7 @@ async def test_after_junk_in_the_first_order_the_second_is_not_paid_for(
 ) -> None:
     server.script(ANY, Say("Both."))
     found = await judge(upstream, arm("large", server.url)).compare(case(), "five", OTHER)
-    assert isinstance(found, Missing)
+    assert isinstance(found, NoVerdict)
     assert found.reason == "junk"
     assert found.cost_usd == pytest.approx(12e-6)
     assert len(server.requests) == 1

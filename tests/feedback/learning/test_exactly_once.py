@@ -19,12 +19,12 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, Status
 from highwayman.feedback.fold.learner import Learner
-from highwayman.feedback.fold.log_fold import difference, refold
+from highwayman.feedback.fold.log_fold import fold_log, snapshot_difference
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.learning.session import Parts, Turn
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.erasure import Erasure
-from highwayman.feedback.log.event_id import START, EventId, order
+from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store, Written
@@ -55,7 +55,9 @@ class Machine(RuleBasedStateMachine):
         self.store = Store(self.client, namespace)
         self.retention = Retention(self.client, namespace, window_s=3600)
         self.publications = Publications(self.client, namespace, "test")
-        self.parts = Parts(self.store, self.publications, Versions(self.client, namespace, "test"), make_learner)
+        self.parts = LearnerDependencies(
+            self.store, self.publications, VersionHistory(self.client, namespace, "test"), make_learner
+        )
         self.log: dict[EventId, Written] = {}  # as it was acknowledged
         self.voids: list[tuple[EventId, EventId]] = []  # in force now
         self.voids_at: dict[EventId, list[tuple[EventId, EventId]]] = {}  # what was in force when a rollback came
@@ -64,20 +66,20 @@ class Machine(RuleBasedStateMachine):
         self.forgotten: set[str] = set()  # ids of feedback that went without its decision
         self.turns = 0
         self.clock = 1_000.0
-        self.stale: list[Turn] = []
+        self.stale: list[LearnerSession] = []
         self.turn = self.do(self.takes_over())
 
     def do(self, work):  # type: ignore[no-untyped-def]
         return self.runner.run(work)
 
-    async def takes_over(self) -> Turn:
+    async def takes_over(self) -> LearnerSession:
         self.turns += 1
         holder = f"holder-{self.turns}"
         await self.client.delete(self.store.keys("lease", "test"))  # it ran out
         epoch = await self.publications.acquire(holder, hold_s=60)
         assert epoch is not None
-        turn = Turn(self.parts, holder=holder, epoch=epoch, wall=self.now)
-        await turn.begin()
+        turn = LearnerSession(self.parts, holder=holder, epoch=epoch, wall=self.now)
+        await turn.start()
         return turn
 
     def now(self) -> float:
@@ -121,7 +123,7 @@ class Machine(RuleBasedStateMachine):
 
         async def again() -> None:
             events = [row async for page in self.retention.scan(START) for row in page]
-            known = [row for row in events if order(row[0]) <= order(before.position)]
+            known = [row for row in events if sort_key(row[0]) <= sort_key(before.position)]
             if known:
                 self.turn.learner.step(await self.turn._entries(known[-back:]))
 
@@ -153,14 +155,14 @@ class Machine(RuleBasedStateMachine):
     def erase(self, person: str, and_forget: bool) -> None:
         erasure = Erasure(self.retention, None, [person])
         self.do(erasure.find())
-        last = self.do(erasure.mark(at=self.now()))
+        last = self.do(erasure.put_markers(at=self.now()))
         self.erased |= {name for name, erased in erasure.found.items() if erased.whole}
         for name, erased in erasure.found.items():
             if not erased.whole:
                 self.erased_persons.update(dict.fromkeys(erased.feedback, name))
         if and_forget:
             self.catch_up()
-            assert order(self.turn.learner.position) >= order(last)
+            assert sort_key(self.turn.learner.position) >= sort_key(last)
             assert self.do(self.turn.publish())
             self.do(self.parts.versions.drop_before(last))
             self.stale.clear()  # a learner without the lease that has not followed is not waited for
@@ -178,8 +180,8 @@ class Machine(RuleBasedStateMachine):
         to = data.draw(st.sampled_from(kept)).position
         detail = {"position": to}
         event_id = self.do(self.store.append(Control(1.0, ControlKind.ROLLBACK, detail)))
-        earlier = [one for one in self.voids_at if order(one) <= order(to)]
-        self.voids = [*(self.voids_at[max(earlier, key=order)] if earlier else []), (to, event_id)]
+        earlier = [one for one in self.voids_at if sort_key(one) <= sort_key(to)]
+        self.voids = [*(self.voids_at[max(earlier, key=sort_key)] if earlier else []), (to, event_id)]
         self.voids_at[event_id] = self.voids
 
     def catch_up(self) -> None:
@@ -196,8 +198,8 @@ class Machine(RuleBasedStateMachine):
         _, arrays = unpack(learned.policy)
         for name, wanted in self.expected().items():
             assert np.abs(arrays[name] - wanted).max() <= EQUAL, name
-        whole = self.do(refold(lambda: self.retention.scan(START), make_learner, kept_s=3600))
-        apart = difference(learned, whole.learner.snapshot())
+        whole = self.do(fold_log(lambda: self.retention.scan(START), make_learner, kept_s=3600))
+        apart = snapshot_difference(learned, whole.learner.snapshot())
         assert apart.largest <= EQUAL
         assert self.turn.learner.tally.totals().feedback == self.answers()
         self.do(self.client.aclose())
@@ -212,9 +214,9 @@ class Machine(RuleBasedStateMachine):
                 if isinstance(one, Outcome) and one.decision_id == name and one.status is not Status.LOST:
                     arm = one.arm
             newest: dict[tuple[str, str], Feedback] = {}
-            for event_id in sorted(self.log, key=order):
+            for event_id in sorted(self.log, key=sort_key):
                 one = self.log[event_id]
-                void = any(order(start) < order(event_id) <= order(end) for start, end in self.voids)
+                void = any(sort_key(start) < sort_key(event_id) <= sort_key(end) for start, end in self.voids)
                 if not isinstance(one, Feedback) or one.decision_id != name or void or event_id in self.erased_persons:
                     continue
                 standing = newest.get((one.source, one.user))

@@ -14,11 +14,11 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.loading import load_policy, policy_path, shipped_policies
 from highwayman.bandit.policy import Policy
-from highwayman.bandit.tenants import ByTenant
+from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.types import Context
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Publications, Published, lineage
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.store import Keys
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -31,10 +31,10 @@ def make_policy() -> Policy:
 
 def decides_as_before(published: Published) -> bool:
     """Whether the state, restored, gives the probabilities that the release which wrote it gave."""
-    policies = ByTenant(make_policy(), make_policy)
+    policies = TenantPolicies(make_policy(), make_policy)
     policies.restore(published.snapshot.policy)
     context = Context(np.array(BEFORE["features"]), "fixture", prompt_tokens=10)
-    return bool((policies.of("default").probs(context, BEFORE["arms"], np.zeros(2)) == BEFORE["probs"]).all())
+    return bool((policies.policy_for("default").probs(context, BEFORE["arms"], np.zeros(2)) == BEFORE["probs"]).all())
 
 
 @pytest.mark.parametrize("name", sorted(BEFORE["lineages"]))
@@ -68,7 +68,7 @@ async def test_a_version_published_before_comes_into_force_and_can_be_rolled_bac
     assert published.stamp.version == BEFORE["version"]
     assert published.snapshot.position == BEFORE["position"]
     assert decides_as_before(published)
-    versions = Versions(redis_client, namespace, name)
+    versions = VersionHistory(redis_client, namespace, name)
     kept = [about.version for about in await versions.all()]
     assert kept == [BEFORE["version"]]
     rolled_back = await versions.load(BEFORE["version"])
@@ -77,4 +77,6 @@ async def test_a_version_published_before_comes_into_force_and_can_be_rolled_bac
 
 
 def test_a_file_saved_before_is_read() -> None:
-    assert decides_as_before(snapshot_file.read(FIXTURES / "version.hwym", lineage=lineage("HierTS", {}, "fixture", 1)))
+    assert decides_as_before(
+        snapshot_file.read_snapshot(FIXTURES / "version.hwym", lineage=lineage("HierTS", {}, "fixture", 1))
+    )

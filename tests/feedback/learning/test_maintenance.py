@@ -4,7 +4,7 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Status
-from highwayman.feedback.learning.maintenance import Chores, Limits
+from highwayman.feedback.learning.maintenance import LogMaintenance, MaintenanceLimits
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
 from tests.feedback.worlds import decision, outcome
@@ -30,14 +30,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def chores(store: Store, redis_client: aioredis.Redis, namespace: str, clock: Clock) -> Chores:
+def chores(store: Store, redis_client: aioredis.Redis, namespace: str, clock: Clock) -> LogMaintenance:
     retention = Retention(redis_client, namespace, window_s=60)
-    limits = Limits(outcome_s=30.0, keep_s=None, exported_only=False)
-    return Chores(store, retention, limits, lineage="test", clock=clock)
+    limits = MaintenanceLimits(outcome_s=30.0, keep_s=None, exported_only=False)
+    return LogMaintenance(store, retention, limits, lineage="test", clock=clock)
 
 
 async def test_a_call_nobody_speaks_of_is_given_up_as_lost_after_its_time_and_not_before(
-    store: Store, chores: Chores, clock: Clock
+    store: Store, chores: LogMaintenance, clock: Clock
 ) -> None:
     await store.put_all([decision("gone", arm="b"), decision("done"), outcome("done")])
     clock.now = MADE_AT + 29.0
@@ -49,11 +49,11 @@ async def test_a_call_nobody_speaks_of_is_given_up_as_lost_after_its_time_and_no
     assert lost is not None
     assert (lost.status, lost.arm, lost.cost_usd, lost.tokens_in) == (Status.LOST, "b", None, 0)
     assert (await store.record("done")).outcome == outcome("done")
-    assert await store.unfinished(time.time(), count=9) == []
+    assert await store.decisions_without_outcome(time.time(), count=9) == []
 
 
 async def test_an_outcome_that_turns_up_after_all_replaces_the_lost_one(
-    store: Store, chores: Chores, clock: Clock
+    store: Store, chores: LogMaintenance, clock: Clock
 ) -> None:
     await store.put(decision("slow"))
     clock.now = MADE_AT + 31.0

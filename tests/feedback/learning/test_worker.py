@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import redis.asyncio as aioredis
 
-from highwayman.bandit.drift.change_monitor import Watches
+from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.bandit.snapshot import unpack
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.fold.learner import Snapshot
-from highwayman.feedback.fold.log_fold import difference, refold
-from highwayman.feedback.learning.publications import NEVER, Publications, lineage
-from highwayman.feedback.learning.session import Parts, Turn
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.fold.log_fold import fold_log, snapshot_difference
+from highwayman.feedback.learning.publications import NO_VERSION, Publications, lineage
+from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.learning.worker import Clocks, Worker
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
@@ -29,23 +29,23 @@ class World:
     def __init__(self, client: aioredis.Redis, namespace: str) -> None:
         self.store = Store(client, namespace)
         self.publications = Publications(client, namespace, "test")
-        self.versions = Versions(client, namespace, "test")
+        self.versions = VersionHistory(client, namespace, "test")
         self.retention = Retention(client, namespace, window_s=3600)
         self.client, self.namespace = client, namespace
 
     def worker(self, holder: str) -> Worker:
         clocks = Clocks(time.time, time.monotonic)
-        parts = Parts(self.store, self.publications, self.versions, make_learner)
+        parts = LearnerDependencies(self.store, self.publications, self.versions, make_learner)
         return Worker(parts, holder=holder, clocks=clocks)
 
-    async def turn(self, holder: str) -> Turn:
+    async def turn(self, holder: str) -> LearnerSession:
         """A turn begun under a lease taken from whoever had it."""
         await self.client.delete(Keys(self.namespace)("lease", "test"))
         epoch = await self.publications.acquire(holder, hold_s=5)
         assert epoch is not None
-        parts = Parts(self.store, self.publications, self.versions, make_learner)
-        turn = Turn(parts, holder=holder, epoch=epoch, wall=time.time)
-        await turn.begin()
+        parts = LearnerDependencies(self.store, self.publications, self.versions, make_learner)
+        turn = LearnerSession(parts, holder=holder, epoch=epoch, wall=time.time)
+        await turn.start()
         return turn
 
     async def published_at(self, position: str) -> Snapshot:
@@ -70,7 +70,7 @@ async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
     await world.store.put(outcome("d"))
     last = await world.store.put(thumb("d", 1.0))
     snapshot = await world.published_at(last)
-    await end(running)
+    await cancel_and_wait(running)
     sums = unpack(snapshot.policy)[1]["sums"]
     assert sums.tolist() == [[1.0, 1.0], [0.0, 0.0]]
 
@@ -79,11 +79,11 @@ async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice
     first = asyncio.create_task(world.worker("one").run())
     await world.store.put(decision("d"))
     await world.published_at(await world.store.put(thumb("d", 1.0)))
-    await end(first)
+    await cancel_and_wait(first)
     last = await world.store.put(thumb("d", 0.0))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(last)
-    await end(second)
+    await cancel_and_wait(second)
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
@@ -93,7 +93,7 @@ async def test_an_unreadable_event_is_put_aside_and_the_rest_is_learned(world: W
     last = await world.store.put(thumb("d", 1.0))
     running = asyncio.create_task(world.worker("one").run())
     snapshot = await world.published_at(last)
-    await end(running)
+    await cancel_and_wait(running)
     assert np.isclose(unpack(snapshot.policy)[1]["sums"][0, 0], 1.0)
     assert await world.client.xlen(Keys(world.namespace)("dead")) == 1
 
@@ -112,7 +112,7 @@ async def test_a_learner_that_lost_its_lease_cannot_publish(world: World) -> Non
     assert old is not None
     assert new is not None
     assert await world.publications.publish(snapshot, epoch=old, holder="one", at=1.0) is None
-    assert await world.publications.stamp() == NEVER
+    assert await world.publications.stamp() == NO_VERSION
     assert await world.publications.publish(snapshot, epoch=new, holder="two", at=1.0) == 1
 
 
@@ -121,12 +121,12 @@ async def test_a_damaged_publication_is_learned_again_from_the_log(world: World)
     await world.store.put(decision("d"))
     last = await world.store.put(thumb("d", 1.0))
     await world.published_at(last)
-    await end(first)
+    await cancel_and_wait(first)
     await world.client.hset(Keys(world.namespace)("policy", "test"), "policy", b"rubbish")
     later = await world.store.put(thumb("d", 1.0, source="grader"))
     second = asyncio.create_task(world.worker("two").run())
     snapshot = await world.published_at(later)
-    await end(second)
+    await cancel_and_wait(second)
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[2.0, 2.0], [0.0, 0.0]]
 
 
@@ -140,9 +140,9 @@ async def test_what_is_published_stays_until_a_refold_has_come_as_far(world: Wor
     again = await world.turn("two")
     for _ in range(4):
         await again.advance(count=2, block_s=0)
-        assert not again.unpublished, "routers keep what they have"
+        assert not again.has_unpublished, "routers keep what they have"
     await again.advance(count=2, block_s=0)
-    assert again.unpublished
+    assert again.has_unpublished
     assert await again.publish()
     published = await world.publications.load()
     assert published is not None
@@ -186,7 +186,7 @@ async def test_an_arm_whose_answers_change_is_noticed_on_the_log_once_and_doubte
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     turn = await world.turn("one")
-    turn._watch = Watches(1_000.0)
+    turn._change_monitors = ChangeMonitors(1_000.0)
     events: list[Written] = []
     for n in range(240):
         name = f"d{n}"
@@ -202,5 +202,5 @@ async def test_an_arm_whose_answers_change_is_noticed_on_the_log_once_and_doubte
     assert not noticed[0].detail["better"]
     assert "the answers of a have changed" in caplog.text
     assert unpack(turn.learner.snapshot().policy)[1]["sums"][0, 0] < 60
-    again = await refold(lambda: world.retention.scan(START), make_learner, kept_s=3600)
-    assert difference(turn.learner.snapshot(), again.learner.snapshot()).largest <= 1e-9
+    again = await fold_log(lambda: world.retention.scan(START), make_learner, kept_s=3600)
+    assert snapshot_difference(turn.learner.snapshot(), again.learner.snapshot()).largest <= 1e-9

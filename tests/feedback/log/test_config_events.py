@@ -3,7 +3,7 @@ import json
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Arm, Control, ControlKind
-from highwayman.feedback.log.config_events import announce, described, differences
+from highwayman.feedback.log.config_events import config_changes, describe_config, record_config_change
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.store import Store
@@ -14,11 +14,11 @@ def arm(name: str, price: float | None = 1.0) -> Arm:
 
 
 def now(*arms: Arm, lineage: str = "l1", **configuration: object) -> str:
-    return described(arms, lineage=lineage, configuration=configuration)
+    return describe_config(arms, lineage=lineage, configuration=configuration)
 
 
 def kinds(before: str, after: str) -> list[tuple[str, object]]:
-    return [(event.kind, event.detail.get("arm")) for event in differences(before, after, at=1.0)]
+    return [(event.kind, event.detail.get("arm")) for event in config_changes(before, after, at=1.0)]
 
 
 def test_at_the_very_first_everything_is_new() -> None:
@@ -41,7 +41,7 @@ def test_only_what_differs_is_told() -> None:
 
 
 def test_a_price_change_says_the_new_price() -> None:
-    (change,) = differences(now(arm("a")), now(arm("a", None)), at=7.0)
+    (change,) = config_changes(now(arm("a")), now(arm("a", None)), at=7.0)
     assert change == Control(
         7.0, ControlKind.PRICE_CHANGED, {"arm": "a", "usd_per_mtok_in": None, "usd_per_mtok_out": None}
     )
@@ -49,9 +49,9 @@ def test_a_price_change_says_the_new_price() -> None:
 
 async def test_two_routers_of_one_configuration_announce_it_once(redis_client: aioredis.Redis, namespace: str) -> None:
     store = Store(redis_client, namespace)
-    assert len(await announce(store, now(arm("a")), at=1.0)) == 3
-    assert await announce(store, now(arm("a")), at=2.0) == []
-    assert len(await announce(store, now(arm("a"), arm("b")), at=3.0)) == 1
+    assert len(await record_config_change(store, now(arm("a")), at=1.0)) == 3
+    assert await record_config_change(store, now(arm("a")), at=2.0) == []
+    assert len(await record_config_change(store, now(arm("a"), arm("b")), at=3.0)) == 1
     log = [decode(data) for _, data, _ in await store.read(START, count=99, block_s=0)]
     assert len(log) == 4
-    assert json.loads(await store.in_force())["arms"].keys() == {"a", "b"}
+    assert json.loads(await store.active_config())["arms"].keys() == {"a", "b"}

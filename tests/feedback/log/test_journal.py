@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import Event, decode
-from highwayman.feedback.log.journal import Fate, Journal
+from highwayman.feedback.log.journal import DeliveryOutcome, Journal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
-from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.feedback.worlds import decision, outcome, thumb
@@ -33,25 +33,25 @@ class World:
         self.folder = folder
         self.limit_bytes = limit_bytes
         self.valkey = EmbeddedValkey(folder / "valkey")
-        self.fates: Counter[tuple[Fate, str]] = Counter()
+        self.fates: Counter[tuple[DeliveryOutcome, str]] = Counter()
 
     @asynccontextmanager
     async def journal(self, *, patience_s: float = 0.2) -> AsyncIterator[Journal]:
         client = connect(self.valkey.url)
-        spools = claim(self.folder / "spools", limit_bytes=self.limit_bytes)
+        spools = claim_spools(self.folder / "spools", limit_bytes=self.limit_bytes)
         journal = Journal(
             Store(client, "test"),
             spools,
             writer="me",
             clock=time.monotonic,
             patience_s=patience_s,
-            tell=lambda fate, kind: self.fates.update([(fate, kind)]),
+            on_delivery_outcome=lambda fate, kind: self.fates.update([(fate, kind)]),
         )
         running = asyncio.create_task(journal.run())
         try:
             yield journal
         finally:
-            await end(running)
+            await cancel_and_wait(running)
             await client.aclose()
 
     async def log(self) -> list[Event]:
@@ -105,7 +105,7 @@ async def test_while_redis_is_down_events_wait_in_order_and_are_drained_when_it_
         await back(journal)
         assert await journal.put(decision("after"))
     assert brief(await world.log()) == ["before", "during", "during", "before", "after"]
-    assert world.fates[Fate.SPOOLED, "f"] == world.fates[Fate.DRAINED, "f"] == 1
+    assert world.fates[DeliveryOutcome.SPOOLED, "f"] == world.fates[DeliveryOutcome.DRAINED, "f"] == 1
 
 
 async def test_what_waits_when_the_process_ends_is_drained_by_the_next_one(world: World) -> None:
@@ -154,7 +154,7 @@ async def test_a_server_that_lost_the_end_of_its_log_gets_it_again(world: World)
     log = await world.log()
     assert Counter(map(str, brief(log))) == {"kept": 1, "lost": 2, "after": 1}
     assert sum(isinstance(event, Feedback) for event in log) == 1
-    assert world.fates[Fate.SENT_AGAIN, "f"] == 1
+    assert world.fates[DeliveryOutcome.SENT_AGAIN, "f"] == 1
 
 
 async def test_a_full_spool_refuses_feedback_and_lets_answers_go_on(world: World) -> None:
@@ -172,8 +172,10 @@ async def test_a_full_spool_refuses_feedback_and_lets_answers_go_on(world: World
         assert all(isinstance(one, StoreUnavailable) and "spool" in str(one) for one in refused)
         await world.valkey.start()
         await back(journal)
-    assert world.fates[Fate.LOST, "d"] == 5 - taken
-    assert len(await world.log()) == world.fates[Fate.DRAINED, "d"] + world.fates[Fate.DRAINED, "f"]
+    assert world.fates[DeliveryOutcome.LOST, "d"] == 5 - taken
+    assert (
+        len(await world.log()) == world.fates[DeliveryOutcome.DRAINED, "d"] + world.fates[DeliveryOutcome.DRAINED, "f"]
+    )
 
 
 async def test_a_journal_that_fails_spools_what_waited_and_leaves_nobody_waiting(world: World) -> None:
@@ -184,10 +186,10 @@ async def test_a_journal_that_fails_spools_what_waited_and_leaves_nobody_waiting
             raise ArithmeticError("a fault of ours")
 
     client = connect(world.valkey.url)
-    (spool,) = claim(world.folder / "spools", limit_bytes=1 << 20)
+    (spool,) = claim_spools(world.folder / "spools", limit_bytes=1 << 20)
     journal = Journal(
         Faulty(client, "test"), [spool], writer="me", clock=time.monotonic, patience_s=0.2,
-        tell=lambda fate, kind: world.fates.update([(fate, kind)]),
+        on_delivery_outcome=lambda fate, kind: world.fates.update([(fate, kind)]),
     )  # fmt: skip
     running = asyncio.create_task(journal.run())
     async with asyncio.timeout(WITHIN_S):
@@ -198,7 +200,11 @@ async def test_a_journal_that_fails_spools_what_waited_and_leaves_nobody_waiting
         with pytest.raises(StoreUnavailable, match="about to end"):
             await journal.put(thumb("d", 0.0))
     await client.aclose()
-    assert world.fates == {(Fate.SPOOLED, "d"): 1, (Fate.SPOOLED, "f"): 1, (Fate.LOST, "d"): 1}
+    assert world.fates == {
+        (DeliveryOutcome.SPOOLED, "d"): 1,
+        (DeliveryOutcome.SPOOLED, "f"): 1,
+        (DeliveryOutcome.LOST, "d"): 1,
+    }
     async with world.journal() as heir:
         await back(heir)
     assert brief(await world.log()) == ["d", "d"]

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from highwayman.env.tasks import end
-from highwayman.feedback.log.event_id import order
+from highwayman.env.tasks import cancel_and_wait
+from highwayman.feedback.log.event_id import sort_key
 from highwayman.feedback.log.journal import OutcomeJournal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
-from highwayman.feedback.log.spool import claim
+from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.feedback.worlds import decision, outcome
@@ -22,18 +22,18 @@ async def journal(url: str, folder: Path, told: Told, namespace: str) -> AsyncIt
     client = connect(url)
     found = OutcomeJournal(
         Store(client, namespace),
-        claim(folder / "spools", limit_bytes=1 << 20),
+        claim_spools(folder / "spools", limit_bytes=1 << 20),
         writer="me",
         clock=time.monotonic,
         patience_s=0.2,
-        tell=lambda fate, kind: None,
-        written=lambda ended, event_id: told.append((ended.decision_id, event_id)),
+        on_delivery_outcome=lambda outcome, kind: None,
+        on_logged=lambda ended, event_id: told.append((ended.decision_id, event_id)),
     )
     running = asyncio.create_task(found.run())
     try:
         yield found
     finally:
-        await end(running)
+        await cancel_and_wait(running)
         await client.aclose()
 
 
@@ -80,4 +80,4 @@ async def test_what_was_spooled_stands_before_the_next_outcome_that_is_told_a_pl
     place = records["during"].outcome_id
     assert place is not None
     assert told[1][1] == records["after"].outcome_id
-    assert order(place) < order(str(told[1][1]))
+    assert sort_key(place) < sort_key(str(told[1][1]))

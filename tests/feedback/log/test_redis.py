@@ -11,7 +11,7 @@ import pytest
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.log.redis import connect, redis_errors
-from highwayman.feedback.log.redis_urls import Kind, parse
+from highwayman.feedback.log.redis_urls import RedisTopology, parse_redis_url
 from tests.redis_servers import PASSWORD, SERVICE, cluster, free_port, sentinel, valkey
 
 pytest_plugins = ["tests.redis_servers"]
@@ -267,12 +267,14 @@ def test_a_wrong_address_is_answered_with_a_right_one(scheme: str) -> None:
         connect(f"{scheme}://h/s/x?nonsense=1")
     shown = str(raised.value).partition("A right one: ")[2]
     assert shown.startswith(f"{scheme}://")
-    assert parse(shown)
+    assert parse_redis_url(shown)
 
 
 def test_an_address_of_sentinels_is_taken_apart() -> None:
-    found = parse("rediss+sentinel://us%40er:p%2Fw@one,[::1]:5/main/3?ssl_check_hostname=no&sentinel_password=sp")
-    assert (found.kind, found.tls, found.service) == (Kind.SENTINEL, True, "main")
+    found = parse_redis_url(
+        "rediss+sentinel://us%40er:p%2Fw@one,[::1]:5/main/3?ssl_check_hostname=no&sentinel_password=sp"
+    )
+    assert (found.topology, found.tls, found.service) == (RedisTopology.SENTINEL, True, "main")
     assert found.hosts == (("one", 26379), ("::1", 5))
     assert found.options == {"db": 3, "username": "us@er", "password": "p/w", "ssl_check_hostname": False}
     assert found.sentinel_options == {"password": "sp"}
@@ -280,9 +282,9 @@ def test_an_address_of_sentinels_is_taken_apart() -> None:
 
 
 def test_addresses_have_the_usual_defaults() -> None:
-    assert parse("redis://").hosts == (("localhost", 6379),)
-    assert parse("redis+cluster://one,two:7000/0").hosts == (("one", 6379), ("two", 7000))
-    assert parse("unix:///run/redis.sock?db=2&password=p").options == {"db": 2, "password": "p"}
+    assert parse_redis_url("redis://").hosts == (("localhost", 6379),)
+    assert parse_redis_url("redis+cluster://one,two:7000/0").hosts == (("one", 6379), ("two", 7000))
+    assert parse_redis_url("unix:///run/redis.sock?db=2&password=p").options == {"db": 2, "password": "p"}
 
 
 @contextlib.asynccontextmanager

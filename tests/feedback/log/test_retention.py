@@ -52,7 +52,7 @@ async def test_what_is_older_than_it_may_be_leaves_the_log_and_is_remembered_as_
     await world.learned(ids[-1])
     assert await world.trim(5.5) == 4
     assert await world.log() == ids[4:]
-    assert await Store(world.client, world.namespace).trimmed() == ids[3]
+    assert await Store(world.client, world.namespace).trimmed_upto() == ids[3]
     assert await world.trim(5.5) == 0
 
 
@@ -106,7 +106,7 @@ async def test_a_statement_erased_from_somebody_elses_decision_is_refused_when_i
     await store.put_all([decision("d0"), said])
     erasure = Erasure(world.retention, None, ["bob"])
     assert await erasure.find() == 1
-    await erasure.mark(at=NOW)
+    await erasure.put_markers(at=NOW)
     assert await erasure.forget() == (1, 0)
     before = await world.log()
     assert await store.put_all([said]) == [None]

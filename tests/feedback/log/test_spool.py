@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.log.spool import Spool, SpoolFull, claim
+from highwayman.feedback.log.spool import Spool, SpoolFull, claim_spools
 
 LIMIT = 1 << 20
 
@@ -21,26 +21,26 @@ def test_events_come_out_in_the_order_they_went_in(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s")
     spool.append([b"one", b"two"])
     spool.append([b"three"])
-    assert (len(spool), spool.head(2), spool.head(9)) == (3, [b"one", b"two"], [b"one", b"two", b"three"])
+    assert (len(spool), spool.peek(2), spool.peek(9)) == (3, [b"one", b"two"], [b"one", b"two", b"three"])
 
 
 def test_what_was_dropped_stays_dropped_after_a_restart_and_the_rest_is_there(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s")
     spool.append([b"one", b"two", b"three"])
-    spool.drop(spool.head(1))
+    spool.drop(spool.peek(1))
     spool.close()
     again = opened(tmp_path / "s")
-    assert (len(again), again.head(9)) == (2, [b"two", b"three"])
+    assert (len(again), again.peek(9)) == (2, [b"two", b"three"])
 
 
 def test_a_drained_spool_takes_no_room(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s")
     spool.append([b"x" * 1000])
-    spool.drop(spool.head(1))
+    spool.drop(spool.peek(1))
     assert (tmp_path / "s").stat().st_size == 0
     spool.append([b"later"])
     spool.close()
-    assert opened(tmp_path / "s").head(9) == [b"later"]
+    assert opened(tmp_path / "s").peek(9) == [b"later"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,9 +62,9 @@ def test_a_file_cut_anywhere_gives_back_the_whole_events_before_the_cut(
     os.truncate(path, cut)
     whole = sum(end <= cut for end in ends[1:])
     again = opened(path)
-    assert again.head(99) == events[:whole]
+    assert again.peek(99) == events[:whole]
     again.append([b"after"])
-    assert again.head(99) == [*events[:whole], b"after"]
+    assert again.peek(99) == [*events[:whole], b"after"]
 
 
 def test_a_damaged_event_ends_what_is_read(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_damaged_event_ends_what_is_read(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "s").read_bytes())
     content[-1] ^= 1
     (tmp_path / "s").write_bytes(content)
-    assert opened(tmp_path / "s").head(9) == [b"good"]
+    assert opened(tmp_path / "s").peek(9) == [b"good"]
 
 
 def test_beyond_its_limit_it_takes_nothing_and_keeps_what_it_has(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_beyond_its_limit_it_takes_nothing_and_keeps_what_it_has(tmp_path: Path)
     spool.append([b"x" * 60])
     with pytest.raises(SpoolFull, match="76 bytes of 100"):
         spool.append([b"y" * 60])
-    assert spool.head(9) == [b"x" * 60]
+    assert spool.peek(9) == [b"x" * 60]
 
 
 FILL = """
@@ -105,31 +105,31 @@ def test_a_disk_that_takes_no_more_loses_nothing_that_was_taken(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", FILL, str(tmp_path / "s")], capture_output=True, text=True, check=True)
     count, message = done.stdout.split(maxsplit=1)
     assert "cannot grow: File too large" in message
-    assert opened(tmp_path / "s").head(99) == [b"x" * 500] * int(count)
+    assert opened(tmp_path / "s").peek(99) == [b"x" * 500] * int(count)
     assert int(count) == (4096 - 8) // 508
 
 
 def test_a_spool_in_use_is_left_alone_and_one_whose_process_died_is_taken_over(tmp_path: Path) -> None:
-    (first,) = claim(tmp_path, limit_bytes=LIMIT)
-    (second,) = claim(tmp_path, limit_bytes=LIMIT)
+    (first,) = claim_spools(tmp_path, limit_bytes=LIMIT)
+    (second,) = claim_spools(tmp_path, limit_bytes=LIMIT)
     assert first.path != second.path
     first.append([b"left behind"])
     first.close()
-    (heir,) = claim(tmp_path, limit_bytes=LIMIT)
-    assert heir.head(9) == [b"left behind"]
-    assert second.head(9) == []
+    (heir,) = claim_spools(tmp_path, limit_bytes=LIMIT)
+    assert heir.peek(9) == [b"left behind"]
+    assert second.peek(9) == []
 
 
 def test_a_process_takes_every_spool_left_behind(tmp_path: Path) -> None:
-    spools = [claim(tmp_path, limit_bytes=LIMIT)[0] for _ in range(3)]
+    spools = [claim_spools(tmp_path, limit_bytes=LIMIT)[0] for _ in range(3)]
     for spool in spools:
         spool.append([spool.path.name.encode()])
         spool.close()
-    heirs = claim(tmp_path, limit_bytes=LIMIT)
-    assert [heir.head(9) for heir in heirs] == [[b"0000.spool"], [b"0001.spool"], [b"0002.spool"]]
+    heirs = claim_spools(tmp_path, limit_bytes=LIMIT)
+    assert [heir.peek(9) for heir in heirs] == [[b"0000.spool"], [b"0001.spool"], [b"0002.spool"]]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file.*state-dir"):
-        claim(tmp_path / "file", limit_bytes=LIMIT)
+        claim_spools(tmp_path / "file", limit_bytes=LIMIT)

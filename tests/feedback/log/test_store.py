@@ -10,13 +10,13 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, ControlKind, Status
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.learning.session import Parts, Turn
-from highwayman.feedback.learning.version_history import Versions
+from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
-from highwayman.feedback.log.store import Keys, LogCutShort, Store
+from highwayman.feedback.log.store import Keys, LogTruncated, Store
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 
 pytest_plugins = ["tests.redis_servers"]
@@ -36,14 +36,16 @@ async def store(client: aioredis.Redis, namespace: str) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def caught_up(client: aioredis.Redis, namespace: str) -> Turn:
+async def caught_up(client: aioredis.Redis, namespace: str) -> LearnerSession:
     """A learner that has folded the whole log, and published it."""
     publications = Publications(client, namespace, "test")
     epoch = await publications.acquire("one", hold_s=5)
     assert epoch is not None
-    parts = Parts(Store(client, namespace), publications, Versions(client, namespace, "test"), make_learner)
-    turn = Turn(parts, holder="one", epoch=epoch, wall=time.time)
-    await turn.begin()
+    parts = LearnerDependencies(
+        Store(client, namespace), publications, VersionHistory(client, namespace, "test"), make_learner
+    )
+    turn = LearnerSession(parts, holder="one", epoch=epoch, wall=time.time)
+    await turn.start()
     await turn.advance(count=100, block_s=0.01)
     assert await turn.publish()
     return turn
@@ -127,9 +129,9 @@ async def test_a_writers_mark_is_found_where_it_was_left(store: Store) -> None:
 
 async def test_a_decision_is_open_until_its_outcome_comes_and_a_lost_one_may_still_turn_up(store: Store) -> None:
     await store.put(decision("d"))
-    assert await store.unfinished(time.time(), count=10) == ["d"]
+    assert await store.decisions_without_outcome(time.time(), count=10) == ["d"]
     lost = await store.put(outcome("d", status=Status.LOST))
-    assert await store.unfinished(time.time(), count=10) == []
+    assert await store.decisions_without_outcome(time.time(), count=10) == []
     came = await store.put(outcome("d", arm="b"))
     assert came != lost
     assert await store.put(outcome("d", status=Status.LOST)) == came
@@ -138,9 +140,9 @@ async def test_a_decision_is_open_until_its_outcome_comes_and_a_lost_one_may_sti
 
 async def test_what_is_in_force_is_announced_once(store: Store) -> None:
     change = Control(1.0, ControlKind.ARM_ADDED, {"arm": "a"})
-    assert len(await store.announce([change], before="", after="one") or ()) == 1
-    assert await store.announce([change], before="", after="one") is None
-    assert await store.in_force() == "one"
+    assert len(await store.put_config_changes([change], before="", after="one") or ()) == 1
+    assert await store.put_config_changes([change], before="", after="one") is None
+    assert await store.active_config() == "one"
     assert [decode(data) for _, data, _ in await store.read(START, count=9, block_s=0.01)] == [change]
 
 
@@ -149,7 +151,7 @@ async def test_an_event_that_was_read_and_is_gone_is_told(store: Store, client: 
     await store.put(decision("e"))
     assert len(await store.read(read, count=9, block_s=0, anchored=True)) == 1
     await client.xdel(Keys(namespace)("log"), read)
-    with pytest.raises(LogCutShort):
+    with pytest.raises(LogTruncated):
         await store.read(read, count=9, block_s=0, anchored=True)
 
 
@@ -157,9 +159,9 @@ async def test_what_is_learned_is_published_kept_erased_and_trimmed(client: aior
     store, retention = Store(client, namespace), Retention(client, namespace, window_s=60)
     await store.put_all([decision("d"), outcome("d"), thumb("d", 1.0), decision("e"), thumb("e", 1.0)])
     turn = await caught_up(client, namespace)
-    (kept,) = await Versions(client, namespace, "test").all()
+    (kept,) = await VersionHistory(client, namespace, "test").all()
     assert (kept.decisions, kept.feedback) == (2, 2)
-    found = await Versions(client, namespace, "test").load(kept.version)
+    found = await VersionHistory(client, namespace, "test").load(kept.version)
     published = await Publications(client, namespace, "test").load()
     assert found == published
     assert published is not None
@@ -171,7 +173,7 @@ async def test_what_is_learned_is_published_kept_erased_and_trimmed(client: aior
     assert await retention.forget("d", feedback=[], event_ids=ids[:3]) == 3
     assert await turn.publish()
     assert await retention.trim(keep_s=60, now=time.time() + 99_999, exported_only=False, lineage="test") == 2
-    assert await store.trimmed() == ids[4]
+    assert await store.trimmed_upto() == ids[4]
 
 
 async def test_no_redis_is_store_unavailable_at_once(tmp_path: object) -> None:

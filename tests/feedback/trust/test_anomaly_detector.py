@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.feedback.trust.anomaly_detector import Alarm, Suspicion, Thresholds, Why
+from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, AnomalyKind, AnomalyThresholds, SuspectedKey
 
 MEANS = {"a": 0.6, "b": 0.8}
 SWAPPED = {"a": 1.0, "b": 0.0}  # the worse arm praised, the better one run down
@@ -14,9 +14,9 @@ DAY_S = 86_400.0
 
 
 def heard(
-    alarm: Alarm, rates: Mapping[str, float], means: Mapping[str, Mapping[str, float]], *, seed: int, begin: float,
-    days: float,
-) -> Iterator[tuple[str, Suspicion | None]]:  # fmt: skip
+    alarm: AnomalyDetector, rates: Mapping[str, float], means: Mapping[str, Mapping[str, float]], *, seed: int,
+    begin: float, days: float,
+) -> Iterator[tuple[str, SuspectedKey | None]]:  # fmt: skip
     """Have keys send Poisson traffic with a daily rhythm; yield who spoke, and whether that gave somebody away."""
     rng, at = np.random.default_rng(seed), begin
     names, whole = list(rates), sum(rates.values())
@@ -25,14 +25,14 @@ def heard(
         at += rng.exponential(60.0 / (whole * (1.0 + 0.9 * np.sin(2 * np.pi * at / DAY_S))))
         key, arm = names[min(int(np.searchsorted(shares, rng.random())), len(names) - 1)], "ab"[int(rng.random() < 0.5)]
         quality = float(rng.random() < means.get(key, MEANS)[arm])
-        yield key, alarm.heard(key, tenant="t", arm=arm, quality=quality, at=at)
+        yield key, alarm.observe(key, tenant="t", arm=arm, quality=quality, at=at)
 
 
-def suspected(found: Iterator[tuple[str, Suspicion | None]]) -> list[Suspicion]:
+def suspected(found: Iterator[tuple[str, SuspectedKey | None]]) -> list[SuspectedKey]:
     return [one for _, one in found if one is not None]
 
 
-def first(found: Iterator[tuple[str, Suspicion | None]], key: str) -> tuple[Suspicion | None, int]:
+def first(found: Iterator[tuple[str, SuspectedKey | None]], key: str) -> tuple[SuspectedKey | None, int]:
     """Return what gave somebody away at first, and how many statements of the key that took."""
     spoken = 0
     for name, one in found:
@@ -43,7 +43,7 @@ def first(found: Iterator[tuple[str, Suspicion | None]], key: str) -> tuple[Susp
 
 
 def test_honest_keys_of_different_pickiness_raise_no_alarm_in_a_hundred_days_while_a_model_falls_and_recovers() -> None:
-    alarm, rates, found = Alarm(), {"k1": 1.0, "k2": 2.0, "k3": 3.0, "k4": 5.0}, []
+    alarm, rates, found = AnomalyDetector(), {"k1": 1.0, "k2": 2.0, "k3": 3.0, "k4": 5.0}, []
     for day in range(25):
         fallen = {"a": 0.15, "b": 0.8} if day % 4 == 3 else MEANS
         means = {
@@ -55,41 +55,46 @@ def test_honest_keys_of_different_pickiness_raise_no_alarm_in_a_hundred_days_whi
 
 
 def test_when_a_model_falls_nobody_is_suspected_even_of_two_of_whom_one_hardly_speaks() -> None:
-    alarm, rates = Alarm(), {"busy": 20.0, "quiet": 0.2}
+    alarm, rates = AnomalyDetector(), {"busy": 20.0, "quiet": 0.2}
     assert suspected(heard(alarm, rates, {}, seed=0, begin=0.0, days=1.0)) == []
     fallen = {key: {"a": 0.1, "b": 0.1} for key in rates}
     assert suspected(heard(alarm, rates, fallen, seed=1, begin=DAY_S, days=1.0)) == []
 
 
-def flood(alarm: Alarm, *, begin: float, count: int = 10_000) -> tuple[Suspicion | None, int]:
-    found = (("bad", alarm.heard("bad", tenant="t", arm="a", quality=0.0, at=begin + n * 0.006)) for n in range(count))
+def flood(alarm: AnomalyDetector, *, begin: float, count: int = 10_000) -> tuple[SuspectedKey | None, int]:
+    found = (
+        ("bad", alarm.observe("bad", tenant="t", arm="a", quality=0.0, at=begin + n * 0.006)) for n in range(count)
+    )
     return first(found, "bad")
 
 
 def test_a_flood_is_noticed_within_sixty_statements_and_suspected_from_its_beginning() -> None:
-    alarm, begin = Alarm(), 2 * DAY_S
+    alarm, begin = AnomalyDetector(), 2 * DAY_S
     assert suspected(heard(alarm, {"bad": 3.0, "good": 3.0}, {}, seed=1, begin=0.0, days=2.0)) == []
     found, after = flood(alarm, begin=begin)
     assert found is not None
-    assert (found.why, found.key) == (Why.BURST, "bad")
+    assert (found.why, found.key) == (AnomalyKind.BURST, "bad")
     assert after <= 60
     assert begin - 60 < found.since <= begin
 
 
 def test_a_new_key_floods_by_its_tenants_other_keys_or_by_the_ceiling_where_there_are_none() -> None:
-    alone, beside = Alarm(Thresholds(burst_young=200.0)), Alarm(Thresholds(burst_young=200.0))
+    alone, beside = (
+        AnomalyDetector(AnomalyThresholds(burst_young=200.0)),
+        AnomalyDetector(AnomalyThresholds(burst_young=200.0)),
+    )
     for n in range(2000):
-        beside.heard("good", tenant="t", arm="a", quality=1.0, at=n * 6.0)
-        alone.heard("good", tenant="another", arm="a", quality=1.0, at=n * 6.0)
+        beside.observe("good", tenant="t", arm="a", quality=1.0, at=n * 6.0)
+        alone.observe("good", tenant="another", arm="a", quality=1.0, at=n * 6.0)
     assert flood(alone, begin=12_000.0)[1] == 201
     assert flood(beside, begin=12_000.0)[1] == pytest.approx(101, abs=2)
 
 
 def test_after_a_holiday_a_busy_key_may_do_what_it_did_before() -> None:
-    alarm, month = Alarm(), 30 * DAY_S
+    alarm, month = AnomalyDetector(), 30 * DAY_S
     for begin in (0.0, month):
         assert all(
-            alarm.heard("k", tenant="t", arm="a", quality=1.0, at=begin + n * 0.4) is None for n in range(20_000)
+            alarm.observe("k", tenant="t", arm="a", quality=1.0, at=begin + n * 0.4) is None for n in range(20_000)
         )
 
 
@@ -98,18 +103,22 @@ def test_after_a_holiday_a_busy_key_may_do_what_it_did_before() -> None:
 def test_a_key_that_turns_is_noticed_soon_however_long_it_was_honest_and_the_others_stay_trusted(
     others: int, at_most: int, honest_days: float
 ) -> None:
-    alarm, rates, begin = Alarm(), {"bad": 3.0, **{f"good{n}": 3.0 for n in range(others)}}, honest_days * DAY_S
+    alarm, rates, begin = (
+        AnomalyDetector(),
+        {"bad": 3.0, **{f"good{n}": 3.0 for n in range(others)}},
+        honest_days * DAY_S,
+    )
     assert suspected(heard(alarm, rates, {}, seed=2, begin=0.0, days=honest_days)) == []
     found, after = first(heard(alarm, rates, {"bad": SWAPPED}, seed=3, begin=begin, days=2.0), "bad")
     assert found is not None
-    assert (found.key, found.why) == ("bad", Why.SHIFT)
+    assert (found.key, found.why) == ("bad", AnomalyKind.SHIFT)
     assert after < at_most
     assert found.since > begin - 3600
     assert suspected(heard(alarm, rates, {"bad": SWAPPED}, seed=4, begin=begin + DAY_S, days=1.0)) == []
 
 
 def test_a_newcomer_that_lies_from_its_first_word_is_the_one_suspected() -> None:
-    alarm = Alarm()
+    alarm = AnomalyDetector()
     assert suspected(heard(alarm, {"good": 3.0}, {}, seed=5, begin=0.0, days=1.0)) == []
     found, after = first(
         heard(alarm, {"good": 3.0, "bad": 3.0}, {"bad": SWAPPED}, seed=6, begin=DAY_S, days=1.0), "bad"
@@ -120,15 +129,15 @@ def test_a_newcomer_that_lies_from_its_first_word_is_the_one_suspected() -> None
 
 
 def test_of_two_keys_that_disagree_from_the_start_and_of_one_that_is_alone_nobody_is_suspected() -> None:
-    alarm = Alarm()
+    alarm = AnomalyDetector()
     assert suspected(heard(alarm, {"x": 3.0, "y": 3.0}, {"x": SWAPPED}, seed=7, begin=0.0, days=2.0)) == []
-    alone = Alarm()
+    alone = AnomalyDetector()
     assert suspected(heard(alone, {"x": 3.0}, {}, seed=8, begin=0.0, days=1.0)) == []
     assert suspected(heard(alone, {"x": 3.0}, {"x": SWAPPED}, seed=9, begin=DAY_S, days=1.0)) == []
 
 
 def test_a_key_that_a_person_has_released_may_go_on_to_differ_as_it_did_and_no_further() -> None:
-    alarm, rates = Alarm(), {"good": 3.0, "own": 3.0, "other": 3.0}
+    alarm, rates = AnomalyDetector(), {"good": 3.0, "own": 3.0, "other": 3.0}
     assert suspected(heard(alarm, {"good": 3.0, "other": 3.0}, {}, seed=10, begin=0.0, days=1.0)) == []
     hard = {"own": {"a": 0.0, "b": 0.0}}  # asks for what no model can do
     for turn in range(2):  # once for each arm, at most
@@ -141,25 +150,25 @@ def test_a_key_that_a_person_has_released_may_go_on_to_differ_as_it_did_and_no_f
 
 
 def test_a_key_released_after_a_burst_has_a_rate_of_its_own_again_before_it_can_burst_below_the_ceiling() -> None:
-    alarm, at = Alarm(), 0.0
+    alarm, at = AnomalyDetector(), 0.0
     for n in range(2000):
-        alarm.heard("quiet", tenant="t", arm="a", quality=1.0, at=n * 60.0)
+        alarm.observe("quiet", tenant="t", arm="a", quality=1.0, at=n * 60.0)
     told = 0
     for n in range(20_000):
         at = 120_000.0 + n * 0.5  # a new application, 120 a minute
-        if alarm.heard("app", tenant="t", arm="a", quality=1.0, at=at) is not None:
+        if alarm.observe("app", tenant="t", arm="a", quality=1.0, at=at) is not None:
             told += 1
             alarm.clear("app")
     assert told == 1
 
 
 def test_a_suspect_is_told_once_until_it_is_cleared() -> None:
-    alarm = Alarm(Thresholds(burst_young=10.0, burst_floor=10.0))
-    told = [alarm.heard("k", tenant="t", arm="a", quality=1.0, at=float(n) / 10) for n in range(50)]
+    alarm = AnomalyDetector(AnomalyThresholds(burst_young=10.0, burst_floor=10.0))
+    told = [alarm.observe("k", tenant="t", arm="a", quality=1.0, at=float(n) / 10) for n in range(50)]
     assert sum(one is not None for one in told) == 1
     alarm.clear("k")
     alarm.clear("nobody")
-    told = [alarm.heard("k", tenant="t", arm="a", quality=1.0, at=10 + float(n) / 10) for n in range(50)]
+    told = [alarm.observe("k", tenant="t", arm="a", quality=1.0, at=10 + float(n) / 10) for n in range(50)]
     assert sum(one is not None for one in told) == 1
 
 
@@ -173,13 +182,13 @@ STATEMENT = st.tuples(
 def test_whatever_is_said_the_same_statements_raise_the_same_alarms_and_each_is_dated_before_it(
     statements: list[tuple[str, str, float | None, float]], tolerance: float
 ) -> None:
-    when = Thresholds(burst_floor=5.0, burst_young=8.0, tolerance=tolerance, false_alarms=0.05)
+    when = AnomalyThresholds(burst_floor=5.0, burst_young=8.0, tolerance=tolerance, false_alarms=0.05)
     runs = []
     for _ in range(2):
-        alarm, at, found = Alarm(when), 0.0, []
+        alarm, at, found = AnomalyDetector(when), 0.0, []
         for key, arm, quality, wait_s in statements:
             at += wait_s
-            one = alarm.heard(key, tenant="t", arm=arm, quality=quality, at=at)
+            one = alarm.observe(key, tenant="t", arm=arm, quality=quality, at=at)
             if one is not None:
                 assert one.since <= at
                 alarm.clear(key)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.feedback.trust.influence_caps import Caps, Influence
+from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
 
 HALF_LIFE_S = 100.0
 STATEMENTS = st.lists(
@@ -25,11 +25,11 @@ def total(weighed: Sequence[tuple[float, float]], at: float) -> float:
 def test_nobody_ever_weighs_more_than_their_share_or_the_grace_and_whoever_has_room_weighs_in_full(
     statements: list[tuple[str, str, str, float]], key_share: float, person_share: float, grace: float
 ) -> None:
-    influence = Influence(Caps(key_share, person_share, grace, HALF_LIFE_S))
+    influence = InfluenceLimiter(InfluenceCaps(key_share, person_share, grace, HALF_LIFE_S))
     at, everything = 0.0, list[tuple[str, str, str, float, float]]()
     for tenant, key, person, wait_s in statements:
         at += wait_s
-        weight = influence.weigh(tenant, key=key, person=person, at=at)
+        weight = influence.allowed_weight(tenant, key=key, person=person, at=at)
         everything.append((tenant, key, person, weight, at))
         theirs = [one for one in everything if one[0] == tenant]
         whole, room = total([one[3:] for one in theirs], at), [1.0]
@@ -43,41 +43,41 @@ def test_nobody_ever_weighs_more_than_their_share_or_the_grace_and_whoever_has_r
 
 
 def test_whoever_stays_below_the_cap_weighs_in_full() -> None:
-    influence = Influence(Caps(person_share=0.1, grace=20.0))
-    assert all(influence.weigh("t", key="k", person=f"p{n % 50}", at=float(n)) == 1.0 for n in range(1000))
+    influence = InfluenceLimiter(InfluenceCaps(person_share=0.1, grace=20.0))
+    assert all(influence.allowed_weight("t", key="k", person=f"p{n % 50}", at=float(n)) == 1.0 for n in range(1000))
 
 
 def test_a_flood_of_one_key_weighs_its_share_of_what_others_say() -> None:
-    influence = Influence(Caps(key_share=0.1, person_share=None, grace=5.0))
+    influence = InfluenceLimiter(InfluenceCaps(key_share=0.1, person_share=None, grace=5.0))
     for n in range(900):
-        influence.weigh("t", key="honest", person="", at=float(n), key_share=1.0)
-    flood = sum(influence.weigh("t", key="bad", person=f"p{n}", at=900.0 + n / 1e6) for n in range(10_000))
+        influence.allowed_weight("t", key="honest", person="", at=float(n), key_share=1.0)
+    flood = sum(influence.allowed_weight("t", key="bad", person=f"p{n}", at=900.0 + n / 1e6) for n in range(10_000))
     assert flood == pytest.approx(100.0, rel=0.02)
 
 
 def test_one_tenants_people_leave_no_more_or_less_room_for_anothers() -> None:
-    influence = Influence(Caps(person_share=0.1, grace=3.0))
+    influence = InfluenceLimiter(InfluenceCaps(person_share=0.1, grace=3.0))
     for n in range(1000):
-        influence.weigh("other", key="k", person=f"p{n}", at=0.0)
-    assert sum(influence.weigh("t", key="k", person="ann", at=0.0) for _ in range(50)) == 3.0
+        influence.allowed_weight("other", key="k", person=f"p{n}", at=0.0)
+    assert sum(influence.allowed_weight("t", key="k", person="ann", at=0.0) for _ in range(50)) == 3.0
 
 
 def test_a_crowd_of_invented_people_takes_no_more_memory_and_lets_nobody_who_is_at_the_cap_off() -> None:
-    influence = Influence(Caps(key_share=0.5, person_share=0.25, grace=50.0), most=1000)
+    influence = InfluenceLimiter(InfluenceCaps(key_share=0.5, person_share=0.25, grace=50.0), most=1000)
     for _ in range(60):
-        influence.weigh("t", key="k", person="ann", at=0.0, key_share=1.0)
+        influence.allowed_weight("t", key="k", person="ann", at=0.0, key_share=1.0)
     largest = 0
     for n in range(20_000):
-        influence.weigh("t", key="k", person=f"p{n}", at=0.0)
+        influence.allowed_weight("t", key="k", person=f"p{n}", at=0.0)
         largest = max(largest, len(influence))
     assert largest <= 1000
-    assert influence.weigh("t", key="k", person="ann", at=0.0) == 0.0
+    assert influence.allowed_weight("t", key="k", person="ann", at=0.0) == 0.0
 
 
 def test_who_has_faded_away_is_forgotten() -> None:
-    influence = Influence(Caps(half_life_s=1.0))
+    influence = InfluenceLimiter(InfluenceCaps(half_life_s=1.0))
     for n in range(5000):
-        influence.weigh(f"t{n}", key="k", person=f"p{n}", at=0.0)
+        influence.allowed_weight(f"t{n}", key="k", person=f"p{n}", at=0.0)
     for n in range(10_000):
-        influence.weigh("t", key="k", person="ann", at=1000.0 + n)
+        influence.allowed_weight("t", key="k", person="ann", at=1000.0 + n)
     assert len(influence) == 1

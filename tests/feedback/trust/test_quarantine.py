@@ -7,9 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from highwayman.env.types import Feedback
-from highwayman.feedback.fold.join import is_aside
+from highwayman.feedback.fold.join import is_quarantined
 from highwayman.feedback.fold.learner import Learner
-from highwayman.feedback.fold.log_fold import Refold, difference
+from highwayman.feedback.fold.log_fold import LogFold, snapshot_difference
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
@@ -27,12 +27,12 @@ async def log(valkey_url: str, namespace: str) -> AsyncIterator[tuple[Store, Ret
 
 
 def with_key(said: Feedback, key: str, *, aside: bool = False) -> Feedback:
-    return replace(said, id=f"{said.decision_id}-{key}", key=key, user=key, aside=aside)
+    return replace(said, id=f"{said.decision_id}-{key}", key=key, user=key, quarantined=aside)
 
 
 async def folded(retention: Retention, *, without: bytes = b"\0none") -> Learner:
     """The fold of the log, but for events that name `without`."""
-    found = Refold(make_learner(), kept_s=30 * DAY)
+    found = LogFold(make_learner(), kept_s=30 * DAY)
     async for page in retention.scan("0-0"):
         assert found.feed([row for row in page if without not in row[1]]) is None
     return found.learner
@@ -53,23 +53,23 @@ async def test_set_aside_the_state_is_as_if_the_key_had_said_nothing_and_release
     await written(store, bad=True)
     before = (await folded(retention)).snapshot()
     quarantine = Quarantine(store, retention)
-    assert await quarantine.turn(["key-bad"], aside=True, at=1.0) == 20
-    assert await quarantine.turn(["key-bad"], aside=True, at=1.0) == 0
+    assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 20
+    assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 0
     aside = (await folded(retention)).snapshot()
-    assert difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
-    assert difference(aside, before).largest > 0.01
-    assert await quarantine.turn(["key-bad"], aside=False, at=2.0) == 20
-    assert difference((await folded(retention)).snapshot(), before).largest < 1e-9
+    assert snapshot_difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
+    assert snapshot_difference(aside, before).largest > 0.01
+    assert await quarantine.set_quarantined(["key-bad"], quarantined=False, at=2.0) == 20
+    assert snapshot_difference((await folded(retention)).snapshot(), before).largest < 1e-9
 
 
 async def test_what_came_from_a_key_in_quarantine_counts_once_it_is_released(log: tuple[Store, Retention]) -> None:
     store, retention = log
     await written(store, bad=True, aside=True)
     silent = (await folded(retention)).snapshot()
-    assert difference(silent, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
-    assert await Quarantine(store, retention).turn(["key-bad"], aside=True, at=1.0) == 0
-    assert await Quarantine(store, retention).turn(["key-bad"], aside=False, at=1.0) == 20
-    assert difference((await folded(retention)).snapshot(), silent).largest > 0.01
+    assert snapshot_difference(silent, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
+    assert await Quarantine(store, retention).set_quarantined(["key-bad"], quarantined=True, at=1.0) == 0
+    assert await Quarantine(store, retention).set_quarantined(["key-bad"], quarantined=False, at=1.0) == 20
+    assert snapshot_difference((await folded(retention)).snapshot(), silent).largest > 0.01
 
 
 async def test_statements_on_decisions_whose_records_have_expired_are_set_aside_too(
@@ -79,12 +79,14 @@ async def test_statements_on_decisions_whose_records_have_expired_are_set_aside_
     await written(store, bad=True)
     await redis_client.delete(*[store.keys("d", f"d{number}") for number in range(10)])
     quarantine = Quarantine(store, retention)
-    assert await quarantine.turn(["key-bad"], aside=True, at=1.0) == 20
+    assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 20
     aside = (await folded(retention)).snapshot()
-    assert difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
+    assert snapshot_difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
     await redis_client.delete(*[store.keys("d", f"d{number}") for number in range(10)])
-    assert await quarantine.turn(["key-bad"], aside=False, at=2.0) == 20
+    assert await quarantine.set_quarantined(["key-bad"], quarantined=False, at=2.0) == 20
     records = await store.records([f"d{number}" for number in range(20)])
     assert not any(
-        is_aside(said, one.turns.get(said.id, ())) for one in records.values() for said in one.feedback.values()
+        is_quarantined(said, one.quarantine_toggles.get(said.id, ()))
+        for one in records.values()
+        for said in one.feedback.values()
     )

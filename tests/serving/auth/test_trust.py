@@ -14,13 +14,13 @@ import pytest
 from redis.asyncio import Redis
 
 from highwayman.bandit.snapshot import unpack
-from highwayman.bandit.tenants import parts
+from highwayman.bandit.tenants import split_state
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.log.store import Store
-from highwayman.feedback.trust.api_keys import Grant, KeyState, KeyStore
-from highwayman.serving.auth.api_key_cache import KeyRing
+from highwayman.feedback.trust.api_keys import KeyGrant, KeyState, KeyStore
+from highwayman.serving.auth.api_key_cache import ApiKeyCache
 from highwayman.serving.config.config import load_config
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import LocalState
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
@@ -83,9 +83,9 @@ class Client:
 async def test_a_key_opens_only_what_it_is_for_and_only_its_own_tenants_decisions(
     keys: KeyStore, upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
-    _, one = await keys.add(Grant("app", "one"), at=1.0)
-    _, two = await keys.add(Grant("app", "two"), at=2.0)
-    _, mute = await keys.add(Grant("reader", "one", ("answers",)), at=3.0)
+    _, one = await keys.add(KeyGrant("app", "one"), at=1.0)
+    _, two = await keys.add(KeyGrant("app", "two"), at=2.0)
+    _, mute = await keys.add(KeyGrant("reader", "one", ("answers",)), at=3.0)
     async with running_router([arm("small", upstream.url)], valkey_url, namespace) as router:
         mine, theirs, silent = Client(router, one), Client(router, two), Client(router, mute)
         decision_id, _ = await mine.ask("x")
@@ -103,11 +103,11 @@ async def test_a_key_opens_only_what_it_is_for_and_only_its_own_tenants_decision
 async def test_a_revoked_key_opens_nothing_within_two_seconds(
     keys: KeyStore, upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
-    made, text = await keys.add(Grant("app", "one"), at=1.0)
+    made, text = await keys.add(KeyGrant("app", "one"), at=1.0)
     async with running_router([arm("small", upstream.url)], valkey_url, namespace) as router:
         client = Client(router, text)
         await client.ask("x")
-        await keys.turn(made.id, KeyState.REVOKED)
+        await keys.set_state(made.id, KeyState.REVOKED)
         async with asyncio.timeout(2):
             while True:
                 async with router.http.post(CHAT, json=ask(), headers=client._headers()) as response:
@@ -120,22 +120,22 @@ async def test_what_is_kept_of_a_key_is_not_the_key(
 ) -> None:
     secret = b"s" * 32
     await Store(redis_client, namespace).secrets(secret, issued=True)
-    made, text = await keys.add(Grant("app", "one"), at=1.0)
+    made, text = await keys.add(KeyGrant("app", "one"), at=1.0)
     kept = await redis_client.hgetall(keys._key)  # type: ignore[misc]
     assert text.encode() not in b"".join(kept.values())
     assert json.loads(kept[made.id.encode()])["mac"] == made.mac
-    ring = KeyRing(keys, LocalState(tmp_path, namespace, "none"), lambda: [secret])
+    ring = ApiKeyCache(keys, LocalState(tmp_path, namespace, "none"), lambda: [secret])
     await ring.refresh()
-    caller = ring.who(text)
+    caller = ring.lookup(text)
     assert caller is not None
     assert (caller.tenant, caller.key_id) == ("one", made.id)
-    assert ring.who(made.mac) is None
+    assert ring.lookup(made.mac) is None
 
 
 async def test_posts_beyond_a_keys_rate_are_told_when_to_come_back(
     keys: KeyStore, upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
-    _, text = await keys.add(Grant("app", "one", rate_per_s=0.5), at=1.0)
+    _, text = await keys.add(KeyGrant("app", "one", rate_per_s=0.5), at=1.0)
     async with running_router([arm("small", upstream.url)], valkey_url, namespace) as router:
         client = Client(router, text)
         decision_id, _ = await client.ask("x")
@@ -144,7 +144,7 @@ async def test_posts_beyond_a_keys_rate_are_told_when_to_come_back(
         assert statuses[0] == 200
 
 
-async def published(learning: Learning, client: Redis) -> Published:
+async def published(learning: LearnerFactory, client: Redis) -> Published:
     found = await learning.publications(client).load()
     assert found is not None
     return found
@@ -154,12 +154,12 @@ async def published(learning: Learning, client: Redis) -> Published:
 async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most_the_cap_until_it_is_forgotten(
     keys: KeyStore, upstream: ScriptedUpstream, valkey_url: str, namespace: str, redis_client: Redis, tmp_path: Path
 ) -> None:
-    _, good = await keys.add(Grant("good", "one"), at=1.0)
-    _, other = await keys.add(Grant("app", "two"), at=2.0)
-    poisoner, bad = await keys.add(Grant("bad", "one", influence=CAP), at=3.0)
+    _, good = await keys.add(KeyGrant("good", "one"), at=1.0)
+    _, other = await keys.add(KeyGrant("app", "two"), at=2.0)
+    poisoner, bad = await keys.add(KeyGrant("bad", "one", influence=CAP), at=3.0)
     config = tmp_path / "highwayman.yaml"
     config.write_text(f"namespace: {namespace}\nfeedback: {{influence: {{grace: 2}}}}\n")
-    learning = Learning(load_config(config), (), warm_encoder(load_config(config)))
+    learning = LearnerFactory(load_config(config), (), warm_encoder(load_config(config)))
     arms = [arm("small", upstream.url), arm("large", upstream.url)]
     rng = random.Random(0)
     raw = {"feedback": {"influence": {"grace": 2.0}}}
@@ -173,7 +173,7 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
                 if client is honest:
                     made[served].append(decision_id)
         await _learned(learning, redis_client)
-        before = parts((await published(learning, redis_client)).snapshot.policy)
+        before = split_state((await published(learning, redis_client)).snapshot.policy)
         share = await honest.share("large")
         moved, done = [], asyncio.Event()
 
@@ -201,20 +201,20 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
         moved.append(abs(await honest.share("large") - share))
         print(f"the share of the better arm moved by at most {max(moved):.3f}, looked at {len(moved)} times")
         assert max(moved) <= CAP
-        after = parts((await published(learning, redis_client)).snapshot.policy)
+        after = split_state((await published(learning, redis_client)).snapshot.policy)
         assert after["two"] == before["two"]
         assert abs(await honest.share("large") - share) < 1e-6
     report = await _forgotten(config, poisoner.id, valkey_url)
     assert report["events_found"] == 10_000
     assert report["equal"] is True
     assert report["policy_difference"] < 1e-9
-    restored = parts((await published(learning, redis_client)).snapshot.policy)
+    restored = split_state((await published(learning, redis_client)).snapshot.policy)
     assert restored["two"] == before["two"]
     for name, values in unpack(before["one"])[1].items():
         assert np.abs(unpack(restored["one"])[1][name] - values).max(initial=0.0) < 1e-9
 
 
-async def _learned(learning: Learning, client: Redis) -> None:
+async def _learned(learning: LearnerFactory, client: Redis) -> None:
     """Return once everything on the log by now is in what is published, and patrols have nothing more to do."""
     async with asyncio.timeout(60):
         quiet = 0

@@ -13,11 +13,11 @@ from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.log.events import encode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.export import export_command
 from highwayman.serving.config.config import load_config
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from tests.feedback.worlds import decision, outcome, thumb
 
 LONG_AGO_MS = 1_600_000_000_000
@@ -36,7 +36,7 @@ def config(tmp_path: Path, namespace: str) -> Path:
 
 
 def run(*words: object) -> Result:
-    main = PlainErrors("main")
+    main = PlainErrorGroup("main")
     main.add_command(export_command)
     return CliRunner().invoke(main, ["export", *map(str, words)])
 
@@ -90,7 +90,7 @@ def test_trimming_takes_off_the_log_what_was_exported_learned_and_need_not_be_ke
     keys = Keys(namespace)
     loaded = load_config(config)
     encoder = warm_encoder(loaded)
-    lineage = Learning(loaded, (), encoder).lineage
+    lineage = LearnerFactory(loaded, (), encoder).lineage
     encoder.close()
     words = "--to", tmp_path / "a", "--config", config, "--redis-url", valkey_url, "--trim"
     assert run(*words).output.endswith("; 0 events left the log\n")  # nothing of it was learned yet

@@ -17,18 +17,18 @@ import redis.asyncio as aioredis
 from click.testing import CliRunner, Result
 
 from highwayman.bandit.snapshot import unpack
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Decision
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.intake.decision_ids import pseudonym
 from highwayman.feedback.learning.publications import Published
-from highwayman.feedback.log.event_id import START, order
+from highwayman.feedback.log.event_id import START, sort_key
 from highwayman.feedback.log.events import Event, decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys, Store
 from highwayman.serving.cli.main import main
 from highwayman.serving.config.config import load_config
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from tests.feedback.worlds import context, decision, outcome, thumb
 
 WITHIN_S = 30.0
@@ -42,7 +42,7 @@ class World:
         self.config = folder / "highwayman.yaml"
         self.config.write_text(f"namespace: {namespace}\nretention: {{version_every_s: 0}}\n")
         self.options = ["--config", str(self.config), "--redis-url", url]
-        self.learning = Learning(load_config(self.config), (), warm_encoder(load_config(self.config)))
+        self.learning = LearnerFactory(load_config(self.config), (), warm_encoder(load_config(self.config)))
 
     def run(self, *words: object, code: int = 0) -> Result:
         result = CliRunner().invoke(main, [*map(str, words), *self.options])
@@ -91,7 +91,7 @@ class World:
             try:
                 return await self._until(client, await self.learning.retention(client).last())
             finally:
-                await end(working)
+                await cancel_and_wait(working)
 
         found = self.at(work)
         assert isinstance(found, Published)
@@ -114,7 +114,7 @@ class World:
         async with asyncio.timeout(WITHIN_S):
             while True:
                 found = await self.learning.publications(client).load()
-                if found is not None and order(found.snapshot.position) >= order(last):
+                if found is not None and sort_key(found.snapshot.position) >= sort_key(last):
                     return found
                 await asyncio.sleep(0.05)
 

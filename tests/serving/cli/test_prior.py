@@ -9,7 +9,7 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.main import main
 from highwayman.serving.config.config import Config, PolicyConfig
-from highwayman.serving.state.learner_factory import Learning
+from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import write_table
 
@@ -23,13 +23,13 @@ def table(tmp_path: Path) -> Path:
     prompts = tuple(f"What is {n} plus {n}?" for n in range(20))
     quality = np.column_stack([np.full(20, 0.9), np.full(20, 0.2)])
     path = tmp_path / "table.parquet"
-    write_table(path, FullTable.made(("big", "small"), quality, prompts=prompts))
+    write_table(path, FullTable.from_arrays(("big", "small"), quality, prompts=prompts))
     return path
 
 
-def learning(prior: Path | None, name: str = "HierTS") -> Learning:
+def learning(prior: Path | None, name: str = "HierTS") -> LearnerFactory:
     config = Config(policy=PolicyConfig(name=name, prior=None if prior is None else str(prior)))
-    return Learning(config, (), make_encoder("static"))
+    return LearnerFactory(config, (), make_encoder("static"))
 
 
 def test_a_prior_fitted_on_a_table_is_where_the_router_begins(table: Path, tmp_path: Path) -> None:
@@ -39,11 +39,11 @@ def test_a_prior_fitted_on_a_table_is_where_the_router_begins(table: Path, tmp_p
     assert "large 15; tiny 15" in done.output.replace("\n", " ")
     with_it, without = learning(out), learning(None)
     policy = with_it.policy()
-    context = with_it.encoder.contexts_of([])  # no prompt is needed to make the encoder
+    context = with_it.encoder.encode_many([])  # no prompt is needed to make the encoder
     assert context == []
-    expected = Prior.of_bytes(out.read_bytes(), d=with_it.encoder.d, fingerprint=with_it.encoder.fingerprint)
+    expected = Prior.from_bytes(out.read_bytes(), d=with_it.encoder.d, fingerprint=with_it.encoder.fingerprint)
     assert policy.posterior.arms == expected.sums.arms == ("large", "tiny")  # type: ignore[attr-defined]
-    assert policy.posterior.weight_seen() == pytest.approx(30.0)  # type: ignore[attr-defined]
+    assert policy.posterior.total_weight() == pytest.approx(30.0)  # type: ignore[attr-defined]
     assert with_it.lineage != without.lineage
 
 

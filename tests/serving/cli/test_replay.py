@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.evaluate import evaluate
 from highwayman.serving.cli.replay import replay
 from highwayman.sims.logs.logged_file import LogFile
@@ -24,7 +24,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*words: object) -> Result:
-    main = PlainErrors("main")
+    main = PlainErrorGroup("main")
     main.add_command(replay)
     main.add_command(evaluate)
     return CliRunner().invoke(main, [*map(str, words)])

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from highwayman.serving.cli import simulate as cli_simulate
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.simulate import simulate
 from highwayman.sims.sweeps.results_file import read_results
 from highwayman.sims.tables.table import FullTable
@@ -27,7 +27,7 @@ ALL = ["curves.parquet", "report.html", "runs.parquet", "summary.json"]
 
 
 def run(*words: object) -> Result:
-    main = PlainErrors("main")
+    main = PlainErrorGroup("main")
     main.add_command(simulate)
     return CliRunner().invoke(main, ["simulate", *map(str, words)])
 

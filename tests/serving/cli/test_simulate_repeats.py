@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from highwayman.serving.cli.errors import PlainErrors
+from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.simulate import simulate
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import write_table
@@ -25,13 +25,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     right = np.where(np.arange(60)[:, None] % 2 == np.arange(2), 0.9, 0.2)
     quality = (rng.random((60, 2)) < right).astype(np.float64)
     write_table(
-        path, FullTable.made(("facts", "code"), quality, prompts=prompts, cost_usd=np.tile([0.001, 0.01], (60, 1)))
+        path,
+        FullTable.from_arrays(("facts", "code"), quality, prompts=prompts, cost_usd=np.tile([0.001, 0.01], (60, 1))),
     )
     return path
 
 
 def run(*words: object) -> Result:
-    main = PlainErrors("main")
+    main = PlainErrorGroup("main")
     main.add_command(simulate)
     return CliRunner().invoke(main, ["simulate", *map(str, words)])
 
@@ -83,7 +84,7 @@ def test_files_hold_what_was_said(table: Path, tmp_path: Path) -> None:
 
 def test_the_manifest_knows_whether_the_data_is_the_same(table: Path, tmp_path: Path) -> None:
     other = tmp_path / "small.parquet"
-    write_table(other, FullTable.made(("facts", "code"), np.tile([0.5, 0.6], (60, 1)), prompts=("same",) * 60))
+    write_table(other, FullTable.from_arrays(("facts", "code"), np.tile([0.5, 0.6], (60, 1)), prompts=("same",) * 60))
     words = ("--policy", "Uniform", "--jobs", 1, "--cost-weight", 0)
     first, again, changed = (told("--data", one, *words)["manifest"] for one in (table, table, other))
     assert {**first, "made": ""} == {**again, "made": ""}

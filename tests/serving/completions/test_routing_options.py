@@ -1,7 +1,7 @@
 import pytest
 
 from highwayman.env.cost.objective import ALIASES, Objective
-from highwayman.serving.completions.routing_options import Wish, wish_of
+from highwayman.serving.completions.routing_options import RoutingOptions, parse_routing_options
 from highwayman.serving.http.validation import BadRequest
 
 
@@ -11,24 +11,30 @@ def scope(**headers: str) -> dict[str, object]:
 
 
 def test_no_header_is_no_wish() -> None:
-    assert wish_of(scope()) == Wish()
-    assert Wish().of(ALIASES["auto"]) == ALIASES["auto"]
+    assert parse_routing_options(scope()) == RoutingOptions()
+    assert RoutingOptions().apply_to(ALIASES["auto"]) == ALIASES["auto"]
 
 
 @pytest.mark.parametrize(
     ("word", "alias"), [("quality", "auto-quality"), ("balanced", "auto"), ("Cheap", "auto-cheap")]
 )
 def test_an_objective_is_named_in_a_word(word: str, alias: str) -> None:
-    assert wish_of(scope(objective=word)) == Wish(alias=alias)
+    assert parse_routing_options(scope(objective=word)) == RoutingOptions(alias=alias)
 
 
 def test_an_objective_may_be_a_number() -> None:
-    assert wish_of(scope(objective="0.4")) == Wish(cost_weight=0.4) == wish_of(scope(cost_weight="0.4"))
+    assert (
+        parse_routing_options(scope(objective="0.4"))
+        == RoutingOptions(cost_weight=0.4)
+        == parse_routing_options(scope(cost_weight="0.4"))
+    )
 
 
 def test_limits_and_exploration() -> None:
-    wish = wish_of(scope(max_usd="0.002", min_quality="0.7", explore="off"))
-    assert wish.of(Objective("auto", 0.15)) == Objective("auto", 0.15, max_usd=0.002, min_quality=0.7, explore=False)
+    wish = parse_routing_options(scope(max_usd="0.002", min_quality="0.7", explore="off"))
+    assert wish.apply_to(Objective("auto", 0.15)) == Objective(
+        "auto", 0.15, max_usd=0.002, min_quality=0.7, explore=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,4 +51,4 @@ def test_limits_and_exploration() -> None:
 )
 def test_a_wish_nobody_can_follow_is_named(headers: dict[str, str], says: str) -> None:
     with pytest.raises(BadRequest, match=says):
-        wish_of(scope(**headers))
+        parse_routing_options(scope(**headers))

@@ -11,7 +11,7 @@ import pytest
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import ArmState
 from highwayman.serving.config.config import Config
-from highwayman.serving.services import Settings, running
+from highwayman.serving.services import Settings, build_services
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
@@ -102,5 +102,5 @@ async def test_regret_cannot_be_capped_for_a_policy_that_expects_nothing(
         }
     )
     with pytest.raises(ConfigError, match=r"exploration.regret_per_request: policy .*Uniform does not say what"):
-        async with running(Settings((arm("a", "http://127.0.0.1:9"),), valkey_url, config, state=tmp_path)):
+        async with build_services(Settings((arm("a", "http://127.0.0.1:9"),), valkey_url, config, state=tmp_path)):
             pass

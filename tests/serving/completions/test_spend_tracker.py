@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from highwayman.env.cost.budget import Ceilings
+from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.types import Outcome
 from highwayman.feedback.fold.tally import Tally
-from highwayman.serving.completions.spend_tracker import Spending
+from highwayman.serving.completions.spend_tracker import SpendTracker
 from tests.feedback.worlds import decision, outcome
 
 NOON = 20_000 * 86_400.0 + 43_200.0
@@ -19,24 +19,24 @@ class Log:
     def __init__(self) -> None:
         self.tally, self.place = Tally(), 0
 
-    def write(self, spending: Spending, ended: Outcome) -> None:
+    def write(self, spending: SpendTracker, ended: Outcome) -> None:
         self.place += 1
-        self.tally.ended(ended)
-        spending.written(ended, f"{self.place}-0")
+        self.tally.on_outcome(ended)
+        spending.on_logged(ended, f"{self.place}-0")
 
     def published(self) -> tuple[Tally, str]:
         return Tally.from_json(self.tally.to_json()), f"{self.place}-0"
 
 
-def process() -> Spending:
-    return Spending(Ceilings(usd_per_day=4.0, hard=True), clock=lambda: NOON)
+def process() -> SpendTracker:
+    return SpendTracker(SpendLimits(usd_per_day=4.0, hard=True), clock=lambda: NOON)
 
 
-def call(spending: Spending, name: str, *, usd: float = 1.0) -> Outcome:
+def call(spending: SpendTracker, name: str, *, usd: float = 1.0) -> Outcome:
     """Have a call that costs what was expected, and return what came of it."""
-    spending.began(decision(name), usd)
+    spending.on_decision(decision(name), usd)
     ended = replace(outcome(name, cost_usd=usd), at=NOON)
-    spending.ended(ended)
+    spending.on_outcome(ended)
     return ended
 
 
@@ -44,40 +44,40 @@ def test_processes_share_a_days_ceiling_and_a_restart_finds_it_as_it_was() -> No
     log, one, other = Log(), process(), process()
     for number, spending in enumerate((one, one, other)):
         log.write(spending, call(spending, str(number)))
-    assert not one.barred(DOLLAR)[0]
+    assert not one.over_budget(DOLLAR)[0]
     for spending in (one, other):
-        spending.published(*log.published())
-        assert spending.barred(np.array([1.01]))[0]  # three of four dollars are gone
-        assert not spending.barred(DOLLAR)[0]
+        spending.on_published(*log.published())
+        assert spending.over_budget(np.array([1.01]))[0]  # three of four dollars are gone
+        assert not spending.over_budget(DOLLAR)[0]
     log.write(other, call(other, "last"))
-    assert other.barred(np.array([0.01]))[0]
-    one.published(*log.published())
+    assert other.over_budget(np.array([0.01]))[0]
+    one.on_published(*log.published())
     restarted = process()
-    assert not restarted.barred(DOLLAR)[0]
-    restarted.published(*log.published())
-    assert one.barred(np.array([0.01]))[0]
-    assert restarted.barred(np.array([0.01]))[0]
+    assert not restarted.over_budget(DOLLAR)[0]
+    restarted.on_published(*log.published())
+    assert one.over_budget(np.array([0.01]))[0]
+    assert restarted.over_budget(np.array([0.01]))[0]
 
 
 def test_a_call_that_is_published_before_its_process_hears_where_it_stands_is_counted_once_in_the_end() -> None:
     log, spending = Log(), process()
     ended = call(spending, "d")
-    log.tally.ended(ended)
+    log.tally.on_outcome(ended)
     log.place = 1
-    spending.published(*log.published())
-    spending.written(ended, "1-0")
-    spending.published(*log.published())
-    assert not spending.barred(np.array([3.0]))[0]
+    spending.on_published(*log.published())
+    spending.on_logged(ended, "1-0")
+    spending.on_published(*log.published())
+    assert not spending.over_budget(np.array([3.0]))[0]
 
 
 def test_what_an_arm_has_cost_counts_everybodys_calls_and_those_under_way() -> None:
     log, one, other = Log(), process(), process()
     log.write(one, call(one, "d", usd=0.25))
     assert (one.spent_usd("a"), other.spent_usd("a")) == (0.25, 0.0)
-    other.published(*log.published())
-    other.began(decision("e"), 0.5)
-    other.began(decision("f"), math.nan)
+    other.on_published(*log.published())
+    other.on_decision(decision("e"), 0.5)
+    other.on_decision(decision("f"), math.nan)
     assert other.spent_usd("a") == 0.75
-    other.ended(replace(outcome("e", cost_usd=0.125), at=NOON))
+    other.on_outcome(replace(outcome("e", cost_usd=0.125), at=NOON))
     assert other.spent_usd("a") == 0.375
     assert other.spent_usd("b") == 0.0

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from highwayman.bandit.exploration_cap import ExplorationCap
-from highwayman.bandit.probation import Trial
+from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config.config import Config, load_config
 
@@ -67,6 +67,6 @@ def test_exploration_is_capped_where_the_file_says_so_and_trials_have_their_quot
         load_config(written(tmp_path, "exploration: {usd_per_day: 2}\ntrial: {share: 0.1}")),
     )
     assert plain.exploration.cap() is None
-    assert plain.trial.trial() == Trial(share=0.02, max_usd=10.0)
+    assert plain.trial.quota() == ProbationQuota(share=0.02, max_usd=10.0)
     assert isinstance(asked.exploration.cap(), ExplorationCap)
-    assert asked.trial.trial() == Trial(share=0.1, max_usd=10.0)
+    assert asked.trial.quota() == ProbationQuota(share=0.1, max_usd=10.0)

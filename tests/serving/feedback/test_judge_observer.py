@@ -13,7 +13,7 @@ from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.config import Config
-from highwayman.serving.services import Settings, running
+from highwayman.serving.services import Settings, build_services
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import Hang, Say, ScriptedUpstream
 
@@ -120,7 +120,7 @@ async def test_a_shadow_answer_is_compared_in_both_orders_and_stands_on_the_log(
     shadows = [one for one in events if isinstance(one, Decision) and one.mode == "shadow"]
     assert len(shadows) == 1
     assert shadows[0].arm == said["other"]
-    assert any(isinstance(one, Feedback) and one.other == shadows[0].arm for one in events)
+    assert any(isinstance(one, Feedback) and one.compared_arm == shadows[0].arm for one in events)
 
 
 async def test_a_judge_that_does_not_answer_holds_up_no_router_that_ends(
@@ -141,5 +141,5 @@ async def test_a_judge_who_is_not_in_the_pool_is_refused_at_the_start(
     raw = {"namespace": namespace, "feedback": {"judge": {"arms": ["nobody"]}}}
     settings = Settings((arm("small", "http://127.0.0.1:9"),), valkey_url, Config.model_validate(raw), state=tmp_path)
     with pytest.raises(ConfigError, match="there is no arm 'nobody' in the pool; there are small"):
-        async with running(settings):
+        async with build_services(settings):
             pass

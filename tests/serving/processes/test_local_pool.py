@@ -15,8 +15,8 @@ import yaml
 
 from highwayman.env.errors import ConfigError
 from highwayman.serving.processes import local_pool
-from highwayman.serving.processes.local_pool import LocalPool, ServerOptions, local_arms, start_local_pool
-from highwayman.serving.processes.supervised_process import ChildFailed
+from highwayman.serving.processes.local_pool import LocalPool, ServerOptions, local_pool_yaml, start_local_pool
+from highwayman.serving.processes.supervised_process import ProcessFailed
 
 PARENT = """
 import asyncio
@@ -91,13 +91,13 @@ async def test_stopping_leaves_no_process_and_may_be_repeated() -> None:
 
 
 async def test_a_deadline_that_passes_is_an_error_and_leaves_no_process(tmp_path: Path) -> None:
-    with pytest.raises(ChildFailed, match="did not answer in time"):
+    with pytest.raises(ProcessFailed, match="did not answer in time"):
         await start_local_pool(ServerOptions(deadline_s=0.01, log_path=tmp_path / "server.log"))
 
 
 async def test_a_port_in_use_is_an_error_at_once(pool: LocalPool) -> None:
     port = int(pool.url.rpartition(":")[2])
-    with pytest.raises(ChildFailed, match=f"port {port} on 127.0.0.1 cannot be had"):
+    with pytest.raises(ProcessFailed, match=f"port {port} on 127.0.0.1 cannot be had"):
         await start_local_pool(ServerOptions(port=port, deadline_s=20))
 
 
@@ -108,7 +108,7 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_the_pool_file_names_the_endpoint_for_every_arm() -> None:
-    arms = yaml.safe_load(local_arms("http://127.0.0.1:1234"))["arms"]
+    arms = yaml.safe_load(local_pool_yaml("http://127.0.0.1:1234"))["arms"]
     assert len(arms) >= 3
     assert all(arm["endpoints"] == ["http://127.0.0.1:1234"] for arm in arms.values())
     assert all(arm["model"] == local_pool.MODEL for arm in arms.values())

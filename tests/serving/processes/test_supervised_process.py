@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from highwayman.serving.processes.supervised_process import Child, ChildFailed
+from highwayman.serving.processes.supervised_process import ProcessFailed, SupervisedProcess
 
 # Says it is up by making a file; with the file `refuse` beside it, it ends at once, and takes that file away.
 PROGRAM = """
@@ -25,20 +25,20 @@ signal.pause()
 
 def child(
     folder: Path, program: str = PROGRAM, *, ready_within_s: float = 20.0, tell: Callable[[bool], None] = lambda _: None
-) -> Child:
+) -> SupervisedProcess:
     async def ready() -> None:
         (folder / "up").stat()
 
     argv = [sys.executable, "-c", program, str(folder)]
-    return Child("thing", argv, ready=ready, ready_within_s=ready_within_s, tell=tell)
+    return SupervisedProcess("thing", argv, probe=ready, ready_within_s=ready_within_s, on_state_change=tell)
 
 
-async def killed(kept: Child, folder: Path) -> None:
+async def killed(kept: SupervisedProcess, folder: Path) -> None:
     (folder / "up").unlink()
     os.kill(kept.pid, signal.SIGKILL)
 
 
-async def restarted(kept: Child, times: int) -> None:
+async def restarted(kept: SupervisedProcess, times: int) -> None:
     async with asyncio.timeout(20):
         while kept.restarts < times:
             await asyncio.sleep(0.02)
@@ -76,13 +76,13 @@ async def test_its_coming_up_and_its_death_are_told_but_not_its_being_stopped(tm
 
 
 async def test_a_child_that_ends_at_the_start_is_told_with_its_exit_code(tmp_path: Path) -> None:
-    with pytest.raises(ChildFailed, match=r"thing ended \(exit code 7\)"):
+    with pytest.raises(ProcessFailed, match=r"thing ended \(exit code 7\)"):
         await child(tmp_path, "raise SystemExit(7)").start()
 
 
 async def test_a_child_that_never_answers_is_ended(tmp_path: Path) -> None:
     silent = child(tmp_path, "import signal; signal.pause()", ready_within_s=0.3)
-    with pytest.raises(ChildFailed, match="did not answer in time"):
+    with pytest.raises(ProcessFailed, match="did not answer in time"):
         await silent.start()
     with pytest.raises(ProcessLookupError):
         os.kill(silent.pid, 0)

@@ -82,7 +82,7 @@ def test_what_is_written_is_a_pool_file(server: ModelServer, tmp_path: Path) -> 
     path = tmp_path / "pool.yaml"
     path.write_text(render_pool(ask(server.url), ArmDefaults()))
     base, adapter = load_pool(path).arms
-    assert (base.name, base.model, base.endpoints, base.priced) == ("base-1b", "org/Base-1B", (server.url,), False)
+    assert (base.name, base.model, base.endpoints, base.has_price) == ("base-1b", "org/Base-1B", (server.url,), False)
     assert (adapter.name, adapter.model, adapter.tags) == ("fox", "fox", {"lora_of": "org/Base-1B"})
     assert adapter.context_window_tokens == 2048
 

@@ -16,8 +16,8 @@ import pytest
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import LaunchSpec, PoolFile
 from highwayman.env.types import Arm
-from highwayman.serving.processes.vllm_launch import Devices, RestartPolicy, Server, find_devices, plan_servers
-from highwayman.serving.processes.vllm_supervise import LaunchError, Launching, run_pool
+from highwayman.serving.processes.vllm_launch import Devices, RestartPolicy, VllmServer, find_devices, plan_servers
+from highwayman.serving.processes.vllm_supervise import LaunchError, LaunchOptions, run_pool
 
 DEADLINE_S = 20.0
 FAKE = Path(__file__).with_name("fake_vllm.py")
@@ -36,7 +36,7 @@ def test_the_command_of_a_server_says_all_that_its_arms_ask_for() -> None:
     adapted = LaunchSpec("/models/tiny", 8001, "bfloat16", 2048, {"fox": "/lora"}, ("--enforce-eager",), {"A": "b"})
     pool = pool_of((arm("base", "tiny"), spec), (arm("adapted", "fox"), adapted))
     (server,) = plan_servers(pool, Devices((), (0, 1)), python="/venv/python")
-    assert server == Server(
+    assert server == VllmServer(
         port=8001,
         arms=("base", "adapted"),
         models=("tiny", "fox"),
@@ -130,14 +130,14 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def fake(port: int, *args: str, **env: str) -> Server:
+def fake(port: int, *args: str, **env: str) -> VllmServer:
     argv = (sys.executable, str(FAKE), "-m", "module", "--port", str(port), *args)
-    return Server(port, (f"arm-{port}",), ("m", "lora"), argv, env)
+    return VllmServer(port, (f"arm-{port}",), ("m", "lora"), argv, env)
 
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path, *servers: Server, restarts: RestartPolicy | None = None
+    tmp_path: Path, *servers: VllmServer, restarts: RestartPolicy | None = None
 ) -> AsyncIterator[tuple[list[str], "asyncio.Task[None]"]]:
     """Run a pool, once it is ready or has failed, and stop it at the end."""
     said: list[str] = []
@@ -148,7 +148,9 @@ async def running(
         if text.startswith("pool ready"):
             ready.set()
 
-    how = Launching(tmp_path / "logs", say, ready_within_s=DEADLINE_S, restarts=restarts or RestartPolicy(first_s=0.05))
+    how = LaunchOptions(
+        tmp_path / "logs", say, ready_within_s=DEADLINE_S, restarts=restarts or RestartPolicy(first_s=0.05)
+    )
     task = asyncio.create_task(run_pool(servers, how, stop))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,20 +207,22 @@ async def test_a_server_that_keeps_dying_is_given_up_and_then_the_launch_fails(t
 
 async def test_a_server_that_never_answers_is_given_up_after_its_time(tmp_path: Path) -> None:
     port = free_port()
-    deaf = Server(port, ("a",), ("m",), (sys.executable, "-c", "import signal; print('loading'); signal.pause()"), {})
-    how = Launching(tmp_path, lambda _: None, ready_within_s=0.5)
+    deaf = VllmServer(
+        port, ("a",), ("m",), (sys.executable, "-c", "import signal; print('loading'); signal.pause()"), {}
+    )
+    how = LaunchOptions(tmp_path, lambda _: None, ready_within_s=0.5)
     with pytest.raises(LaunchError, match=r"did not answer /health within 0\.5 s"):
         await run_pool([deaf], how, asyncio.Event())
 
 
 async def test_a_taken_port_or_a_missing_key_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    how = Launching(tmp_path, lambda _: None, environment={})
+    how = LaunchOptions(tmp_path, lambda _: None, environment={})
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigError, match="cannot be listened on"):
             await run_pool([fake(taken.getsockname()[1])], how, asyncio.Event())
-    keyed = Server(free_port(), ("a",), ("m",), ("true",), {}, api_key_env="VLLM_TEST_KEY")
+    keyed = VllmServer(free_port(), ("a",), ("m",), ("true",), {}, api_key_env="VLLM_TEST_KEY")
     with pytest.raises(ConfigError, match="VLLM_TEST_KEY, which is not set"):
         await run_pool([keyed], how, asyncio.Event())
 

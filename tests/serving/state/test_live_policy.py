@@ -7,7 +7,7 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policy import Policy
-from highwayman.env.tasks import end
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import RewardChange
 from highwayman.feedback.fold.learner import Snapshot
 from highwayman.feedback.fold.tally import Tally
@@ -34,8 +34,8 @@ async def test_a_published_version_is_in_force_as_soon_as_it_is_announced(
 ) -> None:
     publications = Publications(redis_client, namespace, "test")
     kept = LocalState(tmp_path, namespace, "test")
-    live = LivePolicy(publications, make, ["a", "b"], kept=kept, clock=time.time)
-    following = asyncio.create_task(live.follow())
+    live = LivePolicy(publications, make, ["a", "b"], cache=kept, clock=time.time)
+    following = asyncio.create_task(live.run())
     epoch = await publications.acquire("me", hold_s=5)
     assert epoch is not None
     before = live.policy.probs(context(), ["a", "b"], np.zeros(2))
@@ -44,7 +44,7 @@ async def test_a_published_version_is_in_force_as_soon_as_it_is_announced(
         while live.version < 1:
             await asyncio.sleep(0.01)
     after = live.policy.probs(context(), ["a", "b"], np.zeros(2))
-    await end(following)
+    await cancel_and_wait(following)
     assert before.tolist() == [0.5, 0.5]
     assert after[1] > 0.8
 
@@ -54,7 +54,7 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_in_force(
 ) -> None:
     publications = Publications(redis_client, namespace, "test")
     kept = LocalState(tmp_path, namespace, "test")
-    live = LivePolicy(publications, make, ["a", "b"], kept=kept, clock=time.time)
+    live = LivePolicy(publications, make, ["a", "b"], cache=kept, clock=time.time)
     epoch = await publications.acquire("me", hold_s=5)
     assert epoch is not None
     await publications.publish(learned(), epoch=epoch, holder="me", at=time.time())

@@ -4,16 +4,16 @@ import pytest
 
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.fold.learner import Snapshot
-from highwayman.feedback.learning.publications import Published, Stamp
+from highwayman.feedback.learning.publications import Published, VersionStamp
 from highwayman.serving.state.local_state import LocalState
 
-FOUND = Published(Stamp(7, "me"), Snapshot("5-1", b"policy bytes", b"{}"), at=123.5)
+FOUND = Published(VersionStamp(7, "me"), Snapshot("5-1", b"policy bytes", b"{}"), at=123.5)
 
 
 def test_secrets_are_kept_for_their_owner_only(tmp_path: Path) -> None:
     kept = LocalState(tmp_path / "new", "a/b", "l")
     assert kept.secrets() == []
-    kept.keep_secrets([b"one", b"two"])
+    kept.save_secrets([b"one", b"two"])
     assert LocalState(tmp_path / "new", "a/b", "l").secrets() == [b"one", b"two"]
     assert LocalState(tmp_path / "new", "other", "l").secrets() == []
     (file,) = (tmp_path / "new").iterdir()
@@ -23,15 +23,15 @@ def test_secrets_are_kept_for_their_owner_only(tmp_path: Path) -> None:
 def test_the_last_version_is_kept_by_lineage(tmp_path: Path) -> None:
     kept = LocalState(tmp_path, "n", "l")
     assert kept.version() is None
-    kept.keep_version(FOUND)
+    kept.save_version(FOUND)
     assert LocalState(tmp_path, "n", "l").version() == FOUND
     assert LocalState(tmp_path, "n", "another").version() is None
 
 
 def test_files_that_cannot_be_used_are_told_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = LocalState(tmp_path, "n", "l")
-    kept.keep_version(FOUND)
-    kept.keep_secrets([b"one"])
+    kept.save_version(FOUND)
+    kept.save_secrets([b"one"])
     for file in tmp_path.iterdir():
         file.write_bytes(b"rubbish")
     assert (kept.version(), kept.secrets()) == (None, [])

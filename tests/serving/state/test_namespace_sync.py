@@ -11,9 +11,9 @@ from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.serving.config.config import Config
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import LocalState
-from highwayman.serving.state.namespace_sync import Settling
+from highwayman.serving.state.namespace_sync import NamespaceSync
 from tests.serving.running_router import arm
 
 
@@ -22,20 +22,20 @@ class Replica:
 
     def __init__(self, client: aioredis.Redis, namespace: str, folder: Path) -> None:
         config = Config(namespace=namespace)
-        self.learning = Learning(config, [arm("a", "http://x")], warm_encoder(config))
+        self.learning = LearnerFactory(config, [arm("a", "http://x")], warm_encoder(config))
         self.store = Store(client, namespace)
         self.kept = LocalState(folder, namespace, self.learning.lineage)
         own = secrets.token_bytes(32)
         self.ids = DecisionIds([*self.kept.secrets(), own], secrets.token_bytes, lambda: 1.0)
-        self.settling = Settling(self.store, self.ids, self.kept, self.learning, own=own)
+        self.settling = NamespaceSync(self.store, self.ids, self.kept, self.learning, own=own)
 
 
 async def test_routers_that_start_with_redis_sign_with_one_secret(
     redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     one, two = (Replica(redis_client, namespace, tmp_path / name) for name in ("one", "two"))
-    await one.settling.once()
-    await two.settling.once()
+    await one.settling.sync_once()
+    await two.settling.sync_once()
     assert one.ids.secrets == two.ids.secrets
     assert len(one.ids.secrets) == 1
 
@@ -44,16 +44,16 @@ async def test_ids_issued_without_redis_are_genuine_to_the_others_once_it_is_the
     redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     one, two = Replica(redis_client, namespace, tmp_path / "one"), Replica(redis_client, namespace, tmp_path / "two")
-    await one.settling.once()
+    await one.settling.sync_once()
     nowhere = connect(f"unix://{tmp_path}/nobody.sock")
     two.settling._store = Store(nowhere, namespace)
     with pytest.raises(StoreUnavailable):
-        await two.settling.once()
+        await two.settling.sync_once()
     issued = two.ids.issue()
     assert one.ids.issued_at(issued) is None
     two.settling._store = two.store
-    await two.settling.once()
-    await one.settling.once()
+    await two.settling.sync_once()
+    await one.settling.sync_once()
     assert one.ids.issued_at(issued) == two.ids.issued_at(issued) == 1.0
     assert one.ids.secrets[0] == two.ids.secrets[0]
     await nowhere.aclose()
@@ -63,7 +63,7 @@ async def test_a_router_that_knew_the_secret_needs_no_redis_to_sign_with_it(
     redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     first = Replica(redis_client, namespace, tmp_path)
-    await first.settling.once()
+    await first.settling.sync_once()
     again = Replica(redis_client, namespace, tmp_path)
     assert again.ids.secrets[0] == first.ids.secrets[0]
 
@@ -72,8 +72,8 @@ async def test_what_is_in_force_is_announced_by_the_first_and_nothing_of_it_name
     redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     one, two = (Replica(redis_client, namespace, tmp_path / name) for name in ("one", "two"))
-    await one.settling.once()
-    await two.settling.once()
+    await one.settling.sync_once()
+    await two.settling.sync_once()
     log = [decode(data) for _, data, _ in await one.store.read(START, count=99, block_s=0)]
     assert [getattr(event, "kind", None) for event in log] == ["configuration", "arm_added", "policy_promoted"]
 
@@ -82,16 +82,16 @@ async def test_what_a_redis_forgot_of_an_announcement_is_announced_again_but_no_
     redis_client: aioredis.Redis, namespace: str, tmp_path: Path
 ) -> None:
     router = Replica(redis_client, namespace, tmp_path)
-    await router.settling.once()
-    announced = await router.store.in_force()
+    await router.settling.sync_once()
+    announced = await router.store.active_config()
     await redis_client.delete(router.store.keys("in_force"), router.store.keys("log"))
-    await router.settling.once()
-    assert await router.store.in_force() == announced
+    await router.settling.sync_once()
+    assert await router.store.active_config() == announced
     assert len(await router.store.read(START, count=99, block_s=0)) == 3
-    await router.settling.once()
+    await router.settling.sync_once()
     await redis_client.delete(router.store.keys("in_force"))
-    await router.settling.once()
-    assert await router.store.in_force() == "", "by now it is somebody's doing"
+    await router.settling.sync_once()
+    assert await router.store.active_config() == "", "by now it is somebody's doing"
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
@@ -101,6 +101,6 @@ async def test_a_redis_that_may_evict_the_log_is_refused_and_told_how_to_be_righ
     await redis_client.config_set("maxmemory-policy", policy)
     try:
         with pytest.raises(ConfigError, match=f"maxmemory-policy {policy}.*set it to noeviction"):
-            await Replica(redis_client, namespace, tmp_path).settling.once()
+            await Replica(redis_client, namespace, tmp_path).settling.sync_once()
     finally:
         await redis_client.config_set("maxmemory-policy", "noeviction")

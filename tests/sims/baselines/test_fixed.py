@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.sims.baselines.best_fixed import BestFixed
-from highwayman.sims.baselines.cheapest import Cheapest
+from highwayman.sims.baselines.cheapest import CheapestBaseline
 from highwayman.sims.baselines.oracle import Oracle
 from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.baselines.random import Random
@@ -15,8 +15,8 @@ from highwayman.sims.measures.hull import Hull
 from highwayman.sims.tables.table import FullTable
 
 QUALITY = np.array([[1.0, 0.0, 0.5], [1.0, 1.0, 0.5]])  # means 1, 0.5, 0.5
-TABLE = FullTable.made(("dear", "cheap", "middling"), QUALITY, cost_usd=np.tile([3.0, 1.0, 2.0], (2, 1)))
-FREE = FullTable.made(("a", "b", "c"), QUALITY)
+TABLE = FullTable.from_arrays(("dear", "cheap", "middling"), QUALITY, cost_usd=np.tile([3.0, 1.0, 2.0], (2, 1)))
+FREE = FullTable.from_arrays(("a", "b", "c"), QUALITY)
 RNG = np.random.default_rng(0)
 CONTEXTS = np.ones((2, 1))
 
@@ -32,16 +32,16 @@ def test_the_oracle_knows_each_answer() -> None:
 
 
 def test_the_cheapest_arm_is_the_one_of_least_mean_cost_and_an_unpriced_one_never() -> None:
-    assert Cheapest().choices(TABLE, CONTEXTS, np.zeros(3), RNG).tolist() == [[0.0, 1.0, 0.0]] * 2
-    some = FullTable.made(("a", "b"), QUALITY[:, :2], cost_usd=np.array([[np.nan, 5.0], [0.1, 5.0]]))
-    assert Cheapest().choices(some, CONTEXTS, np.zeros(2), RNG).tolist() == [[0.0, 1.0]] * 2
+    assert CheapestBaseline().choices(TABLE, CONTEXTS, np.zeros(3), RNG).tolist() == [[0.0, 1.0, 0.0]] * 2
+    some = FullTable.from_arrays(("a", "b"), QUALITY[:, :2], cost_usd=np.array([[np.nan, 5.0], [0.1, 5.0]]))
+    assert CheapestBaseline().choices(some, CONTEXTS, np.zeros(2), RNG).tolist() == [[0.0, 1.0]] * 2
     with pytest.raises(BaselineError, match="cheapest: no arm of the table has a cost"):
-        Cheapest().choices(FREE, CONTEXTS, np.zeros(3), RNG)
+        CheapestBaseline().choices(FREE, CONTEXTS, np.zeros(3), RNG)
 
 
 def test_of_equally_cheap_arms_the_better_is_the_cheapest() -> None:
-    same = FullTable.made(("a", "b", "c"), QUALITY, cost_usd=np.ones((2, 3)))
-    assert Cheapest().choices(same, CONTEXTS, np.zeros(3), RNG)[0].tolist() == [1.0, 0.0, 0.0]
+    same = FullTable.from_arrays(("a", "b", "c"), QUALITY, cost_usd=np.ones((2, 3)))
+    assert CheapestBaseline().choices(same, CONTEXTS, np.zeros(3), RNG)[0].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_random_takes_every_arm_alike_whatever_it_costs() -> None:
@@ -85,7 +85,7 @@ def test_without_a_budget_prices_are_not_needed() -> None:
 def test_an_arm_without_a_price_takes_no_part_under_a_budget() -> None:
     costs = np.array([[np.nan, 1.0, 2.0], [3.0, 1.0, 2.0]])
     quality = np.array([[1.0, 0.0, 0.7], [1.0, 1.0, 0.7]])
-    some = FullTable.made(("unpriced", "cheap", "middling"), quality, cost_usd=costs)
+    some = FullTable.from_arrays(("unpriced", "cheap", "middling"), quality, cost_usd=costs)
     assert StaticMixture(budget_usd=1.25).mixture(some, np.zeros(3)).tolist() == pytest.approx([0.0, 0.75, 0.25])
 
 
@@ -95,7 +95,7 @@ def test_the_mixture_is_the_best_of_all_pairs_of_arms_within_the_budget_and_lies
 ) -> None:
     rng = np.random.default_rng(seed)
     quality, costs = rng.random((3, 5)), rng.uniform(0.1, 2.0, 5)
-    table = FullTable.made(tuple("abcde"), quality, cost_usd=np.tile(costs, (3, 1)))
+    table = FullTable.from_arrays(tuple("abcde"), quality, cost_usd=np.tile(costs, (3, 1)))
     penalties = rng.random(5) / 2
     worth, costs = (quality - penalties).mean(axis=0), np.array(table.mean_costs(), dtype=np.float64)
     budget = float(costs.min() + part * (costs.max() - costs.min()))

@@ -7,7 +7,7 @@ from highwayman.sims.baselines import knn
 from highwayman.sims.baselines.folds import fold_of
 from highwayman.sims.baselines.knn import Knn
 from highwayman.sims.baselines.protocol import BaselineError
-from highwayman.sims.baselines.ridge import Ridge, fitted
+from highwayman.sims.baselines.ridge import Ridge, ridge_predictions
 from highwayman.sims.baselines.task_mean import TaskMean
 from highwayman.sims.tables.table import FullTable
 
@@ -17,7 +17,7 @@ def line(n: int, *, noise: float = 0.0, seed: int = 0) -> tuple[FullTable, np.nd
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, n)
     quality = 0.5 + 0.4 * x[:, None] * np.array([1.0, -1.0]) + noise * rng.normal(size=(n, 2))
-    return FullTable.made(("a", "b"), quality), np.column_stack([x, rng.normal(size=n), np.ones(n)])
+    return FullTable.from_arrays(("a", "b"), quality), np.column_stack([x, rng.normal(size=n), np.ones(n)])
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=40).filter(lambda texts: len(set(texts)) > 1))
@@ -37,13 +37,13 @@ def test_one_fold_is_no_cross_validation() -> None:
 
 def test_task_means_are_of_the_other_prompts_of_the_task() -> None:
     quality = np.array([[0.0], [0.3], [0.6], [1.0]])
-    table = FullTable.made(("a",), quality, tasks=["s", "s", "s", "t"])
+    table = FullTable.from_arrays(("a",), quality, tasks=["s", "s", "s", "t"])
     found = TaskMean(folds=4).predictions(table, np.ones((4, 1)), np.random.default_rng(0))
     assert found[:, 0].tolist() == pytest.approx([0.45, 0.3, 0.15, 0.3])  # the only one of `t` has the mean of all
 
 
 def test_task_means_say_that_tasks_are_empty() -> None:
-    table = FullTable.made(("a",), np.ones((2, 1)))
+    table = FullTable.from_arrays(("a",), np.ones((2, 1)))
     with pytest.raises(BaselineError, match="task_mean: the table's tasks are empty"):
         TaskMean().choices(table, np.ones((2, 1)), np.zeros(1), np.random.default_rng(0))
 
@@ -60,7 +60,7 @@ def test_ridge_is_the_textbook_solution_at_the_strength_it_chose(n: int, seed: i
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(n, 3))
     quality = features[:, :1] + rng.normal(size=(n, 1))
-    ours = fitted(features, quality, features)
+    ours = ridge_predictions(features, quality, features)
     centred, target = features - features.mean(axis=0), quality - quality.mean(axis=0)
     scale = (centred**2).sum() / 3
     fits = []
@@ -74,32 +74,32 @@ def test_ridge_is_the_textbook_solution_at_the_strength_it_chose(n: int, seed: i
 def test_ridge_without_a_signal_predicts_about_the_mean() -> None:
     rng = np.random.default_rng(2)
     quality = 0.5 + 0.1 * rng.normal(size=(400, 1))
-    found = fitted(rng.normal(size=(400, 20)), quality, rng.normal(size=(50, 20)))
+    found = ridge_predictions(rng.normal(size=(400, 20)), quality, rng.normal(size=(50, 20)))
     assert np.abs(found - quality.mean()).max() < 0.03
 
 
 def test_ridge_of_features_that_never_vary_or_none_is_the_mean() -> None:
     quality = np.array([[0.2], [0.6]])
-    assert fitted(np.ones((2, 3)), quality, np.ones((1, 3))).tolist() == [[pytest.approx(0.4)]]
-    assert fitted(np.ones((2, 0)), quality, np.ones((1, 0))).tolist() == [[pytest.approx(0.4)]]
+    assert ridge_predictions(np.ones((2, 3)), quality, np.ones((1, 3))).tolist() == [[pytest.approx(0.4)]]
+    assert ridge_predictions(np.ones((2, 0)), quality, np.ones((1, 0))).tolist() == [[pytest.approx(0.4)]]
 
 
 def test_neighbours_are_by_angle_without_the_constant() -> None:
     contexts = np.array([[1.0, 0.0, 1.0], [9.0, 0.1, 1.0], [0.0, 1.0, 1.0], [0.1, 9.0, 1.0]])
-    table = FullTable.made(("a",), np.array([[0.1], [0.2], [0.8], [0.9]]))
+    table = FullTable.from_arrays(("a",), np.array([[0.1], [0.2], [0.8], [0.9]]))
     found = Knn(k=1, folds=4).predictions(table, contexts, np.random.default_rng(0))
     assert found[:, 0].tolist() == [0.2, 0.1, 0.9, 0.8]
 
 
 def test_more_neighbours_than_prompts_are_all_of_them() -> None:
-    table = FullTable.made(("a",), np.array([[0.0], [0.3], [0.6]]))
+    table = FullTable.from_arrays(("a",), np.array([[0.0], [0.3], [0.6]]))
     found = Knn(k=99, folds=3).predictions(table, np.eye(3), np.random.default_rng(0))
     assert found[:, 0].tolist() == pytest.approx([0.45, 0.3, 0.15])
 
 
 def test_prompts_as_near_as_the_kth_all_count_whatever_their_order() -> None:
     contexts = np.array([[1.0, 0.0, 1.0]] * 4 + [[0.0, 1.0, 1.0]])
-    table = FullTable.made(("a",), np.array([[0.0], [0.2], [0.4], [0.6], [1.0]]))
+    table = FullTable.from_arrays(("a",), np.array([[0.0], [0.2], [0.4], [0.6], [1.0]]))
     found = Knn(k=2, folds=5).predictions(table, contexts, np.random.default_rng(0))
     assert found[:4, 0].tolist() == pytest.approx([0.4, 1.0 / 3, 0.8 / 3, 0.2])  # three others at the same angle
 
@@ -112,7 +112,7 @@ def test_the_prompts_that_choose_k_are_drawn_from_all_of_a_table_sorted_by_task(
     angle = np.sort(np.concatenate([rng.uniform(0, 1, 700), rng.uniform(2, 3, 700)]))
     # The first task is all noise, which wants many neighbours; in the second, only a few are alike.
     lead = np.where(angle < 1.5, 0.1 * rng.normal(size=1_400), np.sign(np.sin(60 * angle)))
-    table = FullTable.made(("a", "b"), np.column_stack([lead, -lead]))
+    table = FullTable.from_arrays(("a", "b"), np.column_stack([lead, -lead]))
     contexts = np.column_stack([np.cos(angle), np.sin(angle), np.ones(1_400)])
     free, few = (Knn(k=k).predictions(table, contexts, np.random.default_rng(1)) for k in (None, 10))
     assert free.tolist() == few.tolist()
@@ -120,7 +120,7 @@ def test_the_prompts_that_choose_k_are_drawn_from_all_of_a_table_sorted_by_task(
 
 def test_of_neighbourhoods_that_cannot_be_told_apart_the_largest_is_chosen() -> None:
     rng = np.random.default_rng(5)
-    table = FullTable.made(("a", "b"), rng.random((800, 2)))
+    table = FullTable.from_arrays(("a", "b"), rng.random((800, 2)))
     contexts = np.column_stack([rng.normal(size=(800, 3)), np.ones(800)])
     free, many = (Knn(k=k).predictions(table, contexts, np.random.default_rng(1)) for k in (None, 300))
     assert free.tolist() == many.tolist()

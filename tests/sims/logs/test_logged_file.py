@@ -101,7 +101,7 @@ def test_the_file_says_version_arms_encoder_and_what_its_columns_mean(tmp_path: 
         ENCODER_KEY: b"enc",
     }
     told = [(field.name, field.metadata[b"what"].decode()) for field in found]
-    assert told == [(column.name, column.what) for column in COLUMNS]
+    assert told == [(column.name, column.description) for column in COLUMNS]
     heading = LogFile(tmp_path / "log.parquet").heading()
     assert (heading.arms, heading.encoder) == (("a", "b", "c"), "enc")
 

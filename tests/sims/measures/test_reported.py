@@ -33,7 +33,7 @@ def made() -> FullTable:
     asked = {"code": "Write a Python function that sorts list {}", "soup": "Give me recipe {} for a tomato soup"}
     tasks = rng.choice(list(asked), size=200)
     chance = np.where(tasks[:, None] == "code", [0.2, 0.9], [0.9, 0.95])
-    return FullTable.made(
+    return FullTable.from_arrays(
         ("small", "large"),
         (rng.random((200, 2)) < chance).astype(float),
         prompts=[asked[task].format(number) for number, task in enumerate(tasks)],

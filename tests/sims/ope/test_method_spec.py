@@ -8,12 +8,12 @@ import pytest
 from highwayman.env.errors import ConfigError
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.ope import estimators, intervals
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.clipped_ips import ClippedIPS
 from highwayman.sims.ope.estimators.on_policy import OnPolicy
 from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap
 from highwayman.sims.ope.intervals.normal import Normal
-from highwayman.sims.ope.method_spec import estimator_named, interval_named
+from highwayman.sims.ope.method_spec import load_estimator, load_interval
 from tests.sims.ope.estimators.logs import log_of
 
 LOG = log_of([0, 1], [0.01, 0.5], [1.0, 1.0])
@@ -33,7 +33,7 @@ def defined(package: ModuleType, method: str) -> dict[str, type]:
 def ratio(spec: str) -> float:
     """Return the weight of a round that the log drew with probability 0.01 and the target takes for sure."""
     target = log_of([0, 0], [1.0, 1.0], [0.0, 0.0]).eligible * [1.0, 0.0]
-    rounds: Rounds = estimator_named(spec).rounds(LOG, target)
+    rounds: RoundValues = load_estimator(spec).rounds(LOG, target)
     return float(rounds.ratio[0])
 
 
@@ -42,30 +42,30 @@ def test_every_estimator_is_found_by_its_name_but_the_one_that_is_of_the_log_alo
     assert {"IPS", "SNIPS", "DoublyRobust", "OnPolicy"} <= set(there)
     for name, one in there.items():
         if one is not OnPolicy:
-            assert type(estimator_named(name)) is one
+            assert type(load_estimator(name)) is one
     with pytest.raises(ConfigError, match="unknown estimator 'OnPolicy'"):
-        estimator_named("OnPolicy")
+        load_estimator("OnPolicy")
 
 
 def test_every_interval_is_found_by_its_name() -> None:
     there = defined(intervals, "interval")
     assert {"Normal", "ClusteredBootstrap", "ConfidenceSequence"} <= set(there)
     for name, one in there.items():
-        assert type(interval_named(name)) is one
+        assert type(load_interval(name)) is one
 
 
 def test_options_are_read_as_numbers_and_change_what_is_made() -> None:
     assert ratio("IPS") == pytest.approx(100.0)
     assert ratio("ClippedIPS:cap=10") == pytest.approx(10.0)
     assert ratio("ClippedIPS: cap = 2.5") == pytest.approx(2.5)
-    assert isinstance(interval_named("ClusteredBootstrap:replicates=50,seed=3"), ClusteredBootstrap)
+    assert isinstance(load_interval("ClusteredBootstrap:replicates=50,seed=3"), ClusteredBootstrap)
 
 
 def test_what_is_ones_own_is_named_by_its_import_path() -> None:
     path = "highwayman.sims.ope.estimators.clipped_ips:ClippedIPS"
-    assert type(estimator_named(path)) is ClippedIPS
+    assert type(load_estimator(path)) is ClippedIPS
     assert ratio(f"{path}:cap=4") == pytest.approx(4.0)
-    assert type(interval_named("highwayman.sims.ope.intervals.normal:Normal:level=0.9")) is Normal
+    assert type(load_interval("highwayman.sims.ope.intervals.normal:Normal:level=0.9")) is Normal
 
 
 class Halved:
@@ -103,13 +103,13 @@ class Halved:
 )
 def test_what_cannot_be_made_is_named_with_what_could(spec: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        estimator_named(spec)
+        load_estimator(spec)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_interval_has_a_hint() -> None:
     with pytest.raises(ConfigError, match=r"unknown interval 'Nomral' \(did you mean 'Normal'\?\): known are Clust"):
-        interval_named("Nomral")
+        load_interval("Nomral")
     with pytest.raises(ConfigError, match=r"level must be in \(0, 1\), got 2; it takes level: float = 0.95"):
-        interval_named("Normal:level=2")
+        load_interval("Normal:level=2")

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Arms, Baseline, Bin, Ratios, Results, Run, Setting
+from highwayman.sims.sweeps.results import (
+    BASELINE,
+    POLICY,
+    Arms,
+    BaselineResult,
+    Bin,
+    Ratios,
+    Results,
+    RunResult,
+    Setting,
+)
 
 ARMS = ("small-8b", "coder-14b", "general-32b", "large-70b", "frontier")
 QUALITY = (0.52, 0.58, 0.66, 0.71, 0.74)
@@ -24,7 +34,7 @@ def arms(names: Sequence[str] = ARMS) -> Arms:
     cost = tuple(COST[one % 5] for one in range(k))
     penalty = tuple(0.15 * one / max(k - 1, 1) for one in range(k))
     hull = tuple(zip(cost[:5], quality[:5], strict=True))
-    return Arms(tuple(names), quality, cost, penalty, hull, {"oracle": Baseline(0.8, 0.86, 0.0006)})
+    return Arms(tuple(names), quality, cost, penalty, hull, {"oracle": BaselineResult(0.8, 0.86, 0.0006)})
 
 
 def results(
@@ -41,7 +51,7 @@ def results(
 ) -> Results:
     """Return results in which a policy ends `policies[name]` x `worlds[world]` above the best fixed arm, and noise."""
     rng = np.random.default_rng(7)
-    runs: list[Run] = []
+    runs: list[RunResult] = []
     curves: list[Bin] = []
     frontier: list[Setting] = []
     ratios: list[Ratios] = []
@@ -92,11 +102,11 @@ def _bins(
     ]  # fmt: skip
 
 
-def _run(base: dict[str, Any], path: list[dict[str, Any]], policy: bool, rounds: int, budget: float) -> Run:
+def _run(base: dict[str, Any], path: list[dict[str, Any]], policy: bool, rounds: int, budget: float) -> RunResult:
     values = [one["value"] for one in path]
     cost = float(np.mean([one["cost_usd"] for one in path]))
     value = float(np.mean(values))
-    return Run(
+    return RunResult(
         **base, rounds=rounds, kind=POLICY if policy else BASELINE, value=value, quality=value + 0.06, cost_usd=cost,
         regret_fixed=path[-1]["regret"] / rounds, regret_oracle=0.78 - value, first_value=float(np.mean(values[:2])),
         last_value=float(np.mean(values[-5:])), budget_usd=budget, budget_ratio=1.15 * cost / budget,

@@ -16,11 +16,13 @@ def test_an_arrow_points_to_what_is_off_the_plot(value: float, arrow: str) -> No
 
 
 def test_what_is_off_the_plot_is_told_with_its_value_however_long_its_name() -> None:
-    told = Window(0.0, 1.0).told(Label(0.0, -2.5, "a policy with a very long name indeed", "#000000"), ".1f")
+    told = Window(0.0, 1.0).label_with_value(
+        Label(0.0, -2.5, "a policy with a very long name indeed", "#000000"), ".1f"
+    )
     assert told.line.endswith(" −2.5 ↓")
     assert len(told.line) <= 24
     inside = Label(0.0, 0.5, "p", "#000000")
-    assert Window(0.0, 1.0).told(inside, ".1f") is inside
+    assert Window(0.0, 1.0).label_with_value(inside, ".1f") is inside
 
 
 def test_a_plot_is_about_the_better_half_but_not_about_fewer_than_three() -> None:

@@ -10,7 +10,7 @@ from highwayman.sims.plots.learning import learning
 from highwayman.sims.plots.ratios import ratios
 from highwayman.sims.plots.shares import shares
 from highwayman.sims.plots.style import Look, Picture
-from highwayman.sims.sweeps.results import Baseline, Case, Results
+from highwayman.sims.sweeps.results import BaselineResult, Case, Results
 from tests.sims.plots.synthetic import results
 
 WHOLE = results(policies={"lin_ts": 0.05, "softmax": 0.01}, seeds=2, bins=3, budget_usd=0.001)
@@ -74,7 +74,9 @@ def test_a_free_arm_is_drawn() -> None:
 
 
 def test_an_oracle_that_did_not_run_is_taken_from_the_table() -> None:
-    arms = {name: replace(one, baselines={"oracle": Baseline(0.8, 0.9, 0.001)}) for name, one in WHOLE.arms.items()}
+    arms = {
+        name: replace(one, baselines={"oracle": BaselineResult(0.8, 0.9, 0.001)}) for name, one in WHOLE.arms.items()
+    }
     without = tuple(run for run in WHOLE.runs if run.policy != "oracle")
     picture = frontier(only(replace(WHOLE, runs=without, arms=arms)), LOOK)
     assert picture is not None

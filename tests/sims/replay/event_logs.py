@@ -6,7 +6,7 @@ import numpy as np
 
 from highwayman.env.types import Context, Decision, Feedback, Floats, Outcome, Status
 from highwayman.feedback.archive.archive import Archive
-from highwayman.feedback.archive.manifest import Card
+from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.log.events import Event, encode
 
 ARMS = ("a", "b")
@@ -35,7 +35,7 @@ def archived(folder: Path, log: list[Event], *, namespace: str = "default") -> P
     """Put the events into an archive, as `highwayman export` does, in two parts."""
     archive = Archive(folder)
     folder.mkdir(parents=True)
-    Card(archive).claim(namespace)
+    ArchiveManifest(archive).claim(namespace)
     rows = [(f"{int(START_S * 1000) + number}-0", encode(event), False) for number, event in enumerate(log)]
     for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
         archive.append(part)

@@ -4,11 +4,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from highwayman.sims.logs.judged import Judged
+from highwayman.sims.logs.judged import LogWithTargets
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.ope.estimators.ips import IPS
 from highwayman.sims.ope.intervals.normal import Normal
-from highwayman.sims.replay.comparison import EDGES, Answer, Method, Verdict, as_it_ran, judge
+from highwayman.sims.replay.comparison import (
+    EDGES,
+    EstimationMethod,
+    PolicyEstimate,
+    PolicyVerdict,
+    compare_policies,
+    logged_policy_value,
+)
 
 
 def log_of(actions: list[int], rewards: list[float], *, propensity: float = 0.5) -> LoggedData:
@@ -29,23 +36,25 @@ def random_log(n: int, *, good: tuple[float, float], seed: int = 0) -> LoggedDat
     return log_of(actions.tolist(), rewards.tolist())
 
 
-def asked(log: LoggedData, *wishes: tuple[float, float], method: Method | None = None) -> list[Answer]:
+def asked(
+    log: LoggedData, *wishes: tuple[float, float], method: EstimationMethod | None = None
+) -> list[PolicyEstimate]:
     targets = [np.tile(wish, (log.n, 1)) for wish in wishes]
 
-    def chunks() -> Iterator[Judged]:
+    def chunks() -> Iterator[LogWithTargets]:
         half = log.n // 2
-        whole = Judged.of(log, targets)
+        whole = LogWithTargets.from_log(log, targets)
         yield whole.take(slice(0, half))
         yield whole.take(slice(half, log.n))
 
-    how = method or Method()
+    how = method or EstimationMethod()
     names = [f"policy {number}" for number in range(len(wishes))]
-    return judge(chunks, names, how, known=as_it_ran(chunks, how.interval))
+    return compare_policies(chunks, names, how, known=logged_policy_value(chunks, how.interval))
 
 
 def test_a_policy_that_takes_the_better_arm_earns_more_and_the_other_less() -> None:
     more, less = asked(random_log(4000, good=(0.8, 0.3)), (1.0, 0.0), (0.0, 1.0))
-    assert (more.verdict, less.verdict) == (Verdict.MORE, Verdict.LESS)
+    assert (more.verdict, less.verdict) == (PolicyVerdict.MORE, PolicyVerdict.LESS)
     assert more.values["quality"].low < 0.8 < more.values["quality"].high
     assert more.gain.low < 0.8 - (0.8 + 0.2) / 2 < more.gain.high  # utilities .8 and .2, drawn evenly
     assert more.values["cost_usd"].value == pytest.approx(0.001)
@@ -54,26 +63,26 @@ def test_a_policy_that_takes_the_better_arm_earns_more_and_the_other_less() -> N
 def test_what_decides_is_utility_unless_quality_is_asked_for() -> None:
     log = random_log(20_000, good=(0.5, 0.55))
     (by_utility,) = asked(log, (0.0, 1.0))
-    (by_quality,) = asked(log, (0.0, 1.0), method=Method(reward="quality"))
-    assert (by_utility.verdict, by_quality.verdict) == (Verdict.LESS, Verdict.MORE)
+    (by_quality,) = asked(log, (0.0, 1.0), method=EstimationMethod(reward="quality"))
+    assert (by_utility.verdict, by_quality.verdict) == (PolicyVerdict.LESS, PolicyVerdict.MORE)
 
 
 def test_the_policy_that_ran_differs_in_nothing_from_itself() -> None:
     (same,) = asked(random_log(2000, good=(0.8, 0.3)), (0.5, 0.5))
-    assert same.verdict is Verdict.UNCLEAR
+    assert same.verdict is PolicyVerdict.UNCLEAR
     assert same.gain.value == pytest.approx(0.0, abs=1e-12)
 
 
 def test_where_the_log_hardly_did_what_is_asked_about_it_cannot_tell() -> None:
     log = replace(log_of([0] * 990 + [1] * 10, [1.0] * 1000), propensities=np.array([0.99] * 990 + [0.01] * 10))
     (answer,) = asked(log, (0.0, 1.0))
-    assert answer.verdict is Verdict.REFUSED
+    assert answer.verdict is PolicyVerdict.REFUSED
     assert any("effective sample size" in why for why in answer.gain.refused)
 
 
 def test_as_it_ran_is_the_log_s_own_means_and_shares() -> None:
     log = log_of([0, 0, 1, 1], [1.0, 0.0, np.nan, 1.0])
-    known = as_it_ran(lambda: [Judged.of(log, [])], Normal())
+    known = logged_policy_value(lambda: [LogWithTargets.from_log(log, [])], Normal())
     assert (known.rounds, known.first_at, known.last_at) == (4, 0.0, 3.0)
     assert known.shares == {"a": 0.5, "b": 0.5}
     assert known.means["quality"].value == pytest.approx(2 / 3)
@@ -90,7 +99,7 @@ def test_what_no_round_knows_is_not_answered() -> None:
 
 def test_shares_are_mean_probabilities_and_ratios_are_counted_round_by_round() -> None:
     log = log_of([0, 0, 1], [1.0, 0.0, 1.0])
-    (answer,) = asked(log, (0.9, 0.1), method=Method(IPS()))
+    (answer,) = asked(log, (0.9, 0.1), method=EstimationMethod(IPS()))
     assert answer.shares == pytest.approx({"a": 0.9, "b": 0.1})
     counts = np.histogram([1.8, 1.8, 0.2], EDGES)[0]
     assert answer.ratios == tuple(counts)

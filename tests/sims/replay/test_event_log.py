@@ -18,15 +18,15 @@ from highwayman.feedback.log.events import Event, encode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.config.config import load_config
-from highwayman.serving.state.learner_factory import Learning, warm_encoder
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.replay.event_log import Pages, Replay
-from highwayman.sims.replay.rounds import WhatIf
+from highwayman.sims.replay.rounds import Counterfactual
 from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, outcome, thumb
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
-SAME = WhatIf(floor=0.02)
+SAME = Counterfactual(floor=0.02)
 POOL = tuple(Arm(name, (), name, price, price, 4096) for name, price in (("a", 1.0), ("b", 10.0)))
 
 
@@ -40,7 +40,7 @@ def pages(*events: Event, size: int = 2) -> Pages:
     return read
 
 
-def replayed(*events: Event, what_if: WhatIf = SAME) -> tuple[Replay, LoggedData, np.ndarray]:
+def replayed(*events: Event, what_if: Counterfactual = SAME) -> tuple[Replay, LoggedData, np.ndarray]:
     replay = Replay(make_learner, what_if, kept_s=1e6)
     (chunk,) = replay.chunks(pages(*events))
     return replay, chunk.log, chunk.target
@@ -94,11 +94,11 @@ def test_without_an_arm_the_others_get_its_share() -> None:
 
 
 def test_another_cost_weight_prices_the_arms_as_the_router_would() -> None:
-    _, rounds, target = replayed(decision("d"), what_if=WhatIf(0.02, cost_weight=3.0, pool=POOL))
+    _, rounds, target = replayed(decision("d"), what_if=Counterfactual(0.02, cost_weight=3.0, pool=POOL))
     assert rounds.penalties[0].tolist() == pytest.approx([0.0, 3.0])
     assert target[0, 0] == pytest.approx(0.99)
     with pytest.raises(ValueError, match="prices"):
-        WhatIf(0.02, cost_weight=3.0)
+        Counterfactual(0.02, cost_weight=3.0)
 
 
 def test_a_rollback_takes_rewards_back() -> None:
@@ -151,7 +151,7 @@ async def test_a_routers_log_replayed_gives_bit_for_bit_the_state_the_live_learn
 ) -> None:
     await live(router)
     config = load_config(None).model_copy(update={"namespace": namespace})
-    learning = Learning(config, [arm("small", "http://x"), arm("large", "http://x")], warm_encoder(config))
+    learning = LearnerFactory(config, [arm("small", "http://x"), arm("large", "http://x")], warm_encoder(config))
     client, archive = connect(valkey_url), Archive(tmp_path / "archive")
     try:
         await export(learning.retention(client), archive, store=learning.store(client), namespace=namespace)

@@ -15,7 +15,7 @@ from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.replay.progressive import Progressive
+from highwayman.sims.replay.progressive import ProgressiveValidation
 
 ARMS = ("a", "b", "c")
 
@@ -53,16 +53,16 @@ def by_hand(log: LoggedData, policy: Policy) -> Floats:
 def test_each_round_is_asked_about_before_its_reward_is_learned(kind: type[Any]) -> None:
     log = made(300, seed=0)
     log.check()
-    assert Progressive(kind(d=4), floor=0.1)(log) == pytest.approx(by_hand(log, kind(d=4)), abs=1e-9)
+    assert ProgressiveValidation(kind(d=4), floor=0.1)(log) == pytest.approx(by_hand(log, kind(d=4)), abs=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 40), min_size=1, max_size=4), st.booleans())
 def test_chunks_do_not_matter(seed: int, sizes: list[int], whole: bool) -> None:
     log = made(sum(sizes), seed=seed, whole=whole)
-    progressive, ends = Progressive(LinUCB(d=4), floor=0.1), np.cumsum([0, *sizes])
+    progressive, ends = ProgressiveValidation(LinUCB(d=4), floor=0.1), np.cumsum([0, *sizes])
     parts = [progressive(log.take(slice(start, end))) for start, end in itertools.pairwise(ends)]
-    assert np.concatenate(parts) == pytest.approx(Progressive(LinUCB(d=4), floor=0.1)(log), abs=1e-9)
+    assert np.concatenate(parts) == pytest.approx(ProgressiveValidation(LinUCB(d=4), floor=0.1)(log), abs=1e-9)
 
 
 @pytest.mark.parametrize("kind", [LinUCB, SquareCB])
@@ -70,18 +70,18 @@ def test_chunks_do_not_matter(seed: int, sizes: list[int], whole: bool) -> None:
 @given(seed=st.integers(0, 10_000), block=st.integers(2, 100))
 def test_a_policy_frozen_for_a_block_knows_what_came_before_the_block(kind: type[Any], seed: int, block: int) -> None:
     log = made(220, seed=seed)
-    at_once = Progressive(kind(d=4), floor=0.1, frozen_for=block)(log)
+    at_once = ProgressiveValidation(kind(d=4), floor=0.1, frozen_for=block)(log)
     one_by_one, expected = kind(d=4), np.zeros((220, 3))
     for start in range(0, 220, block):
         part = log.take(slice(start, start + block))
-        expected[start : start + block] = Progressive(one_by_one, floor=0.1, learns=False)(part)
-        Progressive(one_by_one, floor=0.1)(part)
+        expected[start : start + block] = ProgressiveValidation(one_by_one, floor=0.1, learns=False)(part)
+        ProgressiveValidation(one_by_one, floor=0.1)(part)
     assert at_once == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_policy_that_is_asked_one_by_one_only_can_be_frozen_too() -> None:
     log = made(50, seed=1)
-    probs = Progressive(Uniform(d=4), floor=0.1, frozen_for=20)(log)
+    probs = ProgressiveValidation(Uniform(d=4), floor=0.1, frozen_for=20)(log)
     assert probs == pytest.approx(log.eligible / log.eligible.sum(axis=1, keepdims=True))
 
 
@@ -90,7 +90,7 @@ def test_a_policy_that_does_not_learn_stays_as_it_is() -> None:
     for arm in ARMS:
         policy.add_arm(arm)
     before = policy.state()
-    Progressive(policy, floor=0.1, learns=False)(log)
+    ProgressiveValidation(policy, floor=0.1, learns=False)(log)
     assert policy.state() == before
 
 
@@ -101,8 +101,8 @@ def test_a_half_life_in_hours_is_counted_by_the_times_of_the_log(frozen_for: int
     for hours_between in (0.0, 1.0):
         policy = LinUCB(d=4, half_life_hours=10.0)
         spaced = replace(log, at=1e9 + 3600.0 * hours_between * np.arange(200))
-        Progressive(policy, floor=0.1, frozen_for=frozen_for)(spaced)
-        weights.append(policy.posterior.weight_seen())
+        ProgressiveValidation(policy, floor=0.1, frozen_for=frozen_for)(spaced)
+        weights.append(policy.posterior.total_weight())
     said = np.isfinite(log.rewards)
     assert weights[0] == pytest.approx(said.sum())
     assert weights[1] == pytest.approx((2.0 ** (-np.arange(199, -1, -1) / 10) * said).sum(), rel=0.1)

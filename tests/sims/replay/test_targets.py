@@ -8,12 +8,12 @@ from highwayman.bandit.policy import Policy
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.feedback.fold.log_fold import Page
 from highwayman.feedback.log.events import Event, encode
-from highwayman.sims.logs.judged import Judged
+from highwayman.sims.logs.judged import LogWithTargets
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.replay.event_log import Pages, survey
-from highwayman.sims.replay.progressive import Progressive
-from highwayman.sims.replay.rounds import Counts, WhatIf
-from highwayman.sims.replay.targets import EventLog, progressed
+from highwayman.sims.replay.event_log import Pages, summarise_log
+from highwayman.sims.replay.progressive import ProgressiveValidation
+from highwayman.sims.replay.rounds import Counterfactual, ReplayCounts
+from highwayman.sims.replay.targets import EventLog, progressive_targets
 from tests.sims.replay.event_logs import ARMS, FINGERPRINT, events
 
 
@@ -35,17 +35,17 @@ def uniform(d: int, fingerprint: str) -> Policy:
     return Uniform(d=d, fingerprint=fingerprint)
 
 
-def replayed(log: list[Event], *makes: object) -> tuple[Judged, Counts]:
-    read, counts = pages(log), Counts()
-    event_log = EventLog(read, survey(read), DEFAULT_SPEC, kept_s=1e6)
-    (chunk,) = event_log.asked(makes, WhatIf(floor=0.02), counts)  # type: ignore[arg-type]
+def replayed(log: list[Event], *makes: object) -> tuple[LogWithTargets, ReplayCounts]:
+    read, counts = pages(log), ReplayCounts()
+    event_log = EventLog(read, summarise_log(read), DEFAULT_SPEC, kept_s=1e6)
+    (chunk,) = event_log.targets(makes, Counterfactual(floor=0.02), counts)  # type: ignore[arg-type]
     return chunk, counts
 
 
 def test_a_survey_knows_the_arms_and_the_features() -> None:
-    found = survey(pages(events(3)))
+    found = summarise_log(pages(events(3)))
     assert (found.arms, found.encoder, found.d) == (ARMS, FINGERPRINT, 3)
-    assert survey(pages([])).d == 0
+    assert summarise_log(pages([])).d == 0
 
 
 def test_policies_asked_side_by_side_answer_as_each_alone() -> None:
@@ -69,7 +69,7 @@ def test_a_bandit_log_is_gone_through_as_progressive_validation_does() -> None:
     chunk, _ = replayed(events(80), uniform)
     log = LoggedData(**{name: getattr(chunk, name) for name in LoggedData.__dataclass_fields__})
     halves = [log.take(slice(0, 40)), log.take(slice(40, 80))]
-    found = list(progressed(halves, [lin_ts, uniform], floor=0.1, frozen_for=4))
-    alone = Progressive(LinTS(d=3, fingerprint=FINGERPRINT), floor=0.1, frozen_for=4)
+    found = list(progressive_targets(halves, [lin_ts, uniform], floor=0.1, frozen_for=4))
+    alone = ProgressiveValidation(LinTS(d=3, fingerprint=FINGERPRINT), floor=0.1, frozen_for=4)
     assert [one.targets[0].tolist() for one in found] == [alone(half).tolist() for half in halves]
     assert (found[0].targets[1] == 0.5).all()

@@ -4,24 +4,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from highwayman.sims.logs.judged import Judged
-from highwayman.sims.replay.comparison import Method, as_it_ran, judge
-from highwayman.sims.reports.answers_page import Asked, headline, page, write_answers
+from highwayman.sims.logs.judged import LogWithTargets
+from highwayman.sims.replay.comparison import EstimationMethod, compare_policies, logged_policy_value
+from highwayman.sims.reports.answers_page import EvaluationReport, headline, page, write_answers
 from highwayman.sims.sweeps.results import ResultsError
 from tests.sims.replay.test_comparison import random_log
 
 NASTY = '<script>alert("policy")</script>'
 
 
-def answered(*names: str) -> Asked:
+def answered(*names: str) -> EvaluationReport:
     log = random_log(3000, good=(0.8, 0.3))
     wishes = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
     targets = [np.tile(wish, (log.n, 1)) for wish, _ in zip(wishes, names, strict=False)]
-    method = Method()
-    chunks = lambda: [Judged.of(log, targets)]  # noqa: E731
-    known = as_it_ran(chunks, method.interval)
-    found = judge(chunks, names, method, known=known)
-    return Asked("log.parquet", known, found, method, {"command": "highwayman evaluate"}, ("3 erased",))
+    method = EstimationMethod()
+    chunks = lambda: [LogWithTargets.from_log(log, targets)]  # noqa: E731
+    known = logged_policy_value(chunks, method.interval)
+    found = compare_policies(chunks, names, method, known=known)
+    return EvaluationReport("log.parquet", known, found, method, {"command": "highwayman evaluate"}, ("3 erased",))
 
 
 def test_the_headline_says_who_earns_more_and_who_less() -> None:

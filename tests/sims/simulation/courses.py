@@ -3,8 +3,8 @@
 import numpy as np
 
 from highwayman.env.types import Context
-from highwayman.sims.simulation.engine import draw_course
-from highwayman.sims.simulation.scenario import Course, World
+from highwayman.sims.simulation.engine import draw_scenario
+from highwayman.sims.simulation.scenario import Scenario, World
 from highwayman.sims.tables.table import FullTable
 
 ARMS = ("small", "middle", "large")
@@ -17,12 +17,12 @@ def table(n: int = 40) -> FullTable:
     wave = 0.2 * np.sin(np.arange(n))[:, None]
     tasks = ["code" if row < n // 2 else "talk" for row in range(n)]
     costs = np.broadcast_to(np.array(COSTS), (n, 3)).copy()
-    return FullTable.made(ARMS, np.array(QUALITY) + wave, tasks=tasks, cost_usd=costs)
+    return FullTable.from_arrays(ARMS, np.array(QUALITY) + wave, tasks=tasks, cost_usd=costs)
 
 
-def course(*worlds: World, rounds: int = 4000, seed: int = 0) -> Course:
+def course(*worlds: World, rounds: int = 4000, seed: int = 0) -> Scenario:
     """Return a course of that table."""
-    return draw_course(table(), worlds, rounds=rounds, seed=seed)
+    return draw_scenario(table(), worlds, rounds=rounds, seed=seed)
 
 
 def contexts(n: int = 40) -> list[Context]:

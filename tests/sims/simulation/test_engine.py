@@ -11,9 +11,9 @@ from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.simulation.engine import draw_course, generator, simulate
+from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
 from highwayman.sims.simulation.run import Run
-from highwayman.sims.simulation.scenario import Course, World
+from highwayman.sims.simulation.scenario import Scenario, World
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from highwayman.sims.simulation.worlds.arm_removed import ArmRemoved
 from highwayman.sims.simulation.worlds.budget import Budget
@@ -25,7 +25,7 @@ from highwayman.sims.simulation.worlds.thumbs import Thumbs
 from highwayman.sims.tables.table import FullTable
 from tests.sims.simulation.courses import contexts, course
 
-SPECIALISTS = FullTable.made(("a", "b"), np.array([[0.9, 0.2], [0.1, 0.8]]))
+SPECIALISTS = FullTable.from_arrays(("a", "b"), np.array([[0.9, 0.2], [0.1, 0.8]]))
 SIDES = [Context(np.array([side, 1.0]), "f", 1) for side in (-1.0, 1.0)]
 
 
@@ -64,13 +64,13 @@ class Witness(Uniform):
         return found
 
 
-def go(policy: Policy, met: Course, *, seed: int = 0, **how: Any) -> Run:
+def go(policy: Policy, met: Scenario, *, seed: int = 0, **how: Any) -> Run:
     how = {"cost_weight": 0.15, "floor": 0.02, "rng": generator(seed, "draws")} | how
     return simulate(policy, met, SIDES if len(met.arms) == 2 else contexts(), **how)
 
 
-def specialists(seed: int, *worlds: World, rounds: int = 600, frozen_for: int = 1) -> tuple[Course, Run]:
-    met = draw_course(SPECIALISTS, worlds, rounds=rounds, seed=seed)
+def specialists(seed: int, *worlds: World, rounds: int = 600, frozen_for: int = 1) -> tuple[Scenario, Run]:
+    met = draw_scenario(SPECIALISTS, worlds, rounds=rounds, seed=seed)
     return met, go(LinTS(d=2, fingerprint="f"), met, seed=seed, frozen_for=frozen_for)
 
 
@@ -113,7 +113,7 @@ def test_feedback_is_not_learned_before_it_comes_and_comes_in_order() -> None:
         t = int(np.searchsorted(met.at, due[answered], side="left"))
         if t < met.n:
             k = done.actions[answered]
-            expected.setdefault(t, []).append(("learn", (met.arms[k], met.said[answered, k])))
+            expected.setdefault(t, []).append(("learn", (met.arms[k], met.feedback[answered, k])))
     assert {t: happened for t, happened in witness.before().items() if t} == expected
     assert sum(map(len, expected.values())) < 200
 
@@ -227,7 +227,7 @@ def test_a_budget_is_held_and_its_pressure_is_no_cost_of_the_objective() -> None
     met = course(Budget(share=0.3), rounds=1200)
     assert met.budget_usd is not None
     done = go(Witness("large"), met, cost_weight=0.0, pacer=Pacer(met.budget_usd, hard=False))
-    free = go(Witness("large"), met.but(budget_usd=None), cost_weight=0.0)
+    free = go(Witness("large"), met.replace(budget_usd=None), cost_weight=0.0)
     eager = go(LinTS(d=2, fingerprint="f"), met, cost_weight=0.0)
     assert free.cost_usd(met).mean() > 2 * met.budget_usd
     assert eager.cost_usd(met)[200:].mean() == pytest.approx(met.budget_usd, rel=0.1)
@@ -249,7 +249,7 @@ def test_a_hard_budget_stops_even_a_policy_that_does_not_listen() -> None:
 
 
 def test_a_call_is_charged_when_it_ends() -> None:
-    met = course(rounds=50).but(latency_s=np.full((50, 3), 9.5))
+    met = course(rounds=50).replace(latency_s=np.full((50, 3), 9.5))
     done = go(Witness("large"), met, pacer=Pacer(0.004, hard=False))
     pressures = done.pressures[:, 2]
     assert len(set(pressures[:10])) == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.cost.objective import penalties
-from highwayman.sims.simulation.scenario import WorldError, calm
+from highwayman.sims.simulation.scenario import WorldError, stationary
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from highwayman.sims.simulation.worlds.bursts import Bursts
 from highwayman.sims.simulation.worlds.delay import Delay
@@ -14,14 +14,14 @@ from tests.sims.simulation.courses import COSTS, course, table
 
 
 def test_a_table_is_shuffled_and_again_when_it_is_used_up() -> None:
-    rows = calm(table(), rounds=100, rng=np.random.default_rng(0)).rows
+    rows = stationary(table(), rounds=100, rng=np.random.default_rng(0)).rows
     assert sorted(rows[:40]) == sorted(rows[40:80]) == list(range(40))
     assert not np.array_equal(rows[:40], rows[40:80])
 
 
 def test_on_a_calm_course_the_quality_is_said_at_once() -> None:
     met = course()
-    assert np.array_equal(met.said, met.quality)
+    assert np.array_equal(met.feedback, met.quality)
     assert met.delay_s.max() == 0.0
     assert met.tasks[:5] == tuple("code" if row < 20 else "talk" for row in met.rows[:5])
 
@@ -39,28 +39,28 @@ def test_an_arm_is_found_by_name_or_by_what_it_is_best_at() -> None:
 
 
 def test_an_arm_called_best_is_that_arm() -> None:
-    named = FullTable.made(("best", "b"), np.array([[0.1, 0.9]]))
-    assert calm(named, rounds=1, rng=np.random.default_rng(0)).column("best") == 0
+    named = FullTable.from_arrays(("best", "b"), np.array([[0.1, 0.9]]))
+    assert stationary(named, rounds=1, rng=np.random.default_rng(0)).column("best") == 0
 
 
 def test_an_arm_that_is_not_there_is_refused() -> None:
     with pytest.raises(WorldError, match=r"unknown arm 'larg' \(did you mean 'large'\?\)"):
         course(rounds=3).column("larg")
-    free = calm(FullTable.made(("a",), np.ones((1, 1))), rounds=1, rng=np.random.default_rng(0))
+    free = stationary(FullTable.from_arrays(("a",), np.ones((1, 1))), rounds=1, rng=np.random.default_rng(0))
     with pytest.raises(WorldError, match="no arm is the cheapest one: none has a price"):
         free.column("cheapest")
 
 
 def test_a_seed_repeats_a_course() -> None:
     worlds = (Thumbs(), Delay())
-    assert np.array_equal(course(*worlds, seed=3).said, course(*worlds, seed=3).said, equal_nan=True)
+    assert np.array_equal(course(*worlds, seed=3).feedback, course(*worlds, seed=3).feedback, equal_nan=True)
     assert not np.array_equal(course(*worlds, seed=3).rows, course(*worlds, seed=4).rows)
 
 
 def test_adding_a_world_leaves_the_noise_of_the_others_alone() -> None:
     alone = course(Thumbs(rate=0.5), Delay())
     among = course(Bursts(), ArmAdded(), PriceChange(), Missing(rate=1.0), Thumbs(rate=0.5), Delay())
-    for name in ("rows", "said", "delay_s"):
+    for name in ("rows", "feedback", "delay_s"):
         assert np.array_equal(getattr(alone, name), getattr(among, name), equal_nan=True)
 
 

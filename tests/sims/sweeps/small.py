@@ -42,7 +42,7 @@ def table(n: int = 60, *, priced: bool = True, tasks: bool = True) -> FullTable:
     texts = [f"{'a cat, a coat' if cat else 'to root, too'}: {row}" for row, cat in enumerate(cats)]
     known = {"cost_usd": np.array(COSTS) * (1 + 0.1 * np.cos(np.arange(n))[:, None])} if priced else {}
     names = ["cats" if cat else "code" for cat in cats] if tasks else []
-    return FullTable.made(ARMS, quality, prompts=texts, tasks=names, **known)
+    return FullTable.from_arrays(ARMS, quality, prompts=texts, tasks=names, **known)
 
 
 def plan(*policies: str, **choices: Any) -> Plan:

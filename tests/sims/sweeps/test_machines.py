@@ -8,15 +8,15 @@ import pytest
 from highwayman.env.errors import ConfigError
 from highwayman.sims.simulation.scenario import WorldError
 from highwayman.sims.sweeps.machines import Machines, on_one_thread
-from highwayman.sims.sweeps.trial import Trial
+from highwayman.sims.sweeps.trial import SweepTrial
 from tests.sims.sweeps.small import plan, prepared
 
 BY = plan("Uniform")
 READY = prepared(by=BY)
 
 
-def trials(world: str = "calm") -> list[Trial]:
-    return [Trial("t", world, "Uniform", seed, 0.15, BY) for seed in range(3)]
+def trials(world: str = "calm") -> list[SweepTrial]:
+    return [SweepTrial("t", world, "Uniform", seed, 0.15, BY) for seed in range(3)]
 
 
 class RayTaskError(Exception):

@@ -5,7 +5,7 @@ import pytest
 
 from highwayman.env.types import Floats
 from highwayman.sims.measures.value import Choices
-from highwayman.sims.simulation.scenario import Course, calm
+from highwayman.sims.simulation.scenario import Scenario, stationary
 from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.results import BASELINE, POLICY
 from highwayman.sims.tables.table import FullTable
@@ -15,11 +15,11 @@ QUALITY = np.array([[0.1, 0.5], [0.9, 0.5], [0.2, 0.5], [0.8, 0.5], [0.1, 0.5]])
 COSTS = np.broadcast_to([0.01, 0.04], (5, 2)).copy()
 
 
-def course(**changes: Any) -> Course:
+def course(**changes: Any) -> Scenario:
     """Return five rounds over two arms, in the order of the table."""
-    table = FullTable.made(("a", "b"), QUALITY, cost_usd=COSTS)
-    drawn = calm(table, rounds=5, rng=np.random.default_rng(0))
-    return drawn.reordered(np.argsort(drawn.rows)).but(**changes)
+    table = FullTable.from_arrays(("a", "b"), QUALITY, cost_usd=COSTS)
+    drawn = stationary(table, rounds=5, rng=np.random.default_rng(0))
+    return drawn.reordered(np.argsort(drawn.rows)).replace(**changes)
 
 
 def measured(choices: Choices, utility: Floats = QUALITY, **changes: Any) -> Measured:

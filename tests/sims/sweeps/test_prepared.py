@@ -129,14 +129,14 @@ def test_an_arm_without_a_price_has_no_penalty_and_is_left_out_of_the_hull_and_r
     assert fixed_penalties(ready.table, 0.15)[2] == 0.0
     assert np.isnan(ready.arms(0.15).cost_usd[2])
     assert max(cost for cost, _ in ready.arms(0.15).hull) < 0.01
-    assert ready.remarks() == ["large: no cost for every prompt, and so no penalty"]
+    assert ready.notes() == ["large: no cost for every prompt, and so no penalty"]
 
 
 def test_a_reader_is_told_what_is_missing() -> None:
-    assert READY.remarks() == []
+    assert READY.notes() == []
     bare = prepared(replace(table(20, priced=False), left_out=1234))
     assert bare.arms(0.15).hull == ()
-    left_out, no_cost, cheapest = bare.remarks()
+    left_out, no_cost, cheapest = bare.notes()
     assert left_out == "1,234 prompts are left out, which not every arm has answered"
     assert no_cost == "no arm has a cost for every prompt, so value is quality alone"
     assert cheapest.startswith("no baseline cheapest: ")

@@ -3,18 +3,18 @@ from dataclasses import replace
 
 import pytest
 
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Bin, Ratios, Results, ResultsError, Run, Setting
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Bin, Ratios, Results, ResultsError, RunResult, Setting
 from tests.sims.plots.synthetic import arms, results
 
 SMALL = results(policies={"lin_ts": 0.05}, seeds=2, bins=3, full=False)
 
 
-def run(policy: str, seed: int, value: float, kind: str = POLICY) -> Run:
+def run(policy: str, seed: int, value: float, kind: str = POLICY) -> RunResult:
     at = {"table": "t", "world": "w", "policy": policy, "seed": seed}
-    return Run(**at, rounds=10, kind=kind, value=value, quality=value, cost_usd=math.nan)
+    return RunResult(**at, rounds=10, kind=kind, value=value, quality=value, cost_usd=math.nan)
 
 
-def one(*runs: Run, curves: tuple[Bin, ...] = ()) -> Results:
+def one(*runs: RunResult, curves: tuple[Bin, ...] = ()) -> Results:
     return Results(runs, curves, {"t": arms()})
 
 

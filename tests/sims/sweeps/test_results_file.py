@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.sims.sweeps.results import POLICY, Arms, Bin, Results, ResultsError, Run
+from highwayman.sims.sweeps.results import POLICY, Arms, Bin, Results, ResultsError, RunResult
 from highwayman.sims.sweeps.results_file import read_results, write_results
 from tests.sims.plots.synthetic import results
 
@@ -25,9 +25,9 @@ VALUES = {str: texts, int: st.integers(-(2**63), 2**63 - 1), float: numbers}
 def some(draw: st.DrawFn) -> Results:
     """Results of one run and its bins, with whatever numbers."""
     shares = draw(st.just(()) | st.tuples(*[st.floats(0, 1)] * 2))
-    hints = get_type_hints(Run)
-    row = {one.name: draw(VALUES[hints[one.name]]) for one in fields(Run) if hints[one.name] in VALUES}
-    run = Run(**{**row, "kind": POLICY, "shares": shares})
+    hints = get_type_hints(RunResult)
+    row = {one.name: draw(VALUES[hints[one.name]]) for one in fields(RunResult) if hints[one.name] in VALUES}
+    run = RunResult(**{**row, "kind": POLICY, "shares": shares})
     hints = get_type_hints(Bin)
     row = {one.name: draw(VALUES[hints[one.name]]) for one in fields(Bin) if hints[one.name] in VALUES}
     one = Bin(**{**row, "table": run.table, "shares": shares})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Arms, Results, Run, Setting
+from highwayman.sims.sweeps.results import BASELINE, POLICY, Arms, Results, RunResult, Setting
 from highwayman.sims.sweeps.summary import summary, tradeoff
 from tests.sims.sweeps.small import plan, prepared, swept, table
 
@@ -13,9 +13,9 @@ ARMS = Arms(("weak", "strong"), quality=(0.4, 0.8), cost_usd=(0.001, 0.011), pen
 T_OF_ONE_DEGREE = 12.7062
 
 
-def run(policy: str, seed: int, value: float, kind: str = POLICY, **more: Any) -> Run:
+def run(policy: str, seed: int, value: float, kind: str = POLICY, **more: Any) -> RunResult:
     known = {"quality": value + 0.1, "cost_usd": 0.002, "last_value": value, "shares": (0.25, 0.75), **more}
-    return Run(table="t", world="w", policy=policy, seed=seed, rounds=10, kind=kind, value=value, **known)
+    return RunResult(table="t", world="w", policy=policy, seed=seed, rounds=10, kind=kind, value=value, **known)
 
 
 RUNS = (
@@ -24,7 +24,7 @@ RUNS = (
 )  # fmt: skip
 
 
-def rows(*runs: Run, **more: Any) -> dict[str, dict[str, Any]]:
+def rows(*runs: RunResult, **more: Any) -> dict[str, dict[str, Any]]:
     (case,) = summary(Results(runs, (), {"t": ARMS}, **more))
     return {row["name"]: row for row in case["results"]}
 

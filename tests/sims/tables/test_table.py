@@ -7,7 +7,7 @@ import pytest
 from highwayman.sims.tables.table import FullTable, TableError
 
 QUALITY = np.array([[0.1, 0.9, 0.5], [0.2, 0.7, 0.6], [0.0, 0.8, 0.4]])
-TABLE = FullTable.made(("bad", "good", "fair"), QUALITY, prompts=("x", "y", "z"), cost_usd=QUALITY * 2)
+TABLE = FullTable.from_arrays(("bad", "good", "fair"), QUALITY, prompts=("x", "y", "z"), cost_usd=QUALITY * 2)
 
 
 def row(prompt: str, model: str, quality: float | None, **more: object) -> dict[str, object]:
@@ -16,7 +16,9 @@ def row(prompt: str, model: str, quality: float | None, **more: object) -> dict[
 
 def test_rows_become_a_table_of_prompts_by_arms() -> None:
     rows = [row("1", "a", 0.5, cost_usd=0.1, task="t"), row("1", "b", 1.0, cost_usd=0.3, task="t")]
-    table = FullTable.of([*rows, row("2", "a", 0.0, cost_usd=0.2), row("2", "b", 0.25, cost_usd=0.3, latency_s=2)])
+    table = FullTable.from_rows(
+        [*rows, row("2", "a", 0.0, cost_usd=0.2), row("2", "b", 0.25, cost_usd=0.3, latency_s=2)]
+    )
     assert (table.arms, table.n, table.tasks, table.left_out) == (("a", "b"), 2, ("t", ""), 0)
     assert table.quality.tolist() == [[0.5, 1.0], [0.0, 0.25]]
     assert table.mean_costs() == (pytest.approx(0.15), pytest.approx(0.3))
@@ -26,14 +28,16 @@ def test_rows_become_a_table_of_prompts_by_arms() -> None:
 
 def test_prompts_that_not_every_arm_answered_are_left_out_and_counted() -> None:
     rows = [row("1", "a", 0.5), row("1", "b", 0.5), row("2", "a", 1.0), row("3", "a", 1.0), row("3", "b", None)]
-    table = FullTable.of(rows)
+    table = FullTable.from_rows(rows)
     assert (table.prompts, table.left_out) == (("text of 1",), 2)
     assert math.isnan(table.cost_usd[0, 0])
     assert table.mean_costs() == (None, None)
 
 
 def test_a_prompt_id_may_come_again_in_another_dataset_which_is_a_task_where_none_is_said() -> None:
-    table = FullTable.of([row("1", "a", 0.1, dataset="math"), row("1", "a", 0.9, dataset="law", task="contracts")])
+    table = FullTable.from_rows(
+        [row("1", "a", 0.1, dataset="math"), row("1", "a", 0.9, dataset="law", task="contracts")]
+    )
     assert (table.prompt_ids, table.datasets) == (("1", "1"), ("math", "law"))
     assert table.tasks == ("math", "contracts")
     assert table.quality.tolist() == [[0.1], [0.9]]
@@ -55,7 +59,7 @@ def test_a_prompt_id_may_come_again_in_another_dataset_which_is_a_task_where_non
 )
 def test_a_bad_row_is_named(rows: list[dict[str, object]], message: str) -> None:
     with pytest.raises(TableError, match=message):
-        FullTable.of(rows)
+        FullTable.from_rows(rows)
 
 
 def test_some_prompts_are_taken_with_all_that_is_known_of_them() -> None:

@@ -43,7 +43,9 @@ def tables(draw: st.DrawFn) -> FullTable:
     )
 
 
-SMALL = FullTable.made(("a", "b"), np.array([[0.5, 1.0], [0.0, 0.25]]), prompts=("x", "y"), cost_usd=np.ones((2, 2)))
+SMALL = FullTable.from_arrays(
+    ("a", "b"), np.array([[0.5, 1.0], [0.0, 0.25]]), prompts=("x", "y"), cost_usd=np.ones((2, 2))
+)
 
 
 def written(path: Path, **changes: list[Any]) -> Path:
@@ -83,7 +85,7 @@ def test_a_table_says_the_same_as_csv_and_as_json_lines(
 
 def test_a_table_of_many_row_groups_is_read_whole(tmp_path: Path) -> None:
     quality = np.random.default_rng(0).random((40_000, 3))
-    table = FullTable.made(("a", "b", "c"), quality, latency_s=quality * 3)
+    table = FullTable.from_arrays(("a", "b", "c"), quality, latency_s=quality * 3)
     write_table(tmp_path / "t.parquet", table)
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups > 1
     assert read_table(tmp_path / "t.parquet").fingerprint() == table.fingerprint()
@@ -94,7 +96,9 @@ def test_the_file_says_its_version_and_what_its_columns_mean(tmp_path: Path) -> 
     found = pq.read_schema(tmp_path / "t.parquet")
     assert found.metadata[VERSION_KEY] == b"1"
     assert found.names == [column.name for column in COLUMNS]
-    assert [found.field(column.name).metadata[b"what"].decode() for column in COLUMNS] == [one.what for one in COLUMNS]
+    assert [found.field(column.name).metadata[b"what"].decode() for column in COLUMNS] == [
+        one.description for one in COLUMNS
+    ]
 
 
 def test_a_file_of_somebody_elses_with_smaller_types_is_read(tmp_path: Path) -> None:
@@ -177,7 +181,7 @@ def test_a_truncated_an_empty_and_a_missing_file_are_named(tmp_path: Path) -> No
 def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     rng = np.random.default_rng(0)
-    table = FullTable.made(("a", "b"), rng.random((500, 2)))
+    table = FullTable.from_arrays(("a", "b"), rng.random((500, 2)))
     write_table(path, table)
     data = bytearray(path.read_bytes())
     footer = int.from_bytes(data[-8:-4], "little")
@@ -198,9 +202,9 @@ def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with pytest.raises(TableError, match=r"t\.parquet: prompt '0', model 'a': quality must be"):
-        write_table(path, FullTable.made(("a",), np.array([[2.0]])))
+        write_table(path, FullTable.from_arrays(("a",), np.array([[2.0]])))
     with pytest.raises(TableError, match=r"t\.parquet: .*surrogates"):
-        write_table(path, FullTable.made(("a",), np.array([[1.0]]), prompts=("\ud800",)))
+        write_table(path, FullTable.from_arrays(("a",), np.array([[1.0]]), prompts=("\ud800",)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,7 +225,7 @@ def test_a_write_that_fails_midway_leaves_the_old_table_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TableError, match=r"t\.parquet: No space left on device"):
-        write_table(path, FullTable.made(("a",), np.ones((3, 1))))
+        write_table(path, FullTable.from_arrays(("a",), np.ones((3, 1))))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LogError, LoggedData
-from highwayman.sims.ope.estimate import Estimator, Rounds
+from highwayman.sims.ope.estimate import Estimator, RoundValues
 from highwayman.sims.ope.estimators.clipped_ips import ClippedIPS
 from highwayman.sims.ope.estimators.ips import IPS
 from highwayman.sims.ope.estimators.snips import SNIPS
@@ -16,7 +16,7 @@ TARGET = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]])
 TRUTH = float((REWARD * TARGET).sum(axis=1).mean())
 
 
-def value(rounds: Rounds) -> float:
+def value(rounds: RoundValues) -> float:
     return float(rounds.numerator.sum() / rounds.denominator.sum())
 
 

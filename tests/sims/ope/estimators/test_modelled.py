@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import LogError, LoggedData
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.direct_method import DirectMethod
 from highwayman.sims.ope.estimators.doubly_robust import DoublyRobust
 from highwayman.sims.ope.estimators.dr_os import DROS
@@ -24,7 +24,7 @@ CONTEXTS = np.array([[1.0, 1.0], [-1.0, 1.0], [0.5, 1.0], [2.0, 1.0]])
 TRUTH = float((REWARD * TARGET).sum(axis=1).mean())
 
 
-def fitted(estimator: Modelled, log: LoggedData, target: Floats) -> Rounds:
+def fitted(estimator: Modelled, log: LoggedData, target: Floats) -> RoundValues:
     estimator.fit(log)
     return estimator.rounds(log, target)
 

@@ -9,7 +9,7 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import LoggedData
-from highwayman.sims.ope.estimators.rejection import rejection
+from highwayman.sims.ope.estimators.rejection import rejection_replay
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from tests.sims.ope.estimators.logs import every_log, log_of
 
@@ -63,7 +63,7 @@ def lived(n: int, rng: np.random.Generator) -> float:
 
 
 def replay(policy: Recording, log: LoggedData, **options: object):  # type: ignore[no-untyped-def]
-    return rejection(policy, log, **{"floor": 0.0, "rng": np.random.default_rng(0), **options})  # type: ignore[arg-type]
+    return rejection_replay(policy, log, **{"floor": 0.0, "rng": np.random.default_rng(0), **options})  # type: ignore[arg-type]
 
 
 def test_on_a_uniform_log_a_policy_that_always_takes_one_arm_gets_just_the_rounds_with_it() -> None:
@@ -94,7 +94,7 @@ def test_a_policy_replayed_earns_what_it_earns_when_it_decides_itself(share_of_b
     for seed in range(12):
         rng = np.random.default_rng(seed)
         log = specialists(700 if share_of_b == 0.5 else 1200, rng, share_of_b=share_of_b)
-        found = rejection(LinTS(d=2, fingerprint="f"), log, floor=0.1, rng=rng)
+        found = rejection_replay(LinTS(d=2, fingerprint="f"), log, floor=0.1, rng=rng)
         assert found.count >= 250
         replayed.append(found.rewards[:250].mean())
     itself = [lived(250, np.random.default_rng(100 + seed)) for seed in range(12)]

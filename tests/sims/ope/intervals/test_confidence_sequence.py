@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.ratios import ones
-from highwayman.sims.ope.intervals.confidence_sequence import Capital, ConfidenceSequence
+from highwayman.sims.ope.intervals.confidence_sequence import BettingCapital, ConfidenceSequence
 
 BETS = np.geomspace(1e-5, 1e2, 22)
 
 
-def rounds_of(reward: Floats, ratio: Floats) -> Rounds:
+def rounds_of(reward: Floats, ratio: Floats) -> RoundValues:
     n = len(reward)
-    return Rounds(ratio * reward, ones(n), ratio, np.arange(n), 0.0, math.inf, martingale=True)
+    return RoundValues(ratio * reward, ones(n), ratio, np.arange(n), 0.0, math.inf, martingale=True)
 
 
 def played(x: Floats, claim: float) -> float:
@@ -27,7 +27,7 @@ def played(x: Floats, claim: float) -> float:
 
 def test_the_claim_refuted_is_where_a_gamblers_capital_has_grown_that_much() -> None:
     x = np.random.default_rng(0).random(200) * 1.5
-    capital = Capital()
+    capital = BettingCapital()
     capital.add(x)
     claim = capital.refuted(math.log(40.0))
     assert 0.5 < claim < x.mean()
@@ -54,7 +54,7 @@ def test_rounds_that_are_no_martingale_say_nothing_even_once() -> None:
     sequence = ConfidenceSequence()
     sequence.add(rounds_of(np.ones(100), np.ones(100)))
     assert sequence.interval()[0] > 0.8
-    sequence.add(Rounds(np.ones(1), np.ones(1), np.ones(1), np.arange(1), 0.0, 1.0))
+    sequence.add(RoundValues(np.ones(1), np.ones(1), np.ones(1), np.arange(1), 0.0, 1.0))
     assert all(math.isnan(end) for end in sequence.interval())
 
 

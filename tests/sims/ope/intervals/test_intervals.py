@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Interval, Rounds
+from highwayman.sims.ope.estimate import Interval, RoundValues
 from highwayman.sims.ope.estimators.ratios import ones
 from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap, poisson_weights
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
@@ -15,12 +15,12 @@ from highwayman.sims.ope.intervals.normal import Normal, student_quantile
 EVERY: list[Callable[[], Interval]] = [Normal, ClusteredBootstrap, EmpiricalBernstein, ConfidenceSequence]
 
 
-def mean_of(x: Floats, sessions: Floats | None = None, *, high: float = 1.0) -> Rounds:
+def mean_of(x: Floats, sessions: Floats | None = None, *, high: float = 1.0) -> RoundValues:
     who = np.arange(len(x)) if sessions is None else sessions.astype(np.int64)
-    return Rounds(x, ones(len(x)), ones(len(x)), who, 0.0, high, martingale=True)
+    return RoundValues(x, ones(len(x)), ones(len(x)), who, 0.0, high, martingale=True)
 
 
-def ends(interval: Interval, *rounds: Rounds) -> tuple[float, float]:
+def ends(interval: Interval, *rounds: RoundValues) -> tuple[float, float]:
     for some in rounds:
         interval.add(some)
     return interval.interval()
@@ -121,7 +121,7 @@ def test_the_empirical_bernstein_interval_is_its_formula() -> None:
 def test_the_empirical_bernstein_interval_wants_bounds_and_no_ratio() -> None:
     x = np.random.default_rng(8).random(50)
     assert math.isnan(ends(EmpiricalBernstein(), mean_of(x, high=math.inf))[0])
-    ratio = Rounds(x, x, x, np.arange(50), 0.0, 1.0)
+    ratio = RoundValues(x, x, x, np.arange(50), 0.0, 1.0)
     assert math.isnan(ends(EmpiricalBernstein(), ratio)[0])
     with pytest.raises(ValueError, match=r"beyond the stated \[0\.0, 0\.1\]"):
         EmpiricalBernstein().add(mean_of(x, high=0.1))

@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
-from highwayman.sims.ope.estimate import Rounds
+from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.session_hash import hashed
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
 
-def rounds_of(numerator: Floats, denominator: Floats | None = None, sessions: Floats | None = None) -> Rounds:
+def rounds_of(numerator: Floats, denominator: Floats | None = None, sessions: Floats | None = None) -> RoundValues:
     n = len(numerator)
     below = np.ones(n) if denominator is None else denominator
     who = np.arange(n) if sessions is None else sessions.astype(np.int64)
-    return Rounds(numerator, below, below, who, -math.inf, math.inf)
+    return RoundValues(numerator, below, below, who, -math.inf, math.inf)
 
 
-def summed(*rounds: Rounds) -> SessionSums:
+def summed(*rounds: RoundValues) -> SessionSums:
     sums = SessionSums()
     for some in rounds:
         sums.add(some)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.sims.simulation.engine import draw_course
+from highwayman.sims.simulation.engine import draw_scenario
 from highwayman.sims.simulation.scenario import WorldError
 from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable
@@ -15,9 +15,9 @@ def test_the_ceiling_is_given_in_dollars_or_between_the_cheapest_and_the_dearest
 
 
 def test_where_nothing_has_a_price_a_share_is_refused() -> None:
-    free = FullTable.made(("a", "b"), np.full((3, 2), 0.5))
+    free = FullTable.from_arrays(("a", "b"), np.full((3, 2), 0.5))
     with pytest.raises(WorldError, match="no arm costs anything"):
-        draw_course(free, [Budget(share=0.5)], rounds=3, seed=0)
+        draw_scenario(free, [Budget(share=0.5)], rounds=3, seed=0)
 
 
 @pytest.mark.parametrize("given", [{}, {"usd": 0.1, "share": 0.5}])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.sims.simulation.scenario import Course
+from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.worlds.bursts import Bursts
 from highwayman.sims.simulation.worlds.delay import Delay
 from tests.sims.simulation.courses import course
@@ -14,7 +14,7 @@ def test_times_do_not_decrease_start_at_zero_and_keep_the_mean_rate() -> None:
     assert at[-1] == pytest.approx(40_000, rel=0.06)
 
 
-def rounds_spanned(met: Course) -> float:
+def rounds_spanned(met: Scenario) -> float:
     """Return how many rounds begin, in the median, before the feedback of a round is there."""
     due = met.at + met.delay_s[:, 0]
     return float(np.median(np.searchsorted(met.at, due) - np.arange(met.n)))

@@ -22,8 +22,8 @@ def test_delays_add_up() -> None:
 
 def test_what_would_come_after_the_window_never_comes() -> None:
     met = course(Delay(mean_s=60.0, window_s=60.0))
-    assert np.array_equal(np.isnan(met.said), met.delay_s > 60.0)
-    assert np.isnan(met.said).mean() == pytest.approx(np.exp(-1.0), abs=0.02)
+    assert np.array_equal(np.isnan(met.feedback), met.delay_s > 60.0)
+    assert np.isnan(met.feedback).mean() == pytest.approx(np.exp(-1.0), abs=0.02)
 
 
 def test_twice_the_mean_is_twice_each_delay() -> None:

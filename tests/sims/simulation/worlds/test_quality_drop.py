@@ -11,13 +11,13 @@ def test_one_arm_becomes_worse_from_then_on_and_feedback_follows() -> None:
     calm, met = course(rounds=100), course(QualityDrop(arm="large", factor=0.5, from_share=0.4), rounds=100)
     assert np.array_equal(met.quality[:40], calm.quality[:40])
     assert met.quality[40:] == pytest.approx(calm.quality[40:] * [1.0, 1.0, 0.5])
-    assert np.array_equal(met.said, met.quality)
+    assert np.array_equal(met.feedback, met.quality)
 
 
 def test_thumbs_follow_whichever_way_round_the_worlds_are_given() -> None:
     drop, thumbs = QualityDrop(arm="best", factor=0.0), Thumbs(rate=1.0)
     for worlds in ((drop, thumbs), (thumbs, drop)):
-        said = course(*worlds).said
+        said = course(*worlds).feedback
         assert said[2000:, 2].max() == 0.0
         assert said[:2000, 2].mean() > 0.7
 

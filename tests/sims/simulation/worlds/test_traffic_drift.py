@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.sims.simulation.scenario import WorldError, calm
+from highwayman.sims.simulation.scenario import WorldError, stationary
 from highwayman.sims.simulation.worlds.traffic_drift import TrafficDrift
 from highwayman.sims.tables.table import FullTable
 from tests.sims.simulation.courses import course
@@ -36,7 +36,7 @@ def test_by_difficulty_easy_prompts_come_first() -> None:
 
 def test_without_tasks_there_is_no_drift_of_tasks() -> None:
     rng = np.random.default_rng(0)
-    plain = calm(FullTable.made(("a",), np.full((3, 1), 0.5)), rounds=6, rng=rng)
+    plain = stationary(FullTable.from_arrays(("a",), np.full((3, 1), 0.5)), rounds=6, rng=rng)
     with pytest.raises(WorldError, match="needs prompts of two tasks or more; by=difficulty needs none"):
         TrafficDrift().apply(plain, rng)
 

@@ -12,7 +12,7 @@ LONG = "prompt_id,prompt,model,quality\n1,x,a,1\n"
 def test_every_file_among_the_readers_is_a_format() -> None:
     assert set(formats()) >= {"long", "pareto", "routellm", "routerbench"}
     for reader in formats().values():
-        assert list(inspect.signature(reader.misfit).parameters) == ["sheet"]
+        assert list(inspect.signature(reader.mismatch).parameters) == ["sheet"]
         assert list(inspect.signature(reader.cells).parameters) == ["sheet"]
         assert reader.__doc__
 
@@ -40,7 +40,7 @@ def test_a_format_that_is_asked_for_must_fit(tmp_path: Path) -> None:
 def test_columns_that_fit_two_formats_are_not_guessed_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
     path.write_text(LONG)
-    monkeypatch.setattr(formats()["pareto"], "misfit", lambda sheet: "")
+    monkeypatch.setattr(formats()["pareto"], "mismatch", lambda sheet: "")
     with pytest.raises(TableError, match=r"t\.csv: fits the formats long and pareto; say which one it is"):
         read_table(path)
     assert read_table(path, format="long").n == 1
