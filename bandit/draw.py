@@ -1,10 +1,13 @@
-"""The one place where an arm is drawn, so that every policy's propensity is exact."""
+"""The one place where the floor is mixed in and an arm is drawn, so that every policy's propensity is exact."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from highwayman.env.types import Floats
+
+Indices = npt.NDArray[np.intp]
 
 _TOLERANCE = 1e-6
 
@@ -49,6 +52,47 @@ def mix(probs: Floats, *, floor: float) -> Floats:
     if not (abs(total - 1.0) <= _TOLERANCE and probs.min() >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
     mixed: Floats = (1.0 - floor) * (probs / total) + floor / len(probs)
+    return mixed
+
+
+def draw_many(probs: Floats, *, floor: float, uniforms: Floats) -> tuple[Indices, Floats]:
+    """Return the actions (m,) that `draw` takes for the rows of `probs` (m, K), to the last bit, and the mixtures.
+
+    Args:
+        probs: one distribution a row.
+        floor: share of the probability that is spread evenly over the K arms.
+        uniforms: (m,) in [0, 1), one for each row, in the order in which `draw` would take them from its generator.
+
+    Raises:
+        ValueError: as `mix_many`, or there is not one number for each row.
+    """
+    if len(probs) != len(uniforms):
+        raise ValueError(f"probs must have shape ({len(uniforms)}, K), got {probs.shape}")
+    mixed = mix_many(probs, floor=floor)
+    edges = np.cumsum(mixed, axis=1)
+    actions: Indices = (edges <= (uniforms * edges[:, -1])[:, None]).sum(axis=1, dtype=np.intp)
+    return actions, mixed
+
+
+def mix_many(probs: Floats, *, floor: float) -> Floats:
+    """Return each row of `probs` (m, K) mixed with the uniform floor as `mix` does, to the last bit, shape (m, K).
+
+    Raises:
+        ValueError: `floor` outside [0, 1], or a row is no distribution; names the first such row.
+    """
+    if not 0.0 <= floor <= 1.0:
+        raise ValueError(f"floor must be in [0, 1], got {floor!r}")
+    if probs.ndim != 2 or not probs.shape[1]:
+        raise ValueError(f"probs must have shape (m, K), got {probs.shape}")
+    rows = np.ascontiguousarray(probs)  # so that a row is summed in the same order as on its own
+    totals = rows.sum(axis=1)
+    valid = (np.abs(totals - 1.0) <= _TOLERANCE) & (rows.min(axis=1) >= 0.0)
+    if not valid.all():
+        row = int(np.flatnonzero(~valid)[0])
+        raise ValueError(f"row {row} of probs must be probabilities, its sum is {float(totals[row])!r}")
+    mixed: Floats = rows / totals[:, None]
+    mixed *= 1.0 - floor
+    mixed += floor / rows.shape[1]
     return mixed
 
 

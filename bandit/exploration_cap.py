@@ -37,6 +37,11 @@ class ExplorationCap:
         self._spent_usd = 0.0  # today
         self._regret = 0.0  # saved up
 
+    @property
+    def counts_usd(self) -> bool:
+        """Whether there is a ceiling in dollars."""
+        return self._usd_per_day is not None
+
     def share(self, probs: Floats, greedy: int, *, usd: Floats, utilities: Floats | None, at: float) -> float:
         """Return the share of its exploration that a decision may have, in [0, 1], and count what that costs.
 

@@ -42,6 +42,14 @@ class PredictsQuality(Protocol):
 
 
 @runtime_checkable
+class BatchPolicy(Protocol):
+    """A policy that can be asked about many contexts at once."""
+
+    def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
+
+
+@runtime_checkable
 class LearnsPreferences(Protocol):
     """A policy that learns from preferences, too."""
 

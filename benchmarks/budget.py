@@ -21,13 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Query
 from highwayman.sims.measures.budget import SETTLING, WINDOW, budget_compliance
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -96,7 +98,14 @@ def run(table: FullTable, contexts: Sequence[Context], setting: Setting, seed: i
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
     draws = generator(seed, "draws")
     pacer = Pacer(ceiling, hard=setting.hard)
-    done = simulate(policy, scenario, contexts, cost_weight=0.0, floor=setting.floor, rng=draws, pacer=pacer)
+    router = SimulatedRouter(Objective("auto", 0.0), ExplorationRules(setting.floor), pacer=pacer)
+    done = simulate(
+        policy,
+        scenario,
+        contexts,
+        router=router,
+        rng=draws,
+    )
     cost, quality = done.cost_usd(scenario), done.quality(scenario)
     kept = budget_compliance(cost, ceiling)
     hull = Hull.of(table.cost_usd.mean(axis=0), table.quality.mean(axis=0))

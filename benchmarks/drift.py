@@ -18,13 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.drift.change_detector import ChangeDetector
 from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.policy import Policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
-from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.tables.table import FullTable
@@ -80,7 +82,14 @@ def _report(
     for seed in seeds:
         scenario = draw_scenario(table, parse_world(world), rounds=ROUNDS, seed=seed)
         policy = _made(spec, contexts[0])
-        run = simulate(policy, scenario, contexts, cost_weight=weight, floor=0.02, rng=generator(seed, "draws"))
+        router = SimulatedRouter(Objective("auto", weight), ExplorationRules(0.02))
+        run = simulate(
+            policy,
+            scenario,
+            contexts,
+            router=router,
+            rng=generator(seed, "draws"),
+        )
         shares.append(_share(run.utility(scenario), run.utilities(scenario), after))
         changed = _changed(scenario)
         followed += _followed(run.probs[:, changed], after)

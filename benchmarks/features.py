@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.learning_data import NORM, PROMPTS
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.hier_ts import HierTS
+from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
 from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.ridge import Ridge
-from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -87,7 +89,7 @@ def features_of(one: Embedded, others: Sequence[Embedded]) -> dict[str, Floats]:
 
 def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tuple[float, float, float]:
     """Return what ridge and, at the end, HierTS earn beyond the best fixed arm; the latter with its deviation."""
-    price = fixed_penalties(table, weight)
+    price = fixed_penalties(table, Objective("auto", weight))
     rows = np.hstack([features, np.ones((len(features), 1))])
     choices = Ridge().choices(table, rows, price, np.random.default_rng(0))
     utility = table.quality - price
@@ -96,7 +98,14 @@ def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tup
     for seed in range(seeds):
         scenario = draw_scenario(table, [], rounds=ROUNDS, seed=seed)
         policy = HierTS(d=rows.shape[1], fingerprint="tried")
-        run = simulate(policy, scenario, contexts, cost_weight=weight, floor=FLOOR, rng=generator(seed, "draws"))
+        router = SimulatedRouter(Objective("auto", weight), ExplorationRules(FLOOR))
+        run = simulate(
+            policy,
+            scenario,
+            contexts,
+            router=router,
+            rng=generator(seed, "draws"),
+        )
         last = slice(-LAST, None)
         late.append(run.utility(scenario)[last].mean() - run.utilities(scenario)[last].mean(axis=0).max())
     return ridge, float(np.mean(late)), float(np.std(late))

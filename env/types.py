@@ -107,6 +107,9 @@ class Query:
     in_tool_loop: bool = False  # the newest message is a tool's result: the caller is in the middle of something
 
 
+NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """What a policy sees of a query: features (d,), the last of them 1.0, exactly representable in float32."""
@@ -114,7 +117,7 @@ class Context:
     features: Floats
     fingerprint: str  # of the encoder; features of another fingerprint do not mix
     prompt_tokens: int  # estimated
-    flags: frozenset[str] = frozenset()  # e.g. "encoder_timeout": the text part is missing (zeros)
+    flags: frozenset[str] = frozenset()  # e.g. "encoder_timeout": the text part is missing (zeros); NO_EXPLORATION
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import redis.asyncio as aioredis
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policy import Policy, PredictsQuality
 from highwayman.env.encoder.encoder import Encoder
@@ -187,14 +188,12 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             live=live,
             policy_name=config.policy.name,
             objectives=config.objectives(),
-            floor=config.policy.floor,
+            rules=ExplorationRules(config.policy.floor, config.trial.quota(), cap),
             new_id=ids.issue,
             clock=time.time,
             rng=draws,
             pseudonym=ids.pseudonym,
             spend_tracker=spend_tracker,
-            cap=cap,
-            probation=config.trial.quota(),
             keep_prompts=config.retention.prompts,
         )
         yield Services(

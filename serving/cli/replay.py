@@ -7,6 +7,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from highwayman.bandit.decision import ExplorationRules
+from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
@@ -52,7 +54,9 @@ def replay(  # noqa: PLR0917  (one parameter per option)
 ) -> None:  # fmt: skip
     """Replay an exported event log as production folds it, and say what another policy would have earned."""
     configured = load_config(config)
-    counterfactual = _what_if(configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor"))
+    counterfactual = _counterfactual(
+        configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor")
+    )
     method = build_method(**how)
     names, makes = policy_factories(policies, configured)
     console, counts = Console(stderr=True), ReplayCounts()
@@ -74,19 +78,28 @@ def replay(  # noqa: PLR0917  (one parameter per option)
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=source.warnings())
 
 
-def _what_if(
+def _counterfactual(
     config: Config, pool: Path | None, without: Sequence[str], *, cost_weight: float | None, floor: float | None
 ) -> Counterfactual:
-    arms = load_pool(pool).arms if pool is not None else ()
+    """Return the circumstances: the configured router's, but for what the options say. Raises ConfigError."""
+    arms = tuple(load_pool(pool).arms) if pool is not None else ()
     if cost_weight is not None and not arms:
         raise ConfigError("--cost-weight needs prices: give the pool file, too (--pool)")
-    return Counterfactual(config.policy.floor if floor is None else floor, cost_weight, tuple(arms), frozenset(without))
+    if config.exploration.usd_per_day is not None and not arms:
+        raise ConfigError("exploration.usd_per_day needs prices: give the pool file, too (--pool)")
+    share = config.policy.floor if floor is None else floor
+    rules = ExplorationRules(share, config.trial.quota(), config.exploration.cap())
+    objective = None
+    if cost_weight is not None:
+        objective = Objective(AUTO, cost_weight, config.latency_weight, config.energy_weight)
+    return Counterfactual(rules, objective, arms, frozenset(without))
 
 
 def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:
+    objective = counterfactual.objective
     return {
-        "floor": counterfactual.floor,
-        "cost_weight": counterfactual.cost_weight,
+        "floor": counterfactual.rules.floor,
+        "cost_weight": None if objective is None else objective.cost_weight,
         "without": sorted(counterfactual.without),
     }
 

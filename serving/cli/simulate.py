@@ -21,11 +21,12 @@ from highwayman.env.atomic_write import write_atomically
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.standings_output import print_standings
+from highwayman.serving.config.config import Config, load_config
 from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.manifest import manifest
-from highwayman.sims.sweeps.plan import BASELINES, Plan
+from highwayman.sims.sweeps.plan import BASELINES, Plan, RouterPlan
 from highwayman.sims.sweeps.prepared import Prepared, prepare
 from highwayman.sims.sweeps.results import Results, ResultsError
 from highwayman.sims.sweeps.results_file import write_results
@@ -52,7 +53,12 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--cost-weight", "cost_weights", type=click.FloatRange(min=0), multiple=True, default=(0.15,),
               show_default=True, help="The first one is reported; several draw a frontier.")  # fmt: skip
 @click.option("--arms", type=click.IntRange(min=2), help="So many arms, spread over the range of mean quality.")
-@click.option("--floor", type=click.FloatRange(0, 1), default=0.02, show_default=True)
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="A router's highwayman.yaml: its floor, caps on exploration, quota of probation, weights of latency "
+                   "and energy.")  # fmt: skip
+@click.option("--floor", type=click.FloatRange(0, 1), help="Exploration floor; 0.02, if --config says nothing else.")
+@click.option("--min-quality", type=click.FloatRange(0, 1), help="Quality to be expected of an arm, if any reaches it.")
+@click.option("--probation", multiple=True, metavar="ARM", help="An arm that is on probation for the whole run.")
 @click.option("--frozen-for", type=click.IntRange(min=1), default=1, show_default=True,
               help="Rounds between two lessons.")  # fmt: skip
 @click.option("--encoder", default="static", show_default=True, help="static | onnx | transformers | module:Class")
@@ -60,12 +66,19 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--ray", metavar="ADDRESS", help="Run on a Ray cluster that is there already, such as auto.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for results and report.html.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def simulate(  # noqa: PLR0917  (one parameter per option)
+def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
     tables: tuple[Path, ...], format_: str | None, encoder: str, jobs: int, ray: str | None, out: Path | None,
-    as_json: bool, **planned: Any,
+    as_json: bool, config: Path | None, min_quality: float | None, probation: tuple[str, ...], floor: float | None,
+    **planned: Any,
 ) -> None:  # fmt: skip
     """Run policies on tables that know every arm's answer, and say what they earn."""
-    plan, machines, named = Plan(**planned), Machines(jobs, ray), _named(tables)
+    configured = load_config(config)
+    plan = Plan(
+        floor=configured.policy.floor if floor is None else floor,
+        router=_router_plan(configured, min_quality, probation),
+        **planned,
+    )
+    machines, named = Machines(jobs, ray), _named(tables)
     plan.check()
     machines.check()
     if out is not None:
@@ -88,6 +101,18 @@ def simulate(  # noqa: PLR0917  (one parameter per option)
         click.echo(json.dumps({"manifest": results.manifest, "cases": found}, allow_nan=False))
     else:
         print_standings(results, found, Console(highlight=False))
+
+
+def _router_plan(config: Config, min_quality: float | None, probation: tuple[str, ...]) -> RouterPlan:
+    return RouterPlan(
+        latency_weight=config.latency_weight,
+        energy_weight=config.energy_weight,
+        min_quality=min_quality,
+        exploration_usd_per_day=config.exploration.usd_per_day,
+        exploration_regret_per_request=config.exploration.regret_per_request,
+        probation=probation,
+        quota=config.trial.quota(),
+    )
 
 
 def _named(paths: tuple[Path, ...]) -> dict[str, Path]:

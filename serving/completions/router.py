@@ -1,20 +1,18 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw, mix, one_hot_argmax
-from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
-from highwayman.bandit.policy import Policy, PredictsQuality
-from highwayman.bandit.probation import ProbationQuota, with_minimums
+from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.draw import Draw
 from highwayman.env.cost.objective import Objective
-from highwayman.env.cost.penalties import UsageEstimates, arm_penalties, estimate_usage, expected_usd
+from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.errors import NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import DEFAULT_TENANT, Arm, ArmState, Context, Decision, Floats, Mode, Query
+from highwayman.env.types import DEFAULT_TENANT, NO_EXPLORATION, Arm, ArmState, Context, Decision, Floats, Mode, Query
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
@@ -52,14 +50,12 @@ class Router:
     live: LivePolicy
     policy_name: str  # logged with every decision
     objectives: Mapping[str, Objective]  # by alias
-    floor: float  # share of every decision's probability spread evenly over the eligible arms
+    rules: ExplorationRules  # the cap among them counts for one tenant
     new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
     pseudonym: Callable[[str | None], str]  # of the person who asks
     spend_tracker: SpendTracker
-    cap: ExplorationCap | None = None  # the tenant's; None: exploration may cost what it does
-    probation: ProbationQuota = field(default_factory=ProbationQuota)  # what arms on probation get
     keep_prompts: bool = False  # whether decisions carry the newest message
 
     async def route(
@@ -101,79 +97,70 @@ class Router:
             raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {why}.")
         certain = Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision(
-            (arm,), context, np.zeros(1), certain, objective=DIRECT, mode=Mode.FORCED, tenant=tenant
+            (arm.name,),
+            context,
+            np.zeros(1),
+            certain,
+            at=self.clock(),
+            objective=DIRECT,
+            mode=Mode.FORCED,
+            tenant=tenant,
         )
         return Route(decision, (arm,))
 
     def _routed(self, objective: Objective, query: Query, context: Context, tenant: str) -> Route:
-        policy = self.live.policy_for(tenant)
         self.spend_tracker.on_published(self.live.tally, self.live.position)
-        estimates = self._quotes(query, context)
-        arms = self._allowed(self.pool.eligible(query, context.prompt_tokens), estimates, objective)
-        arms = _good_enough(arms, context, policy, objective.min_quality)
-        names = [arm.name for arm in arms]
-        usd = expected_usd(names, estimates)
-        prices = arm_penalties(names, estimates, objective) + self.spend_tracker.penalties(usd)
-        explores = objective.explore and not query.in_tool_loop
-        drawn = self._drawn(policy, arms, context, prices, usd=usd, explores=explores)
+        if query.in_tool_loop:
+            objective = objective.with_overrides(explore=False)
+        if not objective.explore:
+            context = replace(context, flags=context.flags | {NO_EXPLORATION})
+        at = self.clock()
+        choice = decide(
+            self.live.policy_for(tenant),
+            context,
+            self._candidates(query, context, objective),
+            self.rules,
+            limits=objective,
+            at=at,
+            rng=self.rng,
+            budget=self.spend_tracker,
+        )
+        left, drawn = choice.candidates, choice.draw
         decision = self._decision(
-            arms, context, prices, drawn, objective=objective.name, mode=Mode.ROUTE, tenant=tenant
+            left.arms, context, left.penalties, drawn, at=at, objective=objective.name, mode=Mode.ROUTE, tenant=tenant
         )
-        self.spend_tracker.on_decision(decision, float(usd[drawn.action]))
-        others = sorted((k for k in range(len(arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
-        return Route(decision, tuple(arms[k] for k in (drawn.action, *others)))
+        self.spend_tracker.on_decision(decision, float(left.usd[drawn.action]))
+        others = sorted((k for k in range(len(left.arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
+        return Route(decision, tuple(self.pool.arms[left.arms[k]] for k in (drawn.action, *others)))
 
-    def _drawn(
-        self, policy: Policy, arms: tuple[Arm, ...], context: Context, prices: Floats, *, usd: Floats, explores: bool
-    ) -> Draw:
-        """Return the arm drawn from the policy's probabilities: without exploration, with all of it, or with a share.
-
-        Quotas of arms on trial hold in either part: their dollars have a cap of their own.
-        """
-        names = [arm.name for arm in arms]
-        live = policy.probs(context, names, prices)
-        if not explores:
-            return draw(one_hot_argmax(live), floor=0.0, rng=self.rng)
-        quotas = self.probation.minimums(
-            [self.spend_tracker.spent_usd(arm.name) if arm.state is ArmState.PROBATION else None for arm in arms]
-        )
-        probs, floor = with_minimums(live, quotas), self.floor
-        if self.cap is not None:
-            worth = policy.expected_quality(context, names) - prices if isinstance(policy, PredictsQuality) else None
-            greedy = one_hot_argmax(live if worth is None else worth)
-            share = self.cap.share(
-                mix(live, floor=floor), int(greedy.argmax()), usd=usd, utilities=worth, at=self.clock()
-            )
-            probs, floor = mix_with_greedy(probs, with_minimums(greedy, quotas), floor=floor, share=share)
-        return draw(probs, floor=floor, rng=self.rng)
-
-    def _quotes(self, query: Query, context: Context) -> UsageEstimates:
-        return estimate_usage(
+    def _candidates(self, query: Query, context: Context, objective: Objective) -> Candidates:
+        """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""
+        arms = self.pool.eligible(query, context.prompt_tokens)
+        estimates = estimate_usage(
             self.pool.arms.values(),
             lambda name: self.live.tally.arm(name).token_use,
             prompt_tokens=context.prompt_tokens,
             max_tokens=query.max_tokens,
             under_way=self.spend_tracker.in_flight,
         )
-
-    def _allowed(self, arms: tuple[Arm, ...], estimates: UsageEstimates, objective: Objective) -> tuple[Arm, ...]:
-        """Return the arms that neither the caller's limits nor a hard budget rules out."""
-        if objective.max_usd is not None:
-            arms = _within(arms, estimates, objective.max_usd)
-        barred = self.spend_tracker.over_budget(expected_usd([arm.name for arm in arms], estimates))
-        if barred.all():
-            raise BudgetExhausted(
-                "The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC."
-            )
-        return tuple(arm for arm, out in zip(arms, barred, strict=True) if not out)
+        names = tuple(arm.name for arm in arms)
+        on_probation = [arm.state is ArmState.PROBATION for arm in arms]
+        spent_usd = None
+        if any(on_probation):
+            spent_usd = [
+                self.spend_tracker.spent_usd(name) if is_on_probation else None
+                for name, is_on_probation in zip(names, on_probation, strict=True)
+            ]
+        return Candidates(names, expected_usd(names, estimates), arm_penalties(names, estimates, objective), spent_usd)
 
     def _decision(
         self,
-        arms: tuple[Arm, ...],
+        arms: tuple[str, ...],
         context: Context,
-        prices: Floats,
+        penalties: Floats,
         drawn: Draw,
         *,
+        at: float,
         objective: str,
         mode: Mode,
         tenant: str,
@@ -181,10 +168,10 @@ class Router:
         return Decision(
             id=self.new_id(tenant),
             tenant=tenant,
-            at=self.clock(),
+            at=at,
             context=context,
-            arms=tuple(arm.name for arm in arms),
-            penalties=prices,
+            arms=arms,
+            penalties=penalties,
             probs=drawn.probs,
             action=drawn.action,
             propensity=drawn.propensity,
@@ -193,24 +180,3 @@ class Router:
             objective=objective,
             mode=mode,
         )
-
-
-def _good_enough(arms: tuple[Arm, ...], context: Context, policy: Policy, min_quality: float | None) -> tuple[Arm, ...]:
-    """Return the arms from which such a quality is expected, the best one if there is none."""
-    if min_quality is None or not isinstance(policy, PredictsQuality):
-        return arms
-    expected = policy.expected_quality(context, [arm.name for arm in arms])
-    good = tuple(arm for arm, one in zip(arms, expected, strict=True) if one >= min_quality)
-    return good or (arms[int(expected.argmax())],)
-
-
-def _within(arms: tuple[Arm, ...], estimates: UsageEstimates, max_usd: float) -> tuple[Arm, ...]:
-    """Return the arms expected to cost at most that; an arm without a price is not known to. Raises NoEligibleArm."""
-    found = tuple(arm for arm in arms if (usd := estimates[arm.name].usd) is not None and usd <= max_usd)
-    if not found:
-        known = {arm.name: estimates[arm.name].usd for arm in arms}
-        each = "; ".join(
-            f"{name} {'has no price' if usd is None else f'about ${usd:.2g}'}" for name, usd in known.items()
-        )
-        raise NoEligibleArm(f"No arm may answer for at most ${max_usd:.2g}: {each}.")
-    return found

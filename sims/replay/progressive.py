@@ -11,8 +11,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from highwayman.bandit.draw import mix
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.draw import mix_many
+from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.bandit.regression.sequential import PosteriorSummary, SequentialPredictions
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
@@ -25,15 +26,7 @@ _Cells = tuple[Indices, ...] | slice
 
 
 @runtime_checkable
-class BatchProbsPolicy(Protocol):
-    """A policy that can be asked about many contexts at once."""
-
-    def probs_many(self, features: Floats, arms: tuple[str, ...], penalties: Floats) -> Floats:
-        """Return probabilities (m, K) for features (m, d) and penalties (m, K)."""
-
-
-@runtime_checkable
-class SequentialPolicy(BatchProbsPolicy, Protocol):
+class SequentialPolicy(BatchPolicy, Protocol):
     """A policy that can learn a stretch of rounds at once, and say what it believed before each of them."""
 
     def learn_sequentially(
@@ -72,10 +65,10 @@ class ProgressiveValidation:
         if frozen_for < 1:
             raise ValueError(f"frozen_for must be >= 1, got {frozen_for!r}")
         self._policy = policy
-        self._floor = floor
+        self._rules = ExplorationRules(floor)
         self._frozen_for = frozen_for
         self._learns = learns
-        self._many = policy if isinstance(policy, BatchProbsPolicy) else None
+        self._many = policy if isinstance(policy, BatchPolicy) else None
         self._in_order = policy if isinstance(policy, SequentialPolicy) else None
 
     def __call__(self, log: LoggedData) -> Floats:
@@ -103,21 +96,18 @@ class ProgressiveValidation:
         beliefs = policy.learn_sequentially(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
         for _, rows, cells in _patterns(log.eligible[rounds]):
             utilities = beliefs.means[cells] - log.penalties[rounds][cells]
-            wished = policy.choose(utilities, beliefs.stds[cells], beliefs.summaries.at(rows))
-            probs[rounds][cells] = self._mixed(wished)
-
-    def _mixed(self, wished: Floats) -> Floats:
-        """Return probabilities (m, K) mixed with the floor, as `bandit.draw.mix` does with each."""
-        mixed: Floats = wished * ((1.0 - self._floor) / wished.sum(axis=1, keepdims=True))
-        mixed += self._floor / wished.shape[1]
-        return mixed
+            wanted = policy.choose(utilities, beliefs.stds[cells], beliefs.summaries.at(rows))
+            probs[rounds][cells] = mix_many(wanted, floor=self._rules.floor)
 
     def _one(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         row = rounds.start
         eligible = log.eligible[row]
         context = Context(log.contexts[row], log.encoder, 0)
-        arms = [arm for arm, able in zip(log.arms, eligible, strict=True) if able]
-        probs[row, eligible] = mix(self._policy.probs(context, arms, log.penalties[row, eligible]), floor=self._floor)
+        arms = tuple(arm for arm, able in zip(log.arms, eligible, strict=True) if able)
+        candidates = Candidates(arms, np.full(len(arms), np.nan), log.penalties[row, eligible])
+        probs[row, eligible] = decision_probs(
+            self._policy, context, candidates, self._rules, explores=True, at=float(log.at[row])
+        )
         if self._learns:
             self._policy.learn(_changes(log, rounds))
 
@@ -133,13 +123,14 @@ class ProgressiveValidation:
 
     def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         if self._many is None:
-            asking = ProgressiveValidation(self._policy, floor=self._floor, learns=False)
+            asking = ProgressiveValidation(self._policy, floor=self._rules.floor, learns=False)
             probs[rounds] = asking(log.take(rounds))
             return
         features, penalties = log.contexts[rounds], log.penalties[rounds]
         for pattern, rows, cells in _patterns(log.eligible[rounds]):
             arms = tuple(arm for arm, able in zip(log.arms, pattern, strict=True) if able)
-            probs[rounds][cells] = self._mixed(self._many.probs_many(features[rows], arms, penalties[cells]))
+            wanted = self._many.probs_many(features[rows], arms, penalties[cells])
+            probs[rounds][cells] = mix_many(wanted, floor=self._rules.floor)
 
 
 def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:

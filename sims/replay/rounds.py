@@ -2,33 +2,36 @@
 
 import hashlib
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from highwayman.bandit.draw import mix
-from highwayman.env.cost.objective import AUTO, Objective
-from highwayman.env.cost.penalties import arm_penalties, estimate_usage
+from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.env.cost.objective import Objective
+from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
 from highwayman.env.cost.usage import TokenUse
-from highwayman.env.types import Arm, Decision, Floats, Mode
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats, Mode
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.log.record import Record
-from highwayman.sims.logs.logged import LoggedData
+from highwayman.sims.logs.logged import Indices, LoggedData
 
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
     """What would have been otherwise."""
 
-    floor: float  # exploration floor of the policy in question
-    cost_weight: float | None = None  # None: with the penalties that were logged
-    pool: tuple[Arm, ...] = ()  # with their prices; needed where there is a cost weight
+    rules: ExplorationRules  # each policy in question counts for itself what a cap among them grants
+    objective: Objective | None = None  # its weights; None: with the penalties that were logged
+    pool: tuple[Arm, ...] = ()  # with their prices and states; needed for an objective, and for a cap in dollars
     without: frozenset[str] = frozenset()  # arms that would not have been there
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a cost weight without prices."""
-        if self.cost_weight is not None and not self.pool:
+        """Raise ValueError for an objective, or a cap in dollars, without prices."""
+        if self.objective is not None and not self.pool:
             raise ValueError("a cost weight needs the pool's prices: give the pool file, too")
+        if self.rules.cap is not None and self.rules.cap.counts_usd and not self.pool:
+            raise ValueError("a cap on exploration in dollars needs the pool's prices: give the pool file, too")
 
 
 @dataclass(slots=True)
@@ -46,8 +49,8 @@ class ReplayCounts:
 
     def add(self, other: "ReplayCounts") -> None:
         """Add another log's counts."""
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        for count in fields(self):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,26 +83,28 @@ class CounterfactualObserver:
     def __init__(self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts) -> None:
         """Take the learner of the fold, the circumstances, and where to count."""
         self._learner = learner
-        self._what_if = counterfactual
+        self._counterfactual = counterfactual
+        self._rules = deepcopy(counterfactual.rules)
         self._counts = counts
         self._prices = {arm.name for arm in counterfactual.pool}
+        self._probation = {arm.name for arm in counterfactual.pool if arm.state is ArmState.PROBATION}
         self._open: dict[str, _Asked] = {}
         self.ready: list[_Round] = []
 
     def on_decision(self, decision: Decision, learner: Learner) -> None:
         """Ask the policy what it would have done, knowing what the log says up to here."""
         self._counts.decisions += 1
-        here = np.array([arm not in self._what_if.without for arm in decision.arms])
+        is_there = np.array([arm not in self._counterfactual.without for arm in decision.arms])
         if decision.mode is not Mode.ROUTE:
             self._counts.not_routed += 1
         elif decision.context.fingerprint != learner.fingerprint:
             self._counts.other_encoder += 1
-        elif not here.any():
+        elif not is_there.any():
             self._counts.unanswerable += 1
-        elif self._what_if.cost_weight is not None and not self._prices.issuperset(decision.arms):
+        elif self._counterfactual.objective is not None and not self._prices.issuperset(decision.arms):
             self._counts.unpriced += 1
         else:
-            self._open[decision.id] = self._ask(decision, np.flatnonzero(here))
+            self._open[decision.id] = self._ask(decision, np.flatnonzero(is_there))
 
     def on_record_final(self, record: Record) -> None:
         """Keep the round, if the policy was asked and what came of it speaks about the arm drawn."""
@@ -124,42 +129,60 @@ class CounterfactualObserver:
         place = {arm: k for k, arm in enumerate(arms)}
         target, penalties = np.zeros((len(rounds), len(arms))), np.zeros((len(rounds), len(arms)))
         eligible = np.zeros(target.shape, dtype=np.bool_)
-        for row, one in enumerate(rounds):
-            columns = [place[arm] for arm in one.decision.arms]
-            target[row, columns], penalties[row, columns] = one.asked.probs, one.asked.penalties
-            eligible[row, columns] = one.decision.probs > 0
+        for row, round_ in enumerate(rounds):
+            columns = [place[arm] for arm in round_.decision.arms]
+            target[row, columns], penalties[row, columns] = round_.asked.probs, round_.asked.penalties
+            eligible[row, columns] = round_.decision.probs > 0
         log = LoggedData(
             arms=tuple(arms),
-            contexts=np.array([one.decision.context.features for one in rounds]),
+            contexts=np.array([round_.decision.context.features for round_ in rounds]),
             eligible=eligible,
-            actions=np.array([place[one.decision.arm] for one in rounds], dtype=np.intp),
-            propensities=np.array([one.decision.propensity for one in rounds]),
-            rewards=np.array([one.reward for one in rounds]),
-            costs_usd=np.array([one.cost_usd for one in rounds]),
+            actions=np.array([place[round_.decision.arm] for round_ in rounds], dtype=np.intp),
+            propensities=np.array([round_.decision.propensity for round_ in rounds]),
+            rewards=np.array([round_.reward for round_ in rounds]),
+            costs_usd=np.array([round_.cost_usd for round_ in rounds]),
             penalties=penalties,
-            sessions=np.array([_session(one.decision) for one in rounds], dtype=np.int64),
-            at=np.array([one.decision.at for one in rounds]),
+            sessions=np.array([_session(round_.decision) for round_ in rounds], dtype=np.int64),
+            at=np.array([round_.decision.at for round_ in rounds]),
             encoder=self._learner.fingerprint,
         )
         return ReplayChunk(log, target)
 
-    def _ask(self, decision: Decision, here: np.ndarray[tuple[int], np.dtype[np.intp]]) -> _Asked:
-        arms = [decision.arms[k] for k in here]
+    def _ask(self, decision: Decision, columns: Indices) -> _Asked:
+        """Return what the policy would have done over the decision's arms, had only those at `columns` been there."""
+        arms = tuple(decision.arms[k] for k in columns)
         for arm in arms:
             if arm not in self._learner.tally.arms:  # a pool file may have brought it without a word on the log
                 self._learner.add_arm(arm)
-        prices = self._price(decision)
+        penalties, usd = self._price(decision)
         probs = np.zeros(len(decision.arms))
-        wished = self._learner.policy_for(decision.tenant).probs(decision.context, arms, prices[here])
-        probs[here] = mix(wished, floor=self._what_if.floor)
-        return _Asked(probs, prices)
+        probs[columns] = decision_probs(
+            self._learner.policy_for(decision.tenant),
+            decision.context,
+            Candidates(arms, usd[columns], penalties[columns], self._probation_usd(arms)),
+            self._rules,
+            explores=NO_EXPLORATION not in decision.context.flags,
+            at=decision.at,
+        )
+        return _Asked(probs, penalties)
 
-    def _price(self, decision: Decision) -> Floats:
-        """Return the penalty of each of the decision's arms."""
-        if self._what_if.cost_weight is None:
-            return decision.penalties
-        estimates = estimate_usage(self._what_if.pool, self._use, prompt_tokens=decision.context.prompt_tokens)
-        return arm_penalties(decision.arms, estimates, Objective(AUTO, self._what_if.cost_weight))
+    def _price(self, decision: Decision) -> tuple[Floats, Floats]:
+        """Return the penalty of each of the decision's arms, (K,), and the dollars a call is expected to cost, (K,).
+
+        Dollars are NaN where no pool file says what the arms cost.
+        """
+        if not self._prices.issuperset(decision.arms):
+            return decision.penalties, np.full(len(decision.arms), np.nan)
+        pool, objective = self._counterfactual.pool, self._counterfactual.objective
+        estimates = estimate_usage(pool, self._use, prompt_tokens=decision.context.prompt_tokens)
+        usd = expected_usd(decision.arms, estimates)
+        return decision.penalties if objective is None else arm_penalties(decision.arms, estimates, objective), usd
+
+    def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:
+        """Return what each arm on probation has cost so far, None for the others; None if there is none."""
+        if self._probation.isdisjoint(arms):
+            return None
+        return [self._learner.tally.arm(arm).cost_usd if arm in self._probation else None for arm in arms]
 
     def _use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()

@@ -1,31 +1,39 @@
-"""The engine: a course drawn from a table and worlds, and a policy let loose on it as in production."""
+"""The engine: a scenario drawn from a table and worlds, and a policy let loose on it as in production."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import isnan
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.draw import Draw, Indices, draw_many
+from highwayman.bandit.policy import BatchPolicy, Policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
-from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.logs.logged import Indices
-from highwayman.sims.simulation.draw_many import draw_many
+from highwayman.env.types import Context, RewardChange
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
 from highwayman.sims.tables.table import FullTable
 
 
-@runtime_checkable
-class BatchPolicy(Protocol):
-    """What a policy may offer besides: probabilities of many contexts in one call."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulatedRouter:
+    """What decides beside the policy, as a router's configuration and pool file have it."""
 
-    def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
-        """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
+    objective: Objective  # of every request; in a tool loop none explores
+    rules: ExplorationRules  # a cap among them goes on from what it has granted already
+    probation: Collection[str] = ()  # arms that are on probation for the whole run
+    pacer: Pacer | None = None  # holds a budget; None: a new one if the scenario has a budget
+
+    @property
+    def only_mixes_a_floor(self) -> bool:
+        """Whether a decision is the policy's probabilities and the floor, and hangs on no other round."""
+        limits = (self.objective.max_usd, self.objective.min_quality, self.rules.cap, self.pacer)
+        return self.objective.explore and not self.probation and all(limit is None for limit in limits)
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -35,22 +43,22 @@ def generator(seed: int, name: str) -> np.random.Generator:
 
 
 def draw_scenario(table: FullTable, worlds: Sequence[World], *, rounds: int, seed: int) -> Scenario:
-    """Return a course of `rounds` rounds of prompts from `table`, as `worlds` have it. Raises WorldError."""
+    """Return a scenario of `rounds` rounds of prompts from `table`, as `worlds` have it. Raises WorldError."""
     return compose(stationary(table, rounds=rounds, rng=generator(seed, "prompts")), worlds, seed=seed)
 
 
 def compose(scenario: Scenario, worlds: Sequence[World], *, seed: int) -> Scenario:
-    """Return the course with worlds applied stage by stage, within a stage in the order given.
+    """Return the scenario with worlds applied stage by stage, within a stage in the order given.
 
     Each draws from a generator named after its class, and numbered if there are several of one: adding a world leaves
     the noise of the others alone. Of two worlds that say something of the same answer, the later one is heard.
 
     Raises:
-        WorldError: a world does not fit the course, or a round is left without any arm.
+        WorldError: a world does not fit the scenario, or a round is left without any arm.
     """
     counts: dict[str, int] = {}
     heard = False
-    for world in sorted(worlds, key=lambda one: one.stage):
+    for world in sorted(worlds, key=lambda world: world.stage):
         name = type(world).__name__
         counts[name] = counts.get(name, 0) + 1
         changed = world.apply(scenario, generator(seed, f"{name} {counts[name]}"))
@@ -71,48 +79,43 @@ def simulate(
     scenario: Scenario,
     contexts: Sequence[Context],
     *,
-    cost_weight: float,
-    floor: float,
+    router: SimulatedRouter,
     rng: np.random.Generator,
-    pacer: Pacer | None = None,
     frozen_for: int = 1,
 ) -> Run:
     """Return what `policy` does on `scenario`, learning from the feedback of what it chose, when that comes.
 
-    Feedback is taught before the first round that is not earlier, in the order in which it comes. What comes after
-    the last round is not.
+    Each round is decided by `bandit.decision`, as a router decides a request. Feedback is taught before the first round
+    that is not earlier, in the order in which it comes. What comes after the last round is not.
 
     Args:
         policy: learns while it runs; arms are added and dropped as they join and leave the pool.
-        course: drawn beforehand, so that several policies can run on the same.
+        scenario: drawn beforehand, so that several policies can run on the same.
         contexts: of the table's prompts, in its order.
-        cost_weight: as in `env.objective`.
-        floor: share of the probability that is spread evenly over the eligible arms.
+        router: decides with it.
         rng: gives one uniform number a round, from which the arm is drawn: policies given equal generators differ only
             where their probabilities do.
-        pacer: holds a budget; None: a new one if the course has a budget.
         frozen_for: rounds between two lessons; what a policy with `probs_many` answers in one call.
 
     Raises:
-        ValueError: `frozen_for` is less than 1, or the course has rows that `contexts` has not.
+        ValueError: `frozen_for` is less than 1, or the scenario has rows that `contexts` has not.
+        NoEligibleArm: no arm is expected to cost as little as the objective allows.
     """
     if frozen_for < 1:
         raise ValueError(f"frozen_for must be >= 1, got {frozen_for!r}")
     if scenario.n and int(scenario.rows.max()) >= len(contexts):
-        raise ValueError(f"the course asks for prompt {scenario.rows.max()}, contexts has {len(contexts)}")
-    if pacer is None and scenario.budget_usd is not None:
-        pacer = Pacer(scenario.budget_usd)
-    penalties = scenario.penalties(cost_weight)
-    under_way = _Simulation(policy, scenario, contexts, penalties, floor=floor, rng=rng, frozen_for=frozen_for)
+        raise ValueError(f"the scenario asks for prompt {scenario.rows.max()}, contexts has {len(contexts)}")
+    if router.pacer is None and scenario.budget_usd is not None:
+        router = replace(router, pacer=Pacer(scenario.budget_usd))
+    simulation = _Simulation(policy, scenario, contexts, router, rng=rng, frozen_for=frozen_for)
+    batched = frozen_for > 1 and router.only_mixes_a_floor and not scenario.has_tool_loops
     for start, end in _pools(scenario):
-        under_way.offer(start)
-        if pacer is not None:
-            under_way.paced(start, end, pacer)
-        elif frozen_for > 1 and isinstance(policy, BatchPolicy):
-            under_way.in_blocks(start, end, policy)
+        simulation.offer(start)
+        if batched and isinstance(policy, BatchPolicy):
+            simulation.in_blocks(start, end, policy)
         else:
-            under_way.one_by_one(start, end)
-    return under_way.done
+            simulation.one_by_one(start, end)
+    return simulation.done
 
 
 def _pools(scenario: Scenario) -> list[tuple[int, int]]:
@@ -130,88 +133,96 @@ class _Simulation:
         policy: Policy,
         scenario: Scenario,
         contexts: Sequence[Context],
-        penalties: Floats,
+        router: SimulatedRouter,
         *,
-        floor: float,
         rng: np.random.Generator,
         frozen_for: int,
     ) -> None:
-        self._policy, self._course, self._floor, self._rng, self._every = policy, scenario, floor, rng, frozen_for
+        self._policy, self._scenario, self._router, self._rng, self._every = policy, scenario, router, rng, frozen_for
         self._contexts = [contexts[row] for row in scenario.rows.tolist()]  # (n,)
         self._at: list[float] = scenario.at.tolist()
         self._coming: list[tuple[float, int, int, float]] = []  # a heap of feedback: when, round, action, what is said
-        self._running: list[
-            tuple[float, int, float, float]
-        ] = []  # calls under way, a heap: end, round, dollars, expected ones
+        self._calls = _Calls(scenario) if router.pacer is not None or router.probation else None
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
         shape = scenario.quality.shape
         actions: Indices = np.empty(scenario.n, dtype=np.intp)
+        penalties = scenario.penalties(router.objective)
         self.done = Run(actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape))
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
-        columns = np.flatnonzero(self._course.available[t])
+        columns = np.flatnonzero(self._scenario.available[t])
         for k in np.setdiff1d(self._columns, columns):
-            self._policy.drop_arm(self._course.arms[k])
+            self._policy.drop_arm(self._scenario.arms[k])
         for k in np.setdiff1d(columns, self._columns):
-            self._policy.add_arm(self._course.arms[k])
+            self._policy.add_arm(self._scenario.arms[k])
         self._columns = columns
 
     def one_by_one(self, start: int, end: int) -> None:
         """Decide the rounds of a stretch, each by itself."""
-        policy, columns, arms = self._policy, self._columns, self._names(self._columns)
-        for t, penalties in enumerate(self.done.penalties[start:end, columns], start):
+        router, done, pool = self._router, self.done, self._columns
+        arms = tuple(self._scenario.arms[k] for k in pool)
+        place = dict(zip(arms, pool.tolist(), strict=True))
+        in_tool_loop = router.objective.with_overrides(explore=False)
+        prices = zip(self._scenario.price_usd[start:end, pool], done.penalties[start:end, pool], strict=True)
+        for t, (usd, penalties) in enumerate(prices, start):
             self._learn(t)
-            drawn = draw(policy.probs(self._contexts[t], arms, penalties), floor=self._floor, rng=self._rng)
-            self._record(t, columns, drawn)
-
-    def paced(self, start: int, end: int, pacer: Pacer) -> None:
-        """Decide the rounds of a stretch under a budget, charging what each call cost when it has ended."""
-        policy, scenario, done = self._policy, self._course, self.done
-        pool, names = self._columns, self._names(self._columns)
-        for t, expected_usd in enumerate(scenario.price_usd[start:end, pool], start):
-            self._learn(t)
-            self._charge(t, pacer)
-            columns, arms, pressures = pool, names, pacer.penalties(expected_usd)
-            if pacer.hard:
-                may_run = ~pacer.over_budget(expected_usd)
-                columns, pressures = pool[may_run], pressures[may_run]
-                arms = self._names(columns)
-            done.pressures[t, columns] = pressures
-            probs = policy.probs(self._contexts[t], arms, done.penalties[t, columns] + pressures)
-            self._record(t, columns, draw(probs, floor=self._floor, rng=self._rng))
-            self._call(t)
+            if self._calls is not None:
+                self._calls.end_by(self._at[t], router.pacer)
+            choice = decide(
+                self._policy,
+                self._contexts[t],
+                Candidates(arms, usd, penalties, self._probation_usd(arms)),
+                router.rules,
+                limits=in_tool_loop if self._scenario.in_a_tool_loop(t) else router.objective,
+                at=self._at[t],
+                rng=self._rng,
+                budget=router.pacer,
+            )
+            left = choice.candidates
+            columns = pool if len(left.arms) == len(pool) else np.array([place[arm] for arm in left.arms])
+            if router.pacer is not None:
+                done.pressures[t, columns] = router.pacer.penalties(left.usd)
+            self._record(t, columns, choice.draw)
 
     def in_blocks(self, start: int, end: int, policy: BatchPolicy) -> None:
-        """Decide the rounds of a stretch, from one lesson to the next at once."""
-        done, columns, arms = self.done, self._columns, self._names(self._columns)
+        """Decide the rounds of a stretch, from one lesson to the next at once, where only a floor is mixed in."""
+        done, columns = self.done, self._columns
+        arms = tuple(self._scenario.arms[k] for k in columns)
         lessons = range(start - start % self._every + self._every, end, self._every)
         for first, last in pairwise([start, *lessons, end]):
             self._learn(first)
             block = slice(first, last)
             features = np.stack([context.features for context in self._contexts[block]])
             probs = policy.probs_many(features, arms, done.penalties[block, columns])
-            actions, mixed = draw_many(probs, floor=self._floor, uniforms=self._rng.random(last - first))
+            uniforms = self._rng.random(last - first)
+            actions, mixed = draw_many(probs, floor=self._router.rules.floor, uniforms=uniforms)
             done.actions[block] = columns[actions]
             done.propensities[block] = mixed[np.arange(last - first), actions]
             done.probs[block, columns] = mixed
             for t in range(first, last):
                 self._await(t, int(done.actions[t]))
 
-    def _names(self, columns: Indices) -> tuple[str, ...]:
-        return tuple(self._course.arms[k] for k in columns)
+    def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:
+        """Return what each arm on probation has cost so far, None for the others; None if there is none."""
+        probation = self._router.probation
+        if self._calls is None or not any(arm in probation for arm in arms):
+            return None
+        return [self._calls.spent_usd(arm) if arm in probation else None for arm in arms]
 
     def _record(self, t: int, columns: Indices, drawn: Draw) -> None:
         action = int(columns[drawn.action])
         self.done.actions[t], self.done.propensities[t] = action, drawn.propensity
         self.done.probs[t, columns] = drawn.probs
         self._await(t, action)
+        if self._calls is not None:
+            self._calls.begin(t, action)
 
     def _await(self, t: int, action: int) -> None:
         """Put what will be said of round t's answer, if anything, among the feedback to come."""
-        said = float(self._course.feedback[t, action])
-        if not isnan(said):
-            heappush(self._coming, (self._at[t] + float(self._course.delay_s[t, action]), t, action, said))
+        reward = float(self._scenario.feedback[t, action])
+        if not isnan(reward):
+            heappush(self._coming, (self._at[t] + float(self._scenario.delay_s[t, action]), t, action, reward))
 
     def _learn(self, t: int) -> None:
         """Teach the policy what has been said by round t, if it is time for a lesson."""
@@ -220,21 +231,41 @@ class _Simulation:
             return
         changes = []
         while coming and coming[0][0] <= now:
-            _, answered, action, said = heappop(coming)
-            features = self._contexts[answered].features
-            changes.append(RewardChange(self._course.arms[action], features, 1.0, said, said**2, self._at[answered]))
+            _, answered, action, reward = heappop(coming)
+            arm, features = self._scenario.arms[action], self._contexts[answered].features
+            changes.append(RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered]))
         self._policy.learn(changes)
 
-    def _call(self, t: int) -> None:
-        """Put round t's call among those under way."""
-        action = self.done.actions[t]
-        cost, took_s = float(self._course.cost_usd[t, action]), float(self._course.latency_s[t, action])
-        ended = self._at[t] + (0.0 if isnan(took_s) else took_s)
-        expected = float(self._course.price_usd[t, action])
-        heappush(self._running, (ended, t, 0.0 if isnan(cost) else cost, expected))
 
-    def _charge(self, t: int, pacer: Pacer) -> None:
-        """Charge the calls that have ended by round t, in the order in which they did."""
-        while self._running and self._running[0][0] <= self._at[t]:
-            _, _, cost, expected = heappop(self._running)
-            pacer.charge(cost, expected)
+class _Calls:
+    """Calls under way, and what ended ones have cost: what a router's spend tracker keeps account of."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        # A heap: when it ends, round, action, metered dollars, expected dollars.
+        self._running: list[tuple[float, int, int, float, float]] = []
+        self._metered_usd = [0.0] * len(scenario.arms)
+        self._promised_usd = [0.0] * len(scenario.arms)
+
+    def begin(self, t: int, action: int) -> None:
+        """Put round t's call among those under way."""
+        scenario = self._scenario
+        took_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action])
+        ends_at = float(scenario.at[t]) + (0.0 if isnan(took_s) else took_s)
+        expected = float(scenario.price_usd[t, action])
+        self._promised_usd[action] += 0.0 if isnan(expected) else expected
+        heappush(self._running, (ends_at, t, action, 0.0 if isnan(cost) else cost, expected))
+
+    def end_by(self, at: float, pacer: Pacer | None) -> None:
+        """Charge the calls that have ended by then, in the order in which they did."""
+        while self._running and self._running[0][0] <= at:
+            _, _, action, cost, expected = heappop(self._running)
+            self._metered_usd[action] += cost
+            self._promised_usd[action] -= 0.0 if isnan(expected) else expected
+            if pacer is not None:
+                pacer.charge(cost, expected)
+
+    def spent_usd(self, arm: str) -> float:
+        """Return what an arm has cost so far; calls under way as expected."""
+        action = self._scenario.arms.index(arm)
+        return self._metered_usd[action] + self._promised_usd[action]

@@ -1,4 +1,4 @@
-"""What a policy did on a course, round by round, and what it was truly worth."""
+"""What a policy did on a scenario, round by round, and what it was truly worth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from highwayman.sims.simulation.scenario import Scenario
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """n rounds over K arms. The methods take the course it ran on, which it does not keep."""
+    """n rounds over K arms. The methods take the scenario it ran on, which it does not keep."""
 
-    actions: Indices  # (n,) index into the course's arms
+    actions: Indices  # (n,) index into the scenario's arms
     propensities: Floats  # (n,) probability of the action, after the floor
     probs: Floats  # (n, K) what was drawn from, after the floor; 0 where not eligible
     penalties: Floats  # (n, K) what the objective says arms cost, in quality units
@@ -64,7 +64,7 @@ class Run:
         """Return the run as a log, once all feedback that ever comes has come.
 
         Args:
-            course: the one it ran on.
+            scenario: the one it ran on.
             contexts: of the table's prompts. A prompt that comes again is of the same session: its qualities are the
                 same, so these rounds are not independent.
         """

@@ -1,6 +1,6 @@
 """What happens in n rounds whichever policy runs: all that is true, and all that would be said, of every arm.
 
-A course is drawn before any policy runs, so policies that run on the same one meet the same prompts, the same noise
+A scenario is drawn before any policy runs, so policies that run on the same one meet the same prompts, the same noise
 and the same silence, and their differences are paired.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from highwayman.env.cost.objective import penalties
+from highwayman.env.cost.objective import Objective, scaled_penalties
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import Floats
@@ -18,11 +18,14 @@ from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.tables.table import FullTable
 
 SECONDS_PER_ROUND = 1.0
-_BY_ROUND = ("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "feedback", "delay_s")
+_BY_ROUND = (
+    *("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "feedback", "delay_s"),
+    *("expected_latency_s", "expected_wh", "in_tool_loop"),
+)
 
 
 class WorldError(HighwaymanError):
-    """A world cannot be as described, or not on this course."""
+    """A world cannot be as described, or not on this scenario."""
 
 
 class Stage(IntEnum):
@@ -51,6 +54,9 @@ class Scenario:
     feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
     delay_s: Floats  # (n, K) from the answer to its feedback
     budget_usd: float | None = None  # dollars a request may cost on average
+    expected_latency_s: Floats | None = None  # (n, K) what the router expects; NaN or None: unknown
+    expected_wh: Floats | None = None  # (n, K) energy that the router expects a call to take; NaN or None: unknown
+    in_tool_loop: Bools | None = None  # (n,) whether the caller is in the middle of a tool loop; None: nobody is
     tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
 
     @property
@@ -58,13 +64,23 @@ class Scenario:
         """The number of rounds."""
         return len(self.rows)
 
+    @property
+    def has_tool_loops(self) -> bool:
+        """Whether any caller is in the middle of one."""
+        return self.in_tool_loop is not None and bool(self.in_tool_loop.any())
+
+    def in_a_tool_loop(self, t: int) -> bool:
+        """Return whether the caller of round t is in the middle of one."""
+        return self.in_tool_loop is not None and bool(self.in_tool_loop[t])
+
     def replace(self, **changes: Any) -> Self:
-        """Return the course with some of its arrays replaced."""
+        """Return the scenario with some of its arrays replaced."""
         return replace(self, **changes)
 
     def reordered(self, order: Indices) -> Self:
-        """Return the course with its rounds in another order, (n,), at the same times."""
-        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in _BY_ROUND}
+        """Return the scenario with its rounds in another order, (n,), at the same times."""
+        known = (name for name in _BY_ROUND if getattr(self, name) is not None)
+        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in known}
         if self.tasks:
             changes["tasks"] = tuple(self.tasks[t] for t in order)
         return self.replace(**changes)
@@ -92,19 +108,28 @@ class Scenario:
         known = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
         raise WorldError(f"unknown arm {arm!r}{did_you_mean(arm, self.arms)}: {known}")
 
-    def penalties(self, cost_weight: float) -> Floats:
+    def penalties(self, objective: Objective) -> Floats:
         """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.
 
-        Expected costs are scaled over the arms that are in the pool at the time; 0 for the others.
+        Expected dollars, seconds and energy are scaled over the arms in the pool at the time; 0 for the others.
         """
-        found = np.zeros(self.price_usd.shape)
-        listed = np.where(self.available, self.price_usd, np.nan)
+        total = self._scaled(self.price_usd, objective.cost_weight)
+        if objective.latency_weight and self.expected_latency_s is not None:
+            total += self._scaled(self.expected_latency_s, objective.latency_weight)
+        if objective.energy_weight and self.expected_wh is not None:
+            total += self._scaled(self.expected_wh, objective.energy_weight)
+        return total
+
+    def _scaled(self, amounts: Floats, weight: float) -> Floats:
+        """Return what amounts (n, K) weigh, (n, K): scaled once for each stretch of rounds that has the same ones."""
+        penalties = np.zeros(amounts.shape)
+        listed = np.where(self.available, amounts, np.nan)
         same = (listed[1:] == listed[:-1]) | (np.isnan(listed[1:]) & np.isnan(listed[:-1]))
         starts = np.flatnonzero(np.concatenate([[True], ~same.all(axis=1)]))
         for start, end in zip(starts, [*starts[1:], self.n], strict=True):
-            costs = [None if np.isnan(one) else float(one) for one in listed[start]]
-            found[start:end] = penalties(costs, pool_usd=costs, cost_weight=cost_weight)
-        return found
+            known = [None if np.isnan(amount) else float(amount) for amount in listed[start]]
+            penalties[start:end] = scaled_penalties(known, pool=known, weight=weight)
+        return penalties
 
 
 class World(Protocol):
@@ -113,29 +138,35 @@ class World(Protocol):
     stage: ClassVar[Stage]
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course as this world has it; `rng` is this world's own."""
+        """Return the scenario as this world has it; `rng` is this world's own."""
 
 
 def stationary(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Scenario:
-    """Return a course on which everything stays as it is: each answer's quality is said at once, without noise.
+    """Return a scenario on which everything stays as it is: each answer's quality is said at once, without noise.
 
-    Prompts are drawn by shuffling the table, and again whenever it is used up. The price list knows each arm's mean
-    cost; a call is metered at what it cost in the table.
+    Prompts are drawn by shuffling the table, and again whenever it is used up. The router expects each arm's mean cost,
+    latency and energy; a call is metered at what it cost in the table.
     """
     passes = [rng.permutation(table.n) for _ in range(-(-rounds // table.n))]
     rows = np.concatenate(passes)[:rounds].astype(np.intp)
     quality = table.quality[rows]
-    means = np.array([np.nan if mean is None else mean for mean in table.mean_costs()])
+
+    def expected(column: str) -> Floats:
+        means = [np.nan if mean is None else mean for mean in table.mean_amounts(column)]
+        return np.tile(np.array(means), (rounds, 1))
+
     return Scenario(
         arms=table.arms,
         rows=rows,
         at=np.arange(rounds, dtype=np.float64) * SECONDS_PER_ROUND,
         quality=quality,
         cost_usd=table.cost_usd[rows],
-        price_usd=np.broadcast_to(means, quality.shape).copy(),
+        price_usd=expected("cost_usd"),
         latency_s=table.latency_s[rows],
         available=np.ones(quality.shape, dtype=np.bool_),
         feedback=quality.copy(),
         delay_s=np.zeros(quality.shape),
+        expected_latency_s=expected("latency_s"),
+        expected_wh=expected("wh"),
         tasks=tuple(table.tasks[row] for row in rows) if any(table.tasks) else (),
     )

@@ -1,6 +1,7 @@
 """What makes a run the same run again: hashes of data and code, the plan, the versions of what computed it."""
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,7 +32,7 @@ def manifest(
     return {
         "command": command,
         "made": at,
-        "plan": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()},
+        "plan": json.loads(json.dumps(asdict(plan))),  # lists, as they come back from a file
         "tables": {
             one.name: {
                 "source": data.get(one.name, ""),

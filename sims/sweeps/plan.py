@@ -2,15 +2,43 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.probation import ProbationQuota
+from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world
 
 BASELINES = ("random", "cheapest", "best_fixed", "static_mixture", "task_mean", "knn", "ridge", "oracle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterPlan:
+    """What the simulated router is configured with beside its policy, its floor and the weight of cost."""
+
+    latency_weight: float = 0.0
+    energy_weight: float = 0.0
+    min_quality: float | None = None  # expected quality that an arm must reach, if any does; None: whatever it is
+    exploration_usd_per_day: float | None = None  # cap on exploration; None: it may cost what it does
+    exploration_regret_per_request: float | None = None
+    probation: tuple[str, ...] = ()  # arms that are on probation for the whole run
+    quota: ProbationQuota = field(default_factory=ProbationQuota)  # of arms on probation
+
+    def objective(self, cost_weight: float) -> Objective:
+        """Return what every request asks for. Raises ValueError for a number that cannot be."""
+        return Objective(AUTO, cost_weight, self.latency_weight, self.energy_weight, min_quality=self.min_quality)
+
+    def rules(self, floor: float) -> ExplorationRules:
+        """Return the rules of exploration, for one run: a cap counts. Raises ValueError for a number that cannot be."""
+        ceilings = self.exploration_usd_per_day, self.exploration_regret_per_request
+        capped = any(ceiling is not None for ceiling in ceilings)
+        cap = ExplorationCap(usd_per_day=ceilings[0], regret_per_request=ceilings[1]) if capped else None
+        return ExplorationRules(floor, self.quota, cap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +56,7 @@ class Plan:
     frozen_for: int = 1  # rounds between two lessons
     bins: int = 40  # of the learning curves
     baselines: tuple[str, ...] = BASELINES  # best fixed and oracle run even if they are not among these
+    router: RouterPlan = field(default_factory=RouterPlan)
 
     def check(self) -> None:
         """Return if everything named exists and every number can be.
@@ -66,6 +95,11 @@ class Plan:
         for weight in self.cost_weights:
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"a cost weight must be a number >= 0, got {weight}")
+        try:
+            self.router.objective(self.cost_weights[0])
+            self.router.rules(self.floor)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 def _refuse_twice(what: str, given: tuple[Any, ...]) -> None:

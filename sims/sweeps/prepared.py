@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.env.cost.objective import penalties
+from highwayman.env.cost.objective import Objective, scaled_penalties
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
@@ -35,9 +35,9 @@ class Prepared:
         pairs = zip(self.features, self.prompt_tokens, strict=True)
         return [Context(row, self.fingerprint, tokens) for row, tokens in pairs]
 
-    def arms(self, cost_weight: float) -> Arms:
+    def arms(self, objective: Objective) -> Arms:
         """Return what the report says of the arms and of the baselines on the table as a whole."""
-        quality, cost, price = self.table.quality, self.table.cost_usd, fixed_penalties(self.table, cost_weight)
+        quality, cost, price = self.table.quality, self.table.cost_usd, fixed_penalties(self.table, objective)
         means = cost.mean(axis=0)
         priced = np.isfinite(means)
         hull = Hull.of(means[priced], quality.mean(axis=0)[priced]) if priced.any() else None
@@ -73,10 +73,14 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     """Return the table ready for the sweep that `plan` describes; the plan is checked already.
 
     Raises:
-        ConfigError: the table has one arm, between which and nothing there is no choice.
+        ConfigError: the table has one arm, between which and nothing there is no choice, or not one that is to be on
+            probation.
     """
     if len(table.arms) < 2:
         raise ConfigError(f"{name}: has {table.arms[0]!r} alone; a sweep needs two arms or more to choose between")
+    unknown = [arm for arm in plan.router.probation if arm not in table.arms]
+    if unknown:
+        raise ConfigError(f"{name}: no arm {unknown[0]!r} to be on probation; arms are {', '.join(table.arms)}")
     digest = table.fingerprint()
     if plan.arms is not None:
         table = table.spread(plan.arms)
@@ -88,10 +92,14 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     return Prepared(name, bare, features, encoder.fingerprint, tokens, choices, digest, missing)
 
 
-def fixed_penalties(table: FullTable, cost_weight: float) -> Floats:
-    """Return the penalty of each arm at its mean cost, shape (K,), in quality units."""
-    costs = table.mean_costs()
-    return penalties(costs, pool_usd=costs, cost_weight=cost_weight)
+def fixed_penalties(table: FullTable, objective: Objective) -> Floats:
+    """Return the penalty of each arm at its mean cost, latency and energy, shape (K,), in quality units."""
+    weights = {"cost_usd": objective.cost_weight, "latency_s": objective.latency_weight, "wh": objective.energy_weight}
+    total = np.zeros(len(table.arms))
+    for column, weight in weights.items():
+        means = table.mean_amounts(column)
+        total += scaled_penalties(means, pool=means, weight=weight)
+    return total
 
 
 def label(baseline: str) -> str:
@@ -104,7 +112,7 @@ def _baselines(table: FullTable, features: Floats, plan: Plan) -> tuple[dict[str
 
     Each has a generator of its own: what one chooses does not depend on which others there are.
     """
-    price = fixed_penalties(table, plan.cost_weights[0])
+    price = fixed_penalties(table, plan.router.objective(plan.cost_weights[0]))
     choices: dict[str, Floats] = {}
     missing: dict[str, str] = {}
     for name in plan.baselines:

@@ -43,7 +43,7 @@ def sweep(
     for number, (trial, one) in enumerate(zip(trials, done, strict=True), start=1):
         found.take(trial, one)
         progress(number, len(trials))
-    arms = {table.name: table.arms(plan.cost_weights[0]) for table in tables}
+    arms = {table.name: table.arms(plan.router.objective(plan.cost_weights[0])) for table in tables}
     results = found.results(arms, manifest)
     results.check()
     return results

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
-from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.measured import Measured
@@ -34,6 +35,15 @@ class SweepTrial:
     seed: int
     cost_weight: float
     plan: Plan
+
+    @property
+    def objective(self) -> Objective:
+        """What every request asks for."""
+        return self.plan.router.objective(self.cost_weight)
+
+    def router(self) -> SimulatedRouter:
+        """Return a new router as the plan has it."""
+        return SimulatedRouter(self.objective, self.plan.router.rules(self.plan.floor), self.plan.router.probation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ def run_trial(trial: SweepTrial, prepared: Prepared) -> TrialResult:
         WorldError: the world does not fit the table.
     """
     scenario = draw_scenario(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
-    utility = scenario.quality - scenario.penalties(trial.cost_weight)  # (n, K)
+    utility = scenario.quality - scenario.penalties(trial.objective)  # (n, K)
     if trial.policy is None:
         return _baselines(trial, prepared, scenario, utility)
     return _policy(trial, prepared, scenario, utility, spec=trial.policy)
@@ -74,8 +84,7 @@ def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: 
         policy,
         scenario,
         prepared.contexts(),
-        cost_weight=trial.cost_weight,
-        floor=trial.plan.floor,
+        router=trial.router(),
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
@@ -105,7 +114,7 @@ def _log(ratio: Floats) -> LogQuality:
 
 
 def _baselines(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats) -> TrialResult:
-    penalties = fixed_penalties(prepared.table, trial.cost_weight)
+    penalties = fixed_penalties(prepared.table, trial.objective)
     found = _choices(prepared, scenario, utility, penalties)
     measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in found]
     bins = trial.plan.bins

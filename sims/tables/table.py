@@ -31,6 +31,7 @@ class FullTable:
     input_tokens: Floats  # (n, K)
     output_tokens: Floats  # (n, K)
     latency_s: Floats  # (n, K)
+    wh: Floats  # (n, K)
     datasets: tuple[str, ...]  # (n,) where each prompt comes from; empty: not said
     left_out: int = 0  # prompts that were not complete when the table was read
 
@@ -74,8 +75,12 @@ class FullTable:
 
     def mean_costs(self) -> tuple[float | None, ...]:
         """Return each arm's mean cost in dollars, None where any is unknown."""
-        means = self.cost_usd.mean(axis=0)
-        return tuple(None if math.isnan(mean) else float(mean) for mean in means)
+        return self.mean_amounts("cost_usd")
+
+    def mean_amounts(self, column: str) -> tuple[float | None, ...]:
+        """Return each arm's mean of `cost_usd`, `latency_s` or `wh`, None where any is unknown."""
+        means = getattr(self, column).mean(axis=0).tolist()
+        return tuple(None if math.isnan(mean) else mean for mean in means)
 
     def take(self, rows: slice | Indices | Bools) -> Self:
         """Return the table of some of the prompts."""
@@ -109,6 +114,8 @@ class FullTable:
                 found.update(len(text).to_bytes(8, "little") + text)
         for name in VALUES:
             values = getattr(self, name)
+            if name == "wh" and np.isnan(values).all():
+                continue  # tables had no such column once, and say the same without it
             found.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
         return found.hexdigest()
 

@@ -30,6 +30,7 @@ COLUMNS: Final = (
     TableColumn("output_tokens", "double", "tokens written, >= 0", optional=True),
     TableColumn("cost_usd", "double", "what the call cost, >= 0", optional=True),
     TableColumn("latency_s", "double", "seconds to the end of the answer, >= 0", optional=True),
+    TableColumn("wh", "double", "energy that the call took, in watt hours, >= 0", optional=True),
 )
 REQUIRED: Final = tuple(one.name for one in COLUMNS if not one.optional)
 VALUES: Final = tuple(one.name for one in COLUMNS if one.type == "double")  # of an answer: quality first

@@ -263,14 +263,14 @@ async def test_a_scrape_of_either_worker_reports_the_sum_over_both(two: Serving)
 async def test_the_version_shown_is_the_oldest_of_living_workers_and_a_restarted_one_counts_on(tmp_path: Path) -> None:
     program = """
 from pathlib import Path; import sys
-from highwayman.serving.metrics import Metrics, count_as, uncount
+from highwayman.serving.metrics import Metrics, adopt_worker_metrics, drop_live_gauges
 for worker, version in ("0", 7), ("1", 5), ("0", 8):
-    count_as(worker)
+    adopt_worker_metrics(worker)
     metrics = Metrics()
-    metrics.in_force(version, 0.5)
+    metrics.on_version(version, 0.5)
     metrics.refused.labels("code").inc()
 print(metrics.exposition().decode())
-uncount("1", Path(sys.argv[1]))
+drop_live_gauges("1", Path(sys.argv[1]))
 print(metrics.exposition().decode())
 """
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.draw import mix
 from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.env.cost.objective import Objective
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Arm, Control, ControlKind, Mode
 from highwayman.feedback.archive.archive import Archive
@@ -26,7 +28,7 @@ from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, 
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
-SAME = Counterfactual(floor=0.02)
+SAME = Counterfactual(ExplorationRules(floor=0.02))
 POOL = tuple(Arm(name, (), name, price, price, 4096) for name, price in (("a", 1.0), ("b", 10.0)))
 
 
@@ -94,11 +96,13 @@ def test_without_an_arm_the_others_get_its_share() -> None:
 
 
 def test_another_cost_weight_prices_the_arms_as_the_router_would() -> None:
-    _, rounds, target = replayed(decision("d"), what_if=Counterfactual(0.02, cost_weight=3.0, pool=POOL))
+    _, rounds, target = replayed(
+        decision("d"), what_if=Counterfactual(ExplorationRules(0.02), Objective("auto", 3.0), pool=POOL)
+    )
     assert rounds.penalties[0].tolist() == pytest.approx([0.0, 3.0])
     assert target[0, 0] == pytest.approx(0.99)
     with pytest.raises(ValueError, match="prices"):
-        Counterfactual(0.02, cost_weight=3.0)
+        Counterfactual(ExplorationRules(0.02), Objective("auto", 3.0))
 
 
 def test_a_rollback_takes_rewards_back() -> None:

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
@@ -38,7 +39,7 @@ def uniform(d: int, fingerprint: str) -> Policy:
 def replayed(log: list[Event], *makes: object) -> tuple[LogWithTargets, ReplayCounts]:
     read, counts = pages(log), ReplayCounts()
     event_log = EventLog(read, summarise_log(read), DEFAULT_SPEC, kept_s=1e6)
-    (chunk,) = event_log.targets(makes, Counterfactual(floor=0.02), counts)  # type: ignore[arg-type]
+    (chunk,) = event_log.targets(makes, Counterfactual(ExplorationRules(floor=0.02)), counts)  # type: ignore[arg-type]
     return chunk, counts
 
 

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.simulation.engine import draw_scenario, generator, simulate
+from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, World
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
@@ -65,7 +67,9 @@ class Witness(Uniform):
 
 
 def go(policy: Policy, met: Scenario, *, seed: int = 0, **how: Any) -> Run:
-    how = {"cost_weight": 0.15, "floor": 0.02, "rng": generator(seed, "draws")} | how
+    objective, floor = Objective("auto", how.pop("cost_weight", 0.15)), how.pop("floor", 0.02)
+    router = SimulatedRouter(objective, ExplorationRules(floor), pacer=how.pop("pacer", None))
+    how = {"router": router, "rng": generator(seed, "draws")} | how
     return simulate(policy, met, SIDES if len(met.arms) == 2 else contexts(), **how)
 
 
@@ -203,7 +207,10 @@ def test_a_run_knows_what_it_was_truly_worth() -> None:
     met = course(Thumbs(rate=0.5, flip=0.3), ArmRemoved(arm="large", from_share=0.5), rounds=400)
     done = go(Uniform(d=2), met)
     rounds = np.arange(400)
-    assert done.utility(met).tolist() == (met.quality - met.penalties(0.15))[rounds, done.actions].tolist()
+    assert (
+        done.utility(met).tolist()
+        == (met.quality - met.penalties(Objective("auto", 0.15)))[rounds, done.actions].tolist()
+    )
     assert done.cost_usd(met).tolist() == met.cost_usd[rounds, done.actions].tolist()
     assert done.regret(met).min() >= 0.0
     assert (done.utility(met) == done.best_utility(met)).mean() > 0.25
@@ -258,7 +265,8 @@ def test_a_call_is_charged_when_it_ends() -> None:
 
 def test_what_cannot_run_is_refused() -> None:
     met = course(rounds=50)
+    router = SimulatedRouter(Objective("auto", 0.0), ExplorationRules(0.02))
     with pytest.raises(ValueError, match="frozen_for must be >= 1, got 0"):
         go(Uniform(d=2), met, frozen_for=0)
-    with pytest.raises(ValueError, match=r"the course asks for prompt 39, contexts has 2"):
-        simulate(Uniform(d=2), met, SIDES, cost_weight=0.0, floor=0.02, rng=generator(0, "draws"))
+    with pytest.raises(ValueError, match=r"the scenario asks for prompt 39, contexts has 2"):
+        simulate(Uniform(d=2), met, SIDES, router=router, rng=generator(0, "draws"))

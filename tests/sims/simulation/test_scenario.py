@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.env.cost.objective import penalties
+from highwayman.env.cost.objective import Objective, penalties
 from highwayman.sims.simulation.scenario import WorldError, stationary
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from highwayman.sims.simulation.worlds.bursts import Bursts
@@ -27,7 +27,7 @@ def test_on_a_calm_course_the_quality_is_said_at_once() -> None:
 
 
 def test_penalties_are_those_of_production() -> None:
-    assert course(rounds=3).penalties(0.15) == pytest.approx(
+    assert course(rounds=3).penalties(Objective("auto", 0.15)) == pytest.approx(
         np.broadcast_to(penalties(COSTS, pool_usd=COSTS, cost_weight=0.15), (3, 3))
     )
 

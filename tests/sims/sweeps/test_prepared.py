@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.sweeps.plan import BASELINES, Plan
@@ -106,7 +107,7 @@ def test_a_table_without_a_choice_is_refused() -> None:
 
 
 def test_arms_and_baselines_are_worth_what_the_tables_means_say() -> None:
-    arms = prepared(TABLE, plan(baselines=("random", "best_fixed"))).arms(0.15)
+    arms = prepared(TABLE, plan(baselines=("random", "best_fixed"))).arms(Objective("auto", 0.15))
     price = np.log(np.array(COSTS) / COSTS[0]) / np.log(COSTS[2] / COSTS[0]) * 0.15
     quality, cost = TABLE.quality.mean(axis=0), TABLE.cost_usd.mean(axis=0)
     best = int((quality - price).argmax())
@@ -126,16 +127,16 @@ def test_an_arm_without_a_price_has_no_penalty_and_is_left_out_of_the_hull_and_r
     costs = TABLE.cost_usd.copy()
     costs[0, 2] = np.nan
     ready = prepared(replace(TABLE, cost_usd=costs))
-    assert fixed_penalties(ready.table, 0.15)[2] == 0.0
-    assert np.isnan(ready.arms(0.15).cost_usd[2])
-    assert max(cost for cost, _ in ready.arms(0.15).hull) < 0.01
+    assert fixed_penalties(ready.table, Objective("auto", 0.15))[2] == 0.0
+    assert np.isnan(ready.arms(Objective("auto", 0.15)).cost_usd[2])
+    assert max(cost for cost, _ in ready.arms(Objective("auto", 0.15)).hull) < 0.01
     assert ready.notes() == ["large: no cost for every prompt, and so no penalty"]
 
 
 def test_a_reader_is_told_what_is_missing() -> None:
     assert READY.notes() == []
     bare = prepared(replace(table(20, priced=False), left_out=1234))
-    assert bare.arms(0.15).hull == ()
+    assert bare.arms(Objective("auto", 0.15)).hull == ()
     left_out, no_cost, cheapest = bare.notes()
     assert left_out == "1,234 prompts are left out, which not every arm has answered"
     assert no_cost == "no arm has a cost for every prompt, so value is quality alone"

@@ -1,5 +1,6 @@
 import pytest
 
+from highwayman.env.cost.objective import Objective
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from tests.sims.simulation.courses import course
 
@@ -11,7 +12,7 @@ def test_the_arm_is_not_there_before() -> None:
 
 
 def test_costs_are_scaled_over_the_arms_that_are_there() -> None:
-    penalties = course(ArmAdded(arm="large", from_share=0.5), rounds=10).penalties(0.3)
+    penalties = course(ArmAdded(arm="large", from_share=0.5), rounds=10).penalties(Objective("auto", 0.3))
     assert penalties[4] == pytest.approx([0.0, 0.3, 0.0])
     assert penalties[5, 2] == pytest.approx(0.3)
     assert penalties[5, 1] < 0.2

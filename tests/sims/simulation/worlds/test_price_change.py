@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from highwayman.env.cost.objective import Objective
 from highwayman.sims.simulation.worlds.price_change import PriceChange
 from tests.sims.simulation.courses import COSTS, course
 
@@ -14,7 +15,7 @@ def test_meter_and_price_list_change_together_for_one_arm_from_then_on() -> None
 
 def test_penalties_follow_the_price() -> None:
     met = course(PriceChange(arm="large", factor=1 / 21, from_share=0.5), rounds=100)
-    penalties = met.penalties(0.15)
+    penalties = met.penalties(Objective("auto", 0.15))
     assert penalties[49, 2] == pytest.approx(0.15)
     assert penalties[50, 2] == pytest.approx(0.0, abs=1e-12)
 

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.bandit.draw import draw
-from highwayman.sims.simulation.draw_many import draw_many
+from highwayman.bandit.draw import draw, draw_many
 
 
 @settings(deadline=None)

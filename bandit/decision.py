@@ -1,0 +1,197 @@
+"""The decision core: from the arms that may answer, and what they are expected to cost, to the arm drawn.
+
+The router calls it for every request, the simulator for every round, a replay for every decision of a log. It knows
+neither the log nor a clock; what keeps account of dollars (a budget, a cap on exploration) is passed in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.bandit.draw import Draw, draw, mix, one_hot_argmax
+from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
+from highwayman.bandit.policy import Policy, PredictsQuality
+from highwayman.bandit.probation import ProbationQuota, with_minimums
+from highwayman.env.errors import BudgetExhausted, NoEligibleArm
+from highwayman.env.types import Context, Floats
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The K arms that may answer, in order, and what a call to each is expected to cost; arrays are (K,)."""
+
+    arms: tuple[str, ...]
+    usd: Floats  # expected dollars of a call; NaN: the arm has no price
+    penalties: Floats  # in quality units, by the objective: cost, latency, energy
+    # What each arm on probation has cost so far, None for the others; None altogether: no arm is on probation.
+    probation_usd: Sequence[float | None] | None = None
+
+    def where(self, kept: Bools) -> "Candidates":
+        """Return the candidates that `kept` (K,) is true of."""
+        if kept.all():
+            return self
+        places, spent_usd = np.flatnonzero(kept).tolist(), self.probation_usd
+        return Candidates(
+            tuple(self.arms[k] for k in places),
+            self.usd[places],
+            self.penalties[places],
+            None if spent_usd is None else [spent_usd[k] for k in places],
+        )
+
+
+class BudgetRule(Protocol):
+    """What a budget says of arms by what a call to each is expected to cost: (K,) dollars, NaN without a price."""
+
+    def penalties(self, expected_usd: Floats) -> Floats:
+        """Return what the arms carry for the budget's sake, shape (K,), in quality units."""
+
+    def over_budget(self, expected_usd: Floats) -> Bools:
+        """Return which arms may not be called now, shape (K,)."""
+
+
+class RequestLimits(Protocol):
+    """What a caller asks for beyond penalties, as an `Objective` has it."""
+
+    @property
+    def max_usd(self) -> float | None:
+        """Dollars that a call may be expected to cost at most; None: whatever it costs."""
+
+    @property
+    def min_quality(self) -> float | None:
+        """Expected quality in [0, 1] that an arm must reach, if any does; None: whatever it is."""
+
+    @property
+    def explore(self) -> bool:
+        """Whether arms may be tried that look worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplorationRules:
+    """How much a router tries out."""
+
+    floor: float  # share of every decision's probability spread evenly over the candidates
+    quota: ProbationQuota = field(default_factory=ProbationQuota)  # of arms on probation, whatever the policy thinks
+    cap: ExplorationCap | None = None  # counts what it grants; None: exploration may cost what it does
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """An arm drawn, and the candidates that were left to draw from."""
+
+    candidates: Candidates  # with the budget's penalties among theirs
+    draw: Draw
+
+    @property
+    def arm(self) -> str:
+        """The name of the arm drawn."""
+        return self.candidates.arms[self.draw.action]
+
+
+def decide(
+    policy: Policy,
+    context: Context,
+    candidates: Candidates,
+    rules: ExplorationRules,
+    *,
+    limits: RequestLimits,
+    at: float,
+    rng: np.random.Generator,
+    budget: BudgetRule | None = None,
+) -> Choice:
+    """Return the arm drawn, with the exact probability of each that could have been.
+
+    Args:
+        policy: says how probable each arm is.
+        context: of the query.
+        candidates: the arms that can answer it.
+        rules: of exploration.
+        limits: the caller's.
+        at: seconds since the epoch.
+        rng: gives one uniform number.
+        budget: bars arms, and makes dear ones dearer; None: there is none.
+
+    Raises:
+        NoEligibleArm: no candidate is expected to cost as little as the caller allows.
+        BudgetExhausted: the budget bars every one of them.
+    """
+    if limits.max_usd is not None:
+        candidates = within_max_usd(candidates, limits.max_usd)
+    if budget is not None:
+        candidates = within_budget(candidates, budget)
+    if limits.min_quality is not None:
+        candidates = meeting_min_quality(candidates, policy, context, limits.min_quality)
+    if budget is not None:
+        candidates = replace(candidates, penalties=candidates.penalties + budget.penalties(candidates.usd))
+    probs, floor = unmixed_probs(policy, context, candidates, rules, explores=limits.explore, at=at)
+    return Choice(candidates, draw(probs, floor=floor, rng=rng))
+
+
+def decision_probs(
+    policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules, *, explores: bool, at: float
+) -> Floats:
+    """Return the probability with which `decide` draws each of candidates that all limits leave, shape (K,)."""
+    probs, floor = unmixed_probs(policy, context, candidates, rules, explores=explores, at=at)
+    return mix(probs, floor=floor)
+
+
+def unmixed_probs(
+    policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules, *, explores: bool, at: float
+) -> tuple[Floats, float]:
+    """Return a distribution (K,) and the floor to mix it with: with all exploration, with a share of it, or without.
+
+    Without, 1 stands at the policy's most probable arm and the floor is 0. Quotas of arms on probation hold beneath a
+    cap, too: their dollars have a cap of their own.
+    """
+    wanted = policy.probs(context, candidates.arms, candidates.penalties)
+    if not explores:
+        return one_hot_argmax(wanted), 0.0
+    minimums = None if candidates.probation_usd is None else rules.quota.minimums(candidates.probation_usd)
+    probs = wanted if minimums is None else with_minimums(wanted, minimums)
+    if rules.cap is None:
+        return probs, rules.floor
+    utilities = None
+    if isinstance(policy, PredictsQuality):
+        utilities = policy.expected_quality(context, candidates.arms) - candidates.penalties
+    greedy = one_hot_argmax(wanted if utilities is None else utilities)
+    share = rules.cap.share(
+        mix(wanted, floor=rules.floor), int(greedy.argmax()), usd=candidates.usd, utilities=utilities, at=at
+    )
+    greedy = greedy if minimums is None else with_minimums(greedy, minimums)
+    return mix_with_greedy(probs, greedy, floor=rules.floor, share=share)
+
+
+def within_max_usd(candidates: Candidates, max_usd: float) -> Candidates:
+    """Return the arms expected to cost at most that; one without a price is not known to. Raises NoEligibleArm."""
+    kept = candidates.usd <= max_usd  # False where NaN
+    if not kept.any():
+        prices = zip(candidates.arms, candidates.usd.tolist(), strict=True)
+        each = "; ".join(f"{arm} {'has no price' if np.isnan(usd) else f'about ${usd:.2g}'}" for arm, usd in prices)
+        raise NoEligibleArm(f"No arm may answer for at most ${max_usd:.2g}: {each}.")
+    return candidates.where(kept)
+
+
+def within_budget(candidates: Candidates, budget: BudgetRule) -> Candidates:
+    """Return the arms that the budget does not bar. Raises BudgetExhausted where it bars all of them."""
+    barred = budget.over_budget(candidates.usd)
+    if barred.all():
+        raise BudgetExhausted("The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC.")
+    return candidates.where(~barred)
+
+
+def meeting_min_quality(candidates: Candidates, policy: Policy, context: Context, min_quality: float) -> Candidates:
+    """Return the arms from which such a quality is expected, the best one if there is none.
+
+    All of them, where the policy does not say what it expects.
+    """
+    if not isinstance(policy, PredictsQuality):
+        return candidates
+    expected = policy.expected_quality(context, candidates.arms)
+    good = expected >= min_quality
+    if not good.any():
+        good[int(expected.argmax())] = True
+    return candidates.where(good)
