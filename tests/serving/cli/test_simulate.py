@@ -262,3 +262,21 @@ def test_names_with_brackets_are_shown_as_they_are(kept: Callable[..., Path], tm
     assert f"results and report.html are in {tmp_path / '[out]'}" in done.stderr
     assert "a], calm: means" in done.stdout
     assert "the best fixed arm ([red]" in done.stdout.replace("\n", " ")
+
+
+def test_a_routers_own_configuration_can_be_simulated(kept: Callable[..., Path], tmp_path: Path) -> None:
+    config = tmp_path / "highwayman.yaml"
+    config.write_text("policy: {floor: 0.3}\nexploration: {regret_per_request: 0.0}\ntrial: {share: 0.4}\n")
+    plan = told("--data", kept(), *QUICK, "--config", config, "--min-quality", 0.1)["manifest"]["plan"]
+    assert plan["floor"] == 0.3
+    router = plan["router"]
+    assert (router["exploration_regret_per_request"], router["quota"]["share"]) == (0.0, 0.4)
+    assert (router["min_quality"], router["probation"]) == (0.1, [])
+
+
+def test_an_arm_on_probation_must_be_one_of_the_tables(kept: Callable[..., Path]) -> None:
+    arm = table().arms[0]
+    assert told("--data", kept(), *QUICK, "--probation", arm)["manifest"]["plan"]["router"]["probation"] == [arm]
+    done = run(*FEW, "--data", kept(), "--probation", "nobody")
+    assert done.exit_code == 1
+    assert "no arm 'nobody' to be on probation; arms are" in done.output

@@ -7,10 +7,12 @@ import pytest
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.draw import mix
+from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Arm, Control, ControlKind, Mode
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.export import export
 from highwayman.feedback.fold.learner import Learner
@@ -103,6 +105,25 @@ def test_another_cost_weight_prices_the_arms_as_the_router_would() -> None:
     assert target[0, 0] == pytest.approx(0.99)
     with pytest.raises(ValueError, match="prices"):
         Counterfactual(ExplorationRules(0.02), Objective("auto", 3.0))
+
+
+def test_where_nothing_was_to_be_tried_out_the_other_policy_tries_nothing_out_either() -> None:
+    settled = replace(decision("d"), context=replace(context(), flags=frozenset({NO_EXPLORATION})))
+    _, _, target = replayed(settled, decision("e"))
+    assert sorted(target[0].tolist()) == [0.0, 1.0]
+    assert (target[1] > 0).all()
+
+
+def test_quota_and_cap_are_those_of_the_router_in_question() -> None:
+    on_probation = (POOL[0], replace(POOL[1], state=ArmState.PROBATION))
+    quota = ExplorationRules(0.0, ProbationQuota(share=0.7))
+    _, _, target = replayed(decision("d"), what_if=Counterfactual(quota, Objective("auto", 3.0), pool=on_probation))
+    assert target[0].tolist() == pytest.approx([0.3, 0.7])
+    capped = Counterfactual(ExplorationRules(0.2, cap=ExplorationCap(usd_per_day=0.0)), pool=POOL)
+    _, _, target = replayed(decision("d"), what_if=capped)
+    assert target[0].tolist() == [1.0, 0.0], "the other arm costs more, and that is not paid for"
+    with pytest.raises(ValueError, match="a cap on exploration in dollars needs the pool's prices"):
+        replace(capped, pool=())
 
 
 def test_a_rollback_takes_rewards_back() -> None:

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
+from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.types import Context, Floats, RewardChange
@@ -24,6 +26,7 @@ from highwayman.sims.simulation.worlds.delay import Delay
 from highwayman.sims.simulation.worlds.missing import Missing
 from highwayman.sims.simulation.worlds.quality_drop import QualityDrop
 from highwayman.sims.simulation.worlds.thumbs import Thumbs
+from highwayman.sims.simulation.worlds.tool_loops import ToolLoops
 from highwayman.sims.tables.table import FullTable
 from tests.sims.simulation.courses import contexts, course
 
@@ -270,3 +273,54 @@ def test_what_cannot_run_is_refused() -> None:
         go(Uniform(d=2), met, frozen_for=0)
     with pytest.raises(ValueError, match=r"the scenario asks for prompt 39, contexts has 2"):
         simulate(Uniform(d=2), met, SIDES, router=router, rng=generator(0, "draws"))
+
+
+def simulated(scenario: Scenario, policy: Policy, **router: Any) -> Run:
+    made = SimulatedRouter(**{"objective": Objective("auto", 0.0), "rules": ExplorationRules(0.1), **router})
+    return simulate(policy, scenario, contexts(), router=made, rng=generator(0, "draws"))
+
+
+def test_in_a_tool_loop_nothing_is_tried_out() -> None:
+    scenario = course(ToolLoops(share=0.5), rounds=200)
+    run = simulated(scenario, Witness("middle"))
+    in_loop = np.array([scenario.in_a_tool_loop(t) for t in range(200)])
+    assert (run.propensities[in_loop] == 1.0).all()
+    assert (run.probs[~in_loop] > 0).all()
+
+
+def test_a_cap_on_exploration_holds_over_the_run() -> None:
+    scenario, cap = course(rounds=300), ExplorationCap(usd_per_day=0.0)
+    run = simulated(scenario, Witness("small"), rules=ExplorationRules(0.1, cap=cap))
+    assert (run.propensities == 1.0).all(), "the other arms cost more"
+    free = simulated(scenario, Witness("large"), rules=ExplorationRules(0.1, cap=cap))
+    assert (free.probs > 0).all(), "and less than this one"
+
+
+def test_an_arm_on_probation_has_its_quota_until_it_has_cost_what_it_may() -> None:
+    quota = ProbationQuota(share=0.5, max_usd=1.0)  # a call to large costs 0.021, and takes no time
+    run = simulated(course(rounds=400), Witness("small"), rules=ExplorationRules(0.0, quota), probation=["large"])
+    on_trial = run.probs[:, 2] == 0.5
+    calls = np.cumsum(run.actions == 2)
+    assert on_trial[0]
+    assert not on_trial[-1]
+    assert calls[-1] == 48, "the 48th call takes it above a dollar"
+    assert (run.probs[~on_trial, 2] == 0.0).all()
+
+
+def test_latency_and_energy_count_as_the_router_counts_them() -> None:
+    quality = np.full((30, 2), 0.5)
+    table = FullTable.from_arrays(
+        ("slow", "hungry"), quality, latency_s=np.tile([8.0, 1.0], (30, 1)), wh=np.tile([0.1, 0.8], (30, 1))
+    )
+    scenario = draw_scenario(table, [], rounds=50, seed=0)
+    assert scenario.penalties(Objective("auto", 0.0, latency_weight=0.3))[0].tolist() == [0.3, 0.0]
+    assert scenario.penalties(Objective("auto", 0.0, energy_weight=0.2))[0].tolist() == [0.0, 0.2]
+    both = Objective("auto", 0.0, latency_weight=0.3, energy_weight=0.2)
+    assert scenario.penalties(both)[-1].tolist() == [0.3, 0.2]
+
+
+def test_arms_that_fall_short_of_the_quality_asked_for_are_not_drawn() -> None:
+    scenario = course(rounds=2000)
+    run = simulated(scenario, LinTS(d=2, fingerprint="f"), objective=Objective("auto", 0.0, min_quality=0.7))
+    assert (run.probs[1000:, 0] == 0.0).all()
+    assert (run.probs[1000:, 2] > 0.0).all()
