@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint demo bench test-faults test-vllm lock clean
+.PHONY: run test lint demo picture bench test-faults test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -28,6 +28,9 @@ lint: $(VENV)/.test
 
 demo: $(VENV)/.test
 	$(BIN)/python -m demo
+
+picture: $(VENV)/.run  # docs/images/how_it_works.svg
+	$(BIN)/python -m scripts.draw_how_it_works
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Highwayman needs Python 3.11 or newer; try make PYTHON=python3.12")'
