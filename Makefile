@@ -25,6 +25,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/class_names.py
 
 demo: $(VENV)/.test
 	$(BIN)/python -m demo
