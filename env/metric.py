@@ -35,15 +35,15 @@ class Metric:
     high: float = 1.0
     higher_is_better: bool = True
     choices: Mapping[str, float] = field(default_factory=dict)  # of a choice: the quality that each stands for
-    weight: float = 1.0  # 0: heard, kept and shown, and no part of the reward
+    weight: float = 1.0  # 0: accepted, kept and shown, and no part of the reward
     corrected: bool = False  # a calibration against people's thumbs corrects it, once there are some
     weak: bool = False  # corrected, and worth nothing before that
-    window_s: float | None = None  # said later than this after the decision, it is refused; None: the router's own
-    senders: frozenset[str] = frozenset()  # sources that may say it; empty: any
+    window_s: float | None = None  # sent later than this after the decision, it is refused; None: the router's own
+    senders: frozenset[str] = frozenset()  # sources that may send it; empty: any
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether people's thumbs say what it is worth."""
+        """Whether people's thumbs decide what it is worth."""
         return self.corrected or self.weak
 
     @property

@@ -1,4 +1,4 @@
-"""From what was said about an answer to one quality in [0, 1] with a weight."""
+"""From the feedback on an answer to one quality in [0, 1] with a weight."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class FeedbackStatus(StrEnum):
     UNDECLARED = "undeclared"  # its metric is not declared any more
     NO_QUALITY = "no_quality"  # its metric says nothing of quality
     COMPARES = "compares"  # a preference: no part of the reward, but policies that learn from preferences do so
-    UNCALIBRATED = "uncalibrated"  # a weak metric, and no calibration has said yet what it is worth
+    UNCALIBRATED = "uncalibrated"  # a weak metric, and no calibration shows yet what it is worth
     NO_INFLUENCE = "no_influence"  # its key or person had as much weight as they may have
     SET_ASIDE = "set_aside"  # its key is in quarantine
     ERASED = "erased"
@@ -75,12 +75,12 @@ class RewardSpec:
                 newest[dedup_key(feedback)] = place
         counting = set(newest.values())
         return [
-            self._contribution(one) if place in counting else RewardContribution(one, FeedbackStatus.REPLACED)
-            for place, one in enumerate(statements)
+            self._contribution(feedback) if place in counting else RewardContribution(feedback, FeedbackStatus.REPLACED)
+            for place, feedback in enumerate(statements)
         ]
 
     def reward(self, feedback: Iterable[Feedback]) -> Reward:
-        """Return the reward of everything said about one decision, in log order."""
+        """Return the reward of all feedback on one decision, in log order."""
         return self.aggregate(self.contributions(feedback))
 
     def aggregate(self, every: Iterable[RewardContribution]) -> Reward:
@@ -129,12 +129,12 @@ def dedup_key(feedback: Feedback) -> tuple[str, str, str]:
 
 def reward_spec(metrics: Sequence[Metric]) -> RewardSpec:
     """Return the spec of these metrics beside the default ones, which they replace where names are the same."""
-    every = {one.name: one for one in (*DEFAULT_METRICS, *metrics)}
-    if every == dict(DEFAULT_SPEC.metrics):
+    declared = {metric.name: metric for metric in (*DEFAULT_METRICS, *metrics)}
+    if declared == dict(DEFAULT_SPEC.metrics):
         return DEFAULT_SPEC
-    plain = [_plain(one) for _, one in sorted(every.items())]
+    plain = [_plain(metric) for _, metric in sorted(declared.items())]
     digest = hashlib.blake2b(repr(plain).encode(), digest_size=4).digest()
-    return RewardSpec(MappingProxyType(every), 2 + int.from_bytes(digest) % (2**31 - 2))
+    return RewardSpec(MappingProxyType(declared), 2 + int.from_bytes(digest) % (2**31 - 2))
 
 
 def _plain(metric: Metric) -> list[tuple[str, object]]:
@@ -143,4 +143,4 @@ def _plain(metric: Metric) -> list[tuple[str, object]]:
     return sorted({**fields, "kind": str(metric.kind), "choices": sorted(metric.choices.items())}.items())
 
 
-DEFAULT_SPEC = RewardSpec(MappingProxyType({one.name: one for one in DEFAULT_METRICS}))
+DEFAULT_SPEC = RewardSpec(MappingProxyType({metric.name: metric for metric in DEFAULT_METRICS}))

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` seems to be a misspelling of, whatever its case, or None."""
-    by_lower = {each.lower(): each for each in known}
+    by_lower = {known_name.lower(): known_name for known_name in known}
     close = get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 

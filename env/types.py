@@ -1,4 +1,4 @@
-"""The value types every room shares. n rounds, K eligible arms, d features; units are suffixes."""
+"""The value types every package shares. n rounds, K eligible arms, d features; units are suffixes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Status(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     CLIENT_GONE = "client_gone"
-    LOST = "lost"  # nobody said in time what came of the call: the router that made it died
+    LOST = "lost"  # no outcome came in time: the router that made the call died
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Decision:
     policy_version: int
     objective: str
     mode: Mode = Mode.ROUTE
-    user: str = ""  # pseudonym of the person who asked, under the namespace's secret; empty: not said
+    user: str = ""  # pseudonym of the person who asked, under the namespace's secret; empty: not known
     prompt: str | None = None  # the newest message, only where the configuration asks for it
     links: tuple[str, ...] = ()  # digests of ids that the client sent along: under them feedback may speak of it, too
 
@@ -167,7 +167,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One statement about one decision. `value` None retracts what the same person and source said of the metric.
+    """One statement about one decision. `value` None retracts the same person's and source's earlier one on the metric.
 
     `at`, the time it was accepted, is its revision: of two statements the later one counts, in whichever order they
     reach the log. What a calibration, an episode's share or a cap on influence made of it is settled when it is
@@ -181,7 +181,7 @@ class Feedback:
     metric: str
     value: float | None
     weight: float = 1.0
-    user: str = ""  # pseudonym of the person who said it
+    user: str = ""  # pseudonym of the person who gave it
     key: str = ""  # id of the API key it came with
     text: str = ""  # a comment, a choice's name or a better answer, in the person's words
     compared_arm: str = ""  # of a preference: the arm whose answer it was compared with
@@ -221,7 +221,7 @@ class RewardChange:
     weight: float  # change of w
     weighted: float  # change of w*r
     squared: float  # change of w*r**2
-    at: float = 0.0  # seconds since the epoch: when its round was decided; 0: nobody said, it counts as now
+    at: float = 0.0  # seconds since the epoch: when its round was decided; 0: unknown, it counts as now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +233,7 @@ class PreferenceChange:
     features: Floats  # (d,)
     weight: float = 1.0  # change of weight: negative takes a preference back
     share: float = 1.0  # of the preference that the better one got, in [0, 1]: 0.5 is a tie
-    at: float = 0.0  # seconds since the epoch: when the query was asked; 0: nobody said
+    at: float = 0.0  # seconds since the epoch: when the query was asked; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)

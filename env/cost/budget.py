@@ -46,13 +46,13 @@ class TenantBudget:
 
     def penalties(self, expected_usd: Floats, *, at: float) -> Floats:
         """Return what arms of expected cost (K,) carry in quality units, shape (K,); 0 where NaN (no price)."""
-        found = np.zeros(len(expected_usd))
+        penalties = np.zeros(len(expected_usd))
         if self._per_request is not None:
-            found += self._per_request.penalties(expected_usd)
+            penalties += self._per_request.penalties(expected_usd)
         if self._per_day is not None:
             self._per_day.set_target(self._aim(at))
-            found += self._per_day.penalties(expected_usd)
-        return found
+            penalties += self._per_day.penalties(expected_usd)
+        return penalties
 
     def over_budget(self, expected_usd: Floats, *, at: float) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) may not be called now.
@@ -77,7 +77,7 @@ class TenantBudget:
         self._under_way[call] = expected_usd if expected_usd > 0 else 0.0
 
     def charge(self, call: str, cost_usd: float | None, *, at: float, arm: str = "") -> None:
-        """Charge a call that ended, at its metered cost, whether or not anybody says anything of it.
+        """Charge a call that ended, at its metered cost, whether or not it ever gets feedback.
 
         `arm` is who served it.
         """

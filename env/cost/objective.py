@@ -39,10 +39,10 @@ class Objective:
         if self.min_quality is not None and not 0.0 <= self.min_quality <= 1.0:
             raise ValueError(f"min_quality must be in [0, 1], got {self.min_quality!r}")
 
-    def with_overrides(self, **wishes: object) -> "Objective":
-        """Return the objective with what a caller wishes for one request; None leaves what there is."""
-        given = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Objective(**{**given, **{name: value for name, value in wishes.items() if value is not None}})
+    def with_overrides(self, **overrides: object) -> "Objective":
+        """Return the objective with what a caller overrides for one request; None leaves what there is."""
+        current = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Objective(**{**current, **{name: value for name, value in overrides.items() if value is not None}})
 
 
 ALIASES: Mapping[str, Objective] = MappingProxyType(

@@ -34,20 +34,22 @@ def estimate_usage(
 
 def arm_penalties(arms: Sequence[str], estimates: UsageEstimates, objective: Objective) -> Floats:
     """Return the penalty of each eligible arm in quality units, shape (K,), in the order of `arms`."""
-    found = scaled_penalties(
-        [estimates[arm].usd for arm in arms], pool=[one.usd for one in estimates.values()], weight=objective.cost_weight
+    penalties = scaled_penalties(
+        [estimates[arm].usd for arm in arms],
+        pool=[estimate.usd for estimate in estimates.values()],
+        weight=objective.cost_weight,
     )
     if objective.latency_weight:
-        latencies = [one.latency_s for one in estimates.values()]
-        found = found + scaled_penalties(
+        latencies = [estimate.latency_s for estimate in estimates.values()]
+        penalties = penalties + scaled_penalties(
             [estimates[arm].latency_s for arm in arms], pool=latencies, weight=objective.latency_weight
         )
     if objective.energy_weight:
-        energies = [one.wh for one in estimates.values()]
-        found = found + scaled_penalties(
+        energies = [estimate.wh for estimate in estimates.values()]
+        penalties = penalties + scaled_penalties(
             [estimates[arm].wh for arm in arms], pool=energies, weight=objective.energy_weight
         )
-    return found
+    return penalties
 
 
 def expected_usd(arms: Sequence[str], estimates: UsageEstimates) -> Floats:

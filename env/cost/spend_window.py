@@ -10,7 +10,7 @@ from highwayman.env.types import Floats
 
 _SURPRISES = 3.0  # standard deviations that the cheapest arm's costs are allowed for
 _AT_FIRST = 12.0  # times its expectation that a call is taken to cost at most
-_KNOWN_CALLS = 200  # from so many on, what was met says what may come
+_KNOWN_CALLS = 200  # from so many on, what was met bounds what may come
 _BEYOND = 3.0  # times the largest ratio met, that a call is then taken to cost at most
 
 
@@ -55,10 +55,10 @@ class SpendWindow:
 
     def restore(self, costs: Iterable[float]) -> Self:
         """Replace the costs, oldest first, and return the window. Raises ValueError if they are not so many costs."""
-        found = np.array(list(costs), dtype=np.float64)
-        if found.shape != self._costs.shape or not (np.isfinite(found).all() and found.min() >= 0):
-            raise ValueError(f"a window of {len(self._costs)} calls needs as many costs >= 0, got {len(found)}")
-        self._costs, self._next = found, 0
+        ring = np.array(list(costs), dtype=np.float64)
+        if ring.shape != self._costs.shape or not (np.isfinite(ring).all() and ring.min() >= 0):
+            raise ValueError(f"a window of {len(self._costs)} calls needs as many costs >= 0, got {len(ring)}")
+        self._costs, self._next = ring, 0
         return self
 
 
@@ -94,10 +94,10 @@ class CostOverruns:
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Replace what was met by what `state` returned, and return it. Raises ValueError if it makes no sense."""
-        found = {int(step): (int(calls), float(largest)) for step, (calls, largest) in state.items()}
-        if not all(calls >= 0 and math.isfinite(largest) and largest >= 1 for calls, largest in found.values()):
+        met = {int(step): (int(calls), float(largest)) for step, (calls, largest) in state.items()}
+        if not all(calls >= 0 and math.isfinite(largest) and largest >= 1 for calls, largest in met.values()):
             raise ValueError("calls must be >= 0 and their largest ratio a number >= 1")
-        self._met = found
+        self._met = met
         return self
 
 

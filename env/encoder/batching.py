@@ -34,7 +34,7 @@ class Batcher(Generic[Key, Answer]):
         """Return the future answer to `key`.
 
         Raises:
-            Backlogged: too many calls wait.
+            BacklogFull: too many calls wait.
             RuntimeError: the batcher is closed.
         """
         future: Future[Answer] = Future()

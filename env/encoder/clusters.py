@@ -46,9 +46,9 @@ class Clusters:
             raise ValueError(f"centres {text.shape} and {numbers.shape} must be (m, w) and (m, q)")
         if not (np.isfinite(text).all() and np.isfinite(numbers).all()):
             raise ValueError("centres must be finite")
-        kept = np.concatenate([text, numbers], axis=1).astype(np.float32)
-        digest = hashlib.blake2b(kept.tobytes(), digest_size=4).hexdigest()
-        exact, width = kept.astype(np.float64), text.shape[1]
+        rounded = np.concatenate([text, numbers], axis=1).astype(np.float32)
+        digest = hashlib.blake2b(rounded.tobytes(), digest_size=4).hexdigest()
+        exact, width = rounded.astype(np.float64), text.shape[1]
         return cls(exact[:, :width].copy(), exact[:, width:].copy(), f"near-{len(text)}-{digest}")
 
     @property
@@ -59,8 +59,8 @@ class Clusters:
     def distances(self, embeddings: Floats) -> Floats:
         """Return the text's part of the squared distances to the centres, (n, w) -> (n, m)."""
         squares = (embeddings**2).sum(axis=1)[:, None] + (self.text**2).sum(axis=1)
-        found: Floats = squares - 2.0 * embeddings @ self.text.T
-        return found
+        distances: Floats = squares - 2.0 * embeddings @ self.text.T
+        return distances
 
     def memberships(self, distances: Floats, numbers: Floats) -> Floats:
         """Return how much a query belongs to each cluster, beyond an equal share: (m,), sums to 0.
@@ -77,8 +77,8 @@ class Clusters:
 
 def cluster_of(context: Context) -> int:
     """Return which cluster a query is nearest to, 0 where its features say nothing of clusters."""
-    found = _M.search(context.fingerprint)
-    m = int(found[1]) if found is not None else 0
+    match = _M.search(context.fingerprint)
+    m = int(match[1]) if match is not None else 0
     if not 0 < m < len(context.features):
         return 0
     return int(context.features[-1 - m : -1].argmax())

@@ -116,12 +116,12 @@ class Encoder:
         near = clusters.m if clusters is not None else 0
         text, kinds = (f"text_{axis:02d}" for axis in range(projection.p)), (f"near_{kind:02d}" for kind in range(near))
         self.names = (*text, *NUMERIC_NAMES, *kinds, "one")
-        made_by = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
-        self.fingerprint = "/".join([*made_by, NUMERIC_VERSION])
+        fingerprints = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
+        self.fingerprint = "/".join([*fingerprints, NUMERIC_VERSION])
 
-    def cosine_similarity(self, one: str, other: str) -> float:
+    def cosine_similarity(self, text: str, other: str) -> float:
         """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
-        vectors = self._engine.embed([utf8_sample(one, self._max_chars), utf8_sample(other, self._max_chars)])
+        vectors = self._engine.embed([utf8_sample(text, self._max_chars), utf8_sample(other, self._max_chars)])
         return float(vectors[0] @ vectors[1])
 
     @property
@@ -141,10 +141,10 @@ class Encoder:
         carries the flag `encoder_timeout` or `encoder_error`.
         """
         text = utf8_sample(query.text, self._max_chars)
-        known = self._cache.get(text)
-        if known is not None:
+        cached = self._cache.get(text)
+        if cached is not None:
             self._hits += 1
-            return self._context(query, known)
+            return self._context(query, cached)
         self._misses += 1
         try:
             async with asyncio.timeout(self._deadline_s) as limit:

@@ -58,9 +58,9 @@ class OnnxEngine:
     def _ids(self, text: str) -> npt.NDArray[np.int64]:
         """Return the text's tokens between its marks, shape (1, t)."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        room = self._max_tokens - 2
-        if len(ids) > room:
-            ids = ids[: room - room // 4] + ids[-(room // 4) :]
+        limit = self._max_tokens - 2
+        if len(ids) > limit:
+            ids = ids[: limit - limit // 4] + ids[-(limit // 4) :]
         return np.array([[CLS, *ids, SEP]], dtype=np.int64)
 
 

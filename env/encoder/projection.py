@@ -51,9 +51,9 @@ class Projection:
             raise ValueError(f"mean {mean.shape} and components {components.shape} must be (w,) and (w, p)")
         if not (np.isfinite(mean).all() and np.isfinite(components).all()):
             raise ValueError("mean and components must be finite")
-        kept = np.concatenate([mean[:, None], components], axis=1).astype(np.float32)  # (w, 1 + p)
-        digest = hashlib.blake2b(kept.tobytes(), digest_size=4).hexdigest()
-        exact = kept.astype(np.float64)
+        rounded = np.concatenate([mean[:, None], components], axis=1).astype(np.float32)  # (w, 1 + p)
+        digest = hashlib.blake2b(rounded.tobytes(), digest_size=4).hexdigest()
+        exact = rounded.astype(np.float64)
         return cls(exact[:, 0], exact[:, 1:], f"{name}-{components.shape[1]}-{digest}")
 
     @property

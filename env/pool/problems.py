@@ -53,9 +53,9 @@ def schema_problems(data: object, error: ValidationError) -> Iterator[Problem]:
 
 def arm_problems(name: str, raw: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what the keys of one arm, each perhaps fine alone, get wrong together."""
-    here = ("arms", name)
-    given = _meant({key: value for key, value in raw.items() if value is not None}, (*here, ""))
-    yield from (Problem(here, text) for text in (*_price(given), *_endpoint(given), *_window(given, raw)))
+    location = ("arms", name)
+    given = _meant({key: value for key, value in raw.items() if value is not None}, (*location, ""))
+    yield from (Problem(location, text) for text in (*_price(given), *_endpoint(given), *_window(given, raw)))
 
 
 def _price(given: set[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What `pool.yaml` may say, field by field. What the fields must say together is checked in `poolfile`."""
+"""What `pool.yaml` may say, field by field. What the fields must say together is checked in `problems`."""
 
 import re
 from typing import Annotated, Any, Literal, Self

@@ -24,10 +24,10 @@ class YamlDocument:
         """Return the line, from 1, of the value at `location`, or of its nearest ancestor that is in the file."""
         node, line = self.root, 1
         for step in location:
-            found = _child(node, step)
-            if found is None:
+            child = _child(node, step)
+            if child is None:
                 break
-            node, line = found
+            node, line = child
         return line
 
 

@@ -129,10 +129,10 @@ class Upstream:
     async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
         count = arm.profile.best_of
-        asked = pydantic_core.from_json(sending.body) if count > 1 else {}
-        if count == 1 or (asked.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
+        request = pydantic_core.from_json(sending.body) if count > 1 else {}
+        if count == 1 or (request.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
             return await self._attempt(arm, endpoint, sending)
-        single = _Sending(sending.path, json.dumps(non_streaming(asked)).encode())
+        single = _Sending(sending.path, json.dumps(non_streaming(request)).encode())
         calls = [asyncio.ensure_future(self._attempt(arm, endpoint, single)) for _ in range(count)]
         try:
             answers = await asyncio.gather(*calls)
@@ -141,11 +141,11 @@ class Upstream:
             for call in calls:
                 _stop(call)
         answer = answers[0]
-        refused = next((place for place, one in enumerate(answers) if one.status >= 400), None)
+        refused = next((place for place, answer in enumerate(answers) if answer.status >= 400), None)
         if refused is not None:
             return replace(answers[refused], _first=bodies[refused], _response=None)
         voted = majority_vote([_parsed(body) for body in bodies])
-        stream = bool(asked.get("stream"))
+        stream = bool(request.get("stream"))
         body = to_sse(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
         kind = "text/event-stream" if stream else "application/json"
         return replace(answer, _first=body, _response=None, content_type=kind, first_byte_at=self._clock())
@@ -208,7 +208,7 @@ def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
 
 
 def _parsed(body: bytes) -> JsonObject:
-    """Return a whole answer. Raises UpstreamError if it is none, so that somebody else is asked."""
+    """Return a whole answer. Raises UpstreamError if it is none, so that another server is tried."""
     try:
         answer = pydantic_core.from_json(body)
     except ValueError as error:

@@ -17,7 +17,7 @@ _DONE = b"[DONE]"
 
 
 class ResponseIdentity:
-    """What an answer is told to be: its "model" the arm, its "id" that of the decision."""
+    """What an answer goes out as: its "model" is the arm, its "id" that of the decision."""
 
     def __init__(self, arm: str, decision_id: str) -> None:
         """Take the name of the arm that serves, and the decision's id."""
@@ -27,7 +27,7 @@ class ResponseIdentity:
     def rewrite(self, data: bytes) -> bytes:
         """Return the JSON text `data` with its first "model", and the answer's own "id", set."""
         data = _MODEL.sub(lambda _: self._model, data, count=1)
-        return _ID.sub(lambda found: b'"id":"' + found[1] + self._id, data, count=1)
+        return _ID.sub(lambda match: b'"id":"' + match[1] + self._id, data, count=1)
 
 
 def parse_usage(answer: Any) -> Usage | None:
@@ -56,9 +56,9 @@ class SseRewriter:
         """Prepare for one stream.
 
         Args:
-            label: what each chunk is told to be.
+            identity: what each chunk goes out as.
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
-            transcript: is told every chunk.
+            transcript: is given every chunk.
         """
         self._identity = identity
         self._transcript = transcript

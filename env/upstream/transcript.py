@@ -1,4 +1,4 @@
-"""What an answer said, put together from a whole body or from the chunks of a stream."""
+"""The text and the tool calls of an answer, put together from a whole body or from the chunks of a stream."""
 
 from typing import Any
 
@@ -24,15 +24,15 @@ class Transcript:
         return [(name, "".join(pieces)) for _, (name, pieces) in sorted(self._calls.items())]
 
     def add(self, answer: Any) -> None:
-        """Add a whole answer, or a chunk (parsed); what has another shape says nothing."""
+        """Add a whole answer, or a chunk (parsed); what has another shape is ignored."""
         choices = answer.get("choices") if isinstance(answer, dict) else None
         first = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(first, dict) or first.get("index", 0) != 0:
             return
-        said = first.get("message") or first.get("delta")
-        if isinstance(said, dict):
-            self._add_text(said.get("content"))
-            self._add_calls(said.get("tool_calls"))
+        message = first.get("message") or first.get("delta")
+        if isinstance(message, dict):
+            self._add_text(message.get("content"))
+            self._add_calls(message.get("tool_calls"))
         self._add_text(first.get("text"))
 
     def _add_text(self, text: Any) -> None:
@@ -47,10 +47,10 @@ class Transcript:
                 continue
             index = call.get("index", place)
             name, pieces = self._calls.get(index if isinstance(index, int) else place, ("", []))
-            more = function.get("arguments")
-            pieces.append(more if isinstance(more, str) else "")
-            said = function.get("name")
+            piece = function.get("arguments")
+            pieces.append(piece if isinstance(piece, str) else "")
+            function_name = function.get("name")
             self._calls[index if isinstance(index, int) else place] = (
-                name or (said if isinstance(said, str) else ""),
+                name or (function_name if isinstance(function_name, str) else ""),
                 pieces,
             )
