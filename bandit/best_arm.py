@@ -67,10 +67,10 @@ def _integrated(mean: Floats, sd: Floats, low: Floats) -> Floats:
     per_step = mass / step
     # The mass right of the cell's middle on the scale of log G: its first moment, less half of it.
     right = np.where(step > _LEAST_STEP, g[..., 1:] - per_step - 0.5 * mass, 0.0)
-    found = (log_f[..., 1:] - log_f[..., :-1]) @ per_step[..., None] + (shares[..., 1:] - shares[..., :-1]) @ right[
-        ..., None
-    ]
-    probs = np.maximum(found[..., 0], 0.0)
+    unnormalised = (log_f[..., 1:] - log_f[..., :-1]) @ per_step[..., None] + (
+        shares[..., 1:] - shares[..., :-1]
+    ) @ right[..., None]
+    probs = np.maximum(unnormalised[..., 0], 0.0)
     total: Floats = probs / probs.sum(axis=-1)[..., None]
     return total
 

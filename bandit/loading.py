@@ -118,28 +118,30 @@ def _check_options(name: str, kind: type, options: Mapping[str, Any]) -> None:
 
 
 def policy_options(kind: type) -> dict[str, Parameter] | None:
-    """Return the options that a policy's class takes, by name; None if its constructor does not tell.
+    """Return the options that a policy's class takes, by name; None if its constructor does not name them all.
 
     What a constructor passes on with `**` is followed to the class whose options its docstring says they are, and to
     the next constructor that it inherits.
     """
     options: dict[str, Parameter] = {}
-    told = True
-    for owner in (each for each in inspect.getmro(kind) if "__init__" in vars(each) and each is not object):
-        own = inspect.signature(vars(owner)["__init__"]).parameters
-        passes_on = [name for name, option in own.items() if option.kind is Parameter.VAR_KEYWORD]
-        options = {**options, **own, **options}
+    complete = True
+    for owner in (
+        ancestor for ancestor in inspect.getmro(kind) if "__init__" in vars(ancestor) and ancestor is not object
+    ):
+        parameters = inspect.signature(vars(owner)["__init__"]).parameters
+        passes_on = [name for name, option in parameters.items() if option.kind is Parameter.VAR_KEYWORD]
+        options = {**options, **parameters, **options}
         if not passes_on:
-            told = True
+            complete = True
             break
         named = _PASSED_ON.findall(inspect.getdoc(vars(owner)["__init__"]) or "")
         takers = [taker for name in named if (taker := vars(sys.modules[owner.__module__]).get(name)) is not None]
         for taker in takers:
             options = {**options, **inspect.signature(taker).parameters, **options}
-        told = bool(takers)
+        complete = bool(takers)
     inner = {"self", "d", "fingerprint", "fading"}
     by_keyword = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    return {k: v for k, v in options.items() if k not in inner and v.kind in by_keyword} if told else None
+    return {k: v for k, v in options.items() if k not in inner and v.kind in by_keyword} if complete else None
 
 
 def shipped_policies() -> dict[str, str]:

@@ -35,7 +35,7 @@ class Policy(Protocol):
 
 @runtime_checkable
 class PredictsQuality(Protocol):
-    """A policy that can say what quality it expects."""
+    """A policy that can predict quality."""
 
     def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
@@ -67,4 +67,4 @@ class SupportsDiscount(Protocol):
         """Return the weight of the feedback standing on an arm."""
 
     def discount(self, arm: str, *, share: float) -> None:
-        """Let what was said of an arm so far count for a share in (0, 1]."""
+        """Let the feedback on an arm so far count for a share in (0, 1]."""

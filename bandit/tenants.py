@@ -1,4 +1,4 @@
-"""A policy for each tenant: what one tenant's people say moves nobody else's traffic."""
+"""A policy for each tenant: one tenant's feedback moves nobody else's traffic."""
 
 from collections.abc import Callable, Mapping
 
@@ -39,25 +39,25 @@ class TenantPolicies:
         """Return everything learned."""
         if len(self._policies) == 1:
             return self._policies[DEFAULT_TENANT].state()
-        packed: bytes = msgpack.packb({name: one.state() for name, one in sorted(self._policies.items())})
+        packed: bytes = msgpack.packb({name: policy.state() for name, policy in sorted(self._policies.items())})
         return _MAGIC + packed
 
     def restore(self, state: bytes) -> None:
         """Replace everything learned. Raises SnapshotError, and changes nothing, for bytes that cannot be used."""
-        found = split_state(state)
-        own = found.pop(DEFAULT_TENANT, None)
-        if own is None:
+        states = split_state(state)
+        default_state = states.pop(DEFAULT_TENANT, None)
+        if default_state is None:
             raise SnapshotError("snapshot has no state of the default tenant")
-        if found and self._make is None:
+        if states and self._make is None:
             raise SnapshotError("snapshot has states of several tenants, of which this policy knows one")
         others = {}
-        for name, one in found.items():
+        for name, tenant_state in states.items():
             others[name] = self._make()  # type: ignore[misc]  # checked above
-            others[name].restore(one)
-        self._policies[DEFAULT_TENANT].restore(own)
+            others[name].restore(tenant_state)
+        self._policies[DEFAULT_TENANT].restore(default_state)
         self._policies = {
             DEFAULT_TENANT: self._policies[DEFAULT_TENANT],
-            **{name: self._with_arms(one) for name, one in others.items()},
+            **{name: self._with_arms(policy) for name, policy in others.items()},
         }
 
     def _with_arms(self, policy: Policy) -> Policy:
@@ -71,9 +71,9 @@ def split_state(state: bytes) -> dict[str, bytes]:
     if not state.startswith(_MAGIC):
         return {DEFAULT_TENANT: state}
     try:
-        found = msgpack.unpackb(state[len(_MAGIC) :])
+        states = msgpack.unpackb(state[len(_MAGIC) :])
     except (ValueError, msgpack.UnpackException) as error:
         raise SnapshotError("the tenants' states are damaged") from error
-    if not (isinstance(found, Mapping) and all(isinstance(one, bytes) for one in found.values())):
+    if not (isinstance(states, Mapping) and all(isinstance(policy_state, bytes) for policy_state in states.values())):
         raise SnapshotError("the tenants' states are damaged")
-    return {str(name): one for name, one in found.items()}
+    return {str(name): policy_state for name, policy_state in states.items()}

@@ -1,4 +1,4 @@
-"""What was said of an arm before it changed, and how little of it still counts."""
+"""Discounts on the feedback from before an arm changed: how little of it still counts."""
 
 import math
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ class ArmDiscounts:
     def __init__(self) -> None:
         """Start without any."""
         self._found: dict[str, list[tuple[float, float]]] = {}  # before (seconds since the epoch), share
-        self._newest: dict[str, float] = {}  # when the latest round heard of was decided
+        self._newest: dict[str, float] = {}  # when the latest round seen was decided
 
     def __len__(self) -> int:
-        """Return how many arms are doubted."""
+        """Return how many arms are discounted."""
         return len(self._found)
 
     def add(self, arm: str, share: float) -> None:
-        """Let every round of an arm decided up to the latest one heard of count for a share.
+        """Let every round of an arm decided up to the latest one seen count for a share.
 
         Raises:
             ValueError: the share is not in (0, 1].
@@ -31,15 +31,15 @@ class ArmDiscounts:
         self._found.setdefault(arm, []).append((before, float(share)))
 
     def factor(self, change: RewardChange) -> float:
-        """Return what a change's round counts for, 1 if nobody said when it was; the round has been heard of then."""
-        found, arm, at = 1.0, change.arm, change.at
+        """Return what a change's round counts for, 1 if its time is unknown; the round has been seen then."""
+        factor, arm, at = 1.0, change.arm, change.at
         if at:
             for before, share in self._found.get(arm, ()):
                 if at < before:
-                    found *= share
+                    factor *= share
             if at > self._newest.get(arm, 0.0):
                 self._newest[arm] = at
-        return found
+        return factor
 
     def state(self) -> dict[str, Any]:
         """Return them as JSON can hold them."""
@@ -48,13 +48,15 @@ class ArmDiscounts:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned. Raises ValueError if it cannot be."""
         try:
-            found = {str(arm): [(float(before), float(share)) for before, share in each]
-                     for arm, each in state["found"].items()}  # fmt: skip
+            discounts = {str(arm): [(float(before), float(share)) for before, share in pairs]
+                         for arm, pairs in state["found"].items()}  # fmt: skip
             newest = {str(arm): float(at) for arm, at in state["newest"].items()}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no doubts: {error}") from None
-        if not all(0.0 < share <= 1.0 for each in found.values() for _, share in each):
+        if not all(0.0 < share <= 1.0 for pairs in discounts.values() for _, share in pairs):
             raise ValueError("no doubts: a share is not in (0, 1]")
-        if not all(map(math.isfinite, (*newest.values(), *(before for each in found.values() for before, _ in each)))):
+        if not all(
+            map(math.isfinite, (*newest.values(), *(before for pairs in discounts.values() for before, _ in pairs)))
+        ):
             raise ValueError("no doubts: a time is not finite")
-        self._found, self._newest = found, newest
+        self._found, self._newest = discounts, newest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from highwayman.env.types import RewardChange
 
-_ALLOWANCE = 0.1  # quality units that an arm may be off for long without anybody being told
+_ALLOWANCE = 0.1  # quality units that an arm may be off for long without an alarm
 _BETS = (0.5, 1.0, 2.0)  # per quality unit: small ones find small changes, large ones large changes soon
 _LARGEST_LOSS = 0.9  # of what is held, on any one round
 _COLUMNS = 8  # for better and for worse: what each bet has come to, and since how many rounds
@@ -16,13 +16,13 @@ class ArmChange:
     """An arm was found to have changed."""
 
     arm: str
-    at: float  # seconds since the epoch, of the round that gave it away; 0: nobody said
+    at: float  # seconds since the epoch, of the round that gave it away; 0: unknown
     direction: int  # 1: answers are better than was learned, -1: worse
     rounds: float  # of feedback since the change seems to have happened
 
 
 class ChangeDetector:
-    """Bets, round by round, that an arm is off by more than an allowance, and tells when they have won enough.
+    """Bets, round by round, that an arm is off by more than an allowance, and gives an alarm once they have won enough.
 
     Shin, Ramdas & Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", 2022 (arXiv
     2203.03532), of the CUSUM kind: for rewards r in [0, 1] expected to be m, what a bet b has come to is
@@ -54,22 +54,22 @@ class ChangeDetector:
             expected: what the quality of the arm's answer was expected to be, before this.
             by: the reward, a quality in [0, 1] with its weight; one beside which another was changed is cut to that.
         """
-        held = self._bets.setdefault(by.arm, [0.0] * _COLUMNS)
+        wealth = self._bets.setdefault(by.arm, [0.0] * _COLUMNS)
         reward = min(max(by.weighted / by.weight, 0.0), 1.0)  # bets are fair on [0, 1] alone
         expected = min(max(expected, 0.0), 1.0)
         for side, direction in ((0, 1), (4, -1)):
             worst = _ALLOWANCE + (expected if direction > 0 else 1.0 - expected)
-            rounds = self._bet(held, side, direction * (reward - expected) - _ALLOWANCE, worst=worst)
+            rounds = self._bet(wealth, side, direction * (reward - expected) - _ALLOWANCE, worst=worst)
             if rounds is not None:
                 del self._bets[by.arm]
                 return ArmChange(by.arm, by.at, direction, rounds)
         return None
 
-    def _bet(self, held: list[float], side: int, gain: float, *, worst: float) -> float | None:
+    def _bet(self, wealth: list[float], side: int, gain: float, *, worst: float) -> float | None:
         """Settle one round's bets; return how many rounds have spoken for a change if they have won enough."""
-        most, total = 0.0, 0.0
+        largest, total = 0.0, 0.0
         for place, bet in enumerate(_BETS, side):
-            held[place] = max(held[place], 1.0) * (1.0 + min(bet, _LARGEST_LOSS / worst) * gain)
-            most, total = max(most, held[place]), total + held[place]
-        held[side + 3] = held[side + 3] + 1.0 if most > 1.0 else 0.0
-        return held[side + 3] if total > len(_BETS) * self._threshold else None
+            wealth[place] = max(wealth[place], 1.0) * (1.0 + min(bet, _LARGEST_LOSS / worst) * gain)
+            largest, total = max(largest, wealth[place]), total + wealth[place]
+        wealth[side + 3] = wealth[side + 3] + 1.0 if largest > 1.0 else 0.0
+        return wealth[side + 3] if total > len(_BETS) * self._threshold else None

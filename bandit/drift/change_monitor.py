@@ -1,4 +1,4 @@
-"""Watches arms while a policy learns, and says which of them have changed."""
+"""Watches arms while a policy learns, and reports which of them have changed."""
 
 from collections.abc import Sequence
 
@@ -6,42 +6,42 @@ from highwayman.bandit.drift.change_detector import ArmChange, ChangeDetector
 from highwayman.bandit.policy import Policy, PredictsQuality, SupportsDiscount
 from highwayman.env.types import Context, Floats, RewardChange
 
-KEPT = 10.0  # answers that everything said of an arm before it changed is worth from then on
+KEPT = 10.0  # answers that all feedback on an arm from before it changed is worth from then on
 
 
 class ChangeMonitor:
     """Compares each new reward with what the policy expected, and has the detector judge.
 
-    It is no part of what is learned: who watches says what was noticed, and what comes of it is an event of its own.
+    It is no part of what is learned: a change that is noticed is reported, and what follows is an event of its own.
     """
 
     def __init__(self, detector: ChangeDetector) -> None:
         """Take the detector, at its start."""
         self._detector = detector
-        self._awaited: set[str] = set()  # arms noticed, that are not doubted yet
+        self._awaited: set[str] = set()  # arms found to have changed, that are not discounted yet
 
     def resume(self, arm: str) -> None:
-        """Watch an arm again that was found to have changed, now that it is doubted."""
+        """Watch an arm again that was found to have changed, now that it is discounted."""
         self._awaited.discard(arm)
 
     def learn(self, policy: Policy, changes: Sequence[RewardChange], *, fingerprint: str) -> list[ArmChange]:
-        """Teach the policy, and return which arms were found to have changed; each once until it is doubted."""
-        found = []
+        """Teach the policy, and return which arms were found to have changed; each once until it is discounted."""
+        arm_changes = []
         for change in changes:
             expected = None
             if change.weight > 0 and change.arm not in self._awaited and isinstance(policy, PredictsQuality):
                 context = Context(change.features, fingerprint, prompt_tokens=0)
                 expected = float(policy.expected_quality(context, (change.arm,))[0])
             policy.learn([change])
-            noticed = self._detector.observe(expected, change) if expected is not None else None
-            if noticed is not None:
-                found.append(noticed)
-                self._awaited.add(noticed.arm)
-        return found
+            arm_change = self._detector.observe(expected, change) if expected is not None else None
+            if arm_change is not None:
+                arm_changes.append(arm_change)
+                self._awaited.add(arm_change.arm)
+        return arm_changes
 
 
 class ChangeMonitors:
-    """A watch for each tenant's policy."""
+    """A monitor for each tenant's policy."""
 
     def __init__(self, false_alarm_every: float) -> None:
         """Take how many rounds of an arm there are between two false alarms."""
@@ -49,18 +49,18 @@ class ChangeMonitors:
         self._of: dict[str, ChangeMonitor] = {}
 
     def for_tenant(self, tenant: str) -> ChangeMonitor:
-        """Return the tenant's watch."""
+        """Return the tenant's monitor."""
         return self._of.setdefault(tenant, ChangeMonitor(ChangeDetector(self._every)))
 
 
 class MonitoredPolicy:
-    """A policy that is watched, and doubts at once what it knew of an arm that has changed: for simulations.
+    """A policy that is watched, and discounts at once what it knew of an arm that has changed: for simulations.
 
-    In production the log is told, and the doubt is one of its events.
+    In production the change is put on the log, and the discount is one of its events.
     """
 
     def __init__(self, policy: Policy, watch: ChangeMonitor, *, fingerprint: str) -> None:
-        """Take the policy, who watches, and the fingerprint of the features."""
+        """Take the policy, its monitor, and the fingerprint of the features."""
         self._policy, self._watch, self._fingerprint = policy, watch, fingerprint
         self.changes: list[ArmChange] = []
 
@@ -69,13 +69,13 @@ class MonitoredPolicy:
         return self._policy.probs(context, arms, penalties)
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
-        """Teach the policy, and doubt arms that are found to have changed."""
+        """Teach the policy, and discount arms that are found to have changed."""
         for change in changes:
-            for found in self._watch.learn(self._policy, [change], fingerprint=self._fingerprint):
-                self.changes.append(found)
+            for arm_change in self._watch.learn(self._policy, [change], fingerprint=self._fingerprint):
+                self.changes.append(arm_change)
                 if isinstance(self._policy, SupportsDiscount):
-                    self._policy.discount(found.arm, share=discount_share(self._policy, found.arm))
-                self._watch.resume(found.arm)
+                    self._policy.discount(arm_change.arm, share=discount_share(self._policy, arm_change.arm))
+                self._watch.resume(arm_change.arm)
 
     def add_arm(self, name: str) -> None:
         """Add the arm to the policy."""
@@ -95,6 +95,6 @@ class MonitoredPolicy:
 
 
 def discount_share(policy: SupportsDiscount, arm: str) -> float:
-    """Return the share of what was said of an arm that is worth `KEPT` answers in all."""
+    """Return the share of an arm's feedback that is worth `KEPT` answers in all."""
     weight = policy.weight_of(arm)
     return min(1.0, KEPT / weight) if weight > 0 else 1.0

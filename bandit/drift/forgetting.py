@@ -22,8 +22,8 @@ class Forgetting:
     Weights are given relative to a base, which moves up from time to time; then all that was learned is multiplied
     once. So a round's weight does not hang on when anything else came: a late label weighs what its round itself
     would weigh by now. Counted in rounds, the age is found by time in a bounded table: all rounds decided between two
-    of its marks are taken to be as old as the earlier one. A mark is only ever put after everything heard of, so what
-    is said of a round weighs the same whenever it is said, and a flip or a retraction is exact.
+    of its marks are taken to be as old as the earlier one. A mark is only ever put after every round seen, so
+    feedback on a round weighs the same whenever it comes, and a flip or a retraction is exact.
     """
 
     def __init__(self, *, events: float | None = None, hours: float | None = None) -> None:
@@ -36,7 +36,7 @@ class Forgetting:
             raise ValueError(f"{name} must be a number > 0, got {self._half_life!r}")
         self._unit = "hours" if events is None else "rounds"
         self._now = self._base = 0.0  # ticks: rounds, or hours since the epoch
-        self._newest = 0.0  # seconds since the epoch: when the latest round heard of was decided
+        self._newest = 0.0  # seconds since the epoch: when the latest round seen was decided
         self._marks: list[tuple[float, float]] = []  # (seconds since the epoch, tick), both rising
 
     @classmethod
@@ -47,7 +47,7 @@ class Forgetting:
     def weight(self, at: float, *, new: bool) -> float:
         """Return what a round decided at `at` (seconds since the epoch; 0: now) weighs, relative to the base.
 
-        `new` says that it is a round of its own, not a change of one that counted before.
+        `new` means that it is a round of its own, not a change of one that counted before.
         """
         if self._unit == "hours":
             tick = at / _HOUR_S if at else self._now
@@ -105,7 +105,7 @@ class Forgetting:
         if not all(map(math.isfinite, (now, base, newest, *chain.from_iterable(marks)))):
             raise ValueError("the clock of a half-life holds a number that is not finite")
         ticks = [*(tick for _, tick in marks), now]
-        rise = all(one < other for (one, _), (other, _) in pairwise(marks)) and ticks == sorted(ticks)
+        rise = all(earlier < later for (earlier, _), (later, _) in pairwise(marks)) and ticks == sorted(ticks)
         if base > now or not rise:
             raise ValueError("the clock of a half-life runs backwards")
         self._now, self._base, self._newest, self._marks = now, base, newest, marks

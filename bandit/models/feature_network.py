@@ -12,7 +12,7 @@ Ints = np.ndarray[Any, np.dtype[np.intp]]
 
 
 class FeatureNetwork:
-    """Two layers of rectified units. Trained in torch, asked in numpy: a decision takes microseconds."""
+    """Two layers of rectified units. Trained in torch, evaluated in numpy: a decision takes microseconds."""
 
     def __init__(self, *, d: int, hidden: int, width: int, seed: int) -> None:
         """Start at random weights, the same for the same seed.
@@ -59,12 +59,12 @@ class FeatureNetwork:
         served = torch.tensor(arms)
         for _ in range(epochs):
             for rows in torch.split(torch.randperm(len(x), generator=shuffle), 128):
-                inputs, wanted, counts = (values[rows] for values in tensors)
+                inputs, targets, counts = (values[rows] for values in tensors)
                 first = torch.relu(inputs @ net["w1"] + net["c1"])
                 second = torch.relu(first @ net["w2"] + net["c2"]) / self.width**0.5
                 head = heads[served[rows]]
                 expected = (second * head[:, :-1]).sum(dim=1) + head[:, -1]
-                loss = (counts * (expected - wanted) ** 2).sum() / counts.sum()
+                loss = (counts * (expected - targets) ** 2).sum() / counts.sum()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -73,7 +73,7 @@ class FeatureNetwork:
     def restore(self, weights: Mapping[str, Floats]) -> None:
         """Take a snapshot's weights. Raises ValueError if they are those of another network."""
         shapes = {name: weights[name].shape for name in weights}
-        wanted = {name: values.shape for name, values in self.weights.items()}
-        if shapes != wanted:
-            raise ValueError(f"weights have shapes {shapes}, this network's have {wanted}")
+        own_shapes = {name: values.shape for name, values in self.weights.items()}
+        if shapes != own_shapes:
+            raise ValueError(f"weights have shapes {shapes}, this network's have {own_shapes}")
         self.weights = {name: weights[name].copy() for name in weights}

@@ -12,14 +12,16 @@ def k_means_centres(points: Floats, m: int, *, rounds: int = 20) -> Floats:
     (Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985): nothing is drawn.
     """
     first = int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmin())
-    chosen, apart = [first], ((points - points[first]) ** 2).sum(axis=1)
-    while len(chosen) < m and apart.max() > 0:
-        chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+    chosen, squares = [first], ((points - points[first]) ** 2).sum(axis=1)
+    while len(chosen) < m and squares.max() > 0:
+        chosen.append(int(squares.argmax()))
+        squares = np.minimum(squares, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
     centres = points[chosen].copy()
     for _ in range(rounds):
         at = nearest(points, centres)
-        moved = np.array([points[at == k].mean(axis=0) if (at == k).any() else one for k, one in enumerate(centres)])
+        moved = np.array(
+            [points[at == k].mean(axis=0) if (at == k).any() else centre for k, centre in enumerate(centres)]
+        )
         if np.array_equal(moved, centres):
             break
         centres = moved

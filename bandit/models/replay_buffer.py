@@ -25,8 +25,8 @@ class BufferUpdate(Enum):
 class ReplayBuffer:
     """Rounds in the order they came, each with its sums of w, w r and w r^2.
 
-    A round is known by its arm, its context and when it was decided. Nobody having said when, feedback with weight is a
-    new round, and a change is taken to be of the newest round of that arm and context that it leaves possible. A round
+    A round is known by its arm, its context and when it was decided. Without a time, feedback with weight is a new
+    round, and a change is taken to be of the newest round of that arm and context that it leaves possible. A round
     taken back whole is gone, as if it had never been.
     """
 
@@ -46,7 +46,7 @@ class ReplayBuffer:
         return iter(self._rounds.values())
 
     def apply(self, place: int, change: RewardChange) -> BufferUpdate:
-        """Hold a new round of the arm at `place`, or change one that is held; say which it was.
+        """Hold a new round of the arm at `place`, or change one that is held; return which it was.
 
         Raises ValueError for features of another length.
         """
@@ -98,12 +98,12 @@ class ReplayBuffer:
             del self._numbers[key]
 
     def pop_oldest(self, count: int) -> list[Floats]:
-        """Return the oldest rounds, which are forgotten from here on: a change of them is not heard any more."""
+        """Return the oldest rounds, which are forgotten from here on: a change of them is ignored."""
         numbers = list(islice(self._rounds, max(count, 0)))
-        taken = [self._rounds[number] for number in numbers]
+        rounds = [self._rounds[number] for number in numbers]
         for number in numbers:
             self._forget(number)
-        return taken
+        return rounds
 
     def table(self) -> Floats:
         """Return the rounds as one matrix (n, 5 + d), oldest first."""
@@ -125,10 +125,10 @@ class ReplayBuffer:
         places = rounds[:, PLACE]
         if not (np.isin(places, np.arange(arms)).all() and (rounds[:, WEIGHT] > 0).all()):
             raise ValueError(f"rounds of weight 0 or of other arms than the {arms} named")
-        found = cls(d=d)
+        buffer = cls(d=d)
         for row in np.hstack([rounds, features]):
-            found._hold(row)
-        return found
+            buffer._hold(row)
+        return buffer
 
 
 def _key(row: Floats) -> bytes:

@@ -31,9 +31,9 @@ def new_model(arguments: Sequence[str], *, d: int) -> bytes:
 
 
 class VwWorkspace:
-    """A loaded model, asked and taught about arms by their place.
+    """A loaded model, which predicts and learns about arms by their place.
 
-    A penalty is the weight, times 2^20, of one more feature of each arm, always 2^-20 and in no lesson: so every
+    A penalty is the weight, times 2^20, of one more feature of each arm, always 2^-20 and in no round learned: so every
     exploration sees predicted cost plus penalty, and none takes the penalty for something it knows of the query.
     """
 
@@ -53,12 +53,12 @@ class VwWorkspace:
         except RuntimeError as error:
             raise ValueError(f"Vowpal Wabbit cannot read the model: {error}") from error
         weights: Any = self._workspace.weights()  # a view; it reaches beyond the table where models lie side by side
-        room = len(weights) // weights.shape[1]
-        if room < ARMS * (d + 1):
-            raise ValueError(f"the model has room for {room} weights, {ARMS} arms of {d} features need more")
-        if not np.isfinite(weights[:room]).all():
+        capacity = len(weights) // weights.shape[1]
+        if capacity < ARMS * (d + 1):
+            raise ValueError(f"the model has room for {capacity} weights, {ARMS} arms of {d} features need more")
+        if not np.isfinite(weights[:capacity]).all():
             raise ValueError("the model holds a weight that is not finite")
-        self._penalties = weights[d : room : d + 1, :penalised, 0]  # (at least ARMS, models)
+        self._penalties = weights[d : capacity : d + 1, :penalised, 0]  # (at least ARMS, models)
         self._values = np.full(d + 1, _TINY, dtype=np.float32)
         self._d = d
         self._examples: list[Any] = []  # one for each arm, made once and filled anew each time
@@ -75,10 +75,10 @@ class VwWorkspace:
             self._fill(place, self._indices[place][0], values)
         self._penalties[list(places)] = (penalties / _TINY)[:, None]
         predicted: Any = self._workspace.predict_one([self._examples[place] for place in places])
-        found = np.zeros(len(places))
+        probs = np.zeros(len(places))
         for place, prob in predicted:
-            found[place] = prob
-        shares: Floats = np.maximum(found, 0.0) / found.sum()
+            probs[place] = prob
+        shares: Floats = np.maximum(probs, 0.0) / probs.sum()
         return shares
 
     def learn(self, x: Floats, place: int, *, cost: float, weight: float) -> None:
@@ -105,6 +105,6 @@ class VwWorkspace:
             self._indices.append((block, block[:-1].copy()))
 
     def serialize(self) -> bytes:
-        """Return the model in Vowpal Wabbit's own format. It counts how often it was asked, and keeps penalties."""
+        """Return the model in Vowpal Wabbit's own format. It counts its predictions, and keeps penalties."""
         model: bytes = self._workspace.serialize()
         return model

@@ -80,11 +80,13 @@ class ClusterUCB:
         sums = self._sums[[self._row(arm) for arm in arms]]  # (K, m, 2)
         total = sums.sum(axis=1)
         overall = (total[:, 1] + self._prior_mean) / (total[:, 0] + 1.0)  # (K,)
-        here = sums[:, self._clusters(features)]  # (K, n, 2)
-        weight = here[..., 0] + self._shrinkage
-        means = (here[..., 1] + self._shrinkage * overall[:, None]) / weight
+        cluster_sums = sums[:, self._clusters(features)]  # (K, n, 2)
+        weight = cluster_sums[..., 0] + self._shrinkage
+        means = (cluster_sums[..., 1] + self._shrinkage * overall[:, None]) / weight
         # What is not known of the arm as a whole is not known here either.
-        known = np.minimum(here[..., 0] + self._shrinkage * np.minimum(total[:, :1] / self._shrinkage, 1.0), weight)
+        known = np.minimum(
+            cluster_sums[..., 0] + self._shrinkage * np.minimum(total[:, :1] / self._shrinkage, 1.0), weight
+        )
         return means.T, (1.0 / np.sqrt(known + 1.0)).T
 
     def _clusters(self, features: Floats) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
@@ -120,7 +122,7 @@ class ClusterUCB:
             self._sums = np.concatenate([self._sums, np.zeros((1, *self._sums.shape[1:]))])
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its statistics stay."""
 
     def _row(self, arm: str) -> int:
         try:
@@ -138,10 +140,10 @@ class ClusterUCB:
     def restore(self, state: bytes) -> None:
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}
-        if {name: header.get(name) for name in wanted} != wanted:
+        own_header = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}
+        if {name: header.get(name) for name in own_header} != own_header:
             raise SnapshotError(
-                f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
+                f"snapshot is of {[header.get(name) for name in own_header]}; wanted {list(own_header.values())}"
             )
         arms = [str(name) for name in header.get("arms") or ()]
         shapes = {name: values.shape for name, values in arrays.items()}

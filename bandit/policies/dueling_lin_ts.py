@@ -65,7 +65,7 @@ class DuelingLinTS:
         self.posterior.add_arm(name)
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its statistics stay."""
 
     def state(self) -> bytes:
         """Return everything learned, as a snapshot."""

@@ -39,8 +39,8 @@ class HierTS(RegressionPolicy[HierPosterior]):
             fingerprint: of the encoder that makes the features.
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper.
             patience: weight of feedback per arm from which on exploration shrinks.
-            half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
-            half_life_hours: hours after which what was said counts half; at most one of the two is given.
+            half_life_events: rounds of feedback after which feedback counts half; None: it does not fade so.
+            half_life_hours: hours after which feedback counts half; at most one of the two is given.
             prior: options of `HierPrior`.
         """
         for name, value in (("exploration", exploration), ("patience", patience)):
@@ -68,7 +68,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
     def _scale(self) -> float:
         """Return by what deviations in units of the noise are multiplied."""
         summary = self.posterior.summary()
-        lessons = float(summary.total_weight) / max(len(self.posterior.arms), 1)
+        weight_per_arm = float(summary.total_weight) / max(len(self.posterior.arms), 1)
         return self._exploration * math.sqrt(
-            float(summary.noise_variance) * min(1.0, self._patience / max(lessons, 1.0))
+            float(summary.noise_variance) * min(1.0, self._patience / max(weight_per_arm, 1.0))
         )

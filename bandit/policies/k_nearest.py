@@ -39,7 +39,7 @@ class KNearest:
         Args:
             d: number of features.
             fingerprint: of the encoder that makes the features.
-            k: rounds of an arm that are asked.
+            k: rounds of an arm that are averaged.
             rounds: of each arm that are held.
             alpha: factor on 1 / sqrt(weight), in quality units.
             prior_mean: expected quality where nothing is near.
@@ -75,10 +75,10 @@ class KNearest:
             held = self._held[row][: min(self._next[row], self._most)]
             if not len(held):
                 continue
-            apart = ((held[:, : self._d] - x) ** 2).sum(axis=1)
-            near = held[np.argsort(apart, kind="stable")[: self._k], self._d :].sum(axis=0)
-            weights[place] += near[0]
-            means[place] = (mean * weight + near[1]) / weights[place]
+            squares = ((held[:, : self._d] - x) ** 2).sum(axis=1)
+            sums = held[np.argsort(squares, kind="stable")[: self._k], self._d :].sum(axis=0)
+            weights[place] += sums[0]
+            means[place] = (mean * weight + sums[1]) / weights[place]
         return means, weights
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
@@ -110,7 +110,7 @@ class KNearest:
             self._next.append(0)
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its rounds stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its rounds stay."""
 
     def _row(self, arm: str) -> int:
         try:
@@ -128,19 +128,19 @@ class KNearest:
     def restore(self, state: bytes) -> None:
         """Replace the rounds held by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}
-        if {name: header.get(name) for name in wanted} != wanted:
+        own_header = {"kind": _KIND, "d": self._d, "fingerprint": self._fingerprint}
+        if {name: header.get(name) for name in own_header} != own_header:
             raise SnapshotError(
-                f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
+                f"snapshot is of {[header.get(name) for name in own_header]}; wanted {list(own_header.values())}"
             )
         arms, nexts = [str(name) for name in header.get("arms") or ()], header.get("next")
         if not (isinstance(nexts, list) and len(nexts) == len(set(arms)) == len(arms)):
             raise SnapshotError("snapshot does not say how many rounds of each arm it holds")
-        counts = [min(int(one), self._most) for one in nexts]
+        counts = [min(int(count), self._most) for count in nexts]
         if arrays.get("held", np.empty(0)).shape != (sum(counts), self._d + 2):
             raise SnapshotError(f"snapshot does not hold the {sum(counts)} rounds of {self._d} features that it says")
         self._rows = {name: row for row, name in enumerate(arms)}
-        self._next = [int(one) for one in nexts]
+        self._next = [int(count) for count in nexts]
         self._held = [np.zeros((self._most, self._d + 2)) for _ in arms]
         ends = np.cumsum(counts).tolist()
         for rounds, start, end in zip(self._held, [0, *ends], ends, strict=False):

@@ -70,16 +70,16 @@ class NeuralLinear:
 
     def _built(self, arms: Sequence[str], network: FeatureNetwork, held: ReplayBuffer) -> LinearPosterior:
         """Return regressions on the network's features that know the rounds held."""
-        made = LinearPosterior(d=network.width + 1, prior_precision=self._precision)
+        posterior = LinearPosterior(d=network.width + 1, prior_precision=self._precision)
         table, sums = held.table(), ArmStatistics(network.width + 1)
         learned = network.features(table[:, FEATURES:])
         for place, arm in enumerate(arms):
             sums.add_arm(arm)
-            its = table[:, PLACE] == place
-            x, (w, wr, wrr) = learned[its], table[its, WEIGHT:FEATURES].T
+            own_rows = table[:, PLACE] == place
+            x, (w, wr, wrr) = learned[own_rows], table[own_rows, WEIGHT:FEATURES].T
             sums.add_evidence(arm, (w * x.T) @ x, wr @ x, np.array([w.sum(), wrr.sum()]))
-        made.apply_prior(Prior(sums, self._fingerprint))
-        return made
+        posterior.apply_prior(Prior(sums, self._fingerprint))
+        return posterior
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
@@ -131,7 +131,7 @@ class NeuralLinear:
         self._posterior.add_arm(name)
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its statistics stay."""
 
     def state(self) -> bytes:
         """Return network and rounds held as a snapshot; the regressions follow from them."""
@@ -142,21 +142,21 @@ class NeuralLinear:
     def restore(self, state: bytes) -> None:
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = self._about()
-        if {name: header.get(name) for name in wanted} != wanted:
+        own_header = self._about()
+        if {name: header.get(name) for name in own_header} != own_header:
             raise SnapshotError(
-                f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
+                f"snapshot is of {[header.get(name) for name in own_header]}; wanted {list(own_header.values())}"
             )
         arms = [str(name) for name in header.get("arms") or ()]
         if len(set(arms)) != len(arms):
             raise SnapshotError(f"snapshot names one of its arms twice: {', '.join(arms)}")
         try:
-            heard, next_ = int(header["heard"]), int(header["next"])
+            learned_rounds, next_ = int(header["heard"]), int(header["next"])
             held = ReplayBuffer.from_arrays(arrays, d=self._d, arms=len(arms))
             self._network.restore({name[4:]: values for name, values in arrays.items() if name.startswith("net ")})
         except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"snapshot cannot be used: {error}") from error
-        self._held, self._heard, self._next = held, heard, next_
+        self._held, self._heard, self._next = held, learned_rounds, next_
         self._posterior = self._built(arms, self._network, held)
 
     def _about(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from highwayman.env.types import Context, Floats, RewardChange
 
 _KIND = "vowpal wabbit"
 # Nothing that makes features of its own, shrinks weights or predicts in another way than by their sum, as penalties are
-# carried by weights; and no other rule of learning, as some of them learn less the more often they were asked.
+# carried by weights; and no other rule of learning, as some of them learn less the more predictions they made.
 TUNING: Final = frozenset(
     {"--gamma_scale", "--gamma_exponent", "--elim", "--lambda", "--epsilon", "--alpha", "--rnd_invlambda", "--psi",
      "--nounif", "--first_only", "--greedify", "--learning_rate", "-l", "--power_t", "--cb_min_cost", "--cb_max_cost"}
@@ -39,7 +39,7 @@ class VowpalWabbit:
     behind `exploration`. Penalties are added to the costs predicted, and the exploration acts on the sums: exactly for
     squarecb, softmax, epsilon and rnd, and on the vote of each member of bag and of each policy of cover.
 
-    Routing breaks what a stream learner rests on, that what was said stays said: Vowpal Wabbit cannot unlearn. So the
+    Routing breaks what a stream learner rests on, that feedback stands: Vowpal Wabbit cannot unlearn. So the
     newest rounds are held beside a model that has learned all earlier ones, and when a round that is held changes, they
     are learned again from there, with their final values. That is exact, and costs some ten microseconds per round
     held. An earlier round stays as it was learned, whatever becomes of its reward.
@@ -67,10 +67,10 @@ class VowpalWabbit:
             raise ValueError(f"exploration must be one of {', '.join(EXPLORATIONS)}, got {exploration!r}")
         if not (math.isfinite(rounds) and rounds >= 1):
             raise ValueError(f"rounds must be a number >= 1, got {rounds!r}")
-        given = [*EXPLORATIONS[exploration], *_checked(arguments)]
-        self._d, self._fingerprint, self._arguments, self._most = d, fingerprint, given, int(rounds)
+        vw_arguments = [*EXPLORATIONS[exploration], *_checked(arguments)]
+        self._d, self._fingerprint, self._arguments, self._most = d, fingerprint, vw_arguments, int(rounds)
         self._penalised = 1 if exploration == "rnd" else None  # its other models predict noise, not cost
-        self._base = new_model(given, d=d)  # what has learned all rounds that are not held; never asked
+        self._base = new_model(vw_arguments, d=d)  # has learned all rounds that are not held; never predicts
         self._held = ReplayBuffer(d=d)
         self._live: VwWorkspace | None = None  # the base and the rounds held; None: to be made anew
         self._places: dict[str, int] = {}
@@ -97,11 +97,11 @@ class VowpalWabbit:
 
     def _taught(self, rounds: ReplayBuffer | Sequence[Floats]) -> VwWorkspace:
         """Return the base after more rounds: a function of the two alone, in this process or another."""
-        made = self._loaded(self._base)
+        workspace = self._loaded(self._base)
         for row in rounds:
             quality = row[WEIGHTED] / row[WEIGHT]
-            made.learn(row[FEATURES:], int(row[PLACE]), cost=float(1.0 - quality), weight=float(row[WEIGHT]))
-        return made
+            workspace.learn(row[FEATURES:], int(row[PLACE]), cost=float(1.0 - quality), weight=float(row[WEIGHT]))
+        return workspace
 
     def _loaded(self, model: bytes) -> VwWorkspace:
         return VwWorkspace(model, d=self._d, penalised=self._penalised)
@@ -116,7 +116,7 @@ class VowpalWabbit:
             self._places[name] = len(self._places)
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its weights stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its weights stay."""
 
     def _place(self, arm: str) -> int:
         try:
@@ -132,10 +132,10 @@ class VowpalWabbit:
     def restore(self, state: bytes) -> None:
         """Replace everything learned by a snapshot's. Raises SnapshotError and changes nothing if unusable."""
         header, arrays = snapshot.unpack(state)
-        wanted = self._about()
-        if {name: header.get(name) for name in wanted} != wanted:
+        own_header = self._about()
+        if {name: header.get(name) for name in own_header} != own_header:
             raise SnapshotError(
-                f"snapshot is of {[header.get(name) for name in wanted]}; wanted {list(wanted.values())}"
+                f"snapshot is of {[header.get(name) for name in own_header]}; wanted {list(own_header.values())}"
             )
         arms = [str(name) for name in header.get("arms") or ()]
         if len(set(arms)) != len(arms) or len(arms) > ARMS or "model" not in arrays:
@@ -155,9 +155,11 @@ class VowpalWabbit:
 
 def _checked(arguments: Sequence[str]) -> list[str]:
     """Return arguments as text. Raises ValueError for one that does more than tune."""
-    given = [str(one) for one in arguments]
-    names = [one.split("=")[0] for one in given if one.startswith("--") or (one.startswith("-") and one[1:2].isalpha())]
+    texts = [str(text) for text in arguments]
+    names = [
+        text.split("=")[0] for text in texts if text.startswith("--") or (text.startswith("-") and text[1:2].isalpha())
+    ]
     for name in names:
         if name not in TUNING:
             raise ValueError(f"argument {name} cannot be given here; those that can are {', '.join(sorted(TUNING))}")
-    return given
+    return texts

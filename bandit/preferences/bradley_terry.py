@@ -1,4 +1,4 @@
-"""What comparisons of two arms say of their qualities: the most probable coefficients, and how sure they are."""
+"""Qualities of arms from comparisons of two: the most probable coefficients, and how sure they are."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,19 +26,19 @@ class Duels:
 
     def gaps(self, theta: Floats) -> Floats:
         """Return by how much the first one's quality exceeds the second one's, (n,), for coefficients (K, d)."""
-        found: Floats = np.vecdot(self.features, theta[self.first] - theta[self.second])
-        return found
+        gaps: Floats = np.vecdot(self.features, theta[self.first] - theta[self.second])
+        return gaps
 
     def among(self, places: list[int]) -> "Duels":
         """Return the same comparisons with arms counted among those at `places`, which rise and hold all of them."""
-        first, second = (np.searchsorted(places, ones) for ones in (self.first, self.second))
+        first, second = (np.searchsorted(places, arms) for arms in (self.first, self.second))
         return Duels(first, second, self.weights, self.shares, self.features)
 
 
 def sigmoid(logits: Floats) -> Floats:
     """Return 1 / (1 + exp(-logits)), which never overflows so."""
-    found: Floats = 0.5 + 0.5 * np.tanh(0.5 * logits)
-    return found
+    probs: Floats = 0.5 + 0.5 * np.tanh(0.5 * logits)
+    return probs
 
 
 def laplace_factors(weights: Floats, shares: Floats, gaps: Floats, scale: float) -> tuple[Floats, Floats]:
@@ -108,8 +108,8 @@ def laplace_approximation(precision: Floats, pull: Floats, duels: Duels, scale: 
 
 def _solved(matrix: Floats, right: Floats) -> Floats:
     """Return y (K, d) with matrix (K, d, K, d) times y = right (K, d)."""
-    found: Any = np.linalg.solve(matrix.reshape(right.size, -1), right.reshape(-1, 1))
-    shaped: Floats = found.reshape(right.shape)
+    solution: Any = np.linalg.solve(matrix.reshape(right.size, -1), right.reshape(-1, 1))
+    shaped: Floats = solution.reshape(right.shape)
     return shaped
 
 
@@ -146,8 +146,8 @@ class _Search:
 
     def along(self, theta: Floats, step: Floats) -> tuple[Floats, float]:
         """Return where as much of a step leads as does not lead down, and the share of it that was taken."""
-        share, now = 1.0, self._height(theta)
-        while share > _SMALLEST and self._height(theta + share * step) < now - 1e-12 * abs(now):
+        share, height = 1.0, self._height(theta)
+        while share > _SMALLEST and self._height(theta + share * step) < height - 1e-12 * abs(height):
             share *= 0.5
         return theta + share * step, share
 
@@ -160,5 +160,5 @@ class _Search:
         return float(gaussian - duels.weights @ unlikely)
 
     def _by_precision(self, theta: Floats) -> Floats:
-        found: Floats = (self._precision.reshape(theta.size, -1) @ theta.ravel()).reshape(theta.shape)
-        return found
+        product: Floats = (self._precision.reshape(theta.size, -1) @ theta.ravel()).reshape(theta.shape)
+        return product

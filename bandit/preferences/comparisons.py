@@ -25,7 +25,7 @@ class Comparisons:
     summed per pair of arms (as batches are in Chapelle & Li, "An Empirical Evaluation of Thompson Sampling", NeurIPS
     2011, algorithm 3, there with a diagonal). Of a folded one stay a hash, its weight and its gap, so that it can still
     be taken back as what it was folded as; of the newest 20,000 folded ones, that is. Routing breaks the assumption
-    that a gap has settled by the time it is folded: a rare kind of query may be heard of again much later.
+    that a gap has settled by the time it is folded: a rare kind of query may come again much later.
     """
 
     def __init__(self, *, d: int, scale: float, most: int) -> None:
@@ -37,7 +37,7 @@ class Comparisons:
             most: comparisons that are held.
         """
         self.d, self.most, self._scale = d, most, scale
-        self._held: Floats = np.empty((0, _X + d))  # room; the first len(self) rows count
+        self._held: Floats = np.empty((0, _X + d))  # with rows to spare; the first len(self) rows count
         self._gaps: Floats = np.empty(0)
         self._count = 0
         self._pairs: dict[tuple[int, int], int] = {}  # folded evidence on a difference, by places, and where it is
@@ -81,9 +81,9 @@ class Comparisons:
     def add(self, row: Floats, gap: float) -> tuple[float, float]:
         """Hold one more comparison, taken for Gaussian at a gap; return the precision and pull that it counts as."""
         if self._count == len(self._held):
-            room = max(16, self._count)
-            self._held = np.concatenate([self._held, np.empty((room, _X + self.d))])
-            self._gaps = np.concatenate([self._gaps, np.empty(room)])
+            more_rows = max(16, self._count)
+            self._held = np.concatenate([self._held, np.empty((more_rows, _X + self.d))])
+            self._gaps = np.concatenate([self._gaps, np.empty(more_rows)])
         self._held[self._count], self._gaps[self._count] = row, gap
         self._count += 1
         return self._factor(row[_WEIGHT], row[_SHARE], gap)
@@ -94,44 +94,44 @@ class Comparisons:
         Returns:
             Precision and pull, as Gaussian evidence on the first one's quality minus the second one's, that are gone.
         """
-        left, gone = self._take_held(row)
-        if left > _NOTHING:
-            gone += self._take_folded(row, left)
-        precision, pull = gone.tolist()
+        remaining, removed = self._take_held(row)
+        if remaining > _NOTHING:
+            removed += self._take_folded(row, remaining)
+        precision, pull = removed.tolist()
         return precision, pull
 
     def _take_held(self, row: Floats) -> tuple[float, Floats]:
         """Return how much weight was not found among those held, and precision and pull of what was."""
-        held, left, gone = self._held[: self._count], float(row[_WEIGHT]), np.zeros(2)
+        held, remaining, removed = self._held[: self._count], float(row[_WEIGHT]), np.zeros(2)
         alike = (held[:, :_WEIGHT] == row[:_WEIGHT]).all(axis=1) & (held[:, _SHARE:] == row[_SHARE:]).all(axis=1)
         for place in np.flatnonzero(alike)[::-1]:
-            taken = min(left, float(held[place, _WEIGHT]))
-            gone += self._factor(taken, row[_SHARE], self._gaps[place])
-            held[place, _WEIGHT] -= taken
-            left -= taken
+            weight = min(remaining, float(held[place, _WEIGHT]))
+            removed += self._factor(weight, row[_SHARE], self._gaps[place])
+            held[place, _WEIGHT] -= weight
+            remaining -= weight
             if held[place, _WEIGHT] <= _NOTHING:
                 self._held[place : self._count - 1] = self._held[place + 1 : self._count]
                 self._gaps[place : self._count - 1] = self._gaps[place + 1 : self._count]
                 self._count -= 1
-            if left <= _NOTHING:
+            if remaining <= _NOTHING:
                 break
-        return left, gone
+        return remaining, removed
 
-    def _take_folded(self, row: Floats, left: float) -> Floats:
+    def _take_folded(self, row: Floats, remaining: float) -> Floats:
         """Return precision and pull of what was found among the folded ones."""
-        gone = np.zeros(2)
+        removed = np.zeros(2)
         for place in np.flatnonzero(self._keys == _key(row))[::-1]:
-            taken = min(left, float(self._traces[place, 0]))
-            gone += self._factor(taken, row[_SHARE], self._traces[place, 1])
-            self._traces[place, 0] -= taken
-            left -= taken
-        if gone.any():
+            weight = min(remaining, float(self._traces[place, 0]))
+            removed += self._factor(weight, row[_SHARE], self._traces[place, 1])
+            self._traces[place, 0] -= weight
+            remaining -= weight
+        if removed.any():
             at, x = self._pairs[int(row[_FIRST]), int(row[_SECOND])], row[_X:]
-            self._a[at] -= gone[0] * np.outer(x, x)
-            self._b[at] -= gone[1] * x
+            self._a[at] -= removed[0] * np.outer(x, x)
+            self._b[at] -= removed[1] * x
             stay = self._traces[:, 0] > _NOTHING
             self._keys, self._traces = self._keys[stay], self._traces[stay]
-        return gone
+        return removed
 
     def _factor(self, weight: float, share: float, gap: float) -> tuple[float, float]:
         """Return precision and pull of one comparison."""
@@ -187,26 +187,26 @@ class Comparisons:
 
     def from_arrays(self, arrays: snapshot.Arrays, k: int) -> Self:
         """Return the comparisons of k arms in a snapshot. Raises SnapshotError if they are none."""
-        found = type(self)(d=self.d, scale=self._scale, most=self.most)
+        comparisons = type(self)(d=self.d, scale=self._scale, most=self.most)
         _check(arrays, d=self.d, k=k)
-        found._held, found._count = arrays["held"].copy(), len(arrays["held"])
-        found._gaps = np.zeros(found._count)
-        found._pairs = {(int(one), int(other)): at for at, (one, other) in enumerate(arrays["pairs"])}
-        found._a, found._b = arrays["pair_a"].copy(), arrays["pair_b"].copy()
-        found._keys, found._traces = arrays["trace_keys"].copy(), arrays["traces"].copy()
-        return found
+        comparisons._held, comparisons._count = arrays["held"].copy(), len(arrays["held"])
+        comparisons._gaps = np.zeros(comparisons._count)
+        comparisons._pairs = {(int(first), int(second)): at for at, (first, second) in enumerate(arrays["pairs"])}
+        comparisons._a, comparisons._b = arrays["pair_a"].copy(), arrays["pair_b"].copy()
+        comparisons._keys, comparisons._traces = arrays["trace_keys"].copy(), arrays["traces"].copy()
+        return comparisons
 
 
 def _key(row: Floats) -> int:
     """Return a hash of a comparison but for its weight."""
-    told = row[[_FIRST, _SECOND, *range(_SHARE, len(row))]]
-    return int.from_bytes(hashlib.blake2b(told.tobytes(), digest_size=8).digest(), "little")
+    identity = row[[_FIRST, _SECOND, *range(_SHARE, len(row))]]
+    return int.from_bytes(hashlib.blake2b(identity.tobytes(), digest_size=8).digest(), "little")
 
 
 def _check(arrays: snapshot.Arrays, *, d: int, k: int) -> None:
     """Raise SnapshotError for arrays that are not comparisons of k arms on d features."""
     n, pairs, traces = (len(arrays.get(name, ())) for name in ("held", "pairs", "traces"))
-    wanted = {
+    expected_shapes = {
         "held": (n, _X + d),
         "pairs": (pairs, 2),
         "pair_a": (pairs, d, d),
@@ -214,9 +214,9 @@ def _check(arrays: snapshot.Arrays, *, d: int, k: int) -> None:
         "trace_keys": (traces,),
         "traces": (traces, 2),
     }
-    shapes = {name: arrays[name].shape for name in wanted if name in arrays}
-    if shapes != wanted:
-        raise SnapshotError(f"snapshot's comparisons have shapes {shapes}, wanted {wanted}")
+    shapes = {name: arrays[name].shape for name in expected_shapes if name in arrays}
+    if shapes != expected_shapes:
+        raise SnapshotError(f"snapshot's comparisons have shapes {shapes}, wanted {expected_shapes}")
     held, places = arrays["held"], np.concatenate([arrays["held"][:, :_WEIGHT], arrays["pairs"]])
     lower, upper = places.T
     if (places != np.floor(places)).any() or (lower < 0).any() or (lower >= upper).any() or (upper >= k).any():

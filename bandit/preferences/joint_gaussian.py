@@ -1,4 +1,4 @@
-"""One Gaussian over the coefficients of all arms, kept up by rank one, and what it says of which arm is best."""
+"""One Gaussian over the coefficients of all arms, kept up by rank one, and which arm is best under it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Contrast:
 class JointGaussian:
     """Coefficients (K, d) ~ N(mean, covariance), the arms correlated: a comparison ties two of them together.
 
-    A rank-one update (Sherman & Morrison 1950) of all (K d)^2 covariances is put off: what is asked meanwhile takes
+    A rank-one update (Sherman & Morrison 1950) of all (K d)^2 covariances is put off: a prediction meanwhile takes
     those that wait into account, and every 32 of them are subtracted at once.
     """
 
@@ -72,10 +72,10 @@ class JointGaussian:
     def covariance(self) -> Floats:
         """Return the covariance as it stands, (K, d, K, d)."""
         waiting = self._waiting[: self._count]
-        found: Floats = (
+        covariance: Floats = (
             self._covariance.reshape(self.mean.size, -1) - (waiting.T * self._signs[: self._count]) @ waiting
         )
-        return found.reshape(self._covariance.shape)
+        return covariance.reshape(self._covariance.shape)
 
     def mean_and_quasi_variance(self, x: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
         """Return mean and quasi-variance of the quality of the arms at `rows`, for x (d,): two arrays (K,)."""
@@ -84,15 +84,15 @@ class JointGaussian:
         if self._count:
             along = self._waiting[: self._count].reshape(-1, self.d).dot(x).reshape(self._count, self.k)[:, rows]
             joint = joint - (along.T * self._signs[: self._count]) @ along
-        found = quasi_variances(joint.diagonal(), joint.sum(axis=1))
-        return self.mean[rows].dot(x), np.maximum(found, 0.0)
+        variances = quasi_variances(joint.diagonal(), joint.sum(axis=1))
+        return self.mean[rows].dot(x), np.maximum(variances, 0.0)
 
     def mean_and_quasi_variance_many(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
         """Return what `mean_and_quasi_variance` does for m contexts at once, features (m, d): two arrays (m, K)."""
         blocks = self.covariance()[rows][:, :, rows]  # (K, d, K, d)
-        own = np.einsum("kikj->kij", blocks)
-        apart = quasi_variances(own, blocks.sum(axis=2))
-        squares = np.stack([np.vecdot(features @ one, features) for one in apart], axis=1)
+        variances = np.einsum("kikj->kij", blocks)
+        quasi = quasi_variances(variances, blocks.sum(axis=2))
+        squares = np.stack([np.vecdot(features @ matrix, features) for matrix in quasi], axis=1)
         return features @ self.mean[rows].T, np.maximum(squares, 0.0)
 
 
@@ -113,5 +113,5 @@ def quasi_variances(own: Floats, sums: Floats) -> Floats:
     if k == 1:
         return own
     totals = k * own + own.sum(axis=0) - 2.0 * sums  # of the variances of all differences from one value
-    found: Floats = 0.5 * totals if k == 2 else (totals - totals.sum(axis=0) / (2.0 * (k - 1))) / (k - 2)
-    return found
+    quasi: Floats = 0.5 * totals if k == 2 else (totals - totals.sum(axis=0) / (2.0 * (k - 1))) / (k - 2)
+    return quasi

@@ -17,13 +17,13 @@ from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, PreferenceChange, RewardChange
 
 _KIND = "preferences"
-_GROWTH = 0.1  # by how much what was said grows until the mode is searched anew
+_GROWTH = 0.1  # by how much feedback grows until the mode is searched anew
 _PATIENCE = 16  # changes that are waited for at least
 
 
 @dataclass(frozen=True, slots=True)
 class PreferencePrior:
-    """What is believed before anything is said. Precisions are in units of the noise: so many observations."""
+    """What is believed before any feedback. Precisions are in units of the noise: so many observations."""
 
     prior_precision: float = 2.0  # of every weight but the intercept
     intercept_precision: float = 1.0
@@ -34,13 +34,13 @@ class PreferencePrior:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number that cannot be."""
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name == "prior_mean":
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name == "prior_mean":
                 if not math.isfinite(value):
                     raise ValueError(f"prior_mean must be a finite number, got {value!r}")
             elif not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{one.name} must be a number > 0, got {value!r}")
+                raise ValueError(f"{option.name} must be a number > 0, got {value!r}")
 
 
 class PreferencePosterior:
@@ -50,12 +50,12 @@ class PreferencePosterior:
     Algorithms for Stochastic Contextual Preference Bandits", NeurIPS 2021, section 2, with coefficients per arm instead
     of features per arm, and rewards beside it on the same scale. sigma^2 is the mean of its inverse-gamma posterior
     given the rewards. Routing breaks what both need: that one scale s holds for every person and query, that
-    preferences are transitive (people like long answers), and that which answers were compared says nothing of them.
+    preferences are transitive (people like long answers), and that which answers were compared is independent of them.
 
     Learned are sums over rewards and the comparisons themselves, so both can be taken back. What follows from them, a
     Gaussian, is kept up by rank one, each comparison taken for Gaussian at the mode that it alone leads to; the joint
-    mode is searched anew when what was said has grown by a tenth, whenever a snapshot is taken or restored, and before
-    comparisons are folded: always from what was said alone. Memory grows with (K d)^2 and a search with (K d)^3: for
+    mode is searched anew when feedback has grown by a tenth, whenever a snapshot is taken or restored, and before
+    comparisons are folded: always from the feedback alone. Memory grows with (K d)^2 and a search with (K d)^3: for
     eight arms of 64 features 2 MB and 55 ms, for 64 of them 134 MB and many seconds.
     """
 
@@ -118,7 +118,7 @@ class PreferencePosterior:
         return means, np.sqrt(squares)
 
     def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return what `spread` does for m contexts at once, features (m, d): two arrays (m, K)."""
+        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
         means, squares = self._joint.mean_and_quasi_variance_many(features, self._sums.select(arms))
         return means, np.sqrt(squares)
 
@@ -155,41 +155,44 @@ class PreferencePosterior:
         scale = self._prior.scale
         gap = posterior_gap_mode(reach.mean, reach.variance, pull=weight * scale, share=share, scale=scale)
         followed = self._joint.condition(reach, *compared.add(row, gap))
-        if len(compared) > compared.most:  # folded at the joint mode, which hangs on nothing but what was said
+        if len(compared) > compared.most:  # folded at the joint mode, which hangs on nothing but the feedback
             self.recompute()
             compared.condense()
         return followed
 
     def recompute(self) -> None:
-        """Compute the noise, the joint mode and the curvature there from what was said alone.
+        """Compute the noise, the joint mode and the curvature there from the feedback alone.
 
         Raises:
             numpy.linalg.LinAlgError: the sums are those of no rounds and comparisons.
         """
         d = self.d
-        own, pull = self._sums.a + np.diag(self._precision), self._sums.b + self._precision * self._prior_mean
-        inverses = _inverted(own)
+        arm_precisions = self._sums.a + np.diag(self._precision)
+        pull = self._sums.b + self._precision * self._prior_mean
+        inverses = _inverted(arm_precisions)
         theta = np.einsum("kij,kj->ki", inverses, pull)
         self._noise = self._learned_noise(float(np.vdot(pull, theta)))
         covariance = _block_diagonal(self._noise * inverses)
         places = self._compared.places()
         if places:  # the others stay independent
-            theta[places], found = self._mode(own[places] / self._noise, pull[places] / self._noise, places)
-            covariance[np.ix_(places, range(d), places, range(d))] = found
+            theta[places], compared_covariance = self._mode(
+                arm_precisions[places] / self._noise, pull[places] / self._noise, places
+            )
+            covariance[np.ix_(places, range(d), places, range(d))] = compared_covariance
         self._joint = JointGaussian(theta, covariance)
         self._compared.linearise(theta)
         self._since = 0
         self._due = max(_PATIENCE, _GROWTH * (self._sums.weight() + len(self._compared)))
 
-    def _mode(self, own: Floats, pull: Floats, places: list[int]) -> tuple[Floats, Floats]:
+    def _mode(self, arm_precisions: Floats, pull: Floats, places: list[int]) -> tuple[Floats, Floats]:
         """Return mode (J, d) and covariance (J, d, J, d) of the J arms that were compared.
 
         Args:
-            own: (J, d, d) precision of each by its rewards and the prior.
+            arm_precisions: (J, d, d) precision of each by its rewards and the prior.
             pull: (J, d) that times its mean.
             places: (J,) of the arms.
         """
-        precision = _block_diagonal(own)
+        precision = _block_diagonal(arm_precisions)
         self._compared.add_condensed(precision, pull, places)
         mode, curvature = laplace_approximation(
             precision, pull, self._compared.duels().among(places), self._prior.scale
@@ -205,38 +208,38 @@ class PreferencePosterior:
         return float((prior.noise_weight * prior.noise_variance + residual) / (prior.noise_weight + max(seen, 0.0)))
 
     def state(self) -> bytes:
-        """Return what was said as a snapshot, and settle, so that whoever restores it goes on as this one does."""
+        """Return the evidence as a snapshot, and recompute, so that whoever restores it goes on as this one does."""
         self.recompute()
         header: dict[str, Any] = {"kind": _KIND, "arms": list(self.arms), "d": self.d, "fingerprint": self.fingerprint}
         header["scale"] = self._prior.scale
         return snapshot.pack(header, {**self._sums.arrays(), **self._compared.arrays()})
 
     def restore(self, state: bytes) -> None:
-        """Replace what was said by a snapshot's. Raises SnapshotError and changes nothing if it cannot be used."""
+        """Replace the evidence by a snapshot's. Raises SnapshotError and changes nothing if it cannot be used."""
         header, arrays = snapshot.unpack(state)
         sums = ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=self.d, fingerprint=self.fingerprint)
         compared = self._compared.from_arrays(arrays, len(sums))
         if len(arrays["pairs"]) and header.get("scale") != self._prior.scale:
             raise SnapshotError(f"snapshot was folded at scale {header.get('scale')}, this one is {self._prior.scale}")
-        found = copy(self)  # settling makes all that follows from what was said anew, and changes nothing of this one's
-        found._sums, found._compared = sums, compared
+        restored = copy(self)  # recomputing makes anew all that follows from the evidence, and leaves what `self` holds
+        restored._sums, restored._compared = sums, compared
         try:
-            found.recompute()
+            restored.recompute()
         except np.linalg.LinAlgError as error:
             raise SnapshotError("snapshot holds a precision matrix that is not positive definite") from error
-        vars(self).update(vars(found))
+        vars(self).update(vars(restored))
 
 
 def _block_diagonal(blocks: Floats) -> Floats:
     """Return the matrix (K, d, K, d) that has the blocks (K, d, d) on its diagonal."""
     k, d, _ = blocks.shape
-    found, each = np.zeros((k, d, k, d)), np.arange(k)
-    found[each, :, each, :] = blocks
-    return found
+    matrix, index = np.zeros((k, d, k, d)), np.arange(k)
+    matrix[index, :, index, :] = blocks
+    return matrix
 
 
 def _inverted(matrices: Floats) -> Floats:
     """Return the inverses of positive definite matrices (..., n, n). Raises numpy.linalg.LinAlgError."""
     factors = np.linalg.inv(np.linalg.cholesky(matrices))
-    found: Floats = factors.swapaxes(-1, -2) @ factors
-    return found
+    inverses: Floats = factors.swapaxes(-1, -2) @ factors
+    return inverses

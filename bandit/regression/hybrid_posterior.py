@@ -66,18 +66,20 @@ class HybridPosterior(HierPosterior):
         )
 
     def _prior_means(self, own: Floats) -> Floats:
-        """Draw beta from all that was said, and return the arms' prior means (K, d)."""
-        like, d = self._of(self.arms), self.d  # (K, q)
+        """Draw beta from all feedback, and return the arms' prior means (K, d)."""
+        arm_features, d = self._of(self.arms), self.d  # (K, q)
         q = len(self._others)
         lent = own * np.einsum("kij,kj->ki", self._inverse, self._sums.b)  # (K, d)
         left = np.diag(own) - own[:, None] * self._inverse * own  # (K, d, d) L - L P_k L
-        root = np.einsum("ka,kb,kij->aibj", like, like, left).reshape(q * d, q * d)
+        root = np.einsum("ka,kb,kij->aibj", arm_features, arm_features, left).reshape(q * d, q * d)
         self._hyperprior_precision = np.tile(self._hyperprior_precision[-d:], q)
         self._hyperprior_mean = np.concatenate([self._hyperprior_mean[:d], np.zeros((q - 1) * d)])
         root += np.diag(self._hyperprior_precision)
-        evidence = self._hyperprior_precision * self._hyperprior_mean + np.einsum("ka,ki->ai", like, lent).ravel()
+        evidence = (
+            self._hyperprior_precision * self._hyperprior_mean + np.einsum("ka,ki->ai", arm_features, lent).ravel()
+        )
         self._root_inverse = np.linalg.inv(root)
         self._shared = self._root_inverse @ evidence
         self._own_precision_at_settling = own
-        means: Floats = like @ self._shared.reshape(q, d)
+        means: Floats = arm_features @ self._shared.reshape(q, d)
         return means

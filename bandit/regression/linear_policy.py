@@ -12,7 +12,7 @@ from highwayman.env.types import Context, Floats
 
 
 class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
-    """Keeps the posterior, and asks a subclass how to choose from what it says."""
+    """Keeps the posterior, and leaves it to a subclass how to choose from it."""
 
     def __init__(
         self,
@@ -28,8 +28,8 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
         Args:
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
-            half_life_events: rounds of feedback after which what was said counts half; None: it does not fade so.
-            half_life_hours: hours after which what was said counts half; at most one of the two is given.
+            half_life_events: rounds of feedback after which feedback counts half; None: it does not fade so.
+            half_life_hours: hours after which feedback counts half; at most one of the two is given.
             prior: options of `LinearPosterior`.
         """
         forgetting = Forgetting.from_half_life(half_life_events, half_life_hours)
@@ -39,7 +39,7 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
     def choose(self, utilities: Floats, spreads: Floats, summary: PosteriorSummary) -> Floats:
         """Return probabilities for expected quality minus penalty and sqrt(x^T A^-1 x), all (K,) or all (m, K).
 
-        `summary` says what else the regressions say, of all rounds alike or of each of the m.
+        `summary` holds what else the regressions know, of all rounds alike or of each of the m.
         """
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:

@@ -36,27 +36,27 @@ class LinearPosterior(RidgePosterior):
             features: (m, d).
             arms: the K arms that `actions` count.
             actions: (m,) the arm each round teaches about.
-            rewards: (m,) of weight 1; NaN: nobody said anything.
-            at: (m,) when the rounds were decided, in seconds since the epoch; None: nobody said.
+            rewards: (m,) of weight 1; NaN: no feedback.
+            at: (m,) when the rounds were decided, in seconds since the epoch; None: unknown.
             frozen_for: rounds between two updates; no round knows of another since the last.
         """
         if self.has_half_life:
             changes = _changes(features, [arms[k] for k in actions], rewards, at)
             return self._in_blocks(features, arms, changes, size=frozen_for)
-        m, said = len(features), ~np.isnan(rewards)
+        m, has_reward = len(features), ~np.isnan(rewards)
         unknown_from = np.arange(m) // frozen_for * frozen_for
         means, squares = np.empty((m, len(arms))), np.empty((m, len(arms)))
-        noise, weight, told = self._noise_sums(), self.total_weight(), np.zeros(m)
+        noise, weight, errors = self._noise_sums(), self.total_weight(), np.zeros(m)
         for k, arm in enumerate(arms):
-            row, those = self._statistics.row(arm), np.flatnonzero(said & (actions == k))
-            observations = Observations(those, rewards[those], unknown_from)
-            found = sequential_update(self._inverse[row], self._theta[row], features, observations)
-            means[:, k], squares[:, k], told[those] = found.means, found.squares, found.residuals**2
-            if len(those):
-                self._inverse[row], self._theta[row] = found.inverse, found.theta
-                self._absorb(row, features[those], observations.rewards)
-        told, seen = (np.cumsum(sums) - sums for sums in (told, said))  # before each round
-        variance = (noise[0] + told[unknown_from]) / (noise[1] + seen[unknown_from])
+            row, rounds = self._statistics.row(arm), np.flatnonzero(has_reward & (actions == k))
+            observations = Observations(rounds, rewards[rounds], unknown_from)
+            update = sequential_update(self._inverse[row], self._theta[row], features, observations)
+            means[:, k], squares[:, k], errors[rounds] = update.means, update.squares, update.residuals**2
+            if len(rounds):
+                self._inverse[row], self._theta[row] = update.inverse, update.theta
+                self._absorb(row, features[rounds], observations.rewards)
+        errors, seen = (np.cumsum(sums) - sums for sums in (errors, has_reward))  # before each round
+        variance = (noise[0] + errors[unknown_from]) / (noise[1] + seen[unknown_from])
         summary = PosteriorSummary(variance[:, None], (weight + seen[unknown_from])[:, None])
         return SequentialPredictions(means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares), summary)
 
@@ -90,18 +90,18 @@ class LinearPosterior(RidgePosterior):
             if end > start:
                 self._learn_at_once(self._statistics.row(arm), features[start:end], rewards[start:end])
 
-    def _learn_at_once(self, row: int, lessons: Floats, rewards: Floats) -> None:
-        if len(lessons) >= self.d:  # afresh is cheaper
+    def _learn_at_once(self, row: int, features: Floats, rewards: Floats) -> None:
+        if len(features) >= self.d:  # afresh is cheaper
             self._ages[row] = REFRESH_EVERY
         else:
-            batch_update(self._inverse[row], self._theta[row], lessons, rewards)
-        self._absorb(row, lessons, rewards)
+            batch_update(self._inverse[row], self._theta[row], features, rewards)
+        self._absorb(row, features, rewards)
 
-    def _absorb(self, row: int, lessons: Floats, rewards: Floats) -> None:
-        """Add lessons (n, d) of weight 1 to an arm's sums."""
-        gained = rewards.dot(lessons)
+    def _absorb(self, row: int, features: Floats, rewards: Floats) -> None:
+        """Add rounds of weight 1, features (n, d) and rewards (n,), to an arm's sums."""
+        gained = rewards.dot(features)
         self._statistics.add_evidence_at(
-            row, lessons.T @ lessons, gained, np.array([len(rewards), rewards.dot(rewards)])
+            row, features.T @ features, gained, np.array([len(rewards), rewards.dot(rewards)])
         )
         self._b[row] += gained
         self._ages[row] += len(rewards)
@@ -110,7 +110,7 @@ class LinearPosterior(RidgePosterior):
 
 
 def _changes(features: Floats, arms: Sequence[str], rewards: Floats, at: Floats | None) -> list[RewardChange | None]:
-    """Return what each of m rounds teaches about its arm, None for those nobody said anything of."""
+    """Return what each of m rounds teaches about its arm, None for those without feedback."""
     times = [0.0] * len(features) if at is None else at.tolist()
     return [
         None if math.isnan(reward) else RewardChange(arm, x, 1.0, reward, reward**2, time)

@@ -1,4 +1,4 @@
-"""How far the arms' own parts are apart, as far as what was said can tell."""
+"""How far the arms' own parts are apart, as far as feedback shows."""
 
 import math
 
@@ -23,16 +23,18 @@ def empirical_bayes_precision(
     badly on a kind of query is seen less of there.
 
     Args:
-        sums: what was said of each arm.
+        sums: the feedback on each arm.
         intercept: precision of an arm's own intercept.
         root: precision and mean of the shared part, (d,) each.
         noise: expected variance, and how many observations that is worth.
     """
     if sums.weight() < _LEAST_WEIGHT:
         return None
-    found = [_log_evidence(sums, _diagonal(one, intercept, sums.d), root, noise) for one in (*_GRID, _NO_CONTEXT)]
-    best = int(np.argmax(found[:-1]))
-    return _GRID[best] if found[best] - found[-1] > _MARGIN else None
+    evidences = [
+        _log_evidence(sums, _diagonal(precision, intercept, sums.d), root, noise) for precision in (*_GRID, _NO_CONTEXT)
+    ]
+    best = int(np.argmax(evidences[:-1]))
+    return _GRID[best] if evidences[best] - evidences[-1] > _MARGIN else None
 
 
 def _diagonal(precision: float, intercept: float, d: int) -> Floats:
@@ -42,7 +44,7 @@ def _diagonal(precision: float, intercept: float, d: int) -> Floats:
 
 
 def _log_evidence(sums: ArmStatistics, own: Floats, root: tuple[Floats, Floats], noise: tuple[float, float]) -> float:
-    """Return the log probability of what was said under the hierarchical model, but for a constant.
+    """Return the log probability of the feedback under the hierarchical model, but for a constant.
 
     All coefficients are integrated out: first each arm's own, then the shared ones (see `HierPosterior`).
     """
@@ -54,7 +56,7 @@ def _log_evidence(sums: ArmStatistics, own: Floats, root: tuple[Floats, Floats],
     pull = root[0] * root[1] + (own * solved).sum(axis=0)
     weight, squared = sums.sums.sum(axis=0).tolist()
     explained = float(np.vdot(solved, sums.b) + pull.dot(np.linalg.solve(precision, pull)))
-    left = max(squared + float((root[0] * root[1] ** 2).sum()) - explained, 0.0)
-    variance = (noise[0] * noise[1] + left) / (noise[1] + weight)
+    residual = max(squared + float((root[0] * root[1] ** 2).sum()) - explained, 0.0)
+    variance = (noise[0] * noise[1] + residual) / (noise[1] + weight)
     log_own = 0.5 * len(sums) * float(np.log(own).sum()) - float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
     return float(log_own - 0.5 * (weight + noise[1]) * math.log(variance) - 0.5 * np.linalg.slogdet(precision)[1])

@@ -23,7 +23,7 @@ class Prior:
 
     @classmethod
     def fit(cls, features: Floats, rewards: Floats, *, arms: Sequence[str], weight: float, fingerprint: str) -> Self:
-        """Return what n contexts say of K arms, each arm worth `weight` answers, or as many as there are if fewer.
+        """Return the evidence of n contexts on K arms, each worth `weight` answers, or as many as there are if fewer.
 
         Args:
             features: (n, d).
@@ -60,7 +60,7 @@ class Prior:
 
     @property
     def digest(self) -> str:
-        """A short name of what it says."""
+        """A short hash of its content."""
         return hashlib.sha256(self.to_bytes()).hexdigest()[:12]
 
 
@@ -69,4 +69,4 @@ class AcceptsPrior(Protocol):
     """A policy that can begin with a prior."""
 
     def apply_prior(self, prior: Prior) -> None:
-        """Count what a prior says of its arms as if it had been told here; before anything is learned."""
+        """Count a prior's evidence on its arms as if it were feedback; before anything is learned."""

@@ -12,7 +12,7 @@ P = TypeVar("P", LinearPosterior, HierPosterior)
 
 
 class RegressionPolicy(Generic[P]):
-    """Keeps a posterior, and passes on to it whatever is learned, lent, doubted or restored."""
+    """Keeps a posterior, and passes on to it whatever is learned, lent, discounted or restored."""
 
     posterior: P
 
@@ -33,11 +33,11 @@ class RegressionPolicy(Generic[P]):
         return self.posterior.weight_of(arm)
 
     def discount(self, arm: str, *, share: float) -> None:
-        """Let what was said of an arm count for a share in (0, 1]: it has changed."""
+        """Let the feedback on an arm so far count for a share in (0, 1]: it has changed."""
         self.posterior.discount(arm, share=share)
 
     def apply_prior(self, prior: Prior) -> None:
-        """Count what a prior says of its arms as if it had been told here; before anything is learned."""
+        """Count a prior's evidence on its arms as if it were feedback; before anything is learned."""
         self.posterior.apply_prior(prior)
 
     def add_arm(self, name: str, *, like: str | None = None, weight: float = 50.0) -> None:
@@ -46,7 +46,7 @@ class RegressionPolicy(Generic[P]):
         Args:
             name: of the arm.
             like: of an arm whose feedback is lent to it.
-            weight: what that feedback is worth in all, in answers.
+            weight: of that feedback in all, in answers.
         """
         if like is None:
             self.posterior.add_arm(name)
@@ -54,7 +54,7 @@ class RegressionPolicy(Generic[P]):
             self.posterior.warm_start(like, name, weight=weight)
 
     def drop_arm(self, name: str) -> None:
-        """Do nothing: an arm that is not eligible is not asked about, and its statistics stay."""
+        """Do nothing: an arm that is not eligible is not scored, and its statistics stay."""
 
     def state(self) -> bytes:
         """Return everything learned, as a snapshot."""

@@ -43,7 +43,7 @@ class Observations:
 
     rounds: Indices  # (n,) rising
     rewards: Floats  # (n,)
-    unknown_from: Indices  # (m,) for each round, the first one whose lesson it does not know yet
+    unknown_from: Indices  # (m,) for each round, the first one whose reward it does not know yet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,24 +61,28 @@ def sequential_update(inverse: Floats, theta: Floats, features: Floats, observat
     """Return what one arm's regression believed before each round, and what it knows after the last.
 
     With S = I + X A^-1 X^T over the rounds that teach and its Cholesky factor L, the first i rows of L^-1 belong to
-    the first i lessons alone; so all the sequential updates are partial sums over rows of L^-1 (X A^-1 x), and the
-    inverse loses the whole of (L^-1 X A^-1)^T (L^-1 X A^-1) (Woodbury 1950; Rasmussen & Williams, Gaussian Processes
-    for Machine Learning, 2006, algorithm 2.1, in the space of weights).
+    the first i of those rounds alone; so all the sequential updates are partial sums over rows of L^-1 (X A^-1 x), and
+    the inverse loses the whole of (L^-1 X A^-1)^T (L^-1 X A^-1) (Woodbury 1950; Rasmussen & Williams, Gaussian
+    Processes for Machine Learning, 2006, algorithm 2.1, in the space of weights).
 
     Args:
         inverse: (d, d) A^-1 before.
         theta: (d,) the mean before.
         features: (m, d) of all rounds.
-        lessons: what is learned from them.
+        observations: what is learned from them.
     """
     reach, taught = features @ inverse, observations.rounds  # (m, d), (n,)
     means, squares = features @ theta, np.vecdot(reach, features)
     if not len(taught):
         return SequentialUpdate(means, squares, np.empty(0), inverse, theta)
-    own = reach[taught]  # (n, d)
-    shared = own @ features.T  # (n, m)
+    taught_reach = reach[taught]  # (n, d)
+    shared = taught_reach @ features.T  # (n, m)
     unfolded = _unfolded(shared[:, taught])
-    partial, gain, surprises = unfolded @ shared, unfolded @ own, unfolded @ (observations.rewards - means[taught])
+    partial, gain, surprises = (
+        unfolded @ shared,
+        unfolded @ taught_reach,
+        unfolded @ (observations.rewards - means[taught]),
+    )
     partial *= taught[:, None] < observations.unknown_from
     return SequentialUpdate(
         means + surprises @ partial,
@@ -91,9 +95,9 @@ def sequential_update(inverse: Floats, theta: Floats, features: Floats, observat
 
 def batch_update(inverse: Floats, theta: Floats, features: Floats, rewards: Floats) -> None:
     """Update A^-1 (d, d) and mean (d,), in place, with features (n, d) and rewards (n,); no predictions on the way."""
-    own = features @ inverse  # (n, d)
-    unfolded = _unfolded(own @ features.T)
-    gain, surprises = unfolded @ own, unfolded.dot(rewards - features.dot(theta))
+    reach = features @ inverse  # (n, d)
+    unfolded = _unfolded(reach @ features.T)
+    gain, surprises = unfolded @ reach, unfolded.dot(rewards - features.dot(theta))
     inverse -= gain.T @ gain
     theta += surprises.dot(gain)
 
@@ -104,5 +108,5 @@ def _unfolded(shared: Floats) -> Floats:
     Products with it are several times as fast as solving, and as exact: no eigenvalue of the sum is below 1.
     """
     np.einsum("ii->i", shared)[:] += 1.0  # the diagonal
-    found: Floats = np.linalg.inv(np.linalg.cholesky(shared))
-    return found
+    inverse_factor: Floats = np.linalg.inv(np.linalg.cholesky(shared))
+    return inverse_factor
