@@ -60,8 +60,8 @@ class Archive:
             return []
         except OSError as error:
             raise ArchiveError(f"{self.folder}: {error.strerror}") from error
-        found = [ArchiveFile(path, match[1], match[2]) for path, match in named if match is not None]
-        return sorted(found, key=lambda part: (sort_key(part.first), sort_key(part.last)))
+        files = [ArchiveFile(path, match[1], match[2]) for path, match in named if match is not None]
+        return sorted(files, key=lambda part: (sort_key(part.first), sort_key(part.last)))
 
     def last(self) -> EventId:
         """Return the last event that was put in, `START` before the first."""
@@ -76,7 +76,7 @@ class Archive:
     def append(self, page: Sequence[Row]) -> Path:
         """Write events, in log order, as a part; return its path when it is on the disk."""
         numbers = [sort_key(event_id) for event_id, _, _ in page]
-        if not numbers or any(one >= other for one, other in pairwise(numbers)):
+        if not numbers or any(earlier >= later for earlier, later in pairwise(numbers)):
             raise ValueError(f"page must hold events in log order, got {len(page)}")
         path = self.folder / f"events-{page[0][0]}-{page[-1][0]}.parquet"
         _write(path, (to_record_batch(group) for group in _groups(page)))
@@ -87,8 +87,8 @@ class Archive:
         for part in self.files():
             if sort_key(part.last) > sort_key(after):
                 for page in _read(part):
-                    if found := [row for row in page if sort_key(row[0]) > sort_key(after)]:
-                        yield found
+                    if rows := [row for row in page if sort_key(row[0]) > sort_key(after)]:
+                        yield rows
                 after = part.last
 
     def remove(self, event_ids: Collection[EventId]) -> int:
@@ -98,17 +98,17 @@ class Archive:
             ArchiveError: a part is damaged, or an export does not end; parts are rewritten one by one, and what was
                 not reached is there as it was.
         """
-        going, gone = sorted(event_ids, key=sort_key), 0
+        ids, removed = sorted(event_ids, key=sort_key), 0
         if not self.files():
             return 0
         with self.exclusive(patience_s=_PATIENCE_S):
             for part in self.files():
                 start, end = (
-                    bisect_left(going, sort_key(part.first), key=sort_key),
-                    bisect_right(going, sort_key(part.last), key=sort_key),
+                    bisect_left(ids, sort_key(part.first), key=sort_key),
+                    bisect_right(ids, sort_key(part.last), key=sort_key),
                 )
-                gone += _drop(part.path, going[start:end]) if start < end else 0
-        return gone
+                removed += _drop(part.path, ids[start:end]) if start < end else 0
+        return removed
 
     @contextmanager
     def exclusive(self, *, patience_s: float = 0.0) -> Iterator[None]:
@@ -148,11 +148,11 @@ def _read(part: ArchiveFile) -> Iterator[list[Row]]:
         for group in range(file.num_row_groups):
             page = []
             for row in _rows(file.read_row_group(group)):
-                where = f"{part.path}: row {number}"
+                location = f"{part.path}: row {number}"
                 if isinstance(row, BadRow):
-                    raise ArchiveError(f"{where}: {row}")
+                    raise ArchiveError(f"{location}: {row}")
                 if not _ID.fullmatch(row[0]) or not before < sort_key(row[0]) <= sort_key(part.last):
-                    raise ArchiveError(f"{where}: column 'id': {row[0]!r} does not belong here")
+                    raise ArchiveError(f"{location}: column 'id': {row[0]!r} does not belong here")
                 page.append(row)
                 number, before = number + 1, sort_key(row[0])
             if page:
@@ -166,19 +166,19 @@ def _rows(table: Any) -> Iterator[Row | BadRow]:
 
 def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
     """Rewrite a part without these events, if it holds any; return how many it held."""
-    going, compute = (
+    ids, compute = (
         import_pyarrow(extra="parquet").array(event_ids, "string"),
         import_pyarrow("pyarrow.compute", extra="parquet"),
     )
     with _opened(path) as file:
         numbers = range(file.num_row_groups)
-        hits = (compute.is_in(file.read_row_group(number, ["id"]).column(0), going) for number in numbers)
-        gone = sum(compute.sum(group).as_py() or 0 for group in hits)
-        if gone:
+        hits = (compute.is_in(file.read_row_group(number, ["id"]).column(0), ids) for number in numbers)
+        removed = sum(compute.sum(group).as_py() or 0 for group in hits)
+        if removed:
             groups = (file.read_row_group(number) for number in numbers)
-            kept = (table.filter(compute.invert(compute.is_in(table.column("id"), going))) for table in groups)
-            _write(path, (batch for table in kept for batch in table.to_batches()))
-    return gone
+            kept_tables = (table.filter(compute.invert(compute.is_in(table.column("id"), ids))) for table in groups)
+            _write(path, (batch for table in kept_tables for batch in table.to_batches()))
+    return removed
 
 
 def _write(path: Path, batches: Iterable[Any]) -> None:
@@ -230,20 +230,20 @@ def _opened(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _check(path: Path, found: Any) -> None:
-    version = (found.metadata or {}).get(VERSION_KEY)
+def _check(path: Path, file_schema: Any) -> None:
+    version = (file_schema.metadata or {}).get(VERSION_KEY)
     if version is None:
         raise ArchiveError(f"{path}: is no part of an archive of Highwayman's")
     if version != str(VERSION).encode():
         raise ArchiveError(
             f"{path}: has schema version {version.decode(errors='replace')}, this version reads {VERSION}"
         )
-    for wanted in schema():
-        at = found.get_field_index(wanted.name)
-        if at < 0:
-            raise ArchiveError(f"{path}: column {wanted.name!r} is missing")
-        if found.field(at).type != wanted.type:
-            raise ArchiveError(f"{path}: column {wanted.name!r} holds {found.field(at).type}, not {wanted.type}")
+    for field in schema():
+        index = file_schema.get_field_index(field.name)
+        if index < 0:
+            raise ArchiveError(f"{path}: column {field.name!r} is missing")
+        if file_schema.field(index).type != field.type:
+            raise ArchiveError(f"{path}: column {field.name!r} holds {file_schema.field(index).type}, not {field.type}")
 
 
 @contextmanager

@@ -50,18 +50,18 @@ async def export(
         StoreUnavailable: Redis does not answer.
     """
     with archive.exclusive():
-        card = ArchiveManifest(archive)
-        card.claim(namespace)
+        manifest = ArchiveManifest(archive)
+        manifest.claim(namespace)
         archive.check()
         exporting = _Exporting(retention, archive, part_events)
         await retention.mark_exported(exporting.read)
         upto = await _settled(retention, upto_age_s, clock)
         async for page in retention.scan(exporting.read, upto=upto):
-            await exporting.look_for_gap(store, card, page[0][0])
+            await exporting.look_for_gap(store, manifest, page[0][0])
             for row in page:
                 await exporting.take(row)
         await exporting.put()
-        await exporting.look_for_gap(store, card, None)
+        await exporting.look_for_gap(store, manifest, None)
     return ExportResult(exporting.events, exporting.parts, archive.last(), tuple(exporting.gaps))
 
 
@@ -95,7 +95,7 @@ class _Exporting:
             self.events += len(self._waiting)
             self._waiting, self._size = [], 0
 
-    async def look_for_gap(self, store: Store, card: ArchiveManifest, following: EventId | None) -> None:
+    async def look_for_gap(self, store: Store, manifest: ArchiveManifest, following: EventId | None) -> None:
         """Note what was trimmed between what was read and the event `following` it, None for the end.
 
         Asked for after reading, the mark knows of everything that can have been missing.
@@ -103,7 +103,7 @@ class _Exporting:
         trimmed = await store.trimmed_upto()
         if sort_key(self.read) < sort_key(trimmed) and (following is None or sort_key(trimmed) < sort_key(following)):
             self.gaps.append(Gap(self.read, trimmed))
-            card.add_gap(self.gaps[-1])
+            manifest.add_gap(self.gaps[-1])
 
 
 async def _settled(retention: Retention, age_s: float, clock: Callable[[], float]) -> EventId:

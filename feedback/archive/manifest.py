@@ -23,7 +23,7 @@ class Gap:
 
 
 class ArchiveManifest:
-    """The card of one archive; everything raises ArchiveError."""
+    """The manifest of one archive; everything raises ArchiveError."""
 
     def __init__(self, archive: Archive) -> None:
         """Take the archive."""
@@ -32,38 +32,38 @@ class ArchiveManifest:
 
     def claim(self, namespace: str) -> None:
         """Return if the folder is the namespace's; an empty one becomes it."""
-        found = self._read()
-        if found is None:
+        contents = self._read()
+        if contents is None:
             if self._archive.files():
                 raise ArchiveError(f"{self._path}: is missing, so nobody knows whose events the parts beside it hold")
             self._write(namespace, [])
-        elif found[0] != namespace:
+        elif contents[0] != namespace:
             raise ArchiveError(
-                f"{self._path}: holds events of the namespace {found[0]!r}, not of {namespace!r}; "
+                f"{self._path}: holds events of the namespace {contents[0]!r}, not of {namespace!r}; "
                 "export these to another folder"
             )
 
     def gaps(self) -> list[Gap]:
         """Return what is missing, in log order."""
-        found = self._read()
-        return [] if found is None else found[1]
+        contents = self._read()
+        return [] if contents is None else contents[1]
 
     def add_gap(self, gap: Gap) -> None:
         """Write down what is missing; a gap noted before, and grown since, is noted once."""
-        found = self._read()
-        if found is None:
+        contents = self._read()
+        if contents is None:
             raise ArchiveError(f"{self._path}: is missing")
-        namespace, gaps = found
+        namespace, gaps = contents
         self._write(namespace, [*(other for other in gaps if other.after != gap.after), gap])
 
     def _read(self) -> tuple[str, list[Gap]] | None:
-        """Return the namespace and the gaps, or None where there is no card."""
+        """Return the namespace and the gaps, or None where there is no manifest."""
         try:
-            found = dict(json.loads(self._path.read_text(encoding="utf-8")))
-            if found["version"] != VERSION:
-                raise ArchiveError(f"{self._path}: has schema version {found['version']}, this version reads {VERSION}")
-            gaps = [Gap(gap["after"], gap["upto"]) for gap in found["gaps"]]
-            return found["namespace"], sorted(gaps, key=lambda gap: sort_key(gap.after))
+            data = dict(json.loads(self._path.read_text(encoding="utf-8")))
+            if data["version"] != VERSION:
+                raise ArchiveError(f"{self._path}: has schema version {data['version']}, this version reads {VERSION}")
+            gaps = [Gap(gap["after"], gap["upto"]) for gap in data["gaps"]]
+            return data["namespace"], sorted(gaps, key=lambda gap: sort_key(gap.after))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -72,9 +72,9 @@ class ArchiveManifest:
             raise ArchiveError(f"{self._path}: is no card of an archive of Highwayman's") from error
 
     def _write(self, namespace: str, gaps: list[Gap]) -> None:
-        found = {"namespace": namespace, "version": VERSION, "gaps": [asdict(gap) for gap in gaps]}
+        data = {"namespace": namespace, "version": VERSION, "gaps": [asdict(gap) for gap in gaps]}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(found, indent=2).encode() + b"\n")
+            write_atomically(self._path, json.dumps(data, indent=2).encode() + b"\n")
         except OSError as error:
             raise ArchiveError(f"{self._path}: {error.strerror}") from error

@@ -46,23 +46,23 @@ def to_record_batch(rows: Sequence[Row]) -> Any:
     """Return events as a record batch."""
     pa = import_pyarrow(extra="parquet")
     values = [_values_of(row) for row in rows]
-    arrays = [pa.array([one.get(column.name) for one in values], arrow_type(column.type)) for column in COLUMNS]
+    arrays = [pa.array([row.get(column.name) for row in values], arrow_type(column.type)) for column in COLUMNS]
     return pa.record_batch(arrays, schema=schema())
 
 
 def from_record_batch(batch: Any) -> Iterator[Row | BadRow]:
-    """Yield the events of a record batch; a Misfit where a row makes none."""
+    """Yield the events of a record batch; a BadRow where a row makes none."""
     for values in _values_in(batch):
         try:
             _need(values, ("id", "filed_before"))
             data = values["raw"] if values.get("raw") is not None else encode(to_event(values))
             yield values["id"], data, values["filed_before"]
-        except BadRow as misfit:
-            yield misfit
+        except BadRow as bad_row:
+            yield bad_row
 
 
 def to_event(values: Values) -> Event:
-    """Return the event these columns describe. Raises Misfit."""
+    """Return the event these columns describe. Raises BadRow."""
     kind = values["kind"]
     if kind not in _MAKERS:
         raise BadRow(f"column 'kind' says {kind!r}")
@@ -78,10 +78,10 @@ def _values_of(row: Row) -> dict[str, Any]:
     except BadEvent:
         return {"id": event_id, "kind": UNREADABLE, "filed_before": filed_before, "raw": data}
     kind, fill = _FILLERS[type(event)]
-    said, about = fill(event), decision_id_of(event)
-    values: dict[str, Any] = {name: _FITS[name](value) for name, value in said.items()}
+    filled, decision_id = fill(event), decision_id_of(event)
+    values: dict[str, Any] = {name: _FITS[name](value) for name, value in filled.items()}
     values |= {"id": event_id, "kind": kind, "filed_before": filed_before}
-    values["decision_id"] = None if isinstance(event, Control) and not about else _string(about)
+    values["decision_id"] = None if isinstance(event, Control) and not decision_id else _string(decision_id)
     try:
         same = encode(to_event(values)) == data
     except BadRow:
@@ -96,14 +96,14 @@ def _values_in(batch: Any) -> list[Values]:
     groups: dict[str, list[int]] = {}
     for place, (kind, has_raw) in enumerate(zip(kinds, raw, strict=True)):
         groups.setdefault("raw" if has_raw else str(kind), []).append(place)
-    found: list[Values] = [{}] * len(kinds)
+    rows: list[Values] = [{}] * len(kinds)
     for group, places in groups.items():
         part = batch.take(pa.array(places))
         names = _NAMES.get(group, ["id", "kind", "filed_before", "raw"])
         columns = [_listed(part.column(name)) for name in names]
         for place, *values in zip(places, *columns, strict=True):
-            found[place] = dict(zip(names, values, strict=True))
-    return found
+            rows[place] = dict(zip(names, values, strict=True))
+    return rows
 
 
 def _listed(column: Any) -> list[Any]:
@@ -117,24 +117,28 @@ def _listed(column: Any) -> list[Any]:
 
 
 def _fill_decision(event: Decision) -> Values:
-    at, action = event.context, event.action
+    context, action = event.context, event.action
     inside = isinstance(action, int) and -len(event.arms) <= action < len(event.arms)
     return {
         **_same(event, _NAMES[DECISION]),
-        **{"features": at.features.astype("<f4"), "encoder": at.fingerprint, "prompt_tokens": at.prompt_tokens},
-        **{"flags": at.flags, "arm": event.arms[action] if inside else None, "mode": str(event.mode)},
+        **{
+            "features": context.features.astype("<f4"),
+            "encoder": context.fingerprint,
+            "prompt_tokens": context.prompt_tokens,
+        },
+        **{"flags": context.flags, "arm": event.arms[action] if inside else None, "mode": str(event.mode)},
     }
 
 
 def _make_decision(values: Values) -> Decision:
     features = values["features"].astype(np.float64)
-    own = ("tenant", "at", "penalties", "probs", "action", "propensity", "policy", "policy_version", "objective")
+    names = ("tenant", "at", "penalties", "probs", "action", "propensity", "policy", "policy_version", "objective")
     return Decision(
         id=values["decision_id"],
         context=Context(features, values["encoder"], values["prompt_tokens"], frozenset(values["flags"])),
         arms=tuple(values["arms"]),
         mode=_one_of(Mode, values, "mode"),
-        **{name: values[name] for name in (*own, "user", "prompt")},
+        **{name: values[name] for name in (*names, "user", "prompt")},
     )
 
 
@@ -144,8 +148,8 @@ def _fill_outcome(event: Outcome) -> Values:
 
 def _make_outcome(values: Values) -> Outcome:
     status = _one_of(Status, values, "status")
-    own = "prompt_tokens", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts"
-    return Outcome(values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in own))
+    names = "prompt_tokens", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts"
+    return Outcome(values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in names))
 
 
 def _fill_feedback(event: Feedback) -> Values:
@@ -153,8 +157,8 @@ def _fill_feedback(event: Feedback) -> Values:
 
 
 def _make_feedback(values: Values) -> Feedback:
-    own = "feedback_id", "decision_id", "at", "source", "metric", "value", "weight", "user"
-    return Feedback(*(values[name] for name in own))
+    names = "feedback_id", "decision_id", "at", "source", "metric", "value", "weight", "user"
+    return Feedback(*(values[name] for name in names))
 
 
 def _fill_control(event: Control) -> Values:
@@ -209,10 +213,10 @@ def _int64(value: Any) -> int | None:
 
 
 def _strings(value: Any) -> list[str] | None:
-    found = list(value) if isinstance(value, tuple | list | frozenset) else None
-    if found is None or not all(isinstance(one, str) for one in found):
+    texts = list(value) if isinstance(value, tuple | list | frozenset) else None
+    if texts is None or not all(isinstance(text, str) for text in texts):
         return None
-    return sorted(found) if isinstance(value, frozenset) else found
+    return sorted(texts) if isinstance(value, frozenset) else texts
 
 
 def _as_it_is(value: Any) -> Any:

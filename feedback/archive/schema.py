@@ -77,7 +77,9 @@ COLUMNS: Final = (
 def schema() -> Any:
     """Return the Arrow schema, each field with its meaning, and the version of it all."""
     pa = import_pyarrow(extra="parquet")
-    fields = [pa.field(one.name, arrow_type(one.type), metadata={"what": one.description}) for one in COLUMNS]
+    fields = [
+        pa.field(column.name, arrow_type(column.type), metadata={"what": column.description}) for column in COLUMNS
+    ]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
 
 

@@ -33,7 +33,7 @@ class Calibrator:
     def __init__(
         self, spec: RewardSpec, counts: Callable[[], CalibrationCounts], settings: CalibrationSettings
     ) -> None:
-        """Take the metrics, what is known of people and sources by now, and the calibration wanted."""
+        """Take the metrics, what is known of people and sources by now, and the settings."""
         self._spec = spec
         self._counts = counts
         self._settings = settings
@@ -48,19 +48,19 @@ class Calibrator:
     def compute(self) -> dict[tuple[str, str], Correction]:
         """Return the corrections by tenant and metric."""
         rows = list(self._counts().cells())
-        found = {}
+        corrections = {}
         for tenant, metric in sorted({(cell.tenant, cell.metric) for cell, _ in rows}):
             if metric not in self._spec.metrics:
                 continue
             kinds = {cell.kind for cell, _ in rows if (cell.tenant, cell.metric) == (tenant, metric)}
-            made = fit_correction(
+            correction = fit_correction(
                 CountTable.from_counts(rows, tenant=tenant, metric=metric),
                 {kind: CountTable.from_counts(rows, tenant=tenant, metric=metric, kind=kind) for kind in kinds},
                 flip=tenant_flip_rate(self._counts(), tenant, otherwise=self._settings.flip),
             )
-            if made is not None:
-                found[tenant, metric] = made
-        return found
+            if correction is not None:
+                corrections[tenant, metric] = correction
+        return corrections
 
     def correct(self, feedback: Feedback, metric: Metric, *, tenant: str, arm: str, kind: int) -> Feedback:
         """Return a score with the quality it stands for, and the weight it deserves.
@@ -69,11 +69,11 @@ class Calibrator:
         """
         if feedback.value is None or not metric.needs_calibration:
             return feedback
-        made = self._found.get((tenant, metric.name))
+        correction = self._found.get((tenant, metric.name))
         score = float(np.clip(metric.quality(feedback.value), 0.0, 1.0))
-        worth = made.calibrate(arm, score, kind=kind) if made is not None else None
-        if worth is not None:
-            return replace(feedback, quality=worth.quality, weight=feedback.weight * worth.weight)
+        calibrated = correction.calibrate(arm, score, kind=kind) if correction is not None else None
+        if calibrated is not None:
+            return replace(feedback, quality=calibrated.quality, weight=feedback.weight * calibrated.weight)
         return (
             feedback if metric.weak else replace(feedback, weight=feedback.weight * self._settings.uncorrected_weight)
         )
@@ -82,17 +82,21 @@ class Calibrator:
         """Return the weight of a thumb by how rarely such answers get one, 1 where that is not known."""
         if feedback.metric != THUMBS or feedback.value is None:
             return 1.0
-        told = [made for (whose, _), made in self._found.items() if whose == tenant and made.rates.identified]
-        if not told:
+        corrections = [
+            correction
+            for (owner, _), correction in self._found.items()
+            if owner == tenant and correction.rates.identified
+        ]
+        if not corrections:
             return 1.0
-        most = max(told, key=lambda made: made.thumbs)
-        return most.thumb_weight(up=feedback.value > 0.5, clip=self._settings.clip)
+        best_known = max(corrections, key=lambda correction: correction.thumbs)
+        return best_known.thumb_weight(up=feedback.value > 0.5, clip=self._settings.clip)
 
 
 def tenant_flip_rate(calibration_counts: CalibrationCounts, tenant: str, *, otherwise: float) -> float:
     """Return how often a tenant's thumbs are flipped, as far as answers with several thumbs tell."""
     pairs = [counts for cell, counts in calibration_counts.cells() if (cell.tenant, cell.metric) == (tenant, PAIRS)]
-    count = sum(one.scored for one in pairs)
+    count = sum(counts.scored for counts in pairs)
     if count < _ENOUGH_PAIRS:
         return otherwise
-    return min(flip_rate(sum(one.score for one in pairs), count)[0], 0.45)
+    return min(flip_rate(sum(counts.score for counts in pairs), count)[0], 0.45)

@@ -1,4 +1,4 @@
-"""What one statement is worth, given what thumbs and a weaker source said of the same answers so far."""
+"""What one statement is worth, given the thumbs and a weaker source's scores on the same answers so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,22 +83,22 @@ def fit_correction(whole: CountTable, kinds: Mapping[int, CountTable], *, flip: 
     if whole.thumbs < _LEAST_THUMBS:
         return None
     rates = estimate_response_rates(whole, flip=flip)
-    found, meaning = ppi_estimates(whole, rates), pooled_quality(whole, rates)
+    estimates, meaning = ppi_estimates(whole, rates), pooled_quality(whole, rates)
     answers = np.maximum(whole.scored.sum(axis=1), 1e-12)
-    told = (whole.scored * meaning).sum(axis=1) / answers
-    bias = _drawn(found.value - told, found.stderr)
-    variance = np.clip(found.value * (1 - found.value), 0.01, 0.25)
-    weight = np.minimum(variance / np.maximum(found.stderr, 1e-6) ** 2 / answers, 1.0)
+    score_means = (whole.scored * meaning).sum(axis=1) / answers
+    bias = _drawn(estimates.value - score_means, estimates.stderr)
+    variance = np.clip(estimates.value * (1 - estimates.value), 0.01, 0.25)
+    weight = np.minimum(variance / np.maximum(estimates.stderr, 1e-6) ** 2 / answers, 1.0)
     weight[whole.ups.sum(axis=1) + whole.downs.sum(axis=1) < 1] = 0.0
     place = {arm: k for k, arm in enumerate(whole.arms)}
     by_kind = _by_kind(kinds, rates, meaning, {arm: float(bias[k]) for arm, k in place.items()})
-    return Correction(whole.arms, meaning, bias, by_kind, weight, found, rates, whole.thumbs, place)
+    return Correction(whole.arms, meaning, bias, by_kind, weight, estimates, rates, whole.thumbs, place)
 
 
 def _drawn(raw: Floats, stderr: Floats) -> Floats:
     """Return biases drawn towards 0 by how little is known of them."""
-    found: Floats = raw * _BIAS_SPREAD**2 / (_BIAS_SPREAD**2 + stderr**2)
-    return found
+    shrunk: Floats = raw * _BIAS_SPREAD**2 / (_BIAS_SPREAD**2 + stderr**2)
+    return shrunk
 
 
 def _by_kind(
@@ -110,12 +110,12 @@ def _by_kind(
     for kind, cells in kinds.items():
         if cells.thumbs < 1:
             continue
-        found = ppi_estimates(cells, bare)
+        estimates = ppi_estimates(cells, bare)
         answers = np.maximum(cells.scored.sum(axis=1), 1e-12)
-        told = (cells.scored * meaning).sum(axis=1) / answers
-        raw = found.value - told - np.array([bias.get(arm, 0.0) for arm in cells.arms])
+        score_means = (cells.scored * meaning).sum(axis=1) / answers
+        raw = estimates.value - score_means - np.array([bias.get(arm, 0.0) for arm in cells.arms])
         # An interval from a handful of thumbs knows too little of its own width: it is never taken for narrow.
         thumbs = cells.ups.sum(axis=1) + cells.downs.sum(axis=1)
-        stderr = np.maximum(found.stderr, 0.5 / np.sqrt(np.maximum(thumbs, 1e-3)))
-        shifts |= {(arm, kind): float(one) for arm, one in zip(cells.arms, _drawn(raw, stderr), strict=True)}
+        stderr = np.maximum(estimates.stderr, 0.5 / np.sqrt(np.maximum(thumbs, 1e-3)))
+        shifts |= {(arm, kind): float(shift) for arm, shift in zip(cells.arms, _drawn(raw, stderr), strict=True)}
     return shifts

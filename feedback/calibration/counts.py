@@ -26,7 +26,7 @@ class CountTable:
 
     def without_scores(self) -> "CountTable":
         """Return the same answers in one bin for each arm."""
-        return CountTable(self.arms, *(one.sum(axis=1, keepdims=True) for one in self._sums()))
+        return CountTable(self.arms, *(sums.sum(axis=1, keepdims=True) for sums in self._sums()))
 
     def _sums(self) -> tuple[Floats, Floats, Floats, Floats]:
         return self.scored, self.score, self.ups, self.downs
@@ -36,14 +36,14 @@ class CountTable:
         cls, rows: Iterable[tuple[CalibrationCell, CellCounts]], *, tenant: str, metric: str, kind: int | None = None
     ) -> "CountTable":
         """Return a tenant's counts of a metric, of one kind of query or (None) of all."""
-        wanted = [
+        selected = [
             (cell, counts)
             for cell, counts in rows
             if cell.tenant == tenant and cell.metric == metric and (kind is None or cell.kind == kind)
         ]
-        arms = tuple(sorted({cell.arm for cell, _ in wanted}))
+        arms = tuple(sorted({cell.arm for cell, _ in selected}))
         sums = np.zeros((4, len(arms), BINS))
-        for cell, counts in wanted:
+        for cell, counts in selected:
             sums[:, arms.index(cell.arm), cell.bin] += counts.scored, counts.score, counts.ups, counts.downs
         return cls(arms, *sums)
 

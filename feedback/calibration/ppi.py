@@ -45,7 +45,7 @@ def ppi_estimates(cells: CountTable, rates: ResponseRates) -> QualityEstimates:
 
     Args:
         cells: of K arms.
-        known: the rates of giving, estimated from the same cells.
+        rates: the rates of giving, estimated from the same cells.
     """
     prediction = _predictions(pooled_quality(cells, rates), rates)
     points = _points(prediction, rates.good, rates.bad, rates.flip)  # (B, 3)
@@ -61,8 +61,10 @@ def ppi_estimates(cells: CountTable, rates: ResponseRates) -> QualityEstimates:
     through[arms, arms] += own / answers[:, None, None]
     covariance = np.einsum("jbo,kjbo,ljbo->kl", counts, through, through)
     if not rates.identified:
-        apart = (slopes[:, 1] - slopes[:, 0]) / 2.0  # as bad answers get more of the same thumbs, and good ones fewer
-        covariance += _RATIO_SPREAD**2 * np.outer(apart, apart)
+        ratio_slope = (
+            slopes[:, 1] - slopes[:, 0]
+        ) / 2.0  # as bad answers get more of the same thumbs, and good ones fewer
+        covariance += _RATIO_SPREAD**2 * np.outer(ratio_slope, ratio_slope)
     stderr = np.sqrt(np.maximum(np.diag(covariance), _least_variance(cells)))
     return QualityEstimates(value, stderr, covariance)
 
@@ -74,22 +76,22 @@ def _least_variance(cells: CountTable) -> Floats:
     """
     ups, thumbs = cells.ups.sum(axis=1), (cells.ups + cells.downs).sum(axis=1)
     share = (ups + 2.0) / (thumbs + 4.0)
-    found: Floats = share * (1.0 - share) / (thumbs + 4.0)
-    return found
+    variance: Floats = share * (1.0 - share) / (thumbs + 4.0)
+    return variance
 
 
 def naive_mean(cells: CountTable) -> Floats:
     """Return the plain average of all scores and all thumbs of each arm, (K,): what one would do without a thought."""
     total = cells.score.sum(axis=1) + cells.ups.sum(axis=1)
-    found: Floats = total / np.maximum(
+    means: Floats = total / np.maximum(
         cells.scored.sum(axis=1) + cells.ups.sum(axis=1) + cells.downs.sum(axis=1), 1e-12
     )
-    return found
+    return means
 
 
 def pooled_quality(cells: CountTable, rates: ResponseRates) -> Floats:
     """Return what thumbs say of the quality of answers with each score, all arms together, (B,), smooth and rising."""
-    ups, downs, scored = (one.sum(axis=0) for one in (cells.ups, cells.downs, cells.scored))
+    ups, downs, scored = (counts.sum(axis=0) for counts in (cells.ups, cells.downs, cells.scored))
     good = np.maximum((1 - rates.flip) * ups - rates.flip * downs, 0.0) / rates.good
     bad = np.maximum((1 - rates.flip) * downs - rates.flip * ups, 0.0) / rates.bad
     overall = good.sum() / max(good.sum() + bad.sum(), 1e-12) if good.sum() + bad.sum() > 0 else 0.5
@@ -114,8 +116,8 @@ def _predictions(quality: Floats, rates: ResponseRates) -> Floats:
     chance = (1 - quality)[:, None] * table[0] + quality[:, None] * table[1]  # (B, 3)
     at_0, at_1 = _points(np.array([0.0, 1.0]), rates.good, rates.bad, rates.flip)  # (3,) each
     by_m = at_1 - at_0
-    found: Floats = -(chance * at_0 * by_m).sum(axis=1) / np.maximum((chance * by_m**2).sum(axis=1), 1e-12)
-    return np.clip(found, 0.0, 1.0)
+    prediction: Floats = -(chance * at_0 * by_m).sum(axis=1) / np.maximum((chance * by_m**2).sum(axis=1), 1e-12)
+    return np.clip(prediction, 0.0, 1.0)
 
 
 def _points(prediction: Floats, good: float, bad: float, flip: float) -> Floats:
@@ -128,11 +130,11 @@ def _points(prediction: Floats, good: float, bad: float, flip: float) -> Floats:
 
 def _slopes(counts: Floats, answers: Floats, prediction: Floats, rates: ResponseRates) -> Floats:
     """Return how each arm's value moves with (log good, log bad), (K, 2), by central differences."""
-    found, step = [], 1e-4
+    slopes, step = [], 1e-4
     for shift in ((step, 0.0), (0.0, step)):
         ends = []
         for sign in (1.0, -1.0):
             good, bad = rates.good * np.exp(sign * shift[0]), rates.bad * np.exp(sign * shift[1])
             ends.append((counts * _points(prediction, good, bad, rates.flip)).sum(axis=(1, 2)) / answers)
-        found.append((ends[0] - ends[1]) / (2 * step))
-    return np.stack(found, axis=1)
+        slopes.append((ends[0] - ends[1]) / (2 * step))
+    return np.stack(slopes, axis=1)

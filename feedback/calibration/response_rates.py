@@ -95,13 +95,13 @@ class _Fit:
             scale = 1.0
             while scale > 1e-6:
                 logs, odds = self.logs + scale * step_logs, self.odds + scale * step_odds
-                found = self._value(logs, odds)
-                if found >= value:
+                new_value = self._value(logs, odds)
+                if new_value >= value:
                     break
                 scale /= 2
             else:
                 break
-            gained, value = found - value, found
+            gained, value = new_value - value, new_value
             self.logs, self.odds = logs, odds
             if gained < 1e-9 * (1.0 + abs(value)):
                 break
@@ -121,9 +121,9 @@ class _Fit:
         """Return what one answer in each cell with each outcome adds to the error of the logs, (K, B, 3, 2)."""
         score_logs, score_odds = self._scores()
         _, cross, own = self._information()
-        left = score_logs - (cross / own[..., None])[:, :, None, :] * score_odds[..., None]
-        found: Floats = left @ self._covariance().T
-        return found
+        residual = score_logs - (cross / own[..., None])[:, :, None, :] * score_odds[..., None]
+        influence: Floats = residual @ self._covariance().T
+        return influence
 
     def _mixed(self, logs: Floats, odds: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the share of ups and the rate of thumbs (K, B), and the rate log's slopes (K, B, 3).
@@ -177,8 +177,10 @@ class _Fit:
         """Return the covariance of the logs, the cells' shares being unknown, (2, 2)."""
         logs, both, own = self._information()
         schur = logs - np.einsum("kbi,kbj->ij", both / own[..., None], both)
-        found: Floats = np.linalg.pinv(schur, hermitian=True) if np.linalg.det(schur) > 0 else np.full((2, 2), np.inf)
-        return found
+        covariance: Floats = (
+            np.linalg.pinv(schur, hermitian=True) if np.linalg.det(schur) > 0 else np.full((2, 2), np.inf)
+        )
+        return covariance
 
     def _step(self) -> tuple[Floats, Floats]:
         """Return a step of Fisher scoring."""
@@ -189,8 +191,8 @@ class _Fit:
         logs, both, own = self._information()
         ratio = both / own[..., None]
         schur = logs - np.einsum("kbi,kbj->ij", ratio, both)
-        left = slope_logs - np.einsum("kbi,kb->i", ratio, slope_odds)
-        step_logs = np.clip(np.linalg.lstsq(schur + 1e-9 * np.eye(2), left, rcond=None)[0], -1.0, 1.0)
+        reduced_slope = slope_logs - np.einsum("kbi,kb->i", ratio, slope_odds)
+        step_logs = np.clip(np.linalg.lstsq(schur + 1e-9 * np.eye(2), reduced_slope, rcond=None)[0], -1.0, 1.0)
         step_odds = np.clip((slope_odds - both @ step_logs) / own, -2.0, 2.0)
         return step_logs, step_odds
 

@@ -1,4 +1,4 @@
-"""Where people and a weaker source speak of the same answers: the counts that calibration works from."""
+"""Where people and a weaker source rate the same answers: the counts that calibration works from."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
@@ -55,21 +55,21 @@ class CalibrationCounts:
     def update(
         self, before: AttributedReward | None, after: AttributedReward | None, spec: RewardSpec, decision: Decision
     ) -> None:
-        """Follow what one event changed of what is said of a decision's answer."""
+        """Follow what one event changed of the feedback on a decision's answer."""
         if not ((before and before.contributions) or (after and after.contributions)):
             return
-        whose = decision.tenant, cluster_of(decision.context)
+        tenant_and_kind = decision.tenant, cluster_of(decision.context)
         for credit, sign in ((before, -1.0), (after, 1.0)):
             if credit is not None and credit.contributions:
-                self._count(credit, spec, whose, sign)
+                self._count(credit, spec, tenant_and_kind, sign)
 
-    def _count(self, credit: AttributedReward, spec: RewardSpec, whose: tuple[str, int], sign: float) -> None:
-        tenant, kind = whose
+    def _count(self, credit: AttributedReward, spec: RewardSpec, tenant_and_kind: tuple[str, int], sign: float) -> None:
+        tenant, kind = tenant_and_kind
         thumb, scores = _thumb(credit.contributions), _scores(credit.contributions, spec)
         up, down = sign * (thumb is True), sign * (thumb is False)
         for metric, score in scores.items():
-            here = CalibrationCell(tenant, credit.arm, kind, metric, min(int(score * BINS), BINS - 1))
-            self._add(here, CellCounts(sign, sign * score, up, down))
+            cell = CalibrationCell(tenant, credit.arm, kind, metric, min(int(score * BINS), BINS - 1))
+            self._add(cell, CellCounts(sign, sign * score, up, down))
         pairs, disagreeing = _pairs(credit.contributions)
         if pairs:
             self._add(CalibrationCell(tenant, credit.arm, kind, PAIRS, 0), CellCounts(sign * pairs, sign * disagreeing))
@@ -90,37 +90,39 @@ class CalibrationCounts:
     @classmethod
     def from_json(cls, rows: Any) -> "CalibrationCounts":
         """Return what `to_json` wrote. Raises SnapshotError."""
-        found = cls()
+        calibration_counts = cls()
         try:
             for tenant, arm, kind, metric, place, *sums in rows:
                 cell = CalibrationCell(str(tenant), str(arm), int(kind), str(metric), int(place))
-                found._cells[cell] = CellCounts(*map(float, sums))
+                calibration_counts._cells[cell] = CellCounts(*map(float, sums))
         except (TypeError, ValueError) as error:
             raise SnapshotError(f"the overlap is damaged: {type(error).__name__}") from error
-        return found
+        return calibration_counts
 
 
 def _thumb(parts: tuple[RewardContribution, ...]) -> bool | None:
-    """Return whether people think the answer good; None where nobody said, or they are divided."""
-    said = [part.quality for part in parts if part.feedback.metric == THUMBS and part.status is FeedbackStatus.COUNTS]
-    mean = sum(said) / len(said) if said else 0.5
+    """Return whether people think the answer good; None without thumbs, or where they are divided."""
+    qualities = [
+        part.quality for part in parts if part.feedback.metric == THUMBS and part.status is FeedbackStatus.COUNTS
+    ]
+    mean = sum(qualities) / len(qualities) if qualities else 0.5
     return None if mean == 0.5 else mean > 0.5
 
 
 def _pairs(parts: tuple[RewardContribution, ...]) -> tuple[float, float]:
     """Return how many pairs of thumbs there are on the answer, and how many of them disagree."""
-    said = [
+    thumbs = [
         part.quality > 0.5 for part in parts if part.feedback.metric == THUMBS and part.status is FeedbackStatus.COUNTS
     ]
-    return len(said) * (len(said) - 1) / 2, float(sum(said) * (len(said) - sum(said)))
+    return len(thumbs) * (len(thumbs) - 1) / 2, float(sum(thumbs) * (len(thumbs) - sum(thumbs)))
 
 
 def _scores(parts: tuple[RewardContribution, ...], spec: RewardSpec) -> Mapping[str, float]:
     """Return the uncorrected quality by each metric that a calibration corrects."""
-    said: dict[str, list[float]] = {}
+    qualities: dict[str, list[float]] = {}
     for part in parts:
         metric = spec.metrics.get(part.feedback.metric)
         if metric is None or not metric.needs_calibration or part.status not in _HEARD or part.feedback.value is None:
             continue
-        said.setdefault(metric.name, []).append(metric.quality(part.feedback.value))
-    return {name: min(max(sum(values) / len(values), 0.0), 1.0) for name, values in said.items()}
+        qualities.setdefault(metric.name, []).append(metric.quality(part.feedback.value))
+    return {name: min(max(sum(values) / len(values), 0.0), 1.0) for name, values in qualities.items()}

@@ -26,20 +26,24 @@ class AttributedReward:
 def attribute_reward(
     record: Record, spec: RewardSpec, point: LogPoint = END, *, voided: Sequence[VoidedRange] = ()
 ) -> AttributedReward | None:
-    """Return what the log up to `point` says of the decision's answer; None before the decision, or once erased.
+    """Return the reward of the decision's answer by the log up to `point`; None before the decision, or once erased.
 
     The arm that served is credited; the intended one as long as no outcome tells. Feedback in `voided` is passed
     over.
     """
     if record.decision is None or not point.includes(record.decision_id) or point.includes(record.erased_id):
         return None
-    filed = [one for one in record.feedback if point.includes(one)]
+    filed = [event_id for event_id in record.feedback if point.includes(event_id)]
     if voided:
-        filed = [one for one in filed if not any(one in span for span in voided)]
-    feedback = [record.feedback[one] for one in sorted(filed, key=sort_key)]
+        filed = [event_id for event_id in filed if not any(event_id in span for span in voided)]
+    feedback = [record.feedback[event_id] for event_id in sorted(filed, key=sort_key)]
     if record.erased_feedback:
-        feedback = [one for one in feedback if not point.includes(record.erased_feedback.get(one.id))]
-    feedback = [one for one in feedback if not is_quarantined(one, record.quarantine_toggles.get(one.id, ()), point)]
+        feedback = [statement for statement in feedback if not point.includes(record.erased_feedback.get(statement.id))]
+    feedback = [
+        statement
+        for statement in feedback
+        if not is_quarantined(statement, record.quarantine_toggles.get(statement.id, ()), point)
+    ]
     parts = tuple(spec.contributions(feedback)) if feedback else ()
     return AttributedReward(record.served_arm(point), spec.aggregate(parts), parts)
 
@@ -48,14 +52,14 @@ def preference_changes(
     before: AttributedReward | None, after: AttributedReward | None, features: Floats, *, at: float = 0.0
 ) -> tuple[PreferenceChange, ...]:
     """Return what one event changed of which arm's answer is preferred: preferences taken back, and new ones."""
-    past, present = _compared(before), _compared(after)
-    if past == present:
+    old, new = _compared(before), _compared(after)
+    if old == new:
         return ()
-    gone = [(pair, -1.0) for pair in past if pair not in present]
-    come = [(pair, 1.0) for pair in present if pair not in past]
+    withdrawn = [(pair, -1.0) for pair in old if pair not in new]
+    added = [(pair, 1.0) for pair in new if pair not in old]
     return tuple(
         PreferenceChange(arm, other, features, weight=sign * weight, share=share, at=at)
-        for (_, arm, other, share, weight), sign in (*gone, *come)
+        for (_, arm, other, share, weight), sign in (*withdrawn, *added)
     )
 
 
@@ -64,20 +68,29 @@ def _compared(credit: AttributedReward | None) -> list[tuple[str, str, str, floa
     if credit is None:
         return []
     standing = [part for part in credit.contributions if part.status is FeedbackStatus.COMPARES and part.weight]
-    return [(one.feedback.id, credit.arm, one.feedback.compared_arm, one.quality, one.weight) for one in standing]
+    return [(part.feedback.id, credit.arm, part.feedback.compared_arm, part.quality, part.weight) for part in standing]
 
 
 def explain_reward(record: Record, spec: RewardSpec) -> list[RewardContribution]:
     """Return what each statement on the decision does for its reward by now, in log order."""
-    every = [record.feedback[one] for one in sorted(record.feedback, key=sort_key)]
-    erased = [one for one in every if one.id in record.erased_feedback]
-    aside = [
-        one for one in every if one not in erased and is_quarantined(one, record.quarantine_toggles.get(one.id, ()))
+    statements = [record.feedback[event_id] for event_id in sorted(record.feedback, key=sort_key)]
+    erased = [statement for statement in statements if statement.id in record.erased_feedback]
+    quarantined = [
+        statement
+        for statement in statements
+        if statement not in erased and is_quarantined(statement, record.quarantine_toggles.get(statement.id, ()))
     ]
-    heard = iter(spec.contributions([one for one in every if one not in erased and one not in aside]))
-    out = {FeedbackStatus.ERASED: erased, FeedbackStatus.SET_ASIDE: aside}
-    why = {id(one): standing for standing, those in out.items() for one in those}
-    return [RewardContribution(one, why[id(one)]) if id(one) in why else next(heard) for one in every]
+    contributions = iter(
+        spec.contributions(
+            [statement for statement in statements if statement not in erased and statement not in quarantined]
+        )
+    )
+    excluded = {FeedbackStatus.ERASED: erased, FeedbackStatus.SET_ASIDE: quarantined}
+    statuses = {id(statement): status for status, group in excluded.items() for statement in group}
+    return [
+        RewardContribution(statement, statuses[id(statement)]) if id(statement) in statuses else next(contributions)
+        for statement in statements
+    ]
 
 
 def is_quarantined(feedback: Feedback, toggles: Sequence[EventId], point: LogPoint = END) -> bool:
@@ -96,10 +109,15 @@ def reward_changes(
     """
     if before == after:
         return ()
-    terms = [(one, sign) for one, sign in ((before, -1.0), (after, 1.0)) if one is not None and one.reward.weight]
-    arms = dict.fromkeys(one.arm for one, _ in terms)
-    found = (_change(arm, features, [(sign, one.reward) for one, sign in terms if one.arm == arm], at) for arm in arms)
-    return tuple(change for change in found if change.weight or change.weighted or change.squared)
+    terms = [
+        (credit, sign) for credit, sign in ((before, -1.0), (after, 1.0)) if credit is not None and credit.reward.weight
+    ]
+    arms = dict.fromkeys(credit.arm for credit, _ in terms)
+    changes = (
+        _change(arm, features, [(sign, credit.reward) for credit, sign in terms if credit.arm == arm], at)
+        for arm in arms
+    )
+    return tuple(change for change in changes if change.weight or change.weighted or change.squared)
 
 
 def _change(arm: str, features: Floats, terms: list[tuple[float, Reward]], at: float) -> RewardChange:

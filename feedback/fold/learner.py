@@ -85,7 +85,7 @@ class Learner:
 
         Args:
             policy: at its prior, the default tenant's.
-            spec: turns what was said into rewards.
+            spec: turns feedback into rewards.
             fingerprint: of the encoder; decisions on other features are counted but not learned from.
             arms: names of the pool's arms; others met on the log are added as they come.
             make: returns another such policy, for another tenant; without it, one policy learns from all of them.
@@ -94,7 +94,7 @@ class Learner:
         self._spec = spec
         self._fingerprint = fingerprint
         self.tally = Tally()
-        self.change_monitors: ChangeMonitors | None = None  # of who tends the log; it is no part of the fold
+        self.change_monitors: ChangeMonitors | None = None  # of whoever maintains the log; no part of the fold
         self._noticed: list[Control] = []
         self.position: EventId = START
         self._rollbacks: tuple[VoidedRange, ...] = ()
@@ -104,11 +104,11 @@ class Learner:
 
     @property
     def policy(self) -> Policy:
-        """The default tenant's policy as far as it has learned; to be asked, not taught."""
+        """The default tenant's policy as far as it has learned; to be read, not updated."""
         return self._policies.policy_for(DEFAULT_TENANT)
 
     def policy_for(self, tenant: str) -> Policy:
-        """Return a tenant's policy as far as it has learned; to be asked, not taught."""
+        """Return a tenant's policy as far as it has learned; to be read, not updated."""
         return self._policies.policy_for(tenant)
 
     @property
@@ -117,11 +117,11 @@ class Learner:
         return self._fingerprint
 
     def attribute_reward(self, record: Record) -> AttributedReward | None:
-        """Return what all of the log says of a decision's answer, as far as rollbacks are known."""
+        """Return the reward of a decision's answer by all of the log, as far as rollbacks are known."""
         return attribute_reward(record, self._spec, voided=self._voids)
 
     def step(self, entries: Sequence[LogEntry]) -> StepResult:
-        """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is told."""
+        """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is reported."""
         learned = False
         refused: list[tuple[EventId, str]] = []
         for entry in entries:
@@ -138,9 +138,9 @@ class Learner:
         return StepResult(learned, tuple(refused), detected_changes=self._drain_detected_changes())
 
     def _drain_detected_changes(self) -> tuple[Control, ...]:
-        """Return what was noticed since this was last asked."""
-        found, self._noticed = tuple(self._noticed), []
-        return found
+        """Return what was noticed since the last call."""
+        changes, self._noticed = tuple(self._noticed), []
+        return changes
 
     def snapshot(self) -> Snapshot:
         """Return the state as it stands."""
@@ -197,53 +197,53 @@ class Learner:
             return False
         before = attribute_reward(record, self._spec, LogPoint(event_id, inclusive=False), voided=self._voids)
         after = attribute_reward(record, self._spec, LogPoint(event_id), voided=self._voids)
-        change = reward_changes(before, after, decision.context.features, at=decision.at)
+        changes = reward_changes(before, after, decision.context.features, at=decision.at)
         known_features = decision.context.fingerprint == self._fingerprint
         compared = self._compare(decision, before, after) if known_features else False
-        if change and known_features:
-            for one in change:
-                self._policies.add_arm(one.arm)
-            self._teach(decision, change)
-        self.tally.on_reward_changes(change)
+        if changes and known_features:
+            for change in changes:
+                self._policies.add_arm(change.arm)
+            self._teach(decision, changes)
+        self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         self._count_answers(before, after)
-        return (bool(change) or compared) and known_features
+        return (bool(changes) or compared) and known_features
 
     def _compare(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> bool:
         """Teach preferences to a policy that learns from them; return whether there was anything to learn."""
-        found = preference_changes(before, after, decision.context.features, at=decision.at)
-        if not found:
+        changes = preference_changes(before, after, decision.context.features, at=decision.at)
+        if not changes:
             return False
         policy = self._policies.policy_for(decision.tenant)
         if not isinstance(policy, LearnsPreferences):
             return False
-        for one in found:
-            self._policies.add_arm(one.better)
-            self._policies.add_arm(one.worse)
-        policy.learn(found)
+        for change in changes:
+            self._policies.add_arm(change.better)
+            self._policies.add_arm(change.worse)
+        policy.learn(changes)
         return True
 
-    def _teach(self, decision: Decision, change: Sequence[RewardChange]) -> None:
-        """Teach the tenant's policy, and keep what the log is to be told of arms that have changed."""
+    def _teach(self, decision: Decision, changes: Sequence[RewardChange]) -> None:
+        """Teach the tenant's policy, and keep notices for the log of arms that have changed."""
         policy = self._policies.policy_for(decision.tenant)
         if self.change_monitors is None:
-            policy.learn(change)
+            policy.learn(changes)
             return
-        whose = {} if decision.tenant == DEFAULT_TENANT else {"tenant": decision.tenant}
-        for one in self.change_monitors.for_tenant(decision.tenant).learn(
-            policy, change, fingerprint=self._fingerprint
+        tenant_field = {} if decision.tenant == DEFAULT_TENANT else {"tenant": decision.tenant}
+        for arm_change in self.change_monitors.for_tenant(decision.tenant).learn(
+            policy, changes, fingerprint=self._fingerprint
         ):
             if isinstance(policy, SupportsDiscount):
                 detail = {
-                    "arm": one.arm,
-                    "share": discount_share(policy, one.arm),
-                    "better": one.direction > 0,
-                    **whose,
+                    "arm": arm_change.arm,
+                    "share": discount_share(policy, arm_change.arm),
+                    "better": arm_change.direction > 0,
+                    **tenant_field,
                 }
                 self._noticed.append(Control(decision.at, ControlKind.CHANGE_NOTICED, detail))
 
     def _discount(self, event: Control) -> bool:
-        """Let what was said of an arm that has changed count for little; return whether the policy can."""
+        """Let the feedback on an arm that has changed count for little; return whether the policy can."""
         tenant = str(event.detail.get("tenant", DEFAULT_TENANT))
         policy = self._policies.policy_for(tenant)
         if not isinstance(policy, SupportsDiscount):

@@ -45,8 +45,8 @@ class _RecordBuilder:
         elif isinstance(event, Feedback):
             self.feedback[event_id] = event
         elif event.kind is ControlKind.SET_ASIDE:
-            for one in event.detail["feedback"]:
-                self.quarantine_toggles[one] = (*self.quarantine_toggles.get(one, ()), event_id)
+            for feedback_id in event.detail["feedback"]:
+                self.quarantine_toggles[feedback_id] = (*self.quarantine_toggles.get(feedback_id, ()), event_id)
         elif event.detail.get("feedback"):
             self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
         else:
@@ -129,8 +129,8 @@ class LogFold:
         if isinstance(event, Decision) and early:
             filed.since_ms = now_ms
             self._filed.move_to_end(name)
-        wanted = needs_record(event) or (early and isinstance(event, Decision)) or bool(filed.feedback)
-        return filed.build() if wanted else None
+        needed = needs_record(event) or (early and isinstance(event, Decision)) or bool(filed.feedback)
+        return filed.build() if needed else None
 
 
 async def fold_log(
@@ -142,18 +142,18 @@ async def fold_log(
     """
     rollbacks: tuple[VoidedRange, ...] = ()
     while True:
-        found = LogFold(make_learner(), kept_s=kept_s)
-        found.learner.set_rollbacks(rollbacks)
-        rewind = await _fed(found, pages, upto)
+        fold = LogFold(make_learner(), kept_s=kept_s)
+        fold.learner.set_rollbacks(rollbacks)
+        rewind = await _fed(fold, pages, upto)
         if rewind is None:
-            return found
+            return fold
         rollbacks = rewind.rollbacks
 
 
-async def _fed(found: LogFold, pages: Pages, upto: EventId | None) -> Rewind | None:
+async def _fed(fold: LogFold, pages: Pages, upto: EventId | None) -> Rewind | None:
     async for page in pages():
         part = [row for row in page if upto is None or sort_key(row[0]) <= sort_key(upto)]
-        rewind = found.feed(part)
+        rewind = fold.feed(part)
         if rewind is not None or len(part) < len(page):
             return rewind
     return None
@@ -173,7 +173,7 @@ class SnapshotDifference:
 
 
 def snapshot_difference(
-    one: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None
+    snapshot: Snapshot, other: Snapshot, *, blank: Callable[[Sequence[str]], bytes] | None = None
 ) -> SnapshotDifference:
     """Return how far two snapshots are apart. Raises SnapshotError.
 
@@ -181,16 +181,16 @@ def snapshot_difference(
     it is with tenants, if `blank` gives the state of a policy with these arms that has learned nothing. The tally's
     recent share is left out: it depends on the order of what was erased.
     """
-    mine, theirs = split_state(one.policy), split_state(other.policy)
-    tallies = json.loads(one.tally), json.loads(other.tally)
-    apart = 0.0
-    for tenant in mine.keys() | theirs.keys():
-        state, against = mine.get(tenant), theirs.get(tenant)
-        if state is not None and against is not None:
-            apart = max(apart, _policies_apart(state, against, tallies))
+    states, other_states = split_state(snapshot.policy), split_state(other.policy)
+    tallies = json.loads(snapshot.tally), json.loads(other.tally)
+    difference = 0.0
+    for tenant in states.keys() | other_states.keys():
+        state, other_state = states.get(tenant), other_states.get(tenant)
+        if state is not None and other_state is not None:
+            difference = max(difference, _policies_apart(state, other_state, tallies))
         else:
-            apart = max(apart, _learned(state or against or b"", blank))
-    return SnapshotDifference(apart, _tallies_apart(*tallies))
+            difference = max(difference, _learned(state or other_state or b"", blank))
+    return SnapshotDifference(difference, _tallies_apart(*tallies))
 
 
 def _learned(state: bytes, blank: Callable[[Sequence[str]], bytes] | None) -> float:
@@ -201,41 +201,41 @@ def _learned(state: bytes, blank: Callable[[Sequence[str]], bytes] | None) -> fl
     return _policies_apart(state, blank([str(name) for name in arms]), ())
 
 
-def _policies_apart(one: bytes, other: bytes, tallies: Sequence[dict[str, Any]]) -> float:
-    (head, left), (other_head, right) = unpack(one), unpack(other)
-    names, others = list(head.get("arms") or ()), list(other_head.get("arms") or ())
-    common = [name for name in names if name in others]
-    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(others)):
+def _policies_apart(state: bytes, other_state: bytes, tallies: Sequence[dict[str, Any]]) -> float:
+    (head, left), (other_head, right) = unpack(state), unpack(other_state)
+    names, other_names = list(head.get("arms") or ()), list(other_head.get("arms") or ())
+    common = [name for name in names if name in other_names]
+    if any(abs(tally.get(name, {}).get("weight", 0.0)) for tally in tallies for name in set(names) ^ set(other_names)):
         return math.inf
-    apart = 0.0 if left.keys() == right.keys() else math.inf
+    difference = 0.0 if left.keys() == right.keys() else math.inf
     for name in left.keys() & right.keys():
-        mine = _rows(left[name], names, common)
-        theirs = _rows(right[name], others, common)
-        same_shape = mine.shape == theirs.shape
-        apart = max(apart, float(np.abs(mine - theirs).max(initial=0.0)) if same_shape else math.inf)
-    return apart
+        rows = _rows(left[name], names, common)
+        other_rows = _rows(right[name], other_names, common)
+        same_shape = rows.shape == other_rows.shape
+        difference = max(difference, float(np.abs(rows - other_rows).max(initial=0.0)) if same_shape else math.inf)
+    return difference
 
 
-def _rows(values: np.ndarray, names: list[str], wanted: list[str]) -> np.ndarray:
+def _rows(values: np.ndarray, names: list[str], arms: list[str]) -> np.ndarray:
     """Return the rows of the arms wanted, in that order, where an array has a row per arm."""
     per_arm = names and values.ndim and len(values) == len(names)
-    return values[[names.index(name) for name in wanted]] if per_arm else values
+    return values[[names.index(name) for name in arms]] if per_arm else values
 
 
 def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
-    apart = 0.0
+    difference = 0.0
     for name in left.keys() | right.keys():
         if name == OVERLAP:
-            apart = max(apart, _cells_apart(left.get(name, []), right.get(name, [])))
+            difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))
             continue
-        mine, theirs = left.get(name, {}), right.get(name, {})
-        counted = (mine.keys() | theirs.keys()) - {"recent"}
-        apart = max(apart, *(abs(mine.get(what, 0) - theirs.get(what, 0)) for what in counted))
-    return apart
+        counts, other_counts = left.get(name, {}), right.get(name, {})
+        counted = (counts.keys() | other_counts.keys()) - {"recent"}
+        difference = max(difference, *(abs(counts.get(key, 0) - other_counts.get(key, 0)) for key in counted))
+    return difference
 
 
 def _cells_apart(left: list[list[Any]], right: list[list[Any]]) -> float:
-    mine, theirs = ({tuple(row[:5]): row[5:] for row in rows} for rows in (left, right))
+    cells, other_cells = ({tuple(row[:5]): row[5:] for row in rows} for rows in (left, right))
     nothing = [0.0] * 4
-    pairs = ((mine.get(cell, nothing), theirs.get(cell, nothing)) for cell in mine.keys() | theirs.keys())
-    return max((abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)), default=0.0)
+    pairs = ((cells.get(cell, nothing), other_cells.get(cell, nothing)) for cell in cells.keys() | other_cells.keys())
+    return max((abs(a - b) for sums, other_sums in pairs for a, b in zip(sums, other_sums, strict=True)), default=0.0)

@@ -11,7 +11,7 @@ from highwayman.feedback.log.event_id import EventId, previous_id, sort_key
 class VoidedRange:
     """A stretch of the log whose feedback, and changes noticed, do not count: what a rollback took back.
 
-    A stretch of one event is a notice that was withdrawn: the change it tells of was somebody's lie.
+    A stretch of one event is a notice that was withdrawn: the change it reports was brought about by false feedback.
     """
 
     after: EventId
@@ -32,12 +32,12 @@ def effective_rollbacks(rollbacks: Sequence[VoidedRange]) -> tuple[VoidedRange, 
 
     The last one does; of those before it, only what was so at the point it went back to. What was withdrawn stays so.
     """
-    found: list[VoidedRange] = []
+    effective: list[VoidedRange] = []
     for span in reversed(rollbacks):
-        if not span.is_single_event and (not found or sort_key(span.upto) <= sort_key(found[-1].after)):
-            found.append(span)
+        if not span.is_single_event and (not effective or sort_key(span.upto) <= sort_key(effective[-1].after)):
+            effective.append(span)
     withdrawn = sorted({span for span in rollbacks if span.is_single_event}, key=lambda span: sort_key(span.upto))
-    return (*reversed(found), *withdrawn)
+    return (*reversed(effective), *withdrawn)
 
 
 def voided_range(event: object, event_id: EventId) -> VoidedRange | None:

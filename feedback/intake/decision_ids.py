@@ -68,19 +68,23 @@ class DecisionIds:
     def links(self, kind: str, name: str, tenant: str = DEFAULT_TENANT) -> list[str]:
         """Return what may stand for it, with each secret there is."""
         text = "\0".join((kind, tenant, name)).encode("utf-8", "surrogatepass")
-        return [_text(hashlib.blake2b(text, key=one, digest_size=12, person=b"link").digest()) for one in self.secrets]
+        return [
+            _text(hashlib.blake2b(text, key=secret, digest_size=12, person=b"link").digest()) for secret in self.secrets
+        ]
 
     def ticket(self, decision_id: str, tenant: str = DEFAULT_TENANT) -> str:
         """Return what allows anybody who has it one vote on the decision."""
-        whose = "" if tenant == DEFAULT_TENANT else "." + quote(tenant, safe="").replace(".", "%2E")
-        return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}{whose}"
+        tenant_part = "" if tenant == DEFAULT_TENANT else "." + quote(tenant, safe="").replace(".", "%2E")
+        return f"{decision_id}.{self._ticket(self.secrets[0], decision_id, tenant)}{tenant_part}"
 
     def verify_ticket(self, ticket: str) -> tuple[str, str]:
         """Return the decision that a ticket is for, and its tenant. Raises UnknownDecision for one not issued here."""
         decision_id, _, rest = ticket.partition(".")
-        mac, _, whose = rest.partition(".")
-        tenant, given = unquote(whose) or DEFAULT_TENANT, mac.encode("utf-8", "surrogatepass")
-        if not any(hmac.compare_digest(given, self._ticket(one, decision_id, tenant).encode()) for one in self.secrets):
+        mac, _, tenant_part = rest.partition(".")
+        tenant, given = unquote(tenant_part) or DEFAULT_TENANT, mac.encode("utf-8", "surrogatepass")
+        if not any(
+            hmac.compare_digest(given, self._ticket(secret, decision_id, tenant).encode()) for secret in self.secrets
+        ):
             raise UnknownDecision("This link was not issued here.")
         return decision_id, tenant
 
@@ -110,5 +114,5 @@ def _text(digest: bytes) -> str:
 
 
 def _mac(secret: bytes, body: bytes, tenant: str) -> bytes:
-    whose = b"" if tenant == DEFAULT_TENANT else tenant.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(body + whose, key=secret, digest_size=_MAC_BYTES).digest()
+    tenant_part = b"" if tenant == DEFAULT_TENANT else tenant.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(body + tenant_part, key=secret, digest_size=_MAC_BYTES).digest()

@@ -40,5 +40,5 @@ def public_id(feedback: Feedback) -> str:
 
 def split_public_id(public: str) -> tuple[str, str]:
     """Return the decision that a public id names, empty for a link, and the statement's own id or link."""
-    decision_id, _, own = public.rpartition(_COLON)
-    return decision_id, own
+    decision_id, _, own_id = public.rpartition(_COLON)
+    return decision_id, own_id

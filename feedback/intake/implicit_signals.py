@@ -1,4 +1,4 @@
-"""What a request says, without anybody's saying it, of answers given before: pure functions of its messages."""
+"""Implicit feedback, which a request gives on earlier answers: pure functions of its messages."""
 
 import hashlib
 import json
@@ -31,38 +31,38 @@ def turn_key(messages: Messages, secret: bytes) -> str:
     Harmless differences make no other turn: how content is written down, blanks around it, and system messages, which
     hold dates.
     """
-    told = hashlib.blake2b(key=secret, digest_size=15, person=b"turn")
+    digest = hashlib.blake2b(key=secret, digest_size=15, person=b"turn")
     for message in messages:
         if message.get("role") not in ("system", "developer"):
-            told.update(json.dumps(_plain(message), sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
-            told.update(b"\0")
-    return told.hexdigest()
+            digest.update(json.dumps(_plain(message), sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+            digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def implicit_signals(
     messages: Messages, secret: bytes, similarity: Callable[[str, str], float]
 ) -> list[ImplicitSignal]:
-    """Return what a request's messages say of the conversation's last answer.
+    """Return what a request's messages show about the conversation's last answer.
 
-    A question put anew, in other words or the same, is told from the words alone. A tool's error is the fault of the
-    answer that called it, as far as anybody can tell. That a turn is asked again its key tells, not its messages.
+    A question put anew, in other words or the same, is known by the words alone. A tool's error is the fault of the
+    answer that called it, as far as anybody can tell. That a turn is asked again shows in its key, not in its messages.
 
     Args:
         messages: of the request, as they came: only their roles are known to be text.
         secret: of the namespace.
-        likeness: cosine of two texts, in [-1, 1].
+        similarity: cosine of two texts, in [-1, 1].
     """
     answered = _last_answer(messages)
     if answered is None:
         return []
-    later, found = messages[answered + 1 :], []
+    later, metrics = messages[answered + 1 :], []
     if any(message.get("role") in ("tool", "function") and _failed(message) for message in later):
-        found.append(TOOL_FAILURE)
+        metrics.append(TOOL_FAILURE)
     before, now = _question(messages[:answered]), _question(later)
     if min(len(before), len(now)) >= _SHORTEST and (before == now or similarity(before, now) >= _LIKE):
-        found.append(REPHRASED)
-    turn = turn_key(messages[:answered], secret) if found else ""
-    return [ImplicitSignal(metric, turn) for metric in found]
+        metrics.append(REPHRASED)
+    turn = turn_key(messages[:answered], secret) if metrics else ""
+    return [ImplicitSignal(metric, turn) for metric in metrics]
 
 
 def has_invalid_tool_calls(calls: Sequence[tuple[str, str]], tools: object) -> bool:
@@ -83,21 +83,21 @@ def _question(messages: Messages) -> str:
 
 
 def _failed(message: Mapping[str, Any]) -> bool:
-    """Return whether a tool's message tells of an error."""
+    """Return whether a tool's message reports an error."""
     text = _text(message.get("content"))
     try:
-        said = json.loads(text)
+        result = json.loads(text)
     except (ValueError, RecursionError):
         return _ERROR.match(text) is not None
-    if not isinstance(said, dict):
+    if not isinstance(result, dict):
         return False
-    return any(said.get(key) for key in _ERROR_KEYS) or said.get("success") is False
+    return any(result.get(key) for key in _ERROR_KEYS) or result.get("success") is False
 
 
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"role": message.get("role"), "content": _text(message.get("content"))}
+    plain = {"role": message.get("role"), "content": _text(message.get("content"))}
     calls = message.get("tool_calls")
-    return {**said, "calls": calls} if calls else said
+    return {**plain, "calls": calls} if calls else plain
 
 
 def _text(content: object) -> str:

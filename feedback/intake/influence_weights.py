@@ -15,10 +15,10 @@ InfluenceKey = tuple[str, ...]
 
 
 class InfluenceWeights:
-    """Weighs statements by who says them."""
+    """Weighs statements by who sends them."""
 
     def __init__(self, influence: InfluenceLimiter) -> None:
-        """Take who keeps account of everybody's influence."""
+        """Take the limiter that keeps account of everybody's influence."""
         self._influence = influence
         self._weighed: OrderedDict[InfluenceKey, float] = OrderedDict()
 
@@ -26,13 +26,13 @@ class InfluenceWeights:
         """Return a statement about these decisions, or names of some, with its weight."""
         if feedback.value is None or not metric.affects_reward:
             return feedback
-        whose = (*about, feedback.source, feedback.metric, feedback.user)
-        weight = self._weighed.pop(whose, None)
+        influence_key = (*about, feedback.source, feedback.metric, feedback.user)
+        weight = self._weighed.pop(influence_key, None)
         if weight is None:
             weight = self._influence.allowed_weight(
                 principal.tenant, key=feedback.key, person=feedback.user, at=feedback.at, key_share=principal.influence
             )
-        self._weighed[whose] = weight
+        self._weighed[influence_key] = weight
         if len(self._weighed) > _REMEMBERED:
             self._weighed.popitem(last=False)
         return feedback if weight == feedback.weight else replace(feedback, weight=weight * feedback.weight)

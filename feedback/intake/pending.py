@@ -1,4 +1,4 @@
-"""Feedback that came before the decision it speaks of: held until that is there, or too late."""
+"""Feedback that came before the decision it is about: held until that is there, or too late."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,44 +47,44 @@ class PendingFeedback:
 
         Statements that have waited too long go. One that is filed twice, as after a crash, counts once.
         """
-        released, over = 0, []
+        released, done = 0, []
         for name, item in await self._all():
-            found = await self._found(item) if item is not None else []
-            if item is not None and found:
-                await self._store.put_all(split_weight(item.feedback, found))
+            decision_ids = await self._found(item) if item is not None else []
+            if item is not None and decision_ids:
+                await self._store.put_all(split_weight(item.feedback, decision_ids))
                 released += 1
-            if found or item is None or now - item.feedback.at > self._keep_s:
-                over.append(name)
-        if over:
+            if decision_ids or item is None or now - item.feedback.at > self._keep_s:
+                done.append(name)
+        if done:
             with redis_errors():
-                await self._client.hdel(self._key, *over)
+                await self._client.hdel(self._key, *done)
         return released
 
     async def _found(self, item: PendingItem) -> list[str]:
         for name in item.links:
-            found = await self._store.linked_decisions(name)
-            if found:
-                return found
+            decision_ids = await self._store.linked_decisions(name)
+            if decision_ids:
+                return decision_ids
         return []
 
     async def _all(self) -> list[tuple[bytes, PendingItem | None]]:
         """Return what waits, oldest first; None for what cannot be read any more."""
         with redis_errors():
             rows = await self._client.hgetall(self._key)
-        found = [(bytes(name), _read(data)) for name, data in rows.items()]
-        return sorted(found, key=lambda one: one[1].feedback.at if one[1] is not None else 0.0)
+        entries = [(bytes(name), _read(data)) for name, data in rows.items()]
+        return sorted(entries, key=lambda entry: entry[1].feedback.at if entry[1] is not None else 0.0)
 
 
 def split_weight(feedback: Feedback, decision_ids: Sequence[str]) -> list[Feedback]:
-    """Return one statement for each decision, which share its weight: what is said of a whole is said once."""
+    """Return one statement for each decision, which share its weight: feedback on a whole counts once."""
     weight = feedback.weight / len(decision_ids)
-    return [replace(feedback, decision_id=one, weight=weight) for one in decision_ids]
+    return [replace(feedback, decision_id=decision_id, weight=weight) for decision_id in decision_ids]
 
 
 def _read(data: bytes) -> PendingItem | None:
     try:
         names, event = msgpack.unpackb(data)
-        said = decode(event)
+        feedback = decode(event)
     except (ValueError, TypeError, BadEvent, msgpack.UnpackException):
         return None
-    return PendingItem(said, tuple(map(str, names))) if isinstance(said, Feedback) else None
+    return PendingItem(feedback, tuple(map(str, names))) if isinstance(feedback, Feedback) else None

@@ -1,4 +1,4 @@
-"""What somebody said of an answer, as the doors hand it in: not yet checked, not yet addressed to decisions."""
+"""Feedback as endpoints and adapters hand it in: not yet checked, not yet addressed to decisions."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ class FeedbackTarget:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackSubmission:
-    """One statement. A `value` of None takes back what the same source and person said of the metric."""
+    """One statement. A `value` of None takes back the same source's and person's earlier one on the metric."""
 
     target: FeedbackTarget
     metric: str
     value: FeedbackValue
     source: str = "user"
-    user: str | None = None  # who says it, as the sender names them
+    user: str | None = None  # who gives it, as the sender names them
     comment: str | None = None  # words beside the value; the whole of a comment or a demonstration
     compared_decision_id: str | None = None  # of a preference: the decision whose answer it is compared with
-    external_id: str | None = None  # the sender's own id for this statement: said again under it, it is replaced
-    idempotency_key: str | None = None  # said again with it, nothing is changed
+    external_id: str | None = None  # the sender's own id for this statement: sent again under it, it is replaced
+    idempotency_key: str | None = None  # sent again with it, nothing is changed

@@ -1,1 +1,1 @@
-"""Doors for feedback in the shapes that other products send: one file each."""
+"""Adapters for feedback in the shapes that other products send: one file each."""

@@ -1,4 +1,4 @@
-"""What a door is: a pure map from a foreign request to statements of ours, and to the answer its sender expects."""
+"""What an adapter is: a pure map from a foreign request to feedback of ours, and to the answer its sender expects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from highwayman.feedback.intake.submission import FeedbackSubmission
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A foreign request, as far as a door reads it."""
+    """A foreign request, as far as an adapter reads it."""
 
     method: str
-    route: str  # the entry of the door's `routes` that it came by, such as "POST /api/public/scores"
+    route: str  # the entry of the adapter's `routes` that it came by, such as "POST /api/public/scores"
     path_params: Mapping[str, str] = field(default_factory=dict)  # what stood in the route's braces
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
@@ -24,7 +24,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFeedback:
-    """What a door makes of a letter: what to file, what to take back, and what to answer once that is done."""
+    """What an adapter makes of a request: what to file, what to take back, and what to answer once that is done."""
 
     submissions: tuple[FeedbackSubmission, ...] = ()
     retractions: tuple[str, ...] = ()  # names (`FeedbackSubmission.external_id`) of earlier statements
@@ -40,24 +40,24 @@ class FeedbackAdapter(Protocol):
     routes: tuple[str, ...]  # "METHOD /path/{part}"
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return what a letter says.
+        """Return the feedback in a request.
 
         Raises:
             InvalidFeedback: it has not the product's shape; the message names what was wrong and what would be right.
-            Unauthorized: a door that checks its sender itself (see `SignatureVerified`) does not know this one.
+            Unauthorized: an adapter that checks its sender itself (see `SignatureVerified`) does not know this one.
         """
         ...
 
 
 @runtime_checkable
 class IgnoresUnknownMetrics(Protocol):
-    """A door whose senders say many things of which a router need not know: undeclared metrics are passed over."""
+    """An adapter whose senders send much that a router need not know: undeclared metrics are passed over."""
 
     ignores_unknown_metrics: bool
 
 
 @runtime_checkable
 class SignatureVerified(Protocol):
-    """A door whose sender has no API key of ours, but signs what it sends: `parse` checks that."""
+    """An adapter whose sender has no API key of ours, but signs what it sends: `parse` checks that."""
 
-    tenant: str  # whose decisions it may speak about
+    tenant: str  # whose decisions its feedback may be about

@@ -11,7 +11,7 @@ _RATINGS: dict[Any, bool | None] = {"like": True, "dislike": False, None: None}
 
 
 class Dify:
-    """Hears likes and dislikes of messages; a rating of null takes them back.
+    """Parses likes and dislikes of messages; a rating of null takes them back.
 
     Looked at: Dify's Service API 1.0.0, "Submit Message Feedback", and `controllers/service_api/app/message.py`. They
     join by the message's id, which the application sends along with its request to the router.
@@ -21,7 +21,7 @@ class Dify:
     routes = ("POST /v1/messages/{message_id}/feedbacks",)
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return the like in a letter. Raises InvalidFeedback."""
+        """Return the like in a request. Raises InvalidFeedback."""
         body = request.body
         if not isinstance(body, dict):
             raise InvalidFeedback("the body must be an object with rating and user")
@@ -31,9 +31,9 @@ class Dify:
         user = text_field(body, "user")
         if not user:
             raise InvalidFeedback("user must name who says it")
-        about = FeedbackTarget(request_id=request.path_params.get("message_id", ""))
+        target = FeedbackTarget(request_id=request.path_params.get("message_id", ""))
         words = text_field(body, "content")
         submission = FeedbackSubmission(
-            about, "thumbs", _RATINGS[rating], self.source, user=user, comment=words or None
+            target, "thumbs", _RATINGS[rating], self.source, user=user, comment=words or None
         )
         return ParsedFeedback((submission,), response={"result": "success"})

@@ -20,7 +20,7 @@ _PROJECTS = "GET /api/public/projects"
 _HEALTH = "GET /api/public/health"
 
 _OF = "a score's "  # in errors
-_MOST_SCORES = 10_000  # in one letter; the SDKs fill at most 1 MB
+_MOST_SCORES = 10_000  # in one request; the SDKs fill at most 1 MB
 _LARGEST_NUMBER = 1e300
 _THUMBS = "thumbs"
 _METRICS: Mapping[str, str] = MappingProxyType({"user-feedback": _THUMBS})
@@ -38,7 +38,7 @@ _PROJECT: JsonObject = {
 
 
 class Langfuse:
-    """Hears scores at Langfuse's public API; spans and traces are answered and thrown away.
+    """Parses scores sent to Langfuse's public API; spans and traces are answered and thrown away.
 
     Looked at: the calls of the Python SDKs 3.15.0, 4.18.0 and 5.0.4, Langfuse's handlers of these paths, and what
     LibreChat sends. Up to version 4 an SDK sends events to `/api/public/ingestion`; version 5 sends a list to
@@ -57,15 +57,15 @@ class Langfuse:
         self._about = about
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return the scores in a letter. Raises InvalidFeedback."""
+        """Return the scores in a request. Raises InvalidFeedback."""
         if request.route == _SCORES:
             return self._batch(request.body) if isinstance(request.body, list) else self._single(request.body)
         if request.route == _INGESTION:
             return self._events(request.body)
         if request.route == _SCORE:
-            gone = request.path_params.get("scoreId", "")
+            score_id = request.path_params.get("scoreId", "")
             return ParsedFeedback(
-                retractions=(gone,), response={"message": "Score deletion queued successfully"}, status=202
+                retractions=(score_id,), response={"message": "Score deletion queued successfully"}, status=202
             )
         if request.route == _PROJECTS:
             return ParsedFeedback(response={"data": [_PROJECT]})
@@ -76,19 +76,19 @@ class Langfuse:
         return ParsedFeedback((submission,), response={"id": submission.external_id})
 
     def _batch(self, scores: list[Any]) -> ParsedFeedback:
-        """Return the scores that can be read; what is wrong with the others is told beside."""
+        """Return the scores that can be read; what is wrong with the others is reported beside them."""
         _check_length(scores)
-        submission: list[FeedbackSubmission] = []
+        submissions: list[FeedbackSubmission] = []
         errors: list[JsonObject] = []
         for score in scores:
             try:
-                submission.append(self._submission(score))
+                submissions.append(self._submission(score))
             except InvalidFeedback as error:
                 errors.append({"message": str(error)})
         if not errors:
-            return ParsedFeedback(tuple(submission), response={"message": "Accepted"}, status=202)
-        told: JsonObject = {"accepted": len(submission), "rejected": len(errors), "errors": errors}
-        return ParsedFeedback(tuple(submission), response=told, status=207)
+            return ParsedFeedback(tuple(submissions), response={"message": "Accepted"}, status=202)
+        response: JsonObject = {"accepted": len(submissions), "rejected": len(errors), "errors": errors}
+        return ParsedFeedback(tuple(submissions), response=response, status=207)
 
     def _events(self, body: Any) -> ParsedFeedback:
         """Return the scores among a batch of events; the others succeed and are not filed."""
@@ -96,17 +96,17 @@ class Langfuse:
         if not isinstance(batch, list):
             raise InvalidFeedback('the body must be {"batch": [events]}')
         _check_length(batch)
-        submission: list[FeedbackSubmission] = []
-        answer: dict[str, list[JsonObject]] = {"successes": [], "errors": []}
+        submissions: list[FeedbackSubmission] = []
+        response: dict[str, list[JsonObject]] = {"successes": [], "errors": []}
         for event in batch:
             event_id = _event_id(event)
             try:
-                submission += self._submissions(event)
+                submissions += self._submissions(event)
             except InvalidFeedback as error:
-                answer["errors"].append({"id": event_id, "status": 400, "message": str(error)})
+                response["errors"].append({"id": event_id, "status": 400, "message": str(error)})
             else:
-                answer["successes"].append({"id": event_id, "status": 201})
-        return ParsedFeedback(tuple(submission), response={**answer}, status=207)
+                response["successes"].append({"id": event_id, "status": 201})
+        return ParsedFeedback(tuple(submissions), response={**response}, status=207)
 
     def _submissions(self, event: Any) -> tuple[FeedbackSubmission, ...]:
         if not isinstance(event, dict):
@@ -121,22 +121,22 @@ class Langfuse:
             raise InvalidFeedback("a score must have a name")
         metric = self._metrics.get(name, name)
         metadata = score["metadata"] if isinstance(score.get("metadata"), dict) else {}
-        user = next((found for key in _USER_KEYS if (found := _loose_text(metadata, key))), "")
-        about = self._which(score, metadata)
+        user = next((user_id for key in _USER_KEYS if (user_id := _loose_text(metadata, key))), "")
+        target = self._which(score, metadata)
         return FeedbackSubmission(
-            about,
+            target,
             metric,
             _thumb(score.get("value")) if metric == _THUMBS else _value(score),
             source=self.source,
             user=user or None,
             comment=text_field(score, "comment", of=_OF) or None,
             external_id=text_field(score, "id", of=_OF)
-            or _made_id(about.request_id, about.conversation_id, name, user),
+            or _made_id(target.request_id, target.conversation_id, name, user),
         )
 
     def _which(self, score: JsonObject, metadata: JsonObject) -> FeedbackTarget:
-        told = _loose_text(metadata, self._about) if self._about else ""
-        request_id = told or text_field(score, "traceId", of=_OF) or text_field(score, "observationId", of=_OF)
+        named_id = _loose_text(metadata, self._about) if self._about else ""
+        request_id = named_id or text_field(score, "traceId", of=_OF) or text_field(score, "observationId", of=_OF)
         session_id = text_field(score, "sessionId", of=_OF)
         if not (request_id or session_id):
             raise InvalidFeedback("a score must have a traceId or a sessionId")
@@ -170,8 +170,8 @@ def _value(score: JsonObject) -> bool | float | str:
 
 
 def _loose_text(metadata: JsonObject, key: str) -> str:
-    found = metadata.get(key)
-    return found if isinstance(found, str) and len(found) <= LONGEST_TEXT else ""
+    text = metadata.get(key)
+    return text if isinstance(text, str) and len(text) <= LONGEST_TEXT else ""
 
 
 def _made_id(*parts: str) -> str:
@@ -180,10 +180,10 @@ def _made_id(*parts: str) -> str:
 
 
 def _event_id(event: Any) -> str:
-    found = event.get("id") if isinstance(event, dict) else None
-    return found if isinstance(found, str) else "unknown"
+    event_id = event.get("id") if isinstance(event, dict) else None
+    return event_id if isinstance(event_id, str) else "unknown"
 
 
-def _check_length(found: list[Any]) -> None:
-    if len(found) > _MOST_SCORES:
-        raise InvalidFeedback(f"a batch must have at most {_MOST_SCORES} entries, got {len(found)}")
+def _check_length(entries: list[Any]) -> None:
+    if len(entries) > _MOST_SCORES:
+        raise InvalidFeedback(f"a batch must have at most {_MOST_SCORES} entries, got {len(entries)}")

@@ -1,4 +1,4 @@
-"""Doors by name: the shipped ones, or any class at an import path."""
+"""Adapters by name: the shipped ones, or any class at an import path."""
 
 import importlib
 import inspect
@@ -15,30 +15,30 @@ _FROM_ENVIRONMENT = "_env"  # at the end of an option's name: its value is the n
 
 
 def shipped_adapters() -> dict[str, type]:
-    """Return the doors of this package by their class names."""
-    found: dict[str, type] = {}
+    """Return the adapters of this package by their class names."""
+    adapters: dict[str, type] = {}
     for info in pkgutil.iter_modules(highwayman.feedback.integrations.__path__, "highwayman.feedback.integrations."):
         module = importlib.import_module(info.name)
-        for name, one in vars(module).items():
+        for name, member in vars(module).items():
             if (
-                inspect.isclass(one)
-                and one.__module__ == module.__name__
-                and hasattr(one, "parse")
-                and one is not FeedbackAdapter
+                inspect.isclass(member)
+                and member.__module__ == module.__name__
+                and hasattr(member, "parse")
+                and member is not FeedbackAdapter
             ):
-                found[name] = one
-    return found
+                adapters[name] = member
+    return adapters
 
 
 def load_adapter(name: str, options: Mapping[str, Any]) -> FeedbackAdapter:
-    """Return the door that is shipped as `name`, or at the import path `module:Class`. Raises ConfigError."""
+    """Return the adapter that is shipped as `name`, or at the import path `module:Class`. Raises ConfigError."""
     try:
-        made: Any = _class(name)(**{key: value for one in options.items() for key, value in [_option(*one)]})
+        adapter: Any = _class(name)(**{key: value for option in options.items() for key, value in [_option(*option)]})
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(f"feedback.doors: {name}: {error}") from error
-    if not isinstance(made, FeedbackAdapter):
-        raise ConfigError(f"feedback.doors: {name} is no door: it lacks source, routes or hear(letter)")
-    return made
+    if not isinstance(adapter, FeedbackAdapter):
+        raise ConfigError(f"feedback.doors: {name} is no adapter: it lacks source, routes or parse(request)")
+    return adapter
 
 
 def _class(name: str) -> Any:
@@ -47,7 +47,9 @@ def _class(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     known = shipped_adapters()
     if name not in known:
-        raise ConfigError(f"feedback.doors: unknown door {name!r}; known are {', '.join(known)}, or give module:Class")
+        raise ConfigError(
+            f"feedback.doors: unknown adapter {name!r}; known are {', '.join(known)}, or give module:Class"
+        )
     return known[name]
 
 

@@ -19,7 +19,7 @@ _THUMBS: dict[Any, bool | None] = {1: True, "1": True, -1: False, "-1": False, 0
 
 
 class OpenWebUI:
-    """Hears the thumbs of Open WebUI. They join by the message's id, which its connection to the router sends along.
+    """Parses the thumbs of Open WebUI. They join by the message's id, which its connection to the router sends along.
 
     Looked at: Open WebUI 0.10.2, `routers/evaluations.py`, `models/feedbacks.py`, `events.py` and `utils/headers.py`. A
     connection to the router with the custom header `{"x-openwebui-message-id": "{{MESSAGE_ID}}"}` names the message.
@@ -36,7 +36,7 @@ class OpenWebUI:
         self._details_metric = details_metric
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return the thumbs in a letter. Raises InvalidFeedback."""
+        """Return the thumbs in a request. Raises InvalidFeedback."""
         if request.route == _DELETE:
             return ParsedFeedback(retractions=self._external_ids(request.path_params.get("id", "")), response=True)
         if request.route == _IMPORT:
@@ -44,28 +44,28 @@ class OpenWebUI:
         if request.route == _WEBHOOK:
             return self._event(_object(request.body, "the body"), request)
         feedback = _object(request.body, "the body")
-        submission = self._submissions(
+        submissions = self._submissions(
             feedback, request.path_params.get("id", ""), request.headers.get(_USER_HEADER, "")
         )
-        return ParsedFeedback(submission, response=_stored(feedback, submission[0], int(request.at)))
+        return ParsedFeedback(submissions, response=_stored(feedback, submissions[0], int(request.at)))
 
     def _import(self, body: Any) -> ParsedFeedback:
         """Return the thumbs of an export file; entries without a thumb or a message are left out, and counted."""
         if not isinstance(body, list):
             raise InvalidFeedback("the body must be the list that Open WebUI exports its feedback as")
-        submission: list[FeedbackSubmission] = []
+        submissions: list[FeedbackSubmission] = []
         left_out = 0
         for feedback in body:
             try:
-                submission += self._submissions(_object(feedback, "an entry"), "", "")
+                submissions += self._submissions(_object(feedback, "an entry"), "", "")
             except InvalidFeedback:
                 left_out += 1
-        if left_out and not submission:
+        if left_out and not submissions:
             raise InvalidFeedback(f"none of {left_out} entries has a data.rating of 1 or -1 and a meta.message_id")
-        return ParsedFeedback(tuple(submission), response={"imported": len(body) - left_out, "left_out": left_out})
+        return ParsedFeedback(tuple(submissions), response={"imported": len(body) - left_out, "left_out": left_out})
 
     def _event(self, body: JsonObject, request: WebhookRequest) -> ParsedFeedback:
-        """Return what an event says of a thumb, or the feedback itself, sent in an event's place."""
+        """Return the thumb in an event, or in the feedback itself, sent in an event's place."""
         header = request.headers.get(_USER_HEADER, "")
         event = body.get("event")
         if event is None:
@@ -84,31 +84,35 @@ class OpenWebUI:
         return ParsedFeedback(self._submissions(feedback, subject_id, user), response={"status": "ok"})
 
     def _submissions(self, feedback: JsonObject, feedback_id: str, user: str) -> tuple[FeedbackSubmission, ...]:
-        """Return what one feedback says: a thumb, and where it is wanted the rating beside it.
+        """Return the statements in one feedback: a thumb, and where it is wanted the rating beside it.
 
-        The latter is said even where it is missing: an update may have taken it out.
+        The latter is filed even where it is missing: an update may have taken it out.
         """
         data = _part(feedback, "data")
-        about = _which(_part(feedback, "meta"))
-        who = text_field(feedback, "user_id") or user
+        target = _which(_part(feedback, "meta"))
+        user_id = text_field(feedback, "user_id") or user
         thumb = _thumb(data)
         words = " — ".join(part for key in ("reason", "comment") if (part := text_field(data, key)))
-        known_as = feedback_id or text_field(feedback, "id") or derived_id(about.request_id, about.conversation_id, who)
-        name, *beside = self._external_ids(known_as)
+        known_as = (
+            feedback_id or text_field(feedback, "id") or derived_id(target.request_id, target.conversation_id, user_id)
+        )
+        name, *details_ids = self._external_ids(known_as)
         submission = FeedbackSubmission(
-            about, "thumbs", thumb, self.source, user=who or None, comment=words or None, external_id=name
+            target, "thumbs", thumb, self.source, user=user_id or None, comment=words or None, external_id=name
         )
         rating = _rating(_part(data, "details"))
         return (
             submission,
             *(
-                FeedbackSubmission(about, self._details_metric, rating, self.source, user=who or None, external_id=one)
-                for one in beside
+                FeedbackSubmission(
+                    target, self._details_metric, rating, self.source, user=user_id or None, external_id=external_id
+                )
+                for external_id in details_ids
             ),
         )
 
     def _external_ids(self, feedback_id: str) -> tuple[str, ...]:
-        """Return the names of what one feedback says."""
+        """Return the names of the statements in one feedback."""
         return (feedback_id, f"{feedback_id}:details") if self._details_metric else (feedback_id,)
 
 
@@ -152,17 +156,17 @@ def _stored(feedback: JsonObject, submission: FeedbackSubmission, at: int) -> Js
     }
 
 
-def _object(found: Any, what: str) -> JsonObject:
-    if not isinstance(found, dict):
-        raise InvalidFeedback(f"{what} must be an object with data and meta")
-    return found
+def _object(value: Any, name: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise InvalidFeedback(f"{name} must be an object with data and meta")
+    return value
 
 
 def _part(whole: JsonObject, key: str) -> JsonObject:
     """Return an object within another, empty where there is none. Raises InvalidFeedback for anything else."""
-    found = whole.get(key)
-    if found is None:
+    part = whole.get(key)
+    if part is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(part, dict):
         raise InvalidFeedback(f"{key} must be an object")
-    return found
+    return part

@@ -21,7 +21,7 @@ _SAID: dict[str, bool | None] = {
 
 
 class OpenAIMetadata:
-    """Hears `client.chat.completions.update(completion_id, metadata={"feedback": "up"})`.
+    """Parses `client.chat.completions.update(completion_id, metadata={"feedback": "up"})`.
 
     Looked at: OpenAI's API reference, `POST /v1/chat/completions/{completion_id}`, whose only change is to `metadata`,
     texts by texts. The completion's id is the decision's.
@@ -31,7 +31,7 @@ class OpenAIMetadata:
     routes = ("POST /v1/chat/completions/{completion_id}",)
 
     def __init__(self, metrics: Mapping[str, str] = _METRICS) -> None:
-        """Take metrics by the keys of metadata that speak of them, beside `feedback.` and a metric's name."""
+        """Take metrics by the keys of metadata that stand for them, beside `feedback.` and a metric's name."""
         self._metrics = dict(metrics)
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
@@ -40,21 +40,21 @@ class OpenAIMetadata:
         if not isinstance(metadata, dict):
             raise InvalidFeedback('the body must be {"metadata": {key: text}}')
         completion_id = request.path_params.get("completion_id", "")
-        submission = tuple(
+        submissions = tuple(
             FeedbackSubmission(
                 FeedbackTarget(decision_id=completion_id), metric, _value(metric, value), source=self.source
             )
             for key, value in metadata.items()
             if (metric := self._metric(key))
         )
-        if not submission:
+        if not submissions:
             known = ", ".join(self._metrics)
             raise InvalidFeedback(f"no key of metadata speaks of feedback; those that do: {known}, {_PREFIX}<metric>")
-        answer: JsonObject = {"id": completion_id, "object": "chat.completion", "metadata": metadata}
-        return ParsedFeedback(submission, response=answer)
+        completion: JsonObject = {"id": completion_id, "object": "chat.completion", "metadata": metadata}
+        return ParsedFeedback(submissions, response=completion)
 
     def _metric(self, key: Any) -> str:
-        """Return the metric that a key speaks of, empty where it speaks of none."""
+        """Return the metric that a key stands for, empty where it stands for none."""
         if not isinstance(key, str):
             return ""
         return self._metrics.get(key) or (key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else "")

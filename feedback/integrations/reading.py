@@ -1,4 +1,4 @@
-"""What doors read of untrusted bodies."""
+"""What adapters read of untrusted bodies."""
 
 import hashlib
 import uuid
@@ -10,12 +10,12 @@ from highwayman.env.types import JsonObject
 
 def text_field(whole: JsonObject, key: str, *, of: str = "") -> str:
     """Return a text of an object, empty where there is none. Raises InvalidFeedback naming what is no text."""
-    found = whole.get(key)
-    if found is None:
+    text = whole.get(key)
+    if text is None:
         return ""
-    if not isinstance(found, str) or len(found) > LONGEST_TEXT:
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         raise InvalidFeedback(f"{of}{key} must be text of at most {LONGEST_TEXT} characters")
-    return found
+    return text
 
 
 def derived_id(*parts: str) -> str:

@@ -19,12 +19,12 @@ _ADDED, _REMOVED = "reaction_added", "reaction_removed"
 
 
 class Slack:
-    """Hears reactions from Slack's Events API, and checks its signature: no key of ours is needed.
+    """Parses reactions from Slack's Events API, and checks its signature: no key of ours is needed.
 
     Looked at: Slack's reference of `reaction_added`, `reaction_removed` and `url_verification`, and "Verifying requests
     from Slack" (signature version v0). The application that posts an answer to Slack sends `slack:{channel}:{ts}` of
     the message as its `x-request-id`. Only reactions to the application's own messages count, and not its own ones, as
-    far as the event says whose they are. Whoever removes one of two opposite reactions takes back what they said last.
+    far as the event says whose they are. Whoever removes one of two opposite reactions takes back the last one.
     """
 
     source = "slack"
@@ -33,7 +33,7 @@ class Slack:
     def __init__(
         self, signing_secret: str, tenant: str = "default", up: Sequence[str] = _UP, down: Sequence[str] = _DOWN
     ) -> None:
-        """Take the app's signing secret, whose decisions it speaks about, and the names of the reactions that count."""
+        """Take the app's signing secret, whose decisions it is about, and the names of the reactions that count."""
         if not signing_secret:
             raise ValueError("signing_secret must not be empty: it stands on the Slack app's Basic Information page")
         if isinstance(up, str) or isinstance(down, str) or set(up) & set(down):
@@ -43,7 +43,7 @@ class Slack:
         self._thumbs = {**dict.fromkeys(up, True), **dict.fromkeys(down, False)}
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return what a reaction says. Raises InvalidFeedback, and Unauthorized where the signature does not fit."""
+        """Return the thumb of a reaction. Raises InvalidFeedback, and Unauthorized where the signature does not fit."""
         self._check(request)
         body = request.body
         if not isinstance(body, dict):
@@ -59,8 +59,8 @@ class Slack:
         stamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")
         signed = b":".join((_VERSION.encode(), stamp.encode("utf-8", "surrogatepass"), request.raw))
-        fits = f"{_VERSION}={hmac.new(self._secret, signed, hashlib.sha256).hexdigest()}".encode()
-        genuine = hmac.compare_digest(fits, signature.encode("utf-8", "surrogatepass"))
+        expected = f"{_VERSION}={hmac.new(self._secret, signed, hashlib.sha256).hexdigest()}".encode()
+        genuine = hmac.compare_digest(expected, signature.encode("utf-8", "surrogatepass"))
         if not genuine or not _recent(stamp, request.at):
             raise Unauthorized("This is not signed with the Slack app's signing secret, or was signed too long ago.")
 
@@ -89,8 +89,12 @@ class Slack:
 
 def _meant(event: JsonObject, user: str, authorizations: Any) -> bool:
     """Return whether a reaction is somebody else's, to a message of the app's, as far as the event says so."""
-    known = authorizations if isinstance(authorizations, list) else []
-    bots = [one.get("user_id") for one in known if isinstance(one, dict) and one.get("is_bot") is True]
+    listed = authorizations if isinstance(authorizations, list) else []
+    bots = [
+        authorization.get("user_id")
+        for authorization in listed
+        if isinstance(authorization, dict) and authorization.get("is_bot") is True
+    ]
     author = event.get("item_user")
     return not bots or (user not in bots and (author is None or author in bots))
 
@@ -104,7 +108,7 @@ def _recent(stamp: str, now: float) -> bool:
 
 def _text(whole: JsonObject, key: str) -> str:
     """Return a text that is not empty. Raises InvalidFeedback for anything else."""
-    found = whole.get(key)
-    if not isinstance(found, str) or not 0 < len(found) <= _LONGEST_TEXT:
+    text = whole.get(key)
+    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_TEXT:
         raise InvalidFeedback(f"{key} must be text of 1 to {_LONGEST_TEXT} characters")
-    return found
+    return text

@@ -19,12 +19,12 @@ _USER_TAG = "user_id"
 
 
 class TensorZero:
-    """Hears `POST /feedback` of TensorZero's gateway.
+    """Parses `POST /feedback` of TensorZero's gateway.
 
     Looked at: the API reference of the feedback endpoint, `tensorzero-core/src/endpoints/feedback`, and the Python
     client 2026.6.0, which takes only UUIDs as ids. An inference joins by an id that the application sent along with its
     request, or without that client by the decision's own; an episode is a conversation. The answer's `feedback_id` is
-    the same whenever the same is said of the same answer by the same person, and a newer value replaces the older;
+    the same whenever the same person sends the same on the same answer, and a newer value replaces the older;
     comments and demonstrations stand side by side.
     """
 
@@ -36,7 +36,7 @@ class TensorZero:
         self._metrics = dict(metrics)
 
     def parse(self, request: WebhookRequest) -> ParsedFeedback:
-        """Return what a letter says. Raises InvalidFeedback."""
+        """Return the feedback in a request. Raises InvalidFeedback."""
         body = request.body
         if not isinstance(body, dict):
             raise InvalidFeedback("the body must be an object with metric_name, value, and inference_id or episode_id")
@@ -50,17 +50,17 @@ class TensorZero:
         metric = text_field(body, "metric_name")
         if not metric:
             raise InvalidFeedback("metric_name must name a metric")
-        about = _which(body)
+        target = _which(body)
         value = _words(metric, body.get("value")) if metric in _WORDS else _value(body)
         user = _user(body.get("tags"))
-        each = value if metric in _WORDS and isinstance(value, str) else ""
+        text = value if metric in _WORDS and isinstance(value, str) else ""
         return FeedbackSubmission(
-            about,
+            target,
             self._metrics.get(metric, metric),
             value,
             source=self.source,
             user=user or None,
-            external_id=derived_id(about.request_id, about.conversation_id, metric, user, each),
+            external_id=derived_id(target.request_id, target.conversation_id, metric, user, text),
         )
 
 

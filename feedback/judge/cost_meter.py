@@ -12,10 +12,10 @@ _BYTES_PER_TOKEN = 4
 
 
 class CallCostMeter:
-    """Counts one case's calls to a judge: what they used, and what those may have used whose end nobody saw."""
+    """Counts one case's calls to a judge: what they used, and what those may have used whose end is unknown."""
 
     def __init__(self, judge: Arm) -> None:
-        """Take who is asked."""
+        """Take the judge."""
         self.judge = judge
         self.latency_s = 0.0
         self.usage = Usage(0, 0)
@@ -28,7 +28,7 @@ class CallCostMeter:
 
     @property
     def upper_bound_usd(self) -> float:
-        """The dollars to take from a purse: a call that ended in the dark counts as the most it can have cost."""
+        """The dollars to charge to the budget: a call whose end is unknown counts as the most it can have cost."""
         return cost_usd(self.judge, _sum(self.usage, self._unseen)) or 0.0
 
     def on_sent(self, body: JsonObject) -> None:
@@ -36,17 +36,17 @@ class CallCostMeter:
         self._unseen = _sum(self._unseen, max_usage(body))
 
     def on_rejected(self, body: JsonObject) -> None:
-        """Note that it was turned away, which costs nothing."""
+        """Note that it was rejected, which costs nothing."""
         self._unseen = _sum(self._unseen, max_usage(body), -1)
 
     def on_answered(self, body: JsonObject, answer: Any) -> None:
         """Note what it used: as the server counted, or estimated where it did not."""
         self.on_rejected(body)
-        usage, most = parse_usage(answer), max_usage(body)
+        usage, limit = parse_usage(answer), max_usage(body)
         if usage is None or not all(0 <= count <= _MOST_TOKENS for count in (usage.tokens_in, usage.tokens_out)):
-            usage = Usage(most.tokens_in // _BYTES_PER_TOKEN, most.tokens_out)
+            usage = Usage(limit.tokens_in // _BYTES_PER_TOKEN, limit.tokens_out)
         self.usage = _sum(self.usage, usage)
 
 
-def _sum(one: Usage, other: Usage, sign: int = 1) -> Usage:
-    return Usage(one.tokens_in + sign * other.tokens_in, one.tokens_out + sign * other.tokens_out)
+def _sum(usage: Usage, other: Usage, sign: int = 1) -> Usage:
+    return Usage(usage.tokens_in + sign * other.tokens_in, usage.tokens_out + sign * other.tokens_out)

@@ -1,4 +1,4 @@
-"""Asks a judge, by the same way as requests go to arms. Nothing it sends or hears is logged."""
+"""Calls a judge, the same way as requests go to arms. Nothing it sends or receives is logged."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ from highwayman.feedback.judge.settings import JudgeSettings
 from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict, NoVerdictReason, Preference
 
 _PATH = "/v1/chat/completions"
-_ASKS_TOO_MUCH = frozenset({400, 422, 501})  # said of a request with something the server does not know
+_ASKS_TOO_MUCH = frozenset({400, 422, 501})  # to a request with something the server does not know
 _TIMED_OUT = 504
 Read = TypeVar("Read")  # what is read from one completion; never a string, which is a reason
 
@@ -50,7 +50,7 @@ class LlmJudge:
     )  # which form an arm's server takes
 
     def __post_init__(self) -> None:
-        """Open the purse and the line."""
+        """Open the budget and the queue."""
         self.budget = DailyBudget(self.settings.usd_per_day, self.clock)
         self._admission = AdmissionLimiter(self.settings.most_waiting + self.settings.at_once)
         self._semaphore = asyncio.Semaphore(self.settings.at_once)
@@ -66,7 +66,7 @@ class LlmJudge:
         """Return how good an answer is.
 
         Args:
-            case: the answer.
+            judge_input: the answer, and what it answers.
             drawn: whether it was drawn already, as by a caller that keeps the text of those alone.
         """
         if not (drawn or self.should_judge(judge_input.arm.name)):
@@ -76,26 +76,26 @@ class LlmJudge:
         if not isinstance(chosen, Arm):
             return self._counted(NoVerdict(chosen))
         meter = CallCostMeter(chosen)
-        body = [scoring_request(judge_input, self.settings, self.entropy)]
-        found = await self._complete(meter, body, partial(parse_score, settings=self.settings))
-        if isinstance(found, str):
-            return self._counted(_missing(found, meter))
-        said = found[0]
+        requests = [scoring_request(judge_input, self.settings, self.entropy)]
+        readings = await self._complete(meter, requests, partial(parse_score, settings=self.settings))
+        if isinstance(readings, str):
+            return self._counted(_missing(readings, meter))
+        parsed = readings[0]
         verdict = JudgeVerdict(
-            said.quality,
-            said.stderr,
-            said.how,
+            parsed.quality,
+            parsed.stderr,
+            parsed.how,
             chosen.name,
             usage=meter.usage,
             cost_usd=meter.cost_usd,
             latency_s=meter.latency_s,
-            mass=said.mass,
+            mass=parsed.mass,
             suspect=suspect,
         )
         return self._counted(verdict)
 
     async def compare(self, judge_input: JudgeInput, other_answer: str, other_arm: Arm) -> Preference | NoVerdict:
-        """Return which of two answers to the same conversation is better; it is not drawn, but always asked."""
+        """Return which of two answers to the same conversation is better; it is not drawn, but always judged."""
         suspect = looks_like_injection(judge_input.answer) or looks_like_injection(other_answer)
         chosen = self._chosen((judge_input.arm, other_arm), suspect=suspect)
         if not isinstance(chosen, Arm):
@@ -104,16 +104,16 @@ class LlmJudge:
             return self._counted(Preference(0.5, 0.0, consistent=True, how="same", arm="", cost_usd=0.0))
         meter = CallCostMeter(chosen)
         orders = (judge_input.answer, other_answer), (other_answer, judge_input.answer)
-        body = [comparison_request(judge_input, order, self.settings, self.entropy) for order in orders]
-        found = await self._complete(meter, body, parse_choice)
-        if isinstance(found, str):
-            return self._counted(_missing(found, meter))
-        (served_first, one_how), (other_first, two_how) = found
+        requests = [comparison_request(judge_input, order, self.settings, self.entropy) for order in orders]
+        readings = await self._complete(meter, requests, parse_choice)
+        if isinstance(readings, str):
+            return self._counted(_missing(readings, meter))
+        (served_first, how), (other_first, other_how) = readings
         preference = Preference(
             preference_share(served_first, other_first),
             position_bias(served_first, other_first),
             consistent=is_consistent(served_first, other_first),
-            how=one_how if one_how == two_how else "text",
+            how=how if how == other_how else "text",
             arm=chosen.name,
             usage=meter.usage,
             cost_usd=meter.cost_usd,
@@ -131,38 +131,38 @@ class LlmJudge:
         return "own_answer" if judge is None else replace(judge, profile=Profile())
 
     async def _complete(
-        self, meter: CallCostMeter, body: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
+        self, meter: CallCostMeter, requests: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
     ) -> list[Read] | NoVerdictReason:
         """Return what is read from each completion, or the first reason why nothing is; waits for its turn."""
         if not self._admission.try_acquire():
             return "queue_full"
         try:
             async with self._semaphore:
-                return await self._complete_within_budget(meter, body, read)
+                return await self._complete_within_budget(meter, requests, read)
         finally:
             self._admission.release()
 
     async def _complete_within_budget(
-        self, meter: CallCostMeter, body: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
+        self, meter: CallCostMeter, requests: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
     ) -> list[Read] | NoVerdictReason:
-        reserved = self.budget.reserve(sum(max_cost_usd(meter.judge, one) for one in body))
+        reserved = self.budget.reserve(sum(max_cost_usd(meter.judge, request) for request in requests))
         if reserved is None:
             return "budget"
-        heard: list[Read] = []
+        readings: list[Read] = []
         try:
-            for one in body:
-                said = await self._call(meter, one, read)
-                if isinstance(said, str):
-                    return cast(NoVerdictReason, said)  # nothing that is read is a string
-                heard.append(said)
-            return heard
+            for request in requests:
+                reading = await self._call(meter, request, read)
+                if isinstance(reading, str):
+                    return cast(NoVerdictReason, reading)  # nothing that is read is a string
+                readings.append(reading)
+            return readings
         finally:
             self.budget.settle(reserved, meter.upper_bound_usd)
 
     async def _call(
         self, meter: CallCostMeter, body: JsonObject, read: Callable[[Any], Read | NoVerdictReason]
     ) -> Read | NoVerdictReason:
-        """Return what is read from one completion, in time; whatever came of it is on the bill."""
+        """Return what is read from one completion, in time; whatever came of it is on the meter."""
         started = self.timer()
         meter.on_sent(body)
         try:
@@ -207,17 +207,17 @@ class LlmJudge:
         except ValueError:
             return answer.status, None
 
-    def _counted(self, found: "Found") -> "Found":
-        kind = "verdict" if isinstance(found, JudgeVerdict) else "preference"  # labels of the metric
-        reason = found.reason if isinstance(found, NoVerdict) else kind
+    def _counted(self, result: "Found") -> "Found":
+        kind = "verdict" if isinstance(result, JudgeVerdict) else "preference"  # labels of the metric
+        reason = result.reason if isinstance(result, NoVerdict) else kind
         self.counts[reason] += 1
-        return found
+        return result
 
 
 Found = TypeVar("Found", JudgeVerdict, Preference, NoVerdict)
 
 
 def _missing(reason: NoVerdictReason, meter: CallCostMeter) -> NoVerdict:
-    asked = reason not in ("budget", "queue_full")
-    usd = meter.cost_usd if asked else 0.0
-    return NoVerdict(reason, usd, meter.judge.name if asked else "", meter.usage, meter.latency_s)
+    called = reason not in ("budget", "queue_full")
+    usd = meter.cost_usd if called else 0.0
+    return NoVerdict(reason, usd, meter.judge.name if called else "", meter.usage, meter.latency_s)

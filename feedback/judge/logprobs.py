@@ -1,4 +1,4 @@
-"""What a chat completion said and how sure it was, token by token; anything of another shape says nothing."""
+"""What a chat completion said and how sure it was, token by token; anything of another shape is ignored."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -27,7 +27,7 @@ def read_completion(answer: Any) -> JudgeCompletion | None:
         return None
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
-    tokens = tuple(one for one in (content if isinstance(content, list) else ()) if isinstance(one, dict))
+    tokens = tuple(token for token in (content if isinstance(content, list) else ()) if isinstance(token, dict))
     return JudgeCompletion(text, choice.get("finish_reason") == "length", tokens)
 
 
@@ -55,15 +55,15 @@ def is_blank(token: Mapping[str, Any]) -> bool:
 def name_probs(token: Mapping[str, Any], names: Collection[str]) -> dict[str, float]:
     """Return the probability of each name at the place of a token, all its spellings summed."""
     tops = token.get("top_logprobs")
-    listed = [one for one in (tops if isinstance(tops, list) else ()) if isinstance(one, dict)]
-    if all(one.get("token") != token.get("token") for one in listed):
+    listed = [entry for entry in (tops if isinstance(tops, list) else ()) if isinstance(entry, dict)]
+    if all(entry.get("token") != token.get("token") for entry in listed):
         listed.append(dict(token))  # a sampled token may be less likely than those listed
-    found: dict[str, float] = {}
-    for one in listed:
-        name, probability = token_word(one.get("token")), _probability(one.get("logprob"))
+    probs: dict[str, float] = {}
+    for entry in listed:
+        name, probability = token_word(entry.get("token")), _probability(entry.get("logprob"))
         if name in names and probability is not None:
-            found[name] = found.get(name, 0.0) + probability
-    return found
+            probs[name] = probs.get(name, 0.0) + probability
+    return probs
 
 
 def _first(answer: Any) -> dict[str, Any] | None:

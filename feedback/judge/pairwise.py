@@ -28,10 +28,10 @@ def parse_choice(answer: Any) -> tuple[float, ScoreMethod] | NoVerdictReason:
     else:
         places = [token for token in completion.tokens if token_word(token.get("token")) == written]
         place = places[0] if len(places) == 1 else {}
-    found = name_probs(place, {"A", "B"})
-    mass = sum(found.values())
+    probs = name_probs(place, {"A", "B"})
+    mass = sum(probs.values())
     if mass >= ENOUGH:
-        return found.get("A", 0.0) / mass, "logprobs"
+        return probs.get("A", 0.0) / mass, "logprobs"
     lone = _LONE.fullmatch(completion.text)
     word = written or (lone[1] if lone is not None else None)
     return (float(word == "A"), "text") if word is not None else "junk"

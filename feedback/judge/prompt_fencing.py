@@ -37,7 +37,7 @@ def fenced(title: str, text: str, mark: str) -> str:
 def strip_special_tokens(text: str) -> str:
     """Return a text in which nothing is read as a special token, and which any server takes as UTF-8."""
     valid = text.encode("utf-8", "replace").decode("utf-8")
-    return _SPECIAL.sub(lambda found: f"{found[0]} ", valid).replace("\0", "")
+    return _SPECIAL.sub(lambda match: f"{match[0]} ", valid).replace("\0", "")
 
 
 def conversation_tail(messages: Messages, most_chars: int) -> str:

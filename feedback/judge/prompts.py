@@ -29,10 +29,10 @@ _DATA = (
 
 def scoring_request(judge_input: JudgeInput, settings: JudgeSettings, entropy: Entropy) -> JsonObject:
     """Return the request for a score, without its model. Raises ValueError if `entropy` gives no usable mark."""
-    how = _how(settings)
-    system = f"You grade the answer of an assistant. {settings.rubric_for(judge_input.kind)} {_DATA} {how}"
+    instruction = _how(settings)
+    system = f"You grade the answer of an assistant. {settings.rubric_for(judge_input.kind)} {_DATA} {instruction}"
     parts = [*_given(judge_input, settings), ("answer", truncate_middle(judge_input.answer, settings.max_chars))]
-    messages = _messages(system, parts, f"Grade the answer. {how}", entropy)
+    messages = _messages(system, parts, f"Grade the answer. {instruction}", entropy)
     # Of a digit, the second token shows whether the number goes on: "1" may be the beginning of "10".
     # An enumeration, since not every grammar compiler knows bounds of integers.
     score = {"type": "integer", "enum": list(settings.scores)}
@@ -45,21 +45,21 @@ def comparison_request(
 ) -> JsonObject:
     """Return the request to say which of two answers is better, without its model. Raises as `scoring_request`."""
     plain = settings.style == "digit"
-    how = (
+    instruction = (
         "Reply with A or B, and nothing else."
         if plain
         else 'Reply with JSON and nothing else: {"better": "A"} or {"better": "B"}.'
     )
-    system = f"You compare two answers of assistants. {settings.rubric_for(judge_input.kind)} {_DATA} {how}"
+    system = f"You compare two answers of assistants. {settings.rubric_for(judge_input.kind)} {_DATA} {instruction}"
     shown = [
         (f"answer-{name}", truncate_middle(text, settings.max_chars)) for name, text in zip("AB", answers, strict=True)
     ]
-    body = _messages(
-        system, [*_given(judge_input, settings), *shown], f"Which answer is better, A or B? {how}", entropy
+    messages = _messages(
+        system, [*_given(judge_input, settings), *shown], f"Which answer is better, A or B? {instruction}", entropy
     )
     better = {"type": "string", "enum": ["A", "B"]}
     shape = {"max_tokens": 2} if plain else {"max_tokens": 24, **_schema("better", better)}
-    return {"messages": body, **_COMMON, **shape, **settings.extra_body}
+    return {"messages": messages, **_COMMON, **shape, **settings.extra_body}
 
 
 def fallback_requests(body: JsonObject) -> list[JsonObject]:
@@ -106,5 +106,5 @@ def _silent(body: JsonObject) -> JsonObject:
 
 def _schema(name: str, values: JsonObject) -> JsonObject:
     schema = {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}
-    wanted = {"name": "verdict", "strict": True, "schema": schema}
-    return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+    json_schema = {"name": "verdict", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": json_schema}}

@@ -44,19 +44,19 @@ class JudgeCalls:
                 self._on_feedback(event)
 
     def _on_decision(self, event: Decision) -> None:
-        own = event.objective if event.objective in ("judge", "shadow") else ""
-        if own:
-            self._asked[event.id] = own
+        purpose = event.objective if event.objective in ("judge", "shadow") else ""
+        if purpose:
+            self._asked[event.id] = purpose
         elif event.mode is not Mode.SHADOW:
             self.decisions += 1
 
     def _on_outcome(self, event: Outcome) -> None:
-        own = self._asked.pop(event.decision_id, "")
-        if own == "judge":
+        purpose = self._asked.pop(event.decision_id, "")
+        if purpose == "judge":
             self.calls += 1
             self.failed += event.status != "ok"
             self.cost_usd += event.cost_usd or 0.0
-        elif own == "shadow":
+        elif purpose == "shadow":
             self.shadow_calls += 1
             self.shadow_usd += event.cost_usd or 0.0
 
@@ -116,19 +116,19 @@ class JudgeReport:
 def judge_report(cells: CountTable, calls: JudgeCalls, *, flip: float) -> JudgeReport:
     """Return the report on a source's scores and a judge's calls."""
     rates = estimate_response_rates(cells, flip=flip)
-    told = cells.thumbs > 0
-    found = ppi_estimates(cells, rates) if told else None
+    has_thumbs = cells.thumbs > 0
+    estimates = ppi_estimates(cells, rates) if has_thumbs else None
     scored = int(cells.scored.sum())
     return JudgeReport(
         scored=scored,
         thumbs=int(cells.thumbs),
         coverage=scored / calls.decisions if calls.decisions else None,
-        agreement=_agreement(cells, rates) if told else None,
+        agreement=_agreement(cells, rates) if has_thumbs else None,
         rates_known=rates.identified,
         good_given=rates.good if rates.identified else None,
         bad_given=rates.bad if rates.identified else None,
         flip_rate=flip,
-        arms=[_arm(cells, found, k) for k in range(len(cells.arms))],
+        arms=[_arm(cells, estimates, k) for k in range(len(cells.arms))],
         calls=calls.calls,
         failed_calls=calls.failed,
         cost_usd=calls.cost_usd,
@@ -146,10 +146,10 @@ def _agreement(cells: CountTable, rates: ResponseRates) -> float:
     return float((cells.ups.sum(axis=0) * good + cells.downs.sum(axis=0) * ~good).sum() / cells.thumbs)
 
 
-def _arm(cells: CountTable, found: QualityEstimates | None, k: int) -> ArmReport:
+def _arm(cells: CountTable, estimates: QualityEstimates | None, k: int) -> ArmReport:
     scored, thumbs = float(cells.scored[k].sum()), float(cells.ups[k].sum() + cells.downs[k].sum())
     mean = float(cells.score[k].sum() / scored) if scored else 0.0
-    if found is None or not thumbs:
+    if estimates is None or not thumbs:
         return ArmReport(cells.arms[k], int(scored), int(thumbs), mean, None, None, None, None)
-    value, low, high = (float(np.clip(one[k], 0, 1)) for one in (found.value, found.low, found.high))
+    value, low, high = (float(np.clip(values[k], 0, 1)) for values in (estimates.value, estimates.low, estimates.high))
     return ArmReport(cells.arms[k], int(scored), int(thumbs), mean, value, low, high, mean - value)

@@ -22,9 +22,9 @@ def pick_judge(judges: Sequence[Arm], answered: Iterable[Arm]) -> Arm | None:
 
     The first, not any: two judges give different scores to the same answer, and one judge's are comparable.
     """
-    taken = [(one.name, one.model) for one in answered]
+    excluded = [(arm.name, arm.model) for arm in answered]
     return next(
-        (one for one in judges if all(one.name != name and one.model != model for name, model in taken)),
+        (judge for judge in judges if all(judge.name != name and judge.model != model for name, model in excluded)),
         None,
     )
 
@@ -79,7 +79,7 @@ class DailyBudget:
 
     def _turn(self) -> None:
         today = day_of(self._clock())
-        if today > self._day:  # a clock set back does not fill the purse again
+        if today > self._day:  # a clock set back does not refill the budget
             self._day, self._paid_usd, self._reserved_usd = today, 0.0, 0.0
 
 
@@ -92,12 +92,12 @@ class AdmissionLimiter:
         self._waiting = 0
 
     def try_acquire(self) -> bool:
-        """Let a case in; False if the line is full."""
+        """Admit a case; False if the queue is full."""
         if self._waiting >= self._most:
             return False
         self._waiting += 1
         return True
 
     def release(self) -> None:
-        """Let one out."""
+        """Let one case leave."""
         self._waiting -= 1

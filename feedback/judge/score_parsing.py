@@ -58,12 +58,12 @@ def _by_mass(completion: JudgeCompletion, written: int | None, settings: JudgeSe
     place = _place_in_json(completion, written) if settings.style == "json" else _place_of_digit(completion)
     if place is None:
         return None
-    found = name_probs(place, {str(score) for score in settings.scores})
-    mass = sum(found.values())
+    probs = name_probs(place, {str(score) for score in settings.scores})
+    mass = sum(probs.values())
     if mass < ENOUGH:
         return None
-    mean = sum(int(name) * share for name, share in found.items()) / mass
-    variance = sum((int(name) - mean) ** 2 * share for name, share in found.items()) / mass
+    mean = sum(int(name) * share for name, share in probs.items()) / mass
+    variance = sum((int(name) - mean) ** 2 * share for name, share in probs.items()) / mass
     stderr = math.sqrt(variance) / (settings.high - settings.low)
     return ParsedScore(settings.quality(mean), stderr, "logprobs", min(mass, 1.0))
 

@@ -59,19 +59,22 @@ class LogMaintenance:
         now = self._clock()
         if self._limits.keep_s is not None and now - self._trimmed_at >= _TRIM_EVERY_S:
             self._trimmed_at = now
-            gone = await self._retention.trim(
+            trimmed = await self._retention.trim(
                 keep_s=self._limits.keep_s, now=now, exported_only=self._limits.exported_only, lineage=self._lineage
             )
-            if gone:
-                log.info("%d events left the log", gone)
+            if trimmed:
+                log.info("%d events left the log", trimmed)
 
     async def _give_up_lost(self) -> None:
-        """Put an outcome on the log for calls that nobody will speak of any more: their router died."""
+        """Put an outcome on the log for calls whose own will not come any more: their router died."""
         now = self._clock()
         names = await self._store.decisions_without_outcome(now - self._limits.outcome_s, count=_LOST_AT_ONCE)
         records = await self._store.records(names)
-        found = [record.decision for record in records.values() if record.decision is not None]
-        lost = [Outcome(one.id, now, one.arm, Status.LOST, one.context.prompt_tokens, attempts=0) for one in found]
+        decisions = [record.decision for record in records.values() if record.decision is not None]
+        lost = [
+            Outcome(decision.id, now, decision.arm, Status.LOST, decision.context.prompt_tokens, attempts=0)
+            for decision in decisions
+        ]
         if lost:
             await self._store.put_all(lost)
             log.warning("%d calls given up as lost: no outcome within %g s", len(lost), self._limits.outcome_s)

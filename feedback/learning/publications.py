@@ -46,8 +46,8 @@ def lineage(policy: str, options: Mapping[str, Any], fingerprint: str, spec: int
     Another policy, other options, another encoder or other metrics mean another lineage, folded anew from the log. The
     same policy under its class name or under the path of any release is one lineage.
     """
-    what = json.dumps([lineage_name(policy), dict(options), fingerprint, spec], sort_keys=True, default=str)
-    return hashlib.sha256(what.encode()).hexdigest()[:12]
+    description = json.dumps([lineage_name(policy), dict(options), fingerprint, spec], sort_keys=True, default=str)
+    return hashlib.sha256(description.encode()).hexdigest()[:12]
 
 
 class Publications:
@@ -78,8 +78,8 @@ class Publications:
     async def holder(self) -> str | None:
         """Return who holds the lease, or None."""
         with redis_errors():
-            found = await self._client.get(self._lease)
-        return found.decode() if found else None
+            holder = await self._client.get(self._lease)
+        return holder.decode() if holder else None
 
     async def publish(
         self,
@@ -100,7 +100,7 @@ class Publications:
             holder: its name.
             at: seconds since the epoch.
             policy_changed: False where the policy's state is the one published last.
-            about: what had been learned, as JSON; the version is kept for a rollback. Empty: it is not kept.
+            version_info: what had been learned, as JSON; the version is kept for a rollback. Empty: it is not kept.
             anchored: refuse if the event at the snapshot's position is not on the log.
 
         Returns:
@@ -109,8 +109,8 @@ class Publications:
         rollbacks = json.dumps([asdict(span) for span in snapshot.rollbacks])
         policy = snapshot.policy if policy_changed else b""
         check = "1" if anchored and snapshot.position != START else ""
-        where = [epoch, self._channel, self.lineage, snapshot.position]
-        args = [*where, snapshot.tally, rollbacks, holder, at, policy, version_info, check]
+        head = [epoch, self._channel, self.lineage, snapshot.position]
+        args = [*head, snapshot.tally, rollbacks, holder, at, policy, version_info, check]
         version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
 
@@ -138,7 +138,7 @@ class Publications:
         return parse_publication(reply) if reply else None
 
     async def announcements(self) -> AsyncIterator[str]:
-        """Yield a word for each version as it is published; ends with StoreUnavailable when the connection does."""
+        """Yield a message for each version as it is published; ends with StoreUnavailable when the connection does."""
         with redis_errors():
             async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(self._channel)

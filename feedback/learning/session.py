@@ -36,9 +36,9 @@ class LearnerDependencies:
     versions: VersionHistory
     make_learner: Callable[[], Learner]
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
-    false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: no watch
+    false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: not watched
     abuse_monitor: AbuseMonitor | None = None
-    change_notice_delay_s: float = 0.0  # before the log is told that an arm has changed
+    change_notice_delay_s: float = 0.0  # before a notice that an arm has changed goes on the log
 
 
 class LearnerSession:
@@ -47,7 +47,7 @@ class LearnerSession:
     def __init__(
         self, dependencies: LearnerDependencies, *, holder: str, epoch: str, wall: Callable[[], float]
     ) -> None:
-        """Take the parts, the lease's holder and epoch, and a clock (seconds since the epoch)."""
+        """Take the dependencies, the lease's holder and epoch, and a clock (seconds since the epoch)."""
         self._dependencies = dependencies
         self._holder = holder
         self._epoch = epoch
@@ -59,7 +59,7 @@ class LearnerSession:
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         every = dependencies.false_alarm_every
         self._change_monitors = ChangeMonitors(every) if every is not None else None
-        self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when the log is to be told
+        self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when that is to go on the log
         self.learner = dependencies.make_learner()
 
     @property
@@ -91,27 +91,27 @@ class LearnerSession:
         """
         await self._publish_change_notices()
         position = self.learner.position
-        found = await self._dependencies.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
-        if found:
+        page = await self._dependencies.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
+        if page:
             self._unpublished = self._anchored = True
-            self._policy_changed |= await self._folded(found)
-        if len(found) < count and self.learner.position in (position, *(event_id for event_id, _, _ in found[-1:])):
+            self._policy_changed |= await self._folded(page)
+        if len(page) < count and self.learner.position in (position, *(event_id for event_id, _, _ in page[-1:])):
             self._catching_up = False  # the log's end, and no rollback on the way
-        return len(found)
+        return len(page)
 
     async def publish(self) -> bool:
         """Publish what the learner knows; return False if the lease or the log's end is lost."""
         snapshot = await asyncio.to_thread(self.learner.snapshot)
         now, counts = self._wall(), self.learner.tally.totals()
         keep = self._policy_changed and now - self._kept_at >= self._dependencies.keep_every_s
-        about = VersionInfo(0, now, snapshot.position, counts.decisions, counts.feedback)
+        info = VersionInfo(0, now, snapshot.position, counts.decisions, counts.feedback)
         version = await self._dependencies.publications.publish(
             snapshot,
             epoch=self._epoch,
             holder=self._holder,
             at=now,
             policy_changed=self._policy_changed,
-            version_info=version_info_json(about) if keep else "",
+            version_info=version_info_json(info) if keep else "",
             anchored=self._anchored,
         )
         if version is None:
@@ -122,11 +122,11 @@ class LearnerSession:
             await self._dependencies.versions.thin()
         return True
 
-    async def _folded(self, found: LogPage) -> bool:
+    async def _folded(self, page: LogPage) -> bool:
         """Fold what was read; return whether the policy learned."""
         learned = False
-        raw = {event_id: data for event_id, data, _ in found}
-        async with aclosing(self._slices(found)) as slices:
+        raw = {event_id: data for event_id, data, _ in page}
+        async with aclosing(self._slices(page)) as slices:
             async for entries in slices:
                 self.learner.change_monitors = (
                     None if self._catching_up else self._change_monitors
@@ -135,7 +135,8 @@ class LearnerSession:
                 learned |= step.learned
                 await self._dead_letter(raw, step.rejected)
                 self._noticed += [
-                    (self._wall() + self._dependencies.change_notice_delay_s, one) for one in step.detected_changes
+                    (self._wall() + self._dependencies.change_notice_delay_s, control)
+                    for control in step.detected_changes
                 ]
                 self._observe_feedback(entries)
                 while step.rewind is not None:
@@ -148,11 +149,11 @@ class LearnerSession:
                     learned |= step.learned
                     await self._dead_letter(raw, step.rejected)
                 await asyncio.sleep(0)
-        self.learner.position = found[-1][0]  # also past those that could not be read
+        self.learner.position = page[-1][0]  # also past those that could not be read
         return learned
 
     def _observe_feedback(self, entries: Sequence[LogEntry]) -> None:
-        """Let the watchman hear what was said, but for what lies back."""
+        """Show the abuse monitor the feedback, but for what lies back."""
         monitor = self._dependencies.abuse_monitor
         if monitor is None or self._catching_up:
             return
@@ -163,7 +164,7 @@ class LearnerSession:
     async def _publish_change_notices(self) -> None:
         """Put arms that have changed on the log; what follows from it is learned when it is met there.
 
-        Not at once: keys that are suspected meanwhile may have said what the change was seen by. Then it is forgotten.
+        Not at once: keys that are suspected meanwhile may have sent what the change was seen by. Then it is dropped.
         """
         suspects = (
             self._dependencies.abuse_monitor.suspected_tenants()
@@ -171,24 +172,26 @@ class LearnerSession:
             else frozenset()
         )
         now, self._noticed, due = self._wall(), [], self._noticed
-        for at, one in due:
-            tenant = str(one.detail.get("tenant", DEFAULT_TENANT))
+        for at, notice in due:
+            tenant = str(notice.detail.get("tenant", DEFAULT_TENANT))
             if tenant in suspects:
-                self._resume(tenant, str(one.detail["arm"]))
+                self._resume(tenant, str(notice.detail["arm"]))
                 continue
             if at > now:
-                self._noticed.append((at, one))
+                self._noticed.append((at, notice))
                 continue
-            log.warning("the answers of %s have changed; what was said of them before counts little", one.detail["arm"])
-            await self._dependencies.store.append(replace(one, at=self._wall()))
+            log.warning(
+                "the answers of %s have changed; what was said of them before counts little", notice.detail["arm"]
+            )
+            await self._dependencies.store.append(replace(notice, at=self._wall()))
 
     def _resume(self, tenant: str, arm: str) -> None:
         if self._change_monitors is not None:
             self._change_monitors.for_tenant(tenant).resume(arm)
 
-    async def _slices(self, found: LogPage) -> AsyncGenerator[list[LogEntry], None]:
+    async def _slices(self, page: LogPage) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""
-        parts = [found[start : start + _PART] for start in range(0, len(found), _PART)]
+        parts = [page[start : start + _PART] for start in range(0, len(page), _PART)]
         coming = asyncio.create_task(self._entries(parts[0]))
         try:
             for following in (*parts[1:], None):
@@ -221,7 +224,7 @@ class LearnerSession:
         return None
 
     async def _rewound(self, rewind: Rewind) -> bool:
-        """Go back as told; return False where neither a kept version nor the log's start is there to go back to."""
+        """Go back as `rewind` says; return False where neither a kept version nor the log's start is there."""
         learner = await self._from_kept_version(rewind.position, rewind.rollbacks)
         if learner is None:
             if await self._dependencies.store.trimmed_upto() != START:
@@ -233,23 +236,23 @@ class LearnerSession:
         self._anchored, self._catching_up = False, True
         return True
 
-    async def _entries(self, found: LogPage) -> list[LogEntry]:
+    async def _entries(self, page: LogPage) -> list[LogEntry]:
         """Return the events that can be read, with the records they need; the others are put aside."""
         events: list[tuple[EventId, Event, str]] = []
         unreadable: list[tuple[EventId, str]] = []
-        for event_id, data, filed_before in found:
+        for event_id, data, filed_before in page:
             try:
                 event = decode(data)
             except BadEvent as error:
                 unreadable.append((event_id, str(error)))
                 continue
             events.append((event_id, event, decision_id_of(event) if filed_before or needs_record(event) else ""))
-        await self._dead_letter({event_id: data for event_id, data, _ in found}, unreadable)
+        await self._dead_letter({event_id: data for event_id, data, _ in page}, unreadable)
         records = await self._dependencies.store.records([name for _, _, name in events if name])
         return [LogEntry(event_id, event, records.get(name)) for event_id, event, name in events]
 
-    async def _dead_letter(self, found: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
+    async def _dead_letter(self, raw: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
         """Keep events that could not be folded where a person will find them."""
         for event_id, why in refused:
             log.error("event %s put aside: %s", event_id, why)
-            await self._dependencies.store.dead_letter(event_id, found[event_id], why)
+            await self._dependencies.store.dead_letter(event_id, raw[event_id], why)

@@ -44,9 +44,9 @@ class VersionHistory:
     async def all(self) -> list[VersionInfo]:
         """Return what is kept, oldest first."""
         with redis_errors():
-            found = await self._client.hgetall(self._about)
-        kept = [about for version, data in found.items() if (about := _about(version, data)) is not None]
-        return sorted(kept, key=lambda about: about.version)
+            fields = await self._client.hgetall(self._about)
+        kept = [info for version, data in fields.items() if (info := _about(version, data)) is not None]
+        return sorted(kept, key=lambda info: info.version)
 
     async def load(self, version: int) -> Published | None:
         """Return the kept version, or None. Raises SnapshotError if it is damaged."""
@@ -64,15 +64,15 @@ class VersionHistory:
     async def before(self, position: EventId | None) -> AsyncIterator[Published]:
         """Yield the kept versions that had folded nothing beyond `position` (None: all), the newest first.
 
-        Damaged ones are told and passed over.
+        Damaged ones are logged and passed over.
         """
-        for about in reversed(await self.all()):
-            if position is not None and sort_key(about.position) > sort_key(position):
+        for info in reversed(await self.all()):
+            if position is not None and sort_key(info.position) > sort_key(position):
                 continue
             try:
-                published = await self.load(about.version)
+                published = await self.load(info.version)
             except SnapshotError as error:
-                log.error("kept version %d is passed over: %s", about.version, error)
+                log.error("kept version %d is passed over: %s", info.version, error)
                 continue
             if published is not None:
                 yield published
@@ -84,7 +84,7 @@ class VersionHistory:
 
     async def drop_before(self, position: EventId) -> None:
         """Forget versions that had not folded the log up to `position`."""
-        await self.drop([about.version for about in await self.all() if sort_key(about.position) < sort_key(position)])
+        await self.drop([info.version for info in await self.all() if sort_key(info.position) < sort_key(position)])
 
     async def drop(self, versions: Sequence[int]) -> None:
         """Forget these versions."""
@@ -96,14 +96,14 @@ class VersionHistory:
 
 
 def _about(version: bytes, data: bytes) -> VersionInfo | None:
-    """Return what is said of a kept version, None where that is damaged, which is told."""
+    """Return what is recorded of a kept version, None where that is damaged, which is logged."""
     try:
-        about = VersionInfo(version=int(version), **json.loads(data))
-        sort_key(about.position)
+        info = VersionInfo(version=int(version), **json.loads(data))
+        sort_key(info.position)
     except (AttributeError, TypeError, ValueError) as error:
         log.error("kept version %r is passed over: %s", version, type(error).__name__)
         return None
-    return about
+    return info
 
 
 def version_info_json(info: VersionInfo) -> str:
@@ -119,9 +119,9 @@ def versions_to_drop(kept: Sequence[VersionInfo], *, keep: int) -> list[int]:
 
     Close is meant relative to age, so the newest stay dense and the oldest reach back far; the ends are never dropped.
     """
-    left, gone = list(kept), []
-    while len(left) > max(keep, 2):
-        now = left[-1].at + 1.0
-        ratios = [(now - left[k - 1].at) / (now - left[k + 1].at) for k in range(1, len(left) - 1)]
-        gone.append(left.pop(1 + ratios.index(min(ratios))).version)
-    return gone
+    remaining, dropped = list(kept), []
+    while len(remaining) > max(keep, 2):
+        now = remaining[-1].at + 1.0
+        ratios = [(now - remaining[k - 1].at) / (now - remaining[k + 1].at) for k in range(1, len(remaining) - 1)]
+        dropped.append(remaining.pop(1 + ratios.index(min(ratios))).version)
+    return dropped

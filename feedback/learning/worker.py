@@ -46,10 +46,10 @@ class Worker:
         """Take its parts.
 
         Args:
-            parts: of the lineage to learn.
+            dependencies: of the lineage to learn.
             holder: a name for the lease that nobody else has.
             clocks: to date what is published, and to renew by.
-            chores: called about every second by whoever holds the lease.
+            maintenance: called about every second by whoever holds the lease.
         """
         self._dependencies = dependencies
         self._name = holder

@@ -1,4 +1,4 @@
-"""What is in force, as the log tells it: a new arm, a price, a policy, a configuration is a control event, once."""
+"""What is in force, as the log records it: a new arm, a price, a policy, a configuration is a control event, once."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,20 +22,20 @@ def config_changes(before: str, after: str, *, at: float) -> list[Control]:
     """Return the control events that lead from one description to another; `before` is empty at the very first."""
     old = json.loads(before) if before else {"arms": {}, "lineage": None, "configuration": None}
     new = json.loads(after)
-    found = []
+    controls = []
     if old["configuration"] != new["configuration"]:
-        found.append(Control(at, ControlKind.CONFIGURATION, new["configuration"]))
+        controls.append(Control(at, ControlKind.CONFIGURATION, new["configuration"]))
     for name, price in new["arms"].items():
         detail = {"arm": name, "usd_per_mtok_in": price[0], "usd_per_mtok_out": price[1]}
         if name not in old["arms"]:
-            found.append(Control(at, ControlKind.ARM_ADDED, detail))
+            controls.append(Control(at, ControlKind.ARM_ADDED, detail))
         elif old["arms"][name] != price:
-            found.append(Control(at, ControlKind.PRICE_CHANGED, detail))
-    found += [Control(at, ControlKind.ARM_DROPPED, {"arm": name}) for name in old["arms"] if name not in new["arms"]]
+            controls.append(Control(at, ControlKind.PRICE_CHANGED, detail))
+    controls += [Control(at, ControlKind.ARM_DROPPED, {"arm": name}) for name in old["arms"] if name not in new["arms"]]
     if old["lineage"] != new["lineage"]:
         detail = {"from": old["lineage"], "to": new["lineage"]}
-        found.append(Control(at, ControlKind.POLICY_PROMOTED, detail))
-    return found
+        controls.append(Control(at, ControlKind.POLICY_PROMOTED, detail))
+    return controls
 
 
 async def record_config_change(store: Store, after: str, *, at: float) -> list[EventId]:

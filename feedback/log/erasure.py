@@ -1,6 +1,6 @@
 """Taking a person out: off the log, the records, the archive and what was learned, in steps that may be repeated.
 
-First every decision of the person, and everything they said of others' decisions, is erased by an event of its own,
+First every decision of the person, and all their feedback on others' decisions, is erased by an event of its own,
 which the learner follows like any other: it takes away exactly what the erased events had taught. When every learner
 has done so, the events themselves go. A state that no learner tends, and versions kept from before, go whole.
 """
@@ -44,22 +44,22 @@ class DecisionErasure:
 
     def record_fields(self) -> list[bytes | str]:
         """Return names and values of the decision's record, for one that has expired."""
-        found: list[bytes | str] = []
+        fields: list[bytes | str] = []
         for event_id, data in self.events.items():
             event = decode(data)
             if isinstance(event, Decision):
-                found += ["d", event_id, "D", data]
+                fields += ["d", event_id, "D", data]
             elif isinstance(event, Outcome):
-                found += ["o", event_id, "O", data]
+                fields += ["o", event_id, "O", data]
             elif isinstance(event, Feedback):
-                found += [f"f:{event.id}", f"{event_id} ".encode() + data]
+                fields += [f"f:{event.id}", f"{event_id} ".encode() + data]
         for name, turns in self.quarantine_toggles.items():
-            found += [f"z:{name}", " ".join(turns)]
-        return found
+            fields += [f"z:{name}", " ".join(turns)]
+        return fields
 
 
 class Erasure:
-    """The erasure of everything under some pseudonyms, and of everything said with some keys."""
+    """The erasure of everything under some pseudonyms, and of everything sent with some keys."""
 
     def __init__(
         self,
@@ -129,8 +129,8 @@ class Erasure:
             feedback = [] if erased.whole else list(erased.feedback.values())
             off_the_log += await self._retention.forget(name, feedback=feedback, event_ids=erased.event_ids())
         await self._retention.forget_dead({name for name, erased in self.found.items() if erased.whole})
-        going = [event_id for erased in self.found.values() for event_id in erased.event_ids()]
-        return off_the_log, self._archive.remove(going) if self._archive is not None and going else 0
+        event_ids = [event_id for erased in self.found.values() for event_id in erased.event_ids()]
+        return off_the_log, self._archive.remove(event_ids) if self._archive is not None and event_ids else 0
 
     async def _all(self) -> AsyncIterator[tuple[EventId, Event, bytes]]:
         """Yield every readable event of the archive, then of the log, with its id and bytes."""

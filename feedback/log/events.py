@@ -102,9 +102,9 @@ def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
 
 
 def _encode_outcome(event: Outcome) -> tuple[str, list[Any]]:
-    who = [event.decision_id, event.at, event.arm, str(event.status)]
+    head = [event.decision_id, event.at, event.arm, str(event.status)]
     tokens = [event.prompt_tokens, event.tokens_in, event.tokens_out, event.cost_usd]
-    return "o", [*who, *tokens, event.ttft_s, event.latency_s, event.finish_reason, event.attempts]
+    return "o", [*head, *tokens, event.ttft_s, event.latency_s, event.finish_reason, event.attempts]
 
 
 def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
@@ -114,9 +114,9 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:
-    said = [event.source, event.metric, event.value, event.weight, event.user]
+    statement = [event.source, event.metric, event.value, event.weight, event.user]
     more = [event.key, event.text, event.compared_arm, event.quality, event.quarantined]
-    return "f", [event.id, event.decision_id, event.at, *said, *(more if any(map(_given, more)) else ())]
+    return "f", [event.id, event.decision_id, event.at, *statement, *(more if any(map(_given, more)) else ())]
 
 
 def _decode_feedback(*values: Any) -> Feedback:

@@ -65,7 +65,7 @@ class Journal:
             writer: a name that no other replica has.
             clock: monotonic, in seconds.
             patience_s: how long Redis may take for a write before it counts as away.
-            tell: called with each such fate of an event, and the event's kind (d, o, f).
+            on_delivery_outcome: called with what became of such an event, and its kind (d, o, f).
         """
         self._store = store
         self._spools = list(spools)
@@ -183,7 +183,7 @@ class Journal:
 
     async def _sent(self, events: Sequence[Written]) -> list[EventId | None]:
         """Put events on the log; if it has lost some, put the latest there once more. Raises StoreUnavailable."""
-        left, self._number = self._number, self._number + 1
+        previous, self._number = self._number, self._number + 1
         write = asyncio.create_task(self._store.put_marked(events, writer=self._writer, mark=str(self._number)))
         for patience_s in (self._patience_s, _GRACE_S):
             if not write.done():
@@ -191,12 +191,12 @@ class Journal:
         if not write.done():
             write.cancel()  # it may come through all the same: what is sent again changes nothing
             raise StoreUnavailable(f"Redis did not answer within {self._patience_s:g} s")
-        ids, found = write.result()
-        if left and found != str(left) and self._recent:
+        ids, mark = write.result()
+        if previous and mark != str(previous) and self._recent:
             log.warning("Redis has lost the end of what it had acknowledged")
             await self._send_again()
         now = self._clock()
-        while left and self._recent and self._recent[0][0] < now - _REMEMBERED_S:  # old, and there all the same
+        while previous and self._recent and self._recent[0][0] < now - _REMEMBERED_S:  # old, and there all the same
             self._recent.popleft()
         self._recent.extend((now, event) for event in events)
         return ids
@@ -281,8 +281,8 @@ class Journal:
 
 
 def _readable(raw: Sequence[bytes]) -> list[Written]:
-    """Return the events in `raw`; what this version cannot read is told and left out."""
-    found: list[Written] = []
+    """Return the events in `raw`; what this version cannot read is logged and left out."""
+    events: list[Written] = []
     for data in raw:
         try:
             event = decode(data)
@@ -290,8 +290,8 @@ def _readable(raw: Sequence[bytes]) -> list[Written]:
             log.error("an event of the spool is dropped: %s", error)
             continue
         if isinstance(event, Decision | Outcome | Feedback):
-            found.append(event)
-    return found
+            events.append(event)
+    return events
 
 
 def _resolve(future: "asyncio.Future[EventId | None]", result: EventId | Exception | None) -> None:
@@ -307,10 +307,10 @@ OutcomeCallback = Callable[[Outcome, EventId | None], None]
 
 
 class OutcomeJournal(Journal):
-    """Tells of every outcome put: its id on the log, or None where it is in the spool, was erased, or is lost."""
+    """Reports every outcome put: its id on the log, or None where it is in the spool, was erased, or is lost."""
 
     def __init__(self, *parts: Any, on_logged: OutcomeCallback, **more: Any) -> None:
-        """Take who is told, and the parts of a `Journal`."""
+        """Take the callback, and the parts of a `Journal`."""
         super().__init__(*parts, **more)
         self._on_logged = on_logged
 

@@ -38,7 +38,7 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> "aior
     Raises:
         ConfigError: the address cannot be followed.
     """
-    where = parse_redis_url(url)
+    redis_url = parse_redis_url(url)
     settings = {
         "protocol": 2,  # replies of one shape, on every server
         "max_connections": connections,
@@ -47,16 +47,16 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 64) -> "aior
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
-        **where.options,
+        **redis_url.options,
     }
     make = {RedisTopology.SERVER: _server, RedisTopology.SENTINEL: _watched, RedisTopology.CLUSTER: _cluster}[
-        where.topology
+        redis_url.topology
     ]
     try:
-        return make(where, settings)
+        return make(redis_url, settings)
     except (TypeError, ValueError, RedisError, OSError) as error:
-        what = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else "redis-py does not know one"
-        raise ConfigError(f"The options of the address of Redis cannot be followed ({what}).") from None
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else "redis-py does not know one"
+        raise ConfigError(f"The options of the address of Redis cannot be followed ({reason}).") from None
 
 
 @contextmanager
@@ -76,40 +76,40 @@ def redis_errors() -> Iterator[None]:
         raise StoreUnavailable(f"Redis refused: {error}") from error
 
 
-def _server(where: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
+def _server(redis_url: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
     kind: type[AbstractConnection]
-    if where.path:
-        address: dict[str, Any] = {"path": where.path}
+    if redis_url.path:
+        address: dict[str, Any] = {"path": redis_url.path}
         kind = UnixDomainSocketConnection
     else:
-        address = dict(zip(("host", "port"), where.hosts[0], strict=True))
-        kind = SSLConnection if where.tls else Connection
+        address = dict(zip(("host", "port"), redis_url.hosts[0], strict=True))
+        kind = SSLConnection if redis_url.tls else Connection
     pool = aioredis.BlockingConnectionPool(connection_class=kind, **address, **settings)
     _check(kind, pool.connection_kwargs)
     return aioredis.Redis.from_pool(pool)
 
 
-def _watched(where: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
+def _watched(redis_url: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
     shared = ("socket_", "ssl_", "protocol", "retry", "health_check_interval")
     asking = {name: value for name, value in settings.items() if name.startswith(shared)}
-    asking |= where.sentinel_options
-    sentinel = Sentinel(where.hosts, sentinel_kwargs={**asking, "ssl": where.tls})  # type: ignore[no-untyped-call]
+    asking |= redis_url.sentinel_options
+    sentinel = Sentinel(redis_url.hosts, sentinel_kwargs={**asking, "ssl": redis_url.tls})  # type: ignore[no-untyped-call]
     client: aioredis.Redis = sentinel.master_for(
-        where.service, connection_pool_class=_WatchedPool, **settings, ssl=where.tls
+        redis_url.service, connection_pool_class=_WatchedPool, **settings, ssl=redis_url.tls
     )
-    _check(SSLConnection if where.tls else Connection, sentinel.sentinels[0].connection_pool.connection_kwargs)
+    _check(SSLConnection if redis_url.tls else Connection, sentinel.sentinels[0].connection_pool.connection_kwargs)
     return client
 
 
-def _cluster(where: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
+def _cluster(redis_url: RedisUrl, settings: Mapping[str, Any]) -> "aioredis.Redis":
     options = dict(settings)
     wait_s, connections = options.pop("timeout"), options.pop("max_connections")
     client = _Cluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in where.hosts],
+        startup_nodes=[ClusterNode(host, port) for host, port in redis_url.hosts],
         max_connections=connections + _SPARE,
         require_full_coverage=False,  # ours is one slot, and its node says so if it may not serve it
         reinitialize_steps=0,  # one MOVED tells all there is to know about one slot
-        ssl=where.tls,
+        ssl=redis_url.tls,
         **options,
     )
     client.bound(connections, wait_s)

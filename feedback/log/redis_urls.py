@@ -50,8 +50,10 @@ def parse_redis_url(url: str) -> RedisUrl:
     """Return the parts of an address of Redis. Raises ConfigError, which shows a right address."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _EXAMPLES:
-        what = f"has the scheme {scheme!r}" if separator and re.fullmatch(r"[a-z+]{1,20}", scheme) else "has no scheme"
-        raise ConfigError(f"The address of Redis {what}; known are {', '.join(f'{one}://' for one in _EXAMPLES)}.")
+        problem = (
+            f"has the scheme {scheme!r}" if separator and re.fullmatch(r"[a-z+]{1,20}", scheme) else "has no scheme"
+        )
+        raise ConfigError(f"The address of Redis {problem}; known are {', '.join(f'{name}://' for name in _EXAMPLES)}.")
     try:
         return _parsed(scheme, rest)
     except ValueError as error:  # ours alone: those of urllib and redis-py may hold the password
@@ -67,25 +69,25 @@ def _parsed(scheme: str, rest: str) -> RedisUrl:
     userinfo, _, addresses = authority.rpartition("@")
     user, _, password = userinfo.partition(":")
     known = {"username": unquote(user), "password": unquote(password)}
-    found = {name: value for name, value in known.items() if value} | _options(scheme, query)
-    sentinel = {name.removeprefix("sentinel_"): found.pop(name) for name in _SENTINEL & found.keys()}
+    given_options = {name: value for name, value in known.items() if value} | _options(scheme, query)
+    sentinel = {name.removeprefix("sentinel_"): given_options.pop(name) for name in _SENTINEL & given_options.keys()}
     if base == "unix":
         if not path or addresses:
             raise ValueError("has no absolute path after unix://")
-        return RedisUrl(RedisTopology.SERVER, tls=False, hosts=(), path=slash + unquote(path), options=found)
+        return RedisUrl(RedisTopology.SERVER, tls=False, hosts=(), path=slash + unquote(path), options=given_options)
     if "@" in path:
         raise ValueError("has a '/' before its '@'; in a user name or password write it %2F")
-    where = RedisTopology(kind or "server")
-    service, path = _service(path) if where is RedisTopology.SENTINEL else ("", path)
+    topology = RedisTopology(kind or "server")
+    service, path = _service(path) if topology is RedisTopology.SENTINEL else ("", path)
     hosts = tuple(
-        _host(address, 26379 if where is RedisTopology.SENTINEL else 6379) for address in addresses.split(",")
+        _host(address, 26379 if topology is RedisTopology.SENTINEL else 6379) for address in addresses.split(",")
     )
-    if where is RedisTopology.SERVER and len(hosts) > 1:
+    if topology is RedisTopology.SERVER and len(hosts) > 1:
         raise ValueError("names several hosts; that takes redis+sentinel:// or redis+cluster://")
-    if where is not RedisTopology.SERVER and not all(addresses.split(",")):
+    if topology is not RedisTopology.SERVER and not all(addresses.split(",")):
         raise ValueError("does not name a host where one is needed")
-    options = _database(where, path) | found
-    return RedisUrl(where, base == "rediss", hosts, service=service, options=options, sentinel_options=sentinel)
+    options = _database(topology, path) | given_options
+    return RedisUrl(topology, base == "rediss", hosts, service=service, options=options, sentinel_options=sentinel)
 
 
 def _host(address: str, default_port: int) -> tuple[str, int]:

@@ -52,7 +52,7 @@ class Retention:
         return await self._mark("exported")
 
     async def mark_exported(self, event_id: EventId) -> None:
-        """Say that everything up to `event_id` is in an archive."""
+        """Record that everything up to `event_id` is in an archive."""
         with redis_errors():
             await self._client.set(self._keys("exported"), event_id)
 
@@ -60,8 +60,8 @@ class Retention:
         """Return by lineage how far its published state has folded the log."""
         with redis_errors():
             lineages = sorted(name.decode() for name in await self._client.smembers(self._keys("lineages")))
-            found = [await self._client.hget(self._keys("policy", lineage), "position") for lineage in lineages]
-        return {lineage: _position(at) for lineage, at in zip(lineages, found, strict=True) if at is not None}
+            positions = [await self._client.hget(self._keys("policy", lineage), "position") for lineage in lineages]
+        return {lineage: _position(at) for lineage, at in zip(lineages, positions, strict=True) if at is not None}
 
     async def drop_lineage(self, lineage: str) -> None:
         """Forget what a lineage has learned; used again, it is folded anew from the log."""
@@ -73,7 +73,7 @@ class Retention:
     async def trim(self, *, keep_s: float, now: float, exported_only: bool, lineage: str) -> int:
         """Take off the log what is older than `keep_s` seconds; return how many events went.
 
-        What may still be spoken about stays, and a day more, as records do: feedback that came at the last moment may
+        What may still get feedback stays, and a day more, as records do: feedback that came at the last moment may
         still have to be folded. So does what `lineage` has not folded yet; with `exported_only` also what is in no
         archive. Another lineage that has not folded so far is behind for good: it folds what is left.
         """
@@ -85,11 +85,11 @@ class Retention:
         if sort_key(end) <= sort_key(await self._mark("trimmed")):
             return 0
         with redis_errors():
-            going = await self._client.xrevrange(self._log, f"({end}", count=1)
-            if not going:
+            last_gone = await self._client.xrevrange(self._log, f"({end}", count=1)
+            if not last_gone:
                 return 0
-            # Marked first: a reader that finds the log shorter than the mark says has been told.
-            await self._client.set(self._keys("trimmed"), going[0][0])
+            # Marked first: a reader that finds the log shorter can read in the mark why.
+            await self._client.set(self._keys("trimmed"), last_gone[0][0])
             return int(await self._client.xtrim(self._log, minid=end, approximate=False))
 
     async def put_erasure(
@@ -115,16 +115,16 @@ class Retention:
 
         Args:
             decision_id: of the decision.
-            turns: by the feedback's id, how often it has been turned so far; None is returned, and nothing written,
+            toggles: by the feedback's id, how often it has been turned so far; None is returned, and nothing written,
                 where that is no longer so.
             known: names and values of the record's fields, for a record that has expired.
             at: seconds since the epoch.
         """
         event = Control(at, ControlKind.SET_ASIDE, {"decision": decision_id, "feedback": list(toggles)})
-        pairs = [one for pair in toggles.items() for one in pair]
+        pairs = [part for pair in toggles.items() for part in pair]
         args = [encode(event), 2 * self._window_s, len(toggles), *pairs, *known]
-        found = await self._scripts.call("put_aside", [self._log, self._keys("d", decision_id)], args)
-        return None if found is None else str(found.decode())
+        event_id = await self._scripts.call("put_aside", [self._log, self._keys("d", decision_id)], args)
+        return None if event_id is None else str(event_id.decode())
 
     async def forget(self, decision_id: str, *, feedback: Sequence[str], event_ids: Sequence[EventId]) -> int:
         """Take erased events off the log and out of their decision's record, at once; return how many events went."""
@@ -135,9 +135,11 @@ class Retention:
         """Remove events about these decisions from those that were put aside; return how many went."""
         key = self._keys("dead")
         with redis_errors():
-            aside = await self._client.xrange(key)
-            gone = [entry_id for entry_id, fields in aside if decision_id_in(fields.get(b"e", b"")) in decision_ids]
-            return int(await self._client.xdel(key, *gone)) if gone else 0
+            entries = await self._client.xrange(key)
+            entry_ids = [
+                entry_id for entry_id, fields in entries if decision_id_in(fields.get(b"e", b"")) in decision_ids
+            ]
+            return int(await self._client.xdel(key, *entry_ids)) if entry_ids else 0
 
     async def has_learner(self, lineage: str) -> bool:
         """Return whether some learner holds the lineage's lease."""
@@ -146,8 +148,8 @@ class Retention:
 
     async def _mark(self, name: str) -> EventId:
         with redis_errors():
-            found = await self._client.get(self._keys(name))
-        return found.decode() if found else START
+            event_id = await self._client.get(self._keys(name))
+        return event_id.decode() if event_id else START
 
 
 def _position(data: bytes) -> EventId:

@@ -72,13 +72,13 @@ class Spool:
 
     def peek(self, count: int) -> list[bytes]:
         """Return up to `count` of the oldest events that wait."""
-        found: list[bytes] = []
+        events: list[bytes] = []
         at = self._start
-        while len(found) < count and at < self._end:
+        while len(events) < count and at < self._end:
             length, _ = _FRAME.unpack(os.pread(self._file, _FRAME.size, at))
-            found.append(os.pread(self._file, length, at + _FRAME.size))
+            events.append(os.pread(self._file, length, at + _FRAME.size))
             at += _FRAME.size + length
-        return found
+        return events
 
     def drop(self, events: Sequence[bytes]) -> None:
         """Forget these events, which `peek` returned: they are on the log."""
@@ -122,23 +122,23 @@ def claim_spools(folder: Path, *, limit_bytes: int) -> list[Spool]:
     Raises:
         ConfigError: the folder cannot be written to.
     """
-    found: list[Spool] = []
+    spools: list[Spool] = []
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         waiting = sorted(folder.glob("*.spool"))
         fresh = (folder / f"{number:04}.spool" for number in range(_MOST_SPOOLS))
         for path in (*waiting, *fresh):
-            if found and path not in waiting:
+            if spools and path not in waiting:
                 break
             try:
-                found.append(Spool(path, limit_bytes=limit_bytes))
+                spools.append(Spool(path, limit_bytes=limit_bytes))
             except BlockingIOError:
                 continue
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}; give a --state-dir that can be written to") from error
-    if not found:
+    if not spools:
         raise ConfigError(f"{folder}: {_MOST_SPOOLS} processes use it already; give another --state-dir")
-    return found
+    return spools
 
 
 def _whole(data: bytes, at: int) -> int | None:

@@ -73,11 +73,11 @@ class Store:
 
     async def put_all(self, events: Sequence[Written]) -> list[EventId | None]:
         """Append events together; return their ids, None where it or its decision was erased."""
-        found: list[EventId | None] = []
+        event_ids: list[EventId | None] = []
         for start in range(0, len(events), MOST_TOGETHER):
             _, *ids = await self._scripts.call("put", *self._put(events[start : start + MOST_TOGETHER]))
-            found += [_text(event_id) if event_id else None for event_id in ids]
-        return found
+            event_ids += [_text(event_id) if event_id else None for event_id in ids]
+        return event_ids
 
     async def put_marked(
         self, events: Sequence[Written], *, writer: str, mark: str
@@ -87,8 +87,8 @@ class Store:
         Not finding the mark it left last tells a writer that the server has lost the end of what it acknowledged. Calls
         must not overlap, and wait for an answer as long as they are let.
         """
-        found, *ids = await self._direct_scripts.call("put", *self._put(events, writer=writer, mark=mark))
-        return [_text(event_id) if event_id else None for event_id in ids], _text(found) if found else None
+        old_mark, *ids = await self._direct_scripts.call("put", *self._put(events, writer=writer, mark=mark))
+        return [_text(event_id) if event_id else None for event_id in ids], _text(old_mark) if old_mark else None
 
     def _put(self, events: Sequence[Written], *, writer: str = "", mark: str = "") -> tuple[list[str], list[Any]]:
         """Return the keys and args of `put.lua`."""
@@ -137,10 +137,10 @@ class Store:
         block = int(block_s * 1000) or None
         with redis_errors():
             reply: Any = await self._client.xread({self._log: after}, count=count, block=block)
-            found = [entry for _, entries in reply or () for entry in entries]
-            if found and anchored and not await self._client.xrange(self._log, after, after):
+            rows = [entry for _, entries in reply or () for entry in entries]
+            if rows and anchored and not await self._client.xrange(self._log, after, after):
                 raise LogTruncated(f"the log's event {after} is gone")
-        return [(_text(event_id), bytes(fields[b"e"]), b"j" in fields) for event_id, fields in found]
+        return [(_text(event_id), bytes(fields[b"e"]), b"j" in fields) for event_id, fields in rows]
 
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records there are of `decision_ids`, in one round trip."""
@@ -153,15 +153,15 @@ class Store:
 
     async def record(self, decision_id: str) -> Record:
         """Return what is known of a decision. Raises UnknownDecision."""
-        found = (await self.records([decision_id])).get(decision_id)
-        if found is None or found.decision is None:
+        record = (await self.records([decision_id])).get(decision_id)
+        if record is None or record.decision is None:
             raise UnknownDecision(f"No decision {decision_id!r} is known here.")
-        return found
+        return record
 
     async def linked_decisions(self, name: str) -> list[str]:
         """Return the ids of decisions that are found under `name`, a link or a statement's id, oldest first."""
         with redis_errors():
-            return [_text(one) for one in await self._client.zrange(self._link(name), 0, -1)]
+            return [_text(decision_id) for decision_id in await self._client.zrange(self._link(name), 0, -1)]
 
     async def trimmed_upto(self) -> EventId:
         """Return the last event that retention has taken off the log, `START` if it holds everything."""
@@ -171,8 +171,8 @@ class Store:
     async def decisions_without_outcome(self, before: float, *, count: int) -> list[str]:
         """Return ids of decisions made before `before` (seconds since the epoch) that have no outcome yet."""
         with redis_errors():
-            found = await self._client.zrangebyscore(self._open, "-inf", f"({before}", start=0, num=count)
-        return [_text(name) for name in found]
+            names = await self._client.zrangebyscore(self._open, "-inf", f"({before}", start=0, num=count)
+        return [_text(name) for name in names]
 
     async def dead_letter(self, event_id: EventId, data: bytes, why: str) -> None:
         """Put an event that cannot be folded aside, for a person to look at."""
@@ -187,9 +187,9 @@ class Store:
         """
         key = self.keys("secrets")
         with redis_errors():
-            known = int(await self._client.zcard(key))
-            if issued or not known:
-                await self._client.zadd(key, {own: float(known)}, nx=True)
+            count = int(await self._client.zcard(key))
+            if issued or not count:
+                await self._client.zadd(key, {own: float(count)}, nx=True)
         return await self.known_secrets()
 
     async def known_secrets(self) -> list[bytes]:
@@ -205,9 +205,9 @@ class Store:
     async def eviction_policy(self) -> str | None:
         """Return Redis's maxmemory-policy if it may throw keys away, else None."""
         with redis_errors():
-            found: Any = await self._client.info("memory")
-        first = next(iter(found.values())) if found else None
-        memory = first if isinstance(first, dict) else found  # a cluster answers once per node
+            info: Any = await self._client.info("memory")
+        first = next(iter(info.values())) if info else None
+        memory = first if isinstance(first, dict) else info  # a cluster answers once per node
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         return policy if policy != "noeviction" else None
 
@@ -244,9 +244,9 @@ def _record_of(row: Sequence[Any]) -> Record:
     for name, value in fields.items():
         if name.startswith(b"f:"):
             event_id, _, data = value.partition(b" ")
-            said = _readable(data)
-            if isinstance(said, Feedback):
-                feedback[_text(event_id)] = said
+            event = _readable(data)
+            if isinstance(event, Feedback):
+                feedback[_text(event_id)] = event
         elif name.startswith(b"y:"):
             erased[_text(name[2:])] = _text(value)
         elif name.startswith(b"z:"):

@@ -1,1 +1,1 @@
-"""Whose word counts, and how much: keys, caps on influence, anomalies and quarantine."""
+"""Whose feedback counts, and how much: keys, caps on influence, anomalies and quarantine."""

@@ -1,4 +1,4 @@
-"""Who listens for keys that flood or lie, and sets aside what came with them: the holder of the learner's lease."""
+"""Watches for keys that flood or lie, and quarantines them; run by the holder of the learner's lease."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, Suspecte
 from highwayman.feedback.trust.quarantine import Quarantine
 
 _LATELY_S = 60.0
-_HUSH_S = 10.0  # longer than a notice that an arm has changed waits to be told
+_HUSH_S = 10.0  # longer than a notice that an arm has changed waits to go on the log
 
 log = logging.getLogger(__name__)
 
 
 class QuarantineRegistry(Protocol):
-    """Where it stands which keys are in quarantine."""
+    """Knows which keys are in quarantine."""
 
     async def quarantined(self) -> Mapping[str, float | None]:
         """Return the keys in quarantine, each with the time since when (seconds since the epoch; None: always)."""
@@ -29,9 +29,9 @@ class QuarantineRegistry(Protocol):
 
 
 class AbuseMonitor:
-    """Hears what is folded; on patrol, puts suspects in quarantine, and sweeps up what came with keys that are there.
+    """Observes feedback as it is folded; a sweep quarantines suspects, and sets aside what came with quarantined keys.
 
-    Routers hear of a quarantine about a second late: what they let through meanwhile is set aside by the next patrol.
+    Routers learn of a quarantine about a second late: what they let through meanwhile is set aside by the next sweep.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class AbuseMonitor:
         spec: RewardSpec,
         clock: Callable[[], float],
     ) -> None:
-        """Take the alarm (None: nobody is suspected), what turns statements, the log, and the book of keys."""
+        """Take the detector (None: nobody is suspected), the quarantine, the log, and the registry of keys."""
         self._detector = detector
         self._quarantine = quarantine
         self._retention = retention
@@ -57,22 +57,22 @@ class AbuseMonitor:
         self._swept: dict[str, EventId] = {}  # up to where, by key
 
     def suspected_tenants(self) -> frozenset[str]:
-        """Return the tenants of whose keys some were suspected lately, or had to be swept up after."""
+        """Return the tenants of whose keys some were suspected or swept lately."""
         lately = self._clock() - _HUSH_S
         return frozenset(tenant for tenant, at in self._suspected.items() if at > lately)
 
     def observe(self, feedback: Feedback, record: Record) -> None:
-        """Hear a statement on a decision; those without a key, or set aside, are passed over."""
+        """Observe a statement on a decision; those without a key, or set aside, are passed over."""
         if self._detector is None or not feedback.key or feedback.quarantined or record.decision is None:
             return
         metric = self._spec.metrics.get(feedback.metric)
-        known = metric is not None and metric.affects_reward and feedback.value is not None
+        has_quality = metric is not None and metric.affects_reward and feedback.value is not None
         suspect = self._detector.observe(
             feedback.key,
             tenant=record.decision.tenant,
             arm=record.served_arm(),
             quality=metric.quality(feedback.value)
-            if known and metric is not None and feedback.value is not None
+            if has_quality and metric is not None and feedback.value is not None
             else None,
             at=feedback.at,
         )

@@ -1,4 +1,4 @@
-"""Notices that a key floods, or that what comes with it disagrees with what everybody else says."""
+"""Notices that a key floods, or that its feedback disagrees with everybody else's."""
 
 import math
 from collections import OrderedDict, deque
@@ -34,7 +34,7 @@ class SuspectedKey:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyThresholds:
-    """When the alarm goes off."""
+    """When a key is suspected."""
 
     burst_floor: float = 60.0  # statements a minute that are never a burst
     burst_factor: float = 10.0  # times the usual of the key, or of its tenant's busiest other key while it is young
@@ -98,7 +98,7 @@ class _DirectionalBet:
         """Settle one comparison's bets; return what they have come to on average."""
         gain, worst = self.direction * (own - others - usual) - slack, 1.0 + abs(usual) + slack
         self.capital = [
-            max(one, 1.0) * (1.0 + bet / worst * gain) for bet, one in zip(_BETS, self.capital, strict=True)
+            max(wealth, 1.0) * (1.0 + bet / worst * gain) for bet, wealth in zip(_BETS, self.capital, strict=True)
         ]
         if not self.stretch.weight:
             self.since = since
@@ -133,9 +133,9 @@ class _DirectionalBet:
 
 @dataclass(slots=True)
 class _KeyVersusOthers:
-    """What a key says of an arm, beside what others say of it."""
+    """A key's feedback on an arm, beside that of other keys."""
 
-    newcomer: bool  # others had said enough of the arm before the key's first word
+    newcomer: bool  # others had rated the arm often enough before the key's first statement
     seen: int  # statements on the arm up to the last comparison
     waiting: int = 0  # statements since then
     total: float = 0.0  # of their qualities
@@ -150,7 +150,7 @@ class _KeyVersusOthers:
         self.waiting, self.total = self.waiting + 1, self.total + quality
 
     def compared(self, others: float, *, several: bool, when: AnomalyThresholds) -> _DirectionalBet | None:
-        """Compare what waits with what others say, settle the bets; return the side that has won against the key."""
+        """Compare what waits with the others' mean, settle the bets; return the side that has won against the key."""
         own, self.waiting, self.total = self.total / self.waiting, 0, 0.0
         lost = None
         for side in self.sides:
@@ -165,20 +165,20 @@ class _KeyVersusOthers:
 
 @dataclass(slots=True)
 class _Arm:
-    """Who said what of an arm last, by key, the latest at the end."""
+    """The last feedback on an arm, by key, the latest at the end."""
 
     count: int = 0
     last: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
 
     def others(self, key: str, after: int) -> list[float]:
-        """Return the last word of other keys, of each that spoke after so many statements; the latest few."""
-        found: list[float] = []
+        """Return the last quality from other keys, of each that came after so many statements; the latest few."""
+        qualities: list[float] = []
         for name, (number, quality) in reversed(self.last.items()):
-            if number <= after or len(found) == _TOGETHER:
+            if number <= after or len(qualities) == _TOGETHER:
                 break
             if name != key:
-                found.append(quality)
-        return found
+                qualities.append(quality)
+        return qualities
 
     def add(self, key: str, quality: float) -> None:
         self.count += 1
@@ -198,7 +198,7 @@ class _Key:
 
 
 class AnomalyDetector:
-    """Hears every statement that came with a key, in the order of the log.
+    """Observes every statement that came with a key, in the order of the log.
 
     A burst is more in a minute than ten times what the key usually sends in the time it is in use, and more than
     anybody may send. Poisson traffic of m a minute is beyond a limit l > m with a chance of at most
@@ -207,7 +207,7 @@ class AnomalyDetector:
 
     A shift is found by an e-detector (Shin, Ramdas & Rinaldo, 2022, arXiv 2203.03532; bandit/drift/change_detector.py
     has its equation), here on differences in [-1, 1]. Each time that others have spoken of an arm since the key last
-    did, what the key said meanwhile is compared with the last words of these others, each of which is used once: so a
+    did, its feedback meanwhile is compared with the last of these others', each of which is used once: so a
     model that changes for everybody is nobody's shift, whoever speaks most of it. The rate of false alarms takes the
     statements compared to be of the arm in one state, which holds but for the comparison during which it changes; and
     keys whose people ask the same kind of thing, or differ by no more than the tolerance.
@@ -219,72 +219,72 @@ class AnomalyDetector:
     """
 
     def __init__(self, thresholds: AnomalyThresholds | None = None) -> None:
-        """Take when to go off."""
+        """Take the thresholds."""
         self._when = thresholds or AnomalyThresholds()
         self._keys: dict[str, _Key] = {}
         self._arms: dict[tuple[str, str], _Arm] = {}  # by tenant and name
 
     def observe(self, key: str, *, tenant: str, arm: str, quality: float | None, at: float) -> SuspectedKey | None:
-        """Hear one statement; return what is to be suspected from now on, each key once until it is cleared.
+        """Observe one statement; return what is to be suspected from now on, each key once until it is cleared.
 
         Args:
             key: its id.
             tenant: whose key it is.
             arm: whose answer is spoken of.
-            quality: what is said of it, in [0, 1]; None: nothing.
+            quality: that it was given, in [0, 1]; None: none.
             at: when it was accepted, seconds since the epoch.
         """
-        known = self._keys.get(key)
-        if known is None:
-            known = self._keys[key] = _Key(tenant, _KeyRate(at))
-        if known.suspected:
+        history = self._keys.get(key)
+        if history is None:
+            history = self._keys[key] = _Key(tenant, _KeyRate(at))
+        if history.suspected:
             return None
-        suspect = self._burst(key, known, at)
+        suspect = self._burst(key, history, at)
         if suspect is None and quality is not None:
-            suspect = self._shift(key, known, arm=arm, quality=quality, at=at)
-        known.suspected = suspect is not None
+            suspect = self._shift(key, history, arm=arm, quality=quality, at=at)
+        history.suspected = suspect is not None
         return suspect
 
     def clear(self, key: str) -> None:
         """Trust a key again, as if it were new; in what it was found to differ from others, it may go on to differ."""
-        known = self._keys.get(key)
-        if known is None:
+        history = self._keys.get(key)
+        if history is None:
             return
-        if known.shifted is not None:
-            beside, side = known.shifted
+        if history.shifted is not None:
+            beside, side = history.shifted
             beside.usual = side.stretch.own - side.stretch.others
-        for one in known.beside.values():
-            one.sides, one.waiting, one.total = (_DirectionalBet(1), _DirectionalBet(-1)), 0, 0.0
-        known.pace, known.shifted, known.suspected = _KeyRate(known.pace.at, vouched=True), None, False
+        for comparison in history.beside.values():
+            comparison.sides, comparison.waiting, comparison.total = (_DirectionalBet(1), _DirectionalBet(-1)), 0, 0.0
+        history.pace, history.shifted, history.suspected = _KeyRate(history.pace.at, vouched=True), None, False
 
-    def _burst(self, key: str, known: _Key, at: float) -> SuspectedKey | None:
-        limit = self._limit(key, known)
-        known.pace.count(at)
-        recent = known.pace.recent
+    def _burst(self, key: str, history: _Key, at: float) -> SuspectedKey | None:
+        limit = self._limit(key, history)
+        history.pace.count(at)
+        recent = history.pace.recent
         if len(recent) <= limit:
             return None
         detail = f"{len(recent)} statements in a minute, where {limit:.0f} would be much"
         return SuspectedKey(key, AnomalyKind.BURST, recent[0], detail)
 
-    def _limit(self, key: str, known: _Key) -> float:
+    def _limit(self, key: str, history: _Key) -> float:
         """Return how many statements in a minute are not yet a burst."""
         when = self._when
-        if known.pace.used_s >= _YOUNG_S:
-            return max(when.burst_floor, when.burst_factor * known.pace.usual())
-        if known.pace.vouched:
+        if history.pace.used_s >= _YOUNG_S:
+            return max(when.burst_floor, when.burst_factor * history.pace.usual())
+        if history.pace.vouched:
             return when.burst_young
         others = [
-            one.pace.usual()
-            for name, one in self._keys.items()
-            if name != key and one.tenant == known.tenant and not one.suspected
+            other.pace.usual()
+            for name, other in self._keys.items()
+            if name != key and other.tenant == history.tenant and not other.suspected
         ]
         return max(when.burst_floor, when.burst_factor * max(others)) if others else when.burst_young
 
-    def _shift(self, key: str, known: _Key, *, arm: str, quality: float, at: float) -> SuspectedKey | None:
-        place = self._arms.setdefault((known.tenant, arm), _Arm())
-        beside = known.beside.get(arm)
+    def _shift(self, key: str, history: _Key, *, arm: str, quality: float, at: float) -> SuspectedKey | None:
+        place = self._arms.setdefault((history.tenant, arm), _Arm())
+        beside = history.beside.get(arm)
         if beside is None:
-            beside = known.beside[arm] = _KeyVersusOthers(newcomer=place.count >= _ENOUGH, seen=place.count)
+            beside = history.beside[arm] = _KeyVersusOthers(newcomer=place.count >= _ENOUGH, seen=place.count)
         beside.wait(quality, at)
         others = place.others(key, beside.seen)
         place.add(key, quality)
@@ -294,6 +294,6 @@ class AnomalyDetector:
         side = beside.compared(sum(others) / len(others), several=len(others) > 1, when=self._when)
         if side is None:
             return None
-        known.shifted, now = (beside, side), side.stretch
+        history.shifted, now = (beside, side), side.stretch
         detail = f"what it says of {arm} is worth {now.own:.2f} on average, where others say {now.others:.2f}"
         return SuspectedKey(key, AnomalyKind.SHIFT, side.since, detail)

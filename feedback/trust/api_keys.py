@@ -53,7 +53,7 @@ class ApiKey:
     influence: float | None = None  # the most of a tenant's evidence that may come with it; None: as configured
     rate_per_s: float | None = None  # feedback posts it may send; None: as configured
     why: str = ""  # it is in quarantine
-    since: float | None = None  # seconds since the epoch: what it said from then on is set aside
+    since: float | None = None  # seconds since the epoch: what came with it from then on is set aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +89,29 @@ class KeyStore:
 
     async def add(self, grant: KeyGrant, *, at: float) -> tuple[ApiKey, str]:
         """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
-        known = await self._store.secrets(secrets.token_bytes(32), issued=False)
+        signing_secrets = await self._store.secrets(secrets.token_bytes(32), issued=False)
         text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
-        made = ApiKey(
+        api_key = ApiKey(
             id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
             name=grant.name,
             tenant=grant.tenant,
             created_at=at,
-            mac=key_mac(known[0], text),
+            mac=key_mac(signing_secrets[0], text),
             scopes=tuple(grant.scopes),
             influence=grant.influence,
             rate_per_s=grant.rate_per_s,
         )
         with redis_errors():
-            await self._client.hset(self._key, made.id, key_json(made))
-        return made, text
+            await self._client.hset(self._key, api_key.id, key_json(api_key))
+        return api_key, text
 
     async def all(self) -> list[ApiKey]:
         """Return the keys, oldest first; one that cannot be read is taken for revoked."""
         with redis_errors():
-            found = await self._client.hgetall(self._key)
-        return sorted((_readable(name, data) for name, data in found.items()), key=lambda key: (key.created_at, key.id))
+            fields = await self._client.hgetall(self._key)
+        return sorted(
+            (_readable(name, data) for name, data in fields.items()), key=lambda key: (key.created_at, key.id)
+        )
 
     async def get(self, key_id: str) -> ApiKey:
         """Return the key with this id. Raises UnknownKey."""
@@ -118,10 +120,10 @@ class KeyStore:
     async def set_state(self, key_id: str, state: KeyState, *, why: str = "", since: float | None = None) -> ApiKey:
         """Give a key another state; one that is revoked stays so. Raises UnknownKey."""
         while True:
-            data, known = await self._found(key_id)
-            if known.state is KeyState.REVOKED:
-                return known
-            changed = replace(known, state=state, why=why, since=since)
+            data, api_key = await self._found(key_id)
+            if api_key.state is KeyState.REVOKED:
+                return api_key
+            changed = replace(api_key, state=state, why=why, since=since)
             if await self._swapped(data, changed):
                 return changed
 
@@ -133,10 +135,10 @@ class KeyStore:
         """Put a key in quarantine that is active; any other is left as it is."""
         with contextlib.suppress(UnknownKey):
             while True:
-                data, known = await self._found(suspect.key)
+                data, api_key = await self._found(suspect.key)
                 why = f"{suspect.why}, {suspect.detail}"
-                quarantined = replace(known, state=KeyState.QUARANTINED, why=why, since=suspect.since)
-                if known.state is not KeyState.ACTIVE or await self._swapped(data, quarantined):
+                quarantined = replace(api_key, state=KeyState.QUARANTINED, why=why, since=suspect.since)
+                if api_key.state is not KeyState.ACTIVE or await self._swapped(data, quarantined):
                     return
 
     async def _found(self, key_id: str) -> tuple[bytes, ApiKey]:
@@ -162,13 +164,13 @@ def key_json(key: ApiKey) -> str:
 
 def parse_key(data: bytes | str) -> ApiKey:
     """Return the key that `key_json` wrote; what a newer version added is passed over."""
-    found: Mapping[str, Any] = json.loads(data)
-    known = {name: value for name, value in found.items() if name in ApiKey.__dataclass_fields__}
+    fields: Mapping[str, Any] = json.loads(data)
+    known = {name: value for name, value in fields.items() if name in ApiKey.__dataclass_fields__}
     return ApiKey(**{**known, "scopes": tuple(known["scopes"]), "state": KeyState(known["state"])})
 
 
 def _readable(name: bytes, data: bytes) -> ApiKey:
-    """Return a key; where this version cannot read it, one of that id which opens nothing."""
+    """Return a key; where this version cannot read it, one of that id which grants nothing."""
     try:
         return parse_key(data)
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""How much one key, and one person, may weigh among what a tenant's people said lately."""
+"""How much one key, and one person, may weigh in a tenant's latest feedback."""
 
 import heapq
 from dataclasses import dataclass
@@ -57,9 +57,9 @@ class InfluenceLimiter:
         """Return what a statement may weigh, in [0, 1], and keep account of it.
 
         Args:
-            tenant: whose people speak.
+            tenant: whose feedback it is.
             key: id of the key it came with, empty for none.
-            person: the pseudonym of who said it, empty for nobody known.
+            person: the pseudonym of who gave it, empty for nobody known.
             at: seconds since the epoch.
             key_share: this key's own cap; None: the one configured.
         """
@@ -73,15 +73,15 @@ class InfluenceLimiter:
             if name and share is not None and share < 1.0
         ]
         weight = min([1.0, *(self._room(own, whole, share, at) for own, share in sums)])
-        for one in (whole, *(own for own, _ in sums)):
-            one.add(weight, at, half_life_s)
+        for fading_sum in (whole, *(own for own, _ in sums)):
+            fading_sum.add(weight, at, half_life_s)
         self._sweep(at)
         return weight
 
     def _room(self, own: _Sum, whole: _Sum, share: float, at: float) -> float:
-        mine = own.now(at, self._caps.half_life_s)
-        others = max(whole.now(at, self._caps.half_life_s) - mine, 0.0)
-        return max(max(self._caps.grace, share / (1.0 - share) * others) - mine, 0.0)
+        own_weight = own.now(at, self._caps.half_life_s)
+        others = max(whole.now(at, self._caps.half_life_s) - own_weight, 0.0)
+        return max(max(self._caps.grace, share / (1.0 - share) * others) - own_weight, 0.0)
 
     def _sweep(self, at: float) -> None:
         """Forget who has faded away, now and then, and who weighs least where there are too many."""
@@ -89,9 +89,15 @@ class InfluenceLimiter:
         if self._until_sweep > 0 and len(self._own) <= self._most:
             return
         half_life_s = self._caps.half_life_s
-        self._tenants = {name: one for name, one in self._tenants.items() if one.now(at, half_life_s) > _NOTHING}
-        self._own = {name: one for name, one in self._own.items() if one.now(at, half_life_s) > _NOTHING}
+        self._tenants = {
+            name: fading_sum for name, fading_sum in self._tenants.items() if fading_sum.now(at, half_life_s) > _NOTHING
+        }
+        self._own = {
+            name: fading_sum for name, fading_sum in self._own.items() if fading_sum.now(at, half_life_s) > _NOTHING
+        }
         if len(self._own) > self._most:
-            heaviest = heapq.nlargest(self._most // 2, self._own.items(), key=lambda one: one[1].now(at, half_life_s))
+            heaviest = heapq.nlargest(
+                self._most // 2, self._own.items(), key=lambda entry: entry[1].now(at, half_life_s)
+            )
             self._own = dict(heaviest)
         self._until_sweep = max(_SWEEP_EVERY, len(self._own))

@@ -10,12 +10,12 @@ SCOPES = frozenset({ANSWERS, FEEDBACK, ADMIN})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A tenant's client: what it may do, and how far what it says is trusted."""
+    """A tenant's client: what it may do, and how far its feedback is trusted."""
 
     tenant: str = DEFAULT_TENANT
     key_id: str = ""  # public; empty where no keys are configured
     scopes: frozenset[str] = SCOPES
-    quarantined: bool = False  # what it says is kept, and does not count for now
+    quarantined: bool = False  # its feedback is kept, and does not count for now
     influence: float | None = None  # the most of the tenant's evidence that may be its own; None: as configured
     rate_per_s: float | None = None  # requests it may send; None: as configured
 

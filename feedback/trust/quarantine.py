@@ -32,39 +32,39 @@ class Quarantine:
     async def set_quarantined(
         self, keys: Collection[str], *, quarantined: bool, at: float, after: EventId = START
     ) -> int:
-        """Turn everything said with `keys` since the event `after`; return how many statements were turned.
+        """Turn all feedback sent with `keys` since the event `after`; return how many statements were turned.
 
         Done again, it changes nothing. Raises StoreUnavailable.
         """
         turned = 0
-        async for found in self._pages(frozenset(keys), after):
-            turned += await self._toggle(found, quarantined=quarantined, at=at)
+        async for by_decision in self._pages(frozenset(keys), after):
+            turned += await self._toggle(by_decision, quarantined=quarantined, at=at)
         return turned
 
     async def withdraw_change_notices(self, keys: Collection[str], *, at: float, after: EventId = START) -> int:
-        """Withdraw the notices that arms have changed, since the first thing said with these keys after `after`.
+        """Withdraw the notices that arms have changed, since the first feedback sent with these keys after `after`.
 
         They may have been brought about by it; a change that is none of theirs is noticed again. Returns how many
         notices that were; done again, it changes nothing. Raises StoreUnavailable.
         """
-        wanted, tenants = frozenset(keys), set[str]()
+        key_ids, tenants = frozenset(keys), set[str]()
         notices: list[tuple[EventId, str]] = []
         withdrawn: set[str] = set()
         begun = False
         async for page in self._retention.scan(after):
             for event_id, data, _ in page:
                 event = _decoded(data)
-                if isinstance(event, Feedback) and event.key in wanted:
+                if isinstance(event, Feedback) and event.key in key_ids:
                     begun = True
                     tenants |= await self._tenant(event, known=tenants)
                 elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED and begun:
                     notices.append((event_id, str(event.detail.get("tenant", DEFAULT_TENANT))))
                 elif isinstance(event, Control) and event.kind is ControlKind.CHANGE_WITHDRAWN:
                     withdrawn.add(str(event.detail["event"]))
-        going = [event_id for event_id, tenant in notices if tenant in tenants and event_id not in withdrawn]
-        for event_id in going:
+        due = [event_id for event_id, tenant in notices if tenant in tenants and event_id not in withdrawn]
+        for event_id in due:
             await self._store.append(Control(at, ControlKind.CHANGE_WITHDRAWN, {"event": event_id}))
-        return len(going)
+        return len(due)
 
     async def _tenant(self, feedback: Feedback, *, known: Collection[str]) -> set[str]:
         """Return whose decision a statement is about; a key has one tenant, so one look is enough."""
@@ -73,22 +73,22 @@ class Quarantine:
         record = (await self._store.records([feedback.decision_id])).get(feedback.decision_id)
         return {record.decision.tenant} if record is not None and record.decision is not None else set()
 
-    async def _toggle(self, found: Mapping[str, _Found], *, quarantined: bool, at: float) -> int:
-        records = await self._store.records(list(found))
-        expired = await self._expired([name for name in found if name not in records])
+    async def _toggle(self, by_decision: Mapping[str, _Found], *, quarantined: bool, at: float) -> int:
+        records = await self._store.records(list(by_decision))
+        expired = await self._expired([name for name in by_decision if name not in records])
         turned = 0
-        for name, one in found.items():
+        for name, statements in by_decision.items():
             record, known = records.get(name, Record(None)), expired.get(name, [])
             turns = dict(record.quarantine_toggles) or _toggles_in(known)
-            going = {
+            toggles = {
                 feedback.id: len(turns.get(feedback.id, ()))
-                for feedback in one.feedback.values()
+                for feedback in statements.feedback.values()
                 if is_quarantined(feedback, turns.get(feedback.id, ())) is not quarantined
                 and feedback.id not in record.erased_feedback
                 and record.erased_id is None
             }
-            if going and await self._retention.put_quarantine(name, toggles=going, known=known, at=at) is not None:
-                turned += len(going)
+            if toggles and await self._retention.put_quarantine(name, toggles=toggles, known=known, at=at) is not None:
+                turned += len(toggles)
         return turned
 
     async def _expired(self, names: Sequence[str]) -> dict[str, list[bytes | str]]:
@@ -96,20 +96,22 @@ class Quarantine:
         if not names:
             return {}
         erasure = Erasure(self._retention, self._archive, ())
-        return {name: one.record_fields() for name, one in (await erasure.collect(names)).items()}
+        return {
+            name: decision_erasure.record_fields() for name, decision_erasure in (await erasure.collect(names)).items()
+        }
 
     async def _pages(self, keys: frozenset[str], after: EventId) -> AsyncIterator[dict[str, _Found]]:
-        """Yield what was said with the keys, by decision, some decisions at a time."""
-        found: dict[str, _Found] = {}
+        """Yield the feedback sent with the keys, by decision, some decisions at a time."""
+        by_decision: dict[str, _Found] = {}
         async for data in self._events(after):
             event = _decoded(data)
             if isinstance(event, Feedback) and event.key in keys:
-                found.setdefault(event.decision_id, _Found()).feedback[event.id] = event
-            if len(found) >= MOST_TOGETHER:
-                yield found
-                found = {}
-        if found:
-            yield found
+                by_decision.setdefault(event.decision_id, _Found()).feedback[event.id] = event
+            if len(by_decision) >= MOST_TOGETHER:
+                yield by_decision
+                by_decision = {}
+        if by_decision:
+            yield by_decision
 
     async def _events(self, after: EventId) -> AsyncIterator[bytes]:
         if self._archive is not None and after == START:
