@@ -1,7 +1,5 @@
 """Writes MiniLM as an int8 ONNX graph straight from its weights: no torch, no tracing."""
 
-import os
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.atomic_write import write_atomically
 from highwayman.env.encoder.minilm import read_safetensors
 from highwayman.env.errors import EncoderError
 
@@ -38,17 +37,10 @@ def write_graph(weights: Path, path: Path) -> None:
     except KeyError as error:
         raise EncoderError(f"{weights} is not MiniLM: it has no tensor {error}") from error
     try:
-        _write_whole(blob, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, blob)
     except OSError as error:
         raise EncoderError(f"cannot write {path}: {error}. Set XDG_CACHE_HOME to a folder that can be") from error
-
-
-def _write_whole(blob: bytes, path: Path) -> None:
-    """Write a file that other processes see complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
-        draft.write(blob)
-    os.replace(draft.name, path)
 
 
 def quantised(weight: Array) -> tuple[Array, Array]:

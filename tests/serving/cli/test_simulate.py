@@ -1,5 +1,7 @@
 import json
+import os
 import shlex
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,6 +70,16 @@ def test_results_a_report_and_a_summary_are_written(kept: Callable[..., Path], t
                          "oracle"}  # fmt: skip
     assert rows["HierTS"]["aiq"] > 0
     assert rows["oracle"]["value"]["mean"] == np.mean([run.value for run in results.runs if run.policy == "oracle"])
+
+
+def test_whoever_may_read_the_folder_may_read_the_results(kept: Callable[..., Path], tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        told("--data", kept(), "--out", tmp_path / "out", *QUICK)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()}
+    assert modes == dict.fromkeys(ALL, 0o644)
 
 
 def test_the_same_command_finds_the_same(kept: Callable[..., Path]) -> None:

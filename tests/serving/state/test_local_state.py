@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,19 @@ def test_secrets_are_kept_for_their_owner_only(tmp_path: Path) -> None:
     assert LocalState(tmp_path / "new", "other", "l").secrets() == []
     (file,) = (tmp_path / "new").iterdir()
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_whatever_is_kept_is_its_owners_whatever_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        kept = LocalState(tmp_path, "n", "l")
+        kept.save_secrets([b"one"])
+        kept.save_keys([])
+        kept.save_version(FOUND)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("secrets-n.json", "keys-n.jsonl", "policy-n-l.hwym"), 0o600)
 
 
 def test_the_last_version_is_kept_by_lineage(tmp_path: Path) -> None:
