@@ -22,6 +22,7 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.standings_output import print_standings
 from highwayman.serving.config.config import Config, load_config
+from highwayman.sims.measures.student_t import import_special
 from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.machines import Machines
@@ -81,6 +82,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
     machines, named = Machines(jobs, ray), _named(tables)
     plan.check()
     machines.check()
+    import_special()  # after hours of runs it would be late to find out that it is missing
     if out is not None:
         _check_out(out)
     console = Console(stderr=True, highlight=False)

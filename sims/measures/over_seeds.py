@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
+from highwayman.sims.measures.student_t import student_t
 
 _DRAWS = 10_000
 
@@ -28,6 +29,7 @@ def mean_interval(values: Floats, *, confidence: float = 0.95) -> MeanInterval:
 
     Raises:
         ValueError: no value, one that is not finite, or a confidence outside of (0, 1).
+        ConfigError: scipy is missing.
     """
     _check(values)
     n, mean = len(values), float(values.mean())
@@ -63,38 +65,11 @@ def paired_difference(ours: Floats, theirs: Floats, *, confidence: float = 0.95)
 
     Raises:
         ValueError: different numbers of seeds; or as `mean_interval`.
+        ConfigError: as `mean_interval`.
     """
     if ours.shape != theirs.shape:
         raise ValueError(f"pairs need equally many seeds, got {ours.shape} and {theirs.shape}")
     return mean_interval(ours - theirs, confidence=confidence)
-
-
-def student_t(degrees: int, confidence: float = 0.95) -> float:
-    """Return the t with P(|T| < t) = `confidence` under Student's distribution with `degrees` >= 1 degrees of freedom.
-
-    For whole degrees of freedom the probability is a finite sum of powers of a cosine (Abramowitz & Stegun 1964, 26.7.3
-    and 26.7.4), which is increasing in the angle atan(t / sqrt(degrees)): bisection finds the angle.
-
-    Raises:
-        ValueError: degrees below 1, or a confidence outside of (0, 1).
-    """
-    if degrees < 1 or not 0.0 < confidence < 1.0:
-        raise ValueError(f"need degrees >= 1 and confidence in (0, 1), got {degrees!r} and {confidence!r}")
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _inside(middle, degrees) < confidence else (low, middle)
-    return math.sqrt(degrees) * math.tan((low + high) / 2)
-
-
-def _inside(angle: float, degrees: int) -> float:
-    odd = degrees % 2
-    terms = np.arange(degrees // 2)  # factors that turn one term of the sum into the next, the first being 1
-    factors = (2 * terms[1:] - 1 + odd) / (2 * terms[1:] + odd) * math.cos(angle) ** 2
-    total = float(np.concatenate([[1.0], np.cumprod(factors)])[: len(terms)].sum())
-    if not odd:
-        return math.sin(angle) * total
-    return 2 / math.pi * (angle + math.sin(angle) * math.cos(angle) * total)
 
 
 def _check(values: Floats) -> None:

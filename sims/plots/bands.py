@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.measures.over_seeds import student_t
+from highwayman.sims.measures.student_t import student_t
 from highwayman.sims.plots.style import Look
 from highwayman.sims.sweeps.results import Case
 

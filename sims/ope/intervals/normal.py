@@ -1,7 +1,6 @@
 """The normal interval with a standard error that knows sessions: the cheap default."""
 
-from statistics import NormalDist
-
+from highwayman.sims.measures.student_t import import_special, student_t
 from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
@@ -16,7 +15,13 @@ class Normal:
     """
 
     def __init__(self, *, level: float = 0.95) -> None:
-        """Start without rounds. Raises ValueError for a level outside (0, 1)."""
+        """Start without rounds.
+
+        Raises:
+            ValueError: a level outside (0, 1).
+            ConfigError: scipy is missing; known before a long log is read.
+        """
+        import_special()
         self._level = checked_level(level)
         self._sums = SessionSums()
 
@@ -28,17 +33,8 @@ class Normal:
         """Return the lower and the upper end; NaN for fewer than two sessions."""
         stderr, sessions = self._sums.stderr()
         value = self._sums.value()
-        reach = student_quantile(0.5 + self._level / 2, max(sessions - 1, 1)) * stderr
+        reach = student_t(max(sessions - 1, 1), self._level) * stderr
         return value - reach, value + reach
-
-
-def student_quantile(probability: float, freedom: int) -> float:
-    """Return Student's quantile by its expansion in 1 / freedom (Abramowitz & Stegun 26.7.5); 1% off at 4 degrees."""
-    z = NormalDist().inv_cdf(probability)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def checked_level(level: float) -> float:

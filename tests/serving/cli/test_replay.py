@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_a_damaged_part_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert part.name in done.output
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("command", ["replay", "evaluate"])
+def test_without_scipy_the_command_says_what_to_install_before_it_reads(
+    command: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    log = tmp_path / "log.parquet"
+    log.write_bytes(b"no log: it is not looked at")
+    done = run("replay", "--from", archive) if command == "replay" else run("evaluate", log)
+    assert done.exit_code == 1
+    assert "pip install 'highwayman[sims]'" in done.output.replace("\n", " ")
+    assert "Traceback" not in done.output
 
 
 def test_a_damaged_log_is_named(archive: Path, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
+from highwayman.sims.measures.over_seeds import mean_interval
+from highwayman.sims.measures.student_t import student_t
 from highwayman.sims.ope.estimate import Interval, RoundValues
 from highwayman.sims.ope.estimators.ratios import ones
 from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap, poisson_weights
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
-from highwayman.sims.ope.intervals.normal import Normal, student_quantile
+from highwayman.sims.ope.intervals.normal import Normal
 
 EVERY: list[Callable[[], Interval]] = [Normal, ClusteredBootstrap, EmpiricalBernstein, ConfidenceSequence]
 
@@ -68,15 +70,24 @@ def test_without_rounds_nothing_can_be_said(make: Callable[[], Interval]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("freedom", "wanted"), [(4, 2.776), (9, 2.262), (29, 2.045), (120, 1.980)]
+    ("freedom", "wanted"), [(1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (29, 2.045), (120, 1.980)]
 )  # a table of Student's t, two-sided 5%
 def test_quantiles_are_those_of_the_table(freedom: int, wanted: float) -> None:
-    assert student_quantile(0.975, freedom) == pytest.approx(wanted, rel=0.003)
+    x = np.random.default_rng(4).random(freedom + 1)
+    low, high = ends(Normal(), mean_of(x))
+    stderr = x.std(ddof=1) / math.sqrt(freedom + 1)
+    assert (high - low) / 2 / stderr == pytest.approx(wanted, rel=0.003)
+
+
+def test_two_sessions_give_the_same_interval_as_two_seeds() -> None:
+    x = np.array([0.2, 0.7])
+    seeds = mean_interval(x)
+    assert ends(Normal(), mean_of(x)) == pytest.approx((seeds.low, seeds.high))
 
 
 def test_the_normal_interval_is_the_textbook_one() -> None:
     x = np.random.default_rng(4).random(49)
-    reach = student_quantile(0.975, 48) * x.std(ddof=1) / 7
+    reach = student_t(48) * x.std(ddof=1) / 7
     assert ends(Normal(), mean_of(x)) == pytest.approx((x.mean() - reach, x.mean() + reach))
 
 
