@@ -92,7 +92,7 @@ _COLUMNS: tuple[_Column, ...] = (
     ("regret to best fixed", "regret_fixed", "+.3f"),
     ("regret to oracle", "regret_oracle", "+.3f"),
     ("exploration, whole run", "exploration_usd", "dollars"),
-    ("efficiency (IES)", "ies", ".3f"),
+    ("efficiency (IES), per dollar of 1,000 requests", "ies", ".3f"),
     ("worst 500 rounds over ceiling", "budget_ratio", "times"),
 )
 

@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.env.cost.efficiency import inference_efficiencies
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools
 from highwayman.sims.measures.budget import SETTLING, budget_compliance
-from highwayman.sims.measures.tradeoff import ies, responsiveness
 from highwayman.sims.measures.value import Choices, regret_best_fixed, regret_oracle, shares, taken
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.sweeps.results import Bin, RunResult
 
-UNHURRIED_S = 10.0  # an answer that takes this long is half as responsive as an instant one
 _FIRST, _LAST = 0.1, 0.25  # shares of the rounds that `first_value` and `last_value` are over
 
 
@@ -92,10 +91,8 @@ class Measured:
         It counts quality alone unless the latency of every arm is known: scores with and without are not comparable.
         NaN also for probabilities, of which it is no expectation.
         """
-        if self._choices.ndim == 2 or not (self._cost > 0).all():
+        if self._choices.ndim == 2:
             return float("nan")
         known = bool(np.isfinite(self._course.latency_s[self._course.available]).all())
-        latency = taken(self._course.latency_s, self._choices)
-        prompt = responsiveness(latency, unhurried_s=UNHURRIED_S) if known else None
-        dearest = float(np.nanmax(self._course.cost_usd.mean(axis=0)))
-        return ies(self._quality, prompt, self._cost / dearest, alpha=0.5 if known else 1.0)
+        latency_s = taken(self._course.latency_s, self._choices) if known else None
+        return float(inference_efficiencies(self._quality, latency_s, self._cost, alpha=0.5 if known else 1.0).mean())

@@ -40,7 +40,7 @@ class RunResult:
     budget_usd: float = math.nan  # the ceiling on mean dollars per request; NaN: none was set
     budget_ratio: float = math.nan  # worst mean cost of 500 rounds in a row over the ceiling; NaN without one
     exploration_usd: float = math.nan  # spent beyond the first choice, over the whole run
-    ies: float = math.nan  # mean Inference Efficiency Score, cost in units of the dearest arm's mean; NaN: cost unknown
+    ies: float = math.nan  # mean Inference Efficiency Score, per dollar of 1,000 requests; NaN: a call has no price
     shares: tuple[float, ...] = ()  # (K,) of the rounds, per arm of the table
 
 

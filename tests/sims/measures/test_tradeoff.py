@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.measures.tradeoff import aiq, cost_at_equal_quality, ies, responsiveness
+from highwayman.sims.measures.tradeoff import aiq, cost_at_equal_quality
 
 ARM_COST, ARM_QUALITY = np.array([1.0, 3.0]), np.array([0.4, 0.8])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -113,37 +113,3 @@ def test_nothing_is_cheaper_than_an_arm_that_is_free() -> None:
     router = Hull.of(np.array([1.0]), np.array([0.6]))
     assert cost_at_equal_quality(0.4, router=router, static=free) == np.inf
     assert np.isnan(cost_at_equal_quality(0.3, router=free, static=free))
-
-
-def test_ies_weighs_quality_and_promptness_and_divides_by_cost() -> None:
-    prompt = responsiveness(np.array([0.0, 2.0]), unhurried_s=2.0)
-    assert prompt.tolist() == [1.0, 0.5]
-    found = ies(np.array([1.0, 0.5]), prompt, np.array([1.0, 2.0]), alpha=0.75)
-    assert found == pytest.approx(((0.75 + 0.25) / 1.0 + (0.375 + 0.125) / 2.0) / 2)
-
-
-@given(SEEDS, st.floats(0.1, 1.0))
-def test_ies_rises_with_quality_and_promptness_and_falls_with_cost(seed: int, alpha: float) -> None:
-    rng = np.random.default_rng(seed)
-    quality, prompt, cost = rng.uniform(0.0, 0.9, 5), rng.random(5), rng.uniform(0.1, 2.0, 5)
-    found = ies(quality, prompt, cost, alpha=alpha)
-    assert ies(quality + 0.1, prompt, cost, alpha=alpha) > found
-    assert ies(quality, prompt * 0.5, cost, alpha=alpha) <= found
-    assert ies(quality, prompt, cost * 4, alpha=alpha) == pytest.approx(found / 4)
-
-
-def test_without_latencies_ies_is_quality_per_cost() -> None:
-    assert ies(np.array([1.0, 0.5]), None, np.array([2.0, 2.0]), alpha=1.0) == pytest.approx(0.375)
-    with pytest.raises(ValueError, match="alpha must be 1"):
-        ies(np.ones(1), None, np.ones(1))
-
-
-@pytest.mark.parametrize(("alpha", "cost", "message"), [(1.5, 1.0, "alpha"), (0.5, 0.0, "request 0 is free")])
-def test_ies_refuses_what_has_no_finite_figure(alpha: float, cost: float, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ies(np.ones(1), np.ones(1), np.array([cost]), alpha=alpha)
-
-
-def test_an_unhurried_time_of_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="unhurried_s"):
-        responsiveness(np.ones(1), unhurried_s=0.0)

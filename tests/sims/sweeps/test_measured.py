@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.types import Floats
 from highwayman.sims.measures.value import Choices
 from highwayman.sims.simulation.scenario import Scenario, stationary
@@ -82,11 +83,21 @@ def test_a_run_too_short_for_a_pacer_to_settle_says_nothing_of_its_budget() -> N
 
 
 def test_efficiency_counts_latency_only_where_it_is_known_of_every_arm() -> None:
-    known = np.full((5, 2), 10.0)
-    some = np.array([10.0, np.nan])
+    known = np.full((5, 2), 1.0)
+    some = np.array([1.0, np.nan])
     always_a = np.zeros(5, dtype=np.intp)
-    relative = 0.01 / 0.04
-    assert measured(always_a, latency_s=known).run(POLICY).ies == pytest.approx((0.5 * 0.42 + 0.5 * 0.5) / relative)
-    assert measured(always_a, latency_s=known * 0 + some).run(POLICY).ies == pytest.approx(0.42 / relative)
+    thousand_usd = 1000 * 0.01
+    assert measured(always_a, latency_s=known).run(POLICY).ies == pytest.approx((0.5 * 0.42 + 0.5 * 0.5) / thousand_usd)
+    assert measured(always_a, latency_s=known * 0 + some).run(POLICY).ies == pytest.approx(0.42 / thousand_usd)
     assert np.isnan(measured(np.full((5, 2), 0.5)).run(BASELINE).ies)
     assert np.isnan(measured(always_a, cost_usd=COSTS * [0.0, 1.0]).run(POLICY).ies)
+
+
+def test_a_simulated_call_has_the_efficiency_of_the_same_call_when_it_is_live() -> None:
+    quality, latency_s, cost_usd = 0.8, 1.0, 0.002
+    table = FullTable.from_arrays(
+        ("a", "b"), np.full((1, 2), quality), cost_usd=np.full((1, 2), cost_usd), latency_s=np.full((1, 2), latency_s)
+    )
+    drawn = stationary(table, rounds=1, rng=np.random.default_rng(0))
+    run = Measured(drawn, drawn.quality, np.zeros(1, dtype=np.intp), where=WHERE).run(POLICY)
+    assert run.ies == inference_efficiency(quality, latency_s, cost_usd) == pytest.approx(0.325)
