@@ -60,11 +60,6 @@ def estimate_call(
     return UsageEstimate(usd, latency_s, wh)
 
 
-def expected_cost_usd(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> float | None:
-    """Return the dollars a call is expected to cost, or None where the arm has no price."""
-    return estimate_call(arm, use, prompt_tokens=prompt_tokens, max_tokens=max_tokens).usd
-
-
 def _expected_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> tuple[float, float]:
     """Return the tokens a call is expected to read and to write."""
     limits = [limit for limit in (max_tokens, arm.profile.max_tokens) if limit is not None]

@@ -48,11 +48,6 @@ class Spool:
         """Return how many events wait."""
         return self._count
 
-    @property
-    def size_bytes(self) -> int:
-        """How much of its limit is used."""
-        return self._end
-
     def append(self, events: Sequence[bytes]) -> None:
         """Write events at the end; they survive this process, and the machine after `sync`. Raises SpoolFull."""
         data = b"".join(_FRAME.pack(len(event), zlib.crc32(event)) + event for event in events)

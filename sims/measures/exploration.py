@@ -20,29 +20,10 @@ def exploration_usd(cost_usd: Floats, probs: Floats, *, net: bool = False) -> fl
         probs: (n, K) what was drawn from, floor included.
         net: whether savings are set against spending.
     """
-    return _beyond(taken(cost_usd, probs) - taken(cost_usd, _first_choice(probs)), net)
-
-
-def exploration_value(utility: Floats, probs: Floats, *, net: bool = True) -> float:
-    """Return the utility expected to be given up for exploring, over all rounds, in quality units.
-
-    Sum over rounds of utility of the most probable arm - expected utility under `probs`; by default on balance, since
-    with the noisy quality of single answers (right or wrong) the first choice is often beaten by luck, and to count
-    only the losses, as `net=False` does, would charge exploration for that luck. Negative where the first choice is
-    the worse one: then exploring is how the router finds out.
-
-    Args:
-        utility: (n, K) quality minus penalty.
-        probs: (n, K) what was drawn from, floor included.
-        net: whether gains are set against losses.
-    """
-    return _beyond(taken(utility, _first_choice(probs)) - taken(utility, probs), net)
+    beyond = taken(cost_usd, probs) - taken(cost_usd, _first_choice(probs))  # (n,)
+    return float((beyond if net else np.maximum(beyond, 0.0)).sum())
 
 
 def _first_choice(probs: Floats) -> Floats:
     top = np.asarray(probs == probs.max(axis=1, keepdims=True), dtype=np.float64)
     return np.asarray(top / top.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def _beyond(per_round: Floats, net: bool) -> float:
-    return float((per_round if net else np.maximum(per_round, 0.0)).sum())

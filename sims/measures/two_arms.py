@@ -12,27 +12,6 @@ from highwayman.env.types import Floats
 _SHARES = 10
 
 
-def strong_curve(preference: Floats, quality: Floats) -> tuple[Floats, Floats]:
-    """Return shares of strong calls and the quality at each, both (m,), from always weak to always strong.
-
-    Prompts go to the strong arm in the order of `preference`; prompts that it does not tell apart go together.
-
-    Args:
-        preference: (n,) for the strong arm, such as its predicted lead; any scale.
-        quality: (n, 2) of the weak and of the strong arm.
-
-    Raises:
-        ValueError: another number of arms than two, or of prompts.
-    """
-    if quality.ndim != 2 or quality.shape[1] != 2 or preference.shape != quality.shape[:1]:
-        raise ValueError(f"need (n,) preferences and (n, 2) qualities, got {preference.shape} and {quality.shape}")
-    order = np.argsort(-preference, kind="stable")
-    gained = np.concatenate([[0.0], np.cumsum((quality[:, 1] - quality[:, 0])[order])])
-    told_apart = np.concatenate([[True], np.diff(preference[order]) != 0, [True]])
-    counts = np.flatnonzero(told_apart)
-    return counts / len(preference), quality[:, 0].mean() + gained[counts] / len(preference)
-
-
 def pgr(quality: Floats | float, *, weak: float, strong: float) -> Floats:
     """Return the Performance Gap Recovered, (quality - weak) / (strong - weak), in the shape of `quality`.
 

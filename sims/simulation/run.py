@@ -42,11 +42,6 @@ class Run:
         """Return quality minus the objective's penalty of the arm chosen, shape (n,), without the pacer's pressure."""
         return self.taken(self.utilities(scenario))
 
-    def expected_utility(self, scenario: Scenario) -> Floats:
-        """Return what each round was worth before the arm was drawn, shape (n,): varies less than `utility`."""
-        found: Floats = (self.probs * self.utilities(scenario)).sum(axis=1)
-        return found
-
     def best_utility(self, scenario: Scenario) -> Floats:
         """Return the utility of the best arm in the pool, known beforehand for each single prompt, shape (n,)."""
         found: Floats = np.where(scenario.available, self.utilities(scenario), -np.inf).max(axis=1)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from highwayman.sims.measures.over_seeds import bootstrap_interval, mean_interval, paired_difference
+from highwayman.sims.measures.over_seeds import mean_interval, paired_difference
 
 
 def test_the_interval_of_four_values_by_hand() -> None:
@@ -13,10 +13,10 @@ def test_the_interval_of_four_values_by_hand() -> None:
 
 
 def test_one_seed_has_a_mean_and_no_interval() -> None:
-    for found in (mean_interval(np.array([0.5])), bootstrap_interval(np.array([0.5]), rng=np.random.default_rng(0))):
-        assert found.mean == 0.5
-        assert math.isnan(found.low)
-        assert math.isnan(found.high)
+    found = mean_interval(np.array([0.5]))
+    assert found.mean == 0.5
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
 
 
 def test_pairs_are_compared_seed_by_seed() -> None:
@@ -54,12 +54,3 @@ def test_the_t_interval_covers_the_truth_in_95_of_100_runs_with_few_seeds() -> N
     found = [mean_interval(rng.normal(0.3, 0.1, size=4)) for _ in range(runs)]
     covered = sum(one.low <= 0.3 <= one.high for one in found)
     assert 0.935 <= covered / runs <= 0.965
-
-
-def test_the_bootstrap_of_many_values_agrees_with_t() -> None:
-    rng = np.random.default_rng(2)
-    values = rng.normal(size=60)
-    ours, theirs = bootstrap_interval(values, rng=rng), mean_interval(values)
-    assert (ours.low, ours.high) == (pytest.approx(theirs.low, abs=0.04), pytest.approx(theirs.high, abs=0.04))
-    with pytest.raises(ValueError, match="confidence"):
-        bootstrap_interval(values, rng=rng, confidence=1.0)

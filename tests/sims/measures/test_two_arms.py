@@ -4,27 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.sims.measures.tradeoff import aiq
-from highwayman.sims.measures.two_arms import apgr, cpt, pgr, strong_curve
+from highwayman.sims.measures.two_arms import apgr, cpt, pgr
 
 GAP = {"weak": 0.4, "strong": 0.8}
 NONE = np.array([])
-
-
-def test_the_curve_gives_prompts_to_the_strong_arm_by_preference() -> None:
-    quality = np.array([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
-    share, found = strong_curve(np.array([0.9, 0.2, 0.1, 0.5]), quality)
-    assert share.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
-    assert found.tolist() == [0.5, 0.75, 1.0, 1.0, 0.75]
-
-
-def test_prompts_that_are_preferred_alike_go_together() -> None:
-    share, found = strong_curve(np.array([1.0, 1.0, 0.0, 0.0]), np.array([[0.0, 1.0]] * 4))
-    assert share.tolist() == found.tolist() == [0.0, 0.5, 1.0]
-
-
-def test_two_arms_are_needed() -> None:
-    with pytest.raises(ValueError, match=r"\(n, 2\) qualities, got \(4,\) and \(4, 3\)"):
-        strong_curve(np.zeros(4), np.zeros((4, 3)))
 
 
 def test_pgr_is_the_part_of_the_gap_that_is_closed() -> None:
@@ -67,14 +50,13 @@ def test_a_curve_that_dips_counts_the_first_time_the_level_is_reached() -> None:
 
 
 def test_a_router_that_is_wrong_about_prompts_recovers_less_than_drawing_at_random() -> None:
-    quality = np.array([[0.0, 1.0]] * 5 + [[1.0, 1.0]] * 5)
-    ends = {"weak": 0.5, "strong": 1.0}
-    right = np.repeat([1.0, 0.0], 5)
+    ends, share = {"weak": 0.5, "strong": 1.0}, np.array([0.0, 0.5, 1.0])
+    right, wrong = np.array([0.5, 1.0, 1.0]), np.array([0.5, 0.5, 1.0])  # quality at each share
     # half of the calls recover all of the gap, or none of it: the mean of 0.1, 0.3 ... 0.9 and five times 1, or 0
-    assert apgr(*strong_curve(right, quality), **ends) == pytest.approx(0.75)
-    assert apgr(*strong_curve(-right, quality), **ends) == pytest.approx(0.25)
-    assert cpt(0.8, *strong_curve(right, quality), **ends) == pytest.approx(0.4)
-    assert cpt(0.8, *strong_curve(-right, quality), **ends) == pytest.approx(0.9)
+    assert apgr(share, right, **ends) == pytest.approx(0.75)
+    assert apgr(share, wrong, **ends) == pytest.approx(0.25)
+    assert cpt(0.8, share, right, **ends) == pytest.approx(0.4)
+    assert cpt(0.8, share, wrong, **ends) == pytest.approx(0.9)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -96,11 +78,16 @@ def test_a_concave_curves_apgr_is_its_aiq_on_the_scale_of_the_gap(steps: list[fl
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_preference_that_knows_the_gain_is_never_below_one_that_does_not(seed: int) -> None:
+def test_a_router_that_knows_the_gain_is_never_below_one_that_does_not(seed: int) -> None:
     rng = np.random.default_rng(seed)
     quality = rng.random((30, 2)) + np.array([0.0, 0.5])
-    ends = {"weak": float(quality[:, 0].mean()), "strong": float(quality[:, 1].mean())}
-    knows = strong_curve(quality[:, 1] - quality[:, 0], quality)
-    guesses = strong_curve(rng.random(30), quality)
+    weak, strong = quality.mean(axis=0)
+    ends, share = {"weak": float(weak), "strong": float(strong)}, np.arange(31) / 30
+    gain = quality[:, 1] - quality[:, 0]
+
+    def curve(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # prompts go to the strong arm in this order
+        return share, weak + np.concatenate([[0.0], np.cumsum(gain[order])]) / 30
+
+    knows, guesses = curve(np.argsort(-gain)), curve(rng.permutation(30))
     assert apgr(*knows, **ends) >= apgr(*guesses, **ends) - 1e-9
     assert cpt(0.5, *knows, **ends) <= cpt(0.5, *guesses, **ends) + 1e-9

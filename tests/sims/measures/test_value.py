@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.sims.measures.exploration import exploration_usd, exploration_value
+from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import (
     best_fixed,
     mean_cost,
@@ -113,13 +113,6 @@ def test_exploring_costs_what_the_other_arms_cost_beyond_the_first_choice() -> N
     assert exploration_usd(cost, probs, net=True) == pytest.approx(0.0)
 
 
-def test_exploring_gives_up_what_the_first_choice_is_better_by() -> None:
-    utility = np.array([[1.0, 0.0], [0.0, 1.0]])
-    probs = np.array([[0.8, 0.2], [0.9, 0.1]])
-    assert exploration_value(utility, probs) == pytest.approx(0.2 - 0.1)
-    assert exploration_value(utility, probs, net=False) == pytest.approx(0.2)
-
-
 def test_a_router_that_prefers_no_arm_explores_at_no_cost_whatever_the_order_of_arms() -> None:
     for cost in ([[1.0, 3.0, 8.0]], [[8.0, 1.0, 3.0]]):
         assert exploration_usd(np.array(cost), np.full((1, 3), 1 / 3), net=True) == pytest.approx(0.0)
@@ -134,7 +127,7 @@ def test_exploration_spends_at_least_what_it_spends_on_balance(seed: int) -> Non
     cost, probs = rng.random((20, 4)), rng.dirichlet(np.ones(4), size=20)
     assert exploration_usd(cost, probs) >= max(exploration_usd(cost, probs, net=True), 0.0)
     greedy = np.eye(4)[probs.argmax(axis=1)]
-    assert exploration_usd(cost, greedy) == exploration_value(cost, greedy) == 0.0
+    assert exploration_usd(cost, greedy) == 0.0
 
 
 def test_exploring_an_arm_without_a_price_costs_nobody_knows_what() -> None:
