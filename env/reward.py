@@ -22,7 +22,7 @@ class FeedbackStatus(StrEnum):
     COMPARES = "compares"  # a preference: no part of the reward, but policies that learn from preferences do so
     UNCALIBRATED = "uncalibrated"  # a weak metric, and no calibration shows yet what it is worth
     NO_INFLUENCE = "no_influence"  # its key or person had as much weight as they may have
-    SET_ASIDE = "set_aside"  # its key is in quarantine
+    QUARANTINED = "set_aside"  # so is its key
     ERASED = "erased"
 
 

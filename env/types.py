@@ -43,7 +43,7 @@ class ControlKind(StrEnum):
     ROLLBACK = "rollback"
     CHANGE_NOTICED = "change_noticed"
     CHANGE_WITHDRAWN = "change_withdrawn"
-    SET_ASIDE = "set_aside"
+    QUARANTINE = "set_aside"  # or release: feedback is turned, the one way or the other
 
 
 class Status(StrEnum):

@@ -85,7 +85,7 @@ def explain_reward(record: Record, spec: RewardSpec) -> list[RewardContribution]
             [statement for statement in statements if statement not in erased and statement not in quarantined]
         )
     )
-    excluded = {FeedbackStatus.ERASED: erased, FeedbackStatus.SET_ASIDE: quarantined}
+    excluded = {FeedbackStatus.ERASED: erased, FeedbackStatus.QUARANTINED: quarantined}
     statuses = {id(statement): status for status, group in excluded.items() for statement in group}
     return [
         RewardContribution(statement, statuses[id(statement)]) if id(statement) in statuses else next(contributions)
@@ -94,7 +94,7 @@ def explain_reward(record: Record, spec: RewardSpec) -> list[RewardContribution]
 
 
 def is_quarantined(feedback: Feedback, toggles: Sequence[EventId], point: LogPoint = END) -> bool:
-    """Return whether a statement does not count for now: every turn sets it aside, or back."""
+    """Return whether a statement does not count for now: every turn quarantines or releases it."""
     return feedback.quarantined != (sum(map(point.includes, toggles)) % 2 == 1) if toggles else feedback.quarantined
 
 

@@ -15,7 +15,7 @@ from highwayman.feedback.log.event_id import START, EventId, sort_key  # fmt: sk
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import LogPoint, Record
 
-_ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.SET_ASIDE)
+_ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)

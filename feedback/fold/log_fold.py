@@ -44,7 +44,7 @@ class _RecordBuilder:
             self.outcome, self.outcome_id = event, event_id
         elif isinstance(event, Feedback):
             self.feedback[event_id] = event
-        elif event.kind is ControlKind.SET_ASIDE:
+        elif event.kind is ControlKind.QUARANTINE:
             for feedback_id in event.detail["feedback"]:
                 self.quarantine_toggles[feedback_id] = (*self.quarantine_toggles.get(feedback_id, ()), event_id)
         elif event.detail.get("feedback"):

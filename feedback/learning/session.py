@@ -237,7 +237,7 @@ class LearnerSession:
         return True
 
     async def _entries(self, page: LogPage) -> list[LogEntry]:
-        """Return the events that can be read, with the records they need; the others are put aside."""
+        """Return the events that can be read, with the records they need; the others are dead letters."""
         events: list[tuple[EventId, Event, str]] = []
         unreadable: list[tuple[EventId, str]] = []
         for event_id, data, filed_before in page:
@@ -252,7 +252,7 @@ class LearnerSession:
         return [LogEntry(event_id, event, records.get(name)) for event_id, event, name in events]
 
     async def _dead_letter(self, raw: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
-        """Keep events that could not be folded where a person will find them."""
+        """Keep events that could not be folded as dead letters, where a person will find them."""
         for event_id, why in refused:
-            log.error("event %s put aside: %s", event_id, why)
+            log.error("event %s is a dead letter: %s", event_id, why)
             await self._dependencies.store.dead_letter(event_id, raw[event_id], why)

@@ -36,7 +36,7 @@ class DecisionErasure:
     feedback: dict[EventId, str] = field(default_factory=dict)  # the person's or key's own, with its ids
     quarantine_toggles: dict[str, list[EventId]] = field(
         default_factory=dict
-    )  # by the feedback's id, where it was set aside or back
+    )  # by the feedback's id, where it was quarantined or released
 
     def event_ids(self) -> list[EventId]:
         """Return the ids of the events that go."""
@@ -103,7 +103,7 @@ class Erasure:
             return
         if isinstance(event, Decision | Outcome | Feedback):
             erased.events[event_id] = data
-        elif event.kind is ControlKind.SET_ASIDE:
+        elif event.kind is ControlKind.QUARANTINE:
             for name in event.detail["feedback"]:
                 erased.quarantine_toggles.setdefault(name, []).append(event_id)
 

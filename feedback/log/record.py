@@ -38,7 +38,7 @@ class Record:
     erased_feedback: Mapping[str, EventId] = field(default_factory=dict)  # by the feedback's id: from where on
     quarantine_toggles: Mapping[str, Sequence[EventId]] = field(
         default_factory=dict
-    )  # by its id: where it was set aside, or back
+    )  # by its id: where it was quarantined or released
 
     def served_arm(self, point: LogPoint = END) -> str:
         """Return the arm that answered; the intended one as long as no outcome tells, empty if nothing does.

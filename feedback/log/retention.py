@@ -24,7 +24,7 @@ class Retention:
         self._keys = Keys(namespace)
         self._log = self._keys("log")
         self._window_s = window_s
-        self._scripts = Scripts(client, "put_erasure", "put_aside", "forget")
+        self._scripts = Scripts(client, "put_erasure", "put_quarantine", "forget")
 
     async def scan(self, after: EventId, *, upto: EventId = "+") -> AsyncIterator[list[tuple[EventId, bytes, bool]]]:
         """Yield the log after `after` up to and with `upto`, a page at a time, as `Store.read` returns it."""
@@ -111,7 +111,7 @@ class Retention:
     async def put_quarantine(
         self, decision_id: str, *, toggles: Mapping[str, int], known: Sequence[bytes | str], at: float
     ) -> EventId | None:
-        """Append that some feedback on a decision is set aside, or counts again; return the event's id.
+        """Append that some feedback on a decision is quarantined or released; return the event's id.
 
         Args:
             decision_id: of the decision.
@@ -120,10 +120,10 @@ class Retention:
             known: names and values of the record's fields, for a record that has expired.
             at: seconds since the epoch.
         """
-        event = Control(at, ControlKind.SET_ASIDE, {"decision": decision_id, "feedback": list(toggles)})
+        event = Control(at, ControlKind.QUARANTINE, {"decision": decision_id, "feedback": list(toggles)})
         pairs = [part for pair in toggles.items() for part in pair]
         args = [encode(event), 2 * self._window_s, len(toggles), *pairs, *known]
-        event_id = await self._scripts.call("put_aside", [self._log, self._keys("d", decision_id)], args)
+        event_id = await self._scripts.call("put_quarantine", [self._log, self._keys("d", decision_id)], args)
         return None if event_id is None else str(event_id.decode())
 
     async def forget(self, decision_id: str, *, feedback: Sequence[str], event_ids: Sequence[EventId]) -> int:
@@ -132,7 +132,7 @@ class Retention:
         return int(await self._scripts.call("forget", keys, [len(feedback), *feedback, *event_ids]))
 
     async def forget_dead(self, decision_ids: Collection[str]) -> int:
-        """Remove events about these decisions from those that were put aside; return how many went."""
+        """Remove the dead letters about these decisions; return how many went."""
         key = self._keys("dead")
         with redis_errors():
             entries = await self._client.xrange(key)

@@ -175,7 +175,7 @@ class Store:
         return [_text(name) for name in names]
 
     async def dead_letter(self, event_id: EventId, data: bytes, why: str) -> None:
-        """Put an event that cannot be folded aside, for a person to look at."""
+        """Keep an event that cannot be folded as a dead letter, for a person to look at."""
         with redis_errors():
             await self._client.xadd(self.keys("dead"), {"id": event_id, "e": data, "why": why}, maxlen=10_000)
 

@@ -29,9 +29,9 @@ class QuarantineRegistry(Protocol):
 
 
 class AbuseMonitor:
-    """Observes feedback as it is folded; a sweep quarantines suspects, and sets aside what came with quarantined keys.
+    """Observes feedback as it is folded; a sweep quarantines suspects, and quarantines what came with their keys.
 
-    Routers learn of a quarantine about a second late: what they let through meanwhile is set aside by the next sweep.
+    Routers learn of a quarantine about a second late: what they let through meanwhile is quarantined by the next sweep.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class AbuseMonitor:
         return frozenset(tenant for tenant, at in self._suspected.items() if at > lately)
 
     def observe(self, feedback: Feedback, record: Record) -> None:
-        """Observe a statement on a decision; those without a key, or set aside, are passed over."""
+        """Observe a statement on a decision; those without a key, or quarantined, are passed over."""
         if self._detector is None or not feedback.key or feedback.quarantined or record.decision is None:
             return
         metric = self._spec.metrics.get(feedback.metric)
@@ -103,4 +103,4 @@ class AbuseMonitor:
                 if key in self._tenants:
                     self._suspected[self._tenants[key]] = self._clock()
                 await self._quarantine.withdraw_change_notices([key], at=self._clock(), after=begin)
-                log.warning("%d statements that came with key %s are set aside", turned, key)
+                log.warning("%d statements that came with key %s are quarantined", turned, key)

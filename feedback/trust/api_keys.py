@@ -53,7 +53,7 @@ class ApiKey:
     influence: float | None = None  # the most of a tenant's evidence that may come with it; None: as configured
     rate_per_s: float | None = None  # feedback posts it may send; None: as configured
     why: str = ""  # it is in quarantine
-    since: float | None = None  # seconds since the epoch: what came with it from then on is set aside
+    since: float | None = None  # seconds since the epoch: what came with it from then on is quarantined
 
 
 @dataclass(frozen=True, slots=True)

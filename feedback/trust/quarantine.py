@@ -1,4 +1,4 @@
-"""What came with a key, set aside and back again: not forgotten, and not counted meanwhile."""
+"""What came with a key, quarantined and released: not forgotten, and not counted meanwhile."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class _Found:
 
 
 class Quarantine:
-    """Turns statements of keys aside, or back, by events on the log, which every learner follows exactly."""
+    """Quarantines and releases statements of keys by events on the log, which every learner follows exactly."""
 
     def __init__(self, store: Store, retention: Retention, archive: ErasableArchive | None = None) -> None:
         """Take the log, and the archive if there is one."""

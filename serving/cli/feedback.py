@@ -1,4 +1,4 @@
-"""The commands of `highwayman feedback`: what came with a key, set aside, back again, or gone for good."""
+"""The commands of `highwayman feedback`: what came with a key, quarantined, released, or gone for good."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ def feedback() -> None:
 async def quarantine(  # noqa: PLR0917  (one parameter per option)
     options: LogOptions, key_id: str, since: float | None, archive: Path | None, as_json: bool
 ) -> None:
-    """Set everything aside that came with KEY, and what will come: it is kept, and does not count."""
+    """Quarantine everything that came with KEY, and what will come: it is kept, and does not count."""
     async with options.open() as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         known = await keys.set_state(key_id, KeyState.QUARANTINED, why="by hand", since=since)
@@ -55,7 +55,7 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
 @_json
 @log_options
 async def release(options: LogOptions, key_id: str, archive: Path | None, as_json: bool) -> None:
-    """Let everything count again that came with KEY and was set aside, and what will come."""
+    """Let everything count again that came with KEY and was quarantined, and what will come."""
     async with options.open() as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         known = await keys.set_state(key_id, KeyState.ACTIVE)

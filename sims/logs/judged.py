@@ -93,7 +93,7 @@ class TargetStore(AbstractContextManager["TargetStore"]):
             for path in self._files:
                 files.append(path.open("wb"))
                 stack.callback(_close, files[-1])
-            self.rounds = write_log(self._log, _put_aside(chain([first], chunks), files))
+            self.rounds = write_log(self._log, _with_targets_written(chain([first], chunks), files))
 
     def chunks(self) -> Iterator[LogWithTargets]:
         """Yield the rounds from the beginning."""
@@ -108,7 +108,7 @@ class TargetStore(AbstractContextManager["TargetStore"]):
             first += chunk.n
 
 
-def _put_aside(targets: Iterable[LogWithTargets], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
+def _with_targets_written(targets: Iterable[LogWithTargets], files: Sequence[BinaryIO]) -> Iterator[LoggedData]:
     """Yield the rounds, each chunk once its targets are in the files."""
     for chunk in targets:
         if len(chunk.targets) != len(files):

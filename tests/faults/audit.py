@@ -95,7 +95,7 @@ async def audit_log(
     assert len(missing) <= unlogged, f"{len(missing)} answers are not on the log, {unlogged} may be: {missing[:5]}"
     assert not memory.surprises, f"clients were told: {memory.surprises.most_common(5)}"
     async with world.client() as client:
-        assert await client.xlen(Keys(learning.config.namespace)("dead")) == 0, "events were put aside"
+        assert await client.xlen(Keys(learning.config.namespace)("dead")) == 0, "there are dead letters"
         published = await learning.publications(client).load()
     assert published is not None
 

@@ -87,7 +87,7 @@ async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice
     assert unpack(snapshot.policy)[1]["sums"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
-async def test_an_unreadable_event_is_put_aside_and_the_rest_is_learned(world: World) -> None:
+async def test_an_unreadable_event_is_a_dead_letter_and_the_rest_is_learned(world: World) -> None:
     await world.store.put(decision("d"))
     await world.client.xadd(Keys(world.namespace)("log"), {"e": b"rubbish"})
     last = await world.store.put(thumb("d", 1.0))
@@ -149,7 +149,7 @@ async def test_what_is_published_stays_until_a_refold_has_come_as_far(world: Wor
     assert unpack(published.snapshot.policy)[1]["sums"].tolist() == [[8.0, 8.0], [0.0, 0.0]]
 
 
-async def test_events_that_make_no_sense_are_put_aside_and_learning_goes_on(world: World) -> None:
+async def test_events_that_make_no_sense_are_dead_letters_and_learning_goes_on(world: World) -> None:
     senseless = [
         Control(1.0, ControlKind.ROLLBACK, {"position": "somewhere"}),
         Control(1.0, ControlKind.ROLLBACK, {}),

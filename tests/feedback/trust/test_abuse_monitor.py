@@ -1,4 +1,4 @@
-"""On a real Valkey: a key that floods is put in quarantine, and what it had said is set aside by the next patrol."""
+"""On a real Valkey: a key that floods is put in quarantine, and what it had said is quarantined by the next patrol."""
 
 from dataclasses import replace
 
@@ -37,13 +37,13 @@ def book() -> Book:
     return Book()
 
 
-async def aside(store: Store, count: int) -> int:
+async def quarantined_count(store: Store, count: int) -> int:
     records = await store.records([f"d{number}" for number in range(count)])
     said = [(one, record) for record in records.values() for one in record.feedback.values()]
     return sum(is_quarantined(one, record.quarantine_toggles.get(one.id, ())) for one, record in said)
 
 
-async def test_a_flood_is_set_aside_by_the_next_patrol_and_what_comes_after_by_those_that_follow(
+async def test_a_flood_is_quarantined_by_the_next_patrol_and_what_comes_after_by_those_that_follow(
     redis_client: Redis, namespace: str, book: Book
 ) -> None:
     store, retention = Store(redis_client, namespace), Retention(redis_client, namespace, window_s=7 * DAY)
@@ -66,10 +66,10 @@ async def test_a_flood_is_set_aside_by_the_next_patrol_and_what_comes_after_by_t
     assert watchman.suspected_tenants() == {"default"}
     await watchman.sweep()
     assert [(one.key, one.why) for one in book.suspicions] == [("key-x", AnomalyKind.BURST)]
-    assert await aside(store, 15) == 15
+    assert await quarantined_count(store, 15) == 15
     await said(15)
     await watchman.sweep()
-    assert await aside(store, 16) == 16
+    assert await quarantined_count(store, 16) == 16
     assert watchman.suspected_tenants() == {"default"}
     later[0] = 11.0
     assert watchman.suspected_tenants() == frozenset()

@@ -26,8 +26,8 @@ async def log(valkey_url: str, namespace: str) -> AsyncIterator[tuple[Store, Ret
     await client.aclose()
 
 
-def with_key(said: Feedback, key: str, *, aside: bool = False) -> Feedback:
-    return replace(said, id=f"{said.decision_id}-{key}", key=key, user=key, quarantined=aside)
+def with_key(said: Feedback, key: str, *, quarantined: bool = False) -> Feedback:
+    return replace(said, id=f"{said.decision_id}-{key}", key=key, user=key, quarantined=quarantined)
 
 
 async def folded(retention: Retention, *, without: bytes = b"\0none") -> Learner:
@@ -38,15 +38,15 @@ async def folded(retention: Retention, *, without: bytes = b"\0none") -> Learner
     return found.learner
 
 
-async def written(store: Store, *, bad: bool, aside: bool = False) -> None:
+async def written(store: Store, *, bad: bool, quarantined: bool = False) -> None:
     for number in range(20):
         name = f"d{number}"
         await store.put_all([decision(name), outcome(name), with_key(thumb(name, float(number % 2)), "key-good")])
         if bad:
-            await store.put(with_key(thumb(name, 0.0), "key-bad", aside=aside))
+            await store.put(with_key(thumb(name, 0.0), "key-bad", quarantined=quarantined))
 
 
-async def test_set_aside_the_state_is_as_if_the_key_had_said_nothing_and_released_as_if_nothing_had_happened(
+async def test_quarantined_the_state_is_as_if_the_key_had_said_nothing_and_released_as_if_nothing_had_happened(
     log: tuple[Store, Retention],
 ) -> None:
     store, retention = log
@@ -55,16 +55,16 @@ async def test_set_aside_the_state_is_as_if_the_key_had_said_nothing_and_release
     quarantine = Quarantine(store, retention)
     assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 20
     assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 0
-    aside = (await folded(retention)).snapshot()
-    assert snapshot_difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
-    assert snapshot_difference(aside, before).largest > 0.01
+    without = (await folded(retention)).snapshot()
+    assert snapshot_difference(without, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
+    assert snapshot_difference(without, before).largest > 0.01
     assert await quarantine.set_quarantined(["key-bad"], quarantined=False, at=2.0) == 20
     assert snapshot_difference((await folded(retention)).snapshot(), before).largest < 1e-9
 
 
 async def test_what_came_from_a_key_in_quarantine_counts_once_it_is_released(log: tuple[Store, Retention]) -> None:
     store, retention = log
-    await written(store, bad=True, aside=True)
+    await written(store, bad=True, quarantined=True)
     silent = (await folded(retention)).snapshot()
     assert snapshot_difference(silent, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
     assert await Quarantine(store, retention).set_quarantined(["key-bad"], quarantined=True, at=1.0) == 0
@@ -72,7 +72,7 @@ async def test_what_came_from_a_key_in_quarantine_counts_once_it_is_released(log
     assert snapshot_difference((await folded(retention)).snapshot(), silent).largest > 0.01
 
 
-async def test_statements_on_decisions_whose_records_have_expired_are_set_aside_too(
+async def test_statements_on_decisions_whose_records_have_expired_are_quarantined_too(
     log: tuple[Store, Retention], redis_client: Redis
 ) -> None:
     store, retention = log
@@ -80,8 +80,8 @@ async def test_statements_on_decisions_whose_records_have_expired_are_set_aside_
     await redis_client.delete(*[store.keys("d", f"d{number}") for number in range(10)])
     quarantine = Quarantine(store, retention)
     assert await quarantine.set_quarantined(["key-bad"], quarantined=True, at=1.0) == 20
-    aside = (await folded(retention)).snapshot()
-    assert snapshot_difference(aside, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
+    without = (await folded(retention)).snapshot()
+    assert snapshot_difference(without, (await folded(retention, without=b"key-bad")).snapshot()).largest < 1e-9
     await redis_client.delete(*[store.keys("d", f"d{number}") for number in range(10)])
     assert await quarantine.set_quarantined(["key-bad"], quarantined=False, at=2.0) == 20
     records = await store.records([f"d{number}" for number in range(20)])

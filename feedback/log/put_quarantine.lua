@@ -1,4 +1,4 @@
--- Appends that some feedback on a decision is set aside, or counts again, and notes in its record which event says so.
+-- Appends that some feedback on a decision is quarantined or released, and notes in its record which event says so.
 -- KEYS: log, record. ARGV: event, seconds to keep a new record, how many statements, for each its id and how often it had
 -- been turned when that was decided, then names and values of the record's fields for a record that has expired.
 -- Returns the event's id, or false, with nothing written, where somebody has turned one of them meanwhile.
