@@ -181,13 +181,16 @@ class Learner:
             return True
         if isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED:
             return not any(entry.id in span for span in self._voids) and self._discount(event)
-        learned = self._learn(record, entry.id) if record is not None and record.decision is not None else False
+        learned = self._learn(record, entry.id) if record is not None and record.feedback else False
+        before = LogPoint(entry.id, inclusive=False)
         if isinstance(event, Decision):
             self.tally.on_decision(event)
+            if record is not None and record.outcome is not None and before.includes(record.outcome_id):
+                self.tally.on_tenant_known(record.outcome, event.tenant)
         elif isinstance(event, Outcome):
-            self.tally.on_outcome(event)
+            self.tally.on_outcome(event, tenant=_tenant_at(record, before))
         elif record is not None and record.erased_id == entry.id:
-            self._uncount(record, LogPoint(entry.id, inclusive=False))
+            self._uncount(record, before)
         return learned
 
     def _learn(self, record: Record, event_id: EventId) -> bool:
@@ -266,9 +269,16 @@ class Learner:
         if record.decision is not None and point.includes(record.decision_id):
             self.tally.on_decision(record.decision, sign=-1)
         if record.outcome is not None and point.includes(record.outcome_id):
-            self.tally.on_outcome(record.outcome, sign=-1)
+            self.tally.on_outcome(record.outcome, tenant=_tenant_at(record, point), sign=-1)
+
+
+def _tenant_at(record: Record | None, point: LogPoint) -> str:
+    """Return whose decision it is, the default tenant as long as the log up to `point` does not hold it."""
+    if record is None or record.decision is None or not point.includes(record.decision_id):
+        return DEFAULT_TENANT
+    return record.decision.tenant
 
 
 def needs_record(event: Event) -> bool:
-    """Return whether what the event changes always depends on its decision's record."""
-    return isinstance(event, Feedback) or (isinstance(event, Control) and event.kind in _ABOUT_A_DECISION)
+    """Return whether what the event changes depends on its decision's record: an outcome's dollars are its tenant's."""
+    return isinstance(event, Feedback | Outcome) or (isinstance(event, Control) and event.kind in _ABOUT_A_DECISION)

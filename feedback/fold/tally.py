@@ -74,6 +74,14 @@ class Tally:
         """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
         return self._spent.get(tenant, {})
 
+    def spent_by_all(self) -> Mapping[int, Spend]:
+        """Return what the calls of all tenants cost by the day of UTC they ended on, as `spent` does for one."""
+        total: dict[int, Spend] = {}
+        for days in self._spent.values():
+            for day, spent in days.items():
+                total[day] = total.get(day, NO_SPEND).plus(spent.usd, spent.calls)
+        return total
+
     def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
         chosen = self.arm(decision.arm)
@@ -90,7 +98,8 @@ class Tally:
     def on_outcome(self, outcome: Outcome, *, tenant: str = DEFAULT_TENANT, sign: int = 1) -> None:
         """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
 
-        With `sign` -1 they are taken away.
+        The tenant is its decision's, the default one as long as the decision is not on the log. With `sign` -1 they are
+        taken away.
         """
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
@@ -105,6 +114,14 @@ class Tally:
         served.tokens_out += sign * outcome.tokens_out
         served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
         served.latency_s += sign * outcome.latency_s
+
+    def on_tenant_known(self, outcome: Outcome, tenant: str) -> None:
+        """Move an outcome's dollars from the default tenant's day to that of `tenant`: its decision came after it."""
+        if outcome.status is Status.LOST or tenant == DEFAULT_TENANT:
+            return
+        day, usd = day_of(outcome.at), outcome.cost_usd or 0.0
+        self._pay(DEFAULT_TENANT, day, -usd, -1)
+        self._pay(tenant, day, usd, 1)
 
     def on_reward_changes(self, changes: Iterable[RewardChange]) -> None:
         """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import cancel_and_wait
-from highwayman.env.types import DEFAULT_TENANT, Control, Feedback
+from highwayman.env.types import DEFAULT_TENANT, Control, Decision, Feedback, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.learning.recent_decisions import RecentDecisions
 from highwayman.feedback.learning.version_history import VersionHistory, VersionInfo, version_info_json
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
+from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
@@ -59,6 +61,7 @@ class LearnerSession:
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         every = dependencies.false_alarm_every
         self._change_monitors = ChangeMonitors(every) if every is not None else None
+        self._recent = RecentDecisions()
         self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when that is to go on the log
         self.learner = dependencies.make_learner()
 
@@ -239,6 +242,7 @@ class LearnerSession:
     async def _entries(self, page: LogPage) -> list[LogEntry]:
         """Return the events that can be read, with the records they need; the others are dead letters."""
         events: list[tuple[EventId, Event, str]] = []
+        records: dict[EventId, Record | None] = {}
         unreadable: list[tuple[EventId, str]] = []
         for event_id, data, filed_before in page:
             try:
@@ -246,10 +250,15 @@ class LearnerSession:
             except BadEvent as error:
                 unreadable.append((event_id, str(error)))
                 continue
-            events.append((event_id, event, decision_id_of(event) if filed_before or needs_record(event) else ""))
+            if isinstance(event, Decision):
+                self._recent.add(event_id, event)
+            if isinstance(event, Outcome) and not filed_before:
+                records[event_id] = self._recent.record_of(event_id, event)
+            is_asked_for = (filed_before or needs_record(event)) and records.get(event_id) is None
+            events.append((event_id, event, decision_id_of(event) if is_asked_for else ""))
         await self._dead_letter({event_id: data for event_id, data, _ in page}, unreadable)
-        records = await self._dependencies.store.records([name for _, _, name in events if name])
-        return [LogEntry(event_id, event, records.get(name)) for event_id, event, name in events]
+        filed = await self._dependencies.store.records([name for _, _, name in events if name])
+        return [LogEntry(event_id, event, records.get(event_id) or filed.get(name)) for event_id, event, name in events]
 
     async def _dead_letter(self, raw: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
         """Keep events that could not be folded as dead letters, where a person will find them."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from highwayman.env.cost.budget import SpendLimits, TenantBudget
 from highwayman.env.cost.spend_ledger import SpendLedger
-from highwayman.env.types import DEFAULT_TENANT, Decision, Floats, Outcome
+from highwayman.env.types import Decision, Floats, Outcome
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.event_id import EventId, sort_key
 
@@ -50,7 +50,7 @@ class SpendTracker:
         """Take what all processes have spent, as the log up to `position` has it; nothing if it is known already."""
         if tally is not self._tally:
             self._tally = tally
-            self._ledger.on_published(sort_key(position), tally.spent(DEFAULT_TENANT))
+            self._ledger.on_published(sort_key(position), tally.spent_by_all())
 
     def on_decision(self, decision: Decision, expected_usd: float) -> None:
         """Count a call that goes out."""

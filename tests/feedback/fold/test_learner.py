@@ -12,7 +12,7 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.env.types import DEFAULT_TENANT, Decision, Feedback, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.events import Event, decision_id_of
 from highwayman.feedback.log.record import Record
@@ -30,9 +30,6 @@ def entries(events: Iterable[Event]) -> list[LogEntry]:
     outcomes = {event.decision_id: (n, event) for n, event in numbered if isinstance(event, Outcome)}
     found = []
     for event_id, event in numbered:
-        if isinstance(event, Decision):
-            found.append(LogEntry(event_id, event))
-            continue
         about = decision_id_of(event)
         filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
         (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
@@ -104,6 +101,45 @@ def test_the_state_is_the_fold_whatever_the_batches_and_restarts(data: st.DataOb
     assert {name: (t.decisions, t.feedback, t.calls) for name, t in pieces.tally.arms.items()} == {
         name: (t.decisions, t.feedback, t.calls) for name, t in whole.tally.arms.items()
     }
+
+
+def of_two_tenants() -> tuple[Event, ...]:
+    made = replace(decision("d"), tenant="acme"), replace(decision("e"), tenant="other")
+    ended = outcome("d", cost_usd=0.5), outcome("e", cost_usd=0.25)
+    return *made, *ended
+
+
+def dollars(state: Learner) -> tuple[float, ...]:
+    """What the two tenants, and the default one, have spent."""
+    return tuple(sum(day.usd for day in state.tally.spent(who).values()) for who in ("acme", "other", DEFAULT_TENANT))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_an_outcomes_dollars_are_on_the_account_of_its_decisions_tenant_in_whatever_order_they_come(
+    order: tuple[int, ...],
+) -> None:
+    events = of_two_tenants()
+    state = learner()
+    state.step(entries([events[place] for place in order]))
+    assert dollars(state) == pytest.approx((0.5, 0.25, 0.0))
+    assert {day.calls for day in state.tally.spent(DEFAULT_TENANT).values()} <= {0}
+    assert [day.calls for day in state.tally.spent_by_all().values()] == [2]
+    assert state.tally.totals().cost_usd == pytest.approx(0.75)
+
+
+def test_dollars_of_a_call_whose_decision_has_not_come_are_the_default_tenants() -> None:
+    state = learner()
+    state.step([LogEntry("1-0", outcome("d", cost_usd=0.5), Record(None, None, outcome("d"), "1-0"))])
+    assert dollars(state) == (0.0, 0.0, 0.5)
+
+
+def test_a_restart_between_decision_and_outcome_leaves_the_dollars_with_their_tenant() -> None:
+    log = entries(of_two_tenants())
+    before, after = learner(), learner()
+    before.step(log[:3])
+    after.restore(before.snapshot())
+    after.step(log)
+    assert dollars(after) == (0.5, 0.25, 0.0)
 
 
 def test_features_of_another_encoder_are_counted_but_not_learned_from() -> None:

@@ -102,6 +102,34 @@ def test_dollars_by_day_round_trip_and_older_tallies_have_none() -> None:
     assert Tally.from_json(b'{"a": {"decisions": 3}}').spent() == {}
 
 
+def test_what_all_tenants_spent_is_the_sum_of_what_each_did() -> None:
+    tally = Tally()
+    tally.on_outcome(at(100, usd=0.5))
+    tally.on_outcome(at(101, usd=0.25))
+    tally.on_outcome(at(101, usd=1.0), tenant="of another")
+    assert tally.spent_by_all() == {100: Spend(0.5, 1), 101: Spend(1.25, 2)}
+    assert Tally().spent_by_all() == {}
+
+
+def test_dollars_written_when_all_were_the_default_tenants_are_read_as_that() -> None:
+    before = b'{"#spent": {"100 calls default": 2, "100 usd default": 0.75}, "a": {"cost_usd": 0.75}}'
+    tally = Tally.from_json(before)
+    tally.on_outcome(at(100, usd=0.25), tenant="of another")
+    assert (tally.spent(), tally.spent("of another")) == ({100: Spend(0.75, 2)}, {100: Spend(0.25, 1)})
+    assert tally.spent_by_all() == {100: Spend(1.0, 3)}
+
+
+def test_dollars_move_to_the_tenant_once_the_decision_comes() -> None:
+    tally = Tally()
+    early = at(100, usd=0.5)
+    tally.on_outcome(early)
+    tally.on_tenant_known(early, "of another")
+    assert (tally.spent("of another"), tally.spent_by_all()) == ({100: Spend(0.5, 1)}, {100: Spend(0.5, 1)})
+    assert tally.spent() == {100: Spend(0.0, 0)}
+    tally.on_tenant_known(at(100, usd=9.0, status=Status.LOST), "of another")
+    assert tally.spent_by_all() == {100: Spend(0.5, 1)}
+
+
 @pytest.mark.parametrize(
     "damaged", [b'{"#spent": 3}', b'{"#spent": {"1 usd": 2}}', b'{"#spent": {"1 usd t": 2}}', b"[]"]
 )

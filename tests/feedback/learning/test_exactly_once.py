@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Control, ControlKind, Decision, Feedback, Outcome, Status
+from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Decision, Feedback, Outcome, Status
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import fold_log, snapshot_difference
 from highwayman.feedback.learning.publications import Publications
@@ -33,6 +33,7 @@ from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
 ARMS = ("a", "b", "c")
 NAMES = [f"d{k}" for k in range(6)]
 PERSONS = ["", "ann", "bob"]
+TENANTS = {name: "acme" if k % 2 else DEFAULT_TENANT for k, name in enumerate(NAMES)}
 EQUAL = 1e-9
 
 
@@ -97,7 +98,8 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), arm=st.sampled_from(ARMS), person=st.sampled_from(PERSONS),
           x=st.tuples(st.floats(-1, 1), st.floats(-1, 1)))  # fmt: skip
     def decide(self, name: str, arm: str, person: str, x: tuple[float, float]) -> None:
-        self.put(replace(decision(name, arm=arm, arms=ARMS, at=context(*x, 1.0)), user=person))
+        made = decision(name, arm=arm, arms=ARMS, at=context(*x, 1.0))
+        self.put(replace(made, user=person, tenant=TENANTS[name]))
 
     @rule(name=st.sampled_from(NAMES), arm=st.sampled_from(ARMS), lost=st.booleans())
     def end(self, name: str, arm: str, lost: bool) -> None:
@@ -202,6 +204,9 @@ class Machine(RuleBasedStateMachine):
         apart = snapshot_difference(learned, whole.learner.snapshot())
         assert apart.largest <= EQUAL
         assert self.turn.learner.tally.totals().feedback == self.answers()
+        for tenant in {*TENANTS.values()}:
+            calls = [day.calls for day in self.turn.learner.tally.spent(tenant).values()]
+            assert sum(calls) == self.calls(tenant), tenant
         self.do(self.client.aclose())
 
     def final(self) -> dict[str, tuple[Decision, str, list[Feedback]]]:
@@ -224,6 +229,12 @@ class Machine(RuleBasedStateMachine):
                     newest[one.source, one.user] = one
             found[name] = event, arm, [one for one in newest.values() if one.value is not None]
         return found
+
+    def calls(self, tenant: str) -> int:
+        """How many calls ended whose dollars are the tenant's; the default one's where no decision came."""
+        made = {event.id for event in self.log.values() if isinstance(event, Decision)}
+        ended = {e.decision_id for e in self.log.values() if isinstance(e, Outcome) and e.status is not Status.LOST}
+        return sum((TENANTS[name] if name in made else DEFAULT_TENANT) == tenant for name in ended - self.erased)
 
     def answers(self) -> int:
         return sum(bool(said) for _, _, said in self.final().values())

@@ -12,6 +12,7 @@ from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.fold.learner import Snapshot
 from highwayman.feedback.fold.log_fold import fold_log, snapshot_difference
+from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.learning.publications import NO_VERSION, Publications, lineage
 from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
 from highwayman.feedback.learning.version_history import VersionHistory
@@ -204,3 +205,23 @@ async def test_an_arm_whose_answers_change_is_noticed_on_the_log_once_and_doubte
     assert unpack(turn.learner.snapshot().policy)[1]["sums"][0, 0] < 60
     again = await fold_log(lambda: world.retention.scan(START), make_learner, kept_s=3600)
     assert snapshot_difference(turn.learner.snapshot(), again.learner.snapshot()).largest <= 1e-9
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_dollars_of_two_tenants_are_published_on_an_account_of_each(world: World, *, restart: bool) -> None:
+    turn = await world.turn("one")
+    await world.store.put_all([replace(decision("d"), tenant="acme"), replace(decision("e"), tenant="bee")])
+    await turn.advance(count=100, block_s=0)
+    assert await turn.publish()
+    if restart:  # whoever goes on has not read the decisions
+        turn = await world.turn("two")
+    await world.store.put_all([outcome("d", cost_usd=0.5), outcome("e", cost_usd=0.25)])
+    await turn.advance(count=100, block_s=0)
+    assert await turn.publish()
+    published = await world.publications.load()
+    assert published is not None
+    tally = Tally.from_json(published.snapshot.tally)
+    spent = {tenant: [day.usd for day in tally.spent(tenant).values()] for tenant in ("acme", "bee", "default")}
+    assert spent == {"acme": [0.5], "bee": [0.25], "default": []}
+    whole = await fold_log(lambda: world.retention.scan(START), make_learner, kept_s=3600)
+    assert snapshot_difference(published.snapshot, whole.learner.snapshot()).tally == 0.0

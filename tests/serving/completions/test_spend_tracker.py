@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from highwayman.env.cost.budget import SpendLimits
-from highwayman.env.types import Outcome
+from highwayman.env.types import DEFAULT_TENANT, Outcome
 from highwayman.feedback.fold.tally import Tally
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from tests.feedback.worlds import decision, outcome
@@ -19,9 +19,9 @@ class Log:
     def __init__(self) -> None:
         self.tally, self.place = Tally(), 0
 
-    def write(self, spending: SpendTracker, ended: Outcome) -> None:
+    def write(self, spending: SpendTracker, ended: Outcome, *, tenant: str = DEFAULT_TENANT) -> None:
         self.place += 1
-        self.tally.on_outcome(ended)
+        self.tally.on_outcome(ended, tenant=tenant)
         spending.on_logged(ended, f"{self.place}-0")
 
     def published(self) -> tuple[Tally, str]:
@@ -57,6 +57,15 @@ def test_processes_share_a_days_ceiling_and_a_restart_finds_it_as_it_was() -> No
     restarted.on_published(*log.published())
     assert one.over_budget(np.array([0.01]))[0]
     assert restarted.over_budget(np.array([0.01]))[0]
+
+
+def test_a_days_ceiling_is_the_routers_whosever_calls_they_are() -> None:
+    log, spending = Log(), process()
+    for number, tenant in enumerate((DEFAULT_TENANT, "acme", "acme")):
+        log.write(spending, call(spending, str(number)), tenant=tenant)
+    spending.on_published(*log.published())
+    assert spending.over_budget(np.array([1.01]))[0]  # three of four dollars are gone
+    assert not spending.over_budget(DOLLAR)[0]
 
 
 def test_a_call_that_is_published_before_its_process_hears_where_it_stands_is_counted_once_in_the_end() -> None:
