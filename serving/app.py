@@ -24,8 +24,9 @@ from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
-from highwayman.serving.services import Services, Settings, build_services
+from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
+from highwayman.serving.wiring.settings import Settings
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CALLER = "highwayman.caller"  # in the scope of a request that FastAPI serves

@@ -45,8 +45,9 @@ from highwayman.serving.processes.workers import (
     inherited_sockets,
     run_workers,
 )
-from highwayman.serving.services import BackgroundTaskFailed, Settings
+from highwayman.serving.services import BackgroundTaskFailed
 from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.wiring.settings import Settings
 
 DEFAULT_PORT = 8790
 _KEYS_ENV = "HIGHWAYMAN_API_KEYS"

@@ -17,7 +17,7 @@ import uvicorn
 from highwayman.env.types import Arm, Profile
 from highwayman.serving.app import Application
 from highwayman.serving.config.config import Config
-from highwayman.serving.services import Settings
+from highwayman.serving.wiring.settings import Settings
 
 
 def arm(name: str, *urls: str, price: float | None = 1.0, profile: Profile | None = None, window: int = 4096) -> Arm:

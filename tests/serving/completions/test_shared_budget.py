@@ -11,7 +11,8 @@ import pytest
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import ArmState
 from highwayman.serving.config.config import Config
-from highwayman.serving.services import Settings, build_services
+from highwayman.serving.services import build_services
+from highwayman.serving.wiring.settings import Settings
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 

@@ -13,7 +13,8 @@ from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.config import Config
-from highwayman.serving.services import Settings, build_services
+from highwayman.serving.services import build_services
+from highwayman.serving.wiring.settings import Settings
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import Hang, Say, ScriptedUpstream
 

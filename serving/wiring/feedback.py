@@ -1,0 +1,132 @@
+"""All that hears what is said of answers, put together as the configuration has it."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.types import Decision
+from highwayman.feedback.calibration.calibrator import Calibrator
+from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.intake.influence_weights import InfluenceWeights
+from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.integrations.adapter import FeedbackAdapter
+from highwayman.feedback.judge.judge import LlmJudge
+from highwayman.feedback.trust.influence_caps import InfluenceLimiter
+from highwayman.serving.completions.internal_calls import InternalCalls
+from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
+from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
+from highwayman.serving.feedback.judge_observer import JudgeObserver
+from highwayman.serving.feedback.vote_page import VOTE_PATH
+from highwayman.serving.http.client_ids import LinkExtractor, link_digests
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.background import start_in_background
+from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.routing import RoutingComponents
+from highwayman.serving.wiring.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackDependencies:
+    """What hearing stands on."""
+
+    log: LogComponents
+    routing: RoutingComponents
+    metrics: Metrics
+    live: LivePolicy  # whose tally says how people and judges agree
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackComponents:
+    """What files statements, and whoever makes some."""
+
+    service: FeedbackService
+    adapters: Sequence[FeedbackAdapter]
+    links: LinkExtractor
+    observers: CompletionObservers
+    vote_link: Callable[[Decision], str] | None
+
+
+def build_feedback(
+    stack: AsyncExitStack, settings: Settings, dependencies: FeedbackDependencies, adapters: Sequence[FeedbackAdapter]
+) -> FeedbackComponents:
+    """Return everything that hears, the calibrator running. Raises ConfigError for a judge who is not in the pool."""
+    config, log = settings.config, dependencies.log
+    service = _service(dependencies, _calibrator(stack, settings, dependencies))
+    links, observers = link_digests(config.feedback.names.client_id_sources(), log.ids.link), list[CompletionObserver]()
+    if config.feedback.implicit:
+        wanted, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
+        observers.append(ImplicitSignalObserver(wanted, service, log.store, log.ids, likeness))
+        links = with_turn_links(links, log.ids) if wanted & OF_TURNS else links
+    if config.feedback.judge.arms:
+        observers.append(_judge(dependencies, service, dependencies.routing.rng.spawn(1)[0]))
+    listening = CompletionObservers(observers)
+    stack.push_async_callback(listening.close)
+    return FeedbackComponents(service, adapters, links, listening, _vote_link(config.feedback.vote_url, log.ids))
+
+
+def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: FeedbackDependencies) -> Calibrator:
+    """Return what corrects statements, which keeps up with the tally beside the requests."""
+    live, calibration = dependencies.live, settings.config.feedback.calibration
+    calibrator = Calibrator(
+        dependencies.log.factory.spec, lambda: live.tally.calibration_counts, calibration.settings()
+    )
+    start_in_background(stack, calibrator.run(), settings.on_failure)
+    return calibrator
+
+
+def _service(dependencies: FeedbackDependencies, calibrator: Calibrator) -> FeedbackService:
+    log, metrics = dependencies.log, dependencies.metrics
+    config = log.factory.config
+    return FeedbackService(
+        store=log.store,
+        journal=log.journal,
+        pending=log.factory.pending_feedback(log.client),
+        ids=log.ids,
+        spec=log.factory.spec,
+        influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
+        calibrator=calibrator,
+        clock=time.time,
+        window_s=config.limits.feedback_window_s,
+        on_feedback=lambda feedback: metrics.feedback.labels(feedback.metric).inc(),
+    )
+
+
+def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np.random.Generator) -> JudgeObserver:
+    """Return the ear that has answers judged. Raises ConfigError for a judge who is not in the pool."""
+    log, routing = dependencies.log, dependencies.routing
+    pool, wanted = routing.pool, log.factory.config.feedback.judge
+    unknown = [name for name in (*wanted.arms, *wanted.rates) if name not in pool.arms]
+    if unknown:
+        known = ", ".join(pool.arms)
+        raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
+    judge = LlmJudge(
+        upstream=routing.upstream,
+        arms=[pool.arm(name) for name in wanted.arms],
+        settings=wanted.settings(),
+        clock=time.time,
+        timer=time.perf_counter,
+        entropy=secrets.token_bytes,
+        rng=rng,
+    )
+    return JudgeObserver(
+        judge=judge,
+        pool=pool,
+        service=service,
+        internal_calls=InternalCalls(log.journal, log.ids.issue, time.time, routing.spend_tracker.on_outcome),
+        rng=rng,
+        pairwise=wanted.pairwise,
+        timer=time.perf_counter,
+        on_result=lambda came_to: dependencies.metrics.judged.labels(came_to).inc(),
+    )
+
+
+def _vote_link(url: str | None, ids: DecisionIds) -> Callable[[Decision], str] | None:
+    if url is None:
+        return None
+    return lambda decision: f"{url.rstrip('/')}{VOTE_PATH}{ids.ticket(decision.id, decision.tenant)}"

@@ -1,0 +1,126 @@
+"""The log and all that hangs on its namespace, and the learner that reads it."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.env.types import Outcome
+from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.log.event_id import EventId
+from highwayman.feedback.log.journal import Journal, OutcomeJournal
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.serving.auth.api_key_cache import ApiKeyCache
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.local_state import LocalState
+from highwayman.serving.state.namespace_sync import NamespaceSync
+from highwayman.serving.wiring.background import start_in_background
+from highwayman.serving.wiring.settings import Settings
+
+_LEARNER_TIMEOUT_S = 10.0  # more than any block of a read
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogComponents:
+    """Where events go, and what this process knows of the namespace they are in."""
+
+    factory: LearnerFactory
+    local_state: LocalState
+    client: "aioredis.Redis"
+    store: Store
+    journal: Journal
+    ids: DecisionIds
+    key_cache: ApiKeyCache
+    namespace_sync: NamespaceSync
+
+
+def build_learner_factory(stack: AsyncExitStack, settings: Settings) -> LearnerFactory:
+    """Return what makes learners, with a warm encoder. Raises ConfigError, EncoderError."""
+    encoder = warm_encoder(settings.config)
+    stack.callback(encoder.close)
+    return LearnerFactory(settings.config, settings.arms, encoder)
+
+
+def build_log(
+    stack: AsyncExitStack,
+    settings: Settings,
+    factory: LearnerFactory,
+    *,
+    metrics: Metrics,
+    on_logged: Callable[[Outcome, EventId | None], None],
+) -> LogComponents:
+    """Return the parts of the log, none of which has spoken with Redis yet; `on_logged` is told of every outcome.
+
+    Raises:
+        ConfigError: the prior or the folder for the state cannot be used.
+    """
+    config = settings.config
+    local_state = LocalState(settings.state, config.namespace, factory.lineage)
+    client = _client(stack, settings.redis_url)
+    store = factory.store(client)
+    stack.push_async_callback(store.close)
+    journal = OutcomeJournal(
+        store,
+        claim_spools(local_state.spools, limit_bytes=config.limits.spool_bytes),
+        writer=secrets.token_hex(8),
+        clock=time.monotonic,
+        patience_s=config.limits.redis_s,
+        on_delivery_outcome=metrics.on_delivery_outcome,
+        on_logged=on_logged,
+    )
+    own = secrets.token_bytes(32)
+    ids = DecisionIds([*local_state.secrets(), own], secrets.token_bytes, time.time)
+    return LogComponents(
+        factory=factory,
+        local_state=local_state,
+        client=client,
+        store=store,
+        journal=journal,
+        ids=ids,
+        key_cache=ApiKeyCache(KeyStore(client, config.namespace, store), local_state, lambda: ids.secrets),
+        namespace_sync=NamespaceSync(store, ids, local_state, factory, own=own),
+    )
+
+
+async def start_log(stack: AsyncExitStack, settings: Settings, parts: LogComponents, live: LivePolicy) -> None:
+    """Come into step with the namespace and stay so; learn, where that is wanted.
+
+    Redis may be away: then what this machine kept is in force, or the prior.
+
+    Raises:
+        ConfigError: Redis may evict the log.
+    """
+    try:
+        await parts.namespace_sync.sync_once()
+        await live.refresh()
+        await parts.key_cache.refresh()
+    except StoreUnavailable as error:
+        recalled = await live.load_cached()
+        log.warning("starting without Redis (%s), on %s", error, _state_in_force(live, recalled=recalled))
+    for work in (parts.journal.run(), parts.namespace_sync.run(), live.run(), parts.key_cache.run()):
+        start_in_background(stack, work, settings.on_failure)
+    if settings.learn:
+        blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
+        start_in_background(stack, parts.factory.worker(blocking).run(), settings.on_failure)
+
+
+def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":
+    client = connect(url, timeout_s=timeout_s)
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+def _state_in_force(live: LivePolicy, *, recalled: bool) -> str:
+    return f"version {live.version}, kept on this machine" if recalled else "the prior: nothing is kept on this machine"

@@ -1,0 +1,117 @@
+"""What decides who answers, and what calls them."""
+
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.policy import Policy, PredictsQuality
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool.eligibility import Pool
+from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.serving.completions.router import Router
+from highwayman.serving.completions.spend_tracker import SpendTracker
+from highwayman.serving.config.config import Config, LimitsConfig
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyComponents:
+    """The policy in force, and how much is tried out with it."""
+
+    live: LivePolicy
+    rules: ExplorationRules
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingComponents:
+    """The pool, the way to it, and who decides."""
+
+    pool: Pool
+    upstream: Upstream
+    background: BackgroundTasks  # what outlives its request
+    rng: np.random.Generator  # the router draws with it
+    spend_tracker: SpendTracker
+    router: Router
+
+
+def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) -> PolicyComponents:
+    """Return the policy, still at its prior. Raises ConfigError where it does not say what the cap needs."""
+    live = LivePolicy(
+        log.factory.publications(log.client),
+        log.factory.policy,
+        log.factory.arm_names,
+        cache=log.local_state,
+        clock=time.time,
+        on_version=metrics.on_version,
+    )
+    rules = _exploration_rules(log.factory.config, live.policy)
+    stack.callback(live.write_cache)
+    return PolicyComponents(live, rules)
+
+
+async def build_routing(
+    stack: AsyncExitStack,
+    settings: Settings,
+    log: LogComponents,
+    *,
+    policy: PolicyComponents,
+    spend_tracker: SpendTracker,
+) -> RoutingComponents:
+    """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
+    health = EndpointHealth(time.monotonic)
+    pool = Pool(settings.arms, health)
+    upstream = Upstream(health, time.monotonic, _timeouts(settings.config.limits))
+    await upstream.start()
+    stack.push_async_callback(upstream.close)
+    background = BackgroundTasks()
+    stack.push_async_callback(background.drain)
+    rng = np.random.default_rng(settings.seed)
+    router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng)
+    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router)
+
+
+def _router(
+    log: LogComponents,
+    policy: PolicyComponents,
+    *,
+    pool: Pool,
+    spend_tracker: SpendTracker,
+    rng: np.random.Generator,
+) -> Router:
+    config = log.factory.config
+    return Router(
+        pool=pool,
+        encoder=log.factory.encoder,
+        live=policy.live,
+        policy_name=config.policy.name,
+        objectives=config.objectives(),
+        rules=policy.rules,
+        new_id=log.ids.issue,
+        clock=time.time,
+        rng=rng,
+        pseudonym=log.ids.pseudonym,
+        spend_tracker=spend_tracker,
+        keep_prompts=config.retention.prompts,
+    )
+
+
+def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
+    return UpstreamTimeouts(limits.connect_s, limits.first_byte_s, limits.silence_s)
+
+
+def _exploration_rules(config: Config, policy: Policy) -> ExplorationRules:
+    """Return floor, quotas and cap. Raises ConfigError where the policy does not say what the cap needs."""
+    if config.exploration.regret_per_request is not None and not isinstance(policy, PredictsQuality):
+        raise ConfigError(
+            f"exploration.regret_per_request: policy {config.policy.name} does not say what quality it expects; "
+            "leave it out, or take a policy that does"
+        )
+    return ExplorationRules(config.policy.floor, config.trial.quota(), config.exploration.cap())

@@ -1,0 +1,23 @@
+"""What a router process is started with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from highwayman.env.types import Arm
+from highwayman.serving.config.config import Config
+from highwayman.serving.state.local_state import state_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a router process is started with."""
+
+    arms: tuple[Arm, ...]
+    redis_url: str
+    config: Config = field(default_factory=Config)
+    api_keys: frozenset[str] = frozenset()  # empty: open, on loopback only
+    learn: bool = True  # stand for the learner's lease
+    seed: int | None = None  # of the draws; None: from the system
+    state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
+    on_failure: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed
