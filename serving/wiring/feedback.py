@@ -13,7 +13,11 @@ from highwayman.env.types import Decision
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
+from highwayman.feedback.intake.retraction import FiledStatements
 from highwayman.feedback.intake.service import FeedbackService
+from highwayman.feedback.intake.statement_calibration import StatementCalibration
+from highwayman.feedback.intake.statements import StatementBuilder
+from highwayman.feedback.intake.targets import TargetResolver
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
@@ -82,17 +86,17 @@ def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: Feedbac
 
 def _service(dependencies: FeedbackDependencies, calibrator: Calibrator) -> FeedbackService:
     log, metrics = dependencies.log, dependencies.metrics
-    config = log.factory.config
+    config, store, ids, spec = log.factory.config, log.store, log.ids, log.factory.spec
     return FeedbackService(
-        store=log.store,
+        spec=spec,
+        targets=TargetResolver(ids, store.linked_decisions, time.time, config.limits.feedback_window_s),
+        statements=StatementBuilder(ids, spec, store.record, time.time),
+        influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
+        calibration=StatementCalibration(calibrator, store.records),
+        filed=FiledStatements(ids, store.linked_decisions, store.records),
         journal=log.journal,
         pending=log.factory.pending_feedback(log.client),
-        ids=log.ids,
-        spec=log.factory.spec,
-        influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
-        calibrator=calibrator,
         clock=time.time,
-        window_s=config.limits.feedback_window_s,
         on_feedback=lambda feedback: metrics.feedback.labels(feedback.metric).inc(),
     )
 

@@ -1,0 +1,63 @@
+"""Which decisions a submission means, or, while there are none, the names they will be found under."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from highwayman.env.errors import InvalidFeedback, UnknownDecision
+from highwayman.env.metric import Metric
+from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
+from highwayman.feedback.intake.submission import FeedbackTarget
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTarget:
+    """The decisions that are meant, or, while there are none, the names they will be found under."""
+
+    decision_ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    direct: bool = False  # by the id of the one decision
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResolver:
+    """Finds a tenant's decisions by their ids, and by the ids that its clients gave them."""
+
+    ids: DecisionIds
+    linked_decisions: Callable[[str], Awaitable[Sequence[str]]]  # by name, oldest first
+    clock: Callable[[], float]  # seconds since the epoch
+    window_s: float  # how long a decision takes feedback, if its metric says no less
+
+    async def resolve(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
+        """Return the decisions meant.
+
+        Raises:
+            InvalidFeedback: the target is empty.
+            UnknownDecision: all of them are too old, or somebody else's.
+            StoreUnavailable: names cannot be looked up.
+        """
+        if target.decision_id:
+            decision_id = without_prefix(target.decision_id)
+            self.ids.verify(decision_id, tenant)
+            return ResolvedTarget(self._still_open([decision_id], metric, tenant), direct=True)
+        named = without_prefix(target.request_id)
+        if named and self.ids.issued_at(named, tenant) is not None:
+            return ResolvedTarget(self._still_open([named], metric, tenant), direct=True)
+        kind, name = ("request", target.request_id) if target.request_id else ("conversation", target.conversation_id)
+        if not name:
+            raise InvalidFeedback("say which answer: one of decision_id, request_id and conversation_id")
+        links = tuple(self.ids.links(kind, name, tenant))
+        for link in links:
+            decision_ids = await self.linked_decisions(link)
+            if decision_ids:
+                return ResolvedTarget(self._still_open(decision_ids, metric, tenant))
+        return ResolvedTarget(names=links)
+
+    def _still_open(self, decision_ids: Sequence[str], metric: Metric, tenant: str) -> tuple[str, ...]:
+        """Return which decisions still take this feedback. Raises UnknownDecision where none does."""
+        window_s = min(self.window_s, metric.window_s or self.window_s)
+        now = self.clock()
+        ages_s = {name: now - (self.ids.issued_at(name, tenant) or 0.0) for name in decision_ids}
+        still_open = tuple(name for name, age_s in ages_s.items() if age_s <= window_s)
+        if not still_open:
+            raise UnknownDecision(f"This decision no longer takes feedback: it was made more than {window_s:g} s ago.")
+        return still_open

@@ -1,0 +1,125 @@
+"""Which decisions a submission means: by their own ids, and by ids that clients gave them."""
+
+from dataclasses import replace
+
+import pytest
+
+from highwayman.env.errors import InvalidFeedback, UnknownDecision
+from highwayman.env.metric import Metric
+from highwayman.env.types import Decision
+from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.intake.submission import FeedbackTarget
+from highwayman.feedback.intake.targets import ResolvedTarget, TargetResolver
+from tests.feedback.intake.tenants import NOW, OTHERS, OURS, Clock, Links, decided, decision_ids
+
+THUMBS = Metric("thumbs")
+WINDOW_S = 60.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ids(clock: Clock) -> DecisionIds:
+    return decision_ids(clock)
+
+
+def resolver(ids: DecisionIds, clock: Clock, *decisions: Decision) -> TargetResolver:
+    return TargetResolver(ids, Links(decisions), clock, WINDOW_S)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        lambda name: FeedbackTarget(decision_id=name),
+        lambda name: FeedbackTarget(decision_id=f"chatcmpl-{name}"),
+        lambda name: FeedbackTarget(request_id=name),
+        lambda name: FeedbackTarget(request_id=f"cmpl-{name}"),
+    ],
+    ids=["decision", "answer", "decision as request", "answer as request"],
+)
+async def test_a_decisions_own_id_names_it_directly_wherever_it_stands(
+    target: object, ids: DecisionIds, clock: Clock
+) -> None:
+    name = ids.issue(OURS)
+    resolved = await resolver(ids, clock).resolve(target(name), THUMBS, OURS)  # type: ignore[operator]
+    assert resolved == ResolvedTarget((name,), direct=True)
+
+
+async def test_a_decision_id_of_another_tenant_is_not_known(ids: DecisionIds, clock: Clock) -> None:
+    with pytest.raises(UnknownDecision, match="No decision with this id was made here"):
+        await resolver(ids, clock).resolve(FeedbackTarget(decision_id=ids.issue(OTHERS)), THUMBS, OURS)
+
+
+async def test_a_request_id_means_the_decision_that_was_made_under_it(ids: DecisionIds, clock: Clock) -> None:
+    made = decided(ids, ids.link("request", "r-1", OURS))
+    resolved = await resolver(ids, clock, made).resolve(FeedbackTarget(request_id="r-1"), THUMBS, OURS)
+    assert resolved == ResolvedTarget((made.id,))
+
+
+async def test_a_conversations_decisions_are_meant_as_far_as_they_still_take_feedback(
+    ids: DecisionIds, clock: Clock
+) -> None:
+    link = ids.link("conversation", "c", OURS)
+    too_old = decided(ids, link)
+    clock.now += WINDOW_S + 1
+    turns = [decided(ids, link) for _ in range(2)]
+    resolved = await resolver(ids, clock, too_old, *turns).resolve(FeedbackTarget(conversation_id="c"), THUMBS, OURS)
+    assert resolved == ResolvedTarget(tuple(turn.id for turn in turns))
+
+
+async def test_a_request_id_names_no_conversation(ids: DecisionIds, clock: Clock) -> None:
+    made = decided(ids, ids.link("conversation", "same", OURS))
+    resolved = await resolver(ids, clock, made).resolve(FeedbackTarget(request_id="same"), THUMBS, OURS)
+    assert resolved.decision_ids == ()
+
+
+async def test_another_tenants_decision_under_the_same_name_is_not_meant(ids: DecisionIds, clock: Clock) -> None:
+    theirs = decided(ids, ids.link("request", "r-1", OTHERS), tenant=OTHERS)
+    resolved = await resolver(ids, clock, theirs).resolve(FeedbackTarget(request_id="r-1"), THUMBS, OURS)
+    assert resolved == ResolvedTarget(names=(ids.link("request", "r-1", OURS),))
+
+
+async def test_a_name_unknown_so_far_is_looked_out_for_under_every_secret(clock: Clock) -> None:
+    ids = decision_ids(clock, secrets=[b"first", b"second"])
+    resolved = await resolver(ids, clock).resolve(FeedbackTarget(request_id="r-1"), THUMBS, OURS)
+    assert resolved == ResolvedTarget(names=tuple(ids.links("request", "r-1", OURS)))
+    assert len(set(resolved.names)) == 2
+
+
+async def test_a_decision_linked_with_an_older_secret_is_found(clock: Clock) -> None:
+    before = decision_ids(clock, secrets=[b"old"])
+    made = decided(before, before.link("request", "r-1", OURS))
+    ids = decision_ids(clock, secrets=[b"new", b"old"])
+    resolved = await resolver(ids, clock, made).resolve(FeedbackTarget(request_id="r-1"), THUMBS, OURS)
+    assert resolved.decision_ids == (made.id,)
+
+
+@pytest.mark.parametrize(
+    ("metric_s", "age_s", "taken"),
+    [
+        (None, WINDOW_S, True),
+        (None, WINDOW_S + 1, False),
+        (10.0, 10.0, True),
+        (10.0, 11.0, False),
+        (2 * WINDOW_S, WINDOW_S + 1, False),
+    ],
+)
+async def test_the_shorter_of_the_routers_and_the_metrics_window_holds(
+    metric_s: float | None, age_s: float, taken: bool, ids: DecisionIds, clock: Clock
+) -> None:
+    target = FeedbackTarget(decision_id=ids.issue(OURS))
+    clock.now = NOW + age_s
+    resolving = resolver(ids, clock).resolve(target, replace(THUMBS, window_s=metric_s), OURS)
+    if taken:
+        assert (await resolving).decision_ids == (target.decision_id,)
+    else:
+        with pytest.raises(UnknownDecision, match=rf"made more than {min(WINDOW_S, metric_s or WINDOW_S):g} s ago"):
+            await resolving
+
+
+async def test_a_submission_must_say_which_answer(ids: DecisionIds, clock: Clock) -> None:
+    with pytest.raises(InvalidFeedback, match="one of decision_id, request_id and conversation_id"):
+        await resolver(ids, clock).resolve(FeedbackTarget(), THUMBS, OURS)
