@@ -1,0 +1,287 @@
+"""Feedback taken in with a real log: found, weighed, filed, held and taken back."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDecision
+from highwayman.env.metric import boolean_metric
+from highwayman.env.reward import reward_spec
+from highwayman.env.tasks import cancel_and_wait
+from highwayman.env.types import Decision, Feedback
+from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator
+from highwayman.feedback.fold.calibration_counts import CalibrationCounts
+from highwayman.feedback.intake.influence_weights import InfluenceWeights
+from highwayman.feedback.intake.pending import PendingFeedback
+from highwayman.feedback.intake.retraction import FiledStatements
+from highwayman.feedback.intake.service import FeedbackReceipt, FeedbackService
+from highwayman.feedback.intake.statement_calibration import StatementCalibration
+from highwayman.feedback.intake.statements import StatementBuilder
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
+from highwayman.feedback.intake.targets import TargetResolver
+from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
+from highwayman.feedback.trust.principal import Principal
+from tests.feedback.intake.tenants import OTHERS, OURS, Clock, decided, decision_ids
+from tests.upstream_server import closed_url
+
+WINDOW_S, HOLD_S = 600.0, 60.0
+SPEC = reward_spec([boolean_metric("graded", senders="grader")])
+_TARGETS = [field.name for field in fields(FeedbackTarget)]
+WE, THEY = Principal(OURS, key_id="k-1"), Principal(OTHERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A service, and what stands behind it."""
+
+    service: FeedbackService
+    store: Store
+    clock: Clock
+    filed: list[Feedback]  # what the service told of
+
+    async def decide(self, *, request: str = "", conversation: str = "", tenant: str = OURS) -> Decision:
+        """A decision on the log, under ids that the client sent along."""
+        ids = self.service.targets.ids
+        named = (("request", request), ("conversation", conversation))
+        made = decided(ids, *(ids.link(kind, name, tenant) for kind, name in named if name), tenant=tenant)
+        await self.store.put(made)
+        return made
+
+    async def say(
+        self, value: Any = True, *, principal: Principal = WE, metric: str = "thumbs", **more: Any
+    ) -> FeedbackReceipt:
+        """Submit a statement; what names its target is told from the rest."""
+        about = {name: more.pop(name) for name in _TARGETS if name in more}
+        self.clock.now += 1.0
+        return await self.service.submit(FeedbackSubmission(FeedbackTarget(**about), metric, value, **more), principal)
+
+    async def retract(self, feedback_id: str, *, principal: Principal = WE, source: str | None = None) -> Any:
+        self.clock.now += 1.0
+        return await self.service.retract(feedback_id, principal, source=source)
+
+    async def statements(self, decision_id: str) -> list[Feedback]:
+        """What the record holds of a decision, in log order."""
+        return list((await self.store.record(decision_id)).feedback.values())
+
+    async def standing(self, decision_id: str) -> list[float]:
+        """The values that count for a decision's reward."""
+        contributions = SPEC.contributions(await self.statements(decision_id))
+        return [part.feedback.value for part in contributions if part.weight and part.feedback.value is not None]
+
+
+@asynccontextmanager
+async def intake(
+    client: aioredis.Redis, namespace: str, folder: Path, *, caps: InfluenceCaps | None = None
+) -> AsyncIterator[Intake]:
+    clock, filed = Clock(), list[Feedback]()
+    store, ids = Store(client, namespace), decision_ids(clock)
+    journal = Journal(
+        store,
+        claim_spools(folder / "spools", limit_bytes=1 << 20),
+        writer=secrets.token_hex(4),
+        clock=time.monotonic,
+        patience_s=10.0,  # a machine that is busy is no Redis that is away
+        on_delivery_outcome=lambda fate, kind: None,
+    )
+    calibrator = Calibrator(SPEC, CalibrationCounts, CalibrationSettings())
+    service = FeedbackService(
+        spec=SPEC,
+        targets=TargetResolver(ids, store.linked_decisions, clock, WINDOW_S),
+        statements=StatementBuilder(ids, SPEC, store.record, clock),
+        influence_weights=InfluenceWeights(InfluenceLimiter(caps or InfluenceCaps())),
+        calibration=StatementCalibration(calibrator, store.records),
+        filed=FiledStatements(ids, store.linked_decisions, store.records),
+        journal=journal,
+        pending=PendingFeedback(client, namespace, store, keep_s=HOLD_S),
+        clock=clock,
+        on_feedback=filed.append,
+    )
+    running = asyncio.create_task(journal.run())
+    try:
+        yield Intake(service, store, clock, filed)
+    finally:
+        await cancel_and_wait(running)
+        await store.close()
+
+
+@pytest.fixture
+async def desk(redis_client: aioredis.Redis, namespace: str, tmp_path: Path) -> AsyncIterator[Intake]:
+    async with intake(redis_client, namespace, tmp_path) as started:
+        yield started
+
+
+def ids_of(decisions: Sequence[Decision]) -> tuple[str, ...]:
+    return tuple(made.id for made in decisions)
+
+
+async def test_feedback_by_a_decisions_id_is_filed_under_it(desk: Intake) -> None:
+    made = await desk.decide()
+    receipt = await desk.say(decision_id=made.id, user="ann", comment="well said")
+    (filed,) = await desk.statements(made.id)
+    assert receipt == FeedbackReceipt(f"{made.id}:{filed.id}", (made.id,), 1.0, "logged")
+    assert (filed.value, filed.text, filed.key, filed.at) == (1.0, "well said", "k-1", desk.clock.now)
+    assert filed.user == desk.service.statements.ids.pseudonym("ann")
+    assert desk.filed == [replace(filed, decision_id="")]
+
+
+async def test_feedback_by_request_id_finds_the_decision_made_under_it(desk: Intake) -> None:
+    made, other = await desk.decide(request="r-1"), await desk.decide(request="r-2")
+    receipt = await desk.say(request_id="r-1")
+    assert receipt.decision_ids == (made.id,)
+    assert await desk.standing(made.id) == [1.0]
+    assert await desk.standing(other.id) == []
+
+
+async def test_feedback_on_a_conversation_is_said_once_and_shared_by_its_decisions(desk: Intake) -> None:
+    turns = [await desk.decide(conversation="c") for _ in range(4)]
+    receipt = await desk.say(conversation_id="c")
+    assert set(receipt.decision_ids) == set(ids_of(turns))
+    for turn in turns:
+        (filed,) = await desk.statements(turn.id)
+        assert (filed.value, filed.weight) == (1.0, 0.25)
+    assert [statement.weight for statement in desk.filed] == [1.0]
+
+
+async def test_feedback_before_its_decision_is_held_and_filed_once_that_is_there(desk: Intake) -> None:
+    receipt = await desk.say(request_id="early")
+    assert (receipt.state, receipt.decision_ids) == ("held", ())
+    assert desk.filed == []
+    assert await desk.service.pending.release(now=desk.clock.now) == 0
+    made = await desk.decide(request="early")
+    assert await desk.service.pending.release(now=desk.clock.now) == 1
+    assert await desk.standing(made.id) == [1.0]
+    assert (await desk.retract(receipt.id)).decision_ids == (made.id,)
+    assert await desk.standing(made.id) == []
+
+
+async def test_feedback_whose_decision_never_comes_is_held_no_longer_than_it_may_be(desk: Intake) -> None:
+    await desk.say(request_id="never")
+    await desk.service.pending.release(now=desk.clock.now + HOLD_S + 1)
+    made = await desk.decide(request="never")
+    assert await desk.service.pending.release(now=desk.clock.now) == 0
+    assert await desk.statements(made.id) == []
+
+
+@pytest.mark.parametrize("target", ["decision_id", "request_id", "conversation_id"])
+async def test_feedback_on_a_decision_that_is_too_old_is_refused(target: str, desk: Intake) -> None:
+    made = await desk.decide(request="x", conversation="x")
+    desk.clock.now += WINDOW_S + 1
+    with pytest.raises(UnknownDecision, match="no longer takes feedback"):
+        await desk.say(**{target: made.id if target == "decision_id" else "x"})
+    assert await desk.statements(made.id) == []
+
+
+async def test_nothing_can_be_said_of_somebody_elses_decision_nor_taken_back(desk: Intake) -> None:
+    theirs = await desk.decide(request="x", tenant=OTHERS)
+    filed = await desk.say(decision_id=theirs.id, principal=THEY)
+    with pytest.raises(UnknownDecision):
+        await desk.say(False, decision_id=theirs.id)
+    assert (await desk.say(False, request_id="x")).state == "held"  # it may yet become one of ours
+    with pytest.raises(UnknownDecision):
+        await desk.retract(filed.id)
+    assert await desk.standing(theirs.id) == [1.0]
+
+
+async def test_a_statement_is_taken_back_by_the_id_in_its_receipt_as_often_as_one_likes(desk: Intake) -> None:
+    made = await desk.decide()
+    receipt = await desk.say(decision_id=made.id, user="ann")
+    for _ in range(2):
+        assert await desk.retract(receipt.id) == FeedbackReceipt(receipt.id, (made.id,), None, "logged")
+        assert await desk.standing(made.id) == []
+    assert len(await desk.statements(made.id)) == 2  # the second time, there was nothing left to take back
+
+
+async def test_what_replaced_a_statement_is_not_taken_back_with_it(desk: Intake) -> None:
+    made = await desk.decide()
+    first = await desk.say(True, decision_id=made.id, user="ann")
+    await desk.say(False, decision_id=made.id, user="ann")
+    await desk.retract(first.id)
+    assert await desk.standing(made.id) == [0.0]
+
+
+async def test_a_statement_on_a_conversation_is_taken_back_on_each_of_its_decisions(desk: Intake) -> None:
+    turns = [await desk.decide(conversation="c") for _ in range(3)]
+    receipt = await desk.say(conversation_id="c")
+    taken_back = await desk.retract(receipt.id)
+    assert set(taken_back.decision_ids) == set(ids_of(turns))
+    assert [await desk.standing(turn.id) for turn in turns] == [[], [], []]
+
+
+async def test_a_sender_takes_its_statement_back_by_the_id_it_gave_it(desk: Intake) -> None:
+    made = await desk.decide()
+    await desk.say(decision_id=made.id, source="langfuse", external_id="s-1")
+    with pytest.raises(UnknownDecision, match="No feedback with this id"):
+        await desk.retract("s-1", source="slack")
+    await desk.retract("s-1", source="langfuse")
+    assert await desk.standing(made.id) == []
+
+
+async def test_said_again_with_its_idempotency_key_a_statement_counts_once(desk: Intake) -> None:
+    made = await desk.decide(request="r")
+    first = await desk.say(True, request_id="r", idempotency_key="k")
+    again = await desk.say(False, request_id="r", idempotency_key="k")
+    assert first.id == again.id
+    assert await desk.standing(made.id) == [1.0]
+
+
+async def test_a_metric_is_said_only_by_those_who_may(desk: Intake) -> None:
+    made = await desk.decide()
+    with pytest.raises(InvalidFeedback, match="metric 'graded' is said by grader only"):
+        await desk.say(decision_id=made.id, metric="graded")
+    await desk.say(decision_id=made.id, metric="graded", source="grader")
+    assert await desk.standing(made.id) == [1.0]
+
+
+async def test_an_unknown_metric_and_an_unfit_value_are_refused_and_nothing_is_filed(desk: Intake) -> None:
+    made = await desk.decide()
+    with pytest.raises(InvalidFeedback, match="unknown metric 'applause'"):
+        await desk.say(decision_id=made.id, metric="applause")
+    with pytest.raises(InvalidFeedback, match="takes true or false"):
+        await desk.say(2, decision_id=made.id)
+    assert await desk.statements(made.id) == []
+
+
+async def test_who_has_said_too_much_weighs_no_more_and_a_change_of_mind_costs_nothing(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    async with intake(redis_client, namespace, tmp_path, caps=InfluenceCaps(grace=2.0)) as capped:
+        decisions = [await capped.decide() for _ in range(3)]
+        for made in decisions:
+            await capped.say(True, decision_id=made.id, user="ann")
+        await capped.say(False, decision_id=decisions[0].id, user="ann")
+        weights = [[filed.weight for filed in await capped.statements(made.id)] for made in decisions]
+    assert weights == [[1.0, 1.0], [1.0], [pytest.approx(0.0, abs=1e-3)]]
+
+
+async def test_a_judges_score_weighs_a_quarter_before_thumbs_say_what_it_is_worth(desk: Intake) -> None:
+    made = await desk.decide()
+    await desk.say(0.5, decision_id=made.id, metric="judge", source="judge")
+    assert [filed.weight for filed in await desk.statements(made.id)] == [0.25]
+
+
+async def test_feedback_from_a_key_in_quarantine_is_kept_and_does_not_count(desk: Intake) -> None:
+    made = await desk.decide()
+    await desk.say(decision_id=made.id, principal=replace(WE, quarantined=True))
+    assert [filed.quarantined for filed in await desk.statements(made.id)] == [True]
+
+
+async def test_without_redis_a_decisions_id_is_enough_and_a_name_that_must_be_looked_up_is_not(tmp_path: Path) -> None:
+    client = connect(closed_url().replace("http", "redis"))
+    async with intake(client, "nowhere", tmp_path) as alone:
+        name = alone.service.targets.ids.issue(OURS)
+        assert (await alone.say(decision_id=name)).state == "spooled"
+        with pytest.raises(StoreUnavailable):
+            await alone.say(request_id="r-1")
+    await client.aclose()
