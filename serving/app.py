@@ -66,36 +66,36 @@ class Application:
             await self._admit(self._running, scope, receive, send)
 
     async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to whom it is for, if its key is known."""
-        asks = CompletionsEndpoint.matches(scope)
-        visit = None if asks else running.feedback.match(scope)
+        """Hand a request to its handler, if its key is known."""
+        is_completion = CompletionsEndpoint.matches(scope)
+        match = None if is_completion else running.feedback.match(scope)
         try:
             principal = (
                 ANONYMOUS
-                if visit is not None and visit.route.keyless
+                if match is not None and match.route.keyless
                 else running.services.authenticator.authenticate(scope)
             )
         except Unauthorized as error:
             status, body, _ = error_response(error)
             await send_response(send, status, body)
             return
-        if asks:
+        if is_completion:
             await running.completions(scope, receive, send, principal)
-        elif visit is not None:
-            await running.feedback(scope, receive, send, match=visit, principal=principal)
+        elif match is not None:
+            await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
             await self._rest({**scope, _CALLER: principal}, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the lifespan; an error of ours that ends it at its start is told in a line."""
+        """Run the lifespan; an error of ours at startup is reported in one line."""
 
-        async def told(message: MutableMapping[str, Any]) -> None:
+        async def send_with_failure(message: MutableMapping[str, Any]) -> None:
             if self._failure is not None and message["type"] == "lifespan.startup.failed":
                 message = {**message, "message": str(self._failure)}
             await send(message)
 
         try:
-            await self._rest(scope, receive, told)
+            await self._rest(scope, receive, send_with_failure)
         except HighwaymanError:
             if self._failure is None:
                 raise
@@ -178,8 +178,8 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     @rest.get("/readyz")
     async def readyz() -> JSONResponse:
         """Some arm's endpoint is not resting after a failure. Without Redis answers go on: that is said, not failed."""
-        found = await readiness_view(services)
-        return JSONResponse(found, status_code=200 if found["ready"] else 503)
+        readiness = await readiness_view(services)
+        return JSONResponse(readiness, status_code=200 if readiness["ready"] else 503)
 
     @rest.get("/metrics")
     async def metrics(request: Request) -> Response:
@@ -201,23 +201,23 @@ def _need(scope: str, request: Request) -> None:
 
 def _add_by_hand(rest: FastAPI) -> None:
     """Add the routes that FastAPI does not serve to its page."""
-    plain = rest.openapi
+    default_openapi = rest.openapi
 
     def openapi() -> dict[str, Any]:
-        found = plain()
+        schema = default_openapi()
         body = {"required": True, "content": {"application/json": {"schema": FeedbackBody.model_json_schema()}}}
         answers = {"200": {"description": "Filed."}}
-        found["paths"]["/v1/feedback"] = {
+        schema["paths"]["/v1/feedback"] = {
             "post": {
                 "summary": "Say something about an answer: a thumb, a rating, a comment; null takes it back.",
                 "requestBody": body,
                 "responses": answers,
             }
         }
-        found["paths"]["/v1/feedback/{id}"] = {
+        schema["paths"]["/v1/feedback/{id}"] = {
             "delete": {"summary": "Take back what was filed under this id.", "responses": answers}
         }
-        return found
+        return schema
 
     rest.openapi = openapi  # type: ignore[method-assign]
 

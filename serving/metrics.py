@@ -96,9 +96,9 @@ class Metrics:
         """Return everything in Prometheus' text format, summed over the processes that count together."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self.registry)
-        together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
 
 def adopt_worker_metrics(worker: str) -> None:

@@ -28,20 +28,20 @@ class ApiKeyCache:
         self._use(local_state.keys())
 
     def __bool__(self) -> bool:
-        """Return whether there are any keys, be they revoked; or were: a Redis that has lost them opens no doors."""
+        """Return whether there are any keys, be they revoked; or were: a Redis that has lost them lets nobody in."""
         return self._closed
 
     def lookup(self, text: str) -> Principal | None:
         """Return who has this key, None for one that is unknown or revoked."""
-        found = (self._callers.get(key_mac(secret, text)) for secret in self._secrets())
-        return next((one for one in found if one is not None), None)
+        principals = (self._callers.get(key_mac(secret, text)) for secret in self._secrets())
+        return next((principal for principal in principals if principal is not None), None)
 
     async def refresh(self) -> None:
         """Read the keys anew. Raises StoreUnavailable."""
-        found = tuple(await self._keys.all())
-        if found != self._all:
-            self._use(found)
-            await asyncio.to_thread(self._kept.save_keys, found)
+        keys = tuple(await self._keys.all())
+        if keys != self._all:
+            self._use(keys)
+            await asyncio.to_thread(self._kept.save_keys, keys)
 
     async def run(self) -> None:
         """Keep up with changes until cancelled; without Redis, what was read last holds."""
@@ -52,10 +52,10 @@ class ApiKeyCache:
                 log.debug("keys are as they were read last")
             await asyncio.sleep(_EVERY_S)
 
-    def _use(self, found: Sequence[ApiKey]) -> None:
-        self._all = tuple(found)
+    def _use(self, keys: Sequence[ApiKey]) -> None:
+        self._all = tuple(keys)
         self._closed = self._closed or bool(self._all)
-        self._callers = {key.mac: _caller(key) for key in found if key.state is not KeyState.REVOKED}
+        self._callers = {key.mac: _caller(key) for key in keys if key.state is not KeyState.REVOKED}
 
 
 def _caller(key: ApiKey) -> Principal:

@@ -23,12 +23,12 @@ class Authenticator:
         """Return who sends a request: anybody, where no key is configured. Raises Unauthorized."""
         if not self._keys and not self._key_cache:
             return ANONYMOUS
-        given = api_key_from(scope)
-        if given is not None:
-            secret = given.encode("utf-8", "surrogatepass")
+        api_key = api_key_from(scope)
+        if api_key is not None:
+            secret = api_key.encode("utf-8", "surrogatepass")
             if any([hmac.compare_digest(secret, key) for key in self._keys]):  # noqa: C419  (all, in equal time)
                 return ANONYMOUS
-            principal = self._key_cache.lookup(given)
+            principal = self._key_cache.lookup(api_key)
             if principal is not None:
                 return principal
         raise Unauthorized("Give a valid API key: Authorization: Bearer KEY.")

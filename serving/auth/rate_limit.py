@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_MOST = 10_000  # keys remembered; the one heard least lately goes first
+_MOST = 10_000  # keys remembered; the least recently used goes first
 _BURST_S = 5.0  # a key that was silent may send this many seconds' worth at once
 
 
@@ -31,9 +31,9 @@ class RateLimit:
         rate = self._rate if rate_per_s is None else rate_per_s
         if rate is None:
             return 0.0
-        most = max(rate * _BURST_S, 1.0)
-        bucket = self._buckets.pop(key, None) or _Bucket(most, now)
-        bucket.tokens, bucket.at = min(most, bucket.tokens + rate * max(now - bucket.at, 0.0)), now
+        capacity = max(rate * _BURST_S, 1.0)
+        bucket = self._buckets.pop(key, None) or _Bucket(capacity, now)
+        bucket.tokens, bucket.at = min(capacity, bucket.tokens + rate * max(now - bucket.at, 0.0)), now
         self._buckets[key] = bucket
         if len(self._buckets) > _MOST:
             self._buckets.pop(next(iter(self._buckets)))

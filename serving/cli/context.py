@@ -79,8 +79,8 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
         redis_url: str | None, state_dir: Path | None, config: Path | None, encoder: str | None, pool: Path | None,
         **options: Any,
     ) -> Any:  # fmt: skip
-        done = command(LogOptions(redis_url, state_dir, config, encoder, pool), **options)
-        return asyncio.run(_whole(done)) if isinstance(done, Awaitable) else done
+        result = command(LogOptions(redis_url, state_dir, config, encoder, pool), **options)
+        return asyncio.run(_whole(result)) if isinstance(result, Awaitable) else result
 
     return run
 
@@ -117,8 +117,8 @@ def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-async def _whole(done: Awaitable[Any]) -> Any:
-    return await done
+async def _whole(command: Awaitable[Any]) -> Any:
+    return await command
 
 
 def print_report(report: dict[str, Any], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Command groups that tell our own errors in a line."""
+"""Command groups that print our own errors in one line."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from highwayman.env.errors import HighwaymanError
 
 
 class PlainErrorGroup(click.Group):
-    """Commands whose domain errors are told without a traceback."""
+    """Commands whose domain errors are printed without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Return what the command returns."""

@@ -1,4 +1,4 @@
-"""How `replay` and `evaluate` tell their answers: on a terminal, as JSON, and on a page."""
+"""How `replay` and `evaluate` show their answers: on a terminal, as JSON, and on a page."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from highwayman.sims.sweeps.manifest import code_digest, files_digest
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSource:
-    """The files that were asked."""
+    """The files that were evaluated."""
 
     kind: str
     path: Path
@@ -70,36 +70,36 @@ def print_evaluation(
 
 
 def _print(evaluation: EvaluationReport, console: Console) -> None:
-    known = evaluation.logged
-    console.print(f"{evaluation.source}: {known.rounds:,} rounds")
+    logged = evaluation.logged
+    console.print(f"{evaluation.source}: {logged.rounds:,} rounds")
     for reason in evaluation.left_out:
         console.print(f"  left out: {reason}")
-    kinds = [kind for kind, mean in known.means.items() if mean.n]
+    kinds = [kind for kind, mean in logged.means.items() if mean.n]
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {evaluation.method.reward}"
     )
     for column in ("", *(_HEADS[kind] for kind in kinds), "gained", "verdict"):
         table.add_column(column, justify="left" if column in ("", "verdict") else "right", overflow="fold")
-    table.add_row("as it ran", *(_number(kind, known.means[kind].value) for kind in kinds), "", "")
-    for one in evaluation.answers:
-        values = [_number(kind, one.values[kind].value) for kind in kinds]
-        table.add_row(one.policy, *values, _interval(one.gain), str(one.verdict))
+    table.add_row("as it ran", *(_number(kind, logged.means[kind].value) for kind in kinds), "", "")
+    for answer in evaluation.answers:
+        values = [_number(kind, answer.values[kind].value) for kind in kinds]
+        table.add_row(answer.policy, *values, _interval(answer.gain), str(answer.verdict))
     console.print(table)
     for reason, names in _reasons(evaluation.answers).items():
-        who = "" if len(names) == len(evaluation.answers) else f"{', '.join(names)}: "
-        console.print(f"{who}{reason}.")
+        prefix = "" if len(names) == len(evaluation.answers) else f"{', '.join(names)}: "
+        console.print(f"{prefix}{reason}.")
 
 
 _HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
 
 
 def _reasons(answers: Sequence[PolicyEstimate]) -> dict[str, list[str]]:
-    """Return why the log cannot tell, and what a reader should know, with the policies each is said of."""
-    found: dict[str, list[str]] = {}
-    for one in answers:
-        for reason in (*(f"the log cannot tell: {why}" for why in one.gain.refused), *one.gain.warnings):
-            found.setdefault(reason, []).append(one.policy)
-    return found
+    """Return why the log cannot tell, and what a reader should know, with the policies each applies to."""
+    policies_by_reason: dict[str, list[str]] = {}
+    for answer in answers:
+        for reason in (*(f"the log cannot tell: {why}" for why in answer.gain.refused), *answer.gain.warnings):
+            policies_by_reason.setdefault(reason, []).append(answer.policy)
+    return policies_by_reason
 
 
 def _number(kind: str, value: float) -> str:
@@ -107,39 +107,39 @@ def _number(kind: str, value: float) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    said = f"{estimate.value:+.4f}"
-    return said if math.isnan(estimate.low) else f"{said} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
+    text = f"{estimate.value:+.4f}"
+    return text if math.isnan(estimate.low) else f"{text} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
 def _plain(evaluation: EvaluationReport) -> dict[str, Any]:
-    known = evaluation.logged
+    logged = evaluation.logged
     return {
         "manifest": dict(evaluation.manifest),
-        "rounds": known.rounds,
-        "from": known.first_at,
-        "to": known.last_at,
+        "rounds": logged.rounds,
+        "from": logged.first_at,
+        "to": logged.last_at,
         "left_out": list(evaluation.left_out),
         "as_it_ran": {
-            "shares": known.shares,
-            **{kind: _numbers(asdict(mean)) for kind, mean in known.means.items() if mean.n},
+            "shares": logged.shares,
+            **{kind: _numbers(asdict(mean)) for kind, mean in logged.means.items() if mean.n},
         },
         "answers": [
             {
-                "policy": one.policy,
-                "verdict": str(one.verdict),
-                "gain": _numbers(asdict(one.gain)),
-                "shares": one.shares,
-                **{kind: _numbers(asdict(value)) for kind, value in one.values.items()},
+                "policy": answer.policy,
+                "verdict": str(answer.verdict),
+                "gain": _numbers(asdict(answer.gain)),
+                "shares": answer.shares,
+                **{kind: _numbers(asdict(value)) for kind, value in answer.values.items()},
             }
-            for one in evaluation.answers
+            for answer in evaluation.answers
         ],
     }
 
 
-def _numbers(found: Any) -> Any:
+def _numbers(value: Any) -> Any:
     """Return what JSON can say: null for a number that is not finite."""
-    if isinstance(found, float):
-        return found if math.isfinite(found) else None
-    if isinstance(found, dict):
-        return {name: _numbers(one) for name, one in found.items()}
-    return [_numbers(one) for one in found] if isinstance(found, list | tuple) else found
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _numbers(item) for name, item in value.items()}
+    return [_numbers(item) for item in value] if isinstance(value, list | tuple) else value

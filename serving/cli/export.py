@@ -27,19 +27,19 @@ async def export_command(options: LogOptions, folder: Path, trim: bool, as_json:
             raise ConfigError("--trim: the configuration's retention.log_s is null, so the log is kept for ever")
         namespace = factory.config.namespace
         retention, store = factory.retention(client), factory.store(client)
-        found = await export(retention, Archive(folder), store=store, namespace=namespace)
+        result = await export(retention, Archive(folder), store=store, namespace=namespace)
         trimmed = None
         if trim and keep_s is not None:
             lineage, now = factory.lineage, time.time()
             trimmed = await retention.trim(keep_s=keep_s, now=now, exported_only=True, lineage=lineage)
-    click.echo(json.dumps({**asdict(found), "trimmed": trimmed}) if as_json else _line(found, folder, trimmed))
-    for gap in found.gaps:
+    click.echo(json.dumps({**asdict(result), "trimmed": trimmed}) if as_json else _line(result, folder, trimmed))
+    for gap in result.gaps:
         click.echo(
             f"MISSING: what came after {gap.after} up to {gap.upto} had left the log before this export", err=True
         )
 
 
-def _line(found: ExportResult, folder: Path, trimmed: int | None) -> str:
-    parts = f"{found.parts} part{'' if found.parts == 1 else 's'}"
-    text = f"exported {found.events} events in {parts} to {folder}, which holds the log up to {found.last}"
+def _line(result: ExportResult, folder: Path, trimmed: int | None) -> str:
+    parts = f"{result.parts} part{'' if result.parts == 1 else 's'}"
+    text = f"exported {result.events} events in {parts} to {folder}, which holds the log up to {result.last}"
     return text if trimmed is None else f"{text}; {trimmed} events left the log"

@@ -16,7 +16,7 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.log import NotEqual, open_archive, run_erasure
 from highwayman.serving.state.learner_factory import LearnerFactory
 
-_HEARD_S = 3.0  # by then every router that can be told of a key's state has been
+_HEARD_S = 3.0  # by then every router that can learn a key's state has
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 _key = click.argument("key_id", metavar="KEY")
@@ -42,11 +42,11 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
     """Quarantine everything that came with KEY, and what will come: it is kept, and does not count."""
     async with options.open() as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
-        known = await keys.set_state(key_id, KeyState.QUARANTINED, why="by hand", since=since)
-        turned = await _apply_quarantine(
+        api_key = await keys.set_state(key_id, KeyState.QUARANTINED, why="by hand", since=since)
+        count = await _apply_quarantine(
             client, factory, archive, QuarantineChange(key_id, quarantined=True, since=since)
         )
-    print_report({"key": key_id, "state": known.state, "statements_set_aside": turned}, as_json=as_json)
+    print_report({"key": key_id, "state": api_key.state, "statements_set_aside": count}, as_json=as_json)
 
 
 @feedback.command()
@@ -58,9 +58,9 @@ async def release(options: LogOptions, key_id: str, archive: Path | None, as_jso
     """Let everything count again that came with KEY and was quarantined, and what will come."""
     async with options.open() as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
-        known = await keys.set_state(key_id, KeyState.ACTIVE)
-        turned = await _apply_quarantine(client, factory, archive, QuarantineChange(key_id, quarantined=False))
-    print_report({"key": key_id, "state": known.state, "statements_that_count_again": turned}, as_json=as_json)
+        api_key = await keys.set_state(key_id, KeyState.ACTIVE)
+        count = await _apply_quarantine(client, factory, archive, QuarantineChange(key_id, quarantined=False))
+    print_report({"key": key_id, "state": api_key.state, "statements_that_count_again": count}, as_json=as_json)
 
 
 @feedback.command()
@@ -72,8 +72,8 @@ async def forget(options: LogOptions, key_id: str, archive: Path | None, as_json
     """Revoke KEY, and take everything that came with it off the log and out of what was learned, and prove it."""
     async with options.open() as (client, factory):
         await KeyStore(client, factory.config.namespace, factory.store(client)).set_state(key_id, KeyState.REVOKED)
-        turning = Quarantine(factory.store(client), factory.retention(client))
-        await turning.withdraw_change_notices([key_id], at=time.time())
+        quarantines = Quarantine(factory.store(client), factory.retention(client))
+        await quarantines.withdraw_change_notices([key_id], at=time.time())
         report, proven = await run_erasure(client, factory, archive, pseudonyms=(), keys=(key_id,))
     print_report({"key": key_id, "state": "revoked", **report}, as_json=as_json)
     if not proven:
@@ -82,7 +82,7 @@ async def forget(options: LogOptions, key_id: str, archive: Path | None, as_json
 
 @dataclass(frozen=True, slots=True)
 class QuarantineChange:
-    """What is to be turned."""
+    """A key's feedback, to be quarantined or released."""
 
     key_id: str
     quarantined: bool
@@ -92,15 +92,15 @@ class QuarantineChange:
 async def _apply_quarantine(
     client: "aioredis.Redis", factory: LearnerFactory, archive: Path | None, change: QuarantineChange
 ) -> int:
-    kept = open_archive(archive, factory) if archive is not None else None
-    turning = Quarantine(factory.store(client), factory.retention(client), kept)
+    opened_archive = open_archive(archive, factory) if archive is not None else None
+    quarantines = Quarantine(factory.store(client), factory.retention(client), opened_archive)
     after = START if change.since is None else f"{int(change.since * 1000)}-0"
-    turned = 0
-    for pause_s in (_HEARD_S, 0.0):  # what routers and a patrol did before they heard of it is turned, too
-        turned += await turning.set_quarantined(
+    count = 0
+    for pause_s in (_HEARD_S, 0.0):  # what arrived before routers and the abuse monitor knew is included
+        count += await quarantines.set_quarantined(
             [change.key_id], quarantined=change.quarantined, at=time.time(), after=after
         )
         await asyncio.sleep(pause_s)
     if change.quarantined:
-        await turning.withdraw_change_notices([change.key_id], at=time.time(), after=after)
-    return turned
+        await quarantines.withdraw_change_notices([change.key_id], at=time.time(), after=after)
+    return count

@@ -36,34 +36,36 @@ async def report_command(options: LogOptions, metric: str, tenant: str, as_json:
         calls = JudgeCalls()
         async for page in factory.retention(client).scan(START):
             calls.add_page(data for _, data, _ in page)
-        otherwise = factory.config.feedback.calibration.flip_rate
+        default_flip_rate = factory.config.feedback.calibration.flip_rate
     cells = CountTable.from_counts(tally.calibration_counts.cells(), tenant=tenant, metric=metric)
-    found = judge_report(cells, calls, flip=tenant_flip_rate(tally.calibration_counts, tenant, otherwise=otherwise))
+    report = judge_report(
+        cells, calls, flip=tenant_flip_rate(tally.calibration_counts, tenant, otherwise=default_flip_rate)
+    )
     if as_json:
-        click.echo(json.dumps(found.to_dict()))
+        click.echo(json.dumps(report.to_dict()))
         return
-    print_report(_lines(found), as_json=False)
-    if found.arms:
-        Console().print(_table(found.arms))
+    print_report(_lines(report), as_json=False)
+    if report.arms:
+        Console().print(_table(report.arms))
 
 
-def _lines(found: JudgeReport) -> dict[str, Any]:
+def _lines(report: JudgeReport) -> dict[str, Any]:
     rates = (
-        f"{found.good_given:.1%} of good answers, {found.bad_given:.1%} of bad ones"
-        if found.good_given is not None and found.bad_given is not None
+        f"{report.good_given:.1%} of good answers, {report.bad_given:.1%} of bad ones"
+        if report.good_given is not None and report.bad_given is not None
         else "not told apart: too few thumbs, or scores that say too little"
     )
     return {
-        "answers_scored": _of(found.scored, found.coverage),
-        "thumbs_on_them": found.thumbs,
-        "agreement": "-" if found.agreement is None else f"{found.agreement:.0%}",
+        "answers_scored": _of(report.scored, report.coverage),
+        "thumbs_on_them": report.thumbs,
+        "agreement": "-" if report.agreement is None else f"{report.agreement:.0%}",
         "thumbs_are_given_to": rates,
-        "thumbs_flipped": f"{found.flip_rate:.1%}",
-        "scores_read_from": ", ".join(f"{how} {count}" for how, count in sorted(found.read.items())) or "-",
-        "calls_of_the_judge": f"{found.calls}, of which {found.failed_calls} failed, ${found.cost_usd:.4f}",
-        "shadow_answers": f"{found.shadow_calls}, ${found.shadow_usd:.4f}",
-        "comparisons": found.comparisons,
-        "bias_to_the_first_place": "-" if found.position_bias is None else f"{found.position_bias:+.2f} (of 1)",
+        "thumbs_flipped": f"{report.flip_rate:.1%}",
+        "scores_read_from": ", ".join(f"{source} {count}" for source, count in sorted(report.read.items())) or "-",
+        "calls_of_the_judge": f"{report.calls}, of which {report.failed_calls} failed, ${report.cost_usd:.4f}",
+        "shadow_answers": f"{report.shadow_calls}, ${report.shadow_usd:.4f}",
+        "comparisons": report.comparisons,
+        "bias_to_the_first_place": "-" if report.position_bias is None else f"{report.position_bias:+.2f} (of 1)",
     }
 
 
@@ -75,14 +77,14 @@ def _table(arms: list[ArmReport] | Any) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("arm", "scored", "thumbs", "mean score", "calibrated (95%)", "bias"):
         table.add_column(heading, justify="left" if heading == "arm" else "right")
-    for one in arms:
-        known = one.quality is not None
+    for arm in arms:
+        is_calibrated = arm.quality is not None
         table.add_row(
-            one.arm,
-            str(one.scored),
-            str(one.thumbs),
-            f"{one.score:.3f}",
-            f"{one.quality:.3f} ({one.low:.3f}-{one.high:.3f})" if known else "-",
-            f"{one.bias:+.3f}" if known else "-",
+            arm.arm,
+            str(arm.scored),
+            str(arm.thumbs),
+            f"{arm.score:.3f}",
+            f"{arm.quality:.3f} ({arm.low:.3f}-{arm.high:.3f})" if is_calibrated else "-",
+            f"{arm.bias:+.3f}" if is_calibrated else "-",
         )
     return table

@@ -46,8 +46,8 @@ async def add(  # noqa: PLR0917  (one parameter per option)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     async with key_store.open() as store:
-        made, text = await store.add(grant, at=time.time())
-    print_report({"key": text, "id": made.id, "tenant": tenant, "scopes": list(made.scopes)}, as_json=as_json)
+        key, text = await store.add(grant, at=time.time())
+    print_report({"key": text, "id": key.id, "tenant": tenant, "scopes": list(key.scopes)}, as_json=as_json)
     if not as_json:
         click.echo("Keep the key: it cannot be shown again. Routers know it within a second.")
 
@@ -58,17 +58,17 @@ async def add(  # noqa: PLR0917  (one parameter per option)
 async def list_keys(key_store: KeyStoreOptions, as_json: bool) -> None:
     """Show the keys: everything but the keys themselves."""
     async with key_store.open() as store:
-        found = await store.all()
+        api_keys = await store.all()
     if as_json:
-        click.echo(json.dumps([_public_fields(key) for key in found]))
+        click.echo(json.dumps([_public_fields(key) for key in api_keys]))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("id", "name", "tenant", "scopes", "caps", "state", "made"):
         table.add_column(heading, no_wrap=heading in {"id", "made"}, overflow="fold")
-    for key in found:
+    for key in api_keys:
         words = (key.id, key.name, key.tenant, " ".join(key.scopes), _caps(key), _state(key), _day(key.created_at))
         table.add_row(*map(escape, words))
-    Console().print(table if found else "no keys: the router is open to anybody who can reach it")
+    Console().print(table if api_keys else "no keys: the router is open to anybody who can reach it")
 
 
 @keys.command()

@@ -26,7 +26,7 @@ from highwayman.serving.cli.context import LogOptions, log_options, print_report
 from highwayman.serving.state.learner_factory import LearnerFactory
 
 _EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
-_LEASE_S = 6.0  # longer than a lease is held without a word
+_LEASE_S = 6.0  # longer than a lease is held without being renewed
 _LOOK_S = 0.2
 _EXPORT_S = 60.0  # an export under way may take as long
 
@@ -69,10 +69,10 @@ async def rebuild(options: LogOptions, archive: Path | None, publish: bool, as_j
     """Fold the whole log again, and compare with what is published (exit code 1 if they differ)."""
     async with options.open() as (client, factory):
         if publish:
-            found = await _refolded(client, factory, archive, upto=None)
-            version = await _put_in_force(client, factory, found)
+            fold = await _refolded(client, factory, archive, upto=None)
+            version = await _put_in_force(client, factory, fold)
             print_report(
-                {"events": found.events, "position": found.learner.position, "version": version}, as_json=as_json
+                {"events": fold.events, "position": fold.learner.position, "version": version}, as_json=as_json
             )
             return
         published = await factory.publications(client).load()
@@ -161,14 +161,14 @@ async def _compared(
     report: dict[str, Any] = {"position": position, "log_is_whole": missing is None}
     if missing is not None:
         return {**report, "equal": None, "why_not_compared": missing}, True
-    found = await _refolded(client, factory, folder, upto=position)
-    apart = snapshot_difference(published.snapshot, found.learner.snapshot(), blank=factory.blank_state)
-    equal = apart.largest <= _EQUAL
+    fold = await _refolded(client, factory, folder, upto=position)
+    difference = snapshot_difference(published.snapshot, fold.learner.snapshot(), blank=factory.blank_state)
+    equal = difference.largest <= _EQUAL
     return {
         **report,
-        "events": found.events,
-        "policy_difference": apart.policy,
-        "tally_difference": apart.tally,
+        "events": fold.events,
+        "policy_difference": difference.policy,
+        "tally_difference": difference.tally,
         "equal": equal,
     }, equal
 
@@ -177,8 +177,8 @@ async def _missing(client: "aioredis.Redis", factory: LearnerFactory, folder: Pa
     """Return in words what is missing for a fold from the beginning, None if nothing is."""
     trimmed = await factory.store(client).trimmed_upto()
     if folder is None:
-        at = f"events up to {trimmed} have left the log; give the folder they were exported to"
-        return at if trimmed != START else None
+        message = f"events up to {trimmed} have left the log; give the folder they were exported to"
+        return message if trimmed != START else None
     archive = open_archive(folder, factory)
     gaps = [f"({gap.after}, {gap.upto}]" for gap in ArchiveManifest(archive).gaps()]
     if sort_key(archive.last()) < sort_key(trimmed):
@@ -215,15 +215,15 @@ def _pages(client: "aioredis.Redis", factory: LearnerFactory, folder: Path | Non
     return pages
 
 
-async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, found: LogFold) -> int:
+async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, fold: LogFold) -> int:
     publications = factory.publications(client)
     try:
         published = await publications.load()
     except SnapshotError:
         published = None  # damaged, which may be why it is rebuilt
-    if published is not None and sort_key(published.snapshot.position) > sort_key(found.learner.position):
-        raise ConfigError(f"the log ends at {found.learner.position}, before what is published; nothing was changed")
-    version = await publications.force_publish(found.learner.snapshot(), holder="rebuild", at=time.time())
+    if published is not None and sort_key(published.snapshot.position) > sort_key(fold.learner.position):
+        raise ConfigError(f"the log ends at {fold.learner.position}, before what is published; nothing was changed")
+    version = await publications.force_publish(fold.learner.snapshot(), holder="rebuild", at=time.time())
     if version is None:
         raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
     return version

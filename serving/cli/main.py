@@ -95,9 +95,9 @@ def up_command(  # noqa: PLR0917  (one parameter per option)
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
-    wanted = UpOptions(host, port, state_dir or state_folder(), redis_url, pool_file, options)
+    up_options = UpOptions(host, port, state_dir or state_folder(), redis_url, pool_file, options)
     console = Console(stderr=True)
-    asyncio.run(up(wanted, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
+    asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
 
 
 @main.command()
@@ -146,10 +146,10 @@ async def _need_keys(url: str, namespace: str, host: str) -> None:
     """Raise ConfigError if nobody needs a key to use the router."""
     client = connect(url)
     try:
-        found = await KeyStore(client, namespace, Store(client, namespace)).all()
+        api_keys = await KeyStore(client, namespace, Store(client, namespace)).all()
     finally:
         await client.aclose()
-    if not found:
+    if not api_keys:
         raise ConfigError(
             f"--host {host} is reachable from elsewhere; give keys out (`highwayman keys add`), or set {_KEYS_ENV} "
             "(comma-separated), to open it"

@@ -20,35 +20,35 @@ def policies(name: str | None) -> None:
     """
     console = Console()
     if name is not None:
-        _one(console, name)
+        _print_policy(console, name)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("policy", "what it does"):
         table.add_column(heading, no_wrap=heading == "policy")
-    for found, path in sorted(shipped_policies().items()):
-        table.add_row(found, _first_line(policy_class(path)))
+    for policy, path in sorted(shipped_policies().items()):
+        table.add_row(policy, _first_line(policy_class(path)))
     for module, why in sorted(missing_policies().items()):
         table.add_row(f"[dim]{module}[/dim]", f"[dim]not here: {why}[/dim]")
     console.print(table)
     console.print("Name one to see its options: highwayman policies HierTS", highlight=False)
 
 
-def _one(console: Console, name: str) -> None:
+def _print_policy(console: Console, name: str) -> None:
     """Print a policy's page. Raises ConfigError if there is none of that name."""
     path, _ = parse_policy(name)
-    found = policy_class(path)
+    policy = policy_class(path)
     console.print(f"[bold]{name}[/bold]  {path}\n", highlight=False)
-    console.print(inspect.getdoc(found) or "", markup=False, highlight=False)
-    console.print(f"\n{_options(found)}", markup=False, highlight=False)
+    console.print(inspect.getdoc(policy) or "", markup=False, highlight=False)
+    console.print(f"\n{_options(policy)}", markup=False, highlight=False)
 
 
 def _options(kind: Any) -> str:
     """Return the constructor's options with their defaults, those it passes on among them, and what it says of them."""
-    _, _, told = (inspect.getdoc(kind.__init__) or "").partition("Args:\n")
+    _, _, args_section = (inspect.getdoc(kind.__init__) or "").partition("Args:\n")
     options = policy_options(kind) or {}
-    taken = [f"  {name} = {option.default!r}" for name, option in options.items()]
-    lines = [line for line in told.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
-    return "\n".join(["Options:", *(taken or ["  none"]), *([""] if lines else []), *lines])
+    option_lines = [f"  {name} = {option.default!r}" for name, option in options.items()]
+    notes = [line for line in args_section.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
+    return "\n".join(["Options:", *(option_lines or ["  none"]), *([""] if notes else []), *notes])
 
 
 def _first_line(kind: Any) -> str:

@@ -29,10 +29,10 @@ def pool() -> None:
 @click.argument("file", type=click.Path(path_type=Path), default="pool.yaml")
 def check(file: Path) -> None:
     """Say what is wrong with a pool file, or what is in it."""
-    found = load_pool(file)
-    click.echo(f"{file}: {len(found.arms)} arm{'' if len(found.arms) == 1 else 's'}")
-    for arm in found.arms:
-        click.echo(f"  {arm.name}: {_summary(arm, found)}")
+    pool_file = load_pool(file)
+    click.echo(f"{file}: {len(pool_file.arms)} arm{'' if len(pool_file.arms) == 1 else 's'}")
+    for arm in pool_file.arms:
+        click.echo(f"  {arm.name}: {_summary(arm, pool_file)}")
 
 
 @pool.command()
@@ -51,14 +51,14 @@ def schema() -> None:
 @click.option("--api-key-env", help="The environment variable that holds the servers' key.")
 def discover_command(urls: tuple[str, ...], out: Path | None, force: bool, **defaults: Any) -> None:
     """Ask running servers what they serve, and write it as a pool file."""
-    told = ArmDefaults(**defaults)
+    arm_defaults = ArmDefaults(**defaults)
     if out and out.exists() and not force:
         raise click.ClickException(
             f"{out} is there already. Give another --out, or --force to replace all that is in it."
         )
-    key = os.environ.get(told.api_key_env) if told.api_key_env else None
+    key = os.environ.get(arm_defaults.api_key_env) if arm_defaults.api_key_env else None
     models = asyncio.run(discover(urls, api_key=key))
-    text = render_pool(models, told)
+    text = render_pool(models, arm_defaults)
     if out is None:
         click.echo(text, nl=False)
         return
@@ -78,18 +78,18 @@ def launch(file: Path, python: str, log_folder: Path | None, ready_within: float
     if shutil.which(python) is None:
         raise click.ClickException(f"{python}: no such program. Name the interpreter that has vllm with --python.")
     servers = plan_servers(load_pool(file), find_devices(os.environ), python=python)
-    how = LaunchOptions(log_folder or _log_folder(), echo=_say, ready_within_s=ready_within)
+    launch_options = LaunchOptions(log_folder or _log_folder(), echo=_echo, ready_within_s=ready_within)
 
     async def main() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_pool(servers, how, stop)
+        await run_pool(servers, launch_options, stop)
 
     asyncio.run(main())
 
 
-def _say(text: str) -> None:
+def _echo(text: str) -> None:
     click.echo(text)
     sys.stdout.flush()
 
@@ -99,11 +99,11 @@ def _log_folder() -> Path:
     return Path(state) / "highwayman" / "vllm"
 
 
-def _summary(arm: Arm, found: PoolFile) -> str:
+def _summary(arm: Arm, pool_file: PoolFile) -> str:
     price = f"${arm.usd_per_mtok_in:g} in, ${arm.usd_per_mtok_out:g} out" if arm.has_price else "price unknown"
     parts = [arm.model, " ".join(arm.endpoints), price, f"{arm.context_window_tokens} tokens"]
     if arm.state != "active":
         parts.append(arm.state.value)
-    if arm.name in found.launches:
+    if arm.name in pool_file.launches:
         parts.append("launched here")
     return " | ".join(parts)

@@ -52,27 +52,31 @@ def fit(
     """Fit a prior on a full table or a bandit log.
 
     Name the file as policy.prior in highwayman.yaml. It counts like answers that were given before the log began, so
-    what is said in production soon outweighs it, and a stale prior does no lasting harm.
+    feedback in production soon outweighs it, and a stale prior does no lasting harm.
     """
     if (data is None) == (log is None):
         raise ConfigError("give either --data TABLE or --log LOG.parquet")
     names = _names(renamed)
-    made = _of_table(data, names, weight, encoder) if data is not None else _of_log(LogFile(log), names, weight)  # type: ignore[arg-type]
+    fitted_prior = _of_table(data, names, weight, encoder) if data is not None else _of_log(LogFile(log), names, weight)  # type: ignore[arg-type]
     with atomic_writer(out) as file:
-        file.write(made.to_bytes())
-    told = "; ".join(f"{arm} {float(made.sums.sums[row, 0]):g}" for row, arm in enumerate(made.sums.arms))
-    Console().print(f"{out}: prior {made.digest} on features of {made.fingerprint}; answers it is worth: {told}")
+        file.write(fitted_prior.to_bytes())
+    worth = "; ".join(
+        f"{arm} {float(fitted_prior.sums.sums[row, 0]):g}" for row, arm in enumerate(fitted_prior.sums.arms)
+    )
+    Console().print(
+        f"{out}: prior {fitted_prior.digest} on features of {fitted_prior.fingerprint}; answers it is worth: {worth}"
+    )
 
 
 def _names(renamed: Sequence[str]) -> dict[str, str]:
     """Return the model of each arm. Raises ConfigError for what is no ARM=MODEL, or an arm given twice."""
-    found: dict[str, str] = {}
+    models: dict[str, str] = {}
     for pair in renamed:
         arm, equals, model = pair.partition("=")
-        if not (equals and arm and model) or arm in found:
+        if not (equals and arm and model) or arm in models:
             raise ConfigError(f"--arm {pair!r}: give ARM=MODEL, each arm once")
-        found[arm] = model
-    return found
+        models[arm] = model
+    return models
 
 
 def _chosen(names: Mapping[str, str], models: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -102,8 +106,8 @@ def _of_log(file: LogFile, names: Mapping[str, str], weight: float) -> Prior:
         raise ConfigError("the log holds no round")
     arms, places = _chosen(names, parts[0].arms)
     rewards = [np.full((part.n, len(part.arms)), np.nan) for part in parts]
-    for part, said in zip(parts, rewards, strict=True):
-        said[np.arange(part.n), part.actions] = part.rewards
+    for part, part_rewards in zip(parts, rewards, strict=True):
+        part_rewards[np.arange(part.n), part.actions] = part.rewards
     features = np.concatenate([part.contexts for part in parts])
     return Prior.fit(
         features, np.concatenate(rewards)[:, places], arms=arms, weight=weight, fingerprint=parts[0].encoder

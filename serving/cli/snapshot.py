@@ -71,14 +71,14 @@ async def restore(options: LogOptions, file: Path, force: bool, as_json: bool) -
 async def list_command(options: LogOptions) -> None:
     """List the versions that are kept, and what each had learned."""
     async with options.open() as (client, factory):
-        kept = await factory.version_history(client).all()
-        now = await factory.publications(client).load()
-    table = Table(title=f"lineage {factory.lineage}, in force: {now.stamp.version if now else 'nothing'}")
+        versions = await factory.version_history(client).all()
+        published = await factory.publications(client).load()
+    table = Table(title=f"lineage {factory.lineage}, in force: {published.stamp.version if published else 'nothing'}")
     for name in ("version", "kept at (UTC)", "decisions", "with feedback", "position"):
         table.add_column(name, justify="right")
-    for about in kept:
-        at = datetime.fromtimestamp(about.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(about.version), at, str(about.decisions), str(about.feedback), about.position)
+    for info in versions:
+        at = datetime.fromtimestamp(info.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(str(info.version), at, str(info.decisions), str(info.feedback), info.position)
     Console().print(table)
 
 
@@ -90,7 +90,7 @@ async def rollback(options: LogOptions, version: int, as_json: bool) -> None:
     """Go back to a kept VERSION: feedback that came after it does not count any more."""
     async with options.open() as (client, factory):
         versions, publications = factory.version_history(client), factory.publications(client)
-        kept = {about.version: about for about in await versions.all()}
+        kept = {info.version: info for info in await versions.all()}
         if version not in kept:
             raise ConfigError(f"version {version} is not kept; kept are {', '.join(map(str, kept)) or 'none'}")
         back_to = kept[version].position

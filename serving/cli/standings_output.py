@@ -11,7 +11,7 @@ from rich.text import Text
 from highwayman.sims.reports.verdict import headline, judge_case
 from highwayman.sims.sweeps.results import POLICY, Case, Results
 
-_Said = Mapping[str, float | None] | None  # mean, low and high, as in a summary
+_Interval = Mapping[str, float | None] | None  # mean, low and high, as in a summary
 
 
 def print_standings(results: Results, summary: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -22,18 +22,18 @@ def print_standings(results: Results, summary: Sequence[Mapping[str, Any]], cons
         summary: of these results.
         console: 80 columns or more; long names are folded.
     """
-    for case, said in zip(results.cases(), summary, strict=True):
+    for case, case_summary in zip(results.cases(), summary, strict=True):
         console.print(_headed(case), style="bold", markup=False)
-        console.print(_table(results.reference, said["results"]))
-        judged = judge_case(case)
-        console.print(f"{headline([judged])} {judged.why}\n", markup=False)
+        console.print(_table(results.reference, case_summary["results"]))
+        verdict = judge_case(case)
+        console.print(f"{headline([verdict])} {verdict.why}\n", markup=False)
 
 
 def _headed(case: Case) -> str:
     seeds = len({run.seed for run in case.runs})
     rounds = f"{case.runs[0].rounds:,} rounds"
-    many = f"means over {seeds} seeds of {rounds}, ± 95%" if seeds > 1 else f"1 seed of {rounds}"
-    return f"{case.table}, {case.world}: {many}"
+    averaging = f"means over {seeds} seeds of {rounds}, ± 95%" if seeds > 1 else f"1 seed of {rounds}"
+    return f"{case.table}, {case.world}: {averaging}"
 
 
 def _table(reference: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -43,11 +43,11 @@ def _table(reference: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     for head in ("value", "over best fixed", "last quarter", "quality", *(["$ per 1k"] if priced else [])):
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        own = row["name"] == reference  # against itself it is 0
+        is_reference = row["name"] == reference  # against itself it is 0
         cells = [
             Text(f"{row['value']['mean']:.4f}"),
-            Text("–") if own else _lead(row["over_best_fixed"]),
-            Text("–") if own else _lead(row["over_best_fixed_last"]),
+            Text("–") if is_reference else _lead(row["over_best_fixed"]),
+            Text("–") if is_reference else _lead(row["over_best_fixed_last"]),
             Text(f"{row['quality']['mean']:.4f}"),
             *([_dollars(row.get("cost_usd"))] if priced else []),
         ]
@@ -55,16 +55,16 @@ def _table(reference: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _lead(found: _Said) -> Text:
+def _lead(difference: _Interval) -> Text:
     """Return a difference and half its interval's width (Student's t); green or red where that leaves out 0."""
-    if found is None or found["mean"] is None:
+    if difference is None or difference["mean"] is None:
         return Text("–")
-    mean, low, high = found["mean"], found["low"], found["high"]
+    mean, low, high = difference["mean"], difference["low"], difference["high"]
     if low is None or high is None:
         return Text(f"{mean:+.4f}")
     return Text(f"{mean:+.4f} ±{high - mean:.4f}", style="green" if low > 0 else "red" if high < 0 else "")
 
 
-def _dollars(found: _Said) -> Text:
-    mean = found["mean"] if found is not None else None
+def _dollars(cost: _Interval) -> Text:
+    mean = cost["mean"] if cost is not None else None
     return Text("–" if mean is None else f"{1000 * mean:.4g}")

@@ -34,12 +34,12 @@ async def run_top(url: str, *, once: bool, api_key: str | None) -> None:
 async def _policy(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     try:
         async with session.get("/v1/policy") as response:
-            found: dict[str, Any] = await response.json()
+            policy: dict[str, Any] = await response.json()
     except (aiohttp.ClientError, ValueError) as error:
         raise RouterUnreachable(f"no router answers at {url} ({type(error).__name__}); start one: make run") from error
     if response.status != 200:
-        raise RouterUnreachable(f"{url} answered {response.status}: {found.get('error', {}).get('message')}")
-    return found
+        raise RouterUnreachable(f"{url} answered {response.status}: {policy.get('error', {}).get('message')}")
+    return policy
 
 
 def arms_table(policy: dict[str, Any]) -> Table:

@@ -27,7 +27,7 @@ class InternalCalls:
     journal: Journal
     new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
-    on_outcome: Callable[[Outcome], None]  # told of every call that ended
+    on_outcome: Callable[[Outcome], None]  # called with the outcome of every call
 
     async def record(self, call: InternalCall, cause: Decision, mode: Mode, *, objective: str) -> str:
         """Put a call on the log; return the id of its decision."""

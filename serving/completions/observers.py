@@ -1,4 +1,4 @@
-"""Who listens to answers once they are given: they add nothing to the time a client waits."""
+"""Observers of answers once they are given: they add nothing to the time a client waits."""
 
 import asyncio
 import logging
@@ -21,29 +21,29 @@ class CompletedCall:
     request: CompletionRequest
     decision: Decision
     outcome: Outcome
-    transcript: Transcript | None  # where somebody wanted it
-    transcript_for: tuple["CompletionObserver", ...] = ()  # who
+    transcript: Transcript | None  # where an observer wanted it
+    transcript_for: tuple["CompletionObserver", ...] = ()  # those observers
 
     def wanted_by(self, observer: "CompletionObserver") -> bool:
-        """Return whether this ear wanted the answer written down."""
-        return any(one is observer for one in self.transcript_for)
+        """Return whether this observer wanted the answer written down."""
+        return any(member is observer for member in self.transcript_for)
 
 
 class CompletionObserver(Protocol):
-    """Listens to answers."""
+    """Is notified of completed calls."""
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer that `arm` begins to give shall be written down."""
 
     async def on_completion(self, completed: CompletedCall) -> None:
-        """Make of it what is to be made."""
+        """Handle a call that has ended."""
 
 
 class CompletionObservers:
-    """All who listen."""
+    """All observers of this router."""
 
     def __init__(self, observers: Sequence[CompletionObserver]) -> None:
-        """Take who listens."""
+        """Take the observers."""
         self._observers = tuple(observers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -51,18 +51,18 @@ class CompletionObservers:
     def wanting_transcript(
         self, request: CompletionRequest, decision: Decision, arm: Arm
     ) -> tuple[CompletionObserver, ...]:
-        """Return who wants the answer written down."""
+        """Return the observers that want the answer written down."""
         return tuple(observer for observer in self._observers if observer.wants_transcript(request, decision, arm))
 
     def notify(self, completed: CompletedCall) -> None:
-        """Let everybody hear it, in their own time."""
+        """Notify every observer, each in a task of its own."""
         for observer in self._observers if not self._closed else ():
             task = asyncio.create_task(_safely(observer, completed))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop listening: a judge that is slow must hold nobody up who wants to end."""
+        """Cancel what is under way: a slow judge must not hold up the shutdown."""
         self._closed = True
         for task in list(self._tasks):
             await cancel_and_wait(task)
@@ -71,5 +71,5 @@ class CompletionObservers:
 async def _safely(observer: CompletionObserver, completed: CompletedCall) -> None:
     try:
         await observer.on_completion(completed)
-    except Exception as error:  # one who cannot hear must not silence the others; no payload goes to the log
+    except Exception as error:  # one that fails must not stop the others; no payload goes to the log
         log.error("%s could not hear an answer: %s", type(observer).__name__, type(error).__name__)

@@ -33,7 +33,7 @@ class ProxyDependencies:
     background: BackgroundTasks
     clock: Callable[[], float]  # seconds since the epoch
     timer: Callable[[], float]  # monotonic seconds
-    on_outcome: Callable[[Outcome], None]  # told at once of every call that ended
+    on_outcome: Callable[[Outcome], None]  # called at once with the outcome of every call
     observers: CompletionObservers
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
 
@@ -42,7 +42,7 @@ class ProxiedCompletion:
     """The life of one request after its decision."""
 
     def __init__(self, dependencies: ProxyDependencies, request: CompletionRequest, route: Route, *, path: str) -> None:
-        """Take the line, the request and its route, and the upstream path."""
+        """Take the dependencies, the request and its route, and the upstream path."""
         self._dependencies = dependencies
         self._request = request
         self._route = route

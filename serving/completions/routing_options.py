@@ -1,4 +1,4 @@
-"""What a caller wants of one request beyond the model's name, said in headers."""
+"""What a caller wants of one request beyond the model's name, given in headers."""
 
 import math
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ class RoutingOptions:
     explore: bool | None = None
 
     def apply_to(self, objective: Objective) -> Objective:
-        """Return the objective with what is wished for."""
+        """Return the objective with these overrides."""
         return objective.with_overrides(
             cost_weight=self.cost_weight, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
         )
 
 
 def parse_routing_options(scope: Scope) -> RoutingOptions:
-    """Return what the request's headers wish for. Raises BadRequest naming the header and what it takes."""
-    named = header(scope, OBJECTIVE)
-    alias = _NAMED.get(named.strip().lower()) if named is not None else None
+    """Return the options in the request's headers. Raises BadRequest naming the header and what it takes."""
+    objective = header(scope, OBJECTIVE)
+    alias = _NAMED.get(objective.strip().lower()) if objective is not None else None
     weight = _number(scope, COST_WEIGHT)
-    if named is not None and alias is None:
+    if objective is not None and alias is None:
         if weight is not None:
             raise BadRequest(
                 f"{OBJECTIVE.decode()} and {COST_WEIGHT.decode()}: give one of them", param=OBJECTIVE.decode()
@@ -66,7 +66,7 @@ def _number(scope: Scope, name: bytes, *, most: float = math.inf, or_else: str =
 def _truth(value: str | None) -> bool | None:
     if value is None:
         return None
-    said = value.strip().lower()
-    if said not in _YES | _NO:
+    normalized = value.strip().lower()
+    if normalized not in _YES | _NO:
         raise BadRequest(f"{EXPLORE.decode()}: must be true or false", param=EXPLORE.decode())
-    return said in _YES
+    return normalized in _YES

@@ -43,8 +43,8 @@ class SpendTracker:
 
     def spent_usd(self, arm: str) -> float:
         """Return what an arm has cost all processes so far, as far as is published; calls under way as expected."""
-        known = self._tally.arms[arm].cost_usd if arm in self._tally.arms else 0.0
-        return known + self._ledger.unpublished_usd(arm) + self._promised_usd.get(arm, 0.0)
+        published_usd = self._tally.arms[arm].cost_usd if arm in self._tally.arms else 0.0
+        return published_usd + self._ledger.unpublished_usd(arm) + self._promised_usd.get(arm, 0.0)
 
     def on_published(self, tally: Tally, position: EventId) -> None:
         """Take what all processes have spent, as the log up to `position` has it; nothing if it is known already."""

@@ -128,7 +128,7 @@ class Config(Strict):
 
     def objectives(self) -> dict[str, Objective]:
         """Return the objective of each alias."""
-        weights = {name: one.cost_weight for name, one in ALIASES.items()} | {**self.cost_weights}
+        weights = {name: objective.cost_weight for name, objective in ALIASES.items()} | {**self.cost_weights}
         return {
             name: Objective(name, weight, self.latency_weight, self.energy_weight) for name, weight in weights.items()
         }

@@ -1,4 +1,4 @@
-"""The part of the configuration that says what is heard, from whom, and what it counts."""
+"""The part of the configuration that says what feedback is accepted, from whom, and how much it counts."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ class MetricConfig(Strict):
     corrected: bool = False  # thumbs on the same answers say what it is worth, once there are some
     weak: bool = False  # corrected, and worth nothing before that
     window_s: Annotated[float, Field(gt=0)] | None = None  # null: limits.feedback_window_s
-    senders: list[str] = Field(default_factory=list)  # user, tool, grader, judge, implicit, or a door's source
+    senders: list[str] = Field(default_factory=list)  # user, tool, grader, judge, implicit, or an adapter's source
 
     @model_validator(mode="after")
     def _whole(self) -> "MetricConfig":
@@ -76,7 +76,7 @@ class NamesConfig(Strict):
 
     def client_id_sources(self) -> ClientIdSources:
         """Return it as requests are read by it."""
-        lower = [[one.lower() for one in names] for names in (self.request_headers, self.conversation_headers)]
+        lower = [[name.lower() for name in names] for names in (self.request_headers, self.conversation_headers)]
         return ClientIdSources(lower[0], self.request_metadata, lower[1], self.conversation_metadata)
 
 
@@ -159,7 +159,7 @@ class CalibrationConfig(Strict):
 
 
 class FeedbackConfig(Strict):
-    """What is heard."""
+    """What feedback is accepted, and what is made of it."""
 
     metrics: dict[str, MetricConfig] = Field(default_factory=dict)  # beside the default ones, or instead of them
     # By name or import path, each with its options; null closes one of those that are open by themselves.
@@ -178,9 +178,9 @@ class FeedbackConfig(Strict):
 
     def spec(self) -> RewardSpec:
         """Return the declared metrics."""
-        return reward_spec([one.metric(name) for name, one in self.metrics.items()])
+        return reward_spec([metric.metric(name) for name, metric in self.metrics.items()])
 
     def adapters(self) -> list[FeedbackAdapter]:
-        """Return the doors. Raises ConfigError for one that cannot be made."""
-        wanted: dict[str, dict[str, Any] | None] = {**{name: {} for name in _OPEN}, **self.doors}
-        return [load_adapter(name, options) for name, options in wanted.items() if options is not None]
+        """Return the feedback adapters. Raises ConfigError for one that cannot be made."""
+        options_by_adapter: dict[str, dict[str, Any] | None] = {**{name: {} for name in _OPEN}, **self.doors}
+        return [load_adapter(name, options) for name, options in options_by_adapter.items() if options is not None]

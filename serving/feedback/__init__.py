@@ -1,1 +1,1 @@
-"""Endpoints for feedback, and what listens to answers: the judge and implicit signals."""
+"""Endpoints for feedback, and the observers of answers: the judge and implicit signals."""

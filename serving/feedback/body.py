@@ -38,7 +38,7 @@ def parse_feedback(raw: bytes) -> FeedbackSubmission:
     given = {name: value for name in _WHICH if (value := getattr(body, name)) is not None}
     if len(given) != 1:
         raise BadRequest(f"give one of {', '.join(_WHICH)}, got {len(given)} of them", param=_WHICH[0], status=422)
-    same: dict[str, Any] = {name: getattr(body, name) for name in ("metric", "value", "source", "user", "comment")}
+    statement: dict[str, Any] = {name: getattr(body, name) for name in ("metric", "value", "source", "user", "comment")}
     return FeedbackSubmission(
-        FeedbackTarget(**given), compared_decision_id=body.other, idempotency_key=body.idempotency_key, **same
+        FeedbackTarget(**given), compared_decision_id=body.other, idempotency_key=body.idempotency_key, **statement
     )

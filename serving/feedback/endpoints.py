@@ -1,4 +1,4 @@
-"""Where feedback comes in, as bare ASGI: our own routes, the doors of other products, and links for one vote."""
+"""Where feedback comes in, as bare ASGI: our own routes, the webhooks of other products, and links for one vote."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ from highwayman.serving.http.errors import Forbidden, RateLimited, error_respons
 from highwayman.serving.http.validation import BadRequest
 
 LIMIT_BYTES = 64 * 1024
-_IMPORT_LIMIT_BYTES = 16 * 2**20  # of a door's letter: an export file, or a batch of spans
+_IMPORT_LIMIT_BYTES = 16 * 2**20  # of an integration's request: an export file, or a batch of spans
 _OWN = "/v1/feedback"
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ Handler = Callable[["FeedbackRequest"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class FeedbackRequest:
-    """One request at the desk."""
+    """One request for a feedback route."""
 
     scope: Scope
     receive: Receive
@@ -67,7 +67,7 @@ class RouteMatch:
 
 
 class FeedbackEndpoints:
-    """Takes feedback from everybody who may say something."""
+    """Takes feedback from everybody who may give it."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class FeedbackEndpoints:
         *,
         clock: Callable[[], float],
     ) -> None:
-        """Take what files statements, the doors, the page for votes, who may send how much, and a clock (s, epoch)."""
+        """Take what files statements, the adapters, the page for votes, the rate limit, and a clock (s, epoch)."""
         self._limit = limit
         self._service = service
         self._votes = votes
@@ -92,11 +92,11 @@ class FeedbackEndpoints:
         ]
 
     def match(self, scope: Scope) -> RouteMatch | None:
-        """Return what a request wants here, None if it is not for this desk."""
+        """Return the route that a request is for, None if it is none of these."""
         for route in self._routes:
-            found = route.pattern.fullmatch(scope["path"]) if route.method == scope["method"] else None
-            if found is not None:
-                return RouteMatch(route, {name: unquote(value) for name, value in found.groupdict().items()})
+            path_match = route.pattern.fullmatch(scope["path"]) if route.method == scope["method"] else None
+            if path_match is not None:
+                return RouteMatch(route, {name: unquote(value) for name, value in path_match.groupdict().items()})
         return None
 
     async def __call__(
@@ -162,7 +162,7 @@ class FeedbackEndpoints:
         return FeedbackRoute(method, _pattern(path), handle, keyless=isinstance(adapter, SignatureVerified))
 
     async def _submit_all(self, parsed: ParsedFeedback, adapter: FeedbackAdapter, principal: Principal) -> None:
-        """File what a door heard, all of it even where some is refused; then tell of the first that was."""
+        """File what an adapter parsed, all of it even where some is refused; then raise the first refusal."""
         refused: HighwaymanError | None = None
         lenient = isinstance(adapter, IgnoresUnknownMetrics) and adapter.ignores_unknown_metrics
         for submission in parsed.submissions:
@@ -196,7 +196,7 @@ class FeedbackEndpoints:
 
 
 def _parsed(raw: bytes, content_type: str) -> Any:
-    """Return the JSON in a letter, None where there is none. Raises BadRequest for what is no JSON."""
+    """Return the JSON in a body, None where there is none. Raises BadRequest for what is no JSON."""
     if not raw or "protobuf" in content_type:
         return None
     try:
@@ -212,9 +212,9 @@ def _receipt_body(receipt: FeedbackReceipt) -> dict[str, Any]:
 
 
 async def _answer(send: Send, answer: Any, status: int = 200) -> None:
-    text = isinstance(answer, str)
-    body = answer.encode() if text else json.dumps(answer, separators=(",", ":")).encode()
-    kind = b"text/plain; charset=utf-8" if text else b"application/json"
+    is_text = isinstance(answer, str)
+    body = answer.encode() if is_text else json.dumps(answer, separators=(",", ":")).encode()
+    kind = b"text/plain; charset=utf-8" if is_text else b"application/json"
     await send_response(send, status, b"" if status == 204 else body, ((b"content-type", kind),))
 
 

@@ -1,4 +1,4 @@
-"""Hears what is said of answers without anybody's saying it: asked again, put anew, left, a tool that failed."""
+"""Files implicit feedback: an answer asked for again, a rephrased question, an abandoned answer, a failed tool."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -43,54 +43,56 @@ class ImplicitSignalObserver:
     similarity: Callable[[str, str], float]  # of two texts; it blocks
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
-        """Return whether the answer may call tools, and that is listened for."""
+        """Return whether the answer may call tools, and failures of tools are watched for."""
         return TOOL_FAILURE in self.signals and bool(request.body.get("tools"))
 
     async def on_completion(self, completed: CompletedCall) -> None:
-        """File what a request says of earlier answers, and its end of its own."""
+        """File what a request implies about earlier answers, and its end about its own."""
         for metric in self._of_itself(completed):
             await self._submit(metric, completed.decision, completed.decision)
         if not completed.request.chat:
             return
-        messages, secret, now = completed.request.body["messages"], self.ids.secrets[0], completed.decision
-        if REGENERATED in self.signals and now.links:
+        messages, secret, current = completed.request.body["messages"], self.ids.secrets[0], completed.decision
+        if REGENERATED in self.signals and current.links:
             await self._submit_earlier(
-                REGENERATED, now.links[-1], now
+                REGENERATED, current.links[-1], current
             )  # its own turn's: `with_turn_links` puts it there
         if self.signals & _OF_MESSAGES:
             for signal in await asyncio.to_thread(implicit_signals, messages, secret, self.similarity):
                 if signal.metric in self.signals:
-                    await self._submit_earlier(signal.metric, self.ids.link(_TURN, signal.turn, now.tenant), now)
+                    await self._submit_earlier(
+                        signal.metric, self.ids.link(_TURN, signal.turn, current.tenant), current
+                    )
 
     def _of_itself(self, completed: CompletedCall) -> list[str]:
-        """Return what the end of an answer says of it."""
+        """Return the metrics that the end of an answer implies for it."""
         outcome, transcript = completed.outcome, completed.transcript
-        left = completed.request.stream and outcome.status is Status.CLIENT_GONE and outcome.tokens_out > 0
-        broken = transcript is not None and has_invalid_tool_calls(
+        abandoned = completed.request.stream and outcome.status is Status.CLIENT_GONE and outcome.tokens_out > 0
+        has_failed_tool = transcript is not None and has_invalid_tool_calls(
             transcript.tool_calls, completed.request.body.get("tools")
         )
-        found = [*([ABANDONED] if left else []), *([TOOL_FAILURE] if broken else [])]
-        return [metric for metric in found if metric in self.signals]
+        metrics = [*([ABANDONED] if abandoned else []), *([TOOL_FAILURE] if has_failed_tool else [])]
+        return [metric for metric in metrics if metric in self.signals]
 
-    async def _submit_earlier(self, metric: str, link: str, now: Decision) -> None:
-        """File a signal about the newest answer to a turn before `now`, if there is one."""
-        earlier = await self._earlier(link, now, again=metric == REGENERATED)
+    async def _submit_earlier(self, metric: str, link: str, current: Decision) -> None:
+        """File a signal about the newest answer to a turn before `current`, if there is one."""
+        earlier = await self._earlier(link, current, again=metric == REGENERATED)
         if earlier is not None:
-            await self._submit(metric, earlier, now)
+            await self._submit(metric, earlier, current)
 
-    async def _earlier(self, link: str, now: Decision, *, again: bool) -> Decision | None:
-        """Return the newest decision on a turn before `now`; to be asked again, by the same person, not long ago."""
+    async def _earlier(self, link: str, current: Decision, *, again: bool) -> Decision | None:
+        """Return the newest decision on a turn before `current`; if `again`, by the same person and not long ago."""
         names = await self.store.linked_decisions(link)
-        records = await self.store.records([name for name in names if name != now.id])
-        found = [
+        records = await self.store.records([name for name in names if name != current.id])
+        decisions = [
             record.decision
             for record in records.values()
             if record.decision is not None
             and record.outcome is not None
-            and record.outcome.at <= now.at
-            and not (again and (record.decision.user != now.user or now.at - record.decision.at > _SOON_S))
+            and record.outcome.at <= current.at
+            and not (again and (record.decision.user != current.user or current.at - record.decision.at > _SOON_S))
         ]
-        return max(found, key=lambda one: one.at, default=None)
+        return max(decisions, key=lambda decision: decision.at, default=None)
 
     async def _submit(self, metric: str, target: Decision, cause: Decision) -> None:
         submission = FeedbackSubmission(
@@ -105,10 +107,10 @@ class ImplicitSignalObserver:
 def with_turn_links(links: LinkExtractor, ids: DecisionIds) -> LinkExtractor:
     """Return links under which the decision is found by the turn it answers, too."""
 
-    def found(scope: Any, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
+    def links_with_turn(scope: Any, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
         messages = body.get("messages")
         if messages is None:
             return links(scope, body, tenant)
         return (*links(scope, body, tenant), ids.link(_TURN, turn_key(messages, ids.secrets[0]), tenant))
 
-    return found
+    return links_with_turn

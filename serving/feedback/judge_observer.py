@@ -58,14 +58,14 @@ class JudgeObserver:
         if self.rng.random() < self.pairwise:
             await self._compare(completed, judge_input)
             return
-        found = await self.judge.score(judge_input, drawn=True)
-        await self._record_cost(found, completed.decision)
-        if isinstance(found, NoVerdict):
-            self.on_result(found.reason)
+        verdict = await self.judge.score(judge_input, drawn=True)
+        await self._record_cost(verdict, completed.decision)
+        if isinstance(verdict, NoVerdict):
+            self.on_result(verdict.reason)
             return
-        words = _verdict_text(found, how=found.how, stderr=found.stderr)
+        comment = _verdict_text(verdict, how=verdict.how, stderr=verdict.stderr)
         submission = FeedbackSubmission(
-            FeedbackTarget(completed.decision.id), SCORE, found.quality, SOURCE, comment=words
+            FeedbackTarget(completed.decision.id), SCORE, verdict.quality, SOURCE, comment=comment
         )
         await self._submit(submission, completed.decision.tenant)
 
@@ -82,15 +82,17 @@ class JudgeObserver:
         if not text:
             self.on_result("no_shadow_answer")
             return
-        found = await self.judge.compare(judge_input, text, other)
-        await self._record_cost(found, completed.decision)
-        if isinstance(found, NoVerdict):
-            self.on_result(found.reason)
+        preference = await self.judge.compare(judge_input, text, other)
+        await self._record_cost(preference, completed.decision)
+        if isinstance(preference, NoVerdict):
+            self.on_result(preference.reason)
             return
-        words = _verdict_text(found, how=found.how, position_bias=round(found.position_bias, 4))
-        about = FeedbackTarget(completed.decision.id)
+        comment = _verdict_text(preference, how=preference.how, position_bias=round(preference.position_bias, 4))
+        target = FeedbackTarget(completed.decision.id)
         await self._submit(
-            FeedbackSubmission(about, PREFERENCE, found.share, SOURCE, comment=words, compared_decision_id=shadow),
+            FeedbackSubmission(
+                target, PREFERENCE, preference.share, SOURCE, comment=comment, compared_decision_id=shadow
+            ),
             completed.decision.tenant,
         )
 
@@ -101,26 +103,32 @@ class JudgeObserver:
     async def _shadow(self, arm: Arm, completed: CompletedCall) -> tuple[str, str]:
         """Return another arm's answer to the same request, and the id of its decision."""
         body = {name: value for name, value in completed.request.body.items() if not name.startswith("stream")}
-        started, said, transcript = self.timer(), None, Transcript()
+        started, response, transcript = self.timer(), None, Transcript()
         try:
             async with asyncio.timeout(self.judge.settings.timeout_s):
-                answer = await self.judge.upstream.open([arm], _PATH, lambda one: upstream_body(body, one, chat=True))
-                said = pydantic_core.from_json(await answer.body())
+                answer = await self.judge.upstream.open(
+                    [arm], _PATH, lambda called_arm: upstream_body(body, called_arm, chat=True)
+                )
+                response = pydantic_core.from_json(await answer.body())
         except (TimeoutError, UpstreamError, ValueError):
-            said = None
-        transcript.add(said)
-        usage = parse_usage(said) or Usage(0, 0)
+            response = None
+        transcript.add(response)
+        usage = parse_usage(response) or Usage(0, 0)
         call = InternalCall(arm, usage, cost_usd(arm, usage), self.timer() - started, ok=bool(transcript.text))
         return transcript.text, await self.internal_calls.record(
             call, completed.decision, Mode.SHADOW, objective="shadow"
         )
 
-    async def _record_cost(self, found: JudgeVerdict | Preference | NoVerdict, cause: Decision) -> None:
-        """Enter what was asked of a judge, if anybody was."""
-        if not found.arm:
+    async def _record_cost(self, result: JudgeVerdict | Preference | NoVerdict, cause: Decision) -> None:
+        """Record the call of a judge, if one was called."""
+        if not result.arm:
             return
         call = InternalCall(
-            self.pool.arm(found.arm), found.usage, found.cost_usd, found.latency_s, not isinstance(found, NoVerdict)
+            self.pool.arm(result.arm),
+            result.usage,
+            result.cost_usd,
+            result.latency_s,
+            not isinstance(result, NoVerdict),
         )
         await self.internal_calls.record(call, cause, Mode.FORCED, objective="judge")
 
@@ -146,6 +154,6 @@ def _case(completed: CompletedCall, transcript: Transcript, pool: Pool) -> Judge
     )
 
 
-def _verdict_text(found: JudgeVerdict | Preference, **words: str | float | None) -> str:
+def _verdict_text(verdict: JudgeVerdict | Preference, **words: str | float | None) -> str:
     """Return who judged, and how, as JSON: it stands beside the statement on the log."""
-    return str(pydantic_core.to_json({"by": found.arm, **words}), "utf-8")
+    return str(pydantic_core.to_json({"by": verdict.arm, **words}), "utf-8")

@@ -32,11 +32,14 @@ class ClientIdSources:
 
     def extract(self, scope: Scope, body: Mapping[str, Any]) -> ClientIds:
         """Return what the request is called; names longer than 256 characters are passed over."""
-        metadata = body.get("metadata")
-        said = metadata if isinstance(metadata, dict) else {}
-        requests = [*(_header(scope, one) for one in self.request_headers), *map(said.get, self.request_keys)]
-        talks = [*(_header(scope, one) for one in self.conversation_headers), *map(said.get, self.conversation_keys)]
-        return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(talks)), None))
+        value = body.get("metadata")
+        metadata = value if isinstance(value, dict) else {}
+        requests = [*(_header(scope, name) for name in self.request_headers), *map(metadata.get, self.request_keys)]
+        conversations = [
+            *(_header(scope, name) for name in self.conversation_headers),
+            *map(metadata.get, self.conversation_keys),
+        ]
+        return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(conversations)), None))
 
 
 def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str]) -> LinkExtractor:
@@ -44,8 +47,8 @@ def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str])
 
     def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
         names = sources.extract(scope, body)
-        found = [link("request", one, tenant) for one in names.requests]
-        return (*found, *([link("conversation", names.conversation, tenant)] if names.conversation else ()))
+        request_links = [link("request", name, tenant) for name in names.requests]
+        return (*request_links, *([link("conversation", names.conversation, tenant)] if names.conversation else ()))
 
     return links
 
@@ -59,4 +62,4 @@ def _header(scope: Scope, name: str) -> str | None:
 
 
 def _usable(names: Iterable[Any]) -> list[str]:
-    return [one for one in names if isinstance(one, str) and 0 < len(one) <= _LONGEST]
+    return [name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST]

@@ -67,13 +67,13 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Mod
 
 def _format_validation_error(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
     """Return where the first problem lies and all of them in words; the branches of a union make one."""
-    found: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     for problem in problems:
         where = ".".join(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
         words = _unknown(kind, where) if problem["type"] == "extra_forbidden" else problem["msg"]
-        found.setdefault(where, []).append(words.replace("Input should be ", "must be "))
-    told = [f"{where}: {', or '.join(dict.fromkeys(words))}" for where, words in list(found.items())[:_TOLD]]
-    return next(iter(found)), "; ".join(told)
+        messages.setdefault(where, []).append(words.replace("Input should be ", "must be "))
+    descriptions = [f"{where}: {', or '.join(dict.fromkeys(words))}" for where, words in list(messages.items())[:_TOLD]]
+    return next(iter(messages)), "; ".join(descriptions)
 
 
 def _unknown(kind: type[BaseModel], key: str) -> str:

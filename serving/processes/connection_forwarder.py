@@ -21,7 +21,7 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(slots=True)
 class WorkerSlot:
-    """One worker's place: the listening sockets it serves, and its own door, a Unix socket."""
+    """One worker's place: the listening sockets it serves, and a Unix socket of its own."""
 
     listeners: list[socket.socket]
     socket_path: Path
@@ -32,7 +32,7 @@ class ConnectionForwarder:
     """Listens for whoever is down, as long as somebody is up."""
 
     def __init__(self, slots: Sequence[WorkerSlot]) -> None:
-        """Take the posts of all workers."""
+        """Take the slots of all workers."""
         self._slots = tuple(slots)
         self._listening = False
         self._turns = itertools.count()
@@ -59,10 +59,10 @@ class ConnectionForwarder:
 
     def _arrange(self) -> None:
         loop = asyncio.get_running_loop()
-        somebody = self._listening and any(slot.up for slot in self._slots)
+        any_up = self._listening and any(slot.up for slot in self._slots)
         for slot in self._slots:
             for listener in slot.listeners:
-                if somebody and not slot.up:
+                if any_up and not slot.up:
                     loop.add_reader(listener, self._take, listener)
                 else:
                     loop.remove_reader(listener)
@@ -103,17 +103,20 @@ class ConnectionForwarder:
         return None
 
 
-async def _joined(one: _Streams, other: _Streams) -> None:
-    """Return when either of them has nothing more to say, and what it said before is passed on."""
-    ways = [asyncio.create_task(_pass_on(one[0], other[1])), asyncio.create_task(_pass_on(other[0], one[1]))]
+async def _joined(client: _Streams, worker: _Streams) -> None:
+    """Return when either of them has no more to send, and what it sent before is passed on."""
+    directions = [
+        asyncio.create_task(_pass_on(client[0], worker[1])),
+        asyncio.create_task(_pass_on(worker[0], client[1])),
+    ]
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for way in ways:
-            await cancel_and_wait(way)
-        for _, writer in (one, other):
+        for direction in directions:
+            await cancel_and_wait(direction)
+        for _, writer in (client, worker):
             writer.close()
-    for _, writer in (one, other):
+    for _, writer in (client, worker):
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

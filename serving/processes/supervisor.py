@@ -33,8 +33,8 @@ class UpOptions:
     serve_options: tuple[str, ...] = ()  # handed on to `highwayman serve`
 
 
-async def up(wanted: UpOptions, echo: Callable[[str], None], on_ready: Callable[[], None]) -> None:
-    """Run everything until SIGINT or SIGTERM; `ready` is called once the router answers.
+async def up(options: UpOptions, echo: Callable[[str], None], on_ready: Callable[[], None]) -> None:
+    """Run everything until SIGINT or SIGTERM; `on_ready` is called once the router answers.
 
     Raises:
         ConfigError: the state folder is in use, or a wheel is missing.
@@ -45,7 +45,7 @@ async def up(wanted: UpOptions, echo: Callable[[str], None], on_ready: Callable[
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(wanted, stack, echo))
+        starting = asyncio.create_task(_start(options, stack, echo))
         await _first(starting, asyncio.create_task(stop.wait()))
         if starting.done():
             starting.result()
@@ -55,48 +55,48 @@ async def up(wanted: UpOptions, echo: Callable[[str], None], on_ready: Callable[
             starting.cancel()
             await asyncio.wait({starting})
         echo("stopping")
-    echo("stopped; what was learned is kept in " + str(wanted.state))
+    echo("stopped; what was learned is kept in " + str(options.state))
 
 
 async def _first(*tasks: "asyncio.Task[object]") -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _start(wanted: UpOptions, stack: AsyncExitStack, echo: Callable[[str], None]) -> None:
-    checked_port(wanted.port, host=wanted.host)
-    wanted.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    redis_url = wanted.redis_url
+async def _start(options: UpOptions, stack: AsyncExitStack, echo: Callable[[str], None]) -> None:
+    checked_port(options.port, host=options.host)
+    options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    redis_url = options.redis_url
     if redis_url is None:
-        valkey = EmbeddedValkey(wanted.state / "valkey")
+        valkey = EmbeddedValkey(options.state / "valkey")
         stack.push_async_callback(valkey.stop)
         await valkey.start()
         redis_url = valkey.url
         echo("valkey is up")
-    pool = wanted.pool
+    pool = options.pool
     if pool is None:
-        local = await start_local_pool(ServerOptions(log_path=wanted.state / "local_pool.log"))
+        local = await start_local_pool(ServerOptions(log_path=options.state / "local_pool.log"))
         stack.push_async_callback(local.stop)
-        pool = wanted.state / "local_pool.yaml"
+        pool = options.state / "local_pool.yaml"
         pool.write_text(local_pool_yaml(local.url), encoding="utf-8")
         echo("local model pool is up")
     router = SupervisedProcess(
-        "router", _serve_argv(wanted, pool), probe=lambda: _ready(wanted), env={"REDIS_URL": redis_url}
+        "router", _serve_argv(options, pool), probe=lambda: _ready(options), env={"REDIS_URL": redis_url}
     )
     stack.push_async_callback(router.stop, patience_s=_ROUTER_PATIENCE_S)
     await router.start()
 
 
-def _serve_argv(wanted: UpOptions, pool: Path) -> list[str]:
+def _serve_argv(options: UpOptions, pool: Path) -> list[str]:
     base = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--pool", str(pool)]
-    return [*base, "--host", wanted.host, "--port", str(wanted.port), *wanted.serve_options]
+    return [*base, "--host", options.host, "--port", str(options.port), *options.serve_options]
 
 
-async def _ready(wanted: UpOptions) -> None:
+async def _ready(options: UpOptions) -> None:
     """Return if the router says it is ready. Raises StoreUnavailable or OSError as long as it does not."""
-    host = "127.0.0.1" if wanted.host in ("0.0.0.0", "::") else wanted.host  # noqa: S104  (compared, not bound)
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104  (compared, not bound)
     async with aiohttp.ClientSession() as session:
         try:
-            async with session.get(f"http://{host}:{wanted.port}/readyz") as response:
+            async with session.get(f"http://{host}:{options.port}/readyz") as response:
                 if response.status != 200:
                     raise StoreUnavailable("not ready")
         except aiohttp.ClientError as error:

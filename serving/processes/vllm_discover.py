@@ -34,7 +34,7 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ArmDefaults:
-    """What no server can tell of itself, said on the command line for every arm found."""
+    """What no server can tell of itself, given on the command line for every arm found."""
 
     usd_per_mtok_in: float | None = None
     usd_per_mtok_out: float | None = None
@@ -59,8 +59,8 @@ async def discover(urls: Sequence[str], *, api_key: str | None = None, timeout_s
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        found = await asyncio.gather(*(_served(session, base) for base in bases))
-    return [model for models in found for model in models]
+        served = await asyncio.gather(*(_served(session, base) for base in bases))
+    return [model for models in served for model in models]
 
 
 def render_pool(models: Iterable[ServedModel], defaults: ArmDefaults) -> str:
@@ -73,8 +73,8 @@ def render_pool(models: Iterable[ServedModel], defaults: ArmDefaults) -> str:
     for model in models:
         replicas.setdefault(model.id, []).append(model)
     arms: dict[str, dict[str, Any]] = {}
-    for same in replicas.values():
-        arms[_arm_name(same[0].id, taken=arms)] = _arm(same, defaults)
+    for group in replicas.values():
+        arms[_arm_name(group[0].id, taken=arms)] = _arm(group, defaults)
     note = (
         "" if defaults.usd_per_mtok_in is not None else "# Prices are unknown, so cost plays no part: put yours in.\n"
     )

@@ -1,7 +1,7 @@
 """`highwayman serve --workers N`: router processes that share one port, kept up, and stopped together.
 
 The parent answers no request. It holds the port's listening sockets, and a folder that ends with it: the workers'
-counters, and a door for each of them, a Unix socket on which that very worker is asked whether it is ready.
+counters, and a Unix socket for each of them, on which that very worker is asked whether it is ready.
 
 Each worker has a listening socket of its own (SO_REUSEPORT); the kernel spreads connections over them by their
 addresses. With one socket for all, who wakes first takes more, and keep-alive leaves it so: in trials with 4 to 64
@@ -50,7 +50,7 @@ class WorkerOptions:
     options: tuple[str, ...]  # the other ones of `highwayman serve`, handed on
 
 
-async def run_workers(wanted: WorkerOptions) -> None:
+async def run_workers(options: WorkerOptions) -> None:
     """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way.
 
     Raises:
@@ -61,7 +61,7 @@ async def run_workers(wanted: WorkerOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        starting, stopping = asyncio.create_task(_start(wanted, stack)), asyncio.create_task(stop.wait())
+        starting, stopping = asyncio.create_task(_start(options, stack)), asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
@@ -70,16 +70,16 @@ async def run_workers(wanted: WorkerOptions) -> None:
             await cancel_and_wait(starting)
 
 
-async def _start(wanted: WorkerOptions, stack: AsyncExitStack) -> None:
-    sockets = open_listeners(wanted.host, wanted.port, sets=wanted.count)
-    redis_url = await stack.enter_async_context(ensure_redis(wanted.redis_url, wanted.state))
+async def _start(options: WorkerOptions, stack: AsyncExitStack) -> None:
+    sockets = open_listeners(options.host, options.port, sets=options.count)
+    redis_url = await stack.enter_async_context(ensure_redis(options.redis_url, options.state))
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="highwayman-", ignore_cleanup_errors=True)))
-    slots = [WorkerSlot(own, folder / f"{number}.sock") for number, own in enumerate(sockets)]
+    slots = [WorkerSlot(listeners, folder / f"{number}.sock") for number, listeners in enumerate(sockets)]
     forwarder = ConnectionForwarder(slots)
     env = {"REDIS_URL": redis_url, SHARED_FOLDER: str(folder)}
-    workers = [_worker(wanted, slot, forwarder, env) for slot in slots]
+    workers = [_worker(options, slot, forwarder, env) for slot in slots]
     stack.push_async_callback(_stop, workers, slots, forwarder)
-    await workers[0].start()  # alone: what all of them would complain of is told once, what is cached is made once
+    await workers[0].start()  # alone: an error they would all raise is reported once, what is cached is made once
     try:
         async with asyncio.TaskGroup() as group:
             for worker in workers[1:]:
@@ -101,34 +101,34 @@ async def _stop(
 
 
 def _worker(
-    wanted: WorkerOptions, slot: WorkerSlot, forwarder: ConnectionForwarder, env: Mapping[str, str]
+    options: WorkerOptions, slot: WorkerSlot, forwarder: ConnectionForwarder, env: Mapping[str, str]
 ) -> SupervisedProcess:
     if len(os.fsencode(slot.socket_path)) > _LONGEST_SOCKET_PATH:
         raise ConfigError(f"{slot.socket_path} is too long for a socket; set TMPDIR to a shorter path")
     name, fds = slot.socket_path.stem, [listener.fileno() for listener in slot.listeners]
-    own = [f"--door={slot.socket_path}", *(f"--fd={fd}" for fd in fds)]
-    if wanted.seed is not None:
-        own.append(f"--seed={wanted.seed + int(name)}")
+    own_options = [f"--door={slot.socket_path}", *(f"--fd={fd}" for fd in fds)]
+    if options.seed is not None:
+        own_options.append(f"--seed={options.seed + int(name)}")
 
-    def tell(up: bool) -> None:
+    def on_state_change(up: bool) -> None:
         if not up:
             drop_live_gauges(name, slot.socket_path.parent)
         forwarder.on_state_change(slot, up=up)
 
     return SupervisedProcess(
         f"worker {name}",
-        [sys.executable, "-m", "highwayman.serving.cli.main", "serve", *wanted.options, *own],
+        [sys.executable, "-m", "highwayman.serving.cli.main", "serve", *options.options, *own_options],
         probe=lambda: _answers(slot.socket_path),
         env=env,
         keep_open=fds,
         ready_within_s=_READY_WITHIN_S,
-        on_state_change=tell,
+        on_state_change=on_state_change,
     )
 
 
-async def _answers(door: Path) -> None:
-    """Return if the worker behind the door is ready. Raises StoreUnavailable or OSError as long as it is not."""
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(door))) as session:
+async def _answers(socket_path: Path) -> None:
+    """Return if the worker at the socket is ready. Raises StoreUnavailable or OSError as long as it is not."""
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket_path))) as session:
         try:
             async with session.get("http://worker/readyz") as response:
                 if response.status != 200:
@@ -143,26 +143,26 @@ def open_listeners(host: str, port: int, *, sets: int) -> list[list[socket.socke
     Raises:
         ConfigError: the port cannot be had.
     """
-    found: list[list[socket.socket]] = [[] for _ in range(sets)]
+    listener_sets: list[list[socket.socket]] = [[] for _ in range(sets)]
     try:
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
             # Without sharing, first: another router of this user's would not mind sharing the port with us.
             socket.create_server(address, family=family).close()
-            for own in found:
-                own.append(socket.create_server(address, family=family, backlog=_BACKLOG, reuse_port=True))
-                own[-1].setblocking(False)
+            for listeners in listener_sets:
+                listeners.append(socket.create_server(address, family=family, backlog=_BACKLOG, reuse_port=True))
+                listeners[-1].setblocking(False)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0]
         raise ConfigError(f"port {port} on {host} cannot be had ({reason}); give another") from error
-    return found
+    return listener_sets
 
 
-def inherited_sockets(fds: Sequence[int], door: Path) -> list[socket.socket]:
-    """Return what a worker serves: its parent's listening sockets, and its own door, bound anew."""
-    door.unlink(missing_ok=True)
-    own = socket.socket(socket.AF_UNIX)
-    own.bind(str(door))
-    return [own, *(socket.socket(fileno=fd) for fd in fds)]
+def inherited_sockets(fds: Sequence[int], socket_path: Path) -> list[socket.socket]:
+    """Return what a worker serves: its parent's listening sockets, and its own Unix socket, bound anew."""
+    socket_path.unlink(missing_ok=True)
+    own_socket = socket.socket(socket.AF_UNIX)
+    own_socket.bind(str(socket_path))
+    return [own_socket, *(socket.socket(fileno=fd) for fd in fds)]
 
 
 @asynccontextmanager
@@ -190,5 +190,5 @@ def forwarded_cli_options(context: click.Context, *, but: Collection[str]) -> tu
         if isinstance(value, bool):
             words.append((option.opts if value else option.secondary_opts)[0])
         else:
-            words += [f"{option.opts[0]}={one}" for one in (value if isinstance(value, tuple) else (value,))]
+            words += [f"{option.opts[0]}={item}" for item in (value if isinstance(value, tuple) else (value,))]
     return tuple(words)

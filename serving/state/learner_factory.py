@@ -62,14 +62,16 @@ class LearnerFactory:
 
     def policy(self) -> Policy:
         """Return a policy at its prior, without arms. Raises ConfigError."""
-        wanted, prior = self.config.policy, self._prior()
-        made = load_policy(wanted.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=wanted.options)
+        settings, prior = self.config.policy, self._prior()
+        policy = load_policy(
+            settings.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=settings.options
+        )
         if prior is None:
-            return made
-        if not isinstance(made, AcceptsPrior):
-            raise ConfigError(f"policy {wanted.name!r} takes no prior; the linear ones do")
-        made.apply_prior(prior)
-        return made
+            return policy
+        if not isinstance(policy, AcceptsPrior):
+            raise ConfigError(f"policy {settings.name!r} takes no prior; the linear ones do")
+        policy.apply_prior(prior)
+        return policy
 
     def _prior(self) -> Prior | None:
         """Return the prior in the file that the configuration names. Raises ConfigError if it cannot be used."""
@@ -107,7 +109,7 @@ class LearnerFactory:
         return Retention(client, self.config.namespace, window_s=self.config.limits.feedback_window_s)
 
     def abuse_monitor(self, client: "aioredis.Redis") -> AbuseMonitor:
-        """Return who listens for keys that flood or lie."""
+        """Return what watches for keys that flood or lie."""
         store, retention = self.store(client), self.retention(client)
         thresholds = self.config.feedback.alarm.thresholds()
         return AbuseMonitor(
@@ -158,9 +160,13 @@ class LearnerFactory:
 
 def warm_encoder(config: Config) -> Encoder:
     """Return the encoder that `config` names, warmed up. Raises EncoderError."""
-    wanted = config.encoder
+    settings = config.encoder
     encoder = make_encoder(
-        wanted.engine, model=wanted.model, device=wanted.device, dtype=wanted.dtype, deadline_s=wanted.deadline_s
+        settings.engine,
+        model=settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        deadline_s=settings.deadline_s,
     )
     encoder.encode_blocking(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
     return encoder

@@ -39,9 +39,9 @@ class LivePolicy:
             publications: where versions are published.
             make_policy: returns a policy at its prior.
             arms: names of the pool's arms.
-            kept: where the last version is kept for a start without Redis.
+            cache: where the last version is kept for a start without Redis.
             clock: seconds since the epoch.
-            tell: called with each version that comes into force, and its lag in seconds.
+            on_version: called with each version that comes into force, and its lag in seconds.
         """
         self._publications = publications
         self._make_policy = make_policy

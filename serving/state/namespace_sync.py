@@ -29,8 +29,8 @@ class NamespaceSync:
         Args:
             store: of the namespace.
             ids: issues and checks with the secrets found.
-            kept: where they are kept for a start without Redis.
-            learning: what this router would have in force.
+            local_state: where they are kept for a start without Redis.
+            factory: what this router would have in force.
             own: a secret of this router's, the namespace's where it has none.
         """
         self._store = store
