@@ -59,7 +59,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
+            await self._run_lifespan(scope, receive, send)
         elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
             await self._rest(scope, receive, send)
         else:
@@ -86,7 +86,7 @@ class Application:
         else:
             await self._rest({**scope, _CALLER: principal}, receive, send)
 
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan; an error of ours at startup is reported in one line."""
 
         async def send_with_failure(message: MutableMapping[str, Any]) -> None:
@@ -226,17 +226,17 @@ def _add_errors(rest: FastAPI) -> None:
     """Answer every error in OpenAI's shape."""
 
     @rest.exception_handler(HighwaymanError)
-    async def ours(_: Request, error: HighwaymanError) -> Response:
+    async def on_domain_error(_: Request, error: HighwaymanError) -> Response:
         status, body, _code = error_response(error)
         retry = {"retry-after": "1"} if status == 503 else None
         return Response(body, status, headers=retry, media_type="application/json")
 
     @rest.exception_handler(HTTPException)
-    async def routes(request: Request, error: HTTPException) -> Response:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path} is not served here; see /docs."
         status, body, _code = error_response(RouteNotFound(message, status=error.status_code))
         return Response(body, status, headers=error.headers, media_type="application/json")
 
     @rest.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> Response:
+    async def on_unexpected_error(_: Request, error: Exception) -> Response:
         return Response(internal_error(), 500, media_type="application/json")

@@ -46,7 +46,7 @@ class Metrics:
             "highwayman_judged", "Answers drawn for the judge: a score, a preference, or why neither", ["came_to"],
             registry=registry,
         )  # fmt: skip
-        self._fates = Counter(
+        self._delivery_outcomes = Counter(
             "highwayman_degraded_events",
             "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them",
             ["event", "fate"], registry=registry,
@@ -88,9 +88,9 @@ class Metrics:
         self.policy_version.set(version)
         self._policy_lag.set(lag_s)
 
-    def on_delivery_outcome(self, fate: str, kind: str) -> None:
+    def on_delivery_outcome(self, delivery_outcome: str, kind: str) -> None:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
-        self._fates.labels(_EVENTS[kind], fate).inc()
+        self._delivery_outcomes.labels(_EVENTS[kind], delivery_outcome).inc()
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format, summed over the processes that count together."""

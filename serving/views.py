@@ -122,15 +122,15 @@ def _efficiency(quality: float, outcome: Outcome | None) -> float | None:
 def _feedback_view(part: RewardContribution) -> dict[str, Any]:
     """Return a statement, and what it does for the reward."""
     feedback = part.feedback
-    given = {"text": feedback.text, "other": feedback.compared_arm, "key": feedback.key}
-    words = {name: value for name, value in given.items() if value}
+    optional = {"text": feedback.text, "other": feedback.compared_arm, "key": feedback.key}
+    present = {name: value for name, value in optional.items() if value}
     return {
         "id": public_id(feedback),
         "at": feedback.at,
         "source": feedback.source,
         "metric": feedback.metric,
         "value": feedback.value,
-        **words,
+        **present,
         "standing": part.status,
         "quality": part.quality if part.status is FeedbackStatus.COUNTS else None,
         "weight": part.weight,

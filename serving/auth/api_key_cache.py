@@ -20,10 +20,10 @@ class ApiKeyCache:
     def __init__(self, keys: KeyStore, local_state: LocalState, secrets: Callable[[], Sequence[bytes]]) -> None:
         """Take where keys are, where they are kept for a start without Redis, and the namespace's secrets."""
         self._keys = keys
-        self._kept = local_state
+        self._local_state = local_state
         self._secrets = secrets
         self._all: tuple[ApiKey, ...] = ()
-        self._callers: dict[str, Principal] = {}
+        self._principals: dict[str, Principal] = {}
         self._closed = False
         self._use(local_state.keys())
 
@@ -33,7 +33,7 @@ class ApiKeyCache:
 
     def lookup(self, text: str) -> Principal | None:
         """Return who has this key, None for one that is unknown or revoked."""
-        principals = (self._callers.get(key_mac(secret, text)) for secret in self._secrets())
+        principals = (self._principals.get(key_mac(secret, text)) for secret in self._secrets())
         return next((principal for principal in principals if principal is not None), None)
 
     async def refresh(self) -> None:
@@ -41,7 +41,7 @@ class ApiKeyCache:
         keys = tuple(await self._keys.all())
         if keys != self._all:
             self._use(keys)
-            await asyncio.to_thread(self._kept.save_keys, keys)
+            await asyncio.to_thread(self._local_state.save_keys, keys)
 
     async def run(self) -> None:
         """Keep up with changes until cancelled; without Redis, what was read last holds."""
@@ -55,10 +55,10 @@ class ApiKeyCache:
     def _use(self, keys: Sequence[ApiKey]) -> None:
         self._all = tuple(keys)
         self._closed = self._closed or bool(self._all)
-        self._callers = {key.mac: _caller(key) for key in keys if key.state is not KeyState.REVOKED}
+        self._principals = {key.mac: _principal(key) for key in keys if key.state is not KeyState.REVOKED}
 
 
-def _caller(key: ApiKey) -> Principal:
+def _principal(key: ApiKey) -> Principal:
     return Principal(
         key.tenant,
         key.id,

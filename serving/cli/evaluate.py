@@ -36,22 +36,22 @@ from highwayman.sims.reports.answers_page import EvaluationReport
 @json_option
 def evaluate(  # noqa: PLR0917  (one parameter per option)
     log: Path, policies: tuple[str, ...], frozen_for: int, floor: float | None, report: Path | None, as_json: bool,
-    **how: Any,
+    **estimation_options: Any,
 ) -> None:  # fmt: skip
     """Say what policies would have earned on a bandit log in Parquet, learning from it as it comes."""
-    method = build_method(**how)
+    method = build_method(**estimation_options)
     share = 0.02 if floor is None else floor
-    names, makes = policy_factories(policies, Config())
+    names, factories = policy_factories(policies, Config())
     console, file = Console(stderr=True), LogFile(log)
-    with TargetStore(len(makes)) as judged:
+    with TargetStore(len(factories)) as targets:
         with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
-            judged.fill(progressive_targets(file.chunks(), makes, floor=share, frozen_for=frozen_for))
-        if not judged.rounds:
+            targets.fill(progressive_targets(file.chunks(), factories, floor=share, frozen_for=frozen_for))
+        if not targets.rounds:
             raise ConfigError(f"{log}: holds no round")
         with console.status("estimating"):
-            known = logged_policy_value(judged.chunks, method.interval)
-            found = compare_policies(judged.chunks, names, method, known=known)
+            logged = logged_policy_value(targets.chunks, method.interval)
+            estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
     choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
-    evaluation = EvaluationReport(log.name, known, found, method, source.manifest(choices, method))
+    evaluation = EvaluationReport(log.name, logged, estimates, method, source.manifest(choices, method))
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=[])

@@ -1,4 +1,4 @@
-"""What `replay` and `evaluate` share: whom to ask, how to estimate."""
+"""What `replay` and `evaluate` share: which policies to evaluate, and how to estimate."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -48,13 +48,13 @@ def build_method(*, estimator: str, interval: str, reward: Any, anytime: bool) -
 
 
 def policy_factories(specs: Sequence[str], config: Config) -> tuple[list[str], list[Callable[[int, str], Policy]]]:
-    """Return names and makers of the policies asked about: those given, else the one configured."""
+    """Return names and factories of the policies to evaluate: those given, else the one configured."""
     for spec in specs:
         if list(specs).count(spec) > 1:
             raise ConfigError(f"policy {spec!r} is given twice")
     if not specs:
-        wanted = config.policy
-        return [wanted.name.rpartition(":")[2]], [partial(_made, wanted.name, wanted.options)]
+        configured = config.policy
+        return [configured.name.rpartition(":")[2]], [partial(_made, configured.name, configured.options)]
     return list(specs), [partial(_made, *parse_policy(spec)) for spec in specs]
 
 

@@ -97,7 +97,7 @@ def _reasons(answers: Sequence[PolicyEstimate]) -> dict[str, list[str]]:
     """Return why the log cannot tell, and what a reader should know, with the policies each applies to."""
     policies_by_reason: dict[str, list[str]] = {}
     for answer in answers:
-        for reason in (*(f"the log cannot tell: {why}" for why in answer.gain.refused), *answer.gain.warnings):
+        for reason in (*(f"the log cannot tell: {refusal}" for refusal in answer.gain.refused), *answer.gain.warnings):
             policies_by_reason.setdefault(reason, []).append(answer.policy)
     return policies_by_reason
 

@@ -16,7 +16,7 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.log import NotEqual, open_archive, run_erasure
 from highwayman.serving.state.learner_factory import LearnerFactory
 
-_HEARD_S = 3.0  # by then every router that can learn a key's state has
+_KEY_STATE_SYNC_S = 3.0  # by then every router that can learn a key's state has
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 _key = click.argument("key_id", metavar="KEY")
@@ -96,7 +96,7 @@ async def _apply_quarantine(
     quarantines = Quarantine(factory.store(client), factory.retention(client), opened_archive)
     after = START if change.since is None else f"{int(change.since * 1000)}-0"
     count = 0
-    for pause_s in (_HEARD_S, 0.0):  # what arrived before routers and the abuse monitor knew is included
+    for pause_s in (_KEY_STATE_SYNC_S, 0.0):  # what arrived before routers and the abuse monitor knew is included
         count += await quarantines.set_quarantined(
             [change.key_id], quarantined=change.quarantined, at=time.time(), after=after
         )

@@ -66,8 +66,8 @@ async def list_keys(key_store: KeyStoreOptions, as_json: bool) -> None:
     for heading in ("id", "name", "tenant", "scopes", "caps", "state", "made"):
         table.add_column(heading, no_wrap=heading in {"id", "made"}, overflow="fold")
     for key in api_keys:
-        words = (key.id, key.name, key.tenant, " ".join(key.scopes), _caps(key), _state(key), _day(key.created_at))
-        table.add_row(*map(escape, words))
+        cells = (key.id, key.name, key.tenant, " ".join(key.scopes), _caps(key), _state(key), _day(key.created_at))
+        table.add_row(*map(escape, cells))
     Console().print(table if api_keys else "no keys: the router is open to anybody who can reach it")
 
 

@@ -52,9 +52,9 @@ async def learn(options: LogOptions) -> None:
     async with options.open() as (client, factory):
         log.info("standing by to learn lineage %s", factory.lineage)
         async with _working(client, factory) as working:
-            ended = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
-            ended.cancel()
+            stopped = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({stopped, working}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
             if working.done():
                 working.result()
 
@@ -119,34 +119,34 @@ async def run_erasure(
             dropped = await _settled(client, factory, erasure, last)
         for lineage in await retention.positions():
             await factory.version_history(client, lineage=lineage).drop_before(last)
-        off_the_log, out_of_the_archive = await erasure.forget()
-        left = await erasure.find()
+        removed_from_log, removed_from_archive = await erasure.forget()
+        remaining = await erasure.find()
     published = await factory.publications(client).load()
     report: dict[str, Any] = {
         "decisions": decisions,
         "events_found": events,
-        "taken_off_the_log": off_the_log,
-        "taken_out_of_the_archive": out_of_the_archive,
+        "taken_off_the_log": removed_from_log,
+        "taken_out_of_the_archive": removed_from_archive,
         "states_dropped": dropped,
-        "events_left": left,
+        "events_left": remaining,
     }
     if published is None:
-        return report, not left
+        return report, not remaining
     compared, equal = await _compared(client, factory, folder, published)
-    return {**report, **compared}, equal and not left
+    return {**report, **compared}, equal and not remaining
 
 
 async def _settled(client: "aioredis.Redis", factory: LearnerFactory, erasure: Erasure, last: EventId) -> list[str]:
     """Return when every state has followed the erasures; drop, and return, those that no learner tends."""
     retention = factory.retention(client)
-    behind = await erasure.lagging_lineages(last)
-    while factory.lineage in behind or any(behind.values()):
+    lagging = await erasure.lagging_lineages(last)
+    while factory.lineage in lagging or any(lagging.values()):
         await asyncio.sleep(_LOOK_S)
-        behind = await erasure.lagging_lineages(last)
-    if behind:
+        lagging = await erasure.lagging_lineages(last)
+    if lagging:
         await asyncio.sleep(_LEASE_S)  # a learner may be taking over just now
-        behind = await erasure.lagging_lineages(last)
-    dropped = [lineage for lineage, tended in behind.items() if not tended]
+        lagging = await erasure.lagging_lineages(last)
+    dropped = [lineage for lineage, has_learner in lagging.items() if not has_learner]
     for lineage in dropped:
         await retention.drop_lineage(lineage)
     return dropped

@@ -27,8 +27,8 @@ def policies(name: str | None) -> None:
         table.add_column(heading, no_wrap=heading == "policy")
     for policy, path in sorted(shipped_policies().items()):
         table.add_row(policy, _first_line(policy_class(path)))
-    for module, why in sorted(missing_policies().items()):
-        table.add_row(f"[dim]{module}[/dim]", f"[dim]not here: {why}[/dim]")
+    for module, reason in sorted(missing_policies().items()):
+        table.add_row(f"[dim]{module}[/dim]", f"[dim]not here: {reason}[/dim]")
     console.print(table)
     console.print("Name one to see its options: highwayman policies HierTS", highlight=False)
 

@@ -60,11 +60,12 @@ def fit(
     fitted_prior = _of_table(data, names, weight, encoder) if data is not None else _of_log(LogFile(log), names, weight)  # type: ignore[arg-type]
     with atomic_writer(out) as file:
         file.write(fitted_prior.to_bytes())
-    worth = "; ".join(
+    answer_counts = "; ".join(
         f"{arm} {float(fitted_prior.sums.sums[row, 0]):g}" for row, arm in enumerate(fitted_prior.sums.arms)
     )
     Console().print(
-        f"{out}: prior {fitted_prior.digest} on features of {fitted_prior.fingerprint}; answers it is worth: {worth}"
+        f"{out}: prior {fitted_prior.digest} on features of {fitted_prior.fingerprint}; "
+        f"answers it is worth: {answer_counts}"
     )
 
 

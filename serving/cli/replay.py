@@ -50,31 +50,35 @@ from highwayman.sims.reports.answers_page import EvaluationReport
 @json_option
 def replay(  # noqa: PLR0917  (one parameter per option)
     folder: Path, policies: tuple[str, ...], save: Path | None, report: Path | None, as_json: bool, *,
-    config: Path | None, pool: Path | None, without: tuple[str, ...], **how: Any,
+    config: Path | None, pool: Path | None, without: tuple[str, ...], **estimation_options: Any,
 ) -> None:  # fmt: skip
     """Replay an exported event log as production folds it, and say what another policy would have earned."""
     configured = load_config(config)
     counterfactual = _counterfactual(
-        configured, pool, without, cost_weight=how.pop("cost_weight"), floor=how.pop("floor")
+        configured,
+        pool,
+        without,
+        cost_weight=estimation_options.pop("cost_weight"),
+        floor=estimation_options.pop("floor"),
     )
-    method = build_method(**how)
-    names, makes = policy_factories(policies, configured)
+    method = build_method(**estimation_options)
+    names, factories = policy_factories(policies, configured)
     console, counts = Console(stderr=True), ReplayCounts()
     with console.status(f"reading {folder}"):
         log = _event_log(folder, configured, counterfactual)
-    with TargetStore(len(makes)) as judged:
+    with TargetStore(len(factories)) as targets:
         with console.status("replaying"):
-            judged.fill(log.targets(makes, counterfactual, counts))
-        if not judged.rounds:
+            targets.fill(log.targets(factories, counterfactual, counts))
+        if not targets.rounds:
             raise ConfigError(f"{folder}: none of its {counts.decisions} decisions can be used: {_words(counts)}")
         if save is not None:
-            write_log(save, judged.chunks())
+            write_log(save, targets.chunks())
         with console.status("estimating"):
-            known = logged_policy_value(judged.chunks, method.interval)
-            found = compare_policies(judged.chunks, names, method, known=known)
+            logged = logged_policy_value(targets.chunks, method.interval)
+            estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = _source(folder)
-    said = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
-    evaluation = EvaluationReport(folder.name, known, found, method, said, _left_out(counts))
+    manifest = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
+    evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, _left_out(counts))
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=source.warnings())
 
 
@@ -115,15 +119,19 @@ def _event_log(folder: Path, config: Config, counterfactual: Counterfactual) -> 
     if not archive.files():
         raise ConfigError(f"{folder}: holds no part of a log; `highwayman export --to {folder}` writes one")
     ArchiveManifest(archive).claim(config.namespace)
-    found = summarise_log(archive.read)
-    if not found.d:
+    log_summary = summarise_log(archive.read)
+    if not log_summary.d:
         raise ConfigError(f"{folder}: holds no decision that a policy has drawn, so there is nothing to judge")
     for arm in sorted(counterfactual.without):
-        if arm not in found.arms:
-            raise ConfigError(f"--without {arm}: the log's arms are {', '.join(found.arms)}")
+        if arm not in log_summary.arms:
+            raise ConfigError(f"--without {arm}: the log's arms are {', '.join(log_summary.arms)}")
     kept_s = config.limits.feedback_window_s + GRACE_S
     return EventLog(
-        archive.read, found, config.feedback.spec(), kept_s=kept_s, arms=tuple(arm.name for arm in counterfactual.pool)
+        archive.read,
+        log_summary,
+        config.feedback.spec(),
+        kept_s=kept_s,
+        arms=tuple(arm.name for arm in counterfactual.pool),
     )
 
 
@@ -139,7 +147,7 @@ _REASONS = {
 
 def _left_out(counts: ReplayCounts) -> list[str]:
     """Return why decisions cannot be used, and how many of them, in words."""
-    return [f"{number:,} {why}" for name, why in _REASONS.items() if (number := getattr(counts, name))]
+    return [f"{number:,} {reason}" for name, reason in _REASONS.items() if (number := getattr(counts, name))]
 
 
 def _words(counts: ReplayCounts) -> str:

@@ -70,39 +70,39 @@ from highwayman.sims.tables.table_file import read_table
 def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
     tables: tuple[Path, ...], format_: str | None, encoder: str, jobs: int, ray: str | None, out: Path | None,
     as_json: bool, config: Path | None, min_quality: float | None, probation: tuple[str, ...], floor: float | None,
-    **planned: Any,
+    **plan_options: Any,
 ) -> None:  # fmt: skip
     """Run policies on tables that know every arm's answer, and say what they earn."""
     configured = load_config(config)
     plan = Plan(
         floor=configured.policy.floor if floor is None else floor,
         router=_router_plan(configured, min_quality, probation),
-        **planned,
+        **plan_options,
     )
-    machines, named = Machines(jobs, ray), _named(tables)
+    machines, table_paths = Machines(jobs, ray), _named(tables)
     plan.check()
     machines.check()
     import_special()  # after hours of runs it would be late to find out that it is missing
     if out is not None:
         _check_out(out)
     console = Console(stderr=True, highlight=False)
-    prepared = _prepared(named, plan, console, format_=format_, engine=encoder)
-    said = manifest(
+    prepared = _prepared(table_paths, plan, console, format_=format_, engine=encoder)
+    run_manifest = manifest(
         plan, prepared, command=shlex.join(["highwayman", *sys.argv[1:]]),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        data={name: path.name for name, path in named.items()},
+        data={name: path.name for name, path in table_paths.items()},
     )  # fmt: skip
     with _bar(console) as progress:
-        results = sweep(plan, prepared, machines=machines, progress=progress, manifest=said)
-    found = summary(results)
+        results = sweep(plan, prepared, machines=machines, progress=progress, manifest=run_manifest)
+    cases = summary(results)
     if out is not None:
         with console.status("drawing the report"):
-            _keep(results, found, out)
-        _tell(console, f"results and report.html are in {out}")
+            _keep(results, cases, out)
+        _print_note(console, f"results and report.html are in {out}")
     if as_json:
-        click.echo(json.dumps({"manifest": results.manifest, "cases": found}, allow_nan=False))
+        click.echo(json.dumps({"manifest": results.manifest, "cases": cases}, allow_nan=False))
     else:
-        print_standings(results, found, Console(highlight=False))
+        print_standings(results, cases, Console(highlight=False))
 
 
 def _router_plan(config: Config, min_quality: float | None, probation: tuple[str, ...]) -> RouterPlan:
@@ -119,65 +119,65 @@ def _router_plan(config: Config, min_quality: float | None, probation: tuple[str
 
 def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
     """Return the tables by a name for each: that of its file, numbered where two are called alike."""
-    found: dict[str, Path] = {}
+    paths_by_name: dict[str, Path] = {}
     for path in paths:
-        if any(path.samefile(other) for other in found.values()):
+        if any(path.samefile(other) for other in paths_by_name.values()):
             raise ConfigError(f"--data {path} is given twice")
         stem = path.stem if path.is_file() else path.resolve().name
         name, number = stem, 1
-        while name in found:
+        while name in paths_by_name:
             number += 1
             name = f"{stem} ({number})"
-        found[name] = path
-    return found
+        paths_by_name[name] = path
+    return paths_by_name
 
 
 def _check_out(out: Path) -> None:
     """Return if a report can be drawn and written there: after hours of runs it would be late to find out."""
     with house_style():
         pass
-    there = next(one for one in (out, *out.absolute().parents) if one.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise ConfigError(f"--out {out}: {there} is no folder that can be written to")
+    folder = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise ConfigError(f"--out {out}: {folder} is no folder that can be written to")
 
 
 def _prepared(
-    named: Mapping[str, Path], plan: Plan, console: Console, *, format_: str | None, engine: str
+    table_paths: Mapping[str, Path], plan: Plan, console: Console, *, format_: str | None, engine: str
 ) -> list[Prepared]:
     encoder = make_encoder(engine)
     source = click.get_current_context().get_parameter_source("cost_weights")
-    minds_cost = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
-    found = []
+    needs_costs = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
+    prepared = []
     try:
-        for name, path in named.items():
+        for name, path in table_paths.items():
             with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
                 table = read_table(path, format_)
-                if minds_cost and not any(cost is not None for cost in table.mean_costs()):
+                if needs_costs and not any(cost is not None for cost in table.mean_costs()):
                     raise ConfigError(f"{path}: no arm has a cost for every prompt, so --cost-weight can only be 0")
-                found.append(prepare(name, table, encoder, plan))
-            for remark in found[-1].notes():
-                _tell(console, f"{name}: {remark}")
+                prepared.append(prepare(name, table, encoder, plan))
+            for note in prepared[-1].notes():
+                _print_note(console, f"{name}: {note}")
     finally:
         encoder.close()
-    return found
+    return prepared
 
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar meanwhile, on a terminal."""
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task("runs", total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("runs", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _keep(results: Results, found: list[dict[str, Any]], out: Path) -> None:
+def _keep(results: Results, cases: list[dict[str, Any]], out: Path) -> None:
     """Write everything to the folder, the figures before the picture of them; each file whole or not at all."""
     write_results(results, out)
     with file_errors(out, ResultsError):
-        write_atomically(out / "summary.json", json.dumps(found, indent=2, allow_nan=False).encode() + b"\n")
+        write_atomically(out / "summary.json", json.dumps(cases, indent=2, allow_nan=False).encode() + b"\n")
     write_report(results, out / "report.html")
 
 
-def _tell(console: Console, text: str) -> None:
+def _print_note(console: Console, text: str) -> None:
     console.print(text, style="dim", markup=False, soft_wrap=True)

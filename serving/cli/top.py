@@ -21,11 +21,11 @@ async def run_top(url: str, *, once: bool, api_key: str | None) -> None:
     """Draw the table at `url` until interrupted, or once. Raises RouterUnreachable."""
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     async with aiohttp.ClientSession(url, headers=headers) as session:
-        first = arms_table(await _policy(session, url))
+        table = arms_table(await _policy(session, url))
         if once:
-            Console().print(first)
+            Console().print(table)
             return
-        with Live(first, auto_refresh=False) as live:
+        with Live(table, auto_refresh=False) as live:
             while True:
                 live.update(arms_table(await _policy(session, url)), refresh=True)
                 await asyncio.sleep(_EVERY_S)

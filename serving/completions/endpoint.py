@@ -58,7 +58,7 @@ class CompletionsEndpoint:
             self._dependencies.metrics.refused.labels(code).inc()
             await send_response(send, status, body)
             return
-        except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
+        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
             log.error("could not route a request: %s", type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
             return

@@ -72,4 +72,4 @@ async def _safely(observer: CompletionObserver, completed: CompletedCall) -> Non
     try:
         await observer.on_completion(completed)
     except Exception as error:  # one that fails must not stop the others; no payload goes to the log
-        log.error("%s could not hear an answer: %s", type(observer).__name__, type(error).__name__)
+        log.error("%s failed on a completed call: %s", type(observer).__name__, type(error).__name__)

@@ -23,7 +23,7 @@ NO_OVERRIDES = RoutingOptions()
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """Who asks, and what else the request is called."""
+    """Whose request it is, and under which other ids it is known."""
 
     tenant: str = DEFAULT_TENANT
     user: str | None = None  # the person, as the caller names them
@@ -78,8 +78,8 @@ class Router:
         """
         objective = self.objectives.get(model if options.alias is None or model in self.pool.arms else options.alias)
         if objective is None and model not in self.pool.arms:
-            known = ", ".join([*self.objectives, *self.pool.arms])
-            raise UnknownArm(f"The model {model!r} does not exist. Known here: {known}.")
+            known_models = ", ".join([*self.objectives, *self.pool.arms])
+            raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
         context = await self.encoder.encode(query)
         if objective is None:
             route = self._forced(self.pool.arm(model), query, context, origin.tenant)
@@ -88,13 +88,13 @@ class Router:
         if not (origin.user or origin.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None
-        told = replace(route.decision, user=self.pseudonym(origin.user), prompt=prompt, links=origin.links)
-        return replace(route, decision=told)
+        decision = replace(route.decision, user=self.pseudonym(origin.user), prompt=prompt, links=origin.links)
+        return replace(route, decision=decision)
 
     def _forced(self, arm: Arm, query: Query, context: Context, tenant: str) -> Route:
-        why = self.pool.refusal(arm, query, context.prompt_tokens)
-        if why is not None:
-            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {why}.")
+        refusal = self.pool.refusal(arm, query, context.prompt_tokens)
+        if refusal is not None:
+            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}.")
         certain = Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision(
             (arm.name,),
@@ -125,13 +125,20 @@ class Router:
             rng=self.rng,
             budget=self.spend_tracker,
         )
-        left, drawn = choice.candidates, choice.draw
+        candidates, draw = choice.candidates, choice.draw
         decision = self._decision(
-            left.arms, context, left.penalties, drawn, at=at, objective=objective.name, mode=Mode.ROUTE, tenant=tenant
+            candidates.arms,
+            context,
+            candidates.penalties,
+            draw,
+            at=at,
+            objective=objective.name,
+            mode=Mode.ROUTE,
+            tenant=tenant,
         )
-        self.spend_tracker.on_decision(decision, float(left.usd[drawn.action]))
-        others = sorted((k for k in range(len(left.arms)) if k != drawn.action), key=lambda k: -drawn.probs[k])
-        return Route(decision, tuple(self.pool.arms[left.arms[k]] for k in (drawn.action, *others)))
+        self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
+        others = sorted((k for k in range(len(candidates.arms)) if k != draw.action), key=lambda k: -draw.probs[k])
+        return Route(decision, tuple(self.pool.arms[candidates.arms[k]] for k in (draw.action, *others)))
 
     def _candidates(self, query: Query, context: Context, objective: Objective) -> Candidates:
         """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""
@@ -158,7 +165,7 @@ class Router:
         arms: tuple[str, ...],
         context: Context,
         penalties: Floats,
-        drawn: Draw,
+        draw: Draw,
         *,
         at: float,
         objective: str,
@@ -172,9 +179,9 @@ class Router:
             context=context,
             arms=arms,
             penalties=penalties,
-            probs=drawn.probs,
-            action=drawn.action,
-            propensity=drawn.propensity,
+            probs=draw.probs,
+            action=draw.action,
+            propensity=draw.propensity,
             policy=self.policy_name,
             policy_version=self.live.version,
             objective=objective,

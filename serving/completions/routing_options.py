@@ -43,13 +43,15 @@ def parse_routing_options(scope: Scope) -> RoutingOptions:
             raise BadRequest(
                 f"{OBJECTIVE.decode()} and {COST_WEIGHT.decode()}: give one of them", param=OBJECTIVE.decode()
             )
-        weight = _number(scope, OBJECTIVE, or_else=f"must be {', '.join(_NAMED)}, or a cost weight, a number >= 0")
+        weight = _number(
+            scope, OBJECTIVE, error_message=f"must be {', '.join(_NAMED)}, or a cost weight, a number >= 0"
+        )
     return RoutingOptions(
-        alias, weight, _number(scope, MAX_USD), _number(scope, MIN_QUALITY, most=1.0), _truth(header(scope, EXPLORE))
+        alias, weight, _number(scope, MAX_USD), _number(scope, MIN_QUALITY, maximum=1.0), _truth(header(scope, EXPLORE))
     )
 
 
-def _number(scope: Scope, name: bytes, *, most: float = math.inf, or_else: str = "") -> float | None:
+def _number(scope: Scope, name: bytes, *, maximum: float = math.inf, error_message: str = "") -> float | None:
     value = header(scope, name)
     if value is None:
         return None
@@ -57,9 +59,9 @@ def _number(scope: Scope, name: bytes, *, most: float = math.inf, or_else: str =
         number = float(value)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and 0 <= number <= most):
-        takes = "a number >= 0" if most == math.inf else f"a number in [0, {most:g}]"
-        raise BadRequest(f"{name.decode()}: {or_else or f'must be {takes}'}", param=name.decode())
+    if not (math.isfinite(number) and 0 <= number <= maximum):
+        accepted = "a number >= 0" if maximum == math.inf else f"a number in [0, {maximum:g}]"
+        raise BadRequest(f"{name.decode()}: {error_message or f'must be {accepted}'}", param=name.decode())
     return number
 
 

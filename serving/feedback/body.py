@@ -10,7 +10,7 @@ from highwayman.serving.http.validation import BadRequest, parse_object, validat
 
 MAX_ID = 256
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
-_WHICH = ("decision_id", "request_id", "conversation_id")
+_TARGET_FIELDS = ("decision_id", "request_id", "conversation_id")
 
 
 class FeedbackBody(BaseModel):
@@ -35,10 +35,17 @@ class FeedbackBody(BaseModel):
 def parse_feedback(raw: bytes) -> FeedbackSubmission:
     """Return what the body says. Raises BadRequest."""
     body = validate(FeedbackBody, parse_object(raw), status=422)
-    given = {name: value for name in _WHICH if (value := getattr(body, name)) is not None}
-    if len(given) != 1:
-        raise BadRequest(f"give one of {', '.join(_WHICH)}, got {len(given)} of them", param=_WHICH[0], status=422)
+    target_fields = {name: value for name in _TARGET_FIELDS if (value := getattr(body, name)) is not None}
+    if len(target_fields) != 1:
+        raise BadRequest(
+            f"give one of {', '.join(_TARGET_FIELDS)}, got {len(target_fields)} of them",
+            param=_TARGET_FIELDS[0],
+            status=422,
+        )
     statement: dict[str, Any] = {name: getattr(body, name) for name in ("metric", "value", "source", "user", "comment")}
     return FeedbackSubmission(
-        FeedbackTarget(**given), compared_decision_id=body.other, idempotency_key=body.idempotency_key, **statement
+        FeedbackTarget(**target_fields),
+        compared_decision_id=body.other,
+        idempotency_key=body.idempotency_key,
+        **statement,
     )

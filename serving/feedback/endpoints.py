@@ -114,7 +114,7 @@ class FeedbackEndpoints:
             wait_s = math.ceil(error.wait_s) if isinstance(error, RateLimited) else 1
             retry = ((b"retry-after", str(wait_s).encode()),) if status in (429, 503) else ()
             await send_response(send, status, body, ((b"content-type", b"application/json"), *retry))
-        except Exception as error:  # a client is told, whatever it is; the log names the place and no payload
+        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
             log.error("could not take feedback: %s", type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
 
@@ -207,8 +207,8 @@ def _parsed(raw: bytes, content_type: str) -> Any:
 
 def _receipt_body(receipt: FeedbackReceipt) -> dict[str, Any]:
     ids = receipt.decision_ids
-    which: dict[str, Any] = {"decision_id": ids[0]} if len(ids) == 1 else {"decision_ids": list(ids)}
-    return {"id": receipt.id, **which, "value": receipt.value, "state": receipt.state}
+    id_field: dict[str, Any] = {"decision_id": ids[0]} if len(ids) == 1 else {"decision_ids": list(ids)}
+    return {"id": receipt.id, **id_field, "value": receipt.value, "state": receipt.state}
 
 
 async def _answer(send: Send, answer: Any, status: int = 200) -> None:

@@ -48,7 +48,7 @@ class ImplicitSignalObserver:
 
     async def on_completion(self, completed: CompletedCall) -> None:
         """File what a request implies about earlier answers, and its end about its own."""
-        for metric in self._of_itself(completed):
+        for metric in self._own_signals(completed):
             await self._submit(metric, completed.decision, completed.decision)
         if not completed.request.chat:
             return
@@ -64,7 +64,7 @@ class ImplicitSignalObserver:
                         signal.metric, self.ids.link(_TURN, signal.turn, current.tenant), current
                     )
 
-    def _of_itself(self, completed: CompletedCall) -> list[str]:
+    def _own_signals(self, completed: CompletedCall) -> list[str]:
         """Return the metrics that the end of an answer implies for it."""
         outcome, transcript = completed.outcome, completed.transcript
         abandoned = completed.request.stream and outcome.status is Status.CLIENT_GONE and outcome.tokens_out > 0
@@ -76,12 +76,12 @@ class ImplicitSignalObserver:
 
     async def _submit_earlier(self, metric: str, link: str, current: Decision) -> None:
         """File a signal about the newest answer to a turn before `current`, if there is one."""
-        earlier = await self._earlier(link, current, again=metric == REGENERATED)
+        earlier = await self._earlier(link, current, regenerated=metric == REGENERATED)
         if earlier is not None:
             await self._submit(metric, earlier, current)
 
-    async def _earlier(self, link: str, current: Decision, *, again: bool) -> Decision | None:
-        """Return the newest decision on a turn before `current`; if `again`, by the same person and not long ago."""
+    async def _earlier(self, link: str, current: Decision, *, regenerated: bool) -> Decision | None:
+        """Return the newest decision on a turn before `current`; if `regenerated`, of the same person and recent."""
         names = await self.store.linked_decisions(link)
         records = await self.store.records([name for name in names if name != current.id])
         decisions = [
@@ -90,7 +90,9 @@ class ImplicitSignalObserver:
             if record.decision is not None
             and record.outcome is not None
             and record.outcome.at <= current.at
-            and not (again and (record.decision.user != current.user or current.at - record.decision.at > _SOON_S))
+            and not (
+                regenerated and (record.decision.user != current.user or current.at - record.decision.at > _SOON_S)
+            )
         ]
         return max(decisions, key=lambda decision: decision.at, default=None)
 

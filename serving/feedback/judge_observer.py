@@ -1,4 +1,4 @@
-"""Hands sampled answers to the judge, and files what it says: a score, or a preference over a shadow answer."""
+"""Hands sampled answers to the judge, and files its verdict: a score, or a preference over a shadow answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class JudgeObserver:
             return
         if not transcript.text.strip():
             return
-        judge_input = _case(completed, transcript, self.pool)
+        judge_input = _judge_input(completed, transcript, self.pool)
         if self.rng.random() < self.pairwise:
             await self._compare(completed, judge_input)
             return
@@ -72,7 +72,9 @@ class JudgeObserver:
     async def _compare(self, completed: CompletedCall, judge_input: JudgeInput) -> None:
         """Let another arm answer, too, and ask which answer is better."""
         others = [
-            name for name in completed.decision.arms if name != judge_input.arm.name and self._judged(judge_input, name)
+            name
+            for name in completed.decision.arms
+            if name != judge_input.arm.name and self._can_compare(judge_input, name)
         ]
         if not others:
             self.on_result("no_other_arm")
@@ -96,7 +98,7 @@ class JudgeObserver:
             completed.decision.tenant,
         )
 
-    def _judged(self, judge_input: JudgeInput, other: str) -> bool:
+    def _can_compare(self, judge_input: JudgeInput, other: str) -> bool:
         """Return whether there is a judge of the answers of both."""
         return pick_judge(self.judge.arms, (judge_input.arm, self.pool.arm(other))) is not None
 
@@ -140,7 +142,7 @@ class JudgeObserver:
         self.on_result(submission.metric)
 
 
-def _case(completed: CompletedCall, transcript: Transcript, pool: Pool) -> JudgeInput:
+def _judge_input(completed: CompletedCall, transcript: Transcript, pool: Pool) -> JudgeInput:
     body, decision = completed.request.body, completed.decision
     metadata = body.get("metadata")
     reference: Any = metadata.get(_REFERENCE) if isinstance(metadata, dict) else None
@@ -154,6 +156,6 @@ def _case(completed: CompletedCall, transcript: Transcript, pool: Pool) -> Judge
     )
 
 
-def _verdict_text(verdict: JudgeVerdict | Preference, **words: str | float | None) -> str:
+def _verdict_text(verdict: JudgeVerdict | Preference, **details: str | float | None) -> str:
     """Return who judged, and how, as JSON: it stands beside the statement on the log."""
-    return str(pydantic_core.to_json({"by": verdict.arm, **words}), "utf-8")
+    return str(pydantic_core.to_json({"by": verdict.arm, **details}), "utf-8")

@@ -11,7 +11,7 @@ from highwayman.serving.http.validation import BadRequest
 
 VOTE_PATH = "/v1/vote/"
 _VALUES = {"up": True, "down": False}
-# No script, no style from elsewhere, in nobody's frame; the address is a secret, so it is told to nobody either.
+# No script, no style from elsewhere, in nobody's frame; the address is a secret, so it is sent to nobody either.
 _HEADERS = (
     (b"content-type", b"text/html; charset=utf-8"),
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),

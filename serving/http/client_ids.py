@@ -43,7 +43,7 @@ class ClientIdSources:
 
 
 def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str]) -> LinkExtractor:
-    """Return what says under which links a request's decision is found; `link` takes kind, name and tenant."""
+    """Return what reads the links of a request's decision off the request; `link` takes kind, name and tenant."""
 
     def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
         names = sources.extract(scope, body)

@@ -16,7 +16,7 @@ _LARGEST_INT = 2**63
 _BRANCH = re.compile(
     r"^(str|bool|int|float|list\[.*|constrained-.*|function-.*)$"
 )  # pydantic's names of a union's parts
-_TOLD = 5
+_MOST_REPORTED = 5
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -61,18 +61,21 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400) -> _Mod
         return kind.model_validate(body)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
-        where, message = _format_validation_error(kind, problems)
-        raise BadRequest(message, param=where or None, status=status) from None
+        location, message = _format_validation_error(kind, problems)
+        raise BadRequest(message, param=location or None, status=status) from None
 
 
 def _format_validation_error(kind: type[BaseModel], problems: Sequence[Any]) -> tuple[str, str]:
     """Return where the first problem lies and all of them in words; the branches of a union make one."""
     messages: dict[str, list[str]] = {}
     for problem in problems:
-        where = ".".join(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
-        words = _unknown(kind, where) if problem["type"] == "extra_forbidden" else problem["msg"]
-        messages.setdefault(where, []).append(words.replace("Input should be ", "must be "))
-    descriptions = [f"{where}: {', or '.join(dict.fromkeys(words))}" for where, words in list(messages.items())[:_TOLD]]
+        location = ".".join(str(part) for part in problem["loc"] if not _BRANCH.match(str(part)))
+        text = _unknown(kind, location) if problem["type"] == "extra_forbidden" else problem["msg"]
+        messages.setdefault(location, []).append(text.replace("Input should be ", "must be "))
+    descriptions = [
+        f"{location}: {', or '.join(dict.fromkeys(texts))}"
+        for location, texts in list(messages.items())[:_MOST_REPORTED]
+    ]
     return next(iter(messages)), "; ".join(descriptions)
 
 

@@ -29,7 +29,7 @@ class WorkerSlot:
 
 
 class ConnectionForwarder:
-    """Listens for whoever is down, as long as somebody is up."""
+    """Accepts the connections of workers that are down, as long as another is up."""
 
     def __init__(self, slots: Sequence[WorkerSlot]) -> None:
         """Take the slots of all workers."""
@@ -87,19 +87,19 @@ class ConnectionForwarder:
             self._carried.spawn(self._carry(connection))
 
     async def _carry(self, connection: socket.socket) -> None:
-        worker = await self._somebody()
+        worker = await self._connect_to_next()
         if worker is None:
             connection.close()
             return
         await _joined(await asyncio.open_connection(sock=connection), worker)
 
-    async def _somebody(self) -> _Streams | None:
+    async def _connect_to_next(self) -> _Streams | None:
         """Return a connection to the next worker that takes one, None where there is none."""
         up = [slot.socket_path for slot in self._slots if slot.up]
         turn = next(self._turns)
-        for place in range(len(up)):
+        for offset in range(len(up)):
             with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(up[(turn + place) % len(up)])
+                return await asyncio.open_unix_connection(up[(turn + offset) % len(up)])
         return None
 
 

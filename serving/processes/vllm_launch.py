@@ -104,12 +104,15 @@ def _shares(devices: Devices, servers: int) -> list[dict[str, str]]:
             raise ConfigError(f"{text} To share one, name it in their launch.env: {{{_GPU_VARIABLE}: '0'}}.")
         return [{_GPU_VARIABLE: gpu} for gpu in devices.gpus[:servers]]
     cores = devices.cores
-    each = max(1, len(cores) // max(1, servers))
-    chunks = [cores[start : start + each] for start in range(0, each * (len(cores) // each), each)]
+    cores_per_server = max(1, len(cores) // max(1, servers))
+    chunks = [
+        cores[start : start + cores_per_server]
+        for start in range(0, cores_per_server * (len(cores) // cores_per_server), cores_per_server)
+    ]
     return [{_CPU_VARIABLE: ",".join(map(str, chunks[server % len(chunks)]))} for server in range(servers)]
 
 
-def _server(pool: PoolFile, names: Sequence[str], python: str, place: Mapping[str, str]) -> VllmServer:
+def _server(pool: PoolFile, names: Sequence[str], python: str, device_env: Mapping[str, str]) -> VllmServer:
     arms = [arm for arm in pool.arms if arm.name in names]
     spec = pool.launches[names[0]]
     lora = {name: path for arm in names for name, path in pool.launches[arm].lora.items()}
@@ -122,7 +125,7 @@ def _server(pool: PoolFile, names: Sequence[str], python: str, place: Mapping[st
         arms=tuple(names),
         models=(*served, *lora),
         argv=(python, "-m", _MODULE, *_arguments(spec, served, lora)),
-        env={**place, **spec.env},
+        env={**device_env, **spec.env},
         api_key_env=keys.pop() if keys else None,
     )
 

@@ -15,7 +15,7 @@ from highwayman.feedback.log.event_id import START, EventId
 from highwayman.serving.state.local_state import LocalState
 
 _POLL_S = 1.0  # behind the announcements, which may be lost
-_KEEP_EVERY_S = 5.0
+_CACHE_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ class LivePolicy:
         self._cache = cache
         self._clock = clock
         self._on_version = on_version
-        self._unkept: Published | None = None
-        self._kept_at = 0.0
+        self._uncached: Published | None = None
+        self._cached_at = 0.0
         self._policies = self._with_arms(TenantPolicies(make_policy(), make_policy))
         self.tally = Tally()
         self.stamp = NO_VERSION
@@ -91,8 +91,8 @@ class LivePolicy:
             self._refused = published.stamp
             return False
         self.checked_at = self._clock()
-        self._unkept = published
-        if self.checked_at - self._kept_at >= _KEEP_EVERY_S:
+        self._uncached = published
+        if self.checked_at - self._cached_at >= _CACHE_EVERY_S:
             await asyncio.to_thread(self.write_cache)
         return True
 
@@ -103,33 +103,33 @@ class LivePolicy:
 
     def write_cache(self) -> None:
         """Keep the version in force on this disk."""
-        if self._unkept is not None:
-            self._cache.save_version(self._unkept)
-            self._kept_at, self._unkept = self._clock(), None
+        if self._uncached is not None:
+            self._cache.save_version(self._uncached)
+            self._cached_at, self._uncached = self._clock(), None
 
     async def run(self) -> None:
         """Keep up with what is published until cancelled."""
         async with asyncio.TaskGroup() as group:
-            news, alone = asyncio.Event(), False
-            group.create_task(self._listen(news))
+            announced, store_unavailable = asyncio.Event(), False
+            group.create_task(self._listen(announced))
             while True:
-                news.clear()
+                announced.clear()
                 try:
                     await self.refresh()
-                    alone = False
+                    store_unavailable = False
                 except StoreUnavailable as error:
-                    if not alone:
+                    if not store_unavailable:
                         log.warning("keeping policy version %d: %s", self.version, error)
-                    alone = True
+                    store_unavailable = True
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_POLL_S):
-                        await news.wait()
+                        await announced.wait()
 
-    async def _listen(self, news: asyncio.Event) -> None:
+    async def _listen(self, announced: asyncio.Event) -> None:
         while True:
             try:
                 async for _ in self._publications.announcements():
-                    news.set()
+                    announced.set()
             except StoreUnavailable:
                 await asyncio.sleep(_POLL_S)
 

@@ -13,7 +13,7 @@ from highwayman.serving.state.local_state import LocalState
 
 _EVERY_S = 5.0  # between two looks at secrets that other routers may have added
 _AGAIN_S = 1.0  # while Redis is away
-_LOOKS = 2  # a Redis that lost its last seconds lost an announcement with them; later ones are others' doing
+_CHECKS = 2  # a Redis that lost its last seconds lost an announcement with them; later ones are others' doing
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class NamespaceSync:
         self._local_state = local_state
         self._factory = factory
         self._own = own
-        self._alone = False  # ids may have been issued without the namespace's secrets
-        self._looks_left = _LOOKS  # at whether Redis still knows what was announced
-        self._before: str | None = None  # what was in force before that
+        self._unsynced = False  # ids may have been issued without the namespace's secrets
+        self._checks_left = _CHECKS  # at whether Redis still knows what was announced
+        self._config_before: str | None = None  # what was in force before that
 
     async def sync_once(self) -> None:
         """Settle now.
@@ -52,7 +52,7 @@ class NamespaceSync:
         try:
             await self._sync()
         except StoreUnavailable:
-            self._alone = self._alone or self._ids.secrets[0] == self._own
+            self._unsynced = self._unsynced or self._ids.secrets[0] == self._own
             raise
 
     async def run(self) -> None:
@@ -68,19 +68,19 @@ class NamespaceSync:
             await asyncio.sleep(pause_s)
 
     async def _sync(self) -> None:
-        secrets = await self._store.secrets(self._own, issued=self._alone)
-        self._alone = False
+        secrets = await self._store.secrets(self._own, issued=self._unsynced)
+        self._unsynced = False
         self._ids.secrets = secrets
         await asyncio.to_thread(self._local_state.save_secrets, secrets)
-        if self._before is None:
+        if self._config_before is None:
             await self._refuse_eviction()
             before = await self._store.active_config()
             await record_config_change(self._store, active_config(self._factory), at=time.time())
-            self._before = before
-        elif self._looks_left:
-            if await self._store.active_config() == self._before:
+            self._config_before = before
+        elif self._checks_left:
+            if await self._store.active_config() == self._config_before:
                 await record_config_change(self._store, active_config(self._factory), at=time.time())
-            self._looks_left -= 1
+            self._checks_left -= 1
 
     async def _refuse_eviction(self) -> None:
         evicting = await self._store.eviction_policy()
