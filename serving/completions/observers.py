@@ -24,7 +24,7 @@ class CompletedCall:
     transcript: Transcript | None  # where an observer wanted it
     transcript_for: tuple["CompletionObserver", ...] = ()  # those observers
 
-    def wanted_by(self, observer: "CompletionObserver") -> bool:
+    def is_wanted_by(self, observer: "CompletionObserver") -> bool:
         """Return whether this observer wanted the answer written down."""
         return any(member is observer for member in self.transcript_for)
 

@@ -44,7 +44,7 @@ class FeedbackRequest:
     scope: Scope
     receive: Receive
     send: Send
-    caller: Principal
+    principal: Principal
     path_params: Mapping[str, str]
 
 
@@ -130,13 +130,13 @@ class FeedbackEndpoints:
 
     async def _create(self, request: FeedbackRequest) -> None:
         submission = parse_feedback(await read_body(request.receive, limit_bytes=LIMIT_BYTES))
-        receipt = await self._service.submit(submission, request.caller)
+        receipt = await self._service.submit(submission, request.principal)
         await _answer(
             request.send, {"object": "highwayman.feedback", "metric": submission.metric, **_receipt_body(receipt)}
         )
 
     async def _delete(self, request: FeedbackRequest) -> None:
-        receipt = await self._service.retract(request.path_params["id"], request.caller)
+        receipt = await self._service.retract(request.path_params["id"], request.principal)
         await _answer(request.send, {"object": "highwayman.feedback", "deleted": True, **_receipt_body(receipt)})
 
     async def _show_vote_page(self, request: FeedbackRequest) -> None:
@@ -154,7 +154,7 @@ class FeedbackEndpoints:
             principal = (
                 Principal(adapter.tenant, scopes=frozenset({FEEDBACK}))
                 if isinstance(adapter, SignatureVerified)
-                else request.caller
+                else request.principal
             )
             await self._submit_all(parsed, adapter, principal)
             await _answer(request.send, parsed.response, parsed.status)

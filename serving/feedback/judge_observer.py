@@ -50,7 +50,7 @@ class JudgeObserver:
     async def on_completion(self, completed: CompletedCall) -> None:
         """Judge an answer that was drawn, and file what comes of it."""
         transcript = completed.transcript
-        if not completed.wanted_by(self) or transcript is None or completed.outcome.status is not Status.OK:
+        if not completed.is_wanted_by(self) or transcript is None or completed.outcome.status is not Status.OK:
             return
         if not transcript.text.strip():
             return

@@ -29,7 +29,7 @@ class EmbeddedValkey:
             raise ConfigError(f"no embedded Valkey for this machine ({error}); set REDIS_URL to a server") from error
         self._folder = folder
         self.socket = _socket_path(folder)
-        self._child: SupervisedProcess | None = None
+        self._process: SupervisedProcess | None = None
         self._lock: int | None = None
         self.url = f"unix://{self.socket}"
 
@@ -44,16 +44,16 @@ class EmbeddedValkey:
                 "valkey", self._argv(), probe=self._answers, keep_open=(lock,), ready_within_s=300.0
             )
             await process.start()
-            self._child = process
+            self._process = process
         finally:
-            if self._child is None:
+            if self._process is None:
                 self._release()
 
     async def stop(self) -> None:
         """Let it save and end."""
-        if self._child is not None:
-            await self._child.stop()
-            self._child = None
+        if self._process is not None:
+            await self._process.stop()
+            self._process = None
         self._release()
 
     def _release(self) -> None:
@@ -64,9 +64,9 @@ class EmbeddedValkey:
     @property
     def pid(self) -> int:
         """The process id of the server that runs now."""
-        if self._child is None:
+        if self._process is None:
             raise ConfigError("the embedded Valkey was not started")
-        return self._child.pid
+        return self._process.pid
 
     def _argv(self) -> list[str]:
         settings = {

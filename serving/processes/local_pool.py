@@ -41,22 +41,22 @@ class LocalPool:
     """A running model server that is started again, on the same port, whenever it dies."""
 
     def __init__(self, process: SupervisedProcess, url: str) -> None:
-        self._child = process
+        self._process = process
         self.url = url  # without /v1; it stays the same across restarts
 
     @property
     def pid(self) -> int:
         """The process id of the model server that runs now."""
-        return self._child.pid
+        return self._process.pid
 
     @property
     def restarts(self) -> int:
         """How often the model server died and was started again."""
-        return self._child.restarts
+        return self._process.restarts
 
     async def stop(self) -> None:
         """End the model server and wait until it is gone; harmless when called twice."""
-        await self._child.stop()
+        await self._process.stop()
 
     async def __aenter__(self) -> Self:
         """Return the pool itself; leaving stops it."""

@@ -27,9 +27,9 @@ class Book:
     async def quarantined(self) -> dict[str, float | None]:
         return dict(self.since)
 
-    async def quarantine_if_active(self, found: SuspectedKey) -> None:
-        self.suspicions.append(found)
-        self.since[found.key] = found.since
+    async def quarantine_if_active(self, suspect: SuspectedKey) -> None:
+        self.suspicions.append(suspect)
+        self.since[suspect.key] = suspect.since
 
 
 @pytest.fixture

@@ -346,8 +346,8 @@ async def test_what_was_said_is_written_down_for_those_who_want_it_and_everybody
         completed, unwanted = await proxy.listener.heard.get(), await proxy.idle.heard.get()
     assert completed.transcript is not None
     assert completed.transcript.text == "One two three."
-    assert completed.wanted_by(proxy.listener)
-    assert not unwanted.wanted_by(proxy.idle)
+    assert completed.is_wanted_by(proxy.listener)
+    assert not unwanted.is_wanted_by(proxy.idle)
     assert completed.outcome == unwanted.outcome == await proxy.outcome()
 
 
