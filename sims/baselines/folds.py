@@ -32,8 +32,8 @@ def fold_of(prompts: Sequence[str], rng: np.random.Generator, *, count: int = FO
 def out_of_fold(table: FullTable, predict: Predict, rng: np.random.Generator, *, count: int = FOLDS) -> Floats:
     """Return a prediction of quality for every prompt and arm, (n, K), each by `predict` from the other folds alone."""
     fold = fold_of(table.prompts, rng, count=count)
-    found = np.empty(table.quality.shape)
+    predictions = np.empty(table.quality.shape)
     for number in np.unique(fold):
         held_out = np.flatnonzero(fold == number)
-        found[held_out] = predict(np.flatnonzero(fold != number), held_out)
-    return found
+        predictions[held_out] = predict(np.flatnonzero(fold != number), held_out)
+    return predictions

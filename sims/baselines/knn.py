@@ -46,9 +46,9 @@ class Knn:
         length = np.linalg.norm(contexts[:, :-1], axis=1, keepdims=True)
         units = (contexts[:, :-1] / np.where(length > 0, length, 1.0)).astype(np.float32)
 
-        def predict(learn: Indices, ask: Indices) -> Floats:
-            k = self._k or _chosen(units, table, learn, rng)
-            nearest: Floats = _means(units[ask], units[learn], table.quality[learn], sizes=(k,))[0]
+        def predict(train: Indices, test: Indices) -> Floats:
+            k = self._k or _chosen(units, table, train, rng)
+            nearest: Floats = _means(units[test], units[train], table.quality[train], sizes=(k,))[0]
             return nearest
 
         return out_of_fold(table, predict, rng, count=self._folds)
@@ -61,24 +61,24 @@ def _chosen(units: Units, table: FullTable, rows: Indices, rng: np.random.Genera
     fold = fold_of(prompts, rng)
     # Drawn, not the first ones: tables are often sorted by task.
     judges = rng.permutation(rows[fold == 0])[:_JUDGES]
-    learn = rows[fold != 0]
-    found = _means(units[judges], units[learn], table.quality[learn], sizes=CANDIDATES)
-    missed = found - table.quality[judges]  # (candidates, m, K)
-    errors = ((missed - missed.mean(axis=2, keepdims=True)) ** 2).mean(axis=2)  # (candidates, m)
-    worse = errors - errors[errors.mean(axis=1).argmin()]
-    alike = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(len(judges))
-    return CANDIDATES[int(np.flatnonzero(alike)[-1])]
+    train = rows[fold != 0]
+    predictions = _means(units[judges], units[train], table.quality[train], sizes=CANDIDATES)
+    residuals = predictions - table.quality[judges]  # (candidates, m, K)
+    errors = ((residuals - residuals.mean(axis=2, keepdims=True)) ** 2).mean(axis=2)  # (candidates, m)
+    excess = errors - errors[errors.mean(axis=1).argmin()]
+    is_as_good = excess.mean(axis=1) <= excess.std(axis=1) / np.sqrt(len(judges))
+    return CANDIDATES[int(np.flatnonzero(is_as_good)[-1])]
 
 
-def _means(asked: Units, known: Units, quality: Floats, *, sizes: tuple[int, ...]) -> Floats:
-    """Return mean qualities of the nearest neighbours of `asked`, (len(sizes), m, K), for several numbers of them."""
-    last = np.minimum(sizes, len(known)) - 1
-    found = np.empty((len(sizes), len(asked), quality.shape[1]))
-    for start in range(0, len(asked), _BLOCK):
+def _means(queries: Units, neighbours: Units, quality: Floats, *, sizes: tuple[int, ...]) -> Floats:
+    """Return mean qualities of the nearest neighbours of `queries`, (len(sizes), m, K), for several numbers of them."""
+    last = np.minimum(sizes, len(neighbours)) - 1
+    means = np.empty((len(sizes), len(queries), quality.shape[1]))
+    for start in range(0, len(queries), _BLOCK):
         part = slice(start, start + _BLOCK)
-        far = -(asked[part] @ known.T)  # (block, known)
-        bounds = np.partition(far, np.unique(last), axis=1)[:, last]  # values sort far faster than their indices
+        distances = -(queries[part] @ neighbours.T)  # (block, neighbours)
+        bounds = np.partition(distances, np.unique(last), axis=1)[:, last]  # values sort far faster than their indices
         for number, bound in enumerate(bounds.T):
-            near = (far <= bound[:, None]).astype(np.float64)
-            found[number, part] = near @ quality / near.sum(axis=1, keepdims=True)
-    return found
+            is_near = (distances <= bound[:, None]).astype(np.float64)
+            means[number, part] = is_near @ quality / is_near.sum(axis=1, keepdims=True)
+    return means

@@ -65,15 +65,15 @@ def load_baseline(name: str, **options: Any) -> Baseline:
     if ":" in name:
         module_name, _, class_name = name.partition(":")
         try:
-            found: Any = getattr(importlib.import_module(module_name), class_name)
+            baseline_class: Any = getattr(importlib.import_module(module_name), class_name)
         except (ImportError, AttributeError) as error:
             raise BaselineError(f"baseline {name!r}: {error}") from error
     else:
-        found = _classes().get(name)
-    if found is None:
+        baseline_class = _classes().get(name)
+    if baseline_class is None:
         raise BaselineError(f"no baseline {name!r}: give one of {', '.join(_classes())}, or module:Class")
     try:
-        baseline: Baseline = found(**options)
+        baseline: Baseline = baseline_class(**options)
     except (TypeError, ValueError) as error:
         raise BaselineError(f"baseline {name!r}: {error}") from error
     return baseline
@@ -85,10 +85,10 @@ def baseline_names() -> tuple[str, ...]:
 
 
 def _classes() -> dict[str, type]:
-    found = {}
+    classes = {}
     for file in pkgutil.iter_modules(folder.__path__):
         module = importlib.import_module(f"{folder.__name__}.{file.name}")
-        for _, one in inspect.getmembers(module, inspect.isclass):
-            if one.__module__ == module.__name__ and hasattr(one, "choices") and one is not Baseline:
-                found[file.name] = one
-    return found
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if member.__module__ == module.__name__ and hasattr(member, "choices") and member is not Baseline:
+                classes[file.name] = member
+    return classes

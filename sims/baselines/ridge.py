@@ -33,16 +33,18 @@ class Ridge:
         """Return each arm's expected quality on each prompt, out of fold, shape (n, K)."""
         features = contexts[:, :-1]
 
-        def predict(learn: Indices, ask: Indices) -> Floats:
-            level = table.quality[learn].mean(axis=1, keepdims=True)  # (m, 1)
-            found = ridge_predictions(features[learn], np.hstack([table.quality[learn] - level, level]), features[ask])
-            return np.asarray(found[:, :-1] + found[:, -1:], dtype=np.float64)
+        def predict(train: Indices, test: Indices) -> Floats:
+            level = table.quality[train].mean(axis=1, keepdims=True)  # (m, 1)
+            predictions = ridge_predictions(
+                features[train], np.hstack([table.quality[train] - level, level]), features[test]
+            )
+            return np.asarray(predictions[:, :-1] + predictions[:, -1:], dtype=np.float64)
 
         return out_of_fold(table, predict, rng, count=self._folds)
 
 
-def ridge_predictions(features: Floats, quality: Floats, asked: Floats) -> Floats:
-    """Return predictions (m, K) at `asked` (m, d) of ridge regressions of `quality` (n, K) on `features` (n, d)."""
+def ridge_predictions(features: Floats, quality: Floats, queries: Floats) -> Floats:
+    """Return predictions (m, K) at `queries` (m, d) of ridge regressions of `quality` (n, K) on `features` (n, d)."""
     centre, mean = features.mean(axis=0), quality.mean(axis=0)
     values, axes = np.linalg.eigh((features - centre).T @ (features - centre))
     values = np.maximum(values, 0.0)  # (d,)
@@ -52,13 +54,13 @@ def ridge_predictions(features: Floats, quality: Floats, asked: Floats) -> Float
     spread = ((quality - mean) ** 2).sum(axis=0)  # (K,)
     fit = [_gcv(values, along, spread, n=len(features), strength=strength) for strength in strengths]
     best = strengths[np.argmin(fit, axis=0)]  # (K,)
-    return np.asarray(mean + (asked - centre) @ (axes @ (along / (values[:, None] + best))), dtype=np.float64)
+    return np.asarray(mean + (queries - centre) @ (axes @ (along / (values[:, None] + best))), dtype=np.float64)
 
 
 def _gcv(values: Floats, along: Floats, spread: Floats, *, n: int, strength: float) -> Floats:
     shrunk = along**2 / (values + strength)[:, None]  # (d, K)
     rss = spread - 2 * shrunk.sum(axis=0) + (shrunk * (values / (values + strength))[:, None]).sum(axis=0)
-    left = n - 1.0 - float((values / (values + strength)).sum())
-    if left < 0.5:
+    freedom = n - 1.0 - float((values / (values + strength)).sum())
+    if freedom < 0.5:
         return np.full(len(spread), np.inf)
-    return np.asarray(n * np.maximum(rss, 0.0) / left**2, dtype=np.float64)
+    return np.asarray(n * np.maximum(rss, 0.0) / freedom**2, dtype=np.float64)

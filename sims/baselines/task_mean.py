@@ -30,11 +30,11 @@ class TaskMean:
             )
         names, task = np.unique(np.array(table.tasks), return_inverse=True)
 
-        def predict(learn: Indices, ask: Indices) -> Floats:
-            member = np.eye(len(names))[task[learn]]  # (m, tasks)
+        def predict(train: Indices, test: Indices) -> Floats:
+            member = np.eye(len(names))[task[train]]  # (m, tasks)
             counts = member.sum(axis=0)[:, None]
-            sums = member.T @ table.quality[learn]
-            means = np.where(counts > 0, sums / np.maximum(counts, 1.0), table.quality[learn].mean(axis=0))
-            return np.asarray(means[task[ask]], dtype=np.float64)
+            sums = member.T @ table.quality[train]
+            means = np.where(counts > 0, sums / np.maximum(counts, 1.0), table.quality[train].mean(axis=0))
+            return np.asarray(means[task[test]], dtype=np.float64)
 
         return out_of_fold(table, predict, rng, count=self._folds)

@@ -32,8 +32,8 @@ class LogWithTargets(LoggedData):
     @classmethod
     def from_log(cls, log: LoggedData, targets: Sequence[Floats]) -> Self:
         """Return the log with the targets' probabilities beside it."""
-        given = {one.name: getattr(log, one.name) for one in fields(LoggedData)}
-        return cls(**given, targets=tuple(targets))
+        columns = {column.name: getattr(log, column.name) for column in fields(LoggedData)}
+        return cls(**columns, targets=tuple(targets))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -123,5 +123,5 @@ def _with_targets_written(targets: Iterable[LogWithTargets], files: Sequence[Bin
 
 
 def _close(file: BinaryIO) -> None:
-    with suppress(OSError):  # what a flush could not write it has told, and closing would tell again
+    with suppress(OSError):  # a flush has reported already what it could not write, and closing would report it again
         file.close()

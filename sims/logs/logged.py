@@ -32,7 +32,7 @@ class LoggedData:
     eligible: Bools  # (n, K): arms that had a positive probability of being drawn
     actions: Indices  # (n,) index into arms
     propensities: Floats  # (n,) probability of the action, after the floor
-    rewards: Floats  # (n,) quality in [0, 1]; NaN: nobody said anything (censored, not zero)
+    rewards: Floats  # (n,) quality in [0, 1]; NaN: no feedback (censored, not zero)
     costs_usd: Floats  # (n,) metered dollars; NaN where the arm has no price
     penalties: Floats  # (n, K) in quality units, as the decision was made with; 0 where not eligible
     sessions: npt.NDArray[np.int64]  # (n,) equal for rounds of one person: those are not independent
@@ -51,8 +51,8 @@ class LoggedData:
 
     def utilities(self) -> Floats:
         """Return what each round earned in the objective's units, quality minus penalty, shape (n,); NaN: unknown."""
-        found: Floats = self.rewards - self.penalties[np.arange(self.n), self.actions]
-        return found
+        utilities: Floats = self.rewards - self.penalties[np.arange(self.n), self.actions]
+        return utilities
 
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""
@@ -68,16 +68,16 @@ class LoggedData:
             LogError: shapes do not fit each other, or the first row and column that cannot be.
         """
         self._check_shapes()
-        drawn, said, costs = self.propensities, self.rewards, self.costs_usd
+        propensities, rewards, costs = self.propensities, self.rewards, self.costs_usd
         inside = (self.actions >= 0) & (self.actions < len(self.arms))
-        taken = self.eligible[np.arange(self.n), np.where(inside, self.actions, 0)]
+        was_eligible = self.eligible[np.arange(self.n), np.where(inside, self.actions, 0)]
         claims: list[tuple[str, str, Bools, Floats | Indices | None]] = [
             ("action", f"must be an index of one of {len(self.arms)} arms", inside, self.actions),
-            ("propensity", "is missing; no estimate can do without it", ~np.isnan(drawn), drawn),
-            ("propensity", _NEVER_DRAWN, drawn != 0, drawn),
-            ("propensity", "must be in (0, 1]", (drawn > 0) & (drawn <= 1), drawn),
-            ("action", "is an arm that was not eligible", taken, self.actions),
-            ("reward", "must be in [0, 1] or null", np.isnan(said) | ((said >= 0) & (said <= 1)), said),
+            ("propensity", "is missing; no estimate can do without it", ~np.isnan(propensities), propensities),
+            ("propensity", _NEVER_DRAWN, propensities != 0, propensities),
+            ("propensity", "must be in (0, 1]", (propensities > 0) & (propensities <= 1), propensities),
+            ("action", "is an arm that was not eligible", was_eligible, self.actions),
+            ("reward", "must be in [0, 1] or null", np.isnan(rewards) | ((rewards >= 0) & (rewards <= 1)), rewards),
             ("context", "holds a number that is not finite", np.asarray(np.isfinite(self.contexts).all(axis=1)), None),
             (
                 "penalties",
@@ -88,27 +88,27 @@ class LoggedData:
             ("at", "must be a finite number", np.isfinite(self.at), self.at),
             ("cost_usd", "must be >= 0 or null", np.isnan(costs) | ((costs >= 0) & np.isfinite(costs)), costs),
         ]
-        for column, why, holds, values in claims:
+        for column, problem, holds, values in claims:
             if not holds.all():
                 row = int(np.flatnonzero(~holds)[0])
-                got = "" if values is None else f" (it is {values[row].item()!r})"
-                raise LogError(f"row {first_row + row}: {column} {why}{got}")
+                detail = "" if values is None else f" (it is {values[row].item()!r})"
+                raise LogError(f"row {first_row + row}: {column} {problem}{detail}")
 
     def _check_shapes(self) -> None:
         n, k = self.n, len(self.arms)
         shapes = {"contexts": (n, self.contexts.shape[-1]), "eligible": (n, k), "penalties": (n, k)}
         for name in _PER_ROUND:
-            found = getattr(self, name).shape
-            if found != shapes.get(name, (n,)):
-                raise LogError(f"{name} has shape {found}, {n} rounds of {k} arms have {shapes.get(name, (n,))}")
+            shape = getattr(self, name).shape
+            if shape != shapes.get(name, (n,)):
+                raise LogError(f"{name} has shape {shape}, {n} rounds of {k} arms have {shapes.get(name, (n,))}")
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return one log of several, one after another. Raises LogError where their arms or encoders differ."""
         for part in parts[1:]:
-            for what in ("arms", "encoder"):
-                found, wanted = getattr(part, what), getattr(parts[0], what)
-                if found != wanted:
-                    raise LogError(f"logs of different {what} do not join: {found!r} and {wanted!r}")
+            for attribute in ("arms", "encoder"):
+                value, expected = getattr(part, attribute), getattr(parts[0], attribute)
+                if value != expected:
+                    raise LogError(f"logs of different {attribute} do not join: {value!r} and {expected!r}")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_ROUND}
         return replace(parts[0], **arrays)  # type: ignore[arg-type]

@@ -29,30 +29,30 @@ class LogFile:
 
     def files(self) -> list[Path]:
         """Return the files, in order."""
-        given = [self.path] if isinstance(self.path, Path | str) else self.path
-        found: list[Path] = []
-        for path in map(Path, given):
+        paths = [self.path] if isinstance(self.path, Path | str) else self.path
+        files: list[Path] = []
+        for path in map(Path, paths):
             inside = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
             if not inside:
                 raise LogError(f"{path}: holds no log, which is a file named *.parquet")
-            found += inside
-        if not found:
+            files += inside
+        if not files:
             raise LogError("there is no file to read a log from")
-        return found
+        return files
 
     def heading(self) -> Heading:
         """Return what the files say of themselves: arms and encoder."""
         files = self.files()
         headings = [_heading(path) for path in files]
-        for path, found in zip(files, headings, strict=True):
-            wanted = headings[0].encoder if self.encoder is None else self.encoder
-            if found.encoder != wanted:
+        for path, heading in zip(files, headings, strict=True):
+            encoder = headings[0].encoder if self.encoder is None else self.encoder
+            if heading.encoder != encoder:
                 raise LogError(
-                    f"{path}: its features are of encoder {found.encoder!r}, not {wanted!r}; they do not mix"
+                    f"{path}: its features are of encoder {heading.encoder!r}, not {encoder!r}; they do not mix"
                 )
-            if found.arms != headings[0].arms:
+            if heading.arms != headings[0].arms:
                 raise LogError(
-                    f"{path}: its arms are {', '.join(found.arms)}, those of {files[0]} {', '.join(headings[0].arms)}"
+                    f"{path}: its arms are {', '.join(heading.arms)}, those of {files[0]} {', '.join(headings[0].arms)}"
                 )
         return headings[0]
 
@@ -114,7 +114,7 @@ class _Writing:
         self._path = path
         self._file = file
         self._writer: Any = None
-        self._like: LoggedData | None = None
+        self._first_chunk: LoggedData | None = None
         self._waiting: list[Any] = []  # batches, until they fill a row group
 
     def add(self, chunk: LoggedData) -> None:
@@ -140,13 +140,15 @@ class _Writing:
                 self._writer.close()
 
     def _check(self, chunk: LoggedData) -> None:
-        like = self._like = self._like or chunk
+        first_chunk = self._first_chunk = self._first_chunk or chunk
         try:
             chunk.check(first_row=self.rows)
-            for what in ("arms", "encoder", "d"):
-                found, wanted = getattr(chunk, what), getattr(like, what)
-                if found != wanted:
-                    raise LogError(f"row {self.rows}: from here on {what} is {found!r}, before it was {wanted!r}")
+            for attribute in ("arms", "encoder", "d"):
+                value, expected = getattr(chunk, attribute), getattr(first_chunk, attribute)
+                if value != expected:
+                    raise LogError(
+                        f"row {self.rows}: from here on {attribute} is {value!r}, before it was {expected!r}"
+                    )
         except LogError as error:
             raise LogError(f"{self._path}: {error}") from error
 
@@ -179,18 +181,18 @@ def _heading(path: Path) -> Heading:
 
 def _chunks(path: Path, heading: Heading, rows: int, d: int | None) -> Iterator[LoggedData]:
     """Yield the rounds of one file; `d` features each, if it is known."""
-    done = 0
+    rows_read = 0
     with ExitStack() as stack:
         with file_errors(path, LogError):
             options = {"read_dictionary": ["arm"], "buffer_size": _BUFFER_BYTES, "pre_buffer": False}
             file = stack.enter_context(_parquet(path, **options))
             batches = file.iter_batches(rows, columns=[column.name for column in COLUMNS], use_threads=False)
-        while (batch := _next(batches, f"{path}: row {done} or a later one")) is not None:
+        while (batch := _next(batches, f"{path}: row {rows_read} or a later one")) is not None:
             try:
-                chunk = from_record_batch(batch, heading, first_row=done, d=d)
+                chunk = from_record_batch(batch, heading, first_row=rows_read, d=d)
             except LogError as error:
                 raise LogError(f"{path}: {error}") from error
-            done, d = done + chunk.n, chunk.d
+            rows_read, d = rows_read + chunk.n, chunk.d
             yield chunk
 
 

@@ -15,19 +15,19 @@ from highwayman.sims.logs.logged_schema import COLUMNS, Heading, schema
 def to_record_batch(log: LoggedData) -> Any:
     """Return the rounds as a batch; doubles stay as they are to the last bit."""
     pa = import_pyarrow()
-    found = schema(Heading(log.arms, log.encoder))
+    arrow_schema = schema(Heading(log.arms, log.encoder))
     columns = {
         "at": pa.array(log.at, pa.float64()),
         "session": pa.array(log.sessions, pa.int64()),
-        "features": _listed(log.contexts, found.field("features").type),
-        "eligible": _listed(log.eligible, found.field("eligible").type),
-        "penalties": _listed(log.penalties, found.field("penalties").type),
+        "features": _listed(log.contexts, arrow_schema.field("features").type),
+        "eligible": _listed(log.eligible, arrow_schema.field("eligible").type),
+        "penalties": _listed(log.penalties, arrow_schema.field("penalties").type),
         "arm": pa.DictionaryArray.from_arrays(log.actions.astype(np.int32), pa.array(log.arms)).cast(pa.string()),
         "propensity": pa.array(log.propensities, pa.float64()),
         "reward": pa.array(log.rewards, pa.float64(), mask=np.isnan(log.rewards)),
         "cost_usd": pa.array(log.costs_usd, pa.float64(), mask=np.isnan(log.costs_usd)),
     }
-    return pa.record_batch([columns[column.name] for column in COLUMNS], schema=found)
+    return pa.record_batch([columns[column.name] for column in COLUMNS], schema=arrow_schema)
 
 
 def from_record_batch(batch: Any, heading: Heading, *, first_row: int, d: int | None = None) -> LoggedData:
@@ -91,8 +91,8 @@ def _actions(names: Any, arms: tuple[str, ...], first_row: int) -> Indices:
     """Return the index of each row's arm."""
     coded = names if import_pyarrow("pyarrow.types").is_dictionary(names.type) else names.dictionary_encode()
     numbers = {arm: number for number, arm in enumerate(arms)}
-    known = np.array([numbers.get(name, -1) for name in coded.dictionary.to_pylist()], dtype=np.intp)
-    actions: Indices = known[_plain(coded.indices)] if len(known) else np.empty(0, dtype=np.intp)
+    arm_numbers = np.array([numbers.get(name, -1) for name in coded.dictionary.to_pylist()], dtype=np.intp)
+    actions: Indices = arm_numbers[_plain(coded.indices)] if len(arm_numbers) else np.empty(0, dtype=np.intp)
     if (actions < 0).any():
         row = _first(actions < 0)
         raise LogError(f"row {first_row + row}: arm {names[row].as_py()!r} is none of the file's: {', '.join(arms)}")
@@ -107,13 +107,13 @@ def _sessions(values: Any) -> npt.NDArray[np.int64]:
         return numbers
     coded = values if types.is_dictionary(values.type) else values.dictionary_encode()
     hashes = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in coded.dictionary.to_pylist()]
-    found: npt.NDArray[np.int64] = np.frombuffer(b"".join(hashes), "<i8").astype(np.int64)[_plain(coded.indices)]
-    return found
+    sessions: npt.NDArray[np.int64] = np.frombuffer(b"".join(hashes), "<i8").astype(np.int64)[_plain(coded.indices)]
+    return sessions
 
 
 def _valid(values: Any) -> Bools:
-    found: Bools = values.is_valid().to_numpy(zero_copy_only=False)
-    return found
+    valid: Bools = values.is_valid().to_numpy(zero_copy_only=False)
+    return valid
 
 
 def _plain(values: Any) -> Any:
@@ -122,9 +122,9 @@ def _plain(values: Any) -> Any:
 
 
 def _floats(values: Any) -> Floats:
-    found: Floats = values.astype(np.float64, copy=False)
-    return found
+    floats: Floats = values.astype(np.float64, copy=False)
+    return floats
 
 
-def _first(where: Bools) -> int:
-    return int(where.argmax())
+def _first(mask: Bools) -> int:
+    return int(mask.argmax())

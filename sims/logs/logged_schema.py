@@ -52,7 +52,7 @@ def schema(heading: Heading) -> Any:
     types = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
     types["list<double>"] = pa.list_(pa.field("element", pa.float64()))
     types["list<bool>"] = pa.list_(pa.field("element", pa.bool_()))
-    fields = [pa.field(one.name, types[one.type], metadata={"what": one.description}) for one in COLUMNS]
+    fields = [pa.field(column.name, types[column.type], metadata={"what": column.description}) for column in COLUMNS]
     return pa.schema(
         fields,
         metadata={
@@ -63,28 +63,30 @@ def schema(heading: Heading) -> Any:
     )
 
 
-def heading_of(found: Any, name: str) -> Heading:
+def heading_of(arrow_schema: Any, name: str) -> Heading:
     """Return what a file's Arrow schema says, when it can be read.
 
     Args:
-        found: the schema of the file.
+        arrow_schema: the schema of the file.
         name: the file's, for messages.
 
     Raises:
         LogError: it is no log, of another version, or a column is missing or holds something else.
     """
-    metadata = found.metadata or {}
+    metadata = arrow_schema.metadata or {}
     version = metadata.get(VERSION_KEY)
     if version is None:
         raise LogError(f"{name}: is no bandit log of Highwayman's: its metadata has no {VERSION_KEY.decode()!r}")
     if version != str(VERSION).encode():
         raise LogError(f"{name}: has schema version {version.decode(errors='replace')}, this version reads {VERSION}")
     for column in COLUMNS:
-        at = found.get_field_index(column.name)
-        if at < 0:
+        index = arrow_schema.get_field_index(column.name)
+        if index < 0:
             raise LogError(f"{name}: there is no column {column.name}")
-        if not _fits(found.field(at).type, column.type):
-            raise LogError(f"{name}: column {column.name} must hold {column.type}, it holds {found.field(at).type}")
+        if not _fits(arrow_schema.field(index).type, column.type):
+            raise LogError(
+                f"{name}: column {column.name} must hold {column.type}, it holds {arrow_schema.field(index).type}"
+            )
     try:
         arms = json.loads(metadata.get(ARMS_KEY, b""))
     except ValueError:
@@ -94,15 +96,15 @@ def heading_of(found: Any, name: str) -> Heading:
     return Heading(tuple(arms), metadata.get(ENCODER_KEY, b"").decode(errors="replace"))
 
 
-def _fits(found: Any, wanted: str) -> bool:
+def _fits(arrow_type: Any, type_name: str) -> bool:
     """Return whether a column can be read as the type wanted: a float of any width is a double."""
     types = import_pyarrow("pyarrow.types")
-    if wanted.startswith("list"):
-        lists = types.is_list(found) or types.is_large_list(found)
-        return bool(lists) and _fits(found.value_type, wanted.removeprefix("list<").removesuffix(">"))
-    if types.is_dictionary(found):
-        return _fits(found.value_type, wanted)
+    if type_name.startswith("list"):
+        lists = types.is_list(arrow_type) or types.is_large_list(arrow_type)
+        return bool(lists) and _fits(arrow_type.value_type, type_name.removeprefix("list<").removesuffix(">"))
+    if types.is_dictionary(arrow_type):
+        return _fits(arrow_type.value_type, type_name)
     texts = (types.is_string, types.is_large_string)
-    whole = (types.is_integer, *texts)  # a session that has a name is hashed
-    kinds = {"double": (types.is_floating,), "int64": whole, "bool": (types.is_boolean,)}
-    return any(kind(found) for kind in kinds.get(wanted, texts))
+    session_types = (types.is_integer, *texts)  # a session that has a name is hashed
+    kinds = {"double": (types.is_floating,), "int64": session_types, "bool": (types.is_boolean,)}
+    return any(kind(arrow_type) for kind in kinds.get(type_name, texts))

@@ -37,15 +37,15 @@ def budget_compliance(
     Raises:
         ValueError: no round is left, or the ceiling is not above 0.
     """
-    rest = cost_usd[settling:]
-    if not (ceiling_usd > 0 and window >= 1 and len(rest)):
+    settled = cost_usd[settling:]
+    if not (ceiling_usd > 0 and window >= 1 and len(settled)):
         raise ValueError(
             f"need a ceiling above 0, a window of at least 1 and more than {settling} rounds; "
             f"got {ceiling_usd!r}, {window!r} and {len(cost_usd)}"
         )
-    if np.isnan(rest).any():
+    if np.isnan(settled).any():
         return Compliance(float("nan"), float("nan"), 0)
-    size = min(window, len(rest))
-    sums = np.concatenate([[0.0], np.cumsum(rest)])
+    size = min(window, len(settled))
+    sums = np.concatenate([[0.0], np.cumsum(settled)])
     ratios = (sums[size:] - sums[:-size]) / size / ceiling_usd
     return Compliance(float(ratios.max()), float((ratios <= 1.0 + _TOLERANCE).mean()), len(ratios))

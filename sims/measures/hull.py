@@ -43,16 +43,16 @@ class Hull:
 
     def quality_at(self, cost: Floats | float) -> Floats:
         """Return the quality reached at mean cost `cost`, in its shape: NaN below the cheapest point, flat after."""
-        within = np.where(np.isclose(cost, self.cost[0], rtol=_SAME_COST, atol=0.0), self.cost[0], cost)
-        found: Floats = np.interp(within, self.cost, self.quality, left=np.nan)
-        return found
+        snapped = np.where(np.isclose(cost, self.cost[0], rtol=_SAME_COST, atol=0.0), self.cost[0], cost)
+        quality: Floats = np.interp(snapped, self.cost, self.quality, left=np.nan)
+        return quality
 
     def cost_at(self, quality: Floats | float) -> Floats:
         """Return the least mean cost that reaches `quality`, in its shape: infinity where nothing does."""
         top = self.quality[-1]
-        within = np.where(np.isclose(quality, top, rtol=0.0, atol=_SAME_QUALITY), top, quality)
-        found: Floats = np.interp(within, self.quality, self.cost, right=np.inf)
-        return found
+        snapped = np.where(np.isclose(quality, top, rtol=0.0, atol=_SAME_QUALITY), top, quality)
+        cost: Floats = np.interp(snapped, self.quality, self.cost, right=np.inf)
+        return cost
 
     def weights_at(self, cost: float) -> Floats:
         """Return the mixture of the points given, (count,), that reaches `quality_at(cost)` at no more than `cost`.

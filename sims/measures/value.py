@@ -64,11 +64,11 @@ def best_fixed(utility: Floats, available: Bools | None = None) -> Indices:
     Raises:
         ValueError: a round in which no arm is available.
     """
-    there = _there(utility, available)
-    counts = there.sum(axis=0)
-    sums = np.where(there, utility, 0.0).sum(axis=0)
+    mask = _mask(utility, available)
+    counts = mask.sum(axis=0)
+    sums = np.where(mask, utility, 0.0).sum(axis=0)
     means = np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
-    ranked = np.where(there, means, -np.inf)  # (n, K)
+    ranked = np.where(mask, means, -np.inf)  # (n, K)
     return np.asarray(ranked.argmax(axis=1), dtype=np.intp)
 
 
@@ -87,7 +87,7 @@ def regret_oracle(utility: Floats, choices: Choices, available: Bools | None = N
     The oracle sees the answers before it chooses. Where quality is noisy no router can come near it: its lead over the
     best router is mostly luck that only hindsight can use. Arguments as in `best_fixed` and `taken`.
     """
-    best = np.where(_there(utility, available), utility, -np.inf).max(axis=1)
+    best = np.where(_mask(utility, available), utility, -np.inf).max(axis=1)
     return np.asarray(best - taken(utility, choices), dtype=np.float64)
 
 
@@ -109,7 +109,7 @@ def shares(choices: Choices, *, arms: int, bins: int = 10) -> Floats:
     return np.array([part.mean(axis=0) for part in np.array_split(chosen, bins)])
 
 
-def _there(utility: Floats, available: Bools | None) -> Bools:
+def _mask(utility: Floats, available: Bools | None) -> Bools:
     if available is None:
         return np.ones(utility.shape, dtype=np.bool_)
     if not available.any(axis=1).all():

@@ -18,7 +18,7 @@ from highwayman.sims.ope.estimators.support import SupportTally
 from highwayman.sims.ope.intervals.normal import Normal
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
-_WHOSE: Final = ("", "of the other policy: ")
+_OWNERS: Final = ("", "of the other policy: ")
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def compare(
 
     Args:
         chunks: as for `evaluate`, and so are the options.
-        target: the policy asked about.
+        target: the policy to evaluate.
         other: the policy to beat; None: the one that logged, whose value is the mean reward.
         estimator: of both values.
         interval: of the difference.
@@ -117,16 +117,16 @@ def _pairs(
 ) -> Iterator[tuple[RoundValues, RoundValues]]:
     """Yield the rounds of both policies, block by block, and count their support."""
     for block in reading.blocks():
-        found = []
+        pair = []
         for number, target in enumerate(targets):
             if target is None:
-                found.append(as_logged(block.log))
+                pair.append(as_logged(block.log))
                 continue
             probs = block.probs(target)
-            found.append(method.rounds(block.log, probs))
+            pair.append(method.rounds(block.log, probs))
             if tallies is not None:
-                tallies[number].add(block, probs, found[-1])
-        yield found[0], found[1]
+                tallies[number].add(block, probs, pair[-1])
+        yield pair[0], pair[1]
 
 
 def _estimate(
@@ -136,12 +136,18 @@ def _estimate(
     zero, width = scale
     low, high = ends.interval()
     supports = [tally.support() for tally in tallies]
-    refused = [f"{who}{why}" for who, tally in zip(_WHOSE, tallies, strict=False) for why in tally.refusals()]
-    warned = [f"{who}{what}" for who, tally in zip(_WHOSE, tallies, strict=False) for what in tally.warnings()]
+    refused = [
+        f"{owner}{reason}" for owner, tally in zip(_OWNERS, tallies, strict=False) for reason in tally.refusals()
+    ]
+    warnings = [
+        f"{owner}{warning}" for owner, tally in zip(_OWNERS, tallies, strict=False) for warning in tally.warnings()
+    ]
     if low > high:
         refused.append("the interval is empty, which right propensities all but rule out")
     if math.isnan(low) and supports[0].n:
-        warned.append(f"{type(ends).__name__} has nothing to say of these rounds; its documentation says what it needs")
+        warnings.append(
+            f"{type(ends).__name__} has nothing to say of these rounds; its documentation says what it needs"
+        )
     return Estimate(
         value=zero + width * sums.value(),
         stderr=width * sums.stderr()[0],
@@ -149,5 +155,5 @@ def _estimate(
         high=zero + width * high,
         support=min(supports, key=lambda support: support.ess),
         refused=tuple(refused),
-        warnings=tuple(dict.fromkeys(warned)),
+        warnings=tuple(dict.fromkeys(warnings)),
     )

@@ -23,56 +23,56 @@ def load_estimator(spec: str) -> Estimator:
     Raises:
         ConfigError: there is none of that name, or it does not take these options.
     """
-    found: Estimator = _made(spec, "estimator", highwayman.sims.ope.estimators, ("fit", "rounds"))
-    return found
+    estimator: Estimator = _made(spec, "estimator", highwayman.sims.ope.estimators, ("fit", "rounds"))
+    return estimator
 
 
 def load_interval(spec: str) -> Interval:
     """Return the interval that a spec names, as for estimators. Raises ConfigError."""
-    found: Interval = _made(spec, "interval", highwayman.sims.ope.intervals, ("add", "interval"))
-    return found
+    interval: Interval = _made(spec, "interval", highwayman.sims.ope.intervals, ("add", "interval"))
+    return interval
 
 
-def _made(spec: str, what: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
+def _made(spec: str, role: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
     name, colon, last = spec.rpartition(":")
     if not colon or "=" not in last:
         name, last = spec, ""
-    one = _imported(name, what, methods) if ":" in name else _shipped(name, what, package, methods)
-    options = _options(last, f"{what} {spec!r}")
+    loaded = _imported(name, role, methods) if ":" in name else _shipped(name, role, package, methods)
+    options = _options(last, f"{role} {spec!r}")
     try:
-        return one(**options)
+        return loaded(**options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{what} {spec!r}: {error}; it takes {_signature(one)}") from error
+        raise ConfigError(f"{role} {spec!r}: {error}; it takes {_signature(loaded)}") from error
 
 
-def _imported(path: str, what: str, methods: tuple[str, ...]) -> Any:
+def _imported(path: str, role: str, methods: tuple[str, ...]) -> Any:
     module, _, name = path.partition(":")
     try:
-        one = getattr(importlib.import_module(module), name)
+        member = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no name of a module
-        raise ConfigError(f"{what} {path!r}: {error}; give module:Class") from error
-    if not isinstance(one, type):
-        raise ConfigError(f"{what} {path!r}: is no class; give module:Class")
-    missing = [method for method in methods if not hasattr(one, method)]
+        raise ConfigError(f"{role} {path!r}: {error}; give module:Class") from error
+    if not isinstance(member, type):
+        raise ConfigError(f"{role} {path!r}: is no class; give module:Class")
+    missing = [method for method in methods if not hasattr(member, method)]
     if missing:
-        raise ConfigError(f"{what} {path!r}: lacks {' and '.join(missing)}, which every {what} has")
-    return one
+        raise ConfigError(f"{role} {path!r}: lacks {' and '.join(missing)}, which every {role} has")
+    return member
 
 
-def _shipped(name: str, what: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
-    known: dict[str, Any] = {}
+def _shipped(name: str, role: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
+    classes: dict[str, Any] = {}
     for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(info.name)
-        for found, one in inspect.getmembers(module, inspect.isclass):
-            ours = one.__module__ == module.__name__ and not inspect.isabstract(one)
-            if ours and not found.startswith("_") and all(hasattr(one, method) for method in methods):
-                known[found] = one
-    known.pop(OnPolicy.__name__, None)  # says the same of every policy asked about: what the log's own earned
-    if name not in known:
+        for class_name, member in inspect.getmembers(module, inspect.isclass):
+            is_own = member.__module__ == module.__name__ and not inspect.isabstract(member)
+            if is_own and not class_name.startswith("_") and all(hasattr(member, method) for method in methods):
+                classes[class_name] = member
+    classes.pop(OnPolicy.__name__, None)  # says the same of every policy: what the log's own earned
+    if name not in classes:
         raise ConfigError(
-            f"unknown {what} {name!r}{did_you_mean(name, known)}: known are {', '.join(known)}, or module:Class"
+            f"unknown {role} {name!r}{did_you_mean(name, classes)}: known are {', '.join(classes)}, or module:Class"
         )
-    return known[name]
+    return classes[name]
 
 
 def _options(text: str, where: str) -> dict[str, Any]:
@@ -90,6 +90,6 @@ def _options(text: str, where: str) -> dict[str, Any]:
     return options
 
 
-def _signature(one: Any) -> str:
+def _signature(loaded: Any) -> str:
     """Return the options with their defaults, as they are written in a spec."""
-    return ", ".join(str(option) for option in inspect.signature(one).parameters.values()) or "no options"
+    return ", ".join(str(option) for option in inspect.signature(loaded).parameters.values()) or "no options"

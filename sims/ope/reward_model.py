@@ -84,10 +84,11 @@ class RewardModel:
         self._same_log(log)
         if self._theta is None:
             self._theta = self._solved()
-        every = log.contexts.astype(np.float32) @ self._theta  # one product for all folds, then each round's own
-        own = np.arange(log.n) * self._folds + self.fold_of(log.sessions)
-        found = every.reshape(-1, len(self._arms)).take(own, axis=0)
-        return np.clip(found, 0.0, 1.0, out=found)
+        # One product for all folds, then each round's own.
+        predictions_of_folds = log.contexts.astype(np.float32) @ self._theta
+        own_fold = np.arange(log.n) * self._folds + self.fold_of(log.sessions)
+        predictions = predictions_of_folds.reshape(-1, len(self._arms)).take(own_fold, axis=0)
+        return np.clip(predictions, 0.0, 1.0, out=predictions)
 
     def _solved(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         d, k = self._moment.shape[1], len(self._arms)

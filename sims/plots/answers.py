@@ -47,10 +47,10 @@ class _Row:
     conclusive: bool  # whether the log can tell
 
 
-def answers(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], look: Look) -> Picture:
+def answers(logged: LoggedPolicyValue, estimates: Sequence[PolicyEstimate], look: Look) -> Picture:
     """Return the plot; a row for what ran and for each policy, hollow where the log cannot tell."""
-    kinds = [kind for kind in KINDS if known.means[kind].n]
-    names = [AS_IT_RAN, *(one.policy for one in found)]
+    kinds = [kind for kind in KINDS if logged.means[kind].n]
+    names = [AS_IT_RAN, *(estimate.policy for estimate in estimates)]
     beside = LETTER_IN * max(len(short(name)) for name in names) + 0.15
     width = (WIDTH_IN - beside - _GAP * (len(kinds) - 1) - _RIGHT) / max(len(kinds), 1)
     height = _ROW_IN * len(names)
@@ -58,10 +58,10 @@ def answers(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], look: Loo
         figure = sheet(_TOP + height + _BELOW)
         for place, kind in enumerate(kinds):
             axes = panel(figure, beside + place * (width + _GAP), _TOP, width=width, height=height)
-            rows = _rows(known, found, look, kind)
+            rows = _rows(logged, estimates, look, kind)
             _draw(axes, rows, named=place == 0)
             title(axes, _TITLES[kind])
-        return Picture("answers", svg_of(figure), _alt(known, found, kinds), _CAPTION)
+        return Picture("answers", svg_of(figure), _alt(logged, estimates, kinds), _CAPTION)
 
 
 _CAPTION = (
@@ -70,14 +70,21 @@ _CAPTION = (
 )
 
 
-def _rows(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], look: Look, kind: RewardKind) -> list[_Row]:
-    per, ran = _PER[kind], known.means[kind]
+def _rows(logged: LoggedPolicyValue, estimates: Sequence[PolicyEstimate], look: Look, kind: RewardKind) -> list[_Row]:
+    per, ran = _PER[kind], logged.means[kind]
     rows = [_Row(AS_IT_RAN, INK, per * ran.value, per * ran.low, per * ran.high, conclusive=True)]
-    for one in found:
-        value = one.values[kind]
-        told = one.verdict in (PolicyVerdict.MORE, PolicyVerdict.LESS)
+    for estimate in estimates:
+        value = estimate.values[kind]
+        conclusive = estimate.verdict in (PolicyVerdict.MORE, PolicyVerdict.LESS)
         rows.append(
-            _Row(one.policy, look.color(one.policy), per * value.value, per * value.low, per * value.high, told)
+            _Row(
+                estimate.policy,
+                look.color(estimate.policy),
+                per * value.value,
+                per * value.low,
+                per * value.high,
+                conclusive,
+            )
         )
     return rows
 
@@ -108,9 +115,9 @@ def _limits(rows: Sequence[_Row]) -> tuple[float, float]:
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 
-def _alt(known: LoggedPolicyValue, found: Sequence[PolicyEstimate], kinds: Sequence[RewardKind]) -> str:
-    parts = [f"as it ran: {', '.join(f'{kind} {_PER[kind] * known.means[kind].value:.4g}' for kind in kinds)}"]
-    for one in found:
-        values = ", ".join(f"{kind} {_PER[kind] * one.values[kind].value:.4g}" for kind in kinds)
-        parts.append(f"{one.policy}: {values}, {one.verdict}")
+def _alt(logged: LoggedPolicyValue, estimates: Sequence[PolicyEstimate], kinds: Sequence[RewardKind]) -> str:
+    parts = [f"as it ran: {', '.join(f'{kind} {_PER[kind] * logged.means[kind].value:.4g}' for kind in kinds)}"]
+    for estimate in estimates:
+        values = ", ".join(f"{kind} {_PER[kind] * estimate.values[kind].value:.4g}" for kind in kinds)
+        parts.append(f"{estimate.policy}: {values}, {estimate.verdict}")
     return f"What policies would have earned on the log. {'; '.join(parts)}."

@@ -71,17 +71,19 @@ def thinned(rounds: Floats, values: Floats, *, keep_last: bool = False, most: in
     size = -(-len(rounds) // most)
     ends = [min(start + size, len(rounds)) for start in range(0, len(rounds), size)]
     if keep_last:
-        kept = np.array(ends) - 1
-        return rounds[kept], values[:, kept]
+        last_bins = np.array(ends) - 1
+        return rounds[last_bins], values[:, last_bins]
     lengths = np.diff(rounds, prepend=0.0)
     groups = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     means = [np.average(values[:, group], axis=1, weights=lengths[group]) for group in groups]
     return rounds[np.array(ends) - 1], np.stack(means, axis=1)
 
 
-def draw_band(axes: "Axes", found: Band, name: str, look: Look, *, shaded: bool = True) -> None:
+def draw_band(axes: "Axes", policy_band: Band, name: str, look: Look, *, shaded: bool = True) -> None:
     """Draw the mean as a line and, if `shaded`, the interval as a pale area around it."""
     color = look.color(name)
-    if shaded and np.isfinite(found.low).all():
-        axes.fill_between(found.rounds, found.low, found.high, color=color, alpha=0.14, linewidth=0)
-    axes.plot(found.rounds, found.mean, color=color, linewidth=1.9 if shaded else 1.2, linestyle=look.dash(name))
+    if shaded and np.isfinite(policy_band.low).all():
+        axes.fill_between(policy_band.rounds, policy_band.low, policy_band.high, color=color, alpha=0.14, linewidth=0)
+    axes.plot(
+        policy_band.rounds, policy_band.mean, color=color, linewidth=1.9 if shaded else 1.2, linestyle=look.dash(name)
+    )

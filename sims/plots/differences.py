@@ -32,13 +32,14 @@ _NAME = 38  # letters
 
 def differences(cases: Sequence[Case], look: Look) -> list[Picture | None]:
     """Return a plot for each table and world, all to one scale; None where there is nothing to compare with."""
-    found = [[one for one in standings(case) if one.over_fixed.n] for case in cases]
-    if not any(found):
+    standings_of_cases = [[standing for standing in standings(case) if standing.over_fixed.n] for case in cases]
+    if not any(standings_of_cases):
         return [None] * len(cases)
-    window = _window([there for there in found if there])
+    window = _window([case_standings for case_standings in standings_of_cases if case_standings])
     with house_style():
         return [
-            _picture(case, there, look, window) if there else None for case, there in zip(cases, found, strict=True)
+            _picture(case, case_standings, look, window) if case_standings else None
+            for case, case_standings in zip(cases, standings_of_cases, strict=True)
         ]
 
 
@@ -55,34 +56,39 @@ def how_to_read(seeds: int) -> str:
     )
 
 
-def _window(each: Sequence[Sequence[PolicyStanding]]) -> Window:
+def _window(standings_of_cases: Sequence[Sequence[PolicyStanding]]) -> Window:
     """Return limits that hold the better policies' means and, unless few seeds make them very wide, intervals."""
-    means = [one.over_fixed.mean for there in each for one in foremost(there)]
-    others = [end for there in each for one in there for end in (one.over_fixed.mean, *_ends(one))]
+    means = [standing.over_fixed.mean for case_standings in standings_of_cases for standing in foremost(case_standings)]
+    others = [
+        end
+        for case_standings in standings_of_cases
+        for standing in case_standings
+        for end in (standing.over_fixed.mean, *_ends(standing))
+    ]
     core = focused([0.0, *means]) if any(means) else Window(-0.005, 0.005)
     return focused([core.low, core.high], others)
 
 
-def _ends(one: PolicyStanding) -> list[float]:
-    return [end for end in (one.over_fixed.low, one.over_fixed.high) if math.isfinite(end)]
+def _ends(standing: PolicyStanding) -> list[float]:
+    return [end for end in (standing.over_fixed.low, standing.over_fixed.high) if math.isfinite(end)]
 
 
-def _picture(case: Case, found: Sequence[PolicyStanding], look: Look, window: Window) -> Picture:
-    height = _ROW_IN * len(found)
+def _picture(case: Case, case_standings: Sequence[PolicyStanding], look: Look, window: Window) -> Picture:
+    height = _ROW_IN * len(case_standings)
     figure = sheet(_TOP + height + _BELOW, _WIDTH_IN)
     axes = panel(figure, _SIDE, _TOP, width=_WIDTH_IN - 2 * _SIDE - _FIGURES_IN, height=height)
     margin = 0.06 * (window.high - window.low)
     axes.set_xlim(window.low - margin, window.high + margin)
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_ylim(len(case_standings) - 0.5, -0.5)
     axes.axvline(0.0, color=INK, linewidth=1.1)
     _write(axes, (0.0, -0.7), case.results.reference, INK, transform=axes.transData, ha=_away_from_edge(axes))
-    for place, one in enumerate(found):
-        _draw_one(axes, one, place, (look.color(one.name), window))
+    for place, standing in enumerate(case_standings):
+        _draw_standing(axes, standing, place, (look.color(standing.name), window))
     axes.set_yticks([])
     axes.set_xticks(steps(*axes.get_xlim(), most=4))
     axes.xaxis.set_major_formatter(tick_sign)
     gridlines(axes, "x")
-    return Picture("differences", svg_of(figure), _alt(case, found), "")
+    return Picture("differences", svg_of(figure), _alt(case, case_standings), "")
 
 
 def _away_from_edge(axes: "Axes") -> str:
@@ -91,12 +97,12 @@ def _away_from_edge(axes: "Axes") -> str:
     return "left" if place < 0.2 else "right" if place > 0.8 else "center"
 
 
-def _draw_one(axes: "Axes", one: PolicyStanding, place: int, how: tuple[str, Window]) -> None:
+def _draw_standing(axes: "Axes", standing: PolicyStanding, place: int, color_and_window: tuple[str, Window]) -> None:
     """Write the policy's name and value, and under them draw its interval, or an arrow where it is off the plot."""
-    color, window = how
-    gap, clear = one.over_fixed, one.finding is not Finding.UNCLEAR
+    color, window = color_and_window
+    gap, clear = standing.over_fixed, standing.finding is not Finding.UNCLEAR
     weight = "bold" if clear else "normal"
-    _write(axes, (0.0, place - 0.22), short(one.name, _NAME), color, ha="left", fontweight="bold")
+    _write(axes, (0.0, place - 0.22), short(standing.name, _NAME), color, ha="left", fontweight="bold")
     _write(axes, (1.02, place + 0.2), signed(gap.mean), INK if clear else QUIET, ha="left", fontweight=weight)
     at = place + 0.2
     if beyond := window.beyond(gap.mean):
@@ -109,17 +115,17 @@ def _draw_one(axes: "Axes", one: PolicyStanding, place: int, how: tuple[str, Win
     axes.plot([gap.mean], [at], "o", markersize=7, markerfacecolor=fill, markeredgecolor=color, mew=1.8)
 
 
-def _write(axes: "Axes", at: tuple[float, float], text: str, color: str, **how: Any) -> None:
-    how = {"transform": axes.get_yaxis_transform(), "fontsize": FONT_PT, **how}
-    axes.text(*at, text, color=color, va="center_baseline", **how)
+def _write(axes: "Axes", at: tuple[float, float], text: str, color: str, **text_options: Any) -> None:
+    text_options = {"transform": axes.get_yaxis_transform(), "fontsize": FONT_PT, **text_options}
+    axes.text(*at, text, color=color, va="center_baseline", **text_options)
 
 
-def _alt(case: Case, found: Sequence[PolicyStanding]) -> str:
-    each = "; ".join(f"{one.name} {_describe(one)}" for one in found)
-    return f"Value per round over the best fixed arm on {case.table}, {case.world}: {each}."
+def _alt(case: Case, case_standings: Sequence[PolicyStanding]) -> str:
+    descriptions = "; ".join(f"{standing.name} {_describe(standing)}" for standing in case_standings)
+    return f"Value per round over the best fixed arm on {case.table}, {case.world}: {descriptions}."
 
 
-def _describe(one: PolicyStanding) -> str:
-    gap = one.over_fixed
+def _describe(standing: PolicyStanding) -> str:
+    gap = standing.over_fixed
     ends = f" from {signed(gap.low)} to {signed(gap.high)}" if math.isfinite(gap.low) else ", without an interval"
     return f"{signed(gap.mean)}{ends}"

@@ -32,17 +32,17 @@ class Window:
 
 def best_first(case: Case) -> tuple[str, ...]:
     """Return the policies by falling mean value."""
-    return tuple(one.name for one in standings(case))
+    return tuple(standing.name for standing in standings(case))
 
 
-def foremost(found: Sequence[_T]) -> Sequence[_T]:
+def foremost(ranked: Sequence[_T]) -> Sequence[_T]:
     """Return those that a plot is about, of policies that stand best first: half of them, and at least three."""
-    return found[: max(_AT_LEAST, -(-len(found) // 2))]
+    return ranked[: max(_AT_LEAST, -(-len(ranked) // 2))]
 
 
 def focused(core: Sequence[float], others: Iterable[float] = ()) -> Window:
     """Return the range of the `core`, and of those others that are not so far away that they would squeeze it."""
     low, high = min(core), max(core)
     reach = _FAR * (high - low)
-    near = [one for one in others if low - reach <= one <= high + reach]
+    near = [value for value in others if low - reach <= value <= high + reach]
     return Window(min([low, *near]), max([high, *near]))

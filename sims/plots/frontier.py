@@ -53,7 +53,7 @@ class FrontierLine:
 def frontier(case: Case, look: Look) -> Picture | None:
     """Return the plot, or None where no cost is known."""
     lines = _lines(case)
-    costs = [*(cost for one in lines.values() for cost in one.cost), *case.arms.cost_usd]
+    costs = [*(cost for line in lines.values() for cost in line.cost), *case.arms.cost_usd]
     if not any(math.isfinite(cost) and cost > 0 for cost in costs):
         return None
     listed = len(lines) > _BESIDE
@@ -71,26 +71,28 @@ def frontier(case: Case, look: Look) -> Picture | None:
         if listed:
             _list(axes, lines, look)
         labels = arms if listed else [*policies, *arms]
-        label_points(axes, labels, avoid=[_on_hull(case), *((_PER * one.cost, one.quality) for one in lines.values())])
+        label_points(
+            axes, labels, avoid=[_on_hull(case), *((_PER * line.cost, line.quality) for line in lines.values())]
+        )
         return Picture("frontier", svg_of(figure), _alt(case, lines), _caption(case))
 
 
 def _lines(case: Case) -> dict[str, FrontierLine]:
     """Return each policy's settings; where only one was run, that of its runs."""
-    found = {}
+    lines = {}
     for name in case.names(POLICY):
         settings = [
-            (one.cost_usd, one.quality, one.cost_weight)
-            for one in case.results.frontier
-            if (one.table, one.world, one.policy) == (case.table, case.world, name)
+            (setting.cost_usd, setting.quality, setting.cost_weight)
+            for setting in case.results.frontier
+            if (setting.table, setting.world, setting.policy) == (case.table, case.world, name)
         ] or [(tuple(case.values(name, "cost_usd")), tuple(case.values(name, "quality")), math.nan)]
         points = [np.array([cost, quality]) for cost, quality, _ in settings]
-        means = np.array([one.mean(axis=1) for one in points])
+        means = np.array([point.mean(axis=1) for point in points])
         order = np.argsort(means[:, 0], kind="stable")
         if np.isfinite(means).all():
             weights = tuple(settings[place][2] for place in order)
-            found[name] = FrontierLine(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
-    return found
+            lines[name] = FrontierLine(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
+    return lines
 
 
 def _scale(axes: "Axes", costs: Sequence[float]) -> None:
@@ -109,13 +111,13 @@ def _scale(axes: "Axes", costs: Sequence[float]) -> None:
 
 def _draw_policies(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> list[Label]:
     labels = []
-    for name, one in lines.items():
+    for name, line in lines.items():
         color = look.color(name)
-        axes.plot(*(_PER * one.seeds[:, :1], one.seeds[:, 1:]), "o", color=color, alpha=0.22, markersize=3, mew=0)
-        axes.plot(_PER * one.cost, one.quality, color=color, linewidth=1.7, linestyle=look.dash(name), zorder=2.5)
-        axes.plot(_PER * one.cost, one.quality, "o", color=color, markersize=5.5, mew=0, zorder=2.6)
-        best = int(one.quality.argmax())
-        labels.append(Label(_PER * float(one.cost[best]), float(one.quality[best]), name, color))
+        axes.plot(*(_PER * line.seeds[:, :1], line.seeds[:, 1:]), "o", color=color, alpha=0.22, markersize=3, mew=0)
+        axes.plot(_PER * line.cost, line.quality, color=color, linewidth=1.7, linestyle=look.dash(name), zorder=2.5)
+        axes.plot(_PER * line.cost, line.quality, "o", color=color, markersize=5.5, mew=0, zorder=2.6)
+        best = int(line.quality.argmax())
+        labels.append(Label(_PER * float(line.cost[best]), float(line.quality[best]), name, color))
     return labels
 
 
@@ -126,9 +128,9 @@ def _list(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> None:
     for place, name in enumerate(best_first):
         y = 0.97 - 0.045 * place
         line = [1 + 0.12 / inches, 1 + 0.42 / inches]
-        how: dict[str, Any] = {"transform": axes.transAxes, "color": look.color(name), "clip_on": False}
-        axes.plot(line, [y, y], linewidth=1.7, linestyle=look.dash(name), **how)
-        axes.text(1 + 0.5 / inches, y, short(name), fontweight="bold", va="center_baseline", **how)
+        options: dict[str, Any] = {"transform": axes.transAxes, "color": look.color(name), "clip_on": False}
+        axes.plot(line, [y, y], linewidth=1.7, linestyle=look.dash(name), **options)
+        axes.text(1 + 0.5 / inches, y, short(name), fontweight="bold", va="center_baseline", **options)
 
 
 def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
@@ -179,32 +181,38 @@ def _oracle(case: Case) -> tuple[float, float] | None:
     runs = case.of(name)
     static = case.arms.baselines.get(name)
     if runs:
-        found = float(case.values(name, "cost_usd").mean()), float(case.values(name, "quality").mean())
+        cost_and_quality = float(case.values(name, "cost_usd").mean()), float(case.values(name, "quality").mean())
     elif static is not None:
-        found = static.cost_usd, static.quality
+        cost_and_quality = static.cost_usd, static.quality
     else:
         return None
-    return found if math.isfinite(found[0]) else None
+    return cost_and_quality if math.isfinite(cost_and_quality[0]) else None
 
 
 def _alt(case: Case, lines: Mapping[str, FrontierLine]) -> str:
     arms = zip(case.arms.names, case.arms.quality, case.arms.cost_usd, strict=True)
     of_arms = ", ".join(f"{name} {quality:.3f} at {usd(_PER * cost)}" for name, quality, cost in arms)
     ours = "; ".join(
-        f"{name} " + ", ".join(f"{y:.3f} at {usd(_PER * x)}" for x, y in zip(one.cost, one.quality, strict=True))
-        for name, one in lines.items()
+        f"{name} " + ", ".join(f"{y:.3f} at {usd(_PER * x)}" for x, y in zip(line.cost, line.quality, strict=True))
+        for name, line in lines.items()
     )
     return f"Mean quality against mean cost of 1,000 requests. Policies: {ours or 'unknown'}. Arms: {of_arms}."
 
 
 def _caption(case: Case) -> str:
-    weights = sorted({one.cost_weight for one in case.results.frontier
-                      if (one.table, one.world) == (case.table, case.world)})  # fmt: skip
-    dial = f"A policy's points are its cost weights ({', '.join(f'{one:g}' for one in weights)}). " if weights else ""
+    weights = sorted({setting.cost_weight for setting in case.results.frontier
+                      if (setting.table, setting.world) == (case.table, case.world)})  # fmt: skip
+    dial = (
+        f"A policy's points are its cost weights ({', '.join(f'{weight:g}' for weight in weights)}). "
+        if weights
+        else ""
+    )
     unnamed = " (those on the line and those taken most have names)" if len(case.arms.names) > _NAMED else ""
-    before = "" if case.world == CALM else " Squares and line are of the table: what the world changes is not in them."
+    table_note = (
+        "" if case.world == CALM else " Squares and line are of the table: what the world changes is not in them."
+    )
     return (
         f"{dial}They include what learning costs; faint points are single seeds. Squares are arms, each taken for "
         f"every prompt{unnamed}; the dashed line is what drawing between two of them at random reaches: below it, "
-        f"routing at that cost is not worth its trouble.{before}"
+        f"routing at that cost is not worth its trouble.{table_note}"
     )

@@ -34,22 +34,22 @@ class Label:
         return f"{short(self.text, LONGEST - len(self.note))}{self.note}"
 
 
-def spread(wanted: Floats, gap: float) -> Floats:
-    """Return places as near to the `wanted` (n,) as can be (least squares), in the same order, at least `gap` apart.
+def spread(targets: Floats, gap: float) -> Floats:
+    """Return places as near to the `targets` (n,) as can be (least squares), in the same order, at least `gap` apart.
 
     Less i times the gap, the i-th place must not be below the one before it: an isotonic regression, solved by pooling
     neighbours that are out of order (Barlow et al. 1972).
     """
-    order = np.argsort(wanted, kind="stable")
+    order = np.argsort(targets, kind="stable")
     pools: list[tuple[float, int]] = []  # mean, size
-    for rank, one in enumerate(order):
-        mean, size = float(wanted[one]) - rank * gap, 1
+    for rank, index in enumerate(order):
+        mean, size = float(targets[index]) - rank * gap, 1
         while pools and pools[-1][0] > mean:
-            before, count = pools.pop()
-            mean, size = (before * count + mean * size) / (count + size), count + size
+            previous, count = pools.pop()
+            mean, size = (previous * count + mean * size) / (count + size), count + size
         pools.append((mean, size))
-    placed = np.empty(len(wanted))
-    placed[order] = np.repeat([mean for mean, _ in pools], [size for _, size in pools]) + gap * np.arange(len(wanted))
+    placed = np.empty(len(targets))
+    placed[order] = np.repeat([mean for mean, _ in pools], [size for _, size in pools]) + gap * np.arange(len(targets))
     return placed
 
 
@@ -60,18 +60,18 @@ def label_ends(axes: "Axes", labels: Sequence[Label]) -> None:
     low, high = axes.get_ylim()
     points = axes.get_window_extent().height / axes.figure.dpi * 72.0
     gap = _LINE_PT * (high - low) / points
-    ends = np.clip([one.y for one in labels], low, high)
+    ends = np.clip([label.y for label in labels], low, high)
     places = spread(ends, gap)
     places += min(0.0, high + gap / 2 - places.max())
     right = axes.get_xlim()[1]
     width = axes.get_xlim()[1] - axes.get_xlim()[0]
     inch = width / (axes.get_window_extent().width / axes.figure.dpi)
-    for one, end, place in zip(labels, ends, places, strict=True):
-        line = [one.x, right + 0.04 * inch, right + 0.14 * inch], [end, end, place]
-        axes.plot(*line, color=one.color, linewidth=0.7, clip_on=False, alpha=0.7)
-        weight = "bold" if one.bold else "normal"
+    for label, end, place in zip(labels, ends, places, strict=True):
+        line = [label.x, right + 0.04 * inch, right + 0.14 * inch], [end, end, place]
+        axes.plot(*line, color=label.color, linewidth=0.7, clip_on=False, alpha=0.7)
+        weight = "bold" if label.bold else "normal"
         at = (right + 0.18 * inch, place)
-        axes.text(*at, one.line, color=one.color, fontweight=weight, va="center_baseline", clip_on=False)
+        axes.text(*at, label.line, color=label.color, fontweight=weight, va="center_baseline", clip_on=False)
 
 
 def label_points(axes: "Axes", labels: Sequence[Label], *, avoid: Sequence[tuple[Floats, Floats]] = ()) -> None:
@@ -83,20 +83,20 @@ def label_points(axes: "Axes", labels: Sequence[Label], *, avoid: Sequence[tuple
         avoid: lines, each as (m,) x and (m,) y.
     """
     dpi = axes.figure.dpi
-    spots = [axes.transData.transform((one.x, one.y)) / dpi for one in labels]  # inches
+    spots = [axes.transData.transform((label.x, label.y)) / dpi for label in labels]  # inches
     frame = axes.get_window_extent()
     edges = np.array([[frame.x0, frame.y0], [frame.x1, frame.y1]]) / dpi
     taken = [np.array([spot - 0.05, spot + 0.05]) for spot in spots]
     taken += [np.array([spot - 0.03, spot + 0.03]) for x, y in avoid for spot in _along(axes, x, y)]
-    for one, spot in zip(labels, spots, strict=True):
-        box, reach = _freest(spot, short(one.text), np.array(taken), edges)
+    for label, spot in zip(labels, spots, strict=True):
+        box, reach = _freest(spot, short(label.text), np.array(taken), edges)
         taken.append(box)
         middle, near = axes.transData.inverted().transform([box.mean(axis=0) * dpi, np.clip(spot, *box) * dpi])
         if reach:
-            axes.plot([one.x, near[0]], [one.y, near[1]], color=one.color, linewidth=0.7, alpha=0.7)
-        weight = "bold" if one.bold else "normal"
+            axes.plot([label.x, near[0]], [label.y, near[1]], color=label.color, linewidth=0.7, alpha=0.7)
+        weight = "bold" if label.bold else "normal"
         x, y = float(middle[0]), float(middle[1])
-        axes.text(x, y, short(one.text), color=one.color, fontweight=weight, ha="center", va="center_baseline")
+        axes.text(x, y, short(label.text), color=label.color, fontweight=weight, ha="center", va="center_baseline")
 
 
 def _freest(spot: Floats, text: str, taken: Floats, edges: Floats) -> tuple[Floats, float]:

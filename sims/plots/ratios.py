@@ -32,36 +32,42 @@ _LEFT, _GAP, _TOP, _RIGHT = 0.1, 0.4, 0.7, 0.3
 
 def ratios(case: Case, look: Look) -> Picture | None:
     """Return small histograms, one per policy, or None where there are none."""
-    found = [
-        one
-        for one in case.results.ratios
-        if (one.table, one.world) == (case.table, case.world) and any(one.counts) and one.policy in look.names
+    case_ratios = [
+        policy_ratios
+        for policy_ratios in case.results.ratios
+        if (policy_ratios.table, policy_ratios.world) == (case.table, case.world)
+        and any(policy_ratios.counts)
+        and policy_ratios.policy in look.names
     ]
-    said = "Importance ratios of an even draw against each policy's log"
+    heading_text = "Importance ratios of an even draw against each policy's log"
     alt = "Importance ratios of an even target."
-    return histograms(found, look, (said, alt, _CAPTION))
+    return histograms(case_ratios, look, (heading_text, alt, _CAPTION))
 
 
-def histograms(found: Sequence[Ratios], look: Look, words: tuple[str, str, str]) -> Picture | None:
+def histograms(ratios_of_policies: Sequence[Ratios], look: Look, texts: tuple[str, str, str]) -> Picture | None:
     """Return a small histogram of each, under a heading, described and captioned; None without any."""
-    if not found:
+    if not ratios_of_policies:
         return None
-    low, high = _range(found)
+    low, high = _range(ratios_of_policies)
     with house_style():
-        across = columns(len(found))
-        figure = sheet(_TOP - 0.3 + _ROW_IN * -(-len(found) // across))
-        heading(figure, words[0])
+        across = columns(len(ratios_of_policies))
+        figure = sheet(_TOP - 0.3 + _ROW_IN * -(-len(ratios_of_policies) // across))
+        heading(figure, texts[0])
         width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
-        for place, one in enumerate(found):
+        for place, policy_ratios in enumerate(ratios_of_policies):
             row, column = divmod(place, across)
             left, top = _LEFT + column * (width + _GAP), _TOP + row * _ROW_IN
             axes = panel(figure, left, top, width=width, height=_PANEL_IN)
             axes.set_xscale("log")
             axes.set_xlim(low, high)
-            title(axes, short(one.policy, int(width / TITLE_LETTER_IN)), color=look.color(one.policy))
-            _draw(axes, one, look)
-        each = "; ".join(f"{one.policy}: {' '.join(_effective(one))}" for one in found)
-        return Picture("ratios", svg_of(figure), f"{words[1]} {each}.", words[2])
+            title(
+                axes, short(policy_ratios.policy, int(width / TITLE_LETTER_IN)), color=look.color(policy_ratios.policy)
+            )
+            _draw(axes, policy_ratios, look)
+        sizes = "; ".join(
+            f"{policy_ratios.policy}: {' '.join(_effective(policy_ratios))}" for policy_ratios in ratios_of_policies
+        )
+        return Picture("ratios", svg_of(figure), f"{texts[1]} {sizes}.", texts[2])
 
 
 _CAPTION = (
@@ -71,27 +77,31 @@ _CAPTION = (
 )
 
 
-def _range(found: Sequence[Ratios]) -> tuple[float, float]:
+def _range(ratios_of_policies: Sequence[Ratios]) -> tuple[float, float]:
     """Return the least and the greatest ratio there was, 1 being among them."""
-    filled = [(edge, one.edges[place + 1]) for one in found for place, edge in enumerate(one.edges[:-1])
-              if one.counts[place]]  # fmt: skip
+    filled = [
+        (edge, policy_ratios.edges[place + 1])
+        for policy_ratios in ratios_of_policies
+        for place, edge in enumerate(policy_ratios.edges[:-1])
+        if policy_ratios.counts[place]
+    ]
     return min([0.9, *(low for low, _ in filled)]), max([1.1, *(high for _, high in filled)])
 
 
-def _draw(axes: "Axes", one: Ratios, look: Look) -> None:
-    color = look.color(one.policy)
-    heights = np.array(one.counts, dtype=np.float64) / sum(one.counts)
-    axes.stairs(heights, one.edges, fill=True, color=color, alpha=0.85)
+def _draw(axes: "Axes", policy_ratios: Ratios, look: Look) -> None:
+    color = look.color(policy_ratios.policy)
+    heights = np.array(policy_ratios.counts, dtype=np.float64) / sum(policy_ratios.counts)
+    axes.stairs(heights, policy_ratios.edges, fill=True, color=color, alpha=0.85)
     axes.axvline(1.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.set_ylim(0, 1.12 * heights.max())
     axes.set_yticks([])
     axes.set_xticks(log_steps(*axes.get_xlim()))
     axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter("{x:g}")
-    for line, said in enumerate(_effective(one)):
-        axes.text(0.0, -0.36 - 0.16 * line, said, color=QUIET, transform=axes.transAxes, va="center_baseline")
+    for line, text in enumerate(_effective(policy_ratios)):
+        axes.text(0.0, -0.36 - 0.16 * line, text, color=QUIET, transform=axes.transAxes, va="center_baseline")
 
 
-def _effective(one: Ratios) -> tuple[str, str]:
-    n = sum(one.counts)
-    return "effective sample size", f"{one.ess:,.0f} of {n:,} rounds ({one.ess / n:.0%})"
+def _effective(policy_ratios: Ratios) -> tuple[str, str]:
+    n = sum(policy_ratios.counts)
+    return "effective sample size", f"{policy_ratios.ess:,.0f} of {n:,} rounds ({policy_ratios.ess / n:.0%})"

@@ -38,14 +38,16 @@ _DARK = frozenset(("#0c71be", "#7a4550", "#2c3e63", "#ad622e"))
 
 def shares(case: Case, look: Look) -> Picture | None:
     """Return small plots, one per policy, of the arms' shares of the rounds; None where no run says which it took."""
-    found = {name: one for name in case.names(POLICY) if (one := _mean_shares(case, name)) is not None}
-    if not found:
+    areas_of_policies = {
+        name: policy_areas for name in case.names(POLICY) if (policy_areas := _mean_shares(case, name)) is not None
+    }
+    if not areas_of_policies:
         return None
-    arms, colors, folded = _folded(case.arms.names, found)
-    across, names = columns(len(found)), _in_rows(arms)
+    arms, colors, folded = _folded(case.arms.names, areas_of_policies)
+    across, names = columns(len(areas_of_policies)), _in_rows(arms)
     above = _TOP + _LINE_IN * len(names)
     with house_style():
-        figure = sheet(above + _ROW_IN * -(-len(found) // across) - 0.35)
+        figure = sheet(above + _ROW_IN * -(-len(areas_of_policies) // across) - 0.35)
         heading(figure, "Arms chosen over time")
         _name_arms(panel(figure, 0.08, 0.38, width=_NAMES_IN, height=_LINE_IN * len(names)), names, colors)
         width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
@@ -71,18 +73,18 @@ def _mean_shares(case: Case, name: str) -> tuple[Floats, Floats] | None:
     return rounds, np.asarray(values.mean(axis=0), dtype=np.float64)  # (b,), (b, K)
 
 
-def _folded(names: Sequence[str], found: _Areas) -> tuple[list[str], list[str], _Areas]:
+def _folded(names: Sequence[str], areas_of_policies: _Areas) -> tuple[list[str], list[str], _Areas]:
     """Return arms, colors and areas in which all but the arms taken most are one: there are only so many colors."""
     if len(names) <= len(ARM_COLORS) + 1:
-        return list(names), [*ARM_COLORS, OTHERS][: len(names)], found
-    taken = np.sum([areas.mean(axis=0) for _, areas in found.values()], axis=0)
+        return list(names), [*ARM_COLORS, OTHERS][: len(names)], areas_of_policies
+    taken = np.sum([areas.mean(axis=0) for _, areas in areas_of_policies.values()], axis=0)
     top = np.sort(np.argsort(-taken, kind="stable")[: len(ARM_COLORS)])
     rest = np.setdiff1d(np.arange(len(names)), top)
     folded = {
         name: (rounds, np.column_stack([areas[:, top], areas[:, rest].sum(axis=1)]))
-        for name, (rounds, areas) in found.items()
+        for name, (rounds, areas) in areas_of_policies.items()
     }
-    return [*(names[one] for one in top), f"{len(rest)} others"], [*ARM_COLORS, OTHERS], folded
+    return [*(names[column] for column in top), f"{len(rest)} others"], [*ARM_COLORS, OTHERS], folded
 
 
 def _draw(axes: "Axes", rounds: Floats, areas: Floats, colors: Sequence[str]) -> None:
@@ -118,16 +120,16 @@ def _name_arms(axes: "Axes", rows: Sequence[Sequence[tuple[str, float]]], colors
     axes.set_axis_off()
     axes.set_xlim(0, _NAMES_IN)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    rest = iter(colors)
+    unused_colors = iter(colors)
     for row, names in enumerate(rows):
         for name, left in names:
-            axes.plot([left + 0.06], [row], "s", color=next(rest), markersize=8, mew=0)
+            axes.plot([left + 0.06], [row], "s", color=next(unused_colors), markersize=8, mew=0)
             axes.text(left + 0.18, row, name, va="center_baseline")
 
 
-def _alt(arms: Sequence[str], found: _Areas) -> str:
+def _alt(arms: Sequence[str], areas_of_policies: _Areas) -> str:
     parts = []
-    for name, (_, areas) in found.items():
+    for name, (_, areas) in areas_of_policies.items():
         last = sorted(zip(areas[-1], arms, strict=True), reverse=True)[:3]
         parts.append(f"{name} ends at " + ", ".join(f"{arm} {share:.0%}" for share, arm in last))
     return f"Shares of the arms over time. {'; '.join(parts)}."

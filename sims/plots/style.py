@@ -135,11 +135,11 @@ def log_steps(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, both above 0: powers of ten, and more between if these are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
-        found = [factor * 10.0**power for power in powers for factor in factors]
-        found = [one for one in found if low <= one <= high]
-        if len(found) >= 4:
-            return found
-    return found
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 4:
+            return ticks
+    return ticks
 
 
 def short(name: str, longest: int = LONGEST) -> str:

@@ -40,37 +40,37 @@ def svg_of(figure: "Figure") -> str:
 def placed(svg: str, *, prefix: str, label: str) -> str:
     """Return the element with its ids prefixed, and described by `label` to those who cannot see it."""
     root = ET.fromstring(svg)  # noqa: S314 (ours, from `svg_of`)
-    for one in root.iter():
-        for name, value in one.attrib.items():
+    for element in root.iter():
+        for name, value in element.attrib.items():
             if name == "id":
-                one.attrib[name] = f"{prefix}-{value}"
+                element.attrib[name] = f"{prefix}-{value}"
             elif name == "href":
-                one.attrib[name] = f"#{prefix}-{value[1:]}"
+                element.attrib[name] = f"#{prefix}-{value[1:]}"
             else:
-                one.attrib[name] = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+                element.attrib[name] = _REFERENCE.sub(rf"url(#{prefix}-\1)", value)
     root.attrib = {"role": "img", "aria-label": label, **root.attrib}
     return ET.tostring(root, encoding="unicode")
 
 
 def _referred(root: ET.Element) -> set[str]:
-    attributes = [(_local(name), value) for one in root.iter() for name, value in one.attrib.items()]
+    attributes = [(_local(name), value) for element in root.iter() for name, value in element.attrib.items()]
     links = {value[1:] for name, value in attributes if name == "href"}
-    return links | {found for _, value in attributes for found in _REFERENCE.findall(value)}
+    return links | {reference for _, value in attributes for reference in _REFERENCE.findall(value)}
 
 
-def _tidy(one: ET.Element, referred: set[str]) -> None:
+def _tidy(element: ET.Element, referred: set[str]) -> None:
     """Take namespaces, needless ids, digits and space away, from the element and all in it."""
-    one.tag = _local(one.tag)
-    if one.tag not in ("text", "tspan"):
-        one.text = None
-    one.tail = None
-    attributes = {_local(name): _shortened(_local(name), value) for name, value in one.attrib.items()}
+    element.tag = _local(element.tag)
+    if element.tag not in ("text", "tspan"):
+        element.text = None
+    element.tail = None
+    attributes = {_local(name): _shortened(_local(name), value) for name, value in element.attrib.items()}
     unused = [name for name, value in attributes.items() if (name == "id" and value not in referred) or not value]
-    one.attrib = {name: value for name, value in attributes.items() if name not in unused}
-    for inner in list(one):
-        _tidy(inner, referred)
-        if inner.tag in _OUTSIDE_FLOW or (inner.tag in ("g", "defs") and not len(inner)):
-            one.remove(inner)
+    element.attrib = {name: value for name, value in attributes.items() if name not in unused}
+    for child in list(element):
+        _tidy(child, referred)
+        if child.tag in _OUTSIDE_FLOW or (child.tag in ("g", "defs") and not len(child)):
+            element.remove(child)
 
 
 def _shortened(name: str, value: str) -> str:
@@ -79,7 +79,7 @@ def _shortened(name: str, value: str) -> str:
     if name == "transform" and value.startswith(_NO_TURN):
         return ""
     if name == "style":
-        value = _COLOR.sub(lambda found: found[1] + variable(found[2]), _NOTHING.sub("", value))
+        value = _COLOR.sub(lambda match: match[1] + variable(match[2]), _NOTHING.sub("", value))
     return _NUMBER.sub(_hundredths, value) if name in _GEOMETRY else value
 
 
@@ -88,15 +88,15 @@ def _local(name: str) -> str:
 
 
 def _path(commands: str) -> str:
-    """Return a path's commands in tenths of a point; where there are no curves, lines go on without being told to."""
+    """Return a path's commands in tenths of a point; where there are no curves, lines go on without a command."""
     line = _NUMBER.sub(_tenths, " ".join(commands.split()))
     start, *lines = line.split(" L ")
     return line if "C" in line or "Q" in line or not lines else f"{start} L {' '.join(lines)}"
 
 
-def _tenths(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.1f}".removesuffix(".0")
+def _tenths(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.1f}".removesuffix(".0")
 
 
-def _hundredths(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.2f}".rstrip("0").removesuffix(".")
+def _hundredths(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").removesuffix(".")

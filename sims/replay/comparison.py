@@ -116,22 +116,22 @@ def compare_policies(
         ValueError: a target is no distribution; names the row.
         LogError: a round that cannot be estimated with.
     """
-    said = [kind for kind in KINDS if known.means[kind].n]
-    return [_answer(chunks, name, number, (method, said)) for number, name in enumerate(policies)]
+    kinds = [kind for kind in KINDS if known.means[kind].n]
+    return [_answer(chunks, name, number, (method, kinds)) for number, name in enumerate(policies)]
 
 
 def _answer(
-    chunks: Chunks, name: str, number: int, how: tuple[EstimationMethod, Sequence[RewardKind]]
+    chunks: Chunks, name: str, number: int, method_and_kinds: tuple[EstimationMethod, Sequence[RewardKind]]
 ) -> PolicyEstimate:
-    method, said = how
-    wish: Target = target_probs(number)
-    asked = partial(evaluate, chunks, wish, estimator=method.estimator, interval=method.interval)
+    method, kinds = method_and_kinds
+    target: Target = target_probs(number)
+    value_of = partial(evaluate, chunks, target, estimator=method.estimator, interval=method.interval)
     return PolicyEstimate(
         name,
-        {kind: asked(reward=kind) for kind in said},
-        compare(chunks, wish, estimator=method.estimator, interval=method.interval, reward=method.reward),
-        _shares(chunks, wish),
-        _counts(chunks, wish),
+        {kind: value_of(reward=kind) for kind in kinds},
+        compare(chunks, target, estimator=method.estimator, interval=method.interval, reward=method.reward),
+        _shares(chunks, target),
+        _counts(chunks, target),
     )
 
 
@@ -145,25 +145,25 @@ def _mean(chunks: Chunks, kind: RewardKind, interval: Interval) -> LoggedMean:
 
 def _as_drawn(log: LoggedData) -> Floats:
     """Return a distribution over the arms of each round, for an estimator that asks for none in particular."""
-    found = np.zeros(log.penalties.shape)
-    found[np.arange(log.n), log.actions] = 1.0
-    return found
+    probs = np.zeros(log.penalties.shape)
+    probs[np.arange(log.n), log.actions] = 1.0
+    return probs
 
 
-def _shares(chunks: Chunks, wish: Target) -> dict[str, float]:
+def _shares(chunks: Chunks, target: Target) -> dict[str, float]:
     """Return the probability of each arm, averaged over the rounds."""
     totals: dict[str, float] = {}
     rounds = 0
     for log in chunks():
         rounds += log.n
-        for arm, total in zip(log.arms, wish(log).sum(axis=0).tolist(), strict=True):
+        for arm, total in zip(log.arms, target(log).sum(axis=0).tolist(), strict=True):
             totals[arm] = totals.get(arm, 0.0) + total
     return {arm: total / rounds for arm, total in totals.items()}
 
 
-def _counts(chunks: Chunks, wish: Target) -> tuple[int, ...]:
+def _counts(chunks: Chunks, target: Target) -> tuple[int, ...]:
     """Return how many rounds have an importance ratio between two EDGES; what lies beyond them counts at their ends."""
     counts = np.zeros(len(EDGES) - 1, dtype=np.int64)
     for log in chunks():
-        counts += np.histogram(np.clip(ratios(log, wish(log)), EDGES[0], EDGES[-1]), EDGES)[0]
+        counts += np.histogram(np.clip(ratios(log, target(log)), EDGES[0], EDGES[-1]), EDGES)[0]
     return tuple(int(count) for count in counts)

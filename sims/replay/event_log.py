@@ -1,7 +1,7 @@
 """An event log replayed under another policy, by the very fold that production runs.
 
-At each decision the policy has learned what the log said before it, and is asked what it would have done; what the log
-says of the answer in the end is the reward. Together they are a bandit log with the probabilities of the policy in
+At each decision the policy has learned the log up to it, and gives the probabilities it would have drawn from; the
+reward is what the whole log holds of the answer. Together they are a bandit log with the probabilities of the policy in
 question beside it, from which an estimator tells what that policy would have earned.
 """
 
@@ -66,29 +66,29 @@ class Replay:
 
         Args:
             make_learner: returns a learner at the log's start, with the policy in question.
-            what_if: the circumstances.
+            counterfactual: the circumstances.
             kept_s: how long a decision's record is kept, in seconds of the log, as production has it.
         """
         self._make_learner = make_learner
-        self._what_if = counterfactual
+        self._counterfactual = counterfactual
         self._kept_s = kept_s
         self.learner = make_learner()
         self.counts = ReplayCounts()
 
-    def chunks(self, pages: Pages, found: LogSummary | None = None) -> Iterator[ReplayChunk]:
+    def chunks(self, pages: Pages, log_summary: LogSummary | None = None) -> Iterator[ReplayChunk]:
         """Yield the rounds of the log in `pages` in the order of their decisions.
 
         The log is read twice; once, where somebody has surveyed it already.
         """
-        found = summarise_log(pages) if found is None else found
+        log_summary = summarise_log(pages) if log_summary is None else log_summary
         self.learner, self.counts = self._make_learner(), ReplayCounts()
-        self.learner.set_rollbacks(found.rollbacks)
-        rounds = CounterfactualObserver(self.learner, self._what_if, self.counts)
+        self.learner.set_rollbacks(log_summary.rollbacks)
+        rounds = CounterfactualObserver(self.learner, self._counterfactual, self.counts)
         fold = LogFold(self.learner, kept_s=self._kept_s, observer=rounds)
         for page in pages():
             fold.feed(page)
             if len(rounds.ready) >= ROWS:
-                yield rounds.take_ready(found.arms)
+                yield rounds.take_ready(log_summary.arms)
         fold.finish()
         if rounds.ready:
-            yield rounds.take_ready(found.arms)
+            yield rounds.take_ready(log_summary.arms)

@@ -68,42 +68,45 @@ class ProgressiveValidation:
         self._rules = ExplorationRules(floor)
         self._frozen_for = frozen_for
         self._learns = learns
-        self._many = policy if isinstance(policy, BatchPolicy) else None
-        self._in_order = policy if isinstance(policy, SequentialPolicy) else None
+        self._batch_policy = policy if isinstance(policy, BatchPolicy) else None
+        self._sequential_policy = policy if isinstance(policy, SequentialPolicy) else None
 
     def __call__(self, log: LoggedData) -> Floats:
         """Return the probabilities (n, K) of the next rounds, floor included, each before its reward was learned."""
         for arm in log.arms:
             self._policy.add_arm(arm)
         probs = np.zeros(log.penalties.shape)
-        size, go = self._way()
+        size, step = self._strategy()
         for start in range(0, log.n, size):
-            go(log, slice(start, min(start + size, log.n)), probs)
+            step(log, slice(start, min(start + size, log.n)), probs)
         return probs
 
-    def _way(self) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
+    def _strategy(self) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
         """Return how many rounds to go through at a time, and how: whatever is fastest and comes to the same."""
         size = self._frozen_for
-        if self._in_order is not None and self._learns and size < _LONG:
+        if self._sequential_policy is not None and self._learns and size < _LONG:
             return _AT_ONCE // size * size, self._stretch
-        if self._many is not None and not self._learns:
+        if self._batch_policy is not None and not self._learns:
             return max(size, _AT_ONCE), self._block
-        return size, self._one if size == 1 else self._block
+        return size, self._single if size == 1 else self._block
 
     def _stretch(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        policy, lessons = self._in_order, (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+        policy, observations = (
+            self._sequential_policy,
+            (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds]),
+        )
         assert policy is not None  # noqa: S101  (for mypy)
-        beliefs = policy.learn_sequentially(*lessons, at=log.at[rounds], frozen_for=self._frozen_for)
+        predictions = policy.learn_sequentially(*observations, at=log.at[rounds], frozen_for=self._frozen_for)
         for _, rows, cells in _patterns(log.eligible[rounds]):
-            utilities = beliefs.means[cells] - log.penalties[rounds][cells]
-            wanted = policy.choose(utilities, beliefs.stds[cells], beliefs.summaries.at(rows))
-            probs[rounds][cells] = mix_many(wanted, floor=self._rules.floor)
+            utilities = predictions.means[cells] - log.penalties[rounds][cells]
+            chosen = policy.choose(utilities, predictions.stds[cells], predictions.summaries.at(rows))
+            probs[rounds][cells] = mix_many(chosen, floor=self._rules.floor)
 
-    def _one(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+    def _single(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         row = rounds.start
         eligible = log.eligible[row]
         context = Context(log.contexts[row], log.encoder, 0)
-        arms = tuple(arm for arm, able in zip(log.arms, eligible, strict=True) if able)
+        arms = tuple(arm for arm, is_eligible in zip(log.arms, eligible, strict=True) if is_eligible)
         candidates = Candidates(arms, np.full(len(arms), np.nan), log.penalties[row, eligible])
         probs[row, eligible] = decision_probs(
             self._policy, context, candidates, self._rules, explores=True, at=float(log.at[row])
@@ -112,45 +115,45 @@ class ProgressiveValidation:
             self._policy.learn(_changes(log, rounds))
 
     def _block(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        self._ask(log, rounds, probs)
+        self._fill_probs(log, rounds, probs)
         if not self._learns:
             return
-        if self._in_order is not None:
-            lessons = (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
-            self._in_order.learn_many(*lessons, at=log.at[rounds])
+        if self._sequential_policy is not None:
+            observations = (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
+            self._sequential_policy.learn_many(*observations, at=log.at[rounds])
         else:
             self._policy.learn(_changes(log, rounds))
 
-    def _ask(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
-        if self._many is None:
-            asking = ProgressiveValidation(self._policy, floor=self._rules.floor, learns=False)
-            probs[rounds] = asking(log.take(rounds))
+    def _fill_probs(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
+        if self._batch_policy is None:
+            frozen = ProgressiveValidation(self._policy, floor=self._rules.floor, learns=False)
+            probs[rounds] = frozen(log.take(rounds))
             return
         features, penalties = log.contexts[rounds], log.penalties[rounds]
         for pattern, rows, cells in _patterns(log.eligible[rounds]):
-            arms = tuple(arm for arm, able in zip(log.arms, pattern, strict=True) if able)
-            wanted = self._many.probs_many(features[rows], arms, penalties[cells])
-            probs[rounds][cells] = mix_many(wanted, floor=self._rules.floor)
+            arms = tuple(arm for arm, is_eligible in zip(log.arms, pattern, strict=True) if is_eligible)
+            policy_probs = self._batch_policy.probs_many(features[rows], arms, penalties[cells])
+            probs[rounds][cells] = mix_many(policy_probs, floor=self._rules.floor)
 
 
 def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:
     """Return each set of eligible arms (K,), the rounds that have it, and their cells in an array (m, K)."""
     if eligible.all():
         return [(eligible[0], slice(None), slice(None))]  # no copies
-    found, place = np.unique(eligible, axis=0, return_inverse=True)
-    rows = [np.flatnonzero(place.ravel() == k) for k in range(len(found))]
-    return [(found[k], rows[k], np.ix_(rows[k], np.flatnonzero(found[k]))) for k in range(len(found))]
+    patterns, pattern_of = np.unique(eligible, axis=0, return_inverse=True)
+    rows = [np.flatnonzero(pattern_of.ravel() == k) for k in range(len(patterns))]
+    return [(patterns[k], rows[k], np.ix_(rows[k], np.flatnonzero(patterns[k]))) for k in range(len(patterns))]
 
 
 def _changes(log: LoggedData, rounds: slice) -> list[RewardChange]:
     """Return what these rounds teach: those without feedback teach nothing."""
-    found = []
+    changes = []
     for row in range(rounds.start, rounds.stop):
         reward = float(log.rewards[row])
         if not math.isnan(reward):
             arm, at = log.arms[log.actions[row]], float(log.at[row])
-            found.append(RewardChange(arm, log.contexts[row], 1.0, reward, reward * reward, at))
-    return found
+            changes.append(RewardChange(arm, log.contexts[row], 1.0, reward, reward * reward, at))
+    return changes
 
 
 Target = Callable[[LoggedData], Floats]  # probabilities (n, K) for the rounds of a chunk

@@ -62,7 +62,7 @@ class ReplayChunk:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
+class _TargetDecision:
     """What the policy in question would have done at a decision, over the decision's arms."""
 
     probs: Floats
@@ -72,13 +72,13 @@ class _Asked:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Round:
     decision: Decision
-    asked: _Asked
+    target: _TargetDecision
     reward: float
     cost_usd: float
 
 
 class CounterfactualObserver:
-    """An observer of the fold: asks the policy at each decision, and keeps the rounds whose rewards are final."""
+    """An observer of the fold: takes the policy's probabilities, and keeps the rounds whose rewards are final."""
 
     def __init__(self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts) -> None:
         """Take the learner of the fold, the circumstances, and where to count."""
@@ -88,56 +88,56 @@ class CounterfactualObserver:
         self._counts = counts
         self._prices = {arm.name for arm in counterfactual.pool}
         self._probation = {arm.name for arm in counterfactual.pool if arm.state is ArmState.PROBATION}
-        self._open: dict[str, _Asked] = {}
+        self._open: dict[str, _TargetDecision] = {}
         self.ready: list[_Round] = []
 
     def on_decision(self, decision: Decision, learner: Learner) -> None:
-        """Ask the policy what it would have done, knowing what the log says up to here."""
+        """Put down what the policy would have done, knowing the log up to here."""
         self._counts.decisions += 1
-        is_there = np.array([arm not in self._counterfactual.without for arm in decision.arms])
+        is_kept = np.array([arm not in self._counterfactual.without for arm in decision.arms])
         if decision.mode is not Mode.ROUTE:
             self._counts.not_routed += 1
         elif decision.context.fingerprint != learner.fingerprint:
             self._counts.other_encoder += 1
-        elif not is_there.any():
+        elif not is_kept.any():
             self._counts.unanswerable += 1
         elif self._counterfactual.objective is not None and not self._prices.issuperset(decision.arms):
             self._counts.unpriced += 1
         else:
-            self._open[decision.id] = self._ask(decision, np.flatnonzero(is_there))
+            self._open[decision.id] = self._target_decision(decision, np.flatnonzero(is_kept))
 
     def on_record_final(self, record: Record) -> None:
-        """Keep the round, if the policy was asked and what came of it speaks about the arm drawn."""
+        """Keep the round, if the policy has probabilities for it and its outcome is of the arm drawn."""
         decision = record.decision
-        asked = self._open.pop(decision.id, None) if decision is not None else None
-        if decision is None or asked is None:
+        target = self._open.pop(decision.id, None) if decision is not None else None
+        if decision is None or target is None:
             return
-        credit, outcome = self._learner.attribute_reward(record), record.outcome
-        if credit is None:
+        attributed, outcome = self._learner.attribute_reward(record), record.outcome
+        if attributed is None:
             self._counts.erased += 1
-        elif credit.arm != decision.arm:
+        elif attributed.arm != decision.arm:
             self._counts.failed_over += 1
         else:
             self._counts.rounds += 1
-            reward = credit.reward.quality if credit.reward.weight > 0 else np.nan
+            reward = attributed.reward.quality if attributed.reward.weight > 0 else np.nan
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
-            self.ready.append(_Round(decision, asked, reward, cost))
+            self.ready.append(_Round(decision, target, reward, cost))
 
     def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
         rounds, self.ready = self.ready, []
-        place = {arm: k for k, arm in enumerate(arms)}
+        column_of = {arm: k for k, arm in enumerate(arms)}
         target, penalties = np.zeros((len(rounds), len(arms))), np.zeros((len(rounds), len(arms)))
         eligible = np.zeros(target.shape, dtype=np.bool_)
         for row, round_ in enumerate(rounds):
-            columns = [place[arm] for arm in round_.decision.arms]
-            target[row, columns], penalties[row, columns] = round_.asked.probs, round_.asked.penalties
+            columns = [column_of[arm] for arm in round_.decision.arms]
+            target[row, columns], penalties[row, columns] = round_.target.probs, round_.target.penalties
             eligible[row, columns] = round_.decision.probs > 0
         log = LoggedData(
             arms=tuple(arms),
             contexts=np.array([round_.decision.context.features for round_ in rounds]),
             eligible=eligible,
-            actions=np.array([place[round_.decision.arm] for round_ in rounds], dtype=np.intp),
+            actions=np.array([column_of[round_.decision.arm] for round_ in rounds], dtype=np.intp),
             propensities=np.array([round_.decision.propensity for round_ in rounds]),
             rewards=np.array([round_.reward for round_ in rounds]),
             costs_usd=np.array([round_.cost_usd for round_ in rounds]),
@@ -148,7 +148,7 @@ class CounterfactualObserver:
         )
         return ReplayChunk(log, target)
 
-    def _ask(self, decision: Decision, columns: Indices) -> _Asked:
+    def _target_decision(self, decision: Decision, columns: Indices) -> _TargetDecision:
         """Return what the policy would have done over the decision's arms, had only those at `columns` been there."""
         arms = tuple(decision.arms[k] for k in columns)
         for arm in arms:
@@ -164,7 +164,7 @@ class CounterfactualObserver:
             explores=NO_EXPLORATION not in decision.context.flags,
             at=decision.at,
         )
-        return _Asked(probs, penalties)
+        return _TargetDecision(probs, penalties)
 
     def _price(self, decision: Decision) -> tuple[Floats, Floats]:
         """Return the penalty of each of the decision's arms, (K,), and the dollars a call is expected to cost, (K,).
@@ -174,7 +174,7 @@ class CounterfactualObserver:
         if not self._prices.issuperset(decision.arms):
             return decision.penalties, np.full(len(decision.arms), np.nan)
         pool, objective = self._counterfactual.pool, self._counterfactual.objective
-        estimates = estimate_usage(pool, self._use, prompt_tokens=decision.context.prompt_tokens)
+        estimates = estimate_usage(pool, self._token_use, prompt_tokens=decision.context.prompt_tokens)
         usd = expected_usd(decision.arms, estimates)
         return decision.penalties if objective is None else arm_penalties(decision.arms, estimates, objective), usd
 
@@ -184,11 +184,11 @@ class CounterfactualObserver:
             return None
         return [self._learner.tally.arm(arm).cost_usd if arm in self._probation else None for arm in arms]
 
-    def _use(self, arm: str) -> TokenUse:
+    def _token_use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()
 
 
 def _session(decision: Decision) -> int:
-    """Return a number for who asked; somebody of his own where nobody said who."""
+    """Return a number for the user; one of its own where the decision names none."""
     digest = hashlib.blake2b((decision.user or decision.id).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -38,10 +38,10 @@ class EventLog:
         counts.add(replays[0].counts)
 
     def _learner(self, make: PolicyFactory) -> Callable[[], Learner]:
-        found = self.summary
+        summary = self.summary
 
         def learner() -> Learner:
-            return Learner(make(found.d, found.encoder), self.spec, fingerprint=found.encoder, arms=self.arms)
+            return Learner(make(summary.d, summary.encoder), self.spec, fingerprint=summary.encoder, arms=self.arms)
 
         return learner
 
@@ -57,11 +57,11 @@ def progressive_targets(
         floor: the exploration floor of all of them.
         frozen_for: rounds between two updates.
     """
-    asking: list[ProgressiveValidation] = []
+    validations: list[ProgressiveValidation] = []
     for chunk in chunks:
-        if not asking:
-            asking = [
+        if not validations:
+            validations = [
                 ProgressiveValidation(make(chunk.d, chunk.encoder), floor=floor, frozen_for=frozen_for)
                 for make in policies
             ]
-        yield LogWithTargets.from_log(chunk, [one(chunk) for one in asking])
+        yield LogWithTargets.from_log(chunk, [validation(chunk) for validation in validations])

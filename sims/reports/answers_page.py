@@ -60,19 +60,19 @@ def write_answers(evaluation: EvaluationReport, path: Path) -> None:
 
 def page(evaluation: EvaluationReport) -> str:
     """Return the page; the same for the same answers."""
-    look = Look(tuple(one.policy for one in evaluation.answers))
+    look = Look(tuple(estimate.policy for estimate in evaluation.answers))
     style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
-    ratios = histograms([_ratios(one) for one in evaluation.answers], look, _RATIOS)
-    said, common = headline(evaluation.answers), _common(evaluation.answers)
-    also = "".join(f'<p class="note">Of all of them: {escape(one)}.</p>' for one in sorted(common))
+    ratios = histograms([_ratios(estimate) for estimate in evaluation.answers], look, _RATIOS)
+    verdict_text, common = headline(evaluation.answers), _common(evaluation.answers)
+    common_notes = "".join(f'<p class="note">Of all of them: {escape(warning)}.</p>' for warning in sorted(common))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(said)}">
+<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(verdict_text)}">
 <title>Highwayman: what another policy would have earned</title><style>{style}</style></head><body>
 <header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(evaluation))}</p></header>
-<main><section aria-label="Verdict"><p class="verdict">{escape(said)}</p>
-<ul class="judgements">{"".join(_item(one, evaluation.method, common) for one in evaluation.answers)}</ul>
-{also}{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
+<main><section aria-label="Verdict"><p class="verdict">{escape(verdict_text)}</p>
+<ul class="judgements">{"".join(_item(estimate, evaluation.method, common) for estimate in evaluation.answers)}</ul>
+{common_notes}{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
 {_figure(ratios) if ratios else ""}
 <p class="note">{_NOTE}</p></section>
 <section><h2>How it came about</h2>{manifest_table(evaluation.manifest)}</section></main>
@@ -83,41 +83,46 @@ def page(evaluation: EvaluationReport) -> str:
 def headline(answers: Sequence[PolicyEstimate]) -> str:
     """Return the answers in a sentence."""
     parts = []
-    for verdict, words in (
+    for verdict, phrase in (
         (PolicyVerdict.MORE, "would have earned more than what ran"),
         (PolicyVerdict.LESS, "would have earned less"),
         (PolicyVerdict.UNCLEAR, "not shown to differ from what ran"),
         (PolicyVerdict.REFUSED, "the log cannot tell"),
     ):
-        names = [one.policy for one in answers if one.verdict is verdict]
+        names = [estimate.policy for estimate in answers if estimate.verdict is verdict]
         if names:
-            parts.append(f"{', '.join(names)}: {words}")
+            parts.append(f"{', '.join(names)}: {phrase}")
     return f"{'; '.join(parts)}."
 
 
 def _common(answers: Sequence[PolicyEstimate]) -> frozenset[str]:
     """Return what is to be known of every answer."""
-    return frozenset.intersection(*(frozenset(one.gain.warnings) for one in answers)) if answers else frozenset()
+    return (
+        frozenset.intersection(*(frozenset(estimate.gain.warnings) for estimate in answers)) if answers else frozenset()
+    )
 
 
 def _ran(evaluation: EvaluationReport) -> str:
-    known = evaluation.logged
+    logged = evaluation.logged
     since, until = (
-        datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (known.first_at, known.last_at)
+        datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (logged.first_at, logged.last_at)
     )
     method = f"{type(evaluation.method.estimator).__name__}, {type(evaluation.method.interval).__name__} interval"
-    left = f" Left out: {', '.join(evaluation.left_out)}." if evaluation.left_out else ""
-    return f"{evaluation.source}: {known.rounds:,} rounds, {since} to {until} UTC. {method}.{left}"
+    left_out = f" Left out: {', '.join(evaluation.left_out)}." if evaluation.left_out else ""
+    return f"{evaluation.source}: {logged.rounds:,} rounds, {since} to {until} UTC. {method}.{left_out}"
 
 
-def _item(one: PolicyEstimate, method: EstimationMethod, common: frozenset[str]) -> str:
-    css, mark = _BADGES[one.verdict]
-    gain = one.gain
-    why = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
-    reasons = [*(f"Cannot tell: {why}" for why in gain.refused), *(why for why in gain.warnings if why not in common)]
+def _item(estimate: PolicyEstimate, method: EstimationMethod, common: frozenset[str]) -> str:
+    css, mark = _BADGES[estimate.verdict]
+    gain = estimate.gain
+    gain_text = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
+    reasons = [
+        *(f"Cannot tell: {refusal}" for refusal in gain.refused),
+        *(warning for warning in gain.warnings if warning not in common),
+    ]
     more = "".join(f'<p class="more">{escape(reason)}.</p>' for reason in reasons)
-    badge = f'<span class="badge">{mark} {one.verdict}</span> {escape(one.policy)}'
-    return f'<li class="{css}"><p>{badge}</p><p>{escape(why.replace("-", "−"))}</p>{more}</li>'
+    badge = f'<span class="badge">{mark} {estimate.verdict}</span> {escape(estimate.policy)}'
+    return f'<li class="{css}"><p>{badge}</p><p>{escape(gain_text.replace("-", "−"))}</p>{more}</li>'
 
 
 def _figures(evaluation: EvaluationReport) -> str:
@@ -127,11 +132,18 @@ def _figures(evaluation: EvaluationReport) -> str:
         for kind in kinds
     ]
     rows = [("as it ran", [*ran, "–", "–", "–"])]
-    for one in evaluation.answers:
-        support = one.gain.support
-        values = [_value(kind, one.values[kind].value, one.values[kind].low, one.values[kind].high) for kind in kinds]
-        cover = [f"{support.ess:,.0f} of {support.n:,}", f"{support.max_ratio:.1f}", f"{support.unsupported:.1%}"]
-        rows.append((one.policy, [*values, *cover]))
+    for estimate in evaluation.answers:
+        support = estimate.gain.support
+        values = [
+            _value(kind, estimate.values[kind].value, estimate.values[kind].low, estimate.values[kind].high)
+            for kind in kinds
+        ]
+        support_cells = [
+            f"{support.ess:,.0f} of {support.n:,}",
+            f"{support.max_ratio:.1f}",
+            f"{support.unsupported:.1%}",
+        ]
+        rows.append((estimate.policy, [*values, *support_cells]))
     heads = [*(_HEADS[kind] for kind in kinds), "effective sample size", "largest ratio", "not covered"]
     return _table("All figures per request, with intervals", heads, rows)
 
@@ -140,14 +152,14 @@ _HEADS = {"quality": "quality", "cost_usd": "cost of 1,000 requests", "utility":
 
 
 def _shares(evaluation: EvaluationReport) -> str:
-    heads = ["as it ran", *(one.policy for one in evaluation.answers)]
-    shares = [evaluation.logged.shares, *(one.shares for one in evaluation.answers)]
-    rows = [(arm, [f"{one.get(arm, 0.0):.1%}" for one in shares]) for arm in evaluation.logged.shares]
+    heads = ["as it ran", *(estimate.policy for estimate in evaluation.answers)]
+    shares = [evaluation.logged.shares, *(estimate.shares for estimate in evaluation.answers)]
+    rows = [(arm, [f"{arm_shares.get(arm, 0.0):.1%}" for arm_shares in shares]) for arm in evaluation.logged.shares]
     return _table("Which arm would have answered: share of the requests", heads, rows)
 
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in ("", *heads))
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in ("", *heads))
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, cells in rows
@@ -164,9 +176,11 @@ def _value(kind: str, value: float, low: float, high: float) -> str:
     return f"{value:.4f} [{low:.4f}, {high:.4f}]".replace("-", "−")
 
 
-def _ratios(one: PolicyEstimate) -> Ratios:
-    ratio_of = one.gain.support
-    return Ratios("", "", one.policy, EDGES, one.ratios, ess=ratio_of.ess * sum(one.ratios) / max(ratio_of.n, 1))
+def _ratios(estimate: PolicyEstimate) -> Ratios:
+    support = estimate.gain.support
+    return Ratios(
+        "", "", estimate.policy, EDGES, estimate.ratios, ess=support.ess * sum(estimate.ratios) / max(support.n, 1)
+    )
 
 
 def _figure(picture: Picture) -> str:

@@ -42,14 +42,14 @@ def page(results: Results) -> str:
     look = Look(results.policies())
     judgements = [judge_case(case) for case in results.cases()]
     style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
-    sections = "".join(_section(one, number, look) for number, one in enumerate(judgements, 1))
-    said, seeds = headline(judgements), len({run.seed for run in results.runs})
+    sections = "".join(_section(judgement, number, look) for number, judgement in enumerate(judgements, 1))
+    verdict_text, seeds = headline(judgements), len({run.seed for run in results.runs})
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(said)}">
+<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(verdict_text)}">
 <title>Highwayman: does routing pay?</title><style>{style}</style></head><body>
 <header><h1>Does routing pay?</h1><p class="ran">{breakable(what_ran(results))}</p></header>
-<main><section aria-label="Verdict"><p class="verdict">{escape(said)}</p>
+<main><section aria-label="Verdict"><p class="verdict">{escape(verdict_text)}</p>
 {_judgements(judgements, look, seeds)}
 <p class="note">{_DEFINED} {_INTERVALS if seeds > 1 else _ONE_SEED} {_HINDSIGHT}</p></section>
 {sections}
@@ -60,23 +60,23 @@ def page(results: Results) -> str:
 
 def _judgements(judgements: Sequence[CaseVerdict], look: Look, seeds: int) -> str:
     """Return the verdicts, each with its picture, and how to read these."""
-    pictures = differences([one.case for one in judgements], look)
+    pictures = differences([judgement.case for judgement in judgements], look)
     items = []
-    for number, (one, picture) in enumerate(zip(judgements, pictures, strict=True), 1):
-        css, mark = _MARKS[one.verdict]
-        others = f"<summary>The other policies against the best fixed arm</summary><p>{breakable(one.others)}</p>"
+    for number, (judgement, picture) in enumerate(zip(judgements, pictures, strict=True), 1):
+        css, mark = _MARKS[judgement.verdict]
+        others = f"<summary>The other policies against the best fixed arm</summary><p>{breakable(judgement.others)}</p>"
         more = f'<details class="more">{others}</details>'
         items.append(
-            f'<li class="{css}"><p><span class="badge">{mark} {one.verdict}</span> '
-            f'<a href="#case-{number}">{_title(one.case)}</a></p>{_plot(picture, f"verdict-{number}")}'
-            f"<div><p>{breakable(one.why)}</p>{more if one.others else ''}</div></li>"
+            f'<li class="{css}"><p><span class="badge">{mark} {judgement.verdict}</span> '
+            f'<a href="#case-{number}">{_title(judgement.case)}</a></p>{_plot(picture, f"verdict-{number}")}'
+            f"<div><p>{breakable(judgement.why)}</p>{more if judgement.others else ''}</div></li>"
         )
-    read = f'<p class="note">{how_to_read(seeds)}</p>' if any(pictures) else ""
-    return f'<ul class="judgements">{"".join(items)}</ul>{read}'
+    reading_note = f'<p class="note">{how_to_read(seeds)}</p>' if any(pictures) else ""
+    return f'<ul class="judgements">{"".join(items)}</ul>{reading_note}'
 
 
-def _section(one: CaseVerdict, number: int, look: Look) -> str:
-    case, key = one.case, f"case-{number}"
+def _section(judgement: CaseVerdict, number: int, look: Look) -> str:
+    case, key = judgement.case, f"case-{number}"
     pictures = [draw(case, look) for draw in (learning, frontier, shares, budget, ratios)]
     curves, *others = [_figure(picture, key) for picture in pictures]
     return (

@@ -35,10 +35,10 @@ def comparison_table(case: Case, look: Look) -> str:
         f'<tr><th scope="row">{_named(policy, look)}</th>{"".join(map(_difference, gaps))}</tr>'
         for policy, gaps in rows
     )
-    known = any(gap.n > 1 for _, gaps in rows for gap in gaps)
+    has_intervals = any(gap.n > 1 for _, gaps in rows for gap in gaps)
     caption = "Each policy's value less each baseline's, paired by seed: " + (
         "mean and 95% interval. ▲ all of the interval above 0, ▼ below, ○ includes 0"
-        if known
+        if has_intervals
         else "one seed, so no intervals"
     )
     return _table(caption, f'<th scope="col">policy</th>{head}', body)
@@ -46,13 +46,13 @@ def comparison_table(case: Case, look: Look) -> str:
 
 def figures_table(case: Case, look: Look) -> str:
     """Return the table of what everyone earned, cost and took, best first, policies and baselines."""
-    found = [*standings(case, POLICY), *standings(case, BASELINE)]
-    found.sort(key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
-    columns = [one for one in _COLUMNS if any(math.isfinite(getattr(run, one[1])) for run in case.runs)]
-    known = any(one.value.n > 1 for one in found)
-    heads = ["name", "value [95% interval]" if known else "value", *(title for title, _, _ in columns)]
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
-    body = "".join(_figures_row(case, one, look, columns) for one in found)
+    rows = [*standings(case, POLICY), *standings(case, BASELINE)]
+    rows.sort(key=lambda row: -row.value.mean if math.isfinite(row.value.mean) else math.inf)
+    columns = [column for column in _COLUMNS if any(math.isfinite(getattr(run, column[1])) for run in case.runs)]
+    has_intervals = any(row.value.n > 1 for row in rows)
+    heads = ["name", "value [95% interval]" if has_intervals else "value", *(title for title, _, _ in columns)]
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in heads)
+    body = "".join(_figures_row(case, row, look, columns) for row in rows)
     return _table("All figures, means over seeds; best first", head, body)
 
 
@@ -60,7 +60,8 @@ def arms_table(case: Case) -> str:
     """Return the table of the arms as the table of prompts has them."""
     arms = case.arms
     head = "".join(
-        f'<th scope="col">{one}</th>' for one in ("arm", "quality", "cost of 1,000 requests", "penalty", "value")
+        f'<th scope="col">{heading}</th>'
+        for heading in ("arm", "quality", "cost of 1,000 requests", "penalty", "value")
     )
     rows = zip(arms.names, arms.quality, arms.cost_usd, arms.penalty, strict=True)
     body = "".join(
@@ -97,30 +98,30 @@ _COLUMNS: tuple[_Column, ...] = (
 )
 
 
-def _figures_row(case: Case, one: PolicyStanding, look: Look, columns: Sequence[_Column]) -> str:
-    name = _named(one.name, look) if one.kind == POLICY else escape(one.name)
-    cells = [interval(one.value, sign=False)]
-    cells += [_figure(over_seeds(case.values(one.name, column)).mean, how) for _, column, how in columns]
-    return f'<tr class="{one.kind}"><th scope="row">{name}</th>{_cells(cells)}</tr>'
+def _figures_row(case: Case, standing: PolicyStanding, look: Look, columns: Sequence[_Column]) -> str:
+    name = _named(standing.name, look) if standing.kind == POLICY else escape(standing.name)
+    cells = [interval(standing.value, sign=False)]
+    cells += [_figure(over_seeds(case.values(standing.name, column)).mean, format_) for _, column, format_ in columns]
+    return f'<tr class="{standing.kind}"><th scope="row">{name}</th>{_cells(cells)}</tr>'
 
 
-def _figure(value: float, how: str) -> str:
+def _figure(value: float, format_: str) -> str:
     if math.isnan(value):
         return "–"
-    if how in ("usd", "dollars"):
-        return usd(_PER * value if how == "usd" else value)
-    return f"{value:.2f} ×" if how == "times" else f"{value:{how}}".replace("-", "−")
+    if format_ in ("usd", "dollars"):
+        return usd(_PER * value if format_ == "usd" else value)
+    return f"{value:.2f} ×" if format_ == "times" else f"{value:{format_}}".replace("-", "−")
 
 
 def _difference(gap: MeanInterval) -> str:
-    which = finding(gap)
+    outcome = finding(gap)
     if gap.n == 0:
         return "<td>–</td>"
     if gap.n == 1:
         return f"<td>{signed(gap.mean)}</td>"
-    mark = f'<span class="mark" role="img" aria-label="{_WORDS[which]}">{_MARKS[which]}</span>'
+    mark = f'<span class="mark" role="img" aria-label="{_WORDS[outcome]}">{_MARKS[outcome]}</span>'
     mean, _, ends = interval(gap).partition(" ")
-    return f'<td class="{which}">{mark} {mean} <span class="ends">{ends}</span></td>'
+    return f'<td class="{outcome}">{mark} {mean} <span class="ends">{ends}</span></td>'
 
 
 def _named(policy: str, look: Look) -> str:
@@ -145,7 +146,7 @@ def _table(caption: str, head: str, body: str) -> str:
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
-        for inner, one in value.items():
-            yield from _flat(one, f"{name}.{inner}" if name else str(inner))
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
     else:
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -44,18 +44,20 @@ def judge_case(case: Case) -> CaseVerdict:
     It pays where a policy is shown ahead of the best fixed arm, and does not where all are shown behind an arm that the
     budget, if there is one, allows for.
     """
-    found = standings(case)
-    if not found:
+    ranked = standings(case)
+    if not ranked:
         return CaseVerdict(case, RoutingVerdict.NOT_SHOWN, "No policy ran, only baselines.")
-    best, rest = found[0], found[1:]
-    why = [_about_best(case, best), _later(best), _over_budget(case, best), _rival_over_budget(case, best)]
-    shown = shown_ahead(case)
-    return CaseVerdict(case, _verdict(case, found, shown), " ".join(filter(None, why)), _others(case, rest, shown))
+    best, rest = ranked[0], ranked[1:]
+    sentences = [_about_best(case, best), _later(best), _over_budget(case, best), _rival_over_budget(case, best)]
+    ahead = shown_ahead(case)
+    return CaseVerdict(
+        case, _verdict(case, ranked, ahead), " ".join(filter(None, sentences)), _others(case, rest, ahead)
+    )
 
 
 def headline(judgements: Sequence[CaseVerdict]) -> str:
     """Return in one sentence how often routing pays."""
-    counts = {verdict: sum(one.verdict is verdict for one in judgements) for verdict in RoutingVerdict}
+    counts = {verdict: sum(judgement.verdict is verdict for judgement in judgements) for verdict in RoutingVerdict}
     total = len(judgements)
     if total == 1:
         return f"Routing {_verdict_phrase(judgements[0].verdict)} here."
@@ -72,21 +74,24 @@ def what_ran(results: Results) -> str:
     rounds = sorted({run.rounds for run in results.runs})
     length = f"{rounds[0]:,}" if len(rounds) == 1 else f"{rounds[0]:,} to {rounds[-1]:,}"
     seeds = len({run.seed for run in results.runs})
-    tables, worlds = {one.table for one in cases}, {one.world for one in cases}
+    tables, worlds = {case.table for case in cases}, {case.world for case in cases}
     return (
         f"{_count(len(policies), 'policy', 'policies')} and {_count(len(baselines), 'baseline')} on "
-        f"{_count(len(tables), 'table')} ({', '.join(dict.fromkeys(one.table for one in cases))}) in "
-        f"{_count(len(worlds), 'world')} ({', '.join(dict.fromkeys(one.world for one in cases))}): {length} rounds a "
+        f"{_count(len(tables), 'table')} ({', '.join(dict.fromkeys(case.table for case in cases))}) in "
+        f"{_count(len(worlds), 'world')} ({', '.join(dict.fromkeys(case.world for case in cases))}): {length} rounds a "
         f"run, {_count(seeds, 'seed')}, {_count(len(results.runs), 'run')} in all."
     )
 
 
-def interval(found: MeanInterval, *, sign: bool = True) -> str:
+def interval(mean_interval: MeanInterval, *, sign: bool = True) -> str:
     """Return mean and interval in three decimals, such as +0.034 [+0.021, +0.047]; only what is known of it."""
-    if math.isnan(found.mean):
+    if math.isnan(mean_interval.mean):
         return "–"
-    mean, low, high = (signed(one) if sign else f"{one:.3f}" for one in (found.mean, found.low, found.high))
-    return f"{mean} [{low}, {high}]" if math.isfinite(found.low) else mean
+    mean, low, high = (
+        signed(number) if sign else f"{number:.3f}"
+        for number in (mean_interval.mean, mean_interval.low, mean_interval.high)
+    )
+    return f"{mean} [{low}, {high}]" if math.isfinite(mean_interval.low) else mean
 
 
 def _about_best(case: Case, best: PolicyStanding) -> str:
@@ -114,21 +119,21 @@ def _instead(case: Case) -> str:
 
 def _chance(case: Case, best: PolicyStanding) -> str:
     """Say where an interval shows more than it does among so many."""
-    many = len(case.names(POLICY))
+    count = len(case.names(POLICY))
     if best.name in shown_ahead(case) or not within_budget(case, best.name):
         return ""
-    return f", but one of {many} policies may look so by chance"
+    return f", but one of {count} policies may look so by chance"
 
 
 def _later(best: PolicyStanding) -> str:
     """Say what the last quarter shows where it shows something else: what was learned came late, or did not last."""
-    found = finding(best.later)
-    if best.later.n < 2 or best.over_fixed.n < 2 or found is best.finding:
+    later_finding = finding(best.later)
+    if best.later.n < 2 or best.over_fixed.n < 2 or later_finding is best.finding:
         return ""
-    word = {Finding.AHEAD: "it is ahead", Finding.BEHIND: "it is behind", Finding.UNCLEAR: "it is not clearly ahead"}
-    if found is Finding.UNCLEAR and best.finding is Finding.BEHIND:
-        word[found] = "it is no longer clearly behind"
-    return f"In the last quarter of its rounds {word[found]}: {interval(best.later)}."
+    phrase = {Finding.AHEAD: "it is ahead", Finding.BEHIND: "it is behind", Finding.UNCLEAR: "it is not clearly ahead"}
+    if later_finding is Finding.UNCLEAR and best.finding is Finding.BEHIND:
+        phrase[later_finding] = "it is no longer clearly behind"
+    return f"In the last quarter of its rounds {phrase[later_finding]}: {interval(best.later)}."
 
 
 def _over_budget(case: Case, best: PolicyStanding) -> str:
@@ -150,23 +155,30 @@ def _rival_over_budget(case: Case, best: PolicyStanding) -> str:
     )
 
 
-def _others(case: Case, rest: Sequence[PolicyStanding], shown: Collection[str]) -> str:
-    known = [one for one in rest if one.over_fixed.n > 1]
-    ahead = [one for one in known if one.finding is Finding.AHEAD]
-    said = [
-        ([one for one in ahead if one.name in shown], "Ahead: {}."),
-        ([one for one in ahead if one.name not in shown], "Ahead, but over budget or perhaps by chance: {}."),
-        ([one for one in known if one.finding is Finding.UNCLEAR], "Not clearly different: {}."),
-        ([one for one in known if one.finding is Finding.BEHIND], "Behind: {}."),
+def _others(case: Case, rest: Sequence[PolicyStanding], ahead_for_sure: Collection[str]) -> str:
+    compared = [standing for standing in rest if standing.over_fixed.n > 1]
+    ahead = [standing for standing in compared if standing.finding is Finding.AHEAD]
+    groups = [
+        ([standing for standing in ahead if standing.name in ahead_for_sure], "Ahead: {}."),
+        (
+            [standing for standing in ahead if standing.name not in ahead_for_sure],
+            "Ahead, but over budget or perhaps by chance: {}.",
+        ),
+        ([standing for standing in compared if standing.finding is Finding.UNCLEAR], "Not clearly different: {}."),
+        ([standing for standing in compared if standing.finding is Finding.BEHIND], "Behind: {}."),
     ]
-    named = [(words, [f"{one.name} {interval(one.over_fixed)}" for one in there]) for there, words in said if there]
-    return " ".join(words.format(_listed(names)) for words, names in named)
+    named_groups = [
+        (template, [f"{standing.name} {interval(standing.over_fixed)}" for standing in group])
+        for group, template in groups
+        if group
+    ]
+    return " ".join(template.format(_listed(names)) for template, names in named_groups)
 
 
-def _verdict(case: Case, found: Sequence[PolicyStanding], shown: Collection[str]) -> RoutingVerdict:
-    if shown:
+def _verdict(case: Case, ranked: Sequence[PolicyStanding], ahead: Collection[str]) -> RoutingVerdict:
+    if ahead:
         return RoutingVerdict.PAYS
-    behind = all(one.finding is Finding.BEHIND for one in found)
+    behind = all(standing.finding is Finding.BEHIND for standing in ranked)
     return (
         RoutingVerdict.DOES_NOT_PAY
         if behind and within_budget(case, case.results.reference)
@@ -182,5 +194,5 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def _count(number: int, singular: str, plural: str = "") -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

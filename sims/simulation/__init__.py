@@ -1,1 +1,1 @@
-"""The simulator: a policy, a table and a scenario in, a course of rounds out."""
+"""The simulator: a policy and a scenario drawn from a table in, a run of rounds out."""

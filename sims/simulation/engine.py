@@ -51,22 +51,22 @@ def compose(scenario: Scenario, worlds: Sequence[World], *, seed: int) -> Scenar
     """Return the scenario with worlds applied stage by stage, within a stage in the order given.
 
     Each draws from a generator named after its class, and numbered if there are several of one: adding a world leaves
-    the noise of the others alone. Of two worlds that say something of the same answer, the later one is heard.
+    the noise of the others alone. Of two worlds that give feedback on the same answer, the later one counts.
 
     Raises:
         WorldError: a world does not fit the scenario, or a round is left without any arm.
     """
     counts: dict[str, int] = {}
-    heard = False
+    has_feedback_world = False
     for world in sorted(worlds, key=lambda world: world.stage):
         name = type(world).__name__
         counts[name] = counts.get(name, 0) + 1
         changed = world.apply(scenario, generator(seed, f"{name} {counts[name]}"))
-        if heard and world.stage is Stage.FEEDBACK:
+        if has_feedback_world and world.stage is Stage.FEEDBACK:
             changed = changed.replace(
                 feedback=np.where(np.isnan(changed.feedback), scenario.feedback, changed.feedback)
             )
-        heard = heard or world.stage is Stage.FEEDBACK
+        has_feedback_world = has_feedback_world or world.stage is Stage.FEEDBACK
         scenario = changed
     empty = ~scenario.available.any(axis=1)
     if empty.any():
@@ -85,8 +85,8 @@ def simulate(
 ) -> Run:
     """Return what `policy` does on `scenario`, learning from the feedback of what it chose, when that comes.
 
-    Each round is decided by `bandit.decision`, as a router decides a request. Feedback is taught before the first round
-    that is not earlier, in the order in which it comes. What comes after the last round is not.
+    Each round is decided by `bandit.decision`, as a router decides a request. Feedback is learned before the first
+    round that is not earlier, in the order in which it comes. What comes after the last round is not.
 
     Args:
         policy: learns while it runs; arms are added and dropped as they join and leave the pool.
@@ -95,7 +95,7 @@ def simulate(
         router: decides with it.
         rng: gives one uniform number a round, from which the arm is drawn: policies given equal generators differ only
             where their probabilities do.
-        frozen_for: rounds between two lessons; what a policy with `probs_many` answers in one call.
+        frozen_for: rounds between two updates; what a policy with `probs_many` answers in one call.
 
     Raises:
         ValueError: `frozen_for` is less than 1, or the scenario has rows that `contexts` has not.
@@ -138,10 +138,12 @@ class _Simulation:
         rng: np.random.Generator,
         frozen_for: int,
     ) -> None:
-        self._policy, self._scenario, self._router, self._rng, self._every = policy, scenario, router, rng, frozen_for
+        self._policy, self._scenario, self._router = policy, scenario, router
+        self._rng, self._frozen_for = rng, frozen_for
         self._contexts = [contexts[row] for row in scenario.rows.tolist()]  # (n,)
         self._at: list[float] = scenario.at.tolist()
-        self._coming: list[tuple[float, int, int, float]] = []  # a heap of feedback: when, round, action, what is said
+        # A heap: when it comes, round, action, reward.
+        self._pending_feedback: list[tuple[float, int, int, float]] = []
         self._calls = _Calls(scenario) if router.pacer is not None or router.probation else None
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
         shape = scenario.quality.shape
@@ -162,7 +164,7 @@ class _Simulation:
         """Decide the rounds of a stretch, each by itself."""
         router, done, pool = self._router, self.done, self._columns
         arms = tuple(self._scenario.arms[k] for k in pool)
-        place = dict(zip(arms, pool.tolist(), strict=True))
+        column_of = dict(zip(arms, pool.tolist(), strict=True))
         in_tool_loop = router.objective.with_overrides(explore=False)
         prices = zip(self._scenario.price_usd[start:end, pool], done.penalties[start:end, pool], strict=True)
         for t, (usd, penalties) in enumerate(prices, start):
@@ -179,18 +181,20 @@ class _Simulation:
                 rng=self._rng,
                 budget=router.pacer,
             )
-            left = choice.candidates
-            columns = pool if len(left.arms) == len(pool) else np.array([place[arm] for arm in left.arms])
+            candidates = choice.candidates
+            columns = (
+                pool if len(candidates.arms) == len(pool) else np.array([column_of[arm] for arm in candidates.arms])
+            )
             if router.pacer is not None:
-                done.pressures[t, columns] = router.pacer.penalties(left.usd)
+                done.pressures[t, columns] = router.pacer.penalties(candidates.usd)
             self._record(t, columns, choice.draw)
 
     def in_blocks(self, start: int, end: int, policy: BatchPolicy) -> None:
-        """Decide the rounds of a stretch, from one lesson to the next at once, where only a floor is mixed in."""
+        """Decide the rounds of a stretch, from one update to the next at once, where only a floor is mixed in."""
         done, columns = self.done, self._columns
         arms = tuple(self._scenario.arms[k] for k in columns)
-        lessons = range(start - start % self._every + self._every, end, self._every)
-        for first, last in pairwise([start, *lessons, end]):
+        updates = range(start - start % self._frozen_for + self._frozen_for, end, self._frozen_for)
+        for first, last in pairwise([start, *updates, end]):
             self._learn(first)
             block = slice(first, last)
             features = np.stack([context.features for context in self._contexts[block]])
@@ -201,7 +205,7 @@ class _Simulation:
             done.propensities[block] = mixed[np.arange(last - first), actions]
             done.probs[block, columns] = mixed
             for t in range(first, last):
-                self._await(t, int(done.actions[t]))
+                self._schedule_feedback(t, int(done.actions[t]))
 
     def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:
         """Return what each arm on probation has cost so far, None for the others; None if there is none."""
@@ -210,28 +214,30 @@ class _Simulation:
             return None
         return [self._calls.spent_usd(arm) if arm in probation else None for arm in arms]
 
-    def _record(self, t: int, columns: Indices, drawn: Draw) -> None:
-        action = int(columns[drawn.action])
-        self.done.actions[t], self.done.propensities[t] = action, drawn.propensity
-        self.done.probs[t, columns] = drawn.probs
-        self._await(t, action)
+    def _record(self, t: int, columns: Indices, draw: Draw) -> None:
+        action = int(columns[draw.action])
+        self.done.actions[t], self.done.propensities[t] = action, draw.propensity
+        self.done.probs[t, columns] = draw.probs
+        self._schedule_feedback(t, action)
         if self._calls is not None:
             self._calls.begin(t, action)
 
-    def _await(self, t: int, action: int) -> None:
-        """Put what will be said of round t's answer, if anything, among the feedback to come."""
+    def _schedule_feedback(self, t: int, action: int) -> None:
+        """Put the feedback on round t's answer, if there is any, among the feedback to come."""
         reward = float(self._scenario.feedback[t, action])
         if not isnan(reward):
-            heappush(self._coming, (self._at[t] + float(self._scenario.delay_s[t, action]), t, action, reward))
+            heappush(
+                self._pending_feedback, (self._at[t] + float(self._scenario.delay_s[t, action]), t, action, reward)
+            )
 
     def _learn(self, t: int) -> None:
-        """Teach the policy what has been said by round t, if it is time for a lesson."""
-        coming, now = self._coming, self._at[t]
-        if t % self._every or not coming or coming[0][0] > now:
+        """Let the policy learn the feedback that has come by round t, if an update is due."""
+        pending, now = self._pending_feedback, self._at[t]
+        if t % self._frozen_for or not pending or pending[0][0] > now:
             return
         changes = []
-        while coming and coming[0][0] <= now:
-            _, answered, action, reward = heappop(coming)
+        while pending and pending[0][0] <= now:
+            _, answered, action, reward = heappop(pending)
             arm, features = self._scenario.arms[action], self._contexts[answered].features
             changes.append(RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered]))
         self._policy.learn(changes)
@@ -250,8 +256,8 @@ class _Calls:
     def begin(self, t: int, action: int) -> None:
         """Put round t's call among those under way."""
         scenario = self._scenario
-        took_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action])
-        ends_at = float(scenario.at[t]) + (0.0 if isnan(took_s) else took_s)
+        latency_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action])
+        ends_at = float(scenario.at[t]) + (0.0 if isnan(latency_s) else latency_s)
         expected = float(scenario.price_usd[t, action])
         self._promised_usd[action] += 0.0 if isnan(expected) else expected
         heappush(self._running, (ends_at, t, action, 0.0 if isnan(cost) else cost, expected))

@@ -1,4 +1,4 @@
-"""What happens in n rounds whichever policy runs: all that is true, and all that would be said, of every arm.
+"""What happens in n rounds whichever policy runs: what is true of every arm, and the feedback each would get.
 
 A scenario is drawn before any policy runs, so policies that run on the same one meet the same prompts, the same noise
 and the same silence, and their differences are paired.
@@ -35,8 +35,8 @@ class Stage(IntEnum):
     POOL = 1  # which arms there are, and what they cost
     PRICE_LIST = 2  # what the router knows of that
     QUALITY = 3  # what answers are worth
-    FEEDBACK = 4  # what is said of it
-    SILENCE = 5  # what is not heard, or late
+    FEEDBACK = 4  # what feedback says of it
+    SILENCE = 5  # which feedback is missing, or late
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Scenario:
     price_usd: Floats  # (n, K) what the router expects a call to cost, from its price list; NaN: no price
     latency_s: Floats  # (n, K); NaN: unknown
     available: Bools  # (n, K) whether the arm is in the pool
-    feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: nobody says anything
+    feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: there is none
     delay_s: Floats  # (n, K) from the answer to its feedback
     budget_usd: float | None = None  # dollars a request may cost on average
     expected_latency_s: Floats | None = None  # (n, K) what the router expects; NaN or None: unknown
@@ -79,8 +79,8 @@ class Scenario:
 
     def reordered(self, order: Indices) -> Self:
         """Return the scenario with its rounds in another order, (n,), at the same times."""
-        known = (name for name in _BY_ROUND if getattr(self, name) is not None)
-        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in known}
+        present = (name for name in _BY_ROUND if getattr(self, name) is not None)
+        changes: dict[str, Any] = {name: getattr(self, name)[order] for name in present}
         if self.tasks:
             changes["tasks"] = tuple(self.tasks[t] for t in order)
         return self.replace(**changes)
@@ -105,8 +105,8 @@ class Scenario:
             if np.isnan(costs).all():
                 raise WorldError(f"no arm is the {arm} one: none has a price")
             return int(np.nanargmin(costs) if arm == "cheapest" else np.nanargmax(costs))
-        known = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
-        raise WorldError(f"unknown arm {arm!r}{did_you_mean(arm, self.arms)}: {known}")
+        known_arms = f"arms are {', '.join(self.arms)}; best, worst, cheapest and dearest name one of them, too"
+        raise WorldError(f"unknown arm {arm!r}{did_you_mean(arm, self.arms)}: {known_arms}")
 
     def penalties(self, objective: Objective) -> Floats:
         """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.
@@ -123,12 +123,12 @@ class Scenario:
     def _scaled(self, amounts: Floats, weight: float) -> Floats:
         """Return what amounts (n, K) weigh, (n, K): scaled once for each stretch of rounds that has the same ones."""
         penalties = np.zeros(amounts.shape)
-        listed = np.where(self.available, amounts, np.nan)
-        same = (listed[1:] == listed[:-1]) | (np.isnan(listed[1:]) & np.isnan(listed[:-1]))
-        starts = np.flatnonzero(np.concatenate([[True], ~same.all(axis=1)]))
+        pool_amounts = np.where(self.available, amounts, np.nan)
+        unchanged = (pool_amounts[1:] == pool_amounts[:-1]) | (np.isnan(pool_amounts[1:]) & np.isnan(pool_amounts[:-1]))
+        starts = np.flatnonzero(np.concatenate([[True], ~unchanged.all(axis=1)]))
         for start, end in zip(starts, [*starts[1:], self.n], strict=True):
-            known = [None if np.isnan(amount) else float(amount) for amount in listed[start]]
-            penalties[start:end] = scaled_penalties(known, pool=known, weight=weight)
+            row_amounts = [None if np.isnan(amount) else float(amount) for amount in pool_amounts[start]]
+            penalties[start:end] = scaled_penalties(row_amounts, pool=row_amounts, weight=weight)
         return penalties
 
 
@@ -142,7 +142,7 @@ class World(Protocol):
 
 
 def stationary(table: FullTable, *, rounds: int, rng: np.random.Generator) -> Scenario:
-    """Return a scenario on which everything stays as it is: each answer's quality is said at once, without noise.
+    """Return a scenario on which everything stays as it is: feedback is the answer's quality, without delay or noise.
 
     Prompts are drawn by shuffling the table, and again whenever it is used up. The router expects each arm's mean cost,
     latency and energy; a call is metered at what it cost in the table.

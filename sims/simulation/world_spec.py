@@ -20,14 +20,14 @@ _BETWEEN_PARAMETERS = re.compile(r",(?=\s*\w+\s*=)")
 
 def shipped_worlds() -> dict[str, type[World]]:
     """Return every world in the package `sims.worlds`, by its class's name."""
-    found: dict[str, type[World]] = {}
+    worlds: dict[str, type[World]] = {}
     for info in pkgutil.iter_modules(highwayman.sims.simulation.worlds.__path__, "highwayman.sims.simulation.worlds."):
         module = import_module(info.name)
-        for name, one in inspect.getmembers(module, inspect.isclass):
-            ours = one.__module__ == module.__name__ and is_dataclass(one)
-            if ours and isinstance(getattr(one, "stage", None), Stage) and hasattr(one, "apply"):
-                found[name] = cast(type[World], one)
-    return found
+        for name, member in inspect.getmembers(module, inspect.isclass):
+            is_own_dataclass = member.__module__ == module.__name__ and is_dataclass(member)
+            if is_own_dataclass and isinstance(getattr(member, "stage", None), Stage) and hasattr(member, "apply"):
+                worlds[name] = cast(type[World], member)
+    return worlds
 
 
 def parse_world(spec: str) -> list[World]:
@@ -41,19 +41,19 @@ def parse_world(spec: str) -> list[World]:
     parts = [part.strip() for part in _BETWEEN_WORLDS.split(spec.strip())]
     if parts == [CALM]:
         return []
-    return [_parse_one(part) for part in parts]
+    return [_parse_part(part) for part in parts]
 
 
-def _parse_one(part: str) -> World:
+def _parse_part(part: str) -> World:
     name, _, text = part.partition(":")
     worlds = shipped_worlds()
     if name not in worlds:
         hint = did_you_mean(name, [*worlds, CALM])
-        known = "\n  ".join(f"{known}({_signature(one)})" for known, one in worlds.items())
-        raise WorldError(f"unknown world {name!r}{hint}. Known are {CALM} and\n  {known}")
+        signatures = "\n  ".join(f"{known}({_signature(world)})" for known, world in worlds.items())
+        raise WorldError(f"unknown world {name!r}{hint}. Known are {CALM} and\n  {signatures}")
     world = worlds[name]
     hints = {field: hint for field, hint in get_type_hints(world).items() if field != "stage"}
-    given: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for pair in filter(None, _BETWEEN_PARAMETERS.split(text)):
         key, equals, value = (piece.strip() for piece in pair.partition("="))
         if not equals:
@@ -62,22 +62,22 @@ def _parse_one(part: str) -> World:
             raise WorldError(
                 f"world {part!r}: unknown parameter {key!r}{did_you_mean(key, hints)}. {name} takes {_signature(world)}"
             )
-        if key in given:
+        if key in parameters:
             raise WorldError(f"world {part!r}: {key} is given twice")
-        given[key] = _value(value, hints[key], f"world {part!r}: {key}")
+        parameters[key] = _value(value, hints[key], f"world {part!r}: {key}")
     try:
-        return world(**given)
+        return world(**parameters)
     except ValueError as error:
         raise WorldError(f"world {part!r}: {error}") from error
 
 
 def _signature(world: type[World]) -> str:
     """Return the parameters with their defaults, as they are written in a spec."""
-    shown = []
+    parameters = []
     for field in fields(cast(Any, world)):
         default = field.default_factory() if callable(field.default_factory) else field.default
-        shown.append(f"{field.name}=arm:value;..." if default == {} else f"{field.name}={default}")
-    return ", ".join(shown)
+        parameters.append(f"{field.name}=arm:value;..." if default == {} else f"{field.name}={default}")
+    return ", ".join(parameters)
 
 
 def _value(text: str, hint: Any, where: str) -> Any:
@@ -85,7 +85,9 @@ def _value(text: str, hint: Any, where: str) -> Any:
     options = get_args(hint)
     if NoneType in options:
         return (
-            None if text.lower() == "none" else _value(text, next(one for one in options if one is not NoneType), where)
+            None
+            if text.lower() == "none"
+            else _value(text, next(option for option in options if option is not NoneType), where)
         )
     if get_origin(hint) is not None and issubclass(get_origin(hint), Mapping):
         entries = [entry.rpartition(":") for entry in text.split(";")]

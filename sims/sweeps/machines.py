@@ -39,10 +39,10 @@ class Machines:
         library = _library(self.ray)
         if self.ray is not None:
             return _on_ray(library, self.ray, trials, tables)
-        found: Iterator[TrialResult] = library.Parallel(n_jobs=self.jobs, return_as="generator")(
+        results: Iterator[TrialResult] = library.Parallel(n_jobs=self.jobs, return_as="generator")(
             library.delayed(on_one_thread)(trial, tables[trial.table]) for trial in trials
         )
-        return found
+        return results
 
 
 def on_one_thread(trial: SweepTrial, prepared: Prepared) -> TrialResult:
@@ -87,8 +87,8 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        why = str(error).partition("\n")[0]
-        raise ConfigError(f"no Ray cluster at {address!r}; `ray start --head` starts one: {why}") from error
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"no Ray cluster at {address!r}; `ray start --head` starts one: {reason}") from error
     try:
         yield
     finally:

@@ -34,15 +34,15 @@ def manifest(
         "made": at,
         "plan": json.loads(json.dumps(asdict(plan))),  # lists, as they come back from a file
         "tables": {
-            one.name: {
-                "source": data.get(one.name, ""),
-                "sha256": one.digest,
-                "prompts": one.table.n,
-                "left_out": one.table.left_out,
-                "arms": list(one.table.arms),
-                "without": dict(one.missing),
+            prepared.name: {
+                "source": data.get(prepared.name, ""),
+                "sha256": prepared.digest,
+                "prompts": prepared.table.n,
+                "left_out": prepared.table.left_out,
+                "arms": list(prepared.table.arms),
+                "without": dict(prepared.missing),
             }
-            for one in tables
+            for prepared in tables
         },
         "encoder": tables[0].fingerprint,
         "code": {"highwayman": highwayman.__version__, "sha256": code_digest()},
@@ -56,27 +56,27 @@ def manifest(
 
 def files_digest(paths: Sequence[Path]) -> str:
     """Return the SHA-256 of files, names and contents, in the order given. Raises OSError."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            found.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return found.hexdigest()
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def code_digest() -> str:
     """Return the SHA-256 of all of Highwayman's Python files, names and contents, in the order of their names."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, content in sorted(_sources(files("highwayman"), "")):
-        found.update(f"{name} {len(content)}\n".encode())
-        found.update(content)
-    return found.hexdigest()
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _sources(folder: Traversable, path: str) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
-    for one in folder.iterdir():
-        if one.is_dir() and one.name != "__pycache__":
-            found += _sources(one, f"{path}{one.name}/")
-        elif one.name.endswith(".py"):
-            found.append((path + one.name, one.read_bytes()))
-    return found
+    sources: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            sources += _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            sources.append((path + entry.name, entry.read_bytes()))
+    return sources

@@ -53,7 +53,7 @@ class Plan:
     cost_weights: tuple[float, ...] = (0.15,)  # the first one is reported, all of them make the frontier
     floor: float = 0.02
     arms: int | None = None  # that many arms, spread over the range of mean quality; None, or more than there are: all
-    frozen_for: int = 1  # rounds between two lessons
+    frozen_for: int = 1  # rounds between two updates
     bins: int = 40  # of the learning curves
     baselines: tuple[str, ...] = BASELINES  # best fixed and oracle run even if they are not among these
     router: RouterPlan = field(default_factory=RouterPlan)
@@ -65,12 +65,12 @@ class Plan:
             HighwaymanError: a ConfigError, WorldError or BaselineError that names what is wrong and what would be
                 right.
         """
-        some = {"policy": self.policies, "world": self.worlds, "cost weight": self.cost_weights}
-        for what, given in some.items():
-            if not given:
-                raise ConfigError(f"a sweep needs a {what} or more, got none")
-        for what, given in {**some, "baseline": self.baselines}.items():
-            _refuse_twice(what, given)
+        required = {"policy": self.policies, "world": self.worlds, "cost weight": self.cost_weights}
+        for kind, values in required.items():
+            if not values:
+                raise ConfigError(f"a sweep needs a {kind} or more, got none")
+        for kind, values in {**required, "baseline": self.baselines}.items():
+            _refuse_twice(kind, values)
         for spec in self.policies:
             _check_policy(spec)
         for spec in self.worlds:
@@ -102,13 +102,13 @@ class Plan:
             raise ConfigError(str(error)) from None
 
 
-def _refuse_twice(what: str, given: tuple[Any, ...]) -> None:
-    for one in given:
-        if given.count(one) > 1:
-            raise ConfigError(f"{what} {one!r} is given twice")
+def _refuse_twice(kind: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise ConfigError(f"{kind} {value!r} is given twice")
 
 
 def _check_policy(spec: str) -> None:
-    """Make the policy once, so that an option it does not take is told before any table is read."""
+    """Make the policy once, so that an option it does not take is reported before any table is read."""
     path, options = parse_policy(spec)
     load_policy(path, d=2, fingerprint="", options=options)

@@ -37,7 +37,7 @@ class Prepared:
 
     def arms(self, objective: Objective) -> Arms:
         """Return what the report says of the arms and of the baselines on the table as a whole."""
-        quality, cost, price = self.table.quality, self.table.cost_usd, fixed_penalties(self.table, objective)
+        quality, cost, penalties = self.table.quality, self.table.cost_usd, fixed_penalties(self.table, objective)
         means = cost.mean(axis=0)
         priced = np.isfinite(means)
         hull = Hull.of(means[priced], quality.mean(axis=0)[priced]) if priced.any() else None
@@ -46,11 +46,11 @@ class Prepared:
             self.table.arms,
             quality=tuple(quality.mean(axis=0).tolist()),
             cost_usd=tuple(means.tolist()),
-            penalty=tuple(price.tolist()),
+            penalty=tuple(penalties.tolist()),
             hull=tuple(corners),
             baselines={
                 label: BaselineResult(
-                    value(quality, price, choices), mean_quality(quality, choices), mean_cost(cost, choices)
+                    value(quality, penalties, choices), mean_quality(quality, choices), mean_cost(cost, choices)
                 )
                 for label, choices in self.choices.items()
             },
@@ -59,14 +59,14 @@ class Prepared:
     def notes(self) -> list[str]:
         """Return what whoever reads the results should know of the table, in words."""
         unpriced = [arm for arm, cost in zip(self.table.arms, self.table.mean_costs(), strict=True) if cost is None]
-        found = []
+        notes = []
         if self.table.left_out:
-            found.append(f"{self.table.left_out:,} prompts are left out, which not every arm has answered")
+            notes.append(f"{self.table.left_out:,} prompts are left out, which not every arm has answered")
         if len(unpriced) == len(self.table.arms):
-            found.append("no arm has a cost for every prompt, so value is quality alone")
+            notes.append("no arm has a cost for every prompt, so value is quality alone")
         elif unpriced:
-            found.append(f"{', '.join(unpriced)}: no cost for every prompt, and so no penalty")
-        return [*found, *(f"no baseline {label}: {why}" for label, why in self.missing.items())]
+            notes.append(f"{', '.join(unpriced)}: no cost for every prompt, and so no penalty")
+        return [*notes, *(f"no baseline {label}: {reason}" for label, reason in self.missing.items())]
 
 
 def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepared:
@@ -112,13 +112,13 @@ def _baselines(table: FullTable, features: Floats, plan: Plan) -> tuple[dict[str
 
     Each has a generator of its own: what one chooses does not depend on which others there are.
     """
-    price = fixed_penalties(table, plan.router.objective(plan.cost_weights[0]))
+    penalties = fixed_penalties(table, plan.router.objective(plan.cost_weights[0]))
     choices: dict[str, Floats] = {}
     missing: dict[str, str] = {}
     for name in plan.baselines:
         baseline, rng = load_baseline(name), np.random.default_rng(plan.first_seed)
         try:
-            choices[label(name)] = baseline.choices(table, features, price, rng)
+            choices[label(name)] = baseline.choices(table, features, penalties, rng)
         except BaselineError as error:
             missing[label(name)] = str(error)
     return choices, missing

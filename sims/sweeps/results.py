@@ -22,7 +22,7 @@ class ResultsError(HighwaymanError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """One policy, or one baseline, on one course of rounds. Values are in quality units, per round."""
+    """One policy, or one baseline, on one scenario. Values are in quality units, per round."""
 
     table: str
     world: str
@@ -62,7 +62,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """What a baseline is worth on a table as a whole, apart from any course."""
+    """What a baseline is worth on a table as a whole, apart from any scenario."""
 
     value: float
     quality: float
@@ -146,8 +146,8 @@ class Results:
         for table, arms in self.arms.items():
             if not len(arms.names) == len(arms.quality) == len(arms.cost_usd) == len(arms.penalty):
                 raise ResultsError(f"arms of {table!r}: need a quality, a cost and a penalty for each name")
-        for number, one in enumerate(self.frontier):
-            if not len(one.cost_usd) == len(one.quality) > 0:
+        for number, setting in enumerate(self.frontier):
+            if not len(setting.cost_usd) == len(setting.quality) > 0:
                 raise ResultsError(f"frontier: row {number}: need a cost and a quality for each seed")
         for number, bars in enumerate(self.ratios):
             if len(bars.edges) != len(bars.counts) + 1 or not bars.edges[0] > 0:
@@ -159,13 +159,13 @@ class Results:
 
     def cases(self) -> tuple["Case", ...]:
         """Return the runs on each table in each world, in the order of their first runs."""
-        found: dict[tuple[str, str], tuple[list[RunResult], list[Bin]]] = {}
+        rows: dict[tuple[str, str], tuple[list[RunResult], list[Bin]]] = {}
         for run in self.runs:
-            found.setdefault((run.table, run.world), ([], []))[0].append(run)
-        for one in self.curves:
-            if (one.table, one.world) in found:
-                found[one.table, one.world][1].append(one)
-        return tuple(Case(self, *at, tuple(runs), tuple(bins)) for at, (runs, bins) in found.items())
+            rows.setdefault((run.table, run.world), ([], []))[0].append(run)
+        for curve_bin in self.curves:
+            if (curve_bin.table, curve_bin.world) in rows:
+                rows[curve_bin.table, curve_bin.world][1].append(curve_bin)
+        return tuple(Case(self, *at, tuple(runs), tuple(bins)) for at, (runs, bins) in rows.items())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,27 +202,27 @@ class Case:
 
     def pairs(self, name: str, other: str, column: str = "value") -> tuple[Floats, Floats]:
         """Return a column of two policies under the seeds that both ran with, (seeds,) each, finite in both."""
-        ours, theirs = ({run.seed: getattr(run, column) for run in self.of(one)} for one in (name, other))
+        ours, theirs = ({run.seed: getattr(run, column) for run in self.of(policy)} for policy in (name, other))
         both = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
-        found = np.array(both, dtype=np.float64).reshape(-1, 2)
-        found = found[np.isfinite(found).all(axis=1)]
-        return found[:, 0], found[:, 1]
+        paired = np.array(both, dtype=np.float64).reshape(-1, 2)
+        paired = paired[np.isfinite(paired).all(axis=1)]
+        return paired[:, 0], paired[:, 1]
 
     def curve(self, name: str, column: str = "value") -> tuple[Floats, Floats]:
         """Return the rounds at which each of a policy's seeds has a bin, (b,), and a column there, (seeds, b, ...)."""
         rows: dict[int, dict[int, Any]] = {}
-        for one in self.bins:
-            if one.policy == name:
-                rows.setdefault(one.seed, {})[one.round] = getattr(one, column)
+        for curve_bin in self.bins:
+            if curve_bin.policy == name:
+                rows.setdefault(curve_bin.seed, {})[curve_bin.round] = getattr(curve_bin, column)
         if not rows:
             return np.empty(0), np.empty((0, 0))
-        ends = sorted(set.intersection(*(set(found) for found in rows.values())))
+        ends = sorted(set.intersection(*(set(seed_rows) for seed_rows in rows.values())))
         values = [[rows[seed][end] for end in ends] for seed in sorted(rows)]
         return np.array(ends, dtype=np.float64), np.array(values, dtype=np.float64)
 
 
-def _names(found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found))
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _check_shares(where: str, rows: Iterable[RunResult | Bin], arms: Mapping[str, Arms]) -> None:
@@ -230,8 +230,8 @@ def _check_shares(where: str, rows: Iterable[RunResult | Bin], arms: Mapping[str
     for number, row in enumerate(rows):
         if row.table not in arms:
             raise ResultsError(f"{where}: row {number}: arms has no table {row.table!r}")
-        k, found = len(arms[row.table].names), len(row.shares)
-        if found not in (0, k):
-            raise ResultsError(f"{where}: row {number}: {found} shares, {row.table!r} has {k} arms")
-        if lengths.setdefault((row.table, row.world, row.policy), found) != found:
+        k, count = len(arms[row.table].names), len(row.shares)
+        if count not in (0, k):
+            raise ResultsError(f"{where}: row {number}: {count} shares, {row.table!r} has {k} arms")
+        if lengths.setdefault((row.table, row.world, row.policy), count) != count:
             raise ResultsError(f"{where}: row {number}: {row.policy!r} has shares in some rows only")

@@ -54,27 +54,29 @@ def read_results(folder: Path) -> Results:
         ResultsError: a file is missing, damaged, of another version, or belongs to other results than its fellow.
         ConfigError: pyarrow is not installed.
     """
-    runs, about = _read(folder / _RUNS, RunResult)
-    curves, stamped = _read(folder / _CURVES, Bin)
-    if about.get(_STAMP_KEY) != stamped.get(_STAMP_KEY):
+    runs, runs_metadata = _read(folder / _RUNS, RunResult)
+    curves, curves_metadata = _read(folder / _CURVES, Bin)
+    if runs_metadata.get(_STAMP_KEY) != curves_metadata.get(_STAMP_KEY):
         raise ResultsError(f"{folder}: {_RUNS} and {_CURVES} are of different sweeps; run the sweep again")
     try:
-        return _whole(tuple(runs), tuple(curves), json.loads(about[_REST_KEY]))
+        return _whole(tuple(runs), tuple(curves), json.loads(runs_metadata[_REST_KEY]))
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{folder / _RUNS}: its metadata is damaged: {error!r}") from error
 
 
-def _schema(row: type[RunResult] | type[Bin]) -> Any:
+def _schema(row_type: type[RunResult] | type[Bin]) -> Any:
     pa = import_pyarrow()
     shares = pa.list_(pa.field("element", pa.float64()))
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), tuple[float, ...]: shares}
-    hints = get_type_hints(row)
-    return pa.schema([pa.field(one.name, types[hints[one.name]]) for one in fields(row)])
+    hints = get_type_hints(row_type)
+    return pa.schema([pa.field(field.name, types[hints[field.name]]) for field in fields(row_type)])
 
 
-def _table(row: type[RunResult] | type[Bin], rows: tuple[RunResult, ...] | tuple[Bin, ...]) -> Any:
-    pa, schema = import_pyarrow(), _schema(row)
-    columns = [pa.array([getattr(one, name.name) for one in rows], type=name.type, from_pandas=True) for name in schema]
+def _table(row_type: type[RunResult] | type[Bin], rows: tuple[RunResult, ...] | tuple[Bin, ...]) -> Any:
+    pa, schema = import_pyarrow(), _schema(row_type)
+    columns = [
+        pa.array([getattr(row, column.name) for row in rows], type=column.type, from_pandas=True) for column in schema
+    ]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -85,31 +87,31 @@ def _bytes(table: Any, metadata: Mapping[bytes, bytes]) -> bytes:
     return blob.getvalue()
 
 
-def _read(path: Path, row: type[Any]) -> tuple[list[Any], Mapping[bytes, bytes]]:
+def _read(path: Path, row_type: type[Any]) -> tuple[list[Any], Mapping[bytes, bytes]]:
     with file_errors(path, ResultsError):
-        found = import_pyarrow("pyarrow.parquet").read_table(io.BytesIO(path.read_bytes()))
-    about: Mapping[bytes, bytes] = found.schema.metadata or {}
-    version = about.get(_VERSION_KEY, b"none").decode(errors="replace")
+        table = import_pyarrow("pyarrow.parquet").read_table(io.BytesIO(path.read_bytes()))
+    metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
+    version = metadata.get(_VERSION_KEY, b"none").decode(errors="replace")
     if version != str(VERSION):
         raise ResultsError(f"{path}: has version {version} of a sweep's results, this program reads {VERSION}")
-    wanted = _schema(row)
-    for column in wanted:
-        at = found.schema.get_field_index(column.name)
-        if at < 0 or found.schema.field(at).type != column.type:
+    schema = _schema(row_type)
+    for column in schema:
+        index = table.schema.get_field_index(column.name)
+        if index < 0 or table.schema.field(index).type != column.type:
             raise ResultsError(f"{path}: column {column.name!r} must be there and hold {column.type}")
-    return [_row(row, one) for one in found.select(wanted.names).to_pylist()], about
+    return [_row(row_type, row) for row in table.select(schema.names).to_pylist()], metadata
 
 
-def _row(row: type[Any], found: Mapping[str, Any]) -> Any:
-    known = {name: math.nan if value is None else value for name, value in found.items()}
-    return row(**{**known, "shares": tuple(found["shares"])})
+def _row(row_type: type[Any], record: Mapping[str, Any]) -> Any:
+    values = {name: math.nan if value is None else value for name, value in record.items()}
+    return row_type(**{**values, "shares": tuple(record["shares"])})
 
 
 def _rest(results: Results) -> dict[str, Any]:
     return {
         "arms": {table: asdict(arms) for table, arms in results.arms.items()},
-        "frontier": [asdict(one) for one in results.frontier],
-        "ratios": [asdict(one) for one in results.ratios],
+        "frontier": [asdict(setting) for setting in results.frontier],
+        "ratios": [asdict(ratios) for ratios in results.ratios],
         "manifest": results.manifest,
         "reference": results.reference,
         "oracle": results.oracle,
@@ -120,26 +122,26 @@ def _whole(runs: tuple[RunResult, ...], curves: tuple[Bin, ...], rest: Mapping[s
     return Results(
         runs,
         curves,
-        {table: _arms(found) for table, found in rest["arms"].items()},
-        tuple(Setting(**_tuples(one)) for one in rest["frontier"]),
-        tuple(Ratios(**_tuples(one)) for one in rest["ratios"]),
+        {table: _arms(record) for table, record in rest["arms"].items()},
+        tuple(Setting(**_tuples(record)) for record in rest["frontier"]),
+        tuple(Ratios(**_tuples(record)) for record in rest["ratios"]),
         rest["manifest"],
         rest["reference"],
         rest["oracle"],
     )
 
 
-def _arms(found: Mapping[str, Any]) -> Arms:
-    hull = tuple((float(cost), float(quality)) for cost, quality in found["hull"])
-    baselines = {name: BaselineResult(**_tuples(one)) for name, one in found["baselines"].items()}
-    return Arms(**{**_tuples(found), "hull": hull, "baselines": baselines})
+def _arms(record: Mapping[str, Any]) -> Arms:
+    hull = tuple((float(cost), float(quality)) for cost, quality in record["hull"])
+    baselines = {name: BaselineResult(**_tuples(baseline)) for name, baseline in record["baselines"].items()}
+    return Arms(**{**_tuples(record), "hull": hull, "baselines": baselines})
 
 
-def _tuples(found: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return JSON's lists as tuples, and its nulls as the NaN that they were."""
-    lists = {name: value for name, value in found.items() if isinstance(value, list)}
-    plain = {name: math.nan if value is None else value for name, value in found.items()}
-    return {**plain, **{name: tuple(math.nan if one is None else one for one in lists[name]) for name in lists}}
+    lists = {name: value for name, value in record.items() if isinstance(value, list)}
+    plain = {name: math.nan if value is None else value for name, value in record.items()}
+    return {**plain, **{name: tuple(math.nan if item is None else item for item in lists[name]) for name in lists}}
 
 
 def _plain(value: Any) -> Any:
@@ -147,5 +149,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+        return {str(name): _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -46,8 +46,8 @@ def finding(difference: MeanInterval) -> Finding:
 
 def standings(case: Case, kind: str = POLICY) -> list[PolicyStanding]:
     """Return the policies, or the baselines, best mean value first."""
-    found = [_standing(case, name, kind) for name in case.names(kind)]
-    return sorted(found, key=lambda one: -one.value.mean if math.isfinite(one.value.mean) else math.inf)
+    rows = [_standing(case, name, kind) for name in case.names(kind)]
+    return sorted(rows, key=lambda row: -row.value.mean if math.isfinite(row.value.mean) else math.inf)
 
 
 def difference(case: Case, name: str, other: str, column: str = "value", *, confidence: float = 0.95) -> MeanInterval:
@@ -87,8 +87,10 @@ def over_seeds(values: Floats) -> MeanInterval:
 
 def against_baselines(case: Case) -> tuple[list[str], list[tuple[str, list[MeanInterval]]]]:
     """Return the baselines, best first, and for each policy, best first, its difference to each of them."""
-    names = [one.name for one in standings(case, BASELINE)]
-    rows = [(one.name, [difference(case, one.name, other) for other in names]) for one in standings(case)]
+    names = [standing.name for standing in standings(case, BASELINE)]
+    rows = [
+        (standing.name, [difference(case, standing.name, other) for other in names]) for standing in standings(case)
+    ]
     return names, rows
 
 

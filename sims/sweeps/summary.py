@@ -33,7 +33,7 @@ def summary(results: Results) -> list[dict[str, Any]]:
 
 def _case(case: Case) -> dict[str, Any]:
     kinds = (POLICY, BASELINE)
-    rows = [_row(case, one.name, kind) for kind in kinds for one in standings(case, kind)]
+    rows = [_row(case, standing.name, kind) for kind in kinds for standing in standings(case, kind)]
     return {"table": case.table, "world": case.world, "arms": list(case.arms.names), "results": rows}
 
 
@@ -44,13 +44,13 @@ def _row(case: Case, name: str, kind: str) -> dict[str, Any]:
         "name": name,
         "kind": kind,
         "seeds": len(shares),
-        **{column: said for column, said in columns.items() if said is not None},
+        **{column: interval for column, interval in columns.items() if interval is not None},
         "over_best_fixed": _interval_fields(difference(case, name, case.results.reference)),
         "over_best_fixed_last": _interval_fields(difference(case, name, case.results.reference, "last_value")),
         "shares": np.mean(shares, axis=0).tolist(),
     }
     at = case.table, case.world, name
-    settings = [one for one in case.results.frontier if (one.table, one.world, one.policy) == at]
+    settings = [setting for setting in case.results.frontier if (setting.table, setting.world, setting.policy) == at]
     return {**row, **tradeoff(case.arms, settings)} if len(settings) > 1 else row
 
 
@@ -73,14 +73,14 @@ def tradeoff(arms: Arms, settings: Iterable[Setting]) -> dict[str, Any]:
     if not (np.isfinite(cost).all() and np.isfinite(arm_cost).all()):
         return {}
     static = Hull.of(arm_cost, arm_quality)
-    found: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "aiq": aiq(cost, quality, arm_cost=arm_cost, arm_quality=arm_quality),
         "aiq_static_hull": aiq(arm_cost, arm_quality, arm_cost=arm_cost, arm_quality=arm_quality),
         "cost_one_point_below": _number(
             cost_at_equal_quality(float(arm_quality.max()) - _ONE_POINT, router=Hull.of(cost, quality), static=static)
         ),
     }
-    return {**found, **_routellm(arm_cost, arm_quality, cost, quality)}
+    return {**measures, **_routellm(arm_cost, arm_quality, cost, quality)}
 
 
 def _routellm(arm_cost: Floats, arm_quality: Floats, cost: Floats, quality: Floats) -> dict[str, Any]:
@@ -90,21 +90,21 @@ def _routellm(arm_cost: Floats, arm_quality: Floats, cost: Floats, quality: Floa
     weak, strong = np.argsort(arm_quality)
     share = np.clip((cost - arm_cost[weak]) / (arm_cost[strong] - arm_cost[weak]), 0.0, 1.0)
     ends = {"weak": float(arm_quality[weak]), "strong": float(arm_quality[strong])}
-    found = {"apgr": apgr(share, quality, **ends)}
-    found |= {f"cpt_{level}": cpt(level / 100, share, quality, **ends) for level in (50, 80)}
-    return {name: _number(value) for name, value in found.items()}
+    measures = {"apgr": apgr(share, quality, **ends)}
+    measures |= {f"cpt_{level}": cpt(level / 100, share, quality, **ends) for level in (50, 80)}
+    return {name: _number(value) for name, value in measures.items()}
 
 
 def _means(settings: Iterable[Setting]) -> tuple[Floats, Floats]:
-    pairs = [(np.mean(one.cost_usd), np.mean(one.quality)) for one in settings]
-    found = np.array(pairs, dtype=np.float64)
-    return found[:, 0], found[:, 1]
+    pairs = [(np.mean(setting.cost_usd), np.mean(setting.quality)) for setting in settings]
+    means = np.array(pairs, dtype=np.float64)
+    return means[:, 0], means[:, 1]
 
 
-def _interval_fields(found: MeanInterval) -> dict[str, float | None] | None:
-    if found.n == 0:
+def _interval_fields(interval: MeanInterval) -> dict[str, float | None] | None:
+    if interval.n == 0:
         return None
-    return {"mean": found.mean, "low": _number(found.low), "high": _number(found.high)}
+    return {"mean": interval.mean, "low": _number(interval.low), "high": _number(interval.high)}
 
 
 def _number(value: float) -> float | None:

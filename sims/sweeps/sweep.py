@@ -30,7 +30,7 @@ def sweep(
         plan: checked.
         tables: prepared for it, each under a name of its own.
         machines: where the runs go; checked.
-        progress: is told after each run.
+        progress: is called after each run.
         manifest: goes into the results as it is.
 
     Raises:
@@ -38,13 +38,13 @@ def sweep(
         WorldError: a world does not fit a table.
     """
     trials = list(_trials(plan, tables))
-    found = _Gathered(plan)
-    done = machines.run(trials, {table.name: table for table in tables})
-    for number, (trial, one) in enumerate(zip(trials, done, strict=True), start=1):
-        found.take(trial, one)
+    gathered = _Gathered(plan)
+    trial_results = machines.run(trials, {table.name: table for table in tables})
+    for number, (trial, result) in enumerate(zip(trials, trial_results, strict=True), start=1):
+        gathered.take(trial, result)
         progress(number, len(trials))
     arms = {table.name: table.arms(plan.router.objective(plan.cost_weights[0])) for table in tables}
-    results = found.results(arms, manifest)
+    results = gathered.results(arms, manifest)
     results.check()
     return results
 
@@ -67,24 +67,24 @@ class _Gathered:
     settings: dict[tuple[str, str, str, float], list[tuple[float, float]]] = field(default_factory=dict)
     logs: dict[tuple[str, str, str], list[LogQuality]] = field(default_factory=dict)
 
-    def take(self, trial: SweepTrial, found: TrialResult) -> None:
+    def take(self, trial: SweepTrial, result: TrialResult) -> None:
         """Keep what a trial came to: at another cost weight than the first, only its place on the frontier."""
         if trial.policy is not None:
-            (run,) = found.runs
+            (run,) = result.runs
             at = (trial.table, trial.world, trial.policy, trial.cost_weight)
             self.settings.setdefault(at, []).append((run.cost_usd, run.quality))
         if trial.cost_weight != self.plan.cost_weights[0]:
             return
-        self.runs += found.runs
-        self.curves += found.curves
-        if found.log is not None and trial.policy is not None:
-            self.logs.setdefault((trial.table, trial.world, trial.policy), []).append(found.log)
+        self.runs += result.runs
+        self.curves += result.curves
+        if result.log is not None and trial.policy is not None:
+            self.logs.setdefault((trial.table, trial.world, trial.policy), []).append(result.log)
 
     def results(self, arms: Mapping[str, Arms], manifest: Mapping[str, Any]) -> Results:
         """Return it all, in order; a frontier only where there is more than one cost weight."""
         frontier = []
-        for at, found in self.settings.items() if len(self.plan.cost_weights) > 1 else ():
-            costs, qualities = zip(*found, strict=True)
+        for at, points in self.settings.items() if len(self.plan.cost_weights) > 1 else ():
+            costs, qualities = zip(*points, strict=True)
             frontier.append(Setting(*at, costs, qualities))
         ratios = [Ratios(*at, EDGES, *_pooled(logs)) for at, logs in self.logs.items()]
         return Results(tuple(self.runs), tuple(self.curves), arms, tuple(frontier), tuple(ratios), manifest)

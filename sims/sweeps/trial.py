@@ -1,4 +1,4 @@
-"""One run of a sweep: a policy, or all the baselines, on one course."""
+"""One run of a sweep: a policy, or all the baselines, on one scenario."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def run_trial(trial: SweepTrial, prepared: Prepared) -> TrialResult:
 def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats, *, spec: str) -> TrialResult:
     path, options = parse_policy(spec)
     policy = load_policy(path, d=prepared.features.shape[1], fingerprint=prepared.fingerprint, options=options)
-    done = simulate(
+    simulated = simulate(
         policy,
         scenario,
         prepared.contexts(),
@@ -88,10 +88,10 @@ def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: 
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
-    measured = Measured(scenario, utility, done.actions, where=_where(trial, spec))
-    run = measured.run(POLICY, exploration_usd=exploration_usd(scenario.cost_usd, done.probs))
-    learned = _learned(scenario, done.actions, trial.plan.frozen_for)
-    ratio = 1.0 / ((done.probs > 0).sum(axis=1) * done.propensities)
+    measured = Measured(scenario, utility, simulated.actions, where=_where(trial, spec))
+    run = measured.run(POLICY, exploration_usd=exploration_usd(scenario.cost_usd, simulated.probs))
+    learned = _learned(scenario, simulated.actions, trial.plan.frozen_for)
+    ratio = 1.0 / ((simulated.probs > 0).sum(axis=1) * simulated.propensities)
     return TrialResult((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
 
 
@@ -99,13 +99,14 @@ def _where(trial: SweepTrial, name: str) -> dict[str, Any]:
     return {"table": trial.table, "world": trial.world, "policy": name, "seed": trial.seed}
 
 
-def _learned(scenario: Scenario, actions: Indices, every: int) -> Bools:
-    """Return in which rounds (n,) the reward was learned: something was said, and before the last lesson."""
-    last = scenario.n - 1 - (scenario.n - 1) % every  # lessons are before the rounds 0, every, 2 * every ...
+def _learned(scenario: Scenario, actions: Indices, frozen_for: int) -> Bools:
+    """Return in which rounds (n,) the reward was learned: there was feedback, and before the last update."""
+    # Updates are before the rounds 0, frozen_for, 2 * frozen_for ...
+    last_update = scenario.n - 1 - (scenario.n - 1) % frozen_for
     due = scenario.at + taken(scenario.delay_s, actions)
-    heard: Bools = ~np.isnan(taken(scenario.feedback, actions)) & (due <= scenario.at[last])
-    heard[last:] = False
-    return heard
+    learned: Bools = ~np.isnan(taken(scenario.feedback, actions)) & (due <= scenario.at[last_update])
+    learned[last_update:] = False
+    return learned
 
 
 def _log(ratio: Floats) -> LogQuality:
@@ -115,33 +116,34 @@ def _log(ratio: Floats) -> LogQuality:
 
 def _baselines(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats) -> TrialResult:
     penalties = fixed_penalties(prepared.table, trial.objective)
-    found = _choices(prepared, scenario, utility, penalties)
-    measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in found]
+    choices_by_name = _choices(prepared, scenario, utility, penalties)
+    measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in choices_by_name]
     bins = trial.plan.bins
     return TrialResult(
-        tuple(one.run(BASELINE) for one in measured), tuple(bin for one in measured for bin in one.bins(bins))
+        tuple(baseline.run(BASELINE) for baseline in measured),
+        tuple(curve_bin for baseline in measured for curve_bin in baseline.bins(bins)),
     )
 
 
 def _choices(
     prepared: Prepared, scenario: Scenario, utility: Floats, penalties: Floats
 ) -> Iterator[tuple[str, Choices]]:
-    """Yield each baseline's name and choices on the course, actions where it does not draw.
+    """Yield each baseline's name and choices on the scenario, actions where it does not draw.
 
-    Best fixed and oracle know the course. The others know the table, as it was before any world: they choose for each
+    Best fixed and oracle know the scenario. The others know the table, as it was before any world: they choose for each
     prompt what they were fitted to choose, though prices and qualities may have changed since. The static mixture
-    keeps the course's budget, if there is one.
+    keeps the scenario's budget, if there is one.
     """
     fitted = dict(prepared.choices)
     if _STATIC_MIXTURE in fitted and scenario.budget_usd is not None:
-        found = _within_budget(prepared, scenario.budget_usd, penalties)
-        fitted[_STATIC_MIXTURE] = fitted[_STATIC_MIXTURE] if found is None else found
+        mixture = _within_budget(prepared, scenario.budget_usd, penalties)
+        fitted[_STATIC_MIXTURE] = fitted[_STATIC_MIXTURE] if mixture is None else mixture
     yield BEST_FIXED, best_fixed(utility, scenario.available)
     yield ORACLE, _oracle(utility, scenario)
     for name, choices in fitted.items():
         if name not in (BEST_FIXED, ORACLE):
-            there = _there(choices[scenario.rows], scenario.available)
-            yield name, there.argmax(axis=1) if (there.max(axis=1) == 1.0).all() else there
+            probs = _among_available(choices[scenario.rows], scenario.available)
+            yield name, probs.argmax(axis=1) if (probs.max(axis=1) == 1.0).all() else probs
 
 
 def _oracle(utility: Floats, scenario: Scenario) -> Indices:
@@ -163,8 +165,8 @@ def _within_budget(prepared: Prepared, budget_usd: float, penalties: Floats) -> 
     return np.tile(mixture, (prepared.table.n, 1))
 
 
-def _there(choices: Floats, available: Bools) -> Floats:
+def _among_available(choices: Floats, available: Bools) -> Floats:
     """Return the choices (n, K) among the arms that are there; where none of them is, all that are there alike."""
-    kept = np.where(available, choices, 0.0)
-    kept = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, available)
-    return np.asarray(kept / kept.sum(axis=1, keepdims=True))
+    among = np.where(available, choices, 0.0)
+    among = np.where(among.sum(axis=1, keepdims=True) > 0, among, available)
+    return np.asarray(among / among.sum(axis=1, keepdims=True))

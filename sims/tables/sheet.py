@@ -46,11 +46,11 @@ class Sheet:
         pa = import_pyarrow()
         if column not in self.columns and default is not None:
             return pa.array([default] * self.n, pa.large_string())
-        found = self.source.texts(column)
-        if found.null_count and default is None:
-            row = int(np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))[0])
+        texts = self.source.texts(column)
+        if texts.null_count and default is None:
+            row = int(np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))[0])
             raise TableError(f"{self.where(row)}: {column} is missing")
-        return found.fill_null(default) if found.null_count else found
+        return texts.fill_null(default) if texts.null_count else texts
 
     def numbers(self, column: str, *, kind: str) -> Floats:
         """Return a column of numbers, shape (n,), NaN for null; all NaN if there is no such column.
@@ -64,11 +64,11 @@ class Sheet:
         """
         if column not in self.columns:
             return np.full(self.n, np.nan)
-        found = self.source.numbers(column)
-        values: Floats = found.to_numpy(zero_copy_only=False)
-        known: Bools = found.is_valid().to_numpy(zero_copy_only=False)
-        named = kind if column == kind else f"{kind} (column {column!r})"
-        check_values(values, kind, known=known, where=self.where, named=named)
+        array = self.source.numbers(column)
+        values: Floats = array.to_numpy(zero_copy_only=False)
+        known: Bools = array.is_valid().to_numpy(zero_copy_only=False)
+        label = kind if column == kind else f"{kind} (column {column!r})"
+        check_values(values, kind, known=known, where=self.where, named=label)
         return values
 
     def objects(self, column: str, *, upto: int | None = None) -> list[Any]:

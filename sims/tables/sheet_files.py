@@ -22,10 +22,10 @@ def opened(path: Path) -> Sheet:
     """Return the columns of a file. Raises TableError where it cannot be read, ConfigError where pyarrow is missing."""
     openers = dict(zip(SUFFIXES, (_parquet, _csv, _lines), strict=True))
     if path.suffix in _PICKLES:
-        made = f"pandas.read_pickle('{path.name}').to_parquet('{path.stem}.parquet')"
+        conversion = f"pandas.read_pickle('{path.name}').to_parquet('{path.stem}.parquet')"
         raise TableError(
             f"{path}: a pickle runs what it holds when it is opened, so none is read here. "
-            f'If you trust it, convert it with pandas: python -c "import pandas; {made}"'
+            f'If you trust it, convert it with pandas: python -c "import pandas; {conversion}"'
         )
     if path.suffix not in openers:
         raise TableError(f"{path}: a table is a file named *{', *'.join(SUFFIXES)}, or a folder of such")
@@ -35,8 +35,8 @@ def opened(path: Path) -> Sheet:
     if sheet.n == 0:
         raise TableError(f"{path}: holds no rows")
     if len(set(sheet.columns)) < len(sheet.columns):
-        twice = next(name for name in sheet.columns if sheet.columns.count(name) > 1)
-        raise TableError(f"{path}: column {twice!r} stands twice")
+        duplicate = next(name for name in sheet.columns if sheet.columns.count(name) > 1)
+        raise TableError(f"{path}: column {duplicate!r} stands twice")
     return sheet
 
 
@@ -69,8 +69,8 @@ def _csv(path: Path) -> Sheet:
     except pa.ArrowInvalid as error:
         if not misfits:
             raise
-        row, found, wanted = misfits[0].number - 2, misfits[0].actual_columns, misfits[0].expected_columns
-        raise TableError(f"{where(row)}: has {found} columns, the head has {wanted}") from error
+        row, actual, expected = misfits[0].number - 2, misfits[0].actual_columns, misfits[0].expected_columns
+        raise TableError(f"{where(row)}: has {actual} columns, the head has {expected}") from error
     return Sheet(path, tuple(table.column_names), table.num_rows, _Text(table, where), where)
 
 
@@ -110,19 +110,19 @@ class _Parquet:
     path: Path
 
     def texts(self, column: str) -> Any:
-        found, types = self._read(column), import_pyarrow("pyarrow.types")
-        if not (types.is_string(found.type) or types.is_large_string(found.type) or types.is_integer(found.type)):
-            raise TableError(f"{self.path}: column {column!r} must be text, it holds {found.type}")
+        array, types = self._read(column), import_pyarrow("pyarrow.types")
+        if not (types.is_string(array.type) or types.is_large_string(array.type) or types.is_integer(array.type)):
+            raise TableError(f"{self.path}: column {column!r} must be text, it holds {array.type}")
         with file_errors(self.path, TableError):
-            return found.cast(import_pyarrow().large_string())
+            return array.cast(import_pyarrow().large_string())
 
     def numbers(self, column: str) -> Any:
-        found, types = self._read(column), import_pyarrow("pyarrow.types")
+        array, types = self._read(column), import_pyarrow("pyarrow.types")
         kinds = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-        if not any(kind(found.type) for kind in kinds):
-            raise TableError(f"{self.path}: column {column!r} must be numbers, it holds {found.type}")
+        if not any(kind(array.type) for kind in kinds):
+            raise TableError(f"{self.path}: column {column!r} must be numbers, it holds {array.type}")
         with file_errors(self.path, TableError):
-            return found.cast(import_pyarrow().float64())
+            return array.cast(import_pyarrow().float64())
 
     def objects(self, column: str, *, upto: int | None = None) -> list[Any]:
         return list(self._read(column)[:upto].to_pylist())
@@ -132,9 +132,9 @@ class _Parquet:
         parquet, types = import_pyarrow("pyarrow.parquet"), import_pyarrow("pyarrow.types")
         with file_errors(self.path, TableError):
             with parquet.ParquetFile(self.path, page_checksum_verification=True) as file:
-                found = file.read([column]).column(column).combine_chunks()
-            found = found.cast(found.type.value_type) if types.is_dictionary(found.type) else found
-            return found.cast(import_pyarrow().string()) if found.type == import_pyarrow().string_view() else found
+                array = file.read([column]).column(column).combine_chunks()
+            array = array.cast(array.type.value_type) if types.is_dictionary(array.type) else array
+            return array.cast(import_pyarrow().string()) if array.type == import_pyarrow().string_view() else array
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,20 +179,20 @@ class _Objects:
     where: Where
 
     def texts(self, column: str) -> Any:
-        found = [str(value) if type(value) is int else value for value in self.objects(column)]
-        self._refuse(column, found, {str, type(None)}, "text")
+        texts = [str(value) if type(value) is int else value for value in self.objects(column)]
+        self._refuse(column, texts, {str, type(None)}, "text")
         try:
-            return import_pyarrow().array(found, import_pyarrow().large_string())
+            return import_pyarrow().array(texts, import_pyarrow().large_string())
         except UnicodeEncodeError:  # half of a surrogate pair, escaped
-            row = next(row for row, text in enumerate(found) if text is not None and not _fits_utf8(text))
-            raise TableError(f"{self.where(row)}: {column} must be text, got {found[row]!r}") from None
+            row = next(row for row, text in enumerate(texts) if text is not None and not _fits_utf8(text))
+            raise TableError(f"{self.where(row)}: {column} must be text, got {texts[row]!r}") from None
 
     def numbers(self, column: str) -> Any:
-        found = self.objects(column)
-        self._refuse(column, found, {float, int, bool, type(None)}, "a number")
+        values = self.objects(column)
+        self._refuse(column, values, {float, int, bool, type(None)}, "a number")
         try:
             return import_pyarrow().array(
-                [None if value is None else float(value) for value in found], import_pyarrow().float64()
+                [None if value is None else float(value) for value in values], import_pyarrow().float64()
             )
         except OverflowError:
             raise TableError(f"{self.where(0)} or below: {column} holds a number that is too large") from None
@@ -200,10 +200,10 @@ class _Objects:
     def objects(self, column: str, *, upto: int | None = None) -> list[Any]:
         return [row.get(column) for row in self.rows[:upto]]
 
-    def _refuse(self, column: str, found: list[Any], kinds: set[type], right: str) -> None:
-        if not set(map(type, found)) <= kinds:
-            row = next(row for row, value in enumerate(found) if type(value) not in kinds)
-            raise TableError(f"{self.where(row)}: {column} must be {right}, got {found[row]!r}")
+    def _refuse(self, column: str, values: list[Any], kinds: set[type], expected: str) -> None:
+        if not set(map(type, values)) <= kinds:
+            row = next(row for row, value in enumerate(values) if type(value) not in kinds)
+            raise TableError(f"{self.where(row)}: {column} must be {expected}, got {values[row]!r}")
 
 
 def _fits_utf8(text: str) -> bool:

@@ -32,7 +32,7 @@ class FullTable:
     output_tokens: Floats  # (n, K)
     latency_s: Floats  # (n, K)
     wh: Floats  # (n, K)
-    datasets: tuple[str, ...]  # (n,) where each prompt comes from; empty: not said
+    datasets: tuple[str, ...]  # (n,) where each prompt comes from; empty: unknown
     left_out: int = 0  # prompts that were not complete when the table was read
 
     @property
@@ -43,14 +43,14 @@ class FullTable:
     @classmethod
     def from_arrays(
         cls, arms: Sequence[str], quality: Floats, *, prompts: Sequence[str] = (), tasks: Sequence[str] = (),
-        **known: Floats,
+        **measures: Floats,
     ) -> "FullTable":  # fmt: skip
-        """Return the table of `quality` (n, K), numbered prompts, and of `known` columns (n, K); the others are NaN."""
+        """Return the table of `quality` (n, K), numbered prompts, and of `measures` (n, K); the others are NaN."""
         n = len(quality)
-        columns: dict[str, Any] = {name: known.get(name, np.full(quality.shape, np.nan)) for name in MEASURES}
-        ids, none = tuple(str(number) for number in range(n)), ("",) * n
-        texts = tuple(prompts) or ids, tuple(tasks) or none
-        return cls(ids, *texts, tuple(arms), quality, datasets=none, **columns)
+        columns: dict[str, Any] = {name: measures.get(name, np.full(quality.shape, np.nan)) for name in MEASURES}
+        ids, empty = tuple(str(number) for number in range(n)), ("",) * n
+        texts = tuple(prompts) or ids, tuple(tasks) or empty
+        return cls(ids, *texts, tuple(arms), quality, datasets=empty, **columns)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, name: str = "table") -> "FullTable":
@@ -68,10 +68,18 @@ class FullTable:
         Raises:
             TableError: a pair of prompt and model stands twice, or no prompt is complete.
         """
-        found = grid(parts, name=name)
-        datasets, ids = zip(*found.keys, strict=True)
-        tasks = tuple(task or dataset for task, dataset in zip(found.tasks, datasets, strict=True))
-        return cls(ids, found.prompts, tasks, found.arms, datasets=datasets, left_out=found.left_out, **found.values)
+        complete = grid(parts, name=name)
+        datasets, ids = zip(*complete.keys, strict=True)
+        tasks = tuple(task or dataset for task, dataset in zip(complete.tasks, datasets, strict=True))
+        return cls(
+            ids,
+            complete.prompts,
+            tasks,
+            complete.arms,
+            datasets=datasets,
+            left_out=complete.left_out,
+            **complete.values,
+        )
 
     def mean_costs(self) -> tuple[float | None, ...]:
         """Return each arm's mean cost in dollars, None where any is unknown."""
@@ -106,18 +114,18 @@ class FullTable:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all that the table says, as hexadecimal digits; two that say the same have the same."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for names in (self.arms, *(getattr(self, name) for name in _PER_PROMPT)):
-            found.update(len(names).to_bytes(8, "little"))
+            digest.update(len(names).to_bytes(8, "little"))
             for name in names:
                 text = name.encode("utf-8", "surrogatepass")
-                found.update(len(text).to_bytes(8, "little") + text)
+                digest.update(len(text).to_bytes(8, "little") + text)
         for name in VALUES:
             values = getattr(self, name)
             if name == "wh" and np.isnan(values).all():
                 continue  # tables had no such column once, and say the same without it
-            found.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
-        return found.hexdigest()
+            digest.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
+        return digest.hexdigest()
 
     def check(self) -> None:
         """Return if the table can be one.
@@ -127,9 +135,9 @@ class FullTable:
         """
         n, k = self.n, len(self.arms)
         for name in (*_PER_PROMPT, *VALUES):
-            shape, right = np.shape(getattr(self, name)), (n, k) if name in VALUES else (n,)
-            if shape != right:
-                raise TableError(f"{name} has shape {shape}, {n} prompts of {k} arms have {right}")
+            shape, expected = np.shape(getattr(self, name)), (n, k) if name in VALUES else (n,)
+            if shape != expected:
+                raise TableError(f"{name} has shape {shape}, {n} prompts of {k} arms have {expected}")
         if n == 0 or len(set(self.arms)) != k or len(set(zip(self.datasets, self.prompt_ids, strict=True))) != n:
             raise TableError("a table has one prompt or more, and each prompt and each arm once")
         for name in VALUES:

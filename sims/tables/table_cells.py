@@ -72,25 +72,25 @@ def grid(parts: Sequence[AnswerCells], *, name: str) -> Grid:
     _refuse_twice(parts, prompt * len(arms) + arm)
     quality = np.concatenate([part.values["quality"] for part in parts]) if parts else np.empty(0)
     answered = ~np.isnan(quality)
-    whole = np.bincount(prompt[answered], minlength=len(keys)) == len(arms)
-    if not whole.any():
+    complete = np.bincount(prompt[answered], minlength=len(keys)) == len(arms)
+    if not complete.any():
         raise TableError(f"{name}: {_why_none(arm[answered], tuple(arms), len(keys))}")
-    taken = answered & whole[prompt]
-    row = np.cumsum(whole) - 1
+    is_used = answered & complete[prompt]
+    row = np.cumsum(complete) - 1
     texts, tasks = _texts(parts)
-    found = {}
-    for value in VALUES:
-        found[value] = np.empty((int(whole.sum()), len(arms)))
-        cells = np.concatenate([part.values[value] for part in parts])
-        found[value][row[prompt[taken]], arm[taken]] = cells[taken]
-    kept = [key for key, is_whole in zip(keys, whole, strict=True) if is_whole]
+    values = {}
+    for column in VALUES:
+        values[column] = np.empty((int(complete.sum()), len(arms)))
+        cells = np.concatenate([part.values[column] for part in parts])
+        values[column][row[prompt[is_used]], arm[is_used]] = cells[is_used]
+    complete_keys = [key for key, is_complete in zip(keys, complete, strict=True) if is_complete]
     return Grid(
-        keys=tuple(kept),
-        prompts=tuple(texts[key] for key in kept),
-        tasks=tuple(tasks[key] for key in kept),
+        keys=tuple(complete_keys),
+        prompts=tuple(texts[key] for key in complete_keys),
+        tasks=tuple(tasks[key] for key in complete_keys),
         arms=tuple(arms),
-        values=found,
-        left_out=len(keys) - len(kept),
+        values=values,
+        left_out=len(keys) - len(complete_keys),
     )
 
 
@@ -119,16 +119,16 @@ def _texts(parts: Sequence[AnswerCells]) -> tuple[dict[Key, str], dict[Key, str]
 
 def _refuse_twice(parts: Sequence[AnswerCells], pairs: Indices) -> None:
     order = np.argsort(pairs, kind="stable")
-    again = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
-    if not again.size:
+    repeats = np.flatnonzero(pairs[order][1:] == pairs[order][:-1])
+    if not repeats.size:
         return
-    which = again[order[again + 1].argmin()]
-    first, second = _placed(parts, int(order[which])), _placed(parts, int(order[which + 1]))
+    position = repeats[order[repeats + 1].argmin()]
+    first, second = _placed(parts, int(order[position])), _placed(parts, int(order[position + 1]))
     part, cell = second
     (dataset, prompt_id), model = part.keys[part.prompt[cell]], part.models[part.model[cell]]
-    of = f" of dataset {dataset!r}" if dataset else ""
+    of_dataset = f" of dataset {dataset!r}" if dataset else ""
     raise TableError(
-        f"{part.where(cell)}: model {model!r} stands twice for prompt {prompt_id!r}{of}; "
+        f"{part.where(cell)}: model {model!r} stands twice for prompt {prompt_id!r}{of_dataset}; "
         f"the first time in {first[0].where(first[1])}"
     )
 
@@ -163,7 +163,7 @@ def cells_of(rows: Iterable[Mapping[str, Any]], *, name: str) -> AnswerCells:
     values: list[list[float]] = []
     known: list[list[bool]] = []
     for number, row in enumerate(rows):
-        missing = [one for one in REQUIRED if one not in row or (row[one] is None and one != "quality")]
+        missing = [column for column in REQUIRED if column not in row or (row[column] is None and column != "quality")]
         if missing:
             raise TableError(f"{name}: row {number}: no value for {', '.join(missing)}")
         key = str(row.get("dataset") or ""), str(row["prompt_id"])
@@ -172,11 +172,11 @@ def cells_of(rows: Iterable[Mapping[str, Any]], *, name: str) -> AnswerCells:
         places.append((keys[key], models.setdefault(str(row["model"]), len(models))))
         values.append([_number(row.get(column)) for column in VALUES])
         known.append([row.get(column) is not None for column in VALUES])
-    at, found = np.array(places, dtype=np.intp).reshape(-1, 2), np.array(values).reshape(-1, len(VALUES))
+    at, value_rows = np.array(places, dtype=np.intp).reshape(-1, 2), np.array(values).reshape(-1, len(VALUES))
     prompts, tasks = zip(*texts, strict=True) if texts else ((), ())
     cells = AnswerCells(
         list(keys), prompts, tasks, list(models), prompt=at[:, 0], model=at[:, 1],
-        values=dict(zip(VALUES, found.T, strict=True)), where=lambda row: f"{name}: row {row}",
+        values=dict(zip(VALUES, value_rows.T, strict=True)), where=lambda row: f"{name}: row {row}",
     )  # fmt: skip
     for column, is_known in zip(VALUES, np.array(known, dtype=np.bool_).reshape(-1, len(VALUES)).T, strict=True):
         check_values(cells.values[column], column, known=is_known, where=cells.where)
@@ -210,8 +210,8 @@ def check_values(values: Floats, column: str, *, known: Bools, where: Callable[[
 
 def valid_mask(values: Floats, column: str) -> Bools:
     """Return which numbers may stand in one of VALUES; an unknown measure (NaN) may."""
-    most = 1.0 if column == "quality" else np.finfo(np.float64).max
-    inside: Bools = (values >= 0) & (values <= most)
+    maximum = 1.0 if column == "quality" else np.finfo(np.float64).max
+    inside: Bools = (values >= 0) & (values <= maximum)
     return inside | np.isnan(values) if column in MEASURES else inside
 
 

@@ -51,19 +51,22 @@ def read_table(path: Path | str | Sequence[Path | str], format: str | None = Non
         ConfigError: pyarrow is missing.
     """
     paths = _files(path)
-    known = formats()
-    if format is not None and format not in known:
-        raise TableError(f"format must be one of {', '.join(known)}, got {format!r}")
-    sheets = [_versioned(opened(one)) for one in paths]
-    found = [format or _format_of(sheet, known) for sheet in sheets]
-    other = next((number for number, name in enumerate(found) if name != found[0]), 0)
-    if other:
+    readers_by_name = formats()
+    if format is not None and format not in readers_by_name:
+        raise TableError(f"format must be one of {', '.join(readers_by_name)}, got {format!r}")
+    sheets = [_versioned(opened(file_path)) for file_path in paths]
+    formats_of_sheets = [format or _format_of(sheet, readers_by_name) for sheet in sheets]
+    odd = next((number for number, name in enumerate(formats_of_sheets) if name != formats_of_sheets[0]), 0)
+    if odd:
         raise TableError(
-            f"{paths[other]}: is in format {found[other]}, {paths[0]} in {found[0]}; files read together must be alike"
+            f"{paths[odd]}: is in format {formats_of_sheets[odd]}, {paths[0]} in {formats_of_sheets[0]}; "
+            "files read together must be alike"
         )
     if format is not None:
-        _check_fit(sheets, format, known[format])
-    return FullTable.from_cells([known[found[0]].cells(sheet) for sheet in sheets], name=_named(paths))
+        _check_fit(sheets, format, readers_by_name[format])
+    return FullTable.from_cells(
+        [readers_by_name[formats_of_sheets[0]].cells(sheet) for sheet in sheets], name=_named(paths)
+    )
 
 
 def write_table(path: Path | str, table: FullTable) -> None:
@@ -93,32 +96,39 @@ def _batches(table: FullTable) -> Iterator[Any]:
     pa, k = import_pyarrow(), len(table.arms)
     step = max(_GROUP_ROWS // k, 1)
     for start in range(0, table.n, step):
-        some = slice(start, min(start + step, table.n))
-        each = np.repeat(np.arange(some.stop - some.start), k)
+        rows = slice(start, min(start + step, table.n))
+        prompt_of_row = np.repeat(np.arange(rows.stop - rows.start), k)
         texts = {
-            "dataset": table.datasets[some], "prompt_id": table.prompt_ids[some],
-            "prompt": table.prompts[some], "task": table.tasks[some],
+            "dataset": table.datasets[rows], "prompt_id": table.prompt_ids[rows],
+            "prompt": table.prompts[rows], "task": table.tasks[rows],
         }  # fmt: skip
-        columns = {name: pa.array(found, pa.string()).take(pa.array(each)) for name, found in texts.items()}
-        columns["model"] = pa.array(table.arms * (some.stop - some.start), pa.string())
+        columns = {
+            name: pa.array(column_texts, pa.string()).take(pa.array(prompt_of_row))
+            for name, column_texts in texts.items()
+        }
+        columns["model"] = pa.array(table.arms * (rows.stop - rows.start), pa.string())
         for name in VALUES:
-            values = getattr(table, name)[some].reshape(-1)
+            values = getattr(table, name)[rows].reshape(-1)
             columns[name] = pa.array(values, pa.float64(), mask=np.isnan(values))
         yield pa.record_batch([columns[name] for name in schema().names], schema=schema())
 
 
 def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:
     """Return the files that are meant, a folder's by name."""
-    given = [Path(path)] if isinstance(path, Path | str) else [Path(one) for one in path]
-    found: list[Path] = []
-    for one in given:
-        inside = sorted(file for file in one.glob("*") if file.suffix in SUFFIXES) if one.is_dir() else [one]
+    paths = [Path(path)] if isinstance(path, Path | str) else [Path(file_path) for file_path in path]
+    files: list[Path] = []
+    for file_path in paths:
+        inside = (
+            sorted(file for file in file_path.glob("*") if file.suffix in SUFFIXES)
+            if file_path.is_dir()
+            else [file_path]
+        )
         if not inside:
-            raise TableError(f"{one}: holds no table, which is a file named *{', *'.join(SUFFIXES)}")
-        found += inside
-    if not found:
+            raise TableError(f"{file_path}: holds no table, which is a file named *{', *'.join(SUFFIXES)}")
+        files += inside
+    if not files:
         raise TableError("there is no file to read a table from")
-    return found
+    return files
 
 
 def _named(paths: Sequence[Path]) -> str:
@@ -135,9 +145,9 @@ def _versioned(sheet: Sheet) -> Sheet:
     return sheet
 
 
-def _format_of(sheet: Sheet, known: Mapping[str, Reader]) -> str:
+def _format_of(sheet: Sheet, readers_by_name: Mapping[str, Reader]) -> str:
     """Return the one format that the columns fit."""
-    misfits = {name: reader.mismatch(sheet) for name, reader in known.items()}
+    misfits = {name: reader.mismatch(sheet) for name, reader in readers_by_name.items()}
     fits = [name for name, misfit in misfits.items() if not misfit]
     if len(fits) > 1:
         raise TableError(f"{sheet.path}: fits the formats {' and '.join(fits)}; say which one it is")

@@ -32,8 +32,8 @@ COLUMNS: Final = (
     TableColumn("latency_s", "double", "seconds to the end of the answer, >= 0", optional=True),
     TableColumn("wh", "double", "energy that the call took, in watt hours, >= 0", optional=True),
 )
-REQUIRED: Final = tuple(one.name for one in COLUMNS if not one.optional)
-VALUES: Final = tuple(one.name for one in COLUMNS if one.type == "double")  # of an answer: quality first
+REQUIRED: Final = tuple(column.name for column in COLUMNS if not column.optional)
+VALUES: Final = tuple(column.name for column in COLUMNS if column.type == "double")  # of an answer: quality first
 MEASURES: Final = VALUES[1:]  # these may be unknown
 
 
@@ -41,5 +41,5 @@ def schema() -> Any:
     """Return the Arrow schema, each field with its meaning, and the version of it all."""
     pa = import_pyarrow()
     types = {"string": pa.string(), "double": pa.float64()}
-    fields = [pa.field(one.name, types[one.type], metadata={"what": one.description}) for one in COLUMNS]
+    fields = [pa.field(column.name, types[column.type], metadata={"what": column.description}) for column in COLUMNS]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})

@@ -30,12 +30,12 @@ class Difference:
         self.ends = deepcopy(interval)
         self.self_normalised = False  # whether any round had another denominator than 1
         self._centres = centres
-        self._each = SessionSums(), SessionSums()
+        self._value_sums = SessionSums(), SessionSums()
         self._totals = np.zeros(3)  # both denominators, and rounds
 
     def add(self, first: RoundValues, second: RoundValues) -> None:
         """Take the same rounds as both policies' estimators value them."""
-        for sums, rounds in zip(self._each, (first, second), strict=True):
+        for sums, rounds in zip(self._value_sums, (first, second), strict=True):
             sums.add(rounds)
             self.self_normalised |= not (rounds.denominator == 1).all()
         self._totals += first.denominator.sum(), second.denominator.sum(), len(first.numerator)
@@ -46,7 +46,7 @@ class Difference:
     def linearised(self, interval: Interval) -> "Difference":
         """Return an empty difference, linearised at the values of the rounds so far."""
         shares = self._totals[:2] / max(self._totals[2], 1.0)
-        values = [float(np.nan_to_num(sums.value())) for sums in self._each]
+        values = [float(np.nan_to_num(sums.value())) for sums in self._value_sums]
         first, second = (float(share) if share > 0 else 1.0 for share in shares)
         return Difference(interval, centres=(values[0], first, values[1], second))
 
@@ -78,5 +78,5 @@ def _hedged(first: RoundValues, second: RoundValues) -> RoundValues:
     """Return w r + w' (1 - r), halved: nonnegative, with mean (1 + difference) / 2, and w (1 - r) + w' r left over."""
     ratio = 0.5 * (first.ratio + second.ratio)
     numerator = 0.5 * (first.numerator + second.ratio - second.numerator)
-    held = first.martingale and second.martingale
-    return RoundValues(numerator, ones(len(ratio)), ratio, first.sessions, 0.0, math.inf, martingale=held)
+    martingale = first.martingale and second.martingale
+    return RoundValues(numerator, ones(len(ratio)), ratio, first.sessions, 0.0, math.inf, martingale=martingale)

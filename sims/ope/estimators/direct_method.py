@@ -18,5 +18,5 @@ class DirectMethod(Modelled):
         return np.zeros(len(ratio))
 
     @property
-    def _most(self) -> float:
+    def _max_weight(self) -> float:
         return 0.0

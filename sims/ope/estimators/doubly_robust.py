@@ -26,5 +26,5 @@ class DoublyRobust(Modelled):
         return bounded(ratio, self._max_ratio)
 
     @property
-    def _most(self) -> float:
+    def _max_weight(self) -> float:
         return self._max_ratio

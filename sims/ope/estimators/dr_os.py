@@ -28,5 +28,5 @@ class DROS(Modelled):
         return shrunk
 
     @property
-    def _most(self) -> float:
+    def _max_weight(self) -> float:
         return math.sqrt(self._lam) / 2

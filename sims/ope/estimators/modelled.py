@@ -27,7 +27,7 @@ class Modelled(ABC):
 
     @property
     @abstractmethod
-    def _most(self) -> float:
+    def _max_weight(self) -> float:
         """Return what no weight exceeds."""
 
     def fit(self, log: LoggedData) -> None:
@@ -42,4 +42,4 @@ class Modelled(ABC):
         weight = self._weights(ratios(log, target))
         direct, taken = self._model.values(log, target)
         direct += weight * (log.rewards - taken)
-        return RoundValues(direct, ones(log.n), weight, log.sessions, -self._most, 1.0 + self._most)
+        return RoundValues(direct, ones(log.n), weight, log.sessions, -self._max_weight, 1.0 + self._max_weight)

@@ -27,8 +27,8 @@ def ratios(log: LoggedData, target: Floats) -> Floats:
     if log.n and not log.propensities.min() > 0:
         row = int(np.flatnonzero(~(log.propensities > 0))[0])
         raise LogError(f"row {row}: propensity must be in (0, 1], got {log.propensities[row].item()!r}")
-    found: Floats = at_action(target, log) / log.propensities
-    return found
+    ratio: Floats = at_action(target, log) / log.propensities
+    return ratio
 
 
 def at_action(values: Floats, log: LoggedData) -> Floats:

@@ -24,7 +24,7 @@ class RejectionResult:
     """The rounds of a log that became the policy's own."""
 
     rows: Indices  # (m,) rounds accepted, in order, with a reward or without
-    rewards: Floats  # (m,) NaN: nobody said anything
+    rewards: Floats  # (m,) NaN: no feedback
     value: float  # mean reward of the accepted rounds that have one; NaN: none has
     stderr: float
     low: float
@@ -51,7 +51,7 @@ def rejection_replay(
 
     A round is accepted with probability ratio / cap, where the ratio is the policy's probability of the action taken,
     floor mixed in, over its propensity. Accepted rounds are distributed as if the policy had drawn them, given what it
-    learned of those accepted before; the others it never hears of. On a uniform log that is Li et al., "Unbiased
+    learned of those accepted before; the others it never learns from. On a uniform log that is Li et al., "Unbiased
     Offline Evaluation of Contextual-bandit-based News Article Recommendation Algorithms", WSDM 2011; with other
     propensities Dudik, Erhan, Langford & Li, "Sample-efficient Nonstationary Policy Evaluation for Contextual
     Bandits", UAI 2012, section 4, without their reward model. Routing breaks the independence of rounds they assume:
@@ -64,7 +64,7 @@ def rejection_replay(
         rng: draws acceptances.
         cap: the largest ratio provided for; by default 1 / the least propensity, which none exceeds. A smaller one
             accepts more rounds, and takes too few of those whose ratio exceeds it (a warning says how many).
-        reward: what to sum up; the policy is taught quality in any case.
+        reward: what to sum up; the policy learns quality in any case.
         interval: a fresh one, `Normal` by default; it is copied.
 
     Raises:
@@ -84,8 +84,8 @@ def rejection_replay(
             _teach(policy, log, row)
     accepted = np.array(rows, dtype=np.intp)
     low, high = limits_of(lambda: [log], reward)
-    found = _measured(log.take(accepted), reward, (low, high - low), deepcopy(interval) if interval else Normal())
-    return RejectionResult(accepted, *found, _warnings(log.n, found[0], over, limit))
+    measured = _measured(log.take(accepted), reward, (low, high - low), deepcopy(interval) if interval else Normal())
+    return RejectionResult(accepted, *measured, _warnings(log.n, measured[0], over, limit))
 
 
 def _probability(policy: Policy, log: LoggedData, row: int, mixing: tuple[float, np.random.Generator]) -> float:
@@ -94,7 +94,7 @@ def _probability(policy: Policy, log: LoggedData, row: int, mixing: tuple[float,
     arms = [log.arms[k] for k in eligible]
     probs = policy.probs(_context(log, row), arms, log.penalties[row, eligible])
     floor, rng = mixing
-    mixed = draw(probs, floor=floor, rng=rng).probs  # the arm it draws is not asked for: the log's stands
+    mixed = draw(probs, floor=floor, rng=rng).probs  # the arm it draws does not matter: the log's stands
     return float(mixed[np.searchsorted(eligible, log.actions[row])])
 
 
@@ -128,17 +128,19 @@ def _measured(
 
 def _warnings(n: int, rewards: Floats, over: int, limit: float) -> tuple[str, ...]:
     known = int((~np.isnan(rewards)).sum())
-    found = []
+    warnings = []
     if known < LEAST_ACCEPTED:
-        found.append(
+        warnings.append(
             f"{known} of {n} rounds were accepted and have a reward, fewer than {LEAST_ACCEPTED}: "
             "replay needs a longer log, or one with more exploration"
         )
     if known < len(rewards):
-        found.append(f"{len(rewards) - known} of the {len(rewards)} rounds accepted have no reward, and taught nothing")
+        warnings.append(
+            f"{len(rewards) - known} of the {len(rewards)} rounds accepted have no reward, and taught nothing"
+        )
     if over:
-        found.append(
+        warnings.append(
             f"in {over} of {n} rounds the ratio exceeded the cap {limit:g}: their kind is accepted too rarely, and the "
             "value leans towards the policy that logged"
         )
-    return tuple(found)
+    return tuple(warnings)

@@ -39,8 +39,8 @@ def limits_of(chunks: Chunks, reward: RewardKind) -> tuple[float, float]:
         return 0.0, 1.0
     if reward == "utility":
         return -max((float(log.penalties.max(initial=0.0)) for log in chunks()), default=0.0), 1.0
-    seen = (float(np.nanmax(rewards_of(log, reward), initial=0.0)) for log in chunks())
-    return 0.0, max(seen, default=0.0) or 1.0
+    dearest = (float(np.nanmax(rewards_of(log, reward), initial=0.0)) for log in chunks())
+    return 0.0, max(dearest, default=0.0) or 1.0
 
 
 def counted(chunks: Chunks) -> Chunks:
@@ -50,7 +50,7 @@ def counted(chunks: Chunks) -> Chunks:
     """
     first: list[int] = []
 
-    def again() -> Iterator[LoggedData]:
+    def checked_chunks() -> Iterator[LoggedData]:
         n = 0
         for chunk in chunks():
             n += chunk.n
@@ -62,7 +62,7 @@ def counted(chunks: Chunks) -> Chunks:
             )
         first.append(n)
 
-    return again
+    return checked_chunks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,23 +71,23 @@ class Block:
 
     log: LoggedData
     rows: Indices  # (n,) their numbers on the whole log
-    censored: int  # rounds left out among them, because nobody said anything
+    censored: int  # rounds left out among them, for want of feedback
 
     def probs(self, target: Target) -> Floats:
         """Return the target's probabilities, shape (n, K). Raises ValueError naming the row that is no distribution."""
-        found = target(self.log)
+        probs = target(self.log)
         k = len(self.log.arms)
-        if found.shape != (self.log.n, k):
-            raise ValueError(f"target gave shape {found.shape} for {self.log.n} rounds of {k} arms")
+        if probs.shape != (self.log.n, k):
+            raise ValueError(f"target gave shape {probs.shape} for {self.log.n} rounds of {k} arms")
         if not self.log.n:
-            return found
-        totals = found @ np.ones(k)
-        if found.min() >= 0.0 and np.abs(totals - 1.0).max() <= _TOLERANCE:
-            return found
-        bad = ~((found >= 0.0).all(axis=1) & (np.abs(totals - 1.0) <= _TOLERANCE))
+            return probs
+        totals = probs @ np.ones(k)
+        if probs.min() >= 0.0 and np.abs(totals - 1.0).max() <= _TOLERANCE:
+            return probs
+        bad = ~((probs >= 0.0).all(axis=1) & (np.abs(totals - 1.0) <= _TOLERANCE))
         i = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"row {self.rows[i]}: target probabilities must be >= 0 and sum to 1; got {found[i].tolist()}, "
+            f"row {self.rows[i]}: target probabilities must be >= 0 and sum to 1; got {probs[i].tolist()}, "
             f"sum {totals[i].item()!r}"
         )
 

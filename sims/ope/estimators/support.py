@@ -25,7 +25,7 @@ class SupportTally:
 
     def __init__(self) -> None:
         self._n = self._censored = 0
-        self._squares = self._most = self._unsupported = 0.0
+        self._squares = self._max_ratio = self._unsupported = 0.0
         self._ratios = SessionSums()  # mean ratio, with a standard error that knows sessions
         self._weight = self._heaviest = 0.0
 
@@ -38,7 +38,7 @@ class SupportTally:
         ratio = ratios(log, target)
         self._n += log.n
         self._squares += float(ratio @ ratio)
-        self._most = max(self._most, float(ratio.max()))
+        self._max_ratio = max(self._max_ratio, float(ratio.max()))
         self._ratios.add(RoundValues(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf))
         if not log.eligible.all():
             self._unsupported += float(target[~log.eligible].sum())
@@ -49,37 +49,37 @@ class SupportTally:
         """Return the counts; NaN where there was no round."""
         n, mean = self._n, self._ratios.value()
         ess = (mean * n) ** 2 / self._squares if self._squares > 0 else 0.0
-        return Support(n, self._censored, ess, mean, self._most, self._unsupported / n if n else math.nan)
+        return Support(n, self._censored, ess, mean, self._max_ratio, self._unsupported / n if n else math.nan)
 
     def refusals(self) -> tuple[str, ...]:
         """Return why the log cannot tell, a sentence each; none: it can."""
         support = self.support()
         if support.n == 0:
             return ("the log holds no round with a reward",)
-        found = (self._too_small(support), self._unseen(support), self._one_round(), self._astray(support))
-        return tuple(why for why in found if why)
+        reasons = (self._too_small(support), self._unseen(support), self._one_round(), self._ratio_off(support))
+        return tuple(reason for reason in reasons if reason)
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a reader of the estimate should know, a sentence each."""
-        support, found = self.support(), []
+        support, warnings = self.support(), []
         if support.censored:
             share = support.censored / (support.censored + support.n)
-            found.append(f"{share:.1%} of the rounds have no reward: the estimate speaks of the others only")
+            warnings.append(f"{share:.1%} of the rounds have no reward: the estimate speaks of the others only")
         if support.n and DOUBTFUL_UNSUPPORTED < support.unsupported <= MOST_UNSUPPORTED:
-            found.append(f"{support.unsupported:.1%} of this policy's choices are arms not eligible on the log")
+            warnings.append(f"{support.unsupported:.1%} of this policy's choices are arms not eligible on the log")
         sessions = self._ratios.stderr()[1]
         if 1 < sessions < FEW_SESSIONS:
-            found.append(f"the rounds come from {sessions} sessions only: intervals that count sessions are rough")
+            warnings.append(f"the rounds come from {sessions} sessions only: intervals that count sessions are rough")
         if sessions == 1:
-            found.append("all rounds are of one session: no interval can count sessions")
-        return tuple(found)
+            warnings.append("all rounds are of one session: no interval can count sessions")
+        return tuple(warnings)
 
     def _too_small(self, support: Support) -> str:
-        worth = f"to this policy the {support.n} rounds are worth {support.ess:.0f} of its own (effective sample size)"
+        size = f"to this policy the {support.n} rounds are worth {support.ess:.0f} of its own (effective sample size)"
         if support.ess < LEAST_ESS:
-            return f"{worth}, and {LEAST_ESS:.0f} are needed: log more rounds, or with more exploration"
+            return f"{size}, and {LEAST_ESS:.0f} are needed: log more rounds, or with more exploration"
         if support.ess < LEAST_ESS_SHARE * support.n:
-            return f"{worth}, less than {LEAST_ESS_SHARE:.0%}: the log hardly ever did what this policy would do"
+            return f"{size}, less than {LEAST_ESS_SHARE:.0%}: the log hardly ever did what this policy would do"
         return ""
 
     def _unseen(self, support: Support) -> str:
@@ -96,15 +96,15 @@ class SupportTally:
             return ""
         return f"one round carries {share:.0%} of all the weight: the estimate is little more than its reward"
 
-    def _astray(self, support: Support) -> str:
+    def _ratio_off(self, support: Support) -> str:
         expected = 1.0 - support.unsupported
-        off, stderr = abs(support.mean_ratio - expected), self._ratios.stderr()[0]
-        if off <= RATIO_TOLERANCE or not off > RATIO_STDERRS * np.nan_to_num(stderr, nan=math.inf):
+        deviation, stderr = abs(support.mean_ratio - expected), self._ratios.stderr()[0]
+        if deviation <= RATIO_TOLERANCE or not deviation > RATIO_STDERRS * np.nan_to_num(stderr, nan=math.inf):
             return ""
-        also = ", or whether people say anything depends on the arm" if support.censored else ""
-        times = f"{off / stderr:.0f}" if stderr else "any number of"
+        censoring = ", or whether people say anything depends on the arm" if support.censored else ""
+        times = f"{deviation / stderr:.0f}" if stderr else "any number of"
         return (
             f"the mean importance ratio is {support.mean_ratio:.3f}, {times} standard errors from the {expected:.3f} "
             "expected: the propensities are not what the arms were drawn with, or rounds are missing from the log"
-            f"{also}"
+            f"{censoring}"
         )

@@ -24,5 +24,5 @@ class SwitchDR(Modelled):
         return np.where(ratio <= self._tau, ratio, 0.0)
 
     @property
-    def _most(self) -> float:
+    def _max_weight(self) -> float:
         return self._tau

@@ -68,17 +68,17 @@ class ClusteredBootstrap:
     def _resampled(self, value: float) -> tuple[Floats, Floats]:
         """Return value and standard error of each replicate, two arrays (replicates,)."""
         index, numerators, denominators = self._sums.occupied()
-        left = numerators - value * denominators  # centred: the squares below would cancel otherwise
-        columns = np.stack([left, denominators, left**2, left * denominators, denominators**2], axis=1)
+        residuals = numerators - value * denominators  # centred: the squares below would cancel otherwise
+        columns = np.stack([residuals, denominators, residuals**2, residuals * denominators, denominators**2], axis=1)
         sums = np.zeros((self._replicates, 5))
         for start in range(0, len(index), _SHARE):
             part = slice(start, start + _SHARE)
             sums += poisson_weights(index[part], replicates=self._replicates, seed=self._seed) @ columns[part]
         n, d, nn, nd, dd = sums.T
         with np.errstate(divide="ignore", invalid="ignore"):
-            moved = n / d
-            variance = nn - 2 * moved * nd + moved**2 * dd
-            return value + moved, np.sqrt(np.maximum(variance, 0.0)) / d
+            shift = n / d
+            variance = nn - 2 * shift * nd + shift**2 * dd
+            return value + shift, np.sqrt(np.maximum(variance, 0.0)) / d
 
 
 def poisson_weights(index: Floats, *, replicates: int, seed: int) -> Floats:

@@ -33,9 +33,9 @@ class BettingCapital:
         self._n += len(values)
         for start in range(0, len(values), _SHARE):
             part = values[start : start + _SHARE]
-            whole = np.zeros(-(-len(part) // _CHAINED) * _CHAINED)  # a value of 0 changes no sum
-            whole[: len(part)] = part
-            factors = 1.0 + self._bets[:, None] * whole
+            padded = np.zeros(-(-len(part) // _CHAINED) * _CHAINED)  # a value of 0 changes no sum
+            padded[: len(part)] = part
+            factors = 1.0 + self._bets[:, None] * padded
             self._logs += np.log(factors.reshape(len(self._bets), _CHAINED, -1).prod(axis=1)).sum(axis=1)
 
     def refuted(self, log_odds: float) -> float:
@@ -51,10 +51,10 @@ class BettingCapital:
 
     def _against(self, claims: Floats) -> Floats:
         """Return the logarithm of the capital against each claim; it falls as the claim rises."""
-        each = self._logs - self._n * np.log1p(claims[:, None] * self._bets)  # (claims, bets)
-        top = each.max(axis=1)
-        found: Floats = top + np.log(np.exp(each - top[:, None]).mean(axis=1))
-        return found
+        log_capitals = self._logs - self._n * np.log1p(claims[:, None] * self._bets)  # (claims, bets)
+        top = log_capitals.max(axis=1)
+        log_mean: Floats = top + np.log(np.exp(log_capitals - top[:, None]).mean(axis=1))
+        return log_mean
 
 
 class ConfidenceSequence:
@@ -81,12 +81,12 @@ class ConfidenceSequence:
         self._log_odds = math.log(2 / (1 - checked_level(level)))
         self._above = BettingCapital()
         self._below = BettingCapital()
-        self._holds = True
+        self._is_martingale = True
 
     def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
-        self._holds = self._holds and rounds.martingale
-        if not self._holds:
+        self._is_martingale = self._is_martingale and rounds.martingale
+        if not self._is_martingale:
             return
         lost = rounds.ratio - rounds.numerator
         if len(lost) and min(lost.min(), rounds.numerator.min()) < -1e-9:
@@ -99,6 +99,6 @@ class ConfidenceSequence:
 
         An upper end below the lower one says that the propensities cannot be right.
         """
-        if not self._holds:
+        if not self._is_martingale:
             return math.nan, math.nan
         return self._above.refuted(self._log_odds), 1.0 - self._below.refuted(self._log_odds)

@@ -38,9 +38,9 @@ class EmpiricalBernstein:
                 f"values lie in [{values.min()}, {values.max()}], beyond the stated [{rounds.low}, {rounds.high}]"
             )
         mean = float(values.mean())
-        apart = mean - self._mean
-        self._squares += float(((values - mean) ** 2).sum()) + apart**2 * self._n * m / (self._n + m)
-        self._mean += apart * m / (self._n + m)
+        gap = mean - self._mean
+        self._squares += float(((values - mean) ** 2).sum()) + gap**2 * self._n * m / (self._n + m)
+        self._mean += gap * m / (self._n + m)
         self._n += m
 
     def interval(self) -> tuple[float, float]:

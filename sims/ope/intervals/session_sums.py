@@ -51,5 +51,5 @@ class SessionSums:
         m = len(numerators)
         if m < 2 or not denominators.sum() > 0:
             return math.nan, m
-        left = numerators - self.value() * denominators
-        return float(np.sqrt(m / (m - 1) * (left @ left)) / denominators.sum()), m
+        residuals = numerators - self.value() * denominators
+        return float(np.sqrt(m / (m - 1) * (residuals @ residuals)) / denominators.sum()), m

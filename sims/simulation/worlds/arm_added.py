@@ -22,7 +22,7 @@ class ArmAdded:
         check_range(0.0, 1.0, from_share=self.from_share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course without the arm at first."""
+        """Return the scenario without the arm at first."""
         available = scenario.available.copy()
         available[scenario.between(0.0, self.from_share), scenario.column(self.arm)] = False
         return scenario.replace(available=available)

@@ -23,7 +23,7 @@ class ArmRemoved:
         check_order(self.from_share, self.until_share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course without the arm for that part."""
+        """Return the scenario without the arm for that part."""
         available = scenario.available.copy()
         available[scenario.between(self.from_share, self.until_share), scenario.column(self.arm)] = False
         return scenario.replace(available=available)

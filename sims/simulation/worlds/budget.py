@@ -25,7 +25,7 @@ class Budget:
         check_range(0.0, 1.0, share=self.share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with the ceiling.
+        """Return the scenario with the ceiling.
 
         Raises:
             WorldError: it is relative and no arm costs anything, or the cheapest is free and so is the ceiling.

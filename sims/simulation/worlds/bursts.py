@@ -22,9 +22,9 @@ class Bursts:
         check_range(1.0, float("inf"), size=self.size, factor=self.factor)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with its rounds at other times."""
+        """Return the scenario with its rounds at other times."""
         within_s = SECONDS_PER_ROUND / self.factor
         between_s = self.size * SECONDS_PER_ROUND - (self.size - 1.0) * within_s
-        first = rng.random(scenario.n) < 1.0 / self.size
-        gaps = rng.exponential(1.0, scenario.n) * np.where(first, between_s, within_s)
+        starts_burst = rng.random(scenario.n) < 1.0 / self.size
+        gaps = rng.exponential(1.0, scenario.n) * np.where(starts_burst, between_s, within_s)
         return scenario.replace(at=np.cumsum(gaps) - gaps[:1].sum())

@@ -24,13 +24,13 @@ class Delay:
         check_positive(window_s=self.window_s)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with delays added to those it has, and what comes after the window unsaid."""
+        """Return the scenario with delays added to those it has, and without feedback from beyond the window."""
         shape = scenario.feedback.shape
         if self.sigma is None:
-            late = rng.exponential(1.0, shape)
+            relative_delay = rng.exponential(1.0, shape)
         else:
-            late = np.exp(self.sigma * rng.standard_normal(shape) - self.sigma**2 / 2)
-        delay_s = scenario.delay_s + self.mean_s * late
+            relative_delay = np.exp(self.sigma * rng.standard_normal(shape) - self.sigma**2 / 2)
+        delay_s = scenario.delay_s + self.mean_s * relative_delay
         if self.window_s is None:
             return scenario.replace(delay_s=delay_s)
         return scenario.replace(delay_s=delay_s, feedback=np.where(delay_s <= self.window_s, scenario.feedback, np.nan))

@@ -1,4 +1,4 @@
-"""A judge says how good an answer is: often, on a scale, and with a taste of its own."""
+"""A judge scores each answer: often, on a scale, and with a taste of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from highwayman.sims.simulation.worlds.limits import check_range
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The judge says quality plus its bias for the arm plus noise, clipped to [0, 1]."""
+    """The score is quality plus its bias for the arm plus noise, clipped to [0, 1]."""
 
     stage: ClassVar[Stage] = Stage.FEEDBACK
     rate: float = 1.0  # probability that an answer is judged
@@ -26,7 +26,7 @@ class Judge:
         check_range(-1.0, 1.0, **{f"bias[{arm}]": value for arm, value in self.bias.items()})
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with the judge's verdicts for what is said."""
+        """Return the scenario with the judge's verdicts as its feedback."""
         verdict = scenario.quality + self.noise * rng.standard_normal(scenario.quality.shape)
         for arm, value in self.bias.items():
             verdict[:, scenario.column(arm)] += value

@@ -14,11 +14,11 @@ _BAD_BELOW = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Feedback is given with a probability that depends on the arm and on what would be said."""
+    """Feedback is given with a probability that depends on the arm and on its value."""
 
     stage: ClassVar[Stage] = Stage.SILENCE
-    rate: float = 0.05  # probability that something is said at all
-    rate_when_bad: float | None = None  # where less than 0.5 would be said; None: the same
+    rate: float = 0.05  # probability that there is any feedback
+    rate_when_bad: float | None = None  # where its value would be below 0.5; None: the same
     factors: Mapping[str, float] = field(default_factory=dict)  # on both rates, by arm
 
     def __post_init__(self) -> None:
@@ -27,7 +27,7 @@ class Missing:
         check_range(0.0, float("inf"), **{f"factors[{arm}]": factor for arm, factor in self.factors.items()})
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with part of what would be said unsaid."""
+        """Return the scenario without part of its feedback."""
         when_bad = self.rate if self.rate_when_bad is None else self.rate_when_bad
         rates = np.where(scenario.feedback < _BAD_BELOW, when_bad, self.rate)
         for arm, factor in self.factors.items():

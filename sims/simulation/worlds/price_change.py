@@ -25,7 +25,7 @@ class PriceChange:
         check_order(self.from_share, self.until_share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with the arm's new price."""
+        """Return the scenario with the arm's new price."""
         rounds, column = scenario.between(self.from_share, self.until_share), scenario.column(self.arm)
         cost_usd, price_usd = scenario.cost_usd.copy(), scenario.price_usd.copy()
         cost_usd[rounds, column] *= self.factor

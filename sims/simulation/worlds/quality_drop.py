@@ -25,10 +25,10 @@ class QualityDrop:
         check_order(self.from_share, self.until_share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with the arm's quality lowered.
+        """Return the scenario with the arm's quality lowered.
 
         Raises:
-            WorldError: what is said is not the quality any more; it could not follow.
+            WorldError: the feedback is not the quality any more; it could not follow.
         """
         if not np.array_equal(scenario.feedback, scenario.quality):
             raise WorldError("QualityDrop comes before worlds that say something of quality, or silence it")

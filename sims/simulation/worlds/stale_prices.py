@@ -21,6 +21,6 @@ class StalePrices:
         check_range(0.0, 1.0, lag_share=self.lag_share)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with an old price list."""
+        """Return the scenario with an old price list."""
         lag = round(self.lag_share * scenario.n)
         return scenario.replace(price_usd=scenario.price_usd[np.maximum(np.arange(scenario.n) - lag, 0)])

@@ -22,8 +22,8 @@ class Thumbs:
         check_range(0.0, 1.0, rate=self.rate, flip=self.flip)
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course with thumbs, 1 or 0, for what is said."""
+        """Return the scenario with thumbs, 1 or 0, as its feedback."""
         # Three draws whatever the parameters: at twice the rate the same thumbs are given, and as many again.
-        pleased, given, slipped = rng.random((3, *scenario.quality.shape))
-        up = (pleased < scenario.quality) ^ (slipped < self.flip)
-        return scenario.replace(feedback=np.where(given < self.rate, up.astype(np.float64), np.nan))
+        quality_draw, rate_draw, flip_draw = rng.random((3, *scenario.quality.shape))
+        up = (quality_draw < scenario.quality) ^ (flip_draw < self.flip)
+        return scenario.replace(feedback=np.where(rate_draw < self.rate, up.astype(np.float64), np.nan))

@@ -28,11 +28,11 @@ class TrafficDrift:
             raise ValueError(f"by must be 'task' or 'difficulty', got {self.by!r}")
 
     def apply(self, scenario: Scenario, rng: np.random.Generator) -> Scenario:
-        """Return the course in the new order. Raises WorldError where no tasks are known."""
+        """Return the scenario in the new order. Raises WorldError where no tasks are known."""
         shuffled = rng.random(scenario.n)
-        ideal = self._tasks(scenario, rng) if self.by == "task" else -scenario.quality.mean(axis=1)
-        spread = _ranks(ideal, ties=shuffled)
-        return scenario.reordered(np.argsort((1.0 - self.strength) * shuffled + self.strength * spread, kind="stable"))
+        sort_key = self._tasks(scenario, rng) if self.by == "task" else -scenario.quality.mean(axis=1)
+        ranks = _ranks(sort_key, ties=shuffled)
+        return scenario.reordered(np.argsort((1.0 - self.strength) * shuffled + self.strength * ranks, kind="stable"))
 
     @staticmethod
     def _tasks(scenario: Scenario, rng: np.random.Generator) -> Floats:

@@ -26,7 +26,10 @@ def cells(sheet: Sheet) -> AnswerCells:
     rank[order] = np.arange(len(order))
     rows = first[order]
     return AnswerCells(
-        keys=[(datasets[one], ids[other]) for one, other in zip(dataset[rows], prompt_id[rows], strict=True)],
+        keys=[
+            (datasets[dataset_code], ids[id_code])
+            for dataset_code, id_code in zip(dataset[rows], prompt_id[rows], strict=True)
+        ],
         prompts=sheet.texts("prompt").take(rows).to_pylist(),
         tasks=sheet.texts("task", default="").take(rows).to_pylist(),
         models=models,
@@ -39,5 +42,5 @@ def cells(sheet: Sheet) -> AnswerCells:
 
 def _coded(texts: Any) -> tuple[list[str], Indices]:
     """Return the different texts, and of which of them each row is."""
-    found = texts.dictionary_encode()
-    return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False).astype(np.intp)
+    encoded = texts.dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.intp)

@@ -23,7 +23,7 @@ def mismatch(sheet: Sheet) -> str:
 
 def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file; the sources of its prompts are the tasks. Raises TableError."""
-    arms = [_arms(found, sheet.where(row)) for row, found in enumerate(sheet.objects("arms"))]
+    arms = [_arms(cell, sheet.where(row)) for row, cell in enumerate(sheet.objects("arms"))]
     models = list(dict.fromkeys(model for row in arms for model in row))
     return AnswerCells.wide(
         [(_DATASET, f"{sheet.path.stem}/{row}") for row in range(sheet.n)],
@@ -35,22 +35,24 @@ def cells(sheet: Sheet) -> AnswerCells:
     )
 
 
-def _arms(found: Any, where: str) -> dict[str, Mapping[str, Any]]:
-    if not isinstance(found, Mapping) or not all(one is None or isinstance(one, Mapping) for one in found.values()):
-        raise TableError(f"{where}: arms must hold an object for each model, got {found!r}")
-    return {model: one for model, one in found.items() if one is not None}
+def _arms(cell: Any, where: str) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(cell, Mapping) or not all(
+        answer is None or isinstance(answer, Mapping) for answer in cell.values()
+    ):
+        raise TableError(f"{where}: arms must hold an object for each model, got {cell!r}")
+    return {model: answer for model, answer in cell.items() if answer is not None}
 
 
 def _values(sheet: Sheet, arms: list[dict[str, Mapping[str, Any]]], models: list[str], column: str) -> Floats:
-    """Return one number of each arm's, shape (p, k), NaN where it is not said."""
+    """Return one number of each arm's, shape (p, k), NaN where there is none."""
     field = _FIELDS[column]
-    found = np.full((len(arms), len(models)), np.nan)
+    values = np.full((len(arms), len(models)), np.nan)
     for k, model in enumerate(models):
-        told = [row.get(model, {}).get(field) for row in arms]
-        for row, value in enumerate(told):
+        amounts = [row.get(model, {}).get(field) for row in arms]
+        for row, value in enumerate(amounts):
             if value is not None and not isinstance(value, int | float):
                 raise TableError(f"{sheet.where(row)}: {field} of arm {model!r} must be a number, got {value!r}")
-        known = np.array([value is not None for value in told])
-        found[known, k] = [value for value in told if value is not None]
-        check_values(found[:, k], column, known=known, where=sheet.where, named=f"{field} of arm {model!r}")
-    return found
+        known = np.array([value is not None for value in amounts])
+        values[known, k] = [value for value in amounts if value is not None]
+        check_values(values[:, k], column, known=known, where=sheet.where, named=f"{field} of arm {model!r}")
+    return values

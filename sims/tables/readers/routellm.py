@@ -10,7 +10,7 @@ from highwayman.sims.tables.table_cells import AnswerCells
 
 _RESPONSE = "_response"
 _DATASET = "routellm"
-_LOOKED_AT = 1000  # rows, to tell whether a file is in this format
+_SAMPLE_ROWS = 1000  # rows, to tell whether a file is in this format
 _TRUTHS = (True, False, "True", "False", "true", "false")
 
 
@@ -19,7 +19,7 @@ def mismatch(sheet: Sheet) -> str:
     if missing := sheet.lacking("prompt"):
         return missing
     models = _models(sheet)
-    other = next((model for model in models if not _tells_truth(sheet, model)), "")
+    other = next((model for model in models if not _is_boolean(sheet, model)), "")
     if not models or other:
         return f"column {other!r} does not hold True and False" if other else "lacks columns of models"
     return ""
@@ -43,7 +43,7 @@ def _models(sheet: Sheet) -> list[str]:
     return [name for name in sheet.columns if name != "prompt" and name not in answers]
 
 
-def _tells_truth(sheet: Sheet, column: str) -> bool:
+def _is_boolean(sheet: Sheet, column: str) -> bool:
     """Return whether the first value is true or false; the others are checked when they are read."""
-    first = next((value for value in sheet.objects(column, upto=_LOOKED_AT) if value is not None), None)
+    first = next((value for value in sheet.objects(column, upto=_SAMPLE_ROWS) if value is not None), None)
     return isinstance(first, bool | str) and first in _TRUTHS
