@@ -51,7 +51,7 @@ class HybridPosterior(HierPosterior):
         Li, Chu, Langford & Schapire, WWW 2010 (arXiv 1003.0146), algorithm 2, line 14: with u = P_k x and
         v = f_k (x) L u the variance is x^T u + v^T A_0^-1 v.
         """
-        rows = self._sums.select(arms)
+        rows = self._statistics.select(arms)
         inverse, own = self._inverse[rows], self._own_precision_at_settling
         reach = np.matmul(features, inverse)  # (K, m, d)
         lead = own * reach
@@ -69,7 +69,7 @@ class HybridPosterior(HierPosterior):
         """Draw beta from all feedback, and return the arms' prior means (K, d)."""
         arm_features, d = self._of(self.arms), self.d  # (K, q)
         q = len(self._others)
-        lent = own * np.einsum("kij,kj->ki", self._inverse, self._sums.b)  # (K, d)
+        lent = own * np.einsum("kij,kj->ki", self._inverse, self._statistics.b)  # (K, d)
         left = np.diag(own) - own[:, None] * self._inverse * own  # (K, d, d) L - L P_k L
         root = np.einsum("ka,kb,kij->aibj", arm_features, arm_features, left).reshape(q * d, q * d)
         self._hyperprior_precision = np.tile(self._hyperprior_precision[-d:], q)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from highwayman.bandit.regression.ridge_posterior import REFRESH_EVERY, RidgePosterior
+from highwayman.bandit.regression.ridge_posterior import RidgePosterior
 from highwayman.bandit.regression.sequential import (
     Indices,
     Observations,
@@ -92,7 +92,7 @@ class LinearPosterior(RidgePosterior):
 
     def _learn_at_once(self, row: int, features: Floats, rewards: Floats) -> None:
         if len(features) >= self.d:  # afresh is cheaper
-            self._ages[row] = REFRESH_EVERY
+            self._ages[row] = self._REFRESH_EVERY
         else:
             batch_update(self._inverse[row], self._theta[row], features, rewards)
         self._absorb(row, features, rewards)
@@ -105,7 +105,7 @@ class LinearPosterior(RidgePosterior):
         )
         self._b[row] += gained
         self._ages[row] += len(rewards)
-        if self._ages[row] >= REFRESH_EVERY:
+        if self._ages[row] >= self._REFRESH_EVERY:
             self._refresh(row)
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Generic, Self, TypeVar
 
-from highwayman.bandit.regression.hier_posterior import HierPosterior
-from highwayman.bandit.regression.linear_posterior import LinearPosterior
+from highwayman.bandit.regression.arm_posterior import ArmPosterior
 from highwayman.bandit.regression.prior import Prior
 from highwayman.env.types import Context, Floats, RewardChange
 
-P = TypeVar("P", LinearPosterior, HierPosterior)
+P = TypeVar("P", bound=ArmPosterior)
 
 
 class RegressionPolicy(Generic[P]):
