@@ -20,7 +20,7 @@ from typing import Self
 import aiohttp
 
 from highwayman.env.errors import ConfigError
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
+from highwayman.serving.processes.supervised_process import ProcessOptions, SupervisedProcess, checked_port
 
 MODEL = "smollm2-135m"  # the model id upstream; the server itself takes any
 
@@ -85,7 +85,7 @@ async def start_local_pool(options: ServerOptions | None = None) -> LocalPool:
         _command(options, port),
         probe=lambda: _answers(url),
         ready_within_s=options.deadline_s,
-        log_path=options.log_path,
+        options=ProcessOptions(log_path=options.log_path),
     )
     await process.start()
     return LocalPool(process, url)

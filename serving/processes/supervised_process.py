@@ -9,21 +9,68 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.serving.processes import die_with_parent
-
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
-_PATIENCE_S = 10.0  # from asking a process to end to killing it
+from highwayman.serving.processes.restart_policy import KEEP_TRYING, RestartPolicy
 
 log = logging.getLogger(__name__)
 
 
 class ProcessFailed(HighwaymanError):
     """A child process ended, or did not become ready in time."""
+
+
+class PortTaken(ProcessFailed):
+    """A port cannot be listened on."""
+
+    def __init__(self, port: int, host: str, reason: str) -> None:
+        """Take the port, and why the system refuses it."""
+        super().__init__(f"port {port} on {host} cannot be had ({reason}); give another")
+        self.reason = reason
+
+
+class ProcessObserver:
+    """Follows one process; this one writes its deaths to the log."""
+
+    def __init__(self, name: str) -> None:
+        """Take the name that messages call the process by."""
+        self._name = name
+
+    def on_launch(self) -> None:
+        """The process is about to be started."""
+
+    async def on_ready(self, seconds: float) -> None:
+        """It answers, so many seconds after its launch; it counts as up once this returns."""
+
+    def on_death(self, code: int, delay_s: float | None) -> None:
+        """It ended by itself, and starts again after so many seconds; None: it stays down."""
+        what = "staying down" if delay_s is None else f"starting it again in {delay_s:.1f} s"
+        log.warning("%s ended (%s); %s", self._name, _ending(code), what)
+
+    def on_failed_restart(self, error: ProcessFailed) -> None:
+        """It did not come back, and has ended by now."""
+        log.error("%s", error)
+
+    def launch_error(self, code: int | None, within_s: float) -> ProcessFailed:
+        """Return the error for a process that ended before it answered; code None: it did not answer in time."""
+        return ProcessFailed(f"{self._name} {'did not answer in time' if code is None else f'ended ({_ending(code)})'}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """How a process is run and kept up, where that is not as most are."""
+
+    inherits_environment: bool = True  # whether it has our variables, too
+    log_path: Path | None = None  # where its output is appended; without one it goes to ours
+    whole_group: bool = False  # whether what it started ends with it
+    patience_s: float = 10.0  # from asking it to end to killing it
+    restarts: RestartPolicy = KEEP_TRYING
+    observer: ProcessObserver | None = None  # None: one that writes to the log
 
 
 class SupervisedProcess:
@@ -38,29 +85,30 @@ class SupervisedProcess:
         env: Mapping[str, str] | None = None,
         keep_open: Sequence[int] = (),
         ready_within_s: float = 60.0,
-        log_path: Path | None = None,
         on_state_change: Callable[[bool], None] = lambda _: None,
+        options: ProcessOptions | None = None,
     ) -> None:
         """Describe the process.
 
         Args:
             name: for messages.
             argv: its program and arguments.
-            ready: returns once it answers; may raise OSError or HighwaymanError as long as it does not.
+            probe: returns once it answers; may raise OSError or HighwaymanError as long as it does not.
             env: variables beside our own.
             keep_open: descriptors it inherits.
             ready_within_s: how long it may take to answer.
-            log_path: where its output is appended; without one it goes to ours.
-            tell: called with True whenever it answers after a start, with False whenever it has ended by itself.
+            on_state_change: called with True whenever it answers after a start, False whenever it has ended by itself.
+            options: what is unlike most processes.
         """
         self._name = name
+        self._options = options or ProcessOptions()
+        self._observer = self._options.observer or ProcessObserver(name)
         wrapper = [sys.executable, "-I", str(Path(die_with_parent.__file__)), str(os.getpid())]
         self._argv = [*wrapper, *argv]
         self._probe = probe
-        self._env = {**os.environ, **(env or {})}
+        self._env = {**(os.environ if self._options.inherits_environment else {}), **(env or {})}
         self._keep_open = tuple(keep_open)
         self._ready_within_s = ready_within_s
-        self._log_path = log_path
         self._on_state_change = on_state_change
         self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
@@ -75,32 +123,58 @@ class SupervisedProcess:
 
     async def start(self) -> None:
         """Start the process, return once it answers, and keep it up from then on. Raises ProcessFailed."""
-        await self._launch()
-        self._on_state_change(True)
-        self._keeper = asyncio.create_task(self._keep_up(), name=f"keep {self._name}")
+        await self.launch()
+        self._keeper = asyncio.create_task(self.keep_up(), name=f"keep {self._name}")
 
-    async def stop(self, *, patience_s: float = _PATIENCE_S) -> None:
+    async def stop(self, *, patience_s: float | None = None) -> None:
         """Ask the process to end, kill it when it does not, and wait until it is gone."""
         if self._keeper is not None:
             await cancel_and_wait(self._keeper)
-        await self._end_process(patience_s)
+        await self._end_process(self._options.patience_s if patience_s is None else patience_s)
 
-    async def _end_process(self, patience_s: float) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+    async def launch(self) -> None:
+        """Start the process, and return once it answers; nobody keeps it up. Raises ProcessFailed once it has ended."""
+        self._observer.on_launch()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        process = self._process = await self._spawn()
         try:
-            async with asyncio.timeout(patience_s):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            await self._until_ready(process)
+        except BaseException:
+            await self._end_process(self._options.patience_s)
+            raise
+        await self._observer.on_ready(clock() - began)
+        self._on_state_change(True)
 
-    async def _launch(self) -> None:
+    async def keep_up(self) -> None:
+        """Start the process again each time it ends by itself; return when that has been too often."""
+        deaths: list[float] = []
+        while self._process is not None:
+            code = await self._process.wait()
+            deaths.append(asyncio.get_running_loop().time())
+            delay_s = self._options.restarts.delay_s(deaths, deaths[-1])
+            self._on_state_change(False)
+            self._observer.on_death(code, delay_s)
+            if delay_s is None:
+                return
+            if self._options.whole_group:
+                self._signal(signal.SIGKILL)  # what it left behind holds its memory
+            await asyncio.sleep(delay_s)
+            if await self._came_back() and self._options.restarts.forgives:
+                deaths.clear()
+
+    async def _came_back(self) -> bool:
+        try:
+            await self.launch()
+        except ProcessFailed as error:
+            self._observer.on_failed_restart(error)
+            return False
+        self.restarts += 1
+        return True
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
         with self._output() as output:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *self._argv,
                 env=self._env,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -109,56 +183,61 @@ class SupervisedProcess:
                 pass_fds=self._keep_open,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; we then stop our children in order
             )
-        ended = asyncio.ensure_future(self._process.wait())
-        ready = asyncio.ensure_future(self._until_ready())
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        """Return once the process answers. Raises ProcessFailed: it ended before, or did not answer in time."""
+        ended = asyncio.ensure_future(process.wait())
+        ready = asyncio.ensure_future(self._keep_probing())
         ends: set[asyncio.Future[Any]] = {ended, ready}
         try:
             await asyncio.wait(ends, timeout=self._ready_within_s, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
-                why = f"ended ({_ending(ended.result())})" if ended.done() else "did not answer in time"
-                raise ProcessFailed(f"{self._name} {why}")
-        except BaseException:
-            await self._end_process(_PATIENCE_S)
-            raise
+                raise self._observer.launch_error(ended.result() if ended.done() else None, self._ready_within_s)
         finally:
             ended.cancel()
             ready.cancel()
 
-    def _output(self) -> AbstractContextManager[IO[bytes] | None]:
-        return contextlib.nullcontext() if self._log_path is None else self._log_path.open("ab")
-
-    async def _until_ready(self) -> None:
+    async def _keep_probing(self) -> None:
         while True:
             try:
                 return await self._probe()
             except (OSError, HighwaymanError):
                 await asyncio.sleep(0.02)  # between two looks; what ends the wait is the answer
 
-    async def _keep_up(self) -> None:
-        pause_s = _FIRST_PAUSE_S
-        while self._process is not None:
-            code = await self._process.wait()
-            self._on_state_change(False)
-            log.warning("%s ended (%s); starting it again in %.1f s", self._name, _ending(code), pause_s)
-            await asyncio.sleep(pause_s)
-            try:
-                await self._launch()
-                self._on_state_change(True)
-                self.restarts += 1
-                pause_s = _FIRST_PAUSE_S
-            except ProcessFailed as error:
-                log.error("%s", error)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    async def _end_process(self, patience_s: float) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await process.wait()
+        if process.returncode is None or self._options.whole_group:
+            self._signal(signal.SIGKILL)
+        await process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send the process a signal, and the rest of its group if that is to end with it, even after it."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._options.whole_group:
+                os.killpg(self.pid, number)
+            elif self._process is not None:
+                self._process.send_signal(number)
+
+    def _output(self) -> AbstractContextManager[IO[bytes] | None]:
+        log_path = self._options.log_path
+        return contextlib.nullcontext() if log_path is None else log_path.open("ab")
 
 
 def checked_port(port: int, *, host: str = "127.0.0.1") -> int:
-    """Return `port`, or a free one for 0. Raises ProcessFailed if it is taken: its owner would answer for our child."""
+    """Return `port`, or a free one for 0. Raises PortTaken if it is: its owner would answer for our child."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ProcessFailed(f"port {port} on {host} cannot be had ({error.strerror}); give another") from error
+            raise PortTaken(port, host, str(error.strerror)) from error
         return int(probe.getsockname()[1])
 
 

@@ -43,23 +43,6 @@ class VllmServer:
         return f"vllm-{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """After how long a server that died starts again: longer each time, and not forever."""
-
-    first_s: float = 1.0
-    longest_s: float = 60.0
-    limit: int = 5  # deaths within the window; one more and it stays down
-    window_s: float = 900.0
-
-    def delay_s(self, deaths: Sequence[float], now: float) -> float | None:
-        """Return the seconds to wait after the last of `deaths` (clock times), or None to give up."""
-        recent = sum(now - death <= self.window_s for death in deaths)
-        if recent > self.limit:
-            return None
-        return float(min(self.longest_s, self.first_s * 2.0 ** max(0, recent - 1)))
-
-
 def find_devices(environment: Mapping[str, str], *, dev: Path = Path("/dev")) -> Devices:
     """Return the GPUs this process may use, in the order of `environment` or of `dev`, and its cores."""
     chosen = environment.get(_GPU_VARIABLE)

@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +11,23 @@ from typing import Any
 
 import aiohttp
 
-from highwayman.env.errors import ConfigError, HighwaymanError
-from highwayman.serving.processes import die_with_parent
-from highwayman.serving.processes.vllm_launch import RestartPolicy, VllmServer
+from highwayman.env.errors import ConfigError
+from highwayman.serving.processes.restart_policy import RestartPolicy
+from highwayman.serving.processes.supervised_process import (
+    PortTaken,
+    ProcessFailed,
+    ProcessObserver,
+    ProcessOptions,
+    SupervisedProcess,
+    checked_port,
+)
+from highwayman.serving.processes.vllm_launch import VllmServer
 
 _POLL_S = 0.25  # between two looks at /health while a server starts
 _WARM_UP_S = 300.0  # the first logprobs request compiles kernels on some builds
 
 
-class LaunchError(HighwaymanError):
+class LaunchError(ProcessFailed):
     """A server of the pool did not come up."""
 
 
@@ -45,20 +50,17 @@ async def run_pool(servers: Sequence[VllmServer], how: LaunchOptions, stop: asyn
         ConfigError: a port is taken, or a key's variable is not set.
         LaunchError: a server did not come up at first, or every one of them has died too often.
     """
-    for server in servers:
-        _refuse_taken_port(server.port)
-        _child_environment(server, how.environment)
+    processes = [_checked_process(server, how) for server in servers]
     how.log_folder.mkdir(parents=True, exist_ok=True)
     stopping = asyncio.create_task(stop.wait())
-    runners = [_Runner(server, how) for server in servers]
     try:
-        if await _unless(stopping, [runner.start() for runner in runners]):
+        if await _unless(stopping, [process.launch() for process in processes]):
             how.echo(f"pool ready: {sum(len(server.arms) for server in servers)} arms on {len(servers)} servers")
-            if await _unless(stopping, [runner.keep_up() for runner in runners]):
+            if await _unless(stopping, [process.keep_up() for process in processes]):
                 raise LaunchError("every server of the pool has died too often; see the logs above.")
     finally:
         stopping.cancel()
-        await asyncio.gather(*(runner.stop() for runner in runners))
+        await asyncio.gather(*(process.stop() for process in processes))
         how.echo("pool stopped")
 
 
@@ -80,91 +82,75 @@ async def _unless(stopping: "asyncio.Task[bool]", work: Sequence[Coroutine[Any, 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Runner:
-    """Keeps the process of one server."""
+def _checked_process(server: VllmServer, how: LaunchOptions) -> SupervisedProcess:
+    """Return the process of a server, not yet started. Raises ConfigError: its port is taken, or its key is not set."""
+    try:
+        checked_port(server.port)
+    except PortTaken as error:
+        raise ConfigError(
+            f"port {server.port}: cannot be listened on: {error.reason}. Is a server running there?"
+        ) from error
+    log_path = how.log_folder / f"{server.label}.log"
+    return SupervisedProcess(
+        server.label,
+        server.argv,
+        probe=lambda: _until_healthy(server.url),
+        env=_child_environment(server, how.environment),
+        ready_within_s=how.ready_within_s,
+        options=ProcessOptions(
+            inherits_environment=False,
+            log_path=log_path,
+            whole_group=True,
+            patience_s=how.grace_s,
+            restarts=how.restarts,
+            observer=_ServerObserver(server, how, log_path),
+        ),
+    )
 
-    def __init__(self, server: VllmServer, how: LaunchOptions) -> None:
+
+async def _until_healthy(url: str) -> None:
+    """Return once the server at `url` says that it is well."""
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.get(f"{url}/health") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(_POLL_S)
+
+
+class _ServerObserver(ProcessObserver):
+    """Warms one server up when it answers, and says what becomes of it, with the end of its log."""
+
+    def __init__(self, server: VllmServer, how: LaunchOptions, log_path: Path) -> None:
+        super().__init__(server.label)
         self._server = server
         self._how = how
-        self._log = how.log_folder / f"{server.label}.log"
-        self._process: asyncio.subprocess.Process | None = None
-        self._deaths: list[float] = []
+        self._log = log_path
 
-    async def start(self) -> None:
-        """Start the server, wait until it answers, and warm it up."""
-        server, began = self._server, time.monotonic()
-        self._say(f"starting for {', '.join(server.arms)} (log: {self._log})")
-        self._process = await self._spawn()
-        await self._until_healthy(self._process)
+    def on_launch(self) -> None:
+        self._say(f"starting for {', '.join(self._server.arms)} (log: {self._log})")
+
+    async def on_ready(self, seconds: float) -> None:
         answered = time.monotonic()
         await self._warm_up()
-        self._say(f"ready in {answered - began:.1f} s, warmed up in {time.monotonic() - answered:.1f} s")
+        self._say(f"ready in {seconds:.1f} s, warmed up in {time.monotonic() - answered:.1f} s")
 
-    async def keep_up(self) -> None:
-        """Restart the server each time it dies; return when it has died too often."""
-        while self._process is not None:
-            code = await self._process.wait()
-            self._deaths.append(time.monotonic())
-            delay_s = self._how.restarts.delay_s(self._deaths, time.monotonic())
-            if delay_s is None:
-                self._say(f"died ({_cause(code)}) too often, staying down. Its log ends:\n{_tail(self._log)}")
-                return
+    def on_death(self, code: int, delay_s: float | None) -> None:
+        if delay_s is None:
+            self._say(f"died ({_cause(code)}) too often, staying down. Its log ends:\n{_tail(self._log)}")
+        else:
             self._say(f"died ({_cause(code)}), restarting in {delay_s:g} s")
-            _signal_group(self._process, signal.SIGKILL)  # what it left behind holds its memory
-            await asyncio.sleep(delay_s)
-            try:
-                await self.start()
-            except LaunchError as error:
-                self._say(f"did not come back: {error}")
-                await self.stop()
 
-    async def stop(self) -> None:
-        """Ask the server to stop, and kill it when it takes too long."""
-        process = self._process
-        if process is None:
-            return
-        if process.returncode is None:
-            _signal_group(process, signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self._how.grace_s)
-        _signal_group(process, signal.SIGKILL)
-        await process.wait()
+    def on_failed_restart(self, error: ProcessFailed) -> None:
+        self._say(f"did not come back: {error}")
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        tether = (sys.executable, "-I", die_with_parent.__file__, str(os.getpid()))
-        with self._log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *tether,
-                *self._server.argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_child_environment(self._server, self._how.environment),
-                start_new_session=True,
-            )
-
-    async def _until_healthy(self, process: asyncio.subprocess.Process) -> None:
-        polling, dying = asyncio.create_task(self._poll_health()), asyncio.create_task(process.wait())
-        limit_s = self._how.ready_within_s
-        try:
-            await asyncio.wait({polling, dying}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-            if dying.done():
-                self._fail(f"ended while starting ({_cause(dying.result())})")
-            if not polling.done():
-                self._fail(f"did not answer /health within {limit_s:g} s")
-        finally:
-            polling.cancel()
-            dying.cancel()
-
-    async def _poll_health(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            while True:
-                with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                    async with session.get(f"{self._server.url}/health") as response:
-                        if response.status == 200:
-                            return
-                await asyncio.sleep(_POLL_S)
+    def launch_error(self, code: int | None, within_s: float) -> LaunchError:
+        what = f"did not answer /health within {within_s:g} s"
+        if code is not None:
+            what = f"ended while starting ({_cause(code)})"
+        return LaunchError(f"{self._server.label} {what}. Its log ({self._log}) ends:\n{_tail(self._log)}")
 
     async def _warm_up(self) -> None:
         """Send what is slow the first time: a chat with logprobs, to the model and each adapter."""
@@ -182,9 +168,6 @@ class _Runner:
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
                     self._say(f"warm-up of '{model}' failed: {error or type(error).__name__}; serving it cold")
 
-    def _fail(self, what: str) -> None:
-        raise LaunchError(f"{self._server.label} {what}. Its log ({self._log}) ends:\n{_tail(self._log)}")
-
     def _say(self, text: str) -> None:
         self._how.echo(f"{self._server.label}: {text}")
 
@@ -196,22 +179,6 @@ def _child_environment(server: VllmServer, environment: Mapping[str, str]) -> di
             raise ConfigError(f"{server.label}: its arms name the key {server.api_key_env}, which is not set.")
         key = {"VLLM_API_KEY": environment[server.api_key_env]}
     return {**environment, **key, **server.env}
-
-
-def _refuse_taken_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigError(
-                f"port {port}: cannot be listened on: {error.strerror}. Is a server running there?"
-            ) from error
-
-
-def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def _cause(code: int) -> str:
