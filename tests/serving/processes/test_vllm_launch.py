@@ -19,6 +19,7 @@ from highwayman.env.types import Arm
 from highwayman.serving.processes.restart_policy import RestartPolicy
 from highwayman.serving.processes.vllm_launch import Devices, VllmServer, find_devices, plan_servers
 from highwayman.serving.processes.vllm_supervise import LaunchError, LaunchOptions, run_pool
+from tests.ports import free_port
 
 DEADLINE_S = 20.0
 FAKE = Path(__file__).with_name("fake_vllm.py")
@@ -102,12 +103,6 @@ def test_gpus_are_those_the_environment_allows_or_else_those_of_the_machine(tmp_
 
 
 # From here on a real process answers in vLLM's place.
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(port: int, path: str) -> str | None:

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from highwayman.serving.cli.main import main
+from tests.ports import free_port
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
 pytestmark = [
@@ -128,12 +129,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(folder: Path, upstream_url: str, port: int) -> list[str]:
