@@ -35,3 +35,9 @@ async def redis_client(valkey_url: str) -> AsyncIterator[aioredis.Redis]:
 def namespace() -> str:
     """A namespace no other test uses."""
     return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def module_namespace() -> str:
+    """A namespace no other module uses, for what its tests share."""
+    return f"test-{uuid.uuid4().hex}"

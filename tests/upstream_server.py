@@ -203,6 +203,11 @@ class ScriptedUpstream:
         """Serve requests for `key` (a model id, a path, or ANY) with `behaviours` in turn; the last one stays."""
         self._scripts[key] = list(behaviours)
 
+    def reset(self) -> None:
+        """Forget what was asked, and every script: the next test finds the server as new."""
+        self.requests, self.paths, self.headers, self.gone = [], [], [], 0
+        self._scripts.clear()
+
     async def asked(self, count: int = 1) -> None:
         """Return once `count` requests have come in."""
         async with asyncio.timeout(10), self._changed:

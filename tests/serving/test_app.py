@@ -6,8 +6,9 @@ from pathlib import Path
 
 import openai
 import pytest
+import pytest_asyncio
 
-from highwayman.env.types import Control, Profile
+from highwayman.env.types import Arm, Control, Profile
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
@@ -15,19 +16,46 @@ from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, BreakOff, Fail, Garbage, Hang, Say, ScriptedUpstream, closed_url
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one router answers all that need none of their own
+
 CHAT, FEEDBACK = "/v1/chat/completions", "/v1/feedback"
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as started:
+        yield started
 
 
-@pytest.fixture
-async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
-    arms = [arm("small", upstream.url, price=0.1), arm("large", upstream.url, price=1.0)]
-    async with running_router(arms, valkey_url, namespace) as started:
+@pytest.fixture(autouse=True)
+def upstream(server: ScriptedUpstream) -> ScriptedUpstream:
+    """The module's upstream, as if new."""
+    server.reset()
+    return server
+
+
+def two_arms(upstream: ScriptedUpstream) -> list[Arm]:
+    return [arm("small", upstream.url, price=0.1), arm("large", upstream.url, price=1.0)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def router(server: ScriptedUpstream, valkey_url: str, module_namespace: str) -> AsyncIterator[Router]:
+    """The module's router, for tests that neither make an arm fail nor count what was learned."""
+    async with running_router(two_arms(server), valkey_url, module_namespace) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unasked_router(server: ScriptedUpstream, valkey_url: str, module_namespace: str) -> AsyncIterator[Router]:
+    """A router that is never asked what it could answer."""
+    async with running_router(two_arms(server), valkey_url, f"{module_namespace}-unasked") as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
+    """A router of the test's own, which has seen nothing."""
+    async with running_router(two_arms(upstream), valkey_url, namespace) as started:
         yield started
 
 
@@ -120,32 +148,32 @@ async def test_the_openai_client_works_unchanged(router: Router, upstream: Scrip
     assert await asyncio.to_thread(in_a_thread) == "Paris is it."
 
 
-async def test_a_thumb_moves_the_policy_within_two_seconds(router: Router) -> None:
-    _, _, headers = await router.post(CHAT, ask())
+async def test_a_thumb_moves_the_policy_within_two_seconds(own_router: Router) -> None:
+    _, _, headers = await own_router.post(CHAT, ask())
     chosen = headers["x-highwayman-arm"]
-    before = (await router.get("/v1/policy"))[1]
+    before = (await own_router.get("/v1/policy"))[1]
     said = {"decision_id": headers["x-highwayman-decision"], "metric": "thumbs", "value": True}
-    assert (await router.post(FEEDBACK, said))[0] == 200
-    after = await router.policy_until(chosen, feedback=1)
+    assert (await own_router.post(FEEDBACK, said))[0] == 200
+    after = await own_router.policy_until(chosen, feedback=1)
     assert after["version"] > before["version"]
     assert after["arms"][chosen]["quality"] == 1.0
     assert after["arms"][chosen]["decisions"] == 1
 
 
-async def test_thumbs_down_send_the_traffic_elsewhere(router: Router, upstream: ScriptedUpstream) -> None:
+async def test_thumbs_down_send_the_traffic_elsewhere(own_router: Router, upstream: ScriptedUpstream) -> None:
     upstream.script("small-upstream", Say("bad"))
     upstream.script("large-upstream", Say("good"))
     for n in range(60):
-        _, answer, headers = await router.post(CHAT, ask(f"Question {n}?", model="auto-quality"))
+        _, answer, headers = await own_router.post(CHAT, ask(f"Question {n}?", model="auto-quality"))
         good = answer["choices"][0]["message"]["content"] == "good"
-        await router.post(FEEDBACK, {"decision_id": headers["x-highwayman-decision"], "value": good})
+        await own_router.post(FEEDBACK, {"decision_id": headers["x-highwayman-decision"], "value": good})
         if n % 10 == 9:
-            seen = sum(found["feedback"] for found in (await router.get("/v1/policy"))[1]["arms"].values())
+            seen = sum(found["feedback"] for found in (await own_router.get("/v1/policy"))[1]["arms"].values())
             while seen < n + 1:
                 await asyncio.sleep(0.02)
-                seen = sum(found["feedback"] for found in (await router.get("/v1/policy"))[1]["arms"].values())
-    _, _, headers = await router.post(CHAT, ask("One more?", model="auto-quality"))
-    decision = await router.decision(headers["x-highwayman-decision"])
+                seen = sum(found["feedback"] for found in (await own_router.get("/v1/policy"))[1]["arms"].values())
+    _, _, headers = await own_router.post(CHAT, ask("One more?", model="auto-quality"))
+    decision = await own_router.decision(headers["x-highwayman-decision"])
     assert decision["probs"][decision["arms"].index("large")] > 0.9
 
 
@@ -167,26 +195,28 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
 async def test_a_bad_body_is_told_in_openais_shape_and_goes_nowhere(
-    body: bytes, router: Router, upstream: ScriptedUpstream, valkey_url: str, namespace: str
+    body: bytes, unasked_router: Router, upstream: ScriptedUpstream, valkey_url: str, module_namespace: str
 ) -> None:
-    status, answer, _ = await router.post(CHAT, body)
+    status, answer, _ = await unasked_router.post(CHAT, body)
     assert status == 400
     assert set(answer["error"]) == {"message", "type", "param", "code"}
     assert answer["error"]["type"] == "invalid_request_error"
     assert upstream.requests == []
-    assert await log_length(valkey_url, namespace) == 0
+    assert await log_length(valkey_url, f"{module_namespace}-unasked") == 0
 
 
-async def test_thirty_megabytes_are_refused(router: Router) -> None:
-    status, answer, _ = await router.post(CHAT, b'{"model": "' + b"x" * 30_000_000 + b'"}')
+async def test_thirty_megabytes_are_refused(unasked_router: Router) -> None:
+    status, answer, _ = await unasked_router.post(CHAT, b'{"model": "' + b"x" * 30_000_000 + b'"}')
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
 
 
 @pytest.mark.parametrize(
     ("path", "status"), [("/v1/nothing", 404), ("/v1/decisions/hw-none", 404), ("/v1/chat/completions", 405)]
 )
-async def test_paths_that_do_not_exist_are_told_in_openais_shape(path: str, status: int, router: Router) -> None:
-    found, answer = await router.get(path)
+async def test_paths_that_do_not_exist_are_told_in_openais_shape(
+    path: str, status: int, unasked_router: Router
+) -> None:
+    found, answer = await unasked_router.get(path)
     assert found == status
     assert answer["error"]["type"] == "invalid_request_error"
 
@@ -226,20 +256,22 @@ async def test_the_upstreams_own_refusal_is_passed_on(router: Router, upstream: 
     assert (await router.decision(headers["x-highwayman-decision"]))["outcome"]["status"] == "refused"
 
 
-async def test_an_upstream_that_answers_no_json_is_a_502(router: Router, upstream: ScriptedUpstream) -> None:
+async def test_an_upstream_that_answers_no_json_is_a_502(own_router: Router, upstream: ScriptedUpstream) -> None:
     upstream.script(ANY, Garbage())
-    status, answer, _ = await router.post(CHAT, ask())
+    status, answer, _ = await own_router.post(CHAT, ask())
     assert (status, answer["error"]["code"]) == (502, "upstream_failed")
 
 
-async def test_a_stream_that_breaks_off_ends_with_an_error_event(router: Router, upstream: ScriptedUpstream) -> None:
+async def test_a_stream_that_breaks_off_ends_with_an_error_event(
+    own_router: Router, upstream: ScriptedUpstream
+) -> None:
     upstream.script(ANY, BreakOff(Say("One two three four."), events=3))
-    async with router.http.post(CHAT, json=ask(stream=True)) as response:
+    async with own_router.http.post(CHAT, json=ask(stream=True)) as response:
         raw = await response.read()
         decision_id = response.headers["x-highwayman-decision"]
     last = raw.strip().rpartition(b"data: ")[2]
     assert json.loads(last)["error"]["code"] == "upstream_failed"
-    assert (await router.decision(decision_id))["outcome"]["status"] == "failed"
+    assert (await own_router.decision(decision_id))["outcome"]["status"] == "failed"
 
 
 async def test_an_upstream_that_hangs_is_a_504(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> None:
@@ -266,13 +298,13 @@ async def test_a_client_that_goes_stops_the_upstream_and_leaves_an_outcome(
 
 
 async def test_feedback_that_cannot_be_is_refused_and_nothing_is_learned(
-    router: Router, valkey_url: str, namespace: str
+    router: Router, valkey_url: str, module_namespace: str
 ) -> None:
     _, _, headers = await router.post(CHAT, ask())
     mine = headers["x-highwayman-decision"]
     await router.decision(mine)
     forged = mine[:-2] + ("AA" if mine[-2:] != "AA" else "BB")
-    before = await log_length(valkey_url, namespace)
+    before = await log_length(valkey_url, module_namespace)
     for wanted, body in [
         (404, {"decision_id": forged, "value": True}),
         (404, {"decision_id": "hw-unknown", "value": True}),
@@ -287,7 +319,7 @@ async def test_feedback_that_cannot_be_is_refused_and_nothing_is_learned(
     ]:
         status, answer, _ = await router.post(FEEDBACK, body)
         assert (status, answer["error"]["type"]) == (wanted, "invalid_request_error"), body
-    assert await log_length(valkey_url, namespace) == before
+    assert await log_length(valkey_url, module_namespace) == before
 
 
 async def test_keys_are_asked_for_where_some_are_configured(
@@ -329,13 +361,13 @@ async def test_a_profile_is_applied_upstream(upstream: ScriptedUpstream, valkey_
 
 
 async def test_no_prompt_reaches_the_logs_or_the_metrics(
-    router: Router, upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture
+    own_router: Router, upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     upstream.script(ANY, Fail(500), Say("ok"))
-    await router.post(CHAT, ask("my secret is xyzzy"))
-    await router.post(CHAT, b'{"model": "auto", "messages": [{"role": "user", "content": "xyzzy", "x": NaN}]}')
-    async with router.http.get("/metrics") as response:
+    await own_router.post(CHAT, ask("my secret is xyzzy"))
+    await own_router.post(CHAT, b'{"model": "auto", "messages": [{"role": "user", "content": "xyzzy", "x": NaN}]}')
+    async with own_router.http.get("/metrics") as response:
         metrics = await response.text()
     assert "highwayman_requests_total{" in metrics
     assert "xyzzy" not in metrics + caplog.text

@@ -4,24 +4,28 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one router answers all that need no budget
+
 CHEAP, DEAR = 0.1, 100.0
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def upstream() -> AsyncIterator[ScriptedUpstream]:
     async with ScriptedUpstream() as started:
-        started.script(ANY, *[Say("Paris.", tokens_in=9, tokens_out=2)] * 60)
+        started.script(ANY, Say("Paris.", tokens_in=9, tokens_out=2))
         yield started
 
 
-@pytest.fixture
-async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def router(upstream: ScriptedUpstream, valkey_url: str, module_namespace: str) -> AsyncIterator[Router]:
+    """The module's router: nobody says what an answer was worth, so that it stays at the prior."""
     arms = [arm("small", upstream.url, price=CHEAP), arm("large", upstream.url, price=DEAR)]
-    async with running_router(arms, valkey_url, namespace) as started:
+    async with running_router(arms, valkey_url, module_namespace) as started:
         yield started
 
 

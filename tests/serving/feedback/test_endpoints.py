@@ -3,9 +3,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one router answers all tests
 
 CHAT, FEEDBACK = "/v1/chat/completions", "/v1/feedback"
 METRICS = {
@@ -15,17 +18,25 @@ METRICS = {
 }
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as started:
+        yield started
 
 
-@pytest.fixture
-async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
-    arms = [arm("small", upstream.url), arm("large", upstream.url)]
+@pytest.fixture(autouse=True)
+def upstream(server: ScriptedUpstream) -> ScriptedUpstream:
+    """The module's upstream, as if new."""
+    server.reset()
+    return server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def router(server: ScriptedUpstream, valkey_url: str, module_namespace: str) -> AsyncIterator[Router]:
+    """The module's router: each test speaks of decisions of its own."""
+    arms = [arm("small", server.url), arm("large", server.url)]
     config = {"feedback": {"metrics": METRICS, "vote_url": "http://router.example/"}}
-    async with running_router(arms, valkey_url, namespace, config=config) as started:
+    async with running_router(arms, valkey_url, module_namespace, config=config) as started:
         yield started
 
 

@@ -10,22 +10,26 @@ from typing import Any
 import langfuse
 import openai
 import pytest
+import pytest_asyncio
 
 from tests.feedback.integrations.letters import SECRET, letter, payload, signed
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one router answers all tests
 
 CHAT = "/v1/chat/completions"
 KEY = "operator-key"
 KEYED = {"authorization": f"Bearer {KEY}"}
 
 
-@pytest.fixture
-async def router(valkey_url: str, namespace: str) -> AsyncIterator[Router]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def router(valkey_url: str, module_namespace: str) -> AsyncIterator[Router]:
+    """The module's router: each test speaks of decisions of its own."""
     config = {"feedback": {"doors": {"Slack": {"signing_secret": SECRET}}}}
     async with (
         ScriptedUpstream() as upstream,
-        running_router([arm("small", upstream.url)], valkey_url, namespace, config=config,
+        running_router([arm("small", upstream.url)], valkey_url, module_namespace, config=config,
                        api_keys=frozenset({KEY})) as started,
     ):  # fmt: skip
         yield started
