@@ -1,12 +1,16 @@
 """Real parts for the tests: one Valkey for the session, a namespace of its own for each test."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redis.asyncio as aioredis
+
+# One thread for each process's sums, before numpy and torch read it: two would spin for the cores that other tests use.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from highwayman.feedback.log.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
