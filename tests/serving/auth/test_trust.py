@@ -28,6 +28,7 @@ from tests.upstream_server import ScriptedUpstream
 CHAT, FEEDBACK = "/v1/chat/completions", "/v1/feedback"
 PROBES = [f"What about {name}?" for name in ("rivers", "prime numbers", "Ottoman law", "soup", "sorting a list in C")]
 CAP = 0.1  # the most of a tenant's evidence that the poisoner's key may have
+FLOOD = 2_400  # statements within seconds, 30 times as many as the honest key says: a key of 10 times as many floods
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
         honest, neighbour, flood = Client(router, good), Client(router, other), Client(router, bad)
         made: dict[str, list[str]] = {"small": [], "large": []}
         for client in (honest, neighbour):
-            for n in range(250):
+            for n in range(80):
                 decision_id, served = await client.ask(f"Question {n}", model=("small", "large")[n % 2])
                 await client.say(decision_id, rng.random() < (0.3 if served == "small" else 0.8), user=f"u{n}")
                 if client is honest:
@@ -189,9 +190,9 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
             status = await flood.say(rng.choice(made[name]), name == "small", user=f"p{number}")
             statuses[status] = statuses.get(status, 0) + 1
 
-        for start in range(0, 10_000, 100):
+        for start in range(0, FLOOD, 100):
             await asyncio.gather(*(poison(start + n) for n in range(100)))
-        assert statuses == {200: 10_000}
+        assert statuses == {200: FLOOD}
         async with asyncio.timeout(30):
             while (await keys.get(poisoner.id)).state is not KeyState.QUARANTINED:
                 await asyncio.sleep(0.05)
@@ -205,7 +206,7 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
         assert after["two"] == before["two"]
         assert abs(await honest.share("large") - share) < 1e-6
     report = await _forgotten(config, poisoner.id, valkey_url)
-    assert report["events_found"] == 10_000
+    assert report["events_found"] == FLOOD
     assert report["equal"] is True
     assert report["policy_difference"] < 1e-9
     restored = split_state((await published(learning, redis_client)).snapshot.policy)
