@@ -64,8 +64,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker)
-        heard = FeedbackDependencies(log, routing, metrics, policy.live)
-        feedback = build_feedback(stack, settings, heard, adapters)
+        dependencies = FeedbackDependencies(log, routing, metrics, policy.live)
+        feedback = build_feedback(stack, settings, dependencies, adapters)
         yield Services(
             settings=settings,
             pool=routing.pool,

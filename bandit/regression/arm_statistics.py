@@ -139,8 +139,8 @@ class ArmStatistics:
 
     def arrays(self) -> dict[str, Floats]:
         """Return the sums as a snapshot holds them."""
-        found = {"a": self.a, "b": self.b, "sums": self.sums}
-        return found if self.squared_weight_sums is None else {**found, "twice": self.squared_weight_sums}
+        sums = {"a": self.a, "b": self.b, "sums": self.sums}
+        return sums if self.squared_weight_sums is None else {**sums, "twice": self.squared_weight_sums}
 
     @classmethod
     def from_snapshot(
@@ -168,17 +168,18 @@ class ArmStatistics:
         held = {name: arrays[name] for name in ("a", "b", "sums") if name in arrays}
         if fades and twice is not None:
             held["twice"] = twice
-        shapes, wanted = {name: one.shape for name, one in held.items()}, {"a": (k, d, d), "b": (k, d), "sums": (k, 2)}
-        if shapes != (wanted | {"twice": (k, d, d)} if fades else wanted):
+        shapes = {name: array.shape for name, array in held.items()}
+        right = {"a": (k, d, d), "b": (k, d), "sums": (k, 2)}
+        if shapes != (right | {"twice": (k, d, d)} if fades else right):
             raise SnapshotError(f"snapshot's arrays have shapes {shapes}, which {k} arms of {d} features do not")
-        found = cls(d, fades=fades)
-        found._rows = {name: row for row, name in enumerate(arms)}
-        found.a, found.b, found.sums = (held[name].copy() for name in wanted)
-        _check_squares(found.a)
+        statistics = cls(d, fades=fades)
+        statistics._rows = {name: row for row, name in enumerate(arms)}
+        statistics.a, statistics.b, statistics.sums = (held[name].copy() for name in right)
+        _check_squares(statistics.a)
         if fades:
-            found.squared_weight_sums = held["twice"].copy()
-            _check_squares(found.squared_weight_sums)
-        return found
+            statistics.squared_weight_sums = held["twice"].copy()
+            _check_squares(statistics.squared_weight_sums)
+        return statistics
 
 
 def _check_squares(sums: Floats) -> None:

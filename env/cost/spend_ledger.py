@@ -73,7 +73,7 @@ class SpendLedger:
             both = _Charge(charge.day, charge.arm, before.usd + charge.usd, before.calls + charge.calls)
             self._spooled[charge.day, charge.arm] = both
             return
-        self._written += [(options, one) for one in (*self._spooled.values(), charge)]
+        self._written += [(options, paid) for paid in (*self._spooled.values(), charge)]
         self._spooled.clear()
 
     def on_published(self, upto: LogPosition, by_day: Mapping[int, Spend]) -> None:

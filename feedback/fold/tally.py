@@ -151,9 +151,9 @@ class Tally:
 
     def to_json(self) -> bytes:
         """Return the sums as JSON: an object of numbers for each arm, and one of the dollars by day."""
-        found: dict[str, Any] = {name: asdict(tally) for name, tally in self.arms.items()}
+        sums: dict[str, Any] = {name: asdict(tally) for name, tally in self.arms.items()}
         if self._spent:
-            found[_SPENT] = {
+            sums[_SPENT] = {
                 f"{day} {what} {tenant}": value
                 for tenant, days in self._spent.items()
                 for day, spent in days.items()
@@ -161,32 +161,32 @@ class Tally:
             }
         overlap = self.calibration_counts.to_json()
         if overlap:
-            found[OVERLAP] = overlap
-        return json.dumps(found, sort_keys=True).encode()
+            sums[OVERLAP] = overlap
+        return json.dumps(sums, sort_keys=True).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Tally":
         """Return the tally that `to_json` wrote, before dollars were kept by day, too. Raises SnapshotError."""
         tally = cls()
         try:
-            found = json.loads(data)
-            tally._spent = _days(found.pop(_SPENT, {}))
-            tally.calibration_counts = CalibrationCounts.from_json(found.pop(OVERLAP, []))
-            tally.arms = {name: ArmTally(**values) for name, values in found.items()}
+            sums = json.loads(data)
+            tally._spent = _days(sums.pop(_SPENT, {}))
+            tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
+            tally.arms = {name: ArmTally(**values) for name, values in sums.items()}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally
 
     def _pay(self, tenant: str, day: int, usd: float, calls: int) -> None:
         """Add to a day, if it is one of the last; of those, only the last stay."""
-        newest = max((one for days in self._spent.values() for one in days), default=day)
+        newest = max((known for days in self._spent.values() for known in days), default=day)
         if day <= newest - _DAYS:
             return
         days = self._spent.setdefault(tenant, {})
         days[day] = days.get(day, NO_SPEND).plus(usd, calls)
         if day > newest:
             kept = {
-                name: {one: spent for one, spent in own.items() if one > day - _DAYS}
+                name: {known: spent for known, spent in own.items() if known > day - _DAYS}
                 for name, own in self._spent.items()
             }
             self._spent = {name: own for name, own in kept.items() if own}
@@ -194,9 +194,9 @@ class Tally:
 
 def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
     """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
-    found: dict[str, dict[int, Spend]] = {}
+    by_tenant: dict[str, dict[int, Spend]] = {}
     for key, usd in numbers.items():
         day, what, tenant = key.split(" ", 2)
         if what == "usd":
-            found.setdefault(tenant, {})[int(day)] = Spend(float(usd), int(numbers[f"{day} calls {tenant}"]))
-    return found
+            by_tenant.setdefault(tenant, {})[int(day)] = Spend(float(usd), int(numbers[f"{day} calls {tenant}"]))
+    return by_tenant

@@ -62,9 +62,9 @@ class LocalState:
             log.error("%s cannot be used: %s", self._keys.name, type(error).__name__)
             return []
 
-    def save_keys(self, found: Sequence[ApiKey]) -> None:
+    def save_keys(self, keys: Sequence[ApiKey]) -> None:
         """Keep the API keys, of which only HMACs are known, readable by the owner only."""
-        self._write(self._keys, "".join(f"{key_json(key)}\n" for key in found).encode())
+        self._write(self._keys, "".join(f"{key_json(key)}\n" for key in keys).encode())
 
     def version(self) -> Published | None:
         """Return the version kept last, or None where there is none that can be used."""

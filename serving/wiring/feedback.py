@@ -59,19 +59,20 @@ class FeedbackComponents:
 def build_feedback(
     stack: AsyncExitStack, settings: Settings, dependencies: FeedbackDependencies, adapters: Sequence[FeedbackAdapter]
 ) -> FeedbackComponents:
-    """Return everything that hears, the calibrator running. Raises ConfigError for a judge who is not in the pool."""
+    """Return what takes feedback in, and what makes some. Raises ConfigError for a judge who is not in the pool."""
     config, log = settings.config, dependencies.log
     service = _service(dependencies, _calibrator(stack, settings, dependencies))
     links, observers = link_digests(config.feedback.names.client_id_sources(), log.ids.link), list[CompletionObserver]()
     if config.feedback.implicit:
-        wanted, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
-        observers.append(ImplicitSignalObserver(wanted, service, log.store, log.ids, likeness))
-        links = with_turn_links(links, log.ids) if wanted & OF_TURNS else links
+        signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
+        observers.append(ImplicitSignalObserver(signals, service, log.store, log.ids, likeness))
+        links = with_turn_links(links, log.ids) if signals & OF_TURNS else links
     if config.feedback.judge.arms:
         observers.append(_judge(dependencies, service, dependencies.routing.rng.spawn(1)[0]))
-    listening = CompletionObservers(observers)
-    stack.push_async_callback(listening.close)
-    return FeedbackComponents(service, adapters, links, listening, _vote_link(config.feedback.vote_url, log.ids))
+    completion_observers = CompletionObservers(observers)
+    stack.push_async_callback(completion_observers.close)
+    vote_link = _vote_link(config.feedback.vote_url, log.ids)
+    return FeedbackComponents(service, adapters, links, completion_observers, vote_link)
 
 
 def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: FeedbackDependencies) -> Calibrator:
@@ -102,17 +103,17 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator) -> Feed
 
 
 def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np.random.Generator) -> JudgeObserver:
-    """Return the ear that has answers judged. Raises ConfigError for a judge who is not in the pool."""
+    """Return the observer that has answers judged. Raises ConfigError for a judge who is not in the pool."""
     log, routing = dependencies.log, dependencies.routing
-    pool, wanted = routing.pool, log.factory.config.feedback.judge
-    unknown = [name for name in (*wanted.arms, *wanted.rates) if name not in pool.arms]
+    pool, config = routing.pool, log.factory.config.feedback.judge
+    unknown = [name for name in (*config.arms, *config.rates) if name not in pool.arms]
     if unknown:
         known = ", ".join(pool.arms)
         raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
     judge = LlmJudge(
         upstream=routing.upstream,
-        arms=[pool.arm(name) for name in wanted.arms],
-        settings=wanted.settings(),
+        arms=[pool.arm(name) for name in config.arms],
+        settings=config.settings(),
         clock=time.time,
         timer=time.perf_counter,
         entropy=secrets.token_bytes,
@@ -124,9 +125,9 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         service=service,
         internal_calls=InternalCalls(log.journal, log.ids.issue, time.time, routing.spend_tracker.on_outcome),
         rng=rng,
-        pairwise=wanted.pairwise,
+        pairwise=config.pairwise,
         timer=time.perf_counter,
-        on_result=lambda came_to: dependencies.metrics.judged.labels(came_to).inc(),
+        on_result=lambda result: dependencies.metrics.judged.labels(result).inc(),
     )
 
 

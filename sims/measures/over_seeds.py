@@ -40,7 +40,7 @@ def mean_interval(values: Floats, *, confidence: float = 0.95) -> MeanInterval:
 def paired_difference(ours: Floats, theirs: Floats, *, confidence: float = 0.95) -> MeanInterval:
     """Return the mean of `ours` - `theirs`, both (n,), seed by seed, and its t interval.
 
-    Runs on the same course share prompts and noise, so their difference varies less than either.
+    Runs on the same scenario share prompts and noise, so their difference varies less than either.
 
     Raises:
         ValueError: different numbers of seeds; or as `mean_interval`.

@@ -27,8 +27,8 @@ class Run:
 
     def taken(self, values: Floats) -> Floats:
         """Return the entries of `values` (n, K) for the arms that were chosen, shape (n,)."""
-        found: Floats = values[np.arange(self.n), self.actions]
-        return found
+        taken: Floats = values[np.arange(self.n), self.actions]
+        return taken
 
     def quality(self, scenario: Scenario) -> Floats:
         """Return what each answer was truly worth, shape (n,), in [0, 1]."""
@@ -44,8 +44,8 @@ class Run:
 
     def best_utility(self, scenario: Scenario) -> Floats:
         """Return the utility of the best arm in the pool, known beforehand for each single prompt, shape (n,)."""
-        found: Floats = np.where(scenario.available, self.utilities(scenario), -np.inf).max(axis=1)
-        return found
+        best: Floats = np.where(scenario.available, self.utilities(scenario), -np.inf).max(axis=1)
+        return best
 
     def regret(self, scenario: Scenario) -> Floats:
         """Return what the best arm in the pool would have been better by, shape (n,), >= 0."""

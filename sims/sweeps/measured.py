@@ -1,4 +1,4 @@
-"""What choices on a course came to, as a sweep's results have it: a run as a row, and its stretches."""
+"""What choices on a scenario came to, as a sweep's results have it: a run as a row, and its stretches."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,10 +20,10 @@ class Measured:
     """n rounds of choices: actions (n,), or probabilities (n, K), which count by expectation."""
 
     def __init__(self, scenario: Scenario, utility: Floats, choices: Choices, *, where: Mapping[str, Any]) -> None:
-        """Take what was chosen on a course.
+        """Take what was chosen on a scenario.
 
         Args:
-            course: n rounds over K arms.
+            scenario: n rounds over K arms.
             utility: (n, K) quality minus penalty.
             choices: actions or probabilities.
             where: table, world, policy and seed, which name the rows.
