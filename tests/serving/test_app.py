@@ -163,7 +163,7 @@ async def test_a_thumb_moves_the_policy_within_two_seconds(own_router: Router) -
 async def test_thumbs_down_send_the_traffic_elsewhere(own_router: Router, upstream: ScriptedUpstream) -> None:
     upstream.script("small-upstream", Say("bad"))
     upstream.script("large-upstream", Say("good"))
-    for n in range(60):
+    for n in range(20):
         _, answer, headers = await own_router.post(CHAT, ask(f"Question {n}?", model="auto-quality"))
         good = answer["choices"][0]["message"]["content"] == "good"
         await own_router.post(FEEDBACK, {"decision_id": headers["x-highwayman-decision"], "value": good})
