@@ -90,17 +90,16 @@ async def test_the_report_says_how_judge_and_thumbs_agree(valkey_url: str, names
     async with ScriptedUpstream() as upstream, running_router(
         [arm("small", upstream.url), arm("large", upstream.url)], valkey_url, namespace, config=raw
     ) as router:  # fmt: skip
-        decisions = []
-        for n in range(60):
-            _, _, headers = await router.post(
-                "/v1/chat/completions", ask(f"Question {n}", model=("small", "large")[n % 2])
-            )
-            decisions.append(headers["x-highwayman-decision"])
-        for name in decisions:
-            good = rng.random() < 0.5
-            body = {"decision_id": name, "metric": "judge", "value": 0.8 if good else 0.2, "source": "grader"}
-            assert (await router.post("/v1/feedback", body))[0] == 200
-            assert (await router.post("/v1/feedback", {"decision_id": name, "value": good}))[0] == 200
+
+        async def answered(number: int, good: bool) -> None:
+            body = ask(f"Question {number}", model=("small", "large")[number % 2])
+            _, _, headers = await router.post("/v1/chat/completions", body)
+            about = {"decision_id": headers["x-highwayman-decision"]}
+            score = {**about, "metric": "judge", "value": 0.8 if good else 0.2, "source": "grader"}
+            for statement in (score, {**about, "value": good}):
+                assert (await router.post("/v1/feedback", statement))[0] == 200
+
+        await asyncio.gather(*(answered(number, rng.random() < 0.5) for number in range(60)))
         await router.policy_until("small", feedback=30)
         await router.policy_until("large", feedback=30)
     command = ["-m", "highwayman.serving.cli.main", "judge", "report", "--json", "--config", str(config)]
