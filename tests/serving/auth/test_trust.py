@@ -166,13 +166,8 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
     raw = {"feedback": {"influence": {"grace": 2.0}}}
     async with running_router(arms, valkey_url, namespace, config=raw) as router:
         honest, neighbour, flood = Client(router, good), Client(router, other), Client(router, bad)
-        made: dict[str, list[str]] = {"small": [], "large": []}
-        for client in (honest, neighbour):
-            for n in range(80):
-                decision_id, served = await client.ask(f"Question {n}", model=("small", "large")[n % 2])
-                await client.say(decision_id, rng.random() < (0.3 if served == "small" else 0.8), user=f"u{n}")
-                if client is honest:
-                    made[served].append(decision_id)
+        made = await _lived(honest, rng)
+        await _lived(neighbour, rng)
         await _learned(learning, redis_client)
         before = split_state((await published(learning, redis_client)).snapshot.policy)
         share = await honest.share("large")
@@ -213,6 +208,19 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
     assert restored["two"] == before["two"]
     for name, values in unpack(before["one"])[1].items():
         assert np.abs(unpack(restored["one"])[1][name] - values).max(initial=0.0) < 1e-9
+
+
+async def _lived(client: Client, rng: random.Random) -> dict[str, list[str]]:
+    """Have 80 people ask and say what they think; return the decisions by arm."""
+    made: dict[str, list[str]] = {"small": [], "large": []}
+
+    async def person(n: int, luck: float) -> None:
+        decision_id, served = await client.ask(f"Question {n}", model=("small", "large")[n % 2])
+        await client.say(decision_id, luck < (0.3 if served == "small" else 0.8), user=f"u{n}")
+        made[served].append(decision_id)
+
+    await asyncio.gather(*(person(n, rng.random()) for n in range(80)))
+    return made
 
 
 async def _learned(learning: LearnerFactory, client: Redis) -> None:

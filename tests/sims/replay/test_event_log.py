@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -162,13 +163,16 @@ async def router(valkey_url: str, namespace: str) -> AsyncIterator[Router]:
 
 async def live(router: Router) -> None:
     """Ask thirty questions and say what was thought of the answers, with flips and retractions."""
-    for number in range(30):
+
+    async def asked(number: int) -> None:
         _, _, headers = await router.post("/v1/chat/completions", ask(f"Question {number}?", user=f"u{number % 7}"))
         name = headers["x-highwayman-decision"]
         said = [number % 3 > 0, *([number % 2 == 0] if number % 5 == 0 else []), *([None] if number % 7 == 0 else [])]
         for value in said:
             await router.post("/v1/feedback", {"decision_id": name, "metric": "thumbs", "value": value})
         await router.decision(name, feedback=len(said))
+
+    await asyncio.gather(*map(asked, range(30)))
 
 
 async def test_a_routers_log_replayed_gives_bit_for_bit_the_state_the_live_learner_published(
