@@ -58,8 +58,8 @@ async def test_a_script_takes_several_keys_of_one_hash_tag(client: Any, keys: Ke
 
 
 async def test_a_blocked_reader_is_woken_by_what_is_added(client: Any, keys: Keys) -> None:
-    reading = asyncio.create_task(client.xread({keys("log"): "0-0"}, count=10, block=900))
-    await asyncio.sleep(0.02)
+    reading = asyncio.create_task(client.xread({keys("log"): "0-0"}, count=10, block=4000))
+    await _blocked(client)
     event_id = await client.xadd(keys("log"), {"e": b"\xff"})
     assert await reading == [[keys("log").encode(), [(event_id, {b"e": b"\xff"})]]]
     assert await client.xread({keys("log"): event_id}, count=10, block=10) == []
@@ -100,10 +100,10 @@ async def test_a_refused_command_of_a_pipeline_is_store_unavailable_else(client:
 
 
 async def test_a_cancelled_command_leaves_its_reply_to_nobody(any_redis_url: str, keys: Keys) -> None:
-    async with _connected(any_redis_url, connections=1) as client:
+    async with _connected(any_redis_url, connections=1) as client, _connected(any_redis_url) as other:
         await client.set(keys("a"), "1")
-        reading = asyncio.create_task(client.xread({keys("log"): "0-0"}, block=900))
-        await asyncio.sleep(0.02)
+        reading = asyncio.create_task(client.xread({keys("log"): "0-0"}, block=4000))
+        await _blocked(other)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -112,20 +112,23 @@ async def test_a_cancelled_command_leaves_its_reply_to_nobody(any_redis_url: str
 
 
 async def test_a_full_pool_waits(any_redis_url: str, keys: Keys) -> None:
-    async with _connected(any_redis_url, connections=2) as client:
-        blocked = [asyncio.create_task(client.xread({keys("log"): "0-0"}, block=100)) for _ in range(2)]
-        await asyncio.sleep(0.02)
-        assert [await one for one in [_command(client, keys("a")) for _ in range(3)]] == [1, 2, 3]
-        assert all(one.done() for one in blocked)
+    async with _connected(any_redis_url, connections=2) as client, _connected(any_redis_url) as other:
+        blocked = [asyncio.create_task(client.xread({keys("log"): "0-0"}, block=4000)) for _ in range(2)]
+        await _blocked(other, count=2)
+        waiting = [asyncio.create_task(_command(client, keys("a"))) for _ in range(3)]
+        assert not (await asyncio.wait(waiting, timeout=0.1, return_when=asyncio.FIRST_COMPLETED))[0]
+        await other.xadd(keys("log"), {"e": "1"})
+        assert sorted(await asyncio.gather(*waiting)) == [1, 2, 3]
+        assert all(await asyncio.gather(*blocked))
         assert sorted(await asyncio.gather(*(_command(client, keys("a")) for _ in range(50)))) == list(range(4, 54))
 
 
 async def test_a_pool_that_stays_full_is_store_unavailable(any_redis_url: str, keys: Keys) -> None:
     patient = f"{any_redis_url}{'&' if '?' in any_redis_url else '?'}socket_timeout=5&socket_connect_timeout=5"
-    async with _connected(patient, connections=1, timeout_s=0.1) as client:
+    async with _connected(patient, connections=1, timeout_s=0.1) as client, _connected(any_redis_url) as other:
         await client.set(keys("a"), "1")
-        blocked = asyncio.create_task(client.xread({keys("log"): "0-0"}, block=900))
-        await asyncio.sleep(0.02)
+        blocked = asyncio.create_task(client.xread({keys("log"): "0-0"}, block=4000))
+        await _blocked(other)
         with pytest.raises(StoreUnavailable), redis_errors():
             await client.get(keys("a"))
         blocked.cancel()
@@ -315,9 +318,20 @@ def _stalled(pid: int, *, for_s: float) -> Any:
         os.kill(pid, signal.SIGCONT)
 
 
+async def _blocked(client: Any, *, count: int = 1) -> None:
+    """Return once so many clients of the server wait in a blocking read."""
+    async with asyncio.timeout(10):
+        while await _info(client, "clients", "blocked_clients") != count:
+            await asyncio.sleep(0.005)  # between two questions
+
+
 async def _process_id(client: Any) -> int:
-    found = await client.info("server")
-    return int(found["process_id"] if "process_id" in found else next(iter(found.values()))["process_id"])
+    return await _info(client, "server", "process_id")
+
+
+async def _info(client: Any, section: str, name: str) -> int:
+    found = await client.info(section)
+    return int(found[name] if name in found else next(iter(found.values()))[name])
 
 
 async def _translated(call: Awaitable[Any]) -> Any:
