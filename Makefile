@@ -10,8 +10,10 @@ TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with
 run: $(VENV)/.run
 	$(BIN)/highwayman up
 
+# On every core, a file to a worker at a time: what the tests of a file share is started once.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore tests/faults
+	$(BIN)/python -m pytest --ignore tests/faults --durations 10 \
+	    -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	$(MAKE) --no-print-directory lint
 
 # Everything that can fail, at full length; CI takes fewer kills and a shorter pause.
