@@ -197,20 +197,17 @@ class ArmPosterior(ABC):
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
         for change in changes:
-            self._update(change)
-
-    def _update(self, change: RewardChange) -> None:
-        row, factor = self._statistics.checked_row(change), 1.0
-        if self._forgetting is not None:
-            factor = self._forgetting.weight(change.at, new=change.weight > 0)
-        factor *= self._discounts.factor(change)
-        self._statistics.add(row, change, factor)
-        x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
-        self._b[row] += weighted * x
-        if self._must_recompute():
-            self.recompute()
-        else:
-            self._follow(row, x, weight, weighted)
+            row, factor = self._statistics.checked_row(change), 1.0
+            if self._forgetting is not None:
+                factor = self._forgetting.weight(change.at, new=change.weight > 0)
+            factor *= self._discounts.factor(change)
+            self._statistics.add(row, change, factor)
+            x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
+            self._b[row] += weighted * x
+            if self._must_recompute():
+                self.recompute()
+            else:
+                self._follow(row, x, weight, weighted)
 
     def _follow(self, row: int, x: Floats, weight: float, weighted: float) -> None:
         """Follow an arm's sums with A^-1 and theta, by rank one, or afresh when that would lose digits.
