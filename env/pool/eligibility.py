@@ -10,6 +10,7 @@ from highwayman.env.types import Arm, ArmState, Query
 Rule = Callable[[Arm, Query, int], str | None]
 
 _LEAST_ANSWER_TOKENS = 16
+_READ_AS = {"image": "images", "file": "files"}
 
 
 def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
@@ -26,9 +27,11 @@ def refuses_long_prompt(arm: Arm, query: Query, prompt_tokens: int) -> str | Non
     return f"has a window of {arm.context_window_tokens} tokens, about {needed} are needed"
 
 
-def refuses_images(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
-    """Object to images where the arm reads text only."""
-    return "does not read images" if query.images and "image" not in arm.modalities else None
+def refuses_modalities(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to what the arm cannot read, in whichever message of the conversation it stands."""
+    needed = query.modalities | ({"image"} if query.images else frozenset())
+    lacking = [_READ_AS.get(modality, modality) for modality in sorted(needed - arm.modalities - {"text"})]
+    return f"does not read {' or '.join(lacking)}" if lacking else None
 
 
 def refuses_tools(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
@@ -42,7 +45,13 @@ def refuses_token_ids(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
     return "puts text before the prompt, which token ids do not allow" if adds_text and not query.plain_text else None
 
 
-RULES: tuple[Rule, ...] = (refuses_draining, refuses_long_prompt, refuses_images, refuses_tools, refuses_token_ids)
+RULES: tuple[Rule, ...] = (
+    refuses_draining,
+    refuses_long_prompt,
+    refuses_modalities,
+    refuses_tools,
+    refuses_token_ids,
+)
 
 
 class Pool:

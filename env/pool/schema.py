@@ -132,7 +132,7 @@ class ArmEntry(_Strict):
     context_window_tokens: Positive | None = Field(
         default=None, description="Most tokens of prompt and answer together."
     )
-    modalities: Annotated[list[Literal["text", "image", "audio", "video"]], Field(min_length=1)] = Field(
+    modalities: Annotated[list[Literal["text", "image", "audio", "video", "file"]], Field(min_length=1)] = Field(
         default=["text"], description="What it can read."
     )
     tools: bool = Field(default=False, description="Whether it can call tools.")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from highwayman.env.prompt.modalities import modalities_of
 from highwayman.env.types import JsonObject, Query
 from highwayman.serving.http.validation import BadRequest, parse_object, validate
 
@@ -71,6 +72,7 @@ def parse_chat(raw: bytes) -> CompletionRequest:
         json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
         in_tool_loop=checked.messages[-1].role in ("tool", "function"),
+        modalities=modalities_of(body["messages"]),
     )
     return _completion_request(body, checked, query, chat=True)
 

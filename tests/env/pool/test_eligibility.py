@@ -67,6 +67,24 @@ def test_images_need_an_arm_that_reads_them() -> None:
     assert refusal(arm(modalities=frozenset({"text", "image"})), query(images=1)) is None
 
 
+@pytest.mark.parametrize(
+    ("needed", "read", "why"),
+    [
+        ({"audio"}, {"text"}, "does not read audio"),
+        ({"audio"}, {"text", "audio"}, None),
+        ({"video"}, {"text", "image"}, "does not read video"),
+        ({"file"}, {"text"}, "does not read files"),
+        ({"image", "audio"}, {"text", "image"}, "does not read audio"),
+        ({"image", "audio"}, {"text"}, "does not read audio or images"),
+        (set(), {"text"}, None),
+    ],
+)
+def test_whatever_a_conversation_holds_needs_an_arm_that_reads_it(
+    needed: set[str], read: set[str], why: str | None
+) -> None:
+    assert refusal(arm(modalities=frozenset(read)), query(modalities=frozenset(needed))) == why
+
+
 def test_tools_need_an_arm_that_calls_them() -> None:
     assert refusal(arm(), query(tools=1)) == "does not call tools"
     assert refusal(arm(tools=True), query(tools=1)) is None

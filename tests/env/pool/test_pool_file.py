@@ -117,7 +117,10 @@ def test_an_arm_without_a_price_is_told_both_ways_out(tmp_path: Path) -> None:
             "both endpoint and endpoints",
         ),
         (("model: m", "model: m, tags: {zone: no}"), "tags.zone must be text (in quotes"),
-        (("model: m", "model: m, modalities: [smell]"), "modalities[0] must be 'text', 'image', 'audio' or 'video'"),
+        (
+            ("model: m", "model: m, modalities: [smell]"),
+            "modalities[0] must be 'text', 'image', 'audio', 'video' or 'file'",
+        ),
         (("model: m", "model: m, modalities: []"), "modalities must not be empty"),
         (("model: m", "model: m, state: asleep"), "state must be 'active', 'probation' or 'draining'"),
         (("model: m", "model: m, profile: {few_shot: [{user: a}]}"), "no profile.few_shot[0].assistant"),

@@ -47,6 +47,15 @@ def test_the_newest_user_message_is_what_is_asked() -> None:
     assert query.prompt_chars == len("Be kind.First?Yes.Second?")
 
 
+def test_audio_in_an_earlier_message_is_seen() -> None:
+    messages = [
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]},
+        {"role": "assistant", "content": "Heard."},
+        {"role": "user", "content": "And now?"},
+    ]
+    assert parse_chat(json.dumps({"model": "auto", "messages": messages}).encode()).query.modalities == {"audio"}
+
+
 def test_fields_the_router_does_not_know_are_kept() -> None:
     asked = parse_chat(chat(guided_json={"type": "object"}, top_k=5))
     assert (asked.body["guided_json"], asked.body["top_k"]) == ({"type": "object"}, 5)
