@@ -105,6 +105,7 @@ class Query:
     max_tokens: int | None = None  # the caller's limit on the answer
     plain_text: bool = True  # False: token ids, to which no profile text can be added
     in_tool_loop: bool = False  # the newest message is a tool's result: the caller is in the middle of something
+    prompt_tokens: int | None = None  # of all that the model will read, estimated; None: to be told from the text
     modalities: frozenset[str] = frozenset()  # what any message holds beside text: image, audio, video, file
 
 

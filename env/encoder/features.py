@@ -58,8 +58,10 @@ def numeric_features(query: Query) -> Floats:
 def estimate_tokens(query: Query) -> int:
     """Return about how many tokens the prompt has, at least 1; no tokenizer of the pool is known here.
 
-    The newest message is taken as a sample of the scripts of all that the model will read.
+    Where the query does not say, its newest message is taken as a sample of the scripts of all that will be read.
     """
+    if query.prompt_tokens is not None:
+        return max(1, query.prompt_tokens)
     form = _form(query)
     chars = max(query.prompt_chars, len(query.text), 0)
     text = chars * _tokens_per_char(form)

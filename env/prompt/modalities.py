@@ -1,6 +1,6 @@
 """What a conversation holds beside text, told from the parts of its messages: no part is decoded."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 MODALITIES: Final = ("image", "audio", "video", "file")
@@ -17,6 +17,8 @@ def modality_of(part: Mapping[str, Any]) -> str | None:
     which vLLM allows, its keys do.
     """
     kind = part.get("type")
+    if kind == "text":
+        return None
     names = (kind,) if isinstance(kind, str) else tuple(part)[:8]
     return next((modality for name in names if (modality := _modality_in(name))), None)
 
@@ -29,19 +31,6 @@ def parts_of(content: object, *, depth: int = 0) -> Iterator[Mapping[str, Any]]:
         if isinstance(part, Mapping):
             yield part
             yield from parts_of(part.get("content"), depth=depth + 1)
-
-
-def modalities_of(messages: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return what the messages hold beside text, the oldest as well as the newest.
-
-    An answer that was spoken, and is referred to by its id, counts as audio.
-    """
-    present: set[str] = set()
-    for message in messages:
-        present.update(filter(None, map(modality_of, parts_of(message.get("content")))))
-        if message.get("audio"):
-            present.add("audio")
-    return frozenset(present)
 
 
 def _modality_in(name: str) -> str | None:

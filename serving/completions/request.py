@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from highwayman.env.prompt.modalities import modalities_of
+from highwayman.env.prompt.reading import read_chat, read_completion
 from highwayman.env.types import JsonObject, Query
 from highwayman.serving.http.validation import BadRequest, parse_object, validate
 
@@ -63,6 +63,7 @@ def parse_chat(raw: bytes) -> CompletionRequest:
     texts = [_text(message.content) for message in checked.messages]
     limit = checked.max_completion_tokens or checked.max_tokens
     users = [text for message, text in zip(checked.messages, texts, strict=True) if message.role == "user"]
+    reading = read_chat(body)
     query = Query(
         text=users[-1] if users else texts[-1],
         prompt_chars=sum(map(len, texts)),
@@ -72,7 +73,8 @@ def parse_chat(raw: bytes) -> CompletionRequest:
         json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
         in_tool_loop=checked.messages[-1].role in ("tool", "function"),
-        modalities=modalities_of(body["messages"]),
+        prompt_tokens=reading.tokens,
+        modalities=reading.modalities,
     )
     return _completion_request(body, checked, query, chat=True)
 
@@ -90,6 +92,7 @@ def parse_completion(raw: bytes) -> CompletionRequest:
         prompt_chars=sum(map(len, texts)),
         max_tokens=checked.max_tokens,
         plain_text=bool(texts),
+        prompt_tokens=read_completion(body).tokens,
     )
     return _completion_request(body, checked, query, chat=False)
 

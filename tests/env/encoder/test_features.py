@@ -80,6 +80,12 @@ def test_tokens_grow_with_what_the_model_reads_beyond_the_newest_message() -> No
     assert estimate_tokens(Query("Go on.", 40_000)) > 5_000
 
 
+def test_tokens_that_were_counted_beforehand_are_taken_and_move_no_feature() -> None:
+    asked, counted = Query("Go on.", 40), Query("Go on.", 40, prompt_tokens=20_000, modalities=frozenset({"audio"}))
+    assert estimate_tokens(counted) == 20_000
+    assert (numeric_features(asked) == numeric_features(counted)).all()
+
+
 @pytest.mark.parametrize(
     "hostile", [" \n" * 2_000, "{;" * 2_000, "1 " * 2_000, "((((" * 1_000, "\\" * 4_000, "    1" * 900]
 )

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from highwayman.env.prompt.modalities import modalities_of, modality_of
+from highwayman.env.prompt.modalities import modality_of
+from highwayman.env.prompt.reading import read_chat
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,10 @@ from highwayman.env.prompt.modalities import modalities_of, modality_of
 )
 def test_a_parts_modality_is_told_from_its_type_or_its_keys(part: dict[str, Any], modality: str | None) -> None:
     assert modality_of(part) == modality
+
+
+def modalities_of(messages: list[dict[str, Any]]) -> frozenset[str]:
+    return read_chat({"messages": messages}).modalities
 
 
 def test_the_oldest_message_counts_as_much_as_the_newest() -> None:

@@ -56,6 +56,18 @@ def test_audio_in_an_earlier_message_is_seen() -> None:
     assert parse_chat(json.dumps({"model": "auto", "messages": messages}).encode()).query.modalities == {"audio"}
 
 
+def test_sixty_kilobytes_of_tools_are_no_five_tokens() -> None:
+    tools = [{"type": "function", "function": {"name": f"t{k}", "description": "Looks up the weather. " * 20}}
+             for k in range(120)]  # fmt: skip
+    assert len(json.dumps(tools)) > 60_000
+    assert 8_000 < (parse_chat(chat(tools=tools)).query.prompt_tokens or 0) < 20_000
+
+
+def test_token_ids_count_as_what_they_are() -> None:
+    query = parse_completion(json.dumps({"model": "auto", "prompt": [[1, 2, 3] * 1_000, [4]]}).encode()).query
+    assert query.prompt_tokens == 3_001
+
+
 def test_fields_the_router_does_not_know_are_kept() -> None:
     asked = parse_chat(chat(guided_json={"type": "object"}, top_k=5))
     assert (asked.body["guided_json"], asked.body["top_k"]) == ({"type": "object"}, 5)

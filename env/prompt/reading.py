@@ -1,0 +1,125 @@
+"""All that a model reads of a request's body, in tokens: messages, tools, schemas, earlier calls, media, token ids."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from highwayman.env.prompt.media_tokens import media_tokens
+from highwayman.env.prompt.modalities import modality_of, parts_of
+from highwayman.env.prompt.text_tokens import estimate_text_tokens
+
+_TOKENS_PER_MESSAGE: Final = 4  # the chat template's role marks
+_TOKENS_PER_CALL: Final = 8  # and those around a call of a tool
+_MOST_MEASURED: Final = 256  # media of one modality
+_MESSAGE_TEXTS: Final = ("name", "refusal", "reasoning", "reasoning_content", "thinking")
+_MESSAGE_OBJECTS: Final = ("reasoning_details", "function_call")
+_BODY_OBJECTS: Final = ("tools", "functions", "documents")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model will read of one request."""
+
+    tokens: int  # estimated, at least 1
+    modalities: frozenset[str] = frozenset()  # beside text
+
+
+def read_chat(body: Mapping[str, Any]) -> Reading:
+    """Return what a model reads of a chat's body, whose messages are objects; the time is linear in its size.
+
+    Counted are every message's texts, the names and arguments of the tools that earlier answers called, their
+    reasoning, media of all messages, the tools offered, and a schema that the answer must keep to. All texts are
+    counted as one: many short ones cost no more time than a long one.
+    """
+    messages = body["messages"]
+    media = _Media()
+    texts: list[str] = []
+    tokens = _TOKENS_PER_MESSAGE * len(messages)
+    for message in messages:
+        texts += _message_texts(message)
+        tokens += _TOKENS_PER_CALL * len(_calls(message))
+        for part in parts_of(message.get("content")):
+            modality = modality_of(part)
+            if modality is None:
+                texts.append(_part_text(part))
+            else:
+                media.add(part, modality)
+        if message.get("audio"):  # an answer that was spoken, referred to by its id
+            media.add({}, "audio")
+    texts += [_json(body[key]) for key in _BODY_OBJECTS if body.get(key)]
+    texts += _schema_texts(body.get("response_format"))
+    return Reading(_total(texts, tokens + media.tokens()), frozenset(media.counts))
+
+
+def read_completion(body: Mapping[str, Any]) -> Reading:
+    """Return what a model reads of a completion's body: its prompt's texts or token ids, one prompt or several."""
+    prompt = body["prompt"]
+    prompts = prompt if isinstance(prompt, list) else [prompt]
+    texts = [text for text in prompts if isinstance(text, str)]
+    ids = sum(len(prompt) if isinstance(prompt, list) else not isinstance(prompt, str) for prompt in prompts)
+    suffix = body.get("suffix")
+    return Reading(_total([*texts, suffix] if isinstance(suffix, str) else texts, ids))
+
+
+class _Media:
+    """Counts media; of more than are measured, the mean of those measured stands for the others."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._measured: Counter[str] = Counter()  # tokens
+
+    def add(self, part: Mapping[str, Any], modality: str) -> None:
+        if self.counts[modality] < _MOST_MEASURED:
+            self._measured[modality] += media_tokens(part, modality)
+        self.counts[modality] += 1
+
+    def tokens(self) -> float:
+        return sum(
+            tokens * max(1.0, self.counts[modality] / _MOST_MEASURED) for modality, tokens in self._measured.items()
+        )
+
+
+def _message_texts(message: Mapping[str, Any]) -> Iterator[str]:
+    content = message.get("content")
+    if isinstance(content, str):
+        yield content
+    for key in _MESSAGE_TEXTS:
+        if isinstance(text := message.get(key), str):
+            yield text
+    for key in _MESSAGE_OBJECTS:
+        if message.get(key):
+            yield _json(message[key])
+    for call in _calls(message):
+        inner = next((call[key] for key in ("function", "custom") if isinstance(call.get(key), Mapping)), call)
+        yield from (value if isinstance(value, str) else _json(value) for value in inner.values())
+
+
+def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    return [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+
+
+def _part_text(part: Mapping[str, Any]) -> str:
+    """Return the text of a part that is none of the media; what it says in other fields, as JSON."""
+    text = part.get("text")
+    if isinstance(text, str):
+        return text
+    rest = {key: value for key, value in part.items() if key not in ("type", "content")}
+    content = part.get("content")
+    return "\n".join([*([content] if isinstance(content, str) else ()), *([_json(rest)] if rest else ())])
+
+
+def _schema_texts(response_format: object) -> list[str]:
+    schema = response_format.get("json_schema") if isinstance(response_format, Mapping) else None
+    return [_json(schema)] if schema else []
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _total(texts: list[str], others: float) -> int:
+    return max(1, math.ceil(estimate_text_tokens("\n".join(texts)) + others))
