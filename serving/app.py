@@ -110,6 +110,7 @@ class Application:
                     services.router,
                     services.proxy_dependencies,
                     feedback.links,
+                    services.conversations,
                     body_limit_bytes=config.limits.body_bytes,
                 ),
                 FeedbackEndpoints(

@@ -13,11 +13,13 @@ from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.store import Store
 from highwayman.serving.auth.authenticator import Authenticator
+from highwayman.serving.completions.conversations import Conversations
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.wiring.log import build_learner_factory, build_log, start_log
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing
@@ -43,6 +45,7 @@ class Services:
     encoder: Encoder
     live: LivePolicy
     router: Router
+    conversations: Conversations
     proxy_dependencies: ProxyDependencies
     metrics: Metrics
 
@@ -78,6 +81,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             encoder=factory.encoder,
             live=policy.live,
             router=routing.router,
+            conversations=build_conversations(settings.config, log, routing.background),
             proxy_dependencies=_proxy_dependencies(routing, feedback, log.journal, metrics),
             metrics=metrics,
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Principal
+from highwayman.serving.completions.conversations import Conversations, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
 from highwayman.serving.completions.router import RequestOrigin, Route, Router
@@ -34,12 +35,22 @@ class CompletionsEndpoint:
     """Routes and answers requests for completions."""
 
     def __init__(
-        self, router: Router, dependencies: ProxyDependencies, links: LinkExtractor, *, body_limit_bytes: int
+        self,
+        router: Router,
+        dependencies: ProxyDependencies,
+        links: LinkExtractor,
+        conversations: Conversations,
+        *,
+        body_limit_bytes: int,
     ) -> None:
-        """Take what decides, what calls, what reads the client's own ids, and the largest body accepted."""
+        """Take what decides, what calls, what reads the client's own ids, who knows the turn before, and a limit.
+
+        That is the largest body accepted.
+        """
         self._router = router
         self._dependencies = dependencies
         self._links = links
+        self._conversations = conversations
         self._body_limit_bytes = body_limit_bytes
 
     @staticmethod
@@ -50,7 +61,7 @@ class CompletionsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request."""
         try:
-            request, route = await self._decide(scope, receive, principal)
+            request, route, turn = await self._decide(scope, receive, principal)
         except ClientDisconnected:
             return
         except HighwaymanError as error:
@@ -65,13 +76,15 @@ class CompletionsEndpoint:
         call = ProxiedCompletion(self._dependencies, request, route, path=scope["path"])
         begun = ResponseStartTracker(send)
         try:
-            await cancel_on_disconnect(call.run(begun), receive)
+            await cancel_on_disconnect(call.run(self._conversations.recording(turn, begun)), receive)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
             if not begun:
                 await send_response(send, 500, internal_error())
 
-    async def _decide(self, scope: Scope, receive: Receive, principal: Principal) -> tuple[CompletionRequest, Route]:
+    async def _decide(
+        self, scope: Scope, receive: Receive, principal: Principal
+    ) -> tuple[CompletionRequest, Route, Turn]:
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
@@ -80,8 +93,10 @@ class CompletionsEndpoint:
         started = self._dependencies.timer()
         request = _PARSERS[scope["path"]](raw)
         origin = RequestOrigin(principal.tenant, request.user, self._links(scope, request.body, principal.tenant))
+        options = parse_routing_options(scope)
+        turn = await self._conversations.turn(request, scope, principal.tenant)
         route = await self._router.route(
-            request.model, request.query, options=parse_routing_options(scope), origin=origin
+            request.model, request.query, options=options, origin=origin, continuation=turn.continuation
         )
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
-        return request, route
+        return request, route, turn

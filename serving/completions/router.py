@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.errors import NoEligibleArm, UnknownArm
+from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.types import DEFAULT_TENANT, NO_EXPLORATION, Arm, ArmState, Context, Decision, Floats, Mode, Query
+from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
@@ -65,11 +66,12 @@ class Router:
         *,
         options: RoutingOptions = NO_OVERRIDES,
         origin: RequestOrigin = ANONYMOUS_ORIGIN,
+        continuation: Continuation = NEW_CONVERSATION,
     ) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
         `options` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
-        gets a pseudonym.
+        gets a pseudonym. A tool's result goes to the arm that called the tool, as long as that may answer.
 
         Raises:
             UnknownArm: `model` is neither.
@@ -84,7 +86,9 @@ class Router:
         if objective is None:
             route = self._forced(self.pool.arm(model), query, context, origin.tenant)
         else:
-            route = self._routed(options.apply_to(objective), query, context, origin.tenant)
+            route = self._routed(
+                options.apply_to(objective), query, context, tenant=origin.tenant, continuation=continuation
+            )
         if not (origin.user or origin.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None
@@ -108,23 +112,20 @@ class Router:
         )
         return Route(decision, (arm,))
 
-    def _routed(self, objective: Objective, query: Query, context: Context, tenant: str) -> Route:
+    def _routed(
+        self, objective: Objective, query: Query, context: Context, *, tenant: str, continuation: Continuation
+    ) -> Route:
         self.spend_tracker.on_published(self.live.tally, self.live.position)
-        if query.in_tool_loop:
+        if query.in_tool_loop or continuation.reads_tool_result:
             objective = objective.with_overrides(explore=False)
         if not objective.explore:
             context = replace(context, flags=context.flags | {NO_EXPLORATION})
         at = self.clock()
-        choice = decide(
-            self.live.policy_for(tenant),
-            context,
-            self._candidates(query, context, objective),
-            self.rules,
-            limits=objective,
-            at=at,
-            rng=self.rng,
-            budget=self.spend_tracker,
-        )
+        candidates = self._candidates(query, context, objective)
+        sticky = self._sticky(candidates, context, objective, at=at, tenant=tenant, caller=continuation.caller)
+        if sticky is not None:
+            return sticky
+        choice = self._choice(candidates, context, objective, at=at, tenant=tenant)
         candidates, draw = choice.candidates, choice.draw
         decision = self._decision(
             candidates.arms,
@@ -137,8 +138,64 @@ class Router:
             tenant=tenant,
         )
         self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
-        others = sorted((k for k in range(len(candidates.arms)) if k != draw.action), key=lambda k: -draw.probs[k])
-        return Route(decision, tuple(self.pool.arms[candidates.arms[k]] for k in (draw.action, *others)))
+        return Route(decision, self._in_order(choice, draw.action))
+
+    def _sticky(
+        self,
+        candidates: Candidates,
+        context: Context,
+        objective: Objective,
+        *,
+        at: float,
+        tenant: str,
+        caller: str | None,
+    ) -> Route | None:
+        """Return the way to the arm that called the tool, None where nobody knows it or it may not answer.
+
+        It is no draw: nothing else could have come of it. Should it fail, what the policy would have chosen is next.
+        """
+        if caller not in candidates.arms:
+            return None
+        try:  # a quality that is wished for is no reason to change in the middle
+            choice = self._choice(candidates, context, replace(objective, min_quality=None), at=at, tenant=tenant)
+        except (NoEligibleArm, BudgetExhausted):
+            return None
+        if caller not in choice.candidates.arms:
+            return None
+        place = choice.candidates.arms.index(caller)
+        decision = self._decision(
+            (caller,),
+            context,
+            choice.candidates.penalties[place : place + 1],
+            Draw(0, np.ones(1), propensity=1.0),
+            at=at,
+            objective=objective.name,
+            mode=Mode.STICKY,
+            tenant=tenant,
+        )
+        self.spend_tracker.on_decision(decision, float(choice.candidates.usd[place]))
+        return Route(decision, self._in_order(choice, place))
+
+    def _choice(
+        self, candidates: Candidates, context: Context, objective: Objective, *, at: float, tenant: str
+    ) -> Choice:
+        """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
+        return decide(
+            self.live.policy_for(tenant),
+            context,
+            candidates,
+            self.rules,
+            limits=objective,
+            at=at,
+            rng=self.rng,
+            budget=self.spend_tracker,
+        )
+
+    def _in_order(self, choice: Choice, first: int) -> tuple[Arm, ...]:
+        """Return the arms of a choice as they are tried: one first, then the others by their probability."""
+        names, probs = choice.candidates.arms, choice.draw.probs
+        others = sorted((k for k in range(len(names)) if k != first), key=lambda k: -probs[k])
+        return tuple(self.pool.arms[names[k]] for k in (first, *others))
 
     def _candidates(self, query: Query, context: Context, objective: Objective) -> Candidates:
         """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""

@@ -14,6 +14,7 @@ from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIASES, Objective
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
+from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.strict import Strict
 
@@ -119,6 +120,7 @@ class Config(Strict):
     limits: LimitsConfig = LimitsConfig()
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
+    conversations: ConversationsConfig = ConversationsConfig()
     cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
     )

@@ -22,10 +22,11 @@ from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
-from highwayman.env.types import Arm, ArmState, Mode, Query, RewardChange
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Mode, Query, RewardChange
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.redis import connect
+from highwayman.serving.completions.continuation import Continuation
 from highwayman.serving.completions.router import DIRECT, RequestOrigin, Router
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -301,3 +302,59 @@ async def test_a_person_becomes_a_pseudonym_and_a_prompt_is_kept_only_where_that
     assert "ann" not in decision.user
     kept = (await routers(two(), keep_prompts=True).route(model, QUERY)).decision
     assert (kept.user, kept.links, kept.prompt) == ("", (), QUERY.text)
+
+
+RESULT = replace(QUERY, in_tool_loop=True)
+
+
+@pytest.mark.parametrize("caller", ["small", "large"])
+async def test_a_tools_result_goes_to_the_arm_that_called_whatever_the_policy_thinks(
+    caller: str, routers: Routers
+) -> None:
+    router = routers(two())
+    await taught(router, {"small": 0.0, "large": 1.0})
+    wanted = RoutingOptions(min_quality=0.9)
+    route = await router.route("auto", RESULT, options=wanted, continuation=Continuation(True, caller))
+    decision = route.decision
+    assert (decision.mode, decision.arms, decision.propensity, decision.objective) == (
+        Mode.STICKY,
+        (caller,),
+        1.0,
+        "auto",
+    )
+    assert [served.name for served in route.arms] == [caller, *({"small", "large"} - {caller})]
+    assert router.spend_tracker.in_flight(caller) == 1
+
+
+@pytest.mark.parametrize(
+    ("arms", "options"),
+    [
+        (two(state=ArmState.DRAINING), RoutingOptions()),
+        (two(context_window_tokens=20), RoutingOptions()),
+        (two(), RoutingOptions(max_usd=0.001)),
+    ],
+)
+async def test_a_caller_that_may_not_answer_gives_way_to_a_decision_that_tries_nothing_out(
+    arms: list[Arm], options: RoutingOptions, routers: Routers
+) -> None:
+    decision = (
+        await routers(arms).route("auto", RESULT, options=options, continuation=Continuation(True, "large"))
+    ).decision
+    assert (decision.mode, decision.arm, decision.propensity) == (Mode.ROUTE, "small", 1.0)
+    assert NO_EXPLORATION in decision.context.flags
+
+
+async def test_a_caller_that_a_hard_budget_bars_gives_way(routers: Routers) -> None:
+    router = routers(two(), limits=SpendLimits(usd_per_day=0.001, hard=True))
+    decision = (await router.route("auto", RESULT, continuation=Continuation(True, "large"))).decision
+    assert (decision.mode, decision.arm) == (Mode.ROUTE, "small")
+
+
+async def test_a_named_arm_reads_the_result_of_another_ones_call(routers: Routers) -> None:
+    decision = (await routers(two()).route("small", QUERY, continuation=Continuation(True, "large"))).decision
+    assert (decision.mode, decision.arm) == (Mode.FORCED, "small")
+
+
+async def test_a_result_whose_caller_nobody_knows_is_routed_without_exploration(routers: Routers) -> None:
+    decision = (await routers(two()).route("auto", QUERY, continuation=Continuation(True, None))).decision
+    assert (decision.mode, decision.propensity) == (Mode.ROUTE, 1.0)

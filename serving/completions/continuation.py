@@ -1,0 +1,14 @@
+"""What a request goes on with, as the router needs it: it knows no ids and no history."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What is known of the conversation that a request belongs to."""
+
+    reads_tool_result: bool = False  # a tool's result is in it that no answer has read yet
+    caller: str | None = None  # the arm that called that tool, where it is known
+
+
+NEW_CONVERSATION = Continuation()

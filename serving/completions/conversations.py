@@ -1,0 +1,103 @@
+"""Conversations as they come by: who called the tool whose result a request brings, and who answers it now."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
+from highwayman.serving.completions.conversation_keys import (
+    ConversationKeys,
+    call_key,
+    conversation_keys,
+    loose_call_key,
+)
+from highwayman.serving.completions.conversation_memory import ConversationMemory
+from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.tool_call_watcher import ToolCallWatcher
+from highwayman.serving.http.asgi import Scope, Send
+from highwayman.serving.http.client_ids import ClientIdSources
+
+_LARGE_CHARS = 200_000  # of a prompt, beyond which its history is read beside the other requests
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request within its conversation."""
+
+    continuation: Continuation = NEW_CONVERSATION
+    keys: ConversationKeys | None = None  # None: nothing of its answer need be remembered
+    tenant: str = ""
+
+
+class Conversations:
+    """Tells where a request stands in its conversation, and remembers who answered it."""
+
+    def __init__(
+        self,
+        memory: ConversationMemory,
+        sources: ClientIdSources,
+        secret: Callable[[], bytes],
+        background: BackgroundTasks,
+    ) -> None:
+        """Take the memory, where clients put ids, the namespace's secret, and where writes may end in peace."""
+        self._memory = memory
+        self._sources = sources
+        self._secret = secret
+        self._background = background
+
+    async def turn(self, request: CompletionRequest, scope: Scope, tenant: str) -> Turn:
+        """Return where a request stands; only one that has to do with tools is looked up."""
+        if not request.chat or not _has_to_do_with_tools(request.body):
+            return Turn()
+        conversation = self._sources.extract(scope, request.body).conversation
+        read = partial(
+            conversation_keys, request.body["messages"], self._secret(), tenant=tenant, conversation=conversation
+        )
+        keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
+        caller = await self._memory.recall(keys.callers) if keys.reads_tool_result else None
+        return Turn(Continuation(keys.reads_tool_result, caller), keys, tenant)
+
+    def recording(self, turn: Turn, send: Send) -> Send:
+        """Return a `send` through which the arm that answers is remembered before the client can go on."""
+        if turn.keys is None:
+            return send
+        return ToolCallWatcher(send, _Recorder(self._memory, turn, self._secret(), self._background))
+
+
+def _has_to_do_with_tools(body: Mapping[str, Any]) -> bool:
+    """Return whether the answer may call a tool, or the conversation holds a tool's result."""
+    return bool(body.get("tools") or body.get("functions")) or any(
+        message.get("role") in ("tool", "function") for message in body["messages"]
+    )
+
+
+class _Recorder:
+    """Remembers one answer: its turn as soon as it begins, its tool calls as they come."""
+
+    def __init__(self, memory: ConversationMemory, turn: Turn, secret: bytes, background: BackgroundTasks) -> None:
+        self._memory = memory
+        self._turn = turn
+        self._secret = secret
+        self._background = background
+        self._keys = turn.keys.turn if turn.keys is not None else ()
+        self._sharing: asyncio.Task[None] | None = None
+        self._begun = False
+
+    async def __call__(self, arm: str, calls: list[str], client_may_go_on: bool) -> None:
+        """Remember what came; wait for the other processes to know it where the client may go on to one of them."""
+        new = [*(() if self._begun else self._keys), *self._call_keys(calls)]
+        self._begun = True
+        if new:
+            self._memory.remember(new, arm)
+            earlier, self._sharing = self._sharing, self._background.spawn(self._memory.share(new, arm))
+            if earlier is not None:
+                await asyncio.wait({earlier})
+        if client_may_go_on and self._sharing is not None:
+            await asyncio.wait({self._sharing})
+
+    def _call_keys(self, calls: list[str]) -> list[str]:
+        exact = [call_key(self._keys[0], call) for call in calls]
+        return [*exact, *(loose_call_key(self._secret, call, tenant=self._turn.tenant) for call in calls)]

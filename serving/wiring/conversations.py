@@ -1,0 +1,22 @@
+"""What knows the turn before, put together as the configuration has it."""
+
+import time
+
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.serving.completions.conversation_memory import ConversationMemory
+from highwayman.serving.completions.conversations import Conversations
+from highwayman.serving.config.config import Config
+from highwayman.serving.wiring.log import LogComponents
+
+
+def build_conversations(config: Config, log: LogComponents, background: BackgroundTasks) -> Conversations:
+    """Return it; nothing is remembered yet, but what other processes left in Redis."""
+    memory = ConversationMemory(
+        log.client,
+        config.namespace,
+        time.monotonic,
+        patience_s=config.limits.redis_s,
+        lifetime_s=config.conversations.lifetime_s,
+        entries=config.conversations.entries,
+    )
+    return Conversations(memory, config.feedback.names.client_id_sources(), lambda: log.ids.secrets[0], background)
