@@ -110,6 +110,7 @@ class Query:
 
 
 NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
+CLIENT_TASK = "client_task"  # a context's flag: a chat client's own call, such as for a title; nobody rates its answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from highwayman.env.types import NO_EXPLORATION, Decision, Outcome
+from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, Decision, Outcome
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -80,7 +80,7 @@ class Metrics:
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
-        for flag in decision.context.flags - {NO_EXPLORATION}:
+        for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK}:
             self.degraded.labels(flag).inc()
 
     def on_version(self, version: int, lag_s: float) -> None:

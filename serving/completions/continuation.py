@@ -9,6 +9,9 @@ class Continuation:
 
     reads_tool_result: bool = False  # a tool's result is in it that no answer has read yet
     caller: str | None = None  # the arm that called that tool, where it is known
+    is_client_task: bool = (
+        False  # it only speaks of the conversation: a client's own call for a title, tags, follow-ups
+    )
 
 
 NEW_CONVERSATION = Continuation()

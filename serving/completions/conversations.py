@@ -19,6 +19,7 @@ from highwayman.serving.completions.request import CompletionRequest
 from highwayman.serving.completions.tool_call_watcher import ToolCallWatcher
 from highwayman.serving.http.asgi import Scope, Send
 from highwayman.serving.http.client_ids import ClientIdSources
+from highwayman.serving.http.client_tasks import ClientTasks
 
 _LARGE_CHARS = 200_000  # of a prompt, beyond which its history is read beside the other requests
 
@@ -39,17 +40,30 @@ class Conversations:
         self,
         memory: ConversationMemory,
         sources: ClientIdSources,
+        tasks: ClientTasks,
+        *,
         secret: Callable[[], bytes],
         background: BackgroundTasks,
     ) -> None:
-        """Take the memory, where clients put ids, the namespace's secret, and where writes may end in peace."""
+        """Take the memory, where clients put ids, and what recognises tasks of their own.
+
+        Args:
+            memory: of who answered.
+            sources: of clients' ids.
+            tasks: recognises what a client asks for itself.
+            secret: returns the namespace's.
+            background: where writes may end in peace.
+        """
         self._memory = memory
         self._sources = sources
+        self._tasks = tasks
         self._secret = secret
         self._background = background
 
     async def turn(self, request: CompletionRequest, scope: Scope, tenant: str) -> Turn:
         """Return where a request stands; only one that has to do with tools is looked up."""
+        if self._tasks.matches(scope, request.body):
+            return Turn(Continuation(is_client_task=True))
         if not request.chat or not _has_to_do_with_tools(request.body):
             return Turn()
         conversation = self._sources.extract(scope, request.body).conversation

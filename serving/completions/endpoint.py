@@ -92,9 +92,12 @@ class CompletionsEndpoint:
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
         request = _PARSERS[scope["path"]](raw)
-        origin = RequestOrigin(principal.tenant, request.user, self._links(scope, request.body, principal.tenant))
         options = parse_routing_options(scope)
         turn = await self._conversations.turn(request, scope, principal.tenant)
+        # A client's own task carries the ids of the answer beside it: what is said under them does not mean the task.
+        task = turn.continuation.is_client_task
+        links = () if task else self._links(scope, request.body, principal.tenant)
+        origin = RequestOrigin(principal.tenant, request.user, links)
         route = await self._router.route(
             request.model, request.query, options=options, origin=origin, continuation=turn.continuation
         )

@@ -12,7 +12,18 @@ from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expecte
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import DEFAULT_TENANT, NO_EXPLORATION, Arm, ArmState, Context, Decision, Floats, Mode, Query
+from highwayman.env.types import (
+    CLIENT_TASK,
+    DEFAULT_TENANT,
+    NO_EXPLORATION,
+    Arm,
+    ArmState,
+    Context,
+    Decision,
+    Floats,
+    Mode,
+    Query,
+)
 from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -83,6 +94,8 @@ class Router:
             known_models = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
         context = await self.encoder.encode(query)
+        if continuation.is_client_task:
+            context = replace(context, flags=context.flags | {CLIENT_TASK})
         if objective is None:
             route = self._forced(self.pool.arm(model), query, context, origin.tenant)
         else:

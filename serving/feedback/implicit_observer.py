@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
-from highwayman.env.types import Arm, Decision, Status
+from highwayman.env.types import CLIENT_TASK, Arm, Decision, Status
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.intake.implicit_signals import (
     ABANDONED,
@@ -47,7 +47,12 @@ class ImplicitSignalObserver:
         return TOOL_FAILURE in self.signals and bool(request.body.get("tools"))
 
     async def on_completion(self, completed: CompletedCall) -> None:
-        """File what a request implies about earlier answers, and its end about its own."""
+        """File what a request implies about earlier answers, and its end about its own.
+
+        A client's task implies nothing.
+        """
+        if CLIENT_TASK in completed.decision.context.flags:
+            return
         for metric in self._own_signals(completed):
             await self._submit(metric, completed.decision, completed.decision)
         if not completed.request.chat:

@@ -19,4 +19,10 @@ def build_conversations(config: Config, log: LogComponents, background: Backgrou
         lifetime_s=config.conversations.lifetime_s,
         entries=config.conversations.entries,
     )
-    return Conversations(memory, config.feedback.names.client_id_sources(), lambda: log.ids.secrets[0], background)
+    return Conversations(
+        memory,
+        config.feedback.names.client_id_sources(),
+        config.conversations.client_tasks(),
+        secret=lambda: log.ids.secrets[0],
+        background=background,
+    )

@@ -1,0 +1,57 @@
+"""Calls that a chat client makes for itself beside an answer: a title, tags, follow-ups. A person never rates them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from highwayman.env.types import JsonObject
+from highwayman.serving.http.asgi import Scope, header
+
+# Beginnings of the prompts with which chat clients ask for something of their own.
+KNOWN_PROMPTS = (
+    # Open WebUI: title, tags, follow-ups, queries, image prompt, completion of what is being typed
+    # (its prompt around retrieved documents begins with "### Task:", too, and asks for an answer).
+    r"### Task:\s*(Generate (a concise|1-3 broad tags|a detailed prompt)|Suggest 3-5 (relevant )?follow-up"
+    r"|Analyze the chat history to determine the necessity|You are an autocompletion system)",
+    r"Your task is to reflect the speaker's likely facial expression through a fitting emoji",
+    # LibreChat: the title of a conversation, in its ways
+    r"(Please generate|Provide) a concise, 5-word-or-less title for the conversation",
+    r"Analyze this conversation and provide:\s*1\. The detected language",
+)
+_ASKING = ("user", "system")  # LibreChat has put its instruction into either
+_READ_CHARS = 512  # of a prompt; what tells of a task stands at its beginning
+_NO_TASKS = frozenset({"", "default", "none", "chat"})  # what a header says of an ordinary message
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTasks:
+    """How a client's own calls are recognised."""
+
+    headers: Sequence[str]  # lower case, whose value names the task
+    prompts: Sequence[re.Pattern[str]]  # of the newest message, matched at its beginning
+
+    def matches(self, scope: Scope, body: JsonObject) -> bool:
+        """Return whether a request is a client's own task, by its headers or by how its newest message begins."""
+        if any(_names_task(header(scope, name.encode())) for name in self.headers):
+            return True
+        messages = body.get("messages")
+        text = _beginning(messages[-1]) if isinstance(messages, list) and messages else ""
+        return any(prompt.match(text) is not None for prompt in self.prompts)
+
+
+def client_tasks(headers: Sequence[str], prompts: Sequence[str]) -> ClientTasks:
+    """Return what recognises tasks: those known here and those that `prompts` (regular expressions) match."""
+    patterns = [re.compile(prompt, re.IGNORECASE) for prompt in (*KNOWN_PROMPTS, *prompts)]
+    return ClientTasks([name.lower() for name in headers], patterns)
+
+
+def _names_task(value: str | None) -> bool:
+    """Return whether a header's value names a task; a placeholder that a client left as it was names none."""
+    return value is not None and value.strip().lower() not in _NO_TASKS and not value.strip().startswith("{{")
+
+
+def _beginning(message: JsonObject) -> str:
+    content = message.get("content") if message.get("role") in _ASKING else None
+    if isinstance(content, list):
+        content = next((part.get("text") for part in content if part.get("type") == "text"), None)
+    return content[:_READ_CHARS].strip() if isinstance(content, str) else ""
