@@ -54,6 +54,7 @@ class Status(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     CLIENT_GONE = "client_gone"
+    CUT = "cut"  # the router ended before the answer had; the client was told
     LOST = "lost"  # no outcome came in time: the router that made the call died
 
 

@@ -23,6 +23,7 @@ from highwayman.serving.feedback.body import FeedbackBody
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
+from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
@@ -62,6 +63,8 @@ class Application:
             await self._run_lifespan(scope, receive, send)
         elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
             await self._rest(scope, receive, send)
+        elif self._settings.drain.begun:
+            await refuse(send)
         else:
             await self._admit(self._running, scope, receive, send)
 

@@ -82,13 +82,18 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             live=policy.live,
             router=routing.router,
             conversations=build_conversations(settings.config, log, routing.background),
-            proxy_dependencies=_proxy_dependencies(routing, feedback, log.journal, metrics),
+            proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             metrics=metrics,
         )
 
 
 def _proxy_dependencies(
-    routing: RoutingComponents, feedback: FeedbackComponents, journal: Journal, metrics: Metrics
+    settings: Settings,
+    routing: RoutingComponents,
+    feedback: FeedbackComponents,
+    journal: Journal,
+    *,
+    metrics: Metrics,
 ) -> ProxyDependencies:
     return ProxyDependencies(
         upstream=routing.upstream,
@@ -99,5 +104,6 @@ def _proxy_dependencies(
         timer=time.perf_counter,
         on_outcome=routing.spend_tracker.on_outcome,
         observers=feedback.observers,
+        drain=settings.drain,
         vote_link=feedback.vote_link,
     )

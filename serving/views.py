@@ -31,10 +31,12 @@ def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, A
 
 async def readiness_view(services: Services) -> dict[str, Any]:
     """Return whether requests are answered, and what of the rest is missing."""
+    draining = services.settings.drain.begun
     up = {arm.name: any(map(services.pool.health.is_up, arm.endpoints)) for arm in services.pool.arms.values()}
     redis, live = await _redis_answers(services), services.live
     return {
-        "ready": any(up.values()),
+        "status": "draining" if draining else "ready" if any(up.values()) else "no arm answers",
+        "ready": any(up.values()) and not draining,
         "degraded": not redis or services.journal.degraded,
         "redis": redis,
         "spooled_events": services.journal.waiting,

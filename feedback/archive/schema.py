@@ -55,7 +55,7 @@ COLUMNS: Final = (
     ArchiveColumn("prompt", "string", (DECISION,),
                "the newest message, where the configuration keeps it", optional=True),
     ArchiveColumn("served_arm", "string", (OUTCOME,), "who answered; another than the decision's arm after a failover"),
-    ArchiveColumn("status", "string", (OUTCOME,), "ok, refused, failed, timeout, client_gone or lost"),
+    ArchiveColumn("status", "string", (OUTCOME,), "ok, refused, failed, timeout, client_gone, cut or lost"),
     ArchiveColumn("tokens_in", "int64", (OUTCOME,), "tokens read"),
     ArchiveColumn("tokens_out", "int64", (OUTCOME,), "tokens written"),
     ArchiveColumn("cost_usd", "double", (OUTCOME,), "null: the arm has no price", optional=True),

@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import logging
 import os
-import signal
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,8 @@ from highwayman.serving.cli.simulate import simulate
 from highwayman.serving.cli.snapshot import snapshot
 from highwayman.serving.cli.top import run_top
 from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.http.drain import Drain
+from highwayman.serving.http.server import TELLING_S, DrainingServer
 from highwayman.serving.metrics import adopt_worker_metrics
 from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import (
@@ -95,7 +96,9 @@ def up_command(  # noqa: PLR0917  (one parameter per option)
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
-    up_options = UpOptions(host, port, state_dir or state_folder(), redis_url, pool_file, options)
+    up_options = UpOptions(
+        host, port, state_dir or state_folder(), redis_url, pool_file, load_config(config).limits.drain_s, options
+    )
     console = Console(stderr=True)
     asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
 
@@ -126,7 +129,8 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     state = state_dir or state_folder()
     if workers > 1:
         options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed"})
-        asyncio.run(run_workers(WorkerOptions(workers, host, port, redis_url, state, seed, options)))
+        drain_s = loaded.limits.drain_s
+        asyncio.run(run_workers(WorkerOptions(workers, host, port, redis_url, state, seed, options, drain_s)))
         return
     if door is not None:
         adopt_worker_metrics(door.stem)
@@ -157,27 +161,27 @@ async def _need_keys(url: str, namespace: str, host: str) -> None:
 
 
 async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
-    failed = asyncio.Event()
+    failed, drain = asyncio.Event(), Drain()
 
     def fail() -> None:
         failed.set()
-        server.should_exit = True  # whoever keeps us up starts us again; answering on would leave clients waiting
+        server.end(within_s=0.0)  # whoever keeps us up starts us again; answering on would leave clients waiting
 
-    server = uvicorn.Server(
+    server = DrainingServer(
         uvicorn.Config(
-            Application(replace(settings, on_failure=fail)),
+            Application(replace(settings, drain=drain, on_failure=fail)),
             host=host,
             port=port,
             lifespan="on",
             access_log=False,
             log_config=None,
             proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
+            timeout_graceful_shutdown=int(TELLING_S),
+        ),
+        drain,
+        drain_s=settings.config.limits.drain_s,
     )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises what it caught again, when it has shut down
-        loop.add_signal_handler(number, lambda: None)
+    server.listen_for_signals()
     await server.serve(sockets)
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")

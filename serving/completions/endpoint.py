@@ -1,5 +1,6 @@
 """`/v1/chat/completions` and `/v1/completions` as bare ASGI: from the request's bytes to its call."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from highwayman.serving.http.asgi import (
     send_response,
 )
 from highwayman.serving.http.client_ids import LinkExtractor
+from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
 
 _PARSERS: dict[str, Callable[[bytes], CompletionRequest]] = {
@@ -59,7 +61,19 @@ class CompletionsEndpoint:
         return scope["type"] == "http" and scope["path"] in _PARSERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
-        """Answer one request."""
+        """Answer one request, or tell that it was cut where the router ends before."""
+        drain, begun = self._dependencies.drain, ResponseStartTracker(send)
+        task = drain.enter()
+        try:
+            await self._answer(scope, receive, begun, principal)
+        except asyncio.CancelledError:
+            if not drain.is_cut:
+                raise
+            await tell_cut(begun)
+        finally:
+            drain.leave(task)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
         try:
             request, route, turn = await self._decide(scope, receive, principal)
         except ClientDisconnected:
@@ -74,12 +88,11 @@ class CompletionsEndpoint:
             await send_response(send, 500, internal_error())
             return
         call = ProxiedCompletion(self._dependencies, request, route, path=scope["path"])
-        begun = ResponseStartTracker(send)
         try:
-            await cancel_on_disconnect(call.run(self._conversations.recording(turn, begun)), receive)
+            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send)), receive)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
-            if not begun:
+            if not send:
                 await send_response(send, 500, internal_error())
 
     async def _decide(

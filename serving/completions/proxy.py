@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pydantic_core
 
@@ -19,6 +19,7 @@ from highwayman.serving.completions.observers import CompletedCall, CompletionOb
 from highwayman.serving.completions.request import CompletionRequest
 from highwayman.serving.completions.router import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
+from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response
 from highwayman.serving.metrics import Metrics
 
@@ -35,6 +36,7 @@ class ProxyDependencies:
     timer: Callable[[], float]  # monotonic seconds
     on_outcome: Callable[[Outcome], None]  # called at once with the outcome of every call
     observers: CompletionObservers
+    drain: Drain = field(default_factory=Drain)  # says whether this router has cut its calls
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
 
 
@@ -76,7 +78,7 @@ class ProxiedCompletion:
             await asyncio.wait({logged})
             await self._refuse(send, error)
         except asyncio.CancelledError:
-            self._status = Status.CLIENT_GONE
+            self._status = Status.CUT if self._dependencies.drain.is_cut else Status.CLIENT_GONE
             raise
         finally:
             if self._answer is not None:

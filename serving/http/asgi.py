@@ -64,13 +64,20 @@ class ResponseStartTracker:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._begun = False
+        self.is_open_event_stream = False  # one that has begun and not ended
 
     def __bool__(self) -> bool:
         return self._begun
 
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         """Send the message on."""
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self.is_open_event_stream = any(
+                name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
+            )
+        elif not message.get("more_body"):
+            self.is_open_event_stream = False
         await self._send(message)
 
 

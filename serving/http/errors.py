@@ -28,6 +28,10 @@ class RateLimited(HighwaymanError):
         self.wait_s = wait_s
 
 
+class ShuttingDown(HighwaymanError):
+    """A request that this router does not take, or does not finish, because it is about to end."""
+
+
 class RouteNotFound(HighwaymanError):
     """A path or method that this server does not have; `status` is 404 or 405."""
 
@@ -46,6 +50,7 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),
     (Unauthorized, 401, _INVALID, "invalid_api_key"),
     (Forbidden, 403, _INVALID, "insufficient_permissions"),
+    (ShuttingDown, 503, _SERVER, "shutting_down"),
     (RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
 )
 

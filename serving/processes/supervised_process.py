@@ -132,6 +132,11 @@ class SupervisedProcess:
             await cancel_and_wait(self._keeper)
         await self._end_process(self._options.patience_s if patience_s is None else patience_s)
 
+    def terminate(self) -> None:
+        """Ask the process to end, without waiting: once more, where it takes its time. Harmless once it is gone."""
+        if self._process is not None and self._process.returncode is None:
+            self._signal(signal.SIGTERM)
+
     async def launch(self) -> None:
         """Start the process, and return once it answers; nobody keeps it up. Raises ProcessFailed once it has ended."""
         self._observer.on_launch()

@@ -12,11 +12,12 @@ from pathlib import Path
 import aiohttp
 
 from highwayman.env.errors import StoreUnavailable
+from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.local_pool import ServerOptions, local_pool_yaml, start_local_pool
 from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
-_ROUTER_PATIENCE_S = 25.0  # more than the router gives its workers, and they the requests under way
+_ROUTER_GRACE_S = GRACE_S + 10.0  # beside the drain: more than the router gives its workers
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +31,30 @@ class UpOptions:
     state: Path
     redis_url: str | None  # None: the embedded Valkey
     pool: Path | None  # None: the local CPU pool
+    drain_s: float = 60.0  # how long the router, told to end, lets the requests under way go on
     serve_options: tuple[str, ...] = ()  # handed on to `highwayman serve`
 
 
 async def up(options: UpOptions, echo: Callable[[str], None], on_ready: Callable[[], None]) -> None:
-    """Run everything until SIGINT or SIGTERM; `on_ready` is called once the router answers.
+    """Run everything until SIGINT or SIGTERM (a second one hurries it); `on_ready` is called once the router answers.
 
     Raises:
         ConfigError: the state folder is in use, or a wheel is missing.
         ProcessFailed: something did not come up.
     """
-    stop = asyncio.Event()
+    stop, routers = asyncio.Event(), list[SupervisedProcess]()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            for router in routers:
+                router.terminate()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(_start(options, stack, echo))
+        starting = asyncio.create_task(_start(options, stack, echo, routers))
         await _first(starting, asyncio.create_task(stop.wait()))
         if starting.done():
             starting.result()
@@ -54,7 +63,7 @@ async def up(options: UpOptions, echo: Callable[[str], None], on_ready: Callable
         else:
             starting.cancel()
             await asyncio.wait({starting})
-        echo("stopping")
+        echo(f"stopping; answers under way may take {options.drain_s:g} s more (told again, none)")
     echo("stopped; what was learned is kept in " + str(options.state))
 
 
@@ -62,7 +71,10 @@ async def _first(*tasks: "asyncio.Task[object]") -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _start(options: UpOptions, stack: AsyncExitStack, echo: Callable[[str], None]) -> None:
+async def _start(
+    options: UpOptions, stack: AsyncExitStack, echo: Callable[[str], None], routers: list[SupervisedProcess]
+) -> None:
+    """Start everything, and put the router into `routers`."""
     checked_port(options.port, host=options.host)
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     redis_url = options.redis_url
@@ -82,7 +94,8 @@ async def _start(options: UpOptions, stack: AsyncExitStack, echo: Callable[[str]
     router = SupervisedProcess(
         "router", _serve_argv(options, pool), probe=lambda: _ready(options), env={"REDIS_URL": redis_url}
     )
-    stack.push_async_callback(router.stop, patience_s=_ROUTER_PATIENCE_S)
+    routers.append(router)
+    stack.push_async_callback(router.stop, patience_s=options.drain_s + _ROUTER_GRACE_S)
     await router.start()
 
 

@@ -26,6 +26,7 @@ from click.core import ParameterSource
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.tasks import cancel_and_wait
+from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.metrics import SHARED_FOLDER, drop_live_gauges
 from highwayman.serving.processes.connection_forwarder import ConnectionForwarder, WorkerSlot
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
@@ -34,7 +35,6 @@ from highwayman.serving.processes.supervised_process import SupervisedProcess
 _BACKLOG = 2048
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
 _READY_WITHIN_S = 300.0  # an encoder may have a model to load, beside those of the other workers
-_PATIENCE_S = 20.0  # with a worker that was told to end: more than it gives the requests under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +48,28 @@ class WorkerOptions:
     state: Path
     seed: int | None  # worker k draws from seed + k
     options: tuple[str, ...]  # the other ones of `highwayman serve`, handed on
+    drain_s: float = 60.0  # how long a worker that was told to end lets the requests under way go on
 
 
 async def run_workers(options: WorkerOptions) -> None:
-    """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way.
+    """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way; a second one hurries them.
 
     Raises:
         ConfigError: the port cannot be had, or the state folder is in use.
         ProcessFailed: a worker did not come up.
     """
-    stop = asyncio.Event()
+    stop, workers = asyncio.Event(), list[SupervisedProcess]()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            for worker in workers:
+                worker.terminate()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     async with AsyncExitStack() as stack:
-        starting, stopping = asyncio.create_task(_start(options, stack)), asyncio.create_task(stop.wait())
+        starting, stopping = asyncio.create_task(_start(options, stack, workers)), asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
@@ -70,15 +78,16 @@ async def run_workers(options: WorkerOptions) -> None:
             await cancel_and_wait(starting)
 
 
-async def _start(options: WorkerOptions, stack: AsyncExitStack) -> None:
+async def _start(options: WorkerOptions, stack: AsyncExitStack, workers: list[SupervisedProcess]) -> None:
+    """Start everything, and put the workers into `workers`."""
     sockets = open_listeners(options.host, options.port, sets=options.count)
     redis_url = await stack.enter_async_context(ensure_redis(options.redis_url, options.state))
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="highwayman-", ignore_cleanup_errors=True)))
     slots = [WorkerSlot(listeners, folder / f"{number}.sock") for number, listeners in enumerate(sockets)]
     forwarder = ConnectionForwarder(slots)
     env = {"REDIS_URL": redis_url, SHARED_FOLDER: str(folder)}
-    workers = [_worker(options, slot, forwarder, env) for slot in slots]
-    stack.push_async_callback(_stop, workers, slots, forwarder)
+    workers += [_worker(options, slot, forwarder, env) for slot in slots]
+    stack.push_async_callback(_stop, workers, slots, forwarder, patience_s=options.drain_s + GRACE_S)
     await workers[0].start()  # alone: an error they would all raise is reported once, what is cached is made once
     try:
         async with asyncio.TaskGroup() as group:
@@ -90,13 +99,17 @@ async def _start(options: WorkerOptions, stack: AsyncExitStack) -> None:
 
 
 async def _stop(
-    workers: Sequence[SupervisedProcess], slots: Sequence[WorkerSlot], forwarder: ConnectionForwarder
+    workers: Sequence[SupervisedProcess],
+    slots: Sequence[WorkerSlot],
+    forwarder: ConnectionForwarder,
+    *,
+    patience_s: float,
 ) -> None:
     forwarder.close()
     for slot in slots:
         for listener in slot.listeners:  # before the workers close theirs: then a client is refused, not left waiting
             listener.close()
-    await asyncio.gather(*(worker.stop(patience_s=_PATIENCE_S) for worker in workers))
+    await asyncio.gather(*(worker.stop(patience_s=patience_s) for worker in workers))
     await forwarder.drain()
 
 

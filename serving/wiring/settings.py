@@ -6,6 +6,7 @@ from pathlib import Path
 
 from highwayman.env.types import Arm
 from highwayman.serving.config.config import Config
+from highwayman.serving.http.drain import Drain
 from highwayman.serving.state.local_state import state_folder
 
 
@@ -20,4 +21,5 @@ class Settings:
     learn: bool = True  # stand for the learner's lease
     seed: int | None = None  # of the draws; None: from the system
     state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
+    drain: Drain = field(default_factory=Drain)  # whether requests are taken
     on_failure: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed

@@ -1,0 +1,72 @@
+"""uvicorn, but for its end: a signal stops new requests at once, and what is under way has a while to finish."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+import uvicorn
+
+from highwayman.serving.http.drain import Drain
+
+_ANNOUNCED_S = 5.0  # how long a draining router still answers new connections: then the port is its successor's
+TELLING_S = 5.0  # for what was cut to be told
+GRACE_S = 20.0  # what the end takes at most beside the drain: cutting, what is no answer (feedback), the log
+
+log = logging.getLogger(__name__)
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends on SIGTERM or SIGINT after a drain; on a second one, it cuts what is under way; on a third, at once."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, *, drain_s: float) -> None:
+        """Take uvicorn's configuration, the drain its application knows of, and how long that may last (s)."""
+        super().__init__(config)
+        self._drain = drain
+        self._drain_s = drain_s
+        self._hurry = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
+
+    def listen_for_signals(self) -> None:
+        """End on SIGTERM and SIGINT from now on, also before `serve` and after it. Needs the running loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """Leave the signals to `listen_for_signals`."""
+        return contextlib.nullcontext()
+
+    def end(self, *, within_s: float) -> None:
+        """Begin to end; what is under way may finish within so many seconds."""
+        if self._ending is None:
+            self._drain.begin()
+            self._ending = asyncio.ensure_future(self._end(within_s))
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._ending is None:
+            self.end(within_s=self._drain_s)
+        elif not self._hurry.is_set():
+            self._hurry.set()
+        else:  # whoever asks three times wants no order
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    async def _end(self, within_s: float) -> None:
+        closing = asyncio.get_running_loop().call_later(_ANNOUNCED_S, self._close_listeners)
+        idle, hurry = asyncio.ensure_future(self._drain.wait_idle()), asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait({idle, hurry}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            if self._drain.under_way:
+                log.warning("%d answers under way are cut off", self._drain.under_way)
+                self._drain.cut()
+                await asyncio.wait({idle}, timeout=TELLING_S)
+        finally:
+            closing.cancel()
+            idle.cancel()
+            hurry.cancel()
+            self.should_exit = True
+
+    def _close_listeners(self) -> None:
+        for server in getattr(self, "servers", ()):  # there are none before the start is over
+            server.close()
