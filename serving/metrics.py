@@ -48,7 +48,8 @@ class Metrics:
         )  # fmt: skip
         self._delivery_outcomes = Counter(
             "highwayman_degraded_events",
-            "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them",
+            "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them, "
+            "set_aside where they cannot be written",
             ["event", "fate"], registry=registry,
         )  # fmt: skip
         self.degraded = Counter(

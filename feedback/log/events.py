@@ -1,5 +1,6 @@
 """Events as bytes: msgpack arrays [schema, kind, fields in the order of the dataclass], features as float32."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,11 +18,35 @@ class BadEvent(HighwaymanError):
     """Bytes on the log that this version cannot read."""
 
 
+class UnwritableEvent(HighwaymanError):
+    """An event that the log cannot hold; the message says why, and nothing of what is in it."""
+
+
 def encode(event: Event) -> bytes:
-    """Return the event as bytes."""
-    kind, values = _ENCODERS[type(event)](event)
-    packed: bytes = msgpack.packb([SCHEMA, kind, *values])
+    """Return the event as bytes.
+
+    Raises:
+        UnwritableEvent: a number is too large or not finite, a text is no Unicode, or a field has another type.
+    """
+    try:
+        _check_finite(event)
+        kind, values = _ENCODERS[type(event)](event)
+        packed: bytes = msgpack.packb([SCHEMA, kind, *values])
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        name = type(event).__name__.lower()
+        raise UnwritableEvent(f"{name} cannot be written ({type(error).__name__})") from None
     return packed
+
+
+def _check_finite(event: Event) -> None:
+    """Raise ValueError for a number from outside that is not finite: it would spread through every sum it is in."""
+    numbers: tuple[float | None, ...] = ()
+    if isinstance(event, Outcome):
+        numbers = (event.tokens_in, event.tokens_out, event.cost_usd, event.ttft_s, event.latency_s)
+    elif isinstance(event, Feedback):
+        numbers = (event.value, event.weight, event.quality)
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise ValueError("not finite")
 
 
 def decode(data: bytes) -> Event:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDecision
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Decision, Feedback, Outcome
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, decode, encode, kind_letter
+from highwayman.feedback.log.events import BadEvent, UnwritableEvent, decode, encode, kind_letter
 from highwayman.feedback.log.spool import Spool, SpoolFull
 from highwayman.feedback.log.store import MOST_TOGETHER, Store, Written
 
@@ -41,6 +41,7 @@ class DeliveryOutcome(StrEnum):
     SPOOLED = "spooled"
     DRAINED = "drained"
     LOST = "lost"
+    SET_ASIDE = "set_aside"  # it cannot be written at all
     SENT_AGAIN = "sent_again"
 
 
@@ -100,9 +101,13 @@ class Journal:
 
         Feedback that was spooled is on the disk. A decision or outcome that neither takes is counted as lost.
 
+        An event that cannot be written, such as a number that is too large, is set aside: it is counted, told in the
+        process's log without what is in it, and its neighbours are written.
+
         Raises:
             UnknownDecision: its decision was erased.
             StoreUnavailable: feedback that neither the log nor the spool takes.
+            InvalidFeedback: feedback that cannot be written.
         """
         if self._ended:
             self._refuse(event)
@@ -171,6 +176,10 @@ class Journal:
             self._go_away(error)
             self._spool(batch)
             return
+        except UnwritableEvent:
+            self._number -= 1  # nothing was sent, so the mark before stands
+            self._queue.extendleft(reversed(self._set_unwritable_aside(batch)))
+            return
         except BaseException:
             self._queue.extendleft(reversed(batch))  # a fault of ours: `run` puts what waits into the spool
             raise
@@ -180,6 +189,29 @@ class Journal:
                 future,
                 UnknownDecision("This decision, or this statement about it, was erased.") if erased else event_id,
             )
+
+    def _set_unwritable_aside(self, batch: Sequence[QueuedWrite]) -> list[QueuedWrite]:
+        """Return the writes of a batch whose events can be written, in order; the others are counted and resolved."""
+        writable = []
+        for event, future in batch:
+            if self._is_writable(event):
+                writable.append((event, future))
+            else:
+                _resolve(future, _unwritable(event))
+        return writable
+
+    def _is_writable(self, event: Written) -> bool:
+        """Return whether the event can be written; one that cannot is counted and told."""
+        try:
+            encode(event)
+        except UnwritableEvent as error:
+            self._count_set_aside(event, error)
+            return False
+        return True
+
+    def _count_set_aside(self, event: Written, error: UnwritableEvent) -> None:
+        log.error("an event is set aside: %s", error)
+        self._on_delivery_outcome(DeliveryOutcome.SET_ASIDE, kind_letter(event))
 
     async def _sent(self, events: Sequence[Written]) -> list[EventId | None]:
         """Put events on the log; if it has lost some, put the latest there once more. Raises StoreUnavailable."""
@@ -221,6 +253,10 @@ class Journal:
         for event, future in batch:
             try:
                 self._spools[0].append([encode(event)])
+            except UnwritableEvent as error:
+                self._count_set_aside(event, error)
+                _resolve(future, _unwritable(event))
+                continue
             except SpoolFull as error:
                 if isinstance(event, Feedback):
                     _resolve(future, StoreUnavailable(f"Redis is away, and {error}. Try again later."))
@@ -271,7 +307,7 @@ class Journal:
         for spool in self._spools:
             while len(spool):
                 raw = spool.peek(_BATCH)
-                events = _readable(raw)
+                events = [event for event in _readable(raw) if self._is_writable(event)]
                 await self._store.put_all(events)
                 self._recent.extend((self._clock(), event) for event in events)
                 for event in events:
@@ -292,6 +328,13 @@ def _readable(raw: Sequence[bytes]) -> list[Written]:
         if isinstance(event, Decision | Outcome | Feedback):
             events.append(event)
     return events
+
+
+def _unwritable(event: Written) -> InvalidFeedback | None:
+    """Return what whoever put an unwritable event is told."""
+    if not isinstance(event, Feedback):
+        return None
+    return InvalidFeedback("This statement holds something that cannot be kept, such as a number that is too large.")
 
 
 def _resolve(future: "asyncio.Future[EventId | None]", result: EventId | Exception | None) -> None:

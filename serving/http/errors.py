@@ -13,6 +13,7 @@ from highwayman.env.errors import (
     UnknownDecision,
     UpstreamError,
 )
+from highwayman.feedback.log.events import UnwritableEvent
 from highwayman.serving.http.validation import BadRequest
 
 
@@ -47,6 +48,7 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (BudgetExhausted, 429, "insufficient_quota", "budget_exhausted"),
     (UnknownDecision, 404, _INVALID, "decision_not_found"),
     (InvalidFeedback, 422, _INVALID, "invalid_feedback"),
+    (UnwritableEvent, 422, _INVALID, "invalid_feedback"),
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),
     (Unauthorized, 401, _INVALID, "invalid_api_key"),
     (Forbidden, 403, _INVALID, "insufficient_permissions"),

@@ -1,16 +1,19 @@
 """The journal against a real Valkey that stalls, dies, comes back, or comes back with the end of its log missing."""
 
 import asyncio
+import logging
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDecision
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
 from highwayman.feedback.log.event_id import START
@@ -208,6 +211,53 @@ async def test_a_journal_that_fails_spools_what_waited_and_leaves_nobody_waiting
     async with world.journal() as heir:
         await back(heir)
     assert brief(await world.log()) == ["d", "d"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(outcome("d1"), tokens_out=2**70),
+        replace(outcome("d1"), cost_usd=math.nan),
+        replace(outcome("d1"), finish_reason="\ud800"),
+        replace(decision("d1"), prompt="secret \udfff"),
+    ],
+)
+async def test_an_event_that_cannot_be_written_is_set_aside_and_its_neighbours_are_written(
+    world: World, bad: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world.journal() as journal:
+        await journal.put(decision("d0"))
+        with caplog.at_level(logging.WARNING):
+            ids = await asyncio.gather(*(journal.put(event) for event in (decision("a"), bad, decision("b"))))
+        assert (ids[1], bool(ids[0]), bool(ids[2])) == (None, True, True)
+        assert await journal.put(decision("after")), "the journal goes on"
+        assert not journal.degraded
+    assert brief(await world.log()) == ["d0", "a", "b", "after"]
+    assert sum(world.fates.values()) == 1
+    assert {fate for fate, _ in world.fates} == {DeliveryOutcome.SET_ASIDE}
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert not any(word in caplog.text for word in ("secret", "1180591620717411303424"))
+
+
+async def test_feedback_that_cannot_be_written_is_refused_to_its_sender(world: World) -> None:
+    async with world.journal() as journal:
+        await journal.put(decision("d"))
+        statements = [thumb("d", 1.0), replace(thumb("d", 1.0), text="\ud800"), thumb("d", math.inf), thumb("d", 0.0)]
+        answers = await asyncio.gather(*map(journal.put, statements), return_exceptions=True)
+    assert [isinstance(answer, InvalidFeedback) for answer in answers] == [False, True, True, False]
+    assert len(await world.log()) == 3
+
+
+async def test_an_event_that_cannot_be_written_never_keeps_the_spool_from_its_neighbours(world: World) -> None:
+    async with world.journal() as journal:
+        await world.valkey.stop()
+        events = decision("d"), replace(outcome("d"), tokens_in=2**70), outcome("d")
+        assert [await journal.put(event) for event in events] == [None, None, None]
+        assert journal.waiting == 2
+        await world.valkey.start()
+        await back(journal)
+    assert brief(await world.log()) == ["d", "d"]
+    assert world.fates[DeliveryOutcome.SET_ASIDE, "o"] == 1
 
 
 async def test_an_erased_decision_takes_nothing_more(world: World) -> None:
