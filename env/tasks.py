@@ -1,10 +1,12 @@
-"""Tasks: ended for certain, or left to themselves and awaited in the end."""
+"""Tasks: ended for certain, or left to themselves and awaited in the end; and work beside the event loop."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 _AGAIN_S = 0.5
+_Result = TypeVar("_Result")
 
 
 async def cancel_and_wait(task: "asyncio.Task[Any]") -> None:
@@ -35,3 +37,21 @@ class BackgroundTasks:
         """Return when everything spawned has ended."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+
+
+class SideThread:
+    """One thread beside the event loop, for work that takes long: one piece of work at a time, the others wait.
+
+    A second such thread would make the loop wait twice as long for its turn.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="highwayman-side")
+
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Return what `work` returns, and raise what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def close(self) -> None:
+        """End the thread when what it does is done; what waits is cancelled."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

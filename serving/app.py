@@ -23,6 +23,7 @@ from highwayman.serving.feedback.body import FeedbackBody
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
+from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.services import Services, build_services
@@ -105,8 +106,9 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
+        config = self._settings.config
         async with self._services() as services:
-            config, feedback = self._settings.config, services.feedback
+            feedback, bodies = services.feedback, BodyReader(config.limits.body_limits())
             self._running = _Running(
                 services,
                 CompletionsEndpoint(
@@ -114,6 +116,7 @@ class Application:
                     services.proxy_dependencies,
                     feedback.links,
                     services.conversations,
+                    bodies=bodies,
                     body_limit_bytes=config.limits.body_bytes,
                 ),
                 FeedbackEndpoints(
@@ -121,6 +124,7 @@ class Application:
                     feedback.adapters,
                     VotePage(services.ids),
                     RateLimit(config.feedback.posts_per_s),
+                    bodies=bodies,
                     clock=time.time,
                 ),
             )
@@ -129,6 +133,7 @@ class Application:
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             yield
             gc.unfreeze()
+            bodies.close()
 
     @asynccontextmanager
     async def _services(self) -> AsyncIterator[Services]:

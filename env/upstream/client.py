@@ -6,11 +6,12 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import aiohttp
-import pydantic_core
 
 from highwayman.env.errors import UpstreamError
+from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.self_consistency import majority_vote, non_streaming, to_sse
@@ -101,8 +102,12 @@ class Upstream:
         """Return how many calls to `endpoint` have not had their first byte yet."""
         return self._in_flight.get(endpoint, 0)
 
-    async def open(self, arms: Sequence[Arm], path: str, body_for: Callable[[Arm], JsonObject]) -> UpstreamResponse:
+    async def open(
+        self, arms: Sequence[Arm], path: str, body_for: Callable[[Arm], JsonObject], *, large: bool = False
+    ) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
+
+        Bodies that are `large` are written down beside the event loop.
 
         Raises:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
@@ -110,7 +115,7 @@ class Upstream:
         attempts, last = 0, "it has no endpoint"
         failed: UpstreamError | None = None
         for arm in arms:
-            body = json.dumps(body_for(arm), ensure_ascii=False, separators=(",", ":")).encode()
+            body = await dump_aside(body_for(arm), large=large)
             for endpoint in self._by_load(arm):
                 attempts += 1
                 try:
@@ -129,10 +134,11 @@ class Upstream:
     async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
         count = arm.profile.best_of
-        request = pydantic_core.from_json(sending.body) if count > 1 else {}
+        request = await parse_aside(sending.body) if count > 1 else {}
         if count == 1 or (request.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
             return await self._attempt(arm, endpoint, sending)
-        single = _Sending(sending.path, json.dumps(non_streaming(request)).encode())
+        large = len(sending.body) > PIECE_BYTES
+        single = _Sending(sending.path, await dump_aside(non_streaming(request), large=large))
         calls = [asyncio.ensure_future(self._attempt(arm, endpoint, single)) for _ in range(count)]
         try:
             answers = await asyncio.gather(*calls)
@@ -144,7 +150,7 @@ class Upstream:
         refused = next((place for place, answer in enumerate(answers) if answer.status >= 400), None)
         if refused is not None:
             return replace(answers[refused], _first=bodies[refused], _response=None)
-        voted = majority_vote([_parsed(body) for body in bodies])
+        voted = majority_vote([_checked(await _parsed(body)) for body in bodies])
         stream = bool(request.get("stream"))
         body = to_sse(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
         kind = "text/event-stream" if stream else "application/json"
@@ -207,12 +213,16 @@ def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
         call.result().close()
 
 
-def _parsed(body: bytes) -> JsonObject:
-    """Return a whole answer. Raises UpstreamError if it is none, so that another server is tried."""
+async def _parsed(body: bytes) -> Any:
+    """Return the value in a body. Raises UpstreamError if it is no JSON, so that another server is tried."""
     try:
-        answer = pydantic_core.from_json(body)
+        return await parse_aside(body)
     except ValueError as error:
         raise UpstreamError("answered with something that is not JSON") from error
+
+
+def _checked(answer: Any) -> JsonObject:
+    """Return a whole answer. Raises UpstreamError if it is none, so that another server is tried."""
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not (isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices)):
         raise UpstreamError("answered without choices")

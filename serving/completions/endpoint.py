@@ -21,11 +21,13 @@ from highwayman.serving.http.asgi import (
     read_body,
     send_response,
 )
+from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.client_ids import LinkExtractor
 from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
+from highwayman.serving.http.validation import BodyLimits
 
-_PARSERS: dict[str, Callable[[bytes], CompletionRequest]] = {
+_PARSERS: dict[str, Callable[[bytes, BodyLimits], CompletionRequest]] = {
     "/v1/chat/completions": parse_chat,
     "/v1/completions": parse_completion,
 }
@@ -43,12 +45,14 @@ class CompletionsEndpoint:
         links: LinkExtractor,
         conversations: Conversations,
         *,
+        bodies: BodyReader,
         body_limit_bytes: int,
     ) -> None:
-        """Take what decides, what calls, what reads the client's own ids, who knows the turn before, and a limit.
+        """Take what decides, what calls, what reads the client's own ids and bodies, and who knows the turn before.
 
-        That is the largest body accepted.
+        `body_limit_bytes` is the largest body accepted.
         """
+        self._bodies = bodies
         self._router = router
         self._dependencies = dependencies
         self._links = links
@@ -104,7 +108,7 @@ class CompletionsEndpoint:
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
         raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
-        request = _PARSERS[scope["path"]](raw)
+        request = await self._bodies.read(raw, lambda: _PARSERS[scope["path"]](raw, self._bodies.limits))
         options = parse_routing_options(scope)
         turn = await self._conversations.turn(request, scope, principal.tenant)
         # A client's own task carries the ids of the answer beside it: what is said under them does not mean the task.

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import pydantic_core
-
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import UpstreamError
+from highwayman.env.json_pieces import parse_aside
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
@@ -63,7 +62,9 @@ class ProxiedCompletion:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
         logged = asyncio.create_task(self._dependencies.journal.put(self._route.decision))
         try:
-            self._answer = await self._dependencies.upstream.open(self._route.arms, self._path, self._body_for)
+            self._answer = await self._dependencies.upstream.open(
+                self._route.arms, self._path, self._body_for, large=self._request.is_large
+            )
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
             self._transcript_for = self._dependencies.observers.wanting_transcript(
                 self._request, self._route.decision, self._arm
@@ -102,7 +103,7 @@ class ProxiedCompletion:
     async def _pass_whole(self, send: Send, answer: UpstreamResponse) -> None:
         body = await answer.body()
         try:
-            parsed = pydantic_core.from_json(body)
+            parsed = await parse_aside(body)
         except ValueError as error:
             raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
         self._usage, self._finish_reason = parse_usage(parsed), parse_finish_reason(parsed)

@@ -1,13 +1,15 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
+from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.prompt.reading import read_chat, read_completion
 from highwayman.env.types import JsonObject, Query
-from highwayman.serving.http.validation import BadRequest, parse_object, validate
+from highwayman.serving.completions.body_checks import chat_problems, optional_object, prompt_problems
+from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits, parse_object, validate
 
 
 class _Loose(BaseModel):
@@ -16,15 +18,10 @@ class _Loose(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
 
-class _Message(_Loose):
-    role: Annotated[str, Field(min_length=1, max_length=64)]
-    content: str | list[dict[str, Any]] | None = None
-
-
 class _Common(_Loose):
     model: Annotated[str, Field(min_length=1, max_length=256)]
     stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
+    stream_options: Annotated[Any, PlainValidator(optional_object)] = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     temperature: Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | None = None
@@ -33,14 +30,14 @@ class _Common(_Loose):
 
 
 class _ChatBody(_Common):
-    messages: Annotated[list[_Message], Field(min_length=1)]
+    messages: Any
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: list[dict[str, Any]] | None = None
-    response_format: dict[str, Any] | None = None
+    tools: Any = None
+    response_format: Annotated[Any, PlainValidator(optional_object)] = None
 
 
 class _CompletionBody(_Common):
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +51,43 @@ class CompletionRequest:
     stream: bool
     wants_usage: bool  # of a stream
     user: str | None = None  # who asks, as the caller names them
+    size_bytes: int = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Whether reading or writing it takes so long that it is not done on the event loop."""
+        return self.size_bytes > PIECE_BYTES
 
 
-def parse_chat(raw: bytes) -> CompletionRequest:
+def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionRequest:
     """Return the request of `POST /v1/chat/completions`. Raises BadRequest."""
-    body = parse_object(raw)
-    checked = validate(_ChatBody, body)
-    texts = [_text(message.content) for message in checked.messages]
+    body = parse_object(raw, limits)
+    checked = validate(_ChatBody, body, checks=chat_problems(body, most_messages=limits.messages))
+    messages: list[JsonObject] = body["messages"]
+    texts = [_text(message.get("content")) for message in messages]
     limit = checked.max_completion_tokens or checked.max_tokens
-    users = [text for message, text in zip(checked.messages, texts, strict=True) if message.role == "user"]
+    users = [text for message, text in zip(messages, texts, strict=True) if message["role"] == "user"]
     reading = read_chat(body)
     query = Query(
         text=users[-1] if users else texts[-1],
         prompt_chars=sum(map(len, texts)),
         turns=len(texts),
         tools=len(checked.tools or ()),
-        images=sum(_images(message.content) for message in checked.messages),
+        images=sum(_images(message.get("content")) for message in messages),
         json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
-        in_tool_loop=checked.messages[-1].role in ("tool", "function"),
+        in_tool_loop=messages[-1]["role"] in ("tool", "function"),
         prompt_tokens=reading.tokens,
         modalities=reading.modalities,
     )
-    return _completion_request(body, checked, query, chat=True)
+    return replace(_completion_request(body, checked, query, chat=True), size_bytes=len(raw))
 
 
-def parse_completion(raw: bytes) -> CompletionRequest:
+def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionRequest:
     """Return the request of `POST /v1/completions`. Raises BadRequest."""
-    body = parse_object(raw)
-    checked = validate(_CompletionBody, body)
+    body = parse_object(raw, limits)
+    checked = validate(_CompletionBody, body, checks=prompt_problems(body))
     prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
-    if not prompts:
-        raise BadRequest("prompt: must not be an empty list", param="prompt")
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
     query = Query(
         text="\n".join(texts),
@@ -94,7 +96,7 @@ def parse_completion(raw: bytes) -> CompletionRequest:
         plain_text=bool(texts),
         prompt_tokens=read_completion(body).tokens,
     )
-    return _completion_request(body, checked, query, chat=False)
+    return replace(_completion_request(body, checked, query, chat=False), size_bytes=len(raw))
 
 
 def _completion_request(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> CompletionRequest:

@@ -17,6 +17,7 @@ from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.strict import Strict
+from highwayman.serving.http.validation import BodyLimits
 
 
 class EncoderConfig(Strict):
@@ -90,6 +91,8 @@ class LimitsConfig(Strict):
     """Sizes and times."""
 
     body_bytes: Annotated[int, Field(ge=1024)] = 16 * 2**20
+    body_values: Annotated[int, Field(ge=1024)] = 500_000  # values and keys in a body's JSON
+    messages: Annotated[int, Field(ge=1)] = 10_000  # of a conversation
     connect_s: Annotated[float, Field(gt=0)] = 2.0
     first_byte_s: Annotated[float, Field(gt=0)] = 120.0
     silence_s: Annotated[float, Field(gt=0)] = 120.0
@@ -98,6 +101,10 @@ class LimitsConfig(Strict):
     outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
     spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20
     feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+
+    def body_limits(self) -> BodyLimits:
+        """Return how much a body may hold, beside its bytes."""
+        return BodyLimits(self.body_values, self.messages)
 
 
 class RetentionConfig(Strict):

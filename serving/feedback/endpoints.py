@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-import pydantic_core
-
 from highwayman.env.errors import HighwaymanError, InvalidFeedback, UnknownDecision
 from highwayman.feedback.intake.service import FeedbackReceipt, FeedbackService
 from highwayman.feedback.integrations.adapter import (
@@ -25,8 +23,9 @@ from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.feedback.body import parse_feedback
 from highwayman.serving.feedback.vote_page import VOTE_PATH, VotePage
 from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, read_body, send_response
+from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.errors import Forbidden, RateLimited, error_response, internal_error, redacted
-from highwayman.serving.http.validation import BadRequest
+from highwayman.serving.http.validation import BodyLimits, parse_body
 
 LIMIT_BYTES = 64 * 1024
 _IMPORT_LIMIT_BYTES = 16 * 2**20  # of an integration's request: an export file, or a batch of spans
@@ -76,9 +75,11 @@ class FeedbackEndpoints:
         votes: VotePage,
         limit: RateLimit,
         *,
+        bodies: BodyReader,
         clock: Callable[[], float],
     ) -> None:
-        """Take what files statements, the adapters, the page for votes, the rate limit, and a clock (s, epoch)."""
+        """Take what files statements, adapters, the page for votes, the rate limit, a reader, a clock (s, epoch)."""
+        self._bodies = bodies
         self._limit = limit
         self._service = service
         self._votes = votes
@@ -150,7 +151,8 @@ class FeedbackEndpoints:
         method, _, path = route.partition(" ")
 
         async def handle(request: FeedbackRequest) -> None:
-            parsed = adapter.parse(await self._webhook_request(request, route))
+            raw = await read_body(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
+            parsed = await self._bodies.read(raw, lambda: adapter.parse(self._webhook_request(request, route, raw)))
             principal = (
                 Principal(adapter.tenant, scopes=frozenset({FEEDBACK}))
                 if isinstance(adapter, SignatureVerified)
@@ -180,29 +182,24 @@ class FeedbackEndpoints:
         if refused is not None:
             raise refused
 
-    async def _webhook_request(self, request: FeedbackRequest, route: str) -> WebhookRequest:
+    def _webhook_request(self, request: FeedbackRequest, route: str, raw: bytes) -> WebhookRequest:
+        """Return what an adapter reads of a request. Raises BadRequest."""
         scope = request.scope
-        raw = await read_body(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
         return WebhookRequest(
             scope["method"],
             route,
             path_params=request.path_params,
             query=dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            body=_parsed(raw, header(scope, b"content-type") or ""),
+            body=_parsed(raw, header(scope, b"content-type") or "", self._bodies.limits),
             raw=raw,
             at=self._clock(),
         )
 
 
-def _parsed(raw: bytes, content_type: str) -> Any:
+def _parsed(raw: bytes, content_type: str, limits: BodyLimits) -> Any:
     """Return the JSON in a body, None where there is none. Raises BadRequest for what is no JSON."""
-    if not raw or "protobuf" in content_type:
-        return None
-    try:
-        return pydantic_core.from_json(raw, allow_inf_nan=False)
-    except ValueError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}") from None
+    return None if not raw or "protobuf" in content_type else parse_body(raw, limits)
 
 
 def _receipt_body(receipt: FeedbackReceipt) -> dict[str, Any]:
