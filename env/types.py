@@ -107,11 +107,13 @@ class Query:
     plain_text: bool = True  # False: token ids, to which no profile text can be added
     in_tool_loop: bool = False  # the newest message is a tool's result: the caller is in the middle of something
     prompt_tokens: int | None = None  # of all that the model will read, estimated; None: to be told from the text
+    script: str = ""  # most of its tokens are of: arabic, ideograph ... (`env/prompt/text_tokens.py`); empty: Latin
     modalities: frozenset[str] = frozenset()  # what any message holds beside text: image, audio, video, file
 
 
 NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
 CLIENT_TASK = "client_task"  # a context's flag: a chat client's own call, such as for a title; nobody rates its answer
+SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +124,11 @@ class Context:
     fingerprint: str  # of the encoder; features of another fingerprint do not mix
     prompt_tokens: int  # estimated
     flags: frozenset[str] = frozenset()  # e.g. "encoder_timeout": the text part is missing (zeros); NO_EXPLORATION
+
+    @property
+    def script(self) -> str:
+        """The script of most of the prompt; empty: Latin."""
+        return next((flag.removeprefix(SCRIPT_FLAG) for flag in self.flags if flag.startswith(SCRIPT_FLAG)), "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

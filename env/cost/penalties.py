@@ -13,7 +13,7 @@ UsageEstimates = Mapping[str, UsageEstimate]  # by arm, of the whole pool
 
 def estimate_usage(
     pool: Iterable[Arm], use: Callable[[str], TokenUse], *, prompt_tokens: int, max_tokens: int | None = None,
-    under_way: Callable[[str], int] = lambda arm: 0,
+    under_way: Callable[[str], int] = lambda arm: 0, script: str = "",
 ) -> UsageEstimates:  # fmt: skip
     """Return what a call to each arm of the pool is expected to take.
 
@@ -23,10 +23,16 @@ def estimate_usage(
         prompt_tokens: of this query, estimated.
         max_tokens: the caller's limit on the answer.
         under_way: calls to an arm that have not ended.
+        script: of this query.
     """
     return {
         arm.name: estimate_call(
-            arm, use(arm.name), prompt_tokens=prompt_tokens, max_tokens=max_tokens, under_way=under_way(arm.name)
+            arm,
+            use(arm.name),
+            prompt_tokens=prompt_tokens,
+            max_tokens=max_tokens,
+            under_way=under_way(arm.name),
+            script=script,
         )
         for arm in pool
     }

@@ -1,12 +1,17 @@
 """What a call costs, and what it may be expected to take before it is made: dollars, seconds, energy."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.types import Arm, Usage
 
 _PER_MTOK = 1e-6
 _PRIOR_CALLS = 1.0  # how many calls the guess about an arm's token use is worth
 _GUESSED_ANSWER_TOKENS = 256
+_CHARS_PER_TOKEN = 4.2  # of a profile's texts, until the arm has reported what it reads
+_NO_FIT = TokenFit()
 _CALLS_AT_ONCE = 8  # that one replica answers side by side before calls wait for each other
 
 
@@ -25,6 +30,7 @@ class TokenUse:
     overhead_tokens: float = 0.0  # tokens read beyond the estimate of the caller's own prompt (profile, template)
     tokens_out: float = 0.0
     latency_s: float = 0.0
+    fits: Mapping[str, TokenFit] = field(default_factory=dict)  # by script: reported tokens against estimated ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,13 @@ class UsageEstimate:
 
 
 def estimate_call(
-    arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None = None, under_way: int = 0
+    arm: Arm,
+    use: TokenUse,
+    *,
+    prompt_tokens: int,
+    max_tokens: int | None = None,
+    under_way: int = 0,
+    script: str = "",
 ) -> UsageEstimate:
     """Return what a call is expected to take.
 
@@ -48,8 +60,10 @@ def estimate_call(
         max_tokens: the caller's limit on the answer.
         under_way: calls to the arm that have not ended; beyond what its replicas answer side by side, each has to wait
             for a share of those before it.
+        script: of the prompt; what was learned of the arm's tokenizer counts by script.
     """
-    tokens_in, tokens_out = _expected_tokens(arm, use, prompt_tokens=prompt_tokens, max_tokens=max_tokens)
+    tokens_in = _expected_tokens_in(arm, use, prompt_tokens=prompt_tokens, script=script)
+    tokens_out = _expected_tokens_out(arm, use, max_tokens=max_tokens)
     usd = None
     if arm.usd_per_mtok_in is not None and arm.usd_per_mtok_out is not None:
         usd = (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
@@ -60,12 +74,46 @@ def estimate_call(
     return UsageEstimate(usd, latency_s, wh)
 
 
-def _expected_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, max_tokens: int | None) -> tuple[float, float]:
-    """Return the tokens a call is expected to read and to write."""
+def expected_prompt_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, script: str = "") -> int:
+    """Return how many tokens one prompt is expected to have for the arm's own tokenizer, its profile's texts included.
+
+    What the arm adds counts for half its window at most: one that reported nonsense must get prompts to be heard again.
+    """
+    overhead, ratio = _line(arm, use, script)
+    samples = max(arm.profile.best_of, 1)  # each reads the prompt, and what is reported is their sum
+    added = min(overhead / samples, arm.context_window_tokens / 2)
+    return max(1, math.ceil(added + ratio / samples * prompt_tokens))
+
+
+def _expected_tokens_in(arm: Arm, use: TokenUse, *, prompt_tokens: int, script: str) -> float:
+    """Return the tokens a call is expected to read."""
+    if use.calls and not use.fits:  # learned before tokenizers were
+        repeated = prompt_tokens * (arm.profile.best_of - 1)  # until it is learned as overhead
+        added = (use.overhead_tokens + _PRIOR_CALLS * repeated) / (use.calls + _PRIOR_CALLS)
+        return max(prompt_tokens + added, 1.0)
+    overhead, ratio = _line(arm, use, script)
+    return max(overhead + ratio * prompt_tokens, 1.0)
+
+
+def _line(arm: Arm, use: TokenUse, script: str) -> tuple[float, float]:
+    """Return the tokens that a call reads beside the prompt, and those for each token that the prompt is estimated at.
+
+    Of a script that the arm has not met, what the others taught of the overhead is expected.
+    """
+    samples = max(arm.profile.best_of, 1)
+    overhead = samples * _profile_tokens(arm)
+    for name in dict.fromkeys(("", script)):
+        overhead, ratio = use.fits.get(name, _NO_FIT).line(overhead=overhead, ratio=samples)
+    return overhead, ratio
+
+
+def _profile_tokens(arm: Arm) -> float:
+    texts = (arm.profile.system or "", *(text for example in arm.profile.few_shot for text in example))
+    return sum(map(len, texts)) / _CHARS_PER_TOKEN
+
+
+def _expected_tokens_out(arm: Arm, use: TokenUse, *, max_tokens: int | None) -> float:
+    """Return the tokens a call is expected to write."""
     limits = [limit for limit in (max_tokens, arm.profile.max_tokens) if limit is not None]
     guess = min([_GUESSED_ANSWER_TOKENS, *limits]) * arm.profile.best_of
-    weight = use.calls + _PRIOR_CALLS
-    tokens_out = (use.tokens_out + _PRIOR_CALLS * guess) / weight
-    repeated = prompt_tokens * (arm.profile.best_of - 1)  # until it is learned as overhead
-    tokens_in = max(prompt_tokens + (use.overhead_tokens + _PRIOR_CALLS * repeated) / weight, 1.0)
-    return tokens_in, tokens_out
+    return (use.tokens_out + _PRIOR_CALLS * guess) / (use.calls + _PRIOR_CALLS)

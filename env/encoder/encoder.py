@@ -27,7 +27,7 @@ from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
 from highwayman.env.encoder.transformers_engine import TransformersEngine
 from highwayman.env.errors import EncoderError
-from highwayman.env.types import Context, Floats, Query
+from highwayman.env.types import SCRIPT_FLAG, Context, Floats, Query
 
 TIMEOUT: Final = "encoder_timeout"  # the flag of a context whose text part came too late
 FAILURE: Final = "encoder_error"  # the flag of a context whose text part could not be computed
@@ -198,8 +198,8 @@ class Encoder:
             near = near if self._clusters is None else self._clusters.memberships(text_part[p:], numbers)
         features = np.concatenate([text, numbers, near, [1.0]]).astype(np.float32).astype(np.float64)
         features.setflags(write=False)
-        flags = frozenset() if flag is None else frozenset({flag})
-        return Context(features, self.fingerprint, estimate_tokens(query), flags)
+        flags = [*([] if flag is None else [flag]), *([SCRIPT_FLAG + query.script] if query.script else [])]
+        return Context(features, self.fingerprint, estimate_tokens(query), frozenset(flags))
 
     def _late(self, query: Query) -> Context:
         self._timeouts += 1

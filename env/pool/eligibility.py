@@ -8,6 +8,7 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, ArmState, Query
 
 Rule = Callable[[Arm, Query, int], str | None]
+PromptTokens = int | Callable[[Arm], int]  # estimated for whichever arm, or for each by what is known of its tokenizer
 
 _LEAST_ANSWER_TOKENS = 16
 _READ_AS = {"image": "images", "file": "files"}
@@ -75,11 +76,12 @@ class Pool:
         except KeyError:
             raise UnknownArm(f"The model {name!r} does not exist. Known arms: {', '.join(self.arms)}.") from None
 
-    def refusal(self, arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    def refusal(self, arm: Arm, query: Query, prompt_tokens: PromptTokens) -> str | None:
         """Return why `arm` may not answer, or None."""
-        return next((why for rule in self._rules if (why := rule(arm, query, prompt_tokens))), None)
+        tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
+        return next((why for rule in self._rules if (why := rule(arm, query, tokens))), None)
 
-    def eligible(self, query: Query, prompt_tokens: int) -> tuple[Arm, ...]:
+    def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
         """Return the arms that may answer, in the pool's order.
 
         Arms whose endpoints all rest after failures are left out, unless that leaves none: then trying beats refusing.

@@ -24,6 +24,7 @@ class Reading:
     """What a model will read of one request."""
 
     tokens: int  # estimated, at least 1
+    script: str = ""  # of most of its text; empty: Latin
     modalities: frozenset[str] = frozenset()  # beside text
 
 
@@ -51,7 +52,7 @@ def read_chat(body: Mapping[str, Any]) -> Reading:
             media.add({}, "audio")
     texts += [_json(body[key]) for key in _BODY_OBJECTS if body.get(key)]
     texts += _schema_texts(body.get("response_format"))
-    return Reading(_total(texts, tokens + media.tokens()), frozenset(media.counts))
+    return _reading(texts, tokens + media.tokens(), frozenset(media.counts))
 
 
 def read_completion(body: Mapping[str, Any]) -> Reading:
@@ -61,7 +62,7 @@ def read_completion(body: Mapping[str, Any]) -> Reading:
     texts = [text for text in prompts if isinstance(text, str)]
     ids = sum(len(prompt) if isinstance(prompt, list) else not isinstance(prompt, str) for prompt in prompts)
     suffix = body.get("suffix")
-    return Reading(_total([*texts, suffix] if isinstance(suffix, str) else texts, ids))
+    return _reading([*texts, suffix] if isinstance(suffix, str) else texts, ids)
 
 
 class _Media:
@@ -121,5 +122,6 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _total(texts: list[str], others: float) -> int:
-    return max(1, math.ceil(estimate_text_tokens("\n".join(texts)) + others))
+def _reading(texts: list[str], others: float, modalities: frozenset[str] = frozenset()) -> Reading:
+    text = estimate_text_tokens("\n".join(texts))
+    return Reading(max(1, math.ceil(text.tokens + others)), text.script, modalities)

@@ -6,6 +6,7 @@ vocabularies of GPT-4o, Qwen, DeepSeek and Mistral (their geometric mean); `benc
 far an arm's own tokenizer is off is learned from the usage that it reports (`env/cost/token_fit.py`).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -43,13 +44,31 @@ _RANGES: Final = (  # first and last UTF-16 unit; what is in none is a symbol
     ("ideograph", 0x4E00, 0x9FFF), ("alphabet", 0xA000, 0xABFF), ("hangul", 0xAC00, 0xD7AF),
     ("ideograph", 0xF900, 0xFAFF), ("hebrew", 0xFB1D, 0xFB4F), ("arabic", 0xFB50, 0xFDFF), ("arabic", 0xFE70, 0xFEFF),
 )  # fmt: skip
+_SCRIPTS: Final = {  # tokenizers differ in how they cut these more than in anything else
+    "greek": ("greek",),
+    "cyrillic": ("cyrillic",),
+    "arabic": ("arabic",),
+    "hebrew": ("hebrew",),
+    "ideograph": ("ideograph", "kana"),
+    "hangul": ("hangul",),
+    "alphabet": ("alphabet",),
+}
+_MOST: Final = 0.4  # of a text's tokens: spaces, digits and signs are no script's
 _BRACKETS: Final = "()[]{}\"',:"
 _CHUNK_CHARS: Final = 65_536  # counted at a time: the arrays stay small, whatever the text
 _NONE_BEFORE: Final = 255
 
 
-def estimate_text_tokens(text: str) -> float:
-    """Return about how many tokens `text` has, >= 0; the time is linear in its length, whatever its characters."""
+@dataclass(frozen=True, slots=True)
+class TextTokens:
+    """About how many tokens a text has, and of which script most of them are."""
+
+    tokens: float  # >= 0
+    script: str  # empty: Latin, code, numbers
+
+
+def estimate_text_tokens(text: str) -> TextTokens:
+    """Return about how many tokens `text` has; the time is linear in its length, whatever its characters."""
     size = len(_KINDS)
     chars, runs = np.zeros(size), np.zeros(size)  # (18,) each, by kind
     before = _NONE_BEFORE
@@ -61,7 +80,11 @@ def estimate_text_tokens(text: str) -> float:
         chars += np.bincount(kinds, minlength=size)
         runs += np.bincount(kinds[begins], minlength=size)
         before = int(kinds[-1])
-    return float(runs @ _PER_RUN + chars @ _PER_CHAR)
+    tokens = runs * _PER_RUN + chars * _PER_CHAR
+    total = float(tokens.sum())
+    by_script = {script: float(tokens[_OF_SCRIPT[script]].sum()) for script in _OF_SCRIPT}
+    script = max(by_script, key=by_script.__getitem__)
+    return TextTokens(total, script if by_script[script] > _MOST * total else "")
 
 
 def _kinds_of(text: str) -> npt.NDArray[np.uint8]:
@@ -84,5 +107,6 @@ def _unit_kinds() -> npt.NDArray[np.uint8]:
 
 _UNIT_KINDS: Final = _unit_kinds()
 _ASCII_KINDS: Final = _UNIT_KINDS[:256].tobytes()
+_OF_SCRIPT: Final = {script: [list(_KINDS).index(kind) for kind in kinds] for script, kinds in _SCRIPTS.items()}
 _PER_RUN: Final = np.array([per_run for per_run, _ in _KINDS.values()])
 _PER_CHAR: Final = np.array([per_char for _, per_char in _KINDS.values()])

@@ -187,8 +187,11 @@ class Learner:
             self.tally.on_decision(event)
             if record is not None and record.outcome is not None and before.includes(record.outcome_id):
                 self.tally.on_tenant_known(record.outcome, event.tenant)
+                self.tally.on_prompt_read(event, record.outcome)
         elif isinstance(event, Outcome):
             self.tally.on_outcome(event, tenant=_tenant_at(record, before))
+            if record is not None and record.decision is not None and before.includes(record.decision_id):
+                self.tally.on_prompt_read(record.decision, event)
         elif record is not None and record.erased_id == entry.id:
             self._uncount(record, before)
         return learned

@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from highwayman.env.cost.spend_ledger import NO_SPEND, Spend, day_of
+from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
@@ -17,6 +18,8 @@ _Z95 = 1.959963984540054
 _DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of requests, and one for clocks that disagree
 _SPENT = "#spent"  # where they stand among the arms, none of which can be called that
 OVERLAP = "#overlap"
+FITS = "#fits"
+_JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 
 
 @dataclass(slots=True)
@@ -37,11 +40,12 @@ class ArmTally:
     weight: float = 0.0
     weighted: float = 0.0
     squared: float = 0.0
+    fits: dict[str, TokenFit] = field(default_factory=dict)  # by script: its tokenizer, as far as it reported usage
 
     @property
     def token_use(self) -> TokenUse:
         """What its calls used."""
-        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s)
+        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s, self.fits)
 
     def quality(self) -> tuple[float | None, float, float]:
         """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
@@ -115,6 +119,18 @@ class Tally:
         served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
         served.latency_s += sign * outcome.latency_s
 
+    def on_prompt_read(self, decision: Decision, outcome: Outcome) -> None:
+        """Learn of the tokenizer of the arm that served, once decision and outcome are both known.
+
+        The past fades, so nothing is taken away again: what an erased call leaves is a trace in five sums. Of a judge's
+        call, whose prompt is its own, and of one whose usage was not reported, there is nothing to learn.
+        """
+        reported = outcome.tokens_in != outcome.prompt_tokens and outcome.tokens_in > 0
+        if outcome.status is not Status.OK or not reported or decision.objective == _JUDGE:
+            return
+        fits, script = self.arm(outcome.arm).fits, decision.context.script
+        fits[script] = fits.get(script, TokenFit()).plus(outcome.prompt_tokens, outcome.tokens_in)
+
     def on_tenant_known(self, outcome: Outcome, tenant: str) -> None:
         """Move an outcome's dollars from the default tenant's day to that of `tenant`: its decision came after it."""
         if outcome.status is Status.LOST or tenant == DEFAULT_TENANT:
@@ -135,7 +151,7 @@ class Tally:
         """Return the sums over all arms."""
         total = ArmTally()
         for tally in self.arms.values():
-            for name, value in asdict(tally).items():
+            for name, value in _sums(tally).items():
                 setattr(total, name, getattr(total, name) + value)
         return total
 
@@ -150,8 +166,8 @@ class Tally:
         return self.arm(name).recent / total if total else 0.0
 
     def to_json(self) -> bytes:
-        """Return the sums as JSON: an object of numbers for each arm, and one of the dollars by day."""
-        sums: dict[str, Any] = {name: asdict(tally) for name, tally in self.arms.items()}
+        """Return the sums as JSON: an object of numbers for each arm, one of the dollars by day, one of tokenizers."""
+        sums: dict[str, Any] = {name: _sums(tally) for name, tally in self.arms.items()}
         if self._spent:
             sums[_SPENT] = {
                 f"{day} {what} {tenant}": value
@@ -159,6 +175,14 @@ class Tally:
                 for day, spent in days.items()
                 for what, value in asdict(spent).items()
             }
+        fits = {
+            f"{name} {script} {arm}": value
+            for arm, tally in self.arms.items()
+            for script, fit in tally.fits.items()
+            for name, value in asdict(fit).items()
+        }
+        if fits:
+            sums[FITS] = fits
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -172,7 +196,8 @@ class Tally:
             sums = json.loads(data)
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
-            tally.arms = {name: ArmTally(**values) for name, values in sums.items()}
+            fits = _fits(sums.pop(FITS, {}))
+            tally.arms = {name: ArmTally(**values, fits=fits.get(name, {})) for name, values in sums.items()}
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally
@@ -192,6 +217,11 @@ class Tally:
             self._spent = {name: own for name, own in kept.items() if own}
 
 
+def _sums(tally: ArmTally) -> dict[str, Any]:
+    """Return an arm's sums by name, all but what is known of its tokenizer, which adds up with no other's."""
+    return {name: value for name, value in asdict(tally).items() if name != "fits"}
+
+
 def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
     """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
     by_tenant: dict[str, dict[int, Spend]] = {}
@@ -200,3 +230,15 @@ def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
         if what == "usd":
             by_tenant.setdefault(tenant, {})[int(day)] = Spend(float(usd), int(numbers[f"{day} calls {tenant}"]))
     return by_tenant
+
+
+def _fits(numbers: Mapping[str, float]) -> dict[str, dict[str, TokenFit]]:
+    """Return what was written, by arm and script. Raises LookupError, TypeError or ValueError if it is damaged."""
+    sums: dict[tuple[str, str], dict[str, float]] = {}
+    for key, value in numbers.items():
+        name, script, arm = key.split(" ", 2)
+        sums.setdefault((arm, script), {})[name] = float(value)
+    fits: dict[str, dict[str, TokenFit]] = {}
+    for (arm, script), values in sums.items():
+        fits.setdefault(arm, {})[script] = TokenFit(**values)
+    return fits

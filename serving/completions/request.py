@@ -78,6 +78,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         max_tokens=limit,
         in_tool_loop=messages[-1]["role"] in ("tool", "function"),
         prompt_tokens=reading.tokens,
+        script=reading.script,
         modalities=reading.modalities,
     )
     return replace(_completion_request(body, checked, query, chat=True), size_bytes=len(raw))
@@ -89,12 +90,14 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
     checked = validate(_CompletionBody, body, checks=prompt_problems(body))
     prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+    reading = read_completion(body)
     query = Query(
         text="\n".join(texts),
         prompt_chars=sum(map(len, texts)),
         max_tokens=checked.max_tokens,
         plain_text=bool(texts),
-        prompt_tokens=read_completion(body).tokens,
+        prompt_tokens=reading.tokens,
+        script=reading.script,
     )
     return replace(_completion_request(body, checked, query, chat=False), size_bytes=len(raw))
 

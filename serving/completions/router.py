@@ -9,6 +9,7 @@ from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, dec
 from highwayman.bandit.draw import Draw
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
+from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
@@ -109,7 +110,7 @@ class Router:
         return replace(route, decision=decision)
 
     def _forced(self, arm: Arm, query: Query, context: Context, tenant: str) -> Route:
-        refusal = self.pool.refusal(arm, query, context.prompt_tokens)
+        refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
         if refusal is not None:
             raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}.")
         certain = Draw(0, np.ones(1), propensity=1.0)
@@ -212,13 +213,14 @@ class Router:
 
     def _candidates(self, query: Query, context: Context, objective: Objective) -> Candidates:
         """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""
-        arms = self.pool.eligible(query, context.prompt_tokens)
+        arms = self.pool.eligible(query, self._prompt_tokens(context))
         estimates = estimate_usage(
             self.pool.arms.values(),
-            lambda name: self.live.tally.arm(name).token_use,
+            self._token_use,
             prompt_tokens=context.prompt_tokens,
             max_tokens=query.max_tokens,
             under_way=self.spend_tracker.in_flight,
+            script=context.script,
         )
         names = tuple(arm.name for arm in arms)
         on_probation = [arm.state is ArmState.PROBATION for arm in arms]
@@ -229,6 +231,15 @@ class Router:
                 for name, is_on_probation in zip(names, on_probation, strict=True)
             ]
         return Candidates(names, expected_usd(names, estimates), arm_penalties(names, estimates, objective), spent_usd)
+
+    def _token_use(self, name: str) -> TokenUse:
+        return self.live.tally.arm(name).token_use
+
+    def _prompt_tokens(self, context: Context) -> Callable[[Arm], int]:
+        """Return what tells how many tokens the prompt has for an arm's own tokenizer, as far as it is learned."""
+        return lambda arm: expected_prompt_tokens(
+            arm, self._token_use(arm.name), prompt_tokens=context.prompt_tokens, script=context.script
+        )
 
     def _decision(
         self,

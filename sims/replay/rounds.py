@@ -174,7 +174,8 @@ class CounterfactualObserver:
         if not self._prices.issuperset(decision.arms):
             return decision.penalties, np.full(len(decision.arms), np.nan)
         pool, objective = self._counterfactual.pool, self._counterfactual.objective
-        estimates = estimate_usage(pool, self._token_use, prompt_tokens=decision.context.prompt_tokens)
+        context = decision.context
+        estimates = estimate_usage(pool, self._token_use, prompt_tokens=context.prompt_tokens, script=context.script)
         usd = expected_usd(decision.arms, estimates)
         return decision.penalties if objective is None else arm_penalties(decision.arms, estimates, objective), usd
 

@@ -1,6 +1,7 @@
 import pytest
 
-from highwayman.env.cost.usage import TokenUse, cost_usd, estimate_call
+from highwayman.env.cost.token_fit import TokenFit
+from highwayman.env.cost.usage import TokenUse, cost_usd, estimate_call, expected_prompt_tokens
 from highwayman.env.types import Arm, Profile, Usage
 
 
@@ -46,3 +47,41 @@ def test_a_prompt_is_never_expected_to_have_less_than_one_token() -> None:
     use = TokenUse(calls=9, overhead_tokens=-5000.0, tokens_out=0.0)  # estimates that were far too high
     expected = estimate_call(arm(usd_out=0.0), use, prompt_tokens=100)
     assert expected.usd == pytest.approx(1 * 0.5 / 1e6)
+
+
+def learned(ratio: float, overhead: float = 0.0) -> TokenFit:
+    fit = TokenFit()
+    for estimated in (50, 500, 5_000) * 30:
+        fit = fit.plus(estimated, overhead + ratio * estimated)
+    return fit
+
+
+def test_a_prompt_is_priced_by_the_arms_own_tokenizer_and_script() -> None:
+    use = TokenUse(calls=90, overhead_tokens=9e9, fits={"": learned(1.0), "arabic": learned(2.0)})
+    latin = estimate_call(arm(usd_out=0.0), use, prompt_tokens=10_000)
+    arabic = estimate_call(arm(usd_out=0.0), use, prompt_tokens=10_000, script="arabic")
+    assert latin.usd == pytest.approx(10_000 * 0.5 / 1e6, rel=0.02)
+    assert arabic.usd == pytest.approx(20_000 * 0.5 / 1e6, rel=0.02)
+
+
+def test_what_an_arm_puts_before_a_prompt_counts_before_and_after_it_has_told() -> None:
+    wordy = arm(profile=Profile(system="Be brief. " * 420))  # about a thousand tokens
+    assert expected_prompt_tokens(wordy, TokenUse(), prompt_tokens=100) == 1_100
+    told = TokenUse(calls=90, fits={"": learned(1.0, overhead=1_500)})
+    assert expected_prompt_tokens(wordy, told, prompt_tokens=100) == pytest.approx(1_600, rel=0.02)
+    assert expected_prompt_tokens(wordy, told, prompt_tokens=100, script="greek") == pytest.approx(1_600, rel=0.02)
+
+
+def test_five_samples_read_a_prompt_five_times_and_each_must_fit_the_window_once() -> None:
+    five = arm(profile=Profile(best_of=5))
+    use = TokenUse(calls=90, fits={"": learned(5.0)})
+    for known in (TokenUse(), use):
+        assert expected_prompt_tokens(five, known, prompt_tokens=1_000) == pytest.approx(1_000, rel=0.02)
+    assert estimate_call(arm(0.5, 0.0, Profile(best_of=5)), use, prompt_tokens=1_000).usd == pytest.approx(
+        0.0025, rel=0.02
+    )
+
+
+def test_an_arm_that_reported_nonsense_still_gets_short_prompts() -> None:
+    nonsense = TokenUse(calls=5, fits={"": TokenFit().plus(20, 2**70).plus(20, 2**70)})
+    assert expected_prompt_tokens(arm(), nonsense, prompt_tokens=100) < 4_096

@@ -114,6 +114,11 @@ def test_the_eligible_arms_come_in_the_pools_order() -> None:
     assert [each.name for each in able.eligible(query(), 10)] == ["c", "a", "d"]
 
 
+def test_an_arm_whose_own_tokenizer_makes_too_many_tokens_is_left_out() -> None:
+    two = pool(arm("a"), arm("b"))
+    assert [each.name for each in two.eligible(query(), lambda arm: 985 if arm.name == "a" else 984)] == ["b"]
+
+
 def test_when_nobody_may_answer_each_arms_reason_is_told() -> None:
     unable = pool(arm("a"), arm("b", context_window_tokens=5))
     with pytest.raises(NoEligibleArm) as caught:

@@ -54,6 +54,16 @@ def test_flipping_a_thumb_leaves_the_state_that_only_ever_saw_the_final_value() 
     assert flipped.tally.arm("a").feedback == final.tally.arm("a").feedback == 1
 
 
+def test_a_tokenizer_is_learned_whichever_of_decision_and_outcome_comes_first() -> None:
+    made, ended = decision("d"), replace(outcome("d"), tokens_in=3_000, prompt_tokens=2_000)
+    ordered, turned = learner(), learner()
+    ordered.step(entries([made, ended]))
+    turned.step(entries([ended, made]))
+    fits = ordered.tally.arm("a").token_use.fits
+    assert fits[""].line()[1] > 1.0
+    assert fits == turned.tally.arm("a").token_use.fits
+
+
 def test_a_retracted_thumb_leaves_the_prior() -> None:
     state = learner()
     state.step(entries([decision("d"), thumb("d", 1.0), thumb("d", None)]))

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Mode, Outcome, Status
+from highwayman.env.types import Decision, Mode, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -48,6 +49,60 @@ def test_quality_of_one_thumb_up_is_wilsons_interval() -> None:
 
 def test_an_arm_without_feedback_has_no_quality() -> None:
     assert Tally().arm("a").quality() == (None, 0.0, 1.0)
+
+
+def called(tokens_in: int, *, estimated: int = 1_000, script: str = "", **changed: Any) -> tuple[Decision, Outcome]:
+    asked = decision("d")
+    context = replace(asked.context, prompt_tokens=estimated, flags=frozenset({f"script:{script}"} if script else ()))
+    return replace(asked, context=context), replace(
+        outcome("d"), prompt_tokens=estimated, tokens_in=tokens_in, **changed
+    )
+
+
+def ratio(tally: Tally, script: str = "") -> float:
+    return tally.arm("a").token_use.fits[script].line()[1]
+
+
+def test_an_arms_tokenizer_is_learned_from_the_usage_that_it_reports_by_script() -> None:
+    tally = Tally()
+    for _ in range(20):
+        for estimated in (100, 3_000):
+            tally.on_prompt_read(*called(estimated, estimated=estimated - 1))
+            tally.on_prompt_read(*called(2 * estimated, estimated=estimated, script="arabic"))
+    assert ratio(tally) == pytest.approx(1.0, abs=0.02)
+    assert ratio(tally, "arabic") == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("asked", "came"),
+    [
+        called(1_000),  # nothing was reported: it is the estimate
+        called(0),
+        called(5_000, status=Status.FAILED),
+        (replace(called(5_000)[0], objective="judge"), called(5_000)[1]),  # a judge reads a prompt of its own
+    ],
+)
+def test_a_call_that_says_nothing_of_the_tokenizer_teaches_none(asked: Decision, came: Outcome) -> None:
+    tally = Tally()
+    tally.on_prompt_read(asked, came)
+    assert not tally.arm("a").fits
+
+
+def test_tokenizers_round_trip_and_add_up_with_no_others() -> None:
+    tally = Tally()
+    tally.on_prompt_read(*called(2_000))
+    tally.on_prompt_read(*called(2_000, script="arabic"))
+    read = Tally.from_json(tally.to_json())
+    assert read.arms == tally.arms
+    assert read.to_json() == tally.to_json()
+    assert not tally.totals().fits
+
+
+def test_a_tally_from_before_tokenizers_were_learned_is_read() -> None:
+    tally = Tally()
+    tally.on_outcome(outcome("1"))
+    assert b"fits" not in tally.to_json()
+    assert Tally.from_json(tally.to_json()).arm("a").token_use.fits == {}
 
 
 def test_the_tally_round_trips() -> None:

@@ -18,6 +18,7 @@ from highwayman.bandit.policy import Policy
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIASES
+from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
@@ -358,3 +359,23 @@ async def test_a_named_arm_reads_the_result_of_another_ones_call(routers: Router
 async def test_a_result_whose_caller_nobody_knows_is_routed_without_exploration(routers: Routers) -> None:
     decision = (await routers(two()).route("auto", QUERY, continuation=Continuation(True, None))).decision
     assert (decision.mode, decision.propensity) == (Mode.ROUTE, 1.0)
+
+
+async def test_an_arm_whose_tokenizer_makes_more_of_a_script_gets_only_what_fits_its_window(routers: Routers) -> None:
+    router = routers(two(context_window_tokens=8_192))
+    fits = router.live.tally.arm("large").fits
+    fits["arabic"] = TokenFit()
+    for _ in range(50):
+        fits["arabic"] = fits["arabic"].plus(1_000, 3_000)
+    asked = replace(QUERY, prompt_tokens=4_000)
+    assert (await router.route("auto", asked)).decision.arms == ("small", "large")
+    assert (await router.route("auto", replace(asked, script="arabic"))).decision.arms == ("small",)
+    with pytest.raises(NoEligibleArm, match=r"window of 8192 tokens, about 1[0-2]\d{3} are needed"):
+        await router.route("large", replace(asked, script="arabic"))
+
+
+async def test_audio_in_an_old_message_keeps_a_text_only_arm_from_it(routers: Routers) -> None:
+    router = routers(two(modalities=frozenset({"text", "audio"})))
+    assert (await router.route("auto", replace(QUERY, modalities=frozenset({"audio"})))).decision.arms == ("large",)
+    with pytest.raises(NoEligibleArm, match="does not read audio"):
+        await router.route("small", replace(QUERY, modalities=frozenset({"audio"})))
