@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from highwayman import __version__
-from highwayman.env.errors import HighwaymanError, Unauthorized, UnknownArm
+from highwayman.env.errors import HighwaymanError, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
@@ -24,6 +24,7 @@ from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
+from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.services import Services, build_services
@@ -52,6 +53,9 @@ class Application:
         """Take the settings; everything is built when the server's lifespan starts."""
         self._settings = settings
         self._running: _Running | None = None
+        config = settings.config
+        self._guard = CrossSiteGuard(config.allowed_hosts, config.cors.allow_origins)
+        self._cors = CorsPolicy(config.cors.allow_origins)
         self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
@@ -64,22 +68,26 @@ class Application:
             await self._run_lifespan(scope, receive, send)
         elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
             await self._rest(scope, receive, send)
-        elif self._settings.drain.begun:
-            await refuse(send)
         else:
             await self._admit(self._running, scope, receive, send)
 
     async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to its handler, if its key is known."""
+        """Hand a request to its handler, if whoever sends it may."""
+        origin = self._cors.allowed_origin(scope) if self._cors else None
+        if origin is not None:
+            preflight = self._cors.preflight_headers(scope, origin)
+            if preflight is not None:
+                await send_response(send, 200, b"", preflight)
+                return
+            send = self._cors.sending(send, origin)
+        if self._settings.drain.begun:
+            await refuse(send)
+            return
         is_completion = CompletionsEndpoint.matches(scope)
         match = None if is_completion else running.feedback.match(scope)
         try:
-            principal = (
-                ANONYMOUS
-                if match is not None and match.route.keyless
-                else running.services.authenticator.authenticate(scope)
-            )
-        except Unauthorized as error:
+            principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
+        except HighwaymanError as error:
             status, body, _ = error_response(error)
             await send_response(send, status, body)
             return
@@ -89,6 +97,13 @@ class Application:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
             await self._rest({**scope, _CALLER: principal}, receive, send)
+
+    def _principal(self, running: "_Running", scope: Scope) -> Principal:
+        """Return who sends a request. Raises Unauthorized, or without keys what `CrossSiteGuard` raises."""
+        authenticator = running.services.authenticator
+        if authenticator.is_open:
+            self._guard.check(scope)
+        return authenticator.authenticate(scope)
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan; an error of ours at startup is reported in one line."""

@@ -19,9 +19,14 @@ class Authenticator:
         self._keys = tuple(key.encode() for key in operator_keys)
         self._key_cache = key_cache
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no key is configured, so that anybody may come in."""
+        return not self._keys and not self._key_cache
+
     def authenticate(self, scope: Scope) -> Principal:
         """Return who sends a request: anybody, where no key is configured. Raises Unauthorized."""
-        if not self._keys and not self._key_cache:
+        if self.is_open:
             return ANONYMOUS
         api_key = api_key_from(scope)
         if api_key is not None:

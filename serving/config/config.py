@@ -14,6 +14,7 @@ from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIASES, Objective
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
+from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.strict import Strict
@@ -126,6 +127,10 @@ class Config(Strict):
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
     limits: LimitsConfig = LimitsConfig()
+    cors: CorsConfig = CorsConfig()
+    allowed_hosts: list[HostName] = Field(
+        default_factory=list, description="names a router without keys is called by, beside this machine's own"
+    )
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()

@@ -21,6 +21,14 @@ class Forbidden(HighwaymanError):
     """A key that is known, but may not do this."""
 
 
+class HostNotAllowed(HighwaymanError):
+    """A request that calls a router without keys by a name that is not the router's."""
+
+
+class OriginNotAllowed(HighwaymanError):
+    """A request to a router without keys by a page of another origin."""
+
+
 class RateLimited(HighwaymanError):
     """More requests than a key may send; `wait_s` says when there may be another."""
 
@@ -51,6 +59,8 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (UnwritableEvent, 422, _INVALID, "invalid_feedback"),
     (StoreUnavailable, 503, _SERVER, "store_unavailable"),
     (Unauthorized, 401, _INVALID, "invalid_api_key"),
+    (HostNotAllowed, 403, _INVALID, "host_not_allowed"),
+    (OriginNotAllowed, 403, _INVALID, "origin_not_allowed"),
     (Forbidden, 403, _INVALID, "insufficient_permissions"),
     (ShuttingDown, 503, _SERVER, "shutting_down"),
     (RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
@@ -60,7 +70,9 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
 def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:
     """Return status, body and code of the answer that tells a client about `error`."""
     if isinstance(error, BadRequest):
-        code = {413: "request_too_large", 422: "invalid_feedback"}.get(error.status, "invalid_request")
+        code = {413: "request_too_large", 415: "unsupported_media_type", 422: "invalid_feedback"}.get(
+            error.status, "invalid_request"
+        )
         return error.status, error_body(str(error), _INVALID, code, param=error.param), code
     if isinstance(error, RouteNotFound):
         return error.status, error_body(str(error), _INVALID, "not_found"), "not_found"

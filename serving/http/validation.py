@@ -24,7 +24,7 @@ Problem = tuple[str, str]  # where it lies, and what would be right
 
 
 class BadRequest(HighwaymanError):
-    """A body or header that cannot be followed; `param` names the offending part, `status` is 400, 413 or 422."""
+    """A body or header that cannot be followed; `param` names the offending part, `status` is 400, 413, 415 or 422."""
 
     def __init__(self, message: str, *, param: str | None = None, status: int = 400) -> None:
         super().__init__(message)
