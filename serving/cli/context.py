@@ -23,6 +23,7 @@ from highwayman.serving.state.learner_factory import LearnerFactory, warm_encode
 from highwayman.serving.state.local_state import state_folder
 
 _TIMEOUT_S = 10.0  # more than any read of the log blocks
+STATE_DIR = click.Path(path_type=Path, resolve_path=True, file_okay=False)  # whole: Valkey works in a folder of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `LogOptions`, its first argument, and let it be a coroutine."""
 
     @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
-    @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
+    @click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant.")
     @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
     @click.option("--encoder", help="static | onnx | transformers | module:Class")
     @click.option("--pool", type=click.Path(path_type=Path, exists=True), help="For arms the log does not name.")
@@ -106,7 +107,7 @@ def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
 
     @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
-    @click.option("--state-dir", type=click.Path(path_type=Path), help="Of the router whose embedded Valkey is meant.")
+    @click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant.")
     @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
     @functools.wraps(command)
     def run(redis_url: str | None, state_dir: Path | None, config: Path | None, **options: Any) -> Any:

@@ -20,6 +20,7 @@ from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.app import Application
+from highwayman.serving.cli.context import STATE_DIR
 from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.evaluate import evaluate
 from highwayman.serving.cli.export import export_command
@@ -55,7 +56,7 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 
 _port = click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
 _host = click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys.")
-_state = click.option("--state-dir", type=click.Path(path_type=Path), help="Where the embedded Valkey keeps its data.")
+_state = click.option("--state-dir", type=STATE_DIR, help="Where the embedded Valkey keeps its data.")
 _redis = click.option("--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one.")
 _config = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
 _encoder = click.option("--encoder", help="static | onnx | transformers | module:Class")

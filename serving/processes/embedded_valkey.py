@@ -22,7 +22,11 @@ class EmbeddedValkey:
     """A Valkey of our own: append-only file synced every second, no port, dies with us, started again if it dies."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder for its data, which is made if need be. Raises ConfigError where there is no binary."""
+        """Take the folder for its data, which is made if need be.
+
+        Raises:
+            ConfigError: there is no binary for this machine, or no path short enough for a socket.
+        """
         try:
             self._binary = get_binary_path()
         except ValkeyServerError as error:
@@ -108,9 +112,18 @@ class EmbeddedValkey:
 
 
 def _socket_path(folder: Path) -> Path:
-    """Return where the socket goes: in the folder, or under a short path where the kernel would refuse a long one."""
+    """Return where the socket goes: in the folder, or under a short path where the kernel would refuse a long one.
+
+    Raises:
+        ConfigError: there is no short path.
+    """
     path = folder.resolve() / "valkey.sock"
-    if len(str(path)) <= _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"highwayman-{os.getuid()}-{digest}.sock"
+    path = Path(tempfile.gettempdir()) / f"highwayman-{os.getuid()}-{digest}.sock"
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        raise ConfigError(
+            f"{path} is too long for a socket; set TMPDIR to a shorter path, or give a shorter --state-dir"
+        )
+    return path

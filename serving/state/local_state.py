@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 
 
 def state_folder() -> Path:
-    """Return where a user's programs keep what they must not lose (XDG_STATE_HOME)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "highwayman"
+    """Return where a user's programs keep what they must not lose: XDG_STATE_HOME, passed over where it is relative."""
+    home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".local" / "state") / "highwayman"
 
 
 class LocalState:
