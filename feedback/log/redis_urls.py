@@ -1,5 +1,6 @@
 """Addresses of Redis: one server, one that Sentinels watch, or a Cluster. No error repeats what may be a password."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _EXAMPLES = {
     "redis+cluster": "redis+cluster://user:password@host1:6379,host2:6379",
     "rediss+cluster": "rediss+cluster://user:password@host1:6379,host2:6379?ssl_ca_certs=/path/to/ca.crt",
 }
+_LONGEST_SOCKET_PATH = 107  # bytes, on Linux
 _CREDENTIALS = {"username", "password"}
 _CONNECTION = {"client_name", "health_check_interval", "max_connections", "socket_connect_timeout", "socket_timeout"}
 _SENTINEL = {"sentinel_username", "sentinel_password"}
@@ -74,7 +76,10 @@ def _parsed(scheme: str, rest: str) -> RedisUrl:
     if base == "unix":
         if not path or addresses:
             raise ValueError("has no absolute path after unix://")
-        return RedisUrl(RedisTopology.SERVER, tls=False, hosts=(), path=slash + unquote(path), options=given_options)
+        path = slash + unquote(path)
+        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+            raise ValueError(f"has a path longer than the {_LONGEST_SOCKET_PATH} bytes that a socket's may have")
+        return RedisUrl(RedisTopology.SERVER, tls=False, hosts=(), path=path, options=given_options)
     if "@" in path:
         raise ValueError("has a '/' before its '@'; in a user name or password write it %2F")
     topology = RedisTopology(kind or "server")

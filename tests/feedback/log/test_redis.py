@@ -249,6 +249,7 @@ async def test_a_certificate_nobody_vouches_for_is_refused(any_redis_url: str, k
         ("rediss://user:SECRET@host?ssl_ca_certs=/nowhere/ca.crt", "options.*No such file"),
         ("unix://", "path"),
         ("unix://redis.sock", "path"),
+        (f"unix:///{'x' * 107}", "longer than the 107 bytes"),
         ("redis+sentinel://user:SECRET@host:26379", "service"),
         ("redis+sentinel://user:SECRET@host:26379/service/zero", "number of a database"),
         ("redis+sentinel://user:SECRET@host1,,host2/service", "name a host"),
