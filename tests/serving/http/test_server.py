@@ -77,7 +77,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, redis_url: str, *options: str, drain_s: float | None = None) -> AsyncIterator[Served]:
+async def serving(
+    folder: Path, redis_url: str, *options: str, drain_s: float | None = None, command: str = "serve"
+) -> AsyncIterator[Served]:
     async with ScriptedUpstream() as upstream:
         namespace, port = f"test-{uuid4().hex}", free_port()
         limits = {} if drain_s is None else {"limits": {"drain_s": drain_s}}
@@ -85,8 +87,8 @@ async def serving(folder: Path, redis_url: str, *options: str, drain_s: float | 
         arm = {"endpoint": upstream.url, "model": "m", "price": "unknown", "context_window_tokens": 4096}
         (folder / "pool.yaml").write_text(yaml.safe_dump({"arms": {"a": arm, "b": arm}}))
         words = [f"--config={folder}/highwayman.yaml", f"--pool={folder}/pool.yaml", f"--state-dir={folder}/state"]
-        command = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", f"--port={port}", *words, *options]
-        process = start(command, redis_url)
+        argv = [sys.executable, "-m", "highwayman.serving.cli.main", command, f"--port={port}", *words, *options]
+        process = start(argv, redis_url)
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
                 await ready(http, process)
@@ -99,8 +101,8 @@ async def serving(folder: Path, redis_url: str, *options: str, drain_s: float | 
                 process.kill()
 
 
-def start(command: list[str], redis_url: str) -> "Popen[bytes]":
-    return Popen(command, stdout=DEVNULL, stderr=DEVNULL, env={**os.environ, "REDIS_URL": redis_url})
+def start(argv: list[str], redis_url: str) -> "Popen[bytes]":
+    return Popen(argv, stdout=DEVNULL, stderr=DEVNULL, env={**os.environ, "REDIS_URL": redis_url})
 
 
 async def ready(http: aiohttp.ClientSession, process: "Popen[bytes]") -> None:
@@ -208,10 +210,13 @@ async def test_a_client_that_does_not_read_does_not_keep_the_router_up(tmp_path:
         assert [outcome.status for outcome in await served.outcomes()] == ["cut"]
 
 
-async def test_workers_are_drained_by_their_supervisor_and_hurried_by_a_second_signal(
-    tmp_path: Path, valkey_url: str
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("words", [("serve", "--workers=2"), ("up",), ("up", "--workers=2")])
+async def test_a_supervisor_passes_the_drain_on_waits_for_it_and_passes_the_second_signal_on(
+    tmp_path: Path, valkey_url: str, words: tuple[str, ...]
 ) -> None:
-    async with serving(tmp_path, valkey_url, "--workers=2", drain_s=600) as served:
+    command, *options = words
+    async with serving(tmp_path, valkey_url, *options, drain_s=600, command=command) as served:
         async with served.streaming() as (answer, go_on):
             served.signal()
             assert (await served.draining())["status"] == "draining"
@@ -221,7 +226,7 @@ async def test_workers_are_drained_by_their_supervisor_and_hurried_by_a_second_s
             assert (await answer.read()).endswith(b"data: [DONE]\n\n")
         assert await served.ended(10) == 0
     (tmp_path / "again").mkdir()
-    async with serving(tmp_path / "again", valkey_url, "--workers=2", drain_s=600) as served:
+    async with serving(tmp_path / "again", valkey_url, *options, drain_s=600, command=command) as served:
         async with served.streaming() as (answer, _):
             served.signal()
             await served.draining()
