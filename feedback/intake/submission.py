@@ -7,7 +7,7 @@ FeedbackValue = bool | float | str | None
 
 @dataclass(frozen=True, slots=True)
 class FeedbackTarget:
-    """Which answers are meant: exactly one of these is not empty.
+    """Which answers are meant: exactly one of the first three is not empty.
 
     A decision id may also stand in the place of a request id, bare or as a completion's id ("chatcmpl-hw-...").
     """
@@ -15,6 +15,8 @@ class FeedbackTarget:
     decision_id: str = ""
     request_id: str = ""  # an id that the client sent along with its request: a header's, a trace's, a message's
     conversation_id: str = ""  # all of the conversation's answers so far
+    # An id of one answer among those of `request_id`, such as a trace's: where it is given, the others are not meant.
+    generation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

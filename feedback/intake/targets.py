@@ -35,6 +35,8 @@ class TargetResolver:
             UnknownDecision: all of them are too old, or somebody else's.
             StoreUnavailable: names cannot be looked up.
         """
+        if target.generation_id:
+            return await self._generation(target, metric, tenant)
         if target.decision_id:
             decision_id = without_prefix(target.decision_id)
             self.ids.verify(decision_id, tenant)
@@ -51,6 +53,14 @@ class TargetResolver:
             if decision_ids:
                 return ResolvedTarget(self._still_open(decision_ids, metric, tenant))
         return ResolvedTarget(names=links)
+
+    async def _generation(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
+        """Return the one answer meant: under its own id, or as the only one that the whole has."""
+        own = await self.resolve(FeedbackTarget(request_id=target.generation_id), metric, tenant)
+        if own.decision_ids or not target.request_id:
+            return own
+        whole = await self.resolve(FeedbackTarget(request_id=target.request_id), metric, tenant)
+        return whole if len(whole.decision_ids) == 1 else own
 
     def _still_open(self, decision_ids: Sequence[str], metric: Metric, tenant: str) -> tuple[str, ...]:
         """Return which decisions still take this feedback. Raises UnknownDecision where none does."""

@@ -43,7 +43,9 @@ class Langfuse:
     Looked at: the calls of the Python SDKs 3.15.0, 4.18.0 and 5.0.4, Langfuse's handlers of these paths, and what
     LibreChat sends. Up to version 4 an SDK sends events to `/api/public/ingestion`; version 5 sends a list to
     `/api/public/scores`. A score joins by its trace, whose id the application also sends along with its request to
-    the router, or by its session. LibreChat derives the trace's id from that of the message and says both: there,
+    the router, or by its session. One on an observation means the answer whose request named the observation (in
+    `traceparent` or `metadata`), or the only answer of its trace; the trace's other answers it does not mean.
+    LibreChat derives the trace's id from that of the message and says both: there,
     `about: messageId` joins by the message instead.
     """
 
@@ -131,16 +133,21 @@ class Langfuse:
             user=user or None,
             comment=text_field(score, "comment", of=_OF) or None,
             external_id=text_field(score, "id", of=_OF)
-            or _made_id(target.request_id, target.conversation_id, name, user),
+            or _made_id(target.request_id, target.conversation_id, name, user, *filter(None, (target.generation_id,))),
         )
 
     def _which(self, score: JsonObject, metadata: JsonObject) -> FeedbackTarget:
         named_id = _loose_text(metadata, self._about) if self._about else ""
-        request_id = named_id or text_field(score, "traceId", of=_OF) or text_field(score, "observationId", of=_OF)
+        observation_id = "" if named_id else text_field(score, "observationId", of=_OF)
+        request_id = named_id or text_field(score, "traceId", of=_OF) or observation_id
         session_id = text_field(score, "sessionId", of=_OF)
         if not (request_id or session_id):
             raise InvalidFeedback("a score must have a traceId or a sessionId")
-        return FeedbackTarget(request_id=request_id) if request_id else FeedbackTarget(conversation_id=session_id)
+        if not request_id:
+            return FeedbackTarget(conversation_id=session_id)
+        return FeedbackTarget(
+            request_id=request_id, generation_id="" if observation_id == request_id else observation_id
+        )
 
 
 def _thumb(value: Any) -> bool:

@@ -65,7 +65,10 @@ class NamesConfig(Strict):
         default_factory=lambda: ["x-request-id", "x-openwebui-message-id", "x-message-id", "traceparent"]
     )
     request_metadata: list[str] = Field(
-        default_factory=lambda: ["request_id", "trace_id", "langfuse_trace_id", "message_id"]
+        default_factory=lambda: [
+            *("request_id", "trace_id", "langfuse_trace_id", "message_id"),
+            *("observation_id", "langfuse_observation_id"),
+        ]
     )
     conversation_headers: list[str] = Field(
         default_factory=lambda: ["x-conversation-id", "x-openwebui-chat-id", "x-session-id"]

@@ -34,9 +34,12 @@ class ClientIdSources:
         """Return what the request is called; names longer than 256 characters are passed over."""
         value = body.get("metadata")
         metadata = value if isinstance(value, dict) else {}
-        requests = [*(_header(scope, name) for name in self.request_headers), *map(metadata.get, self.request_keys)]
+        requests = [
+            *(value for name in self.request_headers for value in _values(scope, name)),
+            *map(metadata.get, self.request_keys),
+        ]
         conversations = [
-            *(_header(scope, name) for name in self.conversation_headers),
+            *(value for name in self.conversation_headers for value in _values(scope, name)),
             *map(metadata.get, self.conversation_keys),
         ]
         return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(conversations)), None))
@@ -53,12 +56,13 @@ def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str])
     return links
 
 
-def _header(scope: Scope, name: str) -> str | None:
+def _values(scope: Scope, name: str) -> Sequence[str | None]:
+    """Return the names in a header: of `traceparent` the trace, and the span that asks."""
     value = header(scope, name.encode())
     if value is None or name != _TRACEPARENT:
-        return value
+        return (value,)
     parts = value.split("-")
-    return parts[1] if len(parts) == 4 else None
+    return parts[1:3] if len(parts) == 4 else ()
 
 
 def _usable(names: Iterable[Any]) -> list[str]:

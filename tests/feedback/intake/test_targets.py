@@ -123,3 +123,29 @@ async def test_the_shorter_of_the_routers_and_the_metrics_window_holds(
 async def test_a_submission_must_say_which_answer(ids: DecisionIds, clock: Clock) -> None:
     with pytest.raises(InvalidFeedback, match="one of decision_id, request_id and conversation_id"):
         await resolver(ids, clock).resolve(FeedbackTarget(), THUMBS, OURS)
+
+
+async def test_a_generation_is_meant_alone_however_many_answers_its_trace_has(ids: DecisionIds, clock: Clock) -> None:
+    made = [
+        decided(ids, ids.link("request", "trace", OURS), ids.link("request", name, OURS))
+        for name in ("span-1", "span-2")
+    ]
+    targets = resolver(ids, clock, *made)
+    one = await targets.resolve(FeedbackTarget(request_id="trace", generation_id="span-2"), THUMBS, OURS)
+    both = await targets.resolve(FeedbackTarget(request_id="trace"), THUMBS, OURS)
+    assert one.decision_ids == (made[1].id,)
+    assert set(both.decision_ids) == {made[0].id, made[1].id}
+    own = await targets.resolve(FeedbackTarget(request_id="trace", generation_id=made[0].id), THUMBS, OURS)
+    assert own == ResolvedTarget((made[0].id,), direct=True)
+
+
+async def test_an_unknown_generation_means_the_only_answer_of_its_trace_and_waits_where_there_are_several(
+    ids: DecisionIds, clock: Clock
+) -> None:
+    link = ids.link("request", "trace", OURS)
+    first, second = decided(ids, link), decided(ids, link)
+    target = FeedbackTarget(request_id="trace", generation_id="span")
+    assert (await resolver(ids, clock, first).resolve(target, THUMBS, OURS)).decision_ids == (first.id,)
+    assert await resolver(ids, clock, first, second).resolve(target, THUMBS, OURS) == ResolvedTarget(
+        names=tuple(ids.links("request", "span", OURS))
+    )

@@ -31,7 +31,7 @@ def test_a_batch_of_each_sdk_is_heard(route: str, name: str, status: int) -> Non
     *first, last = what(heard)
     assert first == [
         (FeedbackTarget(request_id=TRACE), "thumbs", True),
-        (FeedbackTarget(request_id=TRACE), "helpfulness", 0.7),
+        (FeedbackTarget(request_id=TRACE, generation_id="b7ad6b7169203331"), "helpfulness", 0.7),
         (FeedbackTarget(conversation_id="chat-7"), "tone", "polite"),
     ]
     assert (last[1], last[2]) == ("thumbs", False)
@@ -126,13 +126,19 @@ def test_the_type_of_a_score_says_what_its_number_means() -> None:
         scored(name="solved", dataType="BOOLEAN", value=0.5)
 
 
-def test_a_trace_is_preferred_to_an_observation_and_that_to_a_session() -> None:
+def test_an_observation_within_a_trace_is_preferred_to_the_trace_and_that_to_a_session() -> None:
     both = {"observationId": "o", "sessionId": "s"}
-    assert scored(**both).target == FeedbackTarget(request_id="t")
+    assert scored(**both).target == FeedbackTarget(request_id="t", generation_id="o")
+    assert scored(sessionId="s").target == FeedbackTarget(request_id="t")
     assert scored(**both, traceId=None).target == FeedbackTarget(request_id="o")
     assert scored(sessionId="s", traceId=None).target == FeedbackTarget(conversation_id="s")
     with pytest.raises(InvalidFeedback, match="traceId"):
         scored(traceId=None)
+
+
+def test_scores_without_ids_on_two_observations_of_a_trace_are_two_statements() -> None:
+    ids = {scored(observationId=name).external_id for name in ("o", "p", None)}
+    assert len(ids) == 3
 
 
 def test_names_are_mapped_as_configured() -> None:

@@ -163,3 +163,16 @@ async def test_slacks_reaction_needs_no_key_but_slacks_signature(router: Router)
 async def test_no_door_but_a_signed_one_opens_without_a_key(router: Router) -> None:
     async with router.http.post("/api/public/scores", data=json.dumps({"traceId": "t"})) as response:
         assert response.status == 401
+
+
+async def test_a_langfuse_score_on_an_observation_is_that_generations_and_one_on_the_trace_everybodys(
+    router: Router,
+) -> None:
+    trace, spans = "0af7651916cd43dd8448eb211c80319c", ("b7ad6b7169203331", "c7ad6b7169203332")
+    first, second = [await asked(router, traceparent=f"00-{trace}-{span}-01") for span in spans]
+    score = {"traceId": trace, "name": "quality", "value": 0.5}
+    assert (await posted(router, "/api/public/scores", {**score, "observationId": spans[1]}))[0] == 200
+    assert [said["weight"] for said in await statements(router, second, count=1)] == [1.0]
+    assert await statements(router, first, count=0) == []
+    assert (await posted(router, "/api/public/scores", {**score, "value": 1.0}))[0] == 200
+    assert [said["weight"] for said in await statements(router, first, count=1)] == [0.5]
