@@ -22,6 +22,11 @@ class PendingItem:
 
     feedback: Feedback  # its decision id is empty
     links: tuple[str, ...]
+    held_at: float | None = None  # since when it waits here, seconds since the epoch; None: since it was said
+
+    def held_s(self, now: float) -> float:
+        """Return for how long its decision could have been found."""
+        return now - (self.feedback.at if self.held_at is None else self.held_at)
 
 
 class PendingFeedback:
@@ -36,7 +41,7 @@ class PendingFeedback:
 
     async def add(self, item: PendingItem) -> None:
         """Keep a statement. Raises StoreUnavailable where too many wait already, or Redis does not answer."""
-        data = msgpack.packb([list(item.links), encode(item.feedback)])
+        data = pack_item(item)
         with redis_errors():
             if int(await self._client.hlen(self._key)) >= _MOST:
                 raise StoreUnavailable(f"{_MOST} statements wait for decisions that are not known. Try again later.")
@@ -53,7 +58,7 @@ class PendingFeedback:
             if item is not None and decision_ids:
                 await self._store.put_all(split_weight(item.feedback, decision_ids))
                 released += 1
-            if decision_ids or item is None or now - item.feedback.at > self._keep_s:
+            if decision_ids or item is None or item.held_s(now) > self._keep_s:
                 done.append(name)
         if done:
             with redis_errors():
@@ -71,7 +76,7 @@ class PendingFeedback:
         """Return what waits, oldest first; None for what cannot be read any more."""
         with redis_errors():
             rows = await self._client.hgetall(self._key)
-        entries = [(bytes(name), _read(data)) for name, data in rows.items()]
+        entries = [(bytes(name), unpack_item(data)) for name, data in rows.items()]
         return sorted(entries, key=lambda entry: entry[1].feedback.at if entry[1] is not None else 0.0)
 
 
@@ -81,10 +86,20 @@ def split_weight(feedback: Feedback, decision_ids: Sequence[str]) -> list[Feedba
     return [replace(feedback, decision_id=decision_id, weight=weight) for decision_id in decision_ids]
 
 
-def _read(data: bytes) -> PendingItem | None:
+def pack_item(item: PendingItem) -> bytes:
+    """Return what waits as bytes."""
+    since = [] if item.held_at is None else [item.held_at]
+    packed: bytes = msgpack.packb([list(item.links), encode(item.feedback), *since])
+    return packed
+
+
+def unpack_item(data: bytes, *, held_at: float | None = None) -> PendingItem | None:
+    """Return what `pack_item` packed, waiting since `held_at` if that is given; None for what cannot be read."""
     try:
-        names, event = msgpack.unpackb(data)
+        names, event, *since = msgpack.unpackb(data)
         feedback = decode(event)
     except (ValueError, TypeError, BadEvent, msgpack.UnpackException):
         return None
-    return PendingItem(feedback, tuple(map(str, names))) if isinstance(feedback, Feedback) else None
+    if not isinstance(feedback, Feedback):
+        return None
+    return PendingItem(feedback, tuple(map(str, names)), since[0] if held_at is None and since else held_at)

@@ -1,20 +1,22 @@
 """What is said of answers: addressed to its decisions, weighed, corrected, and put on the log."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from highwayman.env.errors import InvalidFeedback
+from highwayman.env.errors import InvalidFeedback, StoreUnavailable
+from highwayman.env.metric import Metric
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
 from highwayman.feedback.intake.pending import PendingFeedback, PendingItem, split_weight
+from highwayman.feedback.intake.pending_spool import PendingSpool
 from highwayman.feedback.intake.retraction import FiledStatements
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
 from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.submission import FeedbackSubmission
-from highwayman.feedback.intake.targets import TargetResolver
+from highwayman.feedback.intake.targets import ResolvedTarget, TargetResolver
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.trust.principal import Principal
 
@@ -43,6 +45,7 @@ class FeedbackService:
     pending: PendingFeedback
     clock: Callable[[], float]  # seconds since the epoch
     on_feedback: Callable[[Feedback], None] = lambda statement: None  # called with each statement that was filed
+    pending_spool: PendingSpool | None = None  # takes what cannot be looked up now; None: that is refused
 
     async def submit(self, submission: FeedbackSubmission, principal: Principal) -> FeedbackReceipt:
         """File a statement.
@@ -55,12 +58,12 @@ class FeedbackService:
         metric = self.spec.metric(submission.metric)
         if metric.senders and submission.source not in metric.senders:
             raise InvalidFeedback(f"metric {metric.name!r} is said by {', '.join(sorted(metric.senders))} only")
-        target = await self.targets.resolve(submission.target, metric, principal.tenant)
+        target, hold = await self._resolved(submission, metric, principal.tenant)
         statement = await self.statements.build(submission, metric, principal, direct=target.direct)
         about = target.decision_ids or target.names
         statement = self.influence_weights.apply(statement, metric, principal, about)
         if not target.decision_ids:
-            await self.pending.add(PendingItem(statement, target.names))
+            await hold(PendingItem(statement, target.names))
             return FeedbackReceipt(public_id(statement), (), statement.value, "held")
         shares = split_weight(statement, target.decision_ids)
         corrected = await self.calibration.apply(shares, metric, principal.tenant)
@@ -78,6 +81,23 @@ class FeedbackService:
         filed = await self.filed.find(feedback_id, principal.tenant, source=source)
         state = await self._put(filed.retractions(at=self.clock()))
         return FeedbackReceipt(filed.public_id, tuple(filed.standing), None, state)
+
+    async def _resolved(
+        self, submission: FeedbackSubmission, metric: Metric, tenant: str
+    ) -> tuple[ResolvedTarget, Callable[[PendingItem], Awaitable[None]]]:
+        """Return the answers meant, or their names, and what holds the statement until they are found.
+
+        Raises:
+            InvalidFeedback, UnknownDecision: as `submit` does.
+            StoreUnavailable: nothing can be looked up, and nothing holds what must be.
+        """
+        try:
+            return await self.targets.resolve(submission.target, metric, tenant), self.pending.add
+        except StoreUnavailable:
+            names = self.targets.names(submission.target, tenant)
+            if self.pending_spool is None or not names:
+                raise
+            return ResolvedTarget(names=names), self.pending_spool.add
 
     async def _put(self, statements: Sequence[Feedback]) -> str:
         """Put statements on the log; return what became of them."""

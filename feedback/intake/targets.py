@@ -54,6 +54,15 @@ class TargetResolver:
                 return ResolvedTarget(self._still_open(decision_ids, metric, tenant))
         return ResolvedTarget(names=links)
 
+    def names(self, target: FeedbackTarget, tenant: str) -> tuple[str, ...]:
+        """Return the names under which what is meant will be found, without a look whether it is there.
+
+        None where it is addressed by a decision's own id, which needs no look-up, or by nothing.
+        """
+        request_id = target.generation_id or target.request_id
+        kind, name = ("request", request_id) if request_id else ("conversation", target.conversation_id)
+        return () if target.decision_id or not name else tuple(self.ids.links(kind, name, tenant))
+
     async def _generation(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
         """Return the one answer meant: under its own id, or as the only one that the whole has."""
         own = await self.resolve(FeedbackTarget(request_id=target.generation_id), metric, tenant)

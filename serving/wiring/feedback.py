@@ -13,6 +13,7 @@ from highwayman.env.types import Decision
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
+from highwayman.feedback.intake.pending_spool import PendingSpool
 from highwayman.feedback.intake.retraction import FiledStatements
 from highwayman.feedback.intake.service import FeedbackService
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
@@ -20,6 +21,7 @@ from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.targets import TargetResolver
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.feedback.judge.judge import LlmJudge
+from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
 from highwayman.serving.completions.internal_calls import InternalCalls
 from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
@@ -61,7 +63,7 @@ def build_feedback(
 ) -> FeedbackComponents:
     """Return what takes feedback in, and what makes some. Raises ConfigError for a judge who is not in the pool."""
     config, log = settings.config, dependencies.log
-    service = _service(dependencies, _calibrator(stack, settings, dependencies))
+    service = _service(dependencies, _calibrator(stack, settings, dependencies), _pending_spool(stack, settings, log))
     links, observers = link_digests(config.feedback.names.client_id_sources(), log.ids.link), list[CompletionObserver]()
     if config.feedback.implicit:
         signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
@@ -85,7 +87,15 @@ def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: Feedbac
     return calibrator
 
 
-def _service(dependencies: FeedbackDependencies, calibrator: Calibrator) -> FeedbackService:
+def _pending_spool(stack: AsyncExitStack, settings: Settings, log: LogComponents) -> PendingSpool:
+    """Return what takes statements under clients' ids while Redis is away, and hands them on once it is back."""
+    spools = claim_spools(log.local_state.spools / "held", limit_bytes=settings.config.limits.spool_bytes)
+    spool = PendingSpool(spools, log.factory.pending_feedback(log.client), time.time)
+    start_in_background(stack, spool.run(), settings.on_failure)
+    return spool
+
+
+def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: PendingSpool) -> FeedbackService:
     log, metrics = dependencies.log, dependencies.metrics
     config, store, ids, spec = log.factory.config, log.store, log.ids, log.factory.spec
     return FeedbackService(
@@ -99,6 +109,7 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator) -> Feed
         pending=log.factory.pending_feedback(log.client),
         clock=time.time,
         on_feedback=lambda feedback: metrics.feedback.labels(feedback.metric).inc(),
+        pending_spool=spool,
     )
 
 

@@ -26,7 +26,7 @@ BEFORE_LEARNER = [
 ]
 AFTER_LEARNER = [
     *("Upstream.start", "Upstream.close", "BackgroundTasks.drain"),
-    *("Calibrator.run", "CompletionObservers.close"),
+    *("Calibrator.run", "PendingSpool.run", "CompletionObservers.close"),
 ]
 STARTED = [*BEFORE_LEARNER, *LEARNER, *AFTER_LEARNER]
 

@@ -21,6 +21,7 @@ from highwayman.feedback.calibration.calibrator import CalibrationSettings, Cali
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
 from highwayman.feedback.intake.pending import PendingFeedback
+from highwayman.feedback.intake.pending_spool import PendingSpool
 from highwayman.feedback.intake.retraction import FiledStatements
 from highwayman.feedback.intake.service import FeedbackReceipt, FeedbackService
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
@@ -285,3 +286,49 @@ async def test_without_redis_a_decisions_id_is_enough_and_a_name_that_must_be_lo
         with pytest.raises(StoreUnavailable):
             await alone.say(request_id="r-1")
     await client.aclose()
+
+
+async def test_with_a_spool_what_names_a_decision_is_taken_without_redis_and_found_once_that_is_back(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    def spool(client: aioredis.Redis, clock: Clock) -> PendingSpool:
+        spools = claim_spools(tmp_path / "held", limit_bytes=1 << 20)
+        return PendingSpool(spools, PendingFeedback(client, namespace, Store(client, namespace), keep_s=HOLD_S), clock)
+
+    gone = connect(closed_url().replace("http", "redis"))
+    async with intake(gone, namespace, tmp_path / "away") as away:
+        held = spool(gone, away.clock)
+        waiting = asyncio.create_task(held.run())
+        service = replace(away.service, pending_spool=held)
+        alone = replace(away, service=service)
+        for about in ({"request_id": "r"}, {"conversation_id": "c"}, {"request_id": "t", "generation_id": "g"}):
+            receipt = await alone.say(**about)
+            assert (receipt.state, receipt.decision_ids) == ("held", ())
+        with pytest.raises(InvalidFeedback):
+            await alone.say()  # of nothing
+        assert len(held) == 3
+        await cancel_and_wait(waiting)  # the process ends; another finds what waits
+    await gone.aclose()
+    async with intake(redis_client, namespace, tmp_path / "back") as desk:
+        made = [await desk.decide(request="r"), await desk.decide(conversation="c"), await desk.decide(request="g")]
+        trace = await desk.decide(request="t")
+        desk.clock.now += 2 * HOLD_S  # Redis was away for longer than anything is held
+        held = spool(redis_client, desk.clock)
+        waiting = asyncio.create_task(held.run())
+        async with asyncio.timeout(10):
+            while len(held):
+                await asyncio.sleep(0.01)
+        await cancel_and_wait(waiting)
+        assert await desk.service.pending.release(now=desk.clock.now) == 3
+        assert [await desk.standing(decision.id) for decision in made] == [[1.0], [1.0], [1.0]]
+        assert await desk.standing(trace.id) == []
+
+
+async def test_a_spool_that_is_full_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
+    gone = connect(closed_url().replace("http", "redis"))
+    async with intake(gone, "nowhere", tmp_path) as away:
+        spools = claim_spools(tmp_path / "held", limit_bytes=64)
+        service = replace(away.service, pending_spool=PendingSpool(spools, away.service.pending, away.clock))
+        with pytest.raises(StoreUnavailable, match="Redis is away, and the spool"):
+            await replace(away, service=service).say(request_id="r")
+    await gone.aclose()
