@@ -13,6 +13,7 @@ import aiohttp
 from highwayman.env.errors import UpstreamError
 from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.replica_order import replica_order
 from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.self_consistency import majority_vote, non_streaming, to_sse
 
@@ -103,11 +104,18 @@ class Upstream:
         return self._in_flight.get(endpoint, 0)
 
     async def open(
-        self, arms: Sequence[Arm], path: str, body_for: Callable[[Arm], JsonObject], *, large: bool = False
+        self,
+        arms: Sequence[Arm],
+        path: str,
+        body_for: Callable[[Arm], JsonObject],
+        *,
+        large: bool = False,
+        affinity: str = "",
     ) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
 
-        Bodies that are `large` are written down beside the event loop.
+        Bodies that are `large` are written down beside the event loop. A conversation, which `affinity` names, has
+        replicas of its own that are asked before others.
 
         Raises:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
@@ -116,7 +124,7 @@ class Upstream:
         failed: UpstreamError | None = None
         for arm in arms:
             body = await dump_aside(body_for(arm), large=large)
-            for endpoint in self._by_load(arm):
+            for endpoint in self._in_order(arm, affinity):
                 attempts += 1
                 try:
                     answer = await self._ask(arm, endpoint, _Sending(path, body))
@@ -156,11 +164,9 @@ class Upstream:
         kind = "text/event-stream" if stream else "application/json"
         return replace(answer, _first=body, _response=None, content_type=kind, first_byte_at=self._clock())
 
-    def _by_load(self, arm: Arm) -> list[str]:
-        """Return the arm's endpoints, those that are up first, the least busy of them in front."""
-        return sorted(
-            arm.endpoints, key=lambda endpoint: (not self._health.is_up(endpoint), self.pending_calls(endpoint))
-        )
+    def _in_order(self, arm: Arm, affinity: str) -> list[str]:
+        """Return the arm's endpoints as they are tried."""
+        return replica_order(arm.endpoints, is_up=self._health.is_up, load=self.pending_calls, affinity=affinity)
 
     async def _attempt(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return the answer of one server once its first byte is here. Raises UpstreamError if another should try."""

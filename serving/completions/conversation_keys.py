@@ -63,6 +63,19 @@ def conversation_keys(
     return ConversationKeys(turn, tuple(dict.fromkeys(callers)), reads_tool_result=True)
 
 
+def conversation_name(messages: Messages, secret: bytes, *, tenant: str, conversation: str | None = None) -> str:
+    """Return what names a conversation in all its turns: the client's own id, else how it begins.
+
+    Conversations that begin alike share a name, and the beginning of what servers keep of prompts. Arguments as above.
+    """
+    digest = _start(secret, tenant, conversation)
+    for message in messages if conversation is None else ():
+        _add(digest, message)
+        if message.get("role") == "user":
+            break
+    return digest.hexdigest()
+
+
 def call_key(turn: str, call_id: str) -> str:
     """Return the name of a tool call of the answer to a turn."""
     return hashlib.blake2b(f"{turn}\0{call_id}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

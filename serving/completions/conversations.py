@@ -12,6 +12,7 @@ from highwayman.serving.completions.conversation_keys import (
     ConversationKeys,
     call_key,
     conversation_keys,
+    conversation_name,
     loose_call_key,
 )
 from highwayman.serving.completions.conversation_memory import ConversationMemory
@@ -64,21 +65,32 @@ class Conversations:
         """Return where a request stands; only one that has to do with tools is looked up."""
         if self._tasks.matches(scope, request.body):
             return Turn(Continuation(is_client_task=True))
-        if not request.chat or not _has_to_do_with_tools(request.body):
+        if not request.chat:
             return Turn()
         conversation = self._sources.extract(scope, request.body).conversation
-        read = partial(
-            conversation_keys, request.body["messages"], self._secret(), tenant=tenant, conversation=conversation
-        )
-        keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
+        read = partial(_read, request.body, self._secret(), tenant=tenant, conversation=conversation)
+        affinity, keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
+        if keys is None:
+            return Turn(Continuation(affinity=affinity))
         caller = await self._memory.recall(keys.callers) if keys.reads_tool_result else None
-        return Turn(Continuation(keys.reads_tool_result, caller), keys, tenant)
+        return Turn(Continuation(keys.reads_tool_result, caller, affinity), keys, tenant)
 
     def recording(self, turn: Turn, send: Send) -> Send:
         """Return a `send` through which the arm that answers is remembered before the client can go on."""
         if turn.keys is None:
             return send
         return ToolCallWatcher(send, _Recorder(self._memory, turn, self._secret(), self._background))
+
+
+def _read(
+    body: Mapping[str, Any], secret: bytes, *, tenant: str, conversation: str | None
+) -> tuple[str, ConversationKeys | None]:
+    """Return the conversation's name, and its keys where it has to do with tools."""
+    messages = body["messages"]
+    name = conversation_name(messages, secret, tenant=tenant, conversation=conversation)
+    if not _has_to_do_with_tools(body):
+        return name, None
+    return name, conversation_keys(messages, secret, tenant=tenant, conversation=conversation)
 
 
 def _has_to_do_with_tools(body: Mapping[str, Any]) -> bool:

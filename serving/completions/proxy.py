@@ -63,7 +63,11 @@ class ProxiedCompletion:
         logged = asyncio.create_task(self._dependencies.journal.put(self._route.decision))
         try:
             self._answer = await self._dependencies.upstream.open(
-                self._route.arms, self._path, self._body_for, large=self._request.is_large
+                self._route.arms,
+                self._path,
+                self._body_for,
+                large=self._request.is_large,
+                affinity=self._route.affinity,
             )
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
             self._transcript_for = self._dependencies.observers.wanting_transcript(

@@ -52,6 +52,7 @@ class Route:
 
     decision: Decision
     arms: tuple[Arm, ...]
+    affinity: str = ""  # what names the conversation, whose replicas are asked before others
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class Router:
             route = self._routed(
                 options.apply_to(objective), query, context, tenant=origin.tenant, continuation=continuation
             )
+        route = replace(route, affinity=continuation.affinity)
         if not (origin.user or origin.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None

@@ -7,6 +7,7 @@ from typing import Any
 from highwayman.serving.http.asgi import Scope, header
 
 _LONGEST = 256
+_CACHE_KEY = "prompt_cache_key"  # OpenAI's: requests that share a beginning; where nothing else is given
 _TRACEPARENT = "traceparent"  # W3C: version-trace-parent-flags
 
 
@@ -41,6 +42,7 @@ class ClientIdSources:
         conversations = [
             *(value for name in self.conversation_headers for value in _values(scope, name)),
             *map(metadata.get, self.conversation_keys),
+            body.get(_CACHE_KEY),
         ]
         return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(conversations)), None))
 

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from highwayman.serving.completions.conversation_keys import call_key, conversation_keys, loose_call_key
+from highwayman.serving.completions.conversation_keys import (
+    call_key,
+    conversation_keys,
+    conversation_name,
+    loose_call_key,
+)
 
 SECRET = b"secret"
 ASKED = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "What is the weather?"}]
@@ -111,3 +116,14 @@ def test_messages_of_any_shape_have_keys(messages: list[Any]) -> None:
 def test_no_request_looks_for_more_than_a_few_keys() -> None:
     answers = [message for n in range(50) for message in (called(*(f"{n}-{k}" for k in range(50))), result(f"{n}-0"))]
     assert len(keys([*ASKED, *answers], "c").callers) < 40
+
+
+def test_a_conversation_has_one_name_in_all_its_turns_by_its_id_or_by_how_it_begins() -> None:
+    def name(messages: list[Any], conversation: str | None = None, tenant: str = "default") -> str:
+        return conversation_name(messages, SECRET, tenant=tenant, conversation=conversation)
+
+    later = [*ASKED, {"role": "assistant", "content": "12 C"}, {"role": "user", "content": "And tomorrow?"}]
+    assert name(ASKED) == name(later)
+    assert name(ASKED, "c") == name([{"role": "user", "content": "Shortened."}], "c")
+    others = {name(ASKED), name(ASKED, "c"), name(ASKED, "d"), name(ASKED, tenant="acme"), name(ASKED[1:])}
+    assert len(others) == 5
