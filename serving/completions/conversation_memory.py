@@ -14,7 +14,7 @@ from highwayman.feedback.log.store import Keys
 from highwayman.serving.completions.conversation_keys import LOOSE
 
 _DISAGREED = ""  # what stands under a loose key that several arms have answered under
-_REST_S = 1.0  # nothing is asked of a Redis that did not answer, for so long
+_REST_S = 1.0  # nothing is asked of a Redis that did not answer twice running, for so long: once may be a hiccup
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class ConversationMemory:
         self._lifetime_s = lifetime_s
         self._entries = entries
         self._own: OrderedDict[str, tuple[str, float]] = OrderedDict()  # arm, until when
+        self._failures = 0  # running
         self._resting_until = 0.0
 
     def remember(self, keys: Sequence[str], arm: str) -> None:
@@ -107,17 +108,22 @@ class ConversationMemory:
         return arms
 
     async def _sent(self, pipeline: Any) -> list[Any]:
-        """Return the replies, none where Redis does not answer in time, or did not a moment ago."""
+        """Return the replies, none where Redis does not answer in time, or has not answered lately."""
         if self._clock() < self._resting_until:
             return []
         try:
             with redis_errors():
                 async with asyncio.timeout(self._patience_s):
-                    return list(await pipeline.execute())
+                    replies = list(await pipeline.execute())
         except StoreUnavailable as error:
-            self._resting_until = self._clock() + _REST_S
-            log.warning("conversations are not shared between processes for now: %s", error)
+            self._failures += 1
+            if self._failures > 1:
+                self._resting_until = self._clock() + _REST_S
+            if self._failures == 2:
+                log.warning("conversations are not shared between processes for now: %s", error)
             return []
+        self._failures = 0
+        return replies
 
     def _name(self, key: str) -> tuple[str, bool]:
         """Return the key's name in Redis, and whether it is loose."""
