@@ -123,7 +123,8 @@ class Application:
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
         config = self._settings.config
         async with self._services() as services:
-            feedback, bodies = services.feedback, BodyReader(config.limits.body_limits())
+            feedback = services.feedback
+            bodies = BodyReader(config.limits.body_limits(), patience_s=config.limits.body_s)
             self._running = _Running(
                 services,
                 CompletionsEndpoint(

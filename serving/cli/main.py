@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import uvicorn
 import uvloop
 from rich.console import Console
 
@@ -37,7 +36,7 @@ from highwayman.serving.cli.snapshot import snapshot
 from highwayman.serving.cli.top import run_top
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.http.drain import Drain
-from highwayman.serving.http.server import TELLING_S, DrainingServer
+from highwayman.serving.http.server import TELLING_S, DrainingServer, end_after_failure, server_config
 from highwayman.serving.metrics import adopt_worker_metrics
 from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import (
@@ -162,25 +161,23 @@ async def _need_keys(url: str, namespace: str, host: str) -> None:
 
 
 async def _serve(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
-    failed, drain = asyncio.Event(), Drain()
+    failed, drain, limits = asyncio.Event(), Drain(), settings.config.limits
 
     def fail() -> None:
         failed.set()
-        server.end(within_s=0.0)  # whoever keeps us up starts us again; answering on would leave clients waiting
+        end_after_failure(server)  # whoever keeps us up starts us again; answering on would leave clients waiting
 
     server = DrainingServer(
-        uvicorn.Config(
+        server_config(
             Application(replace(settings, drain=drain, on_failure=fail)),
+            limits.connection_timeouts(),
+            idle_s=limits.idle_s,
             host=host,
             port=port,
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,
             timeout_graceful_shutdown=int(TELLING_S),
         ),
         drain,
-        drain_s=settings.config.limits.drain_s,
+        drain_s=limits.drain_s,
     )
     server.listen_for_signals()
     await server.serve(sockets)

@@ -18,7 +18,6 @@ from highwayman.serving.http.asgi import (
     Scope,
     Send,
     cancel_on_disconnect,
-    read_body,
     send_response,
 )
 from highwayman.serving.http.body_reader import BodyReader
@@ -106,7 +105,7 @@ class CompletionsEndpoint:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
-        raw = await read_body(receive, limit_bytes=self._body_limit_bytes)
+        raw = await self._bodies.receive(receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
         request = await self._bodies.read(raw, lambda: _PARSERS[scope["path"]](raw, self._bodies.limits))
         options = parse_routing_options(scope)

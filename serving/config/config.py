@@ -18,6 +18,7 @@ from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.strict import Strict
+from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
 
 
@@ -94,6 +95,9 @@ class LimitsConfig(Strict):
     body_bytes: Annotated[int, Field(ge=1024)] = 16 * 2**20
     body_values: Annotated[int, Field(ge=1024)] = 500_000  # values and keys in a body's JSON
     messages: Annotated[int, Field(ge=1)] = 10_000  # of a conversation
+    head_s: Annotated[float, Field(gt=0)] = 10.0  # for a request's address and headers
+    body_s: Annotated[float, Field(gt=0)] = 30.0  # for a request's body, and a second more for each 16 kB of it
+    idle_s: Annotated[float, Field(gt=0)] = 60.0  # a connection may wait for its next request
     connect_s: Annotated[float, Field(gt=0)] = 2.0
     first_byte_s: Annotated[float, Field(gt=0)] = 120.0
     silence_s: Annotated[float, Field(gt=0)] = 120.0
@@ -102,6 +106,10 @@ class LimitsConfig(Strict):
     outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
     spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20
     feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+
+    def connection_timeouts(self) -> ConnectionTimeouts:
+        """Return how long a connection may take."""
+        return ConnectionTimeouts(self.head_s, self.body_s)
 
     def body_limits(self) -> BodyLimits:
         """Return how much a body may hold, beside its bytes."""

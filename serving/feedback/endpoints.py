@@ -22,7 +22,7 @@ from highwayman.feedback.trust.principal import FEEDBACK, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.feedback.body import parse_feedback
 from highwayman.serving.feedback.vote_page import VOTE_PATH, VotePage
-from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, read_body, send_response
+from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.errors import Forbidden, RateLimited, error_response, internal_error, redacted
 from highwayman.serving.http.validation import BodyLimits, parse_body
@@ -130,7 +130,7 @@ class FeedbackEndpoints:
             )
 
     async def _create(self, request: FeedbackRequest) -> None:
-        submission = parse_feedback(await read_body(request.receive, limit_bytes=LIMIT_BYTES))
+        submission = parse_feedback(await self._bodies.receive(request.receive, limit_bytes=LIMIT_BYTES))
         receipt = await self._service.submit(submission, request.principal)
         await _answer(
             request.send, {"object": "highwayman.feedback", "metric": submission.metric, **_receipt_body(receipt)}
@@ -144,14 +144,14 @@ class FeedbackEndpoints:
         await self._votes.show(request.path_params["ticket"], request.send)
 
     async def _vote(self, request: FeedbackRequest) -> None:
-        raw = await read_body(request.receive, limit_bytes=LIMIT_BYTES)
+        raw = await self._bodies.receive(request.receive, limit_bytes=LIMIT_BYTES)
         await self._votes.submit(request.path_params["ticket"], raw, self._service, request.send)
 
     def _route(self, adapter: FeedbackAdapter, route: str) -> FeedbackRoute:
         method, _, path = route.partition(" ")
 
         async def handle(request: FeedbackRequest) -> None:
-            raw = await read_body(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
+            raw = await self._bodies.receive(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
             parsed = await self._bodies.read(raw, lambda: adapter.parse(self._webhook_request(request, route, raw)))
             principal = (
                 Principal(adapter.tenant, scopes=frozenset({FEEDBACK}))

@@ -13,7 +13,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
+_SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
+
+_LAST_OF_CONNECTION = frozenset({408, 413})  # the rest of a body that nobody reads is no next request
 
 JSON: Headers = ((b"content-type", b"application/json"),)
 
@@ -27,17 +30,22 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
-async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
-    """Return the request's body.
+async def read_body(receive: Receive, *, limit_bytes: int, patience_s: float = 30.0) -> bytes:
+    """Return the request's body, which may take `patience_s`, and a second more for each 16 kB that come.
 
     Raises:
-        BadRequest: it is larger than `limit_bytes` (status 413).
+        BadRequest: it is larger than `limit_bytes` (status 413), or comes too slowly (408).
         ClientDisconnected: the client hung up.
     """
     parts: list[bytes] = []
     size = 0
+    began = asyncio.get_running_loop().time()
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout_at(began + patience_s + size / _SLOWEST_BYTES_PER_S):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest("The body did not come in time.", status=408) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         part = message.get("body", b"")
@@ -54,7 +62,8 @@ async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
 async def send_response(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:
     """Send one whole response."""
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    last = [(b"connection", b"close")] if status in _LAST_OF_CONNECTION else []
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, *last]})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -49,6 +49,10 @@ class RouteNotFound(HighwaymanError):
         self.status = status
 
 
+_BAD_REQUESTS = {
+    **{408: "request_timeout", 413: "request_too_large"},
+    **{415: "unsupported_media_type", 422: "invalid_feedback"},
+}
 _INVALID, _SERVER = "invalid_request_error", "server_error"
 _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (UnknownArm, 404, _INVALID, "model_not_found"),
@@ -70,9 +74,7 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
 def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:
     """Return status, body and code of the answer that tells a client about `error`."""
     if isinstance(error, BadRequest):
-        code = {413: "request_too_large", 415: "unsupported_media_type", 422: "invalid_feedback"}.get(
-            error.status, "invalid_request"
-        )
+        code = _BAD_REQUESTS.get(error.status, "invalid_request")
         return error.status, error_body(str(error), _INVALID, code, param=error.param), code
     if isinstance(error, RouteNotFound):
         return error.status, error_body(str(error), _INVALID, "not_found"), "not_found"

@@ -1,17 +1,28 @@
-"""uvicorn, but for its end: a signal stops new requests at once, and what is under way has a while to finish."""
+"""The HTTP server around an application: uvicorn with our limits, and with ends of our own.
+
+Told to end, it takes no new requests at once, and what is under way has a while to finish. When a part of the
+application has failed, the process ends within a second.
+"""
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import threading
+from typing import Any
 
 import uvicorn
 
 from highwayman.serving.http.drain import Drain
+from highwayman.serving.http.protocol import ConnectionTimeouts, LimitedHttpProtocol
 
 _ANNOUNCED_S = 5.0  # how long a draining router still answers new connections: then the port is its successor's
 TELLING_S = 5.0  # for what was cut to be told
 GRACE_S = 20.0  # what the end takes at most beside the drain: cutting, what is no answer (feedback), the log
+
+_ORDERLY_S = 0.9  # for an end in order after a failure; then the process ends as it is
+_STREAMS_S = 0.2  # of it, for answers under way
 
 log = logging.getLogger(__name__)
 
@@ -70,3 +81,39 @@ class DrainingServer(uvicorn.Server):
     def _close_listeners(self) -> None:
         for server in getattr(self, "servers", ()):  # there are none before the start is over
             server.close()
+
+
+def server_config(app: Any, timeouts: ConnectionTimeouts, *, idle_s: float, **options: Any) -> uvicorn.Config:
+    """Return what uvicorn serves `app` with.
+
+    Args:
+        app: the ASGI application.
+        timeouts: of its connections.
+        idle_s: how long a connection may wait for its next request.
+        options: others of uvicorn's.
+    """
+    protocol = type("HttpProtocol", (LimitedHttpProtocol,), {"timeouts": timeouts})
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=idle_s,  # type: ignore[arg-type]  # seconds for a timer
+        **options,
+    )
+
+
+def end_after_failure(server: DrainingServer) -> None:
+    """End the process within a second: in order if that can be, else at once, with an error.
+
+    Answers under way are cut, and told so. A part that failed may have others wait for it for ever, or hold the loop;
+    so a thread sees to the end. What was acknowledged is on the log or on the disk by then.
+    """
+    server.config.timeout_graceful_shutdown = _STREAMS_S  # type: ignore[assignment]  # seconds for a timer
+    server.end(within_s=0.0)
+    watch = threading.Timer(_ORDERLY_S, os._exit, (1,))
+    watch.daemon = True
+    watch.start()

@@ -276,13 +276,15 @@ class World:
         encoder = self._learning.encoder if self._learning is not None else warm_encoder(found)
         return LearnerFactory(found, load_pool(self.pool).arms, encoder)
 
-    def router(self, *options: str, url: str | None = None, state: Path | None = None) -> Router:
+    def router(
+        self, *options: str, url: str | None = None, state: Path | None = None, command: str = "serve"
+    ) -> Router:
         """Return a router that has been told to start."""
         name, port = f"router-{len(self.routers)}", free_port()
         state = state or self.folder / name
         found = Router(
             name,
-            [*self._command("serve", url), f"--port={port}", f"--state-dir={state}", *options],
+            [*self._command(command, url), f"--port={port}", f"--state-dir={state}", *options],
             self.folder,
             port=port,
             state=state,

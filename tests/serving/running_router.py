@@ -17,6 +17,7 @@ import uvicorn
 from highwayman.env.types import Arm, Profile
 from highwayman.serving.app import Application
 from highwayman.serving.config.config import Config
+from highwayman.serving.http.server import server_config
 from highwayman.serving.wiring.settings import Settings
 
 
@@ -74,7 +75,8 @@ async def running_router(
     loaded = Config.model_validate({"namespace": namespace, **(config or {})})
     state = Path(tempfile.mkdtemp(prefix="highwayman-test-"))
     wanted = Settings(tuple(arms), redis_url, loaded, **{"seed": 0, "state": state, **settings})
-    server = uvicorn.Server(uvicorn.Config(Application(wanted), lifespan="on", log_config=None, access_log=False))
+    limits = loaded.limits
+    server = uvicorn.Server(server_config(Application(wanted), limits.connection_timeouts(), idle_s=limits.idle_s))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # signals are pytest's
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,0 +1,173 @@
+"""HTTP/1.1 as the server speaks it: uvicorn's protocol with limits on what a slow or odd connection may take."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+_MOST_HEAD_BYTES = 64 * 1024
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTimeouts:
+    """How long a connection may take, in seconds."""
+
+    head_s: float = 10.0  # from a request's first byte, or a connection's beginning, to the last of its headers
+    body_s: float = 30.0  # for what is left of a body after its answer
+
+
+class HeadTooLarge(ValueError):
+    """A request whose address and headers are longer than any client's."""
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """One connection. Heads are bounded in time and size; upgrades are ignored, as RFC 9110, 7.8, allows.
+
+    uvicorn leaves a connection alone whose head never ends, and drops the body of a request that asks for an upgrade,
+    such as that to h2c which Java's client sends along by default.
+    """
+
+    timeouts: ClassVar[ConnectionTimeouts] = ConnectionTimeouts()
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._reading_body = False
+        self._ignoring_upgrade = False
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and wait for the first head so long."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._arm(self.timeouts.head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of requests."""
+        self._unset_keepalive_if_required()
+        if not self._reading_body:
+            self._head_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._disarm()
+            if isinstance(error.__context__, HeadTooLarge):
+                self._refuse(431, "The request's head is too large.")
+            else:
+                self.logger.warning("Invalid HTTP request received.")
+                self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._head_bytes > _MOST_HEAD_BYTES and not self._reading_body:
+            self._refuse(431, "The request's head is too large.")
+        elif self._deadline is None and not self._reading_body and self._is_answered():
+            self._arm(self.timeouts.head_s)  # something has come that is no whole head
+
+    def _feed(self, data: bytes) -> None:
+        """Parse bytes; a request that asks for an upgrade is parsed again without asking."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[int(upgrade.args[0]) :]
+                self._ignoring_upgrade = False
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            kept = _without_upgrade(value) if name == b"connection" else value
+            if name not in _UPGRADE_HEADERS and (kept or name != b"connection"):
+                lines.append(b"%s: %s" % (name, kept))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._deadline is None:
+            self._arm(self.timeouts.head_s)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address. Raises HeadTooLarge."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer. Raises HeadTooLarge."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > 2 * _MOST_HEAD_BYTES:  # bytes are counted as they come, and as they are parsed
+            raise HeadTooLarge
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless it asks for an upgrade: then it comes again. Raises ValueError for CONNECT."""
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("CONNECT is not served")
+        self._ignoring_upgrade = self.parser.should_upgrade()
+        if not self._ignoring_upgrade:
+            self._disarm()
+            self._reading_body = True
+            self._head_bytes = 0
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the request's body."""
+        if not self._ignoring_upgrade:
+            self._reading_body = False
+            self._disarm()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; what is left of this one's body may take a while only."""
+        super().on_response_complete()
+        if self._reading_body:
+            self._arm(self.timeouts.body_s)
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._on_deadline)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _on_deadline(self) -> None:
+        self._deadline = None
+        if not self._is_answered():
+            self._arm(self.timeouts.head_s)  # an answer is on its way: its connection is not cut for the next request
+        elif self._head_bytes and not self._reading_body:
+            self._refuse(408, "The request's head did not come in time.")
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._disarm()
+        if self.transport.is_closing():
+            return
+        if self._is_answered():
+            head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(message) + message.encode())
+        self.transport.close()
+
+
+def _without_upgrade(connection: bytes) -> bytes:
+    """Return the options of a Connection header but those of an upgrade."""
+    options = [option.strip() for option in connection.split(b",")]
+    return b", ".join(option for option in options if option.lower() not in _UPGRADE_HEADERS)
