@@ -34,15 +34,19 @@ class Unauthorized(HighwaymanError):
 
 
 class UpstreamError(HighwaymanError):
-    """Every attempt to reach a model server failed before its first byte.
+    """Every attempt to reach a model server failed, or the one that had begun to answer broke off.
 
-    `status` is the HTTP status to answer with, `attempts` how many calls were made.
+    `status` is the HTTP status to answer with, `attempts` how many calls were made, `retry_after_s` for how many
+    seconds the servers asked to be left alone.
     """
 
-    def __init__(self, message: str, *, status: int = 502, attempts: int = 1) -> None:
+    def __init__(
+        self, message: str, *, status: int = 502, attempts: int = 1, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.attempts = attempts
+        self.retry_after_s = retry_after_s
 
 
 class SnapshotError(HighwaymanError):

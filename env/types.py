@@ -46,6 +46,9 @@ class ControlKind(StrEnum):
     QUARANTINE = "set_aside"  # or release: feedback is turned, the one way or the other
 
 
+_FAILURES = frozenset({"arms_fault", "broke_off"})  # endings of an attempt that count against its arm
+
+
 class Status(StrEnum):
     """How a call to an arm ended."""
 
@@ -86,6 +89,7 @@ class Arm:
     state: ArmState = ArmState.ACTIVE
     profile: Profile = field(default_factory=Profile)
     api_key_env: str | None = None  # name of the environment variable that holds the upstream's key
+    usd_per_mtok_cached_in: float | None = None  # of prompt tokens that its cache held; None: as the others
 
     @property
     def has_price(self) -> bool:
@@ -159,6 +163,17 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to an arm's server for a decision."""
+
+    arm: str
+    endpoint: str
+    seconds: float  # from sending to its end
+    ending: str  # an Ending of env/upstream/endings.py
+    why: str = ""  # it did not answer, in words
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a decision: who served it, at what price, how fast."""
 
@@ -170,10 +185,20 @@ class Outcome:
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = None  # None: the arm has no price
-    ttft_s: float | None = None  # from sending upstream to the first byte of the answer
+    ttft_s: float | None = None  # from sending upstream to the first meaningful event of the answer
     latency_s: float = 0.0
     finish_reason: str | None = None
     attempts: int = 1
+    tried: tuple[Attempt, ...] = ()  # every attempt, in order; empty on events of before it was kept
+    tokens_cached: int = 0  # of tokens_in, those that the arm's prompt cache held
+    estimated: bool = False  # whether a number of tokens is counted from the text, as the arm did not tell it
+
+    @property
+    def failed_arms(self) -> tuple[str, ...]:
+        """The arms that were asked and did not answer, each once, in the order they were tried."""
+        failed = (attempt.arm for attempt in self.tried if attempt.ending in _FAILURES)
+        served = self.arm if self.status is Status.OK else None
+        return tuple(arm for arm in dict.fromkeys(failed) if arm != served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +278,7 @@ class Usage:
 
     tokens_in: int
     tokens_out: int
+    tokens_cached: int = 0  # of tokens_in, those that the prompt cache held
 
 
 JsonObject = dict[str, Any]

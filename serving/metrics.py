@@ -28,7 +28,7 @@ class Metrics:
             "highwayman_latency_seconds", "Whole upstream calls", ["arm"], buckets=_LATENCY_S, registry=registry
         )
         self._ttft = Histogram(
-            "highwayman_time_to_first_byte_seconds", "From sending upstream to its first byte", ["arm"],
+            "highwayman_time_to_first_byte_seconds", "From sending upstream to its first meaningful event", ["arm"],
             buckets=_LATENCY_S, registry=registry,
         )  # fmt: skip
         self.overhead = Histogram(
@@ -39,6 +39,9 @@ class Metrics:
         self._cost = Counter("highwayman_cost_usd", "Dollars metered", ["arm"], registry=registry)
         self._failovers = Counter(
             "highwayman_failovers", "Answers by another arm than intended", ["arm"], registry=registry
+        )
+        self._attempts = Counter(
+            "highwayman_attempts", "Calls of arms, by how each ended", ["arm", "ending"], registry=registry
         )
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
@@ -75,6 +78,8 @@ class Metrics:
         self._tokens.labels(arm, "in").inc(outcome.tokens_in)
         self._tokens.labels(arm, "out").inc(outcome.tokens_out)
         self._cost.labels(arm).inc(outcome.cost_usd or 0.0)
+        for attempt in outcome.tried:
+            self._attempts.labels(attempt.arm, attempt.ending).inc()
         if arm != decision.arm:
             self._failovers.labels(decision.arm).inc()
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
@@ -141,7 +142,9 @@ def _feedback_view(part: RewardContribution) -> dict[str, Any]:
 
 def _outcome_view(outcome: Outcome) -> dict[str, Any]:
     names = ("arm", "status", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts")
-    return {name: getattr(outcome, name) for name in names}
+    more = ("tokens_cached", "estimated")
+    tried = [asdict(attempt) for attempt in outcome.tried]
+    return {**{name: getattr(outcome, name) for name in (*names, *more)}, "tried": tried}
 
 
 def models_view(names: Iterable[str]) -> dict[str, Any]:

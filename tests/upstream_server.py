@@ -106,13 +106,15 @@ class Fail:
     message: str = "scripted failure"
     body: bytes | None = None
     before: asyncio.Event | None = None  # nothing is sent until it is set
+    retry_after: str | None = None
 
     async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
         if self.before is not None:
             await self.before.wait()
+        headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
         error = {"error": {"message": self.message, "type": "scripted", "param": None, "code": self.status}}
         answer = json.dumps(error).encode() if self.body is None else self.body
-        return web.Response(status=self.status, body=answer, content_type="application/json")
+        return web.Response(status=self.status, body=answer, content_type="application/json", headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,29 @@ class Garbage:
 
     async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
         return web.Response(body=self.body, content_type=self.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Answer with these pieces as they are, one write each, whatever was asked; then end, or cut the connection."""
+
+    pieces: tuple[bytes, ...] = ()
+    status: int = 200
+    content_type: str = "text/event-stream"
+    headers: tuple[tuple[str, str], ...] = ()
+    pause: asyncio.Event | None = None  # before the second piece nothing until it is set
+    cut: bool = False
+
+    async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
+        response = web.StreamResponse(
+            status=self.status, headers={"content-type": self.content_type, **dict(self.headers)}
+        )
+        await response.prepare(request)
+        for place, piece in enumerate(self.pieces):
+            if place == 1 and self.pause is not None:
+                await self.pause.wait()
+            await response.write(piece)
+        return _hang_up(request) if self.cut else response
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ def cost_usd(arm: Arm, usage: Usage) -> float | None:
     """Return the dollars of one call, or None where the arm has no price."""
     if arm.usd_per_mtok_in is None or arm.usd_per_mtok_out is None:
         return None
-    return (usage.tokens_in * arm.usd_per_mtok_in + usage.tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
+    cached_price = arm.usd_per_mtok_in if arm.usd_per_mtok_cached_in is None else arm.usd_per_mtok_cached_in
+    read_usd = (usage.tokens_in - usage.tokens_cached) * arm.usd_per_mtok_in + usage.tokens_cached * cached_price
+    return (read_usd + usage.tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
 
 
 @dataclass(frozen=True, slots=True)

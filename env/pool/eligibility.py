@@ -1,6 +1,7 @@
 """Which arms may answer a query. A rule is one function; the first that objects names the reason."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
@@ -68,6 +69,7 @@ class Pool:
         self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
         self.health = health
         self._rules = tuple(rules)
+        self._corrected: dict[str, Arm] = {}  # arms whose servers said that their window is smaller
 
     def arm(self, name: str) -> Arm:
         """Return the arm called `name`. Raises UnknownArm."""
@@ -78,8 +80,15 @@ class Pool:
 
     def refusal(self, arm: Arm, query: Query, prompt_tokens: PromptTokens) -> str | None:
         """Return why `arm` may not answer, or None."""
+        believed = self._corrected.get(arm.name, arm)
         tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
-        return next((why for rule in self._rules if (why := rule(arm, query, tokens))), None)
+        return next((why for rule in self._rules if (why := rule(believed, query, tokens))), None)
+
+    def on_window_too_small(self, arm: Arm, window_tokens: int) -> None:
+        """Believe a server that its window has only so many tokens; what the pool file says is the most."""
+        believed = self._corrected.get(arm.name, arm)
+        if 0 < window_tokens < believed.context_window_tokens:
+            self._corrected[arm.name] = replace(believed, context_window_tokens=window_tokens)
 
     def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
         """Return the arms that may answer, in the pool's order.

@@ -21,8 +21,14 @@ class EndpointHealth:
         """Return whether calls may go to `endpoint`; after its rest it is up again until it fails again."""
         return self._clock() >= self._resting_until.get(endpoint, -math.inf)
 
-    def on_failure(self, endpoint: str) -> None:
-        """Rest `endpoint` for a while; calls that fail while it rests were under way before and say nothing new."""
+    def on_failure(self, endpoint: str, rest_s: float | None = None) -> None:
+        """Rest `endpoint` for a while, `rest_s` seconds if it asked for them.
+
+        Calls that fail while it rests were under way before and say nothing new.
+        """
+        if rest_s is not None:
+            self._resting_until[endpoint] = max(self._clock() + rest_s, self._resting_until.get(endpoint, -math.inf))
+            return
         if not self.is_up(endpoint):
             return
         count = self._failures.get(endpoint, 0)

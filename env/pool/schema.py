@@ -128,6 +128,9 @@ class ArmEntry(_Strict):
     model: NonEmpty = Field(description="Give the model's id as the server's /v1/models names it.")
     usd_per_mtok_in: Amount | None = Field(default=None, description="US dollars per million tokens read.")
     usd_per_mtok_out: Amount | None = Field(default=None, description="US dollars per million tokens written.")
+    usd_per_mtok_cached_in: Amount | None = Field(
+        default=None, description="Of tokens read that the server's prompt cache held; as the others if left out."
+    )
     price: Literal["unknown"] | None = Field(default=None, description="`unknown`, in place of the two prices.")
     context_window_tokens: Positive | None = Field(
         default=None, description="Most tokens of prompt and answer together."

@@ -1,103 +1,123 @@
-"""The call to a model server: replicas and other arms are tried until a first byte has come, then no more."""
+"""The call to a model server: replicas and other arms are tried until one says something, then no more."""
 
 import asyncio
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
-from highwayman.env.errors import UpstreamError
 from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.replica_order import replica_order
-from highwayman.env.types import Arm, JsonObject
-from highwayman.env.upstream.self_consistency import majority_vote, non_streaming, to_sse
+from highwayman.env.types import Arm, Attempt, JsonObject
+from highwayman.env.upstream.attempts import AttemptLog
+from highwayman.env.upstream.endings import (
+    Account,
+    AttemptFailed,
+    Ending,
+    account_of_answer,
+    account_of_exception,
+    account_of_status,
+)
+from highwayman.env.upstream.response import UpstreamResponse
+from highwayman.env.upstream.retry_budget import RetryBudget
+from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming, to_sse
+from highwayman.env.upstream.stream_opening import StreamOpening
 
-_RETRIED = frozenset({429, 500, 502, 503, 504})  # another server may do better; any other 4xx is the request's fault
+__all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
+
+_SSE, _JSON = "text/event-stream", "application/json"
+_MOST_REFUSAL_BYTES = 1 << 20
+_BYTES_PER_TOKEN = 4
+_BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)  # what a call may raise that is its server's doing
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """Time limits of one attempt, in seconds."""
+    """Time limits of one attempt, and of all that are made for a request, in seconds."""
 
     connect_s: float = 2.0
-    first_byte_s: float = 120.0
-    silence_s: float = 120.0  # between two chunks of a stream
-
-
-@dataclass(slots=True)
-class UpstreamResponse:
-    """An upstream that has begun to answer. Close it, or read `chunks` to the end."""
-
-    arm: Arm
-    status: int
-    content_type: str
-    sent_at: float  # by the clock given to Upstream
-    first_byte_at: float
-    _first: bytes = field(repr=False)
-    _response: aiohttp.ClientResponse | None = field(default=None, repr=False)  # None: `_first` is all there is
-    _silence_s: float = 0.0
-    attempts: int = 1
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
-        yield self._first
-        while self._response is not None:
-            try:
-                async with asyncio.timeout(self._silence_s):
-                    chunk = await self._response.content.readany()
-            except (TimeoutError, aiohttp.ClientError, OSError) as error:
-                self._response.close()
-                raise UpstreamError(f"arm {self.arm.name!r} broke off its answer: {_why(error)}") from error
-            if not chunk:
-                return
-            yield chunk
-
-    async def body(self) -> bytes:
-        """Return the whole body. Raises UpstreamError if it breaks off."""
-        return b"".join([chunk async for chunk in self.chunks()])
-
-    def close(self) -> None:
-        """Drop the connection, which tells the server to stop generating. Harmless once the body has been read."""
-        if self._response is not None:
-            self._response.close()
+    first_byte_s: float = 120.0  # to the first meaningful event
+    silence_s: float = 120.0  # between two chunks of an answer
+    all_attempts_s: float = 300.0  # to the first meaningful event of whoever answers; of a whole answer, to its end
 
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
     path: str
     body: bytes
+    stream: bool
+    until: float  # by the clock: when the request's time is up
+
+
+class _Waiting:
+    """A call that has not had its first byte yet."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end: Callable[[], None] | None = on_end
+
+    def end(self) -> None:
+        """Note that it has had it, or never will; once."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
 
 
 class Upstream:
     """Calls arms over one shared connection pool."""
 
     def __init__(
-        self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None
-    ) -> None:
-        """Take where to note failures, a monotonic clock in seconds, and the time limits."""
+        self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
+        *, budget: RetryBudget | None = None, wall_clock: Callable[[], float] = time.time,
+        on_window_too_small: Callable[[Arm, int], None] = lambda arm, tokens: None,
+    ) -> None:  # fmt: skip
+        """Take where to note failures, a monotonic clock in seconds, and the time limits.
+
+        Args:
+            health: of the endpoints.
+            clock: monotonic seconds.
+            limits: the time limits.
+            budget: of attempts after the first.
+            wall_clock: seconds since the epoch, for a Retry-After that is a date.
+            on_window_too_small: called with an arm that refused a request as too long for it, and its window in tokens:
+                as it says, or else about what the request needed.
+        """
         self._health = health
         self._clock = clock
         self._limits = limits or UpstreamTimeouts()
+        self._budget = budget or RetryBudget()
+        self._wall_clock = wall_clock
+        self._on_window_too_small = on_window_too_small
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
 
     async def start(self) -> None:
         """Open the connection pool; needs a running event loop."""
-        connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), keepalive_timeout=60.0)
+        self._session = self._open_session(keepalive_timeout=60.0)
+        self._fresh = self._open_session(force_close=True)
+
+    def _open_session(self, **connection: Any) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **connection)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s)
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_on_reuse)
         # One session serves all tenants: a cookie one of them was given must not go out with another's request.
         jar = aiohttp.DummyCookieJar()
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar, trace_configs=[trace])
 
     async def close(self) -> None:
         """Close the connection pool."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
 
     def pending_calls(self, endpoint: str) -> int:
         """Return how many calls to `endpoint` have not had their first byte yet."""
@@ -109,35 +129,51 @@ class Upstream:
         path: str,
         body_for: Callable[[Arm], JsonObject],
         *,
+        tried: list[Attempt] | None = None,
         large: bool = False,
         affinity: str = "",
     ) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
 
-        Bodies that are `large` are written down beside the event loop. A conversation, which `affinity` names, has
-        replicas of its own that are asked before others.
+        Args:
+            arms: who may answer; after one whose window is too small only those with a larger one are asked.
+            path: upstream.
+            body_for: returns what an arm is sent.
+            tried: is given every attempt as it ends; the last one is that which answers, if one does.
+            large: whether bodies are written down beside the event loop.
+            affinity: names a conversation, which has replicas of its own that are asked before others.
 
         Raises:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
         """
-        attempts, last = 0, "it has no endpoint"
-        failed: UpstreamError | None = None
+        attempts = AttemptLog([] if tried is None else tried, self._clock)
+        until = self._clock() + self._limits.all_attempts_s
+        self._budget.on_request()
         for arm in arms:
-            body = await dump_aside(body_for(arm), large=large)
+            if not attempts.may_fit(arm):
+                continue
+            body = body_for(arm)
+            sending = _Sending(path, await dump_aside(body, large=large), bool(body.get("stream")), until)
             for endpoint in self._in_order(arm, affinity):
-                attempts += 1
+                if attempts.tried and (self._clock() >= until or not self._budget.take()):
+                    raise attempts.error()
+                attempts.begin(arm, endpoint)
                 try:
-                    answer = await self._ask(arm, endpoint, _Sending(path, body))
-                    answer.attempts = attempts
+                    answer = await self._ask(arm, endpoint, sending)
+                except AttemptFailed as error:
+                    attempts.end(error.account)
+                    continue
+                except BaseException:
+                    attempts.end(Account(Ending.CLIENT_LEFT))
+                    raise
+                attempts.end(answer.account)
+                answer.attempts = len(attempts.tried)
+                if answer.account.ending is not Ending.WINDOW_TOO_SMALL:
                     return answer
-                except UpstreamError as error:
-                    failed, last = error, f"{arm.name!r}: {error}"
-        status = failed.status if failed is not None else 502
-        raise UpstreamError(
-            f"No model server answered after {attempts} attempt(s); the last, arm {last}",
-            status=status,
-            attempts=attempts,
-        )
+                attempts.refused = answer
+                self._on_window_too_small(arm, answer.account.window_tokens or _needed_tokens(sending.body, body))
+                break
+        return attempts.refusal()
 
     async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
@@ -146,71 +182,158 @@ class Upstream:
         if count == 1 or (request.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
             return await self._attempt(arm, endpoint, sending)
         large = len(sending.body) > PIECE_BYTES
-        single = _Sending(sending.path, await dump_aside(non_streaming(request), large=large))
+        single = replace(sending, body=await dump_aside(non_streaming(request), large=large), stream=False)
         calls = [asyncio.ensure_future(self._attempt(arm, endpoint, single)) for _ in range(count)]
         try:
             answers = await asyncio.gather(*calls)
-            bodies = [await answer.body() for answer in answers]
         finally:
             for call in calls:
                 _stop(call)
-        answer = answers[0]
-        refused = next((place for place, answer in enumerate(answers) if answer.status >= 400), None)
+        refused = next((answer for answer in answers if answer.account.ending is not Ending.ANSWERED), None)
         if refused is not None:
-            return replace(answers[refused], _first=bodies[refused], _response=None)
-        voted = majority_vote([_checked(await _parsed(body)) for body in bodies])
-        stream = bool(request.get("stream"))
-        body = to_sse(voted) if stream else json.dumps(voted, ensure_ascii=False).encode()
-        kind = "text/event-stream" if stream else "application/json"
-        return replace(answer, _first=body, _response=None, content_type=kind, first_byte_at=self._clock())
+            return refused
+        voted = majority_vote([answer.answer for answer in answers])
+        uncounted = sum(full_usage(answer.answer) is None for answer in answers)
+        drawn = replace(answers[0], samples=count, uncounted=uncounted, first_byte_at=self._clock())
+        return _whole(drawn, voted, stream=sending.stream)
 
     def _in_order(self, arm: Arm, affinity: str) -> list[str]:
         """Return the arm's endpoints as they are tried."""
         return replica_order(arm.endpoints, is_up=self._health.is_up, load=self.pending_calls, affinity=affinity)
 
     async def _attempt(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
-        """Return the answer of one server once its first byte is here. Raises UpstreamError if another should try."""
-        sent_at = self._clock()
+        """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
         self._in_flight[endpoint] = self.pending_calls(endpoint) + 1
+        waiting = _Waiting(lambda: self._on_begun(endpoint))
         try:
-            async with asyncio.timeout(self._limits.first_byte_s):
-                response = await self._post(arm, endpoint + sending.path, sending.body)
-                try:
-                    first = await response.content.readany()
-                except BaseException:
-                    response.close()
-                    raise
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            self._health.on_failure(endpoint)
-            status = 504 if isinstance(error, TimeoutError) else 502
-            raise UpstreamError(_why(error), status=status) from error
+            answer = await self._answer(arm, endpoint, sending, waiting)
+        except (*_BROKEN, AttemptFailed) as error:
+            account = account_of_exception(error)
+            if account.ending is Ending.WINDOW_TOO_SMALL:  # told inside a 200
+                return _too_small(arm, account, self._clock())
+            self._health.on_failure(endpoint, account.rest_s)
+            raise AttemptFailed(account) from error
         finally:
-            self._in_flight[endpoint] -= 1
-        if response.status in _RETRIED:
-            if response.status != 429:
-                self._health.on_failure(endpoint)
-            response.close()
-            raise UpstreamError(f"answered {response.status}", status=429 if response.status == 429 else 502)
+            waiting.end()
         self._health.on_success(endpoint)
-        return UpstreamResponse(
+        return answer
+
+    def _on_begun(self, endpoint: str) -> None:
+        self._in_flight[endpoint] -= 1
+
+    async def _answer(self, arm: Arm, endpoint: str, sending: _Sending, waiting: "_Waiting") -> UpstreamResponse:
+        sent_at = self._clock()
+        async with asyncio.timeout(max(min(self._limits.first_byte_s, sending.until - sent_at), 0.0)):
+            response = await self._post(arm, endpoint + sending.path, sending.body)
+        answer = UpstreamResponse(
             arm=arm,
             status=response.status,
-            content_type=response.headers.get("content-type", "application/json"),
+            content_type=response.headers.get("content-type", _JSON),
             sent_at=sent_at,
-            first_byte_at=self._clock(),
-            _first=first,
+            first_byte_at=sent_at,
+            _first=b"",
             _response=response,
             _silence_s=self._limits.silence_s,
+            _on_broken=partial(self._health.on_failure, endpoint),
         )
+        try:
+            await self._read(answer, response, sending, waiting)
+        except BaseException:
+            response.close()
+            raise
+        answer.first_byte_at = self._clock()
+        return answer
+
+    async def _read(
+        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: _Sending, waiting: "_Waiting"
+    ) -> None:
+        """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
+        until = min(answer.sent_at + self._limits.first_byte_s, sending.until)
+        if response.status != 200:
+            async with asyncio.timeout(max(until - self._clock(), 0.0)):
+                body = await response.content.read(_MOST_REFUSAL_BYTES) if response.status >= 400 else b""
+                while body and (more := await response.content.read(_MOST_REFUSAL_BYTES)):
+                    body = (body + more)[:_MOST_REFUSAL_BYTES]
+            account = account_of_status(response.status, body, response.headers, now=self._wall_clock())
+            if account.ending is Ending.ARMS_FAULT:
+                raise AttemptFailed(account)
+            answer.account, answer._first, answer._response = account, body, None
+        elif sending.stream and not answer.content_type.startswith(_JSON):
+            opening = StreamOpening()
+            async with asyncio.timeout(max(until - self._clock(), 0.0)):
+                while not opening.begun:
+                    chunk = await response.content.readany()
+                    waiting.end()
+                    opening.feed(chunk) if chunk else opening.finish()
+            answer._first = opening.data
+        else:
+            body = await self._whole_body(response, waiting, first_until=until, until=sending.until)
+            parsed = await _parsed(body)
+            if sending.stream:  # a server that does not stream
+                _whole(answer, parsed, stream=True)
+            else:
+                answer.answer, answer._first, answer._response = parsed, body, None
+
+    async def _whole_body(
+        self, response: aiohttp.ClientResponse, waiting: "_Waiting", *, first_until: float, until: float
+    ) -> bytes:
+        """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`."""
+        parts: list[bytes] = []
+        limit_s = first_until - self._clock()
+        while True:
+            async with asyncio.timeout(max(limit_s, 0.0)):
+                part = await response.content.readany()
+            if not part:
+                return b"".join(parts)
+            waiting.end()
+            parts.append(part)
+            limit_s = min(self._limits.silence_s, until - self._clock())
 
     async def _post(self, arm: Arm, url: str, body: bytes) -> aiohttp.ClientResponse:
-        if self._session is None:
+        if self._session is None or self._fresh is None:
             raise RuntimeError("Upstream.start was not awaited")
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": _JSON}
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"
-        return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        told = SimpleNamespace(reused=False)
+        try:
+            return await self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=told
+            )
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not told.reused:
+                raise
+        # The server had closed a connection that was kept for it: that is nobody's fault, and a new one will do.
+        return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
+
+
+async def _on_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.reused = True
+
+
+def _needed_tokens(packed: bytes, body: JsonObject) -> int:
+    """Return about how many tokens a request takes, its answer among them."""
+    limits = (body.get("max_tokens"), body.get("max_completion_tokens"))
+    return len(packed) // _BYTES_PER_TOKEN + max((limit for limit in limits if isinstance(limit, int)), default=0)
+
+
+def _whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> UpstreamResponse:
+    """Return `answer` with another body: a whole answer, written as a stream where the caller wants one."""
+    answer.answer, answer._response = parsed, None
+    answer._first = to_sse(parsed) if stream else json.dumps(parsed, ensure_ascii=False).encode()
+    answer.content_type = _SSE if stream else _JSON
+    return answer
+
+
+def _too_small(arm: Arm, account: Account, now: float) -> UpstreamResponse:
+    """Return the refusal of a server that told of its window inside a 200."""
+    error = {"message": f"The request does not fit the context window of {arm.name!r}.",
+             "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}  # fmt: skip
+    return UpstreamResponse(
+        arm, 400, _JSON, now, now, _first=json.dumps({"error": error}).encode(), account=account
+    )  # fmt: skip
 
 
 def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
@@ -219,26 +342,13 @@ def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
         call.result().close()
 
 
-async def _parsed(body: bytes) -> Any:
-    """Return the value in a body. Raises UpstreamError if it is no JSON, so that another server is tried."""
+async def _parsed(body: bytes) -> JsonObject:
+    """Return a whole answer. Raises AttemptFailed if it is none, so that another server is tried."""
     try:
-        return await parse_aside(body)
+        answer = await parse_aside(body)
     except ValueError as error:
-        raise UpstreamError("answered with something that is not JSON") from error
-
-
-def _checked(answer: Any) -> JsonObject:
-    """Return a whole answer. Raises UpstreamError if it is none, so that another server is tried."""
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not (isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices)):
-        raise UpstreamError("answered without choices")
+        raise AttemptFailed(Account(Ending.ARMS_FAULT, "answered with something that is not JSON")) from error
+    account = account_of_answer(answer)
+    if account.ending is not Ending.ANSWERED:
+        raise AttemptFailed(account)
     return dict(answer)
-
-
-def _why(error: BaseException) -> str:
-    """Return what went wrong in words for a client, without addresses or payload."""
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
-        return "no connection to it could be made"
-    return f"the connection broke ({type(error).__name__})"

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from highwayman.env.types import JsonObject
+from highwayman.env.types import JsonObject, Usage
+from highwayman.env.upstream.usage_report import parse_reported_usage
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
@@ -21,14 +22,23 @@ def majority_vote(answers: Sequence[JsonObject]) -> JsonObject:
     conclusions = [_conclusion(first_choice_text(answer)) for answer in answers]
     winner, _ = Counter(conclusions).most_common(1)[0]
     chosen = dict(answers[conclusions.index(winner)])
-    chosen["usage"] = _summed([answer.get("usage") or {} for answer in answers])
+    chosen["usage"] = _summed([usage for answer in answers if (usage := full_usage(answer)) is not None])
     return chosen
+
+
+def full_usage(answer: JsonObject) -> Usage | None:
+    """Return the usage an answer reports, None where a part of it is missing."""
+    usage = parse_reported_usage(answer)
+    if usage is None or usage.tokens_in is None or usage.tokens_out is None:
+        return None
+    return Usage(usage.tokens_in, usage.tokens_out, usage.tokens_cached)
 
 
 def first_choice_text(answer: JsonObject) -> str:
     """Return the text of an answer's first choice, chat or completion; empty where there is none."""
     choice = (answer.get("choices") or [{}])[0]
-    content = choice.get("text", (choice.get("message") or {}).get("content"))
+    message = choice.get("message")
+    content = choice.get("text", message.get("content") if isinstance(message, dict) else None)
     return content if isinstance(content, str) else ""
 
 
@@ -40,19 +50,22 @@ def non_streaming(body: JsonObject) -> JsonObject:
 def to_sse(answer: JsonObject) -> bytes:
     """Return a whole chat or completion answer as the server-sent events of a stream."""
     head = {name: answer.get(name) for name in ("id", "created", "model")}
-    chat = "message" in answer["choices"][0]
+    chat = isinstance(answer["choices"][0].get("message"), dict)
     head["object"] = "chat.completion.chunk" if chat else "text_completion"
     choices = [_delta(choice) if chat else choice for choice in answer["choices"]]
-    events: list[Any] = [{**head, "choices": choices}, {**head, "choices": [], "usage": answer["usage"]}]
+    events: list[Any] = [{**head, "choices": choices}]
+    if "usage" in answer:
+        events.append({**head, "choices": [], "usage": answer["usage"]})
     lines = [json.dumps(event, ensure_ascii=False) for event in events] + ["[DONE]"]
     return "".join(f"data: {line}\n\n" for line in lines).encode()
 
 
 def _delta(choice: JsonObject) -> JsonObject:
     kept = {name: value for name, value in choice.items() if name != "message"}
-    message = dict(choice["message"])
-    if message.get("tool_calls"):  # clients gather the pieces of a call by its index
-        message["tool_calls"] = [{"index": place, **call} for place, call in enumerate(message["tool_calls"])]
+    message = dict(choice.get("message") or {})
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):  # clients gather the pieces of a call by its index
+        message["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls) if isinstance(call, dict)]
     return {**kept, "delta": message}
 
 
@@ -63,6 +76,10 @@ def _conclusion(text: str) -> str:
     return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split())
 
 
-def _summed(usages: Sequence[JsonObject]) -> JsonObject:
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return {name: sum(int(usage.get(name) or 0) for usage in usages) for name in names}
+def _summed(usages: Sequence[Usage]) -> JsonObject:
+    tokens_in = sum(usage.tokens_in for usage in usages)
+    tokens_out = sum(usage.tokens_out for usage in usages)
+    cached = sum(usage.tokens_cached for usage in usages)
+    details = {"prompt_tokens_details": {"cached_tokens": cached}} if cached else {}
+    total = tokens_in + tokens_out
+    return {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": total, **details}

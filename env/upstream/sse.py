@@ -6,12 +6,20 @@ from typing import Any
 
 import pydantic_core
 
-from highwayman.env.types import Usage
+from highwayman.env.upstream.answer_text import AnswerText
+from highwayman.env.upstream.endings import account_of_event
 from highwayman.env.upstream.transcript import Transcript
+from highwayman.env.upstream.usage_report import ReportedUsage, parse_reported_usage
 
 # A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
 _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
-_ID = re.compile(rb'"id"\s*:\s*"(chatcmpl-|cmpl-)(?!tool)(?:[^"\\]|\\.)*"')  # not that of a tool's call
+_VALUE = rb'("(?:[^"\\]|\\.)*"|[-+.\w]+)'  # a text, a number, null
+_ID_FIRST = re.compile(rb'\s*(?:data:\s*)?\{\s*"id"\s*:\s*' + _VALUE)
+_ID_HERE = re.compile(rb'"id"\s*:\s*' + _VALUE)
+_MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_TOLD = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"')  # what is read at once; null is nothing
+_MOST_REASON_CHARS = 64
+_MOST_UNREAD_BYTES = 1 << 18
 _DATA = b"data:"
 _DONE = b"[DONE]"
 
@@ -19,26 +27,37 @@ _DONE = b"[DONE]"
 class ResponseIdentity:
     """What an answer goes out as: its "model" is the arm, its "id" that of the decision."""
 
-    def __init__(self, arm: str, decision_id: str) -> None:
-        """Take the name of the arm that serves, and the decision's id."""
+    def __init__(self, arm: str, decision_id: str, *, chat: bool = True) -> None:
+        """Take the name of the arm that serves, the decision's id, and whether it is a chat's answer."""
         self._model = b'"model":' + json.dumps(arm).encode()
         self._id = json.dumps(decision_id).encode()[1:]
+        self._prefix = b'"chatcmpl-' if chat else b'"cmpl-'
 
     def rewrite(self, data: bytes) -> bytes:
-        """Return the JSON text `data` with its first "model", and the answer's own "id", set."""
+        """Return the JSON text `data` with its first "model", and the answer's own "id" whatever it was, set."""
         data = _MODEL.sub(lambda _: self._model, data, count=1)
-        return _ID.sub(lambda match: b'"id":"' + match[1] + self._id, data, count=1)
+        match = _ID_FIRST.match(data) or _own_id(data)
+        if match is None:
+            return data
+        start, end = match.span(1)
+        prefix = b'"cmpl-' if match[1].startswith(b'"cmpl-') else self._prefix
+        return data[:start] + prefix + self._id + data[end:]
 
 
-def parse_usage(answer: Any) -> Usage | None:
-    """Return the usage an answer or chunk (parsed) reports, or None."""
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    if not isinstance(usage, dict):
+def _own_id(data: bytes) -> re.Match[bytes] | None:
+    """Return where the outermost object of a JSON text has its "id", None where it has none."""
+    if b'"id"' not in data:
         return None
-    counts = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    if not all(isinstance(count, int) for count in counts):
-        return None
-    return Usage(int(counts[0]), int(counts[1]))  # type: ignore[arg-type]  # checked above
+    depth = 0
+    for mark in _MARK.finditer(data):
+        text = mark[0]
+        if text in b"{[":
+            depth += 1
+        elif text in b"}]":
+            depth -= 1
+        elif depth == 1 and text == b'"id"' and (match := _ID_HERE.match(data, mark.start())):
+            return match
+    return None
 
 
 def parse_finish_reason(answer: Any) -> str | None:
@@ -46,7 +65,7 @@ def parse_finish_reason(answer: Any) -> str | None:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     reason = first.get("finish_reason") if isinstance(first, dict) else None
-    return reason if isinstance(reason, str) else None
+    return reason[:_MOST_REASON_CHARS] if isinstance(reason, str) else None
 
 
 class SseRewriter:
@@ -65,16 +84,32 @@ class SseRewriter:
         self._keep_usage = keep_usage
         self._rest = b""
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
-        self.usage: Usage | None = None
+        self._unread: list[bytes] = []  # lines that are parsed only if their words must be counted
+        self._unread_bytes = 0
+        self._text = AnswerText()
+        self.usage: ReportedUsage | None = None
         self.finish_reason: str | None = None
-        self.data_lines = 0  # about one token each, for streams cut before their usage
+        self.data_lines = 0
         self.done = False
+        self.failure: str | None = None  # why the stream is broken, once an event has said so; nothing goes on after it
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has come to its end, by its last event or by a finish reason."""
+        return self.failure is None and (self.done or self.finish_reason is not None)
+
+    def words(self) -> AnswerText:
+        """Return what was said so far."""
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
+        for data in unread:
+            self._text.add(_parsed(data))
+        return self._text
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
-        return b"".join(self._line(line) for line in lines)
+        return b"".join(map(self._line, lines))
 
     def finish(self) -> bytes:
         """Return the last line, if the upstream left it without its end."""
@@ -82,6 +117,8 @@ class SseRewriter:
         return self._line(rest).rstrip(b"\n") if rest else b""
 
     def _line(self, line: bytes) -> bytes:
+        if self.failure is not None:
+            return b""
         if not line.startswith(_DATA):
             blank = not line.strip()
             dropped, self._dropped = self._dropped and blank, False
@@ -91,19 +128,36 @@ class SseRewriter:
             self.done = True
             return line + b"\n"
         self.data_lines += 1
-        if self._transcript is not None or b'"usage"' in line or b'"finish_reason"' in line:
-            self._read(line[len(_DATA) :])
-        return b"" if self._dropped else self._identity.rewrite(line) + b"\n"
+        self._read(line[len(_DATA) :], now=self._transcript is not None or _TOLD.search(line) is not None)
+        return b"" if self._dropped or self.failure is not None else self._identity.rewrite(line) + b"\n"
 
-    def _read(self, data: bytes) -> None:
-        try:
-            event = pydantic_core.from_json(data)
-        except ValueError:
-            return  # not ours to judge: it goes through as it came
+    def _read(self, data: bytes, *, now: bool) -> None:
+        """Take an event: read it now, or keep it for the case that its words must be counted."""
+        if not now:
+            self._unread.append(data)
+            self._unread_bytes += len(data)
+            if self._unread_bytes > _MOST_UNREAD_BYTES:
+                self.words()
+            return
+        event = _parsed(data)
+        failure = account_of_event(event)
+        if failure is not None:
+            self.failure = failure.why
+            return
+        self._text.add(event)
         if self._transcript is not None:
             self._transcript.add(event)
         self.finish_reason = parse_finish_reason(event) or self.finish_reason
-        usage = parse_usage(event)
+        usage = parse_reported_usage(event)
         if usage is not None:
             self.usage = usage
+        if isinstance(event, dict) and isinstance(event.get("usage"), dict):
             self._dropped = not self._keep_usage and not event.get("choices")
+
+
+def _parsed(data: bytes) -> Any:
+    """Return an event, None where it is none: that is not ours to judge, it goes through as it came."""
+    try:
+        return pydantic_core.from_json(data)
+    except ValueError:
+        return None

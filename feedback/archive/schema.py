@@ -59,7 +59,7 @@ COLUMNS: Final = (
     ArchiveColumn("tokens_in", "int64", (OUTCOME,), "tokens read"),
     ArchiveColumn("tokens_out", "int64", (OUTCOME,), "tokens written"),
     ArchiveColumn("cost_usd", "double", (OUTCOME,), "null: the arm has no price", optional=True),
-    ArchiveColumn("ttft_s", "double", (OUTCOME,), "seconds to the first byte of the answer", optional=True),
+    ArchiveColumn("ttft_s", "double", (OUTCOME,), "seconds to the first meaningful event of the answer", optional=True),
     ArchiveColumn("latency_s", "double", (OUTCOME,), "seconds to its last"),
     ArchiveColumn("finish_reason", "string", (OUTCOME,), "as the arm gave it", optional=True),
     ArchiveColumn("attempts", "int64", (OUTCOME,), "calls made"),

@@ -108,11 +108,14 @@ class Tally:
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
         self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
+        for name in outcome.failed_arms:
+            self.arm(name).failures += sign
         served = self.arm(outcome.arm)
         served.cost_usd += sign * (outcome.cost_usd or 0.0)
         served.tokens_in += sign * outcome.tokens_in
         if outcome.status is not Status.OK:
-            served.failures += sign * (outcome.status in (Status.FAILED, Status.TIMEOUT))
+            if not outcome.tried:  # of before attempts were kept
+                served.failures += sign * (outcome.status in (Status.FAILED, Status.TIMEOUT))
             return
         served.calls += sign
         served.tokens_out += sign * outcome.tokens_out

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgpack
 import numpy as np
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 
 SCHEMA = 2
 Event = Decision | Outcome | Feedback | Control
@@ -129,13 +130,29 @@ def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
 def _encode_outcome(event: Outcome) -> tuple[str, list[Any]]:
     head = [event.decision_id, event.at, event.arm, str(event.status)]
     tokens = [event.prompt_tokens, event.tokens_in, event.tokens_out, event.cost_usd]
-    return "o", [*head, *tokens, event.ttft_s, event.latency_s, event.finish_reason, event.attempts]
+    return "o", [*head, *tokens, event.ttft_s, event.latency_s, event.finish_reason, _encode_attempts(event)]
+
+
+def _encode_attempts(event: Outcome) -> int | list[Any]:
+    """Return how many attempts there were; where more is known of the call, a list that begins with the number.
+
+    It stands in the place of the number since code of before takes an outcome of 12 fields only, whatever they are.
+    """
+    if not (event.tried or event.tokens_cached or event.estimated):
+        return event.attempts
+    tried = [[a.arm, a.endpoint, a.seconds, a.ending, a.why] for a in event.tried]
+    return [event.attempts, tried, event.tokens_cached, event.estimated]
 
 
 def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
     if len(more) != 8:
         raise ValueError(f"an outcome has 12 fields, not {4 + len(more)}")
-    return Outcome(decision_id, at, arm, Status(status), *more)
+    outcome = Outcome(decision_id, at, arm, Status(status), *more)
+    if not isinstance(more[-1], list):
+        return outcome
+    attempts, tried, tokens_cached, estimated, *_ = more[-1]  # a later version may have put more behind
+    made = tuple(Attempt(*fields[:5]) for fields in tried)
+    return replace(outcome, attempts=attempts, tried=made, tokens_cached=tokens_cached, estimated=estimated)
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:

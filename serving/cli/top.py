@@ -46,7 +46,7 @@ def arms_table(policy: dict[str, Any]) -> Table:
     """Return the table of what `GET /v1/policy` answered."""
     table = Table(title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}")
     table.add_column("arm")
-    for name in ("share", "recent", "decisions", "feedback", "quality (95%)", "$ per 1k", "latency"):
+    for name in ("share", "recent", "decisions", "failures", "feedback", "quality (95%)", "$ per 1k", "latency"):
         table.add_column(name, justify="right")
     for name, arm in policy["arms"].items():
         table.add_row(name, *_cells(arm))
@@ -60,6 +60,7 @@ def _cells(arm: dict[str, Any]) -> list[str]:
         f"{arm['share']:.0%}",
         f"{arm['recent_share']:.0%}",
         str(calls),
+        str(arm.get("failures", "-")),
         str(arm["feedback"]),
         f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
         f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",

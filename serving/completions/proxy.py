@@ -1,19 +1,24 @@
 """One decided request: called, passed through, metered, logged; whatever happens, its outcome is on the log."""
 
 import asyncio
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import UpstreamError
-from highwayman.env.json_pieces import parse_aside
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.tasks import BackgroundTasks
-from highwayman.env.types import Arm, Decision, Outcome, Status, Usage
-from highwayman.env.upstream.client import Upstream, UpstreamResponse
-from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason, parse_usage
+from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status
+from highwayman.env.upstream.answer_text import AnswerText
+from highwayman.env.upstream.client import Upstream
+from highwayman.env.upstream.endings import Ending
+from highwayman.env.upstream.response import UpstreamResponse
+from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.transcript import Transcript
+from highwayman.env.upstream.usage_report import parse_reported_usage
 from highwayman.feedback.log.journal import Journal
+from highwayman.serving.completions.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.request import CompletionRequest
 from highwayman.serving.completions.router import Route
@@ -21,6 +26,8 @@ from highwayman.serving.http.asgi import Headers, Send, send_response
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response
 from highwayman.serving.metrics import Metrics
+
+_COME_AGAIN = frozenset({429, 503})  # statuses that a Retry-After goes with
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class ProxiedCompletion:
         self._answer: UpstreamResponse | None = None
         self._status = Status.FAILED
         self._attempts = 1
-        self._usage: Usage | None = None
+        self._tried: list[Attempt] = []
+        self._metered: MeteredUsage = UNUSED
         self._finish_reason: str | None = None
         self._transcript: Transcript | None = None
         self._transcript_for: tuple[CompletionObserver, ...] = ()
@@ -68,6 +76,7 @@ class ProxiedCompletion:
                 self._body_for,
                 large=self._request.is_large,
                 affinity=self._route.affinity,
+                tried=self._tried,
             )
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
             self._transcript_for = self._dependencies.observers.wanting_transcript(
@@ -79,11 +88,13 @@ class ProxiedCompletion:
             await self._pass_on(send, self._answer)
         except UpstreamError as error:
             self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
-            self._attempts = self._answer.attempts if self._answer else error.attempts
+            self._attempts = error.attempts
             await asyncio.wait({logged})
             await self._refuse(send, error)
         except asyncio.CancelledError:
             self._status = Status.CUT if self._dependencies.drain.is_cut else Status.CLIENT_GONE
+            self._end_attempt(Ending.CLIENT_LEFT)
+            self._attempts = max(len(self._tried), 1)
             raise
         finally:
             if self._answer is not None:
@@ -96,7 +107,7 @@ class ProxiedCompletion:
         return upstream_body(self._request.body, arm, chat=self._request.chat)
 
     async def _pass_on(self, send: Send, answer: UpstreamResponse) -> None:
-        if answer.status >= 400:
+        if answer.account.ending is not Ending.ANSWERED:
             self._status = Status.REFUSED
             await send_response(send, answer.status, await answer.body(), self._headers(answer.content_type))
         elif self._request.stream:
@@ -105,42 +116,83 @@ class ProxiedCompletion:
             await self._pass_whole(send, answer)
 
     async def _pass_whole(self, send: Send, answer: UpstreamResponse) -> None:
-        body = await answer.body()
-        try:
-            parsed = await parse_aside(body)
-        except ValueError as error:
-            raise UpstreamError(f"arm {self._arm.name!r} answered with something that is not JSON") from error
-        self._usage, self._finish_reason = parse_usage(parsed), parse_finish_reason(parsed)
+        body, text = await answer.body(), AnswerText()
+        text.add(answer.answer)
+        self._metered = meter(
+            parse_reported_usage(answer.answer),
+            text,
+            prompt_tokens=self._prompt_tokens,
+            samples=answer.samples,
+            uncounted=answer.uncounted,
+        )
+        self._finish_reason = parse_finish_reason(answer.answer)
         if self._transcript is not None:
-            self._transcript.add(parsed)
+            self._transcript.add(answer.answer)
         self._status = Status.OK
         await send_response(send, answer.status, self._identity().rewrite(body), self._headers("application/json"))
+        self._end_attempt(Ending.ANSWERED)
 
     async def _pass_stream(self, send: Send, answer: UpstreamResponse) -> None:
         stream = SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)
         headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
+            last = await self._pass_events(send, answer, stream)
+            self._status = Status.OK
+            self._end_attempt(Ending.ANSWERED)
+        except UpstreamError as error:  # the head is out: the error can only be the stream's last event
+            answer.blame()
+            self._end_attempt(Ending.BROKE_OFF, str(error))
+            last = b"\ndata: " + error_response(error)[1] + b"\n\n"  # whatever event had begun ends before it
+        finally:
+            self._metered = meter(
+                stream.usage,
+                stream.words(),
+                prompt_tokens=self._prompt_tokens,
+                samples=answer.samples,
+                uncounted=answer.uncounted,
+            )
+            self._finish_reason = stream.finish_reason
+        await send({"type": "http.response.body", "body": last})
+
+    async def _pass_events(self, send: Send, answer: UpstreamResponse, stream: SseRewriter) -> bytes:
+        """Pass a stream on but for its last bytes, which are returned. Raises UpstreamError if it breaks off."""
+        try:
             async for chunk in answer.chunks():
                 ready = stream.feed(chunk)
                 if ready:
                     await send({"type": "http.response.body", "body": ready, "more_body": True})
-            self._status = Status.OK
-            last = stream.finish()
-        except UpstreamError as error:  # the head is out: the error can only be the stream's last event
-            last = b"data: " + error_response(error)[1] + b"\n\n"
-        finally:
-            estimate = Usage(self._route.decision.context.prompt_tokens, stream.data_lines)
-            self._usage, self._finish_reason = stream.usage or estimate, stream.finish_reason
-        await send({"type": "http.response.body", "body": last})
+                if stream.failure is not None:
+                    raise answer.broken(stream.failure)
+        except UpstreamError:
+            if not stream.complete:
+                raise
+        last = stream.finish()
+        if not stream.complete:
+            raise answer.broken(stream.failure or "it ended without a finish reason")
+        return last
+
+    @property
+    def _prompt_tokens(self) -> int:
+        return self._route.decision.context.prompt_tokens
+
+    def _end_attempt(self, ending: Ending, why: str = "") -> None:
+        """Settle how the attempt ended that had answered, or begun to."""
+        if self._answer is None or not self._tried or self._tried[-1].ending != Ending.ANSWERED:
+            return
+        seconds = self._dependencies.timer() - self._answer.sent_at
+        self._tried[-1] = replace(self._tried[-1], seconds=seconds, ending=str(ending), why=why)
 
     def _identity(self) -> ResponseIdentity:
-        return ResponseIdentity(self._arm.name, self._route.decision.id)
+        return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat)
 
     async def _refuse(self, send: Send, error: UpstreamError) -> None:
         status, body, code = error_response(error)
         self._dependencies.metrics.refused.labels(code).inc()
-        await send_response(send, status, body, self._headers("application/json"))
+        headers = self._headers("application/json")
+        if error.retry_after_s is not None and status in _COME_AGAIN:
+            headers = [*headers, (b"retry-after", str(math.ceil(error.retry_after_s)).encode())]
+        await send_response(send, status, body, headers)
 
     def _headers(self, content_type: str) -> Headers:
         decision = self._route.decision
@@ -159,7 +211,7 @@ class ProxiedCompletion:
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
         decision, answer, now = self._route.decision, self._answer, self._dependencies.timer()
-        usage = self._usage or Usage(decision.context.prompt_tokens if answer else 0, 0)
+        usage = self._metered.usage
         return Outcome(
             decision_id=decision.id,
             at=self._dependencies.clock(),
@@ -173,6 +225,9 @@ class ProxiedCompletion:
             latency_s=now - (answer.sent_at if answer else self._started_at),
             finish_reason=self._finish_reason,
             attempts=self._attempts,
+            tried=tuple(self._tried),
+            tokens_cached=usage.tokens_cached,
+            estimated=self._metered.estimated,
         )
 
     async def _log_outcome(self, outcome: Outcome) -> None:

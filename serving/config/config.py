@@ -102,6 +102,7 @@ class LimitsConfig(Strict):
     first_byte_s: Annotated[float, Field(gt=0)] = 120.0
     silence_s: Annotated[float, Field(gt=0)] = 120.0
     drain_s: Annotated[float, Field(ge=0)] = 60.0  # from being told to end to cutting the answers under way
+    all_attempts_s: Annotated[float, Field(gt=0)] = 300.0  # until somebody answers a request, whoever was tried
     redis_s: Annotated[float, Field(gt=0)] = 0.05  # a write that takes longer goes to the spool
     outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
     spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20

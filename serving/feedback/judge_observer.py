@@ -13,8 +13,8 @@ from highwayman.env.errors import InvalidFeedback, UnknownDecision, UpstreamErro
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm, Decision, Mode, Status, Usage
-from highwayman.env.upstream.sse import parse_usage
 from highwayman.env.upstream.transcript import Transcript
+from highwayman.env.upstream.usage_report import parse_usage
 from highwayman.feedback.intake.service import FeedbackService
 from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.judge.judge import LlmJudge

@@ -68,7 +68,12 @@ async def build_routing(
     """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
     health = EndpointHealth(time.monotonic)
     pool = Pool(settings.arms, health)
-    upstream = Upstream(health, time.monotonic, _timeouts(settings.config.limits))
+    upstream = Upstream(
+        health,
+        time.monotonic,
+        _timeouts(settings.config.limits),
+        on_window_too_small=pool.on_window_too_small,
+    )
     await upstream.start()
     stack.push_async_callback(upstream.close)
     background = BackgroundTasks()
@@ -104,7 +109,7 @@ def _router(
 
 
 def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
-    return UpstreamTimeouts(limits.connect_s, limits.first_byte_s, limits.silence_s)
+    return UpstreamTimeouts(limits.connect_s, limits.first_byte_s, limits.silence_s, limits.all_attempts_s)
 
 
 def _exploration_rules(config: Config, policy: Policy) -> ExplorationRules:

@@ -103,7 +103,8 @@ async def test_a_stream_passes_through_but_for_the_name_and_is_metered(
         raw = await response.read()
         decision_id = response.headers["x-highwayman-decision"]
     whole = b"".join(Say("One two three.").events({"model": "small", "messages": []}))
-    assert raw.replace(b'"model":"small"', b'"model": "small"') == whole
+    told = raw.replace(b'"model":"small"', b'"model": "small"').replace(f"chatcmpl-{decision_id}".encode(), b"up-1")
+    assert told == whole
     outcome = (await router.decision(decision_id))["outcome"]
     assert (outcome["tokens_in"], outcome["tokens_out"], outcome["finish_reason"]) == (9, 4, "stop")
 
@@ -242,10 +243,17 @@ async def test_another_arm_answers_for_one_that_is_down_and_both_are_named(
                 break
         assert decision["arm"] == "dead"
         assert (decision["outcome"]["arm"], decision["outcome"]["attempts"]) == ("alive", 2)
+        first, second = decision["outcome"]["tried"]
+        assert (first["arm"], first["ending"], second["arm"], second["ending"]) == (
+            "dead", "arms_fault", "alive", "answered",
+        )  # fmt: skip
+        assert first["why"] == "no connection to it could be made"
         said = {"decision_id": headers["x-highwayman-decision"], "value": True}
         await router.post(FEEDBACK, said)
         policy = await router.policy_until("alive", feedback=1)
         assert policy["arms"]["dead"]["feedback"] == 0
+        assert policy["arms"]["dead"]["failures"] > 0
+        assert policy["arms"]["alive"]["failures"] == 0
 
 
 async def test_the_upstreams_own_refusal_is_passed_on(router: Router, upstream: ScriptedUpstream) -> None:

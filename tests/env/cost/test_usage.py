@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from highwayman.env.cost.token_fit import TokenFit
@@ -12,6 +14,12 @@ def arm(usd_in: float | None = 0.5, usd_out: float | None = 2.0, profile: Profil
 def test_a_call_costs_its_tokens_at_the_price_per_million() -> None:
     # 1000 * $0.50 / M + 200 * $2 / M
     assert cost_usd(arm(), Usage(1000, 200)) == pytest.approx(0.0005 + 0.0004)
+
+
+def test_tokens_that_the_prompt_cache_held_cost_their_own_price_where_there_is_one() -> None:
+    usage = Usage(1000, 200, tokens_cached=900)
+    assert cost_usd(arm(), usage) == pytest.approx((1000 * 0.5 + 200 * 2.0) / 1e6)
+    assert cost_usd(replace(arm(), usd_per_mtok_cached_in=0.1), usage) == pytest.approx((50 + 90 + 400) / 1e6)
 
 
 def test_a_free_arm_costs_nothing_and_an_unpriced_one_nobody_knows_what() -> None:

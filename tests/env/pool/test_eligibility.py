@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,3 +158,14 @@ def test_a_pool_without_arms_or_with_a_name_twice_is_refused() -> None:
         pool()
     with pytest.raises(ConfigError, match="share a name"):
         pool(arm("a"), arm("b"), arm("a"))
+
+
+def test_a_window_that_its_server_says_is_smaller_is_believed_and_never_a_larger_one() -> None:
+    small, large = arm(), replace(arm(), name="large")
+    two = pool(small, large)
+    two.on_window_too_small(small, 512)
+    two.on_window_too_small(small, 900)
+    two.on_window_too_small(small, 0)
+    assert two.refusal(small, query(), 600) == "has a window of 512 tokens, about 616 are needed"
+    assert [able.name for able in two.eligible(query(), 600)] == ["large"]
+    assert two.refusal(small, query(), 400) is None

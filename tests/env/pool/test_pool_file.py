@@ -39,6 +39,7 @@ arms:
     model: meta-llama/Llama-3.1-8B-Instruct
     usd_per_mtok_in: 0.05
     usd_per_mtok_out: 1
+    usd_per_mtok_cached_in: 0.01
     context_window_tokens: 131072
     modalities: [text, image]
     tools: true
@@ -65,6 +66,7 @@ arms:
             state=ArmState.PROBATION,
             profile=Profile("Be brief.", (("1+1", "2"),), 0.0, 64, 1),
             api_key_env="UPSTREAM_KEY",
+            usd_per_mtok_cached_in=0.01,
         ),
     )
     assert pool.launches == {}

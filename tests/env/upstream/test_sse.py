@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.types import Usage
-from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason, parse_usage
+from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
+from highwayman.env.upstream.usage_report import ReportedUsage, parse_usage
 
 USAGE = b'{"id":"1","choices":[],"model":"org/M","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}'
 WORDS = [
@@ -27,7 +28,8 @@ def passed(*chunks: bytes, keep_usage: bool = False, arm: str = "my-arm") -> tup
 
 
 def renamed(data: bytes) -> bytes:
-    """Return the stream above with the arm's name where a model stood as a key of its own, found by hand."""
+    """Return the stream above with the arm's name where a model stood as a key of its own, and the decision's id."""
+    data = data.replace(b'{"id":"1"', b'{"id":"chatcmpl-hw-1"')
     for before in (
         b'"model":"org/M","choices":[{"',
         b'"model" : "org/M" ',
@@ -41,7 +43,7 @@ def renamed(data: bytes) -> bytes:
     return data
 
 
-def test_all_goes_through_byte_for_byte_but_the_model() -> None:
+def test_all_goes_through_byte_for_byte_but_the_model_and_the_id() -> None:
     out, _ = passed(STREAM, keep_usage=True)
     assert out == renamed(STREAM)
     assert out.count(b"my-arm") == 5
@@ -51,7 +53,7 @@ def test_all_goes_through_byte_for_byte_but_the_model() -> None:
 def test_the_usage_chunk_is_taken_out_with_its_blank_line_unless_asked_for() -> None:
     out, stream = passed(STREAM)
     assert out == renamed(STREAM.replace(b"data: " + USAGE + b"\n\n", b""))
-    assert stream.usage == Usage(7, 3)
+    assert stream.usage == ReportedUsage(7, 3)
 
 
 def test_the_usage_chunk_goes_with_carriage_returns_too() -> None:
@@ -63,12 +65,12 @@ def test_usage_beside_choices_is_read_and_left_in() -> None:
     line = b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
     out, stream = passed(line)
     assert out == line
-    assert stream.usage == Usage(1, 2)
+    assert stream.usage == ReportedUsage(1, 2)
 
 
 def test_what_the_meter_needs_is_kept() -> None:
     _, stream = passed(STREAM)
-    assert (stream.usage, stream.finish_reason, stream.done) == (Usage(7, 3), "length", True)
+    assert (stream.usage, stream.finish_reason, stream.done) == (ReportedUsage(7, 3), "length", True)
     assert stream.data_lines == 5  # four of words, one of usage
 
 
@@ -105,7 +107,7 @@ def test_a_last_line_without_its_end_is_passed_on_without_an_end() -> None:
     assert stream.done
     out, stream = passed(b"data: " + USAGE)
     assert out == b""
-    assert stream.usage == Usage(7, 3)
+    assert stream.usage == ReportedUsage(7, 3)
 
 
 @settings(deadline=None)
@@ -116,14 +118,16 @@ def test_whatever_a_model_says_is_untouched(said: str) -> None:
         chunk = {"id": "1", "model": "org/M", "choices": [{"delta": {"content": tricky}, "finish_reason": None}]}
         line = b"data: " + json.dumps(chunk, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") + b"\n\n"
         out, _ = passed(line)
-        assert out == line.replace(b'"model": "org/M"', b'"model":"my-arm"', 1)
+        named = line.replace(b'"id": "1"', b'"id": "chatcmpl-hw-1"', 1)
+        assert out == named.replace(b'"model": "org/M"', b'"model":"my-arm"', 1)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=20).filter(lambda text: text.isprintable()), st.text(max_size=20))
 def test_any_model_name_is_replaced_by_any_arms_name(model: str, arm: str) -> None:
     answer = json.dumps({"id": "1", "model": model, "choices": []}).encode()
-    assert json.loads(ResponseIdentity(arm, "hw-1").rewrite(answer)) == {"id": "1", "model": arm, "choices": []}
+    told = json.loads(ResponseIdentity(arm, "hw-1").rewrite(answer))
+    assert told == {"id": "chatcmpl-hw-1", "model": arm, "choices": []}
 
 
 def test_a_model_key_further_in_is_not_the_answers_and_stays() -> None:
@@ -187,3 +191,60 @@ def test_an_answers_own_id_names_its_decision_and_a_tool_calls_id_stays() -> Non
     told = ResponseIdentity("my-arm", "hw-1").rewrite(answer)
     assert told == b'{"choices":[{"message":{' + call + b'}}],"id":"chatcmpl-hw-1","model":"my-arm"}'
     assert ResponseIdentity("my-arm", "hw-1").rewrite(b'{"id":"cmpl-9"}') == b'{"id":"cmpl-hw-1"}'
+
+
+@pytest.mark.parametrize("own", ['"gen-1766-abc"', '"a \\"quoted\\" one"', '""', "null", "17", '"chatcmpl-up"'])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_answer_id_of_any_form_is_replaced_and_no_id_further_in(own: str, first: bool) -> None:
+    choices = '"choices":[{"id":"mine","delta":{"tool_calls":[{"id":"call_1"}],"content":"\\"id\\":\\"x\\"} {"}}]'
+    parts = [f'"id": {own}', choices] if first else [choices, f'"id": {own}']
+    told = json.loads(ResponseIdentity("my-arm", "hw-1").rewrite(("{" + ",".join(parts) + "}").encode()))
+    assert told == {**json.loads("{" + choices + "}"), "id": "chatcmpl-hw-1"}
+
+
+def test_the_id_of_a_completion_says_so() -> None:
+    assert ResponseIdentity("a", "hw-1", chat=False).rewrite(b'{"id":"gen-1"}') == b'{"id":"cmpl-hw-1"}'
+
+
+def test_an_answer_whose_only_ids_are_further_in_keeps_them() -> None:
+    answer = b'{"choices":[{"id":"mine"}]}'
+    assert ResponseIdentity("a", "hw-1").rewrite(answer) == answer
+
+
+def chunk(**choice: Any) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, **choice}]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"error":{"message":"out of memory","code":500}}\n\n',
+        b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
+        b'data: {"object":"error","message":"no"}\n\n',
+        chunk(delta={}, finish_reason="error"),
+    ],
+)
+def test_after_an_error_event_nothing_goes_on(event: bytes) -> None:
+    out, stream = passed(chunk(delta={"content": "Hel"}), event, chunk(delta={"content": "lo"}), b"data: [DONE]\n\n")
+    assert b"Hel" in out
+    assert not any(word in out for word in (b"lo", b"DONE", b"memory", b"Overloaded"))
+    assert (stream.complete, stream.failure) == (False, "answered with an error")
+
+
+def test_words_about_errors_are_no_error() -> None:
+    out, stream = passed(chunk(delta={"content": 'say "error": {"error": 1}'}), chunk(delta={}, finish_reason="stop"))
+    assert stream.complete
+    assert b"say" in out
+
+
+def test_a_stream_is_complete_with_a_finish_reason_or_with_done() -> None:
+    assert passed(chunk(delta={"content": "a"}), chunk(delta={}, finish_reason="stop"))[1].complete
+    assert passed(chunk(delta={"content": "a"}), b"data: [DONE]\n\n")[1].complete
+    assert not passed(chunk(delta={"content": "a"}))[1].complete
+
+
+def test_the_words_of_all_choices_are_counted_reasoning_and_calls_among_them() -> None:
+    call = {"tool_calls": [{"function": {"name": "f", "arguments": '{"a":1}'}}]}
+    deltas = [{"content": "one"}, {"reasoning": "two", "reasoning_content": "two"}, call, {"role": "assistant"}]
+    _, stream = passed(*(chunk(delta=delta) for delta in deltas), chunk(text="five"))
+    assert (stream.words().chars, stream.words().pieces) == (len("one" + "two" + 'f{"a":1}' + "five"), 4)

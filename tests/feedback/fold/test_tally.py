@@ -5,7 +5,7 @@ import pytest
 
 from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Decision, Mode, Outcome, Status
+from highwayman.env.types import Attempt, Decision, Mode, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -31,6 +31,26 @@ def test_a_served_call_is_counted_where_it_was_served() -> None:
     tally.on_outcome(outcome("d", arm="b"))
     served = tally.arm("b")
     assert (served.calls, served.tokens_out, served.overhead_tokens, served.cost_usd) == (1, 7, 8.0, 0.002)
+
+
+def test_a_failure_counts_under_every_arm_that_was_asked_and_did_not_answer() -> None:
+    tally = Tally()
+    tried = (
+        Attempt("a", "http://a:1", 0.1, "arms_fault", "answered 401"),
+        Attempt("a", "http://a:2", 0.1, "arms_fault", "answered 401"),
+        Attempt("c", "http://c:1", 0.1, "window_too_small", "its context window is too small"),
+        Attempt("b", "http://b:1", 0.1, "arms_fault", "answered 503"),
+        Attempt("b", "http://b:2", 0.4, "answered"),
+    )
+    failed_over = replace(outcome("d", arm="b"), tried=tried)
+    tally.on_outcome(failed_over)
+    assert [tally.arm(name).failures for name in "abc"] == [1, 0, 0]  # one replica of b answered
+    broken = replace(outcome("e", status=Status.FAILED), tried=(Attempt("a", "http://a:1", 0.1, "broke_off"),))
+    tally.on_outcome(broken)
+    assert tally.arm("a").failures == 2
+    tally.on_outcome(failed_over, sign=-1)
+    tally.on_outcome(broken, sign=-1)
+    assert [tally.arm(name).failures for name in "abc"] == [0, 0, 0]
 
 
 def test_a_failed_call_counts_as_a_failure_and_not_as_token_use() -> None:

@@ -42,7 +42,7 @@ async def test_a_verdict_says_who_judged_and_what_it_cost(server: ScriptedUpstre
     ("behaviour", "reason"),
     [
         (Say("I would rather not say."), "junk"),
-        (Garbage(), "junk"),
+        (Garbage(), "failed"),
         (Answered(completion("4", refusal="no")), "refused"),
         (Say("4", finish_reason="content_filter"), "refused"),
         (Fail(400, body=b'{"error": {"code": "content_filter"}}'), "refused"),

@@ -1,4 +1,6 @@
 import contextlib
+from dataclasses import replace
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.types import Decision
+from highwayman.env.types import Attempt, Decision
 from highwayman.feedback.log.events import BadEvent, decode, encode
 from tests.feedback.worlds import decision, outcome, thumb
 
@@ -28,6 +30,38 @@ def test_a_decision_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize("event", [outcome("d1"), outcome("d1", cost_usd=None), thumb("d1", 1.0), thumb("d1", None)])
 def test_outcomes_and_feedback_come_back_as_they_were(event: object) -> None:
     assert decode(encode(event)) == event  # type: ignore[arg-type]
+
+
+TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt("b", "http://b:1", 1.5, "answered"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tried": TRIED},
+        {"tokens_cached": 5},
+        {"estimated": True},
+        {"tried": TRIED, "tokens_cached": 5, "estimated": True},
+    ],
+    ids=str,
+)
+def test_what_is_known_of_the_attempts_comes_back_as_it_was(more: dict[str, Any]) -> None:
+    there = replace(outcome("d1"), **more)
+    assert decode(encode(there)) == there
+
+
+def test_an_outcome_stands_on_the_log_as_code_of_before_can_read_it() -> None:
+    schema, kind, *fields = msgpack.unpackb(encode(replace(outcome("d1"), tried=TRIED, estimated=True)))
+    assert (schema, kind, len(fields)) == (2, "o", 12)  # that is all it asks for
+    assert encode(outcome("d1")) == msgpack.packb([2, "o", *fields[:11], 2])
+
+
+def test_an_outcome_of_before_is_read_and_so_is_one_of_a_later_version() -> None:
+    schema, kind, *fields = msgpack.unpackb(encode(replace(outcome("d1"), tried=TRIED)))
+    assert decode(msgpack.packb([schema, kind, *fields[:11], 2])) == outcome("d1")
+    count, tried, *more = fields[11]
+    later = [count, [[*attempt, "new"] for attempt in tried], *more, "new"]
+    assert decode(msgpack.packb([schema, kind, *fields[:11], later])) == replace(outcome("d1"), tried=TRIED)
 
 
 @given(st.lists(st.floats(0.001, 1.0, allow_nan=False), min_size=1, max_size=64))

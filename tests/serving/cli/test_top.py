@@ -5,8 +5,8 @@ from highwayman.serving.cli.top import arms_table
 
 def test_the_table_shows_share_quality_cost_latency_and_feedback() -> None:
     arm = {
-        "share": 0.75, "recent_share": 0.9, "decisions": 40, "feedback": 12, "quality": 0.8333, "quality_low": 0.55,
-        "quality_high": 0.95, "cost_usd": 0.0004, "latency_s": 0.42,
+        "share": 0.75, "recent_share": 0.9, "decisions": 40, "failures": 33, "feedback": 12, "quality": 0.8333,
+        "quality_low": 0.55, "quality_high": 0.95, "cost_usd": 0.0004, "latency_s": 0.42,
     }  # fmt: skip
     unseen = {**arm, "quality": None, "quality_low": 0.0, "quality_high": 1.0, "decisions": 0, "latency_s": None}
     console = Console(width=120, record=True, file=None)
@@ -14,5 +14,5 @@ def test_the_table_shows_share_quality_cost_latency_and_feedback() -> None:
         console.print(arms_table({"policy": "x.y:LinTS", "version": 7, "arms": {"terse": arm, "new": unseen}}))
     text = captured.get()
     assert "LinTS, version 7" in text
-    for cell in ("75%", "90%", "40", "12", "0.83 (0.55-0.95)", "0.0100", "0.42 s", "- (0.00-1.00)"):
+    for cell in ("75%", "90%", "40", "33", "12", "0.83 (0.55-0.95)", "0.0100", "0.42 s", "- (0.00-1.00)"):
         assert cell in text

@@ -14,8 +14,9 @@ import redis.asyncio as aioredis
 
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks, cancel_and_wait
-from highwayman.env.types import Arm, Decision, Outcome, Status
+from highwayman.env.types import Arm, Decision, Outcome, Profile, Status
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.env.upstream.endings import Ending
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.spool import claim_spools
@@ -36,6 +37,7 @@ from tests.upstream_server import (
     Hang,
     Say,
     ScriptedUpstream,
+    Send,
     Stall,
     closed_url,
 )
@@ -214,11 +216,93 @@ async def test_a_stream_passes_through_as_it_comes_and_is_metered(proxy: Proxy) 
     assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.OK, 9, 4)
 
 
-async def test_a_stream_whose_server_counts_no_tokens_is_metered_by_its_events(proxy: Proxy) -> None:
+async def test_a_stream_whose_server_counts_no_tokens_is_metered_by_its_text(proxy: Proxy) -> None:
     await proxy.run(Say("One two three.", usage=False), stream=True)
     outcome = await proxy.outcome()
-    events = len(Say("One two three.", usage=False).events({"messages": []})) - 1  # [DONE] is none
-    assert (outcome.tokens_in, outcome.tokens_out) == (12, events)
+    assert (outcome.tokens_in, outcome.tokens_out, outcome.estimated) == (12, 4, True)
+
+
+def event(text: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode() + b"\n\n"
+
+
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+def whole(text: str, *, n: int = 1, **more: Any) -> Send:
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    answer = {"id": "gen-7", "choices": [{"index": place, **choice} for place in range(n)], **more}
+    return Send((json.dumps(answer).encode(),), content_type="application/json")
+
+
+async def test_several_tokens_a_chunk_are_counted_from_the_text(proxy: Proxy) -> None:
+    await proxy.run(Send((event("one two three four " * 100), STOP, b"data: [DONE]\n\n")), stream=True)
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.estimated) == (Status.OK, True)
+    assert 350 < outcome.tokens_out < 600
+
+
+async def test_every_choice_of_an_answer_without_usage_is_counted(proxy: Proxy) -> None:
+    await proxy.run(whole("a long answer " * 200, n=3), n=3)
+    assert (await proxy.outcome()).tokens_out > 3 * 400
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        [],
+        {"prompt_tokens": None, "completion_tokens": None},
+        {"prompt_tokens": -1, "completion_tokens": -5},
+        {"prompt_tokens": 2**70, "completion_tokens": 2**70},
+        {"prompt_tokens": 1e300, "completion_tokens": 1.5},
+        {"prompt_tokens": "9", "completion_tokens": "9"},
+        {"prompt_tokens": True, "completion_tokens": True},
+        {"prompt_tokens": 0, "completion_tokens": 0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_usage_that_cannot_be_is_no_usage(proxy: Proxy, usage: Any, stream: bool) -> None:
+    last = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    streamed = Send((event("a long answer " * 200), STOP, last, b"data: [DONE]\n\n"))
+    client = await proxy.run(streamed if stream else whole("a long answer " * 200, usage=usage), stream=stream)
+    assert client.status == 200
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tokens_in, outcome.estimated) == (Status.OK, 12, True)
+    assert 400 < outcome.tokens_out < 1000
+    assert outcome.cost_usd == pytest.approx((outcome.tokens_in + outcome.tokens_out) * 1e-6)
+
+
+async def test_what_is_missing_of_a_usage_is_estimated_and_the_rest_is_believed(proxy: Proxy) -> None:
+    await proxy.run(whole("four words are here", usage={"prompt_tokens": 77}))
+    outcome = await proxy.outcome()
+    assert (outcome.tokens_in, outcome.estimated) == (77, True)
+    assert outcome.tokens_out >= 4
+
+
+async def test_cached_tokens_have_their_price_and_reasoning_is_counted_once(proxy: Proxy) -> None:
+    usage = {
+        "prompt_tokens": 1000, "completion_tokens": 300, "total_tokens": 1300,
+        "prompt_tokens_details": {"cached_tokens": 800}, "completion_tokens_details": {"reasoning_tokens": 200},
+    }  # fmt: skip
+    cheap = replace(arm("a", proxy.upstream.url, price=PRICE), usd_per_mtok_cached_in=0.1 * PRICE)
+    await proxy.run(whole("hm", usage=usage), arms=[cheap])
+    outcome = await proxy.outcome()
+    assert (outcome.tokens_in, outcome.tokens_cached, outcome.tokens_out) == (1000, 800, 300)
+    assert (outcome.cost_usd, outcome.estimated) == (pytest.approx((200 + 80 + 300) * 1e-6), False)
+
+
+async def test_samples_that_report_no_usage_are_paid_too(proxy: Proxy) -> None:
+    voting = replace(arm("a", proxy.upstream.url, price=PRICE), profile=Profile(best_of=3))
+    await proxy.run(Say("4", tokens_in=9, tokens_out=2), Say("4", usage=False), arms=[voting])
+    outcome = await proxy.outcome()
+    assert (outcome.tokens_in, outcome.tokens_out, outcome.estimated) == (9 + 2 * 12, 2 + 2 * 1, True)
+
+
+async def test_an_answer_of_any_id_names_its_decision(proxy: Proxy) -> None:
+    assert json.loads((await proxy.run(whole("hi"))).body)["id"] == "chatcmpl-hw-1"
 
 
 async def test_the_decision_is_on_the_log_before_the_first_byte(proxy: Proxy) -> None:
@@ -245,7 +329,8 @@ async def test_a_refused_body_reaches_the_caller_as_it_is(proxy: Proxy) -> None:
     assert (client.status, client.body) == (400, refusal)
     assert client.headers["x-highwayman-decision"] == "hw-1"
     outcome = await proxy.outcome()
-    assert (outcome.status, outcome.tokens_out) == (Status.REFUSED, 0)
+    assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.REFUSED, 0, 0)
+    assert outcome.cost_usd == 0.0
 
 
 async def test_a_stream_that_is_refused_is_refused_whole(proxy: Proxy) -> None:
@@ -262,7 +347,70 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_has_failed(proxy:
     assert "arm 'a' broke off its answer" in client.error["message"]
     assert not client.messages[-1].get("more_body")
     outcome = await proxy.outcome()
-    assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.FAILED, 12, 3)
+    assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.FAILED, 12, 2)
+    assert outcome.cost_usd == pytest.approx(14e-6)  # what was read and written
+    assert [(attempt.arm, attempt.ending) for attempt in outcome.tried] == [("a", Ending.BROKE_OFF)]
+    assert outcome.failed_arms == ("a",)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (),
+        (b'data: {"error":{"message":"Incorrect API key provided: sk-1","code":401}}\n\n', b"data: [DONE]\n\n"),
+        (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}\n\n', b"data: [DONE]\n\n"),
+        (b'data: {"choices":[{"index":0,"delta":{"content":"ha',),
+    ],
+    ids=["no end", "an error event", "an error for a reason", "half an event"],
+)
+async def test_an_answer_that_fails_once_begun_ends_with_an_error_event_and_no_done(
+    proxy: Proxy, rest: tuple[bytes, ...]
+) -> None:
+    client = await proxy.run(Send((event("two words "), *rest)), stream=True)
+    assert b"two words" in client.body
+    assert client.error["code"] == "upstream_failed"
+    assert not any(word in client.body for word in (b"[DONE]", b"sk-1"))
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tokens_in, outcome.estimated) == (Status.FAILED, 12, True)
+    assert outcome.tokens_out >= 2
+    assert outcome.tried[-1].ending == Ending.BROKE_OFF
+
+
+@pytest.mark.parametrize("end", [STOP, b"data: [DONE]\n\n"])
+async def test_a_finish_reason_or_done_is_an_end(proxy: Proxy, end: bytes) -> None:
+    await proxy.run(Send((event("all there"), end)), stream=True)
+    assert (await proxy.outcome()).status is Status.OK
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 500])
+async def test_what_a_server_says_of_its_failure_reaches_no_client_and_costs_nothing(
+    proxy: Proxy, status: int, stream: bool
+) -> None:
+    client = await proxy.run(Fail(status, "Incorrect API key provided: sk-secret"), stream=stream)
+    assert b"sk-secret" not in client.body
+    assert client.error["code"] == "upstream_failed"
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tokens_in, outcome.cost_usd) == (Status.FAILED, 0, 0.0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_asked_for_reaches_the_client_when_all_are_out(proxy: Proxy, status: int) -> None:
+    client = await proxy.run(Fail(status, retry_after="17"))
+    assert (client.status, client.headers["retry-after"]) == (status, "17")
+
+
+async def test_an_attempt_that_failed_is_counted_under_its_arm(proxy: Proxy) -> None:
+    proxy.upstream.script("b-upstream", Say("Paris."))
+    proxy.upstream.script("a-upstream", Fail(503))
+    client = await proxy.run(arms=[arm("a", proxy.upstream.url), arm("b", proxy.upstream.url)])
+    assert client.headers["x-highwayman-arm"] == "b"
+    outcome = await proxy.outcome()
+    assert (outcome.arm, outcome.status, outcome.attempts, outcome.failed_arms) == ("b", Status.OK, 2, ("a",))
+    assert [(attempt.arm, attempt.why) for attempt in outcome.tried] == [("a", "answered 503"), ("b", "")]
+    told = proxy.dependencies.metrics.exposition()
+    assert b'highwayman_attempts_total{arm="a",ending="arms_fault"} 1.0' in told
+    assert b'highwayman_attempts_total{arm="b",ending="answered"} 1.0' in told
 
 
 async def test_a_whole_answer_that_breaks_off_or_is_no_json_is_a_502(proxy: Proxy) -> None:

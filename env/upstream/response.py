@@ -1,0 +1,63 @@
+"""A model server that has answered, or begun to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from highwayman.env.errors import UpstreamError
+from highwayman.env.types import Arm
+from highwayman.env.upstream.endings import ANSWERED, Account, account_of_exception
+
+
+@dataclass(slots=True)
+class UpstreamResponse:
+    """An answer whose first meaningful event is here, or a refusal. Close it, or read `chunks` to the end."""
+
+    arm: Arm
+    status: int
+    content_type: str
+    sent_at: float  # by the clock given to Upstream
+    first_byte_at: float  # when its first meaningful event had come; of a whole answer, when it was here
+    _first: bytes = field(repr=False)
+    _response: aiohttp.ClientResponse | None = field(default=None, repr=False)  # None: `_first` is all there is
+    _silence_s: float = 0.0
+    attempts: int = 1
+    account: Account = ANSWERED  # so far
+    answer: Any = field(default=None, repr=False)  # a whole one, parsed
+    samples: int = 1  # answers that were drawn for it, all of which are paid
+    uncounted: int = 0  # of these, where there are several: those that reported no usage, which the sum therefore lacks
+    _on_broken: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
+        yield self._first
+        while self._response is not None:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    chunk = await self._response.content.readany()
+            except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+                raise self.broken(account_of_exception(error).why) from error
+            if not chunk:
+                return
+            yield chunk
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises UpstreamError if it breaks off."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    def blame(self) -> None:
+        """Note that the server is at fault for an answer that broke off."""
+        self._on_broken()
+
+    def broken(self, why: str) -> UpstreamError:
+        """Return the error of an answer that broke off; its server is told to stop."""
+        self.close()
+        return UpstreamError(f"arm {self.arm.name!r} broke off its answer: {why}", attempts=self.attempts)
+
+    def close(self) -> None:
+        """Drop the connection, which tells the server to stop generating. Harmless once the body has been read."""
+        if self._response is not None:
+            self._response.close()
