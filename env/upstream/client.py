@@ -1,12 +1,11 @@
 """The call to a model server: replicas and other arms are tried until one says something, then no more."""
 
 import asyncio
-import json
 import os
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -22,52 +21,18 @@ from highwayman.env.upstream.endings import (
     Account,
     AttemptFailed,
     Ending,
-    account_of_answer,
     account_of_exception,
-    account_of_status,
 )
+from highwayman.env.upstream.reading import JSON, AnswerReader, as_whole, window_refusal
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.retry_budget import RetryBudget
-from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming, to_sse
-from highwayman.env.upstream.stream_opening import StreamOpening
+from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming
+from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
 
 __all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
 
-_SSE, _JSON = "text/event-stream", "application/json"
-_MOST_REFUSAL_BYTES = 1 << 20
 _BYTES_PER_TOKEN = 4
 _BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)  # what a call may raise that is its server's doing
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamTimeouts:
-    """Time limits of one attempt, and of all that are made for a request, in seconds."""
-
-    connect_s: float = 2.0
-    first_byte_s: float = 120.0  # to the first meaningful event
-    silence_s: float = 120.0  # between two chunks of an answer
-    all_attempts_s: float = 300.0  # to the first meaningful event of whoever answers; of a whole answer, to its end
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    path: str
-    body: bytes
-    stream: bool
-    until: float  # by the clock: when the request's time is up
-
-
-class _Waiting:
-    """A call that has not had its first byte yet."""
-
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        self._on_end: Callable[[], None] | None = on_end
-
-    def end(self) -> None:
-        """Note that it has had it, or never will; once."""
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()
 
 
 class Upstream:
@@ -93,7 +58,7 @@ class Upstream:
         self._clock = clock
         self._limits = limits or UpstreamTimeouts()
         self._budget = budget or RetryBudget()
-        self._wall_clock = wall_clock
+        self._reader = AnswerReader(self._limits, clock, wall_clock)
         self._on_window_too_small = on_window_too_small
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -153,7 +118,7 @@ class Upstream:
             if not attempts.may_fit(arm):
                 continue
             body = body_for(arm)
-            sending = _Sending(path, await dump_aside(body, large=large), bool(body.get("stream")), until)
+            sending = Sending(path, await dump_aside(body, large=large), bool(body.get("stream")), until)
             for endpoint in self._in_order(arm, affinity):
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
                     raise attempts.error()
@@ -175,7 +140,7 @@ class Upstream:
                 break
         return attempts.refusal()
 
-    async def _ask(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
+    async def _ask(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
         count = arm.profile.best_of
         request = await parse_aside(sending.body) if count > 1 else {}
@@ -195,22 +160,22 @@ class Upstream:
         voted = majority_vote([answer.answer for answer in answers])
         uncounted = sum(full_usage(answer.answer) is None for answer in answers)
         drawn = replace(answers[0], samples=count, uncounted=uncounted, first_byte_at=self._clock())
-        return _whole(drawn, voted, stream=sending.stream)
+        return as_whole(drawn, voted, stream=sending.stream)
 
     def _in_order(self, arm: Arm, affinity: str) -> list[str]:
         """Return the arm's endpoints as they are tried."""
         return replica_order(arm.endpoints, is_up=self._health.is_up, load=self.pending_calls, affinity=affinity)
 
-    async def _attempt(self, arm: Arm, endpoint: str, sending: _Sending) -> UpstreamResponse:
+    async def _attempt(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
         self._in_flight[endpoint] = self.pending_calls(endpoint) + 1
-        waiting = _Waiting(lambda: self._on_begun(endpoint))
+        waiting = Waiting(lambda: self._on_begun(endpoint))
         try:
             answer = await self._answer(arm, endpoint, sending, waiting)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
             if account.ending is Ending.WINDOW_TOO_SMALL:  # told inside a 200
-                return _too_small(arm, account, self._clock())
+                return window_refusal(arm, account, self._clock())
             self._health.on_failure(endpoint, account.rest_s)
             raise AttemptFailed(account) from error
         finally:
@@ -221,14 +186,14 @@ class Upstream:
     def _on_begun(self, endpoint: str) -> None:
         self._in_flight[endpoint] -= 1
 
-    async def _answer(self, arm: Arm, endpoint: str, sending: _Sending, waiting: "_Waiting") -> UpstreamResponse:
+    async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: Waiting) -> UpstreamResponse:
         sent_at = self._clock()
         async with asyncio.timeout(max(min(self._limits.first_byte_s, sending.until - sent_at), 0.0)):
             response = await self._post(arm, endpoint + sending.path, sending.body)
         answer = UpstreamResponse(
             arm=arm,
             status=response.status,
-            content_type=response.headers.get("content-type", _JSON),
+            content_type=response.headers.get("content-type", JSON),
             sent_at=sent_at,
             first_byte_at=sent_at,
             _first=b"",
@@ -237,62 +202,17 @@ class Upstream:
             _on_broken=partial(self._health.on_failure, endpoint),
         )
         try:
-            await self._read(answer, response, sending, waiting)
+            await self._reader.read(answer, response, sending, waiting)
         except BaseException:
             response.close()
             raise
         answer.first_byte_at = self._clock()
         return answer
 
-    async def _read(
-        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: _Sending, waiting: "_Waiting"
-    ) -> None:
-        """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
-        until = min(answer.sent_at + self._limits.first_byte_s, sending.until)
-        if response.status != 200:
-            async with asyncio.timeout(max(until - self._clock(), 0.0)):
-                body = await response.content.read(_MOST_REFUSAL_BYTES) if response.status >= 400 else b""
-                while body and (more := await response.content.read(_MOST_REFUSAL_BYTES)):
-                    body = (body + more)[:_MOST_REFUSAL_BYTES]
-            account = account_of_status(response.status, body, response.headers, now=self._wall_clock())
-            if account.ending is Ending.ARMS_FAULT:
-                raise AttemptFailed(account)
-            answer.account, answer._first, answer._response = account, body, None
-        elif sending.stream and not answer.content_type.startswith(_JSON):
-            opening = StreamOpening()
-            async with asyncio.timeout(max(until - self._clock(), 0.0)):
-                while not opening.begun:
-                    chunk = await response.content.readany()
-                    waiting.end()
-                    opening.feed(chunk) if chunk else opening.finish()
-            answer._first = opening.data
-        else:
-            body = await self._whole_body(response, waiting, first_until=until, until=sending.until)
-            parsed = await _parsed(body)
-            if sending.stream:  # a server that does not stream
-                _whole(answer, parsed, stream=True)
-            else:
-                answer.answer, answer._first, answer._response = parsed, body, None
-
-    async def _whole_body(
-        self, response: aiohttp.ClientResponse, waiting: "_Waiting", *, first_until: float, until: float
-    ) -> bytes:
-        """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`."""
-        parts: list[bytes] = []
-        limit_s = first_until - self._clock()
-        while True:
-            async with asyncio.timeout(max(limit_s, 0.0)):
-                part = await response.content.readany()
-            if not part:
-                return b"".join(parts)
-            waiting.end()
-            parts.append(part)
-            limit_s = min(self._limits.silence_s, until - self._clock())
-
     async def _post(self, arm: Arm, url: str, body: bytes) -> aiohttp.ClientResponse:
         if self._session is None or self._fresh is None:
             raise RuntimeError("Upstream.start was not awaited")
-        headers = {"content-type": _JSON}
+        headers = {"content-type": JSON}
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"
@@ -319,36 +239,7 @@ def _needed_tokens(packed: bytes, body: JsonObject) -> int:
     return len(packed) // _BYTES_PER_TOKEN + max((limit for limit in limits if isinstance(limit, int)), default=0)
 
 
-def _whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> UpstreamResponse:
-    """Return `answer` with another body: a whole answer, written as a stream where the caller wants one."""
-    answer.answer, answer._response = parsed, None
-    answer._first = to_sse(parsed) if stream else json.dumps(parsed, ensure_ascii=False).encode()
-    answer.content_type = _SSE if stream else _JSON
-    return answer
-
-
-def _too_small(arm: Arm, account: Account, now: float) -> UpstreamResponse:
-    """Return the refusal of a server that told of its window inside a 200."""
-    error = {"message": f"The request does not fit the context window of {arm.name!r}.",
-             "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}  # fmt: skip
-    return UpstreamResponse(
-        arm, 400, _JSON, now, now, _first=json.dumps({"error": error}).encode(), account=account
-    )  # fmt: skip
-
-
 def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
     """Cancel a call, or drop the answer it has begun: either tells its server to stop generating."""
     if not call.cancel() and not call.cancelled() and call.exception() is None:
         call.result().close()
-
-
-async def _parsed(body: bytes) -> JsonObject:
-    """Return a whole answer. Raises AttemptFailed if it is none, so that another server is tried."""
-    try:
-        answer = await parse_aside(body)
-    except ValueError as error:
-        raise AttemptFailed(Account(Ending.ARMS_FAULT, "answered with something that is not JSON")) from error
-    account = account_of_answer(answer)
-    if account.ending is not Ending.ANSWERED:
-        raise AttemptFailed(account)
-    return dict(answer)

@@ -1,0 +1,102 @@
+"""Reading an answer as far as decides whether it is one."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import aiohttp
+
+from highwayman.env.json_pieces import parse_aside
+from highwayman.env.types import Arm, JsonObject
+from highwayman.env.upstream.endings import Account, AttemptFailed, Ending, account_of_answer, account_of_status
+from highwayman.env.upstream.response import UpstreamResponse
+from highwayman.env.upstream.self_consistency import to_sse
+from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
+from highwayman.env.upstream.stream_opening import StreamOpening
+
+SSE, JSON = "text/event-stream", "application/json"
+_MOST_REFUSAL_BYTES = 1 << 20
+
+
+class AnswerReader:
+    """Reads answers within the time limits."""
+
+    def __init__(self, limits: UpstreamTimeouts, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
+        """Take the time limits, a monotonic clock, and one in seconds since the epoch."""
+        self._limits = limits
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    async def read(
+        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: Waiting
+    ) -> None:
+        """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
+        until = min(answer.sent_at + self._limits.first_byte_s, sending.until)
+        if response.status != 200:
+            async with asyncio.timeout(max(until - self._clock(), 0.0)):
+                body = await response.content.read(_MOST_REFUSAL_BYTES) if response.status >= 400 else b""
+                while body and (more := await response.content.read(_MOST_REFUSAL_BYTES)):
+                    body = (body + more)[:_MOST_REFUSAL_BYTES]
+            account = account_of_status(response.status, body, response.headers, now=self._wall_clock())
+            if account.ending is Ending.ARMS_FAULT:
+                raise AttemptFailed(account)
+            answer.account, answer._first, answer._response = account, body, None
+        elif sending.stream and not answer.content_type.startswith(JSON):
+            opening = StreamOpening()
+            async with asyncio.timeout(max(until - self._clock(), 0.0)):
+                while not opening.begun:
+                    chunk = await response.content.readany()
+                    waiting.end()
+                    opening.feed(chunk) if chunk else opening.finish()
+            answer._first = opening.data
+        else:
+            body = await self._whole_body(response, waiting, first_until=until, until=sending.until)
+            parsed = await _parsed(body)
+            if sending.stream:  # a server that does not stream
+                as_whole(answer, parsed, stream=True)
+            else:
+                answer.answer, answer._first, answer._response = parsed, body, None
+
+    async def _whole_body(
+        self, response: aiohttp.ClientResponse, waiting: Waiting, *, first_until: float, until: float
+    ) -> bytes:
+        """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`."""
+        parts: list[bytes] = []
+        limit_s = first_until - self._clock()
+        while True:
+            async with asyncio.timeout(max(limit_s, 0.0)):
+                part = await response.content.readany()
+            if not part:
+                return b"".join(parts)
+            waiting.end()
+            parts.append(part)
+            limit_s = min(self._limits.silence_s, until - self._clock())
+
+
+def as_whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> UpstreamResponse:
+    """Return `answer` with another body: a whole answer, written as a stream where the caller wants one."""
+    answer.answer, answer._response = parsed, None
+    answer._first = to_sse(parsed) if stream else json.dumps(parsed, ensure_ascii=False).encode()
+    answer.content_type = SSE if stream else JSON
+    return answer
+
+
+def window_refusal(arm: Arm, account: Account, now: float) -> UpstreamResponse:
+    """Return the refusal of a server that told of its window inside a 200."""
+    error = {"message": f"The request does not fit the context window of {arm.name!r}.",
+             "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}  # fmt: skip
+    return UpstreamResponse(
+        arm, 400, JSON, now, now, _first=json.dumps({"error": error}).encode(), account=account
+    )  # fmt: skip
+
+
+async def _parsed(body: bytes) -> JsonObject:
+    """Return a whole answer. Raises AttemptFailed if it is none, so that another server is tried."""
+    try:
+        answer = await parse_aside(body)
+    except ValueError as error:
+        raise AttemptFailed(Account(Ending.ARMS_FAULT, "answered with something that is not JSON")) from error
+    account = account_of_answer(answer)
+    if account.ending is not Ending.ANSWERED:
+        raise AttemptFailed(account)
+    return dict(answer)

@@ -1,0 +1,37 @@
+"""A request on its way to a model server: what is sent, and how long that may take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTimeouts:
+    """Time limits of one attempt, and of all that are made for a request, in seconds."""
+
+    connect_s: float = 2.0
+    first_byte_s: float = 120.0  # to the first meaningful event
+    silence_s: float = 120.0  # between two chunks of an answer
+    all_attempts_s: float = 300.0  # to the first meaningful event of whoever answers; of a whole answer, to its end
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What an arm is sent."""
+
+    path: str
+    body: bytes
+    stream: bool
+    until: float  # by the clock: when the request's time is up
+
+
+class Waiting:
+    """A call that has not had its first byte yet."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end: Callable[[], None] | None = on_end
+
+    def end(self) -> None:
+        """Note that it has had it, or never will; once."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
