@@ -59,6 +59,12 @@ def test_a_failed_call_counts_as_a_failure_and_not_as_token_use() -> None:
     assert (tally.arm("a").failures, tally.arm("a").calls, tally.arm("a").tokens_out) == (1, 0, 0)
 
 
+def test_a_call_that_the_router_itself_cut_off_is_paid_for_and_nobodys_failure() -> None:
+    tally = Tally()
+    tally.on_outcome(outcome("d", status=Status.CUT))
+    assert (tally.arm("a").failures, tally.arm("a").calls, tally.arm("a").cost_usd) == (0, 0, 0.002)
+
+
 def test_quality_of_one_thumb_up_is_wilsons_interval() -> None:
     tally = Tally()
     arm = tally.arm("a")
