@@ -81,7 +81,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             encoder=factory.encoder,
             live=policy.live,
             router=routing.router,
-            conversations=build_conversations(settings.config, log, routing.background),
+            conversations=build_conversations(settings, log, routing.background),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             metrics=metrics,
         )

@@ -69,7 +69,20 @@ def scaled_penalties(amounts: Sequence[float | None], *, pool: Sequence[float | 
     known = [amount for amount in pool if amount is not None and amount > 0]
     if not known or weight == 0.0:
         return np.zeros(len(amounts))
-    least = math.log(min(known))
-    span = max(math.log(max(known)) - least, math.log(_LEAST_RATIO))
+    least, span = math.log(min(known)), _log_span(known)
     shares = [max(math.log(amount) - least, 0.0) / span if amount else 0.0 for amount in amounts]
     return weight * np.array(shares)
+
+
+def scaled_saving(amount: float, less: float, *, pool: Sequence[float | None], weight: float) -> float:
+    """Return by how many quality units the penalty of an amount falls where `less` (> 0) is enough.
+
+    On the scale of `scaled_penalties`, which the saving does not move.
+    """
+    known = [other for other in pool if other is not None and other > 0]
+    return weight * math.log(amount / less) / _log_span(known) if known and less < amount else 0.0
+
+
+def _log_span(known: Sequence[float]) -> float:
+    """Return what the log scale over these amounts, all > 0, is divided by."""
+    return max(math.log(max(known)) - math.log(min(known)), math.log(_LEAST_RATIO))

@@ -103,6 +103,7 @@ def _arm(name: str, entry: ArmEntry) -> Arm:
         name=name,
         endpoints=_endpoints(entry),
         model=entry.model,
+        usd_per_mtok_cached_in=entry.usd_per_mtok_cached_in,
         usd_per_mtok_in=entry.usd_per_mtok_in,
         usd_per_mtok_out=entry.usd_per_mtok_out,
         context_window_tokens=_window(entry),

@@ -28,6 +28,8 @@ class ConversationKeys:
     turn: tuple[str, ...]  # of this request: the exact one first, then those that hold for several of its turns
     callers: tuple[str, ...] = ()  # of the answer whose tool calls it brings the results of, the surest first
     reads_tool_result: bool = False
+    previous: tuple[str, ...] = ()  # of the turn before this one, the surest first
+    cached_share: float = 0.0  # of the text, that stood in the turn before or in its answer
 
 
 def conversation_keys(
@@ -41,17 +43,20 @@ def conversation_keys(
         tenant: whose conversation it is.
         conversation: the client's own id of it, if it gives one.
     """
-    answers = _unread_answers(messages)
-    exact = _prefixes(messages, [*answers, len(messages)], _start(secret, tenant, conversation))
+    answers, last = _unread_answers(messages), _last_answer(messages)
+    ends = [*answers, *last, len(messages)]
+    exact = _prefixes(messages, ends, _start(secret, tenant, conversation))
     plain = _prefixes(
         [{} if message.get("role") in _SYSTEM else message for message in messages],
-        [*answers, len(messages)],
+        ends,
         _start(secret, tenant, None),
     )
     whole = [] if conversation is None else [_digest(_start(secret, tenant, conversation), "conversation")]
     turn = tuple(dict.fromkeys((exact[len(messages)], plain[len(messages)], *whole)))
+    previous = tuple(dict.fromkeys((*(names[place] for place in last for names in (exact, plain)), *whole)))
+    share = _share_before(messages, last)
     if not answers:
-        return ConversationKeys(turn)
+        return ConversationKeys(turn, previous=previous if last else (), cached_share=share)
     calls = _call_ids(messages, answers)
     callers = [
         *(call_key(exact[place], call) for place in answers for call in calls),
@@ -60,7 +65,7 @@ def conversation_keys(
         *(plain[place] for place in answers),
         *whole,
     ]
-    return ConversationKeys(turn, tuple(dict.fromkeys(callers)), reads_tool_result=True)
+    return ConversationKeys(turn, tuple(dict.fromkeys(callers)), True, previous, share)
 
 
 def conversation_name(messages: Messages, secret: bytes, *, tenant: str, conversation: str | None = None) -> str:
@@ -105,6 +110,25 @@ def _unread_answers(messages: Messages) -> list[int]:
         if len(places) == _MOST_ANSWERS:
             break
     return places
+
+
+def _last_answer(messages: Messages) -> list[int]:
+    """Return the place of the newest answer, nothing where there is none."""
+    return [place for place, message in enumerate(messages) if message.get("role") == "assistant"][-1:]
+
+
+def _share_before(messages: Messages, last: Sequence[int]) -> float:
+    """Return which share of the conversation's text stands up to its last answer, in [0, 1]."""
+    if not last:
+        return 0.0
+    chars = [_chars(message.get("content")) for message in messages]
+    return sum(chars[: last[0] + 1]) / max(sum(chars), 1)
+
+
+def _chars(content: object) -> int:
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _call_ids(messages: Messages, answers: Sequence[int]) -> list[str]:

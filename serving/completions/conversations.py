@@ -45,6 +45,7 @@ class Conversations:
         *,
         secret: Callable[[], bytes],
         background: BackgroundTasks,
+        switches_cost: bool = False,
     ) -> None:
         """Take the memory, where clients put ids, and what recognises tasks of their own.
 
@@ -54,26 +55,35 @@ class Conversations:
             tasks: recognises what a client asks for itself.
             secret: returns the namespace's.
             background: where writes may end in peace.
+            switches_cost: whether an arm has a price for cached tokens: then every turn's arm is remembered.
         """
         self._memory = memory
         self._sources = sources
         self._tasks = tasks
         self._secret = secret
         self._background = background
+        self._switches_cost = switches_cost
 
     async def turn(self, request: CompletionRequest, scope: Scope, tenant: str) -> Turn:
-        """Return where a request stands; only one that has to do with tools is looked up."""
+        """Return where a request stands; only one that has to do with tools is looked up, or where a switch costs."""
         if self._tasks.matches(scope, request.body):
             return Turn(Continuation(is_client_task=True))
         if not request.chat:
             return Turn()
         conversation = self._sources.extract(scope, request.body).conversation
-        read = partial(_read, request.body, self._secret(), tenant=tenant, conversation=conversation)
+        needs_keys = self._switches_cost or _has_to_do_with_tools(request.body)
+        read = partial(
+            _read, request.body, self._secret(), tenant=tenant, conversation=conversation, needs_keys=needs_keys
+        )
         affinity, keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
         if keys is None:
             return Turn(Continuation(affinity=affinity))
         caller = await self._memory.recall(keys.callers) if keys.reads_tool_result else None
-        return Turn(Continuation(keys.reads_tool_result, caller, affinity), keys, tenant)
+        holder = None
+        if self._switches_cost:
+            holder = caller or await self._memory.recall(keys.previous)
+        continuation = Continuation(keys.reads_tool_result, caller, holder, keys.cached_share, affinity=affinity)
+        return Turn(continuation, keys, tenant)
 
     def recording(self, turn: Turn, send: Send) -> Send:
         """Return a `send` through which the arm that answers is remembered before the client can go on."""
@@ -83,12 +93,12 @@ class Conversations:
 
 
 def _read(
-    body: Mapping[str, Any], secret: bytes, *, tenant: str, conversation: str | None
+    body: Mapping[str, Any], secret: bytes, *, tenant: str, conversation: str | None, needs_keys: bool
 ) -> tuple[str, ConversationKeys | None]:
-    """Return the conversation's name, and its keys where it has to do with tools."""
+    """Return the conversation's name, and its keys where they are needed."""
     messages = body["messages"]
     name = conversation_name(messages, secret, tenant=tenant, conversation=conversation)
-    if not _has_to_do_with_tools(body):
+    if not needs_keys:
         return name, None
     return name, conversation_keys(messages, secret, tenant=tenant, conversation=conversation)
 

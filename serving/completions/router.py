@@ -9,6 +9,7 @@ from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, dec
 from highwayman.bandit.draw import Draw
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
+from highwayman.env.cost.switching import switch_penalties
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
@@ -132,12 +133,13 @@ class Router:
         self, objective: Objective, query: Query, context: Context, *, tenant: str, continuation: Continuation
     ) -> Route:
         self.spend_tracker.on_published(self.live.tally, self.live.position)
-        if query.in_tool_loop or continuation.reads_tool_result:
+        # What is explored is explored at a conversation's start.
+        if query.in_tool_loop or continuation.reads_tool_result or continuation.holder is not None:
             objective = objective.with_overrides(explore=False)
         if not objective.explore:
             context = replace(context, flags=context.flags | {NO_EXPLORATION})
         at = self.clock()
-        candidates = self._candidates(query, context, objective)
+        candidates = self._candidates(query, context, objective, continuation)
         sticky = self._sticky(candidates, context, objective, at=at, tenant=tenant, caller=continuation.caller)
         if sticky is not None:
             return sticky
@@ -213,7 +215,9 @@ class Router:
         others = sorted((k for k in range(len(names)) if k != first), key=lambda k: -probs[k])
         return tuple(self.pool.arms[names[k]] for k in (first, *others))
 
-    def _candidates(self, query: Query, context: Context, objective: Objective) -> Candidates:
+    def _candidates(
+        self, query: Query, context: Context, objective: Objective, continuation: Continuation
+    ) -> Candidates:
         """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""
         arms = self.pool.eligible(query, self._prompt_tokens(context))
         estimates = estimate_usage(
@@ -232,7 +236,14 @@ class Router:
                 self.spend_tracker.spent_usd(name) if is_on_probation else None
                 for name, is_on_probation in zip(names, on_probation, strict=True)
             ]
-        return Candidates(names, expected_usd(names, estimates), arm_penalties(names, estimates, objective), spent_usd)
+        penalties = arm_penalties(names, estimates, objective)
+        holder = self.pool.arms.get(continuation.holder or "")
+        if holder is not None:
+            cached_tokens = continuation.cached_share * context.prompt_tokens
+            penalties = penalties + switch_penalties(
+                names, estimates, objective, holder=holder, cached_tokens=cached_tokens
+            )
+        return Candidates(names, expected_usd(names, estimates), penalties, spent_usd)
 
     def _token_use(self, name: str) -> TokenUse:
         return self.live.tally.arm(name).token_use

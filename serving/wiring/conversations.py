@@ -5,12 +5,13 @@ import time
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.serving.completions.conversation_memory import ConversationMemory
 from highwayman.serving.completions.conversations import Conversations
-from highwayman.serving.config.config import Config
 from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.settings import Settings
 
 
-def build_conversations(config: Config, log: LogComponents, background: BackgroundTasks) -> Conversations:
+def build_conversations(settings: Settings, log: LogComponents, background: BackgroundTasks) -> Conversations:
     """Return it; nothing is remembered yet, but what other processes left in Redis."""
+    config = settings.config
     memory = ConversationMemory(
         log.client,
         config.namespace,
@@ -25,4 +26,5 @@ def build_conversations(config: Config, log: LogComponents, background: Backgrou
         config.conversations.client_tasks(),
         secret=lambda: log.ids.secrets[0],
         background=background,
+        switches_cost=any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
     )

@@ -127,3 +127,11 @@ def test_a_conversation_has_one_name_in_all_its_turns_by_its_id_or_by_how_it_beg
     assert name(ASKED, "c") == name([{"role": "user", "content": "Shortened."}], "c")
     others = {name(ASKED), name(ASKED, "c"), name(ASKED, "d"), name(ASKED, tenant="acme"), name(ASKED[1:])}
     assert len(others) == 5
+
+
+def test_a_later_turn_looks_for_the_turn_before_it_and_knows_how_much_of_it_was_read() -> None:
+    first = [{"role": "user", "content": "a" * 60}]
+    later = keys([*first, {"role": "assistant", "content": "b" * 30}, {"role": "user", "content": "c" * 10}])
+    assert later.previous[0] == keys(first).turn[0]
+    assert later.cached_share == 0.9
+    assert (keys(first).previous, keys(first).cached_share, keys(first, "c").previous) == ((), 0.0, ())

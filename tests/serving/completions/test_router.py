@@ -379,3 +379,31 @@ async def test_audio_in_an_old_message_keeps_a_text_only_arm_from_it(routers: Ro
     assert (await router.route("auto", replace(QUERY, modalities=frozenset({"audio"})))).decision.arms == ("large",)
     with pytest.raises(NoEligibleArm, match="does not read audio"):
         await router.route("small", replace(QUERY, modalities=frozenset({"audio"})))
+
+
+async def test_between_turns_a_switch_costs_the_cache_it_gives_up_and_nothing_is_tried_out(routers: Routers) -> None:
+    long = replace(QUERY, prompt_chars=40_000)
+    holding = Continuation(holder="large", cached_share=0.95)
+    for cached_usd, arm_name in ((None, "small"), (1.0, "large")):
+        router = routers(two(usd_per_mtok_cached_in=cached_usd, context_window_tokens=100_000))
+        router.pool = Pool(
+            [replace(kept, context_window_tokens=100_000) for kept in router.pool.arms.values()], router.pool.health
+        )
+        await taught(
+            router, {"small": 0.6, "large": 0.72}
+        )  # the cost weight of 0.15 alone would decide for the small one
+        decision = (await router.route("auto", long, continuation=holding)).decision
+        assert (decision.arm, decision.mode, decision.propensity) == (arm_name, Mode.ROUTE, 1.0)
+        assert NO_EXPLORATION in decision.context.flags
+
+
+async def test_a_switch_that_pays_happens(routers: Routers) -> None:
+    router = routers(two(usd_per_mtok_cached_in=1.0))
+    await taught(router, {"small": 0.95, "large": 0.2})
+    holding = Continuation(holder="large", cached_share=0.95)
+    assert (await router.route("auto", QUERY, continuation=holding)).decision.arm == "small"
+
+
+async def test_a_holder_that_is_gone_from_the_pool_costs_nobody_anything(routers: Routers) -> None:
+    decision = (await routers(two()).route("auto", QUERY, continuation=Continuation(holder="gone"))).decision
+    assert decision.penalties == pytest.approx([0.0, 0.15])

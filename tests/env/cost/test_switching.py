@@ -1,0 +1,61 @@
+"""What a conversation gives up with its prompt cache."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from highwayman.env.cost.objective import Objective
+from highwayman.env.cost.penalties import estimate_usage
+from highwayman.env.cost.switching import cache_saving_usd, switch_penalties
+from highwayman.env.cost.usage import TokenUse
+from highwayman.env.types import Arm, Floats
+
+SMALL = Arm("small", ("http://s",), "s", 1.0, 2.0, 100_000, usd_per_mtok_cached_in=0.1)
+LARGE = Arm("large", ("http://l",), "l", 10.0, 20.0, 100_000, usd_per_mtok_cached_in=1.0)
+NAMES = ("small", "large")
+AUTO = Objective("auto", 0.15)
+
+
+def penalties(holder: Arm, cached_tokens: float, objective: Objective = AUTO) -> Floats:
+    arms = [holder if arm.name == holder.name else arm for arm in (SMALL, LARGE)]
+    estimates = estimate_usage(arms, lambda name: TokenUse(), prompt_tokens=10_000)
+    return switch_penalties(NAMES, estimates, objective, holder=holder, cached_tokens=cached_tokens)
+
+
+def test_a_cache_saves_the_difference_of_the_two_prices_and_never_less_than_nothing() -> None:
+    assert cache_saving_usd(LARGE, 10_000) == pytest.approx(0.09)
+    assert cache_saving_usd(replace(LARGE, usd_per_mtok_cached_in=None), 10_000) == 0.0
+    assert cache_saving_usd(replace(LARGE, usd_per_mtok_cached_in=11.0), 10_000) == 0.0
+
+
+@pytest.mark.parametrize(("holder", "other"), [(SMALL, 1), (LARGE, 0)])
+def test_the_other_arm_carries_what_the_holders_cache_saves_and_the_more_the_longer_the_prompt(
+    holder: Arm, other: int
+) -> None:
+    short, long = penalties(holder, 2_000), penalties(holder, 9_000)
+    assert 0 < short[other] < long[other]
+    assert short[1 - other] == long[1 - other] == 0.0
+
+
+def test_what_the_other_carries_is_by_how_much_less_the_holder_would_on_the_pools_own_scale() -> None:
+    estimates = estimate_usage([SMALL, LARGE], lambda name: TokenUse(), prompt_tokens=10_000)
+    small_usd, large_usd = estimates["small"].usd, estimates["large"].usd
+    assert small_usd
+    assert large_usd
+    span = np.log(large_usd / small_usd)
+    assert penalties(LARGE, 5_000)[0] == pytest.approx(0.15 * np.log(large_usd / (large_usd - 0.045)) / span)
+
+
+@pytest.mark.parametrize(
+    ("holder", "tokens", "objective"),
+    [
+        (replace(LARGE, usd_per_mtok_cached_in=None), 9_000, AUTO),
+        (LARGE, 0, AUTO),
+        (LARGE, 9_000, Objective("auto-quality", 0.0)),
+    ],
+)
+def test_without_a_price_a_cache_or_a_weight_on_cost_a_switch_is_free(
+    holder: Arm, tokens: float, objective: Objective
+) -> None:
+    assert np.array_equal(penalties(holder, tokens, objective), np.zeros(2))
