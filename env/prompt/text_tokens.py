@@ -15,31 +15,33 @@ import numpy.typing as npt
 # By kind of character: tokens a run of them begins with, and tokens for each of them. None is free: a long run of one
 # kind must not pass for a short prompt.
 _KINDS: Final = {
-    "space": (0.01, 0.05),
-    "newline": (0.16, 0.05),
-    "lower": (0.50, 0.12),
-    "upper": (0.46, 0.20),
-    "digit": (1.36, 0.40),
-    "bracket": (0.59, 0.15),  # and quotes, colons, commas: what JSON is held together by
-    "sign": (0.10, 0.36),
-    "latin_1": (0.00, 0.66),  # é, ß and their like
-    "latin_extended": (0.23, 0.10),
-    "greek": (0.42, 0.47),
-    "cyrillic": (1.47, 0.10),
-    "arabic": (1.00, 0.16),  # Persian, Urdu
-    "hebrew": (0.67, 0.32),
-    "ideograph": (0.43, 0.67),
-    "kana": (0.00, 0.53),
-    "hangul": (0.83, 0.43),
-    "alphabet": (0.93, 0.43),  # Devanagari, Thai and all others
-    "symbol": (0.45, 0.64),  # emoji, general and full-width punctuation, controls
+    "space": (0.02, 0.05),
+    "newline": (0.30, 0.05),
+    "lower": (0.50, 0.10),
+    "upper": (0.49, 0.20),
+    "digit": (1.34, 0.40),
+    "bracket": (0.63, 0.15),  # and quotes, colons, commas: what JSON is held together by
+    "sign": (0.12, 0.36),
+    "latin_1": (0.00, 0.30),  # é, ß and their like
+    "latin_extended": (1.78, 0.10),
+    "vietnamese": (0.00, 0.10),  # letters that only Vietnamese has
+    "greek": (0.39, 0.47),
+    "cyrillic": (1.45, 0.10),
+    "arabic": (0.96, 0.17),  # Persian, Urdu
+    "hebrew": (0.64, 0.32),
+    "ideograph": (0.38, 0.66),
+    "kana": (0.00, 0.52),
+    "hangul": (0.81, 0.43),
+    "alphabet": (0.91, 0.43),  # Devanagari, Thai and all others
+    "symbol": (0.21, 1.02),  # emoji, general and full-width punctuation, controls
 }
 _RANGES: Final = (  # first and last UTF-16 unit; what is in none is a symbol
     ("space", 0x09, 0x09), ("space", 0x0B, 0x0C), ("space", 0x20, 0x20), ("newline", 0x0A, 0x0A),
     ("newline", 0x0D, 0x0D), ("sign", 0x21, 0x7E), ("digit", 0x30, 0x39), ("upper", 0x41, 0x5A), ("lower", 0x61, 0x7A),
-    ("latin_1", 0xC0, 0xFF), ("latin_extended", 0x100, 0x36F), ("greek", 0x370, 0x3FF), ("cyrillic", 0x400, 0x52F),
+    ("latin_1", 0xC0, 0xFF), ("latin_extended", 0x100, 0x36F),
+    ("vietnamese", 0x1A0, 0x1B0), ("greek", 0x370, 0x3FF), ("cyrillic", 0x400, 0x52F),
     ("alphabet", 0x530, 0x58F), ("hebrew", 0x590, 0x5FF), ("arabic", 0x600, 0x77F), ("alphabet", 0x780, 0x10FF),
-    ("hangul", 0x1100, 0x11FF), ("alphabet", 0x1200, 0x1DFF), ("latin_extended", 0x1E00, 0x1EFF),
+    ("hangul", 0x1100, 0x11FF), ("alphabet", 0x1200, 0x1DFF), ("vietnamese", 0x1E00, 0x1EFF),
     ("greek", 0x1F00, 0x1FFF), ("kana", 0x3040, 0x30FF), ("kana", 0x31F0, 0x31FF), ("ideograph", 0x3400, 0x4DBF),
     ("ideograph", 0x4E00, 0x9FFF), ("alphabet", 0xA000, 0xABFF), ("hangul", 0xAC00, 0xD7AF),
     ("ideograph", 0xF900, 0xFAFF), ("hebrew", 0xFB1D, 0xFB4F), ("arabic", 0xFB50, 0xFDFF), ("arabic", 0xFE70, 0xFEFF),
@@ -70,7 +72,7 @@ class TextTokens:
 def estimate_text_tokens(text: str) -> TextTokens:
     """Return about how many tokens `text` has; the time is linear in its length, whatever its characters."""
     size = len(_KINDS)
-    chars, runs = np.zeros(size), np.zeros(size)  # (18,) each, by kind
+    chars, runs = np.zeros(size), np.zeros(size)  # (19,) each, by kind
     before = _NONE_BEFORE
     for start in range(0, len(text), _CHUNK_CHARS):
         kinds = _kinds_of(text[start : start + _CHUNK_CHARS])  # (m,) of the chunk's m UTF-16 units
