@@ -114,7 +114,6 @@ def _arm(name: str, entry: ArmEntry) -> Arm:
         state=ArmState(entry.state),
         profile=_profile(entry.profile),
         api_key_env=entry.api_key_env,
-        usd_per_mtok_cached_in=entry.usd_per_mtok_cached_in,
     )
 
 
