@@ -20,7 +20,7 @@ from highwayman.env.arrow import import_pyarrow
 from highwayman.env.atomic_write import write_atomically
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.archive.rows import BadRow, Row, from_record_batch, to_record_batch
-from highwayman.feedback.archive.schema import VERSION, VERSION_KEY, schema
+from highwayman.feedback.archive.schema import LATER, VERSION, VERSION_KEY, schema
 from highwayman.feedback.log.event_id import START, EventId, sort_key
 
 _ID = re.compile(r"\d+-\d+")
@@ -177,18 +177,23 @@ def _drop(path: Path, event_ids: Sequence[EventId]) -> int:
         if removed:
             groups = (file.read_row_group(number) for number in numbers)
             kept_tables = (table.filter(compute.invert(compute.is_in(table.column("id"), ids))) for table in groups)
-            _write(path, (batch for table in kept_tables for batch in table.to_batches()))
+            _write(path, (batch for table in kept_tables for batch in table.to_batches()), file.schema_arrow)
     return removed
 
 
-def _write(path: Path, batches: Iterable[Any]) -> None:
-    """Write a part, whole or not at all; it is on the disk, name and all: what is archived may leave the log."""
+def _write(path: Path, batches: Iterable[Any], file_schema: Any = None) -> None:
+    """Write a part, whole or not at all; it is on the disk, name and all: what is archived may leave the log.
+
+    `file_schema` is that of an older part which is written anew.
+    """
     sink, parquet = (
         import_pyarrow(extra="parquet").BufferOutputStream(),
         import_pyarrow("pyarrow.parquet", extra="parquet"),
     )
     with _errors(path):
-        with parquet.ParquetWriter(sink, schema(), compression="zstd", write_page_checksum=True) as writer:
+        with parquet.ParquetWriter(
+            sink, file_schema or schema(), compression="zstd", write_page_checksum=True
+        ) as writer:
             for batch in batches:
                 writer.write_batch(batch)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -230,6 +235,8 @@ def _check(path: Path, file_schema: Any) -> None:
         )
     for field in schema():
         index = file_schema.get_field_index(field.name)
+        if index < 0 and field.name in LATER:
+            continue
         if index < 0:
             raise ArchiveError(f"{path}: column {field.name!r} is missing")
         if file_schema.field(index).type != field.type:

@@ -6,6 +6,7 @@ bytes themselves stand in `raw`, and beside them whatever of the columns they co
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from highwayman.env.arrow import import_pyarrow
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.archive.schema import (
     COLUMNS,
     CONTROL,
@@ -100,6 +101,7 @@ def _values_in(batch: Any) -> list[Values]:
     for group, places in groups.items():
         part = batch.take(pa.array(places))
         names = _NAMES.get(group, ["id", "kind", "filed_before", "raw"])
+        names = [name for name in names if name in batch.schema.names]
         columns = [_listed(part.column(name)) for name in names]
         for place, *values in zip(places, *columns, strict=True):
             rows[place] = dict(zip(names, values, strict=True))
@@ -143,13 +145,30 @@ def _make_decision(values: Values) -> Decision:
 
 
 def _fill_outcome(event: Outcome) -> Values:
-    return {**_same(event, _NAMES[OUTCOME]), "served_arm": event.arm, "status": str(event.status)}
+    try:
+        tried = json.dumps([asdict(attempt) for attempt in event.tried]) if event.tried else None
+    except (TypeError, ValueError, RecursionError):  # no event of ours
+        tried = None
+    names = {"served_arm": event.arm, "status": str(event.status), "tried": tried}
+    return {**_same(event, _NAMES[OUTCOME]), **names}
 
 
 def _make_outcome(values: Values) -> Outcome:
     status = _one_of(Status, values, "status")
     names = "prompt_tokens", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts"
-    return Outcome(values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in names))
+    outcome = Outcome(
+        values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in names)
+    )
+    cached, estimated = values.get("tokens_cached") or 0, bool(values.get("estimated"))
+    return replace(outcome, tried=_tried(values.get("tried")), tokens_cached=cached, estimated=estimated)
+
+
+def _tried(text: str | None) -> tuple[Attempt, ...]:
+    """Return the attempts that JSON tells of. Raises BadRow."""
+    try:
+        return tuple(Attempt(**attempt) for attempt in json.loads(text or "[]"))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadRow(f"column 'tried': {type(error).__name__}") from None
 
 
 def _fill_feedback(event: Feedback) -> Values:
@@ -219,6 +238,10 @@ def _strings(value: Any) -> list[str] | None:
     return sorted(texts) if isinstance(value, frozenset) else texts
 
 
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -227,6 +250,7 @@ _OF_TYPE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "string": _string,
     "double": _double,
     "int64": _int64,
+    "bool": _bool,
     "list<string>": _strings,
 }
 _FITS: Final = {column.name: _OF_TYPE.get(column.type, _as_it_is) for column in COLUMNS}

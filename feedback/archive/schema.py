@@ -26,6 +26,7 @@ class ArchiveColumn:
     kinds: tuple[str, ...]
     description: str
     optional: bool = False  # may be null for these kinds, too
+    later: bool = False  # came after the first archives: their files have no such column
 
 
 COLUMNS: Final = (
@@ -63,6 +64,12 @@ COLUMNS: Final = (
     ArchiveColumn("latency_s", "double", (OUTCOME,), "seconds to its last"),
     ArchiveColumn("finish_reason", "string", (OUTCOME,), "as the arm gave it", optional=True),
     ArchiveColumn("attempts", "int64", (OUTCOME,), "calls made"),
+    ArchiveColumn("tried", "string", (OUTCOME,),
+               "each of them as JSON: arm, endpoint, seconds, ending, why", optional=True, later=True),
+    ArchiveColumn("tokens_cached", "int64", (OUTCOME,),
+               "of tokens_in, those that the prompt cache held", optional=True, later=True),
+    ArchiveColumn("estimated", "bool", (OUTCOME,),
+               "whether tokens are counted from the text", optional=True, later=True),
     ArchiveColumn("feedback_id", "string", (FEEDBACK,), "of the statement: sent again, it is the same"),
     ArchiveColumn("source", "string", (FEEDBACK,), "who or what said it"),
     ArchiveColumn("metric", "string", (FEEDBACK,), "what about"),
@@ -72,6 +79,7 @@ COLUMNS: Final = (
     ArchiveColumn("detail", "string", (CONTROL,), "how, as JSON"),
     ArchiveColumn("raw", "binary", (), "the event's bytes, where the other columns alone would not give them back"),
 )  # fmt: skip
+LATER: Final = frozenset(column.name for column in COLUMNS if column.later)
 
 
 def schema() -> Any:

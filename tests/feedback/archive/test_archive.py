@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.errors import ConfigError
-from highwayman.env.types import Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
 from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.archive.rows import Row
-from highwayman.feedback.archive.schema import COLUMNS, UNREADABLE
+from highwayman.feedback.archive.schema import COLUMNS, LATER, UNREADABLE
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import SCHEMA, Event, decode, encode
 from tests.feedback.worlds import decision, outcome, thumb
@@ -67,10 +67,11 @@ def decisions(draw: st.DrawFn) -> Decision:
     )
 
 
+attempts = st.builds(Attempt, texts, texts, st.floats(allow_nan=False), texts, texts)
 outcomes = st.builds(
     Outcome, texts, numbers, texts, st.sampled_from(Status), prompt_tokens=counts, tokens_in=counts, tokens_out=counts,
     cost_usd=st.none() | numbers, ttft_s=st.none() | numbers, latency_s=numbers, finish_reason=st.none() | texts,
-    attempts=counts,
+    attempts=counts, tried=st.lists(attempts, max_size=3).map(tuple), tokens_cached=counts, estimated=st.booleans(),
 )  # fmt: skip
 feedbacks = st.builds(Feedback, texts, texts, numbers, texts, texts, st.none() | numbers, weight=numbers, user=texts)
 controls = st.builds(Control, numbers, st.sampled_from(ControlKind), details)
@@ -154,6 +155,12 @@ def _decision(**changed: Any) -> bytes:
             msgpack.packb([SCHEMA, "c", 1.0, "erasure", {"decision": b"\xff", "n": float("nan")}]), id="bytes"
         ),
         pytest.param(msgpack.packb([SCHEMA, "f", "f", "d", 1.0, "user", "thumbs", 1, 1.0, ""]), id="a whole value"),
+        pytest.param(
+            msgpack.packb(
+                [SCHEMA, "o", "d", 1.0, "a", "ok", 1, 1, 1, None, None, 1.0, None, [1, [[b"?", 2, 3, 4, 5]], "x", 7]]
+            ),
+            id="attempts of other types",
+        ),
         pytest.param(msgpack.packb([SCHEMA - 1, "f", "of", "an", "older", "version"]), id="another version"),
     ],
 )
@@ -348,3 +355,25 @@ def test_without_pyarrow_it_is_said_what_to_install(archive: Archive, monkeypatc
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"pip install 'highwayman\[parquet\]'"):
         archive.append(some(1))
+
+
+def test_a_part_of_before_the_attempts_were_kept_is_read_and_rewritten(archive: Archive) -> None:
+    page = rows([encode(decision("d")), encode(outcome("d")), encode(thumb("d", 1.0))])
+    path = archive.append(page)
+    table = pq.read_table(path)
+    pq.write_table(table.select([name for name in table.schema.names if name not in LATER]), path)
+    archive.check()
+    assert everything(archive) == page
+    assert archive.remove([page[2][0]]) == 1
+    assert everything(archive) == page[:2]
+
+
+def test_an_analyst_finds_each_attempt_of_a_call(archive: Archive) -> None:
+    tried = (Attempt("a", "http://a:1", 0.5, "arms_fault", "answered 401"), Attempt("b", "http://b:1", 1.0, "answered"))
+    archive.append(rows([encode(dataclasses.replace(outcome("d", arm="b"), tried=tried, tokens_cached=4))]))
+    (row,) = pq.read_table(archive.folder).to_pylist()
+    assert [(attempt["arm"], attempt["why"]) for attempt in json.loads(row["tried"])] == [
+        ("a", "answered 401"),
+        ("b", ""),
+    ]
+    assert (row["attempts"], row["tokens_cached"], row["estimated"], row["raw"]) == (2, 4, False, None)
