@@ -1,5 +1,6 @@
 """Bodies of any size in many shapes, valid and not, and small ones mutated: what `benchmarks.bodies` and tests send."""
 
+import copy
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -95,6 +96,7 @@ VALID = (
     (FEEDBACK, {"conversation_id": "c", "value": None}),
 )  # fmt: skip
 
+_KEYS = ("x", "seed", "stop", "logprobs", "metadata", "user", "")
 _INSERTS = (
     b"", b"[", b"]", b"{", b"}", b",", b":", b'"', b"\\", b"\\ud800", b"\\u0000", b"\x00", b"\xff", b"NaN", b"-",
     b"1e999", b"1" * 30, b"1" * 400, b"null", b"true", b"-1", b"0", b"0.1", b"[]", b"{}", b'""', b"[[[[", b"A" * 600,
@@ -111,10 +113,10 @@ def mutated(rng: random.Random) -> Iterator[tuple[str, bytes]]:
     while True:
         path, body = rng.choice(VALID)
         body = json.loads(json.dumps(body))
-        for _ in range(rng.choice((0, 1, 1, 2, 4))):
+        for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
             _change_value(body, rng)
         raw = bytearray(json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass"))
-        for _ in range(rng.choice((0, 0, 1, 2, 5))):
+        for _ in range(rng.choice((0, 0, 0, 0, 1, 2, 5))):
             place = rng.randrange(len(raw) + 1)
             raw[place : place + rng.choice((0, 0, 1, 1, 5, 40))] = rng.choice(_INSERTS)
         yield (path if rng.random() < 0.95 else rng.choice((CHAT, COMPLETIONS, FEEDBACK))), bytes(raw)
@@ -132,7 +134,9 @@ def _change_value(value: object, rng: random.Random) -> None:
         if rng.random() < 0.15:
             del value[place]  # type: ignore[arg-type]
         elif isinstance(value, dict) and rng.random() < 0.1:
-            value[rng.choice(("x", "seed", "stop", "logprobs", "metadata", "user", ""))] = rng.choice(_VALUES)
+            value[rng.choice(("x", "seed", "stop", "logprobs", "metadata", "user", ""))] = copy.deepcopy(
+                rng.choice(_VALUES)
+            )
         else:
-            value[place] = rng.choice(_VALUES)  # type: ignore[index]
+            value[place] = copy.deepcopy(rng.choice(_VALUES))  # type: ignore[index]
         return

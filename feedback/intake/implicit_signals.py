@@ -12,6 +12,7 @@ ABANDONED, TOOL_FAILURE = "abandoned", "tool_failure"
 _LIKE = 0.85  # cosine of two questions, from which on the second asks the first anew
 _SHORTEST = 12  # characters of a question that can be rephrased: "yes", "go on" and "thanks" are none
 _ERROR = re.compile(r"\s*(?:[\w.]*(?:error|exception)\b|traceback \(most recent call last\)|failed\b)", re.IGNORECASE)
+_LONGEST_WRITTEN = 64 * 1024  # characters
 _ERROR_KEYS = ("error", "is_error", "isError", "exception")
 
 Messages = Sequence[Mapping[str, Any]]
@@ -34,7 +35,7 @@ def turn_key(messages: Messages, secret: bytes) -> str:
     digest = hashlib.blake2b(key=secret, digest_size=15, person=b"turn")
     for message in messages:
         if message.get("role") not in ("system", "developer"):
-            digest.update(json.dumps(_plain(message), sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+            digest.update(json.dumps(_short(_plain(message)), sort_keys=True, default=str).encode())
             digest.update(b"\0")
     return digest.hexdigest()
 
@@ -98,6 +99,17 @@ def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
     plain = {"role": message.get("role"), "content": _text(message.get("content"))}
     calls = message.get("tool_calls")
     return {**plain, "calls": calls} if calls else plain
+
+
+def _short(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a plain message with a digest in place of long content: to write that down would hold everybody up."""
+    text = message["content"]
+    if len(text) <= _LONGEST_WRITTEN:
+        return message
+    digest = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(text), _LONGEST_WRITTEN):
+        digest.update(text[start : start + _LONGEST_WRITTEN].encode("utf-8", "surrogatepass"))
+    return {**message, "content": digest.hexdigest()}
 
 
 def _text(content: object) -> str:

@@ -95,3 +95,9 @@ def test_no_messages_whatever_they_hold_make_it_fail(
 ) -> None:
     assert all(isinstance(one, ImplicitSignal) for one in implicit_signals(messages, SECRET, lambda one, other: 1.0))
     has_invalid_tool_calls(calls, tools)
+
+
+def test_long_questions_that_differ_at_their_end_are_different_turns() -> None:
+    long = "a" * 200_000
+    names = {turn_key([{"role": "user", "content": long + end}], b"secret") for end in ("", "b", "c", "b ")}
+    assert len(names) == 3
