@@ -59,7 +59,7 @@ class CrossSiteGuard:
             elif name == b"content-type":
                 content_type = value
         called = (host or b"").decode("latin-1").lower()
-        if not self._is_own_host(called) and not (called == _DOOR and scope.get("server") is None):
+        if not self._is_own_host(called) and not (called == _DOOR and _on_unix_socket(scope)):
             raise HostNotAllowed(_HOST_REFUSED.format(host=_shown(called)))
         if origin is not None and not self._may_ask(origin.decode("latin-1").lower(), called):
             raise OriginNotAllowed(_ORIGIN_REFUSED.format(origin=_shown(origin.decode("latin-1"))))
@@ -126,6 +126,11 @@ class CorsPolicy:
             await send(message)
 
         return send_readable
+
+
+def _on_unix_socket(scope: Scope) -> bool:
+    address = scope.get("server")
+    return address is None or address[1] is None  # a path has no port
 
 
 def _check_type(content_type: str) -> None:
