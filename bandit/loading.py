@@ -139,7 +139,7 @@ def policy_options(kind: type) -> dict[str, Parameter] | None:
         for taker in takers:
             options = {**options, **inspect.signature(taker).parameters, **options}
         complete = bool(takers)
-    inner = {"self", "d", "fingerprint", "fading"}
+    inner = {"self", "d", "fingerprint", "forgetting"}
     by_keyword = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return {k: v for k, v in options.items() if k not in inner and v.kind in by_keyword} if complete else None
 
