@@ -124,7 +124,7 @@ async def test_a_full_pool_waits(any_redis_url: str, keys: Keys) -> None:
 
 
 async def test_a_pool_that_stays_full_is_store_unavailable(any_redis_url: str, keys: Keys) -> None:
-    patient = f"{any_redis_url}{'&' if '?' in any_redis_url else '?'}socket_timeout=5&socket_connect_timeout=5"
+    patient = _with_options(any_redis_url, "socket_timeout=5&socket_connect_timeout=5")
     async with _connected(patient, connections=1, timeout_s=0.1) as client, _connected(any_redis_url) as other:
         await client.set(keys("a"), "1")
         blocked = asyncio.create_task(client.xread({keys("log"): "0-0"}, block=4000))
@@ -138,11 +138,11 @@ async def test_a_pool_that_stays_full_is_store_unavailable(any_redis_url: str, k
 
 async def test_a_write_to_a_server_that_stalls_is_sent_once(any_redis_url: str, keys: Keys) -> None:
     """The server goes on while a client that tries again would still be trying."""
-    async with _connected(any_redis_url, timeout_s=0.4) as client:
+    async with _connected(_with_options(any_redis_url, "socket_connect_timeout=5"), timeout_s=0.4) as client:
         writes = [_command, _pipelined, _scripted]
         names = [keys(write.__name__) for write in writes]
         await asyncio.gather(*(client.set(name, 0) for name in names))  # so that the connections are there
-        with _stalled(await _process_id(client), for_s=0.6) as resumed:
+        with _stalled(await _process_id(client), for_s=0.8) as resumed:
             calls = (write(client, name) for write, name in zip(writes, names, strict=True))
             refused = await asyncio.gather(*calls, return_exceptions=True)
             assert [type(one) for one in refused] == [StoreUnavailable] * 3
@@ -299,6 +299,10 @@ async def _connected(url: str, **options: Any) -> AsyncIterator[Any]:
         yield client
     finally:
         await client.aclose()
+
+
+def _with_options(url: str, options: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{options}"
 
 
 @contextlib.contextmanager
