@@ -24,7 +24,7 @@ WITHIN_S = 60.0
 class Up:
     """A running `highwayman up`."""
 
-    def __init__(self, state: Path, port: int) -> None:
+    def __init__(self, state: Path, port: int, *options: str) -> None:
         command = [
             sys.executable,
             "-m",
@@ -34,6 +34,7 @@ class Up:
             str(port),
             "--state-dir",
             str(state),
+            *options,
         ]
         environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
         self.process = Popen(command, stdout=DEVNULL, stderr=DEVNULL, env=environment)
@@ -69,8 +70,8 @@ class Up:
 
 
 @contextmanager
-def up(state: Path, port: int) -> Iterator[Up]:
-    running = Up(state, port)
+def up(state: Path, port: int, *options: str) -> Iterator[Up]:
+    running = Up(state, port, *options)
     try:
         yield running
     finally:
@@ -136,9 +137,13 @@ async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tm
 
 
 async def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with up(tmp_path, free_port()) as first:
+    pool, state = tmp_path / "pool.yaml", tmp_path / "state"
+    pool.write_text(
+        "arms: {a: {endpoint: 'http://127.0.0.1:9', model: m, price: unknown, context_window_tokens: 4096}}"
+    )
+    with up(state, free_port(), "--pool", str(pool)) as first:
         await first.until("/readyz")
-        second = Up(tmp_path, free_port())
+        second = Up(state, free_port())
         async with asyncio.timeout(WITHIN_S):
             assert await asyncio.to_thread(second.process.wait) == 1
         assert first.process.poll() is None
