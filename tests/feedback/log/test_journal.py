@@ -124,18 +124,18 @@ async def test_what_waits_when_the_process_ends_is_drained_by_the_next_one(world
 
 
 async def test_a_server_that_stalls_delays_an_event_by_the_patience_and_gets_it_once(world: World) -> None:
-    async with world.journal(patience_s=0.05) as journal:
+    async with world.journal(patience_s=0.25) as journal:
         await journal.put(decision("first"))
         client = connect(world.valkey.url)
-        await client.execute_command("CLIENT", "PAUSE", 700, "ALL")
+        await client.execute_command("CLIENT", "PAUSE", 1500, "ALL")
         began = time.monotonic()
         waits = []
         for k in range(20):
             at = time.monotonic()
             await journal.put(decision(f"d{k}"))
             waits.append(time.monotonic() - at)
-        assert time.monotonic() - began < 0.6, "all of them came while the server stood still"
-        assert sorted(waits)[-2] < 0.05, "only the first one waits"
+        assert time.monotonic() - began < 1.4, "all of them came while the server stood still"
+        assert sorted(waits)[-2] < 0.25, "only the first one waits"
         await back(journal)
         await client.aclose()
     assert sorted(brief(await world.log())) == sorted(["first", *(f"d{k}" for k in range(20))])
