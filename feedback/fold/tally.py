@@ -128,7 +128,8 @@ class Tally:
         The past fades, so nothing is taken away again: what an erased call leaves is a trace in five sums. Of a judge's
         call, whose prompt is its own, and of one whose usage was not reported, there is nothing to learn.
         """
-        reported = outcome.tokens_in != outcome.prompt_tokens and outcome.tokens_in > 0
+        # Outcomes of before do not say whether a number is estimated; such a one is the decision's own.
+        reported = outcome.tokens_in not in (0, outcome.prompt_tokens) and not outcome.estimated
         if outcome.status is not Status.OK or not reported or decision.objective == _JUDGE:
             return
         fits, script = self.arm(outcome.arm).fits, decision.context.script

@@ -104,6 +104,7 @@ def test_an_arms_tokenizer_is_learned_from_the_usage_that_it_reports_by_script()
     [
         called(1_000),  # nothing was reported: it is the estimate
         called(0),
+        (called(2_000)[0], replace(called(2_000)[1], estimated=True)),  # counted from the text here
         called(5_000, status=Status.FAILED),
         (replace(called(5_000)[0], objective="judge"), called(5_000)[1]),  # a judge reads a prompt of its own
     ],
