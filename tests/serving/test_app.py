@@ -256,12 +256,12 @@ async def test_another_arm_answers_for_one_that_is_down_and_both_are_named(
         assert policy["arms"]["alive"]["failures"] == 0
 
 
-async def test_the_upstreams_own_refusal_is_passed_on(router: Router, upstream: ScriptedUpstream) -> None:
+async def test_the_upstreams_own_refusal_is_passed_on(own_router: Router, upstream: ScriptedUpstream) -> None:
     upstream.script(ANY, Fail(400, "this model's maximum context length is 12"))
-    status, answer, headers = await router.post(CHAT, ask())
+    status, answer, headers = await own_router.post(CHAT, ask())
     assert status == 400
     assert "maximum context length" in answer["error"]["message"]
-    assert (await router.decision(headers["x-highwayman-decision"]))["outcome"]["status"] == "refused"
+    assert (await own_router.decision(headers["x-highwayman-decision"]))["outcome"]["status"] == "refused"
 
 
 async def test_an_upstream_that_answers_no_json_is_a_502(own_router: Router, upstream: ScriptedUpstream) -> None:

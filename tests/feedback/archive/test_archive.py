@@ -29,6 +29,7 @@ from tests.feedback.worlds import decision, outcome, thumb
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 numbers = st.floats(width=64)
+finite = st.floats(allow_nan=False, allow_infinity=False)  # what the log takes of an outcome and a feedback
 counts = st.integers(-(2**63), 2**63 - 1)
 arrays = st.lists(numbers, max_size=5).map(np.array)
 details = st.dictionaries(
@@ -70,10 +71,10 @@ def decisions(draw: st.DrawFn) -> Decision:
 attempts = st.builds(Attempt, texts, texts, st.floats(allow_nan=False), texts, texts)
 outcomes = st.builds(
     Outcome, texts, numbers, texts, st.sampled_from(Status), prompt_tokens=counts, tokens_in=counts, tokens_out=counts,
-    cost_usd=st.none() | numbers, ttft_s=st.none() | numbers, latency_s=numbers, finish_reason=st.none() | texts,
+    cost_usd=st.none() | finite, ttft_s=st.none() | finite, latency_s=finite, finish_reason=st.none() | texts,
     attempts=counts, tried=st.lists(attempts, max_size=3).map(tuple), tokens_cached=counts, estimated=st.booleans(),
 )  # fmt: skip
-feedbacks = st.builds(Feedback, texts, texts, numbers, texts, texts, st.none() | numbers, weight=numbers, user=texts)
+feedbacks = st.builds(Feedback, texts, texts, numbers, texts, texts, st.none() | finite, weight=finite, user=texts)
 controls = st.builds(Control, numbers, st.sampled_from(ControlKind), details)
 events: st.SearchStrategy[Event] = st.one_of(decisions(), outcomes, feedbacks, controls)
 

@@ -40,7 +40,8 @@ async def connection(router: Router) -> AsyncIterator[tuple[asyncio.StreamReader
 
 def request(body: bytes = b"", *, path: str = CHAT, headers: str = "", length: int | None = None) -> bytes:
     sent = len(body) if length is None else length
-    return f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {sent}\r\n{headers}\r\n".encode() + body
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {sent}\r\n{headers}\r\n".encode() + body
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
@@ -151,5 +152,5 @@ async def test_an_upgrade_is_ignored_and_the_body_is_read(router: Router, upgrad
 
 async def test_connect_is_refused(router: Router) -> None:
     async with connection(router) as (reader, writer), asyncio.timeout(SLACK_S):
-        writer.write(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.write(b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
