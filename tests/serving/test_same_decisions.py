@@ -25,7 +25,7 @@ from tests.upstream_server import ANY, Say, ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
 SEED = 11
-LEARNED, DECIDED = 40, 60  # requests
+LEARNED, DECIDED = 30, 35  # requests
 CONFIG: dict[str, Any] = {
     "policy": {"floor": 0.05},
     "exploration": {"usd_per_day": 1e-4, "regret_per_request": 0.05},
