@@ -96,7 +96,8 @@ async def learned(router: Router) -> None:
         while True:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 view = await router.get("/v1/policy")
-                if sum(numbers["feedback"] for numbers in view["arms"].values()):
+                arms = view.get("arms", {})  # a worker that is just ending says that instead
+                if sum(numbers["feedback"] for numbers in arms.values()):
                     return
             await asyncio.sleep(0.05)
 
