@@ -10,10 +10,12 @@ TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with
 run: $(VENV)/.run
 	$(BIN)/highwayman up
 
-# On every core, a file to a worker at a time: what the tests of a file share is started once.
+# A worker more than there are cores, as tests wait for processes and sockets; a file to a worker at a time: what the
+# tests of a file share is started once.
+WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --ignore tests/faults --durations 10 \
-	    -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	    -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	$(MAKE) --no-print-directory lint
 
 # Everything that can fail, at full length; CI takes fewer kills and a shorter pause.
