@@ -46,21 +46,23 @@ def arms_table(policy: dict[str, Any]) -> Table:
     """Return the table of what `GET /v1/policy` answered."""
     table = Table(title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}")
     table.add_column("arm")
-    for name in ("share", "recent", "decisions", "failures", "feedback", "quality (95%)", "$ per 1k", "latency"):
+    has_failures = any(arm.get("failures") for arm in policy["arms"].values())  # a terminal is narrow
+    failures = ("failures",) if has_failures else ()
+    for name in ("share", "recent", "decisions", *failures, "feedback", "quality (95%)", "$ per 1k", "latency"):
         table.add_column(name, justify="right")
     for name, arm in policy["arms"].items():
-        table.add_row(name, *_cells(arm))
+        table.add_row(name, *_cells(arm, has_failures=has_failures))
     return table
 
 
-def _cells(arm: dict[str, Any]) -> list[str]:
+def _cells(arm: dict[str, Any], *, has_failures: bool) -> list[str]:
     quality = "-" if arm["quality"] is None else f"{arm['quality']:.2f}"
     calls = arm["decisions"]
     return [
         f"{arm['share']:.0%}",
         f"{arm['recent_share']:.0%}",
         str(calls),
-        str(arm.get("failures", "-")),
+        *([str(arm.get("failures", "-"))] if has_failures else []),
         str(arm["feedback"]),
         f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
         f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",

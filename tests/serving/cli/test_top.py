@@ -16,3 +16,8 @@ def test_the_table_shows_share_quality_cost_latency_and_feedback() -> None:
     assert "LinTS, version 7" in text
     for cell in ("75%", "90%", "40", "33", "12", "0.83 (0.55-0.95)", "0.0100", "0.42 s", "- (0.00-1.00)"):
         assert cell in text
+    unfailed = {name: {**each, "failures": 0} for name, each in (("terse", arm), ("new", unseen))}
+    with console.capture() as captured:
+        console.print(arms_table({"policy": "LinTS", "version": 7, "arms": unfailed}))
+    assert "failures" in text
+    assert "failures" not in captured.get(), "where none has failed, the terminal's width is for the others"
