@@ -62,6 +62,6 @@ def cpt(level: float, share: Floats, quality: Floats, *, weak: float, strong: fl
 def _curve(share: Floats, quality: Floats, weak: float, strong: float) -> tuple[Floats, Floats]:
     inner = (share > 0) & (share < 1)
     shares = np.unique(share[inner])
-    best = [float(quality[share == one].max()) for one in shares]  # of settings with equal shares, the best
+    best = [float(quality[share == each].max()) for each in shares]  # of settings with equal shares, the best
     gaps = pgr(np.array([weak, *best, strong]), weak=weak, strong=strong)
     return np.concatenate([[0.0], shares, [1.0]]), gaps
