@@ -23,6 +23,7 @@ from highwayman.env.upstream.endings import (
     Ending,
     account_of_exception,
 )
+from highwayman.env.upstream.lines import AnswerSizes
 from highwayman.env.upstream.reading import JSON, AnswerReader, as_whole, window_refusal
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.retry_budget import RetryBudget
@@ -40,7 +41,8 @@ class Upstream:
 
     def __init__(
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
-        *, budget: RetryBudget | None = None, wall_clock: Callable[[], float] = time.time,
+        *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None,
+        wall_clock: Callable[[], float] = time.time,
         on_window_too_small: Callable[[Arm, int], None] = lambda arm, tokens: None,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
@@ -50,6 +52,7 @@ class Upstream:
             clock: monotonic seconds.
             limits: the time limits.
             budget: of attempts after the first.
+            sizes: how large answers may be.
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
             on_window_too_small: called with an arm that refused a request as too long for it, and its window in tokens:
                 as it says, or else about what the request needed.
@@ -58,7 +61,7 @@ class Upstream:
         self._clock = clock
         self._limits = limits or UpstreamTimeouts()
         self._budget = budget or RetryBudget()
-        self._reader = AnswerReader(self._limits, clock, wall_clock)
+        self._reader = AnswerReader(self._limits, clock, wall_clock, sizes=sizes)
         self._on_window_too_small = on_window_too_small
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None

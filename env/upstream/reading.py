@@ -9,6 +9,7 @@ import aiohttp
 from highwayman.env.json_pieces import parse_aside
 from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.endings import Account, AttemptFailed, Ending, account_of_answer, account_of_status
+from highwayman.env.upstream.lines import AnswerSizes, feed_aside
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.self_consistency import to_sse
 from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
@@ -19,11 +20,19 @@ _MOST_REFUSAL_BYTES = 1 << 20
 
 
 class AnswerReader:
-    """Reads answers within the time limits."""
+    """Reads answers within the limits of time and size."""
 
-    def __init__(self, limits: UpstreamTimeouts, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
-        """Take the time limits, a monotonic clock, and one in seconds since the epoch."""
+    def __init__(
+        self,
+        limits: UpstreamTimeouts,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        *,
+        sizes: AnswerSizes | None = None,
+    ) -> None:
+        """Take the time limits, a monotonic clock, one in seconds since the epoch, and how large answers may be."""
         self._limits = limits
+        self._sizes = sizes or AnswerSizes()
         self._clock = clock
         self._wall_clock = wall_clock
 
@@ -42,12 +51,15 @@ class AnswerReader:
                 raise AttemptFailed(account)
             answer.account, answer._first, answer._response = account, body, None
         elif sending.stream and not answer.content_type.startswith(JSON):
-            opening = StreamOpening()
+            opening = StreamOpening(self._sizes)
             async with asyncio.timeout(max(until - self._clock(), 0.0)):
                 while not opening.begun:
                     chunk = await response.content.readany()
                     waiting.end()
-                    opening.feed(chunk) if chunk else opening.finish()
+                    if chunk:
+                        await feed_aside(opening, chunk)
+                    else:
+                        opening.finish()
             answer._first = opening.data
         else:
             body = await self._whole_body(response, waiting, first_until=until, until=sending.until)
@@ -60,8 +72,12 @@ class AnswerReader:
     async def _whole_body(
         self, response: aiohttp.ClientResponse, waiting: Waiting, *, first_until: float, until: float
     ) -> bytes:
-        """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`."""
+        """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`.
+
+        Raises AttemptFailed if it is too large.
+        """
         parts: list[bytes] = []
+        size = 0
         limit_s = first_until - self._clock()
         while True:
             async with asyncio.timeout(max(limit_s, 0.0)):
@@ -70,6 +86,9 @@ class AnswerReader:
                 return b"".join(parts)
             waiting.end()
             parts.append(part)
+            size += len(part)
+            if size > self._sizes.whole:
+                raise AttemptFailed(Account(Ending.ARMS_FAULT, self._sizes.too_large()))
             limit_s = min(self._limits.silence_s, until - self._clock())
 
 

@@ -1,13 +1,14 @@
 """An answer on its way through: the arm's name put in, usage read, everything else byte for byte."""
 
+import asyncio
 import json
 import re
 from typing import Any
 
-import pydantic_core
-
+from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.upstream.answer_text import AnswerText
 from highwayman.env.upstream.endings import account_of_event
+from highwayman.env.upstream.lines import AnswerSizes, LineSplitter, parse_event
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.env.upstream.usage_report import ReportedUsage, parse_reported_usage
 
@@ -43,6 +44,10 @@ class ResponseIdentity:
         prefix = b'"cmpl-' if match[1].startswith(b'"cmpl-') else self._prefix
         return data[:start] + prefix + self._id + data[end:]
 
+    async def rewrite_aside(self, data: bytes) -> bytes:
+        """Return what `rewrite` does, of a large text from another thread."""
+        return self.rewrite(data) if len(data) <= PIECE_BYTES else await asyncio.to_thread(self.rewrite, data)
+
 
 def _own_id(data: bytes) -> re.Match[bytes] | None:
     """Return where the outermost object of a JSON text has its "id", None where it has none."""
@@ -71,18 +76,28 @@ def parse_finish_reason(answer: Any) -> str | None:
 class SseRewriter:
     """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
 
-    def __init__(self, identity: ResponseIdentity, *, keep_usage: bool, transcript: Transcript | None = None) -> None:
+    def __init__(
+        self,
+        identity: ResponseIdentity,
+        *,
+        keep_usage: bool,
+        transcript: Transcript | None = None,
+        sizes: AnswerSizes | None = None,
+    ) -> None:
         """Prepare for one stream.
 
         Args:
             identity: what each chunk goes out as.
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
             transcript: is given every chunk.
+            sizes: how long a line, and all of it, may be.
         """
         self._identity = identity
         self._transcript = transcript
         self._keep_usage = keep_usage
-        self._rest = b""
+        self._sizes = sizes or AnswerSizes()
+        self.lines = LineSplitter()
+        self._bytes = 0
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
         self._unread: list[bytes] = []  # lines that are parsed only if their words must be counted
         self._unread_bytes = 0
@@ -107,13 +122,17 @@ class SseRewriter:
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
-        lines = (self._rest + chunk).split(b"\n")
-        self._rest = lines.pop()
-        return b"".join(map(self._line, lines))
+        passed = b"".join(map(self._line, self.lines.feed(chunk)))
+        self._bytes += len(chunk)
+        if self.failure is None and self._bytes > self._sizes.stream:
+            self.failure = self._sizes.too_long_a_stream()
+        elif self.failure is None and self.lines.held_bytes > self._sizes.line:
+            self.failure = self._sizes.too_long_a_line()
+        return passed
 
     def finish(self) -> bytes:
         """Return the last line, if the upstream left it without its end."""
-        rest, self._rest = self._rest, b""
+        rest = self.lines.finish()
         return self._line(rest).rstrip(b"\n") if rest else b""
 
     def _line(self, line: bytes) -> bytes:
@@ -158,6 +177,6 @@ class SseRewriter:
 def _parsed(data: bytes) -> Any:
     """Return an event, None where it is none: that is not ours to judge, it goes through as it came."""
     try:
-        return pydantic_core.from_json(data)
+        return parse_event(data)
     except ValueError:
         return None

@@ -1,8 +1,7 @@
 """The beginning of a streamed answer, held back until it says something: until then another server can be asked."""
 
-import pydantic_core
-
 from highwayman.env.upstream.endings import Account, AttemptFailed, Ending, account_of_event, is_meaningful
+from highwayman.env.upstream.lines import AnswerSizes, LineSplitter, parse_event
 
 _DATA, _DONE = b"data:", b"[DONE]"
 _MOST_BYTES = 1 << 20  # of comments, roles and empty pieces
@@ -11,11 +10,13 @@ _MOST_BYTES = 1 << 20  # of comments, roles and empty pieces
 class StreamOpening:
     """What has come of a stream up to its first meaningful event."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: AnswerSizes) -> None:
+        """Take how long a line may be."""
         self.begun = False  # whether a meaningful event has come
+        self.lines = LineSplitter()
+        self._sizes = sizes
         self._parts: list[bytes] = []
-        self._size = 0
-        self._rest = b""  # a line without its end
+        self._silent_bytes = 0  # of lines that said nothing
 
     @property
     def data(self) -> bytes:
@@ -25,19 +26,19 @@ class StreamOpening:
     def feed(self, chunk: bytes) -> None:
         """Take more of it. Raises AttemptFailed where it tells of an error, or ends, or says nothing at length."""
         self._parts.append(chunk)
-        self._size += len(chunk)
-        lines = (self._rest + chunk).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
+        for line in self.lines.feed(chunk):
             self._read(line)
             if self.begun:
                 return
-        if self._size > _MOST_BYTES:
+            self._silent_bytes += len(line) + 1
+        if self._silent_bytes > _MOST_BYTES:
             raise _failed("sent much and said nothing")
+        if self.lines.held_bytes > self._sizes.line:
+            raise _failed(self._sizes.too_long_a_line())
 
     def finish(self) -> None:
         """Take the end of the stream. Raises AttemptFailed if it said nothing."""
-        self._read(self._rest)
+        self._read(self.lines.finish())
         if not self.begun:
             raise _failed("ended without an answer")
 
@@ -48,7 +49,7 @@ class StreamOpening:
         if data == _DONE:
             raise _failed("ended without an answer")
         try:
-            event = pydantic_core.from_json(data)
+            event = parse_event(data)
         except ValueError as error:
             raise _failed("answered with something that is not JSON") from error
         failure = account_of_event(event)

@@ -13,6 +13,7 @@ from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status
 from highwayman.env.upstream.answer_text import AnswerText
 from highwayman.env.upstream.client import Upstream
 from highwayman.env.upstream.endings import Ending
+from highwayman.env.upstream.lines import feed_aside
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.transcript import Transcript
@@ -129,7 +130,8 @@ class ProxiedCompletion:
         if self._transcript is not None:
             self._transcript.add(answer.answer)
         self._status = Status.OK
-        await send_response(send, answer.status, self._identity().rewrite(body), self._headers("application/json"))
+        body = await self._identity().rewrite_aside(body)
+        await send_response(send, answer.status, body, self._headers("application/json"))
         self._end_attempt(Ending.ANSWERED)
 
     async def _pass_stream(self, send: Send, answer: UpstreamResponse) -> None:
@@ -159,7 +161,7 @@ class ProxiedCompletion:
         """Pass a stream on but for its last bytes, which are returned. Raises UpstreamError if it breaks off."""
         try:
             async for chunk in answer.chunks():
-                ready = stream.feed(chunk)
+                ready = await feed_aside(stream, chunk)
                 if ready:
                     await send({"type": "http.response.body", "body": ready, "more_body": True})
                 if stream.failure is not None:

@@ -360,8 +360,9 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_has_failed(proxy:
         (b'data: {"error":{"message":"Incorrect API key provided: sk-1","code":401}}\n\n', b"data: [DONE]\n\n"),
         (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}\n\n', b"data: [DONE]\n\n"),
         (b'data: {"choices":[{"index":0,"delta":{"content":"ha',),
+        (b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * (9 << 20),),
     ],
-    ids=["no end", "an error event", "an error for a reason", "half an event"],
+    ids=["no end", "an error event", "an error for a reason", "half an event", "a line without end"],
 )
 async def test_an_answer_that_fails_once_begun_ends_with_an_error_event_and_no_done(
     proxy: Proxy, rest: tuple[bytes, ...]
