@@ -1,11 +1,13 @@
 """Which arms may answer a query. A rule is one function; the first that objects names the reason."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.windows import WindowBeliefs
 from highwayman.env.types import Arm, ArmState, Query
 
 Rule = Callable[[Arm, Query, int], str | None]
@@ -15,6 +17,13 @@ _LEAST_ANSWER_TOKENS = 16
 _READ_AS = {"image": "images", "file": "files"}
 
 
+def needed_tokens(arm: Arm, query: Query, prompt_tokens: PromptTokens) -> int:
+    """Return how many tokens a query takes at an arm: of its prompt (estimated) and of its answer."""
+    limits = [limit for limit in (query.max_tokens, arm.profile.max_tokens) if limit is not None]
+    prompt = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
+    return prompt + min(limits, default=_LEAST_ANSWER_TOKENS)
+
+
 def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
     """Object to an arm that is being taken out of service."""
     return "is draining" if arm.state is ArmState.DRAINING else None
@@ -22,8 +31,7 @@ def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
 
 def refuses_long_prompt(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
     """Object where prompt (tokens, estimated) and answer would not fit the arm's window."""
-    limits = [limit for limit in (query.max_tokens, arm.profile.max_tokens) if limit is not None]
-    needed = prompt_tokens + min(limits, default=_LEAST_ANSWER_TOKENS)
+    needed = needed_tokens(arm, query, prompt_tokens)
     if needed <= arm.context_window_tokens:
         return None
     return f"has a window of {arm.context_window_tokens} tokens, about {needed} are needed"
@@ -59,8 +67,18 @@ RULES: tuple[Rule, ...] = (
 class Pool:
     """The arms by name, and which of them may answer."""
 
-    def __init__(self, arms: Sequence[Arm], health: EndpointHealth, rules: Sequence[Rule] = RULES) -> None:
-        """Take the arms, what is known of their endpoints, and the rules. Raises ConfigError for a name twice."""
+    def __init__(
+        self,
+        arms: Sequence[Arm],
+        health: EndpointHealth,
+        rules: Sequence[Rule] = RULES,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the arms, what is known of their endpoints, the rules, and a clock in monotonic seconds.
+
+        Raises ConfigError for a name twice.
+        """
         by_name = {arm.name: arm for arm in arms}
         if len(by_name) != len(arms):
             raise ConfigError("two arms of the pool share a name; what is learned hangs on the name")
@@ -69,7 +87,7 @@ class Pool:
         self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
         self.health = health
         self._rules = tuple(rules)
-        self._corrected: dict[str, Arm] = {}  # arms whose servers said that their window is smaller
+        self._windows = WindowBeliefs(clock)
 
     def arm(self, name: str) -> Arm:
         """Return the arm called `name`. Raises UnknownArm."""
@@ -80,15 +98,18 @@ class Pool:
 
     def refusal(self, arm: Arm, query: Query, prompt_tokens: PromptTokens) -> str | None:
         """Return why `arm` may not answer, or None."""
-        believed = self._corrected.get(arm.name, arm)
+        window = self._windows.window_tokens(arm)
+        believed = arm if window == arm.context_window_tokens else replace(arm, context_window_tokens=window)
         tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
         return next((why for rule in self._rules if (why := rule(believed, query, tokens))), None)
 
-    def on_window_too_small(self, arm: Arm, window_tokens: int) -> None:
-        """Believe a server that its window has only so many tokens; what the pool file says is the most."""
-        believed = self._corrected.get(arm.name, arm)
-        if 0 < window_tokens < believed.context_window_tokens:
-            self._corrected[arm.name] = replace(believed, context_window_tokens=window_tokens)
+    def on_window_too_small(self, arm: Arm, window_tokens: int | None, needed_tokens: int = 0) -> None:
+        """Believe a server, for a while, that its window has only so many tokens, or that a request needs too many."""
+        self._windows.on_refused(arm, window_tokens, needed_tokens)
+
+    def on_answered(self, arm: Arm, needed_tokens: int) -> None:
+        """Note that an arm has answered a request of so many tokens."""
+        self._windows.on_answered(arm, needed_tokens)
 
     def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
         """Return the arms that may answer, in the pool's order.

@@ -43,7 +43,8 @@ class Upstream:
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
         *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None,
         wall_clock: Callable[[], float] = time.time,
-        on_window_too_small: Callable[[Arm, int], None] = lambda arm, tokens: None,
+        on_window_too_small: Callable[[Arm, int | None, int], None] = lambda arm, told, needed: None,
+        on_answered: Callable[[Arm, int], None] = lambda arm, needed: None,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
 
@@ -54,8 +55,9 @@ class Upstream:
             budget: of attempts after the first.
             sizes: how large answers may be.
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
-            on_window_too_small: called with an arm that refused a request as too long for it, and its window in tokens:
-                as it says, or else about what the request needed.
+            on_window_too_small: called with an arm that refused a request as too long for it, with its window,
+                if it named it, and with about what the request needed, in tokens.
+            on_answered: called with an arm that has begun to answer, and about how many tokens the request needed.
         """
         self._health = health
         self._clock = clock
@@ -63,6 +65,7 @@ class Upstream:
         self._budget = budget or RetryBudget()
         self._reader = AnswerReader(self._limits, clock, wall_clock, sizes=sizes)
         self._on_window_too_small = on_window_too_small
+        self._on_answered = on_answered
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
@@ -100,6 +103,7 @@ class Upstream:
         tried: list[Attempt] | None = None,
         large: bool = False,
         affinity: str = "",
+        needed_tokens: Callable[[Arm], int] | None = None,
     ) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
 
@@ -109,6 +113,7 @@ class Upstream:
             body_for: returns what an arm is sent.
             tried: is given every attempt as it ends; the last one is that which answers, if one does.
             large: whether bodies are written down beside the event loop.
+            needed_tokens: returns about how many tokens the request, with its answer, takes at an arm.
             affinity: names a conversation, which has replicas of its own that are asked before others.
 
         Raises:
@@ -136,10 +141,13 @@ class Upstream:
                     raise
                 attempts.end(answer.account)
                 answer.attempts = len(attempts.tried)
+                needed = needed_tokens(arm) if needed_tokens is not None else _needed_tokens(sending.body, body)
+                if answer.account.ending is Ending.ANSWERED:
+                    self._on_answered(arm, needed)
                 if answer.account.ending is not Ending.WINDOW_TOO_SMALL:
                     return answer
                 attempts.refused = answer
-                self._on_window_too_small(arm, answer.account.window_tokens or _needed_tokens(sending.body, body))
+                self._on_window_too_small(arm, answer.account.window_tokens, needed)
                 break
         return attempts.refusal()
 

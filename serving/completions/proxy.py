@@ -78,6 +78,7 @@ class ProxiedCompletion:
                 large=self._request.is_large,
                 affinity=self._route.affinity,
                 tried=self._tried,
+                needed_tokens=self._route.needed_tokens,
             )
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
             self._transcript_for = self._dependencies.observers.wanting_transcript(

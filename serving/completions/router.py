@@ -1,7 +1,7 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from highwayman.env.cost.switching import switch_penalties
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
-from highwayman.env.pool.eligibility import Pool
+from highwayman.env.pool.eligibility import Pool, needed_tokens
 from highwayman.env.types import (
     CLIENT_TASK,
     DEFAULT_TENANT,
@@ -54,6 +54,7 @@ class Route:
     decision: Decision
     arms: tuple[Arm, ...]
     affinity: str = ""  # what names the conversation, whose replicas are asked before others
+    needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
 
 
 @dataclass(slots=True)
@@ -105,7 +106,12 @@ class Router:
             route = self._routed(
                 options.apply_to(objective), query, context, tenant=origin.tenant, continuation=continuation
             )
-        route = replace(route, affinity=continuation.affinity)
+        prompt_tokens = self._prompt_tokens(context)
+        route = replace(
+            route,
+            affinity=continuation.affinity,
+            needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
+        )
         if not (origin.user or origin.links or self.keep_prompts):
             return route
         prompt = query.text if self.keep_prompts else None

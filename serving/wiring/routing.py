@@ -67,12 +67,13 @@ async def build_routing(
 ) -> RoutingComponents:
     """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
     health = EndpointHealth(time.monotonic)
-    pool = Pool(settings.arms, health)
+    pool = Pool(settings.arms, health, clock=time.monotonic)
     upstream = Upstream(
         health,
         time.monotonic,
         _timeouts(settings.config.limits),
         on_window_too_small=pool.on_window_too_small,
+        on_answered=pool.on_answered,
     )
     await upstream.start()
     stack.push_async_callback(upstream.close)

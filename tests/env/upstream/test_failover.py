@@ -78,7 +78,7 @@ class Calls:
             self.health,
             time.monotonic,
             limits,
-            on_window_too_small=lambda arm, tokens: self.windows.append((arm.name, tokens)),
+            on_window_too_small=lambda arm, told, needed: self.windows.append((arm.name, told or needed)),
             **options,
         )
 

@@ -158,6 +158,26 @@ async def test_a_named_arm_that_may_not_answer_says_why(
         await routers(two(**changes)).route("large", query)
 
 
+async def test_a_request_that_was_refused_as_too_long_is_not_sent_there_again_and_one_as_long_as_was_answered_is(
+    routers: Routers,
+) -> None:
+    router = routers(two())
+    short, long = replace(QUERY, max_tokens=20), replace(QUERY, max_tokens=3000)
+    needed = {}
+    for query in (short, long):
+        route = await router.route("large", query)
+        assert route.needed_tokens is not None
+        needed[query] = route.needed_tokens(route.arms[0])
+    assert needed[long] - needed[short] == 2980
+    large = router.pool.arm("large")
+    router.pool.on_window_too_small(large, None, needed[long])
+    with pytest.raises(NoEligibleArm, match=f"has a window of {needed[long] - 1} tokens"):
+        await router.route("large", long)
+    router.pool.on_answered(large, needed[short])
+    router.pool.on_window_too_small(large, None, needed[short] - 5)
+    assert (await router.route("large", short)).arms == (large,)
+
+
 async def test_arms_that_may_not_answer_are_no_part_of_the_decision(routers: Routers) -> None:
     router = routers(two(state=ArmState.DRAINING))
     assert (await router.route("auto", QUERY)).decision.arms == ("small",)
