@@ -1,5 +1,6 @@
 """What Prometheus scrapes. Labels are arms, modes and statuses: never a prompt, never a person."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -67,6 +68,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._tasks = Gauge(
+            "highwayman_tasks",
+            "Tasks alive in the process that is asked; they grow with the requests under way, and go back",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
@@ -101,6 +108,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format, summed over the processes that count together."""
+        self._tasks.set(_alive_tasks())
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self.registry)
         registry = CollectorRegistry()
@@ -119,3 +127,11 @@ def adopt_worker_metrics(worker: str) -> None:
 def drop_live_gauges(worker: str, folder: Path) -> None:
     """Take what only a living process can say, the version in force, out of the shared folder."""
     mark_process_dead(worker, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _alive_tasks() -> int:
+    """Return how many tasks the running event loop has, 0 without one."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0

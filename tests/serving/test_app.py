@@ -378,6 +378,7 @@ async def test_no_prompt_reaches_the_logs_or_the_metrics(
     async with own_router.http.get("/metrics") as response:
         metrics = await response.text()
     assert "highwayman_requests_total{" in metrics
+    assert "\nhighwayman_tasks " in metrics
     assert "xyzzy" not in metrics + caplog.text
 
 
