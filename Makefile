@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint demo picture bench test-faults test-vllm lock clean
+.PHONY: run test lint demo picture bench schemathesis test-faults test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -53,6 +53,15 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
 
+# Schemathesis on our own OpenAPI document, from an environment of its own: it brings a framework for the web.
+SCHEMATHESIS := .venv-schemathesis
+schemathesis: $(VENV)/.test $(SCHEMATHESIS)/bin/st
+	$(BIN)/python -m benchmarks.schemathesis --command $(abspath $(SCHEMATHESIS)/bin/st)
+
+$(SCHEMATHESIS)/bin/st: | $(VENV)/bin/python
+	$(VENV)/bin/python -m venv $(SCHEMATHESIS)
+	$(SCHEMATHESIS)/bin/python -m pip --disable-pip-version-check install --quiet schemathesis==4.32.5
+
 # vLLM lives in an interpreter of its own, whose pins never meet ours: its CPU build where there is no GPU.
 VLLM := .venv-vllm
 MODELS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/highwayman/models
@@ -88,4 +97,4 @@ lock:
 	    --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/test.lock
 
 clean:
-	rm -rf $(VENV) .venv-vllm build dist *.egg-info
+	rm -rf $(VENV) .venv-vllm $(SCHEMATHESIS) build dist *.egg-info

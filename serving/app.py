@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
@@ -19,7 +19,6 @@ from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
-from highwayman.serving.feedback.body import FeedbackBody
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
@@ -27,6 +26,7 @@ from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
+from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
 from highwayman.serving.wiring.settings import Settings
@@ -145,7 +145,7 @@ class Application:
                 ),
             )
             _add_routes(rest, services)
-            _add_by_hand(rest)
+            rest.openapi = describe_by_hand(rest, feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             yield
             gc.unfreeze()
@@ -206,7 +206,7 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
         readiness = await readiness_view(services)
         return JSONResponse(readiness, status_code=200 if readiness["ready"] else 503)
 
-    @rest.get("/metrics")
+    @rest.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         _need(ADMIN, request)
@@ -222,29 +222,6 @@ def _need(scope: str, request: Request) -> None:
     """Raise Forbidden if the request's key may not do what takes `scope`."""
     if scope not in _caller(request).scopes:
         raise Forbidden(f"This takes an API key with the scope {scope!r}.")
-
-
-def _add_by_hand(rest: FastAPI) -> None:
-    """Add the routes that FastAPI does not serve to its page."""
-    default_openapi = rest.openapi
-
-    def openapi() -> dict[str, Any]:
-        schema = default_openapi()
-        body = {"required": True, "content": {"application/json": {"schema": FeedbackBody.model_json_schema()}}}
-        answers = {"200": {"description": "Filed."}}
-        schema["paths"]["/v1/feedback"] = {
-            "post": {
-                "summary": "Say something about an answer: a thumb, a rating, a comment; null takes it back.",
-                "requestBody": body,
-                "responses": answers,
-            }
-        }
-        schema["paths"]["/v1/feedback/{id}"] = {
-            "delete": {"summary": "Take back what was filed under this id.", "responses": answers}
-        }
-        return schema
-
-    rest.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add_errors(rest: FastAPI) -> None:

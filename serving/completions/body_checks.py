@@ -4,7 +4,7 @@ A model of pydantic builds a problem for every element and every branch that doe
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +18,32 @@ _REQUIRED, _TEXT, _LIST, _OBJECT = (
     "must be a valid list",
     "must be an object",
 )
+
+# What is checked here, as a schema: for the page of routes, and for whoever makes requests from it.
+MESSAGES_SCHEMA: Final[JsonObject] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["role"],
+        "properties": {
+            "role": {"type": "string", "minLength": 1, "maxLength": _LONGEST_ROLE},
+            "content": {
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]
+            },
+        },
+    },
+}
+TOOLS_SCHEMA: Final[JsonObject] = {"anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
+_TOKENS: Final[JsonObject] = {"type": "array", "minItems": 1, "items": {"type": "integer"}}
+PROMPT_SCHEMA: Final[JsonObject] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        _TOKENS,
+        {"type": "array", "minItems": 1, "items": _TOKENS},
+    ]
+}
 
 
 def optional_object(value: Any) -> Any:

@@ -1,14 +1,22 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.prompt.reading import read_chat, read_completion
 from highwayman.env.types import JsonObject, Query
-from highwayman.serving.completions.body_checks import chat_problems, optional_object, prompt_problems
+from highwayman.serving.completions.body_checks import (
+    MESSAGES_SCHEMA,
+    PROMPT_SCHEMA,
+    TOOLS_SCHEMA,
+    chat_problems,
+    optional_object,
+    prompt_problems,
+)
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits, parse_object, validate
 
 
@@ -18,10 +26,15 @@ class _Loose(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
 
+_OptionalObject = Annotated[
+    Any, PlainValidator(optional_object), WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "null"}]})
+]
+
+
 class _Common(_Loose):
     model: Annotated[str, Field(min_length=1, max_length=256)]
     stream: bool | None = None
-    stream_options: Annotated[Any, PlainValidator(optional_object)] = None
+    stream_options: _OptionalObject = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     temperature: Annotated[float, Field(ge=0)] | Annotated[int, Field(ge=0)] | None = None
@@ -30,14 +43,20 @@ class _Common(_Loose):
 
 
 class _ChatBody(_Common):
-    messages: Any
+    messages: Annotated[Any, WithJsonSchema(MESSAGES_SCHEMA)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: Any = None
-    response_format: Annotated[Any, PlainValidator(optional_object)] = None
+    tools: Annotated[Any, WithJsonSchema(TOOLS_SCHEMA)] = None
+    response_format: _OptionalObject = None
 
 
 class _CompletionBody(_Common):
-    prompt: Any
+    prompt: Annotated[Any, WithJsonSchema(PROMPT_SCHEMA)]
+
+
+BODY_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "/v1/chat/completions": _ChatBody,
+    "/v1/completions": _CompletionBody,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,141 @@
+"""The page of routes: what FastAPI does not serve is added from the models that check the bodies."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from highwayman.env.types import JsonObject
+from highwayman.feedback.integrations.adapter import FeedbackAdapter
+from highwayman.serving.completions.request import BODY_MODELS
+from highwayman.serving.feedback.body import FeedbackBody
+
+_ERROR: Final[JsonObject] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "code": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]},
+            },
+        }
+    },
+}
+_REFUSALS: Final = {
+    "400": "The body cannot be followed, no model may answer it, or the model that was asked refuses it.",
+    "401": "No key, or none that is known.",
+    "403": "The key may not ask for answers, or a page of another origin asks.",
+    "404": "There is no such model.",
+    "408": "The body did not come in time.",
+    "413": "The body is too large.",
+    "422": "The model that was asked refuses it.",
+    "429": "The budget is spent, or every model asks to be left alone for a while.",
+    "502": "No model server answered.",
+    "503": "The router is about to end, or every model asks to be left alone for a while.",
+    "504": "No model server answered in time.",
+}
+_SUMMARIES: Final = {
+    "/v1/chat/completions": "Answer a conversation, whole or as a stream; `model` is an alias, or an arm.",
+    "/v1/completions": "Go on with a prompt, whole or as a stream; `model` is an alias, or an arm.",
+}
+
+
+def describe_by_hand(rest: FastAPI, adapters: Sequence[FeedbackAdapter]) -> Callable[[], JsonObject]:
+    """Return what gives the document of all routes: FastAPI's own, and those that it does not serve."""
+    described_by_fastapi = rest.openapi
+
+    def openapi() -> JsonObject:
+        schema = described_by_fastapi()
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"].setdefault("4XX", _error("See `error.message`."))
+                operation["responses"].setdefault("5XX", _error("See `error.message`."))
+        schema.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+        for adapter in adapters:
+            for route in adapter.routes:
+                _add_route(schema["paths"], route, adapter.source)
+        schema["paths"].update(_completions(), **_feedback())
+        return schema
+
+    return openapi
+
+
+def _completions() -> JsonObject:
+    answers = {
+        "description": "An answer of OpenAI's shape; its id, and the header x-highwayman-decision, name the decision.",
+        "content": {kind: {"schema": {"type": schema}} for kind, schema in _ANSWER_KINDS.items()},
+    }
+    refusals = {status: _error(text) for status, text in _REFUSALS.items()}
+    return {
+        path: {
+            "post": {
+                "summary": _SUMMARIES[path],
+                "requestBody": _json_body(_schema(model)),
+                "responses": {"200": answers, **refusals},
+            }
+        }
+        for path, model in BODY_MODELS.items()
+    }
+
+
+_ANSWER_KINDS: Final = {"application/json": "object", "text/event-stream": "string"}
+
+
+def _feedback() -> JsonObject:
+    filed = {"200": {"description": "Filed."}, "4XX": _error("Refused."), "5XX": _error("Not taken; send it again.")}
+    return {
+        "/v1/feedback": {
+            "post": {
+                "summary": "Say something about an answer: a thumb, a rating, a comment; null takes it back.",
+                "requestBody": _json_body(_schema(FeedbackBody)),
+                "responses": filed,
+            }
+        },
+        "/v1/feedback/{id}": {
+            "delete": {
+                "summary": "Take back what was filed under this id.",
+                "parameters": [_path_parameter("id")],
+                "responses": filed,
+            }
+        },
+    }
+
+
+def _add_route(paths: JsonObject, route: str, source: str) -> None:
+    """Add the route of another product's feedback; its body has that product's shape."""
+    method, _, path = route.partition(" ")
+    operation: JsonObject = {
+        "summary": f"Feedback as {source} sends it.",
+        "responses": {"2XX": {"description": "Filed."}, "4XX": _error("Refused."), "5XX": _error("Not taken.")},
+    }
+    parameters = [_path_parameter(name) for name in re.findall(r"\{(\w+)\}", path)]
+    if parameters:
+        operation["parameters"] = parameters
+    if method not in ("GET", "DELETE"):
+        operation["requestBody"] = {**_json_body({}), "required": False}
+    paths.setdefault(path, {})[method.lower()] = operation
+
+
+def _schema(model: type[BaseModel]) -> JsonObject:
+    schema = model.model_json_schema()
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+def _json_body(schema: JsonObject) -> JsonObject:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _path_parameter(name: str) -> JsonObject:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _error(description: str) -> Any:
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
