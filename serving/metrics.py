@@ -1,12 +1,14 @@
 """What Prometheus scrapes. Labels are arms, modes and statuses: never a prompt, never a person."""
 
 import asyncio
+import math
 import os
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from highwayman.env.load.replica_loads import ReplicaState
 from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, Decision, Outcome
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -74,6 +76,26 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+
+        self._waiting = self._replica_gauge("requests_waiting", "Requests that a replica has not begun, as it says")
+        self._running = self._replica_gauge("requests_running", "Requests that a replica works on, as it says")
+        self._kv_cache = self._replica_gauge("kv_cache_usage_ratio", "Share of a replica's KV cache that is taken")
+        self._first_token = self._replica_gauge("first_token_seconds", "What a replica's first tokens take of late")
+
+    def _replica_gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(
+            f"highwayman_replica_{name}", documentation, ["endpoint"], registry=self.registry,
+            multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+
+    def on_replica_load(self, endpoint: str, state: ReplicaState | None) -> None:
+        """Say what a replica has to do; NaN what is not known."""
+        waiting, running = (state.waiting, state.running) if state is not None else (math.nan, math.nan)
+        self._waiting.labels(endpoint).set(waiting)
+        self._running.labels(endpoint).set(running)
+        usage, first_token_s = (state.kv_cache_usage, state.first_token_s) if state is not None else (None, None)
+        self._kv_cache.labels(endpoint).set(math.nan if usage is None else usage)
+        self._first_token.labels(endpoint).set(math.nan if first_token_s is None else first_token_s)
 
     def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""

@@ -66,7 +66,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
-        routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker)
+        routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
         dependencies = FeedbackDependencies(log, routing, metrics, policy.live)
         feedback = build_feedback(stack, settings, dependencies, adapters)
         yield Services(

@@ -8,8 +8,9 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
-from highwayman.env.types import Outcome
+from highwayman.env.types import Arm, Outcome
 from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.log.record import Record
@@ -19,21 +20,21 @@ from highwayman.serving.state.live_policy import LivePolicy
 _REDIS_PATIENCE_S = 0.25
 
 
-def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, Any]:
-    """Return the policy in force and each arm's numbers, counted over the whole log."""
+def policy_view(live: LivePolicy, name: str, pool: Pool) -> dict[str, Any]:
+    """Return the policy in force, each arm's numbers, counted over the whole log, and what its replicas have to do."""
     return {
         "policy": name,
         "version": live.version,
         "position": live.position,
         "lag_s": live.lag_s,
-        "arms": {arm: _arm_view(live, arm) for arm in arms},
+        "arms": {name: {**_arm_view(live, name), **_load_view(pool, arm)} for name, arm in pool.arms.items()},
     }
 
 
 async def readiness_view(services: Services) -> dict[str, Any]:
     """Return whether requests are answered, and what of the rest is missing."""
     draining = services.settings.drain.begun
-    up = {arm.name: any(map(services.pool.health.is_up, arm.endpoints)) for arm in services.pool.arms.values()}
+    up = {arm.name: services.pool.unwell(arm) is None for arm in services.pool.arms.values()}
     redis, live = await _redis_answers(services), services.live
     return {
         "status": "draining" if draining else "ready" if any(up.values()) else "no arm answers",
@@ -75,6 +76,21 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
         if mean is not None and tally.calls
         else None,
     }
+
+
+def _load_view(pool: Pool, arm: Arm) -> dict[str, Any]:
+    """Return why an arm is unwell, if it is, and the load of its replicas; null: nothing is known of it."""
+    names = ("waiting", "running", "kv_cache_usage", "first_token_s")
+    states = {endpoint: pool.loads.state(endpoint) for endpoint in arm.endpoints}
+    replicas = [
+        {
+            "endpoint": endpoint,
+            "serves": pool.loads.serves(endpoint, arm.model),
+            **{name: getattr(state, name, None) for name in names},
+        }
+        for endpoint, state in states.items()
+    ]
+    return {"unwell": pool.unwell(arm), "replicas": replicas}
 
 
 def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:

@@ -214,6 +214,9 @@ class ScriptedUpstream:
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []  # names in lower case
         self.gone = 0  # requests whose client went before the answer was out
+        self.metrics: str | None = None  # what /metrics says; None: it answers 404
+        self.models: list[str] | None = None  # what /v1/models lists; None: those that are scripted
+        self.polled: list[tuple[str, dict[str, str]]] = []  # GETs of either: path, and headers in lower case
         self._port = port
         self._scripts: dict[str, list[Behaviour]] = defaultdict(list)
         self._changed = asyncio.Condition()
@@ -231,6 +234,7 @@ class ScriptedUpstream:
     def reset(self) -> None:
         """Forget what was asked, and every script: the next test finds the server as new."""
         self.requests, self.paths, self.headers, self.gone = [], [], [], 0
+        self.metrics, self.models, self.polled = None, None, []
         self._scripts.clear()
 
     async def asked(self, count: int = 1) -> None:
@@ -246,6 +250,7 @@ class ScriptedUpstream:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health)
         app.router.add_post("/{path:.*}", self._serve)
         # Handlers are cancelled when their client goes, as vLLM aborts the generation.
@@ -261,8 +266,17 @@ class ScriptedUpstream:
         await self._runner.cleanup()
 
     async def _models(self, request: web.Request) -> web.Response:
-        cards = [{"id": key, "object": "model", "max_model_len": 4096} for key in self._scripts if key[0] not in "/*"]
+        self._note_poll(request)
+        models = [key for key in self._scripts if key[0] not in "/*"] if self.models is None else self.models
+        cards = [{"id": key, "object": "model", "max_model_len": 4096} for key in models]
         return web.json_response({"object": "list", "data": cards})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._note_poll(request)
+        return web.Response(status=404) if self.metrics is None else web.Response(text=self.metrics)
+
+    def _note_poll(self, request: web.Request) -> None:
+        self.polled.append((request.path, {name.lower(): value for name, value in request.headers.items()}))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
+from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.windows import WindowBeliefs
 from highwayman.env.types import Arm, ArmState, Query
@@ -73,6 +74,7 @@ class Pool:
         health: EndpointHealth,
         rules: Sequence[Rule] = RULES,
         *,
+        loads: ReplicaLoads | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the arms, what is known of their endpoints, the rules, and a clock in monotonic seconds.
@@ -86,6 +88,7 @@ class Pool:
             raise ConfigError("the pool has no arm; give at least one under `arms:`")
         self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
         self.health = health
+        self.loads = loads or ReplicaLoads(lambda: 0.0)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
 
@@ -114,7 +117,7 @@ class Pool:
     def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
         """Return the arms that may answer, in the pool's order.
 
-        Arms whose endpoints all rest after failures are left out, unless that leaves none: then trying beats refusing.
+        Arms that are unwell are left out, unless that leaves none: then trying beats refusing.
 
         Raises:
             NoEligibleArm: with the reason for each arm.
@@ -123,5 +126,11 @@ class Pool:
         able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
         if not able:
             raise NoEligibleArm("No arm may answer: " + "; ".join(f"{name} {why}" for name, why in refusals.items()))
-        awake = tuple(arm for arm in able if any(self.health.is_up(endpoint) for endpoint in arm.endpoints))
-        return awake or able
+        return tuple(arm for arm in able if self.unwell(arm) is None) or able
+
+    def unwell(self, arm: Arm) -> str | None:
+        """Return why nothing can be expected of the arm's servers now, None if something can."""
+        serving = self.loads.serving(arm)
+        if arm.endpoints and not serving:
+            return f"no replica serves the model {arm.model!r}"
+        return None if any(map(self.health.is_up, serving)) else "all replicas rest after failures"

@@ -3,12 +3,18 @@
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 _SPARE = 1.25  # times the mean load that a replica takes for conversations' sake
 
 
 def replica_order(
-    endpoints: Sequence[str], *, is_up: Callable[[str], bool], load: Callable[[str], int], affinity: str = ""
+    endpoints: Sequence[str],
+    *,
+    is_up: Callable[[str], bool],
+    load: Callable[[str], float],
+    affinity: str = "",
+    busy: Callable[[str], Any] | None = None,
 ) -> list[str]:
     """Return the endpoints, those that are up first; among them the conversation's own while it is not overloaded.
 
@@ -19,16 +25,18 @@ def replica_order(
     Args:
         endpoints: base URLs of replicas.
         is_up: whether calls may go to an endpoint.
-        load: of an endpoint, in calls.
+        load: of an endpoint, in requests; what a conversation leaves it for.
         affinity: what names the conversation; empty: the least busy comes first.
+        busy: what orders endpoints by how busy they are, where that is more than `load`.
     """
     if not affinity:
-        return sorted(endpoints, key=lambda endpoint: (not is_up(endpoint), load(endpoint)))
+        by = busy or load
+        return sorted(endpoints, key=lambda endpoint: (not is_up(endpoint), by(endpoint)))
     up = [endpoint for endpoint in endpoints if is_up(endpoint)]
     most = math.ceil(_SPARE * (sum(map(load, up)) + 1) / max(len(up), 1))
 
-    def place(endpoint: str) -> tuple[bool, int, bytes]:
-        overload = 0 if load(endpoint) < most else load(endpoint)
+    def place(endpoint: str) -> tuple[bool, float, bytes]:
+        overload = 0.0 if load(endpoint) < most else load(endpoint)
         return not is_up(endpoint), overload, _rank(affinity, endpoint)
 
     return sorted(endpoints, key=place)

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
+from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.replica_order import replica_order
 from highwayman.env.types import Arm, Attempt, JsonObject
@@ -41,7 +42,7 @@ class Upstream:
 
     def __init__(
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
-        *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None,
+        *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None, loads: ReplicaLoads | None = None,
         wall_clock: Callable[[], float] = time.time,
         on_window_too_small: Callable[[Arm, int | None, int], None] = lambda arm, told, needed: None,
         on_answered: Callable[[Arm, int], None] = lambda arm, needed: None,
@@ -54,6 +55,7 @@ class Upstream:
             limits: the time limits.
             budget: of attempts after the first.
             sizes: how large answers may be.
+            loads: how busy the replicas are; its calls are counted there.
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
             on_window_too_small: called with an arm that refused a request as too long for it, with its window,
                 if it named it, and with about what the request needed, in tokens.
@@ -64,6 +66,7 @@ class Upstream:
         self._limits = limits or UpstreamTimeouts()
         self._budget = budget or RetryBudget()
         self._reader = AnswerReader(self._limits, clock, wall_clock, sizes=sizes)
+        self._loads = loads or ReplicaLoads(clock)
         self._on_window_too_small = on_window_too_small
         self._on_answered = on_answered
         self._in_flight: dict[str, int] = {}
@@ -174,23 +177,30 @@ class Upstream:
         return as_whole(drawn, voted, stream=sending.stream)
 
     def _in_order(self, arm: Arm, affinity: str) -> list[str]:
-        """Return the arm's endpoints as they are tried."""
-        return replica_order(arm.endpoints, is_up=self._health.is_up, load=self.pending_calls, affinity=affinity)
+        """Return the arm's endpoints as they are tried: those that serve its model, all of them if none is known to."""
+        endpoints = self._loads.serving(arm) or arm.endpoints
+        busy, load = self._loads.busy(endpoints), self._loads.overload(endpoints) or self.pending_calls
+        return replica_order(endpoints, is_up=self._health.is_up, load=load, affinity=affinity, busy=busy)
 
     async def _attempt(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
         self._in_flight[endpoint] = self.pending_calls(endpoint) + 1
-        waiting = Waiting(lambda: self._on_begun(endpoint))
+        waiting, call = Waiting(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
+        answer: UpstreamResponse | None = None
         try:
             answer = await self._answer(arm, endpoint, sending, waiting)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
             if account.ending is Ending.WINDOW_TOO_SMALL:  # told inside a 200
                 return window_refusal(arm, account, self._clock())
-            self._health.on_failure(endpoint, account.rest_s)
+            if account.model_missing:  # others may be served there
+                self._loads.on_model_missing(endpoint, arm.model)
+            else:
+                self._health.on_failure(endpoint, account.rest_s)
             raise AttemptFailed(account) from error
         finally:
             waiting.end()
+            call.end() if answer is None else answer.when_over(call.end)
         self._health.on_success(endpoint)
         return answer
 

@@ -42,6 +42,8 @@ _WINDOW_TOKENS: Final = tuple(
         r"limited to (\d+)",
     )
 )
+# vLLM: "The model `x` does not exist." OpenAI: code model_not_found. Ollama: model "x" not found, try pulling it first.
+_MODEL_MISSING: Final = re.compile(r"\bmodel\b[^\n]{0,300}?(?:does not exist|not found)|model_not_found", re.IGNORECASE)
 _KEY: Final = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)  # Gemini says so of a wrong one with a 400
 
 
@@ -65,6 +67,7 @@ class Account:
     status: int = 502  # what the caller gets where nobody else answers
     rest_s: float | None = None  # for which the endpoint asked to be left alone
     window_tokens: int | None = None  # where the window was too small, and the server said how large it is
+    model_missing: bool = False  # whether the server does not know the model, such as an adapter that it has not loaded
 
 
 ANSWERED: Final = Account(Ending.ANSWERED, status=200)
@@ -94,9 +97,9 @@ def account_of_status(status: int, body: bytes, headers: Mapping[str, str], *, n
         return _window(text, status)
     if status in _ARMS_FAULT or not 400 <= status < 500 or (status == 400 and _KEY.search(text)):
         rest_s = retry_after_s(headers.get("retry-after"), now=now)
-        return Account(
-            Ending.ARMS_FAULT, f"answered {status}", status if status in _TOLD_AS_IT_IS else 502, rest_s=rest_s
-        )
+        told = status if status in _TOLD_AS_IT_IS else 502
+        missing = status == 404 and _MODEL_MISSING.search(text) is not None
+        return Account(Ending.ARMS_FAULT, f"answered {status}", told, rest_s=rest_s, model_missing=missing)
     return Account(Ending.CALLERS_FAULT, f"answered {status}", status)
 
 

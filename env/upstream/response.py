@@ -30,6 +30,7 @@ class UpstreamResponse:
     samples: int = 1  # answers that were drawn for it, all of which are paid
     uncounted: int = 0  # of these, where there are several: those that reported no usage, which the sum therefore lacks
     _on_broken: Callable[[], None] = field(default=lambda: None, repr=False)
+    _on_over: Callable[[], None] = field(default=lambda: None, repr=False)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
@@ -41,6 +42,7 @@ class UpstreamResponse:
             except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
                 raise self.broken(account_of_exception(error).why) from error
             if not chunk:
+                self._on_over()
                 return
             yield chunk
 
@@ -57,7 +59,15 @@ class UpstreamResponse:
         self.close()
         return UpstreamError(f"arm {self.arm.name!r} broke off its answer: {why}", attempts=self.attempts)
 
+    def when_over(self, on_over: Callable[[], None]) -> None:
+        """Call `on_over` (perhaps twice) once the server is done with the answer: at its end, or when it is closed."""
+        if self._response is None:
+            on_over()
+        else:
+            self._on_over = on_over
+
     def close(self) -> None:
         """Drop the connection, which tells the server to stop generating. Harmless once the body has been read."""
         if self._response is not None:
             self._response.close()
+        self._on_over()

@@ -101,6 +101,7 @@ class LimitsConfig(Strict):
     connect_s: Annotated[float, Field(gt=0)] = 2.0
     first_byte_s: Annotated[float, Field(gt=0)] = 120.0
     silence_s: Annotated[float, Field(gt=0)] = 120.0
+    replica_load_s: Annotated[float, Field(ge=0)] = 1.0  # between two readings of a replica's load; 0: none is read
     drain_s: Annotated[float, Field(ge=0)] = 60.0  # from being told to end to cutting the answers under way
     all_attempts_s: Annotated[float, Field(gt=0)] = 300.0  # until somebody answers a request, whoever was tried
     redis_s: Annotated[float, Field(gt=0)] = 0.05  # a write that takes longer goes to the spool

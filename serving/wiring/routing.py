@@ -9,6 +9,8 @@ import numpy as np
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policy import Policy, PredictsQuality
 from highwayman.env.errors import ConfigError
+from highwayman.env.load.poller import LoadPoller
+from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks
@@ -18,8 +20,11 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
+
+_FRESH_S = 5.0  # for which what a replica says of its load is believed, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,17 @@ async def build_routing(
     *,
     policy: PolicyComponents,
     spend_tracker: SpendTracker,
+    metrics: Metrics,
 ) -> RoutingComponents:
     """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
     health = EndpointHealth(time.monotonic)
-    pool = Pool(settings.arms, health, clock=time.monotonic)
+    loads = _loads(stack, settings, metrics)
+    pool = Pool(settings.arms, health, loads=loads, clock=time.monotonic)
     upstream = Upstream(
         health,
         time.monotonic,
         _timeouts(settings.config.limits),
+        loads=loads,
         on_window_too_small=pool.on_window_too_small,
         on_answered=pool.on_answered,
     )
@@ -82,6 +90,19 @@ async def build_routing(
     rng = np.random.default_rng(settings.seed)
     router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng)
     return RoutingComponents(pool, upstream, background, rng, spend_tracker, router)
+
+
+def _loads(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> ReplicaLoads:
+    """Return what knows how busy the replicas are; they are asked beside the requests, if that is wanted."""
+    every_s = settings.config.limits.replica_load_s
+    loads = ReplicaLoads(time.monotonic, fresh_s=max(_FRESH_S, 3 * every_s))
+    if every_s:
+        poller = LoadPoller(
+            settings.arms, loads, clock=time.monotonic, rng=np.random.default_rng(), every_s=every_s,
+            on_state=metrics.on_replica_load,
+        )  # fmt: skip
+        start_in_background(stack, poller.run(), lambda: None)  # without it, calls from here are what is known
+    return loads
 
 
 def _router(

@@ -169,3 +169,16 @@ def test_a_window_that_its_server_says_is_smaller_is_believed_and_never_a_larger
     assert two.refusal(small, query(), 600) == "has a window of 512 tokens, about 616 are needed"
     assert [able.name for able in two.eligible(query(), 600)] == ["large"]
     assert two.refusal(small, query(), 400) is None
+
+
+def test_an_arm_whose_model_no_replica_serves_is_unwell_and_says_so() -> None:
+    two, servers = pool(arm("a", endpoints=("http://x:1", "http://y:1"), model="adapter"), arm("b")), ("x", "y")
+    for server in servers:
+        assert two.unwell(two.arm("a")) is None
+        two.loads.on_models(f"http://{server}:1", ["base"])
+    assert two.unwell(two.arm("a")) == "no replica serves the model 'adapter'"
+    assert [each.name for each in two.eligible(query(), 10)] == ["b"]
+    two.loads.on_models("http://x:1", ["base", "adapter"])
+    assert [each.name for each in two.eligible(query(), 10)] == ["a", "b"]
+    two.health.on_failure("http://x:1")  # the only one that serves it
+    assert two.unwell(two.arm("a")) == "all replicas rest after failures"

@@ -1,0 +1,1 @@
+"""How much the replicas have to do: read from them, or counted here."""

@@ -1,0 +1,166 @@
+"""How busy each replica is, and which models it serves, as far as it told or calls from here showed."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from highwayman.env.load.queueing import QueueState, shortest_queue
+from highwayman.env.load.vllm_metrics import EngineReading
+from highwayman.env.types import Arm
+
+_LISTED_S = 60.0  # for which a list of its models is
+_MISSING_S = 30.0  # for which a model that it refused is not asked for there again, unless it lists it meanwhile
+_HALF_LIFE_S = 10.0  # of what its first tokens took
+_IN_STRIDE = 8.0  # requests side by side that slow each other down by less than a cold prompt cache costs
+_PRIOR_TOKENS = 1.0  # how many first tokens what they usually take is worth
+
+ReplicaKey = tuple[float, ...]  # the smaller, the less busy
+
+
+class CallCount:
+    """A call under way; ends once."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end: Callable[[], None] | None = on_end
+
+    def end(self) -> None:
+        """Note that the call is over."""
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """What is known of one replica's load now."""
+
+    waiting: float
+    running: float
+    kv_cache_usage: float | None
+    first_token_s: float | None  # what its first tokens take of late, None before any
+    late_s: float  # by which that is more than what they usually take
+
+    @property
+    def key(self) -> ReplicaKey:
+        """What replicas are compared by: who waits, who runs, whose cache is full."""
+        return self.waiting, self.running, self.kv_cache_usage or 0.0
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The last one of a server, and the fading sums of its first tokens."""
+
+    engine: EngineReading
+    asked_at: float
+    own: int  # calls from here that were under way when it was asked
+    late_tokens_s: float = 0.0
+    late_tokens: float = 0.0
+
+
+class ReplicaLoads:
+    """Of one router process: what servers said last, and its own calls since then."""
+
+    def __init__(self, clock: Callable[[], float], *, fresh_s: float = 5.0) -> None:
+        """Take the clock, monotonic seconds, and for how long what a server said of its load is believed."""
+        self._clock = clock
+        self._fresh_s = fresh_s
+        self._readings: dict[str, _Reading] = {}
+        self._own: Counter[str] = Counter()  # by endpoint: calls from here that are not over
+        self._listed: dict[str, tuple[float, frozenset[str]]] = {}  # by endpoint: when, and the models
+        self._missing: defaultdict[str, dict[str, float]] = defaultdict(dict)  # by endpoint and model: until when
+
+    def on_call(self, endpoint: str) -> CallCount:
+        """Count a call that is sent; end what is returned when its answer is over."""
+        self._own[endpoint] += 1
+
+        def on_end() -> None:
+            self._own[endpoint] -= 1
+
+        return CallCount(on_end)
+
+    def own_calls(self, endpoint: str) -> int:
+        """Return how many calls from here are not over."""
+        return self._own[endpoint]
+
+    def on_reading(self, endpoint: str, engine: EngineReading, *, asked_at: float, own: int) -> None:
+        """Take what a server says of itself; it was asked at `asked_at`, while `own` calls from here were under way."""
+        last, now = self._readings.get(endpoint), _Reading(engine, asked_at, own)
+        if last is not None and engine.first_tokens >= last.engine.first_tokens:  # otherwise it has started anew
+            kept = 0.5 ** (max(asked_at - last.asked_at, 0.0) / _HALF_LIFE_S)
+            took_s = max(engine.first_token_s - last.engine.first_token_s, 0.0)
+            now.late_tokens_s = last.late_tokens_s * kept + took_s
+            now.late_tokens = last.late_tokens * kept + engine.first_tokens - last.engine.first_tokens
+        self._readings[endpoint] = now
+
+    def on_models(self, endpoint: str, models: Collection[str]) -> None:
+        """Take the list of all that a server serves."""
+        self._listed[endpoint] = self._clock(), frozenset(models)
+        for model in models:
+            self._missing[endpoint].pop(model, None)
+
+    def on_model_missing(self, endpoint: str, model: str) -> None:
+        """Note that a server said that it does not know a model."""
+        self._missing[endpoint][model] = self._clock() + _MISSING_S
+
+    def serves(self, endpoint: str, model: str) -> bool:
+        """Return whether a server may serve `model`: nothing says that it does not."""
+        if self._clock() < self._missing[endpoint].get(model, -math.inf):
+            return False
+        at, models = self._listed.get(endpoint, (-math.inf, frozenset()))
+        return self._clock() - at > _LISTED_S or model in models
+
+    def serving(self, arm: Arm) -> tuple[str, ...]:
+        """Return the arm's endpoints that may serve its model."""
+        return tuple(endpoint for endpoint in arm.endpoints if self.serves(endpoint, arm.model))
+
+    def state(self, endpoint: str) -> ReplicaState | None:
+        """Return a replica's load: what it said last, with the calls from here since then; None if that is stale.
+
+        Calls beyond those it works on now have to wait where others wait, and run where none does.
+        """
+        reading = self._readings.get(endpoint)
+        if reading is None or self._clock() - reading.asked_at > self._fresh_s:
+            return None
+        engine = reading.engine
+        requests = max(engine.waiting + engine.running + self._own[endpoint] - reading.own, 0.0)
+        running = min(requests, engine.running) if engine.waiting > 0 else requests
+        late_s, first_token_s = 0.0, None
+        if engine.first_tokens:
+            usual_s = engine.first_token_s / engine.first_tokens
+            first_token_s = (reading.late_tokens_s + _PRIOR_TOKENS * usual_s) / (reading.late_tokens + _PRIOR_TOKENS)
+            late_s = first_token_s - usual_s
+        return ReplicaState(requests - running, running, engine.kv_cache_usage, first_token_s, late_s)
+
+    def busy(self, endpoints: Sequence[str]) -> Callable[[str], ReplicaKey]:
+        """Return what orders replicas by how busy they are.
+
+        Where one of them has not said so of late, all are compared by the calls from here: one that is too busy to tell
+        must not look idle.
+        """
+        states = self._states(endpoints)
+        if states is None:
+            return lambda endpoint: (self._own[endpoint],)
+        return lambda endpoint: states[endpoint].key
+
+    def overload(self, endpoints: Sequence[str]) -> Callable[[str], float] | None:
+        """Return what says how much each replica has to do that a conversation should leave it for, None if unknown.
+
+        That is a queue. As long as nobody has one, it is the requests beyond those that a batch takes in its stride.
+        """
+        states = self._states(endpoints)
+        if states is None:
+            return None
+        if any(state.waiting for state in states.values()):
+            return lambda endpoint: states[endpoint].waiting
+        return lambda endpoint: max(states[endpoint].running - _IN_STRIDE, 0.0)
+
+    def _states(self, endpoints: Sequence[str]) -> dict[str, ReplicaState] | None:
+        """Return what is known of each, None where one of them does not tell."""
+        states = {endpoint: state for endpoint in endpoints if (state := self.state(endpoint)) is not None}
+        return states if len(states) == len(set(endpoints)) else None
+
+    def queue(self, arm: Arm) -> QueueState | None:
+        """Return what awaits the arm's next call at its least busy replica, None where one of them does not tell."""
+        states = self._states(self.serving(arm)) or {}
+        return shortest_queue(QueueState(state.waiting, state.running, state.late_s) for state in states.values())
