@@ -6,6 +6,7 @@ import numpy as np
 
 from highwayman.env.cost.objective import Objective, scaled_penalties
 from highwayman.env.cost.usage import TokenUse, UsageEstimate, estimate_call
+from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Floats
 
 UsageEstimates = Mapping[str, UsageEstimate]  # by arm, of the whole pool
@@ -14,6 +15,7 @@ UsageEstimates = Mapping[str, UsageEstimate]  # by arm, of the whole pool
 def estimate_usage(
     pool: Iterable[Arm], use: Callable[[str], TokenUse], *, prompt_tokens: int, max_tokens: int | None = None,
     under_way: Callable[[str], int] = lambda arm: 0, script: str = "",
+    queue: Callable[[str], QueueState | None] = lambda arm: None,
 ) -> UsageEstimates:  # fmt: skip
     """Return what a call to each arm of the pool is expected to take.
 
@@ -24,6 +26,7 @@ def estimate_usage(
         max_tokens: the caller's limit on the answer.
         under_way: calls to an arm that have not ended.
         script: of this query.
+        queue: what is measured of an arm's load, if anything is.
     """
     return {
         arm.name: estimate_call(
@@ -33,6 +36,7 @@ def estimate_usage(
             max_tokens=max_tokens,
             under_way=under_way(arm.name),
             script=script,
+            queue=queue(arm.name),
         )
         for arm in pool
     }

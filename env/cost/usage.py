@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from highwayman.env.cost.token_fit import TokenFit
+from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Usage
 
 _PER_MTOK = 1e-6
@@ -12,7 +13,8 @@ _PRIOR_CALLS = 1.0  # how many calls the guess about an arm's token use is worth
 _GUESSED_ANSWER_TOKENS = 256
 _CHARS_PER_TOKEN = 4.2  # of a profile's texts, until the arm has reported what it reads
 _NO_FIT = TokenFit()
-_CALLS_AT_ONCE = 8  # that one replica answers side by side before calls wait for each other
+_LEAST_SHARE = 0.1  # of an arm's usual latency that is expected, however idle it is
+_GUESSED_AT_ONCE = 8  # that one replica answers side by side, as long as nothing is measured
 
 
 def cost_usd(arm: Arm, usage: Usage) -> float | None:
@@ -52,6 +54,7 @@ def estimate_call(
     max_tokens: int | None = None,
     under_way: int = 0,
     script: str = "",
+    queue: QueueState | None = None,
 ) -> UsageEstimate:
     """Return what a call is expected to take.
 
@@ -60,9 +63,9 @@ def estimate_call(
         use: what its calls have used so far.
         prompt_tokens: of the caller's prompt, estimated.
         max_tokens: the caller's limit on the answer.
-        under_way: calls to the arm that have not ended; beyond what its replicas answer side by side, each has to wait
-            for a share of those before it.
+        under_way: calls to the arm that have not ended.
         script: of the prompt; what was learned of the arm's tokenizer counts by script.
+        queue: what is measured of the arm's load; where there is none, it is guessed from `under_way`.
     """
     tokens_in = _expected_tokens_in(arm, use, prompt_tokens=prompt_tokens, script=script)
     tokens_out = _expected_tokens_out(arm, use, max_tokens=max_tokens)
@@ -70,10 +73,18 @@ def estimate_call(
     if arm.usd_per_mtok_in is not None and arm.usd_per_mtok_out is not None:
         usd = (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
     wh = None if arm.wh_per_mtok is None else (tokens_in + tokens_out) * arm.wh_per_mtok * _PER_MTOK
-    room = _CALLS_AT_ONCE * max(len(arm.endpoints), 1)
-    queued = max(under_way + 1 - room, 0) / room
-    latency_s = use.latency_s / use.calls * (1.0 + queued) if use.calls else None
-    return UsageEstimate(usd, latency_s, wh)
+    return UsageEstimate(usd, _expected_latency_s(arm, use, under_way, queue), wh)
+
+
+def _expected_latency_s(arm: Arm, use: TokenUse, under_way: int, queue: QueueState | None) -> float | None:
+    """Return the seconds a call is expected to take now: as its calls did on average, and what is different."""
+    if not use.calls:
+        return None
+    usual_s = use.latency_s / use.calls
+    if queue is None:
+        room = _GUESSED_AT_ONCE * max(len(arm.endpoints), 1)
+        return usual_s * (1.0 + max(under_way + 1 - room, 0) / room)
+    return max(usual_s + queue.delay_s(usual_s), usual_s * _LEAST_SHARE)
 
 
 def expected_prompt_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, script: str = "") -> int:

@@ -13,6 +13,7 @@ from highwayman.env.cost.switching import switch_penalties
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.eligibility import Pool, needed_tokens
 from highwayman.env.types import (
     CLIENT_TASK,
@@ -233,6 +234,7 @@ class Router:
             max_tokens=query.max_tokens,
             under_way=self.spend_tracker.in_flight,
             script=context.script,
+            queue=self._queue,
         )
         names = tuple(arm.name for arm in arms)
         on_probation = [arm.state is ArmState.PROBATION for arm in arms]
@@ -250,6 +252,10 @@ class Router:
                 names, estimates, objective, holder=holder, cached_tokens=cached_tokens
             )
         return Candidates(names, expected_usd(names, estimates), penalties, spent_usd)
+
+    def _queue(self, name: str) -> QueueState | None:
+        """Return what is measured of an arm's load: by its servers, or else by the calls from here."""
+        return self.pool.loads.queue(self.pool.arms[name]) or self.spend_tracker.queue(name)
 
     def _token_use(self, name: str) -> TokenUse:
         return self.live.tally.arm(name).token_use

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from highwayman.env.cost.budget import SpendLimits, TenantBudget
 from highwayman.env.cost.spend_ledger import SpendLedger
-from highwayman.env.types import Decision, Floats, Outcome
+from highwayman.env.load.queueing import LatencyLine, QueueState
+from highwayman.env.types import Decision, Floats, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.event_id import EventId, sort_key
 
@@ -26,12 +27,17 @@ class SpendTracker:
         self._clock = clock
         self._busy: Counter[str] = Counter()
         self._promised_usd: defaultdict[str, float] = defaultdict(float)  # by arm, of calls under way
-        self._expected: dict[str, tuple[str, float]] = {}  # by decision: arm intended, dollars
+        self._expected: dict[str, tuple[str, float, int]] = {}  # by decision: arm intended, dollars, calls before it
+        self._latencies: defaultdict[str, LatencyLine] = defaultdict(LatencyLine)  # by arm
         self._tally = Tally()
 
     def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
         return self._busy[arm]
+
+    def queue(self, arm: str) -> QueueState | None:
+        """Return how much later than on average an arm answers with as many calls as it has now, None if unknown."""
+        return self._latencies[arm].queue(self._busy[arm])
 
     def penalties(self, expected_usd: Floats) -> Floats:
         """Return what the budget adds to arms of expected cost (K,), in quality units."""
@@ -55,14 +61,16 @@ class SpendTracker:
     def on_decision(self, decision: Decision, expected_usd: float) -> None:
         """Count a call that goes out."""
         usd = expected_usd if expected_usd > 0 else 0.0
+        self._expected[decision.id] = decision.arm, usd, self._busy[decision.arm]
         self._busy[decision.arm] += 1
         self._promised_usd[decision.arm] += usd
-        self._expected[decision.id] = decision.arm, usd
         self._budget.reserve(decision.id, expected_usd)
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
-        arm, usd = self._expected.pop(outcome.decision_id, ("", 0.0))
+        arm, usd, before = self._expected.pop(outcome.decision_id, ("", 0.0, 0))
+        if arm == outcome.arm and outcome.status is Status.OK:
+            self._latencies[arm] = self._latencies[arm].plus(before, outcome.latency_s)
         self._busy[arm] -= 1
         self._promised_usd[arm] -= usd
         if not self._busy[arm]:

@@ -4,6 +4,7 @@ import pytest
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
 from highwayman.env.cost.usage import TokenUse, estimate_call
+from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm
 
 POOL = (
@@ -36,6 +37,23 @@ def test_dollars_are_nan_where_there_is_no_price() -> None:
     found = expected_usd(NAMES, estimate_usage(POOL, USE.__getitem__, prompt_tokens=100))
     assert np.isnan(found).tolist() == [False, False, True]
     assert found[1] == pytest.approx(100 * found[0])
+
+
+def test_what_is_measured_of_an_arms_load_stands_in_for_the_guess() -> None:
+    arm, use = POOL[0], USE["small"]  # takes 1 s
+    full, late, idle = QueueState(7.0, 4.0), QueueState(0.0, 200.0, late_s=0.5), QueueState(0.0, 0.0, late_s=-5.0)
+    for queue, latency_s in ((full, 3.0), (late, 1.5), (idle, 0.1)):
+        expected = estimate_call(arm, use, prompt_tokens=1, under_way=99, queue=queue)
+        assert expected.latency_s == pytest.approx(latency_s)
+    assert estimate_call(arm, TokenUse(), prompt_tokens=1, queue=full).latency_s is None
+
+
+def test_an_arm_whose_servers_have_a_queue_carries_it_as_a_penalty() -> None:
+    use = TokenUse(10, 0.0, 1000.0, latency_s=10.0)
+    queues = {"small": QueueState(15.0, 1.0)}
+    estimates = estimate_usage(POOL[:2], lambda name: use, prompt_tokens=100, queue=queues.get)
+    objective = Objective("auto", cost_weight=0.0, latency_weight=0.3)
+    assert arm_penalties(("small", "large"), estimates, objective).tolist() == pytest.approx([0.3, 0.0])
 
 
 def test_a_queue_makes_an_arm_slower_only_beyond_what_its_replicas_answer_side_by_side() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from highwayman.env.cost.budget import SpendLimits
-from highwayman.env.types import DEFAULT_TENANT, Outcome
+from highwayman.env.types import DEFAULT_TENANT, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from tests.feedback.worlds import decision, outcome
@@ -90,3 +90,31 @@ def test_what_an_arm_has_cost_counts_everybodys_calls_and_those_under_way() -> N
     other.on_outcome(replace(outcome("e", cost_usd=0.125), at=NOON))
     assert other.spent_usd("a") == 0.375
     assert other.spent_usd("b") == 0.0
+
+
+def test_an_arm_is_expected_to_be_as_slow_as_its_calls_were_with_as_many_beside_them() -> None:
+    spending = process()
+    for number in range(40):  # one at a time takes 1 s, four at once 4 s each
+        at_once = 4 if number % 2 else 1
+        names = [f"{number}-{k}" for k in range(at_once)]
+        for name in names:
+            spending.on_decision(decision(name), 0.0)
+        for name in names:
+            spending.on_outcome(replace(outcome(name), at=NOON, latency_s=float(at_once)))
+    arm = decision("x").arm
+    idle = spending.queue(arm)
+    for name in ("a", "b", "c"):
+        spending.on_decision(decision(name), 0.0)
+    busy = spending.queue(arm)
+    assert idle is not None
+    assert busy is not None
+    assert idle.delay_s(1.0) < -0.5
+    assert busy.delay_s(1.0) > 0.5
+
+
+def test_calls_that_failed_say_nothing_of_how_long_answers_take() -> None:
+    spending = process()
+    for number in range(20):
+        spending.on_decision(decision(str(number)), 0.0)
+        spending.on_outcome(replace(outcome(str(number), status=Status.FAILED), at=NOON, latency_s=60.0))
+    assert spending.queue(decision("x").arm) is None
