@@ -1,7 +1,7 @@
 """A bandit log in memory: one arm seen per round, with the probability it was drawn with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -16,11 +16,16 @@ Indices = npt.NDArray[np.intp]
 _NEVER_DRAWN = (
     "is 0: the action logged there could not have been drawn. Was the log written by a policy without a floor?"
 )
-_PER_ROUND = ("contexts", "eligible", "actions", "propensities", "rewards", "costs_usd", "penalties", "sessions", "at")
+_PER_ROUND = ("contexts", "eligible", "actions", "propensities", "rewards", "costs_usd", "penalties", "sessions", "at",
+              "weights", "kept")  # fmt: skip
 
 
 class LogError(HighwaymanError):
     """A bandit log cannot be used; names the file where there is one, the row (from 0) and the column."""
+
+
+def _none() -> Floats:
+    return np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +43,14 @@ class LoggedData:
     sessions: npt.NDArray[np.int64]  # (n,) equal for rounds of one person: those are not independent
     at: Floats  # (n,) seconds since the epoch
     encoder: str = ""  # fingerprint of the encoder that made the contexts
+    weights: Floats = field(default_factory=_none)  # (n,) > 0: what the reward counts; left out: every one counts 1
+    kept: Floats = field(default_factory=_none)  # (n,) in (0, 1]: probability that the round was put on the log; or 1
+
+    def __post_init__(self) -> None:
+        """Fill in weights, and probabilities of being kept, of 1."""
+        for name in ("weights", "kept"):
+            if not len(getattr(self, name)) and self.n:
+                object.__setattr__(self, name, np.ones(self.n))
 
     @property
     def n(self) -> int:
@@ -53,6 +66,10 @@ class LoggedData:
         """Return what each round earned in the objective's units, quality minus penalty, shape (n,); NaN: unknown."""
         utilities: Floats = self.rewards - self.penalties[np.arange(self.n), self.actions]
         return utilities
+
+    def learning_weights(self) -> Floats:
+        """Return what each round counts where something is learned of its reward, shape (n,)."""
+        return self.weights / self.kept
 
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""
@@ -87,6 +104,8 @@ class LoggedData:
             ),
             ("at", "must be a finite number", np.isfinite(self.at), self.at),
             ("cost_usd", "must be >= 0 or null", np.isnan(costs) | ((costs >= 0) & np.isfinite(costs)), costs),
+            ("weight", "must be > 0 and finite", (self.weights > 0) & np.isfinite(self.weights), self.weights),
+            ("pdrop", "must be in [0, 1)", (self.kept > 0) & (self.kept <= 1), 1 - self.kept),
         ]
         for column, problem, holds, values in claims:
             if not holds.all():

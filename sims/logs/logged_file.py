@@ -186,7 +186,8 @@ def _chunks(path: Path, heading: Heading, rows: int, d: int | None) -> Iterator[
         with file_errors(path, LogError):
             options = {"read_dictionary": ["arm"], "buffer_size": _BUFFER_BYTES, "pre_buffer": False}
             file = stack.enter_context(_parquet(path, **options))
-            batches = file.iter_batches(rows, columns=[column.name for column in COLUMNS], use_threads=False)
+            columns = [column.name for column in COLUMNS if column.name in file.schema_arrow.names]
+            batches = file.iter_batches(rows, columns=columns, use_threads=False)
         while (batch := _next(batches, f"{path}: row {rows_read} or a later one")) is not None:
             try:
                 chunk = from_record_batch(batch, heading, first_row=rows_read, d=d)

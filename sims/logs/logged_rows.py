@@ -26,6 +26,8 @@ def to_record_batch(log: LoggedData) -> Any:
         "propensity": pa.array(log.propensities, pa.float64()),
         "reward": pa.array(log.rewards, pa.float64(), mask=np.isnan(log.rewards)),
         "cost_usd": pa.array(log.costs_usd, pa.float64(), mask=np.isnan(log.costs_usd)),
+        "weight": pa.array(log.weights, pa.float64()),
+        "pdrop": pa.array(1.0 - log.kept, pa.float64()),
     }
     return pa.record_batch([columns[column.name] for column in COLUMNS], schema=arrow_schema)
 
@@ -34,7 +36,7 @@ def from_record_batch(batch: Any, heading: Heading, *, first_row: int, d: int | 
     """Return the rounds in a batch, checked.
 
     Args:
-        batch: has all of the schema's columns.
+        batch: has all of the schema's columns but those that a file may lack.
         heading: of its file.
         first_row: number of the first row, for messages.
         d: how many features there are; None: as many as in the first row.
@@ -49,21 +51,32 @@ def from_record_batch(batch: Any, heading: Heading, *, first_row: int, d: int | 
             raise LogError(f"row {row}: {column.name} is missing")
     features = batch.column("features")
     width = (len(features[0]) if len(features) else 0) if d is None else d
+    weights = _optional(batch, "weight", 1.0)
     log = LoggedData(
         arms=heading.arms,
         contexts=_floats(_matrix(features, width, "features", first_row)),
         eligible=_matrix(batch.column("eligible"), k, "eligible", first_row).astype(np.bool_),
         actions=_actions(batch.column("arm"), heading.arms, first_row),
         propensities=_floats(_plain(batch.column("propensity"))),
-        rewards=_floats(_plain(batch.column("reward"))),
+        rewards=np.where(weights == 0.0, np.nan, _floats(_plain(batch.column("reward")))),
         costs_usd=_floats(_plain(batch.column("cost_usd"))),
         penalties=_floats(_matrix(batch.column("penalties"), k, "penalties", first_row)),
         sessions=_sessions(batch.column("session")),
         at=_floats(_plain(batch.column("at"))),
         encoder=heading.encoder,
+        weights=np.where(weights == 0.0, 1.0, weights),
+        kept=1.0 - _optional(batch, "pdrop", 0.0),
     )
     log.check(first_row=first_row)
     return log
+
+
+def _optional(batch: Any, name: str, absent: float) -> Floats:
+    """Return a column's values (n,), `absent` for a null and for all rows of a batch without the column."""
+    if name not in batch.schema.names:
+        return np.full(batch.num_rows, absent)
+    values = _floats(_plain(batch.column(name)))
+    return np.where(np.isnan(values), absent, values)
 
 
 def _listed(values: Floats | Bools, kind: Any) -> Any:

@@ -15,12 +15,13 @@ ENCODER_KEY: Final = b"highwayman.log.encoder"  # fingerprint of the encoder tha
 
 @dataclass(frozen=True, slots=True)
 class LogColumn:
-    """A column: its Arrow type, what stands in it, and whether a row may hold nothing there."""
+    """A column: its Arrow type, what stands in it, whether a row may hold nothing there, and a file lack all of it."""
 
     name: str
     type: str
     description: str
     optional: bool = False
+    may_lack: bool = False
 
 
 COLUMNS: Final = (
@@ -35,7 +36,14 @@ COLUMNS: Final = (
         "reward", "double", "its quality, in [0, 1]; null: nobody said anything (censored, not 0)", optional=True
     ),
     LogColumn("cost_usd", "double", "metered dollars, >= 0; null: the arm has no price", optional=True),
-)
+    LogColumn(
+        "weight", "double", "what the reward counts, >= 0; null: 1; 0: as no reward", optional=True, may_lack=True
+    ),
+    LogColumn(
+        "pdrop", "double", "probability that the round had been left off the log, in [0, 1); null: 0", optional=True,
+        may_lack=True,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ def heading_of(arrow_schema: Any, name: str) -> Heading:
         raise LogError(f"{name}: has schema version {version.decode(errors='replace')}, this version reads {VERSION}")
     for column in COLUMNS:
         index = arrow_schema.get_field_index(column.name)
+        if index < 0 and column.may_lack:
+            continue
         if index < 0:
             raise LogError(f"{name}: there is no column {column.name}")
         if not _fits(arrow_schema.field(index).type, column.type):

@@ -1,6 +1,6 @@
 """What an off-policy estimate is: round-wise values, a mean, an interval, and whether the log can tell at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,13 @@ class RoundValues:
     low: float
     high: float
     martingale: bool = False  # given all that came before a round, ratio * reward is expected to be the value
+
+    def weighted(self, weights: Floats) -> "RoundValues":
+        """Return the values of rounds that count as much as `weights` (n,) says: of 1 each, as they are."""
+        if (weights == 1.0).all():
+            return self
+        sums = (weights * self.numerator, weights * self.denominator, weights * self.ratio)
+        return replace(self, numerator=sums[0], denominator=sums[1], ratio=sums[2], martingale=False)
 
 
 class Estimator(Protocol):

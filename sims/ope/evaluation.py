@@ -50,7 +50,7 @@ def evaluate(
     sums, tally = SessionSums(), SupportTally()
     for block in reading.blocks():
         probs = block.probs(target)
-        rounds = method.rounds(block.log, probs)
+        rounds = method.rounds(block.log, probs).weighted(block.log.weights)
         tally.add(block, probs, rounds)
         sums.add(rounds)
         ends.add(rounds)
@@ -120,10 +120,10 @@ def _pairs(
         pair = []
         for number, target in enumerate(targets):
             if target is None:
-                pair.append(as_logged(block.log))
+                pair.append(as_logged(block.log).weighted(block.log.weights))
                 continue
             probs = block.probs(target)
-            pair.append(method.rounds(block.log, probs))
+            pair.append(method.rounds(block.log, probs).weighted(block.log.weights))
             if tallies is not None:
                 tallies[number].add(block, probs, pair[-1])
         yield pair[0], pair[1]

@@ -41,12 +41,16 @@ class RewardModel:
         self._theta: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None  # (d, folds * K), when solved
 
     def fit(self, log: LoggedData) -> None:
-        """Add a chunk of the log; rounds without a reward teach nothing. Raises LogError if chunks do not fit."""
+        """Add a chunk of the log, each round by its weight; rounds without a reward teach nothing.
+
+        Raises LogError if chunks do not fit.
+        """
         known = np.isfinite(log.rewards)
         log = log if known.all() else log.take(known)
         self._same_log(log)
         self._theta = None
-        rewards = log.rewards.astype(np.float32)
+        rewards, weights = log.rewards.astype(np.float32), log.learning_weights().astype(np.float32)
+        weighted = bool((weights != 1.0).any())
         for rows in _blocks(log.n):
             group = self.fold_of(log.sessions[rows]) * len(self._arms) + log.actions[rows]
             order = np.argsort(group.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
@@ -56,8 +60,9 @@ class RewardModel:
             for g, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
                 if end > start:
                     part = x[start:end]
-                    self._gram[g] += part.T @ part
-                    self._moment[g] += r[start:end] @ part
+                    taught = part * weights[rows].take(order[start:end])[:, None] if weighted else part
+                    self._gram[g] += part.T @ taught
+                    self._moment[g] += r[start:end] @ taught
 
     def fold_of(self, sessions: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Indices:
         """Return each round's fold, shape (n,): the same for all of a session, in whichever chunk."""

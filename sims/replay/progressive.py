@@ -76,15 +76,18 @@ class ProgressiveValidation:
         for arm in log.arms:
             self._policy.add_arm(arm)
         probs = np.zeros(log.penalties.shape)
-        size, step = self._strategy()
+        size, step = self._strategy(weighted=bool((log.learning_weights() != 1.0).any()))
         for start in range(0, log.n, size):
             step(log, slice(start, min(start + size, log.n)), probs)
         return probs
 
-    def _strategy(self) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
-        """Return how many rounds to go through at a time, and how: whatever is fastest and comes to the same."""
+    def _strategy(self, *, weighted: bool) -> tuple[int, Callable[[LoggedData, slice, Floats], None]]:
+        """Return how many rounds to go through at a time, and how: whatever is fastest and comes to the same.
+
+        Rewards that do not all count 1 are learned one by one.
+        """
         size = self._frozen_for
-        if self._sequential_policy is not None and self._learns and size < _LONG:
+        if self._sequential_policy is not None and self._learns and size < _LONG and not weighted:
             return _AT_ONCE // size * size, self._stretch
         if self._batch_policy is not None and not self._learns:
             return max(size, _AT_ONCE), self._block
@@ -118,7 +121,7 @@ class ProgressiveValidation:
         self._fill_probs(log, rounds, probs)
         if not self._learns:
             return
-        if self._sequential_policy is not None:
+        if self._sequential_policy is not None and (log.learning_weights()[rounds] == 1.0).all():
             observations = (log.contexts[rounds], log.arms, log.actions[rounds], log.rewards[rounds])
             self._sequential_policy.learn_many(*observations, at=log.at[rounds])
         else:
@@ -147,12 +150,13 @@ def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:
 
 def _changes(log: LoggedData, rounds: slice) -> list[RewardChange]:
     """Return what these rounds teach: those without feedback teach nothing."""
-    changes = []
-    for row in range(rounds.start, rounds.stop):
+    changes, weights = [], log.learning_weights()[rounds].tolist()
+    for row, weight in zip(range(rounds.start, rounds.stop), weights, strict=True):
         reward = float(log.rewards[row])
         if not math.isnan(reward):
             arm, at = log.arms[log.actions[row]], float(log.at[row])
-            changes.append(RewardChange(arm, log.contexts[row], 1.0, reward, reward * reward, at))
+            sums = (weight, weight * reward, weight * reward * reward)
+            changes.append(RewardChange(arm, log.contexts[row], *sums, at))
     return changes
 
 

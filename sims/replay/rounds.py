@@ -74,6 +74,7 @@ class _Round:
     decision: Decision
     target: _TargetDecision
     reward: float
+    weight: float  # of the reward, as the learner counts it; 1 where there is none
     cost_usd: float
 
 
@@ -119,9 +120,10 @@ class CounterfactualObserver:
             self._counts.failed_over += 1
         else:
             self._counts.rounds += 1
-            reward = attributed.reward.quality if attributed.reward.weight > 0 else np.nan
+            quality, weight = attributed.reward.quality, attributed.reward.weight
+            reward = (quality, weight) if weight > 0 else (np.nan, 1.0)
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
-            self.ready.append(_Round(decision, target, reward, cost))
+            self.ready.append(_Round(decision, target, *reward, cost))
 
     def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
@@ -145,6 +147,7 @@ class CounterfactualObserver:
             sessions=np.array([_session(round_.decision) for round_ in rounds], dtype=np.int64),
             at=np.array([round_.decision.at for round_ in rounds]),
             encoder=self._learner.fingerprint,
+            weights=np.array([round_.weight for round_ in rounds]),
         )
         return ReplayChunk(log, target)
 

@@ -106,7 +106,9 @@ def _teach(policy: Policy, log: LoggedData, row: int) -> None:
     quality = float(log.rewards[row])
     if not math.isnan(quality):
         arm = log.arms[log.actions[row]]
-        policy.learn([RewardChange(arm, log.contexts[row], 1.0, quality, quality**2, float(log.at[row]))])
+        weight = float(log.weights[row] / log.kept[row])
+        sums = (weight, weight * quality, weight * quality**2)
+        policy.learn([RewardChange(arm, log.contexts[row], *sums, float(log.at[row]))])
 
 
 def _measured(
@@ -119,6 +121,7 @@ def _measured(
     n = int(known.sum())
     values = (rewards[known] - zero) / width
     rounds = RoundValues(values, ones(n), ones(n), log.sessions[known], 0.0, 1.0, martingale=True)
+    rounds = rounds.weighted(1.0 / log.kept[known] if reward == "cost_usd" else log.learning_weights()[known])
     sums = SessionSums()
     sums.add(rounds)
     ends.add(rounds)

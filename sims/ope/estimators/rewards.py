@@ -67,7 +67,7 @@ def counted(chunks: Chunks) -> Chunks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rounds with a reward, rewards scaled to [0, 1]."""
+    """Rounds with a reward, rewards scaled to [0, 1], and weights so that the first round of the log counts 1."""
 
     log: LoggedData
     rows: Indices  # (n,) their numbers on the whole log
@@ -117,10 +117,15 @@ class RewardReading:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the log. Raises LogError for a reward outside the range, naming its row."""
-        first = 0
+        first, unit = 0, None
         for chunk in self.chunks():
             for start in range(0, chunk.n, _BLOCK):
-                yield self._block(chunk.take(slice(start, start + _BLOCK)), first + start)
+                block = self._block(chunk.take(slice(start, start + _BLOCK)), first + start)
+                if block.log.n and unit is None:
+                    unit = float(block.log.weights[0])
+                if unit not in (None, 1.0):
+                    block = replace(block, log=replace(block.log, weights=block.log.weights / unit))
+                yield block
             first += chunk.n
 
     def _block(self, log: LoggedData, first: int) -> Block:
@@ -136,4 +141,7 @@ class RewardReading:
             )
         if rewards is not log.rewards or (self.low, self.high) != (0.0, 1.0):
             log = replace(log, rewards=(rewards - self.low) / self.span)
+        # A cost is known whatever was said, so it counts whatever that weighs.
+        weights = 1.0 / log.kept if self.reward == "cost_usd" else log.learning_weights()
+        log = replace(log, weights=weights, kept=np.ones(log.n))
         return Block(log, rows, len(known) - len(rows))

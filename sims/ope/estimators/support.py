@@ -25,7 +25,7 @@ class SupportTally:
 
     def __init__(self) -> None:
         self._n = self._censored = 0
-        self._squares = self._max_ratio = self._unsupported = 0.0
+        self._total = self._squares = self._max_ratio = self._unsupported = self._counted = 0.0
         self._ratios = SessionSums()  # mean ratio, with a standard error that knows sessions
         self._weight = self._heaviest = 0.0
 
@@ -37,19 +37,23 @@ class SupportTally:
             return
         ratio = ratios(log, target)
         self._n += log.n
-        self._squares += float(ratio @ ratio)
         self._max_ratio = max(self._max_ratio, float(ratio.max()))
-        self._ratios.add(RoundValues(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf))
+        weighed = RoundValues(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf).weighted(block.log.weights)
+        self._squares += float(weighed.numerator @ weighed.numerator)
+        self._total += float(weighed.numerator.sum())
+        self._ratios.add(weighed)
         if not log.eligible.all():
-            self._unsupported += float(target[~log.eligible].sum())
+            self._unsupported += float(np.where(log.eligible, 0.0, target).sum(axis=1) @ weighed.denominator)
+        self._counted += float(weighed.denominator.sum())
         self._weight += float(rounds.ratio.sum())
         self._heaviest = max(self._heaviest, float(rounds.ratio.max()))
 
     def support(self) -> Support:
         """Return the counts; NaN where there was no round."""
         n, mean = self._n, self._ratios.value()
-        ess = (mean * n) ** 2 / self._squares if self._squares > 0 else 0.0
-        return Support(n, self._censored, ess, mean, self._max_ratio, self._unsupported / n if n else math.nan)
+        ess = self._total**2 / self._squares if self._squares > 0 else 0.0
+        unsupported = self._unsupported / self._counted if n else math.nan
+        return Support(n, self._censored, ess, mean, self._max_ratio, unsupported)
 
     def refusals(self) -> tuple[str, ...]:
         """Return why the log cannot tell, a sentence each; none: it can."""

@@ -71,7 +71,8 @@ class ConfidenceSequence:
 
     It needs only that, given everything before a round, ratio * reward expects the value: so the logging policy may
     learn, and one may stop when the interval looks good. That is true of `IPS`; of `ClippedIPS` both ends are still
-    valid, as a cap only lowers what each gambler wins; of every other estimator it is not, and the interval is NaN.
+    valid, as a cap only lowers what each gambler wins; of every other estimator it is not, nor where some rounds count
+    more than others, and the interval is NaN.
     Where the value drifts, or depends on who is asking, it bounds the mean over the rounds so far of what each was
     expected to earn (log(1 + c m) is concave in m), which with few persons is not that of people to come.
     """

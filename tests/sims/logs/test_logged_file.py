@@ -323,3 +323,28 @@ def test_a_process_that_dies_or_finds_the_disk_full_leaves_nothing_behind(tmp_pa
     assert done.stderr.strip().endswith(says)
     assert list(tmp_path.iterdir()) == [path]
     assert_same(LogFile(path).read(), some(3))
+
+
+def test_weights_and_drop_probabilities_are_read_and_a_log_of_before_has_neither(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "log.parquet", weight=[1.0, 0.1, None, 0.0, 2.0, 1.0], pdrop=[0.0, 0.5, None, 0.0, 0.9, 0]
+    )
+    log = LogFile(path).read()
+    assert log.weights.tolist() == [1.0, 0.1, 1.0, 1.0, 2.0, 1.0]
+    assert np.isnan(log.rewards[3]), "a reward of weight 0 was never given"
+    assert log.learning_weights().tolist() == pytest.approx([1.0, 0.2, 1.0, 1.0, 20.0, 1.0])
+    pq.write_table(pq.read_table(path).drop_columns(["weight", "pdrop"]), path)
+    assert LogFile(path).read().learning_weights().tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"weight": put(2, -1.0)}, r"row 2: weight must be > 0 and finite \(it is -1.0\)"),
+        ({"pdrop": put(3, 1.0)}, r"row 3: pdrop must be in \[0, 1\) \(it is 1.0\)"),
+        ({"pdrop": put(1, -0.5)}, r"row 1: pdrop must be in \[0, 1\)"),
+    ],
+)
+def test_a_weight_that_cannot_be_is_named(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(LogError, match=rf"bad\.parquet: {message}"):
+        LogFile(changed(tmp_path / "bad.parquet", **columns)).read()

@@ -272,3 +272,42 @@ def test_a_better_policy_is_found_out_in_the_rewards_own_units() -> None:
     assert better.low > 0.15
     assert dearer.value == pytest.approx(0.8 * 0.04)
     assert dearer.high < 0.04
+
+
+COUNTED = np.random.default_rng(3).choice([1.0, 0.1, 0.25], LOG.n)
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_a_round_of_weight_two_counts_as_two_alike(make: Callable[[], Estimator]) -> None:
+    twice = replace(LOG, weights=np.where(np.arange(LOG.n) % 3 == 1, 2.0, 1.0))
+    doubled = LOG.take(np.repeat(np.arange(LOG.n), twice.weights.astype(int)))
+    for ask in (evaluate, compare):
+        by_weight, by_number = (ask(whole(log), favours(1), estimator=make()) for log in (twice, doubled))
+        assert by_weight.value == pytest.approx(by_number.value, rel=1e-4)
+        assert (by_weight.low, by_weight.high) == pytest.approx((by_number.low, by_number.high), abs=1e-4)
+        assert by_weight.support.ess == pytest.approx(by_number.support.ess, rel=0.35)
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_rounds_that_all_weigh_the_same_count_as_if_nothing_had_been_said_of_weights(
+    make: Callable[[], Estimator],
+) -> None:
+    light = replace(LOG, weights=np.full(LOG.n, 0.02))
+    for ask in (evaluate, compare):
+        assert numbers(ask(cut(light, 700), favours(1), estimator=make())) == pytest.approx(
+            numbers(ask(whole(LOG), favours(1), estimator=make())), rel=1e-4
+        )
+    ask = partial(evaluate, target=favours(1), estimator=IPS(), interval=ConfidenceSequence())
+    assert ask(whole(light)).low == ask(whole(LOG)).low
+    assert math.isnan(ask(whole(replace(LOG, weights=COUNTED))).low), (
+        "of rounds that count differently it knows nothing"
+    )
+
+
+def test_a_cost_counts_whatever_was_said_and_by_what_was_kept_of_the_log() -> None:
+    log = replace(LOG, costs_usd=np.array([0.001, 0.01, 0.04])[LOG.actions])
+    ask = partial(evaluate, target=favours(1), reward="cost_usd")
+    assert ask(whole(replace(log, weights=COUNTED))).value == ask(whole(log)).value
+    thinned = replace(log, kept=np.where(LOG.actions == 2, 0.5, 1.0))
+    expected = evaluate(whole(replace(log, weights=1 / thinned.kept, rewards=log.costs_usd)), favours(1)).value
+    assert ask(whole(thinned)).value == pytest.approx(expected)

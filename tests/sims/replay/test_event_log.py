@@ -24,7 +24,10 @@ from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.config.config import load_config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.sims.logs.judged import LogWithTargets
 from highwayman.sims.logs.logged import LoggedData
+from highwayman.sims.ope.intervals.normal import Normal
+from highwayman.sims.replay.comparison import logged_policy_value
 from highwayman.sims.replay.event_log import Pages, Replay
 from highwayman.sims.replay.rounds import Counterfactual
 from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, outcome, thumb
@@ -196,3 +199,14 @@ async def test_a_routers_log_replayed_gives_bit_for_bit_the_state_the_live_learn
     chunk.log.check()
     assert len(np.unique(chunk.log.sessions)) == 7
     assert np.isnan(chunk.log.rewards).sum() == 5
+
+
+def test_a_reward_counts_by_its_weight_as_the_learner_counts_it() -> None:
+    said = [replace(thumb(name, value), weight=weight) for name, value, weight in
+            (("d", 1.0, 1.0), ("e", 0.0, 0.1), ("f", 0.0, 0.005))]  # fmt: skip
+    replay, rounds, _ = replayed(*(decision(statement.decision_id) for statement in said), *said)
+    assert rounds.rewards.tolist() == [1.0, 0.0, 0.0]
+    assert rounds.weights.tolist() == [1.0, 0.1, 0.005]
+    mean_learned, _, _ = replay.learner.tally.arm("a").quality()
+    quality = logged_policy_value(lambda: [LogWithTargets.from_log(rounds, ())], Normal()).means["quality"]
+    assert quality.value == pytest.approx(1 / 1.105) == mean_learned

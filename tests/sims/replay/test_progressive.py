@@ -45,7 +45,8 @@ def by_hand(log: LoggedData, policy: Policy) -> Floats:
         found[row, able] = mix(probs, floor=0.1)
         reward = log.rewards[row]
         if not np.isnan(reward):
-            policy.learn([RewardChange(ARMS[log.actions[row]], log.contexts[row], 1.0, reward, reward**2)])
+            w = log.learning_weights()[row]
+            policy.learn([RewardChange(ARMS[log.actions[row]], log.contexts[row], w, w * reward, w * reward**2)])
     return found
 
 
@@ -106,3 +107,16 @@ def test_a_half_life_in_hours_is_counted_by_the_times_of_the_log(frozen_for: int
     said = np.isfinite(log.rewards)
     assert weights[0] == pytest.approx(said.sum())
     assert weights[1] == pytest.approx((2.0 ** (-np.arange(199, -1, -1) / 10) * said).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize(("kind", "step"), [(LinUCB, 1), (LinTS, 1), (SquareCB, 1), (LinTS, 100)])
+def test_rewards_are_learned_by_their_weights_and_by_what_was_kept_of_the_log(kind: type[Any], step: int) -> None:
+    log = made(200, seed=4)
+    weighed = replace(log, weights=np.where(np.arange(200) % 3, 0.05, 2.0), kept=np.where(np.arange(200) % 2, 0.5, 1.0))
+    validation = ProgressiveValidation(kind(d=4), floor=0.1, frozen_for=step)
+    halves = [validation(weighed.take(slice(0, 100))), validation(weighed.take(slice(100, 200)))]
+    by_itself = by_hand(weighed, kind(d=4))
+    if step == 1:
+        assert np.concatenate(halves) == pytest.approx(by_itself, abs=1e-9)
+    else:
+        assert halves[1][0] == pytest.approx(by_itself[100], abs=1e-9)

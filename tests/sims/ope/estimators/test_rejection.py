@@ -141,3 +141,11 @@ def test_a_log_that_teaches_nothing_has_no_value() -> None:
     found = replay(Recording(), log_of([0] * 5, [0.5] * 5, [1.0] * 5))
     assert np.isnan([found.value, found.low, found.high]).all()
     assert found.count == 0
+
+
+def test_rounds_count_and_teach_by_their_weights() -> None:
+    log = log_of([0, 0, 0], [1.0, 1.0, 1.0], [1.0, 0.0, 0.0], k=1, weights=np.array([1.0, 0.1, 0.005]))
+    policy = Recording()
+    found = rejection_replay(policy, log, floor=0.0, rng=np.random.default_rng(0))
+    assert found.value == pytest.approx(1 / 1.105)
+    assert [change.weight for change in policy.taught] == [1.0, 0.1, 0.005]
