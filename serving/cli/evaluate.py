@@ -21,6 +21,7 @@ from highwayman.serving.config.config import Config
 from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import LogFile
 from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
+from highwayman.sims.replay.rounds import ReplayCounts
 from highwayman.sims.replay.targets import progressive_targets
 from highwayman.sims.reports.answers_page import EvaluationReport
 
@@ -42,16 +43,20 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
     method = build_method(**estimation_options)
     share = 0.02 if floor is None else floor
     names, factories = policy_factories(policies, Config())
-    console, file = Console(stderr=True), LogFile(log)
+    console, file, counts = Console(stderr=True), LogFile(log), ReplayCounts()
     with TargetStore(len(factories)) as targets:
         with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
-            targets.fill(progressive_targets(file.chunks(), factories, floor=share, frozen_for=frozen_for))
+            rounds = progressive_targets(file.chunks(), factories, floor=share, frozen_for=frozen_for, counts=counts)
+            targets.fill(rounds)
         if not targets.rounds:
-            raise ConfigError(f"{log}: holds no round")
+            reason = "; ".join(counts.left_out())
+            raise ConfigError(f"{log}: holds no round" + (f" that can be used: {reason}" if reason else ""))
         with console.status("estimating"):
             logged = logged_policy_value(targets.chunks, method.interval)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
     choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
-    evaluation = EvaluationReport(log.name, logged, estimates, method, source.manifest(choices, method))
+    evaluation = EvaluationReport(
+        log.name, logged, estimates, method, source.manifest(choices, method), counts.left_out()
+    )
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=[])

@@ -78,7 +78,7 @@ def replay(  # noqa: PLR0917  (one parameter per option)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = _source(folder)
     manifest = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
-    evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, _left_out(counts))
+    evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, counts.left_out())
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=source.warnings())
 
 
@@ -135,20 +135,5 @@ def _event_log(folder: Path, config: Config, counterfactual: Counterfactual) -> 
     )
 
 
-_REASONS = {
-    "not_routed": "forced, sticky or shadow: nothing was drawn",
-    "other_encoder": "features of another encoder",
-    "unpriced": "an arm that the pool file does not price",
-    "unanswerable": "no eligible arm without those left out",
-    "failed_over": "answered by another arm than the one drawn",
-    "erased": "erased",
-}
-
-
-def _left_out(counts: ReplayCounts) -> list[str]:
-    """Return why decisions cannot be used, and how many of them, in words."""
-    return [f"{number:,} {reason}" for name, reason in _REASONS.items() if (number := getattr(counts, name))]
-
-
 def _words(counts: ReplayCounts) -> str:
-    return "; ".join(_left_out(counts)) or "they are not settled yet"
+    return "; ".join(counts.left_out()) or "they are not settled yet"

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats, Mode
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.log.record import Record
-from highwayman.sims.logs.logged import Indices, LoggedData
+from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,25 @@ class Counterfactual:
             raise ValueError("a cap on exploration in dollars needs the pool's prices: give the pool file, too")
 
 
+_REASONS: Final = {
+    "not_routed": "forced, sticky or shadow: nothing was drawn",
+    "unexplored": "without exploration (a tool loop, a later turn, a single arm): they tell nothing of other arms, and "
+    "the estimates speak of the rest only",
+    "other_encoder": "features of another encoder",
+    "unpriced": "an arm that the pool file does not price",
+    "unanswerable": "no eligible arm without those left out",
+    "failed_over": "answered by another arm than the one drawn",
+    "erased": "erased",
+}
+_CERTAIN: Final = 1.0 - 1e-9  # a propensity that leaves other arms nothing
+
+
+def was_drawn(propensities: Floats) -> Bools:
+    """Return which rounds (n,) say anything of other arms than the one taken."""
+    drawn: Bools = propensities < _CERTAIN
+    return drawn
+
+
 @dataclass(slots=True)
 class ReplayCounts:
     """What became of the log's decisions."""
@@ -41,11 +61,16 @@ class ReplayCounts:
     decisions: int = 0
     rounds: int = 0  # that an estimate can use, with feedback or without
     not_routed: int = 0  # forced, sticky or shadow: nothing was drawn
+    unexplored: int = 0  # drawn with probability 1: no other arm could have been
     other_encoder: int = 0  # on features of another encoder
     unpriced: int = 0  # an eligible arm is not in the pool given
     unanswerable: int = 0  # no arm that would have been there was eligible
     failed_over: int = 0  # answered by another arm than the one drawn
     erased: int = 0
+
+    def left_out(self) -> list[str]:
+        """Return why decisions cannot be used, and how many of them, in words."""
+        return [f"{number:,} {reason}" for name, reason in _REASONS.items() if (number := getattr(self, name))]
 
     def add(self, other: "ReplayCounts") -> None:
         """Add another log's counts."""
@@ -98,6 +123,8 @@ class CounterfactualObserver:
         is_kept = np.array([arm not in self._counterfactual.without for arm in decision.arms])
         if decision.mode is not Mode.ROUTE:
             self._counts.not_routed += 1
+        elif decision.propensity >= _CERTAIN:
+            self._counts.unexplored += 1
         elif decision.context.fingerprint != learner.fingerprint:
             self._counts.other_encoder += 1
         elif not is_kept.any():

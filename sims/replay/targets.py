@@ -10,7 +10,7 @@ from highwayman.sims.logs.judged import LogWithTargets
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.replay.event_log import LogSummary, Pages, Replay
 from highwayman.sims.replay.progressive import ProgressiveValidation
-from highwayman.sims.replay.rounds import Counterfactual, ReplayCounts
+from highwayman.sims.replay.rounds import Counterfactual, ReplayCounts, was_drawn
 
 PolicyFactory = Callable[[int, str], Policy]  # number of features and their encoder's fingerprint -> at the prior
 
@@ -47,16 +47,25 @@ class EventLog:
 
 
 def progressive_targets(
-    chunks: Iterable[LoggedData], policies: Sequence[PolicyFactory], *, floor: float, frozen_for: int
+    chunks: Iterable[LoggedData],
+    policies: Sequence[PolicyFactory],
+    *,
+    floor: float,
+    frozen_for: int,
+    counts: ReplayCounts | None = None,
 ) -> Iterator[LogWithTargets]:
     """Yield a bandit log's rounds; the policies learn from what was logged as it comes.
+
+    Rounds without exploration teach, and are left out: they tell nothing of what another arm would have earned.
 
     Args:
         chunks: the log.
         policies: are made when the first chunk says how many features there are.
         floor: the exploration floor of all of them.
         frozen_for: rounds between two updates.
+        counts: is filled when all have been taken.
     """
+    counts = ReplayCounts() if counts is None else counts
     validations: list[ProgressiveValidation] = []
     for chunk in chunks:
         if not validations:
@@ -64,4 +73,8 @@ def progressive_targets(
                 ProgressiveValidation(make(chunk.d, chunk.encoder), floor=floor, frozen_for=frozen_for)
                 for make in policies
             ]
-        yield LogWithTargets.from_log(chunk, [validation(chunk) for validation in validations])
+        drawn = was_drawn(chunk.propensities)
+        rounds = LogWithTargets.from_log(chunk, [validation(chunk) for validation in validations])
+        kept = rounds if drawn.all() else rounds.take(drawn)
+        counts.add(ReplayCounts(decisions=chunk.n, rounds=kept.n, unexplored=chunk.n - kept.n))
+        yield kept

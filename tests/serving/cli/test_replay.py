@@ -1,15 +1,19 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.feedback.log.events import Event
 from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.evaluate import evaluate
 from highwayman.serving.cli.replay import replay
-from highwayman.sims.logs.logged_file import LogFile
+from highwayman.sims.logs.logged_file import LogFile, write_log
 from tests.sims.replay.event_logs import archived, events
 
 POOL = """
@@ -159,3 +163,38 @@ def test_a_damaged_log_is_named(archive: Path, tmp_path: Path) -> None:
     done = run("evaluate", log)
     assert done.exit_code == 1
     assert "log.parquet" in done.output
+
+
+def test_rounds_without_exploration_are_left_out_and_said_alike_in_both_commands(tmp_path: Path) -> None:
+    """Arm a earns .5 more on one kind of question; in the tool loops the router took arm b for sure."""
+    loops = events(400, seed=1, probs=(0.0, 1.0))
+    explored = [replace(event, **_renamed(event)) for event in events(400, seed=2)]
+    mixed = archived(tmp_path / "mixed", [*loops, *explored])
+    whole = archived(tmp_path / "whole", explored)
+    asked = "--policy", "Fixed:arm=a", "--floor", "0", "--reward", "quality"
+    found, wanted = told("replay", "--from", mixed, *asked), told("replay", "--from", whole, *asked)
+    assert (found["rounds"], wanted["rounds"]) == (400, 400)
+    assert found["answers"][0]["gain"] == wanted["answers"][0]["gain"]
+    assert any("400 without exploration" in reason for reason in found["left_out"])
+    log = tmp_path / "log.parquet"
+    told("replay", "--from", whole, "--policy", "Fixed:arm=a", "--save", log)
+    rounds = LogFile(log).read()
+    certain = replace(rounds, actions=rounds.actions * 0 + 1, propensities=np.ones(rounds.n))
+    for eligible in (rounds.eligible, np.tile([False, True], (rounds.n, 1))):
+        write_log(log, [replace(certain, eligible=eligible), rounds])
+        found = told("evaluate", log, *asked)
+        assert found["rounds"] == 400
+        assert found["answers"][0]["gain"] == wanted["answers"][0]["gain"]
+        assert any("400 without exploration" in reason for reason in found["left_out"])
+    write_log(log, [certain])
+    refused = run("evaluate", log, *asked)
+    assert refused.exit_code == 1
+    assert "holds no round that can be used: 400 without exploration" in refused.output
+
+
+def _renamed(event: Event) -> dict[str, str]:
+    """Return the ids of an event under other names, so that two logs make one."""
+    if isinstance(event, Decision):
+        return {"id": f"x{event.id}"}
+    assert isinstance(event, Outcome | Feedback)
+    return {"decision_id": f"x{event.decision_id}", **({"id": f"x{event.id}"} if isinstance(event, Feedback) else {})}
