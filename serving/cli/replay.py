@@ -25,6 +25,7 @@ from highwayman.serving.cli.evaluation_options import (
 )
 from highwayman.serving.cli.evaluation_output import EvaluationSource, print_evaluation
 from highwayman.serving.config.config import Config, load_config
+from highwayman.serving.feedback.implicit_observer import OF_TURNS
 from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import write_log
 from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
@@ -72,14 +73,16 @@ def replay(  # noqa: PLR0917  (one parameter per option)
         if not targets.rounds:
             raise ConfigError(f"{folder}: none of its {counts.decisions} decisions can be used: {_words(counts)}")
         if save is not None:
-            write_log(save, targets.chunks())
+            write_log(save, (chunk.without_shared_rewards() for chunk in targets.chunks()))
         with console.status("estimating"):
             logged = logged_policy_value(targets.chunks, method.interval)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = _source(folder)
     manifest = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
     evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, counts.left_out())
-    print_evaluation(evaluation, report=report, as_json=as_json, warnings=source.warnings())
+    print_evaluation(
+        evaluation, report=report, as_json=as_json, warnings=[*source.warnings(), *_conversational(counts)]
+    )
 
 
 def _counterfactual(
@@ -132,7 +135,17 @@ def _event_log(folder: Path, config: Config, counterfactual: Counterfactual) -> 
         config.feedback.spec(),
         kept_s=kept_s,
         arms=tuple(arm.name for arm in counterfactual.pool),
+        turn_links=bool(OF_TURNS.intersection(config.feedback.implicit)),
     )
+
+
+def _conversational(counts: ReplayCounts) -> list[str]:
+    if not counts.conversational:
+        return []
+    return [
+        f"{counts.conversational:,} rounds were rated with their whole conversation: what another policy would have "
+        "earned there takes the ratios of all its draws (--anytime leaves these rewards out, and so does --save)"
+    ]
 
 
 def _words(counts: ReplayCounts) -> str:

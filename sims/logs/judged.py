@@ -22,24 +22,46 @@ class LogWithTargets(LoggedData):
     """A log whose rounds also say what each of T policies would have done."""
 
     targets: tuple[Floats, ...] = ()  # T arrays (n, K), floor included
+    # T arrays (n,): how much likelier the policy makes the other draws that a round's reward speaks of, where that was
+    # said of several; NaN: it was said of this one alone.
+    others: tuple[Floats, ...] = ()
 
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""
         # Named in full: a slotted dataclass is made anew, and a bare super() would look for the class it was before.
         taken = super(LogWithTargets, self).take(rounds)
-        return replace(taken, targets=tuple(target[rounds] for target in self.targets))
+        return replace(
+            taken,
+            targets=tuple(target[rounds] for target in self.targets),
+            others=tuple(ratio[rounds] for ratio in self.others),
+        )
 
     @classmethod
-    def from_log(cls, log: LoggedData, targets: Sequence[Floats]) -> Self:
-        """Return the log with the targets' probabilities beside it."""
+    def from_log(cls, log: LoggedData, targets: Sequence[Floats], others: Sequence[Floats] | None = None) -> Self:
+        """Return the log with the targets' probabilities, and the ratios of other draws, beside it."""
         columns = {column.name: getattr(log, column.name) for column in fields(LoggedData)}
-        return cls(**columns, targets=tuple(targets))
+        alone = [np.full(log.n, np.nan) for _ in targets]
+        return cls(**columns, targets=tuple(targets), others=tuple(alone if others is None else others))
+
+    def seen_by(self, number: int) -> Self:
+        """Return the rounds with propensities so that target `number`'s ratios are of all draws a reward speaks of."""
+        ratio = np.nan_to_num(self.others[number], nan=1.0)
+        with np.errstate(divide="ignore"):  # what the policy would never have done there has a ratio of 0
+            return replace(self, propensities=self.propensities / ratio)
+
+    def without_shared_rewards(self) -> Self:
+        """Return the log without the rewards that were said of several draws: no single one earned them."""
+        if not self.others:
+            return self
+        return replace(self, rewards=np.where(np.isnan(self.others[0]), self.rewards, np.nan))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Return one log of several over the same arms and targets, one after another."""
         log = super(LogWithTargets, cls).joined(parts)
-        return replace(log, targets=tuple(map(np.concatenate, zip(*(part.targets for part in parts), strict=True))))
+        targets = tuple(map(np.concatenate, zip(*(part.targets for part in parts), strict=True)))
+        others = tuple(map(np.concatenate, zip(*(part.others for part in parts), strict=True)))
+        return replace(log, targets=targets, others=others)
 
 
 def target_probs(number: int) -> Callable[[LoggedData], Floats]:
@@ -100,11 +122,12 @@ class TargetStore(AbstractContextManager["TargetStore"]):
         if not self.rounds:
             return
         log, first = LogFile(self._log), 0
-        shape = self.rounds, len(log.heading().arms)
+        shape = self.rounds, len(log.heading().arms) + 1
         targets = [np.memmap(path, dtype=np.float64, mode="r", shape=shape) for path in self._files]
         for chunk in log.chunks():
             rounds = slice(first, first + chunk.n)
-            yield LogWithTargets.from_log(chunk, [np.array(target[rounds]) for target in targets])
+            columns = [np.array(target[rounds]) for target in targets]
+            yield LogWithTargets.from_log(chunk, [part[:, :-1] for part in columns], [part[:, -1] for part in columns])
             first += chunk.n
 
 
@@ -113,11 +136,11 @@ def _with_targets_written(targets: Iterable[LogWithTargets], files: Sequence[Bin
     for chunk in targets:
         if len(chunk.targets) != len(files):
             raise ValueError(f"a chunk has {len(chunk.targets)} targets, not {len(files)}")
-        for probs, file in zip(chunk.targets, files, strict=True):
+        for probs, others, file in zip(chunk.targets, chunk.others, files, strict=True):
             if probs.shape != chunk.penalties.shape:
                 raise ValueError(f"a target has shape {probs.shape}, {chunk.n} rounds have {chunk.penalties.shape}")
             with file_errors(Path(file.name), LogError):
-                file.write(np.ascontiguousarray(probs, dtype=np.float64).data)
+                file.write(np.column_stack([probs, others]).astype(np.float64, copy=False).data)
                 file.flush()
         yield chunk
 

@@ -1,6 +1,6 @@
 """What each policy in question would have earned on a log, beside what the log's own policy did."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -16,6 +16,7 @@ from highwayman.sims.ope.estimators.ratios import ratios
 from highwayman.sims.ope.estimators.rewards import RewardKind, Target, rewards_of
 from highwayman.sims.ope.estimators.snips import SNIPS
 from highwayman.sims.ope.evaluation import compare, evaluate
+from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from highwayman.sims.ope.intervals.normal import Normal
 
 EDGES = tuple(float(edge) for edge in np.geomspace(1e-3, 1e3, 49))  # of importance ratios
@@ -89,6 +90,7 @@ def logged_policy_value(chunks: Chunks, interval: Interval) -> LoggedPolicyValue
     Raises:
         LogError: the log gives another number of rounds when it is read again.
     """
+    chunks = _fit_for(interval, chunks)
     rounds, first, last = 0, np.inf, -np.inf
     counts: dict[str, int] = {}
     for log in chunks():
@@ -116,7 +118,7 @@ def compare_policies(
         ValueError: a target is no distribution; names the row.
         LogError: a round that cannot be estimated with.
     """
-    kinds = [kind for kind in KINDS if known.means[kind].n]
+    chunks, kinds = _fit_for(method.interval, chunks), [kind for kind in KINDS if known.means[kind].n]
     return [_answer(chunks, name, number, (method, kinds)) for number, name in enumerate(policies)]
 
 
@@ -125,14 +127,28 @@ def _answer(
 ) -> PolicyEstimate:
     method, kinds = method_and_kinds
     target: Target = target_probs(number)
-    value_of = partial(evaluate, chunks, target, estimator=method.estimator, interval=method.interval)
+    value_of = partial(evaluate, target=target, estimator=method.estimator, interval=method.interval)
+    whole = partial(_seen_by, chunks, number)
     return PolicyEstimate(
         name,
-        {kind: value_of(reward=kind) for kind in kinds},
-        compare(chunks, target, estimator=method.estimator, interval=method.interval, reward=method.reward),
+        # A cost is one draw's; what was said may be of several.
+        {kind: value_of(chunks if kind == "cost_usd" else whole, reward=kind) for kind in kinds},
+        compare(whole, target, estimator=method.estimator, interval=method.interval, reward=method.reward),
         _shares(chunks, target),
-        _counts(chunks, target),
+        _counts(whole, target),
     )
+
+
+def _fit_for(interval: Interval, chunks: Chunks) -> Chunks:
+    """Return the chunks, without rewards of whole conversations for an interval that takes draws one after another."""
+    if not isinstance(interval, ConfidenceSequence):
+        return chunks
+    return lambda: (chunk.without_shared_rewards() for chunk in chunks())
+
+
+def _seen_by(chunks: Chunks, number: int) -> Iterator[LogWithTargets]:
+    for chunk in chunks():
+        yield chunk.seen_by(number)
 
 
 def _mean(chunks: Chunks, kind: RewardKind, interval: Interval) -> LoggedMean:

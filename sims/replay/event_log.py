@@ -5,15 +5,16 @@ reward is what the whole log holds of the answer. Together they are a bandit log
 question beside it, from which an estimator tells what that policy would have earned.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from highwayman.env.types import Control, Decision, Mode
+from highwayman.env.types import Control, Decision, Feedback, Mode
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import LogFold, Page
 from highwayman.feedback.fold.rollbacks import VoidedRange, voided_range
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, decode
+from highwayman.sims.replay.conversations import ConversationTracker, SharedStatements
 from highwayman.sims.replay.rounds import Counterfactual, CounterfactualObserver, ReplayChunk, ReplayCounts
 
 ROWS = 20_000  # rounds in a chunk
@@ -29,6 +30,7 @@ class LogSummary:
     rollbacks: tuple[VoidedRange, ...]  # they take back feedback that had counted before
     encoder: str = ""  # fingerprint of the newest routed decision's features
     d: int = 0  # their number; 0: there is no routed decision
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # decisions of statements on more than one
 
 
 def summarise_log(pages: Pages) -> LogSummary:
@@ -36,6 +38,7 @@ def summarise_log(pages: Pages) -> LogSummary:
     arms: dict[str, None] = {}
     rollbacks: list[VoidedRange] = []
     encoder, d = "", 0
+    statements = SharedStatements()
     for page in pages():
         for event_id, data, _ in page:
             try:
@@ -47,7 +50,9 @@ def summarise_log(pages: Pages) -> LogSummary:
                 encoder, d = event.context.fingerprint, len(event.context.features)
             elif isinstance(event, Control):
                 rollbacks += _void(event, event_id)
-    return LogSummary(tuple(arms), tuple(rollbacks), encoder, d)
+            elif isinstance(event, Feedback):
+                statements.add(event)
+    return LogSummary(tuple(arms), tuple(rollbacks), encoder, d, statements.decisions)
 
 
 def _void(event: Control, event_id: EventId) -> list[VoidedRange]:
@@ -61,14 +66,23 @@ def _void(event: Control, event_id: EventId) -> list[VoidedRange]:
 class Replay:
     """Replays a log; `learner` and `counts` are whole when all chunks have been taken."""
 
-    def __init__(self, make_learner: Callable[[], Learner], counterfactual: Counterfactual, *, kept_s: float) -> None:
+    def __init__(
+        self,
+        make_learner: Callable[[], Learner],
+        counterfactual: Counterfactual,
+        *,
+        kept_s: float,
+        turn_links: bool = False,
+    ) -> None:
         """Take what to replay with.
 
         Args:
             make_learner: returns a learner at the log's start, with the policy in question.
             counterfactual: the circumstances.
             kept_s: how long a decision's record is kept, in seconds of the log, as production has it.
+            turn_links: whether a decision's last link names its turn, as where implicit signals are listened to.
         """
+        self._turn_links = turn_links
         self._make_learner = make_learner
         self._counterfactual = counterfactual
         self._kept_s = kept_s
@@ -83,7 +97,8 @@ class Replay:
         log_summary = summarise_log(pages) if log_summary is None else log_summary
         self.learner, self.counts = self._make_learner(), ReplayCounts()
         self.learner.set_rollbacks(log_summary.rollbacks)
-        rounds = CounterfactualObserver(self.learner, self._counterfactual, self.counts)
+        conversations = ConversationTracker(log_summary.shared, kept_s=self._kept_s, turn_links=self._turn_links)
+        rounds = CounterfactualObserver(self.learner, self._counterfactual, self.counts, conversations)
         fold = LogFold(self.learner, kept_s=self._kept_s, observer=rounds)
         for page in pages():
             fold.feed(page)

@@ -1,6 +1,5 @@
 """The rounds of a replay: what another policy would have done at each decision, and what the log says came of it."""
 
-import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.log.record import Record
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
+from highwayman.sims.replay.conversations import ConversationTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class ReplayCounts:
 
     decisions: int = 0
     rounds: int = 0  # that an estimate can use, with feedback or without
+    conversational: int = 0  # of these rounds, those whose reward was said of several draws
     not_routed: int = 0  # forced, sticky or shadow: nothing was drawn
     unexplored: int = 0  # drawn with probability 1: no other arm could have been
     other_encoder: int = 0  # on features of another encoder
@@ -84,6 +85,7 @@ class ReplayChunk:
 
     log: LoggedData
     target: Floats  # (n, K)
+    others: Floats  # (n,) ratio of the other draws that the reward speaks of; NaN: it speaks of this one alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +94,7 @@ class _TargetDecision:
 
     probs: Floats
     penalties: Floats
+    session: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,13 +104,17 @@ class _Round:
     reward: float
     weight: float  # of the reward, as the learner counts it; 1 where there is none
     cost_usd: float
+    others: float
 
 
 class CounterfactualObserver:
     """An observer of the fold: takes the policy's probabilities, and keeps the rounds whose rewards are final."""
 
-    def __init__(self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts) -> None:
-        """Take the learner of the fold, the circumstances, and where to count."""
+    def __init__(
+        self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts, conversations: ConversationTracker
+    ) -> None:
+        """Take the learner of the fold, the circumstances, where to count, and what belongs together."""
+        self._conversations = conversations
         self._learner = learner
         self._counterfactual = counterfactual
         self._rules = deepcopy(counterfactual.rules)
@@ -120,6 +127,7 @@ class CounterfactualObserver:
     def on_decision(self, decision: Decision, learner: Learner) -> None:
         """Put down what the policy would have done, knowing the log up to here."""
         self._counts.decisions += 1
+        session = self._conversations.session(decision)
         is_kept = np.array([arm not in self._counterfactual.without for arm in decision.arms])
         if decision.mode is not Mode.ROUTE:
             self._counts.not_routed += 1
@@ -132,7 +140,9 @@ class CounterfactualObserver:
         elif self._counterfactual.objective is not None and not self._prices.issuperset(decision.arms):
             self._counts.unpriced += 1
         else:
-            self._open[decision.id] = self._target_decision(decision, np.flatnonzero(is_kept))
+            target = self._target_decision(decision, np.flatnonzero(is_kept), session)
+            self._conversations.on_draw(decision, float(target.probs[decision.action]) / decision.propensity)
+            self._open[decision.id] = target
 
     def on_record_final(self, record: Record) -> None:
         """Keep the round, if the policy has probabilities for it and its outcome is of the arm drawn."""
@@ -150,7 +160,9 @@ class CounterfactualObserver:
             quality, weight = attributed.reward.quality, attributed.reward.weight
             reward = (quality, weight) if weight > 0 else (np.nan, 1.0)
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
-            self.ready.append(_Round(decision, target, *reward, cost))
+            others = self._conversations.others(decision, attributed.contributions)
+            self._counts.conversational += not np.isnan(others)
+            self.ready.append(_Round(decision, target, *reward, cost, others))
 
     def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
@@ -171,14 +183,14 @@ class CounterfactualObserver:
             rewards=np.array([round_.reward for round_ in rounds]),
             costs_usd=np.array([round_.cost_usd for round_ in rounds]),
             penalties=penalties,
-            sessions=np.array([_session(round_.decision) for round_ in rounds], dtype=np.int64),
+            sessions=np.array([round_.target.session for round_ in rounds], dtype=np.int64),
             at=np.array([round_.decision.at for round_ in rounds]),
             encoder=self._learner.fingerprint,
             weights=np.array([round_.weight for round_ in rounds]),
         )
-        return ReplayChunk(log, target)
+        return ReplayChunk(log, target, np.array([round_.others for round_ in rounds]))
 
-    def _target_decision(self, decision: Decision, columns: Indices) -> _TargetDecision:
+    def _target_decision(self, decision: Decision, columns: Indices, session: int) -> _TargetDecision:
         """Return what the policy would have done over the decision's arms, had only those at `columns` been there."""
         arms = tuple(decision.arms[k] for k in columns)
         for arm in arms:
@@ -194,7 +206,7 @@ class CounterfactualObserver:
             explores=NO_EXPLORATION not in decision.context.flags,
             at=decision.at,
         )
-        return _TargetDecision(probs, penalties)
+        return _TargetDecision(probs, penalties, session)
 
     def _price(self, decision: Decision) -> tuple[Floats, Floats]:
         """Return the penalty of each of the decision's arms, (K,), and the dollars a call is expected to cost, (K,).
@@ -217,9 +229,3 @@ class CounterfactualObserver:
 
     def _token_use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()
-
-
-def _session(decision: Decision) -> int:
-    """Return a number for the user; one of its own where the decision names none."""
-    digest = hashlib.blake2b((decision.user or decision.id).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)

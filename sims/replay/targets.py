@@ -24,6 +24,7 @@ class EventLog:
     spec: RewardSpec
     kept_s: float
     arms: tuple[str, ...] = ()  # of the pool, beside those on the log
+    turn_links: bool = False  # whether a decision's last link names its turn
 
     def targets(
         self, policies: Sequence[PolicyFactory], counterfactual: Counterfactual, counts: ReplayCounts
@@ -32,9 +33,13 @@ class EventLog:
 
         Each policy folds the log for itself, all of them side by side.
         """
-        replays = [Replay(self._learner(make), counterfactual, kept_s=self.kept_s) for make in policies]
+        replays = [
+            Replay(self._learner(make), counterfactual, kept_s=self.kept_s, turn_links=self.turn_links)
+            for make in policies
+        ]
         for chunks in zip(*(replay.chunks(self.pages, self.summary) for replay in replays), strict=True):
-            yield LogWithTargets.from_log(chunks[0].log, [chunk.target for chunk in chunks])
+            targets, others = [chunk.target for chunk in chunks], [chunk.others for chunk in chunks]
+            yield LogWithTargets.from_log(chunks[0].log, targets, others)
         counts.add(replays[0].counts)
 
     def _learner(self, make: PolicyFactory) -> Callable[[], Learner]:

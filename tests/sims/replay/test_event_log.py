@@ -210,3 +210,22 @@ def test_a_reward_counts_by_its_weight_as_the_learner_counts_it() -> None:
     mean_learned, _, _ = replay.learner.tally.arm("a").quality()
     quality = logged_policy_value(lambda: [LogWithTargets.from_log(rounds, ())], Normal()).means["quality"]
     assert quality.value == pytest.approx(1 / 1.105) == mean_learned
+
+
+def test_rounds_of_one_conversation_share_a_session_where_no_user_is_named() -> None:
+    ids = {"d": ("r1", "talk"), "e": ("r2", "talk"), "f": ("r3", "other"), "g": ("r3",), "h": ()}
+    log = [replace(decision(name), links=links) for name, links in ids.items()]
+    _, rounds, _ = replayed(*log, replace(decision("i"), links=("r4", "talk"), user="p"))
+    d, e, f, g, h, person = rounds.sessions.tolist()
+    assert d == e
+    assert f == g, "an id of the request alone will do: several answers to it are one person's"
+    assert len({d, f, h, person}) == 4
+
+
+def test_links_that_name_turns_join_no_conversations_that_begin_alike() -> None:
+    ids = {"d": ("talk", "hi"), "e": ("other", "hi"), "f": ("talk", "hi, and")}
+    log = [replace(decision(name), links=links) for name, links in ids.items()]
+    replay = Replay(make_learner, SAME, kept_s=1e6, turn_links=True)
+    (chunk,) = replay.chunks(pages(*log))
+    d, e, f = chunk.log.sessions.tolist()
+    assert d == f != e
