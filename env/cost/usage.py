@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from highwayman.env.cost.prefill_fit import PrefillFit
 from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Usage
@@ -35,6 +36,7 @@ class TokenUse:
     tokens_out: float = 0.0
     latency_s: float = 0.0
     fits: Mapping[str, TokenFit] = field(default_factory=dict)  # by script: reported tokens against estimated ones
+    prefill: PrefillFit = field(default_factory=PrefillFit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.fold.tally import FITS, OVERLAP
+from highwayman.feedback.fold.tally import FITS, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -224,7 +224,7 @@ def _rows(values: np.ndarray, names: list[str], arms: list[str]) -> np.ndarray:
 
 def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
     difference = 0.0
-    for name in (left.keys() | right.keys()) - {FITS}:
+    for name in (left.keys() | right.keys()) - {FITS, PREFILL}:
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from highwayman.env.cost.prefill_fit import PrefillFit
 from highwayman.env.cost.spend_ledger import NO_SPEND, Spend, day_of
 from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.cost.usage import TokenUse
@@ -19,6 +20,8 @@ _DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of reques
 _SPENT = "#spent"  # where they stand among the arms, none of which can be called that
 OVERLAP = "#overlap"
 FITS = "#fits"
+PREFILL = "#prefill"
+_STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 
 
@@ -41,11 +44,14 @@ class ArmTally:
     weighted: float = 0.0
     squared: float = 0.0
     fits: dict[str, TokenFit] = field(default_factory=dict)  # by script: its tokenizer, as far as it reported usage
+    prefill: PrefillFit = field(default_factory=PrefillFit)  # how fast its server reads prompts
 
     @property
     def token_use(self) -> TokenUse:
         """What its calls used."""
-        return TokenUse(self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s, self.fits)
+        return TokenUse(
+            self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s, self.fits, self.prefill
+        )
 
     def quality(self) -> tuple[float | None, float, float]:
         """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
@@ -121,6 +127,9 @@ class Tally:
         served.tokens_out += sign * outcome.tokens_out
         served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
         served.latency_s += sign * outcome.latency_s
+        # The past fades, so nothing of this is taken away again.
+        if sign > 0 and outcome.ttft_s is not None and outcome.ttft_s < _STREAMED * outcome.latency_s:
+            served.prefill = served.prefill.plus(outcome.tokens_in - outcome.tokens_cached, outcome.ttft_s)
 
     def on_prompt_read(self, decision: Decision, outcome: Outcome) -> None:
         """Learn of the tokenizer of the arm that served, once decision and outcome are both known.
@@ -170,7 +179,7 @@ class Tally:
         return self.arm(name).recent / total if total else 0.0
 
     def to_json(self) -> bytes:
-        """Return the sums as JSON: an object of numbers for each arm, one of the dollars by day, one of tokenizers."""
+        """Return the sums as JSON: an object of numbers for each arm, of dollars by day, tokenizers and prefill."""
         sums: dict[str, Any] = {name: _sums(tally) for name, tally in self.arms.items()}
         if self._spent:
             sums[_SPENT] = {
@@ -187,6 +196,14 @@ class Tally:
         }
         if fits:
             sums[FITS] = fits
+        prefills = {
+            f"{name} {arm}": value
+            for arm, tally in self.arms.items()
+            if tally.prefill.weight
+            for name, value in asdict(tally.prefill).items()
+        }
+        if prefills:
+            sums[PREFILL] = prefills
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -201,7 +218,11 @@ class Tally:
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             fits = _fits(sums.pop(FITS, {}))
-            tally.arms = {name: ArmTally(**values, fits=fits.get(name, {})) for name, values in sums.items()}
+            prefills = _prefills(sums.pop(PREFILL, {}))
+            tally.arms = {
+                name: ArmTally(**values, fits=fits.get(name, {}), prefill=prefills.get(name, PrefillFit()))
+                for name, values in sums.items()
+            }
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally
@@ -222,8 +243,8 @@ class Tally:
 
 
 def _sums(tally: ArmTally) -> dict[str, Any]:
-    """Return an arm's sums by name, all but what is known of its tokenizer, which adds up with no other's."""
-    return {name: value for name, value in asdict(tally).items() if name != "fits"}
+    """Return an arm's sums by name, all but what is known of its server, which adds up with no other's."""
+    return {name: value for name, value in asdict(tally).items() if name not in ("fits", "prefill")}
 
 
 def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
@@ -246,3 +267,12 @@ def _fits(numbers: Mapping[str, float]) -> dict[str, dict[str, TokenFit]]:
     for (arm, script), values in sums.items():
         fits.setdefault(arm, {})[script] = TokenFit(**values)
     return fits
+
+
+def _prefills(numbers: Mapping[str, float]) -> dict[str, PrefillFit]:
+    """Return what was written, by arm. Raises TypeError or ValueError if it is damaged."""
+    sums: dict[str, dict[str, float]] = {}
+    for key, value in numbers.items():
+        name, arm = key.split(" ", 1)
+        sums.setdefault(arm, {})[name] = float(value)
+    return {arm: PrefillFit(**values) for arm, values in sums.items()}

@@ -55,7 +55,8 @@ class Conversations:
             tasks: recognises what a client asks for itself.
             secret: returns the namespace's.
             background: where writes may end in peace.
-            switches_cost: whether an arm has a price for cached tokens: then every turn's arm is remembered.
+            switches_cost: whether an arm has a price for cached tokens, or seconds count: then every turn's arm is
+                remembered.
         """
         self._memory = memory
         self._sources = sources

@@ -249,7 +249,12 @@ class Router:
         if holder is not None:
             cached_tokens = continuation.cached_share * context.prompt_tokens
             penalties = penalties + switch_penalties(
-                names, estimates, objective, holder=holder, cached_tokens=cached_tokens
+                names,
+                estimates,
+                objective,
+                holder=holder,
+                cached_tokens=cached_tokens,
+                use=self._token_use(holder.name),
             )
         return Candidates(names, expected_usd(names, estimates), penalties, spent_usd)
 

@@ -26,5 +26,5 @@ def build_conversations(settings: Settings, log: LogComponents, background: Back
         config.conversations.client_tasks(),
         secret=lambda: log.ids.secrets[0],
         background=background,
-        switches_cost=any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
+        switches_cost=config.latency_weight > 0 or any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
     )

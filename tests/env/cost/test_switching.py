@@ -7,7 +7,8 @@ import pytest
 
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import estimate_usage
-from highwayman.env.cost.switching import cache_saving_usd, switch_penalties
+from highwayman.env.cost.prefill_fit import PrefillFit
+from highwayman.env.cost.switching import cache_saving, cache_saving_usd, switch_penalties
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Floats
 
@@ -59,3 +60,36 @@ def test_without_a_price_a_cache_or_a_weight_on_cost_a_switch_is_free(
     holder: Arm, tokens: float, objective: Objective
 ) -> None:
     assert np.array_equal(penalties(holder, tokens, objective), np.zeros(2))
+
+
+def measured(seconds_per_ktok: float) -> TokenUse:
+    """Ten answered calls, a second each, whose first tokens came so much later for every thousand tokens."""
+    prefill = PrefillFit()
+    for tokens in (100, 4_000) * 100:
+        prefill = prefill.plus(tokens, 0.2 + seconds_per_ktok * tokens / 1_000)
+    return TokenUse(calls=10, latency_s=10.0, prefill=prefill)
+
+
+def test_seconds_are_saved_as_they_were_measured_and_none_where_nothing_was() -> None:
+    assert cache_saving(LARGE, measured(0.1), 5_000).seconds == pytest.approx(0.5, rel=0.05)
+    assert cache_saving(LARGE, TokenUse(), 5_000).seconds == 0.0
+
+
+@pytest.mark.parametrize("cached_usd", [None, 1.0])
+def test_the_seconds_of_a_cold_prompt_count_by_the_weight_of_latency_and_beside_its_dollars(
+    cached_usd: float | None,
+) -> None:
+    holder = replace(LARGE, usd_per_mtok_cached_in=cached_usd)
+    uses = {"small": TokenUse(calls=10, latency_s=2.0), "large": measured(0.1)}
+    estimates = estimate_usage([SMALL, holder], uses.__getitem__, prompt_tokens=10_000)
+
+    def carried(objective: Objective) -> float:
+        price = switch_penalties(NAMES, estimates, objective, holder=holder, cached_tokens=5_000, use=uses["large"])
+        assert price[1] == 0.0
+        return float(price[0])
+
+    dollars, seconds = carried(AUTO), carried(replace(AUTO, cost_weight=0.0, latency_weight=0.1))
+    assert (dollars > 0) == (cached_usd is not None)
+    # Half of the holder's second is what reading the prompt takes; the slowest arm takes five times the quickest.
+    assert seconds == pytest.approx(0.1 * np.log(1.0 / 0.5) / np.log(5.0), rel=0.1)
+    assert carried(replace(AUTO, latency_weight=0.1)) == pytest.approx(dollars + seconds)

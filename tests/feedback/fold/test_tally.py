@@ -132,6 +132,23 @@ def test_a_tally_from_before_tokenizers_were_learned_is_read() -> None:
     assert Tally.from_json(tally.to_json()).arm("a").token_use.fits == {}
 
 
+def test_what_a_prompts_tokens_take_is_learned_of_answers_that_were_streamed_and_of_what_no_cache_held() -> None:
+    tally = Tally()
+    for tokens in (100, 4_000) * 50:
+        streamed = replace(outcome("d"), tokens_in=tokens, ttft_s=0.2 + 1e-4 * tokens, latency_s=9.0)
+        tally.on_outcome(streamed)
+        tally.on_outcome(replace(streamed, tokens_in=8_000, tokens_cached=8_000 - tokens))
+        tally.on_outcome(replace(streamed, arm="whole", latency_s=0.2 + 1e-4 * tokens))
+        tally.on_outcome(replace(streamed, arm="failed", status=Status.FAILED))
+    assert tally.arm("a").token_use.prefill.seconds_per_token == pytest.approx(1e-4, rel=0.05)
+    for name in ("whole", "failed"):
+        assert tally.arm(name).prefill.seconds_per_token == 0.0
+    again = Tally.from_json(tally.to_json())
+    assert again.arms == tally.arms
+    assert again.to_json() == tally.to_json()
+    assert tally.totals().prefill.weight == 0.0
+
+
 def test_the_tally_round_trips() -> None:
     tally = Tally()
     tally.on_decision(decision("1"))
