@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.types import Messages
+from highwayman.feedback.intake.decision_ids import without_prefix
 
 LOOSE = "any-"  # a key that more than one conversation may have: it says something only where all agree
 
@@ -33,7 +34,12 @@ class ConversationKeys:
 
 
 def conversation_keys(
-    messages: Messages, secret: bytes, *, tenant: str, conversation: str | None = None
+    messages: Messages,
+    secret: bytes,
+    *,
+    tenant: str,
+    conversation: str | None = None,
+    previous_answer: str | None = None,
 ) -> ConversationKeys:
     """Return the keys of a chat request.
 
@@ -42,6 +48,7 @@ def conversation_keys(
         secret: of the namespace.
         tenant: whose conversation it is.
         conversation: the client's own id of it, if it gives one.
+        previous_answer: the id of the answer before, if the client gives it.
     """
     answers, last = _unread_answers(messages), _last_answer(messages)
     ends = [*answers, *last, len(messages)]
@@ -53,12 +60,16 @@ def conversation_keys(
     )
     whole = [] if conversation is None else [_digest(_start(secret, tenant, conversation), "conversation")]
     turn = tuple(dict.fromkeys((exact[len(messages)], plain[len(messages)], *whole)))
-    previous = tuple(dict.fromkeys((*(names[place] for place in last for names in (exact, plain)), *whole)))
+    named = [] if previous_answer is None else [answer_key(secret, previous_answer, tenant=tenant)]
+    by_history = [*(names[place] for place in last for names in (exact, plain)), *whole] if last else []
+    previous = tuple(dict.fromkeys((*named, *by_history)))
     share = _share_before(messages, last)
-    if not answers:
-        return ConversationKeys(turn, previous=previous if last else (), cached_share=share)
+    if not answers:  # a client that names the answer before need not send it
+        reads_result = bool(named and messages) and messages[-1].get("role") in _RESULTS
+        return ConversationKeys(turn, previous if reads_result else (), reads_result, previous, share)
     calls = _call_ids(messages, answers)
     callers = [
+        *named,
         *(call_key(exact[place], call) for place in answers for call in calls),
         *(exact[place] for place in answers),
         *(loose_call_key(secret, call, tenant=tenant) for call in calls),
@@ -79,6 +90,11 @@ def conversation_name(messages: Messages, secret: bytes, *, tenant: str, convers
         if message.get("role") == "user":
             break
     return digest.hexdigest()
+
+
+def answer_key(secret: bytes, answer_id: str, *, tenant: str) -> str:
+    """Return the name of an answer by its id, whether that is the decision's or has the prefix of a completion."""
+    return _digest(_start(secret, tenant, None), f"answer\0{without_prefix(answer_id)}")
 
 
 def call_key(turn: str, call_id: str) -> str:

@@ -10,6 +10,7 @@ from highwayman.env.tasks import BackgroundTasks
 from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.conversation_keys import (
     ConversationKeys,
+    answer_key,
     call_key,
     conversation_keys,
     conversation_name,
@@ -19,7 +20,7 @@ from highwayman.serving.completions.conversation_memory import ConversationMemor
 from highwayman.serving.completions.request import CompletionRequest
 from highwayman.serving.completions.tool_call_watcher import ToolCallWatcher
 from highwayman.serving.http.asgi import Scope, Send
-from highwayman.serving.http.client_ids import ClientIdSources
+from highwayman.serving.http.client_ids import ClientIds, ClientIdSources
 from highwayman.serving.http.client_tasks import ClientTasks
 
 _LARGE_CHARS = 200_000  # of a prompt, beyond which its history is read beside the other requests
@@ -71,11 +72,9 @@ class Conversations:
             return Turn(Continuation(is_client_task=True))
         if not request.chat:
             return Turn()
-        conversation = self._sources.extract(scope, request.body).conversation
+        ids = self._sources.extract(scope, request.body)
         needs_keys = self._switches_cost or _has_to_do_with_tools(request.body)
-        read = partial(
-            _read, request.body, self._secret(), tenant=tenant, conversation=conversation, needs_keys=needs_keys
-        )
+        read = partial(_read, request.body, self._secret(), tenant=tenant, ids=ids, needs_keys=needs_keys)
         affinity, keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
         if keys is None:
             return Turn(Continuation(affinity=affinity))
@@ -86,22 +85,26 @@ class Conversations:
         continuation = Continuation(keys.reads_tool_result, caller, holder, keys.cached_share, affinity=affinity)
         return Turn(continuation, keys, tenant)
 
-    def recording(self, turn: Turn, send: Send) -> Send:
+    def recording(self, turn: Turn, send: Send, answer_id: str) -> Send:
         """Return a `send` through which the arm that answers is remembered before the client can go on."""
         if turn.keys is None:
             return send
-        return ToolCallWatcher(send, _Recorder(self._memory, turn, self._secret(), self._background))
+        recorder = _Recorder(self._memory, turn, self._secret(), self._background, answer_id=answer_id)
+        return ToolCallWatcher(send, recorder)
 
 
 def _read(
-    body: Mapping[str, Any], secret: bytes, *, tenant: str, conversation: str | None, needs_keys: bool
+    body: Mapping[str, Any], secret: bytes, *, tenant: str, ids: ClientIds, needs_keys: bool
 ) -> tuple[str, ConversationKeys | None]:
     """Return the conversation's name, and its keys where they are needed."""
     messages = body["messages"]
-    name = conversation_name(messages, secret, tenant=tenant, conversation=conversation)
+    name = conversation_name(messages, secret, tenant=tenant, conversation=ids.conversation)
     if not needs_keys:
         return name, None
-    return name, conversation_keys(messages, secret, tenant=tenant, conversation=conversation)
+    keys = conversation_keys(
+        messages, secret, tenant=tenant, conversation=ids.conversation, previous_answer=ids.previous_answer
+    )
+    return name, keys
 
 
 def _has_to_do_with_tools(body: Mapping[str, Any]) -> bool:
@@ -114,12 +117,15 @@ def _has_to_do_with_tools(body: Mapping[str, Any]) -> bool:
 class _Recorder:
     """Remembers one answer: its turn as soon as it begins, its tool calls as they come."""
 
-    def __init__(self, memory: ConversationMemory, turn: Turn, secret: bytes, background: BackgroundTasks) -> None:
+    def __init__(
+        self, memory: ConversationMemory, turn: Turn, secret: bytes, background: BackgroundTasks, *, answer_id: str
+    ) -> None:
         self._memory = memory
         self._turn = turn
         self._secret = secret
         self._background = background
-        self._keys = turn.keys.turn if turn.keys is not None else ()
+        keys = turn.keys.turn if turn.keys is not None else ()
+        self._keys = (*keys, answer_key(secret, answer_id, tenant=turn.tenant))
         self._sharing: asyncio.Task[None] | None = None
         self._begun = False
 

@@ -92,7 +92,7 @@ class CompletionsEndpoint:
             return
         call = ProxiedCompletion(self._dependencies, request, route, path=scope["path"])
         try:
-            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send)), receive)
+            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send, route.decision.id)), receive)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
             if not send:

@@ -8,6 +8,7 @@ from highwayman.serving.http.asgi import Scope, header
 
 _LONGEST = 256
 _CACHE_KEY = "prompt_cache_key"  # OpenAI's: requests that share a beginning; where nothing else is given
+_PREVIOUS = "previous_response_id"  # OpenAI's: the answer that this request goes on from
 _TRACEPARENT = "traceparent"  # W3C: version-trace-parent-flags
 
 
@@ -17,6 +18,7 @@ class ClientIds:
 
     requests: tuple[str, ...] = ()
     conversation: str | None = None
+    previous_answer: str | None = None  # the id of the answer before
 
 
 LinkExtractor = Callable[[Scope, Mapping[str, Any], str], tuple[str, ...]]  # of a request, for a tenant
@@ -44,7 +46,11 @@ class ClientIdSources:
             *map(metadata.get, self.conversation_keys),
             body.get(_CACHE_KEY),
         ]
-        return ClientIds(tuple(dict.fromkeys(_usable(requests))), next(iter(_usable(conversations)), None))
+        return ClientIds(
+            tuple(dict.fromkeys(_usable(requests))),
+            next(iter(_usable(conversations)), None),
+            next(iter(_usable([body.get(_PREVIOUS)])), None),
+        )
 
 
 def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str]) -> LinkExtractor:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from highwayman.serving.completions.conversation_keys import (
+    answer_key,
     call_key,
     conversation_keys,
     conversation_name,
@@ -135,3 +136,20 @@ def test_a_later_turn_looks_for_the_turn_before_it_and_knows_how_much_of_it_was_
     assert later.previous[0] == keys(first).turn[0]
     assert later.cached_share == 0.9
     assert (keys(first).previous, keys(first).cached_share, keys(first, "c").previous) == ((), 0.0, ())
+
+
+def test_the_answer_that_a_client_names_is_looked_for_first_by_either_of_its_ids() -> None:
+    named = answer_key(SECRET, "hw-1", tenant="default")
+    assert named == answer_key(SECRET, "chatcmpl-hw-1", tenant="default")
+    assert named not in (answer_key(SECRET, "hw-2", tenant="default"), answer_key(SECRET, "hw-1", tenant="acme"))
+
+    def then(messages: list[Any]) -> Any:
+        return conversation_keys(messages, SECRET, tenant="default", previous_answer="chatcmpl-hw-1")
+
+    assert then(ASKED).previous == (named,)
+    assert (then(ASKED).callers, then(ASKED).reads_tool_result) == ((), False)
+    result_alone = then([result()])
+    assert (result_alone.callers, result_alone.reads_tool_result) == ((named,), True)
+    whole = then([*ASKED, called("call_1"), result()])
+    assert whole.callers[0] == whole.previous[0] == named
+    assert whole.callers[1:] == keys([*ASKED, called("call_1"), result()]).callers

@@ -136,6 +136,22 @@ async def test_parallel_calls_lead_back_however_the_client_writes_them_down(
     assert changed == 0
 
 
+async def test_results_that_name_the_answer_before_reach_its_arm_whatever_else_is_sent(
+    valkey_url: str, namespace: str
+) -> None:
+    async with routers(valkey_url, namespace, CallTool(lambda _: "call_1"), count=2) as (workers, _):
+        served = []
+        for number in range(12):
+            body = {"model": "auto", "messages": [{"role": "user", "content": "What is the weather?"}], "tools": TOOLS}
+            _, answer, first = await workers[0].post("/v1/chat/completions", body)
+            result = [{"role": "tool", "tool_call_id": "call_1", "content": f"{number} C"}]
+            then = {**body, "messages": result, "previous_response_id": answer["id"]}
+            _, _, second = await workers[1].post("/v1/chat/completions", then)
+            served.append((first["x-highwayman-arm"], second["x-highwayman-arm"]))
+    assert len({first for first, _ in served}) == 2
+    assert [arms for arms in served if len(set(arms)) > 1] == []
+
+
 async def test_a_sticky_turn_is_logged_as_one_and_a_conversations_feedback_teaches_the_drawn_one(
     valkey_url: str, namespace: str
 ) -> None:
