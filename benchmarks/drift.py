@@ -29,6 +29,8 @@ from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
+from highwayman.sims.sweeps.dial import table_spread
+from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
 
@@ -66,10 +68,9 @@ def _gains_most(table: FullTable) -> str | None:
     known = [cost for cost in table.mean_costs() if cost is not None]
     if len(known) < len(table.arms):
         return None
-    quality, costs = np.nanmean(table.quality, axis=0), np.log10(known)
-    scale = COST_WEIGHT / np.ptp(costs)
-    utility = quality - scale * costs
-    gains = utility + scale - utility.max()  # of each arm, over the best one now, once it costs a tenth
+    penalties = fixed_penalties(table, Objective("auto", table_spread(table).points_per_usd(COST_WEIGHT)))
+    utility = np.nanmean(table.quality, axis=0) - penalties
+    gains = utility + 0.9 * penalties - utility.max()  # of each arm, over the best one now, once it costs a tenth
     gains[utility.argmax()] = 0.0
     return table.arms[int(gains.argmax())] if gains.max() > 0.01 else None
 
@@ -82,7 +83,7 @@ def _report(
     for seed in seeds:
         scenario = draw_scenario(table, parse_world(world), rounds=ROUNDS, seed=seed)
         policy = _made(spec, contexts[0])
-        router = SimulatedRouter(Objective("auto", weight), ExplorationRules(0.02))
+        router = SimulatedRouter(Objective("auto", table_spread(table).points_per_usd(weight)), ExplorationRules(0.02))
         run = simulate(
             policy,
             scenario,

@@ -26,6 +26,7 @@ from highwayman.env.encoder.features import numeric_features, utf8_sample
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.ridge import Ridge
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.sweeps.dial import table_spread
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -89,7 +90,8 @@ def features_of(one: Embedded, others: Sequence[Embedded]) -> dict[str, Floats]:
 
 def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tuple[float, float, float]:
     """Return what ridge and, at the end, HierTS earn beyond the best fixed arm; the latter with its deviation."""
-    price = fixed_penalties(table, Objective("auto", weight))
+    objective = Objective("auto", table_spread(table).points_per_usd(weight))
+    price = fixed_penalties(table, objective)
     rows = np.hstack([features, np.ones((len(features), 1))])
     choices = Ridge().choices(table, rows, price, np.random.default_rng(0))
     utility = table.quality - price
@@ -98,7 +100,7 @@ def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tup
     for seed in range(seeds):
         scenario = draw_scenario(table, [], rounds=ROUNDS, seed=seed)
         policy = HierTS(d=rows.shape[1], fingerprint="tried")
-        router = SimulatedRouter(Objective("auto", weight), ExplorationRules(FLOOR))
+        router = SimulatedRouter(objective, ExplorationRules(FLOOR))
         run = simulate(
             policy,
             scenario,

@@ -54,9 +54,9 @@ def main() -> None:
     print(f"{'':40}{'over no context':>20}{'over best fixed':>20}{'over ridge':>20}")
     for place, (path, table) in enumerate(zip(options.tables, tables, strict=True)):
         encoder = shipped() if options.shipped else held_out(tables, place)
-        priced = any(cost is not None for cost in table.mean_costs())
         for weight in options.weights or (0.0, 0.15):
-            if weight and not (priced and _all_priced(table)):
+            if weight and not _all_priced(table):
+                print(f"{path.stem}, cost weight {weight:g}: left out, a cost is missing", flush=True)
                 continue
             plan = Plan(
                 policies=policies,

@@ -17,7 +17,6 @@ from demo.play import last_third, play
 from demo.plot import draw_picture
 from demo.report import print_report
 from demo.rounds import Journal, OtherRun, Round, Settings, open_journal
-from highwayman.env.cost.objective import ALIASES, AUTO
 
 _MOST_ROUNDS = 1200  # there are not many more different facts
 
@@ -46,7 +45,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the prompts and of the resampling")
     parser.add_argument("--rounds", type=int, default=450)
     parser.add_argument("--concurrency", type=int, default=3, help="prompts in flight; learning wants few")
-    parser.add_argument("--cost-weight", type=float, default=ALIASES[AUTO].cost_weight, help="as the router's `auto`")
+    parser.add_argument("--points-per-usd", type=float, help="points of quality (.01); if not given, as `auto` has it")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for what is written")
     parser.add_argument("--fresh", action="store_true", help="forget an unfinished run of the same seed")
     options = parser.parse_args()
@@ -59,6 +58,8 @@ async def run(options: argparse.Namespace, console: Console) -> Journal:
     """Return the journal with every round played."""
     router = RouterClient(options.url, options.api_key)
     try:
+        if options.points_per_usd is None:
+            options.points_per_usd = await router.points_per_usd()
         settings = Settings(options.seed, options.rounds, await router.arms())
         journal = open_journal(options.out / f"seed-{options.seed}.jsonl", settings, fresh=options.fresh)
         if not journal.rounds and (thumbs := await router.thumbs_so_far()):
@@ -92,7 +93,7 @@ def conclude(journal: Journal, options: argparse.Namespace, console: Console) ->
     """Print the report; write picture and page beside the journal."""
     rounds, settings = journal.rounds, journal.settings
     judged = rounds[last_third(settings.rounds) :]
-    found = compare(judged, settings.arms, cost_weight=options.cost_weight, seed=settings.seed)
+    found = compare(judged, settings.arms, points_per_usd=options.points_per_usd, seed=settings.seed)
     stem = options.out / f"seed-{settings.seed}"
     png, svg, html = (stem.with_suffix(suffix) for suffix in (".png", ".svg", ".html"))
     draw_picture(rounds, settings, found, [png, svg])

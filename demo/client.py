@@ -35,6 +35,10 @@ class RouterClient:
         """Return the names of the pool's arms, in its order; GET /v1/policy lists arms and no aliases."""
         return tuple((await self._policy())["arms"])
 
+    async def points_per_usd(self) -> float:
+        """Return the points of quality that the router takes a dollar to be worth under `auto`."""
+        return float((await self._policy())["objectives"]["auto"]["points_per_usd"])
+
     async def thumbs_so_far(self) -> int:
         """Return how much feedback the router has already learned from."""
         return sum(arm["feedback"] for arm in (await self._policy())["arms"].values())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.rounds import Round
-from highwayman.env.cost.objective import penalties
+from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.types import Floats
 
 _RESAMPLES = 4000
@@ -43,7 +43,7 @@ class Comparison:
     """Everything the report says of the rounds compared."""
 
     rounds: int
-    cost_weight: float
+    points_per_usd: float
     penalty: Mapping[str, float]  # of each arm, in quality units
     learned: Strategy
     best_fixed: Strategy
@@ -56,7 +56,7 @@ class Comparison:
     qualities: Mapping[str, Mapping[str, float]]  # kind -> arm -> mean quality
 
 
-def compare(rounds: Sequence[Round], arms: Sequence[str], *, cost_weight: float, seed: int) -> Comparison:
+def compare(rounds: Sequence[Round], arms: Sequence[str], *, points_per_usd: float, seed: int) -> Comparison:
     """Return how the router's choices compare with every arm's answers to the same prompts.
 
     The best fixed arm is the best on these very rounds: a rival that nobody could have named beforehand. Its
@@ -65,18 +65,18 @@ def compare(rounds: Sequence[Round], arms: Sequence[str], *, cost_weight: float,
     Args:
         rounds: those on which every arm was asked.
         arms: the names of the pool's arms.
-        cost_weight: what the dearest arm must be better by than the cheapest, in quality units.
+        points_per_usd: points of quality (.01) that a dollar is worth.
         seed: of the resampling.
     """
     if not rounds:
         raise ValueError("rounds is empty: nothing to compare")
-    grid = _Grid.of(rounds, arms, arm_penalties(rounds, arms, cost_weight=cost_weight))
+    grid = _Grid.of(rounds, arms, arm_penalties(rounds, arms, points_per_usd=points_per_usd))
     best = int(grid.reward.mean(axis=0).argmax())
     earned = (grid.chosen * grid.reward).sum(axis=1)  # (n,)
     rng = np.random.default_rng(seed)
     return Comparison(
         rounds=len(rounds),
-        cost_weight=cost_weight,
+        points_per_usd=points_per_usd,
         penalty=grid.penalty,
         learned=grid.strategy("learned", grid.chosen),
         best_fixed=grid.strategy(f"always {arms[best]}", grid.always(best)),
@@ -136,13 +136,14 @@ class _Grid:
         return picks
 
 
-def arm_penalties(rounds: Sequence[Round], arms: Sequence[str], *, cost_weight: float) -> dict[str, float]:
+def arm_penalties(rounds: Sequence[Round], arms: Sequence[str], *, points_per_usd: float) -> dict[str, float]:
     """Return each arm's penalty from its mean cost over `rounds`, by the router's own rule."""
-    means: list[float | None] = []
+    means = []
     for arm in arms:
         costs = [cost for one in rounds if (cost := one.every_arm[arm].cost_usd) is not None]
-        means.append(float(np.mean(costs)) if costs else None)
-    return dict(zip(arms, penalties(means, pool_usd=means, cost_weight=cost_weight).tolist(), strict=True))
+        means.append(float(np.mean(costs)) if costs else np.nan)
+    penalties = Objective(AUTO, points_per_usd).penalties(np.array(means))
+    return dict(zip(arms, penalties.tolist(), strict=True))
 
 
 def bootstrap(differences: Floats, rng: np.random.Generator) -> Difference:

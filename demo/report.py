@@ -27,8 +27,8 @@ def verdict(found: Comparison) -> str:
 def footnote(found: Comparison) -> str:
     """Return what the numbers mean."""
     return (
-        f"Last third: {found.rounds} prompts, each answered by every arm. Reward = quality - {found.cost_weight:g} x "
-        "(log of the arm's mean cost here, scaled to [0, 1] over the arms). Intervals: 95%, paired bootstrap over "
+        f"Last third: {found.rounds} prompts, each answered by every arm. Reward = quality - the arm's "
+        f"mean cost here at {found.points_per_usd:,.6g} points (.01) per dollar. Intervals: 95%, paired bootstrap over "
         "prompts. The best fixed arm and the best arm of each kind are known only in hindsight."
     )
 

@@ -189,7 +189,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
         _need(ADMIN, request)
-        return policy_view(services.live, services.router.policy_name, services.pool)
+        return policy_view(services.live, services.router.policy_name, services.pool, services.router.objectives)
 
     _add_probes(rest, services)
 

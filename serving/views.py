@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
+from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
@@ -16,17 +17,19 @@ from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.log.record import Record
 from highwayman.serving.services import Services
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.pool_objectives import objectives_view
 
 _REDIS_PATIENCE_S = 0.25
 
 
-def policy_view(live: LivePolicy, name: str, pool: Pool) -> dict[str, Any]:
-    """Return the policy in force, each arm's numbers, counted over the whole log, and what its replicas have to do."""
+def policy_view(live: LivePolicy, name: str, pool: Pool, objectives: Mapping[str, Objective]) -> dict[str, Any]:
+    """Return the policy in force, what quality is worth to it, each arm's numbers over the whole log, and its load."""
     return {
         "policy": name,
         "version": live.version,
         "position": live.position,
         "lag_s": live.lag_s,
+        "objectives": objectives_view(objectives),
         "arms": {name: {**_arm_view(live, name), **_load_view(pool, arm)} for name, arm in pool.arms.items()},
     }
 

@@ -45,7 +45,7 @@ class TenantBudget:
         self._under_way: dict[str, float] = {}  # expected dollars by decision
 
     def penalties(self, expected_usd: Floats, *, at: float) -> Floats:
-        """Return what arms of expected cost (K,) carry in quality units, shape (K,); 0 where NaN (no price)."""
+        """Return what arms of expected cost (K,) carry in quality units, shape (K,); NaN: as dear as the dearest."""
         penalties = np.zeros(len(expected_usd))
         if self._per_request is not None:
             penalties += self._per_request.penalties(expected_usd)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.cost.objective import POINT, most_where_unknown
 from highwayman.env.cost.spend_window import CostOverruns, SpendWindow
 from highwayman.env.types import Floats
 
@@ -22,7 +23,8 @@ class Pacer:
     """Keeps the mean metered cost of a request at or below a ceiling, in every window of calls.
 
     Balseiro, Lu & Mirrokni, "Dual Mirror Descent for Online Allocation Problems", ICML 2020 (arXiv 2002.10421),
-    algorithm 1: lam prices the budget, arm k carries the penalty lam * cost_k / budget, and after each call lam moves
+    algorithm 1: lam prices the budget, arm k carries the penalty lam * cost_k / budget (so lam / budget is an exchange
+    rate, points per dollar, which adds to the objective's), and after each call lam moves
     against its subgradient, 1 - cost / budget. Balseiro & Gur, "Learning in Repeated Auctions with Budgets", Management
     Science 65(9), 2019, do so additively, lam <- max(0, lam + step * (cost / budget - 1)). Here the mirror
     map is the negative entropy, lam <- lam * exp(step * (cost / budget - 1)): one step then suits arms a factor 100
@@ -65,15 +67,19 @@ class Pacer:
         """What a call that costs one budget must be better by, in quality units."""
         return self._pressure
 
+    @property
+    def points_per_usd(self) -> float:
+        """The dual price: how many points of quality a dollar counts beyond what the objective says."""
+        return self._pressure / self.budget_usd / POINT
+
     def set_target(self, budget_usd: float) -> None:
         """Go on with another ceiling; what was learned of the pressure stays."""
         share = self._target_usd / self.budget_usd
         self.budget_usd, self._target_usd = budget_usd, budget_usd * share
 
     def penalties(self, expected_usd: Floats) -> Floats:
-        """Return what arms of expected cost (..., K) carry in quality units, same shape; 0 where NaN (no price)."""
-        carried: Floats = np.fmax(expected_usd * (self._pressure / self.budget_usd), 0.0)  # 0 where NaN
-        return carried
+        """Return what arms of expected cost (..., K) carry in quality units, same shape; NaN: as the dearest."""
+        return POINT * self.points_per_usd * most_where_unknown(expected_usd)
 
     def over_budget(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from highwayman.env.cost.objective import Objective, scaled_penalties
+from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.usage import TokenUse, UsageEstimate, estimate_call
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Floats
@@ -20,7 +20,7 @@ def estimate_usage(
     """Return what a call to each arm of the pool is expected to take.
 
     Args:
-        pool: every arm there is: amounts are scaled over all of them.
+        pool: every arm there is.
         use: what an arm's calls have used so far.
         prompt_tokens: of this query, estimated.
         max_tokens: the caller's limit on the answer.
@@ -43,25 +43,25 @@ def estimate_usage(
 
 
 def arm_penalties(arms: Sequence[str], estimates: UsageEstimates, objective: Objective) -> Floats:
-    """Return the penalty of each eligible arm in quality units, shape (K,), in the order of `arms`."""
-    penalties = scaled_penalties(
-        [estimates[arm].usd for arm in arms],
-        pool=[estimate.usd for estimate in estimates.values()],
-        weight=objective.cost_weight,
+    """Return the penalty of each eligible arm in quality units, shape (K,), in the order of `arms`.
+
+    What nobody knows of an arm counts as the most that is known of any arm of the pool: unknown is never cheaper.
+    """
+    pool = tuple(estimates.values())
+    carried = objective.penalties(
+        _known(estimate.usd for estimate in pool),
+        _known(estimate.latency_s for estimate in pool) if objective.points_per_s else None,
+        _known(estimate.wh for estimate in pool) if objective.points_per_wh else None,
     )
-    if objective.latency_weight:
-        latencies = [estimate.latency_s for estimate in estimates.values()]
-        penalties = penalties + scaled_penalties(
-            [estimates[arm].latency_s for arm in arms], pool=latencies, weight=objective.latency_weight
-        )
-    if objective.energy_weight:
-        energies = [estimate.wh for estimate in estimates.values()]
-        penalties = penalties + scaled_penalties(
-            [estimates[arm].wh for arm in arms], pool=energies, weight=objective.energy_weight
-        )
-    return penalties
+    by_arm = dict(zip(estimates, carried.tolist(), strict=True))
+    return np.array([by_arm[arm] for arm in arms])
 
 
 def expected_usd(arms: Sequence[str], estimates: UsageEstimates) -> Floats:
     """Return the dollars a call to each arm is expected to cost, shape (K,); NaN: it has no price."""
-    return np.array([np.nan if (usd := estimates[arm].usd) is None else usd for arm in arms], dtype=np.float64)
+    return _known(estimates[arm].usd for arm in arms)
+
+
+def _known(amounts: Iterable[float | None]) -> Floats:
+    """Return amounts as an array, NaN where None."""
+    return np.array([np.nan if amount is None else amount for amount in amounts], dtype=np.float64)

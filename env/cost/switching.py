@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from highwayman.env.cost.objective import Objective, scaled_saving
+from highwayman.env.cost.objective import POINT, Objective
 from highwayman.env.cost.penalties import UsageEstimates
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Floats
 
 _PER_MTOK = 1e-6
-_LEAST_SHARE = 1e-3  # of a call's dollars and seconds that are left, whatever its cache saves
 _UNUSED = TokenUse()
 
 
@@ -41,12 +40,11 @@ def cache_saving_usd(arm: Arm, cached_tokens: float) -> float:
 def saving_in_quality(arm: str, saving: CacheSaving, estimates: UsageEstimates, objective: Objective) -> float:
     """Return by how many quality units an arm's penalty falls where its call takes so much less than estimated.
 
-    On the scale of the estimates of the whole pool, which no cache moves.
+    Never less than nothing: a saving counts up to what the call is estimated to take.
     """
-    pool = estimates.values()
-    usd, latency_s = estimates[arm].usd, estimates[arm].latency_s
-    return _saved(usd, saving.usd, pool=[call.usd for call in pool], weight=objective.cost_weight) + _saved(
-        latency_s, saving.seconds, pool=[call.latency_s for call in pool], weight=objective.latency_weight
+    usd, latency_s = estimates[arm].usd or 0.0, estimates[arm].latency_s or 0.0
+    return POINT * (
+        objective.points_per_usd * min(saving.usd, usd) + objective.points_per_s * min(saving.seconds, latency_s)
     )
 
 
@@ -87,9 +85,3 @@ def switch_penalties_of(
         return np.zeros(len(arms))
     saved = saving_in_quality(holder, saving, estimates, objective)
     return np.array([0.0 if arm == holder else saved for arm in arms])
-
-
-def _saved(amount: float | None, less: float, *, pool: Sequence[float | None], weight: float) -> float:
-    if not amount or less <= 0.0:
-        return 0.0
-    return scaled_saving(amount, max(amount - less, amount * _LEAST_SHARE), pool=pool, weight=weight)

@@ -118,6 +118,15 @@ class Store:
         with redis_errors():
             return _text(await self._client.get(self.keys("in_force")) or b"")
 
+    async def settle_spread(self, own: Mapping[str, float]) -> dict[str, float]:
+        """Return how far the pool's arms lay apart, by unit, when that was first said; of what was not, `own` is."""
+        key = self.keys("spread")
+        with redis_errors():
+            for unit, amount in own.items():
+                await self._client.hsetnx(key, unit, repr(amount))
+            settled: Any = await self._client.hgetall(key)
+        return {_text(unit): float(amount) for unit, amount in settled.items()}
+
     async def append(self, control: Control) -> EventId:
         """Append a control event that changes nothing of what is in force."""
         with redis_errors():

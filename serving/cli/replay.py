@@ -9,6 +9,7 @@ from rich.console import Console
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
@@ -40,8 +41,13 @@ from highwayman.sims.reports.answers_page import EvaluationReport
               help="A folder that `highwayman export` has written.")  # fmt: skip
 @policies_option
 @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml of the router.")
-@click.option("--pool", type=click.Path(path_type=Path, exists=True), help="Its pool file; needed for --cost-weight.")
-@click.option("--cost-weight", type=click.FloatRange(min=0), help="As if cost had counted so much.")
+@click.option(
+    "--pool", type=click.Path(path_type=Path, exists=True), help="Its pool file; needed for --points-per-usd."
+)
+@click.option("--points-per-usd", type=click.FloatRange(min=0),
+              help="As if a dollar had been worth so many points of quality (.01).")  # fmt: skip
+@click.option("--cost-weight", type=click.FloatRange(min=0),
+              help="Instead: as if the pool's dearest arm had had to be so much better than its cheapest.")  # fmt: skip
 @click.option("--without", multiple=True, metavar="ARM", help="As if the arm had not been there.")
 @floor_option
 @method_options
@@ -59,6 +65,7 @@ def replay(  # noqa: PLR0917  (one parameter per option)
         configured,
         pool,
         without,
+        points_per_usd=estimation_options.pop("points_per_usd"),
         cost_weight=estimation_options.pop("cost_weight"),
         floor=estimation_options.pop("floor"),
     )
@@ -86,19 +93,26 @@ def replay(  # noqa: PLR0917  (one parameter per option)
 
 
 def _counterfactual(
-    config: Config, pool: Path | None, without: Sequence[str], *, cost_weight: float | None, floor: float | None
-) -> Counterfactual:
+    config: Config, pool: Path | None, without: Sequence[str], *, points_per_usd: float | None,
+    cost_weight: float | None, floor: float | None,
+) -> Counterfactual:  # fmt: skip
     """Return the circumstances: the configured router's, but for what the options say. Raises ConfigError."""
     arms = tuple(load_pool(pool).arms) if pool is not None else ()
-    if cost_weight is not None and not arms:
-        raise ConfigError("--cost-weight needs prices: give the pool file, too (--pool)")
+    if points_per_usd is not None and cost_weight is not None:
+        raise ConfigError("--points-per-usd and --cost-weight: give one of them")
+    for option, value in (("--points-per-usd", points_per_usd), ("--cost-weight", cost_weight)):
+        if value is not None and not arms:
+            raise ConfigError(f"{option} needs prices: give the pool file, too (--pool)")
     if config.exploration.usd_per_day is not None and not arms:
         raise ConfigError("exploration.usd_per_day needs prices: give the pool file, too (--pool)")
     share = config.policy.floor if floor is None else floor
     rules = ExplorationRules(share, config.trial.quota(), config.exploration.cap())
-    objective = None
+    spread, objective = PoolSpread.of_arms(arms), None
     if cost_weight is not None:
-        objective = Objective(AUTO, cost_weight, config.latency_weight, config.energy_weight)
+        points_per_usd = spread.points_per_usd(cost_weight)
+    if points_per_usd is not None:
+        auto = config.objectives(spread)[AUTO]
+        objective = Objective(AUTO, points_per_usd, auto.points_per_s, auto.points_per_wh)
     return Counterfactual(rules, objective, arms, frozenset(without))
 
 
@@ -106,7 +120,7 @@ def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:
     objective = counterfactual.objective
     return {
         "floor": counterfactual.rules.floor,
-        "cost_weight": None if objective is None else objective.cost_weight,
+        "points_per_usd": None if objective is None else objective.points_per_usd,
         "without": sorted(counterfactual.without),
     }
 

@@ -25,6 +25,7 @@ from highwayman.serving.config.config import Config, load_config
 from highwayman.sims.measures.student_t import import_special
 from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
+from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.manifest import manifest
 from highwayman.sims.sweeps.plan import BASELINES, Plan, RouterPlan
@@ -52,7 +53,12 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=20_000, show_default=True)
 @click.option("--cost-weight", "cost_weights", type=click.FloatRange(min=0), multiple=True, default=(0.15,),
-              show_default=True, help="The first one is reported; several draw a frontier.")  # fmt: skip
+              show_default=True, help="What a table's dearest arm must be better by than its cheapest; the first "
+              "one is reported, several draw a frontier.")  # fmt: skip
+@click.option("--points-per-usd", type=click.FloatRange(min=0), multiple=True,
+              help="Instead of weights: points of quality (.01) that a dollar is worth.")  # fmt: skip
+@click.option("--dial", type=click.IntRange(min=0), default=0, metavar="N",
+              help="N settings more, over the useful range of each table, for its frontier.")  # fmt: skip
 @click.option("--arms", type=click.IntRange(min=2), help="So many arms, spread over the range of mean quality.")
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A router's highwayman.yaml: its floor, caps on exploration, quota of probation, weights of latency "
@@ -94,6 +100,9 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
     )  # fmt: skip
     with _bar(console) as progress:
         results = sweep(plan, prepared, machines=machines, progress=progress, manifest=run_manifest)
+    for table in prepared:
+        for note in _dial_notes(table, plan):
+            _print_note(console, f"{table.name}: {note}")
     cases = summary(results)
     if out is not None:
         with console.status("drawing the report"):
@@ -107,6 +116,8 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
 
 def _router_plan(config: Config, min_quality: float | None, probation: tuple[str, ...]) -> RouterPlan:
     return RouterPlan(
+        points_per_s=config.objective.points_per_s,
+        points_per_wh=config.objective.points_per_wh,
         latency_weight=config.latency_weight,
         energy_weight=config.energy_weight,
         min_quality=min_quality,
@@ -147,19 +158,29 @@ def _prepared(
     encoder = make_encoder(engine)
     source = click.get_current_context().get_parameter_source("cost_weights")
     needs_costs = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
+    needs_costs = needs_costs or any(plan.points_per_usd)
+    option = "--points-per-usd" if plan.points_per_usd else "--cost-weight"
     prepared = []
     try:
         for name, path in table_paths.items():
             with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
                 table = read_table(path, format_)
                 if needs_costs and not any(cost is not None for cost in table.mean_costs()):
-                    raise ConfigError(f"{path}: no arm has a cost for every prompt, so --cost-weight can only be 0")
+                    raise ConfigError(f"{path}: no arm has a cost for every prompt, so {option} can only be 0")
                 prepared.append(prepare(name, table, encoder, plan))
             for note in prepared[-1].notes():
                 _print_note(console, f"{name}: {note}")
     finally:
         encoder.close()
     return prepared
+
+
+def _dial_notes(prepared: Prepared, plan: Plan) -> list[str]:
+    """Return in words what the settings of the dial are on the table, where cost counts."""
+    rates = [setting.objective.points_per_usd for setting in dial_settings(prepared.table, plan)]
+    if not any(rates):
+        return []
+    return [f"cost counts {', '.join(f'{rate:.3g}' for rate in rates)} points of quality per dollar"]
 
 
 @contextmanager

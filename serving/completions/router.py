@@ -1,6 +1,6 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,6 +31,7 @@ from highwayman.serving.completions.continuation import NEW_CONVERSATION, Contin
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
 NO_OVERRIDES = RoutingOptions()
@@ -66,7 +67,7 @@ class Router:
     encoder: Encoder
     live: LivePolicy
     policy_name: str  # logged with every decision
-    objectives: Mapping[str, Objective]  # by alias
+    objectives: PoolObjectives  # by alias
     rules: ExplorationRules  # the cap among them counts for one tenant
     new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
@@ -105,7 +106,11 @@ class Router:
             route = self._forced(self.pool.arm(model), query, context, origin.tenant)
         else:
             route = self._routed(
-                options.apply_to(objective), query, context, tenant=origin.tenant, continuation=continuation
+                options.apply_to(objective, self.objectives.spread),
+                query,
+                context,
+                tenant=origin.tenant,
+                continuation=continuation,
             )
         prompt_tokens = self._prompt_tokens(context)
         route = replace(

@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass
 
 from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.serving.http.asgi import Scope, header
 from highwayman.serving.http.validation import BadRequest
 
 OBJECTIVE = b"x-highwayman-objective"
+POINTS_PER_USD = b"x-highwayman-points-per-usd"
 COST_WEIGHT = b"x-highwayman-cost-weight"
 MAX_USD = b"x-highwayman-max-usd"
 MIN_QUALITY = b"x-highwayman-min-quality"
@@ -21,15 +23,17 @@ class RoutingOptions:
     """What one request asks for; None: as the objective has it."""
 
     alias: str | None = None  # the objective meant, instead of the one the model's name means
-    cost_weight: float | None = None
+    points_per_usd: float | None = None
+    cost_weight: float | None = None  # instead of points: what the pool's dearest arm must be better by
     max_usd: float | None = None
     min_quality: float | None = None
     explore: bool | None = None
 
-    def apply_to(self, objective: Objective) -> Objective:
-        """Return the objective with these overrides."""
+    def apply_to(self, objective: Objective, spread: PoolSpread) -> Objective:
+        """Return the objective with these overrides; a weight refers to how far the pool's arms lie apart."""
+        points = self.points_per_usd if self.cost_weight is None else spread.points_per_usd(self.cost_weight)
         return objective.with_overrides(
-            cost_weight=self.cost_weight, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
+            points_per_usd=points, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
         )
 
 
@@ -37,17 +41,23 @@ def parse_routing_options(scope: Scope) -> RoutingOptions:
     """Return the options in the request's headers. Raises BadRequest naming the header and what it takes."""
     objective = header(scope, OBJECTIVE)
     alias = _NAMED.get(objective.strip().lower()) if objective is not None else None
-    weight = _number(scope, COST_WEIGHT)
-    if objective is not None and alias is None:
-        if weight is not None:
-            raise BadRequest(
-                f"{OBJECTIVE.decode()} and {COST_WEIGHT.decode()}: give one of them", param=OBJECTIVE.decode()
-            )
+    points, weight = _number(scope, POINTS_PER_USD), _number(scope, COST_WEIGHT)
+    is_number = objective is not None and alias is None
+    dials = [(OBJECTIVE, is_number), (POINTS_PER_USD, points is not None), (COST_WEIGHT, weight is not None)]
+    given = [name.decode() for name, is_given in dials if is_given]
+    if len(given) > 1:
+        raise BadRequest(f"{' and '.join(given)}: give one of them", param=given[0])
+    if is_number:
         weight = _number(
             scope, OBJECTIVE, error_message=f"must be {', '.join(_NAMED)}, or a cost weight, a number >= 0"
         )
     return RoutingOptions(
-        alias, weight, _number(scope, MAX_USD), _number(scope, MIN_QUALITY, maximum=1.0), _truth(header(scope, EXPLORE))
+        alias,
+        points,
+        weight,
+        _number(scope, MAX_USD),
+        _number(scope, MIN_QUALITY, maximum=1.0),
+        _truth(header(scope, EXPLORE)),
     )
 
 

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import policy_name, policy_path
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
-from highwayman.env.cost.objective import ALIASES, Objective
+from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
+from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
+from highwayman.serving.config.objective import Alias, ObjectiveConfig
 from highwayman.serving.config.strict import Strict
 from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
@@ -133,6 +135,7 @@ class Config(Strict):
     namespace: str = "default"
     encoder: EncoderConfig = EncoderConfig()
     policy: PolicyConfig = PolicyConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
     budget: BudgetConfig = BudgetConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
@@ -144,19 +147,52 @@ class Config(Strict):
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
-    cost_weights: dict[Literal["auto", "auto-cheap", "auto-quality"], Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="instead of the defaults, 0.15, 0.5 and 0"
+    # Older configurations say what the pool's dearest arm must be better by than its cheapest, in quality units.
+    cost_weights: dict[Alias, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="older than objective.points_per_usd; read on, with a warning"
     )
+    latency_weight: Annotated[float, Field(ge=0)] = 0.0
+    energy_weight: Annotated[float, Field(ge=0)] = 0.0
 
-    latency_weight: Annotated[float, Field(ge=0)] = 0.0  # the slowest arm must be so much better than the fastest
-    energy_weight: Annotated[float, Field(ge=0)] = 0.0  # and so the one that takes most energy
+    @model_validator(mode="after")
+    def _say_it_once(self) -> Self:
+        """Raise ValueError where something stands both as points and as an older weight."""
+        for alias in self.objective.points_per_usd:
+            if alias in self.cost_weights:
+                raise ValueError(f"objective.points_per_usd.{alias} and cost_weights.{alias}: give the first alone")
+        for unit, weight in (("s", "latency_weight"), ("wh", "energy_weight")):
+            if getattr(self.objective, f"points_per_{unit}") and getattr(self, weight):
+                raise ValueError(f"objective.points_per_{unit} and {weight}: give the first alone")
+        return self
 
-    def objectives(self) -> dict[str, Objective]:
-        """Return the objective of each alias."""
-        weights = {name: objective.cost_weight for name, objective in ALIASES.items()} | {**self.cost_weights}
-        return {
-            name: Objective(name, weight, self.latency_weight, self.energy_weight) for name, weight in weights.items()
-        }
+    def objectives(self, spread: PoolSpread) -> dict[str, Objective]:
+        """Return the objective of each alias; what is not given in points refers to how far a pool's arms lie apart."""
+        weights = dict(ALIAS_WEIGHTS)
+        weights.update(self.cost_weights.items())
+        per_usd = {alias: _sayable(spread.points_per_usd(weight)) for alias, weight in weights.items()}
+        per_usd.update(self.objective.points_per_usd.items())
+        per_s = self.objective.points_per_s or _sayable(spread.points_per_s(self.latency_weight))
+        per_wh = self.objective.points_per_wh or _sayable(spread.points_per_wh(self.energy_weight))
+        return {alias: Objective(alias, points, per_s, per_wh) for alias, points in per_usd.items()}
+
+    def old_weights(self, spread: PoolSpread) -> list[str]:
+        """Return for each weight of an older configuration what to write in its place, in words."""
+        objectives = self.objectives(spread)
+        told = [
+            (f"cost_weights.{alias}: {weight:g}", f"points_per_usd.{alias}", objectives[alias].points_per_usd)
+            for alias, weight in self.cost_weights.items()
+        ]
+        auto = objectives[AUTO]
+        if self.latency_weight:
+            told.append((f"latency_weight: {self.latency_weight:g}", "points_per_s", auto.points_per_s))
+        if self.energy_weight:
+            told.append((f"energy_weight: {self.energy_weight:g}", "points_per_wh", auto.points_per_wh))
+        return [f"{old} is read as objective.{new}: {points:g}; write that instead" for old, new, points in told]
+
+
+def _sayable(points: float) -> float:
+    """Return the number to three digits: one that can be said and written down."""
+    return float(f"{points:.3g}")
 
 
 def load_config(path: Path | None) -> Config:

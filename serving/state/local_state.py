@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ class LocalState:
         """Take the folder, which is made if need be. Raises ConfigError where that is not possible."""
         name = quote(namespace, safe="")
         self._secrets = folder / f"secrets-{name}.json"
+        self._spread = folder / f"spread-{name}.json"
         self._keys = folder / f"keys-{name}.jsonl"
         self._version = folder / f"policy-{name}-{lineage}.hwym"
         self._lineage = lineage
@@ -52,6 +53,21 @@ class LocalState:
         """Keep the secrets, readable by the owner only."""
         if secrets != self.secrets():
             self._write(self._secrets, json.dumps([secret.hex() for secret in secrets]).encode())
+
+    def spread(self) -> dict[str, float]:
+        """Return how far the pool's arms lay apart when that was settled, by unit; empty if that is not known."""
+        try:
+            return {name: float(amount) for name, amount in json.loads(self._spread.read_text()).items() if amount > 0}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            log.error("%s cannot be used: %s", self._spread.name, type(error).__name__)
+            return {}
+
+    def save_spread(self, spread: Mapping[str, float]) -> None:
+        """Keep what the namespace has settled on."""
+        if spread != self.spread():
+            self._write(self._spread, json.dumps(dict(spread)).encode())
 
     def keys(self) -> list[ApiKey]:
         """Return the API keys kept last, none if there are none."""

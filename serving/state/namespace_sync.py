@@ -1,15 +1,18 @@
-"""What a router settles with the others through Redis: the signing secrets, and what is in force."""
+"""What a router settles with the others through Redis: signing secrets, what quality is worth, what is in force."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
+from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.config_events import describe_config, record_config_change
 from highwayman.feedback.log.store import Store
 from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.serving.state.local_state import LocalState
+from highwayman.serving.state.pool_objectives import PoolObjectives, objectives_view
 
 _EVERY_S = 5.0  # between two looks at secrets that other routers may have added
 _AGAIN_S = 1.0  # while Redis is away
@@ -22,7 +25,14 @@ class NamespaceSync:
     """Joins this router to its namespace, at its start or as soon as Redis is there, and keeps it joined."""
 
     def __init__(
-        self, store: Store, ids: DecisionIds, local_state: LocalState, factory: LearnerFactory, *, own: bytes
+        self,
+        store: Store,
+        ids: DecisionIds,
+        local_state: LocalState,
+        factory: LearnerFactory,
+        *,
+        objectives: PoolObjectives,
+        own: bytes,
     ) -> None:
         """Take what is joined.
 
@@ -31,12 +41,14 @@ class NamespaceSync:
             ids: issues and checks with the secrets found.
             local_state: where they are kept for a start without Redis.
             factory: what this router would have in force.
+            objectives: refer to what the namespace has settled on.
             own: a secret of this router's, the namespace's where it has none.
         """
         self._store = store
         self._ids = ids
         self._local_state = local_state
         self._factory = factory
+        self._objectives = objectives
         self._own = own
         self._unsynced = False  # ids may have been issued without the namespace's secrets
         self._checks_left = _CHECKS  # at whether Redis still knows what was announced
@@ -72,14 +84,17 @@ class NamespaceSync:
         self._unsynced = False
         self._ids.secrets = secrets
         await asyncio.to_thread(self._local_state.save_secrets, secrets)
+        spread = await self._store.settle_spread(self._objectives.proposed())
+        self._objectives.settle(spread)
+        await asyncio.to_thread(self._local_state.save_spread, spread)
         if self._config_before is None:
             await self._refuse_eviction()
             before = await self._store.active_config()
-            await record_config_change(self._store, active_config(self._factory), at=time.time())
+            await record_config_change(self._store, active_config(self._factory, self._objectives), at=time.time())
             self._config_before = before
         elif self._checks_left:
             if await self._store.active_config() == self._config_before:
-                await record_config_change(self._store, active_config(self._factory), at=time.time())
+                await record_config_change(self._store, active_config(self._factory, self._objectives), at=time.time())
             self._checks_left -= 1
 
     async def _refuse_eviction(self) -> None:
@@ -91,13 +106,13 @@ class NamespaceSync:
             )
 
 
-def active_config(factory: LearnerFactory) -> str:
+def active_config(factory: LearnerFactory, objectives: Mapping[str, Objective]) -> str:
     """Return what the log shall say is in force with this router."""
     config = factory.config
     configuration = {
         "policy": config.policy.model_dump(),
         "encoder": factory.encoder.fingerprint,
-        "cost_weights": {name: objective.cost_weight for name, objective in config.objectives().items()},
+        "objectives": objectives_view(objectives),
         "retention": config.retention.model_dump(),
     }
     return describe_config(factory.arms, lineage=factory.lineage, configuration=configuration)

@@ -24,6 +24,7 @@ from highwayman.serving.state.learner_factory import LearnerFactory, warm_encode
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.state.namespace_sync import NamespaceSync
+from highwayman.serving.state.pool_objectives import PoolObjectives
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.settings import Settings
 
@@ -44,6 +45,7 @@ class LogComponents:
     ids: DecisionIds
     key_cache: ApiKeyCache
     namespace_sync: NamespaceSync
+    objectives: PoolObjectives
 
 
 def build_learner_factory(stack: AsyncExitStack, settings: Settings) -> LearnerFactory:
@@ -80,6 +82,7 @@ def build_log(
         on_delivery_outcome=metrics.on_delivery_outcome,
         on_logged=on_logged,
     )
+    objectives = PoolObjectives(config, settings.arms, local_state.spread())
     own = secrets.token_bytes(32)
     ids = DecisionIds([*local_state.secrets(), own], secrets.token_bytes, time.time)
     return LogComponents(
@@ -90,7 +93,8 @@ def build_log(
         journal=journal,
         ids=ids,
         key_cache=ApiKeyCache(KeyStore(client, config.namespace, store), local_state, lambda: ids.secrets),
-        namespace_sync=NamespaceSync(store, ids, local_state, factory, own=own),
+        namespace_sync=NamespaceSync(store, ids, local_state, factory, objectives=objectives, own=own),
+        objectives=objectives,
     )
 
 
@@ -109,6 +113,9 @@ async def start_log(stack: AsyncExitStack, settings: Settings, parts: LogCompone
     except StoreUnavailable as error:
         recalled = await live.load_cached()
         log.warning("starting without Redis (%s), on %s", error, _state_in_force(live, recalled=recalled))
+    log.info("what quality is worth: %s", parts.objectives)
+    for warning in parts.objectives.warnings():
+        log.warning("%s", warning)
     for work in (parts.journal.run(), parts.namespace_sync.run(), live.run(), parts.key_cache.run()):
         start_in_background(stack, work, settings.on_failure)
     if settings.learn:

@@ -119,7 +119,7 @@ def _router(
         encoder=log.factory.encoder,
         live=policy.live,
         policy_name=config.policy.name,
-        objectives=config.objectives(),
+        objectives=log.objectives,
         rules=policy.rules,
         new_id=log.ids.issue,
         clock=time.time,

@@ -1,4 +1,4 @@
-"""Quality against cost: the arms, what mixing them reaches, and what routing reaches at each cost weight."""
+"""Quality against cost: the arms, what mixing them reaches, and what routing reaches at each setting of the dial."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from highwayman.sims.plots.style import (
 )
 from highwayman.sims.plots.svg import svg_of
 from highwayman.sims.simulation.world_spec import CALM
-from highwayman.sims.sweeps.results import POLICY, Case
+from highwayman.sims.sweeps.results import POLICY, Case, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,13 +200,9 @@ def _alt(case: Case, lines: Mapping[str, FrontierLine]) -> str:
 
 
 def _caption(case: Case) -> str:
-    weights = sorted({setting.cost_weight for setting in case.results.frontier
-                      if (setting.table, setting.world) == (case.table, case.world)})  # fmt: skip
-    dial = (
-        f"A policy's points are its cost weights ({', '.join(f'{weight:g}' for weight in weights)}). "
-        if weights
-        else ""
-    )
+    settings = [setting for setting in case.results.frontier
+                if (setting.table, setting.world) == (case.table, case.world)]  # fmt: skip
+    dial = f"A policy's points are its {_dial(settings)}. " if settings else ""
     unnamed = " (those on the line and those taken most have names)" if len(case.arms.names) > _NAMED else ""
     table_note = (
         "" if case.world == CALM else " Squares and line are of the table: what the world changes is not in them."
@@ -216,3 +212,12 @@ def _caption(case: Case) -> str:
         f"every prompt{unnamed}; the dashed line is what drawing between two of them at random reaches: below it, "
         f"routing at that cost is not worth its trouble.{table_note}"
     )
+
+
+def _dial(settings: Sequence[Setting]) -> str:
+    """Return in words what settings stand for: points per dollar, weights in results from before those."""
+    rates = sorted({setting.points_per_usd for setting in settings})
+    if all(map(math.isfinite, rates)):
+        return f"points per dollar ({', '.join(f'{rate:.3g}' for rate in rates)})"
+    weights = sorted({setting.cost_weight for setting in settings})
+    return f"cost weights ({', '.join(f'{weight:g}' for weight in weights)})"

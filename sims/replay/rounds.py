@@ -23,14 +23,14 @@ class Counterfactual:
     """What would have been otherwise."""
 
     rules: ExplorationRules  # each policy in question counts for itself what a cap among them grants
-    objective: Objective | None = None  # its weights; None: with the penalties that were logged
+    objective: Objective | None = None  # what counts how much; None: with the penalties that were logged
     pool: tuple[Arm, ...] = ()  # with their prices and states; needed for an objective, and for a cap in dollars
     without: frozenset[str] = frozenset()  # arms that would not have been there
 
     def __post_init__(self) -> None:
         """Raise ValueError for an objective, or a cap in dollars, without prices."""
         if self.objective is not None and not self.pool:
-            raise ValueError("a cost weight needs the pool's prices: give the pool file, too")
+            raise ValueError("an objective needs the pool's prices: give the pool file, too")
         if self.rules.cap is not None and self.rules.cap.counts_usd and not self.pool:
             raise ValueError("a cap on exploration in dollars needs the pool's prices: give the pool file, too")
 

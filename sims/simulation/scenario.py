@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from highwayman.env.cost.objective import Objective, scaled_penalties
+from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import Floats
@@ -111,25 +111,16 @@ class Scenario:
     def penalties(self, objective: Objective) -> Floats:
         """Return the penalty of every arm in every round, (n, K), in quality units, as production prices them.
 
-        Expected dollars, seconds and energy are scaled over the arms in the pool at the time; 0 for the others.
+        Arms that are not in the pool at the time carry none, and do not count for those nobody knows the price of.
         """
-        total = self._scaled(self.price_usd, objective.cost_weight)
-        if objective.latency_weight and self.expected_latency_s is not None:
-            total += self._scaled(self.expected_latency_s, objective.latency_weight)
-        if objective.energy_weight and self.expected_wh is not None:
-            total += self._scaled(self.expected_wh, objective.energy_weight)
-        return total
 
-    def _scaled(self, amounts: Floats, weight: float) -> Floats:
-        """Return what amounts (n, K) weigh, (n, K): scaled once for each stretch of rounds that has the same ones."""
-        penalties = np.zeros(amounts.shape)
-        pool_amounts = np.where(self.available, amounts, np.nan)
-        unchanged = (pool_amounts[1:] == pool_amounts[:-1]) | (np.isnan(pool_amounts[1:]) & np.isnan(pool_amounts[:-1]))
-        starts = np.flatnonzero(np.concatenate([[True], ~unchanged.all(axis=1)]))
-        for start, end in zip(starts, [*starts[1:], self.n], strict=True):
-            row_amounts = [None if np.isnan(amount) else float(amount) for amount in pool_amounts[start]]
-            penalties[start:end] = scaled_penalties(row_amounts, pool=row_amounts, weight=weight)
-        return penalties
+        def there(amounts: Floats) -> Floats:
+            return np.where(self.available, amounts, np.nan)
+
+        latency_s, wh = (
+            None if amounts is None else there(amounts) for amounts in (self.expected_latency_s, self.expected_wh)
+        )
+        return np.where(self.available, objective.penalties(there(self.price_usd), latency_s, wh), 0.0)
 
 
 class World(Protocol):

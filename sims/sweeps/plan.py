@@ -10,6 +10,7 @@ from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world
@@ -21,7 +22,9 @@ BASELINES = ("random", "cheapest", "best_fixed", "static_mixture", "task_mean", 
 class RouterPlan:
     """What the simulated router is configured with beside its policy, its floor and the weight of cost."""
 
-    latency_weight: float = 0.0
+    points_per_s: float = 0.0
+    points_per_wh: float = 0.0
+    latency_weight: float = 0.0  # instead of points per second, as older configurations have it
     energy_weight: float = 0.0
     min_quality: float | None = None  # expected quality that an arm must reach, if any does; None: whatever it is
     exploration_usd_per_day: float | None = None  # cap on exploration; None: it may cost what it does
@@ -29,9 +32,15 @@ class RouterPlan:
     probation: tuple[str, ...] = ()  # arms that are on probation for the whole run
     quota: ProbationQuota = field(default_factory=ProbationQuota)  # of arms on probation
 
-    def objective(self, cost_weight: float) -> Objective:
-        """Return what every request asks for. Raises ValueError for a number that cannot be."""
-        return Objective(AUTO, cost_weight, self.latency_weight, self.energy_weight, min_quality=self.min_quality)
+    def objective(self, points_per_usd: float, spread: PoolSpread) -> Objective:
+        """Return what every request asks for; weights refer to `spread`. Raises ValueError for numbers below 0."""
+        return Objective(
+            AUTO,
+            points_per_usd,
+            self.points_per_s or spread.points_per_s(self.latency_weight),
+            self.points_per_wh or spread.points_per_wh(self.energy_weight),
+            min_quality=self.min_quality,
+        )
 
     def rules(self, floor: float) -> ExplorationRules:
         """Return the rules of exploration, for one run: a cap counts. Raises ValueError for a number that cannot be."""
@@ -50,7 +59,10 @@ class Plan:
     seeds: int = 20
     first_seed: int = 0
     rounds: int = 20_000
-    cost_weights: tuple[float, ...] = (0.15,)  # the first one is reported, all of them make the frontier
+    # The first setting of the dial is reported, all of them make the frontier.
+    cost_weights: tuple[float, ...] = (0.15,)  # what a table's dearest arm must be better by than its cheapest
+    points_per_usd: tuple[float, ...] = ()  # instead of weights: points of quality that a dollar is worth
+    dial: int = 0  # so many more settings, over each table's useful range
     floor: float = 0.02
     arms: int | None = None  # that many arms, spread over the range of mean quality; None, or more than there are: all
     frozen_for: int = 1  # rounds between two updates
@@ -69,7 +81,8 @@ class Plan:
         for kind, values in required.items():
             if not values:
                 raise ConfigError(f"a sweep needs a {kind} or more, got none")
-        for kind, values in {**required, "baseline": self.baselines}.items():
+        more = {"points per dollar": self.points_per_usd, "baseline": self.baselines}
+        for kind, values in {**required, **more}.items():
             _refuse_twice(kind, values)
         for spec in self.policies:
             _check_policy(spec)
@@ -80,7 +93,7 @@ class Plan:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        least: Mapping[str, int] = {"seeds": 1, "first_seed": 0, "bins": 1, "frozen_for": 1}
+        least: Mapping[str, int] = {"seeds": 1, "first_seed": 0, "bins": 1, "frozen_for": 1, "dial": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
@@ -96,7 +109,8 @@ class Plan:
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"a cost weight must be a number >= 0, got {weight}")
         try:
-            self.router.objective(self.cost_weights[0])
+            for points in self.points_per_usd or (0.0,):
+                self.router.objective(points, PoolSpread())
             self.router.rules(self.floor)
         except ValueError as error:
             raise ConfigError(str(error)) from None

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.env.cost.objective import Objective, scaled_penalties
+from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, load_baseline
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.value import mean_cost, mean_quality, value
+from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.results import Arms, BaselineResult
 from highwayman.sims.tables.table import FullTable
@@ -65,7 +66,7 @@ class Prepared:
         if len(unpriced) == len(self.table.arms):
             notes.append("no arm has a cost for every prompt, so value is quality alone")
         elif unpriced:
-            notes.append(f"{', '.join(unpriced)}: no cost for every prompt, and so no penalty")
+            notes.append(f"{', '.join(unpriced)}: no cost for every prompt, so taken to be as dear as the dearest")
         return [*notes, *(f"no baseline {label}: {reason}" for label, reason in self.missing.items())]
 
 
@@ -94,12 +95,7 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
 
 def fixed_penalties(table: FullTable, objective: Objective) -> Floats:
     """Return the penalty of each arm at its mean cost, latency and energy, shape (K,), in quality units."""
-    weights = {"cost_usd": objective.cost_weight, "latency_s": objective.latency_weight, "wh": objective.energy_weight}
-    total = np.zeros(len(table.arms))
-    for column, weight in weights.items():
-        means = table.mean_amounts(column)
-        total += scaled_penalties(means, pool=means, weight=weight)
-    return total
+    return objective.penalties(*(getattr(table, column).mean(axis=0) for column in ("cost_usd", "latency_s", "wh")))
 
 
 def label(baseline: str) -> str:
@@ -112,7 +108,7 @@ def _baselines(table: FullTable, features: Floats, plan: Plan) -> tuple[dict[str
 
     Each has a generator of its own: what one chooses does not depend on which others there are.
     """
-    penalties = fixed_penalties(table, plan.router.objective(plan.cost_weights[0]))
+    penalties = fixed_penalties(table, dial_settings(table, plan)[0].objective)
     choices: dict[str, Floats] = {}
     missing: dict[str, str] = {}
     for name in plan.baselines:

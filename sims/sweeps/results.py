@@ -83,7 +83,7 @@ class Arms:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A policy run at one cost weight: what it cost and how good it was under each seed."""
+    """A policy run at one setting of the dial: what it cost and how good it was under each seed."""
 
     table: str
     world: str
@@ -91,6 +91,7 @@ class Setting:
     cost_weight: float
     cost_usd: tuple[float, ...]  # (seeds,) mean dollars per request
     quality: tuple[float, ...]  # (seeds,) means
+    points_per_usd: float = math.nan  # of quality; NaN: of a sweep whose weights were of the logarithm of cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Policies x worlds x seeds on tables: every run alone, in parallel, and the same whoever runs it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from highwayman.sims.sweeps.dial import DialSetting, dial_settings
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import Prepared
@@ -37,43 +38,44 @@ def sweep(
         ConfigError: a library is missing, or no cluster answers.
         WorldError: a world does not fit a table.
     """
-    trials = list(_trials(plan, tables))
-    gathered = _Gathered(plan)
+    dials = {table.name: dial_settings(table.table, plan) for table in tables}
+    trials = list(_trials(plan, dials))
+    gathered = _Gathered(dials)
     trial_results = machines.run(trials, {table.name: table for table in tables})
     for number, (trial, result) in enumerate(zip(trials, trial_results, strict=True), start=1):
         gathered.take(trial, result)
         progress(number, len(trials))
-    arms = {table.name: table.arms(plan.router.objective(plan.cost_weights[0])) for table in tables}
+    arms = {table.name: table.arms(dials[table.name][0].objective) for table in tables}
     results = gathered.results(arms, manifest)
     results.check()
     return results
 
 
-def _trials(plan: Plan, tables: Iterable[Prepared]) -> Iterator[SweepTrial]:
+def _trials(plan: Plan, dials: Mapping[str, Sequence[DialSetting]]) -> Iterator[SweepTrial]:
     seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
-    for table, world, seed in product(tables, plan.worlds, seeds):
-        for policy, weight in product(plan.policies, plan.cost_weights):
-            yield SweepTrial(table.name, world, policy, seed, weight, plan)
-        yield SweepTrial(table.name, world, None, seed, plan.cost_weights[0], plan)
+    for table, world, seed in product(dials, plan.worlds, seeds):
+        for policy, setting in product(plan.policies, dials[table]):
+            yield SweepTrial(table, world, policy, seed, setting, plan)
+        yield SweepTrial(table, world, None, seed, dials[table][0], plan)
 
 
 @dataclass(slots=True)
 class _Gathered:
     """What has come back so far."""
 
-    plan: Plan
+    dials: Mapping[str, Sequence[DialSetting]]  # by table
     runs: list[RunResult] = field(default_factory=list)
     curves: list[Bin] = field(default_factory=list)
-    settings: dict[tuple[str, str, str, float], list[tuple[float, float]]] = field(default_factory=dict)
+    settings: dict[tuple[str, str, str, DialSetting], list[tuple[float, float]]] = field(default_factory=dict)
     logs: dict[tuple[str, str, str], list[LogQuality]] = field(default_factory=dict)
 
     def take(self, trial: SweepTrial, result: TrialResult) -> None:
-        """Keep what a trial came to: at another cost weight than the first, only its place on the frontier."""
+        """Keep what a trial came to: at another setting than the first, only its place on the frontier."""
         if trial.policy is not None:
             (run,) = result.runs
-            at = (trial.table, trial.world, trial.policy, trial.cost_weight)
+            at = (trial.table, trial.world, trial.policy, trial.setting)
             self.settings.setdefault(at, []).append((run.cost_usd, run.quality))
-        if trial.cost_weight != self.plan.cost_weights[0]:
+        if trial.setting != self.dials[trial.table][0]:
             return
         self.runs += result.runs
         self.curves += result.curves
@@ -81,11 +83,13 @@ class _Gathered:
             self.logs.setdefault((trial.table, trial.world, trial.policy), []).append(result.log)
 
     def results(self, arms: Mapping[str, Arms], manifest: Mapping[str, Any]) -> Results:
-        """Return it all, in order; a frontier only where there is more than one cost weight."""
+        """Return it all, in order; a frontier only where the dial has more than one setting."""
         frontier = []
-        for at, points in self.settings.items() if len(self.plan.cost_weights) > 1 else ():
-            costs, qualities = zip(*points, strict=True)
-            frontier.append(Setting(*at, costs, qualities))
+        for (table, world, policy, setting), points in self.settings.items():
+            if len(self.dials[table]) > 1:
+                costs, qualities = zip(*points, strict=True)
+                rate = setting.objective.points_per_usd
+                frontier.append(Setting(table, world, policy, setting.cost_weight, costs, qualities, rate))
         ratios = [Ratios(*at, EDGES, *_pooled(logs)) for at, logs in self.logs.items()]
         return Results(tuple(self.runs), tuple(self.curves), arms, tuple(frontier), tuple(ratios), manifest)
 

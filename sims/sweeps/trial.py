@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from highwayman.bandit.loading import load_policy, parse_policy
-from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.logs.logged import Bools, Indices
@@ -16,6 +15,7 @@ from highwayman.sims.measures.value import Choices, best_fixed, taken
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
+from highwayman.sims.sweeps.dial import DialSetting
 from highwayman.sims.sweeps.measured import Measured
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import Prepared, fixed_penalties, label
@@ -33,17 +33,14 @@ class SweepTrial:
     world: str
     policy: str | None
     seed: int
-    cost_weight: float
+    setting: DialSetting
     plan: Plan
-
-    @property
-    def objective(self) -> Objective:
-        """What every request asks for."""
-        return self.plan.router.objective(self.cost_weight)
 
     def router(self) -> SimulatedRouter:
         """Return a new router as the plan has it."""
-        return SimulatedRouter(self.objective, self.plan.router.rules(self.plan.floor), self.plan.router.probation)
+        return SimulatedRouter(
+            self.setting.objective, self.plan.router.rules(self.plan.floor), self.plan.router.probation
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def run_trial(trial: SweepTrial, prepared: Prepared) -> TrialResult:
         WorldError: the world does not fit the table.
     """
     scenario = draw_scenario(prepared.table, parse_world(trial.world), rounds=trial.plan.rounds, seed=trial.seed)
-    utility = scenario.quality - scenario.penalties(trial.objective)  # (n, K)
+    utility = scenario.quality - scenario.penalties(trial.setting.objective)  # (n, K)
     if trial.policy is None:
         return _baselines(trial, prepared, scenario, utility)
     return _policy(trial, prepared, scenario, utility, spec=trial.policy)
@@ -115,7 +112,7 @@ def _log(ratio: Floats) -> LogQuality:
 
 
 def _baselines(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats) -> TrialResult:
-    penalties = fixed_penalties(prepared.table, trial.objective)
+    penalties = fixed_penalties(prepared.table, trial.setting.objective)
     choices_by_name = _choices(prepared, scenario, utility, penalties)
     measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in choices_by_name]
     bins = trial.plan.bins

@@ -28,44 +28,44 @@ def specialists(rounds: int = 40) -> list[Round]:
     return [a_round(i, "sums", "cheap", sums) if i % 2 else a_round(i, "facts", "dear", facts) for i in range(rounds)]
 
 
-def test_rewards_are_quality_minus_the_scaled_log_cost() -> None:
-    found = compare(specialists(), ["cheap", "dear"], cost_weight=0.2, seed=1)
-    assert found.penalty == pytest.approx({"cheap": 0.0, "dear": 0.2})
-    assert found.learned.reward == pytest.approx(1.0 - 0.1)
+def test_rewards_are_quality_minus_the_mean_cost_at_so_many_points_per_dollar() -> None:
+    found = compare(specialists(), ["cheap", "dear"], points_per_usd=200_000.0, seed=1)
+    assert found.penalty == pytest.approx({"cheap": 0.002, "dear": 0.2})
+    assert found.learned.reward == pytest.approx(1.0 - 0.101)
     assert found.best_fixed.name == "always cheap"
-    assert found.best_fixed.reward == pytest.approx(0.5)
-    assert found.uniform.reward == pytest.approx(0.5 - 0.1)
+    assert found.best_fixed.reward == pytest.approx(0.5 - 0.002)
+    assert found.uniform.reward == pytest.approx(0.5 - 0.101)
     assert found.per_kind == found.per_kind.__class__("best arm of each kind", *_values(found.learned))
     assert found.learned.cost_usd == pytest.approx(50.5e-6)
-    assert found.over_fixed.mean == pytest.approx(0.4)
+    assert found.over_fixed.mean == pytest.approx(0.401)
     assert found.over_uniform.mean == pytest.approx(0.5)
 
 
 def test_shares_and_qualities_are_counted_by_kind() -> None:
-    found = compare(specialists(), ["cheap", "dear"], cost_weight=0.2, seed=1)
+    found = compare(specialists(), ["cheap", "dear"], points_per_usd=200_000.0, seed=1)
     assert found.shares == {"facts": {"cheap": 0.0, "dear": 1.0}, "sums": {"cheap": 1.0, "dear": 0.0}}
     assert found.qualities == found.shares
 
 
 def test_the_verdict_names_the_winner_only_when_the_interval_excludes_zero() -> None:
-    wins = compare(specialists(), ["cheap", "dear"], cost_weight=0.2, seed=1)
-    assert verdict(wins).startswith("Learned beats the best fixed arm (always cheap) by +0.400 [")
+    wins = compare(specialists(), ["cheap", "dear"], points_per_usd=200_000.0, seed=1)
+    assert verdict(wins).startswith("Learned beats the best fixed arm (always cheap) by +0.401 [")
     same = [a_round(i, "sums", "cheap", {"cheap": float(i % 2), "dear": 0.0}) for i in range(40)]
-    level = compare(same, ["cheap", "dear"], cost_weight=0.2, seed=1)
+    level = compare(same, ["cheap", "dear"], points_per_usd=200_000.0, seed=1)
     assert verdict(level).startswith("No clear difference")
     loses = [a_round(i, "sums", "dear", {"cheap": 1.0, "dear": 0.0}) for i in range(40)]
-    assert verdict(compare(loses, ["cheap", "dear"], cost_weight=0.2, seed=1)).startswith("Learned is WORSE")
+    assert verdict(compare(loses, ["cheap", "dear"], points_per_usd=200_000.0, seed=1)).startswith("Learned is WORSE")
 
 
 def test_arms_without_a_price_carry_no_penalty() -> None:
     free = Served("dear", 1.0, None, 0.1, "an answer")
     rounds = [Round(i, "sums", f"p{i}", "x", f"hw-{i}", 1.0, free, {"dear": free}) for i in range(5)]
-    assert compare(rounds, ["dear"], cost_weight=0.2, seed=1).learned.reward == 1.0
+    assert compare(rounds, ["dear"], points_per_usd=200_000.0, seed=1).learned.reward == 1.0
 
 
 def test_nothing_to_compare_is_an_error() -> None:
     with pytest.raises(ValueError, match="rounds is empty"):
-        compare([], ["cheap"], cost_weight=0.2, seed=1)
+        compare([], ["cheap"], points_per_usd=200_000.0, seed=1)
 
 
 def test_the_interval_holds_the_mean_narrows_with_more_rounds_and_repeats_for_a_seed() -> None:

@@ -40,7 +40,7 @@ async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) ->
 
 def options(url: str, out: Path) -> argparse.Namespace:
     return argparse.Namespace(
-        url=url, api_key="none", seed=7, rounds=ROUNDS, concurrency=3, cost_weight=0.15, out=out, fresh=False
+        url=url, api_key="none", seed=7, rounds=ROUNDS, concurrency=3, points_per_usd=None, out=out, fresh=False
     )
 
 

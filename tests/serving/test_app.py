@@ -345,9 +345,24 @@ async def test_keys_are_asked_for_where_some_are_configured(
 async def test_a_callers_own_cost_weight_is_followed(router: Router) -> None:
     async with router.http.post(CHAT, json=ask(), headers={"x-highwayman-cost-weight": "0.9"}) as response:
         decision = await router.decision(response.headers["x-highwayman-decision"])
-    assert decision["penalties"] == [0.0, pytest.approx(0.9)]
+    small, large = decision["penalties"]
+    assert 0.0 < small < large
+    async with router.http.post(CHAT, json=ask(), headers={"x-highwayman-points-per-usd": "0"}) as response:
+        decision = await router.decision(response.headers["x-highwayman-decision"])
+    assert decision["penalties"] == [0.0, 0.0]
     async with router.http.post(CHAT, json=ask(), headers={"x-highwayman-cost-weight": "lots"}) as response:
         assert response.status == 400
+
+
+async def test_what_quality_is_worth_is_told_and_is_what_penalties_are_made_of(router: Router) -> None:
+    objectives = (await router.get("/v1/policy"))[1]["objectives"]
+    span_usd = 0.9 * 1_256e-6  # from the small arm's call to the large one's
+    assert objectives["auto"] == {
+        "points_per_usd": pytest.approx(15 / span_usd, rel=0.005),
+        "points_per_s": 0.0,
+        "points_per_wh": 0.0,
+    }
+    assert objectives["auto-quality"]["points_per_usd"] == 0.0
 
 
 async def test_a_query_no_arm_can_answer_is_refused_with_the_reasons(

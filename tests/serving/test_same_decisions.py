@@ -18,6 +18,7 @@ from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.store import Store
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.state.pool_objectives import PoolObjectives
 from highwayman.sims.simulation.engine import SimulatedRouter, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from tests.serving.running_router import ask, running_router
@@ -146,7 +147,9 @@ async def test_a_router_and_the_simulator_decide_the_same_bits(
     valkey_url: str, redis_client: aioredis.Redis, namespace: str, config: dict[str, Any], least: str | None
 ) -> None:
     played = await play(valkey_url, redis_client, namespace, config, least)
-    objective = played.config.objectives()["auto"].with_overrides(min_quality=None if least is None else float(least))
+    objective = PoolObjectives(played.config, played.arms, {})["auto"].with_overrides(
+        min_quality=None if least is None else float(least)
+    )
     rules = ExplorationRules(played.config.policy.floor, played.config.trial.quota(), played.config.exploration.cap())
     scenario = scenario_of(played)
     run = simulate(

@@ -1,68 +1,71 @@
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.env.cost.objective import ALIASES, Objective, penalties
+from highwayman.env.cost.objective import ALIAS_WEIGHTS, Objective, most_where_unknown
 
-COSTS = st.lists(st.none() | st.floats(0.0, 1.0), min_size=1, max_size=8)
-
-
-def test_the_cheapest_pays_nothing_the_dearest_the_weight_and_ten_times_as_dear_weighs_the_same_anywhere() -> None:
-    costs = [1e-6, 1e-5, 1e-4]
-    assert penalties(costs, pool_usd=costs, cost_weight=0.3) == pytest.approx([0.0, 0.15, 0.3])
+COSTS = st.lists(st.just(np.nan) | st.floats(0.0, 1.0), min_size=1, max_size=8)
+LINEAR = Objective("auto", 1_500.0)  # a tenth of a cent is worth 1.5 points
 
 
-def test_without_a_price_or_for_free_there_is_no_penalty() -> None:
-    costs = [None, 0.0, 1e-6, 1e-4]
-    assert penalties(costs, pool_usd=costs, cost_weight=0.3) == pytest.approx([0.0, 0.0, 0.0, 0.3])
+def test_a_penalty_is_points_per_dollar_times_dollars_whatever_else_there_is() -> None:
+    assert LINEAR.penalties(np.array([0.0, 0.001, 0.01])) == pytest.approx([0.0, 0.015, 0.15])
+    assert LINEAR.penalties(np.array([0.001])) == pytest.approx([0.015])
+    assert LINEAR.penalties(np.array([[0.001, 0.01], [0.002, 0.0]])) == pytest.approx(
+        np.array([[0.015, 0.15], [0.03, 0.0]])
+    )
 
 
-@pytest.mark.parametrize("costs", [[None, None], [0.0, 0.0], [None, 0.0]])
-def test_where_nothing_has_a_price_nothing_is_penalised(costs: list[float | None]) -> None:
-    assert penalties(costs, pool_usd=costs, cost_weight=0.3).tolist() == [0.0, 0.0]
+def test_seconds_and_energy_are_linear_alike() -> None:
+    objective = Objective("auto", 0.0, points_per_s=0.5, points_per_wh=2.0)
+    usd, seconds, wh = np.array([1.0, 1.0]), np.array([2.0, 10.0]), np.array([0.5, np.nan])
+    assert objective.penalties(usd, seconds, wh) == pytest.approx([0.01 + 0.01, 0.05 + 0.01])
+    assert objective.penalties(usd) == pytest.approx([0.0, 0.0])
 
 
-def test_costs_closer_than_a_factor_two_are_not_stretched_to_the_full_weight() -> None:
-    costs = [1e-6, 2**0.5 * 1e-6]
-    assert penalties(costs, pool_usd=costs, cost_weight=0.3) == pytest.approx([0.0, 0.15])
-    costs = [1e-6, 2e-6]
-    assert penalties(costs, pool_usd=costs, cost_weight=0.3) == pytest.approx([0.0, 0.3])
-
-
-def test_equal_costs_are_not_penalised() -> None:
-    assert penalties([3e-6] * 3, pool_usd=[3e-6] * 3, cost_weight=0.3).tolist() == [0.0] * 3
-
-
-def test_who_else_is_eligible_does_not_move_an_arms_penalty() -> None:
-    pool = [1e-6, 1e-5, None, 1e-4]
-    assert penalties([1e-5], pool_usd=pool, cost_weight=0.3) == pytest.approx([0.15])
-    assert penalties([1e-4, 1e-5], pool_usd=pool, cost_weight=0.3) == pytest.approx([0.3, 0.15])
-
-
-def test_a_weight_of_zero_forgets_cost() -> None:
-    assert penalties([1e-6, 1.0], pool_usd=[1e-6, 1.0], cost_weight=0.0).tolist() == [0.0, 0.0]
+def test_a_free_arm_does_not_switch_cost_off_for_the_others() -> None:
+    assert LINEAR.penalties(np.array([0.0, 0.0025])) == pytest.approx([0.0, 0.0375])
 
 
 @settings(deadline=None)
-@given(COSTS, st.floats(0.0, 10.0))
-def test_penalties_lie_between_zero_and_the_weight_and_follow_the_cost(
-    costs: list[float | None], weight: float
-) -> None:
-    found = penalties(costs, pool_usd=costs, cost_weight=weight)
-    assert found.shape == (len(costs),)
-    assert found.min() >= 0.0
-    assert found.max() <= weight * (1 + 1e-12)
-    priced = sorted((cost, penalty) for cost, penalty in zip(costs, found, strict=True) if cost is not None)
-    assert [penalty for _, penalty in priced] == sorted(penalty for _, penalty in priced)
+@given(COSTS)
+def test_what_is_unknown_is_never_cheaper_than_what_is_known(costs: list[float]) -> None:
+    filled, unknown = most_where_unknown(np.array(costs)), np.isnan(costs)
+    known = np.array(costs)[~unknown]
+    assert np.array_equal(filled[~unknown], known)
+    assert (filled[unknown] == (known.max() if len(known) else 0.0)).all()
+
+
+def test_zero_points_forget_cost() -> None:
+    assert Objective("auto-quality", 0.0).penalties(np.array([1e-6, 1.0, np.nan])).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_the_aliases_mind_cost_as_their_names_say() -> None:
-    assert ALIASES["auto-quality"].cost_weight == 0.0
-    assert 0.0 < ALIASES["auto"].cost_weight < ALIASES["auto-cheap"].cost_weight
-    assert all(objective.name == alias for alias, objective in ALIASES.items())
+    assert ALIAS_WEIGHTS["auto-quality"] == 0.0
+    assert 0.0 < ALIAS_WEIGHTS["auto"] < ALIAS_WEIGHTS["auto-cheap"]
 
 
-@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
-def test_a_weight_that_is_no_number_from_zero_up_is_refused(weight: float) -> None:
-    with pytest.raises(ValueError, match="cost_weight must be a number >= 0"):
-        Objective("mine", weight)
+@pytest.mark.parametrize("points", [-0.1, float("nan"), float("inf")])
+def test_points_that_are_no_number_from_zero_up_are_refused(points: float) -> None:
+    with pytest.raises(ValueError, match="points_per_usd must be a number >= 0"):
+        Objective("mine", points)
+
+
+def test_linear_in_dollars_a_perfect_predictor_is_on_the_frontier_and_linear_in_their_logarithm_it_is_not() -> None:
+    usd = np.array([0.001, 0.01, 0.1])
+    quality = np.array([[0.3, 0.5, 0.5], [0.3, 0.5, 0.5], [0.3, 0.53, 0.78]])  # (3 prompts, 3 arms)
+    plans = np.array(list(product(range(3), repeat=3)))
+    of_plans = quality[np.arange(3), plans].sum(axis=1), usd[plans].sum(axis=1)
+
+    def dominated(choices: npt.NDArray[np.intp]) -> bool:
+        reached, paid = quality[np.arange(3), choices].sum(), usd[choices].sum()
+        return bool(((of_plans[0] > reached + 1e-9) & (of_plans[1] < paid - 1e-9)).any())
+
+    rates = [0.0, *np.geomspace(1.0, 1e5, 60)]
+    assert not any(dominated((quality - Objective("a", rate).penalties(usd)).argmax(axis=1)) for rate in rates)
+    in_logarithms = np.log(usd / usd[0]) / np.log(usd[-1] / usd[0])  # the scale that penalties had once
+    assert dominated((quality - 0.44 * in_logarithms).argmax(axis=1))

@@ -126,7 +126,13 @@ def test_pressure_moves_by_the_mirror_step_and_weighs_with_cost() -> None:
     assert pacer.pressure == pytest.approx(math.exp(0.3))
     pacer.charge(None)  # one too little
     assert pacer.pressure == pytest.approx(math.exp(0.2))
-    assert pacer.penalties(np.array([1.0, np.nan, 0.0])) == pytest.approx([2 * math.exp(0.2), 0.0, 0.0])
+    assert pacer.penalties(np.array([1.0, 0.0])) == pytest.approx([2 * math.exp(0.2), 0.0])
+    assert pacer.points_per_usd == pytest.approx(100 * 2 * math.exp(0.2))
+
+
+def test_an_arm_whose_price_nobody_knows_carries_as_much_as_the_dearest_that_is_known() -> None:
+    assert Pacer(0.5).penalties(np.array([1.0, np.nan, 0.0])) == pytest.approx([2.0, 2.0, 0.0])
+    assert Pacer(0.5).penalties(np.array([np.nan, np.nan])).tolist() == [0.0, 0.0]
 
 
 @given(st.lists(st.floats(0.0, 1e6), max_size=20))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,32 +7,65 @@ from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
 from highwayman.env.cost.usage import TokenUse, estimate_call
 from highwayman.env.load.queueing import QueueState
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, ArmState
 
 POOL = (
     Arm("small", ("http://a",), "s", 0.1, 0.1, 4096, wh_per_mtok=10.0),
     Arm("large", ("http://b",), "l", 10.0, 10.0, 4096, wh_per_mtok=1000.0),
-    Arm("free", ("http://c",), "f", None, None, 4096),
+    Arm("unpriced", ("http://c",), "f", None, None, 4096),
 )
 USE = {
     "small": TokenUse(10, 0.0, 1000.0, latency_s=10.0),
     "large": TokenUse(10, 0.0, 1000.0, latency_s=160.0),
-    "free": TokenUse(),
+    "unpriced": TokenUse(),
 }
-NAMES = ("small", "large", "free")
+AUTO = Objective("auto", 2_000.0)
+NAMES = ("small", "large", "unpriced")
 
 
-def test_dollars_seconds_and_energy_each_count_by_their_weight() -> None:
-    quotes = estimate_usage(POOL, USE.__getitem__, prompt_tokens=100)
-    assert arm_penalties(NAMES, quotes, Objective("auto", 0.2)).tolist() == pytest.approx([0.0, 0.2, 0.0])
-    assert arm_penalties(NAMES, quotes, Objective("auto", 0.0, 0.3)).tolist() == pytest.approx([0.0, 0.3, 0.0])
-    assert arm_penalties(NAMES, quotes, Objective("auto", 0.0, 0.0, 0.4)).tolist() == pytest.approx([0.0, 0.4, 0.0])
-    assert arm_penalties(NAMES, quotes, Objective("auto", 0.2, 0.3, 0.4)).tolist() == pytest.approx([0.0, 0.9, 0.0])
+def carried(pool: tuple[Arm, ...], objective: Objective = AUTO) -> dict[str, float]:
+    """Return each arm's penalty for a prompt of 100 tokens."""
+    estimates = estimate_usage(pool, lambda name: USE.get(name, TokenUse()), prompt_tokens=100)
+    names = [arm.name for arm in pool]
+    return dict(zip(names, arm_penalties(names, estimates, objective).tolist(), strict=True))
+
+
+def test_dollars_seconds_and_energy_each_count_by_their_points() -> None:
+    estimates = estimate_usage(POOL, USE.__getitem__, prompt_tokens=100)
+    small, large, _ = (estimates[name] for name in NAMES)
+    for objective, of_small, of_large in (
+        (Objective("auto", 200.0), 2.0 * small.usd, 2.0 * large.usd),
+        (Objective("auto", 0.0, 0.5), 0.005 * 1.0, 0.005 * 16.0),
+        (Objective("auto", 0.0, 0.0, 4.0), 0.04 * small.wh, 0.04 * large.wh),
+        (Objective("auto", 200.0, 0.5), 2.0 * small.usd + 0.005, 2.0 * large.usd + 0.08),
+    ):
+        assert carried(POOL, objective) == pytest.approx({"small": of_small, "large": of_large, "unpriced": of_large})
 
 
 def test_an_arm_alone_is_priced_as_among_all() -> None:
     quotes = estimate_usage(POOL, USE.__getitem__, prompt_tokens=100)
-    assert arm_penalties(("large",), quotes, Objective("auto", 0.2)).tolist() == pytest.approx([0.2])
+    alone = arm_penalties(("large",), quotes, Objective("auto", 200.0)).tolist()
+    assert alone == [carried(POOL, Objective("auto", 200.0))["large"]]
+
+
+def test_a_free_arm_does_not_switch_cost_off_for_one_that_has_a_price() -> None:
+    pool = (Arm("own", ("http://a",), "o", 0.0, 0.0, 4096), Arm("paid", ("http://b",), "p", 2.5, 10.0, 4096))
+    found = carried(pool)
+    assert found["own"] == 0.0
+    assert found["paid"] > 0.05
+
+
+def test_an_arm_without_a_price_is_never_cheaper_than_those_that_have_one() -> None:
+    found = carried(POOL[1:])
+    assert found["unpriced"] >= found["large"] > 0.0
+
+
+def test_a_draining_judge_and_a_new_dear_arm_leave_the_penalties_of_the_others_alone() -> None:
+    before = carried(POOL[:2])
+    judge = Arm("judge", ("http://j",), "j", 15.0, 75.0, 4096, state=ArmState.DRAINING)
+    for more in (judge, replace(judge, state=ArmState.ACTIVE), Arm("free", ("http://f",), "f", 0.0, 0.0, 4096)):
+        among = carried((*POOL[:2], more))
+        assert {name: among[name] for name in before} == before
 
 
 def test_dollars_are_nan_where_there_is_no_price() -> None:

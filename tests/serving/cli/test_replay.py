@@ -61,14 +61,15 @@ def test_the_configured_policy_is_asked_where_none_is_given(archive: Path, tmp_p
     assert found["answers"][0]["gain"]["value"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_one_arm_fewer_and_another_cost_weight_are_what_ifs(archive: Path, tmp_path: Path) -> None:
+def test_one_arm_fewer_and_another_worth_of_a_dollar_are_what_ifs(archive: Path, tmp_path: Path) -> None:
     without = told("replay", "--from", archive, "--without", "b")
     assert without["answers"][0]["shares"] == {"a": 1.0, "b": 0.0}
     pool = tmp_path / "pool.yaml"
     pool.write_text(POOL)
-    dear = told("replay", "--from", archive, "--pool", pool, "--cost-weight", "5", "--policy", "LinTS")
-    assert dear["answers"][0]["shares"]["a"] == pytest.approx(0.99)
-    assert dear["answers"][0]["cost_usd"]["value"] < dear["as_it_ran"]["cost_usd"]["value"]
+    for option, value in (("--cost-weight", "500"), ("--points-per-usd", "10_000_000")):
+        dear = told("replay", "--from", archive, "--pool", pool, option, value, "--policy", "LinTS")
+        assert dear["answers"][0]["shares"]["a"] == pytest.approx(0.99)
+        assert dear["answers"][0]["cost_usd"]["value"] < dear["as_it_ran"]["cost_usd"]["value"]
 
 
 def test_the_rounds_can_be_saved_and_evaluated_again(archive: Path, tmp_path: Path) -> None:
@@ -111,6 +112,8 @@ def test_without_feedback_the_log_cannot_tell_and_says_so(tmp_path: Path) -> Non
     [
         (["--without", "c"], "--without c: the log's arms are a, b"),
         (["--cost-weight", "1"], "--cost-weight needs prices: give the pool file, too (--pool)"),
+        (["--points-per-usd", "1"], "--points-per-usd needs prices: give the pool file, too (--pool)"),
+        (["--points-per-usd", "1", "--cost-weight", "1"], "--points-per-usd and --cost-weight: give one of them"),
         (["--policy", "LinTX"], "did you mean 'LinTS'?"),
         (["--policy", "LinTS", "--policy", "LinTS"], "policy 'LinTS' is given twice"),
         (["--estimator", "SNIP"], "did you mean 'SNIPS'?"),

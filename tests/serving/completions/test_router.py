@@ -17,7 +17,6 @@ from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
-from highwayman.env.cost.objective import ALIASES
 from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
@@ -31,8 +30,10 @@ from highwayman.serving.completions.continuation import Continuation
 from highwayman.serving.completions.router import DIRECT, RequestOrigin, Router
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
+from highwayman.serving.config.config import Config
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.local_state import LocalState
+from highwayman.serving.state.pool_objectives import PoolObjectives
 from tests.feedback.worlds import outcome
 from tests.serving.running_router import arm
 
@@ -77,7 +78,7 @@ class Routers:
             encoder=self.encoder,
             live=self._live(arms, policy),
             policy_name="test:Policy",
-            objectives=ALIASES,
+            objectives=PoolObjectives(Config(), arms, {}),
             rules=ExplorationRules(FLOOR, quota or ProbationQuota(), cap),
             new_id=self.ids.issue,
             clock=lambda: NOW,
@@ -230,9 +231,13 @@ async def test_an_objective_prices_the_arms_and_a_caller_may_weigh_cost_otherwis
         ("auto", RoutingOptions(alias="auto-cheap"), 0.5),
         ("auto-quality", RoutingOptions(), 0.0),
         ("auto", RoutingOptions(cost_weight=0.9), 0.9),
+        ("auto", RoutingOptions(points_per_usd=0.9 / 0.01 / ((DEAR - CHEAP) * 1_256e-6)), 0.9),
     ]:
         decision = (await router.route(model, QUERY, options=options)).decision
-        assert decision.penalties == pytest.approx([0.0, weight])
+        # The reference call is of 1,000 tokens and an answer; this one is of a tenth of the prompt and the same answer.
+        usd = np.array([CHEAP, DEAR]) * (decision.context.prompt_tokens + 256) * 1e-6
+        span_usd = (DEAR - CHEAP) * 1_256e-6
+        assert decision.penalties == pytest.approx(weight * usd / span_usd, rel=0.01)
         assert decision.objective == (options.alias or model)
 
 
@@ -409,9 +414,7 @@ async def test_between_turns_a_switch_costs_the_cache_it_gives_up_and_nothing_is
         router.pool = Pool(
             [replace(kept, context_window_tokens=100_000) for kept in router.pool.arms.values()], router.pool.health
         )
-        await taught(
-            router, {"small": 0.6, "large": 0.72}
-        )  # the cost weight of 0.15 alone would decide for the small one
+        await taught(router, {"small": 0.6, "large": 0.8})  # for what its call costs without a cache, too little more
         decision = (await router.route("auto", long, continuation=holding)).decision
         assert (decision.arm, decision.mode, decision.propensity) == (arm_name, Mode.ROUTE, 1.0)
         assert NO_EXPLORATION in decision.context.flags
@@ -425,5 +428,7 @@ async def test_a_switch_that_pays_happens(routers: Routers) -> None:
 
 
 async def test_a_holder_that_is_gone_from_the_pool_costs_nobody_anything(routers: Routers) -> None:
-    decision = (await routers(two()).route("auto", QUERY, continuation=Continuation(holder="gone"))).decision
-    assert decision.penalties == pytest.approx([0.0, 0.15])
+    router = routers(two())
+    plain = (await router.route("auto", QUERY)).decision
+    decision = (await router.route("auto", QUERY, continuation=Continuation(holder="gone"))).decision
+    assert decision.penalties.tolist() == plain.penalties.tolist()

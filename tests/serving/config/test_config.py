@@ -4,6 +4,7 @@ import pytest
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.probation import ProbationQuota
+from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config.config import Config, load_config
 
@@ -14,16 +15,42 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def points(config: Config) -> dict[str, float]:
+    """Return the points per dollar of each alias where a call to the dearest arm costs two cents more."""
+    objectives = config.objectives(PoolSpread(usd=0.02, wh=4.0))
+    return {alias: objective.points_per_usd for alias, objective in objectives.items()}
+
+
 def test_without_a_file_everything_has_a_default() -> None:
     assert load_config(None) == Config()
-    assert load_config(None).objectives()["auto"].cost_weight == 0.15
+    assert points(load_config(None)) == {"auto": 750.0, "auto-cheap": 2_500.0, "auto-quality": 0.0}
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "cost_weights: {auto: 0.3}\npolicy: {floor: 0.1}\n"))
-    weights = {name: objective.cost_weight for name, objective in config.objectives().items()}
-    assert weights == {"auto": 0.3, "auto-cheap": 0.5, "auto-quality": 0.0}
+    assert points(config) == {"auto": 1_500.0, "auto-cheap": 2_500.0, "auto-quality": 0.0}
     assert (config.policy.floor, config.encoder.engine) == (0.1, "static")
+
+
+def test_points_are_what_the_file_says_whatever_the_pool(tmp_path: Path) -> None:
+    text = "objective: {points_per_usd: {auto: 1234.5}, points_per_s: 0.5, points_per_wh: 2}"
+    config = load_config(written(tmp_path, text))
+    for spread in (PoolSpread(), PoolSpread(usd=0.02, wh=4.0)):
+        auto = config.objectives(spread)["auto"]
+        assert (auto.points_per_usd, auto.points_per_s, auto.points_per_wh) == (1_234.5, 0.5, 2.0)
+    assert config.old_weights(PoolSpread()) == []
+
+
+def test_weights_of_an_older_file_are_read_and_what_to_write_instead_is_told(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "cost_weights: {auto: 0.2}\nlatency_weight: 0.05\nenergy_weight: 0.1\n"))
+    spread = PoolSpread(usd=0.03, wh=4.0)
+    auto = config.objectives(spread)["auto"]
+    assert (auto.points_per_usd, auto.points_per_s, auto.points_per_wh) == (667.0, 0.5, 2.5)
+    assert config.old_weights(spread) == [
+        "cost_weights.auto: 0.2 is read as objective.points_per_usd.auto: 667; write that instead",
+        "latency_weight: 0.05 is read as objective.points_per_s: 0.5; write that instead",
+        "energy_weight: 0.1 is read as objective.points_per_wh: 2.5; write that instead",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +61,16 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("policy: {floor: 2}", "policy.floor: Input should be less than or equal to 1"),
         ("policy: [", "highwayman.yaml: "),
         ("cost_weights: {autoo: 1}", "cost_weights.autoo"),
+        ("objective: {points_per_usd: {auto: -1}}", "objective.points_per_usd.auto: Input should be greater"),
+        ("objective: {points_per_dollar: {}}", r"unknown key 'objective.points_per_dollar'"),
+        (
+            "{objective: {points_per_usd: {auto: 1}}, cost_weights: {auto: 1}}",
+            "objective.points_per_usd.auto and cost_weights.auto: give the first alone",
+        ),
+        (
+            "{objective: {points_per_s: 1}, latency_weight: 0.1}",
+            "objective.points_per_s and latency_weight: give the first alone",
+        ),
         ("exploration: {usd_a_day: 1}", r"unknown key 'exploration.usd_a_day' \(did you mean 'usd_per_day'\?\)"),
         (
             "policy: {name: HierTs}",

@@ -1,10 +1,12 @@
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
+from highwayman.env.types import Arm, ControlKind
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
@@ -14,20 +16,26 @@ from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.state.namespace_sync import NamespaceSync
+from highwayman.serving.state.pool_objectives import PoolObjectives
 from tests.serving.running_router import arm
+
+ARMS = (arm("a", "http://x"),)
 
 
 class Replica:
     """A router's part in settling, with a secret of its own."""
 
-    def __init__(self, client: aioredis.Redis, namespace: str, folder: Path) -> None:
+    def __init__(self, client: aioredis.Redis, namespace: str, folder: Path, arms: Sequence[Arm] = ARMS) -> None:
         config = Config(namespace=namespace)
-        self.learning = LearnerFactory(config, [arm("a", "http://x")], warm_encoder(config))
+        self.learning = LearnerFactory(config, arms, warm_encoder(config))
         self.store = Store(client, namespace)
         self.kept = LocalState(folder, namespace, self.learning.lineage)
         own = secrets.token_bytes(32)
         self.ids = DecisionIds([*self.kept.secrets(), own], secrets.token_bytes, lambda: 1.0)
-        self.settling = NamespaceSync(self.store, self.ids, self.kept, self.learning, own=own)
+        self.objectives = PoolObjectives(config, arms, self.kept.spread())
+        self.settling = NamespaceSync(
+            self.store, self.ids, self.kept, self.learning, objectives=self.objectives, own=own
+        )
 
 
 async def test_routers_that_start_with_redis_sign_with_one_secret(
@@ -104,3 +112,36 @@ async def test_a_redis_that_may_evict_the_log_is_refused_and_told_how_to_be_righ
             await Replica(redis_client, namespace, tmp_path).settling.sync_once()
     finally:
         await redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_what_quality_is_worth_is_derived_once_put_on_the_log_and_moves_no_more_with_the_pool(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    small, large = arm("small", "http://s", price=1.0), arm("large", "http://l", price=11.0)
+    first = Replica(redis_client, namespace, tmp_path / "first", (small, large))
+    await first.settling.sync_once()
+    points = first.objectives["auto"].points_per_usd
+    assert points == pytest.approx(15 / (10 * 1_256e-6), rel=0.005)
+    dearer = (small, arm("judge", "http://j", price=75.0))
+    second = Replica(redis_client, namespace, tmp_path / "second", dearer)
+    assert second.objectives["auto"].points_per_usd < points / 5  # alone it would have derived something else
+    await second.settling.sync_once()
+    assert second.objectives["auto"].points_per_usd == points
+    events = [decode(data) for _, data, _ in await first.store.read(START, count=100, block_s=0)]
+    told = [event.detail["objectives"] for event in events if event.kind is ControlKind.CONFIGURATION]
+    assert [objectives["auto"]["points_per_usd"] for objectives in told] == [points]
+    alone = Replica(redis_client, namespace, tmp_path / "second", dearer)  # as after a restart, without Redis
+    assert alone.objectives["auto"].points_per_usd == points
+
+
+async def test_a_pool_that_gets_its_first_price_later_derives_what_quality_is_worth_then(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    free = Replica(redis_client, namespace, tmp_path / "free", (arm("own", "http://o", price=0.0),))
+    await free.settling.sync_once()
+    assert free.objectives["auto"].points_per_usd == 0.0
+    paid = (arm("own", "http://o", price=0.0), arm("paid", "http://p", price=10.0))
+    later = Replica(redis_client, namespace, tmp_path / "later", paid)
+    await later.settling.sync_once()
+    await free.settling.sync_once()
+    assert free.objectives["auto"].points_per_usd == later.objectives["auto"].points_per_usd > 0.0

@@ -12,6 +12,8 @@ from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
+from highwayman.env.cost.penalties import arm_penalties, estimate_usage
+from highwayman.env.cost.usage import TokenUse
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode
 from highwayman.feedback.archive.archive import Archive
@@ -34,6 +36,7 @@ from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, 
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
+DEAR = Objective("auto", 200_000.0)
 SAME = Counterfactual(ExplorationRules(floor=0.02))
 POOL = tuple(Arm(name, (), name, price, price, 4096) for name, price in (("a", 1.0), ("b", 10.0)))
 
@@ -101,14 +104,14 @@ def test_without_an_arm_the_others_get_its_share() -> None:
     assert none_left.counts.unanswerable == 1
 
 
-def test_another_cost_weight_prices_the_arms_as_the_router_would() -> None:
-    _, rounds, target = replayed(
-        decision("d"), what_if=Counterfactual(ExplorationRules(0.02), Objective("auto", 3.0), pool=POOL)
-    )
-    assert rounds.penalties[0].tolist() == pytest.approx([0.0, 3.0])
+def test_another_objective_prices_the_arms_as_the_router_would() -> None:
+    _, rounds, target = replayed(decision("d"), what_if=Counterfactual(ExplorationRules(0.02), DEAR, pool=POOL))
+    estimates = estimate_usage(POOL, lambda name: TokenUse(), prompt_tokens=context().prompt_tokens)
+    assert rounds.penalties[0].tolist() == arm_penalties(("a", "b"), estimates, DEAR).tolist()
+    assert rounds.penalties[0, 1] > 3.0
     assert target[0, 0] == pytest.approx(0.99)
     with pytest.raises(ValueError, match="prices"):
-        Counterfactual(ExplorationRules(0.02), Objective("auto", 3.0))
+        Counterfactual(ExplorationRules(0.02), DEAR)
 
 
 def test_where_nothing_was_to_be_tried_out_the_other_policy_tries_nothing_out_either() -> None:
@@ -121,7 +124,7 @@ def test_where_nothing_was_to_be_tried_out_the_other_policy_tries_nothing_out_ei
 def test_quota_and_cap_are_those_of_the_router_in_question() -> None:
     on_probation = (POOL[0], replace(POOL[1], state=ArmState.PROBATION))
     quota = ExplorationRules(0.0, ProbationQuota(share=0.7))
-    _, _, target = replayed(decision("d"), what_if=Counterfactual(quota, Objective("auto", 3.0), pool=on_probation))
+    _, _, target = replayed(decision("d"), what_if=Counterfactual(quota, DEAR, pool=on_probation))
     assert target[0].tolist() == pytest.approx([0.3, 0.7])
     capped = Counterfactual(ExplorationRules(0.2, cap=ExplorationCap(usd_per_day=0.0)), pool=POOL)
     _, _, target = replayed(decision("d"), what_if=capped)

@@ -70,7 +70,7 @@ class Witness(Uniform):
 
 
 def go(policy: Policy, met: Scenario, *, seed: int = 0, **how: Any) -> Run:
-    objective, floor = Objective("auto", how.pop("cost_weight", 0.15)), how.pop("floor", 0.02)
+    objective, floor = Objective("auto", how.pop("points_per_usd", 750.0)), how.pop("floor", 0.02)
     router = SimulatedRouter(objective, ExplorationRules(floor), pacer=how.pop("pacer", None))
     how = {"router": router, "rng": generator(seed, "draws")} | how
     return simulate(policy, met, SIDES if len(met.arms) == 2 else contexts(), **how)
@@ -104,7 +104,7 @@ def test_few_thumbs_that_come_late_teach_later_but_they_teach() -> None:
 
 def test_an_arm_that_becomes_worse_loses_its_traffic() -> None:
     met = course(QualityDrop(arm="large", factor=0.1, from_share=0.3), rounds=1500)
-    done = go(LinTS(d=2, fingerprint="f"), met, cost_weight=0.0)
+    done = go(LinTS(d=2, fingerprint="f"), met, points_per_usd=0.0)
     shares = [(done.actions[part] == 2).mean() for part in (slice(250, 450), slice(1300, 1500))]
     assert shares[0] > 0.8
     assert shares[1] < 0.2
@@ -212,7 +212,7 @@ def test_a_run_knows_what_it_was_truly_worth() -> None:
     rounds = np.arange(400)
     assert (
         done.utility(met).tolist()
-        == (met.quality - met.penalties(Objective("auto", 0.15)))[rounds, done.actions].tolist()
+        == (met.quality - met.penalties(Objective("auto", 750.0)))[rounds, done.actions].tolist()
     )
     assert done.cost_usd(met).tolist() == met.cost_usd[rounds, done.actions].tolist()
     assert done.regret(met).min() >= 0.0
@@ -237,9 +237,9 @@ def test_a_run_is_a_log_that_could_have_happened() -> None:
 def test_a_budget_is_held_and_its_pressure_is_no_cost_of_the_objective() -> None:
     met = course(Budget(share=0.3), rounds=1200)
     assert met.budget_usd is not None
-    done = go(Witness("large"), met, cost_weight=0.0, pacer=Pacer(met.budget_usd, hard=False))
-    free = go(Witness("large"), met.replace(budget_usd=None), cost_weight=0.0)
-    eager = go(LinTS(d=2, fingerprint="f"), met, cost_weight=0.0)
+    done = go(Witness("large"), met, points_per_usd=0.0, pacer=Pacer(met.budget_usd, hard=False))
+    free = go(Witness("large"), met.replace(budget_usd=None), points_per_usd=0.0)
+    eager = go(LinTS(d=2, fingerprint="f"), met, points_per_usd=0.0)
     assert free.cost_usd(met).mean() > 2 * met.budget_usd
     assert eager.cost_usd(met)[200:].mean() == pytest.approx(met.budget_usd, rel=0.1)
     assert eager.cost_usd(met)[200:].mean() < 1.01 * met.budget_usd
@@ -314,10 +314,10 @@ def test_latency_and_energy_count_as_the_router_counts_them() -> None:
         ("slow", "hungry"), quality, latency_s=np.tile([8.0, 1.0], (30, 1)), wh=np.tile([0.1, 0.8], (30, 1))
     )
     scenario = draw_scenario(table, [], rounds=50, seed=0)
-    assert scenario.penalties(Objective("auto", 0.0, latency_weight=0.3))[0].tolist() == [0.3, 0.0]
-    assert scenario.penalties(Objective("auto", 0.0, energy_weight=0.2))[0].tolist() == [0.0, 0.2]
-    both = Objective("auto", 0.0, latency_weight=0.3, energy_weight=0.2)
-    assert scenario.penalties(both)[-1].tolist() == [0.3, 0.2]
+    assert scenario.penalties(Objective("auto", 0.0, points_per_s=2.0))[0] == pytest.approx([0.16, 0.02])
+    assert scenario.penalties(Objective("auto", 0.0, points_per_wh=10.0))[0] == pytest.approx([0.01, 0.08])
+    both = Objective("auto", 0.0, points_per_s=2.0, points_per_wh=10.0)
+    assert scenario.penalties(both)[-1] == pytest.approx([0.17, 0.10])
 
 
 def test_arms_that_fall_short_of_the_quality_asked_for_are_not_drawn() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.env.cost.objective import Objective, penalties
+from highwayman.env.cost.objective import Objective
 from highwayman.sims.simulation.scenario import WorldError, stationary
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from highwayman.sims.simulation.worlds.bursts import Bursts
@@ -27,9 +27,17 @@ def test_on_a_calm_course_the_quality_is_said_at_once() -> None:
 
 
 def test_penalties_are_those_of_production() -> None:
-    assert course(rounds=3).penalties(Objective("auto", 0.15)) == pytest.approx(
-        np.broadcast_to(penalties(COSTS, pool_usd=COSTS, cost_weight=0.15), (3, 3))
-    )
+    objective = Objective("auto", 750.0)
+    expected = np.tile(objective.penalties(np.array(COSTS)), (3, 1))
+    assert course(rounds=3).penalties(objective) == pytest.approx(expected)
+
+
+def test_an_arm_that_is_not_in_the_pool_carries_nothing_and_lends_its_price_to_nobody() -> None:
+    prices = np.tile([0.001, np.nan, 0.021], (10, 1))
+    met = course(ArmAdded(arm="large", from_share=0.5), rounds=10).replace(price_usd=prices)
+    penalties = met.penalties(Objective("auto", 100.0))
+    assert penalties[4].tolist() == pytest.approx([0.001, 0.001, 0.0])
+    assert penalties[5].tolist() == pytest.approx([0.001, 0.021, 0.021])
 
 
 def test_an_arm_is_found_by_name_or_by_what_it_is_best_at() -> None:

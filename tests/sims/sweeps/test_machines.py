@@ -7,6 +7,7 @@ import pytest
 
 from highwayman.env.errors import ConfigError
 from highwayman.sims.simulation.scenario import WorldError
+from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.machines import Machines, on_one_thread
 from highwayman.sims.sweeps.trial import SweepTrial
 from tests.sims.sweeps.small import plan, prepared
@@ -16,7 +17,7 @@ READY = prepared(by=BY)
 
 
 def trials(world: str = "calm") -> list[SweepTrial]:
-    return [SweepTrial("t", world, "Uniform", seed, 0.15, BY) for seed in range(3)]
+    return [SweepTrial("t", world, "Uniform", seed, dial_settings(READY.table, BY)[0], BY) for seed in range(3)]
 
 
 class RayTaskError(Exception):

@@ -12,7 +12,7 @@ from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.sweeps.plan import BASELINES, Plan
 from highwayman.sims.sweeps.prepared import fixed_penalties, label
 from highwayman.sims.tables.table_schema import VALUES
-from tests.sims.sweeps.small import ARMS, COSTS, encoder, plan, prepared, table
+from tests.sims.sweeps.small import ARMS, encoder, plan, prepared, table
 
 TABLE = table(20)
 READY = prepared(TABLE)
@@ -63,7 +63,7 @@ def test_what_a_baseline_chooses_does_not_depend_on_which_others_there_are() -> 
 
 
 def test_baselines_mind_cost_as_the_first_cost_weight_says() -> None:
-    free, dear = (prepared(TABLE, plan(baselines=BASELINES, cost_weights=(w, 0.1))).choices for w in (0.0, 5.0))
+    free, dear = (prepared(TABLE, plan(baselines=BASELINES, cost_weights=(w, 0.1))).choices for w in (0.0, 10.0))
     for name in ("best fixed", "static mixture", "ridge", "knn", "oracle"):
         assert dear[name][:, 0].all(), name
         assert not free[name][:, 0].all(), name
@@ -107,9 +107,9 @@ def test_a_table_without_a_choice_is_refused() -> None:
 
 
 def test_arms_and_baselines_are_worth_what_the_tables_means_say() -> None:
-    arms = prepared(TABLE, plan(baselines=("random", "best_fixed"))).arms(Objective("auto", 0.15))
-    price = np.log(np.array(COSTS) / COSTS[0]) / np.log(COSTS[2] / COSTS[0]) * 0.15
+    arms = prepared(TABLE, plan(baselines=("random", "best_fixed"))).arms(Objective("auto", 750.0))
     quality, cost = TABLE.quality.mean(axis=0), TABLE.cost_usd.mean(axis=0)
+    price = 7.5 * cost
     best = int((quality - price).argmax())
     assert arms.names == ARMS
     assert arms.quality == pytest.approx(quality)
@@ -123,20 +123,21 @@ def test_arms_and_baselines_are_worth_what_the_tables_means_say() -> None:
     assert arms.hull[0] == pytest.approx((cost[0], quality[0]))
 
 
-def test_an_arm_without_a_price_has_no_penalty_and_is_left_out_of_the_hull_and_remarked_on() -> None:
+def test_an_arm_without_a_price_is_as_dear_as_the_dearest_and_is_left_out_of_the_hull_and_remarked_on() -> None:
     costs = TABLE.cost_usd.copy()
     costs[0, 2] = np.nan
     ready = prepared(replace(TABLE, cost_usd=costs))
-    assert fixed_penalties(ready.table, Objective("auto", 0.15))[2] == 0.0
-    assert np.isnan(ready.arms(Objective("auto", 0.15)).cost_usd[2])
-    assert max(cost for cost, _ in ready.arms(Objective("auto", 0.15)).hull) < 0.01
-    assert ready.notes() == ["large: no cost for every prompt, and so no penalty"]
+    small, middle, large = fixed_penalties(ready.table, Objective("auto", 750.0))
+    assert small < middle == large
+    assert np.isnan(ready.arms(Objective("auto", 750.0)).cost_usd[2])
+    assert max(cost for cost, _ in ready.arms(Objective("auto", 750.0)).hull) < 0.01
+    assert ready.notes() == ["large: no cost for every prompt, so taken to be as dear as the dearest"]
 
 
 def test_a_reader_is_told_what_is_missing() -> None:
     assert READY.notes() == []
     bare = prepared(replace(table(20, priced=False), left_out=1234))
-    assert bare.arms(Objective("auto", 0.15)).hull == ()
+    assert bare.arms(Objective("auto", 750.0)).hull == ()
     left_out, no_cost, cheapest = bare.notes()
     assert left_out == "1,234 prompts are left out, which not every arm has answered"
     assert no_cost == "no arm has a cost for every prompt, so value is quality alone"

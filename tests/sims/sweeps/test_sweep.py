@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from highwayman.env.cost.objective import Objective
 from highwayman.sims.simulation.scenario import WorldError
+from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import BASELINES
 from highwayman.sims.sweeps.results import BASELINE, Results
@@ -37,7 +37,7 @@ def test_there_is_a_run_of_every_policy_and_baseline_for_every_world_and_seed() 
     assert {(bin.world, bin.policy, bin.seed) for bin in FOUND.curves} == expected
     assert len(FOUND.curves) == 4 * len(expected)
     assert FOUND.manifest == {"note": "as it is"}
-    assert FOUND.arms["t"] == READY.arms(Objective("auto", 0.15))
+    assert FOUND.arms["t"] == READY.arms(dial_settings(READY.table, WHOLE)[0].objective)
 
 
 def test_a_policys_runs_do_not_depend_on_what_else_runs() -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from highwayman.env.cost.objective import Objective
 from highwayman.sims.measures.value import best_fixed, taken
 from highwayman.sims.simulation.engine import draw_scenario
 from highwayman.sims.simulation.scenario import Scenario, WorldError
 from highwayman.sims.simulation.world_spec import parse_world
+from highwayman.sims.sweeps.dial import DialSetting, dial_settings
 from highwayman.sims.sweeps.plan import BASELINES, Plan
 from highwayman.sims.sweeps.prepared import Prepared
 from highwayman.sims.sweeps.results import RunResult
@@ -32,7 +32,11 @@ WORLDS = (
 def trial(
     policy: str | None, world: str = "calm", *, seed: int = 0, weight: float = 0.15, by: Plan = ALL
 ) -> SweepTrial:
-    return SweepTrial("t", world, policy, seed, weight, by)
+    return SweepTrial("t", world, policy, seed, setting(weight, by=by), by)
+
+
+def setting(weight: float = 0.15, *, by: Plan = ALL) -> DialSetting:
+    return dial_settings(READY.table, replace(by, cost_weights=(weight,)))[0]
 
 
 def drawn(world: str, *, seed: int = 0, by: Plan = ALL, ready: Prepared = READY) -> Scenario:
@@ -73,7 +77,7 @@ def test_no_arm_alone_earns_more_than_best_fixed_which_is_one_of_them(world: str
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_policy_meets_the_same_prompts_and_the_same_feedback(world: str) -> None:
     course = drawn(world, seed=5)
-    utility = course.quality - course.penalties(Objective("auto", 0.15))
+    utility = course.quality - course.penalties(setting().objective)
     for arm in range(3):
         there = course.available[:, arm]
         if not there.all():
@@ -87,7 +91,7 @@ def test_every_policy_meets_the_same_prompts_and_the_same_feedback(world: str) -
 
 def test_regret_is_exact() -> None:
     course = drawn("ArmRemoved:arm=best")
-    utility = course.quality - course.penalties(Objective("auto", 0.15))
+    utility = course.quality - course.penalties(setting().objective)
     (run,) = run_trial(trial("Uniform", "ArmRemoved:arm=best"), READY).runs
     fixed = taken(utility, best_fixed(utility, course.available)).mean()
     oracle = np.where(course.available, utility, -np.inf).max(axis=1).mean()
@@ -97,7 +101,7 @@ def test_regret_is_exact() -> None:
 
 def test_baselines_choose_on_the_course_what_they_were_fitted_to_choose_on_the_table() -> None:
     course = drawn("calm")
-    utility = course.quality - course.penalties(Objective("auto", 0.15))
+    utility = course.quality - course.penalties(setting().objective)
     found = rows([run_trial(trial(None), READY)])
     for name, choices in READY.choices.items():
         if name not in ("best fixed", "oracle"):

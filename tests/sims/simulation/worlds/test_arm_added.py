@@ -11,11 +11,10 @@ def test_the_arm_is_not_there_before() -> None:
     assert met.available[:, :2].all()
 
 
-def test_costs_are_scaled_over_the_arms_that_are_there() -> None:
-    penalties = course(ArmAdded(arm="large", from_share=0.5), rounds=10).penalties(Objective("auto", 0.3))
-    assert penalties[4] == pytest.approx([0.0, 0.3, 0.0])
-    assert penalties[5, 2] == pytest.approx(0.3)
-    assert penalties[5, 1] < 0.2
+def test_a_dear_arm_that_joins_leaves_the_penalties_of_the_others_alone() -> None:
+    penalties = course(ArmAdded(arm="large", from_share=0.5), rounds=10).penalties(Objective("auto", 1_000.0))
+    assert penalties[4] == pytest.approx([0.01, 0.03, 0.0])
+    assert penalties[5] == pytest.approx([0.01, 0.03, 0.21])
 
 
 def test_a_share_beyond_the_run_is_refused() -> None:

@@ -15,9 +15,9 @@ def test_meter_and_price_list_change_together_for_one_arm_from_then_on() -> None
 
 def test_penalties_follow_the_price() -> None:
     met = course(PriceChange(arm="large", factor=1 / 21, from_share=0.5), rounds=100)
-    penalties = met.penalties(Objective("auto", 0.15))
-    assert penalties[49, 2] == pytest.approx(0.15)
-    assert penalties[50, 2] == pytest.approx(0.0, abs=1e-12)
+    penalties = met.penalties(Objective("auto", 750.0))
+    assert penalties[49, 2] == pytest.approx(7.5 * COSTS[2])
+    assert penalties[50, 2] == pytest.approx(7.5 * COSTS[2] / 21)
 
 
 def test_a_price_may_come_back() -> None:

@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from highwayman.env.cost.objective import Objective
+from highwayman.sims.sweeps.dial import dial_settings, table_spread, useful_points_per_usd
+from highwayman.sims.sweeps.prepared import fixed_penalties
+from highwayman.sims.tables.table import FullTable
+from tests.sims.sweeps.small import plan, table
+
+COST, QUALITY = (0.001, 0.003, 0.021), (0.3, 0.5, 0.8)
+FLAT = FullTable.from_arrays(
+    ("small", "middle", "large"), np.tile(QUALITY, (6, 1)), cost_usd=np.tile(COST, (6, 1))
+)  # edges of the hull: 0.2 for 0.002 dollars, 0.3 for 0.018
+
+
+def test_a_weight_is_what_the_tables_dearest_arm_must_be_better_by_than_its_cheapest() -> None:
+    (setting,) = dial_settings(FLAT, plan(cost_weights=(0.15,)))
+    assert setting.objective.points_per_usd == pytest.approx(750.0)
+    penalties = fixed_penalties(FLAT, setting.objective)
+    assert penalties[2] - penalties[0] == pytest.approx(0.15)
+
+
+def test_points_per_dollar_are_taken_as_they_are_and_the_first_is_reported() -> None:
+    settings = dial_settings(FLAT, plan(points_per_usd=(2_000.0, 0.0)))
+    assert [setting.objective.points_per_usd for setting in settings] == [2_000.0, 0.0]
+    assert [setting.cost_weight for setting in settings] == pytest.approx([0.4, 0.0])
+
+
+def test_the_useful_range_goes_from_free_to_the_rate_at_which_the_cheapest_arm_is_worth_most() -> None:
+    rates = useful_points_per_usd(FLAT, 6)
+    assert rates == pytest.approx((0.0, *np.geomspace(0.25 * 30 / 0.018, 20 / 0.002, 5)))
+    best = [int((np.array(QUALITY) - Objective("a", rate).penalties(np.array(COST))).argmax()) for rate in rates]
+    assert best[0] == 2
+    assert set(best) == {0, 1, 2}
+
+
+def test_settings_over_the_useful_range_come_after_the_one_that_is_reported() -> None:
+    first, *others = dial_settings(FLAT, plan(cost_weights=(0.15,), dial=5))
+    assert first.objective.points_per_usd == pytest.approx(750.0)
+    assert [setting.objective.points_per_usd for setting in others] == pytest.approx(useful_points_per_usd(FLAT, 5))
+
+
+def test_where_the_cheapest_arm_is_the_best_the_range_is_that_of_weights() -> None:
+    even = replace(FLAT, quality=np.tile([0.8, 0.5, 0.3], (6, 1)))
+    assert useful_points_per_usd(even, 3) == pytest.approx((0.0, 1 / 0.02, 100 / 0.02))
+
+
+def test_without_prices_cost_counts_for_nothing_whatever_the_weight() -> None:
+    bare = table(priced=False)
+    assert table_spread(bare).usd is None
+    settings = dial_settings(bare, plan(cost_weights=(0.15, 0.5), dial=4))
+    assert [(setting.cost_weight, setting.objective.points_per_usd) for setting in settings] == [
+        (0.15, 0.0),
+        (0.5, 0.0),
+    ]
