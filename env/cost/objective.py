@@ -11,6 +11,7 @@ from highwayman.env.types import Floats
 
 AUTO = "auto"
 POINT = 0.01  # of quality, which lies in [0, 1]
+MOST_POINTS = 1e12  # per dollar: more would say nothing else, and is too large to be added to
 
 # The weights of cost that aliases have where nothing else is said; `PoolSpread` makes points per dollar of them.
 ALIAS_WEIGHTS: Mapping[str, float] = MappingProxyType({AUTO: 0.15, "auto-cheap": 0.5, "auto-quality": 0.0})

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from highwayman.env.cost.objective import POINT
+from highwayman.env.cost.objective import MOST_POINTS, POINT
 from highwayman.env.cost.usage import TokenUse, estimate_call
 from highwayman.env.types import Arm, ArmState
 
@@ -61,4 +61,4 @@ def _spread(amounts: Iterable[float | None]) -> float | None:
 
 
 def _points(weight: float, spread: float | None) -> float:
-    return weight / POINT / spread if spread else 0.0
+    return min(weight / POINT / spread, MOST_POINTS) if spread else 0.0

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from highwayman.env.cost.objective import AUTO, Objective
+from highwayman.env.cost.objective import AUTO, MOST_POINTS, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.serving.http.asgi import Scope, header
 from highwayman.serving.http.validation import BadRequest
@@ -41,7 +41,7 @@ def parse_routing_options(scope: Scope) -> RoutingOptions:
     """Return the options in the request's headers. Raises BadRequest naming the header and what it takes."""
     objective = header(scope, OBJECTIVE)
     alias = _NAMED.get(objective.strip().lower()) if objective is not None else None
-    points, weight = _number(scope, POINTS_PER_USD), _number(scope, COST_WEIGHT)
+    points, weight = _number(scope, POINTS_PER_USD, maximum=MOST_POINTS), _number(scope, COST_WEIGHT)
     is_number = objective is not None and alias is None
     dials = [(OBJECTIVE, is_number), (POINTS_PER_USD, points is not None), (COST_WEIGHT, weight is not None)]
     given = [name.decode() for name, is_given in dials if is_given]

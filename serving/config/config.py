@@ -18,7 +18,7 @@ from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
-from highwayman.serving.config.objective import Alias, ObjectiveConfig
+from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
 from highwayman.serving.config.strict import Strict
 from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
@@ -148,11 +148,11 @@ class Config(Strict):
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
     # Older configurations say what the pool's dearest arm must be better by than its cheapest, in quality units.
-    cost_weights: dict[Alias, Annotated[float, Field(ge=0)]] = Field(
+    cost_weights: dict[Alias, Points] = Field(
         default_factory=dict, description="older than objective.points_per_usd; read on, with a warning"
     )
-    latency_weight: Annotated[float, Field(ge=0)] = 0.0
-    energy_weight: Annotated[float, Field(ge=0)] = 0.0
+    latency_weight: Points = 0.0
+    energy_weight: Points = 0.0
 
     @model_validator(mode="after")
     def _say_it_once(self) -> Self:

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from highwayman.env.cost.objective import MOST_POINTS
 from highwayman.serving.config.strict import Strict
 
 Alias = Literal["auto", "auto-cheap", "auto-quality"]
-Points = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Points = Annotated[float, Field(ge=0, le=MOST_POINTS)]
 
 
 class ObjectiveConfig(Strict):

@@ -42,6 +42,11 @@ def test_where_nothing_costs_anything_a_weight_counts_for_nothing(amounts: list[
     assert (spread.usd, spread.points_per_usd(0.5)) == (None, 0.0)
 
 
+def test_no_weight_is_too_large_to_count_with() -> None:
+    spread = PoolSpread.of_amounts([0.0, 1e-9])
+    assert Objective("auto", spread.points_per_usd(1e300)).points_per_usd == 1e12
+
+
 def test_a_draining_arm_does_not_set_the_scale() -> None:
     pool = [arm("small", 1.0), arm("large", 11.0)]
     judge = replace(arm("judge", 75.0), state=ArmState.DRAINING)
