@@ -26,5 +26,6 @@ def build_conversations(settings: Settings, log: LogComponents, background: Back
         config.conversations.client_tasks(),
         secret=lambda: log.ids.secrets[0],
         background=background,
-        switches_cost=config.latency_weight > 0 or any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
+        switches_cost=bool(config.latency_weight or config.objective.points_per_s)
+        or any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
     )

@@ -87,8 +87,8 @@ def test_an_arm_whose_servers_have_a_queue_carries_it_as_a_penalty() -> None:
     use = TokenUse(10, 0.0, 1000.0, latency_s=10.0)
     queues = {"small": QueueState(15.0, 1.0)}
     estimates = estimate_usage(POOL[:2], lambda name: use, prompt_tokens=100, queue=queues.get)
-    objective = Objective("auto", cost_weight=0.0, latency_weight=0.3)
-    assert arm_penalties(("small", "large"), estimates, objective).tolist() == pytest.approx([0.3, 0.0])
+    objective = Objective("auto", points_per_s=1.0)
+    assert arm_penalties(("small", "large"), estimates, objective).tolist() == pytest.approx([0.17, 0.01])
 
 
 def test_a_queue_makes_an_arm_slower_only_beyond_what_its_replicas_answer_side_by_side() -> None:

@@ -83,8 +83,8 @@ def test_the_seconds_of_a_cold_prompt_count_by_the_weight_of_latency_and_beside_
         assert price[1] == 0.0
         return float(price[0])
 
-    dollars, seconds = carried(AUTO), carried(replace(AUTO, cost_weight=0.0, latency_weight=0.1))
+    dollars, seconds = carried(AUTO), carried(replace(AUTO, points_per_usd=0.0, points_per_s=10.0))
     assert (dollars > 0) == (cached_usd is not None)
-    # Half of the holder's second is what reading the prompt takes; the slowest arm takes five times the quickest.
-    assert seconds == pytest.approx(0.1 * np.log(1.0 / 0.5) / np.log(5.0), rel=0.1)
-    assert carried(replace(AUTO, latency_weight=0.1)) == pytest.approx(dollars + seconds)
+    # Half of the holder's second is what reading the prompt takes, and a second is worth ten points.
+    assert seconds == pytest.approx(0.1 * 0.5, rel=0.1)
+    assert carried(replace(AUTO, points_per_s=10.0)) == pytest.approx(dollars + seconds)
