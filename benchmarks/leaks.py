@@ -13,17 +13,12 @@ import argparse
 import asyncio
 import contextlib
 import re
-import sys
-import tempfile
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import yaml
 
-from benchmarks.overhead import answers
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
+from benchmarks.running import running
 
 FAILING = ("status", "hang_up", "html", "error", "silent", "broken", "empty")
 _CONNECTIONS = 16
@@ -167,43 +162,12 @@ async def leave(url: str, count: int) -> None:
     await asyncio.gather(*(leave_some() for _ in range(_CONNECTIONS)))
 
 
-@contextlib.asynccontextmanager
-async def running() -> AsyncIterator[tuple[str, int]]:
-    """Yield the address and the process id of a router with its model server."""
-    upstream_port, router_port = checked_port(0), checked_port(0)
-    upstream, router = f"http://127.0.0.1:{upstream_port}", f"http://127.0.0.1:{router_port}"
-    price = {"usd_per_mtok_in": 0.1, "usd_per_mtok_out": 0.1, "context_window_tokens": 8192}
-    arms = {name: {"endpoint": f"{upstream}/{name}", "model": name, **price} for name in ("well", *FAILING)}
-    with tempfile.TemporaryDirectory() as folder:
-        pool, config = Path(folder) / "pool.yaml", Path(folder) / "highwayman.yaml"
-        pool.write_text(yaml.safe_dump({"arms": arms}))
-        config.write_text(yaml.safe_dump({"limits": {"first_byte_s": 1.0, "silence_s": 1.0}}))
-        words = ["serve", f"--pool={pool}", f"--port={router_port}", f"--state-dir={folder}", f"--config={config}"]
-        servers = [
-            SupervisedProcess(
-                "upstream",
-                [sys.executable, "-m", "benchmarks.leaks", "--serve-upstream", str(upstream_port)],
-                probe=lambda: answers(f"{upstream}/health"),
-            ),
-            SupervisedProcess(
-                "router",
-                [sys.executable, "-m", "highwayman.serving.cli.main", *words],
-                probe=lambda: answers(f"{router}/readyz"),
-            ),
-        ]
-        try:
-            for server in servers:
-                await server.start()
-            yield router, servers[1].pid
-        finally:
-            for server in reversed(servers):
-                await server.stop()
-
-
 async def measure(requests: int, leavers: int) -> list[str]:
     """Print what a router holds at each stage; return what it kept that it should not have."""
     kept: list[str] = []
-    async with running() as (url, pid):
+    arms: dict[str, dict[str, str]] = {name: {} for name in ("well", *FAILING)}
+    async with running("benchmarks.leaks", arms, {"limits": {"first_byte_s": 1.0, "silence_s": 1.0}}) as router:
+        url, pid = router.url, router.pid
         await send_requests(url, requests // 10)
         await leave(url, leavers // 10)
         before = await held(url, pid)

@@ -14,6 +14,7 @@ from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
 
 _MOST = 10_000
+_TOGETHER = 100  # statements whose decisions are looked for in one round trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,38 +40,40 @@ class PendingFeedback:
         self._store = store
         self._keep_s = keep_s
 
-    async def add(self, item: PendingItem) -> None:
-        """Keep a statement. Raises StoreUnavailable where too many wait already, or Redis does not answer."""
-        data = pack_item(item)
+    async def add_all(self, items: Sequence[PendingItem]) -> None:
+        """Keep statements. Raises StoreUnavailable where too many would wait, or Redis does not answer."""
+        entries = {item.feedback.id: pack_item(item) for item in items}
         with redis_errors():
-            if int(await self._client.hlen(self._key)) >= _MOST:
+            if int(await self._client.hlen(self._key)) + len(entries) > _MOST:
                 raise StoreUnavailable(f"{_MOST} statements wait for decisions that are not known. Try again later.")
-            await self._client.hset(self._key, item.feedback.id, data)
+            await self._client.hset(self._key, mapping=entries)
 
     async def release(self, *, now: float) -> int:
         """File what waited for decisions that are known by now; return how many statements that were.
 
         Statements that have waited too long go. One that is filed twice, as after a crash, counts once.
         """
-        released, done = 0, []
-        for name, item in await self._all():
-            decision_ids = await self._found(item) if item is not None else []
+        waiting = await self._all()
+        parts = [waiting[start : start + _TOGETHER] for start in range(0, len(waiting), _TOGETHER)]
+        return sum([await self._release(part, now) for part in parts])
+
+    async def _release(self, waiting: Sequence[tuple[bytes, PendingItem | None]], now: float) -> int:
+        linked = await self._store.linked_decisions_of(
+            [name for _, item in waiting if item is not None for name in item.links]
+        )
+        statements, done, released = [], [], 0
+        for name, item in waiting:
+            decision_ids = next((linked[link] for link in item.links if linked[link]), []) if item is not None else []
             if item is not None and decision_ids:
-                await self._store.put_all(split_weight(item.feedback, decision_ids))
+                statements += split_weight(item.feedback, decision_ids)
                 released += 1
             if decision_ids or item is None or item.held_s(now) > self._keep_s:
                 done.append(name)
+        await self._store.put_all(statements)
         if done:
             with redis_errors():
                 await self._client.hdel(self._key, *done)
         return released
-
-    async def _found(self, item: PendingItem) -> list[str]:
-        for name in item.links:
-            decision_ids = await self._store.linked_decisions(name)
-            if decision_ids:
-                return decision_ids
-        return []
 
     async def _all(self) -> list[tuple[bytes, PendingItem | None]]:
         """Return what waits, oldest first; None for what cannot be read any more."""

@@ -36,10 +36,10 @@ class PendingSpool:
         """Return how many statements wait for Redis."""
         return sum(map(len, self._spools))
 
-    async def add(self, item: PendingItem) -> None:
-        """Return once a statement is on the disk. Raises StoreUnavailable where the disk does not take it."""
+    async def add_all(self, items: Sequence[PendingItem]) -> None:
+        """Return once statements are on the disk. Raises StoreUnavailable where the disk does not take them."""
         try:
-            self._spools[0].append([pack_item(item)])
+            self._spools[0].append([pack_item(item) for item in items])
             self._waiting.set()
             await asyncio.to_thread(self._spools[0].sync)
         except SpoolFull as error:
@@ -69,6 +69,6 @@ class PendingSpool:
                     if item is None:
                         log.error("a statement of the spool cannot be read, and is dropped")
                     else:
-                        await self._pending.add(item)
+                        await self._pending.add_all([item])
                     spool.drop([data])
         self._waiting.clear()  # in the same breath as the spools were seen empty

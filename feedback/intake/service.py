@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from highwayman.env.errors import InvalidFeedback, StoreUnavailable
+from highwayman.env.errors import HighwaymanError, InvalidFeedback, StoreUnavailable
 from highwayman.env.metric import Metric
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
@@ -17,8 +17,12 @@ from highwayman.feedback.intake.statement_calibration import StatementCalibratio
 from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.submission import FeedbackSubmission
 from highwayman.feedback.intake.targets import ResolvedTarget, TargetResolver
+from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.trust.principal import Principal
+
+_TOGETHER = 100  # statements of an import that are looked up, and written, with one round trip each
+_AT_A_TIME = 5  # of them that are worked on without a break
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,28 @@ class FeedbackReceipt:
     decision_ids: tuple[str, ...]  # none while it is held
     value: float | None
     state: str  # logged, spooled or held
+
+
+_Hold = Callable[[Sequence[PendingItem]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A statement that has only to be filed, or to be held until its decision is known."""
+
+    statement: Feedback
+    target: ResolvedTarget
+    shares: Sequence[Feedback] = ()  # one for each decision
+    hold: _Hold | None = None  # what holds it, where its decision is not known
+
+    @property
+    def item(self) -> PendingItem:
+        """What is held."""
+        return PendingItem(self.statement, self.target.names)
+
+    def held(self) -> FeedbackReceipt:
+        """Return the receipt of a statement that is held."""
+        return FeedbackReceipt(public_id(self.statement), (), self.statement.value, "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +81,42 @@ class FeedbackService:
             UnknownDecision: the decision is not this tenant's, or takes no more feedback.
             StoreUnavailable: neither the log nor the spool takes it, or what it speaks of cannot be looked up.
         """
+        (result,) = await self._file([await self._prepared(submission, principal)])
+        if isinstance(result, HighwaymanError):
+            raise result
+        return result
+
+    async def submit_all(
+        self, submissions: Sequence[FeedbackSubmission], principal: Principal
+    ) -> list[FeedbackReceipt | HighwaymanError]:
+        """File statements in their order, a hundred with a few round trips; return what became of each.
+
+        A statement that is refused, or that nothing takes, is told by what `submit` would raise; the others are filed.
+        """
+        results: list[FeedbackReceipt | HighwaymanError] = []
+        for start in range(0, len(submissions), _TOGETHER):
+            results += await self._submit_together(submissions[start : start + _TOGETHER], principal)
+        return results
+
+    async def _submit_together(
+        self, submissions: Sequence[FeedbackSubmission], principal: Principal
+    ) -> list[FeedbackReceipt | HighwaymanError]:
+        targets = await self.targets.looked_up([submission.target for submission in submissions], principal.tenant)
+        service = replace(self, targets=targets)
+        results: list[FeedbackReceipt | HighwaymanError | _Prepared] = []
+        for place, submission in enumerate(submissions):  # one after another: the order is that of the import
+            if place % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # others have their turn
+            try:
+                results.append(await service._prepared(submission, principal))
+            except HighwaymanError as error:
+                results.append(error)
+        prepared = [result for result in results if isinstance(result, _Prepared)]
+        filed = iter(await self._file(prepared))
+        return [next(filed) if isinstance(result, _Prepared) else result for result in results]
+
+    async def _prepared(self, submission: FeedbackSubmission, principal: Principal) -> "_Prepared":
+        """Return a statement ready to be filed, or to be held. Raises what `submit` raises."""
         metric = self.spec.metric(submission.metric)
         if metric.senders and submission.source not in metric.senders:
             raise InvalidFeedback(f"metric {metric.name!r} is said by {', '.join(sorted(metric.senders))} only")
@@ -63,13 +125,43 @@ class FeedbackService:
         about = target.decision_ids or target.names
         statement = self.influence_weights.apply(statement, metric, principal, about)
         if not target.decision_ids:
-            await hold(PendingItem(statement, target.names))
-            return FeedbackReceipt(public_id(statement), (), statement.value, "held")
+            return _Prepared(statement, target, hold=hold)
         shares = split_weight(statement, target.decision_ids)
-        corrected = await self.calibration.apply(shares, metric, principal.tenant)
-        state = await self._put(corrected)
-        self.on_feedback(statement)
-        return FeedbackReceipt(public_id(corrected[0]), target.decision_ids, statement.value, state)
+        return _Prepared(statement, target, await self.calibration.apply(shares, metric, principal.tenant))
+
+    async def _file(self, prepared: Sequence["_Prepared"]) -> list[FeedbackReceipt | HighwaymanError]:
+        """Hold statements, or put them on the log in their order; return what became of each."""
+        failure = await self._held([each for each in prepared if each.hold is not None])
+        shares = [share for each in prepared for share in each.shares]
+        put = iter(await asyncio.gather(*map(self.journal.put, shares), return_exceptions=True))
+        return [
+            self._receipt(each, [next(put) for _ in each.shares]) if each.hold is None else failure or each.held()
+            for each in prepared
+        ]
+
+    async def _held(self, prepared: Sequence["_Prepared"]) -> HighwaymanError | None:
+        """Hold statements together: where one cannot be looked up, none of them can. Return why they are not held."""
+        try:
+            if prepared and prepared[0].hold is not None:
+                await prepared[0].hold([each.item for each in prepared])
+        except HighwaymanError as error:
+            return error
+        return None
+
+    def _receipt(
+        self, prepared: "_Prepared", put: Sequence[EventId | BaseException | None]
+    ) -> FeedbackReceipt | HighwaymanError:
+        """Return what became of a statement by what the journal said of each of its shares."""
+        for result in put:
+            if isinstance(result, HighwaymanError):
+                return result
+            if isinstance(result, BaseException):
+                raise result
+        self.on_feedback(prepared.statement)
+        state = "spooled" if None in put else "logged"
+        return FeedbackReceipt(
+            public_id(prepared.shares[0]), prepared.target.decision_ids, prepared.statement.value, state
+        )
 
     async def retract(self, feedback_id: str, principal: Principal, *, source: str | None = None) -> FeedbackReceipt:
         """Take back what was filed under `feedback_id`: an id of ours, or with `source` the sender's own.
@@ -84,7 +176,7 @@ class FeedbackService:
 
     async def _resolved(
         self, submission: FeedbackSubmission, metric: Metric, tenant: str
-    ) -> tuple[ResolvedTarget, Callable[[PendingItem], Awaitable[None]]]:
+    ) -> tuple[ResolvedTarget, "_Hold"]:
         """Return the answers meant, or their names, and what holds the statement until they are found.
 
         Raises:
@@ -92,16 +184,14 @@ class FeedbackService:
             StoreUnavailable: nothing can be looked up, and nothing holds what must be.
         """
         try:
-            return await self.targets.resolve(submission.target, metric, tenant), self.pending.add
+            return await self.targets.resolve(submission.target, metric, tenant), self.pending.add_all
         except StoreUnavailable:
             names = self.targets.names(submission.target, tenant)
             if self.pending_spool is None or not names:
                 raise
-            return ResolvedTarget(names=names), self.pending_spool.add
+            return ResolvedTarget(names=names), self.pending_spool.add_all
 
     async def _put(self, statements: Sequence[Feedback]) -> str:
         """Put statements on the log; return what became of them."""
-        if len(statements) == 1:
-            return "spooled" if await self.journal.put(statements[0]) is None else "logged"
         event_ids = await asyncio.gather(*map(self.journal.put, statements))
-        return "logged" if all(event_id is not None for event_id in event_ids) else "spooled"
+        return "spooled" if None in event_ids else "logged"

@@ -1,9 +1,9 @@
 """Which decisions a submission means, or, while there are none, the names they will be found under."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from highwayman.env.errors import InvalidFeedback, UnknownDecision
+from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDecision
 from highwayman.env.metric import Metric
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.intake.submission import FeedbackTarget
@@ -26,6 +26,7 @@ class TargetResolver:
     linked_decisions: Callable[[str], Awaitable[Sequence[str]]]  # by name, oldest first
     clock: Callable[[], float]  # seconds since the epoch
     window_s: float  # how long a decision takes feedback, if its metric says no less
+    linked_decisions_of: Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[str]]]] | None = None  # of several
 
     async def resolve(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
         """Return the decisions meant.
@@ -62,6 +63,30 @@ class TargetResolver:
         request_id = target.generation_id or target.request_id
         kind, name = ("request", request_id) if request_id else ("conversation", target.conversation_id)
         return () if target.decision_id or not name else tuple(self.ids.links(kind, name, tenant))
+
+    async def looked_up(self, targets: Sequence[FeedbackTarget], tenant: str) -> "TargetResolver":
+        """Return a resolver that has looked up the names of these targets already, together, or that it cannot."""
+        if self.linked_decisions_of is None:
+            return self
+        names = [name for target in targets for name in self._all_names(target, tenant)]
+        known: Mapping[str, Sequence[str]] = {}
+        failure: StoreUnavailable | None = None
+        try:
+            known = await self.linked_decisions_of(names)
+        except StoreUnavailable as error:
+            failure = error
+
+        async def linked_decisions(name: str) -> Sequence[str]:
+            if failure is not None:
+                raise failure
+            return known[name] if name in known else await self.linked_decisions(name)
+
+        return replace(self, linked_decisions=linked_decisions)
+
+    def _all_names(self, target: FeedbackTarget, tenant: str) -> tuple[str, ...]:
+        """Return every name that a target may be looked up under: of a generation, that of the whole, too."""
+        whole = FeedbackTarget(request_id=target.request_id) if target.generation_id else None
+        return self.names(target, tenant) + (self.names(whole, tenant) if whole is not None else ())
 
     async def _generation(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
         """Return the one answer meant: under its own id, or as the only one that the whole has."""

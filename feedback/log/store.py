@@ -172,6 +172,18 @@ class Store:
         with redis_errors():
             return [_text(decision_id) for decision_id in await self._client.zrange(self._link(name), 0, -1)]
 
+    async def linked_decisions_of(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return what `linked_decisions` does for each of several names, in one round trip."""
+        unique = list(dict.fromkeys(names))
+        if not unique:
+            return {}
+        with redis_errors():
+            pipeline = self._client.pipeline(transaction=False)
+            for name in unique:
+                pipeline.zrange(self._link(name), 0, -1)
+            replies = await pipeline.execute()
+        return {name: [*map(_text, reply)] for name, reply in zip(unique, replies, strict=True)}
+
     async def trimmed_upto(self) -> EventId:
         """Return the last event that retention has taken off the log, `START` if it holds everything."""
         with redis_errors():

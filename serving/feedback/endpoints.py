@@ -25,10 +25,11 @@ from highwayman.serving.feedback.vote_page import VOTE_PATH, VotePage
 from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.errors import Forbidden, RateLimited, error_response, internal_error, redacted
-from highwayman.serving.http.validation import BodyLimits, parse_body
+from highwayman.serving.http.validation import BadRequest, BodyLimits, parse_body
 
 LIMIT_BYTES = 64 * 1024
 _IMPORT_LIMIT_BYTES = 16 * 2**20  # of an integration's request: an export file, or a batch of spans
+MOST_STATEMENTS = 10_000  # of an integration's request
 _OWN = "/v1/feedback"
 
 log = logging.getLogger(__name__)
@@ -165,15 +166,21 @@ class FeedbackEndpoints:
 
     async def _submit_all(self, parsed: ParsedFeedback, adapter: FeedbackAdapter, principal: Principal) -> None:
         """File what an adapter parsed, all of it even where some is refused; then raise the first refusal."""
-        refused: HighwaymanError | None = None
+        if len(parsed.submissions) > MOST_STATEMENTS:
+            raise BadRequest(
+                f"The request has {len(parsed.submissions)} statements; at most {MOST_STATEMENTS} are taken at once. "
+                "Send it in parts.",
+                status=413,
+            )
         lenient = isinstance(adapter, IgnoresUnknownMetrics) and adapter.ignores_unknown_metrics
-        for submission in parsed.submissions:
-            if lenient and submission.metric not in self._service.spec.metrics:
-                continue
-            try:
-                await self._service.submit(submission, principal)
-            except (InvalidFeedback, UnknownDecision) as error:
-                refused = refused or error
+        known = self._service.spec.metrics
+        submissions = [each for each in parsed.submissions if not lenient or each.metric in known]
+        results = await self._service.submit_all(submissions, principal)
+        errors = [result for result in results if isinstance(result, HighwaymanError)]
+        for error in errors:
+            if not isinstance(error, InvalidFeedback | UnknownDecision):  # to be sent again: what is filed counts once
+                raise error
+        refused = errors[0] if errors else None
         for name in parsed.retractions:
             try:
                 await self._service.retract(name, principal, source=adapter.source)

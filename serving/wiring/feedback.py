@@ -100,7 +100,9 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: 
     config, store, ids, spec = log.factory.config, log.store, log.ids, log.factory.spec
     return FeedbackService(
         spec=spec,
-        targets=TargetResolver(ids, store.linked_decisions, time.time, config.limits.feedback_window_s),
+        targets=TargetResolver(
+            ids, store.linked_decisions, time.time, config.limits.feedback_window_s, store.linked_decisions_of
+        ),
         statements=StatementBuilder(ids, spec, store.record, time.time),
         influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
         calibration=StatementCalibration(calibrator, store.records),

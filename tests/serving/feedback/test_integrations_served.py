@@ -12,6 +12,7 @@ import openai
 import pytest
 import pytest_asyncio
 
+from highwayman.serving.feedback import endpoints
 from tests.feedback.integrations.letters import SECRET, letter, payload, signed
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
@@ -130,6 +131,24 @@ async def test_open_webuis_rating_finds_the_answer_by_the_forwarded_message_id(r
     status, answer = await posted(router, "/api/v1/evaluations/feedback", body)
     assert status == 200, answer
     assert {one["metric"] for one in await statements(router, decision_id, count=1)} >= {"thumbs"}
+
+
+async def test_an_import_of_too_many_statements_is_refused_whole_and_says_how_many_are_taken(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "MOST_STATEMENTS", 3)
+    path, body = "/api/v1/evaluations/feedbacks/import", payload("open_webui_feedback")
+    decision_id = await asked(router, **{"x-openwebui-message-id": "m-import"})
+    entries = [
+        {**body, "id": f"f-{number}", "user_id": f"u-{number}", "meta": {"message_id": "m-import"}}
+        for number in range(4)
+    ]
+    status, answer = await posted(router, path, entries)
+    assert (status, answer["error"]["code"]) == (413, "request_too_large")
+    assert "has 4 statements; at most 3" in answer["error"]["message"]
+    assert (await posted(router, path, entries[:3]))[0] == 200
+    thumbs = [each for each in await statements(router, decision_id, count=3) if each["metric"] == "thumbs"]
+    assert len(thumbs) == 3
 
 
 async def test_tensorzeros_feedback_speaks_of_an_inference(router: Router) -> None:
