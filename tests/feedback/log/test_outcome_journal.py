@@ -6,7 +6,7 @@ from pathlib import Path
 
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.feedback.log.event_id import sort_key
-from highwayman.feedback.log.journal import OutcomeJournal
+from highwayman.feedback.log.outcome_journal import OutcomeJournal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.spool import claim_spools
