@@ -190,7 +190,10 @@ class SupervisedProcess:
             )
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
-        """Return once the process answers. Raises ProcessFailed: it ended before, or did not answer in time."""
+        """Return once the process answers.
+
+        Raises ProcessFailed: it ended before, did not answer in time, or looking at it failed in a way of its own.
+        """
         ended = asyncio.ensure_future(process.wait())
         ready = asyncio.ensure_future(self._keep_probing())
         ends: set[asyncio.Future[Any]] = {ended, ready}
@@ -198,6 +201,9 @@ class SupervisedProcess:
             await asyncio.wait(ends, timeout=self._ready_within_s, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 raise self._observer.launch_error(ended.result() if ended.done() else None, self._ready_within_s)
+            error = ready.exception()
+            if error is not None:
+                raise ProcessFailed(f"{self._name} answered oddly ({type(error).__name__}: {error})") from error
         finally:
             ended.cancel()
             ready.cancel()

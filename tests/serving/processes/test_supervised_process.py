@@ -141,6 +141,17 @@ async def test_a_child_that_never_answers_is_ended(tmp_path: Path) -> None:
         os.kill(silent.pid, 0)
 
 
+async def test_a_child_whose_probe_fails_in_a_way_of_its_own_is_not_ready_and_is_ended(tmp_path: Path) -> None:
+    async def probe() -> None:
+        raise ValueError("no JSON")
+
+    odd = SupervisedProcess("thing", [sys.executable, "-c", PROGRAM, str(tmp_path)], probe=probe)
+    with pytest.raises(ProcessFailed, match=r"thing answered oddly \(ValueError: no JSON\)"):
+        await odd.start()
+    with pytest.raises(ProcessLookupError):
+        os.kill(odd.pid, 0)
+
+
 async def test_a_child_that_dies_too_often_is_given_up_and_all_of_it_is_told_in_order(tmp_path: Path) -> None:
     hearing = Hearing()
     options = ProcessOptions(restarts=RestartPolicy(first_s=0.01, limit=2), observer=hearing)
