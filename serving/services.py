@@ -101,7 +101,7 @@ def _proxy_dependencies(
         metrics=metrics,
         background=routing.background,
         clock=time.time,
-        timer=time.perf_counter,
+        timer=time.monotonic,  # Upstream's: an answer's latency is from its sending, by that clock
         on_outcome=routing.spend_tracker.on_outcome,
         observers=feedback.observers,
         drain=settings.drain,

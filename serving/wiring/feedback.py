@@ -128,7 +128,7 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         arms=[pool.arm(name) for name in config.arms],
         settings=config.settings(),
         clock=time.time,
-        timer=time.perf_counter,
+        timer=time.monotonic,
         entropy=secrets.token_bytes,
         rng=rng,
     )
@@ -139,7 +139,7 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         internal_calls=InternalCalls(log.journal, log.ids.issue, time.time, routing.spend_tracker.on_outcome),
         rng=rng,
         pairwise=config.pairwise,
-        timer=time.perf_counter,
+        timer=time.monotonic,
         on_result=lambda result: dependencies.metrics.judged.labels(result).inc(),
     )
 
