@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio as aioredis
+from hypothesis import HealthCheck, settings
 
 # One thread for each process's sums, before numpy and torch read it: two would spin for the cores that other tests use.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from highwayman.feedback.log.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
+
+# A busy machine is no failure: no example has a deadline, and making examples may take long.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

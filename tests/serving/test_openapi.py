@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.types import JsonObject
@@ -56,7 +56,7 @@ def schema_of(operation: JsonObject) -> Any:
     return operation["requestBody"]["content"]["application/json"]["schema"]
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50)
 @given(MESSAGES)
 def test_messages_that_follow_the_document_are_taken(messages: list[JsonObject]) -> None:
     request = parse_chat(json.dumps({"model": "auto", "messages": messages}).encode())
