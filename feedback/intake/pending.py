@@ -38,7 +38,7 @@ class PendingFeedback:
         self._client: Any = client  # its replies are bytes, which its types do not promise
         self._key = Keys(namespace)("held")
         self._store = store
-        self._keep_s = keep_s
+        self.keep_s = keep_s
 
     async def add_all(self, items: Sequence[PendingItem]) -> None:
         """Keep statements. Raises StoreUnavailable where too many would wait, or Redis does not answer."""
@@ -67,7 +67,7 @@ class PendingFeedback:
             if item is not None and decision_ids:
                 statements += split_weight(item.feedback, decision_ids)
                 released += 1
-            if decision_ids or item is None or item.held_s(now) > self._keep_s:
+            if decision_ids or item is None or item.held_s(now) > self.keep_s:
                 done.append(name)
         await self._store.put_all(statements)
         if done:

@@ -18,9 +18,13 @@ class FiledStatement:
     public_id: str
     standing: Mapping[str, Feedback | None]  # by decision; None: replaced, or taken back before
 
-    def retractions(self, *, at: float) -> list[Feedback]:
-        """Return what takes back all of it that stands, said at `at` (seconds since the epoch)."""
-        return [retraction_of(statement, at=at) for statement in self.standing.values() if statement is not None]
+    def retractions(self, *, at: float, said_at: float | None = None) -> list[Feedback]:
+        """Return what takes back all of it that stands, filed at `at` and said then or at `said_at` (s, epoch).
+
+        What was said later than that is left to stand.
+        """
+        statements = [statement for statement in self.standing.values() if statement is not None]
+        return [retraction_of(each, at=at) for each in statements if said_at is None or each.at <= said_at]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from highwayman.env.errors import HighwaymanError, InvalidFeedback, StoreUnavailable
+from highwayman.env.errors import HighwaymanError, InvalidFeedback, StoreUnavailable, UnknownDecision
 from highwayman.env.metric import Metric
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
 from highwayman.feedback.intake.pending import PendingFeedback, PendingItem, split_weight
+from highwayman.feedback.intake.pending_retraction import PendingRetraction
 from highwayman.feedback.intake.pending_spool import PendingSpool
 from highwayman.feedback.intake.retraction import FiledStatements
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
@@ -168,11 +169,31 @@ class FeedbackService:
 
         Raises:
             UnknownDecision: nothing of this tenant's was filed under it.
-            StoreUnavailable: Redis does not answer.
+            StoreUnavailable: Redis does not answer, and nothing holds what is to be taken back.
         """
-        filed = await self.filed.find(feedback_id, principal.tenant, source=source)
-        state = await self._put(filed.retractions(at=self.clock()))
+        now = self.clock()
+        try:
+            filed = await self.filed.find(feedback_id, principal.tenant, source=source)
+        except StoreUnavailable:
+            if self.pending_spool is None:
+                raise
+            await self.pending_spool.add_retraction(PendingRetraction(feedback_id, principal.tenant, source, now))
+            return FeedbackReceipt(feedback_id, (), None, "held")
+        state = await self._put(filed.retractions(at=now))
         return FeedbackReceipt(filed.public_id, tuple(filed.standing), None, state)
+
+    async def retract_held(self, retraction: PendingRetraction) -> bool:
+        """Take back what was to be taken back while Redis was away; return whether that is done with.
+
+        It is not while nothing is found: what was said may itself still be on its way. Raises StoreUnavailable.
+        """
+        now = self.clock()
+        try:
+            filed = await self.filed.find(retraction.feedback_id, retraction.tenant, source=retraction.source)
+        except UnknownDecision:
+            return now - (retraction.held_at or now) > self.pending.keep_s
+        await self._put(filed.retractions(at=now, said_at=retraction.said_at))
+        return True
 
     async def _resolved(
         self, submission: FeedbackSubmission, metric: Metric, tenant: str

@@ -63,7 +63,9 @@ def build_feedback(
 ) -> FeedbackComponents:
     """Return what takes feedback in, and what makes some. Raises ConfigError for a judge who is not in the pool."""
     config, log = settings.config, dependencies.log
-    service = _service(dependencies, _calibrator(stack, settings, dependencies), _pending_spool(stack, settings, log))
+    spool = _pending_spool(settings, log)
+    service = _service(dependencies, _calibrator(stack, settings, dependencies), spool)
+    start_in_background(stack, spool.run(service.retract_held), settings.on_failure)
     links, observers = link_digests(config.feedback.names.client_id_sources(), log.ids.link), list[CompletionObserver]()
     if config.feedback.implicit:
         signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
@@ -87,12 +89,10 @@ def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: Feedbac
     return calibrator
 
 
-def _pending_spool(stack: AsyncExitStack, settings: Settings, log: LogComponents) -> PendingSpool:
-    """Return what takes statements under clients' ids while Redis is away, and hands them on once it is back."""
+def _pending_spool(settings: Settings, log: LogComponents) -> PendingSpool:
+    """Return what takes statements under clients' ids while Redis is away, and what takes statements back."""
     spools = claim_spools(log.local_state.spools / "held", limit_bytes=settings.config.limits.spool_bytes)
-    spool = PendingSpool(spools, log.factory.pending_feedback(log.client), time.time)
-    start_in_background(stack, spool.run(), settings.on_failure)
-    return spool
+    return PendingSpool(spools, log.factory.pending_feedback(log.client), time.time)
 
 
 def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: PendingSpool) -> FeedbackService:
