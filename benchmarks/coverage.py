@@ -27,6 +27,7 @@ from highwayman.sims.ope.estimators.dr_os import DROS
 from highwayman.sims.ope.estimators.ips import IPS
 from highwayman.sims.ope.estimators.snips import SNIPS
 from highwayman.sims.ope.estimators.switch_dr import SwitchDR
+from highwayman.sims.ope.evaluation import compare, evaluate
 from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
@@ -175,6 +176,49 @@ def study(world: World, kind: str, arguments: argparse.Namespace) -> dict[str, F
     return {name: np.array(rows) for name, rows in found.items()}
 
 
+def small_log(rounds: int, quality: float, rng: np.random.Generator) -> LoggedData:
+    """Return a log drawn evenly of two arms: the one as good as said, the other right half of the time."""
+    actions = rng.integers(0, 2, rounds)
+    good = rng.random(rounds) < np.where(actions == 0, quality, 0.5)
+    return LoggedData(
+        arms=("a", "b"),
+        contexts=np.ones((rounds, 1)),
+        eligible=np.ones((rounds, 2), dtype=np.bool_),
+        actions=actions,
+        propensities=np.full(rounds, 0.5),
+        rewards=good.astype(np.float64),
+        costs_usd=np.zeros(rounds),
+        penalties=np.zeros((rounds, 2)),
+        sessions=np.arange(rounds),
+        at=np.arange(rounds, dtype=np.float64),
+    )
+
+
+def small_study(arguments: argparse.Namespace) -> None:
+    """Print how often what `evaluate` and `compare` report of the better arm alone holds the truth."""
+    methods = {"SNIPS": SNIPS, "DoublyRobust": DoublyRobust}
+    print(f"{arguments.runs} runs; held (width 0): value and gain over the log, SNIPS and DoublyRobust")
+    print(
+        f"{'effective rounds':17}{'quality':>8}"
+        + "".join(f"{name + of:>21}" for name in methods for of in ("", " gain"))
+    )
+    for ess in (60, 120, 250):
+        for quality in (0.8, 0.95, 0.99):
+            rng, cells = np.random.default_rng(arguments.seed), []
+            logs_drawn = [small_log(2 * ess, quality, rng) for _ in range(arguments.runs)]
+            for make in methods.values():
+                for ask, truth in ((evaluate, quality), (compare, (quality - 0.5) / 2)):
+                    found = [
+                        ask(lambda log=log: [log], lambda log: np.tile([1.0, 0.0], (log.n, 1)), estimator=make(),
+                            interval=INTERVALS[arguments.interval]())
+                        for log in logs_drawn
+                    ]  # fmt: skip
+                    held_truth = np.mean([one.low <= truth <= one.high for one in found])
+                    flat = np.mean([one.high - one.low < 1e-3 for one in found])
+                    cells.append(f"{f'{held_truth:.1%} ({flat:.1%})':>21}")
+            print(f"{ess:<17}{quality:8}{''.join(cells)}", flush=True)
+
+
 def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -182,7 +226,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000)
     parser.add_argument("--looks", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--small", action="store_true", help="logs worth few rounds to the target, as reported")
+    parser.add_argument("--interval", choices=list(INTERVALS), default="Normal", help="with --small")
     arguments = parser.parse_args()
+    if arguments.small:
+        small_study(arguments)
+        return
     world = make_world(np.random.default_rng(arguments.seed))
     print(f"{arguments.runs} runs of {arguments.rounds} rounds, true value {world.value:.4f}, looks {arguments.looks}")
     print(f"{'':19}{'bias':>8}{'rmse':>8}" + "".join(f"{name:>21}" for name in INTERVALS))

@@ -16,6 +16,7 @@ from highwayman.sims.ope.estimators.rewards import Chunks, RewardKind, RewardRea
 from highwayman.sims.ope.estimators.snips import SNIPS
 from highwayman.sims.ope.estimators.support import SupportTally
 from highwayman.sims.ope.intervals.normal import Normal
+from highwayman.sims.ope.intervals.pseudo_rounds import SteadiedInterval, pseudo_rounds
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
 _OWNERS: Final = ("", "of the other policy: ")
@@ -54,6 +55,10 @@ def evaluate(
         tally.add(block, probs, rounds)
         sums.add(rounds)
         ends.add(rounds)
+    support = tally.support()
+    if isinstance(ends, SteadiedInterval) and support.ess > 0:
+        total = sums.total()
+        ends.steady(pseudo_rounds(sums.value(), total / support.n, [total / support.ess] * 4))
     return _estimate((reading.low, reading.span), sums, ends, [tally])
 
 
@@ -97,6 +102,7 @@ def compare(
         difference = difference.linearised(template)
         for pair in _pairs(reading, method, (target, other), None):
             difference.add(*pair)
+    difference.steady([tally.support().ess for tally in tallies])
     return _estimate((-reading.span, 2 * reading.span), difference.sums, difference.ends, tallies)
 
 

@@ -1,6 +1,7 @@
 """How much more one policy earns than another, on the same rounds."""
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Final
 
@@ -11,6 +12,7 @@ from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.ope.estimate import Interval, RoundValues
 from highwayman.sims.ope.estimators.ratios import ones
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
+from highwayman.sims.ope.intervals.pseudo_rounds import SteadiedInterval, pseudo_rounds
 from highwayman.sims.ope.intervals.session_sums import SessionSums
 
 _PLAIN: Final = (0.0, 1.0, 0.0, 1.0)
@@ -42,6 +44,25 @@ class Difference:
         paired = self._paired(first, second)
         self.sums.add(paired)
         self.ends.add(_hedged(first, second) if isinstance(self.ends, ConfidenceSequence) else paired)
+
+    def steady(self, effective_rounds: Sequence[float]) -> None:
+        """Widen the interval where a policy's rounds are worth few of its own; of the one that logged, nothing is said.
+
+        To be called after the last round, with the effective rounds of the first policy, and of the other one.
+        """
+        if not isinstance(self.ends, SteadiedInterval):
+            return
+        means = self._totals[:2] / max(self._totals[2], 1.0)
+        worths = [
+            float(total) / ess if ess > 0 else 0.0 for total, ess in zip(self._totals, effective_rounds, strict=False)
+        ]
+        first = [worths[0], worths[0], 0.0, 0.0]
+        second = [float(means[1])] * 4 if len(worths) == 1 else [0.0, 0.0, worths[1], worths[1]]
+        pair = [
+            pseudo_rounds(float(np.nan_to_num(sums.value())), float(mean), weights)
+            for sums, mean, weights in zip(self._value_sums, means, (first, second), strict=True)
+        ]
+        self.ends.steady(self._paired(pair[0], pair[1]))
 
     def linearised(self, interval: Interval) -> "Difference":
         """Return an empty difference, linearised at the values of the rounds so far."""

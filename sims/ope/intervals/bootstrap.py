@@ -1,10 +1,12 @@
 """The bootstrap over sessions, in one pass."""
 
 import math
+from copy import deepcopy
 
 import numpy as np
 
 from highwayman.env.types import Floats
+from highwayman.sims.measures.student_t import student_t
 from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.intervals.normal import checked_level
 from highwayman.sims.ope.intervals.session_hash import hashed
@@ -14,6 +16,7 @@ from highwayman.sims.ope.intervals.session_sums import SessionSums
 _EDGES = np.exp(-1.0) * np.cumsum(1.0 / np.cumprod([1.0, *range(1, 9)]))
 _QUANTILES = np.searchsorted(_EDGES, (np.arange(1 << 16) + 0.5) / (1 << 16)).astype(np.float64)
 _PER_HASH = 4  # draws of 16 bits in one hash of 64
+_HANDFUL = 10  # sessions
 _SHARE = 512  # sessions resampled at once: keeps the weights in the processor's cache
 
 
@@ -44,26 +47,40 @@ class ClusteredBootstrap:
         self._replicates = replicates
         self._seed = seed
         self._sums = SessionSums()
+        self._pseudo: RoundValues | None = None
 
     def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
         self._sums.add(rounds)
 
+    def steady(self, rounds: RoundValues) -> None:
+        """Take pseudo-rounds, which widen the interval; a handful of sessions stays too few for one."""
+        self._pseudo = rounds
+
     def interval(self) -> tuple[float, float]:
         """Return the lower and the upper end; NaN for fewer than two sessions."""
-        value, (stderr, _) = self._sums.value(), self._sums.stderr()
+        value, (stderr, sessions) = self._sums.value(), self._sums.stderr()
         if not stderr >= 0:
             return math.nan, math.nan
-        if stderr == 0:
-            return value, value
+        upper, lower = self._quantiles(value) if stderr else (0.0, 0.0)
+        if self._pseudo is not None and (sessions >= _HANDFUL or not math.isnan(upper)):
+            sums, reach = deepcopy(self._sums), student_t(sessions - 1, self._level)
+            sums.add(self._pseudo)
+            value, stderr = sums.value(), max(stderr, sums.stderr()[0])
+            # Where nearly all are alike, replicates do not tell how the rare ones are spread.
+            upper, lower = float(np.fmax(upper, reach)), float(np.fmin(lower, -reach))
+        return value - upper * stderr, value - lower * stderr
+
+    def _quantiles(self, value: float) -> tuple[float, float]:
+        """Return the upper and the lower quantile of the replicates' t; NaN where too few of them vary."""
         values, stderrs = self._resampled(value)
         good = stderrs > 0
         if good.mean() < 0.9:  # a handful of sessions: most replicates are one session over and over
             return math.nan, math.nan
         t = (values[good] - value) / stderrs[good]
         tail = (1 - self._level) / 2
-        low, high = np.quantile(t, [1 - tail, tail], method="weibull")
-        return value - float(low) * stderr, value - float(high) * stderr
+        upper, lower = np.quantile(t, [1 - tail, tail], method="weibull")
+        return float(upper), float(lower)
 
     def _resampled(self, value: float) -> tuple[Floats, Floats]:
         """Return value and standard error of each replicate, two arrays (replicates,)."""

@@ -11,7 +11,7 @@ class Normal:
     The delta method for a ratio of means (Cochran, "Sampling Techniques", 1977, section 6.3), summed over the m
     sessions first: rounds of one person are not independent. Its coverage is right in the limit of many sessions.
     Routing breaks what the limit assumes when the logging policy learned while logging (use the confidence sequence),
-    and when few rounds carry most of the weight.
+    and when few rounds carry most of the weight: `steady` then widens it.
     """
 
     def __init__(self, *, level: float = 0.95) -> None:
@@ -24,16 +24,25 @@ class Normal:
         import_special()
         self._level = checked_level(level)
         self._sums = SessionSums()
+        self._sessions = 0  # before pseudo-rounds came
+        self._least_stderr = 0.0
 
     def add(self, rounds: RoundValues) -> None:
         """Take the next rounds."""
         self._sums.add(rounds)
 
+    def steady(self, rounds: RoundValues) -> None:
+        """Take pseudo-rounds, which widen the interval and are no sessions."""
+        stderr, sessions = self._sums.stderr()
+        if sessions > 1:
+            self._sessions, self._least_stderr = sessions, stderr
+            self._sums.add(rounds)
+
     def interval(self) -> tuple[float, float]:
         """Return the lower and the upper end; NaN for fewer than two sessions."""
         stderr, sessions = self._sums.stderr()
         value = self._sums.value()
-        reach = student_t(max(sessions - 1, 1), self._level) * stderr
+        reach = student_t(max((self._sessions or sessions) - 1, 1), self._level) * max(stderr, self._least_stderr)
         return value - reach, value + reach
 
 

@@ -36,9 +36,13 @@ class SessionSums:
         index = np.flatnonzero((self._denominators != 0) | (self._numerators != 0))
         return index.astype(np.float64), self._numerators[index], self._denominators[index]
 
+    def total(self) -> float:
+        """Return the sum of the denominators."""
+        return float(self._denominators.sum())
+
     def value(self) -> float:
         """Return sum(numerator) / sum(denominator); NaN without rounds, or where the target met none of them."""
-        total = float(self._denominators.sum())
+        total = self.total()
         return float(self._numerators.sum()) / total if total > 0 else math.nan
 
     def stderr(self) -> tuple[float, int]:

@@ -284,7 +284,7 @@ def test_a_round_of_weight_two_counts_as_two_alike(make: Callable[[], Estimator]
     for ask in (evaluate, compare):
         by_weight, by_number = (ask(whole(log), favours(1), estimator=make()) for log in (twice, doubled))
         assert by_weight.value == pytest.approx(by_number.value, rel=1e-4)
-        assert (by_weight.low, by_weight.high) == pytest.approx((by_number.low, by_number.high), abs=1e-4)
+        assert (by_weight.low, by_weight.high) == pytest.approx((by_number.low, by_number.high), abs=1e-3)
         assert by_weight.support.ess == pytest.approx(by_number.support.ess, rel=0.35)
 
 

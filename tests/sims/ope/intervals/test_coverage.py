@@ -1,11 +1,15 @@
 """Smaller runs of benchmarks/coverage.py: what the intervals promise, on logs where they promise it."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
-from benchmarks.coverage import ESTIMATORS, INTERVALS, held, logs, make_world
+from benchmarks.coverage import ESTIMATORS, INTERVALS, held, logs, make_world, small_log
+from highwayman.env.types import Floats
+from highwayman.sims.logs.logged import LoggedData
+from highwayman.sims.ope.evaluation import compare, evaluate
 
 WORLD = make_world(np.random.default_rng(0))
 RUNS = 200
@@ -48,3 +52,22 @@ def test_looking_at_a_normal_interval_again_and_again_breaks_its_promise() -> No
         reach = [1.96 * x.std(ddof=1) / math.sqrt(n) for x, n in cuts]
         found.append(all(abs(x.mean() - WORLD.value) <= far for (x, _), far in zip(cuts, reach, strict=True)))
     assert np.mean(found) < 0.85
+
+
+@pytest.mark.parametrize(("interval", "quality"), [("Normal", 0.99), ("ClusteredBootstrap", 0.99)])
+def test_what_is_reported_of_a_good_arm_on_sixty_effective_rounds_holds_95_of_100_times(
+    interval: str, quality: float
+) -> None:
+    rng, runs = np.random.default_rng(5), 40
+    found = {evaluate: quality, compare: (quality - 0.5) / 2}
+    for ask, truth in found.items():
+        ends = []
+        for _ in range(runs):
+            log = small_log(120, quality, rng)
+            ends.append(ask(partial(list, [log]), only_the_first, interval=INTERVALS[interval]()))
+        assert np.mean([one.low <= truth <= one.high for one in ends]) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
+        assert min(one.high - one.low for one in ends) > 0.03
+
+
+def only_the_first(log: LoggedData) -> Floats:
+    return np.tile([1.0, 0.0], (log.n, 1))

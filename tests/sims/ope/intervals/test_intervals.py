@@ -13,6 +13,7 @@ from highwayman.sims.ope.intervals.bootstrap import ClusteredBootstrap, poisson_
 from highwayman.sims.ope.intervals.confidence_sequence import ConfidenceSequence
 from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
 from highwayman.sims.ope.intervals.normal import Normal
+from highwayman.sims.ope.intervals.pseudo_rounds import SteadiedInterval, pseudo_rounds
 
 EVERY: list[Callable[[], Interval]] = [Normal, ClusteredBootstrap, EmpiricalBernstein, ConfidenceSequence]
 
@@ -136,3 +137,29 @@ def test_the_empirical_bernstein_interval_wants_bounds_and_no_ratio() -> None:
     assert math.isnan(ends(EmpiricalBernstein(), ratio)[0])
     with pytest.raises(ValueError, match=r"beyond the stated \[0\.0, 0\.1\]"):
         EmpiricalBernstein().add(mean_of(x, high=0.1))
+
+
+@pytest.mark.parametrize("make", [Normal, ClusteredBootstrap])
+def test_pseudo_rounds_widen_an_interval_where_nothing_varied_and_are_no_sessions(make: Callable[[], Interval]) -> None:
+    interval = make()
+    assert isinstance(interval, SteadiedInterval)
+    interval.add(mean_of(np.ones(60)))
+    interval.steady(pseudo_rounds(1.0, 1.0, [1.0] * 4))
+    low, high = interval.interval()
+    assert low < 0.95
+    assert high >= 1.0
+    alone = make()
+    assert isinstance(alone, SteadiedInterval)
+    alone.add(mean_of(np.ones(60), np.zeros(60)))
+    alone.steady(pseudo_rounds(1.0, 1.0, [1.0] * 4))
+    assert math.isnan(alone.interval()[0]), "one person stays one"
+
+
+def test_pseudo_rounds_leave_two_people_one_degree_of_freedom() -> None:
+    who = np.arange(400) // 200
+    interval = Normal()
+    interval.add(mean_of(np.where(who, 0.6, 0.5), who))
+    plain = interval.interval()
+    interval.steady(pseudo_rounds(0.55, 1.0, [1.0] * 4))
+    low, high = interval.interval()
+    assert plain[1] - plain[0] <= high - low < 1.05 * (plain[1] - plain[0])
