@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ Indices = npt.NDArray[np.intp]
 _NEVER_DRAWN = (
     "is 0: the action logged there could not have been drawn. Was the log written by a policy without a floor?"
 )
+LEAST_PROPENSITY: Final = 1e-100  # the square of its inverse, times any number of rounds, is still a number
+TOO_SMALL: Final = "is too small to divide by: what was drawn there does not happen. Was it rounded, or underflowed?"
 _PER_ROUND = ("contexts", "eligible", "actions", "propensities", "rewards", "costs_usd", "penalties", "sessions", "at",
               "weights", "kept")  # fmt: skip
 
@@ -93,6 +95,7 @@ class LoggedData:
             ("propensity", "is missing; no estimate can do without it", ~np.isnan(propensities), propensities),
             ("propensity", _NEVER_DRAWN, propensities != 0, propensities),
             ("propensity", "must be in (0, 1]", (propensities > 0) & (propensities <= 1), propensities),
+            ("propensity", TOO_SMALL, propensities >= LEAST_PROPENSITY, propensities),
             ("action", "is an arm that was not eligible", was_eligible, self.actions),
             ("reward", "must be in [0, 1] or null", np.isnan(rewards) | ((rewards >= 0) & (rewards <= 1)), rewards),
             ("context", "holds a number that is not finite", np.asarray(np.isfinite(self.contexts).all(axis=1)), None),

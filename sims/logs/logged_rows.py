@@ -57,12 +57,12 @@ def from_record_batch(batch: Any, heading: Heading, *, first_row: int, d: int | 
         contexts=_floats(_matrix(features, width, "features", first_row)),
         eligible=_matrix(batch.column("eligible"), k, "eligible", first_row).astype(np.bool_),
         actions=_actions(batch.column("arm"), heading.arms, first_row),
-        propensities=_floats(_plain(batch.column("propensity"))),
-        rewards=np.where(weights == 0.0, np.nan, _floats(_plain(batch.column("reward")))),
-        costs_usd=_floats(_plain(batch.column("cost_usd"))),
+        propensities=_numbers(batch.column("propensity")),
+        rewards=np.where(weights == 0.0, np.nan, _numbers(batch.column("reward"))),
+        costs_usd=_numbers(batch.column("cost_usd")),
         penalties=_floats(_matrix(batch.column("penalties"), k, "penalties", first_row)),
         sessions=_sessions(batch.column("session")),
-        at=_floats(_plain(batch.column("at"))),
+        at=_numbers(batch.column("at")),
         encoder=heading.encoder,
         weights=np.where(weights == 0.0, 1.0, weights),
         kept=1.0 - _optional(batch, "pdrop", 0.0),
@@ -75,7 +75,7 @@ def _optional(batch: Any, name: str, absent: float) -> Floats:
     """Return a column's values (n,), `absent` for a null and for all rows of a batch without the column."""
     if name not in batch.schema.names:
         return np.full(batch.num_rows, absent)
-    values = _floats(_plain(batch.column(name)))
+    values = _numbers(batch.column(name))
     return np.where(np.isnan(values), absent, values)
 
 
@@ -97,12 +97,16 @@ def _matrix(lists: Any, width: int, name: str, first_row: int) -> Any:
     if values.null_count:
         row = _first(~_valid(values)) // width
         raise LogError(f"row {first_row + row}: {name} holds a null")
-    return _plain(values).reshape(len(lists), width)
+    plain = _plain(values) if import_pyarrow("pyarrow.types").is_boolean(values.type) else _numbers(values)
+    return plain.reshape(len(lists), width)
 
 
 def _actions(names: Any, arms: tuple[str, ...], first_row: int) -> Indices:
     """Return the index of each row's arm."""
-    coded = names if import_pyarrow("pyarrow.types").is_dictionary(names.type) else names.dictionary_encode()
+    types = import_pyarrow("pyarrow.types")
+    if types.is_string_view(names.type):
+        names = names.cast(import_pyarrow().string())
+    coded = names if types.is_dictionary(names.type) else names.dictionary_encode()
     numbers = {arm: number for number, arm in enumerate(arms)}
     arm_numbers = np.array([numbers.get(name, -1) for name in coded.dictionary.to_pylist()], dtype=np.intp)
     actions: Indices = arm_numbers[_plain(coded.indices)] if len(arm_numbers) else np.empty(0, dtype=np.intp)
@@ -118,10 +122,23 @@ def _sessions(values: Any) -> npt.NDArray[np.int64]:
     if types.is_integer(values.type):
         numbers: npt.NDArray[np.int64] = _plain(values).astype(np.int64, copy=False)
         return numbers
+    if types.is_string_view(values.type):
+        values = values.cast(import_pyarrow().string())
     coded = values if types.is_dictionary(values.type) else values.dictionary_encode()
     hashes = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in coded.dictionary.to_pylist()]
     sessions: npt.NDArray[np.int64] = np.frombuffer(b"".join(hashes), "<i8").astype(np.int64)[_plain(coded.indices)]
     return sessions
+
+
+def _numbers(values: Any) -> Floats:
+    """Return numbers, truth values, or moments in seconds since the epoch (without a zone: UTC), NaN for null."""
+    pa = import_pyarrow()
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_timestamp(values.type):
+        microseconds = values.cast(pa.timestamp("us", tz=values.type.tz), safe=False).cast(pa.int64())
+        return _floats(_plain(microseconds.cast(pa.float64(), safe=False))) / 1e6
+    return _floats(_plain(values.cast(pa.float64(), safe=False)))
 
 
 def _valid(values: Any) -> Bools:

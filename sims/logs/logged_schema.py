@@ -93,7 +93,7 @@ def heading_of(arrow_schema: Any, name: str) -> Heading:
             continue
         if index < 0:
             raise LogError(f"{name}: there is no column {column.name}")
-        if not _fits(arrow_schema.field(index).type, column.type):
+        if not _fits(arrow_schema.field(index).type, column):
             raise LogError(
                 f"{name}: column {column.name} must hold {column.type}, it holds {arrow_schema.field(index).type}"
             )
@@ -106,15 +106,32 @@ def heading_of(arrow_schema: Any, name: str) -> Heading:
     return Heading(tuple(arms), metadata.get(ENCODER_KEY, b"").decode(errors="replace"))
 
 
-def _fits(arrow_type: Any, type_name: str) -> bool:
-    """Return whether a column can be read as the type wanted: a float of any width is a double."""
+def _fits(arrow_type: Any, column: LogColumn) -> bool:
+    """Return whether a column can be read as the type wanted.
+
+    A number of any kind is a double, and so is a truth value, where it stands alone; a moment is seconds since the
+    epoch; a column of nulls is as good as any where nothing need be said.
+    """
+    types = import_pyarrow("pyarrow.types")
+    if column.optional and types.is_null(arrow_type):
+        return True
+    if column.name == "at" and types.is_timestamp(arrow_type):
+        return True
+    if column.type == "double" and types.is_boolean(arrow_type):
+        return column.name == "reward"
+    return _is_of(arrow_type, column.type)
+
+
+def _is_of(arrow_type: Any, type_name: str) -> bool:
     types = import_pyarrow("pyarrow.types")
     if type_name.startswith("list"):
-        lists = types.is_list(arrow_type) or types.is_large_list(arrow_type)
-        return bool(lists) and _fits(arrow_type.value_type, type_name.removeprefix("list<").removesuffix(">"))
+        lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+        inner = type_name.removeprefix("list<").removesuffix(">")
+        return any(kind(arrow_type) for kind in lists) and _is_of(arrow_type.value_type, inner)
     if types.is_dictionary(arrow_type):
-        return _fits(arrow_type.value_type, type_name)
-    texts = (types.is_string, types.is_large_string)
+        return _is_of(arrow_type.value_type, type_name)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    numbers = (types.is_floating, types.is_integer, types.is_decimal)
     session_types = (types.is_integer, *texts)  # a session that has a name is hashed
-    kinds = {"double": (types.is_floating,), "int64": session_types, "bool": (types.is_boolean,)}
+    kinds = {"double": numbers, "int64": session_types, "bool": (types.is_boolean,)}
     return any(kind(arrow_type) for kind in kinds.get(type_name, texts))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from highwayman.env.reward import FeedbackStatus, RewardContribution
 from highwayman.env.types import Decision, Feedback
 
+_MOST = 1e50  # of a product of ratios; that one round carries all the weight can be seen long before
 _STATEMENTS = 10_000  # remembered while copies of one may follow: those on several answers are filed together
 
 
@@ -76,4 +77,4 @@ class ConversationTracker:
         counting = [part for part in contributions if part.status is FeedbackStatus.COUNTS]
         names = {name for part in counting for name in self._shared.get(part.feedback.id, ())} - {decision.id}
         ratios = [self._ratios[name] for name in names if name in self._ratios]
-        return math.prod(ratios) if ratios else math.nan
+        return min(math.prod(ratios), _MOST) if ratios else math.nan

@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.logs.logged import LogError, LoggedData
+from highwayman.sims.logs.logged import LEAST_PROPENSITY, TOO_SMALL, LogError, LoggedData
 
 
 class NoModel:
@@ -20,13 +20,16 @@ def ratios(log: LoggedData, target: Floats) -> Floats:
 
     Raises:
         ValueError: `target` is not of shape (n, K).
-        LogError: a propensity is not a positive number; names the row.
+        LogError: a propensity is not a positive number, or too small to divide by; names the row.
     """
     if target.shape != (log.n, len(log.arms)):
         raise ValueError(f"target has shape {target.shape}; {log.n} rounds of {len(log.arms)} arms need one row each")
     if log.n and not log.propensities.min() > 0:
         row = int(np.flatnonzero(~(log.propensities > 0))[0])
         raise LogError(f"row {row}: propensity must be in (0, 1], got {log.propensities[row].item()!r}")
+    if log.n and log.propensities.min() < LEAST_PROPENSITY:
+        row = int(log.propensities.argmin())
+        raise LogError(f"row {row}: propensity {log.propensities[row].item()!r} {TOO_SMALL}")
     ratio: Floats = at_action(target, log) / log.propensities
     return ratio
 

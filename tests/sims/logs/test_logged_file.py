@@ -3,6 +3,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -346,5 +347,58 @@ def test_weights_and_drop_probabilities_are_read_and_a_log_of_before_has_neither
     ],
 )
 def test_a_weight_that_cannot_be_is_named(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(LogError, match=rf"bad\.parquet: {message}"):
+        LogFile(changed(tmp_path / "bad.parquet", **columns)).read()
+
+
+MOMENTS = [datetime(2026, 1, 1, 12, 0, second, 250_000, tzinfo=UTC) for second in range(6)]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.int8(), pa.bool_(), pa.float32(), pa.decimal128(3, 1)])
+def test_rewards_of_any_kind_of_number_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    rewards = pa.array([1, 0, None, 1, 0, 1]).cast(pa.float64()).cast(kind)
+    log = LogFile(changed(tmp_path / "log.parquet", reward=rewards)).read()
+    assert log.rewards.tolist() == pytest.approx([1.0, 0.0, np.nan, 1.0, 0.0, 1.0], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("ns"), pa.timestamp("us", tz="UTC"), pa.timestamp("ms", tz="Asia/Tokyo")]
+)
+def test_moments_are_read_as_seconds_since_the_epoch(tmp_path: Path, kind: pa.TimestampType) -> None:
+    column = pa.array(MOMENTS, pa.timestamp("us", tz="UTC")).cast(pa.timestamp(kind.unit, tz="UTC")).cast(kind)
+    log = LogFile(changed(tmp_path / "log.parquet", at=column)).read()
+    assert log.at.tolist() == [moment.timestamp() for moment in MOMENTS]
+    seconds = pa.array([int(moment.timestamp()) for moment in MOMENTS])
+    assert LogFile(changed(tmp_path / "log.parquet", at=seconds)).read().at.tolist() == seconds.to_pylist()
+
+
+def test_columns_that_data_frames_make_of_nothing_or_of_the_same_number_are_read(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "log.parquet",
+        cost_usd=pa.nulls(6),
+        propensity=pa.array([0.5, 0.25] * 3).dictionary_encode(),
+        features=pa.array([[2, 1]] * 6, pa.list_(pa.int64(), 2)),
+        eligible=pa.array([[True] * 3] * 6, pa.list_(pa.bool_(), 3)),
+        arm=pa.array(["a", "b", "c"] * 2, pa.string_view()),
+        session=pa.array(["anna", "bert"] * 3, pa.string_view()),
+    )
+    log = LogFile(path).read()
+    assert np.isnan(log.costs_usd).all()
+    assert log.propensities.tolist() == [0.5, 0.25] * 3
+    assert log.contexts.tolist() == [[2.0, 1.0]] * 6
+    assert len(np.unique(log.sessions)) == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"reward": pa.array(["good"] * 6)}, "column reward must hold double, it holds string"),
+        ({"reward": pa.array([1, 2, 0, 1, 0, 1])}, r"row 1: reward must be in \[0, 1\] or null \(it is 2.0\)"),
+        ({"cost_usd": pa.array([True] * 6)}, "column cost_usd must hold double, it holds bool"),
+        ({"at": pa.nulls(6)}, "column at must hold double, it holds null"),
+        ({"propensity": put(3, 5e-324)}, "row 3: propensity is too small to divide by: .* underflowed"),
+    ],
+)
+def test_what_is_no_such_number_is_named(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     with pytest.raises(LogError, match=rf"bad\.parquet: {message}"):
         LogFile(changed(tmp_path / "bad.parquet", **columns)).read()

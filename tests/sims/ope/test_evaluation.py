@@ -311,3 +311,18 @@ def test_a_cost_counts_whatever_was_said_and_by_what_was_kept_of_the_log() -> No
     thinned = replace(log, kept=np.where(LOG.actions == 2, 0.5, 1.0))
     expected = evaluate(whole(replace(log, weights=1 / thinned.kept, rewards=log.costs_usd)), favours(1)).value
     assert ask(whole(thinned)).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("estimator", [SNIPS(), IPS(), ClippedIPS(cap=10.0), DoublyRobust()])
+def test_a_propensity_too_small_to_divide_by_is_named_and_no_estimate_is_nan(estimator: Estimator) -> None:
+    for tiny in (5e-324, 1e-310, 1e-160):
+        log = replace(LOG, propensities=np.where(np.arange(LOG.n) == 7, tiny, LOG.propensities))
+        with pytest.raises(LogError, match=r"row 7: propensity .* is too small to divide by"):
+            evaluate(whole(log), favours(1), estimator=estimator)
+    small = replace(LOG, propensities=np.where(np.arange(LOG.n) == 7, 1e-90, LOG.propensities))
+    found = evaluate(whole(small), favours(1), estimator=estimator)
+    assert math.isfinite(found.value)
+    assert math.isfinite(found.support.ess)
+    assert any("one round carries" in why or "worth" in why for why in found.refused) or isinstance(
+        estimator, ClippedIPS
+    )
