@@ -18,6 +18,7 @@ from highwayman.serving.cli.evaluation_options import (
 )
 from highwayman.serving.cli.evaluation_output import EvaluationSource, print_evaluation
 from highwayman.serving.config.config import Config
+from highwayman.sims.logs.dsjson_file import DsjsonLog
 from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import LogFile
 from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
@@ -39,17 +40,23 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
     log: Path, policies: tuple[str, ...], frozen_for: int, floor: float | None, report: Path | None, as_json: bool,
     **estimation_options: Any,
 ) -> None:  # fmt: skip
-    """Say what policies would have earned on a bandit log in Parquet, learning from it as it comes."""
+    """Say what policies would have earned on a bandit log, learning from it as it comes.
+
+    LOG is a file in Parquet or in Vowpal Wabbit's dsjson (*.dsjson, *.json, *.jsonl, *.ndjson, also with .gz), or a
+    folder of either.
+    """
     method = build_method(**estimation_options)
     share = 0.02 if floor is None else floor
     names, factories = policy_factories(policies, Config())
-    console, file, counts = Console(stderr=True), LogFile(log), ReplayCounts()
+    console, counts = Console(stderr=True), ReplayCounts()
+    dsjson = DsjsonLog(log) if DsjsonLog.fits(log) else None
+    file = LogFile(log) if dsjson is None else dsjson
     with TargetStore(len(factories)) as targets:
         with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
             rounds = progressive_targets(file.chunks(), factories, floor=share, frozen_for=frozen_for, counts=counts)
             targets.fill(rounds)
         if not targets.rounds:
-            reason = "; ".join(counts.left_out())
+            reason = "; ".join([*_not_read(dsjson), *counts.left_out()])
             raise ConfigError(f"{log}: holds no round" + (f" that can be used: {reason}" if reason else ""))
         with console.status("estimating"):
             logged = logged_policy_value(targets.chunks, method.interval)
@@ -57,6 +64,11 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
     source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
     choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
     evaluation = EvaluationReport(
-        log.name, logged, estimates, method, source.manifest(choices, method), counts.left_out()
+        log.name, logged, estimates, method, source.manifest(choices, method), [*_not_read(dsjson), *counts.left_out()]
     )
-    print_evaluation(evaluation, report=report, as_json=as_json, warnings=[])
+    print_evaluation(evaluation, report=report, as_json=as_json, warnings=[] if dsjson is None else dsjson.notes())
+
+
+def _not_read(log: DsjsonLog | None) -> list[str]:
+    """Return which lines of a log are no rounds, in words."""
+    return [] if log is None else [f"{number:,} lines {why}" for why, number in log.left_out.items()]

@@ -201,3 +201,33 @@ def _renamed(event: Event) -> dict[str, str]:
         return {"id": f"x{event.id}"}
     assert isinstance(event, Outcome | Feedback)
     return {"decision_id": f"x{event.decision_id}", **({"id": f"x{event.id}"} if isinstance(event, Feedback) else {})}
+
+
+def test_a_log_in_dsjson_is_evaluated(tmp_path: Path) -> None:
+    """Topics drawn 4 to 1; the rarer one is right .9 of the time, the other .5, half of whose failures are dropped."""
+    rng, log = np.random.default_rng(0), tmp_path / "log.dsjson"
+    lines, kept = [], list[tuple[int, bool, float]]()
+    for number in range(3000):
+        arm = int(rng.random() < 0.8)
+        good = bool(rng.random() < (0.9, 0.5)[arm])
+        pdrop = 0.5 if arm == 1 and not good else 0.0
+        if rng.random() < pdrop:
+            continue
+        kept.append((arm, good, 1 / (1 - pdrop)))
+        lines.append(json.dumps({
+            "_label_cost": -float(good), "_label_probability": (0.2, 0.8)[arm], "_label_Action": arm + 1,
+            "_labelIndex": arm, "EventId": str(number), "Timestamp": "2026-01-01T00:00:00.0000000Z",
+            "a": [1, 2] if arm == 0 else [2, 1], "p": [0.2, 0.8] if arm == 0 else [0.8, 0.2], "pdrop": pdrop,
+            "c": {"User": {"x": number % 3}, "_multi": [{"_tag": "rare"}, {"_tag": "usual"}]},
+        }))  # fmt: skip
+    log.write_text("\n".join(lines))
+    found = told("evaluate", log, "--policy", "Fixed:arm=rare", "--policy", "Fixed:arm=usual", "--floor", "0")
+    rare, usual = found["answers"]
+    arms, goods, weights = map(np.array, zip(*kept, strict=True))
+    for number, answer in enumerate((rare, usual)):
+        mean = np.average(goods[arms == number], weights=weights[arms == number])
+        assert answer["quality"]["value"] == pytest.approx(mean)
+        assert answer["quality"]["low"] < mean < answer["quality"]["high"]
+    assert found["as_it_ran"]["quality"]["value"] == pytest.approx(np.average(goods, weights=weights))
+    assert usual["quality"]["value"] < 0.55, "without pdrop it would be .67"
+    assert rare["verdict"] == "earns more"
