@@ -55,8 +55,9 @@ def main() -> None:
     for place, (path, table) in enumerate(zip(options.tables, tables, strict=True)):
         encoder = shipped() if options.shipped else held_out(tables, place)
         for weight in options.weights or (0.0, 0.15):
-            if weight and not _all_priced(table):
-                print(f"{path.stem}, cost weight {weight:g}: left out, a cost is missing", flush=True)
+            problem = cost_problem(table, weight)
+            if problem:
+                print(f"{path.stem}, cost weight {weight:g}: not run, {problem}", flush=True)
                 continue
             plan = Plan(
                 policies=policies,
@@ -74,8 +75,12 @@ def main() -> None:
     _specialists(tables, policies, options)
 
 
-def _all_priced(table: FullTable) -> bool:
-    return all(cost is not None for cost in table.mean_costs())
+def cost_problem(table: FullTable, weight: float) -> str:
+    """Return why costs cannot be weighed on a table, in words; empty where they can, or where cost does not count."""
+    missing = [arm for arm, cost in zip(table.arms, table.mean_costs(), strict=True) if cost is None]
+    if not (weight and missing):
+        return ""
+    return f"as the table lacks costs of {', '.join(missing)}"
 
 
 def _run(plan: Plan, name: str, table: FullTable, encoder: Encoder) -> Results:
