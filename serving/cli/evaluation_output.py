@@ -69,6 +69,12 @@ def print_evaluation(
     _print(evaluation, Console(highlight=False))
 
 
+_SELECTIVE = (
+    "Not every round is rated. Where bad answers are rated more often than good ones, values are too low and gains too "
+    "large, and nothing here need show it, unless rewards are weighed for it (docs/off_policy.md)."
+)
+
+
 def _print(evaluation: EvaluationReport, console: Console) -> None:
     logged = evaluation.logged
     console.print(f"{evaluation.source}: {logged.rounds:,} rounds")
@@ -85,6 +91,8 @@ def _print(evaluation: EvaluationReport, console: Console) -> None:
         values = [_number(kind, answer.values[kind].value) for kind in kinds]
         table.add_row(answer.policy, *values, _interval(answer.gain), str(answer.verdict))
     console.print(table)
+    if any(answer.gain.support.censored for answer in evaluation.answers):
+        console.print(_SELECTIVE)
     for reason, names in _reasons(evaluation.answers).items():
         prefix = "" if len(names) == len(evaluation.answers) else f"{', '.join(names)}: "
         console.print(f"{prefix}{reason}.")

@@ -26,7 +26,9 @@ _BADGES = {
 _NOTE = (
     "Estimates are of requests like those on the log, and of rounds with feedback as far as they speak of quality. "
     "Rounds that were forced, sticky, without exploration, or answered by another arm than the one drawn are left out. "
-    "Each policy's interval stands for itself: of many policies asked about, one may look good by chance."
+    "Where bad answers are rated more often than good ones, values are too low and gains too large, and nothing here "
+    "need show it, unless rewards are weighed for it. Each policy's interval stands for itself: of many policies asked "
+    "about, one may look good by chance."
 )
 _RATIOS = (
     "How the log covers each policy: importance ratios of its choices",

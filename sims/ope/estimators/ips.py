@@ -15,7 +15,7 @@ class IPS(NoModel):
     2010. Unbiased whenever propensities are right and the log could have drawn whatever the target may, even if the
     logging policy learned from the log's past: the one estimator here on which a confidence sequence stands. Rewards
     must be in [0, 1]. Routing breaks the full feedback it assumes: it speaks of rounds with feedback, and is biased if
-    whether people speak depends on the arm.
+    whether people speak depends on the arm or on how good its answer is; the mean ratio need not show that.
     """
 
     def __init__(self, *, max_ratio: float = math.inf) -> None:

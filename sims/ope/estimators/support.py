@@ -105,6 +105,7 @@ class SupportTally:
         deviation, stderr = abs(support.mean_ratio - expected), self._ratios.stderr()[0]
         if deviation <= RATIO_TOLERANCE or not deviation > RATIO_STDERRS * np.nan_to_num(stderr, nan=math.inf):
             return ""
+        # The converse does not hold: who rates bad answers rather than good ones biases values by more than this.
         censoring = ", or whether people say anything depends on the arm" if support.censored else ""
         times = f"{deviation / stderr:.0f}" if stderr else "any number of"
         return (

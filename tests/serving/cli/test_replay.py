@@ -231,3 +231,10 @@ def test_a_log_in_dsjson_is_evaluated(tmp_path: Path) -> None:
     assert found["as_it_ran"]["quality"]["value"] == pytest.approx(np.average(goods, weights=weights))
     assert usual["quality"]["value"] < 0.55, "without pdrop it would be .67"
     assert rare["verdict"] == "earns more"
+
+
+def test_what_selective_thumbs_do_is_said_where_not_every_round_is_rated(archive: Path, tmp_path: Path) -> None:
+    some = archived(tmp_path / "some", events(300, said=0.5))
+    says = "Where bad answers are rated more often than good ones"
+    assert says in " ".join(run("replay", "--from", some, "--policy", "LinTS").output.split())
+    assert says not in " ".join(run("replay", "--from", archive, "--policy", "LinTS").output.split())

@@ -326,3 +326,17 @@ def test_a_propensity_too_small_to_divide_by_is_named_and_no_estimate_is_nan(est
     assert any("one round carries" in why or "worth" in why for why in found.refused) or isinstance(
         estimator, ClippedIPS
     )
+
+
+def test_thumbs_on_bad_answers_rather_than_good_ones_bias_values_unnoticed_and_their_weights_mend_it() -> None:
+    rng, n = np.random.default_rng(0), 20_000
+    actions = rng.integers(0, 2, n)
+    good = rng.random(n) < np.where(actions == 0, 0.8, 0.75)
+    rate = np.where(good, 0.05, 0.15)
+    rewards = np.where(rng.random(n) < rate, good, np.nan)
+    log = log_of(actions.tolist(), [0.5] * n, rewards.tolist())
+    selective = evaluate(whole(log), always(1.0, 0.0))
+    assert selective.value < 0.6
+    assert selective.refused == ()
+    weighed = evaluate(whole(replace(log, weights=1 / rate)), always(1.0, 0.0))
+    assert weighed.low < 0.8 < weighed.high
