@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ import numpy as np
 
 from highwayman.env.arrow import file_errors
 from highwayman.env.types import Floats
-from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData
+from highwayman.sims.logs.logged import Bools, Indices, LogError, LoggedData, no_floats
 from highwayman.sims.logs.logged_file import LogFile, write_log
 
 
@@ -22,9 +22,9 @@ class LogWithTargets(LoggedData):
     """A log whose rounds also say what each of T policies would have done."""
 
     targets: tuple[Floats, ...] = ()  # T arrays (n, K), floor included
-    # T arrays (n,): how much likelier the policy makes the other draws that a round's reward speaks of, where that was
-    # said of several; NaN: it was said of this one alone.
+    # T arrays (n,): how much likelier each policy makes the other draws that a round's reward was said of as well.
     others: tuple[Floats, ...] = ()
+    draws: Floats = field(default_factory=no_floats)  # (n,) how many draws that was said of, this one among them
 
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""
@@ -34,26 +34,35 @@ class LogWithTargets(LoggedData):
             taken,
             targets=tuple(target[rounds] for target in self.targets),
             others=tuple(ratio[rounds] for ratio in self.others),
+            draws=self.draws[rounds],
         )
 
     @classmethod
-    def from_log(cls, log: LoggedData, targets: Sequence[Floats], others: Sequence[Floats] | None = None) -> Self:
-        """Return the log with the targets' probabilities, and the ratios of other draws, beside it."""
+    def from_log(
+        cls,
+        log: LoggedData,
+        targets: Sequence[Floats],
+        others: Sequence[Floats] | None = None,
+        draws: Floats | None = None,
+    ) -> Self:
+        """Return the log with the targets' probabilities beside it; left out: every reward is of one draw."""
         columns = {column.name: getattr(log, column.name) for column in fields(LoggedData)}
-        alone = [np.full(log.n, np.nan) for _ in targets]
-        return cls(**columns, targets=tuple(targets), others=tuple(alone if others is None else others))
+        alone = np.ones(log.n)
+        ratios = [alone for _ in targets] if others is None else others
+        return cls(**columns, targets=tuple(targets), others=tuple(ratios), draws=alone if draws is None else draws)
+
+    def draws_per_reward(self) -> Floats:
+        """Return of how many draws each reward was said, shape (n,)."""
+        return self.draws
 
     def seen_by(self, number: int) -> Self:
         """Return the rounds with propensities so that target `number`'s ratios are of all draws a reward speaks of."""
-        ratio = np.nan_to_num(self.others[number], nan=1.0)
         with np.errstate(divide="ignore"):  # what the policy would never have done there has a ratio of 0
-            return replace(self, propensities=self.propensities / ratio)
+            return replace(self, propensities=self.propensities / self.others[number])
 
     def without_shared_rewards(self) -> Self:
         """Return the log without the rewards that were said of several draws: no single one earned them."""
-        if not self.others:
-            return self
-        return replace(self, rewards=np.where(np.isnan(self.others[0]), self.rewards, np.nan))
+        return replace(self, rewards=np.where(self.draws > 1, np.nan, self.rewards))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -61,7 +70,7 @@ class LogWithTargets(LoggedData):
         log = super(LogWithTargets, cls).joined(parts)
         targets = tuple(map(np.concatenate, zip(*(part.targets for part in parts), strict=True)))
         others = tuple(map(np.concatenate, zip(*(part.others for part in parts), strict=True)))
-        return replace(log, targets=targets, others=others)
+        return replace(log, targets=targets, others=others, draws=np.concatenate([part.draws for part in parts]))
 
 
 def target_probs(number: int) -> Callable[[LoggedData], Floats]:
@@ -122,12 +131,13 @@ class TargetStore(AbstractContextManager["TargetStore"]):
         if not self.rounds:
             return
         log, first = LogFile(self._log), 0
-        shape = self.rounds, len(log.heading().arms) + 1
+        shape = self.rounds, len(log.heading().arms) + 2
         targets = [np.memmap(path, dtype=np.float64, mode="r", shape=shape) for path in self._files]
         for chunk in log.chunks():
             rounds = slice(first, first + chunk.n)
             columns = [np.array(target[rounds]) for target in targets]
-            yield LogWithTargets.from_log(chunk, [part[:, :-1] for part in columns], [part[:, -1] for part in columns])
+            probs, others = [part[:, :-2] for part in columns], [part[:, -2] for part in columns]
+            yield LogWithTargets.from_log(chunk, probs, others, columns[0][:, -1] if columns else None)
             first += chunk.n
 
 
@@ -140,7 +150,7 @@ def _with_targets_written(targets: Iterable[LogWithTargets], files: Sequence[Bin
             if probs.shape != chunk.penalties.shape:
                 raise ValueError(f"a target has shape {probs.shape}, {chunk.n} rounds have {chunk.penalties.shape}")
             with file_errors(Path(file.name), LogError):
-                file.write(np.column_stack([probs, others]).astype(np.float64, copy=False).data)
+                file.write(np.column_stack([probs, others, chunk.draws]).astype(np.float64, copy=False).data)
                 file.flush()
         yield chunk
 

@@ -26,7 +26,8 @@ class LogError(HighwaymanError):
     """A bandit log cannot be used; names the file where there is one, the row (from 0) and the column."""
 
 
-def _none() -> Floats:
+def no_floats() -> Floats:
+    """Return an empty array, which stands for one that is left out."""
     return np.empty(0)
 
 
@@ -45,8 +46,10 @@ class LoggedData:
     sessions: npt.NDArray[np.int64]  # (n,) equal for rounds of one person: those are not independent
     at: Floats  # (n,) seconds since the epoch
     encoder: str = ""  # fingerprint of the encoder that made the contexts
-    weights: Floats = field(default_factory=_none)  # (n,) > 0: what the reward counts; left out: every one counts 1
-    kept: Floats = field(default_factory=_none)  # (n,) in (0, 1]: probability that the round was put on the log; or 1
+    weights: Floats = field(default_factory=no_floats)  # (n,) > 0: what the reward counts; left out: every one counts 1
+    kept: Floats = field(
+        default_factory=no_floats
+    )  # (n,) in (0, 1]: probability that the round was put on the log; or 1
 
     def __post_init__(self) -> None:
         """Fill in weights, and probabilities of being kept, of 1."""
@@ -72,6 +75,10 @@ class LoggedData:
     def learning_weights(self) -> Floats:
         """Return what each round counts where something is learned of its reward, shape (n,)."""
         return self.weights / self.kept
+
+    def draws_per_reward(self) -> Floats:
+        """Return of how many draws each reward was said, shape (n,): of one."""
+        return np.ones(self.n)
 
     def take(self, rounds: slice | Indices | Bools) -> Self:
         """Return the log of some of the rounds."""

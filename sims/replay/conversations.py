@@ -68,8 +68,8 @@ class ConversationTracker:
         if decision.id in self._first:
             self._ratios[decision.id] = ratio
 
-    def others(self, decision: Decision, contributions: Iterable[RewardContribution]) -> float:
-        """Return the product of the ratios of the other draws that the decision's reward speaks of; NaN: of none.
+    def others(self, decision: Decision, contributions: Iterable[RewardContribution]) -> tuple[float, int]:
+        """Return the product of the ratios of the other draws that the decision's reward speaks of, and their number.
 
         Per-trajectory importance sampling (Precup, Sutton & Singh, "Eligibility Traces for Off-Policy Policy
         Evaluation", ICML 2000). Turns that were not drawn are taken to follow as they did.
@@ -77,4 +77,4 @@ class ConversationTracker:
         counting = [part for part in contributions if part.status is FeedbackStatus.COUNTS]
         names = {name for part in counting for name in self._shared.get(part.feedback.id, ())} - {decision.id}
         ratios = [self._ratios[name] for name in names if name in self._ratios]
-        return min(math.prod(ratios), _MOST) if ratios else math.nan
+        return min(math.prod(ratios), _MOST), len(ratios)

@@ -85,7 +85,8 @@ class ReplayChunk:
 
     log: LoggedData
     target: Floats  # (n, K)
-    others: Floats  # (n,) ratio of the other draws that the reward speaks of; NaN: it speaks of this one alone
+    others: Floats  # (n,) ratio of the other draws that the reward speaks of; 1 where there are none
+    draws: Floats  # (n,) their number, and this one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +106,7 @@ class _Round:
     weight: float  # of the reward, as the learner counts it; 1 where there is none
     cost_usd: float
     others: float
+    draws: int
 
 
 class CounterfactualObserver:
@@ -160,9 +162,9 @@ class CounterfactualObserver:
             quality, weight = attributed.reward.quality, attributed.reward.weight
             reward = (quality, weight) if weight > 0 else (np.nan, 1.0)
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
-            others = self._conversations.others(decision, attributed.contributions)
-            self._counts.conversational += not np.isnan(others)
-            self.ready.append(_Round(decision, target, *reward, cost, others))
+            others, number = self._conversations.others(decision, attributed.contributions)
+            self._counts.conversational += number > 0
+            self.ready.append(_Round(decision, target, *reward, cost, others, 1 + number))
 
     def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
@@ -188,7 +190,8 @@ class CounterfactualObserver:
             encoder=self._learner.fingerprint,
             weights=np.array([round_.weight for round_ in rounds]),
         )
-        return ReplayChunk(log, target, np.array([round_.others for round_ in rounds]))
+        others, draws = np.array([(round_.others, round_.draws) for round_ in rounds], dtype=np.float64).T
+        return ReplayChunk(log, target, others, draws)
 
     def _target_decision(self, decision: Decision, columns: Indices, session: int) -> _TargetDecision:
         """Return what the policy would have done over the decision's arms, had only those at `columns` been there."""

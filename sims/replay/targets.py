@@ -39,7 +39,7 @@ class EventLog:
         ]
         for chunks in zip(*(replay.chunks(self.pages, self.summary) for replay in replays), strict=True):
             targets, others = [chunk.target for chunk in chunks], [chunk.others for chunk in chunks]
-            yield LogWithTargets.from_log(chunks[0].log, targets, others)
+            yield LogWithTargets.from_log(chunks[0].log, targets, others, chunks[0].draws)
         counts.add(replays[0].counts)
 
     def _learner(self, make: PolicyFactory) -> Callable[[], Learner]:

@@ -39,7 +39,8 @@ class SupportTally:
         self._n += log.n
         self._max_ratio = max(self._max_ratio, float(ratio.max()))
         weighed = RoundValues(ratio, ones(log.n), ratio, log.sessions, 0.0, math.inf).weighted(block.log.weights)
-        self._squares += float(weighed.numerator @ weighed.numerator)
+        # What was said of several draws stands in as many rounds, which are worth one.
+        self._squares += float(weighed.numerator @ (weighed.numerator * log.draws_per_reward()))
         self._total += float(weighed.numerator.sum())
         self._ratios.add(weighed)
         if not log.eligible.all():

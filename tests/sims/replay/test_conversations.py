@@ -61,6 +61,7 @@ def test_a_statement_on_a_conversation_takes_the_ratios_of_all_its_draws() -> No
     estimate, rounds, counts = estimated(talks(500, turns=3), EstimationMethod(interval=Normal()))
     quality = estimate.values["quality"]
     assert quality.value == pytest.approx(0.9), "with each turn's own ratio it would be (.9 + 2 * .7) / 3"
+    assert quality.support.ess == pytest.approx(500 / 8, rel=0.3), "conversations that took a at every turn, not turns"
     assert quality.support.mean_ratio == pytest.approx(1.0, abs=0.4)
     assert estimate.gain.value == pytest.approx(0.9 - (rounds.rewards @ rounds.weights) / rounds.weights.sum())
     assert counts.conversational == rounds.n == 1500
