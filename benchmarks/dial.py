@@ -1,6 +1,6 @@
 """What turning the cost dial reaches: quality against dollars, beside what fixed mixtures of arms reach.
 
-    python -m benchmarks.dial TABLE... [--seeds 20] [--settings 9] [--policy HierTS] [--floor 0.02]
+    python -m benchmarks.dial TABLE... [--seeds 20] [--settings 9] [--policy HierTS] [--floor 0.02] [--frozen-for 1]
 
 Eight arms spread over the range of mean quality, 20,000 rounds from nothing, shipped features. The dial stands at so
 many settings over the table's useful range, in points of quality per dollar. Printed per table, of all rounds and of
@@ -43,6 +43,7 @@ class Settings:
     policy: str
     rounds: int
     floor: float
+    frozen_for: int  # rounds between two updates
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--settings", type=int, default=9)
     parser.add_argument("--rounds", type=int, default=20_000)
     parser.add_argument("--floor", type=float, default=0.02)
+    parser.add_argument("--frozen-for", type=int, default=1, help="rounds between two updates")
     parser.add_argument("--policy", default="HierTS")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
@@ -65,7 +67,9 @@ def main() -> None:
         print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,}, floor {options.floor:g}")
         print(f"  points per dollar {', '.join(f'{rate:.3g}' for rate in rates)}")
         _print("foresight", table, _foresight(table, rates)[None])
-        trial = partial(run, table, contexts, Settings(options.policy, options.rounds, options.floor))
+        trial = partial(
+            run, table, contexts, Settings(options.policy, options.rounds, options.floor, options.frozen_for)
+        )
         with ProcessPoolExecutor(options.processes) as pool:
             pairs = list(product(range(options.seeds), rates))
             reached = np.array(list(pool.map(trial, pairs)))
@@ -86,7 +90,8 @@ def run(
     path, options = parse_policy(settings.policy)
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
     router = SimulatedRouter(Objective("auto", rate), ExplorationRules(settings.floor))
-    done = simulate(policy, scenario, contexts, router=router, rng=generator(seed, "draws"))
+    draws = generator(seed, "draws")
+    done = simulate(policy, scenario, contexts, router=router, rng=draws, frozen_for=settings.frozen_for)
     cost, quality = done.cost_usd(scenario), done.quality(scenario)
     return [(float(cost[part].mean()), float(quality[part].mean())) for part in PARTS.values()]
 

@@ -181,11 +181,12 @@ class Config(Strict):
         told = [
             (f"cost_weights.{alias}: {weight:g}", f"points_per_usd.{alias}", objectives[alias].points_per_usd)
             for alias, weight in self.cost_weights.items()
+            if spread.usd is not None
         ]
         auto = objectives[AUTO]
         if self.latency_weight:
             told.append((f"latency_weight: {self.latency_weight:g}", "points_per_s", auto.points_per_s))
-        if self.energy_weight:
+        if self.energy_weight and spread.wh is not None:
             told.append((f"energy_weight: {self.energy_weight:g}", "points_per_wh", auto.points_per_wh))
         return [f"{old} is read as objective.{new}: {points:g}; write that instead" for old, new, points in told]
 

@@ -72,6 +72,17 @@ def test_results_a_report_and_a_summary_are_written(kept: Callable[..., Path], t
     assert rows["oracle"]["value"]["mean"] == np.mean([run.value for run in results.runs if run.policy == "oracle"])
 
 
+def test_the_dial_is_set_in_points_per_dollar_and_swept_over_the_tables_useful_range(
+    kept: Callable[..., Path], tmp_path: Path
+) -> None:
+    words = ("--points-per-usd", 500, "--dial", 3, "--baseline", "random", "--policy", "Uniform")
+    found = told("--data", kept(), "--out", tmp_path / "out", *words)
+    rates = [one.points_per_usd for one in read_results(tmp_path / "out").frontier]
+    assert rates[:2] == [500.0, 0.0]
+    assert 0 < rates[2] < rates[3]
+    assert "aiq" in found["cases"][0]["results"][0]
+
+
 def test_whoever_may_read_the_folder_may_read_the_results(kept: Callable[..., Path], tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:

@@ -53,6 +53,12 @@ def test_weights_of_an_older_file_are_read_and_what_to_write_instead_is_told(tmp
     ]
 
 
+def test_where_nothing_has_a_price_yet_an_older_weight_is_not_told_as_a_number(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "cost_weights: {auto: 0.2}\nenergy_weight: 0.1\n"))
+    assert config.objectives(PoolSpread())["auto"].points_per_usd == 0.0
+    assert config.old_weights(PoolSpread()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
