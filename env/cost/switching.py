@@ -1,6 +1,6 @@
 """What it costs a conversation to change its arm: the prompt cache that it gives up. Pure arithmetic."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Floats
 
 _PER_MTOK = 1e-6
-_UNUSED = TokenUse()
+# Measured (docs/conversations.md): with 3 to 12 turns and topics that change at 5 to 50% of them, 2 is as good as any.
+SERVED_TURNS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +54,29 @@ def switch_penalties(
     estimates: UsageEstimates,
     objective: Objective,
     *,
-    holder: Arm,
-    cached_tokens: float,
-    use: TokenUse = _UNUSED,
+    holder: str,
+    savings: Mapping[str, CacheSaving],
+    turns: float = SERVED_TURNS,
 ) -> Floats:
     """Return what each arm carries for the cache that a switch to it gives up, shape (K,), in quality units.
+
+    Nothing for the holder, and nothing at all where it may not answer. Another arm carries by how much the holder's
+    penalty would fall if its call were priced as cheap and as quick as it will be, less what it will save itself on the
+    turns that it goes on to answer: it reads the conversation anew once, for all of them. A switch is never rewarded
+    for itself. That the holder's cache is still there is believed, not known.
 
     Args:
         arms: the K arms that may answer.
         estimates: of the whole pool, without caches.
         objective: says how much dollars and seconds weigh.
         holder: the arm that answered the turn before.
-        cached_tokens: of the prompt, that it has read.
-        use: what its calls have used so far.
-    """
-    return switch_penalties_of(
-        arms, estimates, objective, holder=holder.name, saving=cache_saving(holder, use, cached_tokens)
-    )
-
-
-def switch_penalties_of(
-    arms: Sequence[str], estimates: UsageEstimates, objective: Objective, *, holder: str, saving: CacheSaving
-) -> Floats:
-    """Return what each arm carries for the saving that a switch to it gives up, shape (K,), in quality units.
-
-    Nothing for the holder, and nothing at all where its cache saves nothing, or it may not answer. The others carry by
-    how much its own penalty would fall if its call were priced as cheap and as quick as it will be. That the cache is
-    still there is believed, not known.
+        savings: by arm, what the next call would take less if its cache held what the holder's does.
+        turns: for how many turns an arm that is switched to is expected to answer, >= 1.
     """
     if holder not in arms:
         return np.zeros(len(arms))
-    saved = saving_in_quality(holder, saving, estimates, objective)
-    return np.array([0.0 if arm == holder else saved for arm in arms])
+    saved = [saving_in_quality(arm, savings[arm], estimates, objective) for arm in arms]
+    given_up, later = saved[arms.index(holder)], 1.0 - 1.0 / turns
+    return np.array(
+        [0.0 if arm == holder else max(given_up - later * own, 0.0) for arm, own in zip(arms, saved, strict=True)]
+    )

@@ -9,7 +9,7 @@ from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, dec
 from highwayman.bandit.draw import Draw
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
-from highwayman.env.cost.switching import switch_penalties
+from highwayman.env.cost.switching import cache_saving, switch_penalties
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
@@ -253,14 +253,8 @@ class Router:
         holder = self.pool.arms.get(continuation.holder or "")
         if holder is not None:
             cached_tokens = continuation.cached_share * context.prompt_tokens
-            penalties = penalties + switch_penalties(
-                names,
-                estimates,
-                objective,
-                holder=holder,
-                cached_tokens=cached_tokens,
-                use=self._token_use(holder.name),
-            )
+            savings = {arm.name: cache_saving(arm, self._token_use(arm.name), cached_tokens) for arm in arms}
+            penalties = penalties + switch_penalties(names, estimates, objective, holder=holder.name, savings=savings)
         return Candidates(names, expected_usd(names, estimates), penalties, spent_usd)
 
     def _queue(self, name: str) -> QueueState | None:

@@ -18,10 +18,11 @@ NAMES = ("small", "large")
 AUTO = Objective("auto", 300.0)
 
 
-def penalties(holder: Arm, cached_tokens: float, objective: Objective = AUTO) -> Floats:
+def penalties(holder: Arm, cached_tokens: float, objective: Objective = AUTO, *, turns: float = 1.0) -> Floats:
     arms = [holder if arm.name == holder.name else arm for arm in (SMALL, LARGE)]
     estimates = estimate_usage(arms, lambda name: TokenUse(), prompt_tokens=10_000)
-    return switch_penalties(NAMES, estimates, objective, holder=holder, cached_tokens=cached_tokens)
+    savings = {arm.name: cache_saving(arm, TokenUse(), cached_tokens) for arm in arms}
+    return switch_penalties(NAMES, estimates, objective, holder=holder.name, savings=savings, turns=turns)
 
 
 def test_a_cache_saves_the_difference_of_the_two_prices_and_never_less_than_nothing() -> None:
@@ -79,7 +80,8 @@ def test_the_seconds_of_a_cold_prompt_count_by_the_weight_of_latency_and_beside_
     estimates = estimate_usage([SMALL, holder], uses.__getitem__, prompt_tokens=10_000)
 
     def carried(objective: Objective) -> float:
-        price = switch_penalties(NAMES, estimates, objective, holder=holder, cached_tokens=5_000, use=uses["large"])
+        savings = {arm.name: cache_saving(arm, uses[arm.name], 5_000) for arm in (SMALL, holder)}
+        price = switch_penalties(NAMES, estimates, objective, holder="large", savings=savings, turns=1.0)
         assert price[1] == 0.0
         return float(price[0])
 
@@ -88,3 +90,15 @@ def test_the_seconds_of_a_cold_prompt_count_by_the_weight_of_latency_and_beside_
     # Half of the holder's second is what reading the prompt takes, and a second is worth ten points.
     assert seconds == pytest.approx(0.1 * 0.5, rel=0.1)
     assert carried(replace(AUTO, points_per_s=10.0)) == pytest.approx(dollars + seconds)
+
+
+def test_an_arm_that_will_save_on_its_own_later_turns_carries_so_much_less() -> None:
+    once, twice = penalties(LARGE, 5_000), penalties(LARGE, 5_000, turns=2.0)
+    back = penalties(SMALL, 5_000)[1]  # what the small arm's cache saves, on the same scale
+    assert 0 < twice[0] == pytest.approx(once[0] - back / 2)
+    assert twice[1] == 0.0
+
+
+def test_a_switch_is_never_rewarded_for_itself() -> None:
+    without_a_cache = replace(LARGE, usd_per_mtok_cached_in=None)
+    assert np.array_equal(penalties(without_a_cache, 5_000, turns=10.0), np.zeros(2))
