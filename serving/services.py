@@ -13,7 +13,7 @@ from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.store import Store
 from highwayman.serving.auth.authenticator import Authenticator
-from highwayman.serving.completions.conversations import Conversations
+from highwayman.serving.completions.conversations import ConversationTracker
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -45,7 +45,7 @@ class Services:
     encoder: Encoder
     live: LivePolicy
     router: Router
-    conversations: Conversations
+    conversations: ConversationTracker
     proxy_dependencies: ProxyDependencies
     metrics: Metrics
 

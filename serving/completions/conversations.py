@@ -35,7 +35,7 @@ class Turn:
     tenant: str = ""
 
 
-class Conversations:
+class ConversationTracker:
     """Tells where a request stands in its conversation, and remembers who answered it."""
 
     def __init__(

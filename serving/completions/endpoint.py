@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Principal
-from highwayman.serving.completions.conversations import Conversations, Turn
+from highwayman.serving.completions.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
 from highwayman.serving.completions.router import RequestOrigin, Route, Router
@@ -42,7 +42,7 @@ class CompletionsEndpoint:
         router: Router,
         dependencies: ProxyDependencies,
         links: LinkExtractor,
-        conversations: Conversations,
+        conversations: ConversationTracker,
         *,
         bodies: BodyReader,
         body_limit_bytes: int,

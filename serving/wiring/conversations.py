@@ -4,12 +4,12 @@ import time
 
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.serving.completions.conversation_memory import ConversationMemory
-from highwayman.serving.completions.conversations import Conversations
+from highwayman.serving.completions.conversations import ConversationTracker
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
 
 
-def build_conversations(settings: Settings, log: LogComponents, background: BackgroundTasks) -> Conversations:
+def build_conversations(settings: Settings, log: LogComponents, background: BackgroundTasks) -> ConversationTracker:
     """Return it; nothing is remembered yet, but what other processes left in Redis."""
     config = settings.config
     memory = ConversationMemory(
@@ -20,7 +20,7 @@ def build_conversations(settings: Settings, log: LogComponents, background: Back
         lifetime_s=config.conversations.lifetime_s,
         entries=config.conversations.entries,
     )
-    return Conversations(
+    return ConversationTracker(
         memory,
         config.feedback.names.client_id_sources(),
         config.conversations.client_tasks(),
