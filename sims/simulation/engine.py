@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -14,10 +15,20 @@ from highwayman.bandit.draw import Draw, Indices, draw_many
 from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
+from highwayman.env.cost.switching import SERVED_TURNS
 from highwayman.env.types import Context, RewardChange
+from highwayman.sims.simulation.prompt_caches import PromptCaches
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
 from highwayman.sims.tables.table import FullTable
+
+
+class Switching(StrEnum):
+    """When a conversation changes its arm."""
+
+    PRICED = "priced"  # when it pays, as in production
+    NEVER = "never"  # the first turn's arm answers all of them
+    UNPRICED = "unpriced"  # every turn is drawn as if it stood alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +39,8 @@ class SimulatedRouter:
     rules: ExplorationRules  # a cap among them goes on from what it has granted already
     probation: Collection[str] = ()  # arms that are on probation for the whole run
     pacer: Pacer | None = None  # holds a budget; None: a new one if the scenario has a budget
+    switching: Switching = Switching.PRICED  # between the turns of a conversation
+    served_turns: float = SERVED_TURNS  # that an arm is expected to answer once it is switched to
 
     @property
     def only_mixes_a_floor(self) -> bool:
@@ -108,7 +121,8 @@ def simulate(
     if router.pacer is None and scenario.budget_usd is not None:
         router = replace(router, pacer=Pacer(scenario.budget_usd))
     simulation = _Simulation(policy, scenario, contexts, router, rng=rng, frozen_for=frozen_for)
-    batched = frozen_for > 1 and router.only_mixes_a_floor and not scenario.has_tool_loops
+    alone = not scenario.has_tool_loops and scenario.conversations is None
+    batched = frozen_for > 1 and router.only_mixes_a_floor and alone
     for start, end in _pools(scenario):
         simulation.offer(start)
         if batched and isinstance(policy, BatchPolicy):
@@ -145,11 +159,14 @@ class _Simulation:
         # A heap: when it comes, round, action, reward.
         self._pending_feedback: list[tuple[float, int, int, float]] = []
         self._calls = _Calls(scenario) if router.pacer is not None or router.probation else None
+        turns = scenario.conversations
+        self._caches = None if turns is None else PromptCaches(scenario, turns)
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
         shape = scenario.quality.shape
         actions: Indices = np.empty(scenario.n, dtype=np.intp)
         penalties = scenario.penalties(router.objective)
-        self.done = Run(actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape))
+        saved_usd = np.zeros(scenario.n)
+        self.done = Run(actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape), saved_usd)
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
@@ -165,18 +182,28 @@ class _Simulation:
         router, done, pool = self._router, self.done, self._columns
         arms = tuple(self._scenario.arms[k] for k in pool)
         column_of = dict(zip(arms, pool.tolist(), strict=True))
-        in_tool_loop = router.objective.with_overrides(explore=False)
+        not_exploring = router.objective.with_overrides(explore=False)
         prices = zip(self._scenario.price_usd[start:end, pool], done.penalties[start:end, pool], strict=True)
         for t, (usd, penalties) in enumerate(prices, start):
             self._learn(t)
             if self._calls is not None:
                 self._calls.end_by(self._at[t], router.pacer)
+            holder = self._holder(t)
+            if holder is not None and holder in pool and router.switching is Switching.NEVER:
+                self._rng.random()  # as if there had been a draw
+                self._record(t, np.array([holder]), Draw(0, np.ones(1), propensity=1.0))
+                continue
+            if holder is not None and self._caches is not None:
+                penalties = penalties + self._caches.switch_penalties(  # noqa: PLW2901
+                    t, pool, router.objective, served_turns=router.served_turns
+                )
             choice = decide(
                 self._policy,
                 self._contexts[t],
                 Candidates(arms, usd, penalties, self._probation_usd(arms)),
                 router.rules,
-                limits=in_tool_loop if self._scenario.in_a_tool_loop(t) else router.objective,
+                # What is explored is explored at a conversation's start.
+                limits=not_exploring if holder is not None or self._scenario.in_a_tool_loop(t) else router.objective,
                 at=self._at[t],
                 rng=self._rng,
                 budget=router.pacer,
@@ -207,6 +234,12 @@ class _Simulation:
             for t in range(first, last):
                 self._schedule_feedback(t, int(done.actions[t]))
 
+    def _holder(self, t: int) -> int | None:
+        """Return the arm that answered the turn before, None where that is to make no difference."""
+        if self._caches is None or self._router.switching is Switching.UNPRICED:
+            return None
+        return self._caches.holder(t)
+
     def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:
         """Return what each arm on probation has cost so far, None for the others; None if there is none."""
         probation = self._router.probation
@@ -219,8 +252,12 @@ class _Simulation:
         self.done.actions[t], self.done.propensities[t] = action, draw.propensity
         self.done.probs[t, columns] = draw.probs
         self._schedule_feedback(t, action)
+        if self._caches is not None:
+            self.done.penalties[t] -= self._caches.savings(t, self._router.objective)
+            self.done.saved_usd[t] = self._caches.saved_share(t, action) * self._scenario.cost_usd[t, action]
+            self._caches.on_answer(t, action)
         if self._calls is not None:
-            self._calls.begin(t, action)
+            self._calls.begin(t, action, saved_usd=float(self.done.saved_usd[t]))
 
     def _schedule_feedback(self, t: int, action: int) -> None:
         """Put the feedback on round t's answer, if there is any, among the feedback to come."""
@@ -253,10 +290,10 @@ class _Calls:
         self._metered_usd = [0.0] * len(scenario.arms)
         self._promised_usd = [0.0] * len(scenario.arms)
 
-    def begin(self, t: int, action: int) -> None:
+    def begin(self, t: int, action: int, *, saved_usd: float) -> None:
         """Put round t's call among those under way."""
         scenario = self._scenario
-        latency_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action])
+        latency_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action]) - saved_usd
         ends_at = float(scenario.at[t]) + (0.0 if isnan(latency_s) else latency_s)
         expected = float(scenario.price_usd[t, action])
         self._promised_usd[action] += 0.0 if isnan(expected) else expected

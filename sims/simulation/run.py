@@ -17,8 +17,9 @@ class Run:
     actions: Indices  # (n,) index into the scenario's arms
     propensities: Floats  # (n,) probability of the action, after the floor
     probs: Floats  # (n, K) what was drawn from, after the floor; 0 where not eligible
-    penalties: Floats  # (n, K) what the objective says arms cost, in quality units
+    penalties: Floats  # (n, K) what the objective says arms cost, in quality units; less what prompt caches saved
     pressures: Floats  # (n, K) what the pacer added to that to hold a budget, in quality units
+    saved_usd: Floats  # (n,) what prompt caches saved of the dollars that calls cost
 
     @property
     def n(self) -> int:
@@ -36,7 +37,7 @@ class Run:
 
     def cost_usd(self, scenario: Scenario) -> Floats:
         """Return what each call was metered at, shape (n,); NaN: no price."""
-        return self.taken(scenario.cost_usd)
+        return self.taken(scenario.cost_usd) - self.saved_usd
 
     def utility(self, scenario: Scenario) -> Floats:
         """Return quality minus the objective's penalty of the arm chosen, shape (n,), without the pacer's pressure."""

@@ -15,6 +15,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices
+from highwayman.sims.simulation.conversation_turns import ConversationTurns
 from highwayman.sims.tables.table import FullTable
 
 SECONDS_PER_ROUND = 1.0
@@ -57,6 +58,7 @@ class Scenario:
     expected_latency_s: Floats | None = None  # (n, K) what the router expects; NaN or None: unknown
     expected_wh: Floats | None = None  # (n, K) energy that the router expects a call to take; NaN or None: unknown
     in_tool_loop: Bools | None = None  # (n,) whether the caller is in the middle of a tool loop; None: nobody is
+    conversations: ConversationTurns | None = None  # None: every request stands alone
     tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
 
     @property
@@ -78,7 +80,13 @@ class Scenario:
         return replace(self, **changes)
 
     def reordered(self, order: Indices) -> Self:
-        """Return the scenario with its rounds in another order, (n,), at the same times."""
+        """Return the scenario with its rounds in another order, (n,), at the same times.
+
+        Raises:
+            WorldError: rounds are turns of conversations, which have an order of their own.
+        """
+        if self.conversations is not None:
+            raise WorldError("Conversations has an order of its own: name it last of the worlds that order traffic")
         present = (name for name in _BY_ROUND if getattr(self, name) is not None)
         changes: dict[str, Any] = {name: getattr(self, name)[order] for name in present}
         if self.tasks:

@@ -13,6 +13,7 @@ from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.prompt_caches import cached_amounts
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.dial import DialSetting
@@ -85,11 +86,24 @@ def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: 
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
-    measured = Measured(scenario, utility, simulated.actions, where=_where(trial, spec))
+    measured = _measured(trial, scenario, utility, simulated.actions, name=spec)
     run = measured.run(POLICY, exploration_usd=exploration_usd(scenario.cost_usd, simulated.probs))
     learned = _learned(scenario, simulated.actions, trial.plan.frozen_for)
     ratio = 1.0 / ((simulated.probs > 0).sum(axis=1) * simulated.propensities)
     return TrialResult((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
+
+
+def _measured(trial: SweepTrial, scenario: Scenario, utility: Floats, choices: Choices, *, name: str) -> Measured:
+    """Return what choices came to; with the caches that they left, where prompts are of conversations.
+
+    Choices that are probabilities, as of baselines that draw, leave none: their calls cost the full price.
+    """
+    turns = scenario.conversations
+    if turns is not None and choices.ndim == 1:
+        saved, saved_usd = cached_amounts(scenario, turns, trial.objective, choices.astype(np.intp))
+        utility = utility + saved
+        scenario = scenario.replace(cost_usd=scenario.cost_usd - saved_usd[:, None])
+    return Measured(scenario, utility, choices, where=_where(trial, name))
 
 
 def _where(trial: SweepTrial, name: str) -> dict[str, Any]:
@@ -114,7 +128,7 @@ def _log(ratio: Floats) -> LogQuality:
 def _baselines(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats) -> TrialResult:
     penalties = fixed_penalties(prepared.table, trial.setting.objective)
     choices_by_name = _choices(prepared, scenario, utility, penalties)
-    measured = [Measured(scenario, utility, choices, where=_where(trial, name)) for name, choices in choices_by_name]
+    measured = [_measured(trial, scenario, utility, choices, name=name) for name, choices in choices_by_name]
     bins = trial.plan.bins
     return TrialResult(
         tuple(baseline.run(BASELINE) for baseline in measured),

@@ -95,6 +95,20 @@ def test_what_was_not_drawn_is_left_out_and_counted() -> None:
     assert (counts.not_routed, counts.other_encoder, counts.failed_over, counts.erased) == (1, 1, 1, 1)
 
 
+def test_a_sticky_turn_is_left_out_and_what_is_said_of_its_conversation_teaches_the_drawn_turn() -> None:
+    def talk(*said: Event) -> tuple[Replay, LoggedData, np.ndarray]:
+        drawn, sticky = decision("drawn", arm="b"), decision("sticky", arms=("b",), arm="b", mode=Mode.STICKY)
+        return replayed(drawn, outcome("drawn", arm="b"), sticky, outcome("sticky", arm="b"), *said, decision("next"))
+
+    shared = [replace(thumb(name, 0.0), weight=0.5) for name in ("drawn", "sticky")]
+    replay, rounds, target = talk(*shared)
+    assert (replay.counts.rounds, replay.counts.not_routed, rounds.n) == (2, 1, 2)
+    assert rounds.rewards.tolist() == pytest.approx([0.0, np.nan], nan_ok=True)
+    assert rounds.propensities.tolist() == [0.5, 0.5]
+    after_drawn, unsaid = talk(shared[0])[2][1, 1], talk()[2][1, 1]
+    assert target[1, 1] < after_drawn < unsaid
+
+
 def test_without_an_arm_the_others_get_its_share() -> None:
     replay, _, target = replayed(decision("d"), what_if=replace(SAME, without=frozenset({"a"})))
     assert target.tolist() == [[0.0, 1.0]]
