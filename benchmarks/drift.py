@@ -4,7 +4,8 @@
 
 Eight arms spread over the range of mean quality, 10,000 rounds, exploration floor 0.02, shipped features. Half way the
 best arm's quality is halved: what policies earn in the 300 rounds from the 601st after the drop, as a share of the arm
-that is best by then, mean and deviation over seeds; and how often an arm was taken for changed, rightly and wrongly. On
+that is best by then, mean and deviation over seeds; and how often an arm was taken for changed, rightly (after how many
+of its answers, the median and the most) and wrongly. On
 tables with prices, once more, at cost weight 0.15: half way the arm that gains most by it costs a tenth, and is the
 best one from then on; value from the 101st round after that as a share of the best fixed arm's. `followed after`:
 rounds until the changed arm's share of the traffic, over 20 rounds, is nearer to what it is in that window than to what
@@ -79,7 +80,7 @@ def _report(
     spec: str, table: FullTable, contexts: Sequence[Context], *, world: str, weight: float, after: int, seeds: range
 ) -> None:
     """Print one policy's line."""
-    shares, followed, right, wrong = [], [], 0, 0
+    shares, followed, delays, wrong = [], [], [], 0
     for seed in seeds:
         scenario = draw_scenario(table, parse_world(world), rounds=ROUNDS, seed=seed)
         policy = _made(spec, contexts[0])
@@ -96,13 +97,15 @@ def _report(
         followed += _followed(run.probs[:, changed], after)
         for arm, at in _noticed(policy):
             if at >= scenario.at[ROUNDS // 2] and scenario.arms.index(arm) == changed:
-                right += 1
+                until = int(np.searchsorted(scenario.at, at))
+                delays.append(int((run.actions[ROUNDS // 2 : until + 1] == changed).sum()))
             else:
                 wrong += 1
     mean, spread, n = np.mean(shares), np.std(shares), len(seeds)
     soon = f"{np.median(followed):.0f} (at most {max(followed)}; {len(followed)} of {n})" if followed else "none"
+    late = f" after {np.median(delays):.0f} (at most {max(delays)})" if delays else ""
     print(f"  {spec:30} {mean:.3f} ± {spread:.3f}   followed after {soon:29}"
-          f"noticed {right / n:.2f} a run, wrongly {wrong / n:.2f}", flush=True)  # fmt: skip
+          f"noticed {len(delays) / n:.2f} a run{late}, wrongly {wrong / n:.2f}", flush=True)  # fmt: skip
 
 
 def _share(utility: Floats, utilities: Floats, after: int) -> float:

@@ -7,6 +7,7 @@ later than another's writes), and counts from the moment both are there.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from highwayman.bandit.drift.source_levels import SourceStatement
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import Feedback, Floats, PreferenceChange, Reward, RewardChange
 from highwayman.feedback.fold.rollbacks import VoidedRange
@@ -118,6 +119,37 @@ def reward_changes(
         for arm in arms
     )
     return tuple(change for change in changes if change.weight or change.weighted or change.squared)
+
+
+def new_statements(
+    before: AttributedReward | None, after: AttributedReward | None, spec: RewardSpec
+) -> tuple[SourceStatement, ...]:
+    """Return what one event let sources say of an answer of which they had said nothing, what weighs most first.
+
+    A source is one on one metric; of several people that it speaks for, the first is heard.
+    """
+    standing = _by_source(before) if before is not None and after is not None and before.arm == after.arm else {}
+    new = {source: part for source, part in _by_source(after).items() if source not in standing}
+    ordered = sorted(new.items(), key=lambda item: (-item[1].weight, item[0]))
+    return tuple(
+        SourceStatement(source, _as_said(part, spec), part.weight, first=not standing and place == 0)
+        for place, (source, part) in enumerate(ordered)
+    )
+
+
+def _by_source(credit: AttributedReward | None) -> dict[str, RewardContribution]:
+    """Return the first statement that counts of each source."""
+    by_source: dict[str, RewardContribution] = {}
+    for part in credit.contributions if credit is not None else ():
+        if part.status is FeedbackStatus.COUNTS:
+            by_source.setdefault(f"{part.feedback.source}:{part.feedback.metric}", part)
+    return by_source
+
+
+def _as_said(part: RewardContribution, spec: RewardSpec) -> float:
+    """Return the quality that a statement stands for as long as nothing corrects it."""
+    value = part.feedback.value
+    return part.quality if value is None else spec.metrics[part.feedback.metric].quality(value)
 
 
 def _change(arm: str, features: Floats, terms: list[tuple[float, Reward]], at: float) -> RewardChange:

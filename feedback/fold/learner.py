@@ -8,7 +8,13 @@ from highwayman.bandit.policy import LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Decision, Feedback, Outcome, RewardChange
-from highwayman.feedback.fold.join import AttributedReward, attribute_reward, preference_changes, reward_changes
+from highwayman.feedback.fold.join import (
+    AttributedReward,
+    attribute_reward,
+    new_statements,
+    preference_changes,
+    reward_changes,
+)
 from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks, voided_range
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.event_id import START, EventId, sort_key  # fmt: skip
@@ -209,7 +215,7 @@ class Learner:
         if changes and known_features:
             for change in changes:
                 self._policies.add_arm(change.arm)
-            self._teach(decision, changes)
+            self._teach(decision, changes, before, after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         self._count_answers(before, after)
@@ -229,7 +235,13 @@ class Learner:
         policy.learn(changes)
         return True
 
-    def _teach(self, decision: Decision, changes: Sequence[RewardChange]) -> None:
+    def _teach(
+        self,
+        decision: Decision,
+        changes: Sequence[RewardChange],
+        before: AttributedReward | None,
+        after: AttributedReward | None,
+    ) -> None:
         """Teach the tenant's policy, and keep notices for the log of arms that have changed."""
         policy = self._policies.policy_for(decision.tenant)
         if self.change_monitors is None:
@@ -237,7 +249,7 @@ class Learner:
             return
         tenant_field = {} if decision.tenant == DEFAULT_TENANT else {"tenant": decision.tenant}
         for arm_change in self.change_monitors.for_tenant(decision.tenant).learn(
-            policy, changes, fingerprint=self._fingerprint
+            policy, changes, fingerprint=self._fingerprint, statements=new_statements(before, after, self._spec)
         ):
             if isinstance(policy, SupportsDiscount):
                 detail = {

@@ -40,6 +40,17 @@ def test_a_reward_beside_which_another_was_changed_cannot_win_more_than_any_othe
     assert sounded[0] == sounded[1]
 
 
+@pytest.mark.parametrize("sources", [("people",), ("people", "judge"), ("people", "judge", "tests")])
+def test_several_sources_that_say_the_same_of_each_answer_give_a_change_away_no_sooner_than_one(
+    sources: tuple[str, ...],
+) -> None:
+    alone, together = ChangeDetector(100_000.0), ChangeDetector(100_000.0)
+    answers = next(n for n in range(100) if alone.observe(0.9, thumb(0.0)) is not None)
+    for n in range(answers + 1):
+        changes = [together.observe(0.9, thumb(0.0), source=source, first=source == sources[0]) for source in sources]
+        assert any(changes) == (n == answers)
+
+
 def test_an_arm_off_by_no_more_than_the_allowance_is_left_alone() -> None:
     values = np.random.default_rng(0).random(100_000) < 0.6
     assert alarms(values, expected=0.7) <= 200
