@@ -1,6 +1,6 @@
 """What thumbs and scores together say of each arm's quality, with intervals that know what is not known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from highwayman.feedback.calibration.response_rates import ResponseRates, outcom
 
 _Z95 = 1.959963984540054
 _RATIO_SPREAD = np.log(4.0) / _Z95  # of log bad over good where nobody knows: up to four times either way, at 95%
+_FEW_THUMBS = 3.0  # that say too little of how loud an arm's users are
+_LEAST_LOUDNESS = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,25 +42,25 @@ def ppi_estimates(cells: CountTable, rates: ResponseRates) -> QualityEstimates:
     set right for flips (Horvitz & Thompson, JASA 1952): an up counts w1 and a down w0, chosen such that their
     expectation is 1 - m for a good answer and -m for a bad one. The prediction m of a score is the one that leaves
     least variance, from what thumbs say of all arms' answers with this score (as PPI++ tunes its power, arXiv
-    2311.01453); that it is biased for an arm does no harm. Intervals include the error of the rates of giving, which
-    may be four times apart either way where they could not be told; they are for large samples.
+    2311.01453); that it is biased for an arm does no harm. The mean error is divided not by the arm's answers but by
+    as many as its thumbs stand for, inversely weighted likewise (Hajek 1971): that an arm's users give more thumbs of
+    both kinds than another's says nothing of its answers. Intervals include the error of the rates of giving, which may
+    be four times apart either way where they could not be told; they are for large samples.
 
     Args:
         cells: of K arms.
         rates: the rates of giving, estimated from the same cells.
     """
     prediction = _predictions(pooled_quality(cells, rates), rates)
-    points = _points(prediction, rates.good, rates.bad, rates.flip)  # (B, 3)
     counts = np.stack([cells.ups, cells.downs, cells.scored - cells.ups - cells.downs], axis=-1)
     answers = np.maximum(cells.scored.sum(axis=1), 1e-12)
-    value = (counts * points).sum(axis=(1, 2)) / answers
-    own = points - value[:, None, None]  # (K, B, 3)
+    value, own = _means(counts, answers, prediction, rates)
     slopes = _slopes(counts, answers, prediction, rates)  # (K, 2)
     # An answer's influence on arm k: its own point, if it is the arm's, and through the rates, whosever it is.
     everywhere = np.broadcast_to(rates.influence, (*counts.shape, 2))
     through = np.einsum("ki,jboi->kjbo", slopes, everywhere)
     arms = np.arange(len(cells.arms))
-    through[arms, arms] += own / answers[:, None, None]
+    through[arms, arms] += own
     covariance = np.einsum("jbo,kjbo,ljbo->kl", counts, through, through)
     if not rates.identified:
         ratio_slope = (
@@ -120,6 +122,24 @@ def _predictions(quality: Floats, rates: ResponseRates) -> Floats:
     return np.clip(prediction, 0.0, 1.0)
 
 
+def _means(counts: Floats, answers: Floats, prediction: Floats, rates: ResponseRates) -> tuple[Floats, Floats]:
+    """Return each arm's mean quality (K,), and what one more answer moves it by, by its score and thumb, (K, B, 3)."""
+    errors = _points(prediction, rates.good, rates.bad, rates.flip) - prediction[:, None]  # (B, 3)
+    standing_for = _loudness_points(rates)  # (3,)
+    few = _FEW_THUMBS / max(rates.good, 1e-6)  # answers' worth of what holds for all arms
+    loudness = np.maximum(((counts * standing_for).sum(axis=(1, 2)) + few) / (answers + few), _LEAST_LOUDNESS)
+    error = (counts * errors).sum(axis=(1, 2)) / (answers * loudness)
+    value = (counts * prediction[:, None]).sum(axis=(1, 2)) / answers + error
+    louder = (standing_for - loudness[:, None]) / (answers + few)[:, None]  # (K, 3)
+    own = (prediction[:, None] + errors / loudness[:, None, None] - value[:, None, None]) / answers[:, None, None]
+    return value, own - (error / loudness)[:, None, None] * louder[:, None, :]
+
+
+def _loudness_points(rates: ResponseRates) -> Floats:
+    """Return how many answers, good or bad, an up, a down and no thumb stand for, (3,)."""
+    return np.append(np.linalg.solve(rates.outcome_probs()[:, :2], np.ones(2)), 0.0)
+
+
 def _points(prediction: Floats, good: float, bad: float, flip: float) -> Floats:
     """Return what an answer with an up, a down or no thumb adds to its arm's sum, by the bin of its score, (B, 3)."""
     table = outcome_probs(good, bad, flip)[:, :2]  # (bad and good, up and down)
@@ -135,6 +155,6 @@ def _slopes(counts: Floats, answers: Floats, prediction: Floats, rates: Response
         ends = []
         for sign in (1.0, -1.0):
             good, bad = rates.good * np.exp(sign * shift[0]), rates.bad * np.exp(sign * shift[1])
-            ends.append((counts * _points(prediction, good, bad, rates.flip)).sum(axis=(1, 2)) / answers)
+            ends.append(_means(counts, answers, prediction, replace(rates, good=good, bad=bad))[0])
         slopes.append((ends[0] - ends[1]) / (2 * step))
     return np.stack(slopes, axis=1)

@@ -13,6 +13,8 @@ from highwayman.feedback.calibration.ppi import QualityEstimates, pooled_quality
 from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
 from highwayman.feedback.log.events import BadEvent, decode
 
+MORE_FLIPS = 0.05  # of thumbs, for which a report says how far its means would move
+
 
 @dataclass(slots=True)
 class JudgeCalls:
@@ -98,6 +100,7 @@ class JudgeReport:
     good_given: float | None  # share of good answers that get a thumb
     bad_given: float | None
     flip_rate: float
+    flip_sensitivity: float | None  # how far a calibrated mean moves if thumbs are flipped `MORE_FLIPS` more
     arms: Sequence[ArmReport]
     calls: int
     failed_calls: int
@@ -128,6 +131,7 @@ def judge_report(cells: CountTable, calls: JudgeCalls, *, flip: float) -> JudgeR
         good_given=rates.good if rates.identified else None,
         bad_given=rates.bad if rates.identified else None,
         flip_rate=flip,
+        flip_sensitivity=_flip_sensitivity(cells, estimates, flip) if estimates is not None else None,
         arms=[_arm(cells, estimates, k) for k in range(len(cells.arms))],
         calls=calls.calls,
         failed_calls=calls.failed,
@@ -138,6 +142,14 @@ def judge_report(cells: CountTable, calls: JudgeCalls, *, flip: float) -> JudgeR
         position_bias=float(np.mean(calls.biases)) if calls.biases else None,
         read=dict(calls.read),
     )
+
+
+def _flip_sensitivity(cells: CountTable, estimates: QualityEstimates, flip: float) -> float:
+    """Return by how much the calibrated mean of an arm with thumbs moves at most if thumbs are flipped more often."""
+    more = ppi_estimates(cells, estimate_response_rates(cells, flip=min(flip + MORE_FLIPS, 0.49)))
+    has_thumbs = (cells.ups + cells.downs).sum(axis=1) > 0
+    ends = (np.clip(values.value[has_thumbs], 0.0, 1.0) for values in (estimates, more))
+    return float(np.abs(next(ends) - next(ends)).max())
 
 
 def _agreement(cells: CountTable, rates: ResponseRates) -> float:

@@ -12,7 +12,7 @@ from highwayman.env.types import DEFAULT_TENANT
 from highwayman.feedback.calibration.calibrator import tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.judge.report import ArmReport, JudgeCalls, JudgeReport, judge_report
+from highwayman.feedback.judge.report import MORE_FLIPS, ArmReport, JudgeCalls, JudgeReport, judge_report
 from highwayman.feedback.log.event_id import START
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
 from highwayman.serving.cli.errors import PlainErrorGroup
@@ -60,13 +60,22 @@ def _lines(report: JudgeReport) -> dict[str, Any]:
         "thumbs_on_them": report.thumbs,
         "agreement": "-" if report.agreement is None else f"{report.agreement:.0%}",
         "thumbs_are_given_to": rates,
-        "thumbs_flipped": f"{report.flip_rate:.1%}",
+        "thumbs_flipped": _flips(report),
         "scores_read_from": ", ".join(f"{source} {count}" for source, count in sorted(report.read.items())) or "-",
         "calls_of_the_judge": f"{report.calls}, of which {report.failed_calls} failed, ${report.cost_usd:.4f}",
         "shadow_answers": f"{report.shadow_calls}, ${report.shadow_usd:.4f}",
         "comparisons": report.comparisons,
         "bias_to_the_first_place": "-" if report.position_bias is None else f"{report.position_bias:+.2f} (of 1)",
     }
+
+
+def _flips(report: JudgeReport) -> str:
+    rate = f"{report.flip_rate:.1%}"
+    if report.flip_sensitivity is None:
+        return rate
+    return (
+        f"{rate}; at {report.flip_rate + MORE_FLIPS:.1%} a calibrated mean moves by up to {report.flip_sensitivity:.3f}"
+    )
 
 
 def _of(count: int, share: float | None) -> str:

@@ -54,6 +54,17 @@ def test_thumbs_and_scores_rank_the_arms_where_the_plain_average_does_not_and_th
     assert np.mean(width) < 0.6 * np.mean(alone)
 
 
+def test_an_arm_whose_users_give_more_thumbs_of_both_kinds_is_ranked_by_what_they_say() -> None:
+    right, covered = 0, []
+    for seed in range(6):
+        drawn = world(np.random.default_rng(seed), arms=4, answers=8000, gap=0.08, louder=3.0)
+        found = ppi_estimates(drawn.cells, estimate_response_rates(drawn.cells, flip=FLIP))
+        right += ranked(found.value)
+        covered.append(((found.low <= drawn.quality) & (drawn.quality <= found.high)).mean())
+    assert right >= 5
+    assert np.mean(covered) >= 0.8
+
+
 def test_where_the_rates_of_giving_cannot_be_told_intervals_allow_for_it() -> None:
     covered = []
     for seed in range(60):
