@@ -21,8 +21,8 @@ class ClusterUCB:
     instead of users: the first `warm_up` changes of reward are kept as they are, their contexts give the centres by
     k-means, and from then on all that counts is sums per cluster and arm. So a round can be changed or taken back
     exactly: its context says which cluster it counts in. A cluster's mean is drawn to the arm's own by `shrinkage`
-    observations, and that to `prior_mean` by one. Routing breaks the assumption that kinds of query stay what they were
-    in the beginning: later ones go to the nearest centre.
+    observations, and that to `prior_mean` by one; before there are centres it is the arm's own. Routing breaks the
+    assumption that kinds of query stay what they were in the beginning: later ones go to the nearest centre.
     """
 
     def __init__(
@@ -80,13 +80,15 @@ class ClusterUCB:
         sums = self._sums[[self._row(arm) for arm in arms]]  # (K, m, 2)
         total = sums.sum(axis=1)
         overall = (total[:, 1] + self._prior_mean) / (total[:, 0] + 1.0)  # (K,)
+        if not len(self._centres):
+            shape = (len(features), len(arms))
+            return np.broadcast_to(overall, shape), np.broadcast_to(1.0 / np.sqrt(total[:, 0] + 1.0), shape)
         cluster_sums = sums[:, self._clusters(features)]  # (K, n, 2)
         weight = cluster_sums[..., 0] + self._shrinkage
         means = (cluster_sums[..., 1] + self._shrinkage * overall[:, None]) / weight
-        # What is not known of the arm as a whole is not known here either.
-        known = np.minimum(
-            cluster_sums[..., 0] + self._shrinkage * np.minimum(total[:, :1] / self._shrinkage, 1.0), weight
-        )
+        # What is not known of the arm elsewhere is not known here either.
+        elsewhere = np.maximum(total[:, :1] - cluster_sums[..., 0], 0.0)
+        known = cluster_sums[..., 0] + np.minimum(elsewhere, self._shrinkage)
         return means.T, (1.0 / np.sqrt(known + 1.0)).T
 
     def _clusters(self, features: Floats) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

@@ -11,6 +11,7 @@ from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
 _KIND = "k nearest"
+_NOTHING = 1e-9  # weight that rounding leaves of a round that is taken back
 
 
 class KNearest:
@@ -73,6 +74,7 @@ class KNearest:
         for place, arm in enumerate(arms):
             row = self._row(arm)
             held = self._held[row][: min(self._next[row], self._most)]
+            held = held[held[:, self._d] > _NOTHING]  # what is taken back is no neighbour
             if not len(held):
                 continue
             squares = ((held[:, : self._d] - x) ** 2).sum(axis=1)
@@ -94,13 +96,24 @@ class KNearest:
                 self._change(self._held[row], x, change)
 
     def _change(self, held: Floats, x: Floats, change: RewardChange) -> None:
-        """Change the newest round held of this context that has the weight to be changed."""
-        same = np.flatnonzero((held[:, : self._d] == x).all(axis=1) & (held[:, self._d] >= -change.weight - 1e-9)
-                              & (held[:, self._d] > 0))  # fmt: skip
-        if len(same):
-            fits = held[same, self._d + 1] + change.weighted
-            best = same[np.abs(fits - np.clip(fits, 0.0, held[same, self._d] + change.weight)).argmin()]
-            held[best, self._d :] += change.weight, change.weighted
+        """Change the round held of this context that the change fits best; several together if none has the weight.
+
+        What was said of a round one after the other is held as rounds of one context, and may be taken back at once.
+        """
+        same = np.flatnonzero((held[:, : self._d] == x).all(axis=1) & (held[:, self._d] > _NOTHING))
+        if not len(same):
+            return
+        if held[same, self._d].max() < -change.weight - _NOTHING:
+            held[same[-1], self._d :] = held[same, self._d :].sum(axis=0)
+            held[same[:-1], self._d :] = 0.0
+            same = same[-1:]
+        same = same[held[same, self._d] >= -change.weight - _NOTHING]
+        if not len(same):  # the rest of what is taken back is no longer held
+            held[(held[:, : self._d] == x).all(axis=1), self._d :] = 0.0
+            return
+        fits = held[same, self._d + 1] + change.weighted
+        best = same[np.abs(fits - np.clip(fits, 0.0, held[same, self._d] + change.weight)).argmin()]
+        held[best, self._d :] += change.weight, change.weighted
 
     def add_arm(self, name: str) -> None:
         """Begin a new arm; one already known keeps its rounds."""

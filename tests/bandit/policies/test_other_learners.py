@@ -85,6 +85,42 @@ def test_a_round_that_is_flipped_or_taken_back_leaves_what_only_saw_the_end(make
         assert revised.expected_quality(x, ARMS) == pytest.approx(final.expected_quality(x, ARMS), abs=1e-9)
 
 
+def test_an_erasure_of_all_that_was_said_of_a_round_is_not_lost_on_neighbours() -> None:
+    x, far = np.array([0.0, 1.0]), np.array([9.0, 1.0])
+    made, never = added(KNearest(d=2, k=3)), added(KNearest(d=2, k=3))
+    for policy in (made, never):
+        policy.learn([change("a", far, 1.0)] * 3)
+    made.learn([change("a", x, 0.0), change("a", x, 0.5), RewardChange("a", x, -2.0, -0.5, -0.25)])
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == never.expected_quality(Context(x, "", 1), ["a"])
+
+
+def test_an_erased_round_is_nobodys_neighbour_any_more() -> None:
+    x, near = np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    made = added(KNearest(d=2, k=1, prior_weight=1e-6))
+    made.learn([change("a", near, 1.0), change("a", x, 0.0), RewardChange("a", x, -1.0, 0.0, 0.0)])
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == pytest.approx([1.0], abs=1e-5)
+
+
+def test_an_erasure_of_more_than_is_still_held_leaves_nothing_of_it() -> None:
+    x = np.array([0.0, 1.0])
+    made = added(KNearest(d=2, rounds=2))
+    made.learn([change("a", x, 1.0), change("a", x, 1.0), change("a", np.array([9.0, 1.0]), 1.0)])
+    made.learn([RewardChange("a", x, -2.0, -2.0, -2.0)])
+    fresh = added(KNearest(d=2, rounds=2))
+    fresh.learn([change("a", np.array([9.0, 1.0]), 1.0)])
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == fresh.expected_quality(Context(x, "", 1), ["a"])
+
+
+@pytest.mark.parametrize("warm_up", [500, 10])
+def test_what_was_said_of_an_arm_is_counted_once_whether_or_not_there_are_clusters_yet(warm_up: int) -> None:
+    one = np.ones(1)
+    made = added(ClusterUCB(d=1, warm_up=warm_up, alpha=1.0))
+    made.learn([change("a", one, 1.0)] * 10)
+    means, spreads = made._beliefs(one[None], ["a"])
+    assert means[0, 0] == pytest.approx(10.6 / 11 if warm_up > 10 else (10 + 20 * 10.6 / 11) / 30)
+    assert spreads[0, 0] == pytest.approx(1 / np.sqrt(11))
+
+
 def test_hybrid_means_are_those_of_one_joint_regression() -> None:
     rng, d, arms = np.random.default_rng(3), 3, ("a", "b", "c")
     like = {"a": [1.0], "b": [0.5], "c": [-1.0]}
