@@ -17,8 +17,9 @@ class DuelingLinTS:
     and one answer is served. That preferences teach routing is shown by Ong et al., "RouteLLM: Learning to Route LLMs
     with Preference Data", 2024 (arXiv 2406.18665), offline and for two models. Routing breaks the assumption of the
     first that every round is a duel which the policy arranged: most answers stand alone, and who compares two has
-    chosen to. Arms are taken for independent, with deviations that are right for differences of two of them (see
-    `PreferencePosterior.mean_and_std`).
+    chosen to. Arms are taken for independent, with deviations that are right for differences of two of them where all
+    are compared alike, and near it in chains of comparisons (see `PreferencePosterior.mean_and_std`, with what that
+    costs).
     """
 
     learns_preferences: Literal[True] = True

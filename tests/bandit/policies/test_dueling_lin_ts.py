@@ -87,6 +87,25 @@ def test_thumbs_set_the_level_and_preferences_the_order() -> None:
     assert found[1] - found[0] == pytest.approx(np.log(2) / SCALE, abs=0.03)  # preferred two times in three
 
 
+@pytest.mark.parametrize(
+    ("pairs", "off"),
+    [([(i, j) for i in range(8) for j in range(i)], 0.012), ([(i, i + 1) for i in range(7)], 0.15)],
+    ids=["all pairs", "a chain"],
+)
+def test_p_best_is_as_far_off_that_of_correlated_arms_as_is_said(pairs: list[tuple[int, int]], off: float) -> None:
+    rng, one, names = np.random.default_rng(4), np.ones(1), [f"arm {k}" for k in range(8)]
+    made, quality = DuelingLinTS(d=1, exploration=1.0), rng.normal(0.6, 0.1, 8)
+    for name in names:
+        made.add_arm(name)
+    for i, j in pairs * 20:
+        wins = rng.random() < 1 / (1 + np.exp(-SCALE * (quality[i] - quality[j])))
+        made.learn([PreferenceChange(*((names[i], names[j]) if wins else (names[j], names[i])), one)])
+    mean, covariance = made.posterior.coefficients()
+    drawn = rng.multivariate_normal(mean[:, 0], covariance[:, 0, :, 0], 100_000).argmax(axis=1)
+    best = np.bincount(drawn, minlength=8) / 100_000
+    assert np.abs(best - made.probs(Context(one, "", 1), names, np.zeros(8))).max() < off
+
+
 def test_learns_from_duels_against_what_it_serves() -> None:
     made, rng = policy(), np.random.default_rng(5)
     asked = queries(1500, rng)
