@@ -64,3 +64,20 @@ def test_a_new_arm_lets_feedback_fade_only_where_the_prior_may_depend_on_it() ->
         posterior.add_arm("b")
     assert fixed.total_weight() == pytest.approx(1.0 + 2.0**0.01)  # relative to the first round
     assert anew.total_weight() == pytest.approx(2.0**-0.01 + 1.0)  # relative to the last one
+
+
+@pytest.mark.parametrize("faded", ["this one", "the other", "discounted", "the other discounted"])
+def test_what_weighs_by_a_clock_or_a_discount_of_its_own_is_not_merged(faded: str) -> None:
+    hours = Forgetting(hours=100.0)
+    mine = RidgePosterior(d=D, forgetting=hours if faded == "this one" else None)
+    other = RidgePosterior(d=D, forgetting=hours if faded == "the other" else None)
+    for posterior in (mine, other):
+        for arm in "ab":
+            posterior.add_arm(arm)
+        posterior.update(changes(8))
+    if "discounted" in faded:
+        (mine if faded == "discounted" else other).discount("a", share=0.5)
+    before = mine.state()
+    with pytest.raises(ValueError, match="posteriors with a half-life or doubted arms cannot be merged"):
+        mine.merge(other)
+    assert mine.state() == before
