@@ -4,11 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from highwayman.bandit.best_arm import best_arm_probs, best_arm_probs_many
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
 from highwayman.env.types import Context, Floats
+
+_NEWCOMER = 4.0  # times its own weight is taken for what is known of the pool, where that is less
 
 
 class HierTS(RegressionPolicy[HierPosterior]):
@@ -18,7 +22,9 @@ class HierTS(RegressionPolicy[HierPosterior]):
     algorithm 1, but P(argmax) itself is integrated and returned, over the arms' own parts: what they share moves all of
     them alike. It explores less than the posterior says, and less still once there is feedback of weight
     `patience` on each arm, by the root of how much more: measured to earn more on routing tables within 20,000 rounds
-    (docs/learning.md). Routing breaks their assumption that rewards arrive before the next round.
+    (docs/learning.md). An arm of less than a quarter of the usual weight, as a newcomer is, is measured by its own: by
+    the pool's it waited thousands of rounds to be tried. Routing breaks their assumption that rewards arrive before the
+    next round.
     """
 
     def __init__(
@@ -38,7 +44,8 @@ class HierTS(RegressionPolicy[HierPosterior]):
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper.
-            patience: weight of feedback per arm from which on exploration shrinks.
+            patience: weight of feedback per arm from which on exploration shrinks; for an arm that has had little, four
+                times its own.
             half_life_events: rounds of feedback after which feedback counts half; None: it does not fade so.
             half_life_hours: hours after which feedback counts half; at most one of the two is given.
             prior: options of `HierPrior`.
@@ -58,17 +65,17 @@ class HierTS(RegressionPolicy[HierPosterior]):
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
-        return best_arm_probs(means - penalties, spreads * self._scale())
+        return best_arm_probs(means - penalties, spreads * self._scale(arms))
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        return best_arm_probs_many(means - penalties, spreads * self._scale())
+        return best_arm_probs_many(means - penalties, spreads * self._scale(arms))
 
-    def _scale(self) -> float:
-        """Return by what deviations in units of the noise are multiplied."""
-        summary = self.posterior.summary()
-        weight_per_arm = float(summary.total_weight) / max(len(self.posterior.arms), 1)
-        return self._exploration * math.sqrt(
-            float(summary.noise_variance) * min(1.0, self._patience / max(weight_per_arm, 1.0))
-        )
+    def _scale(self, arms: Sequence[str]) -> Floats:
+        """Return by what each arm's deviation in units of the noise's is multiplied, shape (K,)."""
+        usual = self.posterior.total_weight() / max(len(self.posterior.arms), 1)
+        known = np.maximum(np.minimum(_NEWCOMER * self.posterior.weights_of(arms), usual), 1.0)
+        patience = np.minimum(self._patience / known, 1.0)
+        scale: Floats = self._exploration * np.sqrt(self.posterior.noise_variance() * patience)
+        return scale

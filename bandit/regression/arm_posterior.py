@@ -135,6 +135,11 @@ class ArmPosterior(ABC):
         """Return the weight of the feedback standing on an arm, as far as it has not faded."""
         return float(self._statistics.sums[self._statistics.row(arm), 0])
 
+    def weights_of(self, arms: Sequence[str]) -> Floats:
+        """Return what `weight_of` does for several arms, shape (K,)."""
+        weights: Floats = self._statistics.sums[self._statistics.select(arms), 0]
+        return weights
+
     def discount(self, arm: str, *, share: float) -> None:
         """Let the feedback on an arm count for a share: on all rounds decided up to the latest one seen.
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from benchmarks.newcomer import rounds_to_half
 from highwayman.bandit.draw import draw
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
@@ -73,6 +74,11 @@ def test_explores_less_once_there_is_feedback_beyond_its_patience() -> None:
         policy.learn(told)
         probs[patience] = policy.probs(context(one), ARMS, FREE)
     assert probs[10.0][0] > probs[1000.0][0] + 0.15
+
+
+def test_a_better_newcomer_in_a_mature_pool_soon_has_half_of_the_traffic() -> None:
+    rounds = [rounds_to_half("HierTS", [25_000.0] * 3, 0.05, seed=seed, most=600) for seed in (4, 5, 6)]
+    assert max(rounds) < 600
 
 
 def test_a_penalty_moves_traffic_without_learning() -> None:
