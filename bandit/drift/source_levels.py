@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from highwayman.env.types import Floats
 
+_LEAST_STAKE = 1e-12  # less could not be told from nothing
+
 
 @dataclass(frozen=True, slots=True)
 class SourceStatement:
@@ -62,4 +64,6 @@ class ArmLevels:
         """
         self._weight += weight
         self._squared += weight * weight
-        return min(1.0, weight * self._weight / self._squared)
+        if not self._squared:  # weights whose squares are too small for a number are as good as alike
+            return 1.0
+        return min(1.0, max(weight * self._weight / self._squared, _LEAST_STAKE))

@@ -27,6 +27,16 @@ def test_a_statement_of_the_usual_weight_is_bet_on_in_full_whatever_that_is_and_
     assert levels.stake(0.02) == pytest.approx(0.02, rel=0.1)
 
 
+@pytest.mark.parametrize("weights", [[5e-324, 1e-200, 1.0], [1.0, 5e-324], [0.5, 0.5, 5e-324]])
+def test_weights_that_are_next_to_nothing_are_bet_on_as_such(weights: list[float]) -> None:
+    levels, level = ArmLevels(), SourceLevel(np.ones(1))
+    for weight in weights:
+        stake = levels.stake(weight)
+        assert 0.0 < stake <= 1.0
+        level.add(1.0, np.ones(1), stake=stake)
+    assert level.mean == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("stated", [True, False])
 def test_harder_queries_are_no_change_of_an_arm_that_was_learned_on_easy_and_hard_ones(stated: bool) -> None:
     rng, policy, monitor = np.random.default_rng(0), HierTS(d=2), ChangeMonitor(ChangeDetector(100_000.0))
