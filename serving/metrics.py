@@ -1,4 +1,4 @@
-"""What Prometheus scrapes. Labels are arms, modes and statuses: never a prompt, never a person."""
+"""What Prometheus scrapes. Labels are arms, endpoints, modes and statuses: never a prompt, never a person."""
 
 import asyncio
 import math

@@ -22,6 +22,7 @@ _JITTER: Final = 0.2  # share of a pause by which it is longer or shorter, so th
 _LONGEST_PAUSE_S: Final = 15.0  # between tries of a server that has told its load before, or is not there
 _RARE_PAUSE_S: Final = 300.0  # of one that answers, but does not speak of its load
 _MODELS_EVERY_S: Final = 10.0
+_NOT_IMPLEMENTED: Final = 501
 _FAILED: Final = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class LoadPoller:
         """File what a server has to do. Raises one of _FAILED if it does not say."""
         asked_at, own = self._clock(), self._loads.own_calls(server.endpoint)
         status, text = await self._get(session, server, "/metrics")
-        if status >= 500:
+        if status >= 500 and status != _NOT_IMPLEMENTED:  # llama.cpp says so unless it was started with --metrics
             raise ValueError(f"/metrics answered {status}")
         engine: EngineReading | None = None
         if status == 200:

@@ -13,6 +13,7 @@ _LISTED_S = 60.0  # for which a list of its models is
 _MISSING_S = 30.0  # for which a model that it refused is not asked for there again, unless it lists it meanwhile
 _HALF_LIFE_S = 10.0  # of what its first tokens took
 _IN_STRIDE = 8.0  # requests side by side that slow each other down by less than a cold prompt cache costs
+_MOST_ROUTERS = 16.0
 _PRIOR_TOKENS = 1.0  # how many first tokens what they usually take is worth
 
 ReplicaKey = tuple[float, ...]  # the smaller, the less busy
@@ -66,6 +67,7 @@ class ReplicaLoads:
         self._clock = clock
         self._fresh_s = fresh_s
         self._readings: dict[str, _Reading] = {}
+        self._routers = 1.0  # as which all that send requests count, this one among them
         self._own: Counter[str] = Counter()  # by endpoint: calls from here that are not over
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}  # by endpoint: when, and the models
         self._missing: defaultdict[str, dict[str, float]] = defaultdict(dict)  # by endpoint and model: until when
@@ -92,6 +94,17 @@ class ReplicaLoads:
             now.late_tokens_s = last.late_tokens_s * kept + took_s
             now.late_tokens = last.late_tokens * kept + engine.first_tokens - last.engine.first_tokens
         self._readings[endpoint] = now
+        self._routers = self._all_to_own()
+
+    def _all_to_own(self) -> float:
+        """Return about how many times the calls from here all requests were when servers were asked last, at least 1.
+
+        Those who send the others are likely to be routers that decide as this one does. If none reckoned with the rest,
+        all would send all they have to the replica that was idle when they asked last.
+        """
+        readings = self._readings.values()
+        requests = sum(reading.engine.waiting + reading.engine.running for reading in readings)
+        return min(max((requests + 1.0) / (sum(reading.own for reading in readings) + 1.0), 1.0), _MOST_ROUTERS)
 
     def on_models(self, endpoint: str, models: Collection[str]) -> None:
         """Take the list of all that a server serves."""
@@ -123,7 +136,8 @@ class ReplicaLoads:
         if reading is None or self._clock() - reading.asked_at > self._fresh_s:
             return None
         engine = reading.engine
-        requests = max(engine.waiting + engine.running + self._own[endpoint] - reading.own, 0.0)
+        since = (self._own[endpoint] - reading.own) * self._routers
+        requests = max(engine.waiting + engine.running + since, 0.0)
         running = min(requests, engine.running) if engine.waiting > 0 else requests
         late_s, first_token_s = 0.0, None
         if engine.first_tokens:

@@ -25,7 +25,7 @@ BEFORE_LEARNER = [
     *("Journal.run", "NamespaceSync.run", "LivePolicy.run", "ApiKeyCache.run"),
 ]
 AFTER_LEARNER = [
-    *("Upstream.start", "Upstream.close", "BackgroundTasks.drain"),
+    *("LoadPoller.run", "Upstream.start", "Upstream.close", "BackgroundTasks.drain"),
     *("Calibrator.run", "PendingSpool.run", "CompletionObservers.close"),
 ]
 STARTED = [*BEFORE_LEARNER, *LEARNER, *AFTER_LEARNER]

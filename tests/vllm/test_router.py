@@ -160,6 +160,15 @@ def test_a_thumb_reaches_the_decision_and_the_policy(client: openai.OpenAI, rout
     assert "thumbs" in kept
 
 
+def test_what_real_servers_say_of_their_load_and_their_models_is_known(router: str) -> None:
+    def told() -> bool:
+        replicas = [replica for name in ARMS for replica in call(f"{router}/v1/policy")["arms"][name]["replicas"]]
+        assert all(replica["serves"] for replica in replicas)
+        return all(replica["first_token_s"] and replica["running"] == replica["waiting"] == 0 for replica in replicas)
+
+    until(told, within_s=30)
+
+
 def test_what_a_server_refuses_is_an_openai_error_not_a_failure(client: openai.OpenAI, router: str) -> None:
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="no-such-arm", messages=CAPITAL)

@@ -148,7 +148,7 @@ async def test_what_nobody_foresaw_ends_nothing(server: ScriptedUpstream, caplog
         assert loads.state(server.url) is not None
 
 
-@pytest.mark.parametrize(("behaviour", "tries"), [(503, (2, 7)), (404, (1, 1))])
+@pytest.mark.parametrize(("behaviour", "tries"), [(503, (2, 7)), (404, (1, 1)), (501, (1, 1))])
 async def test_a_server_that_fails_is_asked_ever_more_rarely(behaviour: int, tries: tuple[int, int]) -> None:
     asked: list[float] = []
 

@@ -78,12 +78,17 @@ def test_calls_from_here_count_until_the_server_has_counted_them(loads: ReplicaL
 
 
 def test_calls_beyond_what_a_full_server_works_on_wait(loads: ReplicaLoads, clock: Clock) -> None:
+    calls = [loads.on_call(A) for _ in range(6)]
     tell(loads, clock, A, waiting=2.0, running=4.0)
-    call = loads.on_call(A)
+    calls.append(loads.on_call(A))
     state = loads.state(A)
     assert state is not None
     assert (state.waiting, state.running) == (3.0, 4.0)
-    call.end()
+    for call in calls[:5]:
+        call.end()
+    state = loads.state(A)
+    assert state is not None
+    assert (state.waiting, state.running) == (0.0, 2.0)
 
 
 def test_what_is_stale_is_not_believed_and_then_all_are_compared_by_the_calls_from_here(
@@ -163,3 +168,18 @@ def test_an_arm_waits_as_long_as_its_least_busy_replica_that_serves_it(loads: Re
     queue = loads.queue(arm)
     assert queue is not None
     assert (queue.waiting, queue.running) == (2.0, 4.0)
+
+
+def test_calls_from_here_stand_for_those_of_other_routers_that_decide_alike(loads: ReplicaLoads, clock: Clock) -> None:
+    mine = [loads.on_call(A) for _ in range(4)]
+    tell(loads, clock, A, running=19.0)  # a quarter of all are from here
+    tell(loads, clock, B)
+    mine.append(loads.on_call(A))
+    state = loads.state(A)
+    assert state is not None
+    assert state.running == pytest.approx(19.0 + 4.0)
+    for call in mine:
+        call.end()
+    state = loads.state(A)
+    assert state is not None
+    assert state.running == pytest.approx(19.0 - 4 * 4.0)
