@@ -113,7 +113,7 @@ class DsjsonLog:
                 if not line.strip():
                     continue
                 try:
-                    event = _parsed(line, number, at)
+                    event = _parsed(line, (path.name, number), at)
                 except (LogError, ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
                     why = f"there is no {error}" if isinstance(error, KeyError) else str(error)
                     raise LogError(f"{path}: line {number}: {why}") from error
@@ -134,8 +134,8 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raise LogError(f"{path}: {error}") from error
 
 
-def _parsed(line: str, number: int, last_at: float) -> _Event | str:
-    """Return the event of a line, or why it is none."""
+def _parsed(line: str, place: tuple[str, int], last_at: float) -> _Event | str:
+    """Return the event of a line, whose `place` is its file's name and its number, or why it is none."""
     if not line.lstrip().startswith("{"):
         return "that are no events, as of checkpoints"
     values = json.loads(line)
@@ -153,8 +153,8 @@ def _parsed(line: str, number: int, last_at: float) -> _Event | str:
     propensity, kept = _propensity(values, float(probs[action]))
     cost = values.get("_label_cost")
     return _Event(
-        number,
-        str(values.get("EventId") or number),
+        place[1],
+        str(values.get("EventId") or place),
         _at(values.get("Timestamp"), last_at),
         tuple(map(_name, actions)),
         probs,
