@@ -10,7 +10,8 @@ from highwayman.sims.measures.hull import Hull
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.tables.table import FullTable
 
-_FLATTER = 0.25  # than the hull's flattest edge: there a router that knows prompts apart still gains by paying more
+_BEYOND = 4.0  # times the steepest edge, and below the flattest: a router that knows prompts apart still gains there
+_FREE = 1e-3  # of the best arm's cost: what a free arm is taken to cost on a log scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +49,22 @@ def useful_points_per_usd(table: FullTable, count: int) -> tuple[float, ...]:
     """Return `count` settings from cost not counting at all to the cheapest arm alone; none where nothing is priced.
 
     The edges of the arms' hull are the exchange rates at which a mixture of arms changes: below the flattest it buys
-    the best arm, above the steepest the cheapest. Between a quarter of the one and the other the settings lie evenly on
-    a log scale, 0 before them.
+    the best arm, above the steepest the cheapest. After 0 come the rates at costs that lie evenly on a log scale from
+    the best arm's down to the cheapest's: each edge's own in its middle, and a factor of 4 past them at both ends.
     """
     cost, quality = table.cost_usd.mean(axis=0), table.quality.mean(axis=0)
     priced = np.isfinite(cost)
-    if not priced.any():
+    if count < 1 or not priced.any():
         return ()
     hull = Hull.of(cost[priced], quality[priced])
     if len(hull.cost) < 2:  # the cheapest is the best: between arms there is nothing to buy
         spread = table_spread(table)
         low, high = spread.points_per_usd(0.01), spread.points_per_usd(1.0)
-    else:
-        rates = np.diff(hull.quality) / np.diff(hull.cost) / POINT
-        low, high = float(rates[-1]) * _FLATTER, float(rates[0])
-    return (0.0, *np.geomspace(low, high, max(count - 1, 1)).tolist())[:count] if low > 0 else (0.0,)
+        return (0.0, *np.geomspace(low, high, count - 1).tolist()) if low > 0 else (0.0,)
+    rates = np.diff(hull.quality) / np.diff(hull.cost) / POINT  # falling
+    log_cost = np.log(np.maximum(hull.cost, hull.cost[-1] * _FREE))
+    middles = (log_cost[:-1] + log_cost[1:]) / 2
+    knots = [log_cost[0], *middles, log_cost[-1]]
+    log_rates = np.log([rates[0] * _BEYOND, *rates, rates[-1] / _BEYOND])
+    between = np.interp(np.linspace(log_cost[-1], log_cost[0], count - 1), knots, log_rates)
+    return (0.0, *np.exp(between).tolist())

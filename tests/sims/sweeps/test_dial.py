@@ -28,12 +28,20 @@ def test_points_per_dollar_are_taken_as_they_are_and_the_first_is_reported() -> 
     assert [setting.cost_weight for setting in settings] == pytest.approx([0.4, 0.0])
 
 
-def test_the_useful_range_goes_from_free_to_the_rate_at_which_the_cheapest_arm_is_worth_most() -> None:
-    rates = useful_points_per_usd(FLAT, 6)
-    assert rates == pytest.approx((0.0, *np.geomspace(0.25 * 30 / 0.018, 20 / 0.002, 5)))
+def test_the_useful_range_goes_from_free_past_every_edge_of_the_hull_to_the_cheapest_arm_alone() -> None:
+    rates = useful_points_per_usd(FLAT, 8)
+    flat, steep = 30 / 0.018, 20 / 0.002
+    assert (rates[0], rates[1], rates[-1]) == pytest.approx((0.0, flat / 4, steep * 4))
+    assert list(rates) == sorted(set(rates))
     best = [int((np.array(QUALITY) - Objective("a", rate).penalties(np.array(COST))).argmax()) for rate in rates]
-    assert best[0] == 2
-    assert set(best) == {0, 1, 2}
+    assert (best[0], best[-1], set(best)) == (2, 0, {0, 1, 2})
+
+
+def test_a_free_arm_has_a_place_in_the_range() -> None:
+    free = replace(FLAT, cost_usd=np.tile([0.0, 0.003, 0.021], (6, 1)))
+    rates = useful_points_per_usd(free, 5)
+    assert np.isfinite(rates).all()
+    assert list(rates) == sorted(set(rates))
 
 
 def test_settings_over_the_useful_range_come_after_the_one_that_is_reported() -> None:
