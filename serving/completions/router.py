@@ -239,7 +239,7 @@ class Router:
             max_tokens=query.max_tokens,
             under_way=self.spend_tracker.in_flight,
             script=context.script,
-            queue=self._queue if objective.latency_weight else lambda name: None,  # nobody else asks for seconds
+            queue=self._queue if objective.points_per_s else lambda name: None,  # nobody else asks for seconds
         )
         names = tuple(arm.name for arm in arms)
         on_probation = [arm.state is ArmState.PROBATION for arm in arms]

@@ -100,7 +100,7 @@ def _measured(trial: SweepTrial, scenario: Scenario, utility: Floats, choices: C
     """
     turns = scenario.conversations
     if turns is not None and choices.ndim == 1:
-        saved, saved_usd = cached_amounts(scenario, turns, trial.objective, choices.astype(np.intp))
+        saved, saved_usd = cached_amounts(scenario, turns, trial.setting.objective, choices.astype(np.intp))
         utility = utility + saved
         scenario = scenario.replace(cost_usd=scenario.cost_usd - saved_usd[:, None])
     return Measured(scenario, utility, choices, where=_where(trial, name))
