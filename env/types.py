@@ -1,7 +1,7 @@
 """The value types every package shares. n rounds, K eligible arms, d features; units are suffixes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -83,7 +83,7 @@ class Arm:
     usd_per_mtok_out: float | None
     context_window_tokens: int
     modalities: frozenset[str] = frozenset({"text"})
-    tools: bool = False
+    tools: bool | None = False  # whether it calls tools; None: nobody knows, it is tried and what comes back tells
     tags: Mapping[str, str] = field(default_factory=dict)
     wh_per_mtok: float | None = None
     state: ArmState = ArmState.ACTIVE
@@ -113,10 +113,18 @@ class Query:
     prompt_tokens: int | None = None  # of all that the model will read, estimated; None: to be told from the text
     script: str = ""  # most of its tokens are of: arabic, ideograph ... (`env/prompt/text_tokens.py`); empty: Latin
     modalities: frozenset[str] = frozenset()  # what any message holds beside text: image, audio, video, file
+    tools_optional: bool = False  # the model may answer without calling one: so it may be asked without them
+    tools_tokens: int = 0  # of prompt_tokens, those of the tools
+
+    def without_tools(self) -> "Query":
+        """Return the query as it is where the tools are left out."""
+        tokens = None if self.prompt_tokens is None else max(self.prompt_tokens - self.tools_tokens, 1)
+        return replace(self, tools=0, tools_optional=False, tools_tokens=0, prompt_tokens=tokens)
 
 
 NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
 CLIENT_TASK = "client_task"  # a context's flag: a chat client's own call, such as for a title; nobody rates its answer
+TOOLS_DROPPED = "tools_dropped"  # a context's flag: no arm takes tools, so the request goes on without them
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -192,6 +200,7 @@ class Outcome:
     tried: tuple[Attempt, ...] = ()  # every attempt, in order; empty on events of before it was kept
     tokens_cached: int = 0  # of tokens_in, those that the arm's prompt cache held
     estimated: bool = False  # whether a number of tokens is counted from the text, as the arm did not tell it
+    tools_dropped: bool = False  # whether the arm was asked without the tools that the caller offers
 
     @property
     def failed_arms(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from highwayman.env.load.replica_loads import ReplicaState
-from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, Decision, Outcome
+from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, TOOLS_DROPPED, Decision, Outcome
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -115,7 +115,7 @@ class Metrics:
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
-        for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK}:
+        for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED}:
             if not flag.startswith(SCRIPT_FLAG):
                 self.degraded.labels(flag).inc()
 

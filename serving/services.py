@@ -106,4 +106,5 @@ def _proxy_dependencies(
         observers=feedback.observers,
         drain=settings.drain,
         vote_link=feedback.vote_link,
+        tools=routing.pool.tools,
     )

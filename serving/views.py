@@ -161,7 +161,7 @@ def _feedback_view(part: RewardContribution) -> dict[str, Any]:
 
 def _outcome_view(outcome: Outcome) -> dict[str, Any]:
     names = ("arm", "status", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts")
-    more = ("tokens_cached", "estimated")
+    more = ("tokens_cached", "estimated", "tools_dropped")
     tried = [asdict(attempt) for attempt in outcome.tried]
     return {**{name: getattr(outcome, name) for name in (*names, *more)}, "tried": tried}
 

@@ -1,13 +1,14 @@
 """Which arms may answer a query. A rule is one function; the first that objects names the reason."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.pool.windows import WindowBeliefs
 from highwayman.env.types import Arm, ArmState, Query
 
@@ -15,6 +16,10 @@ Rule = Callable[[Arm, Query, int], str | None]
 PromptTokens = int | Callable[[Arm], int]  # estimated for whichever arm, or for each by what is known of its tokenizer
 
 _LEAST_ANSWER_TOKENS = 16
+_NO_TOOLS = "does not call tools"
+_TOOLS_HINT = (
+    " Tools go to arms of which the pool file says `tools: true` or `tools: unknown`, and whose server takes them."
+)
 _READ_AS = {"image": "images", "file": "files"}
 
 
@@ -47,7 +52,7 @@ def refuses_modalities(arm: Arm, query: Query, prompt_tokens: int) -> str | None
 
 def refuses_tools(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
     """Object to tools where the arm cannot call them."""
-    return "does not call tools" if query.tools and not arm.tools else None
+    return _NO_TOOLS if query.tools and arm.tools is False else None
 
 
 def refuses_token_ids(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
@@ -63,6 +68,22 @@ RULES: tuple[Rule, ...] = (
     refuses_tools,
     refuses_token_ids,
 )
+
+
+def tools_hint(*reasons: str | None) -> str:
+    """Return which key of the pool file says that an arm calls tools, where that is a reason why none may answer."""
+    return f".{_TOOLS_HINT}" if _NO_TOOLS in reasons else ""
+
+
+def tools_refused(arms: Iterable[str]) -> NoEligibleArm:
+    """Return the error of a request with tools where these arms have been asked and take none."""
+    return _nobody(dict.fromkeys(arms, _NO_TOOLS))
+
+
+def _nobody(refusals: Mapping[str, str | None]) -> NoEligibleArm:
+    """Return the error that gives every arm's reason."""
+    reasons = "; ".join(f"{name} {why}" for name, why in refusals.items())
+    return NoEligibleArm(f"No arm may answer: {reasons}{tools_hint(*refusals.values())}")
 
 
 class Pool:
@@ -89,6 +110,7 @@ class Pool:
         self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
         self.health = health
         self.loads = loads or ReplicaLoads(lambda: 0.0)
+        self.tools = ToolBeliefs(clock)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
 
@@ -102,7 +124,9 @@ class Pool:
     def refusal(self, arm: Arm, query: Query, prompt_tokens: PromptTokens) -> str | None:
         """Return why `arm` may not answer, or None."""
         window = self._windows.window_tokens(arm)
-        believed = arm if window == arm.context_window_tokens else replace(arm, context_window_tokens=window)
+        believed = self.tools.believed(
+            arm if window == arm.context_window_tokens else replace(arm, context_window_tokens=window)
+        )
         tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
         return next((why for rule in self._rules if (why := rule(believed, query, tokens))), None)
 
@@ -125,7 +149,7 @@ class Pool:
         refusals = {arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()}
         able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
         if not able:
-            raise NoEligibleArm("No arm may answer: " + "; ".join(f"{name} {why}" for name, why in refusals.items()))
+            raise _nobody(refusals)
         return tuple(arm for arm in able if self.unwell(arm) is None) or able
 
     def unwell(self, arm: Arm) -> str | None:

@@ -46,7 +46,9 @@ def load_pool(path: Path) -> PoolFile:
         raise ConfigError(report(document, problems))
     folder = path.absolute().parent
     launches = {name: _launch(entry.launch, folder) for name, entry in entries.items() if entry.launch}
-    return PoolFile(tuple(_arm(name, entry) for name, entry in entries.items()), launches)
+    # Who says of some arms that they call tools means that the others do not. Where nobody says so, nothing is known.
+    otherwise = False if any(entry.tools is True for entry in entries.values()) else None
+    return PoolFile(tuple(_arm(name, entry, tools=otherwise) for name, entry in entries.items()), launches)
 
 
 def _entries(document: YamlDocument) -> tuple[dict[str, ArmEntry], list[Problem]]:
@@ -98,7 +100,8 @@ def _profile_problems(entries: Mapping[str, ArmEntry]) -> Iterator[Problem]:
             yield Problem(("arms", name, "profile", "max_tokens"), text)
 
 
-def _arm(name: str, entry: ArmEntry) -> Arm:
+def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
+    """Return the arm; `tools` is what holds where the entry says nothing of them."""
     return Arm(
         name=name,
         endpoints=_endpoints(entry),
@@ -108,7 +111,7 @@ def _arm(name: str, entry: ArmEntry) -> Arm:
         usd_per_mtok_out=entry.usd_per_mtok_out,
         context_window_tokens=_window(entry),
         modalities=frozenset(entry.modalities),
-        tools=entry.tools,
+        tools=tools if entry.tools is None else None if entry.tools == "unknown" else entry.tools,
         tags=dict(entry.tags),
         wh_per_mtok=entry.wh_per_mtok,
         state=ArmState(entry.state),

@@ -11,11 +11,12 @@ from highwayman.env.pool.yaml_lines import Location, YamlDocument
 from highwayman.env.suggestions import closest, did_you_mean
 
 _SECRET_KEYS = frozenset({"api_key_env", "endpoint", "endpoints", "env"})  # somebody may have put a key there
+_UNION_MEMBERS = frozenset({"str", "int", "float", "bool", "literal['unknown']"})
 _EXPECTED = {
     "string_type": "must be text (in quotes, if YAML takes it for something else)",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
+    "bool_type": "must be true, false or unknown",  # `tools` is the only one
     "list_type": "must be a list",
     "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
@@ -149,7 +150,7 @@ def _path(location: Location) -> str:
 
 def _without_union_members(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """Drop what pydantic appends to tell apart the members of a union of scalars."""
-    return tuple(step for step in location if step not in {"str", "int", "float"} or step in location[:2])
+    return tuple(step for step in location if step not in _UNION_MEMBERS or step in location[:2])
 
 
 def _value(data: Any, location: Location) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from highwayman.env.types import Arm, JsonObject, Profile
 
+_TOOL_KEYS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
@@ -29,6 +30,11 @@ def upstream_body(body: JsonObject, arm: Arm, *, chat: bool) -> JsonObject:
         # Usage is metered from the stream's last chunk; it is taken out again where the caller did not ask for it.
         sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return sent
+
+
+def without_tools(body: JsonObject) -> JsonObject:
+    """Return the body of a request that offers no tools; `body` itself is left alone."""
+    return {key: value for key, value in body.items() if key not in _TOOL_KEYS}
 
 
 def _messages(messages: list[JsonObject], profile: Profile) -> list[JsonObject]:

@@ -138,7 +138,9 @@ class ArmEntry(_Strict):
     modalities: Annotated[list[Literal["text", "image", "audio", "video", "file"]], Field(min_length=1)] = Field(
         default=["text"], description="What it can read."
     )
-    tools: bool = Field(default=False, description="Whether it can call tools.")
+    tools: bool | Literal["unknown"] | None = Field(
+        default=None, description="Whether it can call tools; `unknown`: it is tried, and its answers tell."
+    )
     tags: dict[NonEmpty, str] = Field(default={}, description="Free labels, e.g. {zone: eu}.")
     wh_per_mtok: Amount | None = Field(default=None, description="Watt-hours per million tokens, if known.")
     state: Literal["active", "probation", "draining"] = Field(default="active", description="Whether it takes traffic.")

@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from highwayman.env.prompt.media_tokens import media_tokens
@@ -26,6 +26,7 @@ class Reading:
     tokens: int  # estimated, at least 1
     script: str = ""  # of most of its text; empty: Latin
     modalities: frozenset[str] = frozenset()  # beside text
+    tools_tokens: int = 0  # of all tokens, those of the tools offered
 
 
 def read_chat(body: Mapping[str, Any]) -> Reading:
@@ -52,7 +53,9 @@ def read_chat(body: Mapping[str, Any]) -> Reading:
             media.add({}, "audio")
     texts += [_json(body[key]) for key in _BODY_OBJECTS if body.get(key)]
     texts += _schema_texts(body.get("response_format"))
-    return _reading(texts, tokens + media.tokens(), frozenset(media.counts))
+    tools_tokens = math.ceil(estimate_text_tokens(_json(body["tools"])).tokens) if body.get("tools") else 0
+    reading = _reading(texts, tokens + media.tokens(), frozenset(media.counts))
+    return replace(reading, tools_tokens=min(tools_tokens, reading.tokens))
 
 
 def read_completion(body: Mapping[str, Any]) -> Reading:

@@ -15,6 +15,7 @@ class AttemptLog:
         """Take the list that every attempt goes to, and the clock, monotonic seconds."""
         self.tried = tried
         self.refused: UpstreamResponse | None = None  # by an arm whose window was too small
+        self.without_tools: UpstreamResponse | None = None  # what an arm that takes no tools said
         self._clock = clock
         self._arm: Arm | None = None
         self._endpoint = ""
@@ -44,7 +45,12 @@ class AttemptLog:
                 self._rests_s.append(account.rest_s)
 
     def refusal(self) -> UpstreamResponse:
-        """Return what the last arm said of its window. Raises UpstreamError where others failed, or there are none."""
+        """Return what the last arm said of its window, or that it takes no tools.
+
+        Raises UpstreamError where the last one failed, or there are none.
+        """
+        if self.without_tools is not None and self.tried[-1].ending == Ending.TOOLS_REFUSED:
+            return self.without_tools
         if self.refused is None or self.tried[-1].ending != Ending.WINDOW_TOO_SMALL:
             raise self.error()
         return self.refused

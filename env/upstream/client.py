@@ -25,7 +25,7 @@ from highwayman.env.upstream.endings import (
     account_of_exception,
 )
 from highwayman.env.upstream.lines import AnswerSizes
-from highwayman.env.upstream.reading import JSON, AnswerReader, as_whole, window_refusal
+from highwayman.env.upstream.reading import JSON, AnswerReader, as_whole, refusal_within_200
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.retry_budget import RetryBudget
 from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming
@@ -46,6 +46,7 @@ class Upstream:
         wall_clock: Callable[[], float] = time.time,
         on_window_too_small: Callable[[Arm, int | None, int], None] = lambda arm, told, needed: None,
         on_answered: Callable[[Arm, int], None] = lambda arm, needed: None,
+        on_tools_refused: Callable[[Arm], None] = lambda arm: None,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
 
@@ -60,6 +61,7 @@ class Upstream:
             on_window_too_small: called with an arm that refused a request as too long for it, with its window,
                 if it named it, and with about what the request needed, in tokens.
             on_answered: called with an arm that has begun to answer, and about how many tokens the request needed.
+            on_tools_refused: called with an arm whose server says that it takes no tools.
         """
         self._health = health
         self._clock = clock
@@ -69,6 +71,7 @@ class Upstream:
         self._loads = loads or ReplicaLoads(clock)
         self._on_window_too_small = on_window_too_small
         self._on_answered = on_answered
+        self._on_tools_refused = on_tools_refused
         self._in_flight: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
@@ -147,10 +150,14 @@ class Upstream:
                 needed = needed_tokens(arm) if needed_tokens is not None else _needed_tokens(sending.body, body)
                 if answer.account.ending is Ending.ANSWERED:
                     self._on_answered(arm, needed)
-                if answer.account.ending is not Ending.WINDOW_TOO_SMALL:
+                if answer.account.ending is Ending.TOOLS_REFUSED and body.get("tools"):
+                    attempts.without_tools = answer
+                    self._on_tools_refused(arm)
+                elif answer.account.ending is Ending.WINDOW_TOO_SMALL:
+                    attempts.refused = answer
+                    self._on_window_too_small(arm, answer.account.window_tokens, needed)
+                else:
                     return answer
-                attempts.refused = answer
-                self._on_window_too_small(arm, answer.account.window_tokens, needed)
                 break
         return attempts.refusal()
 
@@ -191,8 +198,8 @@ class Upstream:
             answer = await self._answer(arm, endpoint, sending, waiting)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
-            if account.ending is Ending.WINDOW_TOO_SMALL:  # told inside a 200
-                return window_refusal(arm, account, self._clock())
+            if account.ending in (Ending.WINDOW_TOO_SMALL, Ending.TOOLS_REFUSED):  # told inside a 200
+                return refusal_within_200(arm, account, self._clock())
             if account.model_missing:  # others may be served there
                 self._loads.on_model_missing(endpoint, arm.model)
             else:

@@ -12,6 +12,7 @@ import aiohttp
 import pydantic_core
 
 from highwayman.env.errors import UpstreamError
+from highwayman.env.upstream.tool_refusals import MAY_SPEAK_OF_TOOLS, refuses_tools
 
 _ARMS_FAULT: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})  # and whatever is no 200 and no 4xx
 _MAY_SPEAK_OF_WINDOW: Final = frozenset({400, 413, 422})
@@ -54,6 +55,7 @@ class Ending(StrEnum):
     CALLERS_FAULT = "callers_fault"  # reaches the caller
     ARMS_FAULT = "arms_fault"  # another replica, then another arm is tried
     WINDOW_TOO_SMALL = "window_too_small"  # an arm with a larger one is tried
+    TOOLS_REFUSED = "tools_refused"  # its server takes none: another arm is tried, then all without the tools
     BROKE_OFF = "broke_off"  # after the first meaningful event: the caller is told
     CLIENT_LEFT = "client_left"
 
@@ -95,6 +97,8 @@ def account_of_status(status: int, body: bytes, headers: Mapping[str, str], *, n
     text = body[:_SCANNED_CHARS].decode("utf-8", "replace")
     if status in _MAY_SPEAK_OF_WINDOW and _WINDOW.search(text):
         return _window(text, status)
+    if status in MAY_SPEAK_OF_TOOLS and refuses_tools(text):
+        return Account(Ending.TOOLS_REFUSED, "it takes no tools", status)
     if status in _ARMS_FAULT or not 400 <= status < 500 or (status == 400 and _KEY.search(text)):
         rest_s = retry_after_s(headers.get("retry-after"), now=now)
         told = status if status in _TOLD_AS_IT_IS else 502
@@ -136,7 +140,11 @@ def account_of_event(event: Any) -> Account | None:
     if not error:
         return None
     text = str(pydantic_core.to_json(error, serialize_unknown=True), "utf-8", "replace")[:_SCANNED_CHARS]
-    return _window(text, 400) if _WINDOW.search(text) else Account(Ending.ARMS_FAULT, "answered with an error")
+    if _WINDOW.search(text):
+        return _window(text, 400)
+    if refuses_tools(text):
+        return Account(Ending.TOOLS_REFUSED, "it takes no tools", 400)
+    return Account(Ending.ARMS_FAULT, "answered with an error")
 
 
 def is_meaningful(event: Any) -> bool:

@@ -100,10 +100,12 @@ def as_whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> U
     return answer
 
 
-def window_refusal(arm: Arm, account: Account, now: float) -> UpstreamResponse:
-    """Return the refusal of a server that told of its window inside a 200."""
+def refusal_within_200(arm: Arm, account: Account, now: float) -> UpstreamResponse:
+    """Return the refusal of a server that told of its window, or that it takes no tools, inside a 200."""
     error = {"message": f"The request does not fit the context window of {arm.name!r}.",
              "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}  # fmt: skip
+    if account.ending is Ending.TOOLS_REFUSED:
+        error |= {"message": f"The server of {arm.name!r} takes no tools.", "param": "tools", "code": "tools_refused"}
     return UpstreamResponse(
         arm, 400, JSON, now, now, _first=json.dumps({"error": error}).encode(), account=account
     )  # fmt: skip

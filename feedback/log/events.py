@@ -138,10 +138,11 @@ def _encode_attempts(event: Outcome) -> int | list[Any]:
 
     It stands in the place of the number since code of before takes an outcome of 12 fields only, whatever they are.
     """
-    if not (event.tried or event.tokens_cached or event.estimated):
+    if not (event.tried or event.tokens_cached or event.estimated or event.tools_dropped):
         return event.attempts
     tried = [[a.arm, a.endpoint, a.seconds, a.ending, a.why] for a in event.tried]
-    return [event.attempts, tried, event.tokens_cached, event.estimated]
+    more = [{"tools_dropped": True}] if event.tools_dropped else []  # by name: what comes next needs no place
+    return [event.attempts, tried, event.tokens_cached, event.estimated, *more]
 
 
 def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
@@ -150,9 +151,17 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
     outcome = Outcome(decision_id, at, arm, Status(status), *more)
     if not isinstance(more[-1], list):
         return outcome
-    attempts, tried, tokens_cached, estimated, *_ = more[-1]  # a later version may have put more behind
+    attempts, tried, tokens_cached, estimated, *rest = more[-1]  # a later version may have put more behind
     made = tuple(Attempt(*fields[:5]) for fields in tried)
-    return replace(outcome, attempts=attempts, tried=made, tokens_cached=tokens_cached, estimated=estimated)
+    named = next((more for more in rest if isinstance(more, dict)), {})
+    return replace(
+        outcome,
+        attempts=attempts,
+        tried=made,
+        tokens_cached=tokens_cached,
+        estimated=estimated,
+        tools_dropped=named.get("tools_dropped") is True,
+    )
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from highwayman.env.cost.usage import cost_usd
-from highwayman.env.errors import UpstreamError
-from highwayman.env.pool.profile import upstream_body
+from highwayman.env.errors import NoEligibleArm, UpstreamError
+from highwayman.env.pool.eligibility import tools_refused
+from highwayman.env.pool.profile import upstream_body, without_tools
+from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status
 from highwayman.env.upstream.answer_text import AnswerText
@@ -28,6 +30,8 @@ from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response
 from highwayman.serving.metrics import Metrics
 
+_CALLED = "tool_calls"  # a finish reason
+_LEAST_READ = 0.5  # of the tools' tokens as estimated: an arm that has read fewer tokens in all has not read the tools
 _COME_AGAIN = frozenset({429, 503})  # statuses that a Retry-After goes with
 
 
@@ -45,6 +49,7 @@ class ProxyDependencies:
     observers: CompletionObservers
     drain: Drain = field(default_factory=Drain)  # says whether this router has cut its calls
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
+    tools: ToolBeliefs | None = None  # is told who called tools, and who has not read them
 
 
 class ProxiedCompletion:
@@ -57,6 +62,7 @@ class ProxiedCompletion:
         self._route = route
         self._path = path
         self._arm: Arm = route.arms[0]
+        self._tools_dropped = route.tools_dropped
         self._answer: UpstreamResponse | None = None
         self._status = Status.FAILED
         self._attempts = 1
@@ -71,15 +77,7 @@ class ProxiedCompletion:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
         logged = asyncio.create_task(self._dependencies.journal.put(self._route.decision))
         try:
-            self._answer = await self._dependencies.upstream.open(
-                self._route.arms,
-                self._path,
-                self._body_for,
-                large=self._request.is_large,
-                affinity=self._route.affinity,
-                tried=self._tried,
-                needed_tokens=self._route.needed_tokens,
-            )
+            self._answer = await self._open()
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
             self._transcript_for = self._dependencies.observers.wanting_transcript(
                 self._request, self._route.decision, self._arm
@@ -88,6 +86,10 @@ class ProxiedCompletion:
                 self._transcript = Transcript()
             await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
+        except NoEligibleArm as error:
+            self._status = Status.REFUSED
+            await asyncio.wait({logged})
+            await self._refuse(send, error)
         except UpstreamError as error:
             self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
             self._attempts = error.attempts
@@ -102,11 +104,40 @@ class ProxiedCompletion:
             if self._answer is not None:
                 self._answer.close()
             outcome = self._outcome()
+            self._learn_of_tools(outcome)
             self._dependencies.on_outcome(outcome)
             self._dependencies.background.spawn(self._log_outcome(outcome))
 
+    async def _open(self) -> UpstreamResponse:
+        """Return the first answer that begins; where no arm takes the tools, that of one that is asked without them.
+
+        Raises:
+            UpstreamError: every attempt failed.
+            NoEligibleArm: no arm takes tools, and the caller wants one called.
+        """
+        answer = await self._ask_arms()
+        if answer.account.ending is not Ending.TOOLS_REFUSED or not self._request.query.tools:
+            return answer
+        self._arm, self._attempts = answer.arm, answer.attempts
+        if not self._request.query.tools_optional:
+            raise tools_refused(dict.fromkeys(attempt.arm for attempt in self._tried))
+        self._tools_dropped = True
+        return await self._ask_arms()
+
+    async def _ask_arms(self) -> UpstreamResponse:
+        return await self._dependencies.upstream.open(
+            self._route.arms,
+            self._path,
+            self._body_for,
+            large=self._request.is_large,
+            affinity=self._route.affinity,
+            tried=self._tried,
+            needed_tokens=self._route.needed_tokens,
+        )
+
     def _body_for(self, arm: Arm) -> dict[str, object]:
-        return upstream_body(self._request.body, arm, chat=self._request.chat)
+        body = without_tools(self._request.body) if self._tools_dropped else self._request.body
+        return upstream_body(body, arm, chat=self._request.chat)
 
     async def _pass_on(self, send: Send, answer: UpstreamResponse) -> None:
         if answer.account.ending is not Ending.ANSWERED:
@@ -189,11 +220,11 @@ class ProxiedCompletion:
     def _identity(self) -> ResponseIdentity:
         return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat)
 
-    async def _refuse(self, send: Send, error: UpstreamError) -> None:
+    async def _refuse(self, send: Send, error: UpstreamError | NoEligibleArm) -> None:
         status, body, code = error_response(error)
         self._dependencies.metrics.refused.labels(code).inc()
         headers = self._headers("application/json")
-        if error.retry_after_s is not None and status in _COME_AGAIN:
+        if isinstance(error, UpstreamError) and error.retry_after_s is not None and status in _COME_AGAIN:
             headers = [*headers, (b"retry-after", str(math.ceil(error.retry_after_s)).encode())]
         await send_response(send, status, body, headers)
 
@@ -204,6 +235,7 @@ class ProxiedCompletion:
             (b"x-highwayman-decision", decision.id.encode()),
             (b"x-highwayman-arm", self._arm.name.encode()),
             (b"x-highwayman-propensity", repr(decision.propensity).encode()),
+            *([(b"x-highwayman-tools", b"dropped")] if self._tools_dropped else ()),
             *self._vote_link(decision),
         ]
 
@@ -231,7 +263,18 @@ class ProxiedCompletion:
             tried=tuple(self._tried),
             tokens_cached=usage.tokens_cached,
             estimated=self._metered.estimated,
+            tools_dropped=self._tools_dropped,
         )
+
+    def _learn_of_tools(self, outcome: Outcome) -> None:
+        """Tell who called a tool, and who has by its own count read less than the tools alone would be."""
+        tools, query = self._dependencies.tools, self._request.query
+        if tools is None or not query.tools or self._tools_dropped or outcome.status is not Status.OK:
+            return
+        if outcome.finish_reason == _CALLED:
+            tools.on_called(self._arm)
+        elif not outcome.estimated and 0 < outcome.tokens_in < _LEAST_READ * query.tools_tokens:
+            tools.on_ignored(self._arm)
 
     async def _log_outcome(self, outcome: Outcome) -> None:
         """Put the outcome on the log, behind its decision: the journal keeps the order."""

@@ -19,6 +19,8 @@ from highwayman.serving.completions.body_checks import (
 )
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits, parse_object, validate
 
+_MAY_GO_WITHOUT_TOOLS = (None, "auto", "none")  # of `tool_choice`; others want a tool to be called
+
 
 class _Loose(BaseModel):
     """Checks what the router reads; every other field goes upstream as it came."""
@@ -99,6 +101,8 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         prompt_tokens=reading.tokens,
         script=reading.script,
         modalities=reading.modalities,
+        tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
+        tools_tokens=reading.tools_tokens,
     )
     return replace(_completion_request(body, checked, query, chat=True), size_bytes=len(raw))
 

@@ -1,6 +1,6 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,11 +14,12 @@ from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.load.queueing import QueueState
-from highwayman.env.pool.eligibility import Pool, needed_tokens
+from highwayman.env.pool.eligibility import Pool, needed_tokens, tools_hint
 from highwayman.env.types import (
     CLIENT_TASK,
     DEFAULT_TENANT,
     NO_EXPLORATION,
+    TOOLS_DROPPED,
     Arm,
     ArmState,
     Context,
@@ -57,6 +58,7 @@ class Route:
     arms: tuple[Arm, ...]
     affinity: str = ""  # what names the conversation, whose replicas are asked before others
     needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
+    tools_dropped: bool = False  # whether the request goes on without the tools it offers
 
 
 @dataclass(slots=True)
@@ -102,6 +104,11 @@ class Router:
         context = await self.encoder.encode(query)
         if continuation.is_client_task:
             context = replace(context, flags=context.flags | {CLIENT_TASK})
+        asked = self.pool.arms.values() if objective is not None else [self.pool.arm(model)]
+        tools_dropped = self._only_without_tools(asked, query, context)
+        if tools_dropped:
+            query = query.without_tools()
+            context = _without_tools(context, query)
         if objective is None:
             route = self._forced(self.pool.arm(model), query, context, origin.tenant)
         else:
@@ -117,6 +124,7 @@ class Router:
             route,
             affinity=continuation.affinity,
             needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
+            tools_dropped=tools_dropped,
         )
         if not (origin.user or origin.links or self.keep_prompts):
             return route
@@ -124,10 +132,20 @@ class Router:
         decision = replace(route.decision, user=self.pseudonym(origin.user), prompt=prompt, links=origin.links)
         return replace(route, decision=decision)
 
+    def _only_without_tools(self, arms: Collection[Arm], query: Query, context: Context) -> bool:
+        """Return whether none of the arms may answer with the tools, which nobody has to call, and one may without."""
+        if not (query.tools and query.tools_optional):
+            return False
+        left = query.without_tools()
+        tokens, tokens_left = self._prompt_tokens(context), self._prompt_tokens(_without_tools(context, left))
+        refused = [arm for arm in arms if self.pool.refusal(arm, query, tokens) is not None]
+        return len(refused) == len(arms) and any(self.pool.refusal(arm, left, tokens_left) is None for arm in refused)
+
     def _forced(self, arm: Arm, query: Query, context: Context, tenant: str) -> Route:
         refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
         if refusal is not None:
-            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}.")
+            hint = tools_hint(refusal)
+            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
         certain = Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision(
             (arm.name,),
@@ -297,3 +315,9 @@ class Router:
             objective=objective,
             mode=mode,
         )
+
+
+def _without_tools(context: Context, query: Query) -> Context:
+    """Return the context of a request that goes on without its tools, as `query` has it."""
+    tokens = context.prompt_tokens if query.prompt_tokens is None else query.prompt_tokens
+    return replace(context, prompt_tokens=tokens, flags=context.flags | {TOOLS_DROPPED})

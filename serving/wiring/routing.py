@@ -82,6 +82,7 @@ async def build_routing(
         loads=loads,
         on_window_too_small=pool.on_window_too_small,
         on_answered=pool.on_answered,
+        on_tools_refused=pool.tools.on_refused,
     )
     await upstream.start()
     stack.push_async_callback(upstream.close)

@@ -72,6 +72,24 @@ arms:
     assert pool.launches == {}
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["tools: true", ""], [True, False]),  # as it always was: who says it of some denies it of the others
+        (["", ""], [None, None]),
+        (["tools: false", ""], [False, None]),
+        (["tools: unknown", ""], [None, None]),
+        (["tools: true", "tools: unknown"], [True, None]),
+    ],
+)
+def test_whether_an_arm_calls_tools_is_said_or_not_known(
+    tmp_path: Path, said: list[str], meant: list[bool | None]
+) -> None:
+    entries = [GOOD.replace(PRICED, ", ".join(filter(None, [PRICED, tools]))) for tools in said]
+    pool = load_pool(write(tmp_path, f"arms: {{a: {entries[0]}, b: {entries[1]}}}"))
+    assert [arm.tools for arm in pool.arms] == meant
+
+
 def test_arms_keep_the_order_of_the_file(tmp_path: Path) -> None:
     pool = load_pool(write(tmp_path, f"arms: {{z: {GOOD}, a: {GOOD}, m: {GOOD}}}"))
     assert [arm.name for arm in pool.arms] == ["z", "a", "m"]
@@ -102,6 +120,8 @@ def test_an_arm_without_a_price_is_told_both_ways_out(tmp_path: Path) -> None:
     [
         (("usd_per_mtok_in: 0.05, ", ""), "usd_per_mtok_out without usd_per_mtok_in"),
         ((PRICED, f"{PRICED}, price: unknown"), "both `price` and usd_per_mtok_in and usd_per_mtok_out"),
+        ((PRICED, f"{PRICED}, tools: maybe"), "tools must be true, false or unknown, got 'maybe'"),
+        ((PRICED, f"{PRICED}, tools: 1"), "tools must be true, false or unknown, got 1"),
         ((PRICED, "price: free"), "price must be 'unknown', got 'free'"),
         (("0.05", ".nan"), "usd_per_mtok_in must be a finite number, got nan"),
         (("0.05", "-.inf"), "usd_per_mtok_in must be"),

@@ -41,6 +41,7 @@ TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt
         {"tried": TRIED},
         {"tokens_cached": 5},
         {"estimated": True},
+        {"tools_dropped": True},
         {"tried": TRIED, "tokens_cached": 5, "estimated": True},
     ],
     ids=str,
