@@ -28,7 +28,7 @@ from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.services import Services, build_services
-from highwayman.serving.views import decision_view, model_view, models_view, policy_view, readiness_view
+from highwayman.serving.views import decision_view, model_view, models_view, pending_counts, policy_view, readiness_view
 from highwayman.serving.wiring.settings import Settings
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -189,7 +189,13 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
         _need(ADMIN, request)
-        return policy_view(services.live, services.router.policy_name, services.pool, services.router.objectives)
+        return policy_view(
+            services.live,
+            services.router.policy_name,
+            services.pool,
+            objectives=services.router.objectives,
+            pending=await pending_counts(services),
+        )
 
     _add_probes(rest, services)
 
@@ -210,7 +216,7 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         _need(ADMIN, request)
-        return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(services.metrics.exposition(await pending_counts(services)), media_type=CONTENT_TYPE_LATEST)
 
 
 def _caller(request: Request) -> Principal:

@@ -10,6 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from highwayman.env.load.replica_loads import ReplicaState
 from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, TOOLS_DROPPED, Decision, Outcome
+from highwayman.feedback.intake.pending import PendingCounts
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -128,14 +129,34 @@ class Metrics:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
         self._delivery_outcomes.labels(_EVENTS[kind], delivery_outcome).inc()
 
-    def exposition(self) -> bytes:
-        """Return everything in Prometheus' text format, summed over the processes that count together."""
+    def exposition(self, pending: PendingCounts | None = None) -> bytes:
+        """Return everything in Prometheus' text format, summed over the processes that count together.
+
+        `pending` is of the whole namespace, the same whichever process is asked; None: Redis did not tell.
+        """
         self._tasks.set(_alive_tasks())
-        if SHARED_FOLDER not in os.environ:
-            return generate_latest(self.registry)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        registry = self.registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + (b"" if pending is None else _pending_exposition(pending))
+
+
+def _pending_exposition(pending: PendingCounts) -> bytes:
+    registry = CollectorRegistry()
+    waiting = Gauge(
+        "highwayman_feedback_waiting", "Feedback that waits for its decision, in the namespace", registry=registry
+    )
+    waiting.set(pending.waiting)
+    held = Gauge(
+        "highwayman_feedback_held_total",
+        "Feedback that came without a decision, in the namespace, and what became of it: joined, expired, withdrawn",
+        ["fate"],
+        registry=registry,
+    )
+    for fate in ("held", "joined", "expired", "withdrawn"):
+        held.labels(fate).set(getattr(pending, fate))
+    return generate_latest(registry)
 
 
 def adopt_worker_metrics(worker: str) -> None:

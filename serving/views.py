@@ -14,6 +14,7 @@ from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import Arm, Outcome
 from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
+from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.log.record import Record
 from highwayman.serving.services import Services
 from highwayman.serving.state.live_policy import LivePolicy
@@ -22,16 +23,38 @@ from highwayman.serving.state.pool_objectives import objectives_view
 _REDIS_PATIENCE_S = 0.25
 
 
-def policy_view(live: LivePolicy, name: str, pool: Pool, objectives: Mapping[str, Objective]) -> dict[str, Any]:
-    """Return the policy in force, what quality is worth to it, each arm's numbers over the whole log, and its load."""
+def policy_view(
+    live: LivePolicy, name: str, pool: Pool, *, objectives: Mapping[str, Objective], pending: PendingCounts | None
+) -> dict[str, Any]:
+    """Return the policy in force, what quality is worth to it, each arm's numbers over the whole log and its load.
+
+    Also what became of feedback without a decision.
+    """
     return {
         "policy": name,
         "version": live.version,
         "position": live.position,
         "lag_s": live.lag_s,
         "objectives": objectives_view(objectives),
-        "arms": {name: {**_arm_view(live, name), **_load_view(pool, arm)} for name, arm in pool.arms.items()},
+        "arms": {
+            arm.name: {
+                **_arm_view(live, arm.name),
+                **_load_view(pool, arm),
+                "tools": pool.tools.believed(arm).tools,
+            }
+            for arm in pool.arms.values()
+        },
+        "feedback_without_decision": None if pending is None else asdict(pending),
     }
+
+
+async def pending_counts(services: Services) -> PendingCounts | None:
+    """Return what became of feedback without a decision, None where Redis does not tell in time."""
+    try:
+        async with asyncio.timeout(_REDIS_PATIENCE_S):
+            return await services.feedback.service.pending.counts()
+    except (StoreUnavailable, TimeoutError):
+        return None
 
 
 async def readiness_view(services: Services) -> dict[str, Any]:

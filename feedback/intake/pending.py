@@ -9,6 +9,7 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Feedback
+from highwayman.feedback.intake.feedback_ids import link_of
 from highwayman.feedback.log.events import BadEvent, decode, encode
 from highwayman.feedback.log.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
@@ -30,6 +31,17 @@ class PendingItem:
         return now - (self.feedback.at if self.held_at is None else self.held_at)
 
 
+@dataclass(frozen=True, slots=True)
+class PendingCounts:
+    """How many statements of a namespace wait for their decisions now, and what has become of all that did."""
+
+    waiting: int = 0
+    held: int = 0
+    joined: int = 0  # filed, as their decisions came
+    expired: int = 0  # their decisions never came
+    withdrawn: int = 0  # taken back by who said them
+
+
 class PendingFeedback:
     """The statements of a namespace that wait for their decisions."""
 
@@ -37,6 +49,7 @@ class PendingFeedback:
         """Take a client, the namespace, its store, and how long a statement waits, in seconds."""
         self._client: Any = client  # its replies are bytes, which its types do not promise
         self._key = Keys(namespace)("held")
+        self._counts_key = Keys(namespace)("held_counts")
         self._store = store
         self.keep_s = keep_s
 
@@ -46,7 +59,8 @@ class PendingFeedback:
         with redis_errors():
             if int(await self._client.hlen(self._key)) + len(entries) > _MOST:
                 raise StoreUnavailable(f"{_MOST} statements wait for decisions that are not known. Try again later.")
-            await self._client.hset(self._key, mapping=entries)
+            added = int(await self._client.hset(self._key, mapping=entries))
+            await self._count("held", added)
 
     async def release(self, *, now: float) -> int:
         """File what waited for decisions that are known by now; return how many statements that were.
@@ -61,19 +75,44 @@ class PendingFeedback:
         linked = await self._store.linked_decisions_of(
             [name for _, item in waiting if item is not None for name in item.links]
         )
-        statements, done, released = [], [], 0
+        statements, done, released, expired = [], [], 0, 0
         for name, item in waiting:
             decision_ids = next((linked[link] for link in item.links if linked[link]), []) if item is not None else []
             if item is not None and decision_ids:
                 statements += split_weight(item.feedback, decision_ids)
                 released += 1
-            if decision_ids or item is None or item.held_s(now) > self.keep_s:
+            is_late = item is not None and not decision_ids and item.held_s(now) > self.keep_s
+            expired += is_late
+            if decision_ids or item is None or is_late:
                 done.append(name)
         await self._store.put_all(statements)
-        if done:
-            with redis_errors():
+        with redis_errors():
+            if done:
                 await self._client.hdel(self._key, *done)
+            await self._count("joined", released)
+            await self._count("expired", expired)
         return released
+
+    async def discard(self, links: Sequence[str]) -> int:
+        """Drop what waits under these links (`feedback_ids`), and return how many statements that were."""
+        with redis_errors():
+            ids = [bytes(name) for name in await self._client.hkeys(self._key)]
+            withdrawn = [name for name in ids if link_of(name.decode()) in links]
+            count = int(await self._client.hdel(self._key, *withdrawn)) if withdrawn else 0
+            await self._count("withdrawn", count)
+        return count
+
+    async def counts(self) -> PendingCounts:
+        """Return the namespace's counts. Raises StoreUnavailable."""
+        with redis_errors():
+            rows = await self._client.hgetall(self._counts_key)
+            waiting = int(await self._client.hlen(self._key))
+        counted = {name.decode(): int(count) for name, count in rows.items()}
+        return PendingCounts(waiting, *(counted.get(name, 0) for name in ("held", "joined", "expired", "withdrawn")))
+
+    async def _count(self, name: str, count: int) -> None:
+        if count:
+            await self._client.hincrby(self._counts_key, name, count)
 
     async def _all(self) -> list[tuple[bytes, PendingItem | None]]:
         """Return what waits, oldest first; None for what cannot be read any more."""

@@ -35,6 +35,10 @@ class FiledStatements:
     linked_decisions: Callable[[str], Awaitable[Sequence[str]]]  # by name, oldest first
     records: Callable[[Sequence[str]], Awaitable[Mapping[str, Record]]]  # of those decisions that are known
 
+    def links(self, feedback_id: str, tenant: str, *, source: str | None = None) -> list[str]:
+        """Return the links under which what `find` is asked for may be filed."""
+        return [split_public_id(feedback_id)[1]] if source is None else self.ids.links(source, feedback_id, tenant)
+
     async def find(self, feedback_id: str, tenant: str, *, source: str | None = None) -> FiledStatement:
         """Return what a tenant filed under `feedback_id`: an id of ours, or with `source` the sender's own.
 
@@ -42,8 +46,8 @@ class FiledStatements:
             UnknownDecision: nothing of this tenant's was filed under it.
             StoreUnavailable: Redis does not answer.
         """
-        decision_id, own = split_public_id(feedback_id) if source is None else ("", feedback_id)
-        for link in [own] if source is None else self.ids.links(source, own, tenant):
+        decision_id = split_public_id(feedback_id)[0] if source is None else ""
+        for link in self.links(feedback_id, tenant, source=source):
             decision_ids = [decision_id] if decision_id else await self.linked_decisions(link)
             of_tenant = [name for name in decision_ids if self.ids.issued_at(name, tenant) is not None]
             standing = standing_under(link, await self.records(of_tenant))

@@ -33,7 +33,7 @@ class FeedbackReceipt:
     id: str  # under which it can be taken back
     decision_ids: tuple[str, ...]  # none while it is held
     value: float | None
-    state: str  # logged, spooled or held
+    state: str  # logged, spooled, held, or withdrawn before it was filed
 
 
 _Hold = Callable[[Sequence[PendingItem]], Awaitable[None]]
@@ -165,7 +165,7 @@ class FeedbackService:
         )
 
     async def retract(self, feedback_id: str, principal: Principal, *, source: str | None = None) -> FeedbackReceipt:
-        """Take back what was filed under `feedback_id`: an id of ours, or with `source` the sender's own.
+        """Take back what was filed, or is held, under `feedback_id`: an id of ours, or with `source` the sender's own.
 
         Raises:
             UnknownDecision: nothing of this tenant's was filed under it.
@@ -179,6 +179,10 @@ class FeedbackService:
                 raise
             await self.pending_spool.add_retraction(PendingRetraction(feedback_id, principal.tenant, source, now))
             return FeedbackReceipt(feedback_id, (), None, "held")
+        except UnknownDecision:
+            if not await self.pending.discard(self.filed.links(feedback_id, principal.tenant, source=source)):
+                raise
+            return FeedbackReceipt(feedback_id, (), None, "withdrawn")
         state = await self._put(filed.retractions(at=now))
         return FeedbackReceipt(filed.public_id, tuple(filed.standing), None, state)
 
@@ -205,9 +209,12 @@ class FeedbackService:
             StoreUnavailable: nothing can be looked up, and nothing holds what must be.
         """
         try:
-            return await self.targets.resolve(submission.target, metric, tenant), self.pending.add_all
+            resolved = await self.targets.resolve(
+                submission.target, metric, tenant, within=submission.within_conversation
+            )
+            return resolved, self.pending.add_all
         except StoreUnavailable:
-            names = self.targets.names(submission.target, tenant)
+            names = self.targets.names(submission.target, tenant, within=submission.within_conversation)
             if self.pending_spool is None or not names:
                 raise
             return ResolvedTarget(names=names), self.pending_spool.add_all

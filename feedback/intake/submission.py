@@ -32,3 +32,6 @@ class FeedbackSubmission:
     compared_decision_id: str | None = None  # of a preference: the decision whose answer it is compared with
     external_id: str | None = None  # the sender's own id for this statement: sent again under it, it is replaced
     idempotency_key: str | None = None  # sent again with it, nothing is changed
+    # The conversation of a target's `request_id`: where no answer is known under that, those of the conversation are
+    # meant that came without an id of their own.
+    within_conversation: str = ""

@@ -8,6 +8,8 @@ from highwayman.env.metric import Metric
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.intake.submission import FeedbackTarget
 
+UNNAMED = "unnamed"  # kind of link: answers of a conversation whose requests named themselves by no id
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTarget:
@@ -28,8 +30,11 @@ class TargetResolver:
     window_s: float  # how long a decision takes feedback, if its metric says no less
     linked_decisions_of: Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[str]]]] | None = None  # of several
 
-    async def resolve(self, target: FeedbackTarget, metric: Metric, tenant: str) -> ResolvedTarget:
+    async def resolve(self, target: FeedbackTarget, metric: Metric, tenant: str, *, within: str = "") -> ResolvedTarget:
         """Return the decisions meant.
+
+        `within` is the conversation of the request meant: where nothing is known of the request, its answers are meant
+        that came without an id of their own. What came with another one is not.
 
         Raises:
             InvalidFeedback: the target is empty.
@@ -48,21 +53,23 @@ class TargetResolver:
         kind, name = ("request", target.request_id) if target.request_id else ("conversation", target.conversation_id)
         if not name:
             raise InvalidFeedback("say which answer: one of decision_id, request_id and conversation_id")
-        links = tuple(self.ids.links(kind, name, tenant))
+        links = (*self.ids.links(kind, name, tenant), *(self.ids.links(UNNAMED, within, tenant) if within else ()))
         for link in links:
             decision_ids = await self.linked_decisions(link)
             if decision_ids:
                 return ResolvedTarget(self._still_open(decision_ids, metric, tenant))
         return ResolvedTarget(names=links)
 
-    def names(self, target: FeedbackTarget, tenant: str) -> tuple[str, ...]:
+    def names(self, target: FeedbackTarget, tenant: str, *, within: str = "") -> tuple[str, ...]:
         """Return the names under which what is meant will be found, without a look whether it is there.
 
         None where it is addressed by a decision's own id, which needs no look-up, or by nothing.
         """
         request_id = target.generation_id or target.request_id
         kind, name = ("request", request_id) if request_id else ("conversation", target.conversation_id)
-        return () if target.decision_id or not name else tuple(self.ids.links(kind, name, tenant))
+        if target.decision_id or not name:
+            return ()
+        return (*self.ids.links(kind, name, tenant), *(self.ids.links(UNNAMED, within, tenant) if within else ()))
 
     async def looked_up(self, targets: Sequence[FeedbackTarget], tenant: str) -> "TargetResolver":
         """Return a resolver that has looked up the names of these targets already, together, or that it cannot."""

@@ -1,5 +1,6 @@
 """Open WebUI's thumbs: as its own API takes them, as its events announce them, and as its export lists them."""
 
+from dataclasses import replace
 from typing import Any
 
 from highwayman.env.errors import InvalidFeedback
@@ -21,11 +22,12 @@ _THUMBS: dict[Any, bool | None] = {1: True, "1": True, -1: False, "-1": False, 0
 class OpenWebUI:
     """Parses the thumbs of Open WebUI. They join by the message's id, which its connection to the router sends along.
 
-    Looked at: Open WebUI 0.10.2, `routers/evaluations.py`, `models/feedbacks.py`, `events.py` and `utils/headers.py`. A
-    connection to the router with the custom header `{"x-openwebui-message-id": "{{MESSAGE_ID}}"}` names the message.
-    Open WebUI's own events carry neither the message's id nor (issue 26840) the rating: an event function has to put
-    them in, or send the feedback itself. In the arena, a thumb is a thumb: which models it was compared with is not
-    filed. A draw takes the thumb back.
+    Looked at: Open WebUI 0.10.2 and 0.12.4, `routers/evaluations.py`, `models/feedbacks.py`, `events.py` and
+    `utils/headers.py`. A connection to the router with the custom header `{"x-openwebui-message-id": "{{MESSAGE_ID}}"}`
+    names the message; without it, the answers of the chat are meant that came without a message's id. Open WebUI's own
+    events do not carry that id: an event function has to put it in, or send the feedback itself, as
+    `integrations/open_webui/highwayman_feedback.py` does. In the arena, a thumb is a thumb: which models it was
+    compared with is not filed. A draw takes the thumb back.
     """
 
     source = "open-webui"
@@ -97,16 +99,22 @@ class OpenWebUI:
             feedback_id or text_field(feedback, "id") or derived_id(target.request_id, target.conversation_id, user_id)
         )
         name, *details_ids = self._external_ids(known_as)
+        chat_id = text_field(_part(feedback, "meta"), "chat_id") if target.request_id else ""
         submission = FeedbackSubmission(
-            target, "thumbs", thumb, self.source, user=user_id or None, comment=words or None, external_id=name
+            target,
+            "thumbs",
+            thumb,
+            self.source,
+            user=user_id or None,
+            comment=words or None,
+            external_id=name,
+            within_conversation=chat_id,
         )
         rating = _rating(_part(data, "details"))
         return (
             submission,
             *(
-                FeedbackSubmission(
-                    target, self._details_metric, rating, self.source, user=user_id or None, external_id=external_id
-                )
+                replace(submission, metric=self._details_metric, value=rating, comment=None, external_id=external_id)
                 for external_id in details_ids
             ),
         )

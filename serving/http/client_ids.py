@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from highwayman.feedback.intake.targets import UNNAMED
 from highwayman.serving.http.asgi import Scope, header
 
 _LONGEST = 256
 _CACHE_KEY = "prompt_cache_key"  # OpenAI's: requests that share a beginning; where nothing else is given
 _PREVIOUS = "previous_response_id"  # OpenAI's: the answer that this request goes on from
 _TRACEPARENT = "traceparent"  # W3C: version-trace-parent-flags
+# Proxies and tracers give these, too: a client that sends nothing else has no name for its answer.
+_GIVEN_ON_THE_WAY = frozenset({"x-request-id", _TRACEPARENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class ClientIds:
     """The names of one request."""
 
     requests: tuple[str, ...] = ()
+    is_named: bool = False  # whether one of them was given to the message, not by what lies between
     conversation: str | None = None
     previous_answer: str | None = None  # the id of the answer before
 
@@ -46,10 +50,15 @@ class ClientIdSources:
             *map(metadata.get, self.conversation_keys),
             body.get(_CACHE_KEY),
         ]
+        own = [
+            *(header(scope, name.encode()) for name in self.request_headers if name not in _GIVEN_ON_THE_WAY),
+            *map(metadata.get, self.request_keys),
+        ]
         return ClientIds(
             tuple(dict.fromkeys(_usable(requests))),
-            next(iter(_usable(conversations)), None),
-            next(iter(_usable([body.get(_PREVIOUS)])), None),
+            is_named=bool(_usable(own)),
+            conversation=next(iter(_usable(conversations)), None),
+            previous_answer=next(iter(_usable([body.get(_PREVIOUS)])), None),
         )
 
 
@@ -59,7 +68,10 @@ def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str])
     def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
         names = sources.extract(scope, body)
         request_links = [link("request", name, tenant) for name in names.requests]
-        return (*request_links, *([link("conversation", names.conversation, tenant)] if names.conversation else ()))
+        if not names.conversation:
+            return tuple(request_links)
+        kinds = ("conversation",) if names.is_named else ("conversation", UNNAMED)
+        return (*request_links, *(link(kind, names.conversation, tenant) for kind in kinds))
 
     return links
 

@@ -9,9 +9,10 @@ from highwayman.serving.http.asgi import Scope, header
 
 # Beginnings of the prompts with which chat clients ask for something of their own.
 KNOWN_PROMPTS = (
-    # Open WebUI: title, tags, follow-ups, queries, image prompt, completion of what is being typed
+    # Open WebUI: title, tags, follow-ups (twice), compaction, queries, image prompt, completion of what is being typed
     # (its prompt around retrieved documents begins with "### Task:", too, and asks for an answer).
     r"### Task:\s*(Generate (a concise|1-3 broad tags|a detailed prompt)|Suggest 3-5 (relevant )?follow-up"
+    r"|Predict 3-5 useful messages this user|Summarize the conversation history that will be compacted"
     r"|Analyze the chat history to determine the necessity|You are an autocompletion system)",
     r"Your task is to reflect the speaker's likely facial expression through a fitting emoji",
     # LibreChat: the title of a conversation, in its ways

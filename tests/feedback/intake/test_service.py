@@ -20,7 +20,7 @@ from highwayman.env.types import Decision, Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
-from highwayman.feedback.intake.pending import PendingFeedback
+from highwayman.feedback.intake.pending import PendingCounts, PendingFeedback
 from highwayman.feedback.intake.pending_retraction import PendingRetraction
 from highwayman.feedback.intake.pending_spool import PendingSpool
 from highwayman.feedback.intake.retraction import FiledStatements
@@ -277,6 +277,29 @@ async def test_feedback_from_a_key_in_quarantine_is_kept_and_does_not_count(desk
     made = await desk.decide()
     await desk.say(decision_id=made.id, principal=replace(WE, quarantined=True))
     assert [filed.quarantined for filed in await desk.statements(made.id)] == [True]
+
+
+async def test_what_becomes_of_a_statement_that_waits_is_counted(desk: Intake) -> None:
+    pending = desk.service.pending
+    for name in ("joined", "late", "withdrawn"):
+        await desk.say(request_id=name, external_id=name, source="app")
+    assert await pending.counts() == PendingCounts(waiting=3, held=3)
+    await desk.decide(request="joined")
+    assert await pending.release(now=desk.clock.now) == 1
+    receipt = await desk.retract("withdrawn", source="app")
+    assert (receipt.state, receipt.decision_ids) == ("withdrawn", ())
+    assert await pending.release(now=desk.clock.now + HOLD_S + 1) == 0
+    assert await pending.counts() == PendingCounts(waiting=0, held=3, joined=1, expired=1, withdrawn=1)
+
+
+async def test_a_statement_that_was_taken_back_while_it_waited_is_never_filed(desk: Intake) -> None:
+    receipt = await desk.say(request_id="r")
+    assert (await desk.retract(receipt.id)).state == "withdrawn"
+    with pytest.raises(UnknownDecision):
+        await desk.retract(receipt.id)
+    made = await desk.decide(request="r")
+    assert await desk.service.pending.release(now=desk.clock.now) == 0
+    assert await desk.statements(made.id) == []
 
 
 async def test_without_redis_a_decisions_id_is_enough_and_a_name_that_must_be_looked_up_is_not(tmp_path: Path) -> None:

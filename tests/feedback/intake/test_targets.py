@@ -9,7 +9,7 @@ from highwayman.env.metric import Metric
 from highwayman.env.types import Decision
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.intake.submission import FeedbackTarget
-from highwayman.feedback.intake.targets import ResolvedTarget, TargetResolver
+from highwayman.feedback.intake.targets import UNNAMED, ResolvedTarget, TargetResolver
 from tests.feedback.intake.tenants import NOW, OTHERS, OURS, Clock, Links, decided, decision_ids
 
 THUMBS = Metric("thumbs")
@@ -74,6 +74,30 @@ async def test_a_request_id_names_no_conversation(ids: DecisionIds, clock: Clock
     made = decided(ids, ids.link("conversation", "same", OURS))
     resolved = await resolver(ids, clock, made).resolve(FeedbackTarget(request_id="same"), THUMBS, OURS)
     assert resolved.decision_ids == ()
+
+
+async def test_a_message_without_a_decision_means_the_answers_of_its_chat_that_have_no_name(
+    ids: DecisionIds, clock: Clock
+) -> None:
+    chat, unnamed = ids.link("conversation", "c", OURS), ids.link(UNNAMED, "c", OURS)
+    named = decided(ids, ids.link("request", "m-1", OURS), chat)
+    others = [decided(ids, chat, unnamed) for _ in range(2)]
+    resolve = resolver(ids, clock, named, *others).resolve
+    assert await resolve(FeedbackTarget(request_id="m-2"), THUMBS, OURS, within="c") == ResolvedTarget(
+        tuple(other.id for other in others)
+    )
+    assert (await resolve(FeedbackTarget(request_id="m-1"), THUMBS, OURS, within="c")).decision_ids == (named.id,)
+    for within in ("", "d"):
+        assert (await resolve(FeedbackTarget(request_id="m-2"), THUMBS, OURS, within=within)).decision_ids == ()
+
+
+async def test_a_message_of_a_chat_that_is_unknown_so_far_is_looked_out_for_by_itself_and_then_in_the_chat(
+    ids: DecisionIds, clock: Clock
+) -> None:
+    names = (ids.link("request", "m", OURS), ids.link(UNNAMED, "c", OURS))
+    target = FeedbackTarget(request_id="m")
+    assert (await resolver(ids, clock).resolve(target, THUMBS, OURS, within="c")).names == names
+    assert resolver(ids, clock).names(target, OURS, within="c") == names
 
 
 async def test_another_tenants_decision_under_the_same_name_is_not_meant(ids: DecisionIds, clock: Clock) -> None:

@@ -21,6 +21,8 @@ def matches(text: Any, *, role: str = "user", **headers: str) -> bool:
         "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history.\n### Guidelines:",
         "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat history, along with 1-3 more",
         "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user might naturally ask next",
+        "### Task:\nPredict 3-5 useful messages this user might naturally send next to advance their current",
+        "### Task:\nSummarize the conversation history that will be compacted out of the active chat context.",
         "### Task:\nAnalyze the chat history to determine the necessity of generating search queries, in the given",
         "### Task:\nGenerate a detailed prompt for am image generation task based on the given language and context.",
         "### Task:\nYou are an autocompletion system. Continue the text in `<text>` based on the **completion type**",
