@@ -49,7 +49,13 @@ def schema() -> None:
 @click.option("--usd-per-mtok-out", type=float, help="Dollars per million tokens written.")
 @click.option("--context-window-tokens", type=click.IntRange(min=1), help="Where a server does not tell it.")
 @click.option("--api-key-env", help="The environment variable that holds the servers' key.")
-def discover_command(urls: tuple[str, ...], out: Path | None, force: bool, **defaults: Any) -> None:
+@click.option(
+    "--probe-tools/--no-probe-tools",
+    default=True,
+    show_default=True,
+    help="Ask each model for a token, with a tool and without, to see whether it calls tools.",
+)
+def discover_command(urls: tuple[str, ...], out: Path | None, force: bool, probe_tools: bool, **defaults: Any) -> None:
     """Ask running servers what they serve, and write it as a pool file."""
     arm_defaults = ArmDefaults(**defaults)
     if out and out.exists() and not force:
@@ -57,7 +63,7 @@ def discover_command(urls: tuple[str, ...], out: Path | None, force: bool, **def
             f"{out} is there already. Give another --out, or --force to replace all that is in it."
         )
     key = os.environ.get(arm_defaults.api_key_env) if arm_defaults.api_key_env else None
-    models = asyncio.run(discover(urls, api_key=key))
+    models = asyncio.run(discover(urls, api_key=key, probe_tools=probe_tools))
     text = render_pool(models, arm_defaults)
     if out is None:
         click.echo(text, nl=False)

@@ -6,16 +6,18 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import aiohttp
 import yaml
 
 from highwayman.env.errors import ConfigError, HighwaymanError
 from highwayman.env.pool.schema import RESERVED_NAMES, base_url
+from highwayman.serving.processes.tool_probe import calls_tools
 
 _MAX_ANSWER_BYTES = 4 * 2**20
+_PROBED_AT_ONCE = 8
 
 
 class DiscoveryError(HighwaymanError):
@@ -30,6 +32,7 @@ class ServedModel:
     id: str
     parent: str | None = None
     max_model_len: int | None = None
+    tools: bool | Literal["unknown"] | None = None  # whether it calls tools; None: it was not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,12 @@ class ArmDefaults:
             raise ConfigError(f"a price must be a number of dollars, 0 or more, got {prices}")
 
 
-async def discover(urls: Sequence[str], *, api_key: str | None = None, timeout_s: float = 10.0) -> list[ServedModel]:
+async def discover(
+    urls: Sequence[str], *, api_key: str | None = None, timeout_s: float = 10.0, probe_tools: bool = False
+) -> list[ServedModel]:
     """Return what the servers at `urls` serve, in the order they list it.
+
+    With `probe_tools`, each model is asked for a token, to see whether it calls tools; an adapter is as its parent.
 
     Raises:
         DiscoveryError: a server does not answer, is no OpenAI server, or serves nothing.
@@ -60,7 +67,28 @@ async def discover(urls: Sequence[str], *, api_key: str | None = None, timeout_s
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         served = await asyncio.gather(*(_served(session, base) for base in bases))
-    return [model for models in served for model in models]
+        models = [model for models in served for model in models]
+        return await _probed(session, models) if probe_tools else models
+
+
+async def _probed(session: aiohttp.ClientSession, models: Sequence[ServedModel]) -> list[ServedModel]:
+    """Return the models with what their servers told of tools."""
+    known = {(model.endpoint, model.id) for model in models}
+    parents = [
+        model.parent if model.parent and (model.endpoint, model.parent) in known else model.id for model in models
+    ]
+    asked = list(dict.fromkeys((model.endpoint, name) for model, name in zip(models, parents, strict=True)))
+    at_once = asyncio.Semaphore(_PROBED_AT_ONCE)
+
+    async def probe(endpoint: str, name: str) -> bool | None:
+        async with at_once:
+            return await calls_tools(session, endpoint, name)
+
+    told = dict(zip(asked, await asyncio.gather(*(probe(*each) for each in asked)), strict=True))
+    tools = [told[model.endpoint, name] for model, name in zip(models, parents, strict=True)]
+    return [
+        replace(model, tools="unknown" if calls is None else calls) for model, calls in zip(models, tools, strict=True)
+    ]
 
 
 def render_pool(models: Iterable[ServedModel], defaults: ArmDefaults) -> str:
@@ -160,11 +188,22 @@ def _arm(replicas: Sequence[ServedModel], defaults: ArmDefaults) -> dict[str, An
     else:
         arm |= {"usd_per_mtok_in": defaults.usd_per_mtok_in, "usd_per_mtok_out": defaults.usd_per_mtok_out}
     arm["context_window_tokens"] = window
+    tools = _tools(replicas)
+    if tools is not None:
+        arm["tools"] = tools
     if first.parent:
         arm["tags"] = {"lora_of": first.parent}
     if defaults.api_key_env:
         arm["api_key_env"] = defaults.api_key_env
     return arm
+
+
+def _tools(replicas: Sequence[ServedModel]) -> bool | Literal["unknown"] | None:
+    """Return whether an arm calls tools: as its replicas do, and not if one of them does not."""
+    told = {model.tools for model in replicas}
+    if len(told) == 1:
+        return told.pop()
+    return False if False in told else "unknown"
 
 
 def _arm_name(model: str, taken: Mapping[str, Any]) -> str:

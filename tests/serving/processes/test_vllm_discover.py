@@ -165,6 +165,11 @@ def test_the_command_writes_a_file_and_never_over_another_unless_forced(server: 
     assert len(load_pool(path).arms) == 2
 
 
+def test_the_command_says_that_nobody_knows_of_tools_where_the_server_does_not_tell(server: ModelServer) -> None:
+    assert run("discover", server.url)[1].count("tools: unknown") == 2  # it answers no chats at all
+    assert "tools" not in run("discover", server.url, "--no-probe-tools")[1]
+
+
 def test_the_command_takes_the_key_from_the_environment_and_writes_only_its_name(
     server: ModelServer, tmp_path: Path
 ) -> None:
