@@ -160,7 +160,13 @@ def _make_outcome(values: Values) -> Outcome:
         values["decision_id"], values["at"], values["served_arm"], status, *(values[name] for name in names)
     )
     cached, estimated = values.get("tokens_cached") or 0, bool(values.get("estimated"))
-    return replace(outcome, tried=_tried(values.get("tried")), tokens_cached=cached, estimated=estimated)
+    return replace(
+        outcome,
+        tried=_tried(values.get("tried")),
+        tokens_cached=cached,
+        estimated=estimated,
+        tools_dropped=bool(values.get("tools_dropped")),
+    )
 
 
 def _tried(text: str | None) -> tuple[Attempt, ...]:

@@ -70,6 +70,8 @@ COLUMNS: Final = (
                "of tokens_in, those that the prompt cache held", optional=True, later=True),
     ArchiveColumn("estimated", "bool", (OUTCOME,),
                "whether tokens are counted from the text", optional=True, later=True),
+    ArchiveColumn("tools_dropped", "bool", (OUTCOME,),
+               "whether it was asked without the tools offered", optional=True, later=True),
     ArchiveColumn("feedback_id", "string", (FEEDBACK,), "of the statement: sent again, it is the same"),
     ArchiveColumn("source", "string", (FEEDBACK,), "who or what said it"),
     ArchiveColumn("metric", "string", (FEEDBACK,), "what about"),

@@ -11,7 +11,7 @@ import pydantic_core
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import InvalidFeedback, UnknownDecision, UpstreamError
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.pool.profile import upstream_body
+from highwayman.env.pool.profile import upstream_body, without_tools
 from highwayman.env.types import Arm, Decision, Mode, Status, Usage
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.env.upstream.usage_report import parse_usage
@@ -104,7 +104,9 @@ class JudgeObserver:
 
     async def _shadow(self, arm: Arm, completed: CompletedCall) -> tuple[str, str]:
         """Return another arm's answer to the same request, and the id of its decision."""
-        body = {name: value for name, value in completed.request.body.items() if not name.startswith("stream")}
+        asked = completed.request.body
+        body = without_tools(asked) if completed.outcome.tools_dropped else asked
+        body = {name: value for name, value in body.items() if not name.startswith("stream")}
         started, response, transcript = self.timer(), None, Transcript()
         try:
             async with asyncio.timeout(self.judge.settings.timeout_s):

@@ -19,6 +19,7 @@ from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import Hang, Say, ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
+TOOLS = [{"type": "function", "function": {"name": "add"}}]
 JUDGED = {"arms": ["judge"], "rate": 1.0}
 
 
@@ -110,7 +111,7 @@ async def test_a_shadow_answer_is_compared_in_both_orders_and_stands_on_the_log(
     }
     async with running_router(arms, valkey_url, namespace, config={**raw}) as router:
         for n in range(20):
-            decision_id = await asked(router, f"What is {n} + {n}?")
+            decision_id = await asked(router, f"What is {n} + {n}?", tools=TOOLS)  # which no arm takes
             if (await router.decision(decision_id))["arm"] == "small":
                 break
         found = await router.decision(decision_id, feedback=1)
@@ -121,6 +122,7 @@ async def test_a_shadow_answer_is_compared_in_both_orders_and_stands_on_the_log(
     shadows = [one for one in events if isinstance(one, Decision) and one.mode == "shadow"]
     assert len(shadows) == 1
     assert shadows[0].arm == said["other"]
+    assert not any("tools" in sent for sent in upstream.requests)
     assert any(isinstance(one, Feedback) and one.compared_arm == shadows[0].arm for one in events)
 
 
