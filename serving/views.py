@@ -33,7 +33,7 @@ def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, A
 async def readiness_view(services: Services) -> dict[str, Any]:
     """Return whether requests are answered, and what of the rest is missing."""
     draining = services.settings.drain.begun
-    up = {arm.name: any(map(services.pool.health.is_up, arm.endpoints)) for arm in services.pool.arms.values()}
+    up = {arm.name: services.pool.is_up(arm) for arm in services.pool.arms.values()}
     redis, live = await _redis_answers(services), services.live
     return {
         "status": "draining" if draining else "ready" if any(up.values()) else "no arm answers",

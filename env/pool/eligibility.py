@@ -102,5 +102,13 @@ class Pool:
         able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
         if not able:
             raise NoEligibleArm("No arm may answer: " + "; ".join(f"{name} {why}" for name, why in refusals.items()))
-        awake = tuple(arm for arm in able if any(self.health.is_up(endpoint) for endpoint in arm.endpoints))
+        awake = tuple(arm for arm in able if self.may_ask(arm))
         return awake or able
+
+    def may_ask(self, arm: Arm) -> bool:
+        """Return whether a call may go to any of the arm's endpoints now."""
+        return any(self.health.may_ask(endpoint, arm.model) for endpoint in arm.endpoints)
+
+    def is_up(self, arm: Arm) -> bool:
+        """Return whether any of the arm's endpoints does not rest."""
+        return any(self.health.is_up(endpoint, arm.model) for endpoint in arm.endpoints)

@@ -53,6 +53,7 @@ class Ending(StrEnum):
     ARMS_FAULT = "arms_fault"  # another replica, then another arm is tried
     WINDOW_TOO_SMALL = "window_too_small"  # an arm with a larger one is tried
     BROKE_OFF = "broke_off"  # after the first meaningful event: the caller is told
+    OVERTAKEN = "overtaken"  # after a rest it was no faster than another could be: it is nobody's fault
     CLIENT_LEFT = "client_left"
 
 
