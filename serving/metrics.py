@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, Decision, Outcome
+from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, RESTING_FLAG, SCRIPT_FLAG, Decision, Outcome
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -87,7 +87,7 @@ class Metrics:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
         for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK}:
-            if not flag.startswith(SCRIPT_FLAG):
+            if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG)):
                 self.degraded.labels(flag).inc()
 
     def on_version(self, version: int, lag_s: float) -> None:

@@ -94,6 +94,7 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
         "arm": decision.arm,
         "propensity": decision.propensity,
         "arms": list(decision.arms),
+        "resting": list(decision.context.resting),
         "probs": decision.probs.tolist(),
         "penalties": decision.penalties.tolist(),
         "context": {

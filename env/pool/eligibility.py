@@ -105,6 +105,11 @@ class Pool:
         awake = tuple(arm for arm in able if self.may_ask(arm))
         return awake or able
 
+    def resting(self, query: Query, prompt_tokens: PromptTokens, eligible: Sequence[Arm]) -> tuple[str, ...]:
+        """Return the arms that could answer, but are not `eligible` since none of their endpoints may be asked now."""
+        out = (arm for arm in self.arms.values() if arm not in eligible and not self.may_ask(arm))
+        return tuple(arm.name for arm in out if self.refusal(arm, query, prompt_tokens) is None)
+
     def may_ask(self, arm: Arm) -> bool:
         """Return whether a call may go to any of the arm's endpoints now."""
         return any(self.health.may_ask(endpoint, arm.model) for endpoint in arm.endpoints)

@@ -11,6 +11,8 @@ _LONGEST_REST_S = 30.0
 _MOST_DOUBLINGS = 10  # far beyond the longest rest; without an end, 2.0**1024 would overflow after a long outage
 _RECENT = 0.95  # weight of the past in the failure rate, per answer: about the last 20
 _LEAST_FAILURE_RATE = 0.1  # below which a failure is bad luck
+_UNKNOWN_LATE_S = 30.0
+_EXPERIENCE = 10  # answers, of whomever, from which on those are mistrusted who have never given one
 _MOST_VICTIMS = 5  # calls that may wait for too long at a time, before the next one goes elsewhere
 
 
@@ -27,7 +29,9 @@ class _State:
     probes: int = 0  # calls under way that find out
     answered: float = 0.0  # fading counts
     failed: float = 0.0
-    late_at: dict[int, float] = field(default_factory=dict)  # by call that waits: when it has waited for too long
+    has_answered: bool = False
+    # By call that waits: when it has waited for too long. None: nobody knows, as it has never answered.
+    late_at: dict[int, float | None] = field(default_factory=dict)
 
     def rests_at(self, now: float) -> bool:
         """Return whether it is left alone."""
@@ -61,6 +65,7 @@ class EndpointHealth:
         self._clock = clock
         self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
         self._calls = count()
+        self._answers = 0
 
     def is_up(self, endpoint: str, model: str = "") -> bool:
         """Return whether it does not rest; after its rest it is up again until it fails again."""
@@ -79,7 +84,14 @@ class EndpointHealth:
         """Return whether it is out, after failures, and how many calls wait there in vain: less is better."""
         now, known = self._clock(), self._known(endpoint, model)
         is_out = any(state.rests_at(now) or state.probes > 0 for state in known)
-        return is_out, sum(late_at <= now for state in known for late_at in state.late_at.values())
+        return is_out, sum(self._late_calls(state, now) for state in known)
+
+    def _late_calls(self, state: _State, now: float) -> int:
+        """Return how many calls have waited for too long: at one who never answered, as soon as others have, all do."""
+        if not state.late_at:
+            return 0
+        is_unknown = self._answers >= _EXPERIENCE and not state.has_answered
+        return sum(is_unknown if late_at is None else late_at <= now for late_at in state.late_at.values())
 
     def begin_probe(self, endpoint: str, model: str) -> Callable[[], None] | None:
         """Return what to call at the end of a call that finds out whether it is well again; None: that is not asked."""
@@ -104,11 +116,12 @@ class EndpointHealth:
     def waiting(self, endpoint: str, model: str, *, late_s: float | None) -> Iterator[None]:
         """Count a call that waits for an answer until the block ends; from `late_s` seconds on it does so in vain.
 
-        Where nobody knows yet how long is long (None), that is from the beginning: what nobody has heard of gets a few
-        calls at a time.
+        None: nobody knows how long is long. Who has never answered then gets a few calls at a time.
         """
         state, call = self._write(endpoint, model), next(self._calls)
-        state.late_at[call] = self._clock() + (late_s or 0.0)
+        if late_s is None and state.has_answered:
+            late_s = _UNKNOWN_LATE_S
+        state.late_at[call] = None if late_s is None else self._clock() + late_s
         try:
             yield
         finally:
@@ -148,7 +161,10 @@ class EndpointHealth:
 
     def on_begun(self, endpoint: str, model: str) -> None:
         """Note that it has begun to answer: it may be asked, but what it failed is forgotten when it has ended well."""
+        self._answers += 1
+        self._write(endpoint, model)
         for state in self._known(endpoint, model):
+            state.has_answered = True
             if state.half_open:
                 state.opened_at = self._clock()
             state.until, state.half_open = -math.inf, False

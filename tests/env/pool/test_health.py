@@ -165,8 +165,14 @@ def test_a_rest_that_its_server_asked_for_outlasts_the_answers_of_calls_that_wer
     assert health.asked_rest(A, N)[0] == health.asked_rest(B, M)[0] == 0.0
 
 
-def test_five_callers_at_most_wait_at_an_endpoint_that_nobody_has_timed_yet() -> None:
+def test_five_callers_at_most_wait_at_an_endpoint_that_has_never_answered_once_others_have() -> None:
     health = EndpointHealth(Clock())
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(health.waiting(A, M, late_s=None))
+        assert health.may_ask(A, M), "whoever else has just begun, too, is no better"
+    for _ in range(10):
+        health.on_success(B, M)
     with ExitStack() as stack:
         for _ in range(5):
             assert health.may_ask(A, M)

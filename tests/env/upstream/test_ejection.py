@@ -27,7 +27,7 @@ class Calls:
         self.later_s = 0.0
         self.health = EndpointHealth(self.clock)
         self.tried: list[Attempt] = []
-        self.upstream = Upstream(self.health, self.clock, UpstreamTimeouts(**{"first_byte_s": 0.2, **limits}))
+        self.upstream = Upstream(self.health, self.clock, UpstreamTimeouts(**{"first_byte_s": 0.5, **limits}))
 
     def clock(self) -> float:
         return time.monotonic() + self.later_s
@@ -92,6 +92,7 @@ async def test_a_failing_arm_is_asked_once_in_twenty_requests_and_again_half_a_m
     await until(lambda: not calls.upstream.pending_calls(bad.url))
     bad.script(ANY, Say("back"))
     calls.later_s += 30.0
+    await until(lambda: calls.health.may_ask(bad.url, "org/bad"))
     await calls.answer(*arms, stream=True)  # by whoever is faster
     await until(lambda: calls.health.may_ask(bad.url, "org/bad"))
     assert {await calls.answer(*arms, stream=True) for _ in range(20)} == {"bad"}
@@ -174,8 +175,10 @@ async def test_where_everybody_rests_they_are_asked_all_the_same(calls: Calls, b
 
 
 async def test_a_server_that_asked_to_be_left_alone_is_left_alone_though_nobody_else_is_there(
-    calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream
+    bad: ScriptedUpstream, well: ScriptedUpstream
 ) -> None:
+    calls = Calls(first_byte_s=30.0)
+    await calls.upstream.start()
     bad.script(ANY, Fail(429, retry_after="17"))
     well.script(ANY, Fail(503, retry_after="40"))
     arms = arm(bad, name="bad"), arm(well, name="well")
@@ -190,6 +193,7 @@ async def test_a_server_that_asked_to_be_left_alone_is_left_alone_though_nobody_
     bad.script(ANY, Say("back"))
     calls.later_s += 10.0
     assert await calls.answer(*arms) == "bad"
+    await calls.upstream.close()
 
 
 @pytest.mark.parametrize("stream", [True, False])
