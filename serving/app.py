@@ -189,7 +189,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
         _need(ADMIN, request)
-        return policy_view(services.live, services.router.policy_name, services.pool.arms)
+        return policy_view(services.live, services.router.policy_name, services.pool, at=time.time())
 
     _add_probes(rest, services)
 
@@ -210,6 +210,9 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         _need(ADMIN, request)
+        for arm in services.pool.arms.values():
+            chance = services.live.tally.arm(arm.name).answer_rate.chance(time.time())
+            services.metrics.on_health(arm.name, resting=len(services.pool.resting_endpoints(arm)), chance=chance)
         return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 

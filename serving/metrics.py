@@ -43,6 +43,15 @@ class Metrics:
         self._attempts = Counter(
             "highwayman_attempts", "Calls of arms, by how each ended", ["arm", "ending"], registry=registry
         )
+        # Both are set when they are asked for, and so by whichever process is asked.
+        self._resting = Gauge(
+            "highwayman_resting_endpoints", "Endpoints that rest after failures", ["arm"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self._chance = Gauge(
+            "highwayman_chance_to_answer", "Of a call to answer at all, by those that ended lately", ["arm"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
         self.judged = Counter(
@@ -89,6 +98,11 @@ class Metrics:
         for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK}:
             if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG)):
                 self.degraded.labels(flag).inc()
+
+    def on_health(self, arm: str, *, resting: int, chance: float) -> None:
+        """Say how many of an arm's endpoints rest, and how likely it answers."""
+        self._resting.labels(arm).set(resting)
+        self._chance.labels(arm).set(chance)
 
     def on_version(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
-from highwayman.env.types import Outcome
+from highwayman.env.types import Arm, Outcome
 from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.log.record import Record
@@ -19,14 +20,18 @@ from highwayman.serving.state.live_policy import LivePolicy
 _REDIS_PATIENCE_S = 0.25
 
 
-def policy_view(live: LivePolicy, name: str, arms: Iterable[str]) -> dict[str, Any]:
-    """Return the policy in force and each arm's numbers, counted over the whole log."""
+def policy_view(live: LivePolicy, name: str, pool: Pool, *, at: float) -> dict[str, Any]:
+    """Return the policy in force and each arm's numbers, counted over the whole log.
+
+    Its chance to answer is that of a call at `at`, seconds since the epoch; which of its endpoints rest, this process
+    knows by itself.
+    """
     return {
         "policy": name,
         "version": live.version,
         "position": live.position,
         "lag_s": live.lag_s,
-        "arms": {arm: _arm_view(live, arm) for arm in arms},
+        "arms": {arm.name: _arm_view(live, arm, pool, at) for arm in pool.arms.values()},
     }
 
 
@@ -57,8 +62,8 @@ async def _redis_answers(services: Services) -> bool:
     return True
 
 
-def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
-    tally = live.tally.arm(name)
+def _arm_view(live: LivePolicy, arm: Arm, pool: Pool, at: float) -> dict[str, Any]:
+    name, tally = arm.name, live.tally.arm(arm.name)
     mean, low, high = tally.quality()
     return {
         "share": live.tally.share(name),
@@ -70,7 +75,10 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
         "quality_high": high,
         "cost_usd": tally.cost_usd,
         "latency_s": tally.latency_s / tally.calls if tally.calls else None,
+        "attempts": tally.calls + tally.failures,
         "failures": tally.failures,
+        "chance_to_answer": tally.answer_rate.chance(at),
+        "resting": list(pool.resting_endpoints(arm)),
         "efficiency": inference_efficiency(mean, tally.latency_s / tally.calls, tally.cost_usd / tally.calls)
         if mean is not None and tally.calls
         else None,

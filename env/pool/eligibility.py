@@ -117,3 +117,7 @@ class Pool:
     def is_up(self, arm: Arm) -> bool:
         """Return whether any of the arm's endpoints does not rest."""
         return any(self.health.is_up(endpoint, arm.model) for endpoint in arm.endpoints)
+
+    def resting_endpoints(self, arm: Arm) -> tuple[str, ...]:
+        """Return the arm's endpoints that rest after failures, or since they asked for it."""
+        return tuple(endpoint for endpoint in arm.endpoints if not self.health.is_up(endpoint, arm.model))
