@@ -3,11 +3,11 @@
     python -m benchmarks.failing_arms [--ways refused 401 ...] [--users 4] [--outage 20] [--first-token-ms 50]
 
 A router of its own for each way to fail, with an embedded Valkey and two arms: thumbs teach it that one is better,
-until that has most of the traffic. Then the better one fails, for `--outage` seconds, and is well again. `--users` ask, each
-one streamed request after the other. Printed for each way: the better arm's share of the traffic before; of the calls
-to it, those among the first 20 requests, and its share of the calls after them; what callers got; the longest and the
-99th percentile of the time to the first token, in times of the other arm's median, after the first five victims; and
-after how many seconds of being well half of its share was back (over the last 20 requests).
+until that has most of the traffic. Then the better one fails, for `--outage` seconds, and is well again. `--users` ask,
+each one streamed request after the other. Printed for each way: the better arm's share of the traffic before; of the
+calls to it, how many came while the first 20 requests were answered, and its share of the calls after them; what
+callers got; times to the first token, as multiples of the median before: the five longest, the longest of the others,
+and their 99th percentile; and after how many seconds of being well half of its share was back (of the last 20 answers).
 """
 
 import argparse
