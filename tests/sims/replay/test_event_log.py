@@ -13,7 +13,7 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode, Status
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.export import export
 from highwayman.feedback.fold.learner import Learner
@@ -196,3 +196,11 @@ async def test_a_routers_log_replayed_gives_bit_for_bit_the_state_the_live_learn
     chunk.log.check()
     assert len(np.unique(chunk.log.sessions)) == 7
     assert np.isnan(chunk.log.rewards).sum() == 5
+
+
+def test_under_another_objective_quality_counts_times_the_chance_to_answer_as_it_was_then() -> None:
+    failed = replace(outcome("f", arm="b", status=Status.FAILED), at=decision("d").at)
+    what_if = Counterfactual(ExplorationRules(0.02), Objective("auto", 0.0), pool=POOL)
+    _, _, well = replayed(decision("d"), what_if=what_if)
+    _, _, failing = replayed(decision("f", arm="b"), failed, decision("d"), what_if=what_if)
+    assert failing[-1, 1] < well[-1, 1] - 0.1
