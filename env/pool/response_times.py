@@ -8,7 +8,7 @@ _KEPT = 32  # answers
 _ENOUGH = 10
 _HIGH = 0.95  # the quantile that stands for a slow answer
 _PATIENCE = 3.0  # times a slow answer
-_LEAST_S = 1.0
+_LEAST_S = 2.0  # a process that stands still for a second, the router's own too, is no silent server
 
 
 @dataclass(slots=True)
@@ -46,7 +46,9 @@ class ResponseTimes:
     have shown what is usual there now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least_s: float = _LEAST_S) -> None:
+        """Take the shortest limit, in seconds."""
+        self._least_s = least_s
         self._times: dict[tuple[str, str], _Times] = {}
 
     def on_begun(self, endpoint: str, model: str, *, seconds: float, request_bytes: int, waiting: int) -> None:
@@ -93,12 +95,12 @@ class ResponseTimes:
         load = times.load.quantile(0.5) or 1.0
         size = times.request_bytes.quantile(0.5) or math.inf
         longer = max(waiting / load, 1.0) * (max(request_bytes / size, 1.0) if stream else tokens)
-        return max(_PATIENCE * slow_s * longer, _LEAST_S)
+        return max(_PATIENCE * slow_s * longer, self._least_s)
 
     def late_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return from when on a call that waits there does so for too long, whatever it asked for, if that is known."""
         slow_s = self._quantile(endpoint, model, _HIGH, stream=stream)
-        return None if slow_s is None else max(_PATIENCE * slow_s, _LEAST_S)
+        return None if slow_s is None else max(_PATIENCE * slow_s, self._least_s)
 
     def _quantile(self, endpoint: str, model: str, share: float, *, stream: bool) -> float | None:
         times = self._times.get((endpoint, model))

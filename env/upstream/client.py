@@ -51,6 +51,7 @@ class Upstream:
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
         *, budget: RetryBudget | None = None, wall_clock: Callable[[], float] = time.time,
         on_window_too_small: Callable[[Arm, int], None] = lambda arm, tokens: None,
+        times: ResponseTimes | None = None,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
 
@@ -62,6 +63,7 @@ class Upstream:
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
             on_window_too_small: called with an arm that refused a request as too long for it, and its window in tokens:
                 as it says, or else about what the request needed.
+            times: what servers take to answer, as far as it is known.
         """
         self._health = health
         self._clock = clock
@@ -69,7 +71,7 @@ class Upstream:
         self._budget = budget or RetryBudget()
         self._reader = AnswerReader(self._limits, clock, wall_clock)
         self._on_window_too_small = on_window_too_small
-        self._times = ResponseTimes()
+        self._times = times or ResponseTimes()
         self._in_flight: dict[str, int] = {}
         self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
         self._session: aiohttp.ClientSession | None = None

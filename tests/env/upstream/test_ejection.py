@@ -9,6 +9,7 @@ import pytest
 
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.response_times import ResponseTimes
 from highwayman.env.types import Arm, Attempt
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.env.upstream.endings import Ending
@@ -27,7 +28,12 @@ class Calls:
         self.later_s = 0.0
         self.health = EndpointHealth(self.clock)
         self.tried: list[Attempt] = []
-        self.upstream = Upstream(self.health, self.clock, UpstreamTimeouts(**{"first_byte_s": 0.5, **limits}))
+        self.upstream = Upstream(
+            self.health,
+            self.clock,
+            UpstreamTimeouts(**{"first_byte_s": 0.5, **limits}),
+            times=ResponseTimes(least_s=0.3),
+        )
 
     def clock(self) -> float:
         return time.monotonic() + self.later_s
@@ -224,7 +230,7 @@ async def test_a_slow_server_is_waited_for_where_nobody_else_is_there(bad: Scrip
         await calls.answer(arm(bad, name="bad"), stream=True)
     bad.script(ANY, Say("slowly", before=gate))
     opening = asyncio.create_task(calls.answer(arm(bad, name="bad"), stream=True))
-    await asyncio.sleep(1.2)  # more than its answers took so far, by far
+    await asyncio.sleep(0.5)  # more than its answers took so far, by far
     assert not opening.done()
     gate.set()
     assert await opening == "bad"
