@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.serving.running_router import Router, arm, ask, running_router
-from tests.upstream_server import ANY, Behaviour, Fail, Hang, Say, ScriptedUpstream, Send
+from tests.upstream_server import ANY, Behaviour, BreakOff, Fail, Hang, Say, ScriptedUpstream, Send
 
 CHAT = "/v1/chat/completions"
 ERROR = b'data: {"error":{"message":"CUDA out of memory","code":500}}\n\n'
@@ -81,6 +81,17 @@ async def test_failing_arms_lose_their_traffic_within_twenty_requests_are_told_a
         while served <= {"well"}:  # the others follow, each after its rest
             served |= {name for name, _ in await pool.answers(1)}
             await asyncio.sleep(0.05)
+
+
+async def test_an_arm_that_breaks_off_what_it_begins_loses_its_traffic_too(pool: Pool) -> None:
+    for name in FAILURES:
+        pool.servers[name].script(ANY, BreakOff(Say("Paris, of course."), events=3))
+    outcomes = []
+    for _ in range(30):
+        async with pool.router.http.post(CHAT, json=ask(stream=True)) as response:
+            outcomes.append(b"[DONE]" in await response.read())
+    assert outcomes[-10:].count(False) <= 1
+    assert all(count <= 3 for name, count in pool.requests().items() if name in FAILURES), pool.requests()
 
 
 async def test_a_pool_that_asked_to_be_left_alone_is_refused_for_as_long_with_no_call_and_no_failure(
