@@ -30,6 +30,7 @@ class Candidates:
     penalties: Floats  # in quality units, by the objective: cost, latency, energy
     # What each arm on probation has cost so far, None for the others; None altogether: no arm is on probation.
     probation_usd: Sequence[float | None] | None = None
+    chances: Floats | None = None  # (K,) in (0, 1], of each arm to answer at all; None: penalties have them, or all do
 
     def where(self, kept: Bools) -> "Candidates":
         """Return the candidates that `kept` (K,) is true of."""
@@ -41,6 +42,7 @@ class Candidates:
             self.usd[places],
             self.penalties[places],
             None if spent_usd is None else [spent_usd[k] for k in places],
+            None if self.chances is None else self.chances[places],
         )
 
 
@@ -83,7 +85,7 @@ class ExplorationRules:
 class Choice:
     """An arm drawn, and the candidates that were left to draw from."""
 
-    candidates: Candidates  # with the budget's penalties among theirs
+    candidates: Candidates  # with the budget's penalties and those of failures among theirs
     draw: Draw
 
     @property
@@ -127,6 +129,7 @@ def decide(
         candidates = meeting_min_quality(candidates, policy, context, limits.min_quality)
     if budget is not None:
         candidates = replace(candidates, penalties=candidates.penalties + budget.penalties(candidates.usd))
+    candidates = with_failures(candidates, policy, context)
     probs, floor = unmixed_probs(policy, context, candidates, rules, explores=limits.explore, at=at)
     return Choice(candidates, draw(probs, floor=floor, rng=rng))
 
@@ -135,6 +138,7 @@ def decision_probs(
     policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules, *, explores: bool, at: float
 ) -> Floats:
     """Return the probability with which `decide` draws each of candidates that all limits leave, shape (K,)."""
+    candidates = with_failures(candidates, policy, context)
     probs, floor = unmixed_probs(policy, context, candidates, rules, explores=explores, at=at)
     return mix(probs, floor=floor)
 
@@ -183,6 +187,20 @@ def within_budget(candidates: Candidates, budget: BudgetRule) -> Candidates:
     return candidates.where(~barred)
 
 
+def with_failures(candidates: Candidates, policy: Policy, context: Context) -> Candidates:
+    """Return the candidates with penalties by which the quality of each counts times its chance to answer at all.
+
+    Of a policy that does not say which quality it expects, the best there is counts.
+    """
+    chances = candidates.chances
+    if chances is None or chances.min() >= 1.0:
+        return candidates
+    expected: Floats = np.ones(len(chances))
+    if isinstance(policy, PredictsQuality):
+        expected = np.clip(policy.expected_quality(context, candidates.arms), 0.0, 1.0)
+    return replace(candidates, penalties=candidates.penalties + (1.0 - chances) * expected, chances=None)
+
+
 def meeting_min_quality(candidates: Candidates, policy: Policy, context: Context, min_quality: float) -> Candidates:
     """Return the arms from which such a quality is expected, the best one if there is none.
 
@@ -191,6 +209,8 @@ def meeting_min_quality(candidates: Candidates, policy: Policy, context: Context
     if not isinstance(policy, PredictsQuality):
         return candidates
     expected = policy.expected_quality(context, candidates.arms)
+    if candidates.chances is not None:
+        expected = expected * candidates.chances
     good = expected >= min_quality
     if not good.any():
         good[int(expected.argmax())] = True

@@ -125,6 +125,7 @@ class Query:
 NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
 CLIENT_TASK = "client_task"  # a context's flag: a chat client's own call, such as for a title; nobody rates its answer
 TOOLS_DROPPED = "tools_dropped"  # a context's flag: no arm takes tools, so the request goes on without them
+RESTING_FLAG = "resting:"  # begins a context's flag that names an arm left out since its servers rest after failures
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -141,6 +142,11 @@ class Context:
     def script(self) -> str:
         """The script of most of the prompt; empty: Latin."""
         return next((flag.removeprefix(SCRIPT_FLAG) for flag in self.flags if flag.startswith(SCRIPT_FLAG)), "")
+
+    @property
+    def resting(self) -> tuple[str, ...]:
+        """The arms that could have answered, but for failures of their servers."""
+        return tuple(sorted(flag.removeprefix(RESTING_FLAG) for flag in self.flags if flag.startswith(RESTING_FLAG)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -193,6 +193,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
             services.live,
             services.router.policy_name,
             services.pool,
+            at=time.time(),
             objectives=services.router.objectives,
             pending=await pending_counts(services),
         )
@@ -216,6 +217,9 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         _need(ADMIN, request)
+        for arm in services.pool.arms.values():
+            chance = services.live.tally.arm(arm.name).answer_rate.chance(time.time())
+            services.metrics.on_health(arm.name, resting=len(services.pool.resting_endpoints(arm)), chance=chance)
         return Response(services.metrics.exposition(await pending_counts(services)), media_type=CONTENT_TYPE_LATEST)
 
 

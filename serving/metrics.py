@@ -9,7 +9,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from highwayman.env.load.replica_loads import ReplicaState
-from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, SCRIPT_FLAG, TOOLS_DROPPED, Decision, Outcome
+from highwayman.env.types import (
+    CLIENT_TASK,
+    NO_EXPLORATION,
+    RESTING_FLAG,
+    SCRIPT_FLAG,
+    TOOLS_DROPPED,
+    Decision,
+    Outcome,
+)
 from highwayman.feedback.intake.pending import PendingCounts
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -47,6 +55,15 @@ class Metrics:
         self._attempts = Counter(
             "highwayman_attempts", "Calls of arms, by how each ended", ["arm", "ending"], registry=registry
         )
+        # Both are set when they are asked for, and so by whichever process is asked.
+        self._resting = Gauge(
+            "highwayman_resting_endpoints", "Endpoints that rest after failures", ["arm"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self._chance = Gauge(
+            "highwayman_chance_to_answer", "Of a call to answer at all, by those that ended lately", ["arm"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
         self.judged = Counter(
@@ -117,8 +134,13 @@ class Metrics:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
         for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED}:
-            if not flag.startswith(SCRIPT_FLAG):
+            if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG)):
                 self.degraded.labels(flag).inc()
+
+    def on_health(self, arm: str, *, resting: int, chance: float) -> None:
+        """Say how many of an arm's endpoints rest, and how likely it answers."""
+        self._resting.labels(arm).set(resting)
+        self._chance.labels(arm).set(chance)
 
     def on_version(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""

@@ -24,11 +24,18 @@ _REDIS_PATIENCE_S = 0.25
 
 
 def policy_view(
-    live: LivePolicy, name: str, pool: Pool, *, objectives: Mapping[str, Objective], pending: PendingCounts | None
+    live: LivePolicy,
+    name: str,
+    pool: Pool,
+    *,
+    at: float,
+    objectives: Mapping[str, Objective],
+    pending: PendingCounts | None,
 ) -> dict[str, Any]:
     """Return the policy in force, what quality is worth to it, each arm's numbers over the whole log and its load.
 
-    Also what became of feedback without a decision.
+    Also what became of feedback without a decision. An arm's chance to answer is that of a call at `at`, seconds since
+    the epoch; which of its endpoints rest, this process knows by itself.
     """
     return {
         "policy": name,
@@ -38,7 +45,7 @@ def policy_view(
         "objectives": objectives_view(objectives),
         "arms": {
             arm.name: {
-                **_arm_view(live, arm.name),
+                **_arm_view(live, arm, pool, at),
                 **_load_view(pool, arm),
                 "tools": pool.tools.believed(arm).tools,
             }
@@ -84,8 +91,8 @@ async def _redis_answers(services: Services) -> bool:
     return True
 
 
-def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
-    tally = live.tally.arm(name)
+def _arm_view(live: LivePolicy, arm: Arm, pool: Pool, at: float) -> dict[str, Any]:
+    name, tally = arm.name, live.tally.arm(arm.name)
     mean, low, high = tally.quality()
     return {
         "share": live.tally.share(name),
@@ -97,7 +104,10 @@ def _arm_view(live: LivePolicy, name: str) -> dict[str, Any]:
         "quality_high": high,
         "cost_usd": tally.cost_usd,
         "latency_s": tally.latency_s / tally.calls if tally.calls else None,
+        "attempts": tally.calls + tally.failures,
         "failures": tally.failures,
+        "chance_to_answer": tally.answer_rate.chance(at),
+        "resting": list(pool.resting_endpoints(arm)),
         "efficiency": inference_efficiency(mean, tally.latency_s / tally.calls, tally.cost_usd / tally.calls)
         if mean is not None and tally.calls
         else None,
@@ -136,6 +146,7 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
         "arm": decision.arm,
         "propensity": decision.propensity,
         "arms": list(decision.arms),
+        "resting": list(decision.context.resting),
         "probs": decision.probs.tolist(),
         "penalties": decision.penalties.tolist(),
         "context": {

@@ -150,11 +150,25 @@ class Pool:
         able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
         if not able:
             raise _nobody(refusals)
-        return tuple(arm for arm in able if self.unwell(arm) is None) or able
+        return tuple(arm for arm in able if self.may_ask(arm)) or able
+
+    def resting(self, query: Query, prompt_tokens: PromptTokens, eligible: Sequence[Arm]) -> tuple[str, ...]:
+        """Return the arms that could answer, but are not `eligible` since none of their endpoints may be asked now."""
+        out = (arm for arm in self.arms.values() if arm not in eligible and not self.may_ask(arm))
+        return tuple(arm.name for arm in out if self.refusal(arm, query, prompt_tokens) is None)
+
+    def may_ask(self, arm: Arm) -> bool:
+        """Return whether a call may go now to any of the endpoints that serve the arm's model."""
+        return any(self.health.may_ask(endpoint, arm.model) for endpoint in self.loads.serving(arm))
 
     def unwell(self, arm: Arm) -> str | None:
         """Return why nothing can be expected of the arm's servers now, None if something can."""
         serving = self.loads.serving(arm)
         if arm.endpoints and not serving:
             return f"no replica serves the model {arm.model!r}"
-        return None if any(map(self.health.is_up, serving)) else "all replicas rest after failures"
+        well = any(self.health.is_up(endpoint, arm.model) for endpoint in serving)
+        return None if well else "all replicas rest after failures"
+
+    def resting_endpoints(self, arm: Arm) -> tuple[str, ...]:
+        """Return the arm's endpoints that rest after failures, or since they asked for it."""
+        return tuple(endpoint for endpoint in arm.endpoints if not self.health.is_up(endpoint, arm.model))

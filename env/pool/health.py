@@ -1,42 +1,184 @@
-"""Which endpoints answer, learned from the calls themselves."""
+"""Which endpoints answer for which model, learned from the calls themselves."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_MOST_DOUBLINGS = 10  # far beyond the longest pause; without an end, 2.0**1024 would overflow after a long outage
+_FIRST_REST_S = 1.0
+_LONGEST_REST_S = 30.0
+_MOST_DOUBLINGS = 10  # far beyond the longest rest; without an end, 2.0**1024 would overflow after a long outage
+_RECENT = 0.95  # weight of the past in the failure rate, per answer: about the last 20
+_LEAST_FAILURE_RATE = 0.1  # below which a failure is bad luck
+_UNKNOWN_LATE_S = 30.0
+_EXPERIENCE = 10  # answers, of whomever, from which on those are mistrusted who have never given one
+_MOST_VICTIMS = 5  # calls that may wait for too long at a time, before the next one goes elsewhere
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one model at one endpoint; times by the clock."""
+
+    rests: int = 0  # since it last answered to the end
+    until: float = -math.inf  # it rests after failures
+    asked_until: float = -math.inf  # it rests since its server asked for it
+    asked_status: int = 503  # with which it did
+    opened_at: float = -math.inf  # when it was last known to be well again
+    half_open: bool = False  # it has rested, and nothing has come of it since
+    probes: int = 0  # calls under way that find out
+    answered: float = 0.0  # fading counts
+    failed: float = 0.0
+    has_answered: bool = False
+    # By call that waits: when it has waited for too long. None: nobody knows, as it has never answered.
+    late_at: dict[int, float | None] = field(default_factory=dict)
+
+    def rests_at(self, now: float) -> bool:
+        """Return whether it is left alone."""
+        return now < max(self.until, self.asked_until)
+
+    def count(self, *, failed: bool) -> None:
+        """Add an answer to the failure rate."""
+        self.answered = _RECENT * self.answered + (not failed)
+        self.failed = _RECENT * self.failed + failed
+
+    @property
+    def is_outlier(self) -> bool:
+        """Whether it fails so often that it had better rest."""
+        return self.half_open or self.failed > _LEAST_FAILURE_RATE * (self.answered + self.failed)
+
+
+_UNKNOWN = _State()  # never written to
 
 
 class EndpointHealth:
-    """Rests an endpoint after a failure, twice as long after each further one; one success clears it."""
+    """Rests a model at an endpoint after a failure, twice as long after each further one; an answer clears it.
+
+    As outlier ejection and circuit breakers do (Envoy; Nygard, "Release It!", 2007): a rest is followed by one call
+    that finds out, and others go elsewhere meanwhile. A failure among many answers is bad luck, and rests nobody. What
+    is known counts for a model at an endpoint: a server that has lost one of its adapters serves the others. A `model`
+    that is left out means whatever is served there.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Take the clock, in seconds from any origin."""
         self._clock = clock
-        self._failures: dict[str, int] = {}
-        self._resting_until: dict[str, float] = {}
+        self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
+        self._calls = count()
+        self._answers = 0
 
-    def is_up(self, endpoint: str) -> bool:
-        """Return whether calls may go to `endpoint`; after its rest it is up again until it fails again."""
-        return self._clock() >= self._resting_until.get(endpoint, -math.inf)
+    def is_up(self, endpoint: str, model: str = "") -> bool:
+        """Return whether it does not rest; after its rest it is up again until it fails again."""
+        now = self._clock()
+        return not any(state.rests_at(now) for state in self._known(endpoint, model))
 
-    def on_failure(self, endpoint: str, rest_s: float | None = None) -> None:
-        """Rest `endpoint` for a while, `rest_s` seconds if it asked for them.
+    def may_ask(self, endpoint: str, model: str) -> bool:
+        """Return whether a call may go there now, as long as there is anywhere else to go.
 
-        Calls that fail while it rests were under way before and say nothing new.
+        Not while it rests, nor while another call finds out whether it is well again, nor while many wait in vain.
         """
-        if rest_s is not None:
-            self._resting_until[endpoint] = max(self._clock() + rest_s, self._resting_until.get(endpoint, -math.inf))
-            return
-        if not self.is_up(endpoint):
-            return
-        count = self._failures.get(endpoint, 0)
-        self._failures[endpoint] = count + 1
-        pause = min(_FIRST_PAUSE_S * 2 ** min(count, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)
-        self._resting_until[endpoint] = self._clock() + pause
+        is_out, late = self.standing(endpoint, model)
+        return not is_out and late < _MOST_VICTIMS
 
-    def on_success(self, endpoint: str) -> None:
-        """Forget the failures of `endpoint`."""
-        self._failures.pop(endpoint, None)
-        self._resting_until.pop(endpoint, None)
+    def standing(self, endpoint: str, model: str) -> tuple[bool, int]:
+        """Return whether it is out, after failures, and how many calls wait there in vain: less is better."""
+        now, known = self._clock(), self._known(endpoint, model)
+        is_out = any(state.rests_at(now) or state.probes > 0 for state in known)
+        return is_out, sum(self._late_calls(state, now) for state in known)
+
+    def _late_calls(self, state: _State, now: float) -> int:
+        """Return how many calls have waited for too long: at one who never answered, as soon as others have, all do."""
+        if not state.late_at:
+            return 0
+        is_unknown = self._answers >= _EXPERIENCE and not state.has_answered
+        return sum(is_unknown if late_at is None else late_at <= now for late_at in state.late_at.values())
+
+    def begin_probe(self, endpoint: str, model: str) -> Callable[[], None] | None:
+        """Return what to call at the end of a call that finds out whether it is well again; None: that is not asked."""
+        if not any(state.half_open for state in self._known(endpoint, model)):
+            return None
+        state, ended = self._write(endpoint, model), False
+        state.probes += 1
+
+        def end() -> None:
+            nonlocal ended
+            state.probes -= not ended
+            ended = True
+
+        return end
+
+    def asked_rest(self, endpoint: str, model: str) -> tuple[float, int]:
+        """Return for how many seconds its server still wants to be left alone (0: it does not), and its status."""
+        state = max(self._known(endpoint, model), key=lambda state: state.asked_until, default=_UNKNOWN)
+        return max(state.asked_until - self._clock(), 0.0), state.asked_status
+
+    @contextmanager
+    def waiting(self, endpoint: str, model: str, *, late_s: float | None) -> Iterator[None]:
+        """Count a call that waits for an answer until the block ends; from `late_s` seconds on it does so in vain.
+
+        None: nobody knows how long is long. Who has never answered then gets a few calls at a time.
+        """
+        state, call = self._write(endpoint, model), next(self._calls)
+        if late_s is None and state.has_answered:
+            late_s = _UNKNOWN_LATE_S
+        state.late_at[call] = None if late_s is None else self._clock() + late_s
+        try:
+            yield
+        finally:
+            del state.late_at[call]
+
+    def on_failure(
+        self,
+        endpoint: str,
+        rest_s: float | None = None,
+        *,
+        model: str = "",
+        status: int | None = None,
+        begun_at: float = math.inf,
+    ) -> None:
+        """Rest it for a while. Calls that were under way before it rested, or was well again, say nothing new.
+
+        Args:
+            endpoint: base URL.
+            rest_s: for which its server asked to be left alone, if it did.
+            model: that was asked for.
+            status: with which it did.
+            begun_at: when the call was sent. A call that finds out has had others wait already.
+        """
+        state, now = self._write(endpoint, model), self._clock()
+        is_new = not state.rests_at(now) and begun_at >= state.opened_at
+        if is_new:
+            state.count(failed=True)
+        if rest_s is not None:
+            state.asked_until = max(now + rest_s, state.asked_until)
+            state.asked_status = status or state.asked_status
+            state.half_open = True
+        elif is_new and state.is_outlier:
+            rest = min(_FIRST_REST_S * 2 ** min(state.rests, _MOST_DOUBLINGS), _LONGEST_REST_S)
+            waited = max(now - begun_at, 0.0) if state.probes else 0.0
+            state.until, state.half_open = now + max(rest - waited, _FIRST_REST_S), True
+            state.rests += 1
+
+    def on_begun(self, endpoint: str, model: str) -> None:
+        """Note that it has begun to answer: it may be asked, but what it failed is forgotten when it has ended well."""
+        self._answers += 1
+        self._write(endpoint, model)
+        for state in self._known(endpoint, model):
+            state.has_answered = True
+            if state.half_open:
+                state.opened_at = self._clock()
+            state.until, state.half_open = -math.inf, False
+
+    def on_success(self, endpoint: str, model: str = "") -> None:
+        """Forget its failures; a rest that its server asked for is not over."""
+        self._write(endpoint, model).count(failed=False)
+        self.on_begun(endpoint, model)
+        for state in self._known(endpoint, model):
+            state.rests = 0
+
+    def _known(self, endpoint: str, model: str) -> list[_State]:
+        states = self._states.get(endpoint, {})
+        return list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
+
+    def _write(self, endpoint: str, model: str) -> _State:
+        return self._states.setdefault(endpoint, {}).setdefault(model, _State())

@@ -1,6 +1,7 @@
 """The call to a model server: replicas and other arms are tried until one says something, then no more."""
 
 import asyncio
+import math
 import os
 import ssl
 import time
@@ -12,11 +13,14 @@ from typing import Any
 
 import aiohttp
 
+from highwayman.env.errors import UpstreamError
 from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.replica_order import replica_order
+from highwayman.env.pool.response_times import ResponseTimes
 from highwayman.env.types import Arm, Attempt, JsonObject
+from highwayman.env.upstream.answer_observer import NO_OBSERVER, AnswerObserver
 from highwayman.env.upstream.attempts import AttemptLog
 from highwayman.env.upstream.endings import (
     Account,
@@ -25,15 +29,21 @@ from highwayman.env.upstream.endings import (
     account_of_exception,
 )
 from highwayman.env.upstream.lines import AnswerSizes
+from highwayman.env.upstream.overtaken import OVERTAKEN, OvertakenCalls, stop
 from highwayman.env.upstream.reading import JSON, AnswerReader, as_whole, refusal_within_200
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.retry_budget import RetryBudget
 from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming
 from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
+from highwayman.env.upstream.targets import Target, Targets
+from highwayman.env.upstream.usage_report import parse_reported_usage
 
 __all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
 
 _BYTES_PER_TOKEN = 4
+_UNKNOWN_USUAL_S = 0.05  # to an answer of a server that nobody has timed yet
+_PROBE_PATIENCE, _LEAST_PROBE_S = 3.0, 10.0  # times what others may take: a server may have become slower
+_UNKNOWN_PROBE_S = 30.0  # to the first event of a stream
 _BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)  # what a call may raise that is its server's doing
 
 
@@ -42,11 +52,8 @@ class Upstream:
 
     def __init__(
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
-        *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None, loads: ReplicaLoads | None = None,
-        wall_clock: Callable[[], float] = time.time,
-        on_window_too_small: Callable[[Arm, int | None, int], None] = lambda arm, told, needed: None,
-        on_answered: Callable[[Arm, int], None] = lambda arm, needed: None,
-        on_tools_refused: Callable[[Arm], None] = lambda arm: None,
+        *, sizes: AnswerSizes | None = None, loads: ReplicaLoads | None = None, times: ResponseTimes | None = None,
+        wall_clock: Callable[[], float] = time.time, observer: AnswerObserver = NO_OBSERVER,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
 
@@ -54,25 +61,22 @@ class Upstream:
             health: of the endpoints.
             clock: monotonic seconds.
             limits: the time limits.
-            budget: of attempts after the first.
             sizes: how large answers may be.
             loads: how busy the replicas are; its calls are counted there.
+            times: what servers take to answer, as far as it is known.
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
-            on_window_too_small: called with an arm that refused a request as too long for it, with its window,
-                if it named it, and with about what the request needed, in tokens.
-            on_answered: called with an arm that has begun to answer, and about how many tokens the request needed.
-            on_tools_refused: called with an arm whose server says that it takes no tools.
+            observer: hears what answers tell of arms.
         """
         self._health = health
         self._clock = clock
         self._limits = limits or UpstreamTimeouts()
-        self._budget = budget or RetryBudget()
+        self._budget = RetryBudget()  # of attempts after the first
         self._reader = AnswerReader(self._limits, clock, wall_clock, sizes=sizes)
         self._loads = loads or ReplicaLoads(clock)
-        self._on_window_too_small = on_window_too_small
-        self._on_answered = on_answered
-        self._on_tools_refused = on_tools_refused
+        self._observer = observer
+        self._times = times or ResponseTimes()
         self._in_flight: dict[str, int] = {}
+        self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
 
@@ -92,6 +96,8 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the connection pool."""
+        for call in tuple(self._under_way):
+            call.cancel()
         for session in (self._session, self._fresh):
             if session is not None:
                 await session.close()
@@ -119,47 +125,111 @@ class Upstream:
             body_for: returns what an arm is sent.
             tried: is given every attempt as it ends; the last one is that which answers, if one does.
             large: whether bodies are written down beside the event loop.
-            needed_tokens: returns about how many tokens the request, with its answer, takes at an arm.
             affinity: names a conversation, which has replicas of its own that are asked before others.
+            needed_tokens: returns what the request takes of an arm's window; None: it is guessed from its size.
 
         Raises:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
         """
         attempts = AttemptLog([] if tried is None else tried, self._clock)
+        overtaken = OvertakenCalls(self._under_way)
         until = self._clock() + self._limits.all_attempts_s
         self._budget.on_request()
-        for arm in arms:
-            if not attempts.may_fit(arm):
-                continue
-            body = body_for(arm)
-            sending = Sending(path, await dump_aside(body, large=large), bool(body.get("stream")), until)
-            for endpoint in self._in_order(arm, affinity):
+        targets = Targets(arms, self._health, partial(self._in_order, affinity=affinity))
+        sendings: dict[str, Sending] = {}
+        try:
+            while (target := targets.first) is not None:
+                arm = target.arm
+                if arm.name not in sendings:
+                    sendings[arm.name] = await _sending(path, body_for(arm), until, large=large)
+                    continue  # somebody else may have asked it meanwhile
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
-                    raise attempts.error()
-                attempts.begin(arm, endpoint)
-                try:
-                    answer = await self._ask(arm, endpoint, sending)
-                except AttemptFailed as error:
-                    attempts.end(error.account)
+                    break
+                sending, second = sendings[arm.name], targets.take(target)
+                answer = await self._try(target, sending, second, attempts=attempts, overtaken=overtaken)
+                if answer is None:
                     continue
-                except BaseException:
-                    attempts.end(Account(Ending.CLIENT_LEFT))
-                    raise
-                attempts.end(answer.account)
-                answer.attempts = len(attempts.tried)
-                needed = needed_tokens(arm) if needed_tokens is not None else _needed_tokens(sending.body, body)
-                if answer.account.ending is Ending.ANSWERED:
-                    self._on_answered(arm, needed)
-                if answer.account.ending is Ending.TOOLS_REFUSED and body.get("tools"):
-                    attempts.without_tools = answer
-                    self._on_tools_refused(arm)
-                elif answer.account.ending is Ending.WINDOW_TOO_SMALL:
-                    attempts.refused = answer
-                    self._on_window_too_small(arm, answer.account.window_tokens, needed)
-                else:
+                needed = needed_tokens(arm) if needed_tokens is not None else _needed_tokens(sending)
+                if not self._is_refusal(answer, sending, needed, attempts):
                     return answer
-                break
-        return attempts.refusal()
+                targets.keep(partial(_may_still_answer, attempts, arm))
+            answer = await overtaken.last(attempts)
+            if answer is not None:
+                return answer
+            if target is None:
+                return self._refusal(attempts, targets)
+            raise attempts.error()
+        finally:
+            overtaken.let_go()
+
+    async def _try(
+        self,
+        target: Target,
+        sending: Sending,
+        second: Target | None,
+        *,
+        attempts: AttemptLog,
+        overtaken: OvertakenCalls,
+    ) -> UpstreamResponse | None:
+        """Return the answer of one server, None if it has none; all is on record.
+
+        Where a `second` may be asked, none is waited for longer than is usual there; and one that has rested after
+        failures only for as long as the second would take.
+        """
+        arm, endpoint = target.arm, target.endpoint
+        attempts.begin(arm, endpoint)
+        on_probe_end = self._health.begin_probe(endpoint, arm.model)
+        is_probe = second is not None and on_probe_end is not None
+        call = self._ask(arm, endpoint, replace(sending, is_probe=is_probe, is_patient=second is None))
+        try:
+            answer: UpstreamResponse | None
+            if second is not None and on_probe_end is not None:
+                usual_s = self._times.usual_s(second.endpoint, second.arm.model, stream=sending.stream)
+                answer = await overtaken.within(usual_s or _UNKNOWN_USUAL_S, target, call, on_probe_end)
+            else:
+                answer = await call
+        except AttemptFailed as error:
+            attempts.end(error.account)
+            return None
+        except BaseException:
+            attempts.end(Account(Ending.CLIENT_LEFT))
+            raise
+        finally:
+            if second is None and on_probe_end is not None:
+                on_probe_end()
+        attempts.end(OVERTAKEN if answer is None else answer.account)
+        if answer is not None:
+            answer.attempts = len(attempts.tried)
+        return answer
+
+    def _is_refusal(self, answer: UpstreamResponse, sending: Sending, needed: int, attempts: AttemptLog) -> bool:
+        """Return whether another arm may do what this one says that it cannot; what it says of itself is told."""
+        arm, account = answer.arm, answer.account
+        if account.ending is Ending.WINDOW_TOO_SMALL:
+            attempts.refused = answer
+            self._observer.on_window_too_small(arm, account.window_tokens, needed)
+        elif account.ending is Ending.TOOLS_REFUSED and sending.offers_tools:
+            attempts.without_tools = answer
+            self._observer.on_tools_refused(arm)
+        else:
+            if account.ending is Ending.ANSWERED:
+                self._observer.on_answered(arm, needed)
+            return False
+        return True
+
+    @staticmethod
+    def _refusal(attempts: AttemptLog, targets: Targets) -> UpstreamResponse:
+        """Return what the last arm said of its window or of tools. Raises UpstreamError where it said no such thing."""
+        asked_rest = targets.asked_rest()
+        if attempts.tried or asked_rest is None:
+            return attempts.refusal()
+        rest_s, status = asked_rest
+        raise UpstreamError(
+            "No model server may be asked now: each of them has asked to be left alone for a while.",
+            status=status,
+            attempts=0,
+            retry_after_s=rest_s,
+        )
 
     async def _ask(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
@@ -174,7 +244,7 @@ class Upstream:
             answers = await asyncio.gather(*calls)
         finally:
             for call in calls:
-                _stop(call)
+                stop(call)
         refused = next((answer for answer in answers if answer.account.ending is not Ending.ANSWERED), None)
         if refused is not None:
             return refused
@@ -186,16 +256,19 @@ class Upstream:
     def _in_order(self, arm: Arm, affinity: str) -> list[str]:
         """Return the arm's endpoints as they are tried: those that serve its model, all of them if none is known to."""
         endpoints = self._loads.serving(arm) or arm.endpoints
+        may_ask = partial(self._health.may_ask, model=arm.model)
         busy, load = self._loads.busy(endpoints), self._loads.overload(endpoints) or self.pending_calls
-        return replica_order(endpoints, is_up=self._health.is_up, load=load, affinity=affinity, busy=busy)
+        return replica_order(endpoints, is_up=may_ask, load=load, affinity=affinity, busy=busy)
 
     async def _attempt(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
-        self._in_flight[endpoint] = self.pending_calls(endpoint) + 1
+        self._in_flight[endpoint] = load = self.pending_calls(endpoint) + 1
         waiting, call = Waiting(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
         answer: UpstreamResponse | None = None
+        late_s, begun_at = self._times.late_s(endpoint, arm.model, stream=sending.stream), self._clock()
         try:
-            answer = await self._answer(arm, endpoint, sending, waiting)
+            with self._health.waiting(endpoint, arm.model, late_s=late_s):
+                answer = await self._answer(arm, endpoint, self._timed(arm, endpoint, sending, load), waiting)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
             if account.ending in (Ending.WINDOW_TOO_SMALL, Ending.TOOLS_REFUSED):  # told inside a 200
@@ -203,20 +276,55 @@ class Upstream:
             if account.model_missing:  # others may be served there
                 self._loads.on_model_missing(endpoint, arm.model)
             else:
-                self._health.on_failure(endpoint, account.rest_s)
+                self._health.on_failure(
+                    endpoint, account.rest_s, model=arm.model, status=account.status, begun_at=begun_at
+                )
             raise AttemptFailed(account) from error
         finally:
             waiting.end()
             call.end() if answer is None else answer.when_over(call.end)
-        self._health.on_success(endpoint)
+        self._on_answer(answer, endpoint, sending, load)
         return answer
+
+    def _timed(self, arm: Arm, endpoint: str, sending: Sending, load: int) -> Sending:
+        """Return what is sent, with the time it may take where somebody else can be asked."""
+        if sending.is_patient:
+            return sending
+        limit_s = self._times.limit_s(
+            endpoint,
+            arm.model,
+            stream=sending.stream,
+            tokens=sending.answer_tokens or arm.context_window_tokens,
+            request_bytes=len(sending.body),
+            waiting=load,
+        )
+        if sending.is_probe:  # nobody waits for it; but it must end, for the next one to begin
+            known, unknown_s = limit_s < math.inf, _UNKNOWN_PROBE_S if sending.stream else math.inf
+            limit_s = max(_PROBE_PATIENCE * limit_s, _LEAST_PROBE_S) if known else unknown_s
+        return replace(sending, limit_s=limit_s)
+
+    def _on_answer(self, answer: UpstreamResponse, endpoint: str, sending: Sending, load: int) -> None:
+        """Note that a server has answered, or begun to, and how long that took."""
+        model, seconds = answer.arm.model, answer.first_byte_at - answer.sent_at
+        if answer.account.ending is Ending.ANSWERED and sending.stream:
+            size = len(sending.body)
+            self._times.on_begun(endpoint, model, seconds=seconds, request_bytes=size, waiting=load)
+        elif answer.account.ending is Ending.ANSWERED:
+            usage = parse_reported_usage(answer.answer)
+            tokens = usage.tokens_out if usage is not None else None
+            self._times.on_whole(endpoint, model, seconds=seconds, tokens=tokens, waiting=load)
+        if answer.is_whole:
+            self._health.on_success(endpoint, model)
+        else:
+            self._health.on_begun(endpoint, model)
 
     def _on_begun(self, endpoint: str) -> None:
         self._in_flight[endpoint] -= 1
 
     async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: Waiting) -> UpstreamResponse:
         sent_at = self._clock()
-        async with asyncio.timeout(max(min(self._limits.first_byte_s, sending.until - sent_at), 0.0)):
+        limit_s = min(self._limits.first_byte_s, sending.limit_s, sending.until - sent_at)
+        async with asyncio.timeout(max(limit_s, 0.0)):
             response = await self._post(arm, endpoint + sending.path, sending.body)
         answer = UpstreamResponse(
             arm=arm,
@@ -227,7 +335,8 @@ class Upstream:
             _first=b"",
             _response=response,
             _silence_s=self._limits.silence_s,
-            _on_broken=partial(self._health.on_failure, endpoint),
+            _on_broken=partial(self._health.on_failure, endpoint, model=arm.model, begun_at=sent_at),
+            _on_whole=partial(self._health.on_success, endpoint, arm.model),
         )
         try:
             await self._reader.read(answer, response, sending, waiting)
@@ -261,13 +370,20 @@ async def _on_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, pa
         context.trace_request_ctx.reused = True
 
 
-def _needed_tokens(packed: bytes, body: JsonObject) -> int:
-    """Return about how many tokens a request takes, its answer among them."""
+async def _sending(path: str, body: JsonObject, until: float, *, large: bool) -> Sending:
+    """Return what an arm is sent."""
     limits = (body.get("max_tokens"), body.get("max_completion_tokens"))
-    return len(packed) // _BYTES_PER_TOKEN + max((limit for limit in limits if isinstance(limit, int)), default=0)
+    choices = count if isinstance(count := body.get("n"), int) else 1
+    answer_tokens = max((limit for limit in limits if isinstance(limit, int)), default=0) * choices
+    packed, stream = await dump_aside(body, large=large), bool(body.get("stream"))
+    return Sending(path, packed, stream, until, answer_tokens, offers_tools=bool(body.get("tools")))
 
 
-def _stop(call: asyncio.Future[UpstreamResponse]) -> None:
-    """Cancel a call, or drop the answer it has begun: either tells its server to stop generating."""
-    if not call.cancel() and not call.cancelled() and call.exception() is None:
-        call.result().close()
+def _needed_tokens(sending: Sending) -> int:
+    """Return about how many tokens a request takes, its answer among them."""
+    return len(sending.body) // _BYTES_PER_TOKEN + sending.answer_tokens
+
+
+def _may_still_answer(attempts: AttemptLog, refused: Arm, arm: Arm) -> bool:
+    """Return whether an arm may be asked after one that refused: another one, and large enough."""
+    return arm is not refused and attempts.may_fit(arm)

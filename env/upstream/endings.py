@@ -57,6 +57,7 @@ class Ending(StrEnum):
     WINDOW_TOO_SMALL = "window_too_small"  # an arm with a larger one is tried
     TOOLS_REFUSED = "tools_refused"  # its server takes none: another arm is tried, then all without the tools
     BROKE_OFF = "broke_off"  # after the first meaningful event: the caller is told
+    OVERTAKEN = "overtaken"  # after a rest it was no faster than another could be: it is nobody's fault
     CLIENT_LEFT = "client_left"
 
 

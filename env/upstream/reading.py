@@ -40,7 +40,7 @@ class AnswerReader:
         self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: Waiting
     ) -> None:
         """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
-        until = min(answer.sent_at + self._limits.first_byte_s, sending.until)
+        until = min(answer.sent_at + min(self._limits.first_byte_s, sending.limit_s), sending.until)
         if response.status != 200:
             async with asyncio.timeout(max(until - self._clock(), 0.0)):
                 body = await response.content.read(_MOST_REFUSAL_BYTES) if response.status >= 400 else b""
@@ -62,7 +62,9 @@ class AnswerReader:
                         opening.finish()
             answer._first = opening.data
         else:
-            body = await self._whole_body(response, waiting, first_until=until, until=sending.until)
+            body = await self._whole_body(
+                response, waiting, first_until=until, until=min(answer.sent_at + sending.limit_s, sending.until)
+            )
             parsed = await _parsed(body)
             if sending.stream:  # a server that does not stream
                 as_whole(answer, parsed, stream=True)

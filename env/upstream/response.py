@@ -31,6 +31,12 @@ class UpstreamResponse:
     uncounted: int = 0  # of these, where there are several: those that reported no usage, which the sum therefore lacks
     _on_broken: Callable[[], None] = field(default=lambda: None, repr=False)
     _on_over: Callable[[], None] = field(default=lambda: None, repr=False)
+    _on_whole: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is here."""
+        return self._response is None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
@@ -53,6 +59,10 @@ class UpstreamResponse:
     def blame(self) -> None:
         """Note that the server is at fault for an answer that broke off."""
         self._on_broken()
+
+    def credit(self) -> None:
+        """Note that the server has answered to the end."""
+        self._on_whole()
 
     def broken(self, why: str) -> UpstreamError:
         """Return the error of an answer that broke off; its server is told to stop."""

@@ -1,5 +1,6 @@
 """A request on its way to a model server: what is sent, and how long that may take."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ class Sending:
     body: bytes
     stream: bool
     until: float  # by the clock: when the request's time is up
+    answer_tokens: int = 0  # that the caller allows an answer; 0: as many as there may be
+    offers_tools: bool = False
+    is_probe: bool = False  # whether it finds out if a server is well again, while another can be asked
+    is_patient: bool = False  # whether it is waited for as long as the limits allow, since nobody else can be asked
+    limit_s: float = math.inf  # to its first meaningful event, of a whole answer to its end: what is usual at a server
 
 
 class Waiting:

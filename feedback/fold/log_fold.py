@@ -14,7 +14,7 @@ from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.fold.tally import FITS, OVERLAP, PREFILL
+from highwayman.feedback.fold.tally import ANSWER_RATES, FITS, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -179,7 +179,8 @@ def snapshot_difference(
 
     Arms are matched by name; one that only one of them knows does not matter as long as nothing was learned of it. So
     it is with tenants, if `blank` gives the state of a policy with these arms that has learned nothing. The tally's
-    recent share and what it knows of tokenizers are left out: they depend on the order of what was erased.
+    recent share and what it knows of tokenizers and of chances to answer are left out: they depend on the order of what
+    was erased.
     """
     states, other_states = split_state(snapshot.policy), split_state(other.policy)
     tallies = json.loads(snapshot.tally), json.loads(other.tally)
@@ -224,7 +225,7 @@ def _rows(values: np.ndarray, names: list[str], arms: list[str]) -> np.ndarray:
 
 def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
     difference = 0.0
-    for name in (left.keys() | right.keys()) - {FITS, PREFILL}:
+    for name in (left.keys() | right.keys()) - {FITS, PREFILL, ANSWER_RATES}:
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))
             continue

@@ -12,6 +12,7 @@ from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
+from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
@@ -21,6 +22,8 @@ _SPENT = "#spent"  # where they stand among the arms, none of which can be calle
 OVERLAP = "#overlap"
 FITS = "#fits"
 PREFILL = "#prefill"
+ANSWER_RATES = "#answer_rates"
+_OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 
@@ -45,6 +48,7 @@ class ArmTally:
     squared: float = 0.0
     fits: dict[str, TokenFit] = field(default_factory=dict)  # by script: its tokenizer, as far as it reported usage
     prefill: PrefillFit = field(default_factory=PrefillFit)  # how fast its server reads prompts
+    answer_rate: AnswerRate = field(default_factory=AnswerRate)
 
     @property
     def token_use(self) -> TokenUse:
@@ -52,6 +56,12 @@ class ArmTally:
         return TokenUse(
             self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s, self.fits, self.prefill
         )
+
+    def on_failure(self, at: float, sign: int) -> None:
+        """Count a request that it did not answer, at `at`, seconds since the epoch; with `sign` -1 uncount it."""
+        self.failures += sign
+        if sign > 0:
+            self.answer_rate = self.answer_rate.plus(at, failed=True)
 
     def quality(self) -> tuple[float | None, float, float]:
         """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
@@ -109,21 +119,24 @@ class Tally:
         """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
 
         The tenant is its decision's, the default one as long as the decision is not on the log. With `sign` -1 they are
-        taken away.
+        taken away; of an arm's chance to answer, which fades, nothing is.
         """
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
         self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
         for name in outcome.failed_arms:
-            self.arm(name).failures += sign
+            self.arm(name).on_failure(outcome.at, sign)
         served = self.arm(outcome.arm)
         served.cost_usd += sign * (outcome.cost_usd or 0.0)
         served.tokens_in += sign * outcome.tokens_in
         if outcome.status is not Status.OK:
-            if not outcome.tried:  # of before attempts were kept
-                served.failures += sign * (outcome.status in (Status.FAILED, Status.TIMEOUT))
+            # Outcomes of before attempts were kept do not say who failed beside the last.
+            if not outcome.tried and outcome.status in (Status.FAILED, Status.TIMEOUT):
+                served.on_failure(outcome.at, sign)
             return
         served.calls += sign
+        if sign > 0:
+            served.answer_rate = served.answer_rate.plus(outcome.at, failed=False)
         served.tokens_out += sign * outcome.tokens_out
         served.overhead_tokens += sign * (outcome.tokens_in - outcome.prompt_tokens)
         served.latency_s += sign * outcome.latency_s
@@ -204,6 +217,9 @@ class Tally:
         }
         if prefills:
             sums[PREFILL] = prefills
+        rates = {name: asdict(tally.answer_rate) for name, tally in self.arms.items() if tally.answer_rate.at}
+        if rates:
+            sums[ANSWER_RATES] = rates
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -219,8 +235,14 @@ class Tally:
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             fits = _fits(sums.pop(FITS, {}))
             prefills = _prefills(sums.pop(PREFILL, {}))
+            rates = {name: AnswerRate(**counts) for name, counts in sums.pop(ANSWER_RATES, {}).items()}
             tally.arms = {
-                name: ArmTally(**values, fits=fits.get(name, {}), prefill=prefills.get(name, PrefillFit()))
+                name: ArmTally(
+                    **values,
+                    fits=fits.get(name, {}),
+                    prefill=prefills.get(name, PrefillFit()),
+                    answer_rate=rates.get(name, AnswerRate()),
+                )
                 for name, values in sums.items()
             }
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -243,8 +265,8 @@ class Tally:
 
 
 def _sums(tally: ArmTally) -> dict[str, Any]:
-    """Return an arm's sums by name, all but what is known of its server, which adds up with no other's."""
-    return {name: value for name, value in asdict(tally).items() if name not in ("fits", "prefill")}
+    """Return an arm's sums by name, all but what adds up with no other's: of its server, its chance to answer."""
+    return {name: value for name, value in asdict(tally).items() if name not in _OWN}
 
 
 def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:

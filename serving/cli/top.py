@@ -46,8 +46,8 @@ def arms_table(policy: dict[str, Any]) -> Table:
     """Return the table of what `GET /v1/policy` answered."""
     table = Table(title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}")
     table.add_column("arm")
-    has_failures = any(arm.get("failures") for arm in policy["arms"].values())  # a terminal is narrow
-    failures = ("failures",) if has_failures else ()
+    has_failures = any(arm.get("failures") or arm.get("resting") for arm in policy["arms"].values())
+    failures = ("failures", "answers") if has_failures else ()  # a terminal is narrow
     for name in ("share", "recent", "decisions", *failures, "feedback", "quality (95%)", "$ per 1k", "latency"):
         table.add_column(name, justify="right")
     for name, arm in policy["arms"].items():
@@ -62,9 +62,16 @@ def _cells(arm: dict[str, Any], *, has_failures: bool) -> list[str]:
         f"{arm['share']:.0%}",
         f"{arm['recent_share']:.0%}",
         str(calls),
-        *([str(arm.get("failures", "-"))] if has_failures else []),
+        *([str(arm.get("failures", "-")), _chance(arm)] if has_failures else []),
         str(arm["feedback"]),
         f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
         f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",
         f"{arm['latency_s']:.2f} s" if arm["latency_s"] is not None else "-",
     ]
+
+
+def _chance(arm: dict[str, Any]) -> str:
+    """Return how likely it answers, and how many of its endpoints rest; a router of before tells neither."""
+    chance, resting = arm.get("chance_to_answer"), len(arm.get("resting", ()))
+    shown = "-" if chance is None else f"{chance:.0%}"
+    return f"{shown}, {resting} rest" if resting else shown

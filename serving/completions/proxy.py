@@ -91,7 +91,10 @@ class ProxiedCompletion:
             await asyncio.wait({logged})
             await self._refuse(send, error)
         except UpstreamError as error:
-            self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
+            if not error.attempts:  # nobody may be asked
+                self._status = Status.REFUSED
+            else:
+                self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
             self._attempts = error.attempts
             await asyncio.wait({logged})
             await self._refuse(send, error)
@@ -173,6 +176,7 @@ class ProxiedCompletion:
         try:
             last = await self._pass_events(send, answer, stream)
             self._status = Status.OK
+            answer.credit()
             self._end_attempt(Ending.ANSWERED)
         except UpstreamError as error:  # the head is out: the error can only be the stream's last event
             answer.blame()

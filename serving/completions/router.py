@@ -1,6 +1,6 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from highwayman.env.types import (
     CLIENT_TASK,
     DEFAULT_TENANT,
     NO_EXPLORATION,
+    RESTING_FLAG,
     TOOLS_DROPPED,
     Arm,
     ArmState,
@@ -169,7 +170,11 @@ class Router:
         if not objective.explore:
             context = replace(context, flags=context.flags | {NO_EXPLORATION})
         at = self.clock()
-        candidates = self._candidates(query, context, objective, continuation)
+        arms = self.pool.eligible(query, self._prompt_tokens(context))
+        resting = self.pool.resting(query, self._prompt_tokens(context), arms)
+        if resting:
+            context = replace(context, flags=context.flags | {RESTING_FLAG + name for name in resting})
+        candidates = self._candidates(arms, query, context, objective, continuation=continuation, at=at)
         sticky = self._sticky(candidates, context, objective, at=at, tenant=tenant, caller=continuation.caller)
         if sticky is not None:
             return sticky
@@ -246,10 +251,16 @@ class Router:
         return tuple(self.pool.arms[names[k]] for k in (first, *others))
 
     def _candidates(
-        self, query: Query, context: Context, objective: Objective, continuation: Continuation
+        self,
+        arms: Sequence[Arm],
+        query: Query,
+        context: Context,
+        objective: Objective,
+        *,
+        continuation: Continuation,
+        at: float,
     ) -> Candidates:
-        """Return the arms that can answer, with what a call to each is expected to cost. Raises NoEligibleArm."""
-        arms = self.pool.eligible(query, self._prompt_tokens(context))
+        """Return arms that can answer, with what a call to each is expected to cost, and its chance to be answered."""
         estimates = estimate_usage(
             self.pool.arms.values(),
             self._token_use,
@@ -273,7 +284,8 @@ class Router:
             cached_tokens = continuation.cached_share * context.prompt_tokens
             savings = {arm.name: cache_saving(arm, self._token_use(arm.name), cached_tokens) for arm in arms}
             penalties = penalties + switch_penalties(names, estimates, objective, holder=holder.name, savings=savings)
-        return Candidates(names, expected_usd(names, estimates), penalties, spent_usd)
+        chances = np.array([self.live.tally.arm(name).answer_rate.chance(at) for name in names])
+        return Candidates(names, expected_usd(names, estimates), penalties, spent_usd, chances)
 
     def _queue(self, name: str) -> QueueState | None:
         """Return what is measured of an arm's load: by its servers, or else by the calls from here."""

@@ -14,6 +14,7 @@ from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks
+from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -80,9 +81,7 @@ async def build_routing(
         time.monotonic,
         _timeouts(settings.config.limits),
         loads=loads,
-        on_window_too_small=pool.on_window_too_small,
-        on_answered=pool.on_answered,
-        on_tools_refused=pool.tools.on_refused,
+        observer=AnswerObserver(pool.on_answered, pool.on_window_too_small, pool.tools.on_refused),
     )
     await upstream.start()
     stack.push_async_callback(upstream.close)

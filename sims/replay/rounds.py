@@ -204,7 +204,9 @@ class CounterfactualObserver:
         probs[columns] = decision_probs(
             self._learner.policy_for(decision.tenant),
             decision.context,
-            Candidates(arms, usd[columns], penalties[columns], self._probation_usd(arms)),
+            Candidates(
+                arms, usd[columns], penalties[columns], self._probation_usd(arms), self._chances(arms, decision.at)
+            ),
             self._rules,
             explores=NO_EXPLORATION not in decision.context.flags,
             at=decision.at,
@@ -229,6 +231,12 @@ class CounterfactualObserver:
         if self._probation.isdisjoint(arms):
             return None
         return [self._learner.tally.arm(arm).cost_usd if arm in self._probation else None for arm in arms]
+
+    def _chances(self, arms: Sequence[str], at: float) -> Floats | None:
+        """Return each arm's chance to answer at all, (K,); None where the penalties on the log have it already."""
+        if self._counterfactual.objective is None:
+            return None
+        return np.array([self._learner.tally.arm(arm).answer_rate.chance(at) for arm in arms])
 
     def _token_use(self, arm: str) -> TokenUse:
         return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()

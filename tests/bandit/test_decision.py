@@ -171,3 +171,29 @@ def test_whatever_the_rules_probabilities_sum_to_one_and_no_floor_is_lost(
     assert probs.min() >= 0.0
     if explores and cap is None:
         assert probs.min() >= floor / 3 - 1e-12
+
+
+def test_quality_counts_times_the_chance_to_answer_at_all() -> None:
+    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
+    choice = decide(Knowing(), CONTEXT, failing, FLOOR, limits=AUTO, at=0.0, rng=rng())
+    assert choice.candidates.penalties.tolist() == pytest.approx([0.0, 0.1, 0.2 + 0.5 * 0.9])
+    assert choice.draw.probs.argmax() == 1, "of cy .9 * .5 - .2 are left, of bob .6 - .1"
+    assert choice.draw.probs == pytest.approx(probs_of(failing))
+
+
+def test_an_arm_that_never_fails_is_what_it_was() -> None:
+    well = replace(CANDIDATES, chances=np.ones(3))
+    assert probs_of(well) == pytest.approx(probs_of())
+
+
+def test_a_quality_that_is_wished_for_is_one_that_comes() -> None:
+    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
+    limits = AUTO.with_overrides(min_quality=0.55)
+    choice = decide(Knowing(), CONTEXT, failing, FLOOR, limits=limits, at=0.0, rng=rng())
+    assert choice.candidates.arms == ("bob",)
+
+
+def test_of_a_policy_that_expects_nothing_the_best_is_expected() -> None:
+    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
+    choice = decide(Uniform(d=1), CONTEXT, failing, FLOOR, limits=AUTO, at=0.0, rng=rng())
+    assert choice.candidates.penalties.tolist() == pytest.approx([0.0, 0.1, 0.7])

@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import pytest
 
 from highwayman.env.pool.health import EndpointHealth
@@ -86,3 +88,136 @@ def test_calls_that_fail_together_rest_an_endpoint_once() -> None:
     for _ in range(5):
         health.on_failure(A)
     assert rest_s(health, clock) == 1.0
+
+
+M, N = "org/m", "org/n"
+
+
+def test_what_one_model_fails_is_not_held_against_another_at_the_same_endpoint() -> None:
+    health = EndpointHealth(Clock())
+    health.on_failure(A, model=M)
+    assert (health.is_up(A, M), health.is_up(A, N), health.is_up(A)) == (False, True, False)
+
+
+def test_after_a_rest_one_call_finds_out_and_others_go_elsewhere_until_it_has() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    health.on_failure(A, model=M)
+    clock.now += 1.0
+    assert health.may_ask(A, M)
+    end = health.begin_probe(A, M)
+    assert end is not None
+    assert not health.may_ask(A, M)
+    assert health.may_ask(A, N)
+    end()
+    end()
+    assert health.may_ask(A, M)
+    health.on_success(A, M)
+    assert health.begin_probe(A, M) is None
+
+
+def test_the_call_that_finds_out_rests_it_twice_as_long_if_it_fails() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    health.on_failure(A, model=M)
+    clock.now += 1.0
+    end = health.begin_probe(A, M)
+    assert end is not None
+    health.on_failure(A, model=M)
+    end()
+    clock.now += 1.999
+    assert not health.may_ask(A, M)
+    clock.now += 0.001
+    assert health.may_ask(A, M)
+
+
+def test_a_stream_that_has_begun_opens_an_endpoint_and_one_that_breaks_off_rests_it_ever_longer() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    rests = []
+    for _ in range(4):
+        health.on_begun(A, M)
+        assert health.may_ask(A, M)
+        health.on_failure(A, model=M)
+        rests.append(rest_s(health, clock))
+    assert rests == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_a_failure_among_many_answers_is_bad_luck_and_three_in_a_row_are_not() -> None:
+    health = EndpointHealth(Clock())
+    for _ in range(100):
+        health.on_success(A, M)
+    health.on_failure(A, model=M)
+    assert health.may_ask(A, M)
+    for _ in range(2):
+        health.on_failure(A, model=M)
+    assert not health.may_ask(A, M)
+
+
+def test_a_rest_that_its_server_asked_for_outlasts_the_answers_of_calls_that_were_under_way() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    health.on_failure(A, 17.0, model=M, status=429)
+    health.on_success(A, M)
+    clock.now += 10.0
+    assert health.asked_rest(A, M) == (7.0, 429)
+    assert not health.is_up(A, M)
+    assert health.asked_rest(A, N)[0] == health.asked_rest(B, M)[0] == 0.0
+
+
+def test_five_callers_at_most_wait_at_an_endpoint_that_has_never_answered_once_others_have() -> None:
+    health = EndpointHealth(Clock())
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(health.waiting(A, M, late_s=None))
+        assert health.may_ask(A, M), "whoever else has just begun, too, is no better"
+    for _ in range(10):
+        health.on_success(B, M)
+    with ExitStack() as stack:
+        for _ in range(5):
+            assert health.may_ask(A, M)
+            stack.enter_context(health.waiting(A, M, late_s=None))
+        assert not health.may_ask(A, M)
+        assert health.may_ask(A, N)
+        assert health.is_up(A, M)
+    assert health.may_ask(A, M)
+
+
+def test_an_endpoint_where_five_callers_wait_in_vain_is_not_asked_by_more() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    with ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(health.waiting(A, M, late_s=2.0))
+        clock.now += 1.9
+        assert health.may_ask(A, M)
+        clock.now += 0.1
+        assert not health.may_ask(A, M)
+
+
+def test_calls_that_hung_before_an_endpoint_was_well_again_are_not_held_against_it() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    sent_at = clock.now
+    health.on_failure(A, model=M)
+    clock.now += 5.0
+    health.on_success(A, M)
+    health.on_failure(A, model=M, begun_at=sent_at)
+    assert health.may_ask(A, M)
+    health.on_failure(A, model=M, begun_at=clock.now)
+    assert not health.may_ask(A, M)
+
+
+def test_the_time_for_which_a_silent_endpoint_was_tried_counts_as_rest() -> None:
+    clock = Clock()
+    health = EndpointHealth(clock)
+    for _ in range(6):
+        health.on_failure(A, model=M)
+        clock.now += 30.0
+    end, begun_at = health.begin_probe(A, M), clock.now
+    assert end is not None
+    clock.now += 28.0
+    health.on_failure(A, model=M, begun_at=begun_at)
+    end()
+    clock.now += 2.0
+    assert health.may_ask(A, M)

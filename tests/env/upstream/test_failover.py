@@ -11,6 +11,7 @@ import pytest
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, Attempt
+from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.env.upstream.endings import Ending
 from highwayman.env.upstream.response import UpstreamResponse
@@ -78,7 +79,9 @@ class Calls:
             self.health,
             time.monotonic,
             limits,
-            on_window_too_small=lambda arm, told, needed: self.windows.append((arm.name, told or needed)),
+            observer=AnswerObserver(
+                on_window_too_small=lambda arm, told, needed: self.windows.append((arm.name, told or needed))
+            ),
             **options,
         )
 

@@ -53,6 +53,40 @@ def test_a_failure_counts_under_every_arm_that_was_asked_and_did_not_answer() ->
     assert [tally.arm(name).failures for name in "abc"] == [0, 0, 0]
 
 
+def chance(tally: Tally, name: str) -> float:
+    return tally.arm(name).answer_rate.chance(outcome("d").at)
+
+
+def test_a_chance_to_answer_falls_for_who_failed_though_another_answered() -> None:
+    tally = Tally()
+    tried = (Attempt("a", "http://a:1", 0.1, "arms_fault"), Attempt("b", "http://b:1", 0.1, "answered"))
+    for _ in range(10):
+        tally.on_outcome(replace(outcome("d", arm="b"), tried=tried))
+    assert chance(tally, "a") < 0.2
+    assert chance(tally, "b") == 1.0
+    tally.on_outcome(replace(outcome("d", arm="b"), tried=tried), sign=-1)
+    assert chance(tally, "a") < 0.2
+
+
+@pytest.mark.parametrize("ending", ["callers_fault", "window_too_small", "overtaken", "client_left"])
+def test_what_is_not_an_arms_fault_leaves_its_chance_to_answer(ending: str) -> None:
+    tally = Tally()
+    tried = (Attempt("a", "http://a:1", 0.1, ending),)
+    tally.on_outcome(replace(outcome("d", status=Status.REFUSED), tried=tried))
+    assert chance(tally, "a") == 1.0
+
+
+def test_chances_to_answer_round_trip_and_a_tally_from_before_them_is_read() -> None:
+    tally = Tally()
+    before = tally.to_json()
+    tally.on_outcome(outcome("d", status=Status.FAILED))
+    read = Tally.from_json(tally.to_json())
+    assert read.arms == tally.arms
+    assert chance(read, "a") == 0.5
+    assert b"answer_rates" not in before
+    assert chance(Tally.from_json(before), "a") == 1.0
+
+
 def test_a_failed_call_counts_as_a_failure_and_not_as_token_use() -> None:
     tally = Tally()
     tally.on_outcome(outcome("d", status=Status.FAILED))

@@ -21,3 +21,15 @@ def test_the_table_shows_share_quality_cost_latency_and_feedback() -> None:
         console.print(arms_table({"policy": "LinTS", "version": 7, "arms": unfailed}))
     assert "failures" in text
     assert "failures" not in captured.get(), "where none has failed, the terminal's width is for the others"
+
+
+def test_the_table_shows_how_likely_a_failing_arm_answers_and_how_many_of_its_endpoints_rest() -> None:
+    arm = {
+        "share": 0.5, "recent_share": 0.5, "decisions": 40, "failures": 33, "feedback": 12, "quality": 0.8333,
+        "quality_low": 0.55, "quality_high": 0.95, "cost_usd": 0.0004, "latency_s": 0.42,
+        "chance_to_answer": 0.124, "resting": ["http://a:1", "http://a:2"],
+    }  # fmt: skip
+    console = Console(width=120, record=True, file=None)
+    with console.capture() as captured:
+        console.print(arms_table({"policy": "LinTS", "version": 7, "arms": {"terse": arm}}))
+    assert "12%, 2 rest" in captured.get()

@@ -22,7 +22,7 @@ from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
-from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Mode, Query, RewardChange
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Attempt, Mode, Query, RewardChange
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.redis import connect
@@ -432,3 +432,36 @@ async def test_a_holder_that_is_gone_from_the_pool_costs_nobody_anything(routers
     plain = (await router.route("auto", QUERY)).decision
     decision = (await router.route("auto", QUERY, continuation=Continuation(holder="gone"))).decision
     assert decision.penalties.tolist() == plain.penalties.tolist()
+
+
+async def test_an_arm_that_rests_is_out_before_the_draw_and_the_decision_says_so(routers: Routers) -> None:
+    router = routers(two())
+    router.pool.health.on_failure("http://127.0.0.1:9", model="large-upstream")
+    decision = (await router.route("auto", QUERY)).decision
+    assert (decision.arms, decision.propensity, decision.context.resting) == (("small",), 1.0, ("large",))
+
+
+async def test_an_arm_that_could_not_answer_anyway_is_not_said_to_rest(routers: Routers) -> None:
+    router = routers(two(context_window_tokens=8))
+    router.pool.health.on_failure("http://127.0.0.1:9", model="large-upstream")
+    assert (await router.route("auto", QUERY)).decision.context.resting == ()
+
+
+async def test_where_all_rest_all_are_drawn_from(routers: Routers) -> None:
+    router = routers(two())
+    for name in ("small", "large"):
+        router.pool.health.on_failure("http://127.0.0.1:9", model=f"{name}-upstream")
+    decision = (await router.route("auto", QUERY)).decision
+    assert (decision.arms, decision.context.resting) == (("small", "large"), ())
+
+
+async def test_an_arm_that_keeps_failing_is_drawn_less_though_others_answer_for_it(routers: Routers) -> None:
+    router = routers(two())
+    await taught(router, {"small": 0.5, "large": 0.9})
+    before = (await router.route("auto-quality", QUERY)).decision
+    tried = (Attempt("large", "http://127.0.0.1:9", 0.1, "arms_fault"),)
+    for _ in range(10):
+        router.live.tally.on_outcome(replace(outcome("d", arm="small"), at=NOW, tried=tried))
+    after = (await router.route("auto-quality", QUERY)).decision
+    assert (before.probs[1], after.probs[1]) == (pytest.approx(0.99), pytest.approx(0.01))
+    assert after.penalties[1] - after.penalties[0] > 0.6

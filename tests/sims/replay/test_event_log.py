@@ -15,7 +15,7 @@ from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode
+from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode, Status
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.export import export
 from highwayman.feedback.fold.learner import Learner
@@ -246,3 +246,11 @@ def test_links_that_name_turns_join_no_conversations_that_begin_alike() -> None:
     (chunk,) = replay.chunks(pages(*log))
     d, e, f = chunk.log.sessions.tolist()
     assert d == f != e
+
+
+def test_under_another_objective_quality_counts_times_the_chance_to_answer_as_it_was_then() -> None:
+    failed = replace(outcome("f", arm="b", status=Status.FAILED), at=decision("d").at)
+    what_if = Counterfactual(ExplorationRules(0.02), Objective("auto", 0.0), pool=POOL)
+    _, _, well = replayed(decision("d"), what_if=what_if)
+    _, _, failing = replayed(decision("f", arm="b"), failed, decision("d"), what_if=what_if)
+    assert failing[-1, 1] < well[-1, 1] - 0.1
