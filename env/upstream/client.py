@@ -52,7 +52,7 @@ class Upstream:
 
     def __init__(
         self, health: EndpointHealth, clock: Callable[[], float], limits: UpstreamTimeouts | None = None,
-        *, sizes: AnswerSizes | None = None, loads: ReplicaLoads | None = None, times: ResponseTimes | None = None,
+        *, budget: RetryBudget | None = None, sizes: AnswerSizes | None = None, loads: ReplicaLoads | None = None,
         wall_clock: Callable[[], float] = time.time, observer: AnswerObserver = NO_OBSERVER,
     ) -> None:  # fmt: skip
         """Take where to note failures, a monotonic clock in seconds, and the time limits.
@@ -61,20 +61,20 @@ class Upstream:
             health: of the endpoints.
             clock: monotonic seconds.
             limits: the time limits.
+            budget: of attempts after the first.
             sizes: how large answers may be.
             loads: how busy the replicas are; its calls are counted there.
-            times: what servers take to answer, as far as it is known.
             wall_clock: seconds since the epoch, for a Retry-After that is a date.
             observer: hears what answers tell of arms.
         """
         self._health = health
         self._clock = clock
         self._limits = limits or UpstreamTimeouts()
-        self._budget = RetryBudget()  # of attempts after the first
+        self._budget = budget or RetryBudget()
         self._reader = AnswerReader(self._limits, clock, wall_clock, sizes=sizes)
         self._loads = loads or ReplicaLoads(clock)
         self._observer = observer
-        self._times = times or ResponseTimes()
+        self._times = ResponseTimes(least_s=self._limits.least_patience_s)
         self._in_flight: dict[str, int] = {}
         self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
         self._session: aiohttp.ClientSession | None = None

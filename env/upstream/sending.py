@@ -12,6 +12,7 @@ class UpstreamTimeouts:
     connect_s: float = 2.0
     first_byte_s: float = 120.0  # to the first meaningful event
     silence_s: float = 120.0  # between two chunks of an answer
+    least_patience_s: float = 2.0  # with a server that is slower than usual, while another may be asked
     all_attempts_s: float = 300.0  # to the first meaningful event of whoever answers; of a whole answer, to its end
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
-from highwayman.env.pool.response_times import ResponseTimes
 from highwayman.env.types import Arm, Attempt
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.env.upstream.endings import Ending
@@ -31,8 +30,7 @@ class Calls:
         self.upstream = Upstream(
             self.health,
             self.clock,
-            UpstreamTimeouts(**{"first_byte_s": 0.5, **limits}),
-            times=ResponseTimes(least_s=0.3),
+            UpstreamTimeouts(**{"first_byte_s": 0.5, "least_patience_s": 0.3, **limits}),
         )
 
     def clock(self) -> float:
