@@ -33,7 +33,7 @@ class SharedStatements:
             self._recent.popitem(last=False)
 
 
-class ConversationTracker:
+class SessionAssigner:
     """Gives every decision its session, and every reward the ratio of the other draws that it speaks of."""
 
     def __init__(self, shared: Mapping[str, tuple[str, ...]], *, kept_s: float, turn_links: bool) -> None:

@@ -14,7 +14,7 @@ from highwayman.feedback.fold.log_fold import LogFold, Page
 from highwayman.feedback.fold.rollbacks import VoidedRange, voided_range
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import BadEvent, decode
-from highwayman.sims.replay.conversations import ConversationTracker, SharedStatements
+from highwayman.sims.replay.conversations import SessionAssigner, SharedStatements
 from highwayman.sims.replay.rounds import Counterfactual, CounterfactualObserver, ReplayChunk, ReplayCounts
 
 ROWS = 20_000  # rounds in a chunk
@@ -97,7 +97,7 @@ class Replay:
         log_summary = summarise_log(pages) if log_summary is None else log_summary
         self.learner, self.counts = self._make_learner(), ReplayCounts()
         self.learner.set_rollbacks(log_summary.rollbacks)
-        conversations = ConversationTracker(log_summary.shared, kept_s=self._kept_s, turn_links=self._turn_links)
+        conversations = SessionAssigner(log_summary.shared, kept_s=self._kept_s, turn_links=self._turn_links)
         rounds = CounterfactualObserver(self.learner, self._counterfactual, self.counts, conversations)
         fold = LogFold(self.learner, kept_s=self._kept_s, observer=rounds)
         for page in pages():

@@ -15,7 +15,7 @@ from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.log.record import Record
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
-from highwayman.sims.replay.conversations import ConversationTracker
+from highwayman.sims.replay.conversations import SessionAssigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class CounterfactualObserver:
     """An observer of the fold: takes the policy's probabilities, and keeps the rounds whose rewards are final."""
 
     def __init__(
-        self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts, conversations: ConversationTracker
+        self, learner: Learner, counterfactual: Counterfactual, counts: ReplayCounts, conversations: SessionAssigner
     ) -> None:
         """Take the learner of the fold, the circumstances, where to count, and what belongs together."""
         self._conversations = conversations
