@@ -148,6 +148,45 @@ def test_a_cap_in_dollars_grants_a_share_by_what_exploring_costs() -> None:
     assert again == pytest.approx(left * full + (1.0 - left) * np.array([1.0, 0.0, 0.0]))
 
 
+class Doubting(Knowing):
+    """Takes Ada for the most probable arm, whatever it expects of her."""
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        return np.array([0.5 if arm == "ada" else 0.5 / (len(arms) - 1) for arm in arms])
+
+
+class Silent(Uniform):
+    """Says which arms it would take, and nothing of what it expects of them."""
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        return np.array([0.2, 0.7, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("policy", "penalties", "left"),
+    [
+        (Doubting(), [0.0, 0.1, 0.2], "cy"),  # worth .4, .5 and .7
+        (Doubting(), [0.0, 0.1, 0.6], "bob"),  # .4, .5 and .3
+        (Silent(d=1), [0.0, 0.9, 0.0], "bob"),  # nothing is expected: the most probable
+    ],
+)
+def test_what_a_cap_leaves_is_the_arm_worth_most_or_else_the_most_probable(
+    policy: Uniform, penalties: list[float], left: str
+) -> None:
+    candidates = replace(CANDIDATES, penalties=np.array(penalties), usd=np.zeros(3))
+    cap = ExplorationCap(regret_per_request=0.0) if isinstance(policy, Knowing) else ExplorationCap(usd_per_day=0.0)
+    candidates = replace(candidates, usd=np.where(np.array(ARMS) == left, 0.0, 1.0))
+    probs = decision_probs(policy, CONTEXT, candidates, replace(FLOOR, cap=cap), explores=True, at=0.0)
+    assert dict(zip(ARMS, probs.tolist(), strict=True)) == {arm: float(arm == left) for arm in ARMS}
+
+
+def test_a_cap_counts_the_cost_of_the_floor_and_of_the_policys_own_exploration() -> None:
+    cap = ExplorationCap(regret_per_request=0.01)
+    regret = 0.7 - float(probs_of() @ np.array([0.4, 0.5, 0.7]))
+    probs = probs_of(rules=replace(FLOOR, cap=cap))
+    assert probs == pytest.approx(0.01 / regret * probs_of() + (1 - 0.01 / regret) * np.array([0.0, 0.0, 1.0]))
+
+
 @given(
     st.lists(st.floats(0.0, 5.0), min_size=3, max_size=3),
     st.lists(st.none() | st.floats(0.0, 20.0), min_size=3, max_size=3),

@@ -32,6 +32,33 @@ def test_a_days_dollars_drip_in_over_the_day_and_begin_anew_at_midnight() -> Non
     assert cap.share(PROBS, 0, usd=USD, utilities=None, at=DAY_S) == pytest.approx(1.0)
 
 
+def test_a_days_dollars_are_those_of_its_own_date() -> None:
+    cap, midnight = ExplorationCap(usd_per_day=2.4), 1_700_006_400.0  # of 15 November 2023
+    assert midnight % DAY_S == 0
+    for since_midnight_s, share in [(0.0, 1.0), (0.0, 0.0), (5400.0, 1.0), (5400.0, 0.5), (5400.0, 0.0)]:
+        assert cap.share(PROBS, 0, usd=USD, utilities=None, at=midnight + since_midnight_s) == pytest.approx(share)
+    granted = sum(cap.share(PROBS, 0, usd=USD, utilities=None, at=midnight + DAY_S - 1.0) for _ in range(50))
+    assert granted == pytest.approx(24 - 2.5, abs=0.1)  # what is left of the day, the hour ahead included
+    assert cap.share(PROBS, 0, usd=USD, utilities=None, at=midnight + DAY_S) == pytest.approx(1.0)
+    assert cap.share(PROBS, 0, usd=USD, utilities=None, at=midnight + DAY_S) == 0.0
+
+
+def test_what_exploring_costs_is_counted_from_the_greedy_arm_wherever_it_stands() -> None:
+    greedy_second = {"probs": PROBS[::-1], "usd": USD[::-1], "utilities": UTILITIES[::-1]}
+    assert ExplorationCap(usd_per_day=1.2).share(greedy=1, at=0.0, **greedy_second) == pytest.approx(0.5)
+    assert ExplorationCap(regret_per_request=0.05).share(greedy=1, at=0.0, **greedy_second) == pytest.approx(0.5)
+    dear_greedy = ExplorationCap(usd_per_day=0.0)  # the others are cheaper than it
+    assert dear_greedy.share(PROBS[::-1], 1, usd=USD, utilities=None, at=0.0) == 1.0
+
+
+def test_what_is_saved_of_regret_is_that_of_five_hundred_requests_at_most() -> None:
+    cap, certain = ExplorationCap(regret_per_request=0.01), np.array([1.0, 0.0])
+    for _ in range(2000):
+        cap.share(certain, 0, usd=USD, utilities=UTILITIES, at=0.0)
+    shares = [cap.share(PROBS, 0, usd=USD, utilities=UTILITIES, at=0.0) for _ in range(100)]
+    assert sum(shares) == pytest.approx(500 * 0.01 / 0.1 + 99 * 0.01 / 0.1, abs=1.0)
+
+
 def test_exploring_cheaper_or_unpriced_arms_costs_no_dollars() -> None:
     cap = ExplorationCap(usd_per_day=0.0)
     assert cap.share(PROBS, 0, usd=np.array([0.4, 0.0]), utilities=None, at=0.0) == 1.0

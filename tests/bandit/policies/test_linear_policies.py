@@ -27,6 +27,18 @@ def test_lin_ucb_takes_the_largest_bound_not_the_largest_mean() -> None:
     assert policy.choose(np.array([0.5, 0.5]), np.zeros(2), KNOWN).tolist() == [0.5, 0.5]
 
 
+def test_a_new_arm_may_begin_like_another_which_loses_nothing_and_one_that_is_known_is_lent_nothing() -> None:
+    policy = LinUCB(d=1)
+    policy.add_arm("known")
+    policy.learn([RewardChange("known", np.ones(1), 1.0, 1.0, 1.0)] * 100)
+    policy.add_arm("new", like="known", weight=10.0)
+    policy.add_arm("new", like="known", weight=10.0)
+    policy.add_arm("other")
+    assert [policy.weight_of(arm) for arm in ("known", "new", "other")] == pytest.approx([100.0, 10.0, 0.0])
+    known, new, other = policy.expected_quality(QUERY, ("known", "new", "other"))
+    assert known > new > other
+
+
 def test_epsilon_greedy_spreads_epsilon_over_all() -> None:
     assert EpsilonGreedy(d=1, epsilon=0.3).choose(UTILITIES, np.zeros(3), KNOWN) == pytest.approx([0.1, 0.8, 0.1])
 

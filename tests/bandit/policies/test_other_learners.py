@@ -85,6 +85,54 @@ def test_a_round_that_is_flipped_or_taken_back_leaves_what_only_saw_the_end(make
         assert revised.expected_quality(x, ARMS) == pytest.approx(final.expected_quality(x, ARMS), abs=1e-9)
 
 
+def test_an_arms_mean_is_that_of_its_nearest_rounds_and_of_what_was_believed_by_their_weight() -> None:
+    made = added(KNearest(d=1, k=2, alpha=0.0, prior_mean=0.5, prior_weight=2.0))
+    made.learn([change("a", np.array([at]), value, weight) for at, value, weight in
+                ((0.0, 1.0, 1.0), (3.0, 0.0, 4.0), (1.0, 1.0, 2.0), (-2.0, 0.0, 8.0))])  # fmt: skip
+    for at, mean in ((0.4, (0.5 * 2 + 1 + 2) / 5), (2.5, (0.5 * 2 + 2) / 8), (-1.5, (0.5 * 2 + 1) / 11)):
+        expected = made.expected_quality(Context(np.array([at]), "", 1), ARMS)
+        assert expected == pytest.approx([mean, 0.5])
+
+
+def test_a_bound_is_wider_by_the_root_of_how_little_is_near_and_ties_are_shared() -> None:
+    x, free = Context(np.ones(1), "", 1), np.zeros(2)
+    made = added(KNearest(d=1, alpha=0.3, prior_mean=0.5, prior_weight=4.0))
+    assert made.probs(x, ARMS, free).tolist() == [0.5, 0.5]
+    made.learn([change("a", np.ones(1), 0.5)] * 5)  # bounds of .5 + .3 / 3 and .5 + .3 / 2
+    for penalty, chosen in ((0.049, "b"), (0.051, "a")):
+        assert made.probs(x, ARMS, np.array([0.0, penalty])).tolist() == [float(arm == chosen) for arm in ARMS]
+
+
+def test_of_each_arm_the_newest_rounds_are_held_and_come_back_from_a_snapshot() -> None:
+    x = Context(np.ones(1), "", 1)
+    made = added(KNearest(d=1, rounds=3, prior_mean=0.0, prior_weight=1.0))
+    made.learn([change("a", np.ones(1), value) for value in (1.0, 1.0, 1.0, 0.5, 0.0)])
+    made.learn([change("b", np.ones(1), 0.5)])
+    assert made.expected_quality(x, ARMS) == pytest.approx([1.5 / 4, 0.5 / 2])
+    back = KNearest(d=1, rounds=3, prior_mean=0.0, prior_weight=1.0)
+    back.restore(made.state())
+    for policy in (made, back):
+        policy.learn([change("a", np.ones(1), 0.0), change("b", np.ones(1), 1.0)])  # one more of a's falls out
+        assert policy.expected_quality(x, ARMS) == pytest.approx([0.5 / 4, 1.5 / 3])
+
+
+def test_an_erasure_of_more_than_any_round_weighs_takes_several_and_leaves_the_rest() -> None:
+    x, asked = np.ones(1), Context(np.ones(1), "", 1)
+    made = added(KNearest(d=1, prior_mean=0.0, prior_weight=1.0))
+    made.learn([change("a", x, 1.0), change("a", x, 0.0), change("a", x, 0.5)])
+    made.learn([RewardChange("a", x, -2.0, -1.0, -1.0)])
+    assert made.expected_quality(asked, ["a"]) == pytest.approx([0.5 / 2])
+
+
+def test_a_change_goes_to_the_round_that_it_can_have_been_said_of() -> None:
+    x, far = np.ones(1), np.array([5.0])
+    made = added(KNearest(d=1, k=1, prior_mean=0.0, prior_weight=1.0))
+    made.learn([change("a", x, 0.0), change("a", x, 1.0), change("a", far, 1.0)])
+    made.learn([RewardChange("a", x, 0.0, -1.0, -1.0), RewardChange("a", x, 0.0, 1.0, 1.0)])
+    made.learn([RewardChange("a", x, -1.0, 0.0, 0.0)])  # of the two, the one that was not liked
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == pytest.approx([0.5])
+
+
 def test_an_erasure_of_all_that_was_said_of_a_round_is_not_lost_on_neighbours() -> None:
     x, far = np.array([0.0, 1.0]), np.array([9.0, 1.0])
     made, never = added(KNearest(d=2, k=3)), added(KNearest(d=2, k=3))

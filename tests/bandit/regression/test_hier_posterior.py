@@ -109,6 +109,20 @@ def test_a_new_arm_starts_at_what_the_others_have_in_common_and_is_less_sure() -
     assert spreads[-1] > 3 * spreads[:-1].max()
 
 
+def test_an_arm_that_begins_like_another_expects_what_that_one_does_which_keeps_what_it_knows() -> None:
+    made = settled([*rewards(300, seed=5), *[RewardChange("a", np.array([0.5, 0.0, 1.0]), 1.0, 1.0, 1.0)] * 200])
+    x, known = np.array([0.5, 0.0, 1.0]), made.weight_of("a")
+    before = made.mean_and_std(x, ["a"])
+    made.warm_start("a", "new", weight=100.0)
+    assert made.weights_of(["a", "new"]) == pytest.approx([known, 100.0])
+    (of_a, of_new), (sure, less_sure) = made.mean_and_std(x, ["a", "new"])
+    assert of_a == pytest.approx(before[0][0], abs=0.01)
+    assert of_new == pytest.approx(of_a, abs=0.03)
+    assert less_sure > 1.2 * sure
+    made.warm_start("new", "newer", weight=1e6)  # no more can be lent than there is
+    assert made.weight_of("newer") == pytest.approx(100.0)
+
+
 def test_the_precision_of_own_features_falls_with_feedback_down_to_its_end() -> None:
     x = np.array([1.0, 0.0, 0.0])
     spreads = [posterior(early_precision=300.0).mean_and_std(x, ["a"])[1][0]]

@@ -6,8 +6,10 @@ import pytest
 from benchmarks.calibration import FLIP, judged, ranked, world
 from highwayman.feedback.calibration.correction import fit_correction
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.calibration.ppi import naive_mean, ppi_estimates
+from highwayman.feedback.calibration.ppi import naive_mean, pooled_quality, ppi_estimates
 from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
+
+Answer = tuple[int, float, bool | None]
 
 
 def test_with_a_thumb_on_every_answer_the_estimate_is_their_mean() -> None:
@@ -25,6 +27,71 @@ def test_a_few_thumbs_that_agree_are_not_taken_for_certain() -> None:
     found = ppi_estimates(CountTable.from_answers(["a"], rows), sure)
     assert found.value == pytest.approx([1.0])
     assert found.stderr == pytest.approx([np.sqrt(5 / 7 * 2 / 7 / 7)])
+
+
+def certain(good: float, bad: float, flip: float = 0.0) -> ResponseRates:
+    return ResponseRates(good, bad, flip, identified=True, influence=np.zeros(2))
+
+
+def answers(arm: int, score: float, *, ups: int = 0, downs: int = 0, none: int = 0) -> list[Answer]:
+    return [(arm, score, thumb) for thumb, n in ((True, ups), (False, downs), (None, none)) for _ in range(n)]
+
+
+def test_what_a_score_means_is_what_its_thumbs_stand_for_and_a_little_of_what_all_do() -> None:
+    cells = CountTable.from_answers(
+        ["a", "b"], [*answers(0, 0.05, ups=2, downs=16, none=400), *answers(1, 0.95, ups=8, downs=4)]
+    )
+    # Ups stand for ten answers each, downs for five: 20 good and 80 bad, 80 and 20; fifty more are half and half.
+    meaning = pooled_quality(cells, certain(0.1, 0.2))
+    assert meaning[0] == pytest.approx((20 + 25) / 150)
+    assert meaning[9] == pytest.approx((80 + 25) / 150)
+    flipped = pooled_quality(cells, certain(0.1, 0.2, flip=0.25))
+    good, bad = (0.75 * 8 - 0.25 * 4) / 0.1, (0.75 * 4 - 0.25 * 8) / 0.2
+    whole = good / (good + bad + max(0.75 * 16 - 0.25 * 2, 0) / 0.2)  # of the low scores none is taken for good
+    assert flipped[9] == pytest.approx((good + 50 * whole) / (good + bad + 50))
+
+
+def test_a_higher_score_never_means_less_whatever_a_few_thumbs_say() -> None:
+    cells = CountTable.from_answers(["a"], [*answers(0, 0.15, ups=30, downs=30), *answers(0, 0.55, ups=2, downs=8)])
+    meaning = pooled_quality(cells, certain(0.5, 0.5))
+    assert (np.diff(meaning) >= 0).all()
+    alone = [(60 + 10 * 64 / 140) / 130, (4 + 10 * 64 / 140) / 30]
+    assert (
+        meaning[1]
+        == meaning[5]
+        == pytest.approx(
+            (70 * alone[0] + 20 * alone[1] + 40 * 64 / 140) / 130  # by answers, and ten more to each of six scores
+        )
+    )
+
+
+def test_without_thumbs_every_score_means_half() -> None:
+    assert (
+        pooled_quality(CountTable.from_answers(["a"], answers(0, 0.3, none=9)), certain(0.1, 0.1)).tolist()
+        == [0.5] * 10
+    )
+
+
+def test_the_plain_average_is_over_scores_and_thumbs_alike() -> None:
+    cells = CountTable.from_answers(["a", "b"], [*answers(0, 0.25, ups=1, downs=2, none=1), *answers(1, 0.5, none=2)])
+    assert naive_mean(cells) == pytest.approx([(4 * 0.25 + 1) / 7, 0.5])
+
+
+def test_an_interval_is_never_narrower_than_that_of_its_thumbs_with_two_more_of_each() -> None:
+    cells = CountTable.from_answers(["a"], answers(0, 0.15, ups=3))
+    found = ppi_estimates(cells, certain(1.0, 1.0))
+    assert found.stderr == pytest.approx([np.sqrt(5 / 7 * 2 / 7 / 7)])
+    assert found.high - found.value == pytest.approx(1.96 * found.stderr, rel=1e-4)
+    assert found.value - found.low == pytest.approx(1.96 * found.stderr, rel=1e-4)
+
+
+def test_rates_that_cannot_be_told_may_be_four_times_apart_either_way() -> None:
+    cells = CountTable.from_answers(["a"], answers(0, 0.5, ups=300, downs=300, none=5400))
+    known = ppi_estimates(cells, certain(0.1, 0.1))
+    unsure = ppi_estimates(cells, replace(certain(0.1, 0.1), identified=False))
+    # Were good answers half as loud and bad ones twice, 6,000 and 1,500 of 7,500 would be good; by the slope, so much:
+    more = np.sqrt(unsure.stderr**2 - known.stderr**2)
+    assert more == pytest.approx([np.log(4.0) / 1.96 / 4.0], rel=0.02)  # of a share, p (1 - p) to a log's change
 
 
 def test_thumbs_that_are_given_selectively_count_by_the_inverse_of_their_chance() -> None:

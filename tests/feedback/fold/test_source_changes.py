@@ -9,7 +9,7 @@ import pytest
 from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Context, Feedback
+from highwayman.env.types import DEFAULT_TENANT, Context, Control, ControlKind, Decision, Feedback
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import Record
@@ -89,6 +89,64 @@ def test_a_change_is_noticed_beside_statements_of_little_weight() -> None:
     numbers = noticed_after(halved)
     assert len(numbers) == 1
     assert ANSWERS / 2 < numbers[0] < ANSWERS / 2 + 250
+
+
+class Tenants:
+    """A learner of two tenants' answers by one arm, whose rewards change when they are told to."""
+
+    def __init__(self) -> None:
+        def make() -> HierTS:
+            return HierTS(d=1, fingerprint=FINGERPRINT)
+
+        self.learner = Learner(make(), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a",), make=make)
+        self.learner.change_monitors = ChangeMonitors(1_000.0)
+        self.position = 0
+
+    def put(self, *events: Event) -> list[Control]:
+        """Put events on the log and fold them; return what was noticed."""
+        ids = [f"{self.position + n}-0" for n in range(1, len(events) + 1)]
+        filed = {event_id: said for event_id, said in zip(ids, events, strict=True) if isinstance(said, Feedback)}
+        record = Record(events[0], ids[0], None, None, filed) if isinstance(events[0], Decision) else None
+        self.position += len(events)
+        entries = [LogEntry(event_id, event, record) for event_id, event in zip(ids, events, strict=True)]
+        return [*self.learner.step(entries).detected_changes]
+
+    def answer(self, tenant: str, value: float) -> list[Control]:
+        """Have an answer rated; return what was noticed."""
+        made = replace(decision(f"d{self.position}"), tenant=tenant, context=Context(np.ones(1), FINGERPRINT, 1))
+        return self.put(made, thumb(made.id, value))
+
+    def weight(self, tenant: str) -> float:
+        policy = self.learner.policy_for(tenant)
+        assert isinstance(policy, HierTS)
+        return policy.posterior.weight_of("a")
+
+
+@pytest.mark.parametrize(("whose", "others"), [("acme", DEFAULT_TENANT), (DEFAULT_TENANT, "acme")])
+def test_a_change_is_told_to_the_tenant_whose_answers_gave_it_away_and_to_nobody_else(whose: str, others: str) -> None:
+    world = Tenants()
+    for number in range(120):  # three of four are liked
+        for tenant in (whose, others):
+            assert world.answer(tenant, float(number % 4 != 0)) == []
+    notices: list[Control] = []
+    while not notices:
+        notices = world.answer(whose, 0.0)
+        assert world.answer(others, 1.0) == []
+    (notice,) = notices
+    assert notice.kind is ControlKind.CHANGE_NOTICED
+    assert (notice.detail["arm"], notice.detail["better"], notice.detail.get("tenant", DEFAULT_TENANT)) == (
+        "a", False, whose,
+    )  # fmt: skip
+    before = {tenant: world.weight(tenant) for tenant in (whose, others)}
+    assert notice.detail["share"] == pytest.approx(10.0 / before[whose])
+    while number < 160:  # until it is discounted, nothing more is noticed of it
+        number += 1
+        assert world.answer(whose, 1.0) == []
+    world.put(notice)
+    assert world.weight(others) == before[others]
+    assert world.weight(whose) == pytest.approx((before[whose] + 41) * 10.0 / before[whose])
+    again = [notice for n in range(160) for notice in world.answer(whose, float(n < 100))]
+    assert [notice.detail["better"] for notice in again] == [False]  # it is watched anew
 
 
 def test_a_change_is_noticed_whichever_source_gives_it_away_and_whatever_all_of_them_weigh() -> None:

@@ -33,6 +33,19 @@ def test_a_served_call_is_counted_where_it_was_served() -> None:
     assert (served.calls, served.tokens_out, served.overhead_tokens, served.cost_usd) == (1, 7, 8.0, 0.002)
 
 
+def test_an_arms_seconds_are_those_of_its_calls_that_answered_and_an_erased_one_takes_its_own_away() -> None:
+    tally = Tally()
+    calls = [replace(outcome(str(n)), latency_s=float(n), tokens_in=20 * n) for n in (1, 2, 4)]
+    for call in calls:
+        tally.on_outcome(call)
+    tally.on_outcome(replace(outcome("f", status=Status.FAILED), latency_s=60.0))
+    assert tally.arm("a").latency_s == tally.arm("a").token_use.latency_s == 7.0
+    tally.on_outcome(calls[1], sign=-1)
+    served = tally.arm("a")
+    assert (served.calls, served.latency_s, served.tokens_out) == (2, 5.0, 14)
+    assert (served.tokens_in, served.overhead_tokens) == (20 * 5 + 20, 20 * 5 - 24)
+
+
 def test_a_failure_counts_under_every_arm_that_was_asked_and_did_not_answer() -> None:
     tally = Tally()
     tried = (

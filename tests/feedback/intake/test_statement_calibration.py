@@ -1,12 +1,14 @@
 """What thumbs say a statement is worth: by the arm that served, and by the kind of its query."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Feedback
+from highwayman.env.types import Context, Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
@@ -48,6 +50,31 @@ async def test_a_statement_is_corrected_by_the_arm_that_served_its_answer() -> N
     assert by_b.quality is not None
     assert by_a.quality < by_b.quality
     assert 0 < by_a.weight < 1
+
+
+@pytest.mark.parametrize("said", [1.0, 0.5, 0.1])
+async def test_what_a_statement_weighs_by_itself_is_multiplied_by_what_it_is_worth(said: float) -> None:
+    made = decided(IDS, arm="b")
+    calibration = StatementCalibration(calibrator(REGENERATED), Records([record_of(made)]))
+    metric = DEFAULT_SPEC.metric("regenerated")
+    (whole,) = await calibration.apply([regenerated(made.id)], metric, OURS)
+    (part,) = await calibration.apply([replace(regenerated(made.id), weight=said)], metric, OURS)
+    assert part.weight == pytest.approx(said * whole.weight)
+    assert part.quality == whole.quality
+
+
+async def test_a_statement_is_corrected_by_the_kind_of_its_query() -> None:
+    rows = [[OURS, "a", kind, "regenerated", 0, 1000.0, 0.0, ups, 600.0 - ups] for kind, ups in ((0, 500.0), (1, 60.0))]
+    nearest = ([0.9, 0.1, 1.0], [0.1, 0.9, 1.0])  # to the first of two kinds, and to the second
+    decisions = [replace(decided(IDS), context=Context(np.array(features), "test/near-2-x", 1)) for features in nearest]
+    calibration = StatementCalibration(calibrator(rows), Records([record_of(made) for made in decisions]))
+    liked, disliked = await calibration.apply(
+        [regenerated(made.id) for made in decisions], DEFAULT_SPEC.metric("regenerated"), OURS
+    )
+    assert liked.quality is not None
+    assert disliked.quality is not None
+    assert liked.quality > 0.65  # of all the arm's answers, less than half are liked
+    assert disliked.quality < 0.3
 
 
 async def test_a_judges_score_of_which_thumbs_say_nothing_has_a_quarter_of_its_weight() -> None:

@@ -128,6 +128,20 @@ def test_a_newcomer_that_lies_from_its_first_word_is_the_one_suspected() -> None
     assert after < 350
 
 
+@pytest.mark.parametrize(("quality", "suspects"), [(0.4, []), (0.8, []), (0.05, ["new"])])
+@pytest.mark.parametrize("arms", ["a", "ab"])
+def test_an_honest_newcomer_may_be_pickier_or_kinder_by_nearly_twice_the_tolerance(
+    quality: float, suspects: list[str], arms: str
+) -> None:
+    alarm, told = AnomalyDetector(), []  # of .75, the one that everybody knows says; the tolerance is .25
+    for n in range(100):
+        alarm.observe("known", tenant="t", arm=arms[n % len(arms)], quality=0.75, at=n * 30.0)
+    for n in range(100, 800):
+        for key, said in (("known", 0.75), ("new", quality)):
+            told.append(alarm.observe(key, tenant="t", arm=arms[n % len(arms)], quality=said, at=n * 30.0))
+    assert [one.key for one in told if one is not None] == suspects
+
+
 def test_of_two_keys_that_disagree_from_the_start_and_of_one_that_is_alone_nobody_is_suspected() -> None:
     alarm = AnomalyDetector()
     assert suspected(heard(alarm, {"x": 3.0, "y": 3.0}, {"x": SWAPPED}, seed=7, begin=0.0, days=2.0)) == []

@@ -47,6 +47,16 @@ def test_the_newest_user_message_is_what_is_asked() -> None:
     assert query.prompt_chars == len("Be kind.First?Yes.Second?")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text", "plain"),
+    [("Once upon", "Once upon", True), (["Once", "upon"], "Once\nupon", True), ([1, 2, 3], "", False)],
+)
+def test_a_prompt_is_read_whole_whether_it_is_one_text_several_or_none(prompt: Any, text: str, plain: bool) -> None:
+    query = parse_completion(json.dumps({"model": "auto", "prompt": prompt, "max_tokens": 7}).encode()).query
+    assert (query.text, query.plain_text, query.max_tokens) == (text, plain, 7)
+    assert query.prompt_chars == len(text.replace("\n", ""))
+
+
 def test_audio_in_an_earlier_message_is_seen() -> None:
     messages = [
         {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]},

@@ -75,6 +75,7 @@ async def test_an_answer_is_judged_and_the_judges_call_is_paid_for(
     paid = [one for one in events if isinstance(one, Outcome) and one.arm == "judge"]
     assert [one.arm for one in calls] == ["judge"]
     assert [one.cost_usd for one in paid] == [pytest.approx(201e-6)]
+    assert all(0 < one.latency_s < 30 for one in paid)
 
 
 async def test_a_judge_never_judges_its_own_answer(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> None:
