@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint demo picture bench schemathesis test-faults test-vllm lock clean
+.PHONY: run test lint mutants demo picture bench schemathesis test-faults test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -23,6 +23,12 @@ KILL_ROUNDS := 200
 PAUSE_S := 30
 test-faults: $(VENV)/.test
 	HIGHWAYMAN_KILL_ROUNDS=$(KILL_ROUNDS) HIGHWAYMAN_PAUSE_S=$(PAUSE_S) $(BIN)/python -m pytest -s tests/faults --durations 5
+
+# Seeded faults in the core's files, and which of them no test notices: some minutes for forty (SEED=1, COUNT=400, FILES=...).
+SEED := 0
+COUNT := 40
+mutants: $(VENV)/.test
+	$(BIN)/python -m scripts.mutants --seed $(SEED) --count $(COUNT) $(FILES)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,0 +1,312 @@
+"""Puts seeded faults into the core's files, one at a time, and prints those that no test notices (`make mutants`).
+
+    python -m scripts.mutants --seed 0 --count 40 [FILES...]
+
+What is mutated is a copy of the tree. First the tests that mirror a file or import it run as they are, and it is kept
+which of them run which lines; a mutant is then tried against the tests that run its line, and nothing else. A mutant
+that makes them hang counts as noticed only if they take less than a fifth of the time without it. Whether a survivor
+is a fault at all, or only another way to write the same, is for a reader to judge.
+"""
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scripts.lines_by_test import LinesByTest
+from scripts.mutations import Mutation, mutations
+
+CORE = (
+    "bandit/decision.py",
+    "bandit/draw.py",
+    "bandit/best_arm.py",
+    "bandit/exploration_cap.py",
+    "bandit/regression/arm_posterior.py",
+    "bandit/regression/arm_statistics.py",
+    "bandit/regression/hier_posterior.py",
+    "bandit/regression/linear_posterior.py",
+    "bandit/regression/ridge_posterior.py",
+    "bandit/policies/k_nearest.py",
+    "bandit/drift/change_detector.py",
+    "bandit/drift/change_monitor.py",
+    "feedback/trust/anomaly_detector.py",
+    "env/cost/budget.py",
+    "env/cost/objective.py",
+    "env/cost/pacer.py",
+    "env/cost/penalties.py",
+    "env/cost/spend_ledger.py",
+    "env/cost/spend_window.py",
+    "env/reward.py",
+    "env/upstream/sse.py",
+    "env/upstream/client.py",
+    "env/upstream/attempts.py",
+    "env/upstream/endings.py",
+    "env/prompt/reading.py",
+    "feedback/fold/join.py",
+    "feedback/fold/learner.py",
+    "feedback/fold/tally.py",
+    "feedback/fold/log_fold.py",
+    "feedback/log/journal.py",
+    "feedback/log/events.py",
+    "feedback/log/event_spools.py",
+    "feedback/trust/influence_caps.py",
+    "feedback/intake/influence_weights.py",
+    "feedback/intake/pending.py",
+    "feedback/intake/pending_spool.py",
+    "feedback/intake/pending_retraction.py",
+    "feedback/intake/service.py",
+    "feedback/intake/statements.py",
+    "feedback/intake/statement_calibration.py",
+    "feedback/calibration/calibrator.py",
+    "feedback/calibration/correction.py",
+    "feedback/calibration/ppi.py",
+    "feedback/calibration/response_rates.py",
+    "serving/completions/request.py",
+    "serving/completions/router.py",
+    "serving/completions/spend_tracker.py",
+    "serving/completions/metering.py",
+    "serving/wiring/routing.py",
+    "serving/wiring/feedback.py",
+    "sims/ope/estimators/difference.py",
+    "sims/ope/estimators/modelled.py",
+    "sims/ope/estimators/ratios.py",
+    "sims/ope/estimators/rejection.py",
+    "sims/ope/estimators/rewards.py",
+    "sims/ope/estimators/support.py",
+    "sims/ope/intervals/bootstrap.py",
+    "sims/ope/intervals/confidence_sequence.py",
+    "sims/ope/intervals/empirical_bernstein.py",
+    "sims/ope/intervals/normal.py",
+    "sims/ope/intervals/session_sums.py",
+)
+
+# What most tests import, once, before each mutant's process is forked from this one.
+_PRELOADED = "numpy aiohttp fastapi uvicorn uvloop redis.asyncio msgpack pydantic prometheus_client tokenizers yaml"
+_PRELOADED += " click rich hypothesis pytest_asyncio"
+_HANGS_S = 60.0
+_HANGS_TIMES = 8.0
+_NOT_OURS = 99  # an exit status: what was tested is not the copy
+
+
+_ENDINGS = {  # by pytest's exit status
+    0: "survived",
+    int(pytest.ExitCode.TESTS_FAILED): "noticed",
+    int(pytest.ExitCode.INTERRUPTED): "noticed",  # a file that cannot be imported
+    int(pytest.ExitCode.USAGE_ERROR): "noticed",  # a conftest that cannot be
+    int(pytest.ExitCode.NO_TESTS_COLLECTED): "not run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which tests run which lines: `lines` per test, or per file for what its set-up runs; `seconds` per test."""
+
+    lines: dict[str, frozenset[tuple[str, int]]]
+    seconds: dict[str, float]
+
+    @classmethod
+    def read(cls, path: Path) -> "Coverage":
+        """Return what `LinesByTest` wrote."""
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        lines = {
+            name: frozenset((path, line) for path, numbers in files.items() for line in numbers)
+            for name, files in kept["lines"].items()
+        }
+        return cls(lines, kept["seconds"])
+
+    def tests(self, mutation: Mutation, most_s: float) -> list[str]:
+        """Return the tests that run the mutant's line, in whole files from the quickest on, for about `most_s`.
+
+        A line outside every function runs on import: then all that run any line of the file are asked.
+        """
+        wanted = {(mutation.path, line) for line in range(mutation.first_line, mutation.last_line + 1)}
+        touching = {
+            name
+            for name, lines in self.lines.items()
+            if not lines.isdisjoint(wanted)
+            or (not mutation.in_function and any(path == mutation.path for path, _ in lines))
+        }
+        tests = [test for test in self.seconds if test in touching or test.split("::")[0] in touching]
+        seconds: Counter[str] = Counter()
+        for test in tests:
+            seconds[test.split("::")[0]] += self.seconds[test]  # type: ignore[assignment]  # seconds, not counts
+        mirror = f"test_{Path(mutation.path).name}"
+        chosen: list[str] = []
+        spent = 0.0
+        for file in sorted(seconds, key=lambda name: (Path(name).name != mirror, seconds[name])):
+            for test in sorted((test for test in tests if test.split("::")[0] == file), key=self.seconds.__getitem__):
+                if spent < most_s:
+                    chosen.append(test)
+                    spent += self.seconds[test]
+        return chosen
+
+
+class _Chosen:
+    """Leaves out, in pytest, every test that was not chosen."""
+
+    def __init__(self, tests: Iterable[str]) -> None:
+        self._tests = frozenset(tests)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self._tests]
+
+
+def copied(tree: Path, into: Path) -> None:
+    """Copy every file that git knows, or would, to a folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        cwd=tree,
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if not (tree / name).is_symlink() and not (tree / name).is_file():
+            continue
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(tree / name, into / name, follow_symlinks=False)
+
+
+def testing(path: str) -> list[str]:
+    """Return the test files that mirror a module, import it, or import the package's class that it is known by."""
+    module = "highwayman." + path.removesuffix(".py").replace("/", ".")
+    mirror = f"tests/{Path(path).parent}/test_{Path(path).name}"
+    files = sorted(str(file) for file in Path("tests").rglob("test_*.py") if "faults" not in file.parts)
+    return [file for file in files if file == mirror or module in Path(file).read_text(encoding="utf-8")]
+
+
+def _run_tests(arguments: list[str], plugins: list[object], quiet: bool) -> None:
+    """Run pytest in this process, which the parent made for it, and end with its exit status."""
+    os.setsid()
+    here = str(Path.cwd())
+    sys.path[:0] = [f"{here}/src", here]
+    os.environ["PYTHONPATH"] = f"{here}/src:{here}"
+    for name in [name for name in sys.modules if name.split(".")[0] in {"highwayman", "scripts", "tests"}]:
+        del sys.modules[name]
+    if quiet:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+    status = pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", *arguments], plugins=plugins)
+    if (ours := sys.modules.get("highwayman")) is not None and ours.__file__ != f"{here}/src/highwayman/__init__.py":
+        status = _NOT_OURS
+    os._exit(int(status))
+
+
+def _forked(arguments: list[str], plugins: list[object], *, timeout_s: float | None, quiet: bool = True) -> int | None:
+    """Return pytest's exit status, or None if it did not end in time; everything it started is ended."""
+    child = multiprocessing.get_context("fork").Process(target=_run_tests, args=(arguments, plugins, quiet))
+    child.start()
+    child.join(timeout_s)
+    status = child.exitcode
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid or 0, signal.SIGKILL)
+    child.join()
+    return status
+
+
+def tried(mutation: Mutation, tests: Sequence[str], seconds: float) -> str:
+    """Return what becomes of a mutant: `noticed`, `survived`, `hangs` (noticed too), `unclear` or `not run`."""
+    if not tests:
+        return "not run"
+    path = Path(mutation.path)
+    original = path.read_text(encoding="utf-8")
+    plugins: list[object] = [_Chosen(tests)]
+    arguments = ["-x", *dict.fromkeys(test.split("::")[0] for test in tests)]
+    limit_s = _HANGS_S + _HANGS_TIMES * seconds
+    try:
+        _write(path, mutation.text)
+        status = _forked(arguments, plugins, timeout_s=limit_s)
+    finally:
+        _write(path, original)
+    if status is None:
+        started = time.monotonic()
+        unmutated = _forked(arguments, plugins, timeout_s=limit_s)
+        return "hangs" if unmutated == 0 and time.monotonic() - started < limit_s / 5 else "unclear"
+    return _ENDINGS.get(status, "unclear")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file and forget what was compiled of it: two writes within a second look alike to the interpreter."""
+    path.write_text(text, encoding="utf-8")
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def diff(mutation: Mutation) -> str:
+    """Return the lines that differ."""
+    original = Path(mutation.path).read_text(encoding="utf-8")
+    lines = difflib.unified_diff(original.splitlines(), mutation.text.splitlines(), lineterm="", n=0)
+    return "\n".join(f"    {line}" for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", help="files to mutate (the core)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=40, help="mutants to try")
+    parser.add_argument("--first", type=int, default=0, help="leave out so many of the drawn order first")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of tests for a mutant, at most")
+    parser.add_argument("--tests", nargs="*", help="test files or folders, instead of those that mirror or import")
+    parser.add_argument("--lines", type=Path, help="keep which tests run which lines here, and read it if it exists")
+    return parser.parse_args()
+
+
+def covered(files: Sequence[str], tests: Sequence[str] | None, kept: Path) -> Coverage:
+    """Return which tests run which lines of the files, from `kept` or else by running the tests, written to it."""
+    if not kept.exists():
+        chosen = tests or sorted({test for path in files for test in testing(path)})
+        print(f"{len(chosen)} test files run as they are, to see which lines they run", flush=True)
+        _forked(list(chosen), [LinesByTest(map(Path, files), kept)], timeout_s=None, quiet=False)
+    return Coverage.read(kept)
+
+
+def main() -> None:
+    """Try the drawn mutants, print every survivor with its lines, and the share that was noticed."""
+    options = _arguments()
+    lines = options.lines and options.lines.resolve()
+    for name in _PRELOADED.split():
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copied(Path.cwd(), Path(folder))
+        os.chdir(folder)
+        files = options.files or CORE
+        coverage = covered(files, options.tests, lines or Path(folder, "lines.json"))
+        every = [mutation for path in files for mutation in mutations(path, Path(path).read_text(encoding="utf-8"))]
+        random.Random(options.seed).shuffle(every)  # noqa: S311 - a draw that can be repeated
+        drawn = every[options.first : options.first + options.count]
+        print(f"{len(drawn)} of {len(every)} mutants of {len(files)} files, seed {options.seed}", flush=True)
+        endings = _tried_all(drawn, coverage, options.seconds)
+    unnoticed = endings["survived"] + endings["not run"] + endings["unclear"]
+    print(", ".join(f"{count} {ending}" for ending, count in sorted(endings.items())))
+    print(f"not noticed: {unnoticed} of {len(drawn)} ({unnoticed / max(1, len(drawn)):.1%})")
+
+
+def _tried_all(drawn: Sequence[Mutation], coverage: Coverage, most_s: float) -> Counter[str]:
+    endings: Counter[str] = Counter()
+    for mutation in drawn:
+        tests = coverage.tests(mutation, most_s)
+        ending = tried(mutation, tests, sum(coverage.seconds[test] for test in tests))
+        endings[ending] += 1
+        if ending not in {"noticed", "hangs"}:
+            print(f"{ending}: {mutation.path}:{mutation.first_line} {mutation.kind} ({len(tests)} tests)")
+            print(diff(mutation), flush=True)
+    return endings
+
+
+if __name__ == "__main__":
+    main()
