@@ -5,9 +5,10 @@
 
 The same router, policy and conversations three ways: a switch has its price, as in production (`priced`); the arm drawn
 for the first turn answers all of them (`never`); every turn is drawn as if it stood alone (`unpriced`). All pay what
-calls cost with the caches that they left behind. Reward is quality minus penalty per turn, exploration included;
-differences are paired by seed, with 95% intervals. Without a table: 600 made-up prompts of three topics, four arms of
-which two are specialists, prices from 1 to 20.
+calls cost with the caches that they left behind. The cost weight is what the dearest arm must be better by than the
+cheapest, at the table's mean costs: points per dollar follow from it. Reward is quality minus penalty per turn,
+exploration included; differences are paired by seed, with 95% intervals. Without a table: 600 made-up prompts of three
+topics, four arms of which two are specialists, prices from 1 to 20.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from highwayman.sims.measures.over_seeds import paired_difference
 from highwayman.sims.simulation.conversation_turns import ConversationTurns
 from highwayman.sims.simulation.engine import SimulatedRouter, Switching, draw_scenario, generator, simulate
 from highwayman.sims.simulation.world_spec import parse_world
+from highwayman.sims.sweeps.dial import table_spread
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
 
@@ -66,7 +68,7 @@ def main() -> None:
         print(f"{name}, {options.policy}, cost weight {options.cost_weight:g}, {options.seeds} seeds of "
               f"{options.rounds} turns")  # fmt: skip
         for world in options.worlds or WORLDS:
-            objective = Objective("auto", options.cost_weight)
+            objective = Objective("auto", points_per_usd=table_spread(table).points_per_usd(options.cost_weight))
             case = _Case(world, table, contexts, options.policy, objective, options.rounds, options.served_turns)
             _report(case, range(options.seeds))
 
