@@ -6,14 +6,16 @@ neither the log nor a clock; what keeps account of dollars (a budget, a cap on e
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cache
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from highwayman.bandit.draw import Draw, draw, mix, one_hot_argmax
+from highwayman.bandit.draw import Draw, Floor, draw, mix, one_hot_argmax
 from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
-from highwayman.bandit.policy import Policy, PredictsQuality
+from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
+from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota, with_minimums
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
 from highwayman.env.types import Context, Floats
@@ -76,9 +78,32 @@ class RequestLimits(Protocol):
 class ExplorationRules:
     """How much a router tries out."""
 
-    floor: float  # share of every decision's probability spread evenly over the candidates
+    floor: float  # share of every decision's probability spread evenly over the candidates, at most
     quota: ProbationQuota = field(default_factory=ProbationQuota)  # of arms on probation, whatever the policy thinks
     cap: ExplorationCap | None = None  # counts what it grants; None: exploration may cost what it does
+    # Expected quality minus penalty that the floor may lose a request; None: it is spread evenly, whatever is lost.
+    floor_loss: float | None = None
+
+    def floor_for(self, policy: Policy, features: Floats, arms: Sequence[str], penalties: Floats) -> Floor:
+        """Return the floor of one decision, features (d,) and penalties (K,), or of m, (m, d) and (m, K).
+
+        Even where the policy does not say how sure it is of what it expects.
+        """
+        if self.floor_loss is None or not _quantifies_quality(type(policy)):
+            return self.floor
+        return self.floor_by(*cast(QuantifiesQuality, policy).quality_and_deviation(features, arms), penalties)
+
+    def floor_by(self, quality: Floats, deviations: Floats, penalties: Floats) -> Floor:
+        """Return the floor for what a policy expects, and its deviations, all (K,) or all (m, K)."""
+        if self.floor_loss is None:
+            return self.floor
+        return priced_floor(quality, deviations, penalties, floor=self.floor, max_loss=self.floor_loss)
+
+
+@cache
+def _quantifies_quality(kind: type) -> bool:
+    """Return whether policies of a class do: to look through a protocol takes as long as half a decision."""
+    return issubclass(kind, QuantifiesQuality)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +170,7 @@ def decision_probs(
 
 def unmixed_probs(
     policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules, *, explores: bool, at: float
-) -> tuple[Floats, float]:
+) -> tuple[Floats, Floor]:
     """Return a distribution (K,) and the floor to mix it with: with all exploration, with a share of it, or without.
 
     Without, 1 stands at the policy's most probable arm and the floor is 0. Quotas of arms on probation hold beneath a
@@ -156,17 +181,18 @@ def unmixed_probs(
         return one_hot_argmax(wanted), 0.0
     minimums = None if candidates.probation_usd is None else rules.quota.minimums(candidates.probation_usd)
     probs = wanted if minimums is None else with_minimums(wanted, minimums)
+    floor = rules.floor_for(policy, context.features, candidates.arms, candidates.penalties)
     if rules.cap is None:
-        return probs, rules.floor
+        return probs, floor
     utilities = None
     if isinstance(policy, PredictsQuality):
         utilities = policy.expected_quality(context, candidates.arms) - candidates.penalties
     greedy = one_hot_argmax(wanted if utilities is None else utilities)
     share = rules.cap.share(
-        mix(wanted, floor=rules.floor), int(greedy.argmax()), usd=candidates.usd, utilities=utilities, at=at
+        mix(wanted, floor=floor), int(greedy.argmax()), usd=candidates.usd, utilities=utilities, at=at
     )
     greedy = greedy if minimums is None else with_minimums(greedy, minimums)
-    return mix_with_greedy(probs, greedy, floor=rules.floor, share=share)
+    return mix_with_greedy(probs, greedy, floor=floor, share=share)
 
 
 def within_max_usd(candidates: Candidates, max_usd: float) -> Candidates:

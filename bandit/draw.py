@@ -8,6 +8,7 @@ import numpy.typing as npt
 from highwayman.env.types import Floats
 
 Indices = npt.NDArray[np.intp]
+Floor = float | Floats  # a share that is spread evenly over the K arms, or each arm's own (K,), for m rows (m, K)
 
 _TOLERANCE = 1e-6
 
@@ -21,8 +22,8 @@ class Draw:
     propensity: float
 
 
-def draw(probs: Floats, *, floor: float, rng: np.random.Generator) -> Draw:
-    """Return the action drawn from `probs` (K,) mixed with the uniform floor; its propensity is >= floor / K.
+def draw(probs: Floats, *, floor: Floor, rng: np.random.Generator) -> Draw:
+    """Return the action drawn from `probs` (K,) mixed with the floor; its propensity is >= floor / K, or its own floor.
 
     Raises:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
@@ -44,23 +45,24 @@ def one_hot_argmax(probs: Floats) -> Floats:
     return chosen
 
 
-def mix(probs: Floats, *, floor: float) -> Floats:
-    """Return `probs` (K,) mixed with the uniform floor: what an arm is drawn from. Raises ValueError as `draw` does."""
-    if not 0.0 <= floor <= 1.0:
-        raise ValueError(f"floor must be in [0, 1], got {floor!r}")
+def mix(probs: Floats, *, floor: Floor) -> Floats:
+    """Return `probs` (K,) mixed with the floor: what an arm is drawn from. Raises ValueError as `draw` does."""
+    share, least = (float(floor.sum()), floor) if isinstance(floor, np.ndarray) else (floor, floor / max(len(probs), 1))
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"floor must be in [0, 1], got {share!r}")
     total = float(probs.sum()) if probs.ndim == 1 and len(probs) else float("nan")
     if not (abs(total - 1.0) <= _TOLERANCE and probs.min() >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
-    mixed: Floats = (1.0 - floor) * (probs / total) + floor / len(probs)
+    mixed: Floats = (1.0 - share) * (probs / total) + least
     return mixed
 
 
-def draw_many(probs: Floats, *, floor: float, uniforms: Floats) -> tuple[Indices, Floats]:
+def draw_many(probs: Floats, *, floor: Floor, uniforms: Floats) -> tuple[Indices, Floats]:
     """Return the actions (m,) that `draw` takes for the rows of `probs` (m, K), to the last bit, and the mixtures.
 
     Args:
         probs: one distribution a row.
-        floor: share of the probability that is spread evenly over the K arms.
+        floor: share of the probability that is spread evenly over the K arms, or each arm's (m, K).
         uniforms: (m,) in [0, 1), one for each row, in the order in which `draw` would take them from its generator.
 
     Raises:
@@ -74,16 +76,21 @@ def draw_many(probs: Floats, *, floor: float, uniforms: Floats) -> tuple[Indices
     return actions, mixed
 
 
-def mix_many(probs: Floats, *, floor: float) -> Floats:
-    """Return each row of `probs` (m, K) mixed with the uniform floor as `mix` does, to the last bit, shape (m, K).
+def mix_many(probs: Floats, *, floor: Floor) -> Floats:
+    """Return each row of `probs` (m, K) mixed with the floor as `mix` does, to the last bit, shape (m, K).
 
     Raises:
         ValueError: `floor` outside [0, 1], or a row is no distribution; names the first such row.
     """
-    if not 0.0 <= floor <= 1.0:
-        raise ValueError(f"floor must be in [0, 1], got {floor!r}")
     if probs.ndim != 2 or not probs.shape[1]:
         raise ValueError(f"probs must have shape (m, K), got {probs.shape}")
+    if isinstance(floor, np.ndarray):
+        shares, least = floor.sum(axis=1, keepdims=True), floor
+    else:
+        shares, least = np.array([[floor]]), np.array([[floor / probs.shape[1]]])
+    outside = shares[~((shares >= 0.0) & (shares <= 1.0))]
+    if len(outside):
+        raise ValueError(f"floor must be in [0, 1], got {float(outside[0])!r}")
     rows = np.ascontiguousarray(probs)  # so that a row is summed in the same order as on its own
     totals = rows.sum(axis=1)
     valid = (np.abs(totals - 1.0) <= _TOLERANCE) & (rows.min(axis=1) >= 0.0)
@@ -91,8 +98,8 @@ def mix_many(probs: Floats, *, floor: float) -> Floats:
         row = int(np.flatnonzero(~valid)[0])
         raise ValueError(f"row {row} of probs must be probabilities, its sum is {float(totals[row])!r}")
     mixed: Floats = rows / totals[:, None]
-    mixed *= 1.0 - floor
-    mixed += floor / rows.shape[1]
+    mixed *= 1.0 - shares
+    mixed += least
     return mixed
 
 

@@ -82,20 +82,23 @@ def _part(left: float, cost: float) -> float:
     return 1.0 if cost <= left else left / cost
 
 
-def mix_with_greedy(probs: Floats, greedy: Floats, *, floor: float, share: float) -> tuple[Floats, float]:
+def mix_with_greedy(
+    probs: Floats, greedy: Floats, *, floor: float | Floats, share: float
+) -> tuple[Floats, float | Floats]:
     """Return the distribution (K,) and the floor to draw with for a share of exploration.
 
     Drawn from with `draw`, every arm has exactly share * (what `draw` gives it from `probs` at `floor`) + (1 - share) *
-    greedy. The floor that is promised shrinks with the share: a propensity is at least share * floor / K. At share 0 it
-    is that of `greedy`, and arms without probability there count as not eligible on the log.
+    greedy. The floor promised shrinks with the share: a propensity is at least share * floor / K, or share times
+    the arm's own. At share 0 it is that of `greedy`, and arms without probability there count as not eligible on the
+    log.
 
     Args:
         probs: (K,) the policy's.
         greedy: (K,) what is drawn from without exploration.
-        floor: of the decision with all of its exploration.
+        floor: even or (K,), of the decision with all of its exploration.
         share: of it, in [0, 1].
     """
     if share == 1.0:
         return probs, floor
-    left = share * floor
-    return (share * (1.0 - floor) * probs + (1.0 - share) * greedy) / (1.0 - left), left
+    spread = float(floor.sum()) if isinstance(floor, np.ndarray) else floor
+    return (share * (1.0 - spread) * probs + (1.0 - share) * greedy) / (1.0 - share * spread), share * floor

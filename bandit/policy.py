@@ -42,6 +42,17 @@ class PredictsQuality(Protocol):
 
 
 @runtime_checkable
+class QuantifiesQuality(Protocol):
+    """A policy that can say what quality it expects, and how sure it is of that."""
+
+    def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's expected quality and its standard deviation, not that of single answers.
+
+        At features (d,) two arrays (K,), at those of m contexts (m, d) two arrays (m, K).
+        """
+
+
+@runtime_checkable
 class BatchPolicy(Protocol):
     """A policy that can be asked about many contexts at once."""
 

@@ -17,10 +17,12 @@ from the best fixed arm to the best arm of each kind is gone, over 5,000 rounds 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.learning_data import held_out, shipped, specialists
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.types import Floats
 from highwayman.sims.sweeps.machines import Machines
@@ -42,14 +44,16 @@ def main() -> None:
     parser.add_argument("tables", nargs="+", type=Path)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=20_000)
-    parser.add_argument("--floor", type=float, default=0.005)
+    parser.add_argument("--floor", type=float, help="spread evenly; if not given, a router's")
     parser.add_argument("--cost-weight", type=float, action="append", dest="weights")
     parser.add_argument("--policy", action="append", dest="policies")
     parser.add_argument("--shipped", action="store_true")
     options = parser.parse_args()
     tables = [read_table(path) for path in options.tables]
     policies = tuple(dict.fromkeys([BLIND, *(options.policies or POLICIES)]))
-    print(f"{options.seeds} seeds of {options.rounds:,} rounds, exploration floor {options.floor:g}")
+    floor, loss = (0.02, FLOOR_LOSS) if options.floor is None else (options.floor, None)
+    spread = "spread evenly" if loss is None else f"that loses {loss:g} a round"
+    print(f"{options.seeds} seeds of {options.rounds:,} rounds, exploration floor {floor:g}, {spread}")
     print(f"{'':40}{'first 2,000':>20}{'last 5,000':>20}{'last 5,000':>20}")
     print(f"{'':40}{'over no context':>20}{'over best fixed':>20}{'over ridge':>20}")
     for place, (path, table) in enumerate(zip(options.tables, tables, strict=True)):
@@ -66,13 +70,14 @@ def main() -> None:
                 cost_weights=(weight,),
                 arms=8,
                 bins=BINS,
-                floor=options.floor,
+                floor=floor,
+                floor_loss=loss,
                 baselines=("best_fixed", "ridge"),
             )
             print(f"{path.stem}, cost weight {weight:g}", flush=True)
             _report(_run(plan, path.stem, table, encoder), policies)
         encoder.close()
-    _specialists(tables, policies, options)
+    _specialists(tables, policies, seeds=options.seeds, floor=floor, floor_loss=loss)
 
 
 def cost_problem(table: FullTable, weight: float) -> str:
@@ -109,16 +114,15 @@ def _report(results: Results, policies: Sequence[str]) -> None:
         print(f"  {'no context' if policy == BLIND else policy:38}{cells}", flush=True)
 
 
-def _specialists(tables: Sequence[FullTable], policies: Sequence[str], options: argparse.Namespace) -> None:
-    """Print how much of the gap is closed within 5,000 rounds."""
+def _specialists(tables: Sequence[FullTable], policies: Sequence[str], **options: Any) -> None:
+    """Print how much of the gap is closed within 5,000 rounds, under options of the `Plan`."""
     plan = Plan(
         policies=policies,
-        seeds=options.seeds,
         rounds=5_000,
         cost_weights=(0.0,),
         bins=10,
-        floor=options.floor,
         baselines=("best_fixed", "task_mean", "ridge"),
+        **options,
     )
     results = _run(plan, "specialists", specialists(tables), shipped())
     fixed, best = (_curve(results, name) for name in (BEST_FIXED, "task mean"))

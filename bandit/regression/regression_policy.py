@@ -1,5 +1,6 @@
 """What policies over one regression per arm share, whatever ties the regressions together: all but how they choose."""
 
+import math
 from collections.abc import Sequence
 from typing import Generic, Self, TypeVar
 
@@ -18,6 +19,12 @@ class RegressionPolicy(Generic[P]):
     def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
         return self.posterior.mean_and_std(context.features, arms)[0]
+
+    def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's expected quality and its standard deviation, (K,) at features (d,), (m, K) at (m, d)."""
+        ask = self.posterior.mean_and_std if features.ndim == 1 else self.posterior.mean_and_std_many
+        means, spreads = ask(features, arms)
+        return means, spreads * math.sqrt(self.posterior.noise_variance())
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward into the posterior, in log order."""

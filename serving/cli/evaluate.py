@@ -6,6 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.evaluation_options import (
     build_method,
@@ -46,14 +47,16 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
     folder of either.
     """
     method = build_method(**estimation_options)
-    share = 0.02 if floor is None else floor
+    share, loss = (0.02, FLOOR_LOSS) if floor is None else (floor, None)
     names, factories = policy_factories(policies, Config())
     console, counts = Console(stderr=True), ReplayCounts()
     dsjson = DsjsonLog(log) if DsjsonLog.fits(log) else None
     file = LogFile(log) if dsjson is None else dsjson
     with TargetStore(len(factories)) as targets:
         with console.status(f"asking {len(names)} polic{'y' if len(names) == 1 else 'ies'} about {log}"):
-            rounds = progressive_targets(file.chunks(), factories, floor=share, frozen_for=frozen_for, counts=counts)
+            rounds = progressive_targets(
+                file.chunks(), factories, floor=share, floor_loss=loss, frozen_for=frozen_for, counts=counts
+            )
             targets.fill(rounds)
         if not targets.rounds:
             reason = "; ".join([*_not_read(dsjson), *counts.left_out()])
@@ -62,7 +65,7 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
             logged = logged_policy_value(targets.chunks, method.interval)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
     source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
-    choices = {"policies": names, "floor": share, "frozen_for": frozen_for}
+    choices = {"policies": names, "floor": share, "floor_loss": loss, "frozen_for": frozen_for}
     evaluation = EvaluationReport(
         log.name, logged, estimates, method, source.manifest(choices, method), [*_not_read(dsjson), *counts.left_out()]
     )

@@ -17,7 +17,9 @@ from highwayman.sims.replay.comparison import EstimationMethod
 policies_option = click.option(
     "--policy", "policies", multiple=True, help="NAME[:option=value,...] or module:Class[:...]; several are all asked."
 )
-floor_option = click.option("--floor", type=click.FloatRange(0, 1), help="Exploration floor of the policies asked.")
+floor_option = click.option(
+    "--floor", type=click.FloatRange(0, 1), help="Exploration floor of those asked, spread evenly; else a router's."
+)
 report_option = click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="An HTML file to write.")
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 

@@ -105,8 +105,9 @@ def _counterfactual(
             raise ConfigError(f"{option} needs prices: give the pool file, too (--pool)")
     if config.exploration.usd_per_day is not None and not arms:
         raise ConfigError("exploration.usd_per_day needs prices: give the pool file, too (--pool)")
-    share = config.policy.floor if floor is None else floor
-    rules = ExplorationRules(share, config.trial.quota(), config.exploration.cap())
+    configured = config.policy
+    share, loss = (configured.floor, configured.floor_loss) if floor is None else (floor, None)
+    rules = ExplorationRules(share, config.trial.quota(), config.exploration.cap(), floor_loss=loss)
     spread, objective = PoolSpread.of_arms(arms), None
     if cost_weight is not None:
         points_per_usd = spread.points_per_usd(cost_weight)
@@ -120,6 +121,7 @@ def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:
     objective = counterfactual.objective
     return {
         "floor": counterfactual.rules.floor,
+        "floor_loss": counterfactual.rules.floor_loss,
         "points_per_usd": None if objective is None else objective.points_per_usd,
         "without": sorted(counterfactual.without),
     }

@@ -63,7 +63,11 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A router's highwayman.yaml: its floor, caps on exploration, quota of probation, weights of latency "
                    "and energy.")  # fmt: skip
-@click.option("--floor", type=click.FloatRange(0, 1), help="Exploration floor; 0.02, if --config says nothing else.")
+@click.option(
+    "--floor",
+    type=click.FloatRange(0, 1),
+    help="Exploration floor, spread evenly; if not given, as --config says, or 0.02 by what it loses.",
+)
 @click.option("--min-quality", type=click.FloatRange(0, 1), help="Quality to be expected of an arm, if any reaches it.")
 @click.option("--probation", multiple=True, metavar="ARM", help="An arm that is on probation for the whole run.")
 @click.option("--frozen-for", type=click.IntRange(min=1), default=1, show_default=True,
@@ -82,6 +86,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
     configured = load_config(config)
     plan = Plan(
         floor=configured.policy.floor if floor is None else floor,
+        floor_loss=configured.policy.floor_loss if floor is None else None,
         router=_router_plan(configured, min_quality, probation),
         **plan_options,
     )

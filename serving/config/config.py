@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import policy_name, policy_path
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
@@ -52,7 +53,16 @@ class PolicyConfig(Strict):
     prior: str | None = None  # a file that `highwayman prior fit` wrote
     # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
     false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread evenly over the eligible arms
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread over the eligible arms
+    # Expected quality minus penalty that the floor may lose a request; null: it is spread evenly, whatever is lost. So
+    # it is, too, where a floor is given and nothing is said of this, as configurations of older versions have it.
+    floor_loss: Annotated[float, Field(ge=0)] | None = FLOOR_LOSS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_old_floors_even(cls, given: Any) -> Any:
+        is_old = isinstance(given, Mapping) and "floor" in given and "floor_loss" not in given
+        return {**given, "floor_loss": None} if is_old else given
 
 
 class BudgetConfig(Strict):

@@ -141,4 +141,6 @@ def _exploration_rules(config: Config, policy: Policy) -> ExplorationRules:
             f"exploration.regret_per_request: policy {config.policy.name} does not say what quality it expects; "
             "leave it out, or take a policy that does"
         )
-    return ExplorationRules(config.policy.floor, config.trial.quota(), config.exploration.cap())
+    return ExplorationRules(
+        config.policy.floor, config.trial.quota(), config.exploration.cap(), floor_loss=config.policy.floor_loss
+    )

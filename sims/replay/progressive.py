@@ -53,19 +53,28 @@ class SequentialPolicy(BatchPolicy, Protocol):
 class ProgressiveValidation:
     """Is called with one chunk of the log after another, and learns from each."""
 
-    def __init__(self, policy: Policy, *, floor: float, frozen_for: int = 1, learns: bool = True) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        floor: float,
+        floor_loss: float | None = None,
+        frozen_for: int = 1,
+        learns: bool = True,
+    ) -> None:
         """Take the policy in question.
 
         Args:
             policy: as far as it has learned already.
             floor: its exploration floor.
+            floor_loss: what that may lose a round, in expected quality minus penalty; None: it is spread evenly.
             frozen_for: rounds between two updates; from some hundred on this is several times as fast.
             learns: whether it goes on learning.
         """
         if frozen_for < 1:
             raise ValueError(f"frozen_for must be >= 1, got {frozen_for!r}")
         self._policy = policy
-        self._rules = ExplorationRules(floor)
+        self._rules = ExplorationRules(floor, floor_loss=floor_loss)
         self._frozen_for = frozen_for
         self._learns = learns
         self._batch_policy = policy if isinstance(policy, BatchPolicy) else None
@@ -101,9 +110,12 @@ class ProgressiveValidation:
         assert policy is not None  # noqa: S101  (for mypy)
         predictions = policy.learn_sequentially(*observations, at=log.at[rounds], frozen_for=self._frozen_for)
         for _, rows, cells in _patterns(log.eligible[rounds]):
-            utilities = predictions.means[cells] - log.penalties[rounds][cells]
-            chosen = policy.choose(utilities, predictions.stds[cells], predictions.summaries.at(rows))
-            probs[rounds][cells] = mix_many(chosen, floor=self._rules.floor)
+            means, spreads, penalties = predictions.means[cells], predictions.stds[cells], log.penalties[rounds][cells]
+            summary = predictions.summaries.at(rows)
+            chosen = policy.choose(means - penalties, spreads, summary)
+            deviations = spreads * np.sqrt(summary.noise_variance)
+            floor = self._rules.floor_by(means, deviations, penalties)
+            probs[rounds][cells] = mix_many(chosen, floor=floor)
 
     def _single(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         row = rounds.start
@@ -129,14 +141,16 @@ class ProgressiveValidation:
 
     def _fill_probs(self, log: LoggedData, rounds: slice, probs: Floats) -> None:
         if self._batch_policy is None:
-            frozen = ProgressiveValidation(self._policy, floor=self._rules.floor, learns=False)
+            rules = self._rules
+            frozen = ProgressiveValidation(self._policy, floor=rules.floor, floor_loss=rules.floor_loss, learns=False)
             probs[rounds] = frozen(log.take(rounds))
             return
         features, penalties = log.contexts[rounds], log.penalties[rounds]
         for pattern, rows, cells in _patterns(log.eligible[rounds]):
             arms = tuple(arm for arm, is_eligible in zip(log.arms, pattern, strict=True) if is_eligible)
-            policy_probs = self._batch_policy.probs_many(features[rows], arms, penalties[cells])
-            probs[rounds][cells] = mix_many(policy_probs, floor=self._rules.floor)
+            asked = features[rows], arms, penalties[cells]
+            floor = self._rules.floor_for(self._policy, *asked)
+            probs[rounds][cells] = mix_many(self._batch_policy.probs_many(*asked), floor=floor)
 
 
 def _patterns(eligible: Bools) -> list[tuple[Bools, _Rows, _Cells]]:

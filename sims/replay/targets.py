@@ -56,6 +56,7 @@ def progressive_targets(
     policies: Sequence[PolicyFactory],
     *,
     floor: float,
+    floor_loss: float | None = None,
     frozen_for: int,
     counts: ReplayCounts | None = None,
 ) -> Iterator[LogWithTargets]:
@@ -67,6 +68,7 @@ def progressive_targets(
         chunks: the log.
         policies: are made when the first chunk says how many features there are.
         floor: the exploration floor of all of them.
+        floor_loss: what that may lose a round; None: it is spread evenly.
         frozen_for: rounds between two updates.
         counts: is filled when all have been taken.
     """
@@ -75,7 +77,9 @@ def progressive_targets(
     for chunk in chunks:
         if not validations:
             validations = [
-                ProgressiveValidation(make(chunk.d, chunk.encoder), floor=floor, frozen_for=frozen_for)
+                ProgressiveValidation(
+                    make(chunk.d, chunk.encoder), floor=floor, floor_loss=floor_loss, frozen_for=frozen_for
+                )
                 for make in policies
             ]
         drawn = was_drawn(chunk.propensities)

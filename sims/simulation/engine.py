@@ -225,9 +225,10 @@ class _Simulation:
             self._learn(first)
             block = slice(first, last)
             features = np.stack([context.features for context in self._contexts[block]])
-            probs = policy.probs_many(features, arms, done.penalties[block, columns])
-            uniforms = self._rng.random(last - first)
-            actions, mixed = draw_many(probs, floor=self._router.rules.floor, uniforms=uniforms)
+            penalties = done.penalties[block, columns]
+            probs = policy.probs_many(features, arms, penalties)
+            floor = self._router.rules.floor_for(self._policy, features, arms, penalties)
+            actions, mixed = draw_many(probs, floor=floor, uniforms=self._rng.random(last - first))
             done.actions[block] = columns[actions]
             done.propensities[block] = mixed[np.arange(last - first), actions]
             done.probs[block, columns] = mixed

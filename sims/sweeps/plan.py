@@ -42,12 +42,12 @@ class RouterPlan:
             min_quality=self.min_quality,
         )
 
-    def rules(self, floor: float) -> ExplorationRules:
+    def rules(self, floor: float, floor_loss: float | None = None) -> ExplorationRules:
         """Return the rules of exploration, for one run: a cap counts. Raises ValueError for a number that cannot be."""
         ceilings = self.exploration_usd_per_day, self.exploration_regret_per_request
         capped = any(ceiling is not None for ceiling in ceilings)
         cap = ExplorationCap(usd_per_day=ceilings[0], regret_per_request=ceilings[1]) if capped else None
-        return ExplorationRules(floor, self.quota, cap)
+        return ExplorationRules(floor, self.quota, cap, floor_loss)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class Plan:
     points_per_usd: tuple[float, ...] = ()  # instead of weights: points of quality that a dollar is worth
     dial: int = 0  # so many more settings, over each table's useful range
     floor: float = 0.02
+    floor_loss: float | None = None  # expected quality minus penalty that it may lose a round; None: it is even
     arms: int | None = None  # that many arms, spread over the range of mean quality; None, or more than there are: all
     frozen_for: int = 1  # rounds between two updates
     bins: int = 40  # of the learning curves
@@ -105,6 +106,8 @@ class Plan:
             raise ConfigError(f"arms must be at least 2, got {self.arms}")
         if not 0 <= self.floor <= 1:
             raise ConfigError(f"floor must be in [0, 1], got {self.floor}")
+        if self.floor_loss is not None and not (math.isfinite(self.floor_loss) and self.floor_loss >= 0):
+            raise ConfigError(f"floor_loss must be a number >= 0 or None, got {self.floor_loss}")
         for weight in self.cost_weights:
             if not (math.isfinite(weight) and weight >= 0):
                 raise ConfigError(f"a cost weight must be a number >= 0, got {weight}")

@@ -40,7 +40,9 @@ class SweepTrial:
     def router(self) -> SimulatedRouter:
         """Return a new router as the plan has it."""
         return SimulatedRouter(
-            self.setting.objective, self.plan.router.rules(self.plan.floor), self.plan.router.probation
+            self.setting.objective,
+            self.plan.router.rules(self.plan.floor, self.plan.floor_loss),
+            self.plan.router.probation,
         )
 
 

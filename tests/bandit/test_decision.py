@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from highwayman.bandit.decision import Candidates, ExplorationRules, decide, decision_probs
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policies.uniform import Uniform
+from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
@@ -185,6 +186,44 @@ def test_a_cap_counts_the_cost_of_the_floor_and_of_the_policys_own_exploration()
     regret = 0.7 - float(probs_of() @ np.array([0.4, 0.5, 0.7]))
     probs = probs_of(rules=replace(FLOOR, cap=cap))
     assert probs == pytest.approx(0.01 / regret * probs_of() + (1 - 0.01 / regret) * np.array([0.0, 0.0, 1.0]))
+
+
+class Sure(Knowing):
+    """Is as good as certain of what it expects."""
+
+    def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        return np.array([QUALITY[arm] for arm in arms]), np.full(len(arms), 1e-6)
+
+
+def test_a_floor_loses_no_more_than_it_may_by_what_the_policy_expects() -> None:
+    priced = ExplorationRules(0.3, floor_loss=0.03)
+    least = priced_floor(
+        np.array([0.4, 0.6, 0.9]), np.full(3, 1e-6), CANDIDATES.penalties, floor=0.3, max_loss=0.03
+    )  # utilities .4, .5, .7: gaps .3 and .2, roots .548 and .447; the tenths of .1 lose .005
+    assert least == pytest.approx([0.01 + 0.025 / (0.5477 * 0.9949), 0.01 + 0.025 / (0.4472 * 0.9949), 0.1], rel=1e-3)
+    assert least @ [0.3, 0.2, 0.0] == pytest.approx(0.03, rel=1e-3)
+    probs = decision_probs(Sure(), CONTEXT, CANDIDATES, priced, explores=True, at=0.0)
+    assert probs == pytest.approx((1 - least.sum()) * np.array([0.1, 0.1, 0.8]) + least)
+    choice = decide(Sure(), CONTEXT, CANDIDATES, priced, limits=AUTO, at=0.0, rng=rng())
+    assert choice.draw.probs.tolist() == probs.tolist()
+    assert choice.draw.propensity == probs[choice.draw.action]
+
+
+def test_a_floor_is_even_where_nobody_says_how_sure_the_policy_is() -> None:
+    assert probs_of(rules=ExplorationRules(0.3, floor_loss=0.0)).tolist() == probs_of().tolist()
+
+
+def test_a_cap_takes_its_share_of_a_floor_that_is_priced() -> None:
+    priced, capped = (
+        ExplorationRules(0.3, floor_loss=0.03, cap=cap) for cap in (None, ExplorationCap(regret_per_request=0.03))
+    )
+    full, part = (
+        decision_probs(Sure(), CONTEXT, CANDIDATES, rules, explores=True, at=0.0) for rules in (priced, capped)
+    )
+    utilities = np.array([0.4, 0.5, 0.7])
+    share = 0.03 / (0.7 - full @ utilities)
+    assert 0.05 < share < 1.0
+    assert part == pytest.approx(share * full + (1 - share) * np.array([0.0, 0.0, 1.0]))
 
 
 @given(

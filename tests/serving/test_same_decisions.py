@@ -28,13 +28,14 @@ CHAT = "/v1/chat/completions"
 SEED = 11
 LEARNED, DECIDED = 30, 35  # requests
 CONFIG: dict[str, Any] = {
-    "policy": {"floor": 0.05},
+    "policy": {"floor": 0.05, "floor_loss": 0.002},
     "exploration": {"usd_per_day": 1e-4, "regret_per_request": 0.05},
     "trial": {"share": 0.1},
     "latency_weight": 0.1,
     "energy_weight": 0.07,
 }
-WITHOUT_CAPS: dict[str, Any] = {"policy": {"floor": 0.05}, "trial": {"share": 0.1}}
+EVEN: dict[str, Any] = {**CONFIG, "policy": {"floor": 0.05}}
+WITHOUT_CAPS: dict[str, Any] = {"policy": {"floor": 0.05, "floor_loss": 0.001}, "trial": {"share": 0.1}}
 TOOL_LOOP = [
     {"role": "user", "content": "What is the weather in Berlin?"},
     {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "w"}}]},
@@ -141,7 +142,9 @@ def scenario_of(played: Played) -> Scenario:
 
 
 @pytest.mark.parametrize(
-    ("config", "least"), [(CONFIG, None), (CONFIG, "0.45"), (WITHOUT_CAPS, None)], ids=["capped", "quality", "plain"]
+    ("config", "least"),
+    [(CONFIG, None), (EVEN, "0.45"), (WITHOUT_CAPS, None)],
+    ids=["capped", "quality", "plain"],
 )
 async def test_a_router_and_the_simulator_decide_the_same_bits(
     valkey_url: str, redis_client: aioredis.Redis, namespace: str, config: dict[str, Any], least: str | None
@@ -150,7 +153,8 @@ async def test_a_router_and_the_simulator_decide_the_same_bits(
     objective = PoolObjectives(played.config, played.arms, {})["auto"].with_overrides(
         min_quality=None if least is None else float(least)
     )
-    rules = ExplorationRules(played.config.policy.floor, played.config.trial.quota(), played.config.exploration.cap())
+    floor, floor_loss = played.config.policy.floor, played.config.policy.floor_loss
+    rules = ExplorationRules(floor, played.config.trial.quota(), played.config.exploration.cap(), floor_loss)
     scenario = scenario_of(played)
     run = simulate(
         played.policy,

@@ -46,7 +46,7 @@ def bounded(ratio: Floats, max_ratio: float) -> Floats:
         row = int(ratio.argmax())
         raise LogError(
             f"row {row}: importance ratio {ratio[row].item()!r} is above max_ratio {max_ratio!r}; "
-            "with a floor f over K arms no ratio exceeds K / f"
+            "with a floor f over K arms no ratio exceeds K / f, ten times that if the floor was spread by what it loses"
         )
     return ratio
 

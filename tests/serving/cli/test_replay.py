@@ -67,7 +67,7 @@ def test_one_arm_fewer_and_another_worth_of_a_dollar_are_what_ifs(archive: Path,
     pool = tmp_path / "pool.yaml"
     pool.write_text(POOL)
     for option, value in (("--cost-weight", "500"), ("--points-per-usd", "10_000_000")):
-        dear = told("replay", "--from", archive, "--pool", pool, option, value, "--policy", "LinTS")
+        dear = told("replay", "--from", archive, "--pool", pool, option, value, "--policy", "LinTS", "--floor", "0.02")
         assert dear["answers"][0]["shares"]["a"] == pytest.approx(0.99)
         assert dear["answers"][0]["cost_usd"]["value"] < dear["as_it_ran"]["cost_usd"]["value"]
 

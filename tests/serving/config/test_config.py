@@ -32,6 +32,22 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert (config.policy.floor, config.encoder.engine) == (0.1, "static")
 
 
+@pytest.mark.parametrize(
+    ("text", "floor", "loss"),
+    [
+        ("{}", 0.02, 0.0005),
+        ("policy: {floor: 0.1}", 0.1, None),
+        ("policy: {floor: 0.1, floor_loss: 0.001}", 0.1, 0.001),
+        ("policy: {floor_loss: null}", 0.02, None),
+    ],
+)
+def test_a_floor_that_is_given_is_spread_evenly_as_it_was_unless_it_has_a_price(
+    tmp_path: Path, text: str, floor: float, loss: float | None
+) -> None:
+    policy = load_config(written(tmp_path, text)).policy
+    assert (policy.floor, policy.floor_loss) == (floor, loss)
+
+
 def test_points_are_what_the_file_says_whatever_the_pool(tmp_path: Path) -> None:
     text = "objective: {points_per_usd: {auto: 1234.5}, points_per_s: 0.5, points_per_wh: 2}"
     config = load_config(written(tmp_path, text))

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.draw import mix
+from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.bandit.policies.square_cb import SquareCB
@@ -35,14 +37,16 @@ def made(n: int, *, seed: int, whole: bool = False) -> LoggedData:
     )  # fmt: skip
 
 
-def by_hand(log: LoggedData, policy: Policy) -> Floats:
+def by_hand(log: LoggedData, policy: Policy, floor_loss: float | None = None) -> Floats:
     found = np.zeros((log.n, 3))
     for arm in ARMS:
         policy.add_arm(arm)
     for row in range(log.n):
         able = np.flatnonzero(log.eligible[row])
-        probs = policy.probs(Context(log.contexts[row], "", 0), [ARMS[k] for k in able], log.penalties[row, able])
-        found[row, able] = mix(probs, floor=0.1)
+        arms, penalties = [ARMS[k] for k in able], log.penalties[row, able]
+        probs = policy.probs(Context(log.contexts[row], "", 0), arms, penalties)
+        rules = ExplorationRules(0.1, floor_loss=floor_loss)
+        found[row, able] = mix(probs, floor=rules.floor_for(policy, log.contexts[row], arms, penalties))
         reward = log.rewards[row]
         if not np.isnan(reward):
             w = log.learning_weights()[row]
@@ -55,6 +59,17 @@ def test_each_round_is_asked_about_before_its_reward_is_learned(kind: type[Any])
     log = made(300, seed=0)
     log.check()
     assert ProgressiveValidation(kind(d=4), floor=0.1)(log) == pytest.approx(by_hand(log, kind(d=4)), abs=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "step"), [(LinUCB, 1), (HierTS, 1), (HierTS, 70), (LinTS, 70)])
+def test_a_floor_that_is_priced_is_that_of_each_round(kind: type[Any], step: int) -> None:
+    log = made(140, seed=5)
+    probs = ProgressiveValidation(kind(d=4), floor=0.1, floor_loss=0.001, frozen_for=step)(log)
+    by_itself = by_hand(log, kind(d=4), floor_loss=0.001)
+    for row in range(0, 140, step):  # a block's first round knows all that came before it
+        assert probs[row] == pytest.approx(by_itself[row], abs=1e-9)
+    even = ProgressiveValidation(kind(d=4), floor=0.1, frozen_for=step)(log)
+    assert np.abs(probs - even)[70:].max() > 0.01
 
 
 @settings(max_examples=20, deadline=None)
