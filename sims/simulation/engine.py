@@ -6,17 +6,19 @@ from enum import StrEnum
 from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import pairwise
-from math import isnan
+from math import isnan, nan
 
 import numpy as np
 
 from highwayman.bandit.decision import Candidates, ExplorationRules, decide
 from highwayman.bandit.draw import Draw, Indices, draw_many
 from highwayman.bandit.policy import BatchPolicy, Policy
+from highwayman.bandit.regression.amount_posterior import AmountPosterior
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.cost.switching import SERVED_TURNS
-from highwayman.env.types import Context, RewardChange
+from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.sims.simulation.call_account import CallAccount
 from highwayman.sims.simulation.prompt_caches import PromptCaches
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
@@ -41,12 +43,20 @@ class SimulatedRouter:
     pacer: Pacer | None = None  # holds a budget; None: a new one if the scenario has a budget
     switching: Switching = Switching.PRICED  # between the turns of a conversation
     served_turns: float = SERVED_TURNS  # that an arm is expected to answer once it is switched to
+    predicts: bool = True  # what a call will take, by prompt; else the price list is all that is known of it
 
     @property
     def only_mixes_a_floor(self) -> bool:
         """Whether a decision is the policy's probabilities and the floor, and hangs on no other round."""
         limits = (self.objective.max_usd, self.objective.min_quality, self.rules.cap, self.pacer)
         return self.objective.explore and not self.probation and all(limit is None for limit in limits)
+
+    @property
+    def heeds_amounts(self) -> bool:
+        """Whether it makes any difference what a call is expected to take."""
+        objective = self.objective
+        points = (objective.points_per_usd, objective.points_per_s, objective.points_per_wh)
+        return any(points) or objective.max_usd is not None or self.rules.cap is not None or self.pacer is not None
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -158,7 +168,9 @@ class _Simulation:
         self._at: list[float] = scenario.at.tolist()
         # A heap: when it comes, round, action, reward.
         self._pending_feedback: list[tuple[float, int, int, float]] = []
-        self._calls = _Calls(scenario) if router.pacer is not None or router.probation else None
+        self._amounts = AmountPosterior(2) if router.predicts and router.heeds_amounts else None
+        needed = router.pacer is not None or router.probation or self._amounts is not None
+        self._calls = CallAccount(scenario, self._contexts, self._amounts) if needed else None
         turns = scenario.conversations
         self._caches = None if turns is None else PromptCaches(scenario, turns)
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
@@ -166,7 +178,9 @@ class _Simulation:
         actions: Indices = np.empty(scenario.n, dtype=np.intp)
         penalties = scenario.penalties(router.objective)
         saved_usd = np.zeros(scenario.n)
-        self.done = Run(actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape), saved_usd)
+        self.done = Run(
+            actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape), saved_usd, np.zeros(shape)
+        )
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
@@ -176,25 +190,27 @@ class _Simulation:
         for k in np.setdiff1d(columns, self._columns):
             self._policy.add_arm(self._scenario.arms[k])
         self._columns = columns
+        self._arms = tuple(self._scenario.arms[k] for k in columns)
 
     def one_by_one(self, start: int, end: int) -> None:
         """Decide the rounds of a stretch, each by itself."""
         router, done, pool = self._router, self.done, self._columns
-        arms = tuple(self._scenario.arms[k] for k in pool)
+        arms = self._arms
         column_of = dict(zip(arms, pool.tolist(), strict=True))
         not_exploring = router.objective.with_overrides(explore=False)
-        prices = zip(self._scenario.price_usd[start:end, pool], done.penalties[start:end, pool], strict=True)
-        for t, (usd, penalties) in enumerate(prices, start):
+        for t in range(start, end):
             self._learn(t)
-            if self._calls is not None:
-                self._calls.end_by(self._at[t], router.pacer)
+            self._end_calls(t)
+            usd = self._expected_usd(t)
+            penalties = done.penalties[t, pool] + done.corrections[t, pool]
             holder = self._holder(t)
             if holder is not None and holder in pool and router.switching is Switching.NEVER:
                 self._rng.random()  # as if there had been a draw
-                self._record(t, np.array([holder]), Draw(0, np.ones(1), propensity=1.0))
+                expected_usd = float(usd[pool.tolist().index(holder)])
+                self._record(t, np.array([holder]), Draw(0, np.ones(1), propensity=1.0), expected_usd=expected_usd)
                 continue
             if holder is not None and self._caches is not None:
-                penalties = penalties + self._caches.switch_penalties(  # noqa: PLW2901
+                penalties = penalties + self._caches.switch_penalties(
                     t, pool, router.objective, served_turns=router.served_turns
                 )
             choice = decide(
@@ -214,18 +230,48 @@ class _Simulation:
             )
             if router.pacer is not None:
                 done.pressures[t, columns] = router.pacer.penalties(candidates.usd)
-            self._record(t, columns, choice.draw)
+            self._record(t, columns, choice.draw, expected_usd=float(candidates.usd[choice.draw.action]))
+
+    def _end_calls(self, t: int) -> None:
+        """Charge the calls that have ended by round t, and learn what they took, if an update is due."""
+        if self._calls is not None:
+            self._calls.end_by(self._at[t], self._router.pacer)
+            if not t % self._frozen_for:
+                self._calls.teach()
+
+    def _expected_usd(self, t: int) -> Floats:
+        """Return the dollars that a call to each arm of the pool is expected to cost, (K,), and note what that adds.
+
+        The price list says what an arm's calls cost on average, and calls that have ended how much more this prompt's
+        takes. Energy is taken to grow with dollars.
+        """
+        scenario, pool, arms = self._scenario, self._columns, self._arms
+        usd: Floats = scenario.price_usd[t, pool]
+        if self._amounts is None:
+            return usd
+        ratios = self._amounts.expected_ratios(self._contexts[t].features, arms)
+        usd = usd * ratios[:, 0]
+        seconds, wh = scenario.expected_latency_s, scenario.expected_wh
+        penalties = self._router.objective.penalties(
+            usd,
+            None if seconds is None else seconds[t, pool] * ratios[:, 1],
+            None if wh is None else wh[t, pool] * ratios[:, 0],
+        )
+        self.done.corrections[t, pool] = penalties - self.done.penalties[t, pool]
+        return usd
 
     def in_blocks(self, start: int, end: int, policy: BatchPolicy) -> None:
         """Decide the rounds of a stretch, from one update to the next at once, where only a floor is mixed in."""
-        done, columns = self.done, self._columns
-        arms = tuple(self._scenario.arms[k] for k in columns)
+        done, columns, arms = self.done, self._columns, self._arms
         updates = range(start - start % self._frozen_for + self._frozen_for, end, self._frozen_for)
         for first, last in pairwise([start, *updates, end]):
             self._learn(first)
+            self._end_calls(first)
+            for t in range(first, last):
+                self._expected_usd(t)
             block = slice(first, last)
             features = np.stack([context.features for context in self._contexts[block]])
-            penalties = done.penalties[block, columns]
+            penalties = done.penalties[block, columns] + done.corrections[block, columns]
             probs = policy.probs_many(features, arms, penalties)
             floor = self._router.rules.floor_for(self._policy, features, arms, penalties)
             actions, mixed = draw_many(probs, floor=floor, uniforms=self._rng.random(last - first))
@@ -234,6 +280,8 @@ class _Simulation:
             done.probs[block, columns] = mixed
             for t in range(first, last):
                 self._schedule_feedback(t, int(done.actions[t]))
+                if self._calls is not None:
+                    self._calls.begin(t, int(done.actions[t]), saved_usd=0.0, expected_usd=nan)
 
     def _holder(self, t: int) -> int | None:
         """Return the arm that answered the turn before, None where that is to make no difference."""
@@ -248,7 +296,7 @@ class _Simulation:
             return None
         return [self._calls.spent_usd(arm) if arm in probation else None for arm in arms]
 
-    def _record(self, t: int, columns: Indices, draw: Draw) -> None:
+    def _record(self, t: int, columns: Indices, draw: Draw, *, expected_usd: float) -> None:
         action = int(columns[draw.action])
         self.done.actions[t], self.done.propensities[t] = action, draw.propensity
         self.done.probs[t, columns] = draw.probs
@@ -258,7 +306,7 @@ class _Simulation:
             self.done.saved_usd[t] = self._caches.saved_share(t, action) * self._scenario.cost_usd[t, action]
             self._caches.on_answer(t, action)
         if self._calls is not None:
-            self._calls.begin(t, action, saved_usd=float(self.done.saved_usd[t]))
+            self._calls.begin(t, action, saved_usd=float(self.done.saved_usd[t]), expected_usd=expected_usd)
 
     def _schedule_feedback(self, t: int, action: int) -> None:
         """Put the feedback on round t's answer, if there is any, among the feedback to come."""
@@ -279,37 +327,3 @@ class _Simulation:
             arm, features = self._scenario.arms[action], self._contexts[answered].features
             changes.append(RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered]))
         self._policy.learn(changes)
-
-
-class _Calls:
-    """Calls under way, and what ended ones have cost: what a router's spend tracker keeps account of."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario = scenario
-        # A heap: when it ends, round, action, metered dollars, expected dollars.
-        self._running: list[tuple[float, int, int, float, float]] = []
-        self._metered_usd = [0.0] * len(scenario.arms)
-        self._promised_usd = [0.0] * len(scenario.arms)
-
-    def begin(self, t: int, action: int, *, saved_usd: float) -> None:
-        """Put round t's call among those under way."""
-        scenario = self._scenario
-        latency_s, cost = float(scenario.latency_s[t, action]), float(scenario.cost_usd[t, action]) - saved_usd
-        ends_at = float(scenario.at[t]) + (0.0 if isnan(latency_s) else latency_s)
-        expected = float(scenario.price_usd[t, action])
-        self._promised_usd[action] += 0.0 if isnan(expected) else expected
-        heappush(self._running, (ends_at, t, action, 0.0 if isnan(cost) else cost, expected))
-
-    def end_by(self, at: float, pacer: Pacer | None) -> None:
-        """Charge the calls that have ended by then, in the order in which they did."""
-        while self._running and self._running[0][0] <= at:
-            _, _, action, cost, expected = heappop(self._running)
-            self._metered_usd[action] += cost
-            self._promised_usd[action] -= 0.0 if isnan(expected) else expected
-            if pacer is not None:
-                pacer.charge(cost, expected)
-
-    def spent_usd(self, arm: str) -> float:
-        """Return what an arm has cost so far; calls under way as expected."""
-        action = self._scenario.arms.index(arm)
-        return self._metered_usd[action] + self._promised_usd[action]

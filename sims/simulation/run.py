@@ -20,6 +20,7 @@ class Run:
     penalties: Floats  # (n, K) what the objective says arms cost, in quality units; less what prompt caches saved
     pressures: Floats  # (n, K) what the pacer added to that to hold a budget, in quality units
     saved_usd: Floats  # (n,) what prompt caches saved of the dollars that calls cost
+    corrections: Floats  # (n, K) by how much penalties were decided with that were larger, as predicted by prompt
 
     @property
     def n(self) -> int:
@@ -73,7 +74,7 @@ class Run:
             propensities=self.propensities,
             rewards=self.taken(scenario.feedback),
             costs_usd=self.cost_usd(scenario),
-            penalties=np.where(eligible, self.penalties + self.pressures, 0.0),
+            penalties=np.where(eligible, self.penalties + self.corrections + self.pressures, 0.0),
             sessions=scenario.rows.astype(np.int64),
             at=scenario.at,
             encoder=contexts[0].fingerprint,

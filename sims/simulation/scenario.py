@@ -49,7 +49,7 @@ class Scenario:
     at: Floats  # (n,) seconds since the start, not decreasing
     quality: Floats  # (n, K) what each arm's answer is truly worth, in [0, 1]
     cost_usd: Floats  # (n, K) what each call is metered at; NaN: no price
-    price_usd: Floats  # (n, K) what the router expects a call to cost, from its price list; NaN: no price
+    price_usd: Floats  # (n, K) what a call costs by the router's price list, prompts apart; NaN: no price
     latency_s: Floats  # (n, K); NaN: unknown
     available: Bools  # (n, K) whether the arm is in the pool
     feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: there is none

@@ -325,3 +325,22 @@ def test_arms_that_fall_short_of_the_quality_asked_for_are_not_drawn() -> None:
     run = simulated(scenario, LinTS(d=2, fingerprint="f"), objective=Objective("auto", 0.0, min_quality=0.7))
     assert (run.probs[1000:, 0] == 0.0).all()
     assert (run.probs[1000:, 2] > 0.0).all()
+
+
+def test_what_a_call_costs_is_predicted_by_prompt_and_a_price_on_dollars_is_put_on_that() -> None:
+    """Two prompts, on which the large arm is a tenth better and costs little, or more than that is worth."""
+    rows = np.arange(400) % 2
+    quality, cost = np.tile([0.5, 0.6], (400, 1)), np.where(rows[:, None] == 0, [0.0001, 0.002], [0.0001, 0.04])
+    table = FullTable.from_arrays(("small", "large"), quality[:2], cost_usd=cost[:2])
+    calm = draw_scenario(table, [], rounds=400, seed=0)
+    scenario = calm.replace(rows=rows, quality=quality, feedback=quality, cost_usd=cost)
+    chosen = {}
+    for predicts in (False, True):
+        router = SimulatedRouter(Objective("auto", 700.0), ExplorationRules(0.02), predicts=predicts)
+        run = simulate(LinTS(d=2, fingerprint="f"), scenario, SIDES, router=router, rng=generator(0, "draws"))
+        late = np.arange(400) >= 200
+        chosen[predicts] = [run.actions[late & (rows == row)].mean() for row in (0, 1)]
+        assert run.logged(scenario, SIDES).penalties[-2:].max() > 0.0
+    assert chosen[False][0] < 0.3  # 0.021 dollars on average are too dear
+    assert chosen[True][0] > 0.9
+    assert chosen[True][1] < 0.1

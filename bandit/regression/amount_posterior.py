@@ -1,0 +1,169 @@
+"""How much a call takes beyond or below a guess, by prompt and arm: regressions of logarithms, as sums over calls."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.types import Floats
+
+_OWN = 3.0  # precision of an arm's own part of each feature, in units of the noise's: so many calls
+_SHARED = 0.3  # of what arms have in common
+_INTERCEPT = 1.0  # of both their constants: a guess is worth one call
+_NOISE_CALLS = 5.0  # that count as if there had been no noise: the mean of a few calls is not stretched
+_FURTHEST = 3.0  # of log amount from the arm's mean that a prompt is believed to lie
+_LEAST_RATIO = 1e-3  # to a guess; nothing has no logarithm
+_STEP = math.log(1.1)  # coefficients are solved for again whenever the calls have grown by a tenth
+
+
+class AmountPosterior:
+    """Regressions of log(amount / guess) on a query's features, for several amounts of a call and each of K arms.
+
+    The same hierarchy as the quality's (`HierPosterior`, after Hong et al., AISTATS 2022, arXiv 2111.06929), with fixed
+    precisions: a prompt that asks for much gets much of every arm, so what arms have in common is learned from all.
+    Coefficients have their prior at 0, the guess. Amounts are taken for lognormal around the regression's mean, so
+    exp(mean + variance / 2) of each arm's own residual variance is expected; routing breaks that where answers end at a
+    limit, and where the arm was chosen for what it was expected to take.
+
+    What is kept are sums, from which a call can be taken away again, whenever it came.
+    """
+
+    def __init__(self, amounts: int, d: int = 0) -> None:
+        """Start with no call, for so many amounts, each with a regression; d = 0: as many features as come first."""
+        self._amounts = amounts
+        self._begin(d)
+
+    def _begin(self, d: int) -> None:
+        self._d, amounts = d, self._amounts
+        self._rows: dict[str, int] = {}
+        self._a: Floats = np.zeros((0, d, d))  # (K, d, d) sum x x^T
+        self._b: Floats = np.zeros((0, amounts, d))  # sum y x
+        self._squares: Floats = np.zeros((0, amounts))  # sum y^2
+        self._calls: Floats = np.zeros(0)
+        self._settled_at = -1
+        self._theta: Floats = np.zeros((1, amounts, d))  # (K + 1, m, d); the last are the shared ones
+        self._half_variance: Floats = np.zeros((1, amounts))
+        self._centre: Floats = np.zeros((1, amounts))  # mean log amount of each arm
+
+    def calls(self, arm: str) -> int:
+        """Return of how many calls there is anything known."""
+        return round(float(self._calls[self._rows[arm]])) if arm in self._rows else 0
+
+    def learn(self, arm: str, features: Floats, ratios: Sequence[float], *, sign: int = 1) -> None:
+        """Add a call: its amounts (m,), each over its guess, NaN where unknown; with `sign` -1 take it away.
+
+        Features of another length than the first ones are not counted.
+        """
+        if not self._d:
+            self._begin(len(features))
+        if features.shape != (self._d,):
+            return
+        row = self._row(arm)
+        y = np.array([0.0 if math.isnan(ratio) else math.log(max(ratio, _LEAST_RATIO)) for ratio in ratios])
+        self._a[row] += sign * np.outer(features, features)
+        self._b[row] += sign * np.outer(y, features)
+        self._squares[row] += sign * y**2
+        self._calls[row] += sign
+        if sign < 0:
+            self._settled_at = -1
+
+    def expected_ratios(self, features: Floats, arms: Sequence[str]) -> Floats:
+        """Return what calls are expected to take, over the guesses: (K, m), in the order of `arms`.
+
+        An arm without calls is expected to take what the others have in common. 1 before any call, and for features of
+        another length.
+        """
+        if not self._d or features.shape[-1] != self._d:
+            return np.ones((len(arms), self._amounts))
+        self._settle()
+        rows = [self._rows.get(arm, -1) for arm in arms]
+        offsets = self._theta[rows].dot(features) - self._centre[rows]
+        np.clip(offsets, -_FURTHEST, _FURTHEST, out=offsets)
+        ratios: Floats = np.exp(offsets + (self._centre + self._half_variance)[rows])
+        return ratios
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums as plain numbers; empty before the first call."""
+        if not self._rows:
+            return {}
+        upper = np.triu_indices(self._d)
+        sums = np.concatenate([self._a[:, *upper], self._b.reshape(len(self._rows), -1), self._squares], axis=1)
+        return {"d": self._d, "arms": list(self._rows), "calls": self._calls.tolist(), "sums": _packed(sums)}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any], *, amounts: int) -> Self:
+        """Return what `to_json` wrote. Raises LookupError, TypeError or ValueError if it is damaged."""
+        if not state:
+            return cls(amounts)
+        d, arms = int(state["d"]), [str(arm) for arm in state["arms"]]
+        posterior, upper = cls(amounts, d), np.triu_indices(d)
+        width = len(upper[0])
+        sums = _unpacked(state["sums"]).reshape(len(arms), width + amounts * d + amounts)
+        posterior._rows = {arm: row for row, arm in enumerate(arms)}
+        posterior._a = np.zeros((len(arms), d, d))
+        posterior._a[:, *upper] = posterior._a[:, upper[1], upper[0]] = sums[:, :width]
+        posterior._b = sums[:, width : width + amounts * d].reshape(len(arms), amounts, d).copy()
+        posterior._squares = sums[:, width + amounts * d :].copy()
+        posterior._calls = np.array(state["calls"], dtype=np.float64).reshape(len(arms))
+        if len(posterior._rows) != len(arms) or not all(map(_is_finite, (sums, posterior._calls))):
+            raise ValueError("an arm stands twice, or a number is not finite")
+        return posterior
+
+    def distance(self, other: Self) -> float:
+        """Return the largest absolute difference between the sums of two; an arm without calls has none."""
+        names = self._rows.keys() | other._rows.keys()
+        pairs = [(self._sums_of(name), other._sums_of(name)) for name in names]
+        return max((float(np.abs(left - right).max(initial=0.0)) for left, right in pairs), default=0.0)
+
+    def _sums_of(self, arm: str) -> Floats:
+        row = self._rows.get(arm)
+        if row is None:
+            return np.zeros(1)
+        return np.concatenate([part[row].ravel() for part in (self._a, self._b, self._squares, self._calls[:, None])])
+
+    def _row(self, arm: str) -> int:
+        if arm not in self._rows:
+            self._rows[arm] = len(self._rows)
+            for name in ("_a", "_b", "_squares", "_calls"):
+                sums = getattr(self, name)
+                setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
+            self._settled_at = -1
+        return self._rows[arm]
+
+    def _settle(self) -> None:
+        """Solve for the coefficients, if the calls have grown by a tenth since."""
+        stage = int(math.log(max(float(self._calls.sum()), 1.0)) / _STEP)
+        if stage == self._settled_at:
+            return
+        self._settled_at = stage
+        own, shared = (np.full(self._d, precision) for precision in (_OWN, _SHARED))
+        own[-1] = shared[-1] = _INTERCEPT
+        inverse = np.linalg.inv(self._a + np.diag(own))  # (K, d, d)
+        # What the arms say of the shared part, their own parts integrated out (see `HierPosterior`).
+        lent = own * (self._b @ inverse)  # (K, m, d)
+        root = np.diag(shared + len(inverse) * own) - own[:, None] * inverse.sum(axis=0) * own
+        common = np.linalg.solve(root, lent.sum(axis=0).T).T  # (m, d)
+        theta = (self._b + own * common) @ inverse
+        fitted = np.einsum("kmi,kij,kmj->km", theta, self._a, theta)
+        residual = np.maximum(self._squares - 2.0 * (theta * self._b).sum(axis=2) + fitted, 0.0)
+        variance = residual / (self._calls + _NOISE_CALLS)[:, None]
+        pooled = residual.sum(axis=0) / (self._calls.sum() + _NOISE_CALLS)
+        centre = (self._b[:, :, -1] + common[:, -1]) / (self._calls + 1.0)[:, None]
+        self._theta = np.concatenate([theta, common[None]])
+        self._half_variance = 0.5 * np.concatenate([variance, pooled[None]])
+        self._centre = np.concatenate([centre, common[None, :, -1]])
+
+
+def _packed(numbers: Floats) -> str:
+    return base64.b64encode(numbers.astype("<f8").tobytes()).decode()
+
+
+def _unpacked(text: str) -> Floats:
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8").astype(np.float64)
+
+
+def _is_finite(numbers: npt.NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(numbers).all())
