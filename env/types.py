@@ -31,6 +31,10 @@ class Mode(StrEnum):
     STICKY = "sticky"
 
 
+# Who names an arm has a reason, such as a hard task, that no feature tells: the arm is not to be judged by it.
+NAMED_MODES = frozenset({Mode.FORCED, Mode.SHADOW})
+
+
 class ControlKind(StrEnum):
     """What an operator or a new configuration changed. Only the first and the last five touch learned state."""
 

@@ -7,12 +7,13 @@ from typing import Any
 from highwayman.env.encoder.clusters import cluster_of
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
-from highwayman.env.types import Decision
+from highwayman.env.types import NAMED_MODES, Decision
 from highwayman.feedback.fold.join import AttributedReward
 
 BINS = 10
 THUMBS = "thumbs"  # the metric that stands for what people think
 PAIRS = "#pairs"  # instead of a metric: pairs of thumbs on one answer, and as their score those that disagree
+NAMED = -1  # the kind of all answers whose arm somebody named: reported, and nothing is corrected by them
 _HEARD = (FeedbackStatus.COUNTS, FeedbackStatus.UNCALIBRATED)
 
 
@@ -58,7 +59,8 @@ class CalibrationCounts:
         """Follow what one event changed of the feedback on a decision's answer."""
         if not ((before and before.contributions) or (after and after.contributions)):
             return
-        tenant_and_kind = decision.tenant, cluster_of(decision.context)
+        kind = NAMED if decision.mode in NAMED_MODES else cluster_of(decision.context)
+        tenant_and_kind = decision.tenant, kind
         for credit, sign in ((before, -1.0), (after, 1.0)):
             if credit is not None and credit.contributions:
                 self._count(credit, spec, tenant_and_kind, sign)

@@ -7,7 +7,16 @@ from highwayman.bandit.drift.change_monitor import ChangeMonitors, discount_shar
 from highwayman.bandit.policy import LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Decision, Feedback, Outcome, RewardChange
+from highwayman.env.types import (
+    DEFAULT_TENANT,
+    NAMED_MODES,
+    Control,
+    ControlKind,
+    Decision,
+    Feedback,
+    Outcome,
+    RewardChange,
+)
 from highwayman.feedback.fold.join import (
     AttributedReward,
     attribute_reward,
@@ -210,16 +219,16 @@ class Learner:
         before = attribute_reward(record, self._spec, LogPoint(event_id, inclusive=False), voided=self._voids)
         after = attribute_reward(record, self._spec, LogPoint(event_id), voided=self._voids)
         changes = reward_changes(before, after, decision.context.features, at=decision.at)
-        known_features = decision.context.fingerprint == self._fingerprint
-        compared = self._compare(decision, before, after) if known_features else False
-        if changes and known_features:
+        teaches = decision.mode not in NAMED_MODES and decision.context.fingerprint == self._fingerprint
+        compared = self._compare(decision, before, after) if teaches else False
+        if changes and teaches:
             for change in changes:
                 self._policies.add_arm(change.arm)
             self._teach(decision, changes, before, after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         self._count_answers(before, after)
-        return (bool(changes) or compared) and known_features
+        return (bool(changes) or compared) and teaches
 
     def _compare(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> bool:
         """Teach preferences to a policy that learns from them; return whether there was anything to learn."""

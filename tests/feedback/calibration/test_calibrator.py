@@ -15,7 +15,7 @@ from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator, tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.fold.calibration_counts import BINS, PAIRS, CalibrationCounts
+from highwayman.feedback.fold.calibration_counts import BINS, NAMED, PAIRS, CalibrationCounts
 from tests.serving.running_router import arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
@@ -64,6 +64,18 @@ def test_what_thumbs_of_one_tenant_say_corrects_nothing_of_anothers() -> None:
     assert (other.quality, other.weight) == (None, 0.25)
     assert made.thumb_weight(scored(1.0, "thumbs"), tenant="two") == 1.0
     assert made.thumb_weight(scored(1.0, "thumbs"), tenant="one") > 1.0
+
+
+def test_answers_of_an_arm_that_somebody_named_correct_nothing() -> None:
+    drawn = world(np.random.default_rng(1), arms=4, answers=8000, gap=0.08)
+    counts = overlap_of(drawn.cells)
+    hard = [[TENANT, "arm3", NAMED, "judge", 5, 5000.0, 2750.0, 100.0, 3000.0]]
+    judge = DEFAULT_SPEC.metrics["judge"]
+    plain, beside = (
+        calibrator(rows).correct(scored(0.55), judge, tenant=TENANT, arm="arm3", kind=0)
+        for rows in (counts, CalibrationCounts.from_json([*counts.to_json(), *hard]))
+    )
+    assert plain == beside
 
 
 def test_a_weak_signal_is_worth_nothing_before_thumbs_say_what_it_means_and_little_after() -> None:

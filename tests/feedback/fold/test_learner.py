@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.bandit.draw import mix
+from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.bandit.policies.dueling_lin_ts import DuelingLinTS
+from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import DEFAULT_TENANT, Decision, Feedback, Outcome
+from highwayman.env.types import DEFAULT_TENANT, Decision, Feedback, Mode, Outcome
+from highwayman.feedback.fold.calibration_counts import NAMED
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.events import Event, decision_id_of
 from highwayman.feedback.log.record import Record
@@ -213,3 +217,44 @@ def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_t
     assert won[0] > won[1]
     assert expected(learned(prefer(1, 0.0), prefer(2, 1.0))) == pytest.approx(won, abs=1e-9)
     assert expected(learned(prefer(1, 1.0), prefer(2, None))) == pytest.approx(expected(learned()), abs=1e-9)
+
+
+def test_an_arm_named_for_hard_tasks_keeps_the_traffic_that_it_earns_where_it_is_drawn() -> None:
+    rng, arms, good = np.random.default_rng(0), ("small", "large"), {"small": 0.6, "large": 0.8}
+    learner = Learner(HierTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=arms)
+    learner.change_monitors = ChangeMonitors(100_000.0)
+    shares, learned_named = [], False
+    for number in range(1, 3_000, 2):
+        at = context(*rng.normal(scale=0.3, size=2), 1.0)
+        named = rng.random() < 0.3
+        probs = learner.policy.probs(at, arms, np.zeros(2))
+        arm = "large" if named or rng.random() < mix(probs, floor=0.02)[1] else "small"
+        mode = Mode.FORCED if named else Mode.ROUTE
+        said = thumb("d", float(rng.random() < good[arm] - 0.5 * named))
+        record = Record(
+            decision("d", arm=arm, arms=arms, mode=mode, at=at), f"{number}-0", feedback={f"{number}-1": said}
+        )
+        step = learner.step([LogEntry(f"{number}-1", said, record)])
+        learned_named |= named and step.learned
+        shares.append(probs[1])
+    assert np.mean(shares[-500:]) > 0.9
+    assert not learned_named
+    assert learner.tally.arm("large").feedback + learner.tally.arm("small").feedback == len(shares)
+
+
+@pytest.mark.parametrize("mode", [Mode.FORCED, Mode.SHADOW])
+def test_what_is_said_of_a_call_that_was_not_drawn_teaches_neither_policy_nor_calibration(mode: Mode) -> None:
+    state = learner()
+    step = state.step(
+        entries([decision("d", mode=mode), thumb("d", 1.0), thumb("d", 0.4, source="judge", metric="judge")])
+    )
+    assert not step.learned
+    assert same(state, learner())
+    assert [cell.kind for cell, _ in state.tally.calibration_counts.cells()] == [NAMED]
+    assert state.tally.arm("a").feedback == 1
+
+
+def test_what_is_said_of_a_tool_loops_turn_teaches() -> None:
+    state = learner()
+    assert state.step(entries([decision("d", mode=Mode.STICKY), thumb("d", 1.0)])).learned
+    assert not same(state, learner())
