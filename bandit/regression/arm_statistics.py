@@ -51,6 +51,13 @@ class ArmStatistics:
             self.squared_weight_sums = np.concatenate([self.squared_weight_sums, np.zeros((1, self.d, self.d))])
         return True
 
+    def of_features(self, places: Sequence[int]) -> "ArmStatistics":
+        """Return a copy of the sums over some of the features, as if rounds had no others."""
+        part = ArmStatistics(len(places))
+        part._rows, part.sums = dict(self._rows), self.sums.copy()
+        part.a, part.b = self.a[:, places][:, :, places], self.b[:, places]
+        return part
+
     def row(self, arm: str) -> int:
         """Return the arm's place. Raises ValueError for an unknown one."""
         try:

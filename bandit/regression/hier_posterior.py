@@ -7,7 +7,8 @@ import numpy as np
 
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.arm_posterior import ArmPosterior
-from highwayman.bandit.regression.marginal_likelihood import empirical_bayes_precision
+from highwayman.bandit.regression.marginal_likelihood import TAG_GRID, empirical_bayes_precision
+from highwayman.env.encoder.tags import tag_width
 from highwayman.env.types import Floats
 
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
@@ -20,6 +21,7 @@ class HierPrior:
 
     early_precision: float = 3000.0  # of an arm's own features, after one round of feedback per arm
     final_precision: float = 2.0  # what that falls to
+    rare_tag_precision: float = 60.0  # of an arm's effects at the levels of tags, where no evidence speaks for them
     caution: float = 10.0  # times the precision that the evidence speaks for is enough, however early
     shared_precision: float = 30.0  # of the shared features
     intercept_precision: float = 1.0  # of the shared intercept, and of each arm's own
@@ -48,6 +50,9 @@ class HierPosterior(ArmPosterior):
     and to `caution` times what the evidence speaks for if that is less, but never below `final_precision`: while little
     is known, arms differ by their intercepts alone, as in a sampler without contexts, and what a query says of an arm
     has to be earned. Routing breaks the Gaussian noise: thumbs are 0 or 1.
+
+    The columns of tags (`env/encoder/tags.py`) have a precision of their own, that which the evidence speaks for; as
+    long as it speaks for none, they are shut out as all others are at first.
 
     The prior is drawn anew whenever n has grown by a tenth, sums are changed at once, or a snapshot is taken or
     restored; in between, what follows from the sums is kept up with the prior as it was. Deviations are those of an
@@ -79,6 +84,7 @@ class HierPosterior(ArmPosterior):
         self._hyperprior_precision[-1] = self._prior.intercept_precision
         self._hyperprior_mean = np.zeros(d)
         self._hyperprior_mean[-1] = self._prior.prior_mean
+        self._tags = tag_width(fingerprint)
         self.recompute()
 
     @property
@@ -124,10 +130,28 @@ class HierPosterior(ArmPosterior):
         """Return the precision of an arm's own part, the diagonal of L(n), (d,)."""
         prior, arms, rounds = self._prior, max(len(self._statistics), 1), max(self.total_weight(), 1.0)
         precision = prior.early_precision * min(arms / rounds, 1.0)
+        root, noise = (self._hyperprior_precision, self._hyperprior_mean), (prior.noise_variance, _NOISE_WEIGHT)
+        tags = max(prior.rare_tag_precision, precision)
+        if self._tags:
+            places = [*range(self._tags), self.d - 1]  # no other feature tells: it takes a fraction of the time
+            likeliest = empirical_bayes_precision(
+                self._statistics.of_features(places),
+                prior.intercept_precision,
+                (root[0][places], root[1][places]),
+                noise,
+                grid=TAG_GRID,
+            )
+            tags = tags if likeliest is None else min(tags, likeliest)
         if precision > prior.final_precision:
-            root, noise = (self._hyperprior_precision, self._hyperprior_mean), (prior.noise_variance, _NOISE_WEIGHT)
-            likeliest = empirical_bayes_precision(self._statistics, prior.intercept_precision, root, noise)
+            likeliest = empirical_bayes_precision(
+                self._statistics, prior.intercept_precision, root, noise, own=lambda tried: self._own(tried, tags)
+            )
             precision = precision if likeliest is None else min(precision, prior.caution * likeliest)
-        own = np.full(self.d, max(prior.final_precision, precision))
-        own[-1] = prior.intercept_precision
+        return self._own(max(prior.final_precision, precision), tags)
+
+    def _own(self, features: float, tags: float) -> Floats:
+        """Return the precision of an arm's own part, (d,), given those of its features and of its tags' levels."""
+        own = np.full(self.d, features)
+        own[: self._tags] = tags
+        own[-1] = self._prior.intercept_precision
         return own

@@ -1,20 +1,29 @@
 """How far the arms' own parts are apart, as far as feedback shows."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.env.types import Floats
 
-_GRID = (0.2, 0.6, 2.0, 6.0, 20.0, 60.0)  # precisions of an arm's own features that are considered
+GRID = (0.2, 0.6, 2.0, 6.0, 20.0, 60.0)  # precisions of an arm's own features that are considered
+TAG_GRID = (2.0, 6.0, 20.0, 60.0)  # of its effects at the levels of tags
 _NO_CONTEXT = 1e4  # so tight a prior lets no query tell arms apart
 _MARGIN = 3.0  # log evidence over that without which nothing is taken for found
 _LEAST_WEIGHT = 10.0  # of feedback, before which nothing is looked for
 
 
 def empirical_bayes_precision(
-    sums: ArmStatistics, intercept: float, root: tuple[Floats, Floats], noise: tuple[float, float]
+    sums: ArmStatistics,
+    intercept: float,
+    root: tuple[Floats, Floats],
+    noise: tuple[float, float],
+    *,
+    own: Callable[[float], Floats] | None = None,
+    grid: Sequence[float] = GRID,
 ) -> float | None:
     """Return the precision of the arms' own features of the largest evidence; None: none beats no features at all.
 
@@ -27,14 +36,15 @@ def empirical_bayes_precision(
         intercept: precision of an arm's own intercept.
         root: precision and mean of the shared part, (d,) each.
         noise: expected variance, and how many observations that is worth.
+        own: returns the precisions of an arm's own part, (d,), given that of the features in question; None: all are.
+        grid: precisions that are considered.
     """
+    own = own or partial(_diagonal, intercept=intercept, d=sums.d)
     if sums.weight() < _LEAST_WEIGHT:
         return None
-    evidences = [
-        _log_evidence(sums, _diagonal(precision, intercept, sums.d), root, noise) for precision in (*_GRID, _NO_CONTEXT)
-    ]
+    evidences = [_log_evidence(sums, own(precision), root, noise) for precision in (*grid, _NO_CONTEXT)]
     best = int(np.argmax(evidences[:-1]))
-    return _GRID[best] if evidences[best] - evidences[-1] > _MARGIN else None
+    return grid[best] if evidences[best] - evidences[-1] > _MARGIN else None
 
 
 def _diagonal(precision: float, intercept: float, d: int) -> Floats:

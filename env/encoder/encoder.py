@@ -25,6 +25,7 @@ from highwayman.env.encoder.features import (
 from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
+from highwayman.env.encoder.tags import TagColumns
 from highwayman.env.encoder.transformers_engine import TransformersEngine
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import SCRIPT_FLAG, Context, Floats, Query
@@ -84,6 +85,7 @@ class Encoder:
         projection: Projection,
         *,
         clusters: Clusters | None = None,
+        tags: TagColumns | None = None,
         deadline_s: float = 0.25,
         cache_size: int = 4_096,
         max_chars: int = MAX_CHARS,
@@ -109,15 +111,17 @@ class Encoder:
                 f"{cache_size!r}, {max_chars!r}"
             )
         self._engine, self._projection, self._clusters = engine, projection, clusters
+        self.tags = tags or TagColumns()
         self._deadline_s, self._max_chars = deadline_s, max_chars
         self._cache = _Cache(cache_size)
         self._batcher = Batcher(self._embed, limit=BATCH_LIMIT, backlog=BACKLOG_LIMIT)
         self._hits = self._misses = self._timeouts = self._errors = 0
         near = clusters.m if clusters is not None else 0
         text, kinds = (f"text_{axis:02d}" for axis in range(projection.p)), (f"near_{kind:02d}" for kind in range(near))
-        self.names = (*text, *NUMERIC_NAMES, *kinds, "one")
+        self.names = (*self.tags.names, *text, *NUMERIC_NAMES, *kinds, "one")
         fingerprints = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
-        self.fingerprint = "/".join([*fingerprints, NUMERIC_VERSION])
+        self._base = "/".join([*fingerprints, NUMERIC_VERSION])
+        self.fingerprint = self.tags.fingerprint(self._base)
 
     def cosine_similarity(self, text: str, other: str) -> float:
         """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
@@ -192,14 +196,15 @@ class Encoder:
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
         numbers, p = numeric_features(query), self._projection.p
-        text, near = np.zeros(p), np.zeros(self.d - p - _NUMBERS - 1)
+        text, near = np.zeros(p), np.zeros(self._clusters.m if self._clusters is not None else 0)
         if text_part is not None:
             text = text_part[:p]
             near = near if self._clusters is None else self._clusters.memberships(text_part[p:], numbers)
         features = np.concatenate([text, numbers, near, [1.0]]).astype(np.float32).astype(np.float64)
         features.setflags(write=False)
         flags = [*([] if flag is None else [flag]), *([SCRIPT_FLAG + query.script] if query.script else [])]
-        return Context(features, self.fingerprint, estimate_tokens(query), frozenset(flags))
+        context = Context(features, self._base, estimate_tokens(query), frozenset(flags))
+        return self.tags.apply(context, query.tags)
 
     def _late(self, query: Query) -> Context:
         self._timeouts += 1
@@ -246,13 +251,15 @@ def make_encoder(
     device: str | None = None,
     dtype: str | None = None,
     projection: Path | None = None,
+    tags: TagColumns | None = None,
     deadline_s: float = 0.25,
     cache_size: int = 4_096,
 ) -> Encoder:
     """Return an encoder by name: `static`, `onnx`, `transformers`, or the import path `module:Class` of an engine.
 
     `model` (an id or a folder), `device` and `dtype` are for `transformers`; an engine of one's own gets those of the
-    three that were given, as keywords. Without a `projection` file, MiniLM and the static table use the ones shipped,
+    three that were given, as keywords. Columns of `tags` stand before all others.
+    Without a `projection` file, MiniLM and the static table use the ones shipped,
     any other engine a seeded random one.
 
     Raises:
@@ -264,7 +271,7 @@ def make_encoder(
     path = projection or (None if model else _SHIPPED.get(name))
     chosen = Projection.load(path) if path else Projection.gaussian(engine.width, p=TEXT_DIMENSIONS)
     clusters = Clusters.load(path) if path else None
-    return Encoder(engine, chosen, clusters=clusters, deadline_s=deadline_s, cache_size=cache_size)
+    return Encoder(engine, chosen, clusters=clusters, tags=tags, deadline_s=deadline_s, cache_size=cache_size)
 
 
 def make_engine(name: str, **options: Any) -> Engine:

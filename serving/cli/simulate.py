@@ -28,7 +28,7 @@ from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.manifest import manifest
-from highwayman.sims.sweeps.plan import BASELINES, Plan, RouterPlan
+from highwayman.sims.sweeps.plan import BASELINES, TAGS, Plan, RouterPlan
 from highwayman.sims.sweeps.prepared import Prepared, prepare
 from highwayman.sims.sweeps.results import Results, ResultsError
 from highwayman.sims.sweeps.results_file import write_results
@@ -70,6 +70,8 @@ from highwayman.sims.tables.table_file import read_table
 )
 @click.option("--min-quality", type=click.FloatRange(0, 1), help="Quality to be expected of an arm, if any reaches it.")
 @click.option("--probation", multiple=True, metavar="ARM", help="An arm that is on probation for the whole run.")
+@click.option("--tag", "tags", type=click.Choice(list(TAGS)), multiple=True,
+              help="What callers tell of each prompt, as context: declares it.")  # fmt: skip
 @click.option("--frozen-for", type=click.IntRange(min=1), default=1, show_default=True,
               help="Rounds between two lessons.")  # fmt: skip
 @click.option("--encoder", default="static", show_default=True, help="static | onnx | transformers | module:Class")

@@ -15,6 +15,7 @@ from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world
 
+TAGS = {"task": "tasks", "dataset": "datasets"}  # what a table says of each prompt, by the name of the tag
 BASELINES = ("random", "cheapest", "best_fixed", "static_mixture", "task_mean", "knn", "ridge", "oracle")
 
 
@@ -66,6 +67,7 @@ class Plan:
     floor: float = 0.02
     floor_loss: float | None = None  # expected quality minus penalty that it may lose a round; None: it is even
     arms: int | None = None  # that many arms, spread over the range of mean quality; None, or more than there are: all
+    tags: tuple[str, ...] = ()  # columns of a table that a caller would tell: task, dataset
     frozen_for: int = 1  # rounds between two updates
     bins: int = 40  # of the learning curves
     baselines: tuple[str, ...] = BASELINES  # best fixed and oracle run even if they are not among these
@@ -82,7 +84,7 @@ class Plan:
         for kind, values in required.items():
             if not values:
                 raise ConfigError(f"a sweep needs a {kind} or more, got none")
-        more = {"points per dollar": self.points_per_usd, "baseline": self.baselines}
+        more = {"points per dollar": self.points_per_usd, "baseline": self.baselines, "tag": self.tags}
         for kind, values in {**required, **more}.items():
             _refuse_twice(kind, values)
         for spec in self.policies:
@@ -91,6 +93,9 @@ class Plan:
             parse_world(spec)
         for name in self.baselines:
             load_baseline(name)
+        for tag in self.tags:
+            if tag not in TAGS:
+                raise ConfigError(f"a table has no tag {tag!r}; give {' or '.join(TAGS)}")
         self._check_numbers()
 
     def _check_numbers(self) -> None:

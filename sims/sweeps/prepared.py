@@ -1,19 +1,20 @@
 """A table made ready for a sweep: its contexts encoded, its baselines fitted, its texts left behind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder
+from highwayman.env.encoder.tags import SLOTS, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, load_baseline
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.value import mean_cost, mean_quality, value
 from highwayman.sims.sweeps.dial import dial_settings
-from highwayman.sims.sweeps.plan import Plan
+from highwayman.sims.sweeps.plan import TAGS, Plan
 from highwayman.sims.sweeps.results import Arms, BaselineResult
 from highwayman.sims.tables.table import FullTable
 
@@ -86,11 +87,22 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     if plan.arms is not None:
         table = table.spread(plan.arms)
     contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
+    contexts = _tagged(contexts, table, plan.tags)
     features = np.array([context.features for context in contexts])
     choices, missing = _baselines(table, features, plan)
     tokens = tuple(context.prompt_tokens for context in contexts)
     bare = replace(table, prompts=("",) * table.n)
-    return Prepared(name, bare, features, encoder.fingerprint, tokens, choices, digest, missing)
+    return Prepared(name, bare, features, contexts[0].fingerprint, tokens, choices, digest, missing)
+
+
+def _tagged(contexts: Sequence[Context], table: FullTable, names: Sequence[str]) -> list[Context]:
+    """Return the contexts of a table's prompts with what it says of each as tags, as production would have them."""
+    levels = [getattr(table, TAGS[name]) for name in names]
+    tags = [Tag(name, slots=min(SLOTS, len(set(column)))) for name, column in zip(names, levels, strict=True)]
+    columns = TagColumns(tuple(tags))
+    rows = zip(*(tag.places(column) for tag, column in zip(tags, levels, strict=True)), strict=True)
+    places = list(rows) if tags else [()] * len(contexts)
+    return [columns.apply(context, zip(names, row, strict=True)) for context, row in zip(contexts, places, strict=True)]
 
 
 def fixed_penalties(table: FullTable, objective: Objective) -> Floats:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from highwayman.bandit import snapshot
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
@@ -195,3 +196,41 @@ def test_a_change_that_is_refused_moves_nothing_not_even_a_clock() -> None:
     with pytest.raises(ValueError, match=r"features must have shape \(3,\), got \(2,\)"):
         made.update([RewardChange("a", np.ones(2), 1.0, 1.0, 1.0, at=360_000.0)])
     assert made.state() == before
+
+
+def told_of_tasks(n: int, *, apart: float, seed: int = 0) -> HierPosterior:
+    """Return what is learned of n answers: `a` is that much better at the first level of a tag, `b` at the second."""
+    rng, columns = np.random.default_rng(seed), TagColumns((Tag("task", slots=3),))
+    made = HierPosterior(d=4 + D, fingerprint=columns.fingerprint("f"))
+    for arm in ARMS:
+        made.add_arm(arm)
+    for number in range(n):
+        arm, level = ARMS[int(rng.integers(len(ARMS)))], number % 3
+        good = 0.6 + apart * ((arm, level) in (("a", 0), ("b", 1)))
+        value = float(rng.random() < good)
+        x = np.concatenate([columns.row([("task", level)]), rng.normal(scale=0.2, size=D - 1), [1.0]])
+        made.update([RewardChange(arm, x, 1.0, value, value)])
+    made.recompute()
+    return made
+
+
+def expected_at(posterior: HierPosterior, level: int | None) -> list[float]:
+    places = [] if level is None else [("task", level)]
+    x = np.concatenate([TagColumns((Tag("task", slots=3),)).row(places), [0.0, 0.0, 1.0]])
+    return posterior.mean_and_std(x, ARMS)[0].tolist()
+
+
+def test_which_arm_is_good_at_a_level_is_learned_long_before_what_a_query_says_would_be() -> None:
+    learned = told_of_tasks(400, apart=0.35)
+    at_first, at_second = expected_at(learned, 0), expected_at(learned, 1)
+    assert at_first[0] - at_first[1] > 0.12
+    assert at_second[1] - at_second[0] > 0.12
+    assert learned._prior_precision()[0] <= 20.0 < learned._prior_precision()[4]
+
+
+def test_levels_at_which_no_arm_stands_out_are_shut_out_and_a_new_one_is_at_what_is_common() -> None:
+    learned = told_of_tasks(600, apart=0.0)
+    assert min(learned._prior_precision()[:4]) >= 60.0
+    assert max(abs(x - y) for x, y in zip(expected_at(learned, 0), expected_at(learned, 1), strict=True)) < 0.2
+    told = told_of_tasks(600, apart=0.35)
+    assert expected_at(told, 3) == pytest.approx(expected_at(told, None), abs=0.02)  # the column of rare levels

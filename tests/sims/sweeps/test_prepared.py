@@ -142,3 +142,13 @@ def test_a_reader_is_told_what_is_missing() -> None:
     assert left_out == "1,234 prompts are left out, which not every arm has answered"
     assert no_cost == "no arm has a cost for every prompt, so value is quality alone"
     assert cheapest.startswith("no baseline cheapest: ")
+
+
+def test_a_tables_task_is_told_as_a_tag() -> None:
+    full = replace(table(60), tasks=("maths", "code", "poems") * 20)
+    plain, tagged = prepared(full, plan()), prepared(full, plan(tags=("task",)))
+    assert (tagged.features[:, 4:] == plain.features).all()
+    assert tagged.features[:3, :4].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    assert tagged.fingerprint == plain.fingerprint + "/tags-task.4"
+    with pytest.raises(ConfigError, match="give task or dataset"):
+        plan(tags=("mood",)).check()
