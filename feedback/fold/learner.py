@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from highwayman.bandit.drift.change_monitor import ChangeMonitors, discount_share
 from highwayman.bandit.policy import LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
+from highwayman.env.encoder.tags import named_calls_teach, translated
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import (
     DEFAULT_TENANT,
     NAMED_MODES,
+    Context,
     Control,
     ControlKind,
     Decision,
     Feedback,
     Outcome,
+    PreferenceChange,
     RewardChange,
 )
 from highwayman.feedback.fold.join import (
@@ -218,9 +221,12 @@ class Learner:
             return False
         before = attribute_reward(record, self._spec, LogPoint(event_id, inclusive=False), voided=self._voids)
         after = attribute_reward(record, self._spec, LogPoint(event_id), voided=self._voids)
-        changes = reward_changes(before, after, decision.context.features, at=decision.at)
-        teaches = decision.mode not in NAMED_MODES and decision.context.fingerprint == self._fingerprint
-        compared = self._compare(decision, before, after) if teaches else False
+        context = self.context_of(decision)
+        features = (decision.context if context is None else context).features
+        changes = reward_changes(before, after, features, at=decision.at)
+        teaches = context is not None and self._was_drawn_or_told_apart(decision)
+        comparisons = preference_changes(before, after, features, at=decision.at) if teaches else ()
+        compared = self._compare(decision.tenant, comparisons)
         if changes and teaches:
             for change in changes:
                 self._policies.add_arm(change.arm)
@@ -230,12 +236,24 @@ class Learner:
         self._count_answers(before, after)
         return (bool(changes) or compared) and teaches
 
-    def _compare(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> bool:
+    def context_of(self, decision: Decision) -> Context | None:
+        """Return a decision's context in the columns that are learned from, None for features of another encoder.
+
+        A tag that was declared after the decision is unknown of it.
+        """
+        return translated(decision.context, self._fingerprint)
+
+    def _was_drawn_or_told_apart(self, decision: Decision) -> bool:
+        """Return whether what is said of the answer may teach: was it drawn, or does a feature say that it was not?"""
+        return decision.mode not in NAMED_MODES or (
+            named_calls_teach(decision.context.fingerprint) and named_calls_teach(self._fingerprint)
+        )
+
+    def _compare(self, tenant: str, changes: Sequence[PreferenceChange]) -> bool:
         """Teach preferences to a policy that learns from them; return whether there was anything to learn."""
-        changes = preference_changes(before, after, decision.context.features, at=decision.at)
         if not changes:
             return False
-        policy = self._policies.policy_for(decision.tenant)
+        policy = self._policies.policy_for(tenant)
         if not isinstance(policy, LearnsPreferences):
             return False
         for change in changes:

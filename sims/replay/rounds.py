@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -130,19 +130,20 @@ class CounterfactualObserver:
         """Put down what the policy would have done, knowing the log up to here."""
         self._counts.decisions += 1
         session = self._conversations.session(decision)
+        context = learner.context_of(decision)
         is_kept = np.array([arm not in self._counterfactual.without for arm in decision.arms])
         if decision.mode is not Mode.ROUTE:
             self._counts.not_routed += 1
         elif decision.propensity >= _CERTAIN:
             self._counts.unexplored += 1
-        elif decision.context.fingerprint != learner.fingerprint:
+        elif context is None:
             self._counts.other_encoder += 1
         elif not is_kept.any():
             self._counts.unanswerable += 1
         elif self._counterfactual.objective is not None and not self._prices.issuperset(decision.arms):
             self._counts.unpriced += 1
         else:
-            target = self._target_decision(decision, np.flatnonzero(is_kept), session)
+            target = self._target_decision(replace(decision, context=context), np.flatnonzero(is_kept), session)
             self._conversations.on_draw(decision, float(target.probs[decision.action]) / decision.propensity)
             self._open[decision.id] = target
 
@@ -152,6 +153,8 @@ class CounterfactualObserver:
         target = self._open.pop(decision.id, None) if decision is not None else None
         if decision is None or target is None:
             return
+        context = self._learner.context_of(decision)
+        decision = decision if context is None else replace(decision, context=context)
         attributed, outcome = self._learner.attribute_reward(record), record.outcome
         if attributed is None:
             self._counts.erased += 1

@@ -13,6 +13,7 @@ from highwayman.bandit.policies.dueling_lin_ts import DuelingLinTS
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
+from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import DEFAULT_TENANT, Decision, Feedback, Mode, Outcome
@@ -258,3 +259,38 @@ def test_what_is_said_of_a_tool_loops_turn_teaches() -> None:
     state = learner()
     assert state.step(entries([decision("d", mode=Mode.STICKY), thumb("d", 1.0)])).learned
     assert not same(state, learner())
+
+
+TASK = TagColumns((Tag("task", ("maths", "code")),))
+NAMED_TOLD = TagColumns((Tag(NAMED_CALL, ("yes",)),))
+
+
+def learner_with(columns: TagColumns) -> Learner:
+    fingerprint = columns.fingerprint(FINGERPRINT)
+    policy = LinTS(d=3 + columns.width, fingerprint=fingerprint)
+    return Learner(policy, DEFAULT_SPEC, fingerprint=fingerprint, arms=("a", "b"))
+
+
+def test_what_was_learned_before_a_tag_was_declared_is_learned_with_the_tag_unknown() -> None:
+    log = [
+        decision("old"),
+        decision("new", at=TASK.apply(context(), [("task", 1)])),
+        thumb("old", 1.0),
+        thumb("new", 1.0),
+    ]
+    state = learner_with(TASK)
+    assert state.step(entries(log)).learned
+    a = sums(state)["a"][0]
+    assert a[:3, :3].tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert a[5, 5] == 2.0
+    taken_away = learner()
+    assert taken_away.step(entries(log)).learned
+    assert sums(taken_away)["a"][0][2, 2] == 2.0
+
+
+def test_a_named_call_teaches_where_a_feature_tells_it_apart() -> None:
+    at = NAMED_TOLD.apply(context(), [(NAMED_CALL, 0)])
+    told, untold = decision("d", mode=Mode.FORCED, at=at), decision("d", mode=Mode.FORCED)
+    assert learner_with(NAMED_TOLD).step(entries([told, thumb("d", 1.0)])).learned
+    assert not learner_with(NAMED_TOLD).step(entries([untold, thumb("d", 1.0)])).learned
+    assert not learner().step(entries([told, thumb("d", 1.0)])).learned

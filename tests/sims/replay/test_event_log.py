@@ -14,6 +14,7 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage
 from highwayman.env.cost.usage import TokenUse
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode, Status
 from highwayman.feedback.archive.archive import Archive
@@ -254,3 +255,11 @@ def test_under_another_objective_quality_counts_times_the_chance_to_answer_as_it
     _, _, well = replayed(decision("d"), what_if=what_if)
     _, _, failing = replayed(decision("f", arm="b"), failed, decision("d"), what_if=what_if)
     assert failing[-1, 1] < well[-1, 1] - 0.1
+
+
+def test_decisions_from_before_and_after_a_tag_was_declared_are_one_log() -> None:
+    tagged = TagColumns((Tag("task", slots=2),)).apply(context(), [("task", 1)])
+    replay, rounds, _ = replayed(decision("tagged", at=tagged), thumb("tagged", 1.0), decision("bare"))
+    assert (replay.counts.rounds, replay.counts.other_encoder) == (2, 0)
+    assert rounds.contexts.tolist() == [context().features.tolist()] * 2
+    assert replay.learner.policy.state() == replayed(decision("d"), thumb("d", 1.0))[0].learner.policy.state()
