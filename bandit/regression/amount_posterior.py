@@ -47,10 +47,12 @@ class AmountPosterior:
         self._theta: Floats = np.zeros((1, amounts, d))  # (K + 1, m, d); the last are the shared ones
         self._half_variance: Floats = np.zeros((1, amounts))
         self._centre: Floats = np.zeros((1, amounts))  # mean log amount of each arm
+        self._selected: tuple[tuple[str, ...], Floats, Floats, Floats] | None = None  # arms last asked for, and theirs
 
-    def calls(self, arm: str) -> int:
-        """Return of how many calls there is anything known."""
-        return round(float(self._calls[self._rows[arm]])) if arm in self._rows else 0
+    def calls(self, arms: Sequence[str]) -> list[int]:
+        """Return of how many calls of each arm there is anything known."""
+        calls, rows = self._calls.tolist(), self._rows
+        return [round(calls[rows[arm]]) if arm in rows else 0 for arm in arms]
 
     def learn(self, arm: str, features: Floats, ratios: Sequence[float], *, sign: int = 1) -> None:
         """Add a call: its amounts (m,), each over its guess, NaN where unknown; with `sign` -1 take it away.
@@ -63,8 +65,9 @@ class AmountPosterior:
             return
         row = self._row(arm)
         y = np.array([0.0 if math.isnan(ratio) else math.log(max(ratio, _LEAST_RATIO)) for ratio in ratios])
-        self._a[row] += sign * np.outer(features, features)
-        self._b[row] += sign * np.outer(y, features)
+        signed = sign * features
+        self._a[row] += signed[:, None].dot(features[None, :])
+        self._b[row] += y[:, None] * signed
         self._squares[row] += sign * y**2
         self._calls[row] += sign
         if sign < 0:
@@ -79,10 +82,17 @@ class AmountPosterior:
         if not self._d or features.shape[-1] != self._d:
             return np.ones((len(arms), self._amounts))
         self._settle()
-        rows = [self._rows.get(arm, -1) for arm in arms]
-        offsets = self._theta[rows].dot(features) - self._centre[rows]
-        np.clip(offsets, -_FURTHEST, _FURTHEST, out=offsets)
-        ratios: Floats = np.exp(offsets + (self._centre + self._half_variance)[rows])
+        if self._selected is None or self._selected[0] != tuple(arms):
+            rows = [self._rows.get(arm, -1) for arm in arms]
+            centre = self._centre[rows]
+            self._selected = tuple(arms), self._theta[rows], centre, centre + self._half_variance[rows]
+        _, theta, centre, level = self._selected
+        offsets = theta.dot(features)
+        offsets -= centre
+        np.minimum(offsets, _FURTHEST, out=offsets)
+        np.maximum(offsets, -_FURTHEST, out=offsets)
+        offsets += level
+        ratios: Floats = np.exp(offsets, out=offsets)
         return ratios
 
     def to_json(self) -> dict[str, Any]:
@@ -138,7 +148,7 @@ class AmountPosterior:
         stage = int(math.log(max(float(self._calls.sum()), 1.0)) / _STEP)
         if stage == self._settled_at:
             return
-        self._settled_at = stage
+        self._settled_at, self._selected = stage, None
         own, shared = (np.full(self._d, precision) for precision in (_OWN, _SHARED))
         own[-1] = shared[-1] = _INTERCEPT
         inverse = np.linalg.inv(self._a + np.diag(own))  # (K, d, d)

@@ -1,11 +1,12 @@
 """What each arm's answer is expected to take, and the penalties a policy decides with."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from highwayman.env.cost.objective import Objective
-from highwayman.env.cost.usage import TokenUse, UsageEstimate, estimate_call
+from highwayman.env.cost.usage import ExpectedAnswer, TokenUse, UsageEstimate, estimate_call
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Floats
 
@@ -16,6 +17,7 @@ def estimate_usage(
     pool: Iterable[Arm], use: Callable[[str], TokenUse], *, prompt_tokens: int, max_tokens: int | None = None,
     under_way: Callable[[str], int] = lambda arm: 0, script: str = "",
     queue: Callable[[str], QueueState | None] = lambda arm: None,
+    answers: Mapping[str, ExpectedAnswer] = MappingProxyType({}),
 ) -> UsageEstimates:  # fmt: skip
     """Return what a call to each arm of the pool is expected to take.
 
@@ -27,6 +29,7 @@ def estimate_usage(
         under_way: calls to an arm that have not ended.
         script: of this query.
         queue: what is measured of an arm's load, if anything is.
+        answers: what an arm's answer to this query is expected to take; of an arm left out, as its calls on average.
     """
     return {
         arm.name: estimate_call(
@@ -37,6 +40,7 @@ def estimate_usage(
             under_way=under_way(arm.name),
             script=script,
             queue=queue(arm.name),
+            answer=answers.get(arm.name),
         )
         for arm in pool
     }

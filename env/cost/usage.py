@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from highwayman.env.cost.prefill_fit import PrefillFit
 from highwayman.env.cost.token_fit import TokenFit
@@ -11,7 +12,7 @@ from highwayman.env.types import Arm, Usage
 
 _PER_MTOK = 1e-6
 _PRIOR_CALLS = 1.0  # how many calls the guess about an arm's token use is worth
-_GUESSED_ANSWER_TOKENS = 256
+GUESSED_ANSWER_TOKENS = 256
 _CHARS_PER_TOKEN = 4.2  # of a profile's texts, until the arm has reported what it reads
 _NO_FIT = TokenFit()
 _LEAST_SHARE = 0.1  # of an arm's usual latency that is expected, however idle it is
@@ -39,6 +40,14 @@ class TokenUse:
     prefill: PrefillFit = field(default_factory=PrefillFit)
 
 
+class ExpectedAnswer(NamedTuple):
+    """What an arm's answer to one prompt is expected to take, from what answers took so far."""
+
+    calls: int  # of the arm, that this is learned from; 0: of other arms, or guessed
+    tokens_out: float  # of all samples, where there are calls, else of one
+    latency_s: float | None  # None: it has not answered yet
+
+
 @dataclass(frozen=True, slots=True)
 class UsageEstimate:
     """What one call is expected to take; None where nobody can know."""
@@ -57,6 +66,7 @@ def estimate_call(
     under_way: int = 0,
     script: str = "",
     queue: QueueState | None = None,
+    answer: ExpectedAnswer | None = None,
 ) -> UsageEstimate:
     """Return what a call is expected to take.
 
@@ -68,21 +78,22 @@ def estimate_call(
         under_way: calls to the arm that have not ended.
         script: of the prompt; what was learned of the arm's tokenizer counts by script.
         queue: what is measured of the arm's load; where there is none, it is guessed from `under_way`.
+        answer: what is predicted for this prompt; None: as the arm's calls did on average.
     """
     tokens_in = _expected_tokens_in(arm, use, prompt_tokens=prompt_tokens, script=script)
-    tokens_out = _expected_tokens_out(arm, use, max_tokens=max_tokens)
+    answer = answer or _average_answer(arm, use)
+    tokens_out = _expected_tokens_out(arm, answer, max_tokens=max_tokens)
     usd = None
     if arm.usd_per_mtok_in is not None and arm.usd_per_mtok_out is not None:
         usd = (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
     wh = None if arm.wh_per_mtok is None else (tokens_in + tokens_out) * arm.wh_per_mtok * _PER_MTOK
-    return UsageEstimate(usd, _expected_latency_s(arm, use, under_way, queue), wh)
+    return UsageEstimate(usd, _expected_latency_s(arm, answer.latency_s, under_way, queue), wh)
 
 
-def _expected_latency_s(arm: Arm, use: TokenUse, under_way: int, queue: QueueState | None) -> float | None:
-    """Return the seconds a call is expected to take now: as its calls did on average, and what is different."""
-    if not use.calls:
+def _expected_latency_s(arm: Arm, usual_s: float | None, under_way: int, queue: QueueState | None) -> float | None:
+    """Return the seconds a call is expected to take now: as such calls do, and what is different."""
+    if usual_s is None:
         return None
-    usual_s = use.latency_s / use.calls
     if queue is None:
         room = _GUESSED_AT_ONCE * max(len(arm.endpoints), 1)
         return usual_s * (1.0 + max(under_way + 1 - room, 0) / room)
@@ -127,8 +138,17 @@ def _profile_tokens(arm: Arm) -> float:
     return sum(map(len, texts)) / _CHARS_PER_TOKEN
 
 
-def _expected_tokens_out(arm: Arm, use: TokenUse, *, max_tokens: int | None) -> float:
-    """Return the tokens a call is expected to write."""
+def _average_answer(arm: Arm, use: TokenUse) -> ExpectedAnswer:
+    """Return what the arm's calls took on average, and a guess that is worth one call."""
+    limit = GUESSED_ANSWER_TOKENS if arm.profile.max_tokens is None else arm.profile.max_tokens
+    guess = min(GUESSED_ANSWER_TOKENS, limit) * (arm.profile.best_of if use.calls else 1)
+    tokens_out = (use.tokens_out + _PRIOR_CALLS * guess) / (use.calls + _PRIOR_CALLS)
+    return ExpectedAnswer(use.calls, tokens_out, use.latency_s / use.calls if use.calls else None)
+
+
+def _expected_tokens_out(arm: Arm, answer: ExpectedAnswer, *, max_tokens: int | None) -> float:
+    """Return the tokens a call is expected to write: of each sample no more than it may."""
+    samples = max(arm.profile.best_of, 1)
+    expected = answer.tokens_out if answer.calls else answer.tokens_out * samples
     limits = [limit for limit in (max_tokens, arm.profile.max_tokens) if limit is not None]
-    guess = min([_GUESSED_ANSWER_TOKENS, *limits]) * arm.profile.best_of
-    return (use.tokens_out + _PRIOR_CALLS * guess) / (use.calls + _PRIOR_CALLS)
+    return min([expected, *(float(limit * samples) for limit in limits)])

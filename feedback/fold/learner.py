@@ -167,7 +167,7 @@ class Learner:
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError and changes nothing if the policy cannot use it."""
         arms = list(self.tally.arms)
-        tally = Tally.from_json(snapshot.tally)
+        tally = Tally.from_json(snapshot.tally, at=snapshot.position)
         self._policies.restore(snapshot.policy)
         self.tally, self.position = tally, snapshot.position
         self.set_rollbacks(snapshot.rollbacks)
@@ -205,11 +205,11 @@ class Learner:
             self.tally.on_decision(event)
             if record is not None and record.outcome is not None and before.includes(record.outcome_id):
                 self.tally.on_tenant_known(record.outcome, event.tenant)
-                self.tally.on_prompt_read(event, record.outcome)
+                self._count_answer(event, record.outcome)
         elif isinstance(event, Outcome):
             self.tally.on_outcome(event, tenant=_tenant_at(record, before))
             if record is not None and record.decision is not None and before.includes(record.decision_id):
-                self.tally.on_prompt_read(record.decision, event)
+                self._count_answer(record.decision, event)
         elif record is not None and record.erased_id == entry.id:
             self._uncount(record, before)
         return learned
@@ -306,12 +306,25 @@ class Learner:
             if credit is not None and credit.reward.weight > 0:
                 self.tally.arm(credit.arm).feedback += sign
 
+    def _count_answer(
+        self, decision: Decision, outcome: Outcome, *, sign: int = 1, known_at: EventId | None = None
+    ) -> None:
+        """Learn what takes decision and outcome to know, both of which are; with `sign` -1 take it away again."""
+        if sign > 0:
+            self.tally.on_prompt_read(decision, outcome)
+        if decision.context.fingerprint == self._fingerprint:
+            self.tally.amounts.on_answer(decision, outcome, sign=sign, known_at=known_at)
+
     def _uncount(self, record: Record, point: LogPoint) -> None:
         """Take an erased decision and its outcome out of the tally, as far as they had been counted."""
         if record.decision is not None and point.includes(record.decision_id):
             self.tally.on_decision(record.decision, sign=-1)
         if record.outcome is not None and point.includes(record.outcome_id):
             self.tally.on_outcome(record.outcome, tenant=_tenant_at(record, point), sign=-1)
+            if record.decision is not None and point.includes(record.decision_id):
+                ids = (event_id for event_id in (record.decision_id, record.outcome_id) if event_id is not None)
+                known_at = max(ids, key=sort_key)
+                self._count_answer(record.decision, record.outcome, sign=-1, known_at=known_at)
 
 
 def _tenant_at(record: Record | None, point: LogPoint) -> str:

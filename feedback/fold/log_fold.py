@@ -12,9 +12,10 @@ import numpy as np
 from highwayman.bandit.snapshot import unpack
 from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
+from highwayman.feedback.fold.call_amounts import CallAmounts
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.fold.tally import ANSWER_RATES, FITS, OVERLAP, PREFILL
+from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, FITS, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -226,6 +227,10 @@ def _rows(values: np.ndarray, names: list[str], arms: list[str]) -> np.ndarray:
 def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
     difference = 0.0
     for name in (left.keys() | right.keys()) - {FITS, PREFILL, ANSWER_RATES}:
+        if name == AMOUNTS:
+            amounts, other_amounts = (CallAmounts.from_json(sums.get(name, {})) for sums in (left, right))
+            difference = max(difference, amounts.distance(other_amounts))
+            continue
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))
             continue

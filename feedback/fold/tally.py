@@ -14,6 +14,8 @@ from highwayman.env.errors import SnapshotError
 from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
 from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
+from highwayman.feedback.fold.call_amounts import CallAmounts
+from highwayman.feedback.log.event_id import START, EventId
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
 _Z95 = 1.959963984540054
@@ -23,6 +25,7 @@ OVERLAP = "#overlap"
 FITS = "#fits"
 PREFILL = "#prefill"
 ANSWER_RATES = "#answer_rates"
+AMOUNTS = "#amounts"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
@@ -84,6 +87,7 @@ class Tally:
     def __init__(self) -> None:
         self.arms: dict[str, ArmTally] = {}
         self.calibration_counts = CalibrationCounts()
+        self.amounts = CallAmounts()  # what calls take, by prompt and arm
         self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
 
     def arm(self, name: str) -> ArmTally:
@@ -220,19 +224,24 @@ class Tally:
         rates = {name: asdict(tally.answer_rate) for name, tally in self.arms.items() if tally.answer_rate.at}
         if rates:
             sums[ANSWER_RATES] = rates
+        sums[AMOUNTS] = self.amounts.to_json()  # without it, a tally is one of before
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
         return json.dumps(sums, sort_keys=True).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Tally":
-        """Return the tally that `to_json` wrote, before dollars were kept by day, too. Raises SnapshotError."""
+    def from_json(cls, data: bytes, *, at: EventId = START) -> "Tally":
+        """Return the tally that `to_json` wrote, at a place of the log, or a release of before. Raises SnapshotError.
+
+        Of before dollars were kept by day, too, and before what calls take was learned by prompt.
+        """
         tally = cls()
         try:
             sums = json.loads(data)
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
+            amounts = sums.pop(AMOUNTS, None)
             fits = _fits(sums.pop(FITS, {}))
             prefills = _prefills(sums.pop(PREFILL, {}))
             rates = {name: AnswerRate(**counts) for name, counts in sums.pop(ANSWER_RATES, {}).items()}
@@ -245,6 +254,10 @@ class Tally:
                 )
                 for name, values in sums.items()
             }
+            if amounts is None:
+                before = {name: (arm.calls, arm.tokens_out, arm.latency_s) for name, arm in tally.arms.items()}
+                amounts = {"since": at, "others": {name: calls for name, calls in before.items() if calls[0] > 0}}
+            tally.amounts = CallAmounts.from_json(amounts)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally

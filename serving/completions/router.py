@@ -269,6 +269,7 @@ class Router:
             under_way=self.spend_tracker.in_flight,
             script=context.script,
             queue=self._queue if objective.points_per_s else lambda name: None,  # nobody else asks for seconds
+            answers=self.live.tally.amounts.expected(context.features, tuple(self.pool.arms)),
         )
         names = tuple(arm.name for arm in arms)
         on_probation = [arm.state is ArmState.PROBATION for arm in arms]

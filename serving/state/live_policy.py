@@ -138,7 +138,7 @@ class LivePolicy:
         policies = TenantPolicies(self._make_policy(), self._make_policy)
         try:
             await asyncio.to_thread(policies.restore, published.snapshot.policy)
-            tally = Tally.from_json(published.snapshot.tally)
+            tally = await asyncio.to_thread(Tally.from_json, published.snapshot.tally)
         except SnapshotError as error:
             log.error("version %d cannot be used, keeping %d: %s", published.stamp.version, self.version, error)
             return False

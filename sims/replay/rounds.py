@@ -225,7 +225,13 @@ class CounterfactualObserver:
             return decision.penalties, np.full(len(decision.arms), np.nan)
         pool, objective = self._counterfactual.pool, self._counterfactual.objective
         context = decision.context
-        estimates = estimate_usage(pool, self._token_use, prompt_tokens=context.prompt_tokens, script=context.script)
+        estimates = estimate_usage(
+            pool,
+            self._token_use,
+            prompt_tokens=context.prompt_tokens,
+            script=context.script,
+            answers=self._learner.tally.amounts.expected(context.features, [arm.name for arm in pool]),
+        )
         usd = expected_usd(decision.arms, estimates)
         return decision.penalties if objective is None else arm_penalties(decision.arms, estimates, objective), usd
 

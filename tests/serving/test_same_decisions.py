@@ -114,6 +114,7 @@ def scenario_of(played: Played) -> Scenario:
             played.arms,
             lambda name: played.tally.arm(name).token_use,
             prompt_tokens=decision.context.prompt_tokens,
+            answers=played.tally.amounts.expected(decision.context.features, [arm.name for arm in played.arms]),
         )
         for decision in played.decisions
     ]

@@ -62,7 +62,8 @@ def test_a_state_goes_on_as_the_one_it_was_taken_of() -> None:
     state = json.loads(json.dumps(posterior.to_json()))
     restored = AmountPosterior.from_json(state, amounts=2)
     assert restored.distance(posterior) == 0.0
-    assert restored.calls("long") == posterior.calls("long") > 0
+    assert restored.calls(ARMS) == posterior.calls(ARMS)
+    assert sum(restored.calls([*ARMS, "new"])) == 100
     assert restored.expected_ratios(np.ones(2), ARMS) == pytest.approx(learned(100).expected_ratios(np.ones(2), ARMS))
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from highwayman.env.cost.token_fit import TokenFit
-from highwayman.env.cost.usage import TokenUse, cost_usd, estimate_call, expected_prompt_tokens
+from highwayman.env.cost.usage import ExpectedAnswer, TokenUse, cost_usd, estimate_call, expected_prompt_tokens
 from highwayman.env.types import Arm, Profile, Usage
 
 
@@ -49,6 +49,24 @@ def test_finished_calls_outweigh_the_guess_by_their_number() -> None:
     use = TokenUse(calls=3, overhead_tokens=120.0, tokens_out=3000.0)
     expected = estimate_call(arm(), use, prompt_tokens=1000)
     assert expected.usd == pytest.approx(((1000 + 120 / 4) * 0.5 + (3000 + 256) / 4 * 2.0) / 1e6)
+
+
+def test_no_answer_is_expected_to_be_longer_than_the_caller_or_the_profile_lets_it_be() -> None:
+    use, answer = TokenUse(calls=90, tokens_out=90 * 800.0), ExpectedAnswer(90, 800.0, None)
+    for known in (None, answer):
+        for limited, asked in ((arm(usd_in=0.0), 10), (arm(0.0, 2.0, Profile(max_tokens=10)), None)):
+            expected = estimate_call(limited, use, prompt_tokens=100, max_tokens=asked, answer=known)
+            assert expected.usd == pytest.approx(10 * 2.0 / 1e6)
+        samples = estimate_call(arm(0.0, 2.0, Profile(best_of=5)), use, prompt_tokens=100, max_tokens=10, answer=known)
+        assert samples.usd == pytest.approx(50 * 2.0 / 1e6)
+
+
+def test_what_is_predicted_for_a_prompt_counts_for_more_than_the_average() -> None:
+    use = TokenUse(calls=90, tokens_out=90 * 800.0, latency_s=90 * 3.0)
+    expected = estimate_call(arm(0.0), use, prompt_tokens=100, answer=ExpectedAnswer(90, 50.0, 0.5))
+    assert (expected.usd, expected.latency_s) == (pytest.approx(50 * 2.0 / 1e6), 0.5)
+    fresh = estimate_call(arm(0.0, 2.0, Profile(best_of=3)), use, prompt_tokens=1, answer=ExpectedAnswer(0, 50.0, None))
+    assert (fresh.usd, fresh.latency_s) == (pytest.approx(150 * 2.0 / 1e6), None)
 
 
 def test_a_prompt_is_never_expected_to_have_less_than_one_token() -> None:

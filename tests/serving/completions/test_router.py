@@ -46,6 +46,7 @@ CHEAP, DEAR = (
 QUERY = Query(text="What is the capital of France?", prompt_chars=30)
 ANN = RequestOrigin("default", "ann", ("link",))
 GREEDY = RoutingOptions(explore=False)
+CHEAP_WANTED = RoutingOptions(points_per_usd=1_000.0)
 
 
 @pytest.fixture(scope="module")
@@ -465,3 +466,18 @@ async def test_an_arm_that_keeps_failing_is_drawn_less_though_others_answer_for_
     after = (await router.route("auto-quality", QUERY)).decision
     assert (before.probs[1], after.probs[1]) == (pytest.approx(0.99), pytest.approx(0.01))
     assert after.penalties[1] - after.penalties[0] > 0.6
+
+
+async def test_dear_is_who_is_expected_to_write_much_to_this_prompt_and_not_more_than_it_may(routers: Routers) -> None:
+    router = routers([replace(arm(name), usd_per_mtok_in=0.0, usd_per_mtok_out=DEAR) for name in "ab"], Uniform)
+    yes, story = (Query(text=text, prompt_chars=len(text)) for text in ("Yes or no?", "Write me a long story."))
+    short, long = await router.encoder.encode(yes), await router.encoder.encode(story)
+    for k in range(20):
+        for name, context, tokens in (("a", short, 20), ("a", long, 2_000), ("b", short, 200), ("b", long, 200)):
+            made = replace((await router.route("auto", QUERY)).decision, context=context)
+            router.live.tally.amounts.on_answer(made, replace(outcome(str(k), arm=name), tokens_out=tokens))
+    for query, dearer in ((yes, "b"), (story, "a")):
+        decision = (await router.route("auto", query, options=CHEAP_WANTED)).decision
+        assert decision.arms[int(decision.penalties.argmax())] == dearer
+    limited = (await router.route("auto", replace(story, max_tokens=10), options=CHEAP_WANTED)).decision
+    assert limited.penalties.tolist() == pytest.approx([10 * DEAR * 1e-6 * 10.0] * 2)
