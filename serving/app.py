@@ -132,6 +132,7 @@ class Application:
                     services.proxy_dependencies,
                     feedback.links,
                     services.conversations,
+                    tags=services.tags,
                     bodies=bodies,
                     body_limit_bytes=config.limits.body_bytes,
                 ),

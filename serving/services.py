@@ -17,6 +17,7 @@ from highwayman.serving.completions.conversations import ConversationTracker
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
+from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.wiring.conversations import build_conversations
@@ -24,6 +25,7 @@ from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDepen
 from highwayman.serving.wiring.log import build_learner_factory, build_log, start_log
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing
 from highwayman.serving.wiring.settings import Settings
+from highwayman.serving.wiring.tags import build_tags
 
 
 class BackgroundTaskFailed(HighwaymanError):
@@ -46,6 +48,7 @@ class Services:
     live: LivePolicy
     router: Router
     conversations: ConversationTracker
+    tags: TagReader
     proxy_dependencies: ProxyDependencies
     metrics: Metrics
 
@@ -82,6 +85,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             live=policy.live,
             router=routing.router,
             conversations=build_conversations(settings, log, routing.background),
+            tags=build_tags(stack, settings, log),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             metrics=metrics,
         )

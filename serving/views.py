@@ -8,6 +8,7 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.cost.objective import Objective
+from highwayman.env.encoder.tags import tag_places
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
@@ -154,6 +155,7 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
             "features": len(decision.context.features),
             "prompt_tokens": decision.context.prompt_tokens,
             "flags": sorted(decision.context.flags),
+            "tags": tag_places(decision.context),
         },
         "outcome": _outcome_view(record.outcome) if record.outcome is not None else None,
         "feedback": [_feedback_view(part) for part in explain_reward(record, spec)],

@@ -58,6 +58,14 @@ class ArmStatistics:
         part.a, part.b = self.a[:, places][:, :, places], self.b[:, places]
         return part
 
+    def widened(self, count: int) -> "ArmStatistics":
+        """Return a copy of the sums with so many features more, before the others, that were 0 in every round."""
+        wider = ArmStatistics(count + self.d)
+        wider._rows, wider.sums = dict(self._rows), self.sums.copy()
+        wider.a = np.pad(self.a, ((0, 0), (count, 0), (count, 0)))
+        wider.b = np.pad(self.b, ((0, 0), (count, 0)))
+        return wider
+
     def row(self, arm: str) -> int:
         """Return the arm's place. Raises ValueError for an unknown one."""
         try:

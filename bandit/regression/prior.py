@@ -9,6 +9,7 @@ import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.regression.arm_statistics import ArmStatistics
+from highwayman.env.encoder.tags import base_fingerprint, tag_width
 from highwayman.env.types import Floats
 
 _KIND = "prior"
@@ -54,9 +55,18 @@ class Prior:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, d: int, fingerprint: str) -> Self:
-        """Return the prior that `to_bytes` wrote. Raises SnapshotError: it is damaged, or of another encoder."""
+        """Return the prior that `to_bytes` wrote. Raises SnapshotError: it is damaged, or of another encoder.
+
+        One that was fitted without any tags says nothing of the columns of those declared since.
+        """
         header, arrays = snapshot.unpack(data)
-        return cls(ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=d, fingerprint=fingerprint), fingerprint)
+        base = base_fingerprint(fingerprint)
+        if header.get("fingerprint") != base or base == fingerprint:
+            sums = ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=d, fingerprint=fingerprint)
+            return cls(sums, fingerprint)
+        tags = tag_width(fingerprint)
+        sums = ArmStatistics.from_snapshot(header, arrays, kind=_KIND, d=d - tags, fingerprint=base)
+        return cls(sums.widened(tags), fingerprint)
 
     @property
     def digest(self) -> str:

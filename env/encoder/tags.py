@@ -18,7 +18,7 @@ from highwayman.env.types import Context, Floats
 
 SLOTS: Final = 32  # levels told apart, of a tag that does not say
 ENOUGH: Final = 20  # requests before a level is told apart from those that are rare
-NAMED_CALL: Final = "named_call"  # the tag of calls whose arm somebody named, where those teach
+NAMED_CALL: Final = "named_call"  # the tag, of one level, of calls whose arm somebody named, where those teach
 
 _PIECE = re.compile(r"/tags-([^/]+)$")  # of a fingerprint
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -138,6 +138,30 @@ def translated(context: Context, fingerprint: str) -> Context | None:
         start += width
     columns = [held.get(piece, np.zeros(width)) for piece, width in _pieces(fingerprint)]
     return replace(context, features=np.concatenate([*columns, context.features[start:]]), fingerprint=fingerprint)
+
+
+def tag_places(context: Context) -> dict[str, int]:
+    """Return the column of each tag that a context has, by the tag's name."""
+    places, start = {}, 0
+    for piece, width in _pieces(context.fingerprint):
+        columns = context.features[start : start + width]
+        if columns.any():
+            places[piece.split(".")[0]] = int(columns.argmax())
+        start += width
+    return places
+
+
+def as_named(context: Context) -> Context:
+    """Return the context of a call whose arm somebody named, told apart where the features have a column for it."""
+    start = 0
+    for piece, width in _pieces(context.fingerprint):
+        if piece.startswith(f"{NAMED_CALL}."):
+            features = context.features.copy()
+            features[start : start + width] = np.eye(width)[0]
+            features.setflags(write=False)
+            return replace(context, features=features)
+        start += width
+    return context
 
 
 def base_fingerprint(fingerprint: str) -> str:

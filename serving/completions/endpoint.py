@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Principal
@@ -11,6 +12,7 @@ from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDepende
 from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
 from highwayman.serving.completions.router import RequestOrigin, Route, Router
 from highwayman.serving.completions.routing_options import parse_routing_options
+from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.http.asgi import (
     ClientDisconnected,
     Receive,
@@ -44,10 +46,11 @@ class CompletionsEndpoint:
         links: LinkExtractor,
         conversations: ConversationTracker,
         *,
+        tags: TagReader,
         bodies: BodyReader,
         body_limit_bytes: int,
     ) -> None:
-        """Take what decides, what calls, what reads the client's own ids and bodies, and who knows the turn before.
+        """Take what decides, calls, reads the client's own ids, tags and bodies, and who knows the turn before.
 
         `body_limit_bytes` is the largest body accepted.
         """
@@ -55,6 +58,7 @@ class CompletionsEndpoint:
         self._router = router
         self._dependencies = dependencies
         self._links = links
+        self._tags = tags
         self._conversations = conversations
         self._body_limit_bytes = body_limit_bytes
 
@@ -114,8 +118,9 @@ class CompletionsEndpoint:
         task = turn.continuation.is_client_task
         links = () if task else self._links(scope, request.body, principal.tenant)
         origin = RequestOrigin(principal.tenant, request.user, links)
+        query = replace(request.query, tags=self._tags.read(scope, request.body, principal))
         route = await self._router.route(
-            request.model, request.query, options=options, origin=origin, continuation=turn.continuation
+            request.model, query, options=options, origin=origin, continuation=turn.continuation
         )
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
         return request, route, turn

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from highwayman.env.encoder.tags import as_named
 from highwayman.env.types import Arm, Decision, Mode, Outcome, Status, Usage
 from highwayman.feedback.log.journal import Journal
 
@@ -36,7 +37,7 @@ class InternalCalls:
             id=self.new_id(cause.tenant),
             tenant=cause.tenant,
             at=now,
-            context=cause.context,
+            context=as_named(cause.context),
             arms=(call.arm.name,),
             penalties=np.zeros(1),
             probs=np.ones(1),

@@ -12,6 +12,7 @@ from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expecte
 from highwayman.env.cost.switching import cache_saving, switch_penalties
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
+from highwayman.env.encoder.tags import as_named
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.eligibility import Pool, needed_tokens, tools_hint
@@ -111,7 +112,7 @@ class Router:
             query = query.without_tools()
             context = _without_tools(context, query)
         if objective is None:
-            route = self._forced(self.pool.arm(model), query, context, origin.tenant)
+            route = self._forced(self.pool.arm(model), query, as_named(context), origin.tenant)
         else:
             route = self._routed(
                 options.apply_to(objective, self.objectives.spread),

@@ -14,9 +14,11 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
+from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
+from highwayman.serving.config.context import TagConfig
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
@@ -53,6 +55,8 @@ class PolicyConfig(Strict):
     prior: str | None = None  # a file that `highwayman prior fit` wrote
     # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
     false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
+    # Whether answers of arms that a caller named, and of the judge's shadow calls, teach, told apart by a tag.
+    learns_from_named_calls: bool = False
     floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread over the eligible arms
     # Expected quality minus penalty that the floor may lose a request; null: it is spread evenly, whatever is lost. So
     # it is, too, where a floor is given and nothing is said of this, as configurations of older versions have it.
@@ -157,6 +161,9 @@ class Config(Strict):
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    context: dict[str, TagConfig] = Field(
+        default_factory=dict, description="tags, by name: what callers tell of a request"
+    )
     # Older configurations say what the pool's dearest arm must be better by than its cheapest, in quality units.
     cost_weights: dict[Alias, Points] = Field(
         default_factory=dict, description="older than objective.points_per_usd; read on, with a warning"
@@ -174,6 +181,20 @@ class Config(Strict):
             if getattr(self.objective, f"points_per_{unit}") and getattr(self, weight):
                 raise ValueError(f"objective.points_per_{unit} and {weight}: give the first alone")
         return self
+
+    @model_validator(mode="after")
+    def _tags_can_be(self) -> Self:
+        """Raise ValueError for tags that no features can be made of."""
+        if NAMED_CALL in self.context:
+            raise ValueError(f"context: no tag may be called {NAMED_CALL}: policy.learns_from_named_calls declares it")
+        self.tag_columns()
+        return self
+
+    def tag_columns(self) -> TagColumns:
+        """Return the columns of the declared tags, and of calls whose arm somebody named where those teach."""
+        declared = [tag.tag(name) for name, tag in self.context.items()]
+        named = [Tag(NAMED_CALL, ("yes",))] if self.policy.learns_from_named_calls else []
+        return TagColumns((*declared, *named))
 
     def objectives(self, spread: PoolSpread) -> dict[str, Objective]:
         """Return the objective of each alias; what is not given in points refers to how far a pool's arms lie apart."""

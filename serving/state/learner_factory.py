@@ -167,6 +167,7 @@ def warm_encoder(config: Config) -> Encoder:
         device=settings.device,
         dtype=settings.dtype,
         deadline_s=settings.deadline_s,
+        tags=config.tag_columns(),
     )
     encoder.encode_blocking(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
     return encoder

@@ -4,6 +4,7 @@ import pytest
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, RewardChange
 
@@ -49,3 +50,13 @@ def test_it_survives_its_file_and_another_encoder_or_damage_is_refused() -> None
 def test_a_weight_that_cannot_be_is_named() -> None:
     with pytest.raises(ValueError, match="weight must be > 0, got 0"):
         fitted(0.0)
+
+
+def test_a_prior_that_was_fitted_before_tags_were_declared_says_nothing_of_them() -> None:
+    columns = TagColumns((Tag("task", slots=2),))
+    read = Prior.from_bytes(fitted().to_bytes(), d=4, fingerprint=columns.fingerprint("f"))
+    assert read.sums.a[0].tolist() == [[0, 0, 0, 0]] * 3 + [[0, 0, 0, 10.0]]
+    assert read.sums.b[0].tolist() == pytest.approx([0, 0, 0, 9.0])
+    begun = HierTS(d=4, fingerprint=columns.fingerprint("f"))
+    begun.apply_prior(read)
+    assert begun.posterior.total_weight() == 20.0

@@ -6,8 +6,10 @@ from highwayman.env.encoder.tags import (
     NAMED_CALL,
     Tag,
     TagColumns,
+    as_named,
     base_fingerprint,
     named_calls_teach,
+    tag_places,
     tag_width,
     translated,
 )
@@ -33,6 +35,18 @@ def test_the_fingerprint_says_how_many_columns_there_are_and_what_they_mean() ->
     assert TagColumns((Tag("task", ("code", "maths")), APP)).fingerprint("engine/n2") != fingerprint
     assert TagColumns().fingerprint("engine/n2") == "engine/n2"
     assert tag_width("engine/n2") == 0
+
+
+def test_the_columns_of_a_context_tell_its_tags() -> None:
+    assert tag_places(TagColumns((TASK, APP)).apply(BARE, [("app", 2)])) == {"app": 2}
+    assert tag_places(BARE) == {}
+
+
+def test_a_named_call_is_told_apart_where_there_is_a_column_for_it() -> None:
+    told = TagColumns((TASK, Tag(NAMED_CALL, ("yes",)))).apply(BARE, [("task", 1)])
+    assert tag_places(as_named(told)) == {"task": 1, NAMED_CALL: 0}
+    assert tag_places(told) == {"task": 1}
+    assert as_named(BARE) is BARE
 
 
 def test_without_tags_a_context_stays_what_it_was() -> None:

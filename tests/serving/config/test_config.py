@@ -5,6 +5,7 @@ import pytest
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.pool_spread import PoolSpread
+from highwayman.env.encoder.tags import SLOTS, Tag, named_calls_teach
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config.config import Config, load_config
 
@@ -99,6 +100,15 @@ def test_where_nothing_has_a_price_yet_an_older_weight_is_not_told_as_a_number(t
             r"policy.name: unknown policy 'HierTs' \(did you mean 'HierTS'\?\)",
         ),
         ("trial: {share: 1.0}", "trial.share: Input should be less than 1"),
+        (
+            "context: {task: {from: body}}",
+            r"context.task.from: must be header:NAME, metadata:NAME, key, .*, got",
+        ),
+        ("context: {task: {from: 'header:'}}", "context.task.from: must be header:NAME"),
+        ("context: {task: {slots: 3}}", "context.task.from: Field required"),
+        ("context: {Task: {from: key}}", "a tag's name is of small letters, digits and _, such as task; got 'Task'"),
+        ("context: {task: {from: key, levels: [a, a]}}", "tag task: needs different levels"),
+        ("context: {named_call: {from: key}}", "no tag may be called named_call"),
     ],
 )
 def test_a_mistake_is_told_with_the_file_and_the_key(tmp_path: Path, text: str, message: str) -> None:
@@ -118,6 +128,16 @@ def test_a_shipped_policy_is_named_by_its_class_and_a_path_of_yesterday_means_th
     tmp_path: Path, name: str
 ) -> None:
     assert load_config(written(tmp_path, f"policy: {{name: {name}}}\n")).policy.name == "HierTS"
+
+
+def test_tags_are_declared_by_name_and_named_calls_are_one_where_they_teach(tmp_path: Path) -> None:
+    text = "context: {task: {from: header:X-Task, levels: [maths]}, app: {from: app, slots: 4}}\n"
+    declared = load_config(written(tmp_path, text))
+    assert declared.tag_columns().tags == (Tag("task", ("maths",), SLOTS), Tag("app", slots=4))
+    assert declared.context["task"].place() == ("header", "x-task")
+    assert load_config(None).tag_columns().width == 0
+    told = load_config(written(tmp_path, "policy: {learns_from_named_calls: true}"))
+    assert named_calls_teach(told.tag_columns().fingerprint("engine"))
 
 
 def test_exploration_is_capped_where_the_file_says_so_and_trials_have_their_quota(tmp_path: Path) -> None:
