@@ -61,6 +61,15 @@ def test_what_is_lent_has_the_weight_that_was_stated() -> None:
         sums.warm_start("a", "b", weight=0)
 
 
+@pytest.mark.parametrize("arms", ["abc", "ab", "bc", "cba", "ac", "b"])
+def test_what_is_selected_are_the_arms_asked_for_in_their_order(arms: str) -> None:
+    sums = ArmStatistics(2)
+    for place, arm in enumerate("abc"):
+        sums.add_arm(arm)
+        sums.add(place, change(arm, 1.0), factor=place + 1.0)
+    assert sums.sums[sums.select(tuple(arms)), 0].tolist() == ["abc".index(arm) + 1.0 for arm in arms]
+
+
 def test_an_unknown_arm_and_features_of_another_length_are_named() -> None:
     sums = ArmStatistics(2)
     sums.add_arm("a")

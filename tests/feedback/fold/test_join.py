@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, RewardChange, Status
-from highwayman.feedback.fold.join import attribute_reward, reward_changes
+from highwayman.feedback.fold.join import attribute_reward, new_statements, preference_changes, reward_changes
 from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks, voided_range
 from highwayman.feedback.log.event_id import previous_id, sort_key
 from highwayman.feedback.log.record import LogPoint, Record
@@ -35,6 +37,32 @@ def totals(record: Record, ids: list[str]) -> dict[str, tuple[float, float, floa
 
 def test_ids_sort_by_number_and_not_as_text() -> None:
     assert sort_key("9-0") < sort_key("10-0") < sort_key("10-2") < sort_key("10-10")
+
+
+def test_of_what_sources_say_at_once_the_weightiest_is_first_and_only_the_first_of_the_answer_opens_it() -> None:
+    light, heavy = thumb("d", 1.0, source="app"), thumb("d", 0.0, metric="rating")
+    record = known(decision("d"), feedback={"2-0": replace(light, weight=0.25), "3-0": replace(heavy, value=5.0)})
+    before, one, both = (attribute_reward(record, DEFAULT_SPEC, LogPoint(f"{n}-0", inclusive=n > 1)) for n in (1, 2, 3))
+    at_once = new_statements(before, both, DEFAULT_SPEC)
+    assert [(said.source, said.weight, said.first) for said in at_once] == [
+        ("user:rating", 1.0, True), ("app:thumbs", 0.25, False),
+    ]  # fmt: skip
+    assert [(said.source, said.first) for said in new_statements(one, both, DEFAULT_SPEC)] == [("user:rating", False)]
+    assert new_statements(both, one, DEFAULT_SPEC) == ()
+
+
+def test_a_preference_weighs_what_its_statement_does_and_is_taken_back_at_that_weight() -> None:
+    said = replace(thumb("d", 0.75, metric="preference"), compared_arm="b", weight=0.25)
+    record = known(decision("d"), feedback={"2-0": said})
+    credits = [
+        attribute_reward(record, DEFAULT_SPEC, LogPoint("2-0", inclusive=inclusive)) for inclusive in (False, True)
+    ]
+    (change,) = preference_changes(*credits, np.ones(3), at=7.0)
+    weight = DEFAULT_SPEC.contributions([said])[0].weight
+    assert 0 < weight < 1
+    assert (change.better, change.worse, change.weight, change.share, change.at) == ("a", "b", weight, 0.75, 7.0)
+    (back,) = preference_changes(*reversed(credits), np.ones(3), at=7.0)
+    assert (back.better, back.weight) == ("a", -weight)
 
 
 def test_the_first_thumb_is_one_observation() -> None:
