@@ -20,6 +20,7 @@ import numpy as np
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.switching import SERVED_TURNS
 from highwayman.env.encoder.encoder import make_encoder
@@ -38,7 +39,7 @@ WORLDS = ("Conversations", "Conversations:turns=3", "Conversations:turns=12,grow
 ARMS, COSTS_USD = ("small", "coder", "writer", "large"), (0.001, 0.004, 0.004, 0.02)
 TOPICS = ("code", "prose", "talk")
 QUALITY = ((0.35, 0.80, 0.45, 0.80), (0.45, 0.40, 0.80, 0.80), (0.75, 0.75, 0.75, 0.80))
-FLOOR = 0.02
+RULES = ExplorationRules(0.02, floor_loss=FLOOR_LOSS)  # as a router has them
 
 
 def made_up(n: int = 600) -> tuple[FullTable, list[Context]]:
@@ -94,9 +95,7 @@ class _Case:
             load_policy(path, d=len(like.features), fingerprint=like.fingerprint, options=options),
             scenario,
             self.contexts,
-            router=SimulatedRouter(
-                self.objective, ExplorationRules(FLOOR), switching=way, served_turns=self.served_turns
-            ),
+            router=SimulatedRouter(self.objective, RULES, switching=way, served_turns=self.served_turns),
             rng=generator(seed, "draws"),
         )
         switched = 0.0 if scenario.conversations is None else _switched(scenario.conversations, run.actions)
