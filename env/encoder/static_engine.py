@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from highwayman.env.encoder.word_pieces import WordPieces
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
 
 ASSETS = Path(__file__).parent / "assets"
-_UNKNOWN = "[UNK]"
 
 
 class StaticEngine:
@@ -40,8 +39,7 @@ class StaticEngine:
                 f"static table in {folder}: {self._table.shape} rows, {len(self._scales)} scales, "
                 f"{len(pieces)} word pieces; all three must have one length"
             )
-        self._tokenizer = word_piece_tokenizer(pieces)
-        self._unknown = pieces.index(_UNKNOWN)
+        self._pieces = WordPieces(pieces)
         digest = hashlib.blake2b(self._table.tobytes() + self._scales.tobytes(), digest_size=4)
         self.fingerprint = f"static-{self.width}-{digest.hexdigest()}"
 
@@ -55,17 +53,7 @@ class StaticEngine:
         return np.stack([self._one(text) for text in texts]) if texts else np.empty((0, self.width))
 
     def _one(self, text: str) -> Floats:
-        ids = np.asarray(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
-        ids = ids[ids != self._unknown]
+        ids = np.array(self._pieces.ids(text), dtype=np.intp)
         total: Floats = (self._scales[ids] @ self._table[ids].astype(np.float32)).astype(np.float64)
         length = float(np.linalg.norm(total))
         return total / length if length > 0 else total
-
-
-def word_piece_tokenizer(pieces: Sequence[str]) -> Tokenizer:
-    """Return BERT's uncased tokenizer over `pieces`, whose places are their ids; it neither pads nor truncates."""
-    vocab = {piece: place for place, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocab=vocab, unk_token=_UNKNOWN, max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer
