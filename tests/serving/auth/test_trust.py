@@ -159,11 +159,13 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
     _, other = await keys.add(KeyGrant("app", "two"), at=2.0)
     poisoner, bad = await keys.add(KeyGrant("bad", "one", influence=CAP), at=3.0)
     config = tmp_path / "highwayman.yaml"
-    config.write_text(f"namespace: {namespace}\nfeedback: {{influence: {{grace: 2}}}}\n")
+    config.write_text(
+            f"namespace: {namespace}\nfeedback: {{influence: {{grace: 2}}}}\npolicy: {{learns_from_named_calls: true}}\n"
+        )
     learning = LearnerFactory(load_config(config), (), warm_encoder(load_config(config)))
     arms = [arm("small", upstream.url), arm("large", upstream.url)]
     rng = random.Random(0)
-    raw = {"feedback": {"influence": {"grace": 2.0}}}
+    raw = {"feedback": {"influence": {"grace": 2.0}}, "policy": {"learns_from_named_calls": True}}
     async with running_router(arms, valkey_url, namespace, config=raw) as router:
         honest, neighbour, flood = Client(router, good), Client(router, other), Client(router, bad)
         made = await _lived(honest, rng)

@@ -96,6 +96,15 @@ def learned(policy: dict[str, Any]) -> int:
     return sum(arm["feedback"] for arm in policy["arms"].values())
 
 
+def counted(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return what is counted of arms over the whole log: not what a process knows of servers by itself."""
+    known_here = {"replicas", "unwell", "resting", "tools", "chance_to_answer"}
+    return {
+        name: {key: value for key, value in arm.items() if key not in known_here}
+        for name, arm in policy["arms"].items()
+    }
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's /proc")
 async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tmp_path: Path) -> None:
@@ -115,7 +124,7 @@ async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tm
             os.kill(children[name], signal.SIGKILL)
             await gone([children[name]])
             after = await running.until("/v1/policy", good=lambda found: found["version"] >= before["version"])
-            assert after["arms"] == before["arms"], name
+            assert counted(after) == counted(before), name
             await running.until("/readyz")
         _, headers = running.call(
             "/v1/chat/completions", {"model": "auto", "messages": [{"role": "user", "content": "And of Spain?"}]}
@@ -129,7 +138,7 @@ async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tm
 
     with up(tmp_path, port) as again:
         await again.until("/readyz")
-        assert (await again.until("/v1/policy"))["arms"] == before["arms"]
+        assert counted(await again.until("/v1/policy")) == counted(before)
         pids = list(again.children().values())
         again.process.terminate()
         assert again.process.wait(timeout=30) == 0
