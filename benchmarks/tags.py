@@ -1,12 +1,12 @@
 """What a tag is worth: the same policy with and without what callers know, the seeds paired.
 
-    python -m benchmarks.tags TABLE... [--tag task] [--seeds 20] [--shipped]
+    python -m benchmarks.tags TABLE... [--tag task] [--only NAME] [--seeds 20] [--shipped] [--shuffled]
 
 As in `benchmarks.learning`: eight arms spread over the range of mean quality, feedback at once and on the chosen arm
 only, cost weight 0, the features of each table made without it. Floor and policy are the defaults. Printed per table,
 as means over seeds and their standard deviation, over the first 2,000 rounds and over the last 5,000: what is earned
-beyond the best fixed arm without and with the tag, and the difference of the two on the same seed. `shuffled` is the
-same column in another order, which tells nothing: what a useless tag costs.
+beyond the best fixed arm without and with the tag, and the difference of the two on the same seed. With `--shuffled`
+the same column in another order, too, which tells nothing: what a useless tag costs.
 """
 
 import argparse
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20_000)
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--shuffled", action="store_true")
     options = parser.parse_args()
     tables = [read_table(path) for path in options.tables]
     print(f"{options.seeds} seeds of {options.rounds:,} rounds, {options.policy}, tag {options.tag}")
@@ -61,7 +62,8 @@ def _report(name: str, table: FullTable, encoder: Encoder, options: argparse.Nam
     print(f"{name}, {len(set(getattr(table, column)))} levels", flush=True)
     without = _earned(table, encoder, options, tags=())
     _print("without", without)
-    for label, told in ((f"with {options.tag}", table), ("with it shuffled", shuffled)):
+    useless = [("with it shuffled", shuffled)] if options.shuffled else []
+    for label, told in ((f"with {options.tag}", table), *useless):
         earned = _earned(told, encoder, options, tags=(options.tag,))
         _print(label, earned)
         _print("  beyond without", earned - without)

@@ -1,6 +1,7 @@
 """Bayesian linear regressions, one per arm, drawn together by what the arms have in common."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -91,6 +92,26 @@ class HierPosterior(ArmPosterior):
     def shared(self) -> Floats:
         """What the arms have in common, beta (d,), as of the last time the prior was drawn."""
         return self._shared.copy()
+
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's mean and its deviation in units of the noise's, (K,) each, at x (d,).
+
+        Of a tag's columns at most one is not 0, so they cost next to nothing, however many there are.
+        """
+        tags = self._tags
+        if not tags:
+            return super().mean_and_std(features, arms)
+        rows = self._statistics.select(arms)
+        inverse, theta, own = self._inverse[rows], self._theta[rows], features[tags:]
+        means = theta[:, tags:].dot(own)
+        squares = (inverse[:, tags:, tags:] @ own).dot(own)
+        held = np.flatnonzero(features[:tags])
+        if held.size:
+            levels = features[held]
+            means += theta[:, held].dot(levels)
+            squares += (inverse[:, held, tags:] @ own).dot(2.0 * levels)
+            squares += (inverse[:, held][:, :, held] @ levels).dot(levels)
+        return means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from highwayman.env.types import Context, Floats
 
-SLOTS: Final = 32  # levels told apart, of a tag that does not say
+SLOTS: Final = 64  # levels told apart, of a tag that does not say
 ENOUGH: Final = 20  # requests before a level is told apart from those that are rare
 NAMED_CALL: Final = "named_call"  # the tag, of one level, of calls whose arm somebody named, where those teach
 

@@ -234,3 +234,13 @@ def test_levels_at_which_no_arm_stands_out_are_shut_out_and_a_new_one_is_at_what
     assert max(abs(x - y) for x, y in zip(expected_at(learned, 0), expected_at(learned, 1), strict=True)) < 0.2
     told = told_of_tasks(600, apart=0.35)
     assert expected_at(told, 3) == pytest.approx(expected_at(told, None), abs=0.02)  # the column of rare levels
+
+
+def test_columns_of_tags_that_are_0_are_left_out_of_the_sums_and_change_nothing() -> None:
+    learned, columns = told_of_tasks(200, apart=0.35), TagColumns((Tag("task", slots=3),))
+    for places in ([("task", 1)], []):
+        x = np.concatenate([columns.row(places), [0.3, -0.2, 1.0]])
+        for arms in (ARMS, ARMS[1:]):
+            one, many = learned.mean_and_std(x, arms), learned.mean_and_std_many(x[None], arms)
+            assert one[0] == pytest.approx(many[0][0], abs=1e-12)
+            assert one[1] == pytest.approx(many[1][0], abs=1e-12)
