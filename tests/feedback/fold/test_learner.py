@@ -220,29 +220,6 @@ def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_t
     assert expected(learned(prefer(1, 1.0), prefer(2, None))) == pytest.approx(expected(learned()), abs=1e-9)
 
 
-def test_an_arm_named_for_hard_tasks_keeps_the_traffic_that_it_earns_where_it_is_drawn() -> None:
-    rng, arms, good = np.random.default_rng(0), ("small", "large"), {"small": 0.6, "large": 0.8}
-    learner = Learner(HierTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=arms)
-    learner.change_monitors = ChangeMonitors(100_000.0)
-    shares, learned_named = [], False
-    for number in range(1, 3_000, 2):
-        at = context(*rng.normal(scale=0.3, size=2), 1.0)
-        named = rng.random() < 0.3
-        probs = learner.policy.probs(at, arms, np.zeros(2))
-        arm = "large" if named or rng.random() < mix(probs, floor=0.02)[1] else "small"
-        mode = Mode.FORCED if named else Mode.ROUTE
-        said = thumb("d", float(rng.random() < good[arm] - 0.5 * named))
-        record = Record(
-            decision("d", arm=arm, arms=arms, mode=mode, at=at), f"{number}-0", feedback={f"{number}-1": said}
-        )
-        step = learner.step([LogEntry(f"{number}-1", said, record)])
-        learned_named |= named and step.learned
-        shares.append(probs[1])
-    assert np.mean(shares[-500:]) > 0.9
-    assert not learned_named
-    assert learner.tally.arm("large").feedback + learner.tally.arm("small").feedback == len(shares)
-
-
 @pytest.mark.parametrize("mode", [Mode.FORCED, Mode.SHADOW])
 def test_what_is_said_of_a_call_that_was_not_drawn_teaches_neither_policy_nor_calibration(mode: Mode) -> None:
     state = learner()
@@ -294,3 +271,26 @@ def test_a_named_call_teaches_where_a_feature_tells_it_apart() -> None:
     assert learner_with(NAMED_TOLD).step(entries([told, thumb("d", 1.0)])).learned
     assert not learner_with(NAMED_TOLD).step(entries([untold, thumb("d", 1.0)])).learned
     assert not learner().step(entries([told, thumb("d", 1.0)])).learned
+
+
+@pytest.mark.parametrize("columns", [TagColumns(), NAMED_TOLD])
+def test_an_arm_named_for_hard_tasks_keeps_the_traffic_that_it_earns_where_it_is_drawn(columns: TagColumns) -> None:
+    rng, arms, good = np.random.default_rng(0), ("small", "large"), {"small": 0.6, "large": 0.8}
+    fingerprint = columns.fingerprint(FINGERPRINT)
+    policy = HierTS(d=3 + columns.width, fingerprint=fingerprint)
+    learner = Learner(policy, DEFAULT_SPEC, fingerprint=fingerprint, arms=arms)
+    learner.change_monitors = ChangeMonitors(100_000.0)
+    shares, learned_named = [], 0
+    for number in range(1, 3_000, 2):
+        named = rng.random() < 0.3
+        at = columns.apply(context(*rng.normal(scale=0.3, size=2), 1.0), [(NAMED_CALL, 0)] if named else [])
+        probs = learner.policy.probs(at, arms, np.zeros(2))
+        arm = "large" if named or rng.random() < mix(probs, floor=0.02)[1] else "small"
+        said = thumb("d", float(rng.random() < good[arm] - 0.5 * named))
+        made = decision("d", arm=arm, arms=arms, mode=Mode.FORCED if named else Mode.ROUTE, at=at)
+        record = Record(made, f"{number}-0", feedback={f"{number}-1": said})
+        learned_named += learner.step([LogEntry(f"{number}-1", said, record)]).learned and named
+        shares += [] if named else [probs[1]]
+    assert np.mean(shares[-300:]) > 0.9
+    assert (learned_named > 400) == bool(columns.tags)
+    assert learner.tally.arm("large").feedback + learner.tally.arm("small").feedback == 1_500

@@ -1,5 +1,6 @@
 """What requests say under declared tags, up to the decision on the log."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ async def test_the_decision_on_the_log_has_the_tags_columns_and_a_named_call_its
     redis_client: aioredis.Redis, valkey_url: str, namespace: str
 ) -> None:
     config = {
-        "context": {"task": {"from": "metadata:task", "levels": LEVELS}},
+        "context": {"task": {"from": "metadata:task", "levels": LEVELS}, "app": {"from": "app", "slots": 2}},
         "policy": {"learns_from_named_calls": True},
     }
     async with ScriptedUpstream() as upstream, running_router(
@@ -93,13 +94,23 @@ async def test_the_decision_on_the_log_has_the_tags_columns_and_a_named_call_its
         for decision_id in ids[:2]:
             await router.post("/v1/feedback", {"decision_id": decision_id, "value": True})
         await router.policy_until(views[0]["arm"], feedback=1 + (views[0]["arm"] == "large"))
+        async with asyncio.timeout(10):  # an app that comes often is told apart, with nothing declared of it
+            apps = [2]
+            while apps[-1] != 0:
+                async with router.http.post(
+                    "/v1/chat/completions", json=ask(), headers={"X-Title": "editor"}
+                ) as answer:
+                    decision_id = answer.headers["x-highwayman-decision"]
+                apps.append((await router.decision(decision_id))["context"]["tags"]["app"])
+        assert set(apps) == {2, 0}
+        assert len(apps) > ENOUGH
         records = [await Store(redis_client, namespace).record(decision_id) for decision_id in ids]
     tagged, named, plain = (record.decision for record in records)
     assert tagged is not None
     assert named is not None
     assert plain is not None
     assert [view["context"]["tags"] for view in views] == [{"task": 1}, {"task": 2, "named_call": 0}, {}]
-    assert tagged.context.features[:5].tolist() == [0, 1, 0, 0, 0]
-    assert named.context.features[:5].tolist() == [0, 0, 1, 1, 0]
-    assert (tagged.context.features[5:] == plain.context.features[5:]).all()
+    assert tagged.context.features[:8].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert named.context.features[:8].tolist() == [0, 0, 1, 0, 0, 0, 1, 0]
+    assert (tagged.context.features[8:] == plain.context.features[8:]).all()
     assert len(plain.context.features) == views[0]["context"]["features"]
