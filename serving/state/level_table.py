@@ -36,6 +36,7 @@ class LevelTable:
         self._keys = Keys(namespace)
         self._tables: dict[_TableName, dict[str, int]] = {}
         self._counts: OrderedDict[tuple[_TableName, str], int] = OrderedDict()
+        self._asked: set[_TableName] = set()  # for a level that is not known here, since the last look
         self._due: dict[tuple[_TableName, str], None] = {}
         self._has_work = asyncio.Event()
 
@@ -48,6 +49,7 @@ class LevelTable:
             self._has_work.set()
         place = table.get(digest)
         if place is None and len(table) < tag.slots:
+            self._asked.add(name)
             self._count(name, digest)
         return tag.rest if place is None else place
 
@@ -71,11 +73,11 @@ class LevelTable:
     async def sync(self) -> None:
         """Take over what other processes gave, and give columns to levels that came often. Raises StoreUnavailable."""
         self._has_work.clear()
-        for name, table in list(self._tables.items()):
-            if len(table) < name[1].slots:
-                with redis_errors():
-                    given = await self._client.hgetall(self._key(name))
-                self._take(name, {digest.decode(): int(place) for digest, place in given.items()})
+        for name in list(self._asked):
+            with redis_errors():
+                given = await self._client.hgetall(self._key(name))
+            self._asked.discard(name)
+            self._take(name, {digest.decode(): int(place) for digest, place in given.items()})
         for name, digest in list(self._due):
             place = await self._scripts.call("claim_level", [self._key(name)], [digest, name[1].slots])
             del self._due[name, digest]
