@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from highwayman.bandit.drift.change_detector import ChangeDetector
-from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy
+from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy, discount_share
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
@@ -15,6 +15,16 @@ ONE = np.ones(1)
 
 def thumb(value: float, *, arm: str = "a", at: float = 1.0) -> RewardChange:
     return RewardChange(arm, ONE, 1.0, value, value**2, at)
+
+
+@pytest.mark.parametrize(("answers", "share"), [(0, 1.0), (5, 1.0), (10, 1.0), (40, 0.25)])
+def test_what_was_known_of_a_changed_arm_is_worth_ten_answers_or_as_many_as_there_were(
+    answers: int, share: float
+) -> None:
+    policy = HierTS(d=1)
+    policy.add_arm("a")
+    policy.learn([thumb(1.0)] * answers)
+    assert discount_share(policy, "a") == pytest.approx(share)
 
 
 def alarms(values: np.ndarray, *, expected: float) -> int:

@@ -310,6 +310,18 @@ async def test_a_pool_that_is_down_is_not_asked_ever_more(bad: ScriptedUpstream)
     await calls.upstream.close()
 
 
+async def test_an_arm_that_stays_down_costs_no_request_that_another_one_can_answer(
+    bad: ScriptedUpstream, well: ScriptedUpstream
+) -> None:
+    bad.script(ANY, Fail(500))
+    calls = Calls(budget=RetryBudget(reserve=1))
+    await calls.upstream.start()
+    for number in range(4):  # names of which nothing is known yet
+        await calls.open(arm(bad, name=f"a{number}"), arm(well, name="b"))
+        assert [attempt.arm for attempt in calls.tried] == [f"a{number}", "b"]
+    await calls.upstream.close()
+
+
 async def test_a_client_that_goes_leaves_the_attempt_on_record(calls: Calls, bad: ScriptedUpstream) -> None:
     bad.script(ANY, Say(before=asyncio.Event()))
     opening = asyncio.create_task(calls.open(arm(bad)))

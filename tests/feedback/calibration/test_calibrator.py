@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,52 @@ def test_a_weak_signal_is_worth_nothing_before_thumbs_say_what_it_means_and_litt
     assert 0 < worth.weight < 0.2
 
 
+def test_only_a_thumb_that_stands_is_weighed_by_how_rare_it_is() -> None:
+    made = calibrator(overlap_of(world(np.random.default_rng(1), arms=4, answers=8000, gap=0.08).cells))
+    up, down = (made.thumb_weight(scored(value, "thumbs"), tenant=TENANT) for value in (1.0, 0.0))
+    assert up > 1.0 > down > 0.0
+    for other in (scored(1.0), scored(0.0, "rating"), replace(scored(1.0, "thumbs"), value=None)):
+        assert made.thumb_weight(other, tenant=TENANT) == 1.0
+    judge = DEFAULT_SPEC.metrics["judge"]
+    taken_back = replace(scored(1.0), value=None)
+    assert made.correct(taken_back, judge, tenant=TENANT, arm="arm0", kind=0) == taken_back
+
+
+def test_thumbs_are_weighed_by_the_source_on_whose_answers_there_are_most_of_them() -> None:
+    def rows(metric: str, answers: float, loud: float) -> list[list[object]]:
+        thumbs = ((0, 1.0, 80.0), (3, 8.0, 60.0), (6, 15.0, 40.0), (9, 20.0, 2.0))
+        return [
+            [TENANT, "a", 0, metric, place, answers, answers * (place + 0.5) / 10, loud * ups, downs]
+            for place, ups, downs in thumbs
+        ]
+
+    few, many = rows("rating", 500.0, 0.5), rows("judge", 500.0, 2.0)
+    spec_weights = [
+        calibrator(CalibrationCounts.from_json(known)).thumb_weight(scored(1.0, "thumbs"), tenant=TENANT)
+        for known in (few, many, [*few, *many])
+    ]
+    assert spec_weights[0] != spec_weights[1] == spec_weights[2]
+
+
 def test_the_flip_rate_is_measured_where_answers_have_two_thumbs_and_declared_elsewhere() -> None:
     rows = CalibrationCounts.from_json([[TENANT, "a", 0, PAIRS, 0, 1000.0, 180.0, 0.0, 0.0]])
     assert tenant_flip_rate(rows, TENANT, otherwise=0.05) == pytest.approx(0.1, abs=0.001)
     assert tenant_flip_rate(CalibrationCounts(), TENANT, otherwise=0.05) == 0.05
+
+
+@pytest.mark.parametrize(
+    ("answers", "disagree", "flip"), [(99.0, 18.0, 0.05), (100.0, 18.0, 0.1), (500.0, 499.0, 0.45)]
+)
+def test_a_hundred_pairs_of_thumbs_tell_how_many_are_flipped_and_never_that_half_are(
+    answers: float, disagree: float, flip: float
+) -> None:
+    rows = [
+        [TENANT, arm, 0, PAIRS, 0, share * answers, share * disagree, 0.0, 0.0]
+        for arm, share in (("a", 0.25), ("b", 0.75))
+    ]
+    others = [["another", "a", 0, PAIRS, 0, 1000.0, 0.0, 0.0, 0.0]]
+    counts = CalibrationCounts.from_json([*rows, *others])
+    assert tenant_flip_rate(counts, TENANT, otherwise=0.05) == pytest.approx(flip, abs=0.001)
 
 
 async def test_the_report_says_how_judge_and_thumbs_agree(valkey_url: str, namespace: str, tmp_path: Path) -> None:

@@ -94,6 +94,45 @@ def test_rates_that_cannot_be_told_may_be_four_times_apart_either_way() -> None:
     assert more == pytest.approx([np.log(4.0) / 1.96 / 4.0], rel=0.02)  # of a share, p (1 - p) to a log's change
 
 
+def tables() -> CountTable:
+    rng = np.random.default_rng(8)
+    scored = rng.integers(2_000, 4_000, (3, 10)).astype(float)
+    quality = np.clip(np.linspace(0.1, 0.9, 10) + np.array([[-0.1], [0.0], [0.1]]), 0, 1)
+    ups, downs = scored * quality * 0.1, scored * (1 - quality) * 0.2
+    return CountTable(("a", "b", "c"), scored, scored * 0.5, np.round(ups), np.round(downs))
+
+
+def test_what_one_more_answer_moves_an_estimate_by_makes_up_its_interval() -> None:
+    cells, known = tables(), certain(0.1, 0.2, flip=0.05)
+    found = ppi_estimates(cells, known)
+    variance = np.zeros(3)
+    for place in range(10):
+        kinds = ((cells.ups, 2), (cells.downs, 3), (cells.scored - cells.ups - cells.downs, None))
+        for count, field in kinds:
+            moved = [sums.copy() for sums in (cells.scored, cells.score, cells.ups, cells.downs)]
+            moved[0][:, place] += 1.0
+            if field is not None:
+                moved[field][:, place] += 1.0
+            more = ppi_estimates(CountTable(cells.arms, *moved), known).value - found.value
+            variance += count[:, place] * more**2
+    assert found.covariance == pytest.approx(np.diag(variance), rel=0.1, abs=1e-12)
+    assert (found.stderr >= 0.999 * np.sqrt(np.diag(found.covariance))).all()
+
+
+def test_an_estimate_moves_with_the_rates_as_its_interval_takes_it_to() -> None:
+    cells = tables()
+    spread = np.zeros((1, 10, 3, 2))
+    spread[0, 4, 0] = (0.01, -0.02)  # of one kind of answer alone, what the rates are known by
+    unsure = ppi_estimates(cells, replace(certain(0.1, 0.2), influence=spread))
+    sure = ppi_estimates(cells, certain(0.1, 0.2))
+    moved = (
+        ppi_estimates(cells, certain(0.1 * np.exp(1e-4), 0.2 * np.exp(-2e-4))).value
+        - ppi_estimates(cells, certain(0.1 * np.exp(-1e-4), 0.2 * np.exp(2e-4))).value
+    ) / 2e-4 * 0.01  # fmt: skip
+    share = cells.ups[:, 4]
+    assert np.diag(unsure.covariance - sure.covariance) == pytest.approx(share.sum() * moved**2, rel=0.05)
+
+
 def test_thumbs_that_are_given_selectively_count_by_the_inverse_of_their_chance() -> None:
     rows = [(0, 0.5, True)] * 3 + [(0, 0.5, False)] * 4 + [(0, 0.5, None)] * 993
     known = ResponseRates(0.005, 0.01, 0.0, identified=True, influence=np.zeros(2))

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -24,6 +24,50 @@ def test_the_rates_of_giving_are_found_from_thumbs_that_nobody_told_were_selecti
 
 def worlds(count: int) -> Iterator[Drawn]:
     return (world(np.random.default_rng(seed), arms=4, answers=8000, gap=0.08) for seed in range(count))
+
+
+def as_expected(
+    good: float, bad: float, *, flip: float, answers: float = 1e6, quality: Sequence[float] = (0.1, 0.3, 0.6, 0.9),
+    by_arm: bool = False,
+) -> CountTable:  # fmt: skip
+    """Counts that are exactly what these rates lead to, of scores, or arms, whose answers have such qualities."""
+    chances = np.array(
+        [(1 - q) * outcome_probs(good, bad, flip)[0] + q * outcome_probs(good, bad, flip)[1] for q in quality]
+    )
+    ups, downs, _ = answers * chances.T
+    shape = (-1, 1) if by_arm else (1, -1)
+    arms = tuple(map(str, range(len(quality)))) if by_arm else ("a",)
+    scored = np.full(len(quality), answers)
+    return CountTable(arms, *(sums.reshape(shape) for sums in (scored, 0.5 * scored, ups, downs)))
+
+
+@pytest.mark.parametrize("by_arm", [False, True])
+@pytest.mark.parametrize(("good", "bad", "flip"), [(0.02, 0.06, 0.1), (0.3, 0.1, 0.0), (0.05, 0.05, 0.2)])
+def test_counts_that_are_exactly_what_some_rates_lead_to_give_these_back(
+    good: float, bad: float, flip: float, by_arm: bool
+) -> None:
+    made = estimate_response_rates(as_expected(good, bad, flip=flip, by_arm=by_arm), flip=flip)
+    assert made.identified
+    assert (made.good, made.bad) == pytest.approx((good, bad), rel=2e-3)
+
+
+@pytest.mark.parametrize(("good", "bad", "flip"), [(0.02, 0.06, 0.1), (0.3, 0.1, 0.0)])
+def test_what_one_more_answer_moves_the_rates_by_is_its_influence(good: float, bad: float, flip: float) -> None:
+    cells = as_expected(good, bad, flip=flip)
+    made = estimate_response_rates(cells, flip=flip)
+    more = 500.0  # of a million, and as many less: the estimate is all but linear in so few
+    for place in range(4):
+        for outcome, of_outcome in enumerate((cells.ups, cells.downs, None)):
+            logs = []
+            for sign in (1.0, -1.0):
+                moved = [sums.copy() for sums in (cells.scored, cells.score, cells.ups, cells.downs)]
+                moved[0][0, place] += sign * more
+                if of_outcome is not None:
+                    moved[2 + outcome][0, place] += sign * more
+                new = estimate_response_rates(CountTable(("a",), *moved), flip=flip)
+                logs.append(np.log([new.good, new.bad]))
+            change = (logs[0] - logs[1]) / (2 * more)
+            assert change == pytest.approx(made.influence[0, place, outcome], rel=0.05, abs=1e-7)
 
 
 def test_few_thumbs_do_not_bias_the_rates() -> None:

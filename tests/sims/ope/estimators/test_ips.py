@@ -34,6 +34,12 @@ def expected(estimator: Estimator, logging=fixed) -> float:  # type: ignore[no-u
     return sum(p * value(estimator.rounds(log, TARGET)) for p, log in every_log(3, logging, REWARD))
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (2,)])
+def test_a_target_that_is_not_one_row_for_each_round_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"target has shape \(.*\); 2 rounds of 2 arms need one row each"):
+        IPS().rounds(log_of([0, 1], [0.5, 0.5], [1.0, 0.0]), np.full(shape, 0.5))
+
+
 def test_a_round_counts_by_how_much_likelier_the_target_makes_it() -> None:
     log = log_of([0, 1], [0.3, 0.1], [1.0, 0.5])
     target = np.array([[0.9, 0.1], [0.9, 0.1]])  # ratios 3 and 1

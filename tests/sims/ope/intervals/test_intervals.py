@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_rounds_of_few_people_say_less_than_as_many_of_many(make: Callable[[], I
     x = np.random.default_rng(3).random(20)[who]
     of_few, of_many = ends(make(), mean_of(x, who)), ends(make(), mean_of(x))
     assert of_few[1] - of_few[0] > 3.5 * (of_many[1] - of_many[0])
+
+
+@pytest.mark.parametrize("odd", [2, 50])
+def test_bernsteins_bound_says_nothing_of_ratios_of_sums_however_few_of_the_rounds_weigh_otherwise(odd: int) -> None:
+    x = np.random.default_rng(4).random(50)
+    rounds = mean_of(x)
+    weighed = replace(rounds, denominator=np.where(np.arange(50) < odd, 2.0, 1.0))
+    assert np.isnan(ends(EmpiricalBernstein(), weighed)).all()
+    assert np.isnan(ends(EmpiricalBernstein(), weighed, rounds)).all()
+    assert np.isfinite(ends(EmpiricalBernstein(), rounds)).all()
 
 
 @pytest.mark.parametrize("make", EVERY)
