@@ -76,6 +76,49 @@ def test_midnight_begins_a_new_day() -> None:
     assert budget.over_budget(COSTS, at=DAY_S + 1).tolist() == [False, False, True]
 
 
+TODAY = 20_000  # a day of 2024
+NOON = TODAY * DAY_S + DAY_S / 2
+
+
+def aim(spent: dict[int, Spend], *, at: float = NOON, under_way_usd: tuple[float, ...] = ()) -> float:
+    """What a request may cost for a day's $40 to last, where so much was spent on some days and is under way."""
+    ledger = SpendLedger()
+    ledger.on_published((1, 0), spent)
+    budget = TenantBudget(SpendLimits(usd_per_day=40.0), ledger)
+    for number, usd in enumerate(under_way_usd):
+        budget.reserve(str(number), usd)
+    return 1.0 / float(budget.penalties(np.array([1.0]), at=at)[0])  # at first, an aim's worth of dollars is a point's
+
+
+def test_what_is_left_of_a_day_is_spread_over_the_requests_that_are_still_to_come() -> None:
+    ten = Spend(10.0, 99)
+    assert aim({TODAY: ten}) == pytest.approx(30.0 / 100)  # as many in the second half as in the first
+    assert aim({TODAY: ten}, at=NOON + DAY_S / 4) == pytest.approx(30.0 / (100 / 3))
+    assert aim({TODAY: ten, TODAY - 2: Spend(40.0, 9999)}) == pytest.approx(30.0 / 100)
+    assert aim({TODAY: ten}, under_way_usd=(4.0, 1.0)) == pytest.approx(25.0 / 102)
+    yesterday = Spend(40.0, 24 * 360)  # six a minute; an hour of them stands for today's until it has its own
+    assert aim({TODAY: ten, TODAY - 1: yesterday}) == pytest.approx(30.0 / ((100 + 360) / 13 * 12))
+    assert aim({TODAY - 1: yesterday}, at=TODAY * DAY_S) == pytest.approx(40.0 / (361 * 24))
+
+
+def test_the_ends_of_a_day_leave_something_to_aim_at() -> None:
+    assert aim({}, at=TODAY * DAY_S) == pytest.approx(40.0 / (DAY_S / 60))  # one a minute, as nobody knows better
+    assert aim({TODAY: Spend(39.0, 5)}, at=(TODAY + 1) * DAY_S - 1.0) == pytest.approx(1.0)  # there is one, at least
+    assert aim({TODAY: Spend(41.0, 100)}) == pytest.approx(40e-6)
+
+
+def test_a_day_counts_what_ended_on_it_and_what_is_under_way() -> None:
+    budget = TenantBudget(SpendLimits(usd_per_day=4.0, hard=True))
+    for call, usd in (("a", 1.0), ("b", 0.5), ("c", math.nan)):
+        budget.reserve(call, usd)
+    assert budget.remaining_usd(at=NOON) == 2.5
+    budget.charge("a", 2.0, at=NOON)
+    budget.charge("unheard of", 0.25, at=NOON)
+    assert budget.remaining_usd(at=NOON) == 1.25
+    assert budget.remaining_usd(at=NOON + DAY_S) == 3.5
+    assert budget.remaining_usd(at=NOON - DAY_S) == 3.5
+
+
 def test_without_ceilings_nothing_is_dear_and_nothing_barred() -> None:
     budget = TenantBudget(SpendLimits())
     assert budget.penalties(COSTS, at=0.0).tolist() == [0.0, 0.0, 0.0]

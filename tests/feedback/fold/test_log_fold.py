@@ -1,3 +1,4 @@
+import json
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -6,10 +7,11 @@ import pytest
 
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Control, ControlKind
+from highwayman.env.types import Control, ControlKind, Feedback
 from highwayman.feedback.fold.learner import Learner, Snapshot
 from highwayman.feedback.fold.log_fold import Page, Pages, fold_log, snapshot_difference
 from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks
+from highwayman.feedback.fold.tally import OVERLAP
 from highwayman.feedback.log.events import Event, encode
 from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
 
@@ -76,6 +78,22 @@ async def test_states_that_differ_are_told_apart_by_the_largest_number() -> None
     assert snapshot_difference(one, await state(decision("d"), thumb("d", 0.0))).policy == pytest.approx(1.0)
     counted_twice = replace(one, tally=(await state(decision("d"), decision("e"))).tally)
     assert snapshot_difference(one, counted_twice).tally == 1.0
+
+
+async def test_what_calibration_counts_is_compared_cell_by_cell_whichever_state_has_them() -> None:
+    def score(name: str, value: float) -> Feedback:
+        return thumb(name, value, metric="judge", source="judge")
+
+    none = await state(decision("d"), decision("e"))
+    one = await state(decision("d"), decision("e"), score("d", 0.9), thumb("d", 1.0))
+    both = await state(decision("d"), decision("e"), score("d", 0.9), thumb("d", 1.0), score("e", 0.9))
+    for left, right, difference in ((none, one, 1.0), (one, none, 1.0), (one, both, 1.0), (both, both, 0.0)):
+        cells = [replace(each, tally=_only_cells(each.tally)) for each in (left, right)]
+        assert snapshot_difference(*cells).tally == difference
+
+
+def _only_cells(tally: bytes) -> bytes:
+    return json.dumps({name: rows for name, rows in json.loads(tally).items() if name == OVERLAP}).encode()
 
 
 async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_nothing_was_learned_of_it() -> None:
