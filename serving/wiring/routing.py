@@ -131,7 +131,12 @@ def _router(
 
 
 def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
-    return UpstreamTimeouts(limits.connect_s, limits.first_byte_s, limits.silence_s, limits.all_attempts_s)
+    return UpstreamTimeouts(
+        connect_s=limits.connect_s,
+        first_byte_s=limits.first_byte_s,
+        silence_s=limits.silence_s,
+        all_attempts_s=limits.all_attempts_s,
+    )
 
 
 def _exploration_rules(config: Config, policy: Policy) -> ExplorationRules:
