@@ -6,6 +6,12 @@ from hypothesis import strategies as st
 from highwayman.bandit.draw import draw, draw_many
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 0), (2, 2, 2)])
+def test_a_block_is_of_rounds_and_arms(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"probs must have shape \(m, K\), got"):
+        draw_many(np.ones(shape), floor=0.0, uniforms=np.zeros(len(np.ones(shape))))
+
+
 @settings(deadline=None)
 @given(
     st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 40), st.sampled_from([0.0, 0.02, 1.0]), st.booleans()

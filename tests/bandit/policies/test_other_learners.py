@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from highwayman.bandit import snapshot
 from highwayman.bandit.draw import draw
 from highwayman.bandit.models.k_means import k_means_centres, nearest
 from highwayman.bandit.policies.cluster_ucb import ClusterUCB
@@ -15,6 +16,7 @@ from highwayman.bandit.policies.lin_ucb import LinUCB
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.regression.hier_posterior import HierPrior
 from highwayman.bandit.regression.hybrid_posterior import HybridPosterior
+from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
 ARMS = ("a", "b")
@@ -131,6 +133,27 @@ def test_a_change_goes_to_the_round_that_it_can_have_been_said_of() -> None:
     made.learn([RewardChange("a", x, 0.0, -1.0, -1.0), RewardChange("a", x, 0.0, 1.0, 1.0)])
     made.learn([RewardChange("a", x, -1.0, 0.0, 0.0)])  # of the two, the one that was not liked
     assert made.expected_quality(Context(x, "", 1), ["a"]) == pytest.approx([0.5])
+
+
+def test_what_does_not_fit_is_refused_and_named() -> None:
+    made = added(KNearest(d=2, fingerprint="f"))
+    with pytest.raises(ValueError, match=r"alpha must be a number >= 0, got -0\.1"):
+        KNearest(d=2, alpha=-0.1)
+    with pytest.raises(ValueError, match=r"features must have shape \(2,\), got \(3,\)"):
+        made.learn([change("a", np.ones(3), 1.0)])
+    with pytest.raises(ValueError, match="unknown arm 'z'; known are a, b"):
+        made.learn([change("z", np.ones(2), 1.0)])
+    made.learn([change("a", np.ones(2), 1.0)])
+    header, arrays = snapshot.unpack(made.state())
+    for damaged in (
+        snapshot.pack({**header, "fingerprint": "g"}, arrays),
+        snapshot.pack({**header, "next": 3}, arrays),
+        snapshot.pack({**header, "arms": ["a", "a"]}, arrays),
+        snapshot.pack({**header, "next": [2, 0]}, arrays),
+        snapshot.pack(header, {}),
+    ):
+        with pytest.raises(SnapshotError, match="snapshot"):
+            added(KNearest(d=2, fingerprint="f")).restore(damaged)
 
 
 def test_an_erasure_of_all_that_was_said_of_a_round_is_not_lost_on_neighbours() -> None:

@@ -66,6 +66,12 @@ def test_a_new_arm_lets_feedback_fade_only_where_the_prior_may_depend_on_it() ->
     assert anew.total_weight() == pytest.approx(2.0**-0.01 + 1.0)  # relative to the last one
 
 
+def test_what_was_learned_on_another_encoders_features_is_not_merged() -> None:
+    mine, other = RidgePosterior(d=D, fingerprint="f"), RidgePosterior(d=D, fingerprint="g")
+    with pytest.raises(ValueError, match="features of encoder 'g' do not mix with those of 'f'"):
+        mine.merge(other)
+
+
 @pytest.mark.parametrize("faded", ["this one", "the other", "discounted", "the other discounted"])
 def test_what_weighs_by_a_clock_or_a_discount_of_its_own_is_not_merged(faded: str) -> None:
     hours = Forgetting(hours=100.0)

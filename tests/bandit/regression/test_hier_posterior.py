@@ -188,6 +188,13 @@ def test_a_number_that_cannot_be_is_named(name: str) -> None:
         posterior(**{name: -1.0})
 
 
+@pytest.mark.parametrize("mean", [np.nan, np.inf])
+def test_the_quality_of_an_unknown_arm_may_be_any_number(mean: float) -> None:
+    with pytest.raises(ValueError, match="prior_mean must be a finite number"):
+        posterior(prior_mean=mean)
+    assert posterior(prior_mean=-0.5).mean_and_std(np.array([0.0, 0.0, 1.0]), ["a"])[0] == pytest.approx([-0.5])
+
+
 def test_a_change_that_is_refused_moves_nothing_not_even_a_clock() -> None:
     made = HierPosterior(d=D, forgetting=Forgetting(hours=1.0))
     made.add_arm("a")

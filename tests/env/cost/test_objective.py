@@ -12,6 +12,25 @@ COSTS = st.lists(st.just(np.nan) | st.floats(0.0, 1.0), min_size=1, max_size=8)
 LINEAR = Objective("auto", 1_500.0)  # a tenth of a cent is worth 1.5 points
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_usd": -0.1}, "max_usd must be a number of dollars >= 0, got -0.1"),
+        ({"max_usd": np.nan}, "max_usd must be"),
+        ({"min_quality": 1.1}, r"min_quality must be in \[0, 1\], got 1.1"),
+        ({"min_quality": -0.1}, r"min_quality must be in \[0, 1\], got -0.1"),
+        ({"points_per_s": -1.0}, "points_per_s must be a number >= 0, got -1.0"),
+    ],
+)
+def test_limits_out_of_their_range_are_refused_and_those_at_its_ends_are_not(
+    limits: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Objective("auto", **limits)
+    for quality in (0.0, 1.0):
+        assert Objective("auto", max_usd=0.0, min_quality=quality).min_quality == quality
+
+
 def test_a_penalty_is_points_per_dollar_times_dollars_whatever_else_there_is() -> None:
     assert LINEAR.penalties(np.array([0.0, 0.001, 0.01])) == pytest.approx([0.0, 0.015, 0.15])
     assert LINEAR.penalties(np.array([0.001])) == pytest.approx([0.015])

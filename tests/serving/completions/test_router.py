@@ -22,7 +22,7 @@ from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
-from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Attempt, Mode, Query, RewardChange
+from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, Arm, ArmState, Attempt, Mode, Query, RewardChange
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.redis import connect
@@ -426,6 +426,13 @@ async def test_a_switch_that_pays_happens(routers: Routers) -> None:
     await taught(router, {"small": 0.95, "large": 0.2})
     holding = Continuation(holder="large", cached_share=0.95)
     assert (await router.route("auto", QUERY, continuation=holding)).decision.arm == "small"
+
+
+async def test_a_clients_own_task_is_marked_on_its_decision_and_nobody_elses_is(routers: Routers) -> None:
+    router = routers(two())
+    for is_task in (True, False):
+        decision = (await router.route("auto", QUERY, continuation=Continuation(is_client_task=is_task))).decision
+        assert (CLIENT_TASK in decision.context.flags) is is_task
 
 
 async def test_a_holder_that_is_gone_from_the_pool_costs_nobody_anything(routers: Routers) -> None:

@@ -40,6 +40,13 @@ def test_a_target_that_is_not_one_row_for_each_round_is_refused(shape: tuple[int
         IPS().rounds(log_of([0, 1], [0.5, 0.5], [1.0, 0.0]), np.full(shape, 0.5))
 
 
+@pytest.mark.parametrize(("propensity", "message"), [(0.0, r"row 1: propensity must be in \(0, 1\], got 0.0"),
+                                                      (1e-300, "row 1: propensity 1e-300")])  # fmt: skip
+def test_a_propensity_that_cannot_be_divided_by_is_named_by_its_row(propensity: float, message: str) -> None:
+    with pytest.raises(LogError, match=message):
+        IPS().rounds(log_of([0, 1, 0], [0.5, propensity, 0.5], [1.0, 0.0, 1.0]), np.full((3, 2), 0.5))
+
+
 def test_a_round_counts_by_how_much_likelier_the_target_makes_it() -> None:
     log = log_of([0, 1], [0.3, 0.1], [1.0, 0.5])
     target = np.array([[0.9, 0.1], [0.9, 0.1]])  # ratios 3 and 1
