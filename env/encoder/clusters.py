@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from zipfile import BadZipFile
@@ -23,6 +23,12 @@ class Clusters:
     text: Floats  # (m, w)
     numbers: Floats  # (m, q)
     fingerprint: str
+    _text_squares: Floats = field(init=False, repr=False)  # (m,) lengths, squared
+    _number_squares: Floats = field(init=False, repr=False)  # (m,)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_text_squares", (self.text**2).sum(axis=1))
+        object.__setattr__(self, "_number_squares", (self.numbers**2).sum(axis=1))
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
@@ -58,8 +64,8 @@ class Clusters:
 
     def distances(self, embeddings: Floats) -> Floats:
         """Return the text's part of the squared distances to the centres, (n, w) -> (n, m)."""
-        squares = (embeddings**2).sum(axis=1)[:, None] + (self.text**2).sum(axis=1)
-        distances: Floats = squares - 2.0 * embeddings @ self.text.T
+        squares = (embeddings**2).sum(axis=1)[:, None] + self._text_squares
+        distances: Floats = squares - 2.0 * (embeddings @ self.text.T)
         return distances
 
     def memberships(self, distances: Floats, numbers: Floats) -> Floats:
@@ -69,7 +75,7 @@ class Clusters:
             distances: the text's part of the squared distances, (m,).
             numbers: the query's numeric features, (q,).
         """
-        squares = distances + ((self.numbers - numbers) ** 2).sum(axis=1)
+        squares = distances + (self._number_squares - 2.0 * (self.numbers @ numbers) + numbers @ numbers)
         near = np.exp(SHARPNESS * (squares.min() - squares))
         shares: Floats = near / near.sum() - 1.0 / self.m
         return shares

@@ -18,8 +18,7 @@ from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.features import (
     NUMERIC_NAMES,
     NUMERIC_VERSION,
-    estimate_tokens,
-    numeric_features,
+    numbers_and_tokens,
     utf8_sample,
 )
 from highwayman.env.encoder.onnx_engine import OnnxEngine
@@ -195,15 +194,18 @@ class Encoder:
         return rows
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
-        numbers, p = numeric_features(query), self._projection.p
-        text, near = np.zeros(p), np.zeros(self._clusters.m if self._clusters is not None else 0)
+        (numbers, tokens), p = numbers_and_tokens(query), self._projection.p
+        rounded = np.zeros(self.d - len(self.tags.names), dtype=np.float32)
         if text_part is not None:
-            text = text_part[:p]
-            near = near if self._clusters is None else self._clusters.memberships(text_part[p:], numbers)
-        features = np.concatenate([text, numbers, near, [1.0]]).astype(np.float32).astype(np.float64)
+            rounded[:p] = text_part[:p]
+            if self._clusters is not None:
+                rounded[p + _NUMBERS : -1] = self._clusters.memberships(text_part[p:], numbers)
+        rounded[p : p + _NUMBERS] = numbers
+        rounded[-1] = 1.0
+        features = rounded.astype(np.float64)
         features.setflags(write=False)
         flags = [*([] if flag is None else [flag]), *([SCRIPT_FLAG + query.script] if query.script else [])]
-        context = Context(features, self._base, estimate_tokens(query), frozenset(flags))
+        context = Context(features, self._base, tokens, frozenset(flags))
         return self.tags.apply(context, query.tags)
 
     def _late(self, query: Query) -> Context:

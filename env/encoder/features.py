@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,14 +22,15 @@ TOKENS_PER_IMAGE: Final = 576  # a guess: one 336-pixel tile in patches of 14
 
 _LETTER, _DIGIT, _SPACE, _SIGN, _LATIN, _ALPHABET, _IDEOGRAPH = range(7)
 # No pattern lets two unbounded repeats meet: a hostile prompt must cost no more than another.
-_CODE = re.compile(
-    r"```|[{};][ \t]*$|^[ \t]*(?:def|class|import|from|return|function|const|let|var|public|#include|SELECT)\b"
-    r"|[\w\])]\(|==|!=|=>|->|::|\w\[\w",
-    re.MULTILINE,
-)
+_KEYWORD = r"^[ \t]*(?:def|class|import|from|return|function|const|let|var|public|#include|SELECT)\b"
+_CODE = re.compile(rf"```|[{{}};][ \t]*$|{_KEYWORD}|[\w\])]\(|==|!=|=>|->|::|\w\[\w", re.MULTILINE)
+_CODE_KEYWORD = re.compile(_KEYWORD, re.MULTILINE)
 _MATH = re.compile(r"[=^√∑∫≤≥±×÷π]|\\[a-zA-Z]+|\d ?[-+*/] ?\d|\$\S")
+# Those two are tried at every letter, these only at their signs; where these find nothing, those find keywords at most.
+_CODE_SIGN = re.compile(r"```|\{|\}|;|\((?<=[\w\])]\()|\[(?<=\w\[)(?=\w)|=(?:[=>]|(?<=!=))|>(?<=->)|::")
+_MATH_SIGN = re.compile(r"[=^√∑∫≤≥±×÷π\\$+*/-]")
 _ITEM = re.compile(r"^[ \t]*(?:[-*•]|\(?(?:\d{1,2}|[A-Za-z])[.):]) ", re.MULTILINE)
-_ASKS = re.compile(r"[?？؟]")
+_ASKS = ("?", "？", "؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +39,26 @@ class _Form:
 
     query: Query
     sample: str
-    counts: Floats  # (7,) characters by kind
+    counts: Sequence[int]  # (7,) characters by kind
 
     def share(self, *kinds: int) -> float:
         """Return the share of the sample's characters that are of these kinds."""
-        return float(self.counts[list(kinds)].sum()) / max(1, len(self.sample))
+        return sum([self.counts[kind] for kind in kinds]) / max(1, len(self.sample))
 
     def per_line(self, pattern: re.Pattern[str]) -> float:
-        """Return how many matches there are to a line of 80 characters (shorter lines count as one)."""
+        """Return how many matches there are to a line of 80 characters (shorter texts count as one)."""
         return len(pattern.findall(self.sample)) / max(1.0, len(self.sample) / 80)
 
 
 def numeric_features(query: Query) -> Floats:
     """Return the query's numeric features, shape (m,), in the order of `NUMERIC_NAMES`, each within [-1, 1]."""
+    return _numbers(_form(query))
+
+
+def numbers_and_tokens(query: Query) -> tuple[Floats, int]:
+    """Return `numeric_features(query)` and `estimate_tokens(query)`, from one look at the text."""
     form = _form(query)
-    return np.clip([measure(form) for _, measure in _MEASURES], -1.0, 1.0)
+    return _numbers(form), _tokens(query, form)
 
 
 def estimate_tokens(query: Query) -> int:
@@ -60,9 +66,13 @@ def estimate_tokens(query: Query) -> int:
 
     Where the query does not say, its newest message is taken as a sample of the scripts of all that will be read.
     """
+    return _tokens(query, None)
+
+
+def _tokens(query: Query, form: _Form | None) -> int:
     if query.prompt_tokens is not None:
         return max(1, query.prompt_tokens)
-    form = _form(query)
+    form = form or _form(query)
     chars = max(query.prompt_chars, len(query.text), 0)
     text = chars * _tokens_per_char(form)
     return max(1, math.ceil(text) + TOKENS_PER_TURN * max(0, query.turns) + TOKENS_PER_IMAGE * max(0, query.images))
@@ -86,12 +96,20 @@ def _form(query: Query) -> _Form:
     return _Form(query, sample, _counts(sample))
 
 
-def _counts(text: str) -> Floats:
+def _numbers(form: _Form) -> Floats:
+    return np.array([measure(form) for _, measure in _MEASURES]).clip(-1.0, 1.0)
+
+
+def _counts(text: str) -> list[int]:
     """Return how many characters of `text` are of each kind, shape (7,)."""
+    if text.isascii():
+        raw = text.encode("ascii")
+        letters, digits, spaces = (len(raw) - len(raw.translate(None, chars)) for chars in _ASCII_CHARS)
+        return [letters, digits, spaces, len(raw) - letters - digits - spaces, 0, 0, 0]
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     ascii_kinds = _ASCII_KINDS[codes[codes < 128]]
     other = codes[codes >= 128]
-    counts = np.bincount(ascii_kinds, minlength=7).astype(np.float64)
+    counts: list[int] = np.bincount(ascii_kinds, minlength=7).tolist()
     latin, alphabet = int((other < 0x0370).sum()), int((other < 0x2E80).sum())
     counts[_LATIN] = latin + int(((other >= 0x1E00) & (other < 0x2070)).sum())  # Vietnamese, quotes and dashes
     counts[_IDEOGRAPH] = len(other) - alphabet
@@ -128,9 +146,15 @@ def _log_count(count: int, full: int) -> float:
     return math.log1p(max(0, count)) / math.log1p(full)
 
 
+def _code(form: _Form) -> float:
+    return form.per_line(_CODE if _CODE_SIGN.search(form.sample) else _CODE_KEYWORD) / 2
+
+
 def _upper(form: _Form) -> float:
-    letters = sum(map(str.isupper, form.sample[:1_000]))
-    return 2 * letters / max(1, min(1_000, len(form.sample)))
+    head = form.sample[:1_000]
+    small = len(head.encode("ascii").translate(None, _CAPITALS)) if head.isascii() else None
+    capitals = sum(map(str.isupper, head)) if small is None else len(head) - small
+    return 2 * capitals / max(1, len(head))
 
 
 def _answer_limit(form: _Form) -> float:
@@ -140,12 +164,14 @@ def _answer_limit(form: _Form) -> float:
 
 
 _ASCII_KINDS: Final = np.array([_ascii_kind(chr(code)) for code in range(128)])
+_ASCII_CHARS: Final = [bytes(np.flatnonzero(kind == _ASCII_KINDS).tolist()) for kind in (_LETTER, _DIGIT, _SPACE)]
+_CAPITALS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MEASURES: Final[tuple[tuple[str, Callable[[_Form], float]], ...]] = (
     ("log_prompt_chars", lambda form: _log_length(max(form.query.prompt_chars, len(form.query.text)))),
     ("log_text_chars", lambda form: _log_length(len(form.query.text))),
     ("log_turns", lambda form: _log_count(form.query.turns - 1, 32)),
-    ("code", lambda form: form.per_line(_CODE) / 2),
-    ("math", lambda form: form.per_line(_MATH) / 4),
+    ("code", _code),
+    ("math", lambda form: form.per_line(_MATH) / 4 if _MATH_SIGN.search(form.sample) else 0.0),
     ("digits", lambda form: 4 * form.share(_DIGIT)),
     ("signs", lambda form: 4 * form.share(_SIGN)),
     ("non_ascii", lambda form: form.share(_LATIN, _ALPHABET, _IDEOGRAPH)),
@@ -153,7 +179,7 @@ _MEASURES: Final[tuple[tuple[str, Callable[[_Form], float]], ...]] = (
     ("upper", _upper),
     ("lines", lambda form: _log_count(form.sample.count("\n"), 64)),
     ("list_items", lambda form: _log_count(len(_ITEM.findall(form.sample)), 16)),
-    ("asks", lambda form: float(bool(_ASKS.search(form.sample)))),
+    ("asks", lambda form: float(any(sign in form.sample for sign in _ASKS))),
     ("tools", lambda form: _log_count(form.query.tools, 16)),
     ("images", lambda form: _log_count(form.query.images, 4)),
     ("json_mode", lambda form: float(form.query.json_mode)),

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 UNKNOWN: Final = "[UNK]"
@@ -31,10 +33,10 @@ class WordPieces:
         """Take the pieces, whose places are their ids. Raises ValueError where `[UNK]` is not among them."""
         self._by_word = _IdsByWord(word_piece_tokenizer(pieces), pieces.index(UNKNOWN))
 
-    def ids(self, text: str) -> list[int]:
-        """Return the ids of the pieces of `text`, in order, without those of unknown words."""
+    def ids(self, text: str) -> npt.NDArray[np.intp]:
+        """Return the ids of the pieces of `text`, shape (n,), in order, without those of unknown words."""
         words = _ascii_words(text) if text.isascii() else _words(text)
-        return list(chain.from_iterable(map(self._by_word.__getitem__, words)))
+        return np.fromiter(chain.from_iterable(map(self._by_word.__getitem__, words)), dtype=np.intp)
 
     @property
     def remembered(self) -> int:

@@ -31,6 +31,15 @@ def test_a_query_between_two_centres_belongs_to_both_alike() -> None:
     assert near([0.5, 0.5], 0.5) == pytest.approx([0.0, 0.0])
 
 
+def test_memberships_are_those_of_squared_differences_taken_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    text, numbers, embedding, number = (rng.normal(size=shape) for shape in ((9, 5), (9, 3), (1, 5), 3))
+    clusters = Clusters.from_centres(text, numbers)
+    squares = ((clusters.text - embedding) ** 2).sum(axis=1) + ((clusters.numbers - number) ** 2).sum(axis=1)
+    slow = np.exp(-4 * squares) / np.exp(-4 * squares).sum() - 1 / 9
+    assert clusters.memberships(clusters.distances(embedding)[0], number) == pytest.approx(slow, abs=1e-12)
+
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=2), st.floats(-1, 1))
 def test_memberships_sum_to_nothing(embedding: list[float], number: float) -> None:
     assert sum(near(embedding, number)) == pytest.approx(0.0, abs=1e-12)

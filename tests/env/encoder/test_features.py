@@ -1,3 +1,4 @@
+import re
 import time
 
 import numpy as np
@@ -5,10 +6,72 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.encoder.features import NUMERIC_NAMES, estimate_tokens, numeric_features, sample_text, utf8_sample
+from highwayman.env.encoder.features import (
+    NUMERIC_NAMES,
+    estimate_tokens,
+    numbers_and_tokens,
+    numeric_features,
+    sample_text,
+    utf8_sample,
+)
 from highwayman.env.types import Query
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)  # lone surrogates too
+SIGNS = [
+    *(
+        "```",
+        "{",
+        "};",
+        "  ",
+        "\t",
+        "\n",
+        "\r",
+        "\x1c",
+        "\u2028",
+        "def",
+        "import ",
+        "SELECT",
+        "return",
+        "a(",
+        ")(",
+        "]",
+        "[",
+    ),
+    *(
+        "==",
+        "=",
+        "!",
+        ">",
+        "-",
+        ":",
+        "x",
+        "9",
+        "٣",
+        "é",
+        "\\",
+        "f",
+        "$",
+        "^",
+        "√",
+        "π",
+        "*",
+        "/",
+        "+",
+        "1 - 2",
+        "京",
+        "?",
+        "؟",
+    ),
+    *("- ", "1. ", "(a) ", "_", "ª", "²", "A", "Ä", "\ud800", "Ж"),
+]
+CODE_LIKE = st.lists(st.sampled_from(SIGNS), max_size=40).map("".join)
+# The patterns as they were first written; what is tried in fewer places has to find the same.
+CODE = re.compile(
+    r"```|[{};][ \t]*$|^[ \t]*(?:def|class|import|from|return|function|const|let|var|public|#include|SELECT)\b"
+    r"|[\w\])]\(|==|!=|=>|->|::|\w\[\w",
+    re.MULTILINE,
+)
+MATH = re.compile(r"[=^√∑∫≤≥±×÷π]|\\[a-zA-Z]+|\d ?[-+*/] ?\d|\$\S")
 
 
 def measured(text: str, **rest: int | bool | None) -> dict[str, float]:
@@ -32,6 +95,36 @@ def test_features_of_any_query_are_finite_and_within_one(
     assert features.shape == (len(NUMERIC_NAMES),)
     assert np.abs(features).max() <= 1
     assert estimate_tokens(query) >= 1
+
+
+@given(ANY_TEXT | CODE_LIKE)
+def test_the_numbers_of_any_text_are_those_of_counting_the_slow_way(text: str) -> None:
+    lines, chars = max(1.0, len(text) / 80), max(1, len(text))
+    small = [char for char in text if ord(char) < 128]
+    digits = sum(map(str.isdigit, small))
+    signs = sum(not (char.isalnum() or char.isspace()) for char in small)
+    strangers = len(text) - len(small)
+    latin = sum(0x80 <= ord(char) < 0x370 or 0x1E00 <= ord(char) < 0x2070 for char in text)
+    slow = {
+        "code": len(CODE.findall(text)) / lines / 2,
+        "math": len(MATH.findall(text)) / lines / 4,
+        "digits": 4 * digits / chars,
+        "signs": 4 * signs / chars,
+        "non_ascii": strangers / chars,
+        "non_latin": (strangers - latin) / chars,
+        "upper": 2 * sum(map(str.isupper, text)) / chars,
+        "asks": any(char in "?？؟" for char in text),
+    }
+    quick = measured(text)
+    assert {name: quick[name] for name in slow} == {name: min(value, 1.0) for name, value in slow.items()}
+
+
+@given(ANY_TEXT | CODE_LIKE, st.none() | st.integers(-5, 10**9))
+def test_one_look_at_the_text_gives_the_numbers_and_the_tokens_of_two(text: str, prompt_tokens: int | None) -> None:
+    query = Query(text, len(text), prompt_tokens=prompt_tokens)
+    numbers, tokens = numbers_and_tokens(query)
+    assert numbers.tolist() == numeric_features(query).tolist()
+    assert tokens == estimate_tokens(query)
 
 
 @pytest.mark.parametrize(
