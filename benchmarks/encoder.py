@@ -1,8 +1,9 @@
 """Times the encoder's engines: python -m benchmarks.encoder [static onnx transformers] [--rounds 200]
 
-Prints milliseconds per prompt of 16, 64 and 128 tokens, one prompt at a time: `embed` is the engine alone (with its CPU
-time), `encode` the whole way from a query to its context with the thread hop, the projection and the numeric features,
-never from the cache.
+Prints microseconds per prompt of 16, 64 and 128 tokens, one prompt at a time: `embed` is the engine alone, `encode` the
+whole way from a query to its context, never from the cache of texts. The prompts are English words, drawn as often as
+they are common (the n-th in proportion to 1 / (n + 10)); of the static engine also letters that make a new word each
+time (`unseen`), code, and Russian. Two revisions are compared by PYTHONPATH=OTHER/src python benchmarks/encoder.py.
 """
 
 import argparse
@@ -13,25 +14,16 @@ from collections.abc import Callable
 import numpy as np
 
 from highwayman.env.encoder.encoder import Encoder, make_encoder, make_engine
+from highwayman.env.encoder.static_engine import ASSETS
 from highwayman.env.types import Query
 
-WORDS = (
-    "the",
-    "model",
-    "must",
-    "answer",
-    "a",
-    "question",
-    "about",
-    "this",
-    "long",
-    "road",
-    "to",
-    "many",
-    "old",
-    "people",
-)
 TOKENS = (16, 64, 128)
+WARM_UP = 50  # prompts
+KINDS = ("common", "unseen", "code", "cyrillic")
+CODE = ("def f(x):", "return x[0]", "if (a == b) {", "x += 1;", "y = g(x, 3)", "// why?", "import os", "a->b", "c::d")
+CYRILLIC = ("столица", "франции", "как", "называется", "большой", "город", "на", "реке", "и", "почему", "его", "любят")
+VOCABULARY = (ASSETS / "static_vocab.txt").read_text(encoding="utf-8").split("\n")
+WORDS = [piece for piece in VOCABULARY[999:] if piece.isascii() and piece.isalpha()]  # the more common ones come first
 
 
 def main() -> None:
@@ -39,50 +31,67 @@ def main() -> None:
     parser.add_argument("engines", nargs="*", default=["static", "onnx", "transformers"])
     parser.add_argument("--rounds", type=int, default=200)
     options = parser.parse_args()
-    print(f"{'engine':<13}{'tokens':>7}{'embed ms':>10}{'p95':>8}{'CPU ms':>8}{'encode ms':>11}{'p95':>8}")
+    print(f"{'engine':<13}{'prompts':<9}{'tokens':>7}{'embed us':>10}{'p95':>8}{'CPU':>8}", end="")
+    print(f"{'encode us':>11}{'p95':>8}{'CPU':>8}")
     for name in options.engines:
-        for tokens in TOKENS:
-            row = measured(name, tokens, options.rounds)
-            print(f"{name:<13}{tokens:>7}{row[0]:>10.2f}{row[1]:>8.2f}{row[2]:>8.2f}{row[3]:>11.2f}{row[4]:>8.2f}")
+        for kind, tokens in [(KINDS[0], tokens) for tokens in TOKENS] + [(kind, 64) for kind in KINDS[1:]]:
+            if kind == KINDS[0] or name == "static":
+                row = measured(name, prompts(kind, tokens, options.rounds + WARM_UP))
+                print(f"{name:<13}{kind:<9}{tokens:>7}{row[0]:>10.0f}{row[1]:>8.0f}{row[2]:>8.0f}", end="")
+                print(f"{row[3]:>11.0f}{row[4]:>8.0f}{row[5]:>8.0f}")
 
 
-def measured(name: str, tokens: int, rounds: int) -> list[float]:
-    """Return median, p95 and CPU of `embed`, then median and p95 of `encode`, in milliseconds."""
-    engine = make_engine(name)
+def prompts(kind: str, tokens: int, n: int) -> list[str]:
+    """Return n prompts of about `tokens` tokens, two of which are marks."""
     rng = np.random.default_rng(tokens)
-    texts = [" ".join(rng.choice(WORDS, tokens - 2)) for _ in range(rounds + 5)]  # two tokens are marks
-    for text in texts[:5]:
+    shares = 1 / (np.arange(len(WORDS)) + 10)
+    if kind == "common":
+        return [" ".join(rng.choice(WORDS, tokens - 2, p=shares / shares.sum())) for _ in range(n)]
+    if kind == "code":
+        return ["\n".join(rng.choice(CODE, tokens // 5)) for _ in range(n)]
+    if kind == "cyrillic":
+        return [" ".join(rng.choice(CYRILLIC, tokens // 5)) for _ in range(n)]
+    letters = list("etaoinshrdlucm")
+    return [" ".join("".join(rng.choice(letters, 6)) for _ in range(tokens // 3)) for _ in range(n)]
+
+
+def measured(name: str, texts: list[str]) -> list[float]:
+    """Return median, p95 and CPU of `embed`, then of `encode`, in microseconds."""
+    engine = make_engine(name)
+    for text in texts[:WARM_UP]:
         engine.embed([text])
-    alone, cpu = timed([lambda text=text: engine.embed([text]) for text in texts[5:]])  # type: ignore[misc]
-    whole = asyncio.run(encoded(make_encoder(name, deadline_s=60), texts))
-    return [*quantiles(alone), cpu / rounds * 1e3, *quantiles(whole)]
+    alone = timed([lambda text=text: engine.embed([text]) for text in texts[WARM_UP:]])  # type: ignore[misc]
+    return [*alone, *asyncio.run(encoded(make_encoder(name, deadline_s=60), texts))]
 
 
-def timed(calls: list[Callable[[], object]]) -> tuple[list[float], float]:
-    """Return the wall time of each call and the CPU time of all, in seconds."""
+def timed(calls: list[Callable[[], object]]) -> list[float]:
+    """Return the median and the 95th percentile of the calls' wall times and their mean CPU time, in microseconds."""
     walls, cpu = [], time.process_time()
     for call in calls:
         started = time.perf_counter()
         call()
         walls.append(time.perf_counter() - started)
-    return walls, time.process_time() - cpu
+    return summary(walls, time.process_time() - cpu)
 
 
 async def encoded(encoder: Encoder, texts: list[str]) -> list[float]:
-    """Return the wall time of encoding each text but the first five, in seconds."""
-    walls = []
-    for text in texts:
+    """Return what `timed` does, of encoding each text but those of the warm-up."""
+    walls, cpu = [], 0.0
+    for place, text in enumerate(texts):
+        if place == WARM_UP:
+            cpu = time.process_time()
         started = time.perf_counter()
         await encoder.encode(Query(text, len(text)))
         walls.append(time.perf_counter() - started)
+    cpu = time.process_time() - cpu
     assert encoder.stats.hits == encoder.stats.timeouts == encoder.stats.errors == 0
     encoder.close()
-    return walls[5:]
+    return summary(walls[WARM_UP:], cpu)
 
 
-def quantiles(seconds: list[float]) -> list[float]:
-    """Return the median and the 95th percentile in milliseconds."""
-    return [float(value) * 1e3 for value in np.quantile(seconds, [0.5, 0.95])]
+def summary(walls_s: list[float], cpu_s: float) -> list[float]:
+    """Return the median, the 95th percentile and the mean CPU time in microseconds."""
+    return [*(float(value) * 1e6 for value in np.quantile(walls_s, [0.5, 0.95])), cpu_s / len(walls_s) * 1e6]
 
 
 if __name__ == "__main__":

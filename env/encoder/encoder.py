@@ -1,10 +1,7 @@
 """From a query to the context a policy sees: text projected, its form in numbers, the kinds it is near to, a one."""
 
 import asyncio
-import hashlib
 import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +20,7 @@ from highwayman.env.encoder.features import (
 )
 from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.projection import Projection
+from highwayman.env.encoder.row_cache import RowCache
 from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
 from highwayman.env.encoder.tags import TagColumns
 from highwayman.env.encoder.transformers_engine import TransformersEngine
@@ -46,7 +44,11 @@ _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """Turns texts into vectors. `embed` blocks; it is called from one worker thread, and from offline code's own."""
+    """Turns texts into vectors. `embed` blocks; it is called from one worker thread, and from offline code's own.
+
+    An engine that needs no more than a thread's hand-over costs, some 100 us, says so by an attribute `inline = True`:
+    it is then called in the event loop's own thread.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -111,8 +113,9 @@ class Encoder:
             )
         self._engine, self._projection, self._clusters = engine, projection, clusters
         self.tags = tags or TagColumns()
+        self._inline = bool(getattr(engine, "inline", False))
         self._deadline_s, self._max_chars = deadline_s, max_chars
-        self._cache = _Cache(cache_size)
+        self._cache = RowCache(cache_size)
         self._batcher = Batcher(self._embed, limit=BATCH_LIMIT, backlog=BACKLOG_LIMIT)
         self._hits = self._misses = self._timeouts = self._errors = 0
         near = clusters.m if clusters is not None else 0
@@ -141,7 +144,7 @@ class Encoder:
         """Return the context of `query` within the deadline.
 
         A text part that comes too late, or that the engine fails on, is zeros (the average prompt), and the context
-        carries the flag `encoder_timeout` or `encoder_error`.
+        carries the flag `encoder_timeout` or `encoder_error`. An inline engine is never late: nothing waits for it.
         """
         text = utf8_sample(query.text, self._max_chars)
         cached = self._cache.get(text)
@@ -150,15 +153,12 @@ class Encoder:
             return self._context(query, cached)
         self._misses += 1
         try:
-            async with asyncio.timeout(self._deadline_s) as limit:
-                row = await asyncio.wrap_future(self._batcher.submit(text))
-                return self._context(query, row)
-        except BacklogFull:
+            row = self._embed([text])[0] if self._inline else await self._from_thread(text)
+        except (_DeadlineExpired, BacklogFull):
             return self._late(query)
-        except TimeoutError as error:
-            return self._late(query) if limit.expired() else self._failed(query, error)
         except Exception as error:  # whatever an engine may raise: a query must be routed all the same
             return self._failed(query, error)
+        return self._context(query, row)
 
     def encode_blocking(self, query: Query) -> Context:
         """Return the context of `query`, computed here and now, without deadline; what the engine raises passes."""
@@ -176,6 +176,16 @@ class Encoder:
     def close(self) -> None:
         """End the worker thread; whoever waits still gets a context without text part."""
         self._batcher.close()
+
+    async def _from_thread(self, text: str) -> Floats:
+        """Return the row of `text`, of a batch in the worker thread. Raises _DeadlineExpired, BacklogFull."""
+        try:
+            async with asyncio.timeout(self._deadline_s) as limit:
+                return await asyncio.wrap_future(self._batcher.submit(text))
+        except TimeoutError as error:
+            if limit.expired():
+                raise _DeadlineExpired from error
+            raise  # the engine's own
 
     def _embed(self, texts: Sequence[str]) -> list[Floats]:
         """Return the part of the features that hangs on the text alone, one row each; fills the cache.
@@ -219,31 +229,8 @@ class Encoder:
         return self._context(query, None, FAILURE)
 
 
-class _Cache:
-    """The rows of the texts seen last, by digest; safe for several threads."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._rows: OrderedDict[bytes, Floats] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, text: str) -> Floats | None:
-        key = _digest(text)
-        with self._lock:
-            row = self._rows.get(key)
-            if row is not None:
-                self._rows.move_to_end(key)
-            return row
-
-    def put(self, text: str, row: Floats) -> None:
-        with self._lock:
-            self._rows[_digest(text)] = row
-            if len(self._rows) > self._size:
-                self._rows.popitem(last=False)
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()
+class _DeadlineExpired(Exception):
+    """A text part did not come in time."""
 
 
 def make_encoder(

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ class StaticEngine:
     by PCA and weighted down for common words. Word order is lost; `scripts/make_static_table.py` makes the table.
     The table is memory-mapped: the processes of one machine share its pages.
     """
+
+    inline: Final = True  # a prompt of 64 tokens takes some 30 us
 
     def __init__(self, folder: Path = ASSETS) -> None:
         """Open the table, its scales and its vocabulary in `folder`.

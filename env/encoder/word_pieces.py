@@ -41,27 +41,38 @@ class WordPieces:
     @property
     def remembered(self) -> int:
         """How many words are remembered, at most `REMEMBERED_WORDS`."""
-        return len(self._by_word)
+        return self._by_word.size
 
 
 class _IdsByWord(dict[str, tuple[int, ...]]):
-    """The ids of short words, all forgotten when there are too many: they are soon learned again."""
+    """The ids of short words. Of two generations the older is forgotten when the younger has half of the room."""
 
     def __init__(self, tokenizer: Tokenizer, unknown: int) -> None:
         super().__init__()
         self._tokenizer, self._model, self._unknown = tokenizer, tokenizer.model, unknown
+        self._older: dict[str, tuple[int, ...]] = {}
 
     def __missing__(self, word: str) -> tuple[int, ...]:
+        ids = self._older.get(word)
+        if ids is None:
+            ids = self._split(word)
+        if len(word) <= LONGEST_REMEMBERED:
+            if len(self) >= REMEMBERED_WORDS // 2:
+                self._older = self.copy()
+                self.clear()
+            self[word] = ids
+        return ids
+
+    def _split(self, word: str) -> tuple[int, ...]:
         if word.isascii():
             ids = [piece.id for piece in self._model.tokenize(word)]
         else:
             ids = self._tokenizer.encode(word, add_special_tokens=False).ids
-        known = tuple(piece for piece in ids if piece != self._unknown)
-        if len(word) <= LONGEST_REMEMBERED:
-            if len(self) >= REMEMBERED_WORDS:
-                self.clear()
-            self[word] = known
-        return known
+        return tuple([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
+
+    @property
+    def size(self) -> int:
+        return len(self) + len(self._older)
 
 
 def _ascii_words(text: str) -> list[str]:

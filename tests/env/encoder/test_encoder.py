@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.encoder.encoder import Encoder, EncoderStats, make_encoder
+from highwayman.env.encoder.encoder import BACKLOG_LIMIT, Encoder, EncoderStats, make_encoder
 from highwayman.env.encoder.features import NUMERIC_NAMES
+from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.projection import Projection
+from highwayman.env.encoder.static_engine import StaticEngine
+from highwayman.env.encoder.transformers_engine import TransformersEngine
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Context, Floats, Query
 
@@ -181,6 +184,57 @@ async def test_an_engine_that_raises_costs_the_text_part_only_and_the_log_never_
 async def test_numbers_that_are_none_are_an_engine_error(engine: GatedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "embed", lambda texts: np.full((len(texts), 2), np.nan))
     assert (await around(engine).encode(query("a"))).flags == {"encoder_error"}
+
+
+class InlineEngine(GatedEngine):
+    """Wants no thread; remembers in which one it was called."""
+
+    fingerprint = "inline"
+    inline = True
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        self.thread = threading.current_thread()
+        return super().embed(texts)
+
+
+async def test_a_quick_engine_is_called_where_it_stands_and_a_failure_of_it_costs_the_text_part_only() -> None:
+    engine = InlineEngine()
+    encoder = around(engine)
+    call = encoder.encode(query("text"))
+    with pytest.raises(StopIteration) as returned:
+        call.send(None)  # it returns without waiting for anything
+    assert returned.value.value.features[0] == 4
+    assert engine.thread is threading.current_thread()
+    assert (await encoder.encode(query("text"))).features[0] == 4
+    assert (await encoder.encode(query("break"))).flags == {"encoder_error"}
+    assert encoder.stats == EncoderStats(hits=1, misses=2, timeouts=0, errors=1, batches=0)
+
+
+@pytest.mark.parametrize(("name", "quick"), [("static", True), ("onnx", False), ("transformers", False)])
+def test_of_the_engines_only_the_table_is_called_in_the_loop(name: str, quick: bool) -> None:
+    engine = {"static": StaticEngine, "onnx": OnnxEngine, "transformers": TransformersEngine}[name]
+    assert getattr(engine, "inline", False) is quick
+
+
+async def test_an_engine_that_times_out_by_itself_has_failed_and_is_not_late(
+    engine: GatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(texts: Sequence[str]) -> Floats:
+        raise TimeoutError(f"no server for {texts}")
+
+    monkeypatch.setattr(engine, "embed", slow)
+    assert (await around(engine).encode(query("a"))).flags == {"encoder_error"}
+
+
+async def test_more_calls_than_may_wait_are_answered_at_once_without_the_text(engine: GatedEngine) -> None:
+    encoder = around(engine)
+    first = await held_batch(encoder, engine)
+    waiting = [asyncio.create_task(encoder.encode(query(f"waits {k}"))) for k in range(BACKLOG_LIMIT)]
+    await started(*waiting)
+    assert (await encoder.encode(query("one too many"))).flags == {"encoder_timeout"}
+    engine.gate.set()
+    contexts = await asyncio.gather(first, *waiting)
+    assert not any(context.flags for context in contexts)
 
 
 async def test_closing_answers_whoever_waits(engine: GatedEngine) -> None:

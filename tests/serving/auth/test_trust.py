@@ -160,8 +160,8 @@ async def test_a_flood_from_one_key_moves_no_other_tenant_and_its_own_by_at_most
     poisoner, bad = await keys.add(KeyGrant("bad", "one", influence=CAP), at=3.0)
     config = tmp_path / "highwayman.yaml"
     config.write_text(
-            f"namespace: {namespace}\nfeedback: {{influence: {{grace: 2}}}}\npolicy: {{learns_from_named_calls: true}}\n"
-        )
+        f"namespace: {namespace}\nfeedback: {{influence: {{grace: 2}}}}\npolicy: {{learns_from_named_calls: true}}\n"
+    )
     learning = LearnerFactory(load_config(config), (), warm_encoder(load_config(config)))
     arms = [arm("small", upstream.url), arm("large", upstream.url)]
     rng = random.Random(0)
