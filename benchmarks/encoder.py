@@ -2,8 +2,8 @@
 
 Prints microseconds per prompt of 16, 64 and 128 tokens, one prompt at a time: `embed` is the engine alone, `encode` the
 whole way from a query to its context, never from the cache of texts. The prompts are English words, drawn as often as
-they are common (the n-th in proportion to 1 / (n + 10)); of the static engine also letters that make a new word each
-time (`unseen`), code, and Russian. Two revisions are compared by PYTHONPATH=OTHER/src python benchmarks/encoder.py.
+they are common (the n-th in proportion to 1 / (n + 2.7), Mandelbrot 1953); of the static engine also letters that make
+a new word each time (`unseen`), code, and Russian. PYTHONPATH=OTHER/src compares with another revision.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
 def prompts(kind: str, tokens: int, n: int) -> list[str]:
     """Return n prompts of about `tokens` tokens, two of which are marks."""
     rng = np.random.default_rng(tokens)
-    shares = 1 / (np.arange(len(WORDS)) + 10)
+    shares = 1 / (np.arange(len(WORDS)) + 2.7)
     if kind == "common":
         return [" ".join(rng.choice(WORDS, tokens - 2, p=shares / shares.sum())) for _ in range(n)]
     if kind == "code":

@@ -75,7 +75,8 @@ class Clusters:
             distances: the text's part of the squared distances, (m,).
             numbers: the query's numeric features, (q,).
         """
-        squares = distances + (self._number_squares - 2.0 * (self.numbers @ numbers) + numbers @ numbers)
+        # The query's own square is left out: it is the same for all, and shares are of differences.
+        squares = distances + self._number_squares - 2.0 * (self.numbers @ numbers)
         near = np.exp(SHARPNESS * (squares.min() - squares))
         shares: Floats = near / near.sum() - 1.0 / self.m
         return shares

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 UNKNOWN: Final = "[UNK]"
-REMEMBERED_WORDS: Final = 8_192  # some 2 MB; of running English they hold more than 95% of the words
+REMEMBERED_WORDS: Final = 4_096  # under 1 MB; only those that are no pieces themselves need it
 LONGEST_REMEMBERED: Final = 24  # characters: a longer one is a key or a hash, and nothing to be kept
 
 # What BERT's uncased normalizer and pre-tokenizer do to ASCII: control characters go, whitespace parts words, letters
@@ -26,12 +26,13 @@ class WordPieces:
     """BERT's uncased tokenizer (Devlin et al., 2019) without its unknown words; safe for several threads.
 
     The tokenizer proper takes more than a microsecond a token, most of it for offsets that nobody reads. Nothing that
-    it does reaches over a blank, nor in ASCII from one word to the next, so pieces are kept by word.
+    it does reaches over a blank, nor in ASCII from one word to the next, so a word can be looked up: in the vocabulary,
+    then among the words that were split before.
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
         """Take the pieces, whose places are their ids. Raises ValueError where `[UNK]` is not among them."""
-        self._by_word = _IdsByWord(word_piece_tokenizer(pieces), pieces.index(UNKNOWN))
+        self._by_word = _IdsByWord(pieces)
 
     def ids(self, text: str) -> npt.NDArray[np.intp]:
         """Return the ids of the pieces of `text`, shape (n,), in order, without those of unknown words."""
@@ -40,27 +41,27 @@ class WordPieces:
 
     @property
     def remembered(self) -> int:
-        """How many words are remembered, at most `REMEMBERED_WORDS`."""
-        return self._by_word.size
+        """How many words are remembered that the vocabulary does not have whole, at most `REMEMBERED_WORDS`."""
+        return len(self._by_word.split)
 
 
 class _IdsByWord(dict[str, tuple[int, ...]]):
-    """The ids of short words. Of two generations the older is forgotten when the younger has half of the room."""
+    """The ids of words. Those of the vocabulary stay; short ones that had to be split are forgotten when too many."""
 
-    def __init__(self, tokenizer: Tokenizer, unknown: int) -> None:
-        super().__init__()
-        self._tokenizer, self._model, self._unknown = tokenizer, tokenizer.model, unknown
-        self._older: dict[str, tuple[int, ...]] = {}
+    def __init__(self, pieces: Sequence[str]) -> None:
+        super().__init__((piece, (place,)) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
+        self._tokenizer, self._unknown = word_piece_tokenizer(pieces), pieces.index(UNKNOWN)
+        self._model = self._tokenizer.model
+        self.split: dict[str, tuple[int, ...]] = {}
 
     def __missing__(self, word: str) -> tuple[int, ...]:
-        ids = self._older.get(word)
+        ids = self.split.get(word)
         if ids is None:
             ids = self._split(word)
-        if len(word) <= LONGEST_REMEMBERED:
-            if len(self) >= REMEMBERED_WORDS // 2:
-                self._older = self.copy()
-                self.clear()
-            self[word] = ids
+            if len(word) <= LONGEST_REMEMBERED:
+                if len(self.split) >= REMEMBERED_WORDS:
+                    self.split.clear()  # what is common is soon back
+                self.split[word] = ids
         return ids
 
     def _split(self, word: str) -> tuple[int, ...]:
@@ -69,10 +70,6 @@ class _IdsByWord(dict[str, tuple[int, ...]]):
         else:
             ids = self._tokenizer.encode(word, add_special_tokens=False).ids
         return tuple([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
-
-    @property
-    def size(self) -> int:
-        return len(self) + len(self._older)
 
 
 def _ascii_words(text: str) -> list[str]:
