@@ -10,12 +10,13 @@ from rich.text import Text
 
 from highwayman.sims.reports.verdict import headline, judge_case
 from highwayman.sims.sweeps.results import POLICY, Case, Results
+from highwayman.sims.sweeps.standings import label_of
 
 _Interval = Mapping[str, float | None] | None  # mean, low and high, as in a summary
 
 
 def print_standings(results: Results, summary: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print what each policy and baseline earned, best first, and whether routing pays.
+    """Print what the best fixed arm, each policy and the other baselines earned, best first, and whether routing pays.
 
     Args:
         results: of a sweep.
@@ -24,7 +25,7 @@ def print_standings(results: Results, summary: Sequence[Mapping[str, Any]], cons
     """
     for case, case_summary in zip(results.cases(), summary, strict=True):
         console.print(_headed(case), style="bold", markup=False)
-        console.print(_table(results.reference, case_summary["results"]))
+        console.print(_table(case, case_summary["results"]))
         verdict = judge_case(case)
         console.print(f"{headline([verdict])} {verdict.why}\n", markup=False)
 
@@ -36,13 +37,14 @@ def _headed(case: Case) -> str:
     return f"{case.table}, {case.world}: {averaging}"
 
 
-def _table(reference: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _table(case: Case, rows: Sequence[Mapping[str, Any]]) -> Table:
+    reference = case.results.reference
     priced = any("cost_usd" in row for row in rows)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", overflow="fold")
     for head in ("value", "over best fixed", "last quarter", "quality", *(["$ per 1k"] if priced else [])):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["name"] != reference):
         is_reference = row["name"] == reference  # against itself it is 0
         cells = [
             Text(f"{row['value']['mean']:.4f}"),
@@ -51,7 +53,7 @@ def _table(reference: str, rows: Sequence[Mapping[str, Any]]) -> Table:
             Text(f"{row['quality']['mean']:.4f}"),
             *([_dollars(row.get("cost_usd"))] if priced else []),
         ]
-        table.add_row(Text(row["name"]), *cells, style="" if row["kind"] == POLICY else "dim")
+        table.add_row(Text(label_of(case, row["name"])), *cells, style="" if row["kind"] == POLICY else "dim")
     return table
 
 

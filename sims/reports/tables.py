@@ -10,15 +10,18 @@ from typing import Any
 from highwayman.sims.measures.over_seeds import MeanInterval
 from highwayman.sims.plots.style import Look, usd
 from highwayman.sims.reports.verdict import interval
-from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
+from highwayman.sims.sweeps.results import POLICY, Case
 from highwayman.sims.sweeps.standings import (
+    UNKNOWN,
     Finding,
     PolicyStanding,
     against_baselines,
+    difference,
     finding,
+    label_of,
     over_seeds,
+    reference_first,
     signed,
-    standings,
 )
 
 _PER = 1000
@@ -28,11 +31,18 @@ _WORDS = {Finding.AHEAD: "ahead", Finding.BEHIND: "behind", Finding.UNCLEAR: "no
 
 
 def comparison_table(case: Case, look: Look) -> str:
-    """Return the table of paired differences: a row for each policy, a column for each baseline."""
+    """Return the table of paired differences: a row for each policy, a column for each baseline.
+
+    The first row is the best fixed arm's, where there is another baseline to compare it with.
+    """
     names, rows = against_baselines(case)
+    reference = case.results.reference
+    if reference in names and len(names) > 1:
+        gaps = [UNKNOWN if name == reference else difference(case, reference, name) for name in names]
+        rows = [(reference, gaps), *rows]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = "".join(
-        f'<tr><th scope="row">{_named(policy, look)}</th>{"".join(map(_difference, gaps))}</tr>'
+        f'<tr><th scope="row">{_row_name(case, policy, look)}</th>{"".join(map(_difference, gaps))}</tr>'
         for policy, gaps in rows
     )
     has_intervals = any(gap.n > 1 for _, gaps in rows for gap in gaps)
@@ -45,15 +55,14 @@ def comparison_table(case: Case, look: Look) -> str:
 
 
 def figures_table(case: Case, look: Look) -> str:
-    """Return the table of what everyone earned, cost and took, best first, policies and baselines."""
-    rows = [*standings(case, POLICY), *standings(case, BASELINE)]
-    rows.sort(key=lambda row: -row.value.mean if math.isfinite(row.value.mean) else math.inf)
+    """Return the table of what everyone earned, cost and took: the best fixed arm, then all others, best first."""
+    rows = reference_first(case)
     columns = [column for column in _COLUMNS if any(math.isfinite(getattr(run, column[1])) for run in case.runs)]
     has_intervals = any(row.value.n > 1 for row in rows)
     heads = ["name", "value [95% interval]" if has_intervals else "value", *(title for title, _, _ in columns)]
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in heads)
     body = "".join(_figures_row(case, row, look, columns) for row in rows)
-    return _table("All figures, means over seeds; best first", head, body)
+    return _table("All figures, means over seeds; the best fixed arm, then all others, best first", head, body)
 
 
 def arms_table(case: Case) -> str:
@@ -99,7 +108,7 @@ _COLUMNS: tuple[_Column, ...] = (
 
 
 def _figures_row(case: Case, standing: PolicyStanding, look: Look, columns: Sequence[_Column]) -> str:
-    name = _named(standing.name, look) if standing.kind == POLICY else escape(standing.name)
+    name = _row_name(case, standing.name, look)
     cells = [interval(standing.value, sign=False)]
     cells += [_figure(over_seeds(case.values(standing.name, column)).mean, format_) for _, column, format_ in columns]
     return f'<tr class="{standing.kind}"><th scope="row">{name}</th>{_cells(cells)}</tr>'
@@ -122,6 +131,10 @@ def _difference(gap: MeanInterval) -> str:
     mark = f'<span class="mark" role="img" aria-label="{_WORDS[outcome]}">{_MARKS[outcome]}</span>'
     mean, _, ends = interval(gap).partition(" ")
     return f'<td class="{outcome}">{mark} {mean} <span class="ends">{ends}</span></td>'
+
+
+def _row_name(case: Case, name: str, look: Look) -> str:
+    return _named(name, look) if name in case.names(POLICY) else breakable(label_of(case, name))
 
 
 def _named(policy: str, look: Look) -> str:

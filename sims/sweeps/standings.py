@@ -10,7 +10,7 @@ from highwayman.env.types import Floats
 from highwayman.sims.measures.over_seeds import MeanInterval, mean_interval, paired_difference
 from highwayman.sims.sweeps.results import BASELINE, POLICY, Case
 
-_UNKNOWN = MeanInterval(math.nan, math.nan, math.nan, 0)
+UNKNOWN = MeanInterval(math.nan, math.nan, math.nan, 0)
 
 
 class Finding(StrEnum):
@@ -47,13 +47,13 @@ def finding(difference: MeanInterval) -> Finding:
 def standings(case: Case, kind: str = POLICY) -> list[PolicyStanding]:
     """Return the policies, or the baselines, best mean value first."""
     rows = [_standing(case, name, kind) for name in case.names(kind)]
-    return sorted(rows, key=lambda row: -row.value.mean if math.isfinite(row.value.mean) else math.inf)
+    return sorted(rows, key=_worst_last)
 
 
 def difference(case: Case, name: str, other: str, column: str = "value", *, confidence: float = 0.95) -> MeanInterval:
     """Return a policy's column minus another's, paired by seed; n = 0 where no seed is known of both."""
     ours, theirs = case.pairs(name, other, column)
-    return paired_difference(ours, theirs, confidence=confidence) if len(ours) else _UNKNOWN
+    return paired_difference(ours, theirs, confidence=confidence) if len(ours) else UNKNOWN
 
 
 def shown_ahead(case: Case) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def mean_over_ceiling(case: Case, name: str) -> float:
 
 def over_seeds(values: Floats) -> MeanInterval:
     """Return the mean and interval of a column of runs, unknown where any of them is."""
-    return mean_interval(values) if len(values) and np.isfinite(values).all() else _UNKNOWN
+    return mean_interval(values) if len(values) and np.isfinite(values).all() else UNKNOWN
 
 
 def against_baselines(case: Case) -> tuple[list[str], list[tuple[str, list[MeanInterval]]]]:
@@ -103,6 +103,22 @@ def fixed_arm(case: Case) -> str | None:
     """Return the arm that the best fixed rule takes most, None where its runs do not say."""
     runs = [run.shares for run in case.of(case.results.reference) if run.shares]
     return case.arms.names[int(np.array(runs).mean(axis=0).argmax())] if runs else None
+
+
+def label_of(case: Case, name: str) -> str:
+    """Return what a policy or baseline is called in a table: the best fixed rule with the arm that it is."""
+    arm = fixed_arm(case) if name == case.results.reference else None
+    return f"{name}: {arm}" if arm else name
+
+
+def reference_first(case: Case) -> list[PolicyStanding]:
+    """Return policies and baselines, best mean value first, but before them all the one that routing has to beat."""
+    rows = [*standings(case, POLICY), *standings(case, BASELINE)]
+    return sorted(rows, key=lambda row: (row.name != case.results.reference, _worst_last(row)))
+
+
+def _worst_last(row: PolicyStanding) -> float:
+    return -row.value.mean if math.isfinite(row.value.mean) else math.inf
 
 
 def _standing(case: Case, name: str, kind: str) -> PolicyStanding:

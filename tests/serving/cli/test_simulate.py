@@ -139,6 +139,9 @@ def test_standings_on_a_terminal_fit_its_width(
     assert oracle.count("±") == 2  # whole, in one line
     best = next(line for line in lines if line.strip().startswith("best fixed"))
     assert best.count("–") == 2
+    first = lines.index("answers, calm: means over 2 seeds of 80 rounds, ± 95%") + 4
+    assert lines[first] == best, "the best fixed arm stands first"
+    assert "best fixed: large" in " ".join(line.split("  ")[0].strip() for line in lines[first : first + 2])
 
 
 def test_without_prices_value_is_quality_and_that_is_said(kept: Callable[..., Path]) -> None:

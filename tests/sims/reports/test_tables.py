@@ -11,6 +11,7 @@ from highwayman.sims.reports.tables import (
     manifest_table,
 )
 from highwayman.sims.sweeps.results import Case, Results
+from highwayman.sims.sweeps.standings import fixed_arm
 from tests.sims.plots.synthetic import results
 from tests.sims.reports.leads import made, only
 
@@ -37,6 +38,14 @@ def test_each_difference_has_a_mark_a_mean_and_an_interval() -> None:
     ]
 
 
+def test_the_first_row_is_the_best_fixed_arm_by_name_where_it_has_a_rival() -> None:
+    (case,) = results(policies={"p": 0.3, "q": -0.3}, seeds=3, bins=2, full=False).cases()
+    head, first, second, *_ = rows(comparison_table(case, LOOK))
+    assert (first[0], second[0]) == (f"best fixed: {fixed_arm(case)}", "p")
+    assert first[head.index("best fixed")] == "–"
+    assert first[head.index("oracle")].startswith("behind −")
+
+
 def test_differences_of_one_seed_have_neither_marks_nor_intervals() -> None:
     table = comparison_table(only(made(p=(0.03,))), LOOK)
     assert rows(table)[1] == ["p", "+0.030"]
@@ -50,10 +59,10 @@ def test_a_baseline_that_shares_no_seed_has_a_dash() -> None:
     assert rows(comparison_table(only(Results(apart, arms=found.arms)), LOOK))[1] == ["p", "–"]
 
 
-def test_all_figures_stand_best_first_and_say_who_is_no_policy() -> None:
+def test_all_figures_stand_best_first_after_the_best_fixed_arm_and_say_who_is_no_policy() -> None:
     (case,) = results(policies={"p": 0.3, "q": -0.3}, seeds=3, bins=2, full=False).cases()
     table = figures_table(case, LOOK)
-    assert [row[0] for row in rows(table)][1:3] == ["p", "oracle"]
+    assert [row[0] for row in rows(table)][1:4] == [f"best fixed: {fixed_arm(case)}", "p", "oracle"]
     assert rows(table)[-1][0] == "q"
     assert table.count('class="policy"') == 2
     assert table.count('class="baseline"') == 8
@@ -65,7 +74,8 @@ def test_figures_nobody_has_are_left_out_and_one_policy_s_alone_are_dashes_for_t
                                                   "last 25%"]  # fmt: skip
     spent = tuple(replace(run, exploration_usd=0.5 if run.policy == "p" else math.nan) for run in case.runs)
     found = rows(figures_table(only(replace(case.results, runs=spent)), LOOK))
-    assert [row[-1] for row in found] == ["exploration, whole run", "$0.500", "–"]
+    assert [row[-1] for row in found] == ["exploration, whole run", "–", "$0.500"]
+    assert [row[0] for row in found] == ["name", "best fixed: general-32b", "p"]
 
 
 def test_costs_are_of_1000_requests_and_budgets_in_multiples_of_the_ceiling() -> None:
