@@ -22,7 +22,7 @@ from highwayman.serving.config.config import Config
 from highwayman.sims.logs.dsjson_file import DsjsonLog
 from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import LogFile
-from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
+from highwayman.sims.replay.comparison import best_fixed_arm, compare_policies, logged_policy_value
 from highwayman.sims.replay.rounds import ReplayCounts
 from highwayman.sims.replay.targets import progressive_targets
 from highwayman.sims.reports.answers_page import EvaluationReport
@@ -64,10 +64,17 @@ def evaluate(  # noqa: PLR0917  (one parameter per option)
         with console.status("estimating"):
             logged = logged_policy_value(targets.chunks, method.interval)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
+            best = best_fixed_arm(targets.chunks, logged.shares, method, known=logged)
     source = EvaluationSource.from_files("log", log, [path.name for path in file.files()], [])
     choices = {"policies": names, "floor": share, "floor_loss": loss, "frozen_for": frozen_for}
     evaluation = EvaluationReport(
-        log.name, logged, estimates, method, source.manifest(choices, method), [*_not_read(dsjson), *counts.left_out()]
+        log.name,
+        logged,
+        estimates,
+        method,
+        source.manifest(choices, method),
+        [*_not_read(dsjson), *counts.left_out()],
+        best,
     )
     print_evaluation(evaluation, report=report, as_json=as_json, warnings=[] if dsjson is None else dsjson.notes())
 

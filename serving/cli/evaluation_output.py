@@ -17,7 +17,8 @@ from rich.table import Table
 
 import highwayman
 from highwayman.sims.ope.estimate import Estimate
-from highwayman.sims.replay.comparison import EstimationMethod, PolicyEstimate
+from highwayman.sims.ope.estimators.rewards import RewardKind
+from highwayman.sims.replay.comparison import EstimationMethod, PolicyEstimate, PolicyVerdict
 from highwayman.sims.reports.answers_page import EvaluationReport, write_answers
 from highwayman.sims.sweeps.manifest import code_digest, files_digest
 
@@ -86,16 +87,24 @@ def _print(evaluation: EvaluationReport, console: Console) -> None:
     )
     for column in ("", *(_HEADS[kind] for kind in kinds), "gained", "verdict"):
         table.add_column(column, justify="left" if column in ("", "verdict") else "right", overflow="fold")
-    table.add_row("as it ran", *(_number(kind, logged.means[kind].value) for kind in kinds), "", "")
-    for answer in evaluation.answers:
-        values = [_number(kind, answer.values[kind].value) for kind in kinds]
-        table.add_row(answer.policy, *values, _interval(answer.gain), str(answer.verdict))
+    ran = ["as it ran", *(_number(kind, logged.means[kind].value) for kind in kinds), "", ""]
+    rows = [_row(answer, kinds) for answer in evaluation.rows]
+    known = evaluation.best_fixed is not None
+    best = rows[:1] if known else [["best fixed", *("–" for _ in kinds), "", str(PolicyVerdict.REFUSED)]]
+    for row in (*best, ran, *rows[known:]):
+        table.add_row(*row)
     console.print(table)
+    console.print(evaluation.about_best_fixed)
     if any(answer.gain.support.censored for answer in evaluation.answers):
         console.print(_SELECTIVE)
     for reason, names in _reasons(evaluation.answers).items():
         prefix = "" if len(names) == len(evaluation.answers) else f"{', '.join(names)}: "
         console.print(f"{prefix}{reason}.")
+
+
+def _row(answer: PolicyEstimate, kinds: Sequence[RewardKind]) -> list[str]:
+    values = [_number(kind, answer.values[kind].value) for kind in kinds]
+    return [answer.policy, *values, _interval(answer.gain), str(answer.verdict)]
 
 
 _HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
@@ -131,16 +140,18 @@ def _plain(evaluation: EvaluationReport) -> dict[str, Any]:
             "shares": logged.shares,
             **{kind: _numbers(asdict(mean)) for kind, mean in logged.means.items() if mean.n},
         },
-        "answers": [
-            {
-                "policy": answer.policy,
-                "verdict": str(answer.verdict),
-                "gain": _numbers(asdict(answer.gain)),
-                "shares": answer.shares,
-                **{kind: _numbers(asdict(value)) for kind, value in answer.values.items()},
-            }
-            for answer in evaluation.answers
-        ],
+        "best_fixed": None if evaluation.best_fixed is None else _plain_answer(evaluation.best_fixed),
+        "answers": [_plain_answer(answer) for answer in evaluation.answers],
+    }
+
+
+def _plain_answer(answer: PolicyEstimate) -> dict[str, Any]:
+    return {
+        "policy": answer.policy,
+        "verdict": str(answer.verdict),
+        "gain": _numbers(asdict(answer.gain)),
+        "shares": answer.shares,
+        **{kind: _numbers(asdict(value)) for kind, value in answer.values.items()},
     }
 
 

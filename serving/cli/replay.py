@@ -29,7 +29,7 @@ from highwayman.serving.config.config import Config, load_config
 from highwayman.serving.feedback.implicit_observer import OF_TURNS
 from highwayman.sims.logs.judged import TargetStore
 from highwayman.sims.logs.logged_file import write_log
-from highwayman.sims.replay.comparison import compare_policies, logged_policy_value
+from highwayman.sims.replay.comparison import best_fixed_arm, compare_policies, logged_policy_value
 from highwayman.sims.replay.event_log import summarise_log
 from highwayman.sims.replay.rounds import Counterfactual, ReplayCounts
 from highwayman.sims.replay.targets import EventLog
@@ -84,9 +84,15 @@ def replay(  # noqa: PLR0917  (one parameter per option)
         with console.status("estimating"):
             logged = logged_policy_value(targets.chunks, method.interval)
             estimates = compare_policies(targets.chunks, names, method, known=logged)
+            best = best_fixed_arm(
+                targets.chunks,
+                [arm for arm in logged.shares if arm not in counterfactual.without],
+                method,
+                known=logged,
+            )
     source = _source(folder)
     manifest = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
-    evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, counts.left_out())
+    evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, counts.left_out(), best)
     print_evaluation(
         evaluation, report=report, as_json=as_json, warnings=[*source.warnings(), *_conversational(counts)]
     )

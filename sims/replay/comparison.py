@@ -1,6 +1,6 @@
 """What each policy in question would have earned on a log, beside what the log's own policy did."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -122,13 +122,58 @@ def compare_policies(
     return [_answer(chunks, name, number, (method, kinds)) for number, name in enumerate(policies)]
 
 
-def _answer(
-    chunks: Chunks, name: str, number: int, method_and_kinds: tuple[EstimationMethod, Sequence[RewardKind]]
+def best_fixed_arm(
+    chunks: Chunks, arms: Collection[str], method: EstimationMethod, *, known: LoggedPolicyValue
+) -> PolicyEstimate | None:
+    """Return what the one arm would have earned that the log says is the best; None where it can tell of no arm.
+
+    It is picked by the numbers it is then judged by, so it looks a little better than it is. Where it could not answer,
+    any of the others does, as with the policy `Fixed`. Rewards of whole conversations are left out: no single draw
+    earned them.
+
+    Args:
+        chunks: as in `compare_policies`.
+        arms: that may be it.
+        method: how to estimate, and what decides.
+        known: of the same log.
+    """
+    kinds = [kind for kind in KINDS if known.means[kind].n]
+    alone = partial(_without_shared_rewards, chunks)
+    gains = {
+        arm: compare(alone, always(arm), estimator=method.estimator, interval=method.interval, reward=method.reward)
+        for arm in arms
+    }
+    told = [arm for arm, gain in gains.items() if not gain.refused]
+    if not told:
+        return None
+    best = max(told, key=lambda arm: gains[arm].value)
+    named = f"best fixed: {best}", always(best)
+    return _estimate(_fit_for(method.interval, chunks), alone, named, (method, kinds))
+
+
+def always(arm: str) -> Target:
+    """Return the probabilities (n, K) of taking one arm wherever it is eligible, any of the others alike elsewhere."""
+
+    def target(log: LoggedData) -> Floats:
+        able = log.eligible[:, [name == arm for name in log.arms]].any(axis=1, keepdims=True)  # (n, 1)
+        chosen = np.where(able, [name == arm for name in log.arms], log.eligible)
+        return np.asarray(chosen / chosen.sum(axis=1, keepdims=True), dtype=np.float64)
+
+    return target
+
+
+_MethodAndKinds = tuple[EstimationMethod, Sequence[RewardKind]]
+
+
+def _answer(chunks: Chunks, name: str, number: int, method_and_kinds: _MethodAndKinds) -> PolicyEstimate:
+    return _estimate(chunks, partial(_seen_by, chunks, number), (name, target_probs(number)), method_and_kinds)
+
+
+def _estimate(
+    chunks: Chunks, whole: Chunks, named: tuple[str, Target], method_and_kinds: _MethodAndKinds
 ) -> PolicyEstimate:
-    method, kinds = method_and_kinds
-    target: Target = target_probs(number)
+    (name, target), (method, kinds) = named, method_and_kinds
     value_of = partial(evaluate, target=target, estimator=method.estimator, interval=method.interval)
-    whole = partial(_seen_by, chunks, number)
     return PolicyEstimate(
         name,
         # A cost is one draw's; what was said may be of several.
@@ -141,9 +186,12 @@ def _answer(
 
 def _fit_for(interval: Interval, chunks: Chunks) -> Chunks:
     """Return the chunks, without rewards of whole conversations for an interval that takes draws one after another."""
-    if not isinstance(interval, ConfidenceSequence):
-        return chunks
-    return lambda: (chunk.without_shared_rewards() for chunk in chunks())
+    return partial(_without_shared_rewards, chunks) if isinstance(interval, ConfidenceSequence) else chunks
+
+
+def _without_shared_rewards(chunks: Chunks) -> Iterator[LogWithTargets]:
+    for chunk in chunks():
+        yield chunk.without_shared_rewards()
 
 
 def _seen_by(chunks: Chunks, number: int) -> Iterator[LogWithTargets]:

@@ -48,6 +48,19 @@ class EvaluationReport:
     method: EstimationMethod
     manifest: Mapping[str, Any]
     left_out: Sequence[str] = ()  # in words
+    best_fixed: PolicyEstimate | None = None  # the arm that would have earned most; None: the log can tell of no arm
+
+    @property
+    def rows(self) -> list[PolicyEstimate]:
+        """The best fixed arm, where the log can tell, then the policies that were asked about."""
+        return [*([self.best_fixed] if self.best_fixed is not None else []), *self.answers]
+
+    @property
+    def about_best_fixed(self) -> str:
+        """What is to be known of the best fixed arm, as a sentence."""
+        if self.best_fixed is None:
+            return "Best fixed arm: the log can tell of no arm what taking it always would have earned."
+        return f"{self.best_fixed.policy} was picked among the arms by these same numbers, which flatters it a little."
 
 
 def write_answers(evaluation: EvaluationReport, path: Path) -> None:
@@ -73,8 +86,9 @@ def page(evaluation: EvaluationReport) -> str:
 <title>Highwayman: what another policy would have earned</title><style>{style}</style></head><body>
 <header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(evaluation))}</p></header>
 <main><section aria-label="Verdict"><p class="verdict">{escape(verdict_text)}</p>
-<ul class="judgements">{"".join(_item(estimate, evaluation.method, common) for estimate in evaluation.answers)}</ul>
-{common_notes}{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
+<ul class="judgements">{"".join(_item(estimate, evaluation.method, common) for estimate in evaluation.rows)}</ul>
+<p class="note">{escape(evaluation.about_best_fixed)}</p>{common_notes}
+{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
 {_figure(ratios) if ratios else ""}
 <p class="note">{_NOTE}</p></section>
 <section><h2>How it came about</h2>{manifest_table(evaluation.manifest)}</section></main>
@@ -134,7 +148,7 @@ def _figures(evaluation: EvaluationReport) -> str:
         for kind in kinds
     ]
     rows = [("as it ran", [*ran, "–", "–", "–"])]
-    for estimate in evaluation.answers:
+    for estimate in evaluation.rows:
         support = estimate.gain.support
         values = [
             _value(kind, estimate.values[kind].value, estimate.values[kind].low, estimate.values[kind].high)
@@ -146,6 +160,8 @@ def _figures(evaluation: EvaluationReport) -> str:
             f"{support.unsupported:.1%}",
         ]
         rows.append((estimate.policy, [*values, *support_cells]))
+    if evaluation.best_fixed is not None:
+        rows[:2] = rows[1::-1]  # before what ran
     heads = [*(_HEADS[kind] for kind in kinds), "effective sample size", "largest ratio", "not covered"]
     return _table("All figures per request, with intervals", heads, rows)
 

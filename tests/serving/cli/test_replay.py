@@ -64,6 +64,7 @@ def test_the_configured_policy_is_asked_where_none_is_given(archive: Path, tmp_p
 def test_one_arm_fewer_and_another_worth_of_a_dollar_are_what_ifs(archive: Path, tmp_path: Path) -> None:
     without = told("replay", "--from", archive, "--without", "b")
     assert without["answers"][0]["shares"] == {"a": 1.0, "b": 0.0}
+    assert without["best_fixed"]["policy"] == "best fixed: a"
     pool = tmp_path / "pool.yaml"
     pool.write_text(POOL)
     for option, value in (("--cost-weight", "500"), ("--points-per-usd", "10_000_000")):
@@ -95,6 +96,11 @@ def test_answers_on_a_terminal_fit_eighty_columns(archive: Path) -> None:
     done = run("replay", "--from", archive, "--policy", "LinTS", "--policy", "Fixed:arm=b")
     assert done.exit_code == 0
     assert "archive: 600 rounds" in done.stdout
+    rows = [line.strip() for line in done.stdout.splitlines()]
+    head = next(number for number, row in enumerate(rows) if "──" in row)
+    assert rows[head + 1].startswith("best fixed: "), "the best fixed arm stands first"
+    assert any(row.startswith("as it ran") for row in rows[head + 2 :])
+    assert "picked among the arms by these same numbers" in " ".join(done.stdout.split())
     assert "earns more" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
@@ -104,6 +110,8 @@ def test_without_feedback_the_log_cannot_tell_and_says_so(tmp_path: Path) -> Non
     found = told("replay", "--from", silent, "--policy", "LinTS")
     assert found["answers"][0]["verdict"] == "the log cannot tell"
     assert found["answers"][0]["gain"]["refused"] == ["the log holds no round with a reward"]
+    assert found["best_fixed"] is None
+    assert "the log can tell of no arm" in run("replay", "--from", silent, "--policy", "LinTS").stdout
     assert found["answers"][0]["cost_usd"]["value"] > 0
 
 

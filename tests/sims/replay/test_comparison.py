@@ -13,6 +13,7 @@ from highwayman.sims.replay.comparison import (
     EstimationMethod,
     PolicyEstimate,
     PolicyVerdict,
+    best_fixed_arm,
     compare_policies,
     logged_policy_value,
 )
@@ -109,3 +110,35 @@ def test_a_ratio_of_nothing_counts_at_the_lowest_edge() -> None:
     (answer,) = asked(log_of([0, 0, 1], [1.0, 0.0, 1.0]), (1.0, 0.0))
     assert answer.ratios[0] == 1
     assert sum(answer.ratios) == 3
+
+
+def best_of(log: LoggedData, arms: tuple[str, ...] = ("a", "b")) -> PolicyEstimate | None:
+    chunks = lambda: [LogWithTargets.from_log(log, [])]  # noqa: E731
+    how = EstimationMethod()
+    return best_fixed_arm(chunks, arms, how, known=logged_policy_value(chunks, how.interval))
+
+
+def test_the_best_fixed_arm_is_the_one_that_would_have_earned_most() -> None:
+    log = random_log(3000, good=(0.4, 0.9))
+    best = best_of(log)
+    assert best is not None
+    assert best.policy == "best fixed: b"
+    (same,) = asked(log, (0.0, 1.0))
+    assert (best.values, best.gain, best.shares) == (same.values, same.gain, same.shares)
+    only = best_of(log, ("a",))
+    assert only is not None
+    assert only.policy == "best fixed: a"
+
+
+def test_where_the_best_fixed_arm_could_not_answer_the_others_do() -> None:
+    log = random_log(3000, good=(0.4, 0.9))
+    able = np.ones((log.n, 2), dtype=np.bool_)
+    able[:1000, 1] = False  # b was out at first, and a had all of the traffic
+    actions, propensities = np.where(able[:, 1], log.actions, 0), np.where(able[:, 1], 0.5, 1.0)
+    best = best_of(replace(log, eligible=able, actions=actions, propensities=propensities), ("b",))
+    assert best is not None
+    assert best.shares == pytest.approx({"a": 1 / 3, "b": 2 / 3})
+
+
+def test_of_a_log_that_can_tell_of_no_arm_there_is_no_best_one() -> None:
+    assert best_of(random_log(30, good=(0.4, 0.9))) is None

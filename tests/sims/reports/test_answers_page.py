@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,13 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="file"):
         write_answers(asked, tmp_path / "file" / "page.html")
     assert sorted(one.name for one in tmp_path.rglob("*")) == ["file", "new", "page.html"]
+
+
+def test_the_first_row_of_the_figures_is_the_best_fixed_arm_by_name() -> None:
+    known = answered("better", "worse")
+    html = page(replace(known, best_fixed=replace(known.answers[0], policy="best fixed: a")))
+    figures = html[html.index("All figures per request") :]
+    places = [figures.index(name) for name in ("best fixed: a", "as it ran", "better", "worse")]
+    assert places == sorted(places)
+    assert "picked among the arms by these same numbers" in html
+    assert "can tell of no arm" in page(known)
