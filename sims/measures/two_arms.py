@@ -23,6 +23,23 @@ def pgr(quality: Floats | float, *, weak: float, strong: float) -> Floats:
     return np.asarray((np.asarray(quality) - weak) / (strong - weak), dtype=np.float64)
 
 
+def quality_by_share(gain: Floats, weak: Floats, strong: Floats, shares: Floats) -> Floats:
+    """Return the mean quality (m,) where shares of the prompts go to the strong arm, those of the largest gain first.
+
+    A share that splits a prompt draws for that prompt: the curve is linear between two prompts. Prompts of equal gain
+    go in their order, so a gain that does not tell prompts apart should be shuffled.
+
+    Args:
+        gain: (n,) what the strong arm is expected to be better by on each prompt; only their order counts.
+        weak: (n,) quality of the weak arm's answers.
+        strong: (n,) of the strong arm's.
+        shares: (m,) in [0, 1].
+    """
+    order = np.argsort(-gain, kind="stable")
+    earned = np.concatenate([[0.0], np.cumsum((strong - weak)[order])])  # (n + 1,) by so many calls
+    return np.asarray(weak.mean() + np.interp(shares * len(gain), np.arange(len(gain) + 1), earned) / len(gain))
+
+
 def apgr(share: Floats, quality: Floats, *, weak: float, strong: float) -> float:
     """Return the Average Performance Gap Recovered: the mean PGR at ten equally spaced shares of strong calls.
 

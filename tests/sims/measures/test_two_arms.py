@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.sims.measures.tradeoff import aiq
-from highwayman.sims.measures.two_arms import apgr, cpt, pgr
+from highwayman.sims.measures.two_arms import apgr, cpt, pgr, quality_by_share
 
 GAP = {"weak": 0.4, "strong": 0.8}
 NONE = np.array([])
@@ -91,3 +91,30 @@ def test_a_router_that_knows_the_gain_is_never_below_one_that_does_not(seed: int
     knows, guesses = curve(np.argsort(-gain)), curve(rng.permutation(30))
     assert apgr(*knows, **ends) >= apgr(*guesses, **ends) - 1e-9
     assert cpt(0.5, *knows, **ends) <= cpt(0.5, *guesses, **ends) + 1e-9
+
+
+def test_the_prompts_of_the_largest_gain_go_to_the_strong_arm_first() -> None:
+    weak, strong = np.array([0.0, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 1.0, 0.0])
+    gain = np.array([0.9, 0.1, 0.5, -0.3])
+    quality = quality_by_share(gain, weak, strong, np.array([0.0, 0.25, 0.375, 0.5, 0.75, 1.0]))
+    assert quality.tolist() == [0.5, 0.75, 0.875, 1.0, 1.0, 0.75]
+
+
+def test_foresight_on_ten_prompts_recovers_what_the_definition_says() -> None:
+    weak, strong = np.zeros(10), np.array([1.0] * 5 + [0.0] * 5)  # half of the calls recover all of the gap
+    shares, ends = np.linspace(0, 1, 11), {"weak": 0.0, "strong": 0.5}
+    right = quality_by_share(strong - weak, weak, strong, shares)
+    wrong = quality_by_share(weak - strong, weak, strong, shares)
+    # the areas under min(2 c, 1) and max(2 c - 1, 0), for c from 0 to 1
+    assert [apgr(shares, right, **ends), apgr(shares, wrong, **ends)] == pytest.approx([0.75, 0.25])
+    assert [cpt(0.5, shares, right, **ends), cpt(0.8, shares, wrong, **ends)] == pytest.approx([0.25, 0.9])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_on_a_curve_between_tenths_apgr_is_the_area_under_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shares, weak, strong = np.linspace(0, 1, 11), rng.random(37), rng.random(37) + 0.5
+    quality = quality_by_share(rng.random(37), weak, strong, shares)
+    ends = {"weak": float(weak.mean()), "strong": float(strong.mean())}
+    area = float((pgr(quality, **ends)[1:] + pgr(quality, **ends)[:-1]).sum() / 20)
+    assert apgr(shares, quality, **ends) == pytest.approx(area)
