@@ -82,6 +82,11 @@ def main() -> None:
         print(
             f"{path.stem}: {setting.policy}, {options.seeds} seeds of {setting.rounds:,}, floor {setting.floor}{mode}"
         )
+        quality, usd = table.quality.mean(axis=0), table.cost_usd.mean(axis=0)
+        best = int(quality.argmax())
+        print(
+            f"best fixed: {table.arms[best]}, quality {quality[best]:.4f} at ${1000 * usd[best]:.4g} per 1k, no ceiling"
+        )
         print(f"{'share':>7}{'worst':>9}{'a call':>8}{'within':>9}{'used':>7}{'quality':>9}{'mixture':>9}")
         with ProcessPoolExecutor(options.processes) as pool:
             for share in options.shares or SHARES:

@@ -66,6 +66,7 @@ def main() -> None:
         rates = useful_points_per_usd(table, options.settings)
         print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,}, floor {options.floor:g}")
         print(f"  points per dollar {', '.join(f'{rate:.3g}' for rate in rates)}")
+        _print_best_fixed(table)
         _print("foresight", table, _foresight(table, rates)[None])
         trial = partial(
             run, table, contexts, Settings(options.policy, options.rounds, options.floor, options.frozen_for)
@@ -103,6 +104,13 @@ def _foresight(table: FullTable, rates: Sequence[float]) -> Floats:
         choices = (table.quality - fixed_penalties(table, Objective("auto", rate))).argmax(axis=1)
         points.append((table.cost_usd[rows, choices].mean(), table.quality[rows, choices].mean()))
     return np.array(points)
+
+
+def _print_best_fixed(table: FullTable) -> None:
+    """Print what the best fixed arm costs and earns."""
+    quality = table.quality.mean(axis=0)
+    best = int(quality.argmax())
+    print(f"  best fixed: {table.arms[best]}, {quality[best]:.4f} at {1000 * table.cost_usd[:, best].mean():.4g}")
 
 
 def _print(name: str, table: FullTable, by_seed: Floats) -> None:

@@ -113,6 +113,12 @@ def earned(table: FullTable, features: Floats, weight: float, seeds: int) -> tup
     return ridge, float(np.mean(late)), float(np.std(late))
 
 
+def best_fixed(table: FullTable, weight: float) -> str:
+    """Return the arm of the highest mean value."""
+    price = fixed_penalties(table, Objective("auto", table_spread(table).points_per_usd(weight)))
+    return table.arms[int((table.quality - price).mean(axis=0).argmax())]
+
+
 def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,6 +132,7 @@ def main() -> None:
         table = one.table.spread(8)
         weight = 0.15 if all(cost is not None for cost in table.mean_costs()) else 0.0
         print(f"{path.stem}, cost weight {weight:g}")
+        print(f"  {f'best fixed: {best_fixed(table, weight)}':46}{0.0:>+8.4f}{0.0:>+16.4f}")
         for name, features in features_of(one, given[:place] + given[place + 1 :]).items():
             ridge, late, spread = earned(table, features, weight, options.seeds)
             totals.setdefault(name, []).append((ridge, late))

@@ -29,6 +29,7 @@ from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.sweeps.prepared import prepare
 from highwayman.sims.sweeps.results import BEST_FIXED, Results
+from highwayman.sims.sweeps.standings import label_of
 from highwayman.sims.sweeps.sweep import sweep
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
@@ -107,12 +108,16 @@ def _report(results: Results, policies: Sequence[str]) -> None:
     rounds = results.runs[0].rounds
     first, last = BINS * 2_000 // rounds, BINS * 5_000 // rounds
     blind, fixed, ridge = (_curve(results, name) for name in (BLIND, BEST_FIXED, "ridge"))
-    for policy in policies:
+    for policy in (BEST_FIXED, *policies):
         curve = _curve(results, policy)
         early = curve[:, :first].mean(axis=1) - blind[:, :first].mean(axis=1)
         late = [curve[:, -last:].mean(axis=1) - other[:, -last:].mean(axis=1) for other in (fixed, ridge)]
         cells = "".join(f"{f'{one.mean():+.4f} ± {one.std():.4f}':>20}" for one in (early, *late))
-        print(f"  {'no context' if policy == BLIND else policy:38}{cells}", flush=True)
+        print(f"  {_named(results, policy):38}{cells}", flush=True)
+
+
+def _named(results: Results, policy: str) -> str:
+    return "no context" if policy == BLIND else label_of(results.cases()[0], policy)
 
 
 def _specialists(tables: Sequence[FullTable], policies: Sequence[str], **options: Any) -> None:
@@ -129,7 +134,7 @@ def _specialists(tables: Sequence[FullTable], policies: Sequence[str], **options
     fixed, best = (_curve(results, name) for name in (BEST_FIXED, "task mean"))
     print("specialists in one stream, shipped features: share of the gap closed")
     print(f"{'':40}{'5,000 rounds':>20}{'the last 1,000':>20}")
-    for policy in (*policies, "ridge"):
+    for policy in (BEST_FIXED, *policies, "ridge"):
         curve = _curve(results, policy)
         shares = [
             (curve[:, bins].mean(axis=1) - fixed[:, bins].mean(axis=1))
@@ -137,7 +142,7 @@ def _specialists(tables: Sequence[FullTable], policies: Sequence[str], **options
             for bins in (slice(None), slice(-2, None))
         ]
         cells = "".join(f"{f'{one.mean():.3f} ± {one.std():.3f}':>20}" for one in shares)
-        print(f"  {'no context' if policy == BLIND else policy:38}{cells}", flush=True)
+        print(f"  {_named(results, policy):38}{cells}", flush=True)
 
 
 if __name__ == "__main__":
