@@ -50,12 +50,16 @@ def main() -> None:
     parser.add_argument("--cost-weight", type=float, action="append", dest="weights")
     parser.add_argument("--policy", action="append", dest="policies")
     parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--frozen-for", type=int, default=1, help="rounds between two updates: 10 take half the time")
     options = parser.parse_args()
     tables = [read_table(path) for path in options.tables]
     policies = tuple(dict.fromkeys([BLIND, *(options.policies or POLICIES)]))
     floor, loss = (0.02, FLOOR_LOSS) if options.floor is None else (options.floor, None)
     spread = "spread evenly" if loss is None else f"that loses {loss:g} a round"
-    print(f"{options.seeds} seeds of {options.rounds:,} rounds, exploration floor {floor:g}, {spread}")
+    often = f", learning every {options.frozen_for} rounds" if options.frozen_for > 1 else ""
+    print(
+        f"{options.seeds} seeds of {options.rounds:,} rounds, exploration floor {floor:g} {spread}{often}", flush=True
+    )
     print(f"{'':40}{'first 2,000':>20}{'last 5,000':>20}{'last 5,000':>20}")
     print(f"{'':40}{'over no context':>20}{'over best fixed':>20}{'over ridge':>20}")
     for place, (path, table) in enumerate(zip(options.tables, tables, strict=True)):
@@ -74,12 +78,13 @@ def main() -> None:
                 bins=BINS,
                 floor=floor,
                 floor_loss=loss,
+                frozen_for=options.frozen_for,
                 baselines=("best_fixed", "ridge"),
             )
             print(f"{path.stem}, cost weight {weight:g}", flush=True)
             _report(_run(plan, path.stem, table, encoder), policies)
         encoder.close()
-    _specialists(tables, policies, seeds=options.seeds, floor=floor, floor_loss=loss)
+    _specialists(tables, policies, seeds=options.seeds, floor=floor, floor_loss=loss, frozen_for=options.frozen_for)
 
 
 def cost_problem(table: FullTable, weight: float) -> str:

@@ -23,8 +23,13 @@ class HierTS(RegressionPolicy[HierPosterior]):
     them alike. It explores less than the posterior says, and less still once there is feedback of weight
     `patience` on each arm, by the root of how much more: measured to earn more on routing tables within 20,000 rounds
     (docs/learning.md). An arm of less than a quarter of the usual weight, as a newcomer is, is measured by its own: by
-    the pool's it waited thousands of rounds to be tried. Routing breaks their assumption that rewards arrive before the
-    next round.
+    the pool's it waited thousands of rounds to be tried. And it explores an arm as a whole before it explores what it
+    does with single queries: of the squared deviation that a query adds to the least that any query has, the arm's own
+    1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm that has less weight
+    than usual, all on one that has none. Queries differ, and by that alone try an arm's features out (Bastani, Bayati &
+    Khosravi, "Mostly Exploration-Free Algorithms for Contextual Bandits", Management Science 2021); were all of it
+    explored, the first 2,000 rounds would cost more than a sampler without contexts loses in them. Routing breaks their
+    assumption that rewards arrive before the next round.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
         fingerprint: str = "",
         exploration: float = 0.75,
         patience: float = 250.0,
+        query_exploration: float = 0.3,
         half_life_events: float | None = None,
         half_life_hours: float | None = None,
         **prior: Any,
@@ -46,6 +52,8 @@ class HierTS(RegressionPolicy[HierPosterior]):
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper.
             patience: weight of feedback per arm from which on exploration shrinks; for an arm that has had little, four
                 times its own.
+            query_exploration: share in [0, 1] that is explored of what a query adds to an arm's least squared
+                deviation, if the arm has as much feedback as others; 1 is Thompson sampling proper.
             half_life_events: rounds of feedback after which feedback counts half; None: it does not fade so.
             half_life_hours: hours after which feedback counts half; at most one of the two is given.
             prior: options of `HierPrior`.
@@ -53,29 +61,37 @@ class HierTS(RegressionPolicy[HierPosterior]):
         for name, value in (("exploration", exploration), ("patience", patience)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a number > 0, got {value!r}")
+        if not 0.0 <= query_exploration <= 1.0:
+            raise ValueError(f"query_exploration must be in [0, 1], got {query_exploration!r}")
+        beliefs = HierPrior(**prior)
         self.posterior = HierPosterior(
             d=d,
             fingerprint=fingerprint,
-            prior=HierPrior(**prior),
+            prior=beliefs,
             forgetting=Forgetting.from_half_life(half_life_events, half_life_hours),
         )
         self._exploration = exploration
         self._patience = patience
+        self._query_exploration, self._intercept_precision = query_exploration, beliefs.intercept_precision
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
-        return best_arm_probs(means - penalties, spreads * self._scale(arms))
+        return best_arm_probs(means - penalties, self._explored(spreads, arms))
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        return best_arm_probs_many(means - penalties, spreads * self._scale(arms))
+        return best_arm_probs_many(means - penalties, self._explored(spreads, arms))
 
-    def _scale(self, arms: Sequence[str]) -> Floats:
-        """Return by what each arm's deviation in units of the noise's is multiplied, shape (K,)."""
-        usual = self.posterior.total_weight() / max(len(self.posterior.arms), 1)
-        known = np.maximum(np.minimum(_NEWCOMER * self.posterior.weights_of(arms), usual), 1.0)
+    def _explored(self, spreads: Floats, arms: Sequence[str]) -> Floats:
+        """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K)."""
+        weights = self.posterior.weights_of(arms)
+        usual = max(self.posterior.total_weight() / max(len(self.posterior.arms), 1), 1.0)
+        known = np.maximum(np.minimum(_NEWCOMER * weights, usual), 1.0)
         patience = np.minimum(self._patience / known, 1.0)
-        scale: Floats = self._exploration * np.sqrt(self.posterior.noise_variance() * patience)
-        return scale
+        least = 1.0 / (np.maximum(weights, 0.0) + self._intercept_precision)
+        squares = spreads**2
+        squares -= (1.0 - self._query_exploration) * np.minimum(weights / usual, 1.0) * (squares - least)
+        explored: Floats = self._exploration * np.sqrt(self.posterior.noise_variance() * patience * squares)
+        return explored

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.newcomer import rounds_to_half
+from highwayman.bandit.best_arm import best_arm_probs
 from highwayman.bandit.draw import draw
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
@@ -76,6 +77,35 @@ def test_explores_less_once_there_is_feedback_beyond_its_patience() -> None:
     assert probs[10.0][0] > probs[1000.0][0] + 0.15
 
 
+def test_it_explores_what_an_arm_does_on_the_whole_before_what_it_does_with_a_query() -> None:
+    lost = {}
+    for share in (0.3, 1.0):
+        runs = [
+            earned(added(HierTS(d=D, fingerprint="f", query_exploration=share)), hard_or_easy, 500, seed=seed)
+            for seed in range(4)
+        ]
+        lost[share] = float(np.mean([best - got for got, best in runs]))
+    assert lost[0.3] < 0.9 * lost[1.0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_of_what_a_query_adds_to_the_least_deviation_a_share_is_explored(share: float) -> None:
+    policy = HierTS(d=D, fingerprint="f", exploration=0.5, query_exploration=share)
+    added(policy)
+    rng = np.random.default_rng(0)
+    for n in range(60):  # twelve answers of each but the last, a newcomer
+        value = float(rng.random() < 0.5)
+        policy.learn([RewardChange(ARMS[n % 5], np.append(rng.normal(size=D - 1), 1.0), 1.0, value, value)])
+    x = np.append(rng.normal(size=D - 1), 1.0)
+    means, spreads = policy.posterior.mean_and_std(x, ARMS)
+    least = 1.0 / (12.0 + 1.0)  # answers, and the intercept's precision
+    assert (spreads**2 > least).all()
+    shares = np.array([share] * 5 + [1.0])
+    squares = policy.posterior.noise_variance() * (shares * spreads**2 + (1.0 - shares) * least)
+    assert policy.probs(context(x), ARMS, FREE) == pytest.approx(best_arm_probs(means, 0.5 * np.sqrt(squares)))
+    assert policy.probs_many(x[None], ARMS, FREE[None])[0] == pytest.approx(policy.probs(context(x), ARMS, FREE))
+
+
 def test_a_better_newcomer_in_a_mature_pool_soon_has_half_of_the_traffic() -> None:
     rounds = [rounds_to_half("HierTS", [25_000.0] * 3, 0.05, seed=seed, most=600) for seed in (4, 5, 6)]
     assert max(rounds) < 600
@@ -93,3 +123,8 @@ def test_a_penalty_moves_traffic_without_learning() -> None:
 def test_an_option_that_cannot_be_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a number > 0, got 0"):
         HierTS(d=D, **{name: 0})
+
+
+def test_a_share_of_what_a_query_adds_is_a_share() -> None:
+    with pytest.raises(ValueError, match=r"query_exploration must be in \[0, 1\], got 1.5"):
+        HierTS(d=D, query_exploration=1.5)
