@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from highwayman.bandit.draw import Draw, Floor, draw, mix, one_hot_argmax
 from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
-from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
+from highwayman.bandit.policy import GivesBeliefs, Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota, with_minimums
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
@@ -176,12 +176,11 @@ def unmixed_probs(
     Without, 1 stands at the policy's most probable arm and the floor is 0. Quotas of arms on probation hold beneath a
     cap, too: their dollars have a cap of their own.
     """
-    wanted = policy.probs(context, candidates.arms, candidates.penalties)
     if not explores:
-        return one_hot_argmax(wanted), 0.0
+        return one_hot_argmax(policy.probs(context, candidates.arms, candidates.penalties)), 0.0
+    wanted, floor = _probs_and_floor(policy, context, candidates, rules)
     minimums = None if candidates.probation_usd is None else rules.quota.minimums(candidates.probation_usd)
     probs = wanted if minimums is None else with_minimums(wanted, minimums)
-    floor = rules.floor_for(policy, context.features, candidates.arms, candidates.penalties)
     if rules.cap is None:
         return probs, floor
     utilities = None
@@ -193,6 +192,23 @@ def unmixed_probs(
     )
     greedy = greedy if minimums is None else with_minimums(greedy, minimums)
     return mix_with_greedy(probs, greedy, floor=floor, share=share)
+
+
+def _probs_and_floor(
+    policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules
+) -> tuple[Floats, Floor]:
+    arms, penalties = candidates.arms, candidates.penalties
+    if rules.floor_loss is None or not _gives_beliefs(type(policy)):
+        return policy.probs(context, arms, penalties), rules.floor_for(policy, context.features, arms, penalties)
+    probs, quality, deviations = cast(GivesBeliefs, policy).probs_and_beliefs(context, arms, penalties)
+    return probs, rules.floor_by(quality, deviations, penalties)
+
+
+@cache
+def _gives_beliefs(kind: type) -> bool:
+    """Return whether policies of a class do: whether what defines `probs` last defines `probs_and_beliefs` with it."""
+    last = next((base for base in kind.__mro__ if "probs" in vars(base)), kind)
+    return "probs_and_beliefs" in vars(last)
 
 
 def within_max_usd(candidates: Candidates, max_usd: float) -> Candidates:

@@ -13,6 +13,7 @@ from highwayman.bandit.regression.regression_policy import RegressionPolicy
 from highwayman.env.types import Context, Floats
 
 _NEWCOMER = 4.0  # times its own weight is taken for what is known of the pool, where that is less
+_TRIED = 2.0  # the same, where it is asked how far an arm has been tried out
 
 
 class HierTS(RegressionPolicy[HierPosterior]):
@@ -25,11 +26,11 @@ class HierTS(RegressionPolicy[HierPosterior]):
     (docs/learning.md). An arm of less than a quarter of the usual weight, as a newcomer is, is measured by its own: by
     the pool's it waited thousands of rounds to be tried. And it explores an arm as a whole before it explores what it
     does with single queries: of the squared deviation that a query adds to the least that any query has, the arm's own
-    1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm that has less weight
-    than usual, all on one that has none. Queries differ, and by that alone try an arm's features out (Bastani, Bayati &
-    Khosravi, "Mostly Exploration-Free Algorithms for Contextual Bandits", Management Science 2021); were all of it
-    explored, the first 2,000 rounds would cost more than a sampler without contexts loses in them. Routing breaks their
-    assumption that rewards arrive before the next round.
+    1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm that has less than
+    half of the usual weight, all on one that has none. Queries differ, and by that alone try an arm's features out
+    (Bastani, Bayati & Khosravi, "Mostly Exploration-Free Algorithms for Contextual Bandits", Management Science 2021);
+    were all of it explored, the first 2,000 rounds would cost more than a sampler without contexts loses in them.
+    Routing breaks their assumption that rewards arrive before the next round.
     """
 
     def __init__(
@@ -76,22 +77,30 @@ class HierTS(RegressionPolicy[HierPosterior]):
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
+        return self.probs_and_beliefs(context, arms, penalties)[0]
+
+    def probs_and_beliefs(
+        self, context: Context, arms: Sequence[str], penalties: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
-        return best_arm_probs(means - penalties, self._explored(spreads, arms))
+        noise = self.posterior.noise_variance()
+        probs = best_arm_probs(means - penalties, self._explored(spreads, arms, noise))
+        return probs, means, spreads * math.sqrt(noise)
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        return best_arm_probs_many(means - penalties, self._explored(spreads, arms))
+        return best_arm_probs_many(means - penalties, self._explored(spreads, arms, self.posterior.noise_variance()))
 
-    def _explored(self, spreads: Floats, arms: Sequence[str]) -> Floats:
+    def _explored(self, spreads: Floats, arms: Sequence[str], noise: float) -> Floats:
         """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K)."""
         weights = self.posterior.weights_of(arms)
         usual = max(self.posterior.total_weight() / max(len(self.posterior.arms), 1), 1.0)
-        known = np.maximum(np.minimum(_NEWCOMER * weights, usual), 1.0)
-        patience = np.minimum(self._patience / known, 1.0)
-        least = 1.0 / (np.maximum(weights, 0.0) + self._intercept_precision)
+        known = np.minimum(_NEWCOMER * weights, usual)
+        patience = self._patience / np.maximum(known, max(self._patience, 1.0))
+        least = 1.0 / (weights + self._intercept_precision)
         squares = spreads**2
-        squares -= (1.0 - self._query_exploration) * np.minimum(weights / usual, 1.0) * (squares - least)
-        explored: Floats = self._exploration * np.sqrt(self.posterior.noise_variance() * patience * squares)
+        squares -= (1.0 - self._query_exploration) * np.minimum(_TRIED * weights / usual, 1.0) * (squares - least)
+        explored: Floats = self._exploration * np.sqrt(noise * patience * squares)
         return explored

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.linear_posterior import LinearPosterior
 from highwayman.bandit.regression.regression_policy import RegressionPolicy
@@ -44,8 +46,15 @@ class LinearPolicy(RegressionPolicy[LinearPosterior], ABC):
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the probability of each eligible arm, shape (K,), in the order of `arms`."""
+        return self.probs_and_beliefs(context, arms, penalties)[0]
+
+    def probs_and_beliefs(
+        self, context: Context, arms: Sequence[str], penalties: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
-        return self.choose(means - penalties, spreads, self.posterior.summary())
+        summary = self.posterior.summary()
+        return self.choose(means - penalties, spreads, summary), means, spreads * np.sqrt(summary.noise_variance)
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.bandit.decision import Candidates, ExplorationRules, decide, decision_probs
+from highwayman.bandit.draw import mix
 from highwayman.bandit.exploration_cap import ExplorationCap
+from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
-from highwayman.env.types import Context, Floats
+from highwayman.env.types import Context, Floats, RewardChange
 
 ARMS = ("ada", "bob", "cy")
 QUALITY = {"ada": 0.4, "bob": 0.6, "cy": 0.9}
@@ -207,6 +209,29 @@ def test_a_floor_loses_no_more_than_it_may_by_what_the_policy_expects() -> None:
     choice = decide(Sure(), CONTEXT, CANDIDATES, priced, limits=AUTO, at=0.0, rng=rng())
     assert choice.draw.probs.tolist() == probs.tolist()
     assert choice.draw.propensity == probs[choice.draw.action]
+
+
+class Overriding(HierTS):
+    """Has probabilities of its own making, and what it inherits expects."""
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        return super().probs(context, arms, penalties)[::-1].copy()
+
+
+def test_expectations_given_along_with_probabilities_make_the_same_floor_as_asked_for() -> None:
+    rules = ExplorationRules(0.3, floor_loss=0.001)
+    probs = {}
+    for kind in (HierTS, Overriding):
+        policy = kind(d=1)
+        for arm, value in zip(ARMS, (0.2, 0.5, 0.9), strict=True):
+            policy.add_arm(arm)
+            policy.learn([RewardChange(arm, np.ones(1), 500.0, 500 * value, 500 * value)])
+        probs[kind] = decision_probs(policy, CONTEXT, CANDIDATES, rules, explores=True, at=0.0)
+        asked = rules.floor_for(policy, CONTEXT.features, ARMS, CANDIDATES.penalties)
+        wanted = policy.probs(CONTEXT, ARMS, CANDIDATES.penalties)
+        assert probs[kind].tolist() == mix(wanted, floor=asked).tolist()
+    assert probs[HierTS].argmax() == 2
+    assert probs[Overriding].argmax() == 0, "a subclass decides as it says itself"
 
 
 def test_a_floor_is_even_where_nobody_says_how_sure_the_policy_is() -> None:
