@@ -129,9 +129,10 @@ def test_a_kind_of_query_is_corrected_beside_its_arms_bias_and_by_how_many_thumb
         5: counts(("a", 0.35, 100, 2, 30)),
         6: counts(("a", 0.35, 10, 3, 0)),  # as 4, but for how few they are
         7: counts(("a", 0.35, 100, 0, 0)),
+        8: counts(("a", 0.35, 100, 0, 1)),
     }
     made = fitted(cells, kinds)
-    assert set(made.by_kind) == {("a", 4), ("a", 5), ("a", 6)}
+    assert set(made.by_kind) == {("a", 4), ("a", 5), ("a", 6), ("a", 8)}
     assert made.by_kind["a", 4] > 0.1
     assert made.by_kind["a", 5] < 0
     assert 0 < made.by_kind["a", 6] < made.by_kind["a", 4]

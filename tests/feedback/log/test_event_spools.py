@@ -129,6 +129,21 @@ async def test_what_could_not_be_put_waits_for_the_next_time(tmp_path: Path) -> 
     await spools.close()
 
 
+async def test_what_cannot_be_read_is_dropped_and_nothing_is_put_in_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (spool,) = claim_spools(tmp_path, limit_bytes=1 << 20)
+    spools, log = EventSpools([spool], WritabilityCheck(lambda fate, kind: None), lambda fate, kind: None), Log()
+    spool.append([b"\xc1"])
+    spools.append(queued(decision("d")))
+    spool.append([b"\xc1"])
+    await spools.drain(log.put_all)
+    assert log.ids == ["d"]
+    assert len(spools) == 0
+    assert caplog.text.count("an event of the spool is dropped") == 2
+    await spools.close()
+
+
 async def test_closing_waits_for_feedback_that_is_being_synced(tmp_path: Path) -> None:
     spools = event_spools(tmp_path, Outcomes())
     ((_, synced),) = batch = queued(thumb("d", 1.0))
