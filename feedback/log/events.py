@@ -177,7 +177,7 @@ def _decode_feedback(*values: Any) -> Feedback:
 
 
 def _given(value: Any) -> bool:
-    return value not in ("", None, False)
+    return value is not None and value is not False and value != ""  # a quality of 0 equals False, and is given
 
 
 def _encode_control(event: Control) -> tuple[str, list[Any]]:

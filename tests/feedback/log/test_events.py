@@ -32,6 +32,16 @@ def test_outcomes_and_feedback_come_back_as_they_were(event: object) -> None:
     assert decode(encode(event)) == event  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"quality": 0.0}, {"quality": 0.5}, {"key": "k"}, {"text": "well"}, {"compared_arm": "b"}, {"quarantined": True}],
+)
+def test_whatever_is_said_beside_a_value_comes_back_if_it_is_all_there_is(more: dict[str, Any]) -> None:
+    said = replace(thumb("d1", 1.0), **more)
+    assert decode(encode(said)) == said
+    assert len(encode(said)) > len(encode(replace(said, **{name: getattr(thumb("d1", 1.0), name) for name in more})))
+
+
 TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt("b", "http://b:1", 1.5, "answered"))
 
 
