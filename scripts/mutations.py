@@ -30,6 +30,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum", "maximum": "minimum"}
 _DROPPED = (ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
+_COMMUTES = frozenset({"cast", "isinstance", "min", "max", "minimum", "maximum"})
 _LOGGERS = frozenset({"log", "logger", "warnings"})
 
 
@@ -167,7 +168,7 @@ def _changed_calls(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
         yield "min/max", _with(node, func=function)
     if len(node.args) >= 2 and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
         first, second, *others = node.args
-        if ast.dump(first) != ast.dump(second) and name not in {"cast", "isinstance", "min", "max"}:
+        if ast.dump(first) != ast.dump(second) and name not in _COMMUTES:
             yield "arguments", _with(node, args=[second, first, *others])
 
 
