@@ -66,6 +66,20 @@ def test_a_new_arm_lets_feedback_fade_only_where_the_prior_may_depend_on_it() ->
     assert anew.total_weight() == pytest.approx(2.0**-0.01 + 1.0)  # relative to the last one
 
 
+def test_a_discounted_arm_is_less_sure_at_once_and_the_other_as_it_was() -> None:
+    anew = AllAnew(d=D, fingerprint="", noise=(0.1, 20.0), forgetting=None, fades=False)
+    fixed = RidgePosterior(d=D)
+    for posterior in (anew, fixed):
+        for arm in "ab":
+            posterior.add_arm(arm)
+        posterior.update(changes(200))
+        _, before = posterior.mean_and_std(np.ones(D), "ab")
+        posterior.discount("a", share=0.04)
+        _, after = posterior.mean_and_std(np.ones(D), "ab")
+        assert after[0] > 2.5 * before[0]
+        assert after[1] == pytest.approx(before[1])
+
+
 def test_what_was_learned_on_another_encoders_features_is_not_merged() -> None:
     mine, other = RidgePosterior(d=D, fingerprint="f"), RidgePosterior(d=D, fingerprint="g")
     with pytest.raises(ValueError, match="features of encoder 'g' do not mix with those of 'f'"):

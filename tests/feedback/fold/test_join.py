@@ -65,6 +65,14 @@ def test_a_preference_weighs_what_its_statement_does_and_is_taken_back_at_that_w
     assert (back.better, back.weight) == ("a", -weight)
 
 
+def test_only_what_compares_and_weighs_something_is_a_preference() -> None:
+    compared = replace(thumb("d", 0.75, metric="preference"), compared_arm="b")
+    for said, count in ((compared, 1), (replace(compared, weight=0.0), 0), (thumb("d", 1.0), 0)):
+        record = known(decision("d"), feedback={"2-0": said})
+        before, after = (attribute_reward(record, DEFAULT_SPEC, LogPoint("2-0", inclusive=i)) for i in (False, True))
+        assert len(preference_changes(before, after, np.ones(3))) == count
+
+
 def test_the_first_thumb_is_one_observation() -> None:
     record = known(decision("d"), feedback={"5-0": thumb("d", 1.0)})
     (change,) = changed(record, "5-0")

@@ -1,11 +1,12 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Attempt, Decision, Mode, Outcome, Status
+from highwayman.env.types import Attempt, Decision, Mode, Outcome, RewardChange, Status
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -118,6 +119,15 @@ def test_quality_of_one_thumb_up_is_wilsons_interval() -> None:
     arm.weight = arm.weighted = arm.squared = 1.0
     mean, low, high = arm.quality()
     assert (mean, low, high) == (1.0, pytest.approx(0.2065, abs=1e-4), pytest.approx(1.0))
+
+
+def test_quality_is_the_weighted_mean_of_what_was_said() -> None:
+    tally = Tally()
+    tally.on_reward_changes(
+        [RewardChange("a", np.ones(1), 3.0, 0.0, 0.0), RewardChange("a", np.ones(1), 1.0, 0.5, 0.25)]
+    )
+    assert tally.arm("a").quality()[0] == pytest.approx(0.125)
+    assert (tally.arm("a").weight, tally.arm("a").weighted, tally.arm("a").squared) == (4.0, 0.5, 0.25)
 
 
 def test_an_arm_without_feedback_has_no_quality() -> None:

@@ -65,6 +65,11 @@ def test_rounds_of_few_people_say_less_than_as_many_of_many(make: Callable[[], I
     assert of_few[1] - of_few[0] > 3.5 * (of_many[1] - of_many[0])
 
 
+def test_bernsteins_bound_needs_two_rounds() -> None:
+    assert np.isnan(ends(EmpiricalBernstein(), mean_of(np.array([0.5])))).all()
+    assert np.isfinite(ends(EmpiricalBernstein(), mean_of(np.array([0.5, 0.6])))).all()
+
+
 @pytest.mark.parametrize("odd", [2, 50])
 def test_bernsteins_bound_says_nothing_of_ratios_of_sums_however_few_of_the_rounds_weigh_otherwise(odd: int) -> None:
     x = np.random.default_rng(4).random(50)
