@@ -85,11 +85,18 @@ def _places(body: list[ast.stmt], *, in_function: bool) -> Iterator[_Place]:
         if isinstance(statement, ast.Import | ast.ImportFrom | ast.Assert):
             continue
         yield _Place(statement, statement, in_function)
-        inside = in_function or isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        inside = in_function or _is_run_by_each_call(statement)
         for expression in _expressions(statement):
             yield _Place(expression, statement, inside)
         for block in _blocks(statement):
             yield from _places(block, in_function=inside)
+
+
+def _is_run_by_each_call(statement: ast.stmt) -> bool:
+    """Whether a statement is a function, and no cached one, which the first test to call it runs for all others."""
+    if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return not any("cache" in ast.unparse(decorator) for decorator in statement.decorator_list)
 
 
 def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:

@@ -72,10 +72,10 @@ def test_a_mutant_is_tried_against_the_tests_that_run_its_line_its_mirror_first_
         "tests/test_c.py::first": 1.0, "tests/test_c.py::second": 1.0,
     }  # fmt: skip
     coverage = Coverage({name: frozenset(pairs) for name, pairs in lines.items()}, seconds)
-    all_of_line_5 = [
+    of_line_5 = [
         "tests/room/test_a.py::slow", "tests/test_b.py::quick", "tests/test_c.py::first", "tests/test_c.py::second",
     ]  # fmt: skip
-    assert coverage.tests(mutant(5), 99.0) == all_of_line_5
-    assert coverage.tests(mutant(5), 3.05) == all_of_line_5[:2]
+    assert coverage.tests(mutant(5), 99.0) == of_line_5
+    assert coverage.tests(mutant(5), 3.05) == of_line_5[:2]
     assert coverage.tests(mutant(7), 99.0) == []
     assert set(coverage.tests(mutant(1, in_function=False), 99.0)) == set(seconds)

@@ -67,4 +67,6 @@ def test_a_mutant_knows_the_lines_of_its_own_statement_and_whether_a_call_runs_t
     places = [(mutant.first_line, mutant.last_line, mutant.in_function) for mutant in mutations("a.py", FUNCTION)]
     call = (8, 11, True)
     assert places == [(1, 1, False), (4, 6, True), (7, 7, True), (7, 7, True), call, call, call]
+    cached = [mutant.in_function for mutant in mutations("a.py", f"@cache\n{FUNCTION[11:]}")]
+    assert cached == [False] * len(places[1:])  # the first test to call it runs it for all
     assert all(ast.parse(mutant.text) for mutant in mutations("a.py", FUNCTION))
