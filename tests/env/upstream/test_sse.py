@@ -1,4 +1,5 @@
 import json
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.types import Usage
 from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.usage_report import ReportedUsage, parse_usage
@@ -200,6 +202,23 @@ def test_an_answer_id_of_any_form_is_replaced_and_no_id_further_in(own: str, fir
     parts = [f'"id": {own}', choices] if first else [choices, f'"id": {own}']
     told = json.loads(ResponseIdentity("my-arm", "hw-1").rewrite(("{" + ",".join(parts) + "}").encode()))
     assert told == {**json.loads("{" + choices + "}"), "id": "chatcmpl-hw-1"}
+
+
+@pytest.mark.parametrize(("size", "aside"), [(0, False), (PIECE_BYTES, True)])
+async def test_a_large_answer_is_rewritten_beside_the_event_loop_and_a_small_one_at_once(
+    size: int, aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[bool] = []
+    rewrite = ResponseIdentity.rewrite
+
+    def noted(identity: ResponseIdentity, data: bytes) -> bytes:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return rewrite(identity, data)
+
+    monkeypatch.setattr(ResponseIdentity, "rewrite", noted)
+    data = b'{"model":"m","x":"' + b"a" * size + b'"}'
+    assert await ResponseIdentity("arm", "d").rewrite_aside(data) == data.replace(b'"m"', b'"arm"')
+    assert threads == [aside]
 
 
 def test_the_id_of_a_completion_says_so() -> None:

@@ -110,6 +110,14 @@ def test_the_flip_rate_is_told_by_people_who_judged_the_same_answer() -> None:
         flip_rate(0, 0)
 
 
+@pytest.mark.parametrize(
+    ("disagreements", "rate", "stderr"),
+    [(18.0, 0.1, np.sqrt(0.18 * 0.82 / 100) / 1.6), (0.0, 0.0, 0.0005), (-3.0, 0.0, 0.0005)],
+)
+def test_a_flip_rate_is_as_sure_as_the_pairs_it_is_told_by(disagreements: float, rate: float, stderr: float) -> None:
+    assert flip_rate(disagreements, 100.0) == pytest.approx((rate, stderr))
+
+
 @pytest.mark.parametrize("flip", [-0.1, 0.5, float("nan")])
 def test_a_flip_rate_out_of_range_is_refused(flip: float) -> None:
     with pytest.raises(ValueError, match=r"flip must be in \[0, 0.5\)"):

@@ -176,6 +176,22 @@ def test_a_key_released_after_a_burst_has_a_rate_of_its_own_again_before_it_can_
     assert told == 1
 
 
+@pytest.mark.parametrize("quality", [0.55, 0.95])
+def test_a_key_that_a_person_has_released_may_be_pickier_or_kinder_within_the_tolerance_like_any_other(
+    quality: float,
+) -> None:
+    alarm, told = AnomalyDetector(AnomalyThresholds(burst_young=10.0)), []
+    for n in range(40):
+        alarm.observe("known", tenant="t", arm="a", quality=0.75, at=n * 30.0)
+    for n in range(70):
+        told.append(alarm.observe("new", tenant="t", arm="a", quality=0.75, at=1200.0 + n / 10))
+    assert [one.why for one in told if one is not None] == [AnomalyKind.BURST]
+    alarm.clear("new")
+    for n in range(600):
+        for key, said in (("known", 0.75), ("new", quality)):
+            assert alarm.observe(key, tenant="t", arm="a", quality=said, at=1300.0 + n * 30.0) is None
+
+
 def test_a_suspect_is_told_once_until_it_is_cleared() -> None:
     alarm = AnomalyDetector(AnomalyThresholds(burst_young=10.0, burst_floor=10.0))
     told = [alarm.observe("k", tenant="t", arm="a", quality=1.0, at=float(n) / 10) for n in range(50)]
