@@ -23,12 +23,14 @@ class Clusters:
     text: Floats  # (m, w)
     numbers: Floats  # (m, q)
     fingerprint: str
-    _text_squares: Floats = field(init=False, repr=False)  # (m,) lengths, squared
-    _number_squares: Floats = field(init=False, repr=False)  # (m,)
+    _squares: Floats = field(init=False, repr=False)  # (m,) of the centres' lengths
+    _twice_text: Floats = field(init=False, repr=False)  # (w, m)
+    _twice_numbers: Floats = field(init=False, repr=False)  # (m, q)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_text_squares", (self.text**2).sum(axis=1))
-        object.__setattr__(self, "_number_squares", (self.numbers**2).sum(axis=1))
+        object.__setattr__(self, "_squares", (self.text**2).sum(axis=1) + (self.numbers**2).sum(axis=1))
+        object.__setattr__(self, "_twice_text", 2.0 * self.text.T)
+        object.__setattr__(self, "_twice_numbers", 2.0 * self.numbers)
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
@@ -63,9 +65,11 @@ class Clusters:
         return len(self.text)
 
     def distances(self, embeddings: Floats) -> Floats:
-        """Return the text's part of the squared distances to the centres, (n, w) -> (n, m)."""
-        squares = (embeddings**2).sum(axis=1)[:, None] + self._text_squares
-        distances: Floats = squares - 2.0 * (embeddings @ self.text.T)
+        """Return the text's part of the squared distances to the centres, (n, w) -> (n, m).
+
+        The query's own square is left out: it is the same for all centres, and memberships are of differences.
+        """
+        distances: Floats = self._squares - embeddings @ self._twice_text
         return distances
 
     def memberships(self, distances: Floats, numbers: Floats) -> Floats:
@@ -75,8 +79,7 @@ class Clusters:
             distances: the text's part of the squared distances, (m,).
             numbers: the query's numeric features, (q,).
         """
-        # The query's own square is left out: it is the same for all, and shares are of differences.
-        squares = distances + self._number_squares - 2.0 * (self.numbers @ numbers)
+        squares = distances - self._twice_numbers @ numbers
         near = np.exp(SHARPNESS * (squares.min() - squares))
         shares: Floats = near / near.sum() - 1.0 / self.m
         return shares

@@ -45,9 +45,13 @@ class _Form:
         """Return the share of the sample's characters that are of these kinds."""
         return sum([self.counts[kind] for kind in kinds]) / max(1, len(self.sample))
 
-    def per_line(self, pattern: re.Pattern[str]) -> float:
-        """Return how many matches there are to a line of 80 characters (shorter texts count as one)."""
-        return len(pattern.findall(self.sample)) / max(1.0, len(self.sample) / 80)
+    def at_line_starts(self, pattern: re.Pattern[str]) -> int:
+        """Return how many matches there are of a pattern that matches at the start of a line only."""
+        return len(pattern.findall(self.sample)) if "\n" in self.sample else int(bool(pattern.match(self.sample)))
+
+    def per_line(self, matches: int) -> float:
+        """Return how many of the matches there are to a line of 80 characters (shorter texts count as one)."""
+        return matches / max(1.0, len(self.sample) / 80)
 
 
 def numeric_features(query: Query) -> Floats:
@@ -147,7 +151,12 @@ def _log_count(count: int, full: int) -> float:
 
 
 def _code(form: _Form) -> float:
-    return form.per_line(_CODE if _CODE_SIGN.search(form.sample) else _CODE_KEYWORD) / 2
+    signs = _CODE_SIGN.search(form.sample)
+    return form.per_line(len(_CODE.findall(form.sample)) if signs else form.at_line_starts(_CODE_KEYWORD)) / 2
+
+
+def _math(form: _Form) -> float:
+    return form.per_line(len(_MATH.findall(form.sample))) / 4 if _MATH_SIGN.search(form.sample) else 0.0
 
 
 def _upper(form: _Form) -> float:
@@ -171,14 +180,14 @@ _MEASURES: Final[tuple[tuple[str, Callable[[_Form], float]], ...]] = (
     ("log_text_chars", lambda form: _log_length(len(form.query.text))),
     ("log_turns", lambda form: _log_count(form.query.turns - 1, 32)),
     ("code", _code),
-    ("math", lambda form: form.per_line(_MATH) / 4 if _MATH_SIGN.search(form.sample) else 0.0),
+    ("math", _math),
     ("digits", lambda form: 4 * form.share(_DIGIT)),
     ("signs", lambda form: 4 * form.share(_SIGN)),
     ("non_ascii", lambda form: form.share(_LATIN, _ALPHABET, _IDEOGRAPH)),
     ("non_latin", lambda form: form.share(_ALPHABET, _IDEOGRAPH)),
     ("upper", _upper),
     ("lines", lambda form: _log_count(form.sample.count("\n"), 64)),
-    ("list_items", lambda form: _log_count(len(_ITEM.findall(form.sample)), 16)),
+    ("list_items", lambda form: _log_count(form.at_line_starts(_ITEM), 16)),
     ("asks", lambda form: float(any(sign in form.sample for sign in _ASKS))),
     ("tools", lambda form: _log_count(form.query.tools, 16)),
     ("images", lambda form: _log_count(form.query.images, 4)),

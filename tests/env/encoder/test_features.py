@@ -1,3 +1,4 @@
+import math
 import re
 import time
 
@@ -71,6 +72,7 @@ CODE = re.compile(
     r"|[\w\])]\(|==|!=|=>|->|::|\w\[\w",
     re.MULTILINE,
 )
+ITEM = re.compile(r"^[ \t]*(?:[-*•]|\(?(?:\d{1,2}|[A-Za-z])[.):]) ", re.MULTILINE)
 MATH = re.compile(r"[=^√∑∫≤≥±×÷π]|\\[a-zA-Z]+|\d ?[-+*/] ?\d|\$\S")
 
 
@@ -113,6 +115,7 @@ def test_the_numbers_of_any_text_are_those_of_counting_the_slow_way(text: str) -
         "non_ascii": strangers / chars,
         "non_latin": (strangers - latin) / chars,
         "upper": 2 * sum(map(str.isupper, text)) / chars,
+        "list_items": math.log1p(len(ITEM.findall(text))) / math.log1p(16),
         "asks": any(char in "?？؟" for char in text),
     }
     quick = measured(text)
