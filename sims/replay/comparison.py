@@ -125,11 +125,12 @@ def compare_policies(
 def best_fixed_arm(
     chunks: Chunks, arms: Collection[str], method: EstimationMethod, *, known: LoggedPolicyValue
 ) -> PolicyEstimate | None:
-    """Return what the one arm would have earned that the log says is the best; None where it can tell of no arm.
+    """Return what the best single arm would have earned; None where the log can tell of no arm.
 
-    It is picked by the numbers it is then judged by, so it looks a little better than it is. Where it could not answer,
-    any of the others does, as with the policy `Fixed`. Rewards of whole conversations are left out: no single draw
-    earned them.
+    The best is the one of the highest mean where it answered, weighed by propensity (self-normalised, Swaminathan &
+    Joachims, NeurIPS 2015), of those that the log can tell of. It is picked by the numbers it is then judged by, so it
+    looks a little better than it is. Where it could not answer, any of the others does, as with the policy `Fixed`.
+    Rewards of whole conversations are left out: no single draw earned them.
 
     Args:
         chunks: as in `compare_policies`.
@@ -139,16 +140,29 @@ def best_fixed_arm(
     """
     kinds = [kind for kind in KINDS if known.means[kind].n]
     alone = partial(_without_shared_rewards, chunks)
-    gains = {
-        arm: compare(alone, always(arm), estimator=method.estimator, interval=method.interval, reward=method.reward)
-        for arm in arms
-    }
-    told = [arm for arm, gain in gains.items() if not gain.refused]
-    if not told:
-        return None
-    best = max(told, key=lambda arm: gains[arm].value)
-    named = f"best fixed: {best}", always(best)
-    return _estimate(_fit_for(method.interval, chunks), alone, named, (method, kinds))
+    means = _means_where_taken(alone, method.reward)
+    for arm in sorted(means.keys() & set(arms), key=lambda arm: (-means[arm], arm)):
+        named = f"best fixed: {arm}", always(arm)
+        estimate = _estimate(_fit_for(method.interval, chunks), alone, named, (method, kinds))
+        if not estimate.gain.refused:
+            return estimate
+    return None
+
+
+def _means_where_taken(chunks: Chunks, reward: RewardKind) -> dict[str, float]:
+    """Return each arm's mean reward in the rounds it answered, weighed by propensity; no arm without any."""
+    sums: dict[str, Floats] = {}
+    for log in chunks():
+        rewards = rewards_of(log, reward)
+        rows = ~np.isnan(rewards)
+        weights = (log.learning_weights() / log.propensities)[rows]
+        parts = [
+            np.bincount(log.actions[rows], numbers, minlength=len(log.arms))
+            for numbers in (weights * rewards[rows], weights)
+        ]
+        for arm, part in zip(log.arms, np.stack(parts, axis=1), strict=True):
+            sums[arm] = sums.get(arm, np.zeros(2)) + part
+    return {arm: float(total / weight) for arm, (total, weight) in sums.items() if weight > 0}
 
 
 def always(arm: str) -> Target:
