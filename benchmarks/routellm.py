@@ -184,7 +184,7 @@ def report(table: FullTable, task: str, gains: dict[str, list[Floats]]) -> list[
     lines.append(f"  reported, arXiv 2406.18665v4, table {TABLES[task]}:")
     for line in PUBLISHED[task]:
         name = f"{line.router}, {line.training}" if line.training else line.router
-        lines.append(f"    {name:46}{line.apgr:>16.3f}{line.cpt_50:>17.1%}{line.cpt_80:>17.1%}")
+        lines.append(f"    {name:46}{line.apgr:>16.3f}{line.cpt_50:>17.2%}{line.cpt_80:>17.2%}")
     return lines
 
 

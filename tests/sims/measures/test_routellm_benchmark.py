@@ -25,7 +25,7 @@ def test_the_first_line_of_each_benchmark_is_the_best_fixed_arm_by_name_and_the_
     assert first.split() == ["best", "fixed:", "strong", "1", "at", "every", "call", "100.0%", "100.0%"]
     assert second.split() == ["ours", "0.750", "±", "0.000", "25.0%", "±", "0.0", "40.0%", "±", "0.0"]
     assert third.endswith("table 2:")
-    assert reported[-1].split() == ["SW", "ranking,", "arena", "+", "MMLU", "validation", "0.603", "35.4%", "71.5%"]
+    assert reported[-1].split() == ["SW", "ranking,", "arena", "+", "MMLU", "validation", "0.603", "35.40%", "71.55%"]
 
 
 @pytest.mark.parametrize("task", TABLES)
