@@ -16,6 +16,10 @@ _START = 1.0  # quality units per budget: cautious at first, so that no debt is 
 _MOST = 100.0  # enough to keep every request on the cheapest arm; more would only take longer to forget
 _LEAST = 1e-4
 _LEAST_ON_DEAREST = 0.02  # quality units that the dearest call carries when there is money to spare
+_SMOOTH_SQUARE = 1.1  # of costs' distances from the target, in targets: above it steps are shortened
+_LATE = 0.01  # weight of the last call in their mean
+_LUMP = 100.0  # targets that a call counts for in it at most
+_OUT_OF_ROOM = 1.0  # quality units that a soft ceiling lays on a call that the window has no room for
 _LONGEST_STEP = 50.0  # of log lam: beyond any distance between least and most
 
 
@@ -33,7 +37,12 @@ class Pacer:
 
     The price holds the mean. With `hard`, arms are barred besides as long as one call to them, at the most it may
     cost, could take a window above the ceiling: all but the cheapest. They are then not eligible, so that exploration
-    does not draw them, either. The window starts full: nothing may be spent before it was saved.
+    does not draw them, either. The window starts full: nothing may be spent before it was saved. As bars hold the
+    ceiling, steps are the shorter the lumpier costs are, divided by their root mean square as in RMSProp (Tieleman &
+    Hinton 2012): one call that costs twenty budgets would else make all but the cheapest too dear for the next twenty.
+
+    Without `hard` nothing is barred. A call that is expected to cost more than its window has room for carries a unit
+    of quality besides, as long as the ceiling stays what it is (`set_target` moves it).
     """
 
     def __init__(
@@ -59,6 +68,8 @@ class Pacer:
         self._target_usd = budget_usd * (1.0 - margin)
         self._pressure = _START
         self._dearest_usd = 0.0
+        self._squares = 1.0  # mean of late of how far calls' costs are from the target, squared, in targets
+        self._moves = False  # whether the ceiling does
         self._window = SpendWindow(window, self.budget_usd)
         self._overruns = CostOverruns()
 
@@ -75,11 +86,17 @@ class Pacer:
     def set_target(self, budget_usd: float) -> None:
         """Go on with another ceiling; what was learned of the pressure stays."""
         share = self._target_usd / self.budget_usd
-        self.budget_usd, self._target_usd = budget_usd, budget_usd * share
+        self.budget_usd, self._target_usd, self._moves = budget_usd, budget_usd * share, True
 
     def penalties(self, expected_usd: Floats) -> Floats:
         """Return what arms of expected cost (..., K) carry in quality units, same shape; NaN: as the dearest."""
-        return POINT * self.points_per_usd * most_where_unknown(expected_usd)
+        usd = most_where_unknown(expected_usd)
+        penalties: Floats = POINT * self.points_per_usd * usd
+        if self.hard or self._moves or expected_usd.ndim > 1 or np.isnan(expected_usd).all():
+            return penalties
+        cheapest_usd = float(np.nanmin(expected_usd))
+        room_usd = self._window.headroom_usd(self.budget_usd, cheapest_usd=cheapest_usd)
+        return penalties + _OUT_OF_ROOM * ((usd > room_usd) & (usd > cheapest_usd))
 
     def over_budget(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.
@@ -111,7 +128,10 @@ class Pacer:
         self._window.add(cost)
         self._overruns.add(cost, expected_usd or 0.0)
         self._dearest_usd = max(self._dearest_usd, cost)
-        moved = min(self._step * (cost / self._target_usd - 1.0), _LONGEST_STEP)
+        off = cost / self._target_usd - 1.0
+        shortened = max(math.sqrt(self._squares / _SMOOTH_SQUARE), 1.0) if self.hard else 1.0
+        moved = min(self._step * off / shortened, _LONGEST_STEP)
+        self._squares += (min(off, _LUMP) ** 2 - self._squares) * _LATE
         self._pressure = min(max(self._pressure * math.exp(moved), self._least()), _MOST)
 
     def _least(self) -> float:
@@ -124,6 +144,7 @@ class Pacer:
         return {
             "pressure": self._pressure,
             "dearest_usd": self._dearest_usd,
+            "squares": self._squares,
             "recent_usd": self._window.costs(),
             "overruns": self._overruns.state(),
         }
@@ -134,8 +155,8 @@ class Pacer:
         Raises:
             ValueError: a number is missing, negative or not finite; nothing is changed then.
         """
-        for name in ("pressure", "dearest_usd"):
-            value = state.get(name)
+        for name in ("pressure", "dearest_usd", "squares"):
+            value = {"squares": 1.0, **state}.get(name)  # not told by releases of before
             if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
                 raise ValueError(f"pacer state: {name} must be a number >= 0, got {value!r}")
         try:
@@ -144,6 +165,6 @@ class Pacer:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"pacer state: recent_usd or overruns make no sense: {error}") from error
         self._pressure = min(max(float(state["pressure"]), _LEAST), _MOST)
-        self._dearest_usd = float(state["dearest_usd"])
+        self._dearest_usd, self._squares = float(state["dearest_usd"]), float(state.get("squares", 1.0))
         self._window, self._overruns = window, overruns
         return self

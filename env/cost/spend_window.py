@@ -11,7 +11,7 @@ from highwayman.env.types import Floats
 _SURPRISES = 3.0  # standard deviations that the cheapest arm's costs are allowed for
 _AT_FIRST = 12.0  # times its expectation that a call is taken to cost at most
 _KNOWN_CALLS = 200  # from so many on, what was met bounds what may come
-_BEYOND = 3.0  # times the largest ratio met, that a call is then taken to cost at most
+_BEYOND = 3.0  # times the largest ratio met, that a call is then taken to cost at most; it nears 1 with more calls
 
 
 class SpendWindow:
@@ -66,7 +66,8 @@ class CostOverruns:
     """How many times its expectation a call may cost, by what it was expected to cost, in steps of a factor 2.
 
     No distribution is assumed, nor would an estimated quantile do where no window may go over: it is the largest ratio
-    that was met, and three times that, up to twelve, for what was not met yet. One call beyond it is unforeseeable.
+    that was met by calls of about the price, and three times that, up to twelve, for what was not met yet; less, the
+    more calls there were. One call beyond it is unforeseeable.
     """
 
     def __init__(self) -> None:
@@ -85,8 +86,13 @@ class CostOverruns:
         return np.array([usd * self._ratio(usd) if usd > 0 else usd for usd in expected_usd.tolist()])
 
     def _ratio(self, expected_usd: float) -> float:
-        calls, largest = self._met.get(_power(expected_usd), (0, 1.0))
-        return max(largest, _AT_FIRST if calls < _KNOWN_CALLS else min(_BEYOND * largest, _AT_FIRST))
+        power = _power(expected_usd)
+        met = [self._met.get(step, (0, 1.0)) for step in (power - 1, power, power + 1)]
+        calls, largest = sum(calls for calls, _ in met), max(largest for _, largest in met)
+        if calls < _KNOWN_CALLS:
+            return max(largest, _AT_FIRST)
+        beyond = 1.0 + (_BEYOND - 1.0) * _KNOWN_CALLS / calls
+        return max(largest, min(beyond * largest, _AT_FIRST))
 
     def state(self) -> dict[str, list[float]]:
         """Return what was met, as plain numbers."""

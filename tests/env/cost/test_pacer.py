@@ -188,3 +188,32 @@ def test_senseless_arguments_are_refused() -> None:
         Pacer(1.0, margin=1.0)
     with pytest.raises(ValueError, match=r"cost_usd must be a number >= 0 or None, got -0.1"):
         Pacer(1.0).charge(-0.1)
+
+
+def test_soft_what_the_window_has_no_room_for_carries_a_unit_of_quality_besides() -> None:
+    pacer, expected = Pacer(1.0, hard=False), np.array([0.01, 0.9, 1.1, np.nan])
+    carried = pacer.penalties(expected) - pacer.pressure * np.array([0.01, 0.9, 1.1, 1.1])
+    assert carried == pytest.approx([0.0, 0.0, 1.0, 1.0])
+    pacer.set_target(1.0)  # a ceiling that moves with the day says nothing of windows
+    assert pacer.penalties(expected) == pytest.approx(pacer.pressure * np.array([0.01, 0.9, 1.1, 1.1]))
+
+
+def test_hard_one_dear_call_does_not_make_all_but_the_cheapest_too_dear_for_long() -> None:
+    pacers = Pacer(1.0, hard=True), Pacer(1.0, hard=False)
+    for _ in range(20):
+        for pacer in pacers:
+            for cost in (20.0, *[0.01] * 19):
+                pacer.charge(cost, cost)
+    moved = []
+    for pacer in pacers:
+        before = pacer.pressure
+        pacer.charge(20.0, 20.0)
+        moved.append(math.log(pacer.pressure / before))
+    assert moved[1] == pytest.approx(0.1 * (20.0 / 0.98 - 1.0))
+    assert moved[0] < 0.3 * moved[1]
+
+
+def test_a_state_of_before_costs_squares_were_kept_is_read() -> None:
+    state = Pacer(1.0).state()
+    del state["squares"]
+    assert Pacer(1.0).restore(state).state() == Pacer(1.0).state()

@@ -62,3 +62,16 @@ def test_what_had_no_expectation_teaches_nothing() -> None:
 def test_a_window_of_one_call_is_refused() -> None:
     with pytest.raises(ValueError, match="window must be >= 2, got 1"):
         SpendWindow(1, 1.0)
+
+
+def test_the_more_calls_of_about_a_price_were_met_the_less_is_allowed_for_beyond_the_dearest() -> None:
+    bounds = []
+    for calls in (200, 400, 4_000):
+        overruns = CostOverruns()
+        for k in range(calls):
+            overruns.add(1.0, 0.5 if k % 2 else 0.9)  # twice what was expected at most, at two prices side by side
+            overruns.add(1.5, 1.1)
+        bounds.append(float(overruns.upper_bound_usd(np.array([0.6]))[0]) / 0.6)
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[0] < 6.0
+    assert 2.0 < bounds[-1] < 2.2
