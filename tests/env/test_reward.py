@@ -1,13 +1,18 @@
 import pytest
 
 from highwayman.env.errors import InvalidFeedback
-from highwayman.env.metric import Metric, MetricKind
-from highwayman.env.reward import DEFAULT_SPEC, RewardSpec
+from highwayman.env.metric import Metric, MetricKind, boolean_metric
+from highwayman.env.reward import DEFAULT_SPEC, RewardSpec, reward_spec
 from highwayman.env.types import Feedback, Reward
 
 
 def said(metric: str, value: float | None, *, source: str = "user", weight: float = 1.0) -> Feedback:
     return Feedback("f1", "d1", 0.0, source, metric, value, weight)
+
+
+def test_the_version_of_metrics_is_the_same_in_every_release_as_states_are_found_by_it() -> None:
+    assert (DEFAULT_SPEC.version, reward_spec([boolean_metric("graded")]).version) == (1, 424_589_329)
+    assert reward_spec([]) is DEFAULT_SPEC
 
 
 @pytest.mark.parametrize(

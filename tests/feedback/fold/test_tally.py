@@ -19,6 +19,10 @@ def test_shares_count_routed_decisions_only() -> None:
     assert tally.arm("b").decisions == 2
 
 
+def test_before_any_decision_nobody_has_a_share() -> None:
+    assert (Tally().share("a"), Tally().recent_share("a")) == (0.0, 0.0)
+
+
 def test_the_recent_share_follows_the_latest_decisions() -> None:
     tally = Tally()
     for k in range(300):

@@ -17,7 +17,7 @@ from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDeci
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
 from highwayman.feedback.log.event_id import START
-from highwayman.feedback.log.events import Event, decode
+from highwayman.feedback.log.events import Event, decode, encode
 from highwayman.feedback.log.journal import DeliveryOutcome, Journal
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
@@ -121,6 +121,20 @@ async def test_what_waits_when_the_process_ends_is_drained_by_the_next_one(world
         assert journal.degraded
         await back(journal)
     assert brief(await world.log()) == ["d", "d"]
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 2])
+async def test_a_journal_begins_with_the_spool_if_anything_waits_there(waiting: int, tmp_path: Path) -> None:
+    (spool,) = claim_spools(tmp_path, limit_bytes=1 << 20)
+    spool.append([encode(decision(str(number))) for number in range(waiting)])
+    client = connect("redis://127.0.0.1:1")
+    journal = Journal(
+        Store(client, "test"), [spool], writer="me", clock=time.monotonic, patience_s=0.2,
+        on_delivery_outcome=lambda fate, kind: None,
+    )  # fmt: skip
+    assert journal.degraded is (waiting > 0)
+    spool.close()
+    await client.aclose()
 
 
 async def test_a_server_that_stalls_delays_an_event_by_the_patience_and_gets_it_once(world: World) -> None:
