@@ -122,6 +122,15 @@ def test_the_numbers_of_any_text_are_those_of_counting_the_slow_way(text: str) -
     assert {name: quick[name] for name in slow} == {name: min(value, 1.0) for name, value in slow.items()}
 
 
+def test_signs_side_by_side_are_counted_as_the_patterns_count_them() -> None:
+    for first in SIGNS:
+        for second in SIGNS:
+            for text in (first + second, f"x{first}{second}x"):
+                quick = measured(text)
+                assert quick["code"] == min(len(CODE.findall(text)) / 2, 1.0), ascii(text)
+                assert quick["math"] == min(len(MATH.findall(text)) / 4, 1.0), ascii(text)
+
+
 @given(ANY_TEXT | CODE_LIKE, st.none() | st.integers(-5, 10**9))
 def test_one_look_at_the_text_gives_the_numbers_and_the_tokens_of_two(text: str, prompt_tokens: int | None) -> None:
     query = Query(text, len(text), prompt_tokens=prompt_tokens)

@@ -1,5 +1,7 @@
 """Word pieces kept by word, against the tokenizer proper on the shipped vocabulary."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -36,6 +38,7 @@ def proper(text: str) -> list[int]:
 @example("a\x00b\x0bc\x0cd\x1ce\x7ff g\th\r\ni\u2028j\xa0k")
 @example("x" * 100 + " " + "x" * 101)
 @example("[UNK] [CLS][SEP] [MASK] ##s # # un##able")
+@example("a é b c é 1 é")
 @example("I'm DON'T e-mail: foo_bar@example.com, 3.14$ `a`~b^c|d\\e")
 @example("naïve Straße ΣΑΣ İstanbul ﬁn e\u0301 \u0301a 한국 京都 \u200bz\ufffd\u00ad")
 def test_any_text_has_the_ids_of_the_tokenizer_proper(text: str) -> None:
@@ -48,6 +51,12 @@ def test_every_ascii_character_between_two_letters_does_what_the_tokenizer_prope
         for second in range(128):
             text = f"Ab{chr(first)}{chr(second)}cd"
             assert PIECES.ids(text).tolist() == proper(text), ascii(text)
+
+
+def test_a_long_text_without_blanks_is_read_once() -> None:
+    started = time.process_time()
+    PIECES.ids("x" * 100_000 + " é")
+    assert time.process_time() - started < 1.0  # it takes some ms; read anew from every letter, a minute
 
 
 def test_no_more_words_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
