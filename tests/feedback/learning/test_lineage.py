@@ -26,7 +26,8 @@ BEFORE: dict[str, Any] = json.loads((FIXTURES / "published.json").read_text())
 
 
 def make_policy() -> Policy:
-    return load_policy("HierTS", d=3, fingerprint="fixture")
+    """Return the policy as that release had it: it explored single queries as it did arms as a whole."""
+    return load_policy("HierTS", d=3, fingerprint="fixture", options={"query_exploration": 1.0})
 
 
 def decides_as_before(published: Published) -> bool:

@@ -31,6 +31,16 @@ class Pool:
     def requests(self) -> dict[str, int]:
         return {name: len(server.requests) for name, server in self.servers.items()}
 
+    async def counted(self, failing: str, well: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what /v1/policy says of two arms once what they did is in the version in force."""
+        async with asyncio.timeout(10):
+            while True:
+                _, shown = await self.router.get("/v1/policy")
+                arms = shown["arms"]
+                if arms[failing]["failures"]:
+                    return arms[failing], arms[well]
+                await asyncio.sleep(0.05)
+
     async def answers(self, count: int) -> list[tuple[str, str]]:
         """Return who answered that many streamed requests, one after the other, and under which decision."""
         served = []
@@ -63,8 +73,7 @@ async def test_failing_arms_lose_their_traffic_within_twenty_requests_are_told_a
     decision = await pool.router.decision(answers[-1][1])
     assert "busy" in decision["resting"], "who is left out is told with the decision"
     assert sorted([*decision["resting"], *decision["arms"]]) == sorted(pool.servers)
-    _, shown = await pool.router.get("/v1/policy")
-    busy, well = shown["arms"]["busy"], shown["arms"]["well"]
+    busy, well = await pool.counted("busy", "well")
     assert (well["resting"], busy["resting"]) == ([], [pool.servers["busy"].url])
     assert busy["failures"] == busy["attempts"] > 0
     assert 0 < busy["chance_to_answer"] < 0.9 < well["chance_to_answer"]

@@ -72,7 +72,7 @@ async def test_an_arm_on_trial_has_its_share_until_it_has_cost_what_it_may(
 ) -> None:
     arms = [arm("small", upstream.url, price=0.1), replace(arm("new", upstream.url), state=ArmState.PROBATION)]
     arms[1] = replace(arms[1], usd_per_mtok_in=PRICE, usd_per_mtok_out=PRICE)
-    config = {"trial": {"share": 0.5, "max_usd": 0.001}}
+    config = {"trial": {"share": 0.5, "max_usd": 0.001}, "policy": {"floor": 0.02}}
     async with running_router(arms, valkey_url, namespace, config=config) as router:
         first = await probs(router, cost_weight="50")  # for the policy, it would be far too dear
         assert first["new"] == pytest.approx(0.98 * 0.5 + 0.01)
