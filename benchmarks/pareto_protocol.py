@@ -26,6 +26,7 @@ import numpy as np
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.encoder.encoder import make_encoder
@@ -49,7 +50,7 @@ class Protocol:
     learned: int  # how many the former are
     contexts: Sequence[Context]
     policy: str
-    floor: float
+    rules: ExplorationRules
     hard: bool
 
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--policy", default="HierTS")
-    parser.add_argument("--floor", type=float, default=0.02)
+    parser.add_argument("--floor", type=float, help="spread evenly; if not given, a router's")
     parser.add_argument("--ceiling", type=float, action="append", dest="ceilings")
     parser.add_argument("--soft", action="store_true", help="arms are made dear, but never barred")
     parser.add_argument("--processes", type=int, default=2)
@@ -79,7 +80,10 @@ def main() -> None:
     encoder = make_encoder("static")
     contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
     encoder.close()
-    protocol = Protocol(table, len(learned), contexts, options.policy, options.floor, not options.soft)
+    rules = ExplorationRules(0.02, floor_loss=FLOOR_LOSS)
+    if options.floor is not None:
+        rules = ExplorationRules(options.floor)
+    protocol = Protocol(table, len(learned), contexts, options.policy, rules, not options.soft)
     test = table.take(slice(len(learned), None))
     hull = Hull.of(test.cost_usd.mean(axis=0), test.quality.mean(axis=0))
     ceilings = options.ceilings or list(CEILINGS)
@@ -133,9 +137,7 @@ def run(protocol: Protocol, setting: tuple[float, int]) -> TestSplit:
     )
     path, options = parse_policy(protocol.policy)
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
-    router = SimulatedRouter(
-        Objective("auto"), ExplorationRules(protocol.floor), pacer=Pacer(ceiling, hard=protocol.hard)
-    )
+    router = SimulatedRouter(Objective("auto"), protocol.rules, pacer=Pacer(ceiling, hard=protocol.hard))
     done = simulate(policy, scenario, contexts, router=router, rng=generator(seed, "draws"))
     cost, quality = done.cost_usd(scenario)[learned:], done.quality(scenario)[learned:]
     worst = budget_compliance(cost, ceiling, settling=0).worst

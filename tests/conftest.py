@@ -17,7 +17,10 @@ from highwayman.feedback.log.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 # A busy machine is no failure: no example has a deadline, and making examples may take long.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Sixty examples keep the suite under four minutes on two cores; `--hypothesis-profile=thorough` tries more.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", _PATIENT, max_examples=60)
+settings.register_profile("thorough", _PATIENT, max_examples=500)
 settings.load_profile("patient")
 
 
