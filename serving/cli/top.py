@@ -44,12 +44,18 @@ async def _policy(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
 
 def arms_table(policy: dict[str, Any]) -> Table:
     """Return the table of what `GET /v1/policy` answered."""
-    table = Table(title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}")
-    table.add_column("arm")
     has_failures = any(arm.get("failures") or arm.get("resting") for arm in policy["arms"].values())
-    failures = ("failures", "answers") if has_failures else ()  # a terminal is narrow
-    for name in ("share", "recent", "decisions", *failures, "feedback", "quality (95%)", "$ per 1k", "latency"):
-        table.add_column(name, justify="right")
+    # Eighty columns hold all of it: no lines between, and closer together where failures are told, too.
+    table = Table(
+        title=f"{policy['policy'].rpartition(':')[2]}, version {policy['version']}",
+        box=None,
+        padding=(0, 1 if has_failures else 2, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("arm", overflow="fold", min_width=7)
+    failures = ("failures",) if has_failures else ()  # a terminal is narrow
+    for name in ("share", "recent", "calls", *failures, "rated", "quality (95%)", "$/1k", "takes"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, arm in policy["arms"].items():
         table.add_row(name, *_cells(arm, has_failures=has_failures))
     return table
@@ -62,7 +68,7 @@ def _cells(arm: dict[str, Any], *, has_failures: bool) -> list[str]:
         f"{arm['share']:.0%}",
         f"{arm['recent_share']:.0%}",
         str(calls),
-        *([str(arm.get("failures", "-")), _chance(arm)] if has_failures else []),
+        *([f"{arm.get('failures', '-')} ({_chance(arm)})"] if has_failures else []),
         str(arm["feedback"]),
         f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
         f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",

@@ -9,7 +9,7 @@ def test_the_table_shows_share_quality_cost_latency_and_feedback() -> None:
         "quality_low": 0.55, "quality_high": 0.95, "cost_usd": 0.0004, "latency_s": 0.42,
     }  # fmt: skip
     unseen = {**arm, "quality": None, "quality_low": 0.0, "quality_high": 1.0, "decisions": 0, "latency_s": None}
-    console = Console(width=120, record=True, file=None)
+    console = Console(width=80, record=True, file=None)
     with console.capture() as captured:
         console.print(arms_table({"policy": "x.y:LinTS", "version": 7, "arms": {"terse": arm, "new": unseen}}))
     text = captured.get()
@@ -29,7 +29,11 @@ def test_the_table_shows_how_likely_a_failing_arm_answers_and_how_many_of_its_en
         "quality_low": 0.55, "quality_high": 0.95, "cost_usd": 0.0004, "latency_s": 0.42,
         "chance_to_answer": 0.124, "resting": ["http://a:1", "http://a:2"],
     }  # fmt: skip
-    console = Console(width=120, record=True, file=None)
+    console = Console(width=80, record=True, file=None)
     with console.capture() as captured:
         console.print(arms_table({"policy": "LinTS", "version": 7, "arms": {"terse": arm}}))
-    assert "12%, 2 rest" in captured.get()
+    text = captured.get()
+    assert "terse" in text
+    assert "33 (12%, 2 rest)" in text
+    assert "0.83 (0.55-0.95)" in text
+    assert "0.42 s" in text
