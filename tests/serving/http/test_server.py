@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -56,12 +56,18 @@ class Served:
         os.kill(self.process.pid, number)
 
     async def draining(self) -> dict[str, Any]:
-        """What /readyz says once it says no."""
+        """What /readyz says once it says no.
+
+        A worker that has nothing to finish ends at once, and with it the connections that waited for it: the next one
+        reaches another worker.
+        """
+        url = self.http._base_url.joinpath("readyz")  # type: ignore[union-attr]
         async with asyncio.timeout(2):
             while True:
-                async with aiohttp.ClientSession() as fresh, fresh.get(self.http._base_url.joinpath("readyz")) as said:  # type: ignore[union-attr]
-                    if said.status == 503:
-                        return dict(await said.json())
+                with suppress(aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError):
+                    async with aiohttp.ClientSession() as fresh, fresh.get(url) as said:
+                        if said.status == 503:
+                            return dict(await said.json())
 
     async def ended(self, within_s: float) -> int:
         async with asyncio.timeout(within_s):
