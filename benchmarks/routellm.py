@@ -1,6 +1,6 @@
 """RouteLLM's measures of ours, on its own benchmarks' answers, beside what its authors report of their routers.
 
-    python -m benchmarks.routellm /work/shared/data/routellm.parquet [--seeds 20]
+    python -m benchmarks.routellm routellm.parquet [--seeds 20]
 
 The table (docs/tables.md) has a weak and a strong arm, and tasks mt_bench, mmlu and gsm8k. Each predictor says by how
 much the strong arm will be better on a prompt; the prompts of the largest gain go to it, from none of them to all in
