@@ -12,19 +12,14 @@ import argparse
 import asyncio
 import contextlib
 import random
-import sys
-import tempfile
 import time
 from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import aiohttp
-import yaml
 
 from benchmarks.body_shapes import SHAPES, mutated
-from benchmarks.overhead import answers
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
+from benchmarks.running import running
 
 _PAUSE_S = 0.01
 _CONNECTIONS = 16
@@ -126,37 +121,12 @@ async def send_mutants(url: str, count: int) -> int:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Start the upstream and the router, measure, stop them."""
-    upstream_port, router_port = checked_port(0), checked_port(0)  # free ones: nobody else's router is to be met
-    upstream, router = f"http://127.0.0.1:{upstream_port}", f"http://127.0.0.1:{router_port}"
-    arm = {"endpoint": upstream, "model": "m", "usd_per_mtok_in": 0.1, "usd_per_mtok_out": 0.1}
-    arms = {name: {**arm, "context_window_tokens": 10**9, "tools": True} for name in ("a", "b")}
-    with tempfile.TemporaryDirectory() as folder:
-        pool, config = Path(folder) / "pool.yaml", Path(folder) / "highwayman.yaml"
-        pool.write_text(yaml.safe_dump({"arms": arms}))
-        config.write_text(yaml.safe_dump({"feedback": {"posts_per_s": 1e6}}))
-        words = ["serve", f"--pool={pool}", f"--port={router_port}", f"--state-dir={folder}", f"--config={config}"]
-        servers = [
-            SupervisedProcess(
-                "upstream",
-                [sys.executable, "-m", "benchmarks.bodies", "--serve-upstream", str(upstream_port)],
-                probe=lambda: answers(f"{upstream}/health"),
-            ),
-            SupervisedProcess(
-                "router",
-                [sys.executable, "-m", "highwayman.serving.cli.main", *words],
-                probe=lambda: answers(f"{router}/readyz"),
-            ),
-        ]
-        try:
-            for server in servers:
-                await server.start()
-            if arguments.megabytes:
-                await measure_gaps(router, arguments.megabytes, arguments.shape)
-            if arguments.mutants and await send_mutants(router, arguments.mutants):
-                raise SystemExit("some were answered with a 5xx")
-        finally:
-            for server in reversed(servers):
-                await server.stop()
+    arms = {name: {"tools": True} for name in ("a", "b")}
+    async with running("benchmarks.bodies", arms, {"feedback": {"posts_per_s": 1e6}}) as router:
+        if arguments.megabytes:
+            await measure_gaps(router.url, arguments.megabytes, arguments.shape)
+        if arguments.mutants and await send_mutants(router.url, arguments.mutants):
+            raise SystemExit("some were answered with a 5xx")
 
 
 def main() -> None:

@@ -20,13 +20,14 @@ ReplicaKey = tuple[float, ...]  # the smaller, the less busy
 
 
 class CallCount:
-    """A call under way; ends once."""
+    """A call that is counted as long as it is under way, or waits for its first byte; ends once."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
+        """Take what is called at its end."""
         self._on_end: Callable[[], None] | None = on_end
 
     def end(self) -> None:
-        """Note that the call is over."""
+        """Note that it is over; again, nothing happens."""
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()

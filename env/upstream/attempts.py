@@ -17,7 +17,7 @@ class AttemptLog:
         self.refused: UpstreamResponse | None = None  # by an arm whose window was too small
         self.without_tools: UpstreamResponse | None = None  # what an arm that takes no tools said
         self._clock = clock
-        self._arm: Arm | None = None
+        self._arm = ""  # that is asked now
         self._endpoint = ""
         self._begun_at = 0.0
         self._last: Account | None = None  # of an arm that was at fault
@@ -32,13 +32,12 @@ class AttemptLog:
 
     def begin(self, arm: Arm, endpoint: str) -> None:
         """Note that a call is sent."""
-        self._arm, self._endpoint, self._begun_at = arm, endpoint, self._clock()
+        self._arm, self._endpoint, self._begun_at = arm.name, endpoint, self._clock()
 
     def end(self, account: Account) -> None:
-        """Note how it ended."""
-        assert self._arm is not None  # noqa: S101  begin came before
+        """Note how the call that was sent last ended."""
         seconds = self._clock() - self._begun_at
-        self.tried.append(Attempt(self._arm.name, self._endpoint, seconds, str(account.ending), account.why))
+        self.tried.append(Attempt(self._arm, self._endpoint, seconds, str(account.ending), account.why))
         if account.ending is Ending.ARMS_FAULT:
             self._last = account
             if account.rest_s is not None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import aiohttp
 
 from highwayman.env.json_pieces import parse_aside
+from highwayman.env.load.replica_loads import CallCount
 from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.endings import Account, AttemptFailed, Ending, account_of_answer, account_of_status
 from highwayman.env.upstream.lines import AnswerSizes, feed_aside
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.self_consistency import to_sse
-from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
+from highwayman.env.upstream.sending import Sending, UpstreamTimeouts
 from highwayman.env.upstream.stream_opening import StreamOpening
 
 SSE, JSON = "text/event-stream", "application/json"
@@ -37,7 +38,7 @@ class AnswerReader:
         self._wall_clock = wall_clock
 
     async def read(
-        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: Waiting
+        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: CallCount
     ) -> None:
         """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
         until = min(answer.sent_at + min(self._limits.first_byte_s, sending.limit_s), sending.until)
@@ -72,7 +73,7 @@ class AnswerReader:
                 answer.answer, answer._first, answer._response = parsed, body, None
 
     async def _whole_body(
-        self, response: aiohttp.ClientResponse, waiting: Waiting, *, first_until: float, until: float
+        self, response: aiohttp.ClientResponse, waiting: CallCount, *, first_until: float, until: float
     ) -> bytes:
         """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`.
 

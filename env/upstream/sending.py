@@ -1,7 +1,6 @@
 """A request on its way to a model server: what is sent, and how long that may take."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -29,16 +28,3 @@ class Sending:
     is_probe: bool = False  # whether it finds out if a server is well again, while another can be asked
     is_patient: bool = False  # whether it is waited for as long as the limits allow, since nobody else can be asked
     limit_s: float = math.inf  # to its first meaningful event, of a whole answer to its end: what is usual at a server
-
-
-class Waiting:
-    """A call that has not had its first byte yet."""
-
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        self._on_end: Callable[[], None] | None = on_end
-
-    def end(self) -> None:
-        """Note that it has had it, or never will; once."""
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()

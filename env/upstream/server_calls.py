@@ -8,7 +8,7 @@ from functools import partial
 
 import aiohttp
 
-from highwayman.env.load.replica_loads import ReplicaLoads
+from highwayman.env.load.replica_loads import CallCount, ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.response_times import ResponseTimes
 from highwayman.env.types import Arm
@@ -16,7 +16,7 @@ from highwayman.env.upstream.connections import Connections
 from highwayman.env.upstream.endings import AttemptFailed, Ending, account_of_exception
 from highwayman.env.upstream.reading import JSON, AnswerReader, refusal_within_200
 from highwayman.env.upstream.response import UpstreamResponse
-from highwayman.env.upstream.sending import Sending, UpstreamTimeouts, Waiting
+from highwayman.env.upstream.sending import Sending, UpstreamTimeouts
 from highwayman.env.upstream.usage_report import parse_reported_usage
 
 _PROBE_PATIENCE, _LEAST_PROBE_S = 3.0, 10.0  # times what others may take: a server may have become slower
@@ -49,7 +49,7 @@ class ServerCalls:
     async def call(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
         self._in_flight[endpoint] = load = self.pending(endpoint) + 1
-        waiting, load_call = Waiting(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
+        waiting, load_call = CallCount(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
         answer: UpstreamResponse | None = None
         late_s, begun_at = self.times.late_s(endpoint, arm.model, stream=sending.stream), self._clock()
         try:
@@ -107,7 +107,7 @@ class ServerCalls:
     def _on_begun(self, endpoint: str) -> None:
         self._in_flight[endpoint] -= 1
 
-    async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: Waiting) -> UpstreamResponse:
+    async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: CallCount) -> UpstreamResponse:
         sent_at = self._clock()
         limit_s = min(self._limits.first_byte_s, sending.limit_s, sending.until - sent_at)
         async with asyncio.timeout(max(limit_s, 0.0)):

@@ -61,19 +61,6 @@ async def calls() -> AsyncIterator[Calls]:
     await made.upstream.close()
 
 
-@pytest.fixture
-async def bad() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-async def well() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        server.script(ANY, Say("all is well"))
-        yield server
-
-
 def arm(*servers: ScriptedUpstream, name: str) -> Arm:
     return Arm(name, tuple(server.url for server in servers), f"org/{name}", None, None, 4096)
 

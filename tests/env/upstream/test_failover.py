@@ -99,19 +99,6 @@ async def calls() -> AsyncIterator[Calls]:
     await made.upstream.close()
 
 
-@pytest.fixture
-async def bad() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-async def well() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        server.script(ANY, Say("all is well"))
-        yield server
-
-
 def arm(*servers: ScriptedUpstream | str, name: str = "a", window: int = 4096) -> Arm:
     urls = tuple(server if isinstance(server, str) else server.url for server in servers)
     return Arm(name, urls, f"org/{name}", None, None, window)
