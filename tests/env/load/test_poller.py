@@ -104,9 +104,9 @@ async def test_a_server_that_has_told_before_is_asked_on_when_it_fails_and_its_l
     shown: list[ReplicaState | None] = []
     server.metrics = vllm_metrics(running=1.0)
     async with polling(arm(server.url), fresh_s=0.05, on_state=lambda endpoint, state: shown.append(state)) as loads:
-        await until(lambda: loads.state(server.url))
+        await until(lambda: bool(shown) and shown[-1] is not None)
         server.metrics = None
-        await until(lambda: shown[-1] is None)
+        await until(lambda: bool(shown) and shown[-1] is None)
         server.metrics = vllm_metrics(running=2.0)
         await until(lambda: (state := loads.state(server.url)) and state.running == 2.0)
     assert shown[0] is not None
