@@ -193,6 +193,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadeStage:
+    """One answer that a cascade looked at: it was served, or another arm was asked."""
+
+    arm: str  # whose answer it is
+    signals: Mapping[str, float]  # what was seen in it, by name, such as the mean log probability of its tokens
+    good: float  # probability that it is good, as expected from the query, the arm and the signals
+    goes_on: float  # probability with which the next arm was to be asked
+    went_on: bool  # whether it was, and nothing of this answer reached the client
+    next_arm: str = ""  # who was, or would have been; empty: nobody was left
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = None  # of this answer alone, with all that looking at it cost; None: no price
+    seconds: float = 0.0  # from sending to the answer's end
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a decision: who served it, at what price, how fast."""
 
@@ -212,6 +228,9 @@ class Outcome:
     tokens_cached: int = 0  # of tokens_in, those that the arm's prompt cache held
     estimated: bool = False  # whether a number of tokens is counted from the text, as the arm did not tell it
     tools_dropped: bool = False  # whether the arm was asked without the tools that the caller offers
+    # The answers a cascade looked at, in order, the last one served unless it went on; tokens above are of who served,
+    # dollars and seconds of all. Empty: no cascade.
+    stages: tuple[CascadeStage, ...] = ()
 
     @property
     def failed_arms(self) -> tuple[str, ...]:

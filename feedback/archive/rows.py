@@ -14,7 +14,18 @@ import numpy as np
 
 from highwayman.env.arrow import import_pyarrow
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import (
+    Attempt,
+    CascadeStage,
+    Context,
+    Control,
+    ControlKind,
+    Decision,
+    Feedback,
+    Mode,
+    Outcome,
+    Status,
+)
 from highwayman.feedback.archive.schema import (
     COLUMNS,
     CONTROL,
@@ -32,6 +43,7 @@ from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, deco
 Row = tuple[EventId, bytes, bool]  # as `Store.read` and `Retention.scan` return an event
 Values = Mapping[str, Any]
 _Enum = TypeVar("_Enum", bound=StrEnum)
+_Part = TypeVar("_Part", Attempt, CascadeStage)
 
 _NAMES: Final = {kind: [column.name for column in COLUMNS if kind in column.kinds] for kind in KINDS}
 _NEEDED: Final = {
@@ -145,11 +157,8 @@ def _make_decision(values: Values) -> Decision:
 
 
 def _fill_outcome(event: Outcome) -> Values:
-    try:
-        tried = json.dumps([asdict(attempt) for attempt in event.tried]) if event.tried else None
-    except (TypeError, ValueError, RecursionError):  # no event of ours
-        tried = None
-    names = {"served_arm": event.arm, "status": str(event.status), "tried": tried}
+    parts = {"tried": _as_json(event.tried), "stages": _as_json(event.stages)}
+    names = {"served_arm": event.arm, "status": str(event.status), **parts}
     return {**_same(event, _NAMES[OUTCOME]), **names}
 
 
@@ -162,19 +171,27 @@ def _make_outcome(values: Values) -> Outcome:
     cached, estimated = values.get("tokens_cached") or 0, bool(values.get("estimated"))
     return replace(
         outcome,
-        tried=_tried(values.get("tried")),
+        tried=_from_json(Attempt, values, "tried"),
+        stages=_from_json(CascadeStage, values, "stages"),
         tokens_cached=cached,
         estimated=estimated,
         tools_dropped=bool(values.get("tools_dropped")),
     )
 
 
-def _tried(text: str | None) -> tuple[Attempt, ...]:
-    """Return the attempts that JSON tells of. Raises BadRow."""
+def _as_json(parts: Sequence[Attempt] | Sequence[CascadeStage]) -> str | None:
     try:
-        return tuple(Attempt(**attempt) for attempt in json.loads(text or "[]"))
+        return json.dumps([asdict(part) for part in parts]) if parts else None
+    except (TypeError, ValueError, RecursionError):  # no event of ours
+        return None
+
+
+def _from_json(kind: type[_Part], values: Values, column: str) -> tuple[_Part, ...]:
+    """Return the attempts or stages that JSON tells of. Raises BadRow."""
+    try:
+        return tuple(kind(**part) for part in json.loads(values.get(column) or "[]"))
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadRow(f"column 'tried': {type(error).__name__}") from None
+        raise BadRow(f"column {column!r}: {type(error).__name__}") from None
 
 
 def _fill_feedback(event: Feedback) -> Values:

@@ -2,14 +2,25 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from typing import Any
 
 import msgpack
 import numpy as np
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import (
+    Attempt,
+    CascadeStage,
+    Context,
+    Control,
+    ControlKind,
+    Decision,
+    Feedback,
+    Mode,
+    Outcome,
+    Status,
+)
 
 SCHEMA = 2
 Event = Decision | Outcome | Feedback | Control
@@ -44,6 +55,8 @@ def _check_finite(event: Event) -> None:
     numbers: tuple[float | None, ...] = ()
     if isinstance(event, Outcome):
         numbers = (event.tokens_in, event.tokens_out, event.cost_usd, event.ttft_s, event.latency_s)
+        for stage in event.stages:
+            numbers += (stage.good, stage.goes_on, stage.cost_usd, stage.seconds, *stage.signals.values())
     elif isinstance(event, Feedback):
         numbers = (event.value, event.weight, event.quality)
     if not all(number is None or math.isfinite(number) for number in numbers):
@@ -85,6 +98,7 @@ def decision_id_in(data: bytes) -> str:
         return ""
 
 
+_STAGE_FIELDS = len(fields(CascadeStage))  # a later version may write more behind them
 _KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
 
 
@@ -138,11 +152,19 @@ def _encode_attempts(event: Outcome) -> int | list[Any]:
 
     It stands in the place of the number since code of before takes an outcome of 12 fields only, whatever they are.
     """
-    if not (event.tried or event.tokens_cached or event.estimated or event.tools_dropped):
+    named = _named_fields(event)
+    if not (event.tried or event.tokens_cached or event.estimated or named):
         return event.attempts
     tried = [[a.arm, a.endpoint, a.seconds, a.ending, a.why] for a in event.tried]
-    more = [{"tools_dropped": True}] if event.tools_dropped else []  # by name: what comes next needs no place
-    return [event.attempts, tried, event.tokens_cached, event.estimated, *more]
+    return [event.attempts, tried, event.tokens_cached, event.estimated, *([named] if named else ())]
+
+
+def _named_fields(event: Outcome) -> dict[str, Any]:
+    """Return what stands on the log by name, so that what comes next needs no place."""
+    named: dict[str, Any] = {"tools_dropped": True} if event.tools_dropped else {}
+    if event.stages:
+        named["stages"] = [astuple(replace(stage, signals=dict(stage.signals))) for stage in event.stages]
+    return named
 
 
 def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
@@ -152,7 +174,7 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
     if not isinstance(more[-1], list):
         return outcome
     attempts, tried, tokens_cached, estimated, *rest = more[-1]  # a later version may have put more behind
-    made = tuple(Attempt(*fields[:5]) for fields in tried)
+    made = tuple(Attempt(*values[:5]) for values in tried)
     named = next((more for more in rest if isinstance(more, dict)), {})
     return replace(
         outcome,
@@ -161,6 +183,7 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
         tokens_cached=tokens_cached,
         estimated=estimated,
         tools_dropped=named.get("tools_dropped") is True,
+        stages=tuple(CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())),
     )
 
 

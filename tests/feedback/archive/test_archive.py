@@ -18,7 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.errors import ConfigError
-from highwayman.env.types import Attempt, Context, Control, ControlKind, Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import (
+    Attempt,
+    CascadeStage,
+    Context,
+    Control,
+    ControlKind,
+    Decision,
+    Feedback,
+    Mode,
+    Outcome,
+    Status,
+)
 from highwayman.feedback.archive.archive import Archive, ArchiveError
 from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.archive.rows import Row
@@ -69,11 +80,15 @@ def decisions(draw: st.DrawFn) -> Decision:
 
 
 attempts = st.builds(Attempt, texts, texts, st.floats(allow_nan=False), texts, texts)
+stages = st.builds(
+    CascadeStage, texts, st.dictionaries(texts, finite, max_size=2), finite, finite, st.booleans(), texts, counts,
+    counts, st.none() | finite, finite,
+)  # fmt: skip
 outcomes = st.builds(
     Outcome, texts, numbers, texts, st.sampled_from(Status), prompt_tokens=counts, tokens_in=counts, tokens_out=counts,
     cost_usd=st.none() | finite, ttft_s=st.none() | finite, latency_s=finite, finish_reason=st.none() | texts,
     attempts=counts, tried=st.lists(attempts, max_size=3).map(tuple), tokens_cached=counts, estimated=st.booleans(),
-    tools_dropped=st.booleans(),
+    tools_dropped=st.booleans(), stages=st.lists(stages, max_size=2).map(tuple),
 )  # fmt: skip
 feedbacks = st.builds(Feedback, texts, texts, numbers, texts, texts, st.none() | finite, weight=finite, user=texts)
 controls = st.builds(Control, numbers, st.sampled_from(ControlKind), details)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.env.types import Attempt, Decision
-from highwayman.feedback.log.events import BadEvent, decode, encode
+from highwayman.env.types import Attempt, CascadeStage, Decision
+from highwayman.feedback.log.events import BadEvent, UnwritableEvent, decode, encode
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -42,6 +42,10 @@ def test_whatever_is_said_beside_a_value_comes_back_if_it_is_all_there_is(more: 
     assert len(encode(said)) > len(encode(replace(said, **{name: getattr(thumb("d1", 1.0), name) for name in more})))
 
 
+STAGES = (
+    CascadeStage("a", {"token_logprob": -0.25}, 0.4, 0.75, True, "b", 20, 7, 0.001, 0.5),
+    CascadeStage("b", {}, 0.9, 0.0, False),
+)
 TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt("b", "http://b:1", 1.5, "answered"))
 
 
@@ -52,6 +56,7 @@ TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt
         {"tokens_cached": 5},
         {"estimated": True},
         {"tools_dropped": True},
+        {"stages": STAGES},
         {"tried": TRIED, "tokens_cached": 5, "estimated": True},
     ],
     ids=str,
@@ -73,6 +78,18 @@ def test_an_outcome_of_before_is_read_and_so_is_one_of_a_later_version() -> None
     count, tried, *more = fields[11]
     later = [count, [[*attempt, "new"] for attempt in tried], *more, "new"]
     assert decode(msgpack.packb([schema, kind, *fields[:11], later])) == replace(outcome("d1"), tried=TRIED)
+
+
+def test_stages_of_a_later_version_are_read_as_far_as_they_are_known() -> None:
+    schema, kind, *fields = msgpack.unpackb(encode(replace(outcome("d1"), stages=STAGES)))
+    *rest, named = fields[11]
+    named["stages"] = [[*stage, "new"] for stage in named["stages"]]
+    assert decode(msgpack.packb([schema, kind, *fields[:11], [*rest, named]])) == replace(outcome("d1"), stages=STAGES)
+
+
+def test_a_signal_that_is_not_finite_is_not_written() -> None:
+    with pytest.raises(UnwritableEvent):
+        encode(replace(outcome("d1"), stages=(replace(STAGES[0], signals={"token_logprob": float("-inf")}),)))
 
 
 @given(st.lists(st.floats(0.001, 1.0, allow_nan=False), min_size=1, max_size=64))
