@@ -37,6 +37,11 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/class_names.py
 
+# The CPU a request takes, beside other proxies; quiet machines only. BENCH="--quick", "--venv DIR" (where peers are).
+BENCH :=
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks proxies $(BENCH)
+
 demo: $(VENV)/.test
 	$(BIN)/python -m demo
 
