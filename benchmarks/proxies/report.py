@@ -40,13 +40,16 @@ def microseconds(results: Results, settings: Sequence[Setting], peer: str) -> st
 
 
 def other_table(results: Results, setting: Setting) -> Iterator[str]:
-    """Yield what else was seen: time added at one setting, memory, CPU without requests, errors."""
-    added = f"ms added, {setting}"
-    yield f"{'':{_NAME}}{added:>26}{'MB a process':>16}{'idle, % of a core':>20}{'errors':>10}"
+    """Yield what else was seen: time added at a setting, memory, CPU idle and beside the largest process, errors."""
+    columns = f"{f'ms added, {setting}':>26}{'MB a process':>16}{'idle, % of a core':>20}"
+    yield f"{'':{_NAME}}{columns}{'% beside the process':>23}{'errors':>10}"
     for peer in results.peers:
         slower = spread([1e3 * seconds for seconds in results.added_s(peer, setting)])
         idle = 100 * statistics.median(shares[peer] for shares in results.idle_shares)
-        row = f"{slower:>26}{results.rss_bytes[peer] / 1e6:>16.0f}{idle:>20.1f}{results.errors(peer):>10}"
+        beside = 100 * statistics.median(results.shares_beside(peer, setting))
+        row = (
+            f"{slower:>26}{results.rss_bytes[peer] / 1e6:>16.0f}{idle:>20.1f}{beside:>23.0f}{results.errors(peer):>10}"
+        )
         yield f"{peer:{_NAME}}{row}"
 
 
@@ -69,4 +72,4 @@ def put_into(page: Path, command: str, text: str) -> None:
 
 
 def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
+    return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"

@@ -39,6 +39,10 @@ class Results:
             sample.latency_s - bare.latency_s for sample, bare in zip(self.samples[peer, setting], direct, strict=True)
         ]
 
+    def shares_beside(self, peer: str, setting: Setting) -> list[float]:
+        """Return by round which part of a peer's CPU was not its busiest process': of the router's, Valkey's."""
+        return [1 - sample.busiest_s / sample.cpu_s for sample in self.samples[peer, setting]]
+
     def errors(self, peer: str) -> int:
         """Return how many requests were not answered, or not whole."""
         return sum(sample.errors for (name, _), samples in self.samples.items() if name == peer for sample in samples)

@@ -11,7 +11,7 @@ PLAIN = Setting(stream=False, clients=1)
 
 
 def sample(cpu_s: float, *, latency_s: float = 0.0, errors: int = 0) -> Sample:
-    return Sample(10, errors, 1.0, 2.0, latency_s, cpu_s, cpu_s, 0.1, 0.1)
+    return Sample(10, errors, 1.0, 2.0, latency_s, cpu_s, cpu_s * 0.75, 0.1, 0.1)
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_ratio_is_within_a_round_and_without_what_an_idle_peer_takes(results: 
 
 def test_time_added_is_within_a_round_and_memory_idling_and_errors_stand_beside_it(results: Results) -> None:
     _, quick, slow = other_table(results, PLAIN)
-    assert quick.split() == ["quick", "1.00", "(1.00-1.00)", "10", "0.0", "0"]
-    assert slow.split() == ["slow", "5.00", "(4.00-6.00)", "150", "5.0", "1"]
+    assert quick.split() == ["quick", "1.00", "(1.00-1.00)", "10", "0.0", "25", "0"]
+    assert slow.split() == ["slow", "5.00", "(4.00-6.00)", "150", "5.0", "25", "1"]
 
 
 def test_what_is_printed_takes_the_place_of_what_was_printed_before(tmp_path: Path) -> None:
