@@ -27,14 +27,18 @@ _QUICK = {"rounds": 2, "seconds": 0.2, "clients": [1, 64]}
 
 def main() -> None:
     """Parse the arguments, measure, print."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     if arguments.quick:
         vars(arguments).update(_QUICK)
     effort = Effort(arguments.rounds, arguments.seconds, arguments.clients, arguments.arms, arguments.venv)
     cores = placement()
     with on_cores(cores.client), tempfile.TemporaryDirectory(prefix="trees-") as folder:
         if arguments.command == "compare":
-            trees = [source_tree(revision, Path(folder) / str(k)) for k, revision in enumerate(arguments.revisions)]
+            try:
+                trees = [source_tree(revision, Path(folder) / str(k)) for k, revision in enumerate(arguments.revisions)]
+            except ValueError as error:
+                parser.error(str(error))
             text, errors = uvloop.run(beside_each_other(trees, cores, effort))
         else:
             text, errors = uvloop.run(beside_proxies(cores, effort))

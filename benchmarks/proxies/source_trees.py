@@ -21,7 +21,8 @@ def source_tree(revision: str, folder: Path) -> SourceTree:
     root = Path(revision).resolve()
     if not root.is_dir():
         root = folder.resolve()
-        packed = subprocess.run(["git", "archive", "--format=tar", revision], check=False, capture_output=True)  # noqa: S603, S607
+        argv = ["git", "-C", str(SourceTree().root), "archive", "--format=tar", revision]
+        packed = subprocess.run(argv, check=False, capture_output=True)  # noqa: S603
         if packed.returncode:
             raise ValueError(f"{revision}: {packed.stderr.decode().strip()}")
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
