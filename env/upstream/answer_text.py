@@ -1,57 +1,95 @@
 """What an answer says, over all its choices, as far as it takes to count tokens that nobody reported."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pydantic_core
+
 _MOST_CHARS = 20_000  # kept as a sample of the scripts; the others are only counted
+_MOST_UNREAD_BYTES = 1 << 18
 
 
 class AnswerText:
     """The words of an answer: content, reasoning, refusals, calls of tools; put together from a body or from chunks."""
 
     def __init__(self) -> None:
-        self.chars = 0
-        self.pieces = 0  # chunks of a choice that said something: each is about a token or more
+        self._chars = 0
+        self._pieces = 0
         self._parts: list[str] = []
         self._kept = 0
+        self._unread: list[bytes] = []  # read once somebody asks: where a server counts its tokens, nobody does
+        self._unread_bytes = 0
+
+    @property
+    def chars(self) -> int:
+        """How many characters there are."""
+        self._read()
+        return self._chars
+
+    @property
+    def pieces(self) -> int:
+        """How many chunks of a choice said something: each is about a token or more."""
+        self._read()
+        return self._pieces
 
     @property
     def sample(self) -> str:
         """The first words."""
+        self._read()
         return "".join(self._parts)
 
     def add(self, answer: Any) -> None:
         """Add a whole answer, or a chunk (parsed); what has another shape is ignored."""
         choices = answer.get("choices") if isinstance(answer, dict) else None
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict):
-                before = self.chars
-                self._add_choice(choice)
-                self.pieces += self.chars > before
+            if isinstance(choice, dict) and (texts := [text for text in _texts(choice) if text]):
+                self._read()
+                self._add_piece(texts)
 
-    def _add_choice(self, choice: dict[str, Any]) -> None:
-        self._add_text(choice.get("text"))
-        message = choice.get("message") or choice.get("delta")
-        if not isinstance(message, dict):
+    def add_unread(self, pieces: Sequence[bytes]) -> None:
+        """Add chunks of a choice: of each, the inside of the JSON string that it says, if it is one."""
+        self._unread += pieces
+        self._unread_bytes += sum(map(len, pieces))
+        if self._unread_bytes > _MOST_UNREAD_BYTES:
+            self._read()
+
+    def _read(self) -> None:
+        if not self._unread:
             return
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
+        for piece in unread:
+            try:
+                self._add_piece([pydantic_core.from_json(b'"%b"' % piece)])
+            except ValueError:
+                continue  # neither was the chunk that it stood in
+
+    def _add_piece(self, texts: Sequence[str]) -> None:
+        self._pieces += 1
+        for text in texts:
+            self._chars += len(text)
+            if self._kept < _MOST_CHARS:
+                self._parts.append(text[: _MOST_CHARS - self._kept])
+                self._kept += len(self._parts[-1])
+
+
+def _texts(choice: dict[str, Any]) -> Iterator[str]:
+    """Yield what a choice says."""
+    message = choice.get("message") or choice.get("delta")
+    texts = [choice.get("text")]
+    if isinstance(message, dict):
         content = message.get("content")
-        for part in content if isinstance(content, list) else (content,):
-            self._add_text(part.get("text") if isinstance(part, dict) else part)
-        self._add_text(message.get("refusal"))
-        self._add_text(message.get("reasoning_content") or message.get("reasoning"))  # one under two names
+        texts += [
+            part.get("text") if isinstance(part, dict) else part
+            for part in (content if isinstance(content, list) else (content,))
+        ]
+        # Reasoning comes under two names.
+        texts += [message.get("refusal"), message.get("reasoning_content") or message.get("reasoning")]
         calls = message.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
-            self._add_function(call.get("function") if isinstance(call, dict) else None)
-        self._add_function(message.get("function_call"))
+            texts += _function_texts(call.get("function") if isinstance(call, dict) else None)
+        texts += _function_texts(message.get("function_call"))
+    return (text for text in texts if isinstance(text, str))
 
-    def _add_function(self, function: Any) -> None:
-        if isinstance(function, dict):
-            self._add_text(function.get("name"))
-            self._add_text(function.get("arguments"))
 
-    def _add_text(self, text: Any) -> None:
-        if not isinstance(text, str):
-            return
-        self.chars += len(text)
-        if self._kept < _MOST_CHARS:
-            self._parts.append(text[: _MOST_CHARS - self._kept])
-            self._kept += len(self._parts[-1])
+def _function_texts(function: Any) -> list[Any]:
+    return [function.get("name"), function.get("arguments")] if isinstance(function, dict) else []

@@ -1,6 +1,5 @@
 """A model server that has answered, or begun to."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ import aiohttp
 from highwayman.env.errors import UpstreamError
 from highwayman.env.types import Arm
 from highwayman.env.upstream.endings import ANSWERED, Account, account_of_exception
+from highwayman.env.upstream.silence import SilenceLimit
 
 
 @dataclass(slots=True)
@@ -41,16 +41,22 @@ class UpstreamResponse:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
         yield self._first
-        while self._response is not None:
-            try:
-                async with asyncio.timeout(self._silence_s):
-                    chunk = await self._response.content.readany()
-            except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-                raise self.broken(account_of_exception(error).why) from error
-            if not chunk:
-                self._on_over()
-                return
-            yield chunk
+        if self._response is None:
+            return
+        content = self._response.content
+        with SilenceLimit(self._silence_s, self._response.close) as silence:
+            while True:
+                try:
+                    silence.wait()
+                    chunk = await content.readany()
+                    silence.end()
+                except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+                    cause = TimeoutError() if silence.was_reached else error
+                    raise self.broken(account_of_exception(cause).why) from error
+                if not chunk:
+                    self._on_over()
+                    return
+                yield chunk
 
     async def body(self) -> bytes:
         """Return the whole body. Raises UpstreamError if it breaks off."""

@@ -8,6 +8,7 @@ from typing import Any
 from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.upstream.answer_text import AnswerText
 from highwayman.env.upstream.endings import account_of_event
+from highwayman.env.upstream.event_template import EventTemplate
 from highwayman.env.upstream.lines import AnswerSizes, LineSplitter, parse_event
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.env.upstream.usage_report import ReportedUsage, parse_reported_usage
@@ -18,9 +19,8 @@ _VALUE = rb'("(?:[^"\\]|\\.)*"|[-+.\w]+)'  # a text, a number, null
 _ID_FIRST = re.compile(rb'\s*(?:data:\s*)?\{\s*"id"\s*:\s*' + _VALUE)
 _ID_HERE = re.compile(rb'"id"\s*:\s*' + _VALUE)
 _MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
-_TOLD = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"')  # what is read at once; null is nothing
 _MOST_REASON_CHARS = 64
-_MOST_UNREAD_BYTES = 1 << 18
+_MOST_UNUSED = 8  # templates in a row that fit no other event: those of this stream have little in common
 _DATA = b"data:"
 _DONE = b"[DONE]"
 
@@ -99,8 +99,8 @@ class SseRewriter:
         self.lines = LineSplitter()
         self._bytes = 0
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
-        self._unread: list[bytes] = []  # lines that are parsed only if their words must be counted
-        self._unread_bytes = 0
+        self._template: EventTemplate | None = None  # of the last event that told of words only
+        self._unused_templates = 0
         self._text = AnswerText()
         self.usage: ReportedUsage | None = None
         self.finish_reason: str | None = None
@@ -115,14 +115,13 @@ class SseRewriter:
 
     def words(self) -> AnswerText:
         """Return what was said so far."""
-        unread, self._unread, self._unread_bytes = self._unread, [], 0
-        for data in unread:
-            self._text.add(_parsed(data))
         return self._text
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
-        passed = b"".join(map(self._line, self.lines.feed(chunk)))
+        passed = self._alike(chunk)
+        if passed is None:
+            passed = b"".join(map(self._line, self.lines.feed(chunk)))
         self._bytes += len(chunk)
         if self.failure is None and self._bytes > self._sizes.stream:
             self.failure = self._sizes.too_long_a_stream()
@@ -135,6 +134,17 @@ class SseRewriter:
         rest = self.lines.finish()
         return self._line(rest).rstrip(b"\n") if rest else b""
 
+    def _alike(self, chunk: bytes) -> bytes | None:
+        """Return what goes out for a chunk of whole events that say nothing but words; None for any other chunk."""
+        if self._template is None or self.lines.held_bytes or self.failure is not None:
+            return None
+        words = self._template.words_of_chunk(chunk)
+        if words is None:
+            return None
+        self._dropped = False
+        self._on_words(words)
+        return self._template.chunk(words)
+
     def _line(self, line: bytes) -> bytes:
         if self.failure is not None:
             return b""
@@ -143,35 +153,52 @@ class SseRewriter:
             dropped, self._dropped = self._dropped and blank, False
             return b"" if dropped else line + b"\n"
         self._dropped = False
+        words = self._template.words_of_line(line) if self._template is not None else None
+        if words is not None and self._template is not None:
+            self._on_words([words])
+            return self._template.line(words) + b"\n"
         if line[len(_DATA) :].strip() == _DONE:
             self.done = True
             return line + b"\n"
         self.data_lines += 1
-        self._read(line[len(_DATA) :], now=self._transcript is not None or _TOLD.search(line) is not None)
-        return b"" if self._dropped or self.failure is not None else self._identity.rewrite(line) + b"\n"
+        event = _parsed(line[len(_DATA) :])
+        is_told_of = self._read(event)
+        if self._dropped or self.failure is not None:
+            return b""
+        told = self._identity.rewrite(line)
+        if not is_told_of and self._transcript is None:
+            self._learn_template(line, event, told)
+        return told + b"\n"
 
-    def _read(self, data: bytes, *, now: bool) -> None:
-        """Take an event: read it now, or keep it for the case that its words must be counted."""
-        if not now:
-            self._unread.append(data)
-            self._unread_bytes += len(data)
-            if self._unread_bytes > _MOST_UNREAD_BYTES:
-                self.words()
-            return
-        event = _parsed(data)
+    def _on_words(self, words: list[bytes]) -> None:
+        self.data_lines += len(words)
+        self._unused_templates = 0
+        self._text.add_unread(words)
+
+    def _learn_template(self, line: bytes, event: Any, told: bytes) -> None:
+        if self._unused_templates < _MOST_UNUSED:
+            template = EventTemplate.of(line, event, told)
+            if template is not None:
+                self._template = template
+                self._unused_templates += 1
+
+    def _read(self, event: Any) -> bool:
+        """Take an event (parsed); return whether it told of anything but words."""
         failure = account_of_event(event)
         if failure is not None:
             self.failure = failure.why
-            return
+            return True
         self._text.add(event)
         if self._transcript is not None:
             self._transcript.add(event)
-        self.finish_reason = parse_finish_reason(event) or self.finish_reason
-        usage = parse_reported_usage(event)
+        reason, usage = parse_finish_reason(event), parse_reported_usage(event)
+        self.finish_reason = reason or self.finish_reason
         if usage is not None:
             self.usage = usage
-        if isinstance(event, dict) and isinstance(event.get("usage"), dict):
+        counts = isinstance(event, dict) and isinstance(event.get("usage"), dict)
+        if counts:
             self._dropped = not self._keep_usage and not event.get("choices")
+        return bool(reason) or counts
 
 
 def _parsed(data: bytes) -> Any:

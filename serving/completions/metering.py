@@ -38,9 +38,10 @@ def meter(
     tokens_out = told.tokens_out if told.tokens_out or (report is not None and not text.chars) else None
     missing_in = samples if tokens_in is None else uncounted
     missing_out = samples if tokens_out is None else uncounted
+    written = text_tokens(text) * missing_out if missing_out else 0
     usage = Usage(
         (tokens_in or 0) + prompt_tokens * missing_in,
-        (tokens_out or 0) + text_tokens(text) * missing_out,
+        (tokens_out or 0) + written,
         told.tokens_cached if tokens_in is not None else 0,
     )
     return MeteredUsage(usage, estimated=bool(missing_in or missing_out))
