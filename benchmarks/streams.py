@@ -28,7 +28,7 @@ import yaml
 from benchmarks.overhead import answers, cpu_seconds
 from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
-_HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent.parent
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -89,7 +89,7 @@ class ModelServer(asyncio.Protocol):
 
 async def serve(port: int) -> None:
     """Serve until killed."""
-    server = await asyncio.get_running_loop().create_server(ModelServer, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(ModelServer, "", port)
     await server.serve_forever()
 
 
@@ -132,18 +132,18 @@ class RunningRouter:
         return 1e6 * (self.cpu_s() - began) / streams
 
 
-def write_pool(folder: str, upstream: str, arms: int) -> None:
-    """Write a pool file into a folder."""
-    arm = {"endpoint": upstream, "model": "m", "usd_per_mtok_in": 0.1, "context_window_tokens": 8192}
-    pool = {f"arm{k}": {**arm, "usd_per_mtok_out": 0.1 * (k + 1)} for k in range(arms)}
-    Path(folder, "pool.yaml").write_text(yaml.safe_dump({"arms": pool}))
+def write_pool(path: Path, endpoints: Sequence[str]) -> None:
+    """Write a pool file with an arm at each of the endpoints."""
+    arm = {"model": "m", "usd_per_mtok_in": 0.1, "context_window_tokens": 8192}
+    arms = {f"arm{k}": {**arm, "endpoint": url, "usd_per_mtok_out": 0.1 * (k + 1)} for k, url in enumerate(endpoints)}
+    path.write_text(yaml.safe_dump({"arms": arms}))
 
 
-async def start_router(stack: AsyncExitStack, checkout: Path, upstream: str, arms: int) -> RunningRouter:
-    """Start a checkout's router; it ends with the stack."""
-    port, folder = checked_port(0), stack.enter_context(tempfile.TemporaryDirectory())
-    write_pool(folder, upstream, arms)
-    words = ["serve", f"--pool={folder}/pool.yaml", f"--port={port}", f"--state-dir={folder}"]
+async def start_router(stack: AsyncExitStack, checkout: Path, endpoints: Sequence[str]) -> RunningRouter:
+    """Start a checkout's router, with an arm at each of the endpoints; it ends with the stack."""
+    port, state = checked_port(0), stack.enter_context(tempfile.TemporaryDirectory())
+    write_pool(Path(state, "pool.yaml"), endpoints)
+    words = ["serve", f"--pool={state}/pool.yaml", f"--port={port}", f"--state-dir={state}"]
     url = f"http://127.0.0.1:{port}"
     router = SupervisedProcess(
         f"router of {checkout}",
@@ -168,7 +168,7 @@ async def measure(options: argparse.Namespace) -> None:
         )
         await server.start()
         stack.push_async_callback(server.stop)
-        routers = [await start_router(stack, path, upstream, options.arms) for path in options.checkout]
+        routers = [await start_router(stack, path, [upstream] * options.arms) for path in options.checkout]
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         for case in (Case(events, pause) for events in options.events for pause in options.pause_ms):
             await report(routers, http, case, options)
@@ -196,7 +196,8 @@ async def report(
         print(f"  {router.checkout}: {middle:6.0f} us CPU a stream ({spread}), {middle / last:.2f}", flush=True)
 
 
-def _folder(path: str) -> Path:
+def folder(path: str) -> Path:
+    """Return a checkout's folder."""
     return Path(path).resolve()
 
 
@@ -204,7 +205,7 @@ def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--checkout", nargs="+", default=[_HERE], type=_folder, help="the last is what others are compared with"
+        "--checkout", nargs="+", default=[HERE], type=folder, help="the last is what others are compared with"
     )
     parser.add_argument("--events", type=int, nargs="+", default=[36, 300])
     parser.add_argument("--pause-ms", type=float, nargs="+", default=[2.0, 0.0])

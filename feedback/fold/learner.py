@@ -160,9 +160,10 @@ class Learner:
         changes, self._noticed = tuple(self._noticed), []
         return changes
 
-    def snapshot(self) -> Snapshot:
-        """Return the state as it stands."""
-        return Snapshot(self.position, self._policies.state(), self.tally.to_json(), self._rollbacks)
+    def snapshot(self, *, with_policy: bool = True) -> Snapshot:
+        """Return the state as it stands; the policy's, by far the largest part, may be left out."""
+        policy = self._policies.state() if with_policy else b""
+        return Snapshot(self.position, policy, self.tally.to_json(), self._rollbacks)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError and changes nothing if the policy cannot use it."""

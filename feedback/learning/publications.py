@@ -1,9 +1,10 @@
 """Published versions of learned state, and the fenced lease that lets only one learner publish."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -18,6 +19,7 @@ from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 
 _IMPOSING_S = 10.0
+_BESIDE_POLICY = (b"version", b"holder", b"at", b"position", b"tally", b"rollbacks", b"policy_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Published:
     stamp: VersionStamp
     snapshot: Snapshot
     at: float
+    policy_digest: str = ""  # of the policy; empty where its publisher did not say
+
+    def with_policy_of(self, other: "Published | None") -> "Published":
+        """Return this with the policy of another, if its own was left out and is the same."""
+        if self.snapshot.policy or other is None or not self.policy_digest == other.policy_digest != "":
+            return self
+        return replace(self, snapshot=replace(self.snapshot, policy=other.snapshot.policy))
+
+
+def digest_of(policy: bytes) -> str:
+    """Return what tells a policy's state from any other."""
+    return hashlib.blake2b(policy, digest_size=16).hexdigest()
 
 
 def lineage(policy: str, options: Mapping[str, Any], fingerprint: str, spec: int) -> str:
@@ -88,7 +102,7 @@ class Publications:
         epoch: str,
         holder: str,
         at: float,
-        policy_changed: bool = True,
+        policy_digest: str = "",
         version_info: str = "",
         anchored: bool = False,
     ) -> int | None:
@@ -99,18 +113,19 @@ class Publications:
             epoch: of the publisher's lease.
             holder: its name.
             at: seconds since the epoch.
-            policy_changed: False where the policy's state is the one published last.
+            policy_digest: of the policy; needed where the snapshot leaves out the one published last, since it stands.
             version_info: what had been learned, as JSON; the version is kept for a rollback. Empty: it is not kept.
             anchored: refuse if the event at the snapshot's position is not on the log.
 
         Returns:
-            The version, or None, with nothing written: the lease was lost, or the log its end.
+            The version, or None, with nothing written: the lease was lost, or the log its end, or the policy that
+            stands is not the one published last: a server that lost its last moments lost that.
         """
         rollbacks = json.dumps([asdict(span) for span in snapshot.rollbacks])
-        policy = snapshot.policy if policy_changed else b""
+        digest = policy_digest or await asyncio.to_thread(digest_of, snapshot.policy)
         check = "1" if anchored and snapshot.position != START else ""
         head = [epoch, self._channel, self.lineage, snapshot.position]
-        args = [*head, snapshot.tally, rollbacks, holder, at, policy, version_info, check]
+        args = [*head, snapshot.tally, rollbacks, holder, at, snapshot.policy, version_info, check, digest]
         version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
 
@@ -131,9 +146,16 @@ class Publications:
             version, holder = await self._client.hmget(self._policy, "version", "holder")
         return VersionStamp(int(version), holder.decode()) if version and version.isdigit() and holder else NO_VERSION
 
-    async def load(self) -> Published | None:
-        """Return the newest publication, or None before the first. Raises SnapshotError if it is damaged."""
+    async def load(self, *, known_policy: str = "") -> Published | None:
+        """Return the newest publication, or None before the first; without its policy if that has the known digest.
+
+        Raises SnapshotError if it is damaged.
+        """
         with redis_errors():
+            if known_policy:
+                values = dict(zip(_BESIDE_POLICY, await self._client.hmget(self._policy, *_BESIDE_POLICY), strict=True))
+                if _policy_digest(values) == known_policy:
+                    return parse_publication({**values, b"policy": b""})
             reply = await self._client.hgetall(self._policy)
         return parse_publication(reply) if reply else None
 
@@ -155,8 +177,16 @@ def parse_publication(fields: Mapping[bytes, bytes]) -> Published:
         snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
         for position in (snapshot.position, *(end for void in rollbacks for end in (void.after, void.upto))):
             sort_key(position)
-        return Published(
-            VersionStamp(int(fields[b"version"]), fields[b"holder"].decode()), snapshot, float(fields[b"at"])
-        )
+        stamp = VersionStamp(int(fields[b"version"]), fields[b"holder"].decode())
+        return Published(stamp, snapshot, float(fields[b"at"]), _policy_digest(fields))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SnapshotError(f"publication is damaged: {type(error).__name__}") from error
+
+
+def _policy_digest(fields: Mapping[bytes, bytes | None]) -> str:
+    """Return the digest of the policy that a publication has, empty where that is not known.
+
+    It is told together with the version: publishers of earlier releases change the one and not the other.
+    """
+    version, _, digest = (fields.get(b"policy_digest") or b"").partition(b" ")
+    return digest.decode() if version == fields.get(b"version") else ""

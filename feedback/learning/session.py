@@ -10,9 +10,9 @@ from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import DEFAULT_TENANT, Control, Decision, Feedback, Outcome
-from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, needs_record
+from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.learning.publications import Publications, digest_of
 from highwayman.feedback.learning.recent_decisions import RecentDecisions
 from highwayman.feedback.learning.version_history import VersionHistory, VersionInfo, version_info_json
 from highwayman.feedback.log.event_id import START, EventId
@@ -55,6 +55,7 @@ class LearnerSession:
         self._epoch = epoch
         self._wall = wall
         self._policy_changed = False
+        self._policy_digest = ""  # of the policy published last; empty where that is not known
         self._anchored = False  # whether the event at the learner's position must be on the log
         self._kept_at = 0.0
         self._unpublished = False
@@ -70,6 +71,11 @@ class LearnerSession:
         """Whether the learner knows something that routers should have."""
         return self._unpublished and not self._catching_up
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether the policy is not the one published last."""
+        return self._policy_changed
+
     async def start(self) -> None:
         """Go on from what is published; where there is nothing, or nothing that can be used, from further back."""
         self._unpublished = self._policy_changed = True
@@ -78,7 +84,9 @@ class LearnerSession:
             if published is not None:
                 self.learner.restore(published.snapshot)
                 # Another pool may have brought arms of its own.
-                self._unpublished = self._policy_changed = self.learner.snapshot().tally != published.snapshot.tally
+                self._policy_digest = published.policy_digest
+                tally = self.learner.snapshot(with_policy=False).tally
+                self._unpublished = self._policy_changed = tally != published.snapshot.tally
         except SnapshotError as error:
             self.learner = await self._from_kept_version() or self._dependencies.make_learner()
             self._catching_up = True
@@ -104,7 +112,8 @@ class LearnerSession:
 
     async def publish(self) -> bool:
         """Publish what the learner knows; return False if the lease or the log's end is lost."""
-        snapshot = await asyncio.to_thread(self.learner.snapshot)
+        changed = self._policy_changed or not self._policy_digest
+        snapshot, digest = await asyncio.to_thread(self._state, with_policy=changed)
         now, counts = self._wall(), self.learner.tally.totals()
         keep = self._policy_changed and now - self._kept_at >= self._dependencies.keep_every_s
         info = VersionInfo(0, now, snapshot.position, counts.decisions, counts.feedback)
@@ -113,17 +122,22 @@ class LearnerSession:
             epoch=self._epoch,
             holder=self._holder,
             at=now,
-            policy_changed=self._policy_changed,
+            policy_digest=digest,
             version_info=version_info_json(info) if keep else "",
             anchored=self._anchored,
         )
         if version is None:
             return False
-        self._unpublished = self._policy_changed = False
+        self._unpublished, self._policy_changed, self._policy_digest = False, False, digest
         if keep:
             self._kept_at = now
             await self._dependencies.versions.thin()
         return True
+
+    def _state(self, *, with_policy: bool) -> tuple[Snapshot, str]:
+        """Return what has been learned, with the digest of the policy that it has, or that stands."""
+        snapshot = self.learner.snapshot(with_policy=with_policy)
+        return snapshot, digest_of(snapshot.policy) if with_policy else self._policy_digest
 
     async def _folded(self, page: LogPage) -> bool:
         """Fold what was read; return whether the policy learned."""

@@ -16,10 +16,14 @@ _KIND = "published"
 
 
 def write_snapshot(path: Path, published: Published, *, lineage: str) -> None:
-    """Write the version to `path`, whole or not at all, readable by the owner only. Raises OSError."""
+    """Write the version to `path`, whole or not at all, readable by the owner only. Raises OSError.
+
+    Its policy may have been left out; what is beside it is kept alone then.
+    """
     header = {
         **{"kind": _KIND, "lineage": lineage, "at": published.at, "version": published.stamp.version},
         **{"holder": published.stamp.holder, "position": published.snapshot.position},
+        "policy_digest": published.policy_digest,
         "rollbacks": [asdict(span) for span in published.snapshot.rollbacks],
     }
     arrays = {
@@ -50,4 +54,5 @@ def read_snapshot(path: Path, *, lineage: str | None = None) -> Published:
         )
     rollbacks = tuple(VoidedRange(**void) for void in header["rollbacks"])
     state = Snapshot(str(header["position"]), arrays["policy"].tobytes(), arrays["tally"].tobytes(), rollbacks)
-    return Published(VersionStamp(int(header["version"]), str(header["holder"])), state, float(header["at"]))
+    stamp = VersionStamp(int(header["version"]), str(header["holder"]))
+    return Published(stamp, state, float(header["at"]), str(header.get("policy_digest", "")))

@@ -15,6 +15,7 @@ _BATCH = 1000
 _RENEW_S = 1.0
 _BLOCK_S = 0.5
 _GATHER_S = 0.15
+_TALLY_EVERY_S = 1.0  # between publications while the policy stands: counts may wait, what was learned does not
 _PAUSE_S = 0.5  # after Redis was gone, or while another learner holds the lease
 
 log = logging.getLogger(__name__)
@@ -84,16 +85,19 @@ class Worker:
             return
         session = LearnerSession(self._dependencies, holder=holder, epoch=epoch, wall=self._clocks.wall)
         await session.start()
-        renew_at = self._clocks.steady()
+        renew_at, tally_due_at = self._clocks.steady(), 0.0
         while True:
             if self._clocks.steady() >= renew_at:
                 if await publications.acquire(holder, hold_s=_HOLD_S) != epoch:
                     return
                 await self._maintenance()
                 renew_at = self._clocks.steady() + _RENEW_S
-            if session.has_unpublished and not await session.publish():
-                return
-            read = await session.advance(count=_BATCH, block_s=_BLOCK_S)
+            if session.has_unpublished and (session.has_learned or self._clocks.steady() >= tally_due_at):
+                if not await session.publish():
+                    return
+                tally_due_at = self._clocks.steady() + _TALLY_EVERY_S
+            wait_s = tally_due_at - self._clocks.steady() if session.has_unpublished else _BLOCK_S
+            read = await session.advance(count=_BATCH, block_s=min(max(wait_s, 0.0), _BLOCK_S))
             if 0 < read < _BATCH:
                 await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
 

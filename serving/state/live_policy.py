@@ -49,6 +49,7 @@ class LivePolicy:
         self._cache = cache
         self._clock = clock
         self._on_version = on_version
+        self._policy_digest = ""  # of the policies in force; empty where that is not known
         self._uncached: Published | None = None
         self._cached_at = 0.0
         self._policies = self._with_arms(TenantPolicies(make_policy(), make_policy))
@@ -80,7 +81,7 @@ class LivePolicy:
             self.checked_at = self._clock()
             return False
         try:
-            published = await self._publications.load()
+            published = await self._publications.load(known_policy=self._policy_digest)
         except SnapshotError as error:
             log.error("version %d cannot be used, keeping %d: %s", stamp.version, self.version, error)
             self._refused = stamp
@@ -91,7 +92,7 @@ class LivePolicy:
             self._refused = published.stamp
             return False
         self.checked_at = self._clock()
-        self._uncached = published
+        self._uncached = published.with_policy_of(self._uncached)
         if self.checked_at - self._cached_at >= _CACHE_EVERY_S:
             await asyncio.to_thread(self.write_cache)
         return True
@@ -135,14 +136,17 @@ class LivePolicy:
 
     async def _use(self, published: Published) -> bool:
         """Put a version in force; return False, and change nothing, if it cannot be used."""
-        policies = TenantPolicies(self._make_policy(), self._make_policy)
+        policies = self._policies
         try:
-            await asyncio.to_thread(policies.restore, published.snapshot.policy)
+            if not published.policy_digest or published.policy_digest != self._policy_digest:
+                policies = TenantPolicies(self._make_policy(), self._make_policy)
+                await asyncio.to_thread(policies.restore, published.snapshot.policy)
+                policies = self._with_arms(policies)
             tally = await asyncio.to_thread(Tally.from_json, published.snapshot.tally)
         except SnapshotError as error:
             log.error("version %d cannot be used, keeping %d: %s", published.stamp.version, self.version, error)
             return False
-        self._policies, self.tally = self._with_arms(policies), tally
+        self._policies, self._policy_digest, self.tally = policies, published.policy_digest, tally
         self.stamp, self.position = published.stamp, published.snapshot.position
         self.lag_s = max(self._clock() - published.at, 0.0)
         self._on_version(self.version, self.lag_s)

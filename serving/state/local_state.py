@@ -11,6 +11,7 @@ from highwayman.env.atomic_write import write_atomically
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.feedback.learning import snapshot_file
 from highwayman.feedback.learning.publications import Published
+from highwayman.feedback.log.event_id import sort_key
 from highwayman.feedback.trust.api_keys import ApiKey, key_json, parse_key
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class LocalState:
         self._spread = folder / f"spread-{name}.json"
         self._keys = folder / f"keys-{name}.jsonl"
         self._version = folder / f"policy-{name}-{lineage}.hwym"
+        self._beside = folder / f"tally-{name}-{lineage}.hwym"  # of a later version with the same policy
         self._lineage = lineage
         self.spools = folder / f"spool-{name}"
         try:
@@ -85,20 +87,29 @@ class LocalState:
 
     def version(self) -> Published | None:
         """Return the version kept last, or None where there is none that can be used."""
-        if not self._version.exists():
+        published, later = self._read_version(self._version), self._read_version(self._beside)
+        if published is None or later is None:
+            return published
+        whole = later.with_policy_of(published)
+        is_later = sort_key(whole.snapshot.position) > sort_key(published.snapshot.position)
+        return whole if whole.snapshot.policy and is_later else published
+
+    def save_version(self, published: Published) -> None:
+        """Keep a published version; one without its policy beside the version that has it."""
+        path = self._version if published.snapshot.policy else self._beside
+        try:
+            snapshot_file.write_snapshot(path, published, lineage=self._lineage)
+        except OSError as error:
+            log.warning("%s is not kept: %s", path.name, error.strerror)
+
+    def _read_version(self, path: Path) -> Published | None:
+        if not path.exists():
             return None
         try:
-            return snapshot_file.read_snapshot(self._version, lineage=self._lineage)
+            return snapshot_file.read_snapshot(path, lineage=self._lineage)
         except SnapshotError as error:
             log.error("%s", error)
             return None
-
-    def save_version(self, published: Published) -> None:
-        """Keep a published version."""
-        try:
-            snapshot_file.write_snapshot(self._version, published, lineage=self._lineage)
-        except OSError as error:
-            log.warning("%s is not kept: %s", self._version.name, error.strerror)
 
     def _write(self, path: Path, data: bytes) -> None:
         try:

@@ -76,6 +76,21 @@ async def test_what_is_published_is_the_fold_of_the_log(world: World) -> None:
     assert sums.tolist() == [[1.0, 1.0], [0.0, 0.0]]
 
 
+async def test_counts_are_published_about_once_a_second_and_what_was_learned_at_once(world: World) -> None:
+    running = asyncio.create_task(world.worker("one").run())
+    await world.published_at(await world.store.put(decision("first")))
+    before, began = await world.publications.stamp(), time.monotonic()
+    for number in range(8):
+        await world.store.put(decision(f"d{number}"))
+        await asyncio.sleep(0.05)
+    counted = (await world.publications.stamp()).version - before.version
+    assert counted <= 1 + (time.monotonic() - began)
+    last = await world.store.put(thumb("d0", 1.0))
+    snapshot = await world.published_at(last)
+    await cancel_and_wait(running)
+    assert unpack(snapshot.policy)[1]["sums"].tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
 async def test_a_successor_goes_on_from_the_publication_and_counts_nothing_twice(world: World) -> None:
     first = asyncio.create_task(world.worker("one").run())
     await world.store.put(decision("d"))

@@ -11,7 +11,7 @@ from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import RewardChange
 from highwayman.feedback.fold.learner import Snapshot
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.learning.publications import Publications
+from highwayman.feedback.learning.publications import Publications, digest_of
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.local_state import LocalState
 from tests.feedback.worlds import context
@@ -65,3 +65,38 @@ async def test_a_version_that_cannot_be_used_leaves_the_one_in_force(
     assert not await live.refresh()
     assert live.policy is in_force
     assert live.version == 1
+
+
+async def test_a_version_of_the_same_policy_brings_its_tally_and_leaves_the_policy_in_force(
+    redis_client: aioredis.Redis, namespace: str, tmp_path: Path
+) -> None:
+    publications, restored = Publications(redis_client, namespace, "test"), []
+
+    class Noted(LinTS):
+        def restore(self, state: bytes) -> None:
+            restored.append(state)
+            super().restore(state)
+
+    def following() -> LivePolicy:
+        cache = LocalState(tmp_path, namespace, "test")
+        return LivePolicy(publications, lambda: Noted(d=3, fingerprint="f"), ["a"], cache=cache, clock=lambda: clock)
+
+    clock = 1000.0
+    live = following()
+    epoch = await publications.acquire("me", hold_s=5)
+    assert epoch is not None
+    await publications.publish(learned(), epoch=epoch, holder="me", at=clock)
+    assert await live.refresh()
+    in_force, tally = live.policy, Tally()
+    tally.arm("b").calls = 7
+    stands = Snapshot("6-0", b"", tally.to_json())
+    clock += 10.0
+    await publications.publish(stands, epoch=epoch, holder="me", at=clock, policy_digest=digest_of(learned().policy))
+    assert await live.refresh()
+    assert live.policy is in_force
+    assert len(restored) == 1
+    assert (live.version, live.position, live.tally.arm("b").calls) == (2, "6-0", 7)
+    later = following()  # a start without Redis
+    assert await later.load_cached()
+    assert (later.version, later.position, later.tally.arm("b").calls) == (2, "6-0", 7)
+    assert later.policy.state() == in_force.state()

@@ -1,5 +1,6 @@
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="state-dir"):
         LocalState(tmp_path / "file" / "below", "n", "l")
+
+
+def test_a_later_tally_is_kept_beside_the_version_whose_policy_still_stands(tmp_path: Path) -> None:
+    kept = LocalState(tmp_path, "n", "l")
+    first = replace(FOUND, policy_digest="p")
+    kept.save_version(first)
+    size = (tmp_path / "policy-n-l.hwym").stat().st_mtime_ns
+    later = Published(VersionStamp(8, "me"), Snapshot("6-1", b"", b'{"a": 1}'), at=124.5, policy_digest="p")
+    kept.save_version(later)
+    assert (tmp_path / "policy-n-l.hwym").stat().st_mtime_ns == size
+    assert kept.version() == replace(later, snapshot=replace(later.snapshot, policy=b"policy bytes"))
+    for other in (replace(later, policy_digest="q"), replace(later, snapshot=replace(later.snapshot, position="4-1"))):
+        kept.save_version(other)
+        assert kept.version() == first
+
+
+def test_a_version_kept_by_a_release_of_before_is_not_mixed_with_a_tally(tmp_path: Path) -> None:
+    kept = LocalState(tmp_path, "n", "l")
+    kept.save_version(FOUND)
+    kept.save_version(Published(VersionStamp(8, "me"), Snapshot("6-1", b"", b"{}"), at=124.5))
+    assert kept.version() == FOUND
