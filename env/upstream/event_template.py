@@ -9,7 +9,7 @@ from highwayman.env.upstream.lines import parse_event
 
 _DATA: Final = b"data:"
 _PROBE: Final = "-7f3a-"  # words that no event has said
-_INSIDE: Final = re.compile(rb'(?:[^"\\\n]|\\[^\n])+')  # of a JSON string, as far as it tells where that ends
+_INSIDE: Final = re.compile(rb'(?:[^"\\\n]++|\\[^\n])++')  # of a JSON string, as far as it tells where that ends
 
 
 class EventTemplate:

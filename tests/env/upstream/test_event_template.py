@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -158,6 +158,31 @@ def test_whatever_bytes_stand_where_words_did_are_read_as_if_each_event_were_par
     stream = LEARNED + changed + line({"content": "."}) + b"data: [DONE]\n\n"
     assert_read_alike(stream, [len(LEARNED)])
     assert_read_alike(stream, [len(LEARNED), len(LEARNED + changed)])
+
+
+def ending(text: str, reason: str) -> bytes:
+    """Return an event with words and an end."""
+    return line({"content": text}).replace(b'"finish_reason":null', b'"finish_reason":"%b"' % reason.encode())
+
+
+TWO_CHOICES = {"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}, "note": "ab"}]}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [line({"content": "c-1"}), line({"content": "org/M"}), line({"content": "b"})],  # what is rewritten elsewhere
+        [line({}, **TWO_CHOICES), line({}, **TWO_CHOICES).replace(b'"ab"', b'"cd"')],  # what only reads as words do
+        [ending("a", "stop"), line({}).replace(b":null}", b':"length"}'), ending("b", "stop")],  # an end told twice
+        [LEARNED, b": ", LEARNED, line({"content": "b"})],  # what a line begins with that is no event
+        [LEARNED, line({"content": "b"}), line({"reasoning": "c"}), line({"content": "d"})],  # words in their order
+        [LEARNED, line({}, usage={"prompt_tokens": 1}, choices=[]), b"\n", LEARNED, b"\n"],  # a blank line that goes
+    ],
+)  # fmt: skip
+def test_events_that_are_nearly_alike_are_told_apart(events: list[bytes]) -> None:
+    edges = list(accumulate(map(len, events)))
+    assert_read_alike(b"".join(events), edges)
+    assert_read_alike(b"".join(events), [])
 
 
 def test_every_split_in_two_gives_the_same() -> None:
