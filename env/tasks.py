@@ -24,14 +24,18 @@ class BackgroundTasks:
     """Work that outlives its request, awaited before the process ends."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Start `work` and return its task; nobody need wait for it but `drain`."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.await_in_the_end(task)
         return task
+
+    def await_in_the_end(self, work: "asyncio.Future[Any]") -> None:
+        """Have `drain` wait for work that has been started elsewhere."""
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
 
     async def drain(self) -> None:
         """Return when everything spawned has ended."""

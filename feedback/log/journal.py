@@ -102,19 +102,29 @@ class Journal:
             StoreUnavailable: feedback that neither the log nor the spool takes.
             InvalidFeedback: feedback that cannot be written.
         """
-        if self._ended:
-            self._refuse(event)
-            return None
-        future: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()
-        self._queue.append((event, future))
-        self._wake.set()
-        return await future
+        return await self.submit(event)
 
-    def _refuse(self, event: Written) -> None:
-        """Count an event that nothing takes any more. Raises StoreUnavailable for feedback."""
+    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+        """Take an event behind those that were taken before; return the future of what `put` returns or raises.
+
+        Whoever need not wait spares a task; to cancel the future changes nothing about the event.
+        """
+        future: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()
+        if self._ended:
+            self._refuse(event, future)
+        else:
+            self._queue.append((event, future))
+            self._wake.set()
+        return future
+
+    def _refuse(self, event: Written, future: "asyncio.Future[EventId | None]") -> None:
+        """Count an event that nothing takes any more; feedback is refused."""
         if isinstance(event, Feedback):
-            raise StoreUnavailable("This router takes no feedback any more: it is about to end. Try again.")
+            message = "This router takes no feedback any more: it is about to end. Try again."
+            resolve(future, StoreUnavailable(message))
+            return
         self._on_delivery_outcome(DeliveryOutcome.LOST, kind_letter(event))
+        resolve(future, None)
 
     async def run(self) -> None:
         """Write what is put, until cancelled; then write the rest and close the spools.

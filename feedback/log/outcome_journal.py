@@ -1,6 +1,8 @@
 """A journal that tells of the outcomes it takes."""
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from highwayman.env.types import Outcome
@@ -19,12 +21,13 @@ class OutcomeJournal(Journal):
         super().__init__(*parts, **more)
         self._on_logged = on_logged
 
-    async def put(self, event: Written) -> EventId | None:
-        """Return what `Journal.put` does, and raise what it raises."""
-        event_id: EventId | None = None
-        try:
-            event_id = await super().put(event)
-        finally:
-            if isinstance(event, Outcome):
-                self._on_logged(event, event_id)
-        return event_id
+    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+        """Return what `Journal.submit` does; an outcome is reported as soon as its future is done."""
+        future = super().submit(event)
+        if isinstance(event, Outcome):
+            future.add_done_callback(partial(self._on_done, event))
+        return future
+
+    def _on_done(self, outcome: Outcome, future: "asyncio.Future[EventId | None]") -> None:
+        is_known = not future.cancelled() and future.exception() is None
+        self._on_logged(outcome, future.result() if is_known else None)

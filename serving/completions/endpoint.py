@@ -19,11 +19,11 @@ from highwayman.serving.http.asgi import (
     ResponseStartTracker,
     Scope,
     Send,
-    cancel_on_disconnect,
     send_response,
 )
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.client_ids import LinkExtractor
+from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
 from highwayman.serving.http.validation import BodyLimits
@@ -96,7 +96,7 @@ class CompletionsEndpoint:
             return
         call = ProxiedCompletion(self._dependencies, request, route, path=scope["path"])
         try:
-            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send, route.decision.id)), receive)
+            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send, route.decision.id)), scope)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
             if not send:

@@ -75,7 +75,7 @@ class ProxiedCompletion:
 
     async def run(self, send: Send) -> None:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
-        logged = asyncio.create_task(self._dependencies.journal.put(self._route.decision))
+        logged = self._dependencies.journal.submit(self._route.decision)
         try:
             self._answer = await self._open()
             self._arm, self._attempts = self._answer.arm, self._answer.attempts
@@ -84,11 +84,11 @@ class ProxiedCompletion:
             )
             if self._transcript_for:
                 self._transcript = Transcript()
-            await asyncio.wait({logged})  # on the log or in the spool: the journal waits for neither for long
+            await logged  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, self._answer)
         except NoEligibleArm as error:
             self._status = Status.REFUSED
-            await asyncio.wait({logged})
+            await logged
             await self._refuse(send, error)
         except UpstreamError as error:
             if not error.attempts:  # nobody may be asked
@@ -96,7 +96,7 @@ class ProxiedCompletion:
             else:
                 self._status = Status.TIMEOUT if error.status == 504 else Status.FAILED
             self._attempts = error.attempts
-            await asyncio.wait({logged})
+            await logged
             await self._refuse(send, error)
         except asyncio.CancelledError:
             self._status = Status.CUT if self._dependencies.drain.is_cut else Status.CLIENT_GONE
@@ -109,7 +109,7 @@ class ProxiedCompletion:
             outcome = self._outcome()
             self._learn_of_tools(outcome)
             self._dependencies.on_outcome(outcome)
-            self._dependencies.background.spawn(self._log_outcome(outcome))
+            self._log_outcome(outcome)
 
     async def _open(self) -> UpstreamResponse:
         """Return the first answer that begins; where no arm takes the tools, that of one that is asked without them.
@@ -280,9 +280,11 @@ class ProxiedCompletion:
         elif not outcome.estimated and 0 < outcome.tokens_in < _LEAST_READ * query.tools_tokens:
             tools.on_ignored(self._arm)
 
-    async def _log_outcome(self, outcome: Outcome) -> None:
-        """Put the outcome on the log, behind its decision: the journal keeps the order."""
-        self._dependencies.metrics.on_outcome(self._route.decision, outcome)
-        await self._dependencies.journal.put(outcome)
+    def _log_outcome(self, outcome: Outcome) -> None:
+        """Put the outcome on the log, behind its decision: the journal keeps the order. Then observers look at it."""
+        dependencies = self._dependencies
+        dependencies.metrics.on_outcome(self._route.decision, outcome)
         completed = CompletedCall(self._request, self._route.decision, outcome, self._transcript, self._transcript_for)
-        self._dependencies.observers.notify(completed)
+        logged = dependencies.journal.submit(outcome)
+        logged.add_done_callback(lambda _: dependencies.observers.notify(completed))
+        dependencies.background.await_in_the_end(logged)

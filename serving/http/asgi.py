@@ -1,11 +1,10 @@
 """Small pieces of ASGI for the request path, where a framework's layers would cost more than the routing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.env.tasks import cancel_and_wait
 from highwayman.serving.http.validation import BadRequest
 
 Scope = MutableMapping[str, Any]
@@ -88,21 +87,3 @@ class ResponseStartTracker:
         elif not message.get("more_body"):
             self.is_open_event_stream = False
         await self._send(message)
-
-
-async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run `work` to its end, but cancel it when the client hangs up."""
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_disconnect(receive))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-    finally:
-        watch.cancel()
-        await cancel_and_wait(task)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
+
 _MOST_HEAD_BYTES = 64 * 1024
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
@@ -38,6 +40,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._reading_body = False
         self._ignoring_upgrade = False
         self._head_bytes = 0
+        self._disconnect = Disconnect()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and wait for the first head so long."""
@@ -48,6 +51,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         """End."""
         self._disarm()
         super().connection_lost(exc)
+        self._disconnect.happen()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of requests."""
@@ -93,6 +97,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
+        self.scope["extensions"] = {DISCONNECT: self._disconnect}  # type: ignore[dict-item]
         self._head_bytes = 0
         if self._deadline is None:
             self._arm(self.timeouts.head_s)

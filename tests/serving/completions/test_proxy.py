@@ -19,6 +19,7 @@ from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.env.upstream.endings import Ending
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.queued_write import resolve
 from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store, Written
 from highwayman.serving.completions.observers import CompletedCall, CompletionObservers
@@ -55,10 +56,16 @@ class GatedJournal(Journal):
         self.gate.set()
         self.gated: type = Decision
 
-    async def put(self, event: Written) -> EventId | None:
-        if isinstance(event, self.gated):
-            await self.gate.wait()
-        return await super().put(event)
+    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+        if self.gate.is_set() or not isinstance(event, self.gated):
+            return super().submit(event)
+        later: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()
+        self._opening = asyncio.create_task(self._submit_at_opening(event, later))
+        return later
+
+    async def _submit_at_opening(self, event: Written, later: "asyncio.Future[EventId | None]") -> None:
+        await self.gate.wait()
+        resolve(later, await super().submit(event))
 
 
 class Listener:
