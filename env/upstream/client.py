@@ -228,6 +228,8 @@ class Upstream:
 
     def _in_order(self, arm: Arm, affinity: str) -> list[str]:
         """Return the arm's endpoints as they are tried: those that serve its model, all of them if none is known to."""
+        if len(arm.endpoints) == 1:
+            return list(arm.endpoints)
         endpoints = self._loads.serving(arm) or arm.endpoints
         may_ask = partial(self._health.may_ask, model=arm.model)
         busy, load = self._loads.busy(endpoints), self._loads.overload(endpoints) or self.pending_calls

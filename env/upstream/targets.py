@@ -21,9 +21,14 @@ class Targets:
     def __init__(
         self, arms: Sequence[Arm], health: EndpointHealth, endpoints_in_order: Callable[[Arm], Sequence[str]]
     ) -> None:
-        """Take the arms in the order in which they are tried, what is known of them, and what orders one's replicas."""
+        """Take the arms in the order in which they are tried, what is known of them, and what orders one's replicas.
+
+        An arm's replicas are put in order only when somebody before it has not answered: most requests need one arm.
+        """
         self._health = health
-        self._left = [Target(arm, endpoint) for arm in arms for endpoint in endpoints_in_order(arm)]
+        self._endpoints_in_order = endpoints_in_order
+        self._arms = list(arms)  # whose replicas have not been put in order so far
+        self._left: list[Target] = []  # of the arms before
 
     @property
     def first(self) -> Target | None:
@@ -31,7 +36,7 @@ class Targets:
 
         None is left where nobody is, or where those who are have asked to be left alone.
         """
-        target = next(filter(self._may_be_asked, self._left), None)
+        target = self._first_well()
         if target is not None:
             return target
         others = [target for target in self._left if not self._asked_rest_s(target)]
@@ -40,16 +45,29 @@ class Targets:
     def take(self, target: Target) -> Target | None:
         """Take a target out, and return who may be asked should it not answer; None: nobody but those who rest."""
         self._left.remove(target)
-        return next(filter(self._may_be_asked, self._left), None)
+        return self._first_well()
 
     def keep(self, fits: Callable[[Arm], bool]) -> None:
         """Leave out the arms that are of no use to this request."""
         self._left = [target for target in self._left if fits(target.arm)]
+        self._arms = [arm for arm in self._arms if fits(arm)]
 
     def asked_rest(self) -> tuple[float, int] | None:
         """Return for how many seconds those who are left want to be left alone, and the status they said so with."""
         rests = [self._health.asked_rest(target.endpoint, target.arm.model) for target in self._left]
         return min(rests, default=None)
+
+    def _first_well(self) -> Target | None:
+        """Return the first that may be asked; None: nobody may, and all are among those left."""
+        place = 0
+        while True:
+            for target in self._left[place:]:
+                if self._may_be_asked(target):
+                    return target
+            if not self._arms:
+                return None
+            place, arm = len(self._left), self._arms.pop(0)
+            self._left += [Target(arm, endpoint) for endpoint in self._endpoints_in_order(arm)]
 
     def _may_be_asked(self, target: Target) -> bool:
         return self._health.may_ask(target.endpoint, target.arm.model)
