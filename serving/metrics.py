@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -33,6 +34,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        self._children: dict[tuple[Any, ...], Any] = {}  # of what every request counts, by metric and labels
         self._requests = Counter(
             "highwayman_requests", "Requests answered", ["arm", "mode", "status"], registry=registry
         )
@@ -117,18 +119,26 @@ class Metrics:
 
     def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
-        arm = outcome.arm
-        self._requests.labels(arm, decision.mode, outcome.status).inc()
-        self._latency.labels(arm).observe(outcome.latency_s)
+        arm, child = outcome.arm, self._child
+        child(self._requests, arm, decision.mode, outcome.status).inc()
+        child(self._latency, arm).observe(outcome.latency_s)
         if outcome.ttft_s is not None:
-            self._ttft.labels(arm).observe(outcome.ttft_s)
-        self._tokens.labels(arm, "in").inc(outcome.tokens_in)
-        self._tokens.labels(arm, "out").inc(outcome.tokens_out)
-        self._cost.labels(arm).inc(outcome.cost_usd or 0.0)
+            child(self._ttft, arm).observe(outcome.ttft_s)
+        child(self._tokens, arm, "in").inc(outcome.tokens_in)
+        child(self._tokens, arm, "out").inc(outcome.tokens_out)
+        child(self._cost, arm).inc(outcome.cost_usd or 0.0)
         for attempt in outcome.tried:
-            self._attempts.labels(attempt.arm, attempt.ending).inc()
+            child(self._attempts, attempt.arm, attempt.ending).inc()
         if arm != decision.arm:
             self._failovers.labels(decision.arm).inc()
+
+    def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
+        """Return what `metric.labels` does, which takes a while to look it up."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
 
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""

@@ -12,6 +12,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
+_HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
 
@@ -25,8 +26,12 @@ class ClientDisconnected(HighwaymanError):
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """Return the request header `name` (lower case), or None."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+    """Return the request header `name` (lower case), the first one if it came several times, or None."""
+    headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if headers is None:  # gone through once, however many names are asked for
+        headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 async def read_body(receive: Receive, *, limit_bytes: int, patience_s: float = 30.0) -> bytes:

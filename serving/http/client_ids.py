@@ -41,25 +41,30 @@ class ClientIdSources:
         """Return what the request is called; names longer than 256 characters are passed over."""
         value = body.get("metadata")
         metadata = value if isinstance(value, dict) else {}
-        requests = [
-            *(value for name in self.request_headers for value in _values(scope, name)),
-            *map(metadata.get, self.request_keys),
-        ]
+        requests = _usable(
+            [
+                *(value for name in self.request_headers for value in _values(scope, name)),
+                *map(metadata.get, self.request_keys),
+            ]
+        )
         conversations = [
             *(value for name in self.conversation_headers for value in _values(scope, name)),
             *map(metadata.get, self.conversation_keys),
             body.get(_CACHE_KEY),
         ]
+        return ClientIds(
+            tuple(dict.fromkeys(requests)),
+            is_named=bool(requests) and self._is_named(scope, metadata),
+            conversation=next(iter(_usable(conversations)), None),
+            previous_answer=next(iter(_usable([body.get(_PREVIOUS)])), None),
+        )
+
+    def _is_named(self, scope: Scope, metadata: Mapping[str, Any]) -> bool:
         own = [
             *(header(scope, name.encode()) for name in self.request_headers if name not in _GIVEN_ON_THE_WAY),
             *map(metadata.get, self.request_keys),
         ]
-        return ClientIds(
-            tuple(dict.fromkeys(_usable(requests))),
-            is_named=bool(_usable(own)),
-            conversation=next(iter(_usable(conversations)), None),
-            previous_answer=next(iter(_usable([body.get(_PREVIOUS)])), None),
-        )
+        return bool(_usable(own))
 
 
 def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str]) -> LinkExtractor:
