@@ -83,8 +83,10 @@ class AnswerReader:
         size = 0
         limit_s = first_until - self._clock()
         while True:
-            async with asyncio.timeout(max(limit_s, 0.0)):
-                part = await response.content.readany()
+            part = response.content.read_nowait()
+            if not part and not response.content.at_eof():  # a time limit costs more than reading what is here
+                async with asyncio.timeout(max(limit_s, 0.0)):
+                    part = await response.content.readany()
             if not part:
                 return b"".join(parts)
             waiting.end()

@@ -37,6 +37,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
         self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = False  # of a request that has begun
         self._reading_body = False
         self._ignoring_upgrade = False
         self._head_bytes = 0
@@ -70,7 +71,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         if self._head_bytes > _MOST_HEAD_BYTES and not self._reading_body:
             self._refuse(431, "The request's head is too large.")
-        elif self._deadline is None and not self._reading_body and self._is_answered():
+        elif self._deadline is None and not self._reading_body and (self._in_head or self._is_answered()):
             self._arm(self.timeouts.head_s)  # something has come that is no whole head
 
     def _feed(self, data: bytes) -> None:
@@ -99,8 +100,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {DISCONNECT: self._disconnect}  # type: ignore[dict-item]
         self._head_bytes = 0
-        if self._deadline is None:
-            self._arm(self.timeouts.head_s)
+        self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address. Raises HeadTooLarge."""
@@ -124,6 +124,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._ignoring_upgrade = self.parser.should_upgrade()
         if not self._ignoring_upgrade:
             self._disarm()
+            self._in_head = False
             self._reading_body = True
             self._head_bytes = 0
             super().on_headers_complete()
