@@ -64,14 +64,7 @@ class MarkedWriter:
     async def write(self, events: Sequence[Written]) -> list[EventId | None]:
         """Put events on the log; if it has lost some, put the latest there once more. Raises StoreUnavailable."""
         previous, self._number = self._number, self._number + 1
-        write = asyncio.create_task(self._store.put_marked(events, writer=self._writer, mark=str(self._number)))
-        for patience_s in (self._patience_s, _GRACE_S):
-            if not write.done():
-                await asyncio.wait({write}, timeout=patience_s)
-        if not write.done():
-            write.cancel()  # it may come through all the same: what is sent again changes nothing
-            raise StoreUnavailable(f"Redis did not answer within {self._patience_s:g} s")
-        ids, mark = write.result()
+        ids, mark = await self._put_in_time(events)
         if previous and mark != str(previous) and self._recent:
             log.warning("Redis has lost the end of what it had acknowledged")
             await self.send_again()
@@ -80,6 +73,19 @@ class MarkedWriter:
             self._recent.popleft()
         self.remember(events)
         return ids
+
+    async def _put_in_time(self, events: Sequence[Written]) -> tuple[list[EventId | None], str | None]:
+        """Return what `Store.put_marked` does. Raises StoreUnavailable, also where that takes too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+                late = loop.call_later(self._patience_s, lambda: limit.reschedule(loop.time() + _GRACE_S))
+                try:
+                    return await self._store.put_marked(events, writer=self._writer, mark=str(self._number))
+                finally:
+                    late.cancel()
+        except TimeoutError:  # it may come through all the same: what is sent again changes nothing
+            raise StoreUnavailable(f"Redis did not answer within {self._patience_s:g} s") from None
 
     async def send_again(self) -> None:
         """Put on the log what had been acknowledged last: what is still there does not change."""
