@@ -2,13 +2,39 @@
 
 import os
 import ssl
-from types import SimpleNamespace
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 import aiohttp
 
 from highwayman.env.types import Arm
 from highwayman.env.upstream.reading import JSON
+
+
+class _StaleConnection(aiohttp.ClientError):
+    """A connection that was kept for a server had been closed by it."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Knows whether it goes over a connection that others have used; aiohttp's traces tell it, too, at 20 us a call."""
+
+    is_on_kept = False
+    _used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()  # of the connections' protocols
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """Go over a connection."""
+        self.is_on_kept = conn.protocol in self._used
+        self._used.add(conn.protocol)
+        return await super().send(conn)
+
+
+async def _tell_stale(request: Any, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if not request.is_on_kept:
+            raise
+        raise _StaleConnection from error
 
 
 class Connections:
@@ -22,7 +48,7 @@ class Connections:
 
     async def start(self) -> None:
         """Open the pool; needs a running event loop."""
-        self._session = self._open_session(keepalive_timeout=60.0)
+        self._session = self._open_session(_tell_stale, keepalive_timeout=60.0)
         self._fresh = self._open_session(force_close=True)
 
     async def close(self) -> None:
@@ -39,27 +65,19 @@ class Connections:
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"
-        told = SimpleNamespace(reused=False)
         try:
-            return await self._session.post(
-                url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=told
-            )
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not told.reused:
-                raise
+            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        except _StaleConnection:
+            pass
         # The server had closed a connection that was kept for it: that is nobody's fault, and a new one will do.
         return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
 
-    def _open_session(self, **connection: Any) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **connection)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s)
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_on_reuse)
-        # One session serves all tenants: a cookie one of them was given must not go out with another's request.
-        jar = aiohttp.DummyCookieJar()
-        return aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar, trace_configs=[trace])
-
-
-async def _on_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx.reused = True
+    def _open_session(self, *middlewares: aiohttp.ClientMiddlewareType, **connection: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **connection),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+            # One session serves all tenants: a cookie one of them was given must not go out with another's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_Request,
+            middlewares=middlewares,
+        )
