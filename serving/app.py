@@ -32,6 +32,7 @@ from highwayman.serving.views import decision_view, model_view, models_view, pen
 from highwayman.serving.wiring.settings import Settings
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_NEW_OBJECTS = 10_000  # between two collections; with Python's 700, those that requests under way hold set them off
 _CALLER = "highwayman.caller"  # in the scope of a request that FastAPI serves
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,10 @@ class Application:
             _add_routes(rest, services)
             rest.openapi = describe_by_hand(rest, feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
+            thresholds = gc.get_threshold()
+            gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
             yield
+            gc.set_threshold(*thresholds)
             gc.unfreeze()
             bodies.close()
 
