@@ -232,8 +232,7 @@ class _Reader:
 _SEPARATORS: Final = np.frombuffer(b",:", dtype=np.uint8)
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _write(value: Any, write: Callable[[str], None]) -> None:

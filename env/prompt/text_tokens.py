@@ -84,6 +84,8 @@ def estimate_text_tokens(text: str) -> TextTokens:
         before = int(kinds[-1])
     tokens = runs * _PER_RUN + chars * _PER_CHAR
     total = float(tokens.sum())
+    if text.isascii():
+        return TextTokens(total, "")
     by_script = {script: float(tokens[_OF_SCRIPT[script]].sum()) for script in _OF_SCRIPT}
     script = max(by_script, key=by_script.__getitem__)
     return TextTokens(total, script if by_script[script] > _MOST * total else "")

@@ -153,7 +153,9 @@ class Upstream:
         attempts.begin(arm, endpoint)
         on_probe_end = self._health.begin_probe(endpoint, arm.model)
         is_probe = second is not None and on_probe_end is not None
-        call = self._ask(arm, endpoint, replace(sending, is_probe=is_probe, is_patient=second is None))
+        if is_probe or second is None:
+            sending = replace(sending, is_probe=is_probe, is_patient=second is None)
+        call = self._ask(arm, endpoint, sending)
         try:
             answer: UpstreamResponse | None
             if second is not None and on_probe_end is not None:

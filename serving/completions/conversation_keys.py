@@ -18,6 +18,7 @@ LOOSE = "any-"  # a key that more than one conversation may have: it says someth
 _MOST_ANSWERS = 4  # of one tool loop that are looked behind: clients that write parallel calls down apart make several
 _MOST_CALLS = 4  # of one answer that are looked up
 _LONGEST_ID = 256
+_NOTHING = b"null\0"
 _RESULTS = frozenset({"tool", "function"})
 _SYSTEM = frozenset({"system", "developer"})
 
@@ -185,6 +186,9 @@ def _add(digest: "hashlib.blake2b", message: Mapping[str, Any]) -> None:
     parts = content if isinstance(content, list) else [content]
     for part in (message.get("role"), *parts, message.get("tool_calls"), message.get("tool_call_id")):
         text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else part
+        if text is None:  # what most messages lack
+            digest.update(_NOTHING)
+            continue
         data = text.strip() if isinstance(text, str) else json.dumps(text, sort_keys=True, default=str)
         digest.update(data.encode("utf-8", "surrogatepass"))
         digest.update(b"\0")

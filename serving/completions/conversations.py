@@ -47,6 +47,7 @@ class ConversationTracker:
         secret: Callable[[], bytes],
         background: BackgroundTasks,
         switches_cost: bool = False,
+        has_replicas: bool = True,
     ) -> None:
         """Take the memory, where clients put ids, and what recognises tasks of their own.
 
@@ -58,6 +59,7 @@ class ConversationTracker:
             background: where writes may end in peace.
             switches_cost: whether an arm has a price for cached tokens, or seconds count: then every turn's arm is
                 remembered.
+            has_replicas: whether an arm has several endpoints, of which a conversation's own is asked first.
         """
         self._memory = memory
         self._sources = sources
@@ -65,6 +67,7 @@ class ConversationTracker:
         self._secret = secret
         self._background = background
         self._switches_cost = switches_cost
+        self._has_replicas = has_replicas
 
     async def turn(self, request: CompletionRequest, scope: Scope, tenant: str) -> Turn:
         """Return where a request stands; only one that has to do with tools is looked up, or where a switch costs."""
@@ -72,8 +75,10 @@ class ConversationTracker:
             return Turn(Continuation(is_client_task=True))
         if not request.chat:
             return Turn()
-        ids = self._sources.extract(scope, request.body)
         needs_keys = self._switches_cost or _has_to_do_with_tools(request.body)
+        if not (needs_keys or self._has_replicas):
+            return Turn()
+        ids = self._sources.extract(scope, request.body)
         read = partial(_read, request.body, self._secret(), tenant=tenant, ids=ids, needs_keys=needs_keys)
         affinity, keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
         if keys is None:

@@ -109,7 +109,7 @@ class CompletionsEndpoint:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
-        raw = await self._bodies.receive(receive, limit_bytes=self._body_limit_bytes)
+        raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
         request = await self._bodies.read(raw, lambda: _PARSERS[scope["path"]](raw, self._bodies.limits))
         options = parse_routing_options(scope)
@@ -118,7 +118,8 @@ class CompletionsEndpoint:
         task = turn.continuation.is_client_task
         links = () if task else self._links(scope, request.body, principal.tenant)
         origin = RequestOrigin(principal.tenant, request.user, links)
-        query = replace(request.query, tags=self._tags.read(scope, request.body, principal))
+        tags = self._tags.read(scope, request.body, principal)
+        query = replace(request.query, tags=tags) if tags else request.query
         route = await self._router.route(
             request.model, query, options=options, origin=origin, continuation=turn.continuation
         )

@@ -1,7 +1,7 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -104,7 +104,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
         tools_tokens=reading.tools_tokens,
     )
-    return replace(_completion_request(body, checked, query, chat=True), size_bytes=len(raw))
+    return _completion_request(body, checked, query, chat=True, size_bytes=len(raw))
 
 
 def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionRequest:
@@ -122,13 +122,15 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
         prompt_tokens=reading.tokens,
         script=reading.script,
     )
-    return replace(_completion_request(body, checked, query, chat=False), size_bytes=len(raw))
+    return _completion_request(body, checked, query, chat=False, size_bytes=len(raw))
 
 
-def _completion_request(body: JsonObject, checked: _Common, query: Query, *, chat: bool) -> CompletionRequest:
+def _completion_request(
+    body: JsonObject, checked: _Common, query: Query, *, chat: bool, size_bytes: int
+) -> CompletionRequest:
     wants_usage = bool((checked.stream_options or {}).get("include_usage"))
     user = checked.user or checked.safety_identifier
-    return CompletionRequest(body, checked.model, query, chat, bool(checked.stream), wants_usage, user)
+    return CompletionRequest(body, checked.model, query, chat, bool(checked.stream), wants_usage, user, size_bytes)
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

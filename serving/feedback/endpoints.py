@@ -131,7 +131,7 @@ class FeedbackEndpoints:
             )
 
     async def _create(self, request: FeedbackRequest) -> None:
-        submission = parse_feedback(await self._bodies.receive(request.receive, limit_bytes=LIMIT_BYTES))
+        submission = parse_feedback(await self._bodies.receive(request.scope, request.receive, limit_bytes=LIMIT_BYTES))
         receipt = await self._service.submit(submission, request.principal)
         await _answer(
             request.send, {"object": "highwayman.feedback", "metric": submission.metric, **_receipt_body(receipt)}
@@ -145,14 +145,14 @@ class FeedbackEndpoints:
         await self._votes.show(request.path_params["ticket"], request.send)
 
     async def _vote(self, request: FeedbackRequest) -> None:
-        raw = await self._bodies.receive(request.receive, limit_bytes=LIMIT_BYTES)
+        raw = await self._bodies.receive(request.scope, request.receive, limit_bytes=LIMIT_BYTES)
         await self._votes.submit(request.path_params["ticket"], raw, self._service, request.send)
 
     def _route(self, adapter: FeedbackAdapter, route: str) -> FeedbackRoute:
         method, _, path = route.partition(" ")
 
         async def handle(request: FeedbackRequest) -> None:
-            raw = await self._bodies.receive(request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
+            raw = await self._bodies.receive(request.scope, request.receive, limit_bytes=_IMPORT_LIMIT_BYTES)
             parsed = await self._bodies.read(raw, lambda: adapter.parse(self._webhook_request(request, route, raw)))
             principal = (
                 Principal(adapter.tenant, scopes=frozenset({FEEDBACK}))

@@ -12,6 +12,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
+BODY_IS_HERE = "highwayman.body_is_here"  # among the extensions of a scope: nothing of its body is to come any more
 _HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
@@ -34,7 +35,7 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-async def read_body(receive: Receive, *, limit_bytes: int, patience_s: float = 30.0) -> bytes:
+async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patience_s: float = 30.0) -> bytes:
     """Return the request's body, which may take `patience_s`, and a second more for each 16 kB that come.
 
     Raises:
@@ -43,10 +44,12 @@ async def read_body(receive: Receive, *, limit_bytes: int, patience_s: float = 3
     """
     parts: list[bytes] = []
     size = 0
+    is_here = BODY_IS_HERE in scope.get("extensions", ())
     began = asyncio.get_running_loop().time()
     while True:
+        until = None if is_here else began + patience_s + size / _SLOWEST_BYTES_PER_S  # a timer takes a while to set
         try:
-            async with asyncio.timeout_at(began + patience_s + size / _SLOWEST_BYTES_PER_S):
+            async with asyncio.timeout_at(until):
                 message = await receive()
         except TimeoutError:
             raise BadRequest("The body did not come in time.", status=408) from None

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.tasks import SideThread
-from highwayman.serving.http.asgi import Receive, read_body
+from highwayman.serving.http.asgi import Receive, Scope, read_body
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits
 
 _Result = TypeVar("_Result")
@@ -20,9 +20,9 @@ class BodyReader:
         self._patience_s = patience_s
         self._side = SideThread()
 
-    async def receive(self, receive: Receive, *, limit_bytes: int) -> bytes:
+    async def receive(self, scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
         """Return a request's body. Raises what `read_body` raises."""
-        return await read_body(receive, limit_bytes=limit_bytes, patience_s=self._patience_s)
+        return await read_body(scope, receive, limit_bytes=limit_bytes, patience_s=self._patience_s)
 
     async def read(self, raw: bytes, work: Callable[[], _Result]) -> _Result:
         """Return what `work` makes of `raw`, done in the side thread if that is large; raise what it raises."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from highwayman.feedback.intake.targets import UNNAMED
 from highwayman.serving.http.asgi import Scope, header
 
+_IDS = "highwayman.client_ids"  # in the scope of a request that has been asked for them
 _LONGEST = 256
 _CACHE_KEY = "prompt_cache_key"  # OpenAI's: requests that share a beginning; where nothing else is given
 _PREVIOUS = "previous_response_id"  # OpenAI's: the answer that this request goes on from
@@ -39,6 +40,13 @@ class ClientIdSources:
 
     def extract(self, scope: Scope, body: Mapping[str, Any]) -> ClientIds:
         """Return what the request is called; names longer than 256 characters are passed over."""
+        sources, ids = scope.get(_IDS, (None, ClientIds()))
+        if sources != self:  # several parts of a router ask for the same ones
+            ids = self._extracted(scope, body)
+            scope[_IDS] = self, ids
+        return cast("ClientIds", ids)
+
+    def _extracted(self, scope: Scope, body: Mapping[str, Any]) -> ClientIds:
         value = body.get("metadata")
         metadata = value if isinstance(value, dict) else {}
         requests = _usable(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from highwayman.serving.http.asgi import BODY_IS_HERE
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 
 _MOST_HEAD_BYTES = 64 * 1024
@@ -134,6 +135,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if not self._ignoring_upgrade:
             self._reading_body = False
             self._disarm()
+            self.scope["extensions"][BODY_IS_HERE] = {}
             super().on_message_complete()
 
     def on_response_complete(self) -> None:

@@ -28,4 +28,5 @@ def build_conversations(settings: Settings, log: LogComponents, background: Back
         background=background,
         switches_cost=bool(config.latency_weight or config.objective.points_per_s)
         or any(arm.usd_per_mtok_cached_in is not None for arm in settings.arms),
+        has_replicas=any(len(arm.endpoints) > 1 for arm in settings.arms),
     )
