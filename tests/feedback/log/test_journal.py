@@ -96,31 +96,6 @@ async def test_events_put_together_are_on_the_log_in_order(world: World) -> None
     assert not world.fates
 
 
-async def test_an_outcome_goes_to_the_log_with_the_decision_behind_it_or_else_alone(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batches: list[list[str]] = []
-
-    class Batches(Store):
-        async def put_marked(self, events: Any, **more: Any) -> Any:
-            batches.append(brief(events))
-            return await super().put_marked(events, **more)
-
-    monkeypatch.setattr("tests.feedback.log.test_journal.Store", Batches)
-    async with world.journal() as journal:
-        await asyncio.gather(journal.put(decision("a")), journal.put(outcome("a")))
-        assert await journal.put(outcome("alone"))
-        monkeypatch.setattr("highwayman.feedback.log.journal._LINGER_S", 3600.0)
-        ended = journal.submit(outcome("b"))
-        for _ in range(10):
-            await asyncio.sleep(0)  # the writer's turn, were it awake
-        await journal.put(decision("c"))
-        assert await ended
-        last = journal.submit(outcome("c"))
-    assert await last
-    assert batches == [["a", "a"], ["alone"], ["b", "c"], ["c"]]
-
-
 async def test_while_redis_is_down_events_wait_in_order_and_are_drained_when_it_is_back(world: World) -> None:
     async with world.journal() as journal:
         await journal.put(decision("before"))
