@@ -15,12 +15,18 @@ WINDOW = 500  # calls
 _START = 1.0  # quality units per budget: cautious at first, so that no debt is left for later
 _MOST = 100.0  # enough to keep every request on the cheapest arm; more would only take longer to forget
 _LEAST = 1e-4
-_LEAST_ON_DEAREST = 0.02  # quality units that the dearest call carries when there is money to spare
+_LEAST_ON_DEAREST = 0.002  # quality units that the dearest call carries when there is money to spare
+_LEAST_BARRED = 0.02  # the same while an arm is barred: money that bars keep free is not to spare
 _SMOOTH_SQUARE = 1.1  # of costs' distances from the target, in targets: above it steps are shortened
 _LATE = 0.01  # weight of the last call in their mean
 _LUMP = 100.0  # targets that a call counts for in it at most
 _OUT_OF_ROOM = 1.0  # quality units that a soft ceiling lays on a call that the window has no room for
+_TOLERATED = 0.01  # of a window, that a soft ceiling may be passed by
+_RESERVES = 1.25  # times what is kept free for one call's overrun, that the price leaves free: so bars seldom bind
+_LATE_RESERVE = 0.005  # weight of the last call in the mean of what is kept free
+_LEAST_AIM = 0.92  # of the ceiling, however much is kept free for dear calls: less dear ones can fill the rest
 _LONGEST_STEP = 50.0  # of log lam: beyond any distance between least and most
+_NOT_TOLD_BEFORE = {"squares": 1.0, "overrun_usd": 0.0, "barred": 0.0}  # by states of older releases
 
 
 class Pacer:
@@ -41,8 +47,14 @@ class Pacer:
     ceiling, steps are the shorter the lumpier costs are, divided by their root mean square as in RMSProp (Tieleman &
     Hinton 2012): one call that costs twenty budgets would else make all but the cheapest too dear for the next twenty.
 
-    Without `hard` nothing is barred. A call that is expected to cost more than its window has room for carries a unit
-    of quality besides, as long as the ceiling stays what it is (`set_target` moves it).
+    What bars keep free for the overrun of one call is never spent. The price aims below it: aimed higher, it would see
+    money left for ever, sink to its least, and leave it to the bars who gets it: whoever comes first, not who is worth
+    it (a controller's integral winding up against a limit of its actuator). Likewise its least value is
+    the larger, the more often an arm is barred.
+
+    Without `hard` nothing is barred. A call carries a unit of quality besides if it is expected to cost more than its
+    window has room for, or could take the window more than a percent above the ceiling by the most that calls of its
+    price were seen to cost; as long as the ceiling stays what it is (`set_target` moves it).
     """
 
     def __init__(
@@ -65,10 +77,14 @@ class Pacer:
         self.budget_usd = float(budget_usd)
         self.hard = hard
         self._step = step
+        self._margin = margin
         self._target_usd = budget_usd * (1.0 - margin)
         self._pressure = _START
         self._dearest_usd = 0.0
         self._squares = 1.0  # mean of late of how far calls' costs are from the target, squared, in targets
+        # Means of late: of what calls cost; of that times what is kept free for them.
+        self._expected_usd, self._overrun_usd = self.budget_usd, 0.0
+        self._bars, self._barred = False, 0.0  # whether an arm was barred just now; share of late of calls when one was
         self._moves = False  # whether the ceiling does
         self._window = SpendWindow(window, self.budget_usd)
         self._overruns = CostOverruns()
@@ -96,7 +112,8 @@ class Pacer:
             return penalties
         cheapest_usd = float(np.nanmin(expected_usd))
         room_usd = self._window.headroom_usd(self.budget_usd, cheapest_usd=cheapest_usd)
-        return penalties + _OUT_OF_ROOM * ((usd > room_usd) & (usd > cheapest_usd))
+        too_dear = (usd > room_usd) | (self._overruns.most_met_usd(usd) > room_usd + self._tolerated_usd())
+        return penalties + _OUT_OF_ROOM * (too_dear & (usd > cheapest_usd))
 
     def over_budget(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.
@@ -112,6 +129,7 @@ class Pacer:
         )
         barred: npt.NDArray[np.bool_] = self._overruns.upper_bound_usd(expected_usd) > room_usd
         barred[cheapest] = False
+        self._bars = bool(barred.any())
         return barred
 
     def charge(self, cost_usd: float | None, expected_usd: float | None = None) -> None:
@@ -126,18 +144,37 @@ class Pacer:
         if not (math.isfinite(cost) and cost >= 0):
             raise ValueError(f"cost_usd must be a number >= 0 or None, got {cost_usd!r}")
         self._window.add(cost)
+        self._aim(expected_usd or 0.0)
         self._overruns.add(cost, expected_usd or 0.0)
         self._dearest_usd = max(self._dearest_usd, cost)
         off = cost / self._target_usd - 1.0
         shortened = max(math.sqrt(self._squares / _SMOOTH_SQUARE), 1.0) if self.hard else 1.0
         moved = min(self._step * off / shortened, _LONGEST_STEP)
         self._squares += (min(off, _LUMP) ** 2 - self._squares) * _LATE
+        self._barred += (self._bars - self._barred) * _LATE
         self._pressure = min(max(self._pressure * math.exp(moved), self._least()), _MOST)
+
+    def _tolerated_usd(self) -> float:
+        return 0.0 if self.hard else _TOLERATED * self.budget_usd * self._window.size
+
+    def _aim(self, expected_usd: float) -> None:
+        """Let the price aim below what is kept free for calls such as those that take the money."""
+        if self._moves or not (expected_usd > 0 and math.isfinite(expected_usd)):
+            return
+        most = self._overruns.upper_bound_usd if self.hard else self._overruns.most_met_usd
+        most_usd = float(most(np.array([expected_usd]))[0])
+        overrun_usd = max(most_usd - expected_usd - self._tolerated_usd(), 0.0)
+        self._expected_usd += (expected_usd - self._expected_usd) * _LATE_RESERVE
+        self._overrun_usd += (expected_usd * overrun_usd - self._overrun_usd) * _LATE_RESERVE
+        kept_usd = _RESERVES * self._overrun_usd / self._expected_usd / self._window.size
+        self._target_usd = self.budget_usd - max(kept_usd, self._margin * self.budget_usd)
+        self._target_usd = max(self._target_usd, _LEAST_AIM * self.budget_usd)
 
     def _least(self) -> float:
         if not self._dearest_usd:
             return _LEAST
-        return max(_LEAST_ON_DEAREST * min(self.budget_usd / self._dearest_usd, 1.0), _LEAST)
+        on_dearest = _LEAST_ON_DEAREST + (_LEAST_BARRED - _LEAST_ON_DEAREST) * self._barred
+        return max(on_dearest * min(self.budget_usd / self._dearest_usd, 1.0), _LEAST)
 
     def state(self) -> dict[str, Any]:
         """Return what was counted, as plain numbers."""
@@ -145,6 +182,9 @@ class Pacer:
             "pressure": self._pressure,
             "dearest_usd": self._dearest_usd,
             "squares": self._squares,
+            "expected_usd": self._expected_usd,
+            "overrun_usd": self._overrun_usd,
+            "barred": self._barred,
             "recent_usd": self._window.costs(),
             "overruns": self._overruns.state(),
         }
@@ -155,8 +195,9 @@ class Pacer:
         Raises:
             ValueError: a number is missing, negative or not finite; nothing is changed then.
         """
-        for name in ("pressure", "dearest_usd", "squares"):
-            value = {"squares": 1.0, **state}.get(name)  # not told by releases of before
+        state = {**_NOT_TOLD_BEFORE, "expected_usd": self.budget_usd, **state}
+        for name in ("pressure", "dearest_usd", "expected_usd", *_NOT_TOLD_BEFORE):
+            value = state.get(name)
             if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
                 raise ValueError(f"pacer state: {name} must be a number >= 0, got {value!r}")
         try:
@@ -165,6 +206,8 @@ class Pacer:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"pacer state: recent_usd or overruns make no sense: {error}") from error
         self._pressure = min(max(float(state["pressure"]), _LEAST), _MOST)
-        self._dearest_usd, self._squares = float(state["dearest_usd"]), float(state.get("squares", 1.0))
+        self._dearest_usd, self._squares = float(state["dearest_usd"]), float(state["squares"])
+        self._expected_usd, self._overrun_usd = float(state["expected_usd"]), float(state["overrun_usd"])
+        self._barred = float(state["barred"])
         self._window, self._overruns = window, overruns
         return self

@@ -26,6 +26,11 @@ class SpendWindow:
         self._steps = np.arange(size)
         self._surprise = _SURPRISES * np.sqrt(self._steps)
 
+    @property
+    def size(self) -> int:
+        """How many calls it is long."""
+        return len(self._costs)
+
     def add(self, cost_usd: float) -> None:
         """Take in what a call cost; the oldest is forgotten."""
         self._costs[self._next] = cost_usd
@@ -85,10 +90,22 @@ class CostOverruns:
         """Return what calls of expected cost (K,) are taken to cost at most, shape (K,); NaN stays NaN."""
         return np.array([usd * self._ratio(usd) if usd > 0 else usd for usd in expected_usd.tolist()])
 
-    def _ratio(self, expected_usd: float) -> float:
+    def most_met_usd(self, expected_usd: Floats) -> Floats:
+        """Return what calls of expected cost (K,) come to at the largest ratio met, shape (K,); 0 where none was."""
+        return np.array([usd * self._met_ratio(usd) if usd > 0 else 0.0 for usd in expected_usd.tolist()])
+
+    def _met_ratio(self, expected_usd: float) -> float:
+        calls, largest = self._met_by(expected_usd)
+        return largest if calls else 0.0
+
+    def _met_by(self, expected_usd: float) -> tuple[int, float]:
+        """Return how many calls of about a price were met, and their largest ratio."""
         power = _power(expected_usd)
         met = [self._met.get(step, (0, 1.0)) for step in (power - 1, power, power + 1)]
-        calls, largest = sum(calls for calls, _ in met), max(largest for _, largest in met)
+        return sum(calls for calls, _ in met), max(largest for _, largest in met)
+
+    def _ratio(self, expected_usd: float) -> float:
+        calls, largest = self._met_by(expected_usd)
         if calls < _KNOWN_CALLS:
             return max(largest, _AT_FIRST)
         beyond = 1.0 + (_BEYOND - 1.0) * _KNOWN_CALLS / calls

@@ -217,3 +217,39 @@ def test_a_state_of_before_costs_squares_were_kept_is_read() -> None:
     state = Pacer(1.0).state()
     del state["squares"]
     assert Pacer(1.0).restore(state).state() == Pacer(1.0).state()
+
+
+def test_hard_what_bars_keep_free_is_not_waited_for_so_the_price_decides_who_is_served() -> None:
+    rng, cheap, dear = np.random.default_rng(0), 0.06, 2.2  # in budgets; the dear arm's calls cost up to 12 times that
+    pacer, expected = Pacer(1.0), np.array([cheap, dear])
+    gains, barred = rng.uniform(0.0, 0.2, 3000), []
+    for gain in gains:
+        is_barred = bool(pacer.over_budget(expected)[1])
+        penalties = pacer.penalties(expected)
+        arm = int(not is_barred and gain > penalties[1] - penalties[0])
+        pacer.charge(float(expected[arm] * rng.lognormal(-0.18, 0.6)), float(expected[arm]))
+        barred.append(is_barred)
+    assert np.mean(barred[1000:]) < 0.2, "37% where the price aims at the ceiling itself"
+    assert 0.06 < pacer.penalties(expected)[1] < 0.18, "the price that 43% of the calls are worth"
+
+
+def test_the_dearest_call_carries_next_to_nothing_where_money_is_left_and_more_where_arms_are_barred() -> None:
+    free, barring = Pacer(1.0), Pacer(1.0)
+    for _ in range(1500):
+        free.over_budget(np.array([0.1, 0.9]))
+        barring.over_budget(np.array([0.1, 0.9, 900.0]))
+        for pacer in (free, barring):
+            pacer.charge(0.5, 0.5)
+    carried = [float(pacer.penalties(np.array([0.5]))[0]) for pacer in (free, barring)]
+    assert carried == pytest.approx([0.001, 0.01])
+
+
+def test_soft_a_call_that_could_take_the_window_a_percent_over_carries_a_unit_besides() -> None:
+    pacer, expected = Pacer(1.0, hard=False), np.array([0.0, 0.9])
+    pacer.charge(9.0, 0.9)
+    carried = []
+    for _ in range(16):
+        carried.append(float(pacer.penalties(expected)[1]) - 0.9 * pacer.pressure)
+        pacer.charge(0.0)
+    # After n calls for nothing there is room for n - 7: from 4 on, 9 are within a percent of the window's 500.
+    assert carried == pytest.approx([1.0] * 11 + [0.0] * 5)
