@@ -4,12 +4,15 @@ import math
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from highwayman.env.types import Floats
 
 _REACH = 6.0  # standard deviations; what lies beyond has probability below 1e-9
 _TABLE_LOW, _TABLE_HIGH, _TABLE_STEP = -7.0, 9.0, 1.0 / 256
-_NODES = 48  # grid points shared out among the contenders
+_LAST_CELL = (_TABLE_HIGH - _TABLE_LOW) / _TABLE_STEP - 1.0
+_STEP_SD = 0.5  # of the smallest deviation, between the points of an even grid
+_NODES = 48  # points of an uneven grid, shared out among the contenders
 _MIN_NODES_PER_ARM = 9
 _LEAST_SD = 1e-9  # certainty is treated as almost certain, so that ties split evenly
 _LEAST_STEP = 1e-6  # of log G in a cell: in a smaller one the shares do not change
@@ -19,20 +22,25 @@ _CHUNK = 12  # rows whose grids fit a processor's cache
 def best_arm_probs(means: Floats, sds: Floats) -> Floats:
     """Return P(arm k has the largest value), shape (K,), for values N(means[k], sds[k]**2), independent.
 
-    With F_k the distribution functions and G their product (the distribution of the maximum),
-    P_k = integral of G dlog F_k. On each cell of a grid that resolves every contender's own scale, the exact mass
-    of the cell, G(b) - G(a), is shared among the arms in proportion to log F_k(b) - log F_k(a), and moved between them
-    as far as their hazards f_k / F_k say that shares change within the cell, where more of the mass lies to the right.
-    The error is third order in the cell's width. Equal deviations or deviations a factor 100 apart cost the same.
+    With F_k the distribution functions, f_k the densities and G the product of all F_k (the distribution of the
+    maximum), P_k = integral of G f_k / F_k. Where deviations are alike, an even grid of half the smallest of them is
+    enough: the trapezoidal rule converges exponentially for integrands that are smooth and vanish at both ends
+    (Trefethen & Weideman, SIAM Review 56(3), 2014, theorem 5.1); 64 arms are integrated to 3e-6. Where one deviation is
+    much smaller than another, such a grid would be long; then nodes go where each arm needs them, at an error of 2e-4
+    or less (`_integrated_unevenly`).
     """
-    probs = np.zeros(len(means))
-    reach = _REACH * np.maximum(sds, _LEAST_SD)
-    low = (means - reach).max()
-    contend = np.flatnonzero(means + reach > low)
-    if len(contend) == 1:
-        probs[contend] = 1.0
+    sds = np.maximum(sds, _LEAST_SD)
+    reach = _REACH * sds
+    highs = means + reach
+    low = float(np.maximum.reduce(means - reach))
+    contend = highs > low
+    if np.logical_and.reduce(contend):
+        return _integrated(means, sds, low, float(np.maximum.reduce(highs)))
+    probs, contenders = np.zeros(len(means)), np.flatnonzero(contend)
+    if len(contenders) == 1:
+        probs[contenders] = 1.0
         return probs
-    probs[contend] = _integrated(means[contend], reach[contend] / _REACH, low)
+    probs[contenders] = _integrated(means[contenders], sds[contenders], low, float(np.maximum.reduce(highs)))
     return probs
 
 
@@ -40,22 +48,80 @@ def best_arm_probs_many(means: Floats, sds: Floats) -> Floats:
     """Return what `best_arm_probs` does for m rows of beliefs at once: (m, K) and (m, K) -> (m, K)."""
     probs = np.zeros(means.shape)
     sds = np.maximum(sds, _LEAST_SD)
+    highs = means + _REACH * sds
     lows = (means - _REACH * sds).max(axis=1)
-    contend = means + _REACH * sds > lows[:, None]
+    contend = highs > lows[:, None]
     counts = contend.sum(axis=1)
     probs[counts == 1] = contend[counts == 1]
+    steps = _STEP_SD * np.where(contend, sds, np.inf).min(axis=1)
+    lengths = (highs.max(axis=1) - lows) / steps
+    even = (counts > 1) & (lengths < _node_counts(counts) * counts)
+    means = np.where(contend, means, -np.inf)
+    rows = np.flatnonzero(even)
+    rows = rows[np.argsort(lengths[rows], kind="stable")]  # grids of a chunk are as long as its longest
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        count = int(lengths[part[-1]]) + 2
+        probs[part] = _integrated_evenly(means[part], sds[part], lows[part], steps[part], count=count)
     order = np.argsort(~contend, axis=1, kind="stable")  # contenders first, in the order of the arms
-    for count in range(2, means.shape[1] + 1):
-        rows = np.flatnonzero(counts == count)
+    for count in np.unique(counts[~even & (counts > 1)]).tolist():
+        rows = np.flatnonzero(~even & (counts == count))
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK]
             at = part[:, None], order[part, :count]
-            probs[at] = _integrated(means[at], sds[at], lows[part])
+            probs[at] = _integrated_unevenly(means[at], sds[at], lows[part])
     return probs
 
 
-def _integrated(mean: Floats, sd: Floats, low: Floats) -> Floats:
-    """Return the probabilities of contenders, (..., K), on grids from `low` (...,) up."""
+def _integrated(mean: Floats, sd: Floats, low: float, high: float) -> Floats:
+    """Return the probabilities of contenders, (K,): on an even grid from `low` to `high`, if it is the shorter."""
+    step = _STEP_SD * float(np.minimum.reduce(sd))
+    length, count = (high - low) / step, len(mean)
+    if length < max(_MIN_NODES_PER_ARM, _NODES // count) * count:  # as `_node_counts`
+        return _integrated_evenly(mean, sd, low, step, count=int(length) + 2)
+    return _integrated_unevenly(mean, sd, np.asarray(low))
+
+
+def _integrated_evenly(mean: Floats, sd: Floats, low: float | Floats, step: float | Floats, *, count: int) -> Floats:
+    """Return the probabilities of arms (..., K) by the trapezoidal rule on `count` points, `step` (...,) apart.
+
+    No arm's first point, at `low` (...,), is more than the reach below its mean; an arm of mean -inf does not contend.
+    """
+    log_cdf, its_step, hazard, to_next = _tables()
+    scale = (1.0 / _TABLE_STEP) / sd
+    if mean.ndim > 1:
+        low, step = np.asarray(low)[:, None], np.asarray(step)[:, None]
+    cells = np.multiply.outer(scale * step, _counting(count))  # (..., K, n)
+    cells += ((low - mean) * scale - _TABLE_LOW / _TABLE_STEP)[..., None]
+    np.minimum(cells, _LAST_CELL, out=cells)
+    cell = cells.astype(np.intp)
+    cells -= cell  # how far into it
+    values = its_step.take(cell)
+    values *= cells
+    values += log_cdf.take(cell)
+    g = np.exp(np.add.reduce(values, axis=-2))  # (..., n)
+    values = to_next.take(cell)
+    values *= cells
+    values += hazard.take(cell)
+    probs: Floats = (values.dot(g) if mean.ndim == 1 else (values @ g[..., None])[..., 0]) / sd
+    probs /= np.add.reduce(probs, axis=-1, keepdims=True)
+    return probs
+
+
+@cache
+def _counting(count: int) -> Floats:
+    """Return 0, 1, ... below `count`."""
+    return np.arange(float(count))
+
+
+def _integrated_unevenly(mean: Floats, sd: Floats, low: Floats) -> Floats:
+    """Return the probabilities of contenders, (..., K), on grids from `low` (...,) up.
+
+    P_k = integral of G dlog F_k. On each cell of a grid that resolves every contender's own scale, the exact mass
+    of the cell, G(b) - G(a), is shared among the arms in proportion to log F_k(b) - log F_k(a), and moved between them
+    as far as their hazards f_k / F_k say that shares change within the cell, where more of the mass lies to the right.
+    The error is third order in the cell's width. Deviations a factor 1000 apart cost the same as equal ones.
+    """
     grid = _grid(mean, sd, low)  # (..., n)
     log_f, hazard = _log_cdf_and_hazard((grid[..., None, :] - mean[..., None]) / sd[..., None])  # (..., K, n)
     hazard /= sd[..., None]
@@ -77,11 +143,16 @@ def _integrated(mean: Floats, sd: Floats, low: Floats) -> Floats:
 
 def _grid(mean: Floats, sd: Floats, low: Floats) -> Floats:
     """Return the sorted union of every contender's nodes from `low` up, shape (..., n)."""
-    nodes = _standard_nodes(max(_MIN_NODES_PER_ARM, _NODES // mean.shape[-1]))
+    nodes = _standard_nodes(int(_node_counts(mean.shape[-1])))
     points = (mean[..., None] + sd[..., None] * nodes).reshape(*mean.shape[:-1], -1)
     np.maximum(points, np.asarray(low)[..., None], out=points)
     points.sort(axis=-1)
     return points
+
+
+def _node_counts(arms: int | npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return how many nodes each of so many contenders has on an uneven grid."""
+    return np.maximum(_MIN_NODES_PER_ARM, _NODES // arms)
 
 
 @cache
@@ -107,7 +178,7 @@ def _log_cdf_and_hazard(z: Floats) -> tuple[Floats, Floats]:
     z -= _TABLE_LOW
     z *= 1.0 / _TABLE_STEP
     np.maximum(z, 0.0, out=z)
-    np.minimum(z, (_TABLE_HIGH - _TABLE_LOW) / _TABLE_STEP - 1.0, out=z)
+    np.minimum(z, _LAST_CELL, out=z)
     cell = z.astype(np.int32)
     z -= cell
     return log_cdf.take(cell, mode="clip") + z * its_step.take(cell, mode="clip"), hazard.take(

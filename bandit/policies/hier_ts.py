@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,22 @@ from highwayman.env.types import Context, Floats
 
 _NEWCOMER = 4.0  # times its own weight is taken for what is known of the pool, where that is less
 _TRIED = 2.0  # the same, where it is asked how far an arm has been tried out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scales:
+    """How far each of K arms is explored, which hangs on no query."""
+
+    noise_sd: float
+    slope: Floats  # (K,) of the explored square, by the square of a deviation in units of the noise's
+    level: Floats  # (K,) of it where that is 0
+
+    def explored(self, spreads: Floats) -> Floats:
+        """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K)."""
+        squares = spreads * spreads
+        squares *= self.slope
+        squares += self.level
+        return np.sqrt(squares, out=squares)
 
 
 class HierTS(RegressionPolicy[HierPosterior]):
@@ -74,6 +91,8 @@ class HierTS(RegressionPolicy[HierPosterior]):
         self._exploration = exploration
         self._patience = patience
         self._query_exploration, self._intercept_precision = query_exploration, beliefs.intercept_precision
+        # What they were computed for: the posterior's revision, and the arms.
+        self._scales_of: tuple[int, tuple[str, ...], _Scales] = -1, (), _Scales(0.0, np.empty(0), np.empty(0))
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
@@ -84,23 +103,35 @@ class HierTS(RegressionPolicy[HierPosterior]):
     ) -> tuple[Floats, Floats, Floats]:
         """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
-        noise = self.posterior.noise_variance()
-        probs = best_arm_probs(means - penalties, self._explored(spreads, arms, noise))
-        return probs, means, spreads * math.sqrt(noise)
+        scales = self._scales(arms)
+        return best_arm_probs(means - penalties, scales.explored(spreads)), means, spreads * scales.noise_sd
+
+    def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's expected quality and its standard deviation, (K,) at features (d,), (m, K) at (m, d)."""
+        ask = self.posterior.mean_and_std if features.ndim == 1 else self.posterior.mean_and_std_many
+        means, spreads = ask(features, arms)
+        return means, spreads * self._scales(arms).noise_sd
 
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        return best_arm_probs_many(means - penalties, self._explored(spreads, arms, self.posterior.noise_variance()))
+        return best_arm_probs_many(means - penalties, self._scales(arms).explored(spreads))
 
-    def _explored(self, spreads: Floats, arms: Sequence[str], noise: float) -> Floats:
-        """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K)."""
+    def _scales(self, arms: Sequence[str]) -> "_Scales":
+        """Return how far arms are explored, by what is known of them now; computed once for each thing learned."""
+        revision, asked, scales = self._scales_of
+        if revision != self.posterior.revision or asked != arms:
+            scales = self._computed_scales(arms)
+            self._scales_of = self.posterior.revision, tuple(arms), scales
+        return scales
+
+    def _computed_scales(self, arms: Sequence[str]) -> "_Scales":
+        noise = self.posterior.noise_variance()
         weights = self.posterior.weights_of(arms)
         usual = max(self.posterior.total_weight() / max(len(self.posterior.arms), 1), 1.0)
         known = np.minimum(_NEWCOMER * weights, usual)
         patience = self._patience / np.maximum(known, max(self._patience, 1.0))
         least = 1.0 / (weights + self._intercept_precision)
-        squares = spreads**2
-        squares -= (1.0 - self._query_exploration) * np.minimum(_TRIED * weights / usual, 1.0) * (squares - least)
-        explored: Floats = self._exploration * np.sqrt(noise * patience * squares)
-        return explored
+        left_out = (1.0 - self._query_exploration) * np.minimum(_TRIED * weights / usual, 1.0)
+        factor = self._exploration**2 * noise * patience
+        return _Scales(math.sqrt(noise), factor * (1.0 - left_out), factor * left_out * least)

@@ -16,6 +16,7 @@ from highwayman.bandit.regression.sequential import PosteriorSummary
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 
+_FEW = 3  # times as many arms there must be for a part of them to be asked by itself
 _LEAST_PIVOT = 1e-6  # a downdate that would shrink the determinant by more than this is computed afresh
 
 
@@ -153,12 +154,20 @@ class ArmPosterior(ABC):
     def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and sqrt(x^T A^-1 x), its deviation in units of the noise's, (K,) each, at x (d,)."""
         rows = self._statistics.select(arms)
+        if isinstance(rows, list) and _FEW * len(rows) > len(self._theta):
+            # To copy the matrices of most arms takes longer than to ask about all.
+            means, squares = (values[rows] for values in self._means_and_squares(features, slice(None)))
+        else:
+            means, squares = self._means_and_squares(features, rows)
+        return means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+
+    def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
+        """Return the mean of each arm in `rows` and the square of its deviation, (K,) each, at x (d,)."""
         inverse, theta = self._inverse[rows], self._theta[rows]
         k = len(theta)
         # `dot`, as for one vector `@` takes longer to start than to multiply.
         reach = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d)
-        squares = self._squares(reach, features, rows)
-        return theta.dot(features), np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+        return theta.dot(features), self._squares(reach, features, rows)
 
     def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""

@@ -29,6 +29,8 @@ class ArmStatistics:
         self.sums: Floats = np.zeros((0, 2))  # (K, 2)
         self.squared_weight_sums: Floats | None = np.zeros((0, d, d)) if fades else None  # (K, d, d)
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
+        # The arms asked for last, and what selects them: an arm's place never changes.
+        self._selected: tuple[tuple[str, ...], slice | list[int]] = (), slice(0, 0)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -81,8 +83,12 @@ class ArmStatistics:
 
     def select(self, arms: Sequence[str]) -> slice | list[int]:
         """Return what selects the arms' places, without a copy where they are all of them in order."""
-        rows = [self.row(arm) for arm in arms]
-        return slice(0, len(rows)) if rows == list(range(len(rows))) else rows
+        asked, rows = self._selected
+        if asked != arms:
+            places = [self.row(arm) for arm in arms]
+            rows = slice(0, len(places)) if places == list(range(len(places))) else places
+            self._selected = tuple(arms), rows
+        return rows
 
     def add(self, row: int, change: RewardChange, factor: float = 1.0) -> None:
         """Add a change of reward, its weights times `factor`. Raises ValueError for features of another length."""

@@ -1,7 +1,7 @@
 """Bayesian linear regressions, one per arm, drawn together by what the arms have in common."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,7 +10,7 @@ from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.arm_posterior import ArmPosterior
 from highwayman.bandit.regression.marginal_likelihood import TAG_GRID, empirical_bayes_precision
 from highwayman.env.encoder.tags import tag_width
-from highwayman.env.types import Floats
+from highwayman.env.types import Floats, RewardChange
 
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
 _NOISE_WEIGHT = 20.0  # observations that the prior's noise is worth
@@ -86,6 +86,7 @@ class HierPosterior(ArmPosterior):
         self._hyperprior_mean = np.zeros(d)
         self._hyperprior_mean[-1] = self._prior.prior_mean
         self._tags = tag_width(fingerprint)
+        self.revision = 0  # another one whenever anything that is known may have changed
         self.recompute()
 
     @property
@@ -93,15 +94,14 @@ class HierPosterior(ArmPosterior):
         """What the arms have in common, beta (d,), as of the last time the prior was drawn."""
         return self._shared.copy()
 
-    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return each arm's mean and its deviation in units of the noise's, (K,) each, at x (d,).
+    def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
+        """Return the mean of each arm in `rows` and the square of its deviation, (K,) each, at x (d,).
 
         Of a tag's columns at most one is not 0, so they cost next to nothing, however many there are.
         """
         tags = self._tags
         if not tags:
-            return super().mean_and_std(features, arms)
-        rows = self._statistics.select(arms)
+            return super()._means_and_squares(features, rows)
         inverse, theta, own = self._inverse[rows], self._theta[rows], features[tags:]
         means = theta[:, tags:].dot(own)
         squares = (inverse[:, tags:, tags:] @ own).dot(own)
@@ -111,12 +111,21 @@ class HierPosterior(ArmPosterior):
             means += theta[:, held].dot(levels)
             squares += (inverse[:, held, tags:] @ own).dot(2.0 * levels)
             squares += (inverse[:, held][:, :, held] @ levels).dot(levels)
-        return means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+        return means, squares
+
+    def update(self, changes: Iterable[RewardChange]) -> None:
+        """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
+        self.revision += 1
+        super().update(changes)
 
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
         self.recompute()
         return super().state()
+
+    def _solve(self) -> None:
+        self.revision += 1
+        super()._solve()
 
     def _must_recompute(self) -> bool:
         return self._stage() != self._settled_at or super()._must_recompute()

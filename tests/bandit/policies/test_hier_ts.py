@@ -106,6 +106,38 @@ def test_of_what_a_query_adds_to_the_least_deviation_a_share_is_explored(share: 
     assert policy.probs_many(x[None], ARMS, FREE[None])[0] == pytest.approx(policy.probs(context(x), ARMS, FREE))
 
 
+def slowly(policy: HierTS, x: Floats, arms: tuple[str, ...]) -> Floats:
+    """Return what the policy's probabilities are by its docstring's words, with the usual options."""
+    posterior = policy.posterior
+    means, spreads = posterior.mean_and_std(x, arms)
+    weights = np.array([posterior.weight_of(arm) for arm in arms])
+    usual = max(posterior.total_weight() / len(posterior.arms), 1.0)
+    patience = 250.0 / np.maximum(np.minimum(4.0 * weights, usual), 250.0)
+    kept = 1.0 - 0.7 * np.minimum(2.0 * weights / usual, 1.0)
+    least = 1.0 / (weights + 1.0)
+    squares = least + kept * (spreads**2 - least)
+    return best_arm_probs(means, 0.75 * np.sqrt(posterior.noise_variance() * patience * squares))
+
+
+def test_what_hangs_on_no_query_is_computed_anew_whenever_something_is_learned() -> None:
+    policy, rng = HierTS(d=D, fingerprint="f"), np.random.default_rng(2)
+    added(policy)
+    x = np.append(rng.normal(size=D - 1), 1.0)
+    copy = HierTS(d=D, fingerprint="f")
+    for n in range(300):
+        value = float(rng.random() < 0.5)
+        policy.learn([RewardChange(ARMS[n % 4], np.append(rng.normal(size=D - 1), 1.0), 2.0, 2 * value, 2 * value)])
+        arms = ARMS if n % 3 else ARMS[1:]
+        if n == 100:
+            policy.discount("b", share=0.1)
+        if n == 200:
+            policy.add_arm("newer")
+        if n % 50 == 49:
+            copy.restore(policy.state())
+            assert copy.probs(context(x), arms, np.zeros(len(arms))) == pytest.approx(slowly(copy, x, arms), abs=1e-12)
+        assert policy.probs(context(x), arms, np.zeros(len(arms))) == pytest.approx(slowly(policy, x, arms), abs=1e-12)
+
+
 def test_a_better_newcomer_in_a_mature_pool_soon_has_half_of_the_traffic() -> None:
     rounds = [rounds_to_half("HierTS", [25_000.0] * 3, 0.05, seed=seed, most=600) for seed in (4, 5, 6)]
     assert max(rounds) < 600
