@@ -43,6 +43,7 @@ class AmountPosterior:
         self._b: Floats = np.zeros((0, amounts, d))  # sum y x
         self._squares: Floats = np.zeros((0, amounts))  # sum y^2
         self._calls: Floats = np.zeros(0)
+        self._total = 0.0  # calls, of all arms
         self._settled_at = -1
         self._theta: Floats = np.zeros((1, amounts, d))  # (K + 1, m, d); the last are the shared ones
         self._half_variance: Floats = np.zeros((1, amounts))
@@ -70,6 +71,7 @@ class AmountPosterior:
         self._b[row] += y[:, None] * signed
         self._squares[row] += sign * y**2
         self._calls[row] += sign
+        self._total += sign
         if sign < 0:
             self._settled_at = -1
 
@@ -82,7 +84,7 @@ class AmountPosterior:
         if not self._d or features.shape[-1] != self._d:
             return np.ones((len(arms), self._amounts))
         self._settle()
-        if self._selected is None or self._selected[0] != tuple(arms):
+        if self._selected is None or self._selected[0] != arms:
             rows = [self._rows.get(arm, -1) for arm in arms]
             centre = self._centre[rows]
             self._selected = tuple(arms), self._theta[rows], centre, centre + self._half_variance[rows]
@@ -118,6 +120,7 @@ class AmountPosterior:
         posterior._b = sums[:, width : width + amounts * d].reshape(len(arms), amounts, d).copy()
         posterior._squares = sums[:, width + amounts * d :].copy()
         posterior._calls = np.array(state["calls"], dtype=np.float64).reshape(len(arms))
+        posterior._total = float(posterior._calls.sum())
         if len(posterior._rows) != len(arms) or not all(map(_is_finite, (sums, posterior._calls))):
             raise ValueError("an arm stands twice, or a number is not finite")
         return posterior
@@ -145,7 +148,7 @@ class AmountPosterior:
 
     def _settle(self) -> None:
         """Solve for the coefficients, if the calls have grown by a tenth since."""
-        stage = int(math.log(max(float(self._calls.sum()), 1.0)) / _STEP)
+        stage = int(math.log(max(self._total, 1.0)) / _STEP)
         if stage == self._settled_at:
             return
         self._settled_at, self._selected = stage, None

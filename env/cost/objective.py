@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +46,8 @@ class Objective:
 
     def with_overrides(self, **overrides: object) -> "Objective":
         """Return the objective with what a caller overrides for one request; None leaves what there is."""
-        current = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Objective(**{**current, **{name: value for name, value in overrides.items() if value is not None}})
+        given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+        return replace(self, **given) if given else self
 
     def penalties(self, usd: Floats, latency_s: Floats | None = None, wh: Floats | None = None) -> Floats:
         """Return what arms carry in quality units, (..., K), for what a call to each is expected to take.

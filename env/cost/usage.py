@@ -10,7 +10,7 @@ from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Usage
 
-_PER_MTOK = 1e-6
+PER_MTOK = 1e-6
 _PRIOR_CALLS = 1.0  # how many calls the guess about an arm's token use is worth
 GUESSED_ANSWER_TOKENS = 256
 _CHARS_PER_TOKEN = 4.2  # of a profile's texts, until the arm has reported what it reads
@@ -25,7 +25,7 @@ def cost_usd(arm: Arm, usage: Usage) -> float | None:
         return None
     cached_price = arm.usd_per_mtok_in if arm.usd_per_mtok_cached_in is None else arm.usd_per_mtok_cached_in
     read_usd = (usage.tokens_in - usage.tokens_cached) * arm.usd_per_mtok_in + usage.tokens_cached * cached_price
-    return (read_usd + usage.tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
+    return (read_usd + usage.tokens_out * arm.usd_per_mtok_out) * PER_MTOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ def estimate_call(
     tokens_out = _expected_tokens_out(arm, answer, max_tokens=max_tokens)
     usd = None
     if arm.usd_per_mtok_in is not None and arm.usd_per_mtok_out is not None:
-        usd = (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * _PER_MTOK
-    wh = None if arm.wh_per_mtok is None else (tokens_in + tokens_out) * arm.wh_per_mtok * _PER_MTOK
-    return UsageEstimate(usd, _expected_latency_s(arm, answer.latency_s, under_way, queue), wh)
+        usd = (tokens_in * arm.usd_per_mtok_in + tokens_out * arm.usd_per_mtok_out) * PER_MTOK
+    wh = None if arm.wh_per_mtok is None else (tokens_in + tokens_out) * arm.wh_per_mtok * PER_MTOK
+    return UsageEstimate(usd, expected_latency_s(arm, answer.latency_s, under_way, queue), wh)
 
 
-def _expected_latency_s(arm: Arm, usual_s: float | None, under_way: int, queue: QueueState | None) -> float | None:
+def expected_latency_s(arm: Arm, usual_s: float | None, under_way: int, queue: QueueState | None) -> float | None:
     """Return the seconds a call is expected to take now: as such calls do, and what is different."""
     if usual_s is None:
         return None
@@ -105,7 +105,7 @@ def expected_prompt_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, scrip
 
     What the arm adds counts for half its window at most: one that reported nonsense must get prompts to be heard again.
     """
-    overhead, ratio = _line(arm, use, script)
+    overhead, ratio = prompt_line(arm, use, script)
     samples = max(arm.profile.best_of, 1)  # each reads the prompt, and what is reported is their sum
     added = min(overhead / samples, arm.context_window_tokens / 2)
     return max(1, math.ceil(added + ratio / samples * prompt_tokens))
@@ -113,15 +113,20 @@ def expected_prompt_tokens(arm: Arm, use: TokenUse, *, prompt_tokens: int, scrip
 
 def _expected_tokens_in(arm: Arm, use: TokenUse, *, prompt_tokens: int, script: str) -> float:
     """Return the tokens a call is expected to read."""
-    if use.calls and not use.fits:  # learned before tokenizers were
-        repeated = prompt_tokens * (arm.profile.best_of - 1)  # until it is learned as overhead
-        added = (use.overhead_tokens + _PRIOR_CALLS * repeated) / (use.calls + _PRIOR_CALLS)
-        return max(prompt_tokens + added, 1.0)
-    overhead, ratio = _line(arm, use, script)
+    overhead, ratio = read_line(arm, use, script)
     return max(overhead + ratio * prompt_tokens, 1.0)
 
 
-def _line(arm: Arm, use: TokenUse, script: str) -> tuple[float, float]:
+def read_line(arm: Arm, use: TokenUse, script: str) -> tuple[float, float]:
+    """Return the tokens that a call reads whatever the prompt, and those for each token that it is estimated at."""
+    if use.calls and not use.fits:  # learned before tokenizers were
+        calls = use.calls + _PRIOR_CALLS
+        # Samples read the prompt again, until that is learned as overhead.
+        return use.overhead_tokens / calls, 1.0 + _PRIOR_CALLS * (arm.profile.best_of - 1) / calls
+    return prompt_line(arm, use, script)
+
+
+def prompt_line(arm: Arm, use: TokenUse, script: str) -> tuple[float, float]:
     """Return the tokens that a call reads beside the prompt, and those for each token that the prompt is estimated at.
 
     Of a script that the arm has not met, what the others taught of the overhead is expected.

@@ -1,8 +1,11 @@
 """What routed calls took, by prompt and arm, as a fold over the log: what the next call is expected to take."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import nan
 from typing import Any, Self
+
+import numpy as np
 
 from highwayman.bandit.regression.amount_posterior import AmountPosterior
 from highwayman.env.cost.usage import GUESSED_ANSWER_TOKENS, ExpectedAnswer
@@ -14,6 +17,21 @@ _ROUTED = (Mode.ROUTE, Mode.STICKY)
 _NO_CALLS = (0.0, 0.0, 0.0)
 _NAMED = "as_named"  # the objective of decisions of callers who named an arm
 _CUT_OFF = "length"  # the finish reason of an answer that came to its limit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerLevels:
+    """How what answers of K arms take follows from the posterior's ratios: `CallAmounts.expected` as vectors."""
+
+    arms: tuple[str, ...]
+    posterior: AmountPosterior
+    tokens: Floats  # (2, K): factor of a ratio, and what is added
+    seconds: Floats  # (2, K) likewise, NaN where nobody knows
+
+    def expected(self, features: Floats) -> tuple[Floats, Floats]:
+        """Return the tokens of all samples, and the seconds (NaN: not answered yet), (K,) each, at features (d,)."""
+        ratios = self.posterior.expected_ratios(features, self.arms)
+        return ratios[:, 0] * self.tokens[0] + self.tokens[1], ratios[:, 1] * self.seconds[0] + self.seconds[1]
 
 
 class CallAmounts:
@@ -30,6 +48,7 @@ class CallAmounts:
         self._posterior = posterior or AmountPosterior(_AMOUNTS)
         self._others = {arm: list(sums) for arm, sums in (others or {}).items()}
         self.since: EventId = START  # the place on the log from which on calls are told apart by prompt
+        self.revision = 0  # another one whenever a call was counted
 
     def on_answer(
         self, decision: Decision, outcome: Outcome, *, sign: int = 1, known_at: EventId | None = None
@@ -43,6 +62,7 @@ class CallAmounts:
         """
         if outcome.status is not Status.OK:
             return
+        self.revision += 1
         is_older = known_at is not None and sort_key(known_at) <= sort_key(self.since)
         if is_older or decision.mode not in _ROUTED:
             if is_older or decision.objective == _NAMED:
@@ -68,6 +88,19 @@ class CallAmounts:
             else:
                 answers[arm] = ExpectedAnswer(0, tokens * GUESSED_ANSWER_TOKENS, None)
         return answers
+
+    def levels(self, arms: Sequence[str], samples: Floats) -> "AnswerLevels":
+        """Return what answers of K arms are expected to take as far as that hangs on no prompt; samples (K,)."""
+        tokens, seconds = np.zeros((2, len(arms))), np.zeros((2, len(arms)))
+        for k, (arm, calls) in enumerate(zip(arms, self._posterior.calls(arms), strict=True)):
+            others, tokens_out, latency_s = self._others.get(arm, _NO_CALLS)
+            if calls:
+                tokens[:, k], seconds[:, k] = (GUESSED_ANSWER_TOKENS, 0.0), (1.0, 0.0)
+            elif others > 0:
+                tokens[:, k], seconds[:, k] = (0.0, tokens_out / others), (0.0, latency_s / others)
+            else:
+                tokens[:, k], seconds[:, k] = (GUESSED_ANSWER_TOKENS * samples[k], 0.0), (0.0, nan)
+        return AnswerLevels(tuple(arms), self._posterior, tokens, seconds)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain numbers; empty before the first call."""

@@ -88,6 +88,7 @@ class Tally:
         self.arms: dict[str, ArmTally] = {}
         self.calibration_counts = CalibrationCounts()
         self.amounts = CallAmounts()  # what calls take, by prompt and arm
+        self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
         self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
 
     def arm(self, name: str) -> ArmTally:
@@ -127,6 +128,7 @@ class Tally:
         """
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
+        self.revision += 1
         self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
         for name in outcome.failed_arms:
             self.arm(name).on_failure(outcome.at, sign)
@@ -158,6 +160,7 @@ class Tally:
         reported = outcome.tokens_in not in (0, outcome.prompt_tokens) and not outcome.estimated
         if outcome.status is not Status.OK or not reported or decision.objective == _JUDGE:
             return
+        self.revision += 1
         fits, script = self.arm(outcome.arm).fits, decision.context.script
         fits[script] = fits.get(script, TokenFit()).plus(outcome.prompt_tokens, outcome.tokens_in)
 

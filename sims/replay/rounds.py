@@ -9,10 +9,9 @@ import numpy as np
 
 from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
 from highwayman.env.cost.objective import Objective
-from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expected_usd
-from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats, Mode
 from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.feedback.log.record import Record
 from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 from highwayman.sims.replay.conversations import SessionAssigner
@@ -121,7 +120,8 @@ class CounterfactualObserver:
         self._counterfactual = counterfactual
         self._rules = deepcopy(counterfactual.rules)
         self._counts = counts
-        self._prices = {arm.name for arm in counterfactual.pool}
+        self._prices = {arm.name: place for place, arm in enumerate(counterfactual.pool)}
+        self._quotes = TallyQuotes(counterfactual.pool)
         self._probation = {arm.name for arm in counterfactual.pool if arm.state is ArmState.PROBATION}
         self._open: dict[str, _TargetDecision] = {}
         self.ready: list[_Round] = []
@@ -140,7 +140,7 @@ class CounterfactualObserver:
             self._counts.other_encoder += 1
         elif not is_kept.any():
             self._counts.unanswerable += 1
-        elif self._counterfactual.objective is not None and not self._prices.issuperset(decision.arms):
+        elif self._counterfactual.objective is not None and not self._prices.keys() >= set(decision.arms):
             self._counts.unpriced += 1
         else:
             target = self._target_decision(replace(decision, context=context), np.flatnonzero(is_kept), session)
@@ -221,19 +221,15 @@ class CounterfactualObserver:
 
         Dollars are NaN where no pool file says what the arms cost.
         """
-        if not self._prices.issuperset(decision.arms):
+        if not self._prices.keys() >= set(decision.arms):
             return decision.penalties, np.full(len(decision.arms), np.nan)
-        pool, objective = self._counterfactual.pool, self._counterfactual.objective
-        context = decision.context
-        estimates = estimate_usage(
-            pool,
-            self._token_use,
-            prompt_tokens=context.prompt_tokens,
-            script=context.script,
-            answers=self._learner.tally.amounts.expected(context.features, [arm.name for arm in pool]),
-        )
-        usd = expected_usd(decision.arms, estimates)
-        return decision.penalties if objective is None else arm_penalties(decision.arms, estimates, objective), usd
+        objective = self._counterfactual.objective
+        self._quotes.follow(self._learner.tally)
+        has_seconds = objective is not None and objective.points_per_s > 0
+        estimates = self._quotes.estimates(decision.context, queue=_no_queue if has_seconds else None)
+        places = [self._prices[arm] for arm in decision.arms]
+        penalties = decision.penalties if objective is None else estimates.penalties(objective)[places]
+        return penalties, estimates.usd[places]
 
     def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:
         """Return what each arm on probation has cost so far, None for the others; None if there is none."""
@@ -247,5 +243,6 @@ class CounterfactualObserver:
             return None
         return np.array([self._learner.tally.arm(arm).answer_rate.chance(at) for arm in arms])
 
-    def _token_use(self, arm: str) -> TokenUse:
-        return self._learner.tally.arm(arm).token_use if arm in self._learner.tally.arms else TokenUse()
+
+def _no_queue(arm: str) -> None:
+    """Return that nothing is known of an arm's load: the log does not say."""
