@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+
 from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
 from highwayman.env.load.replica_loads import ReplicaLoads
+from highwayman.env.pool.believed_pool import LEAST_ANSWER_TOKENS, Answerable, BelievedPool, Rule
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.pool.windows import WindowBeliefs
-from highwayman.env.types import Arm, ArmState, Query
+from highwayman.env.types import Arm, ArmState, Floats, Query
 
-Rule = Callable[[Arm, Query, int], str | None]
-PromptTokens = int | Callable[[Arm], int]  # estimated for whichever arm, or for each by what is known of its tokenizer
+# Estimated for whichever arm, or for each by what is known of its tokenizer: asked for, or of all of a pool in order.
+PromptTokens = int | Callable[[Arm], int] | Floats
 
-_LEAST_ANSWER_TOKENS = 16
 _NO_TOOLS = "does not call tools"
 _TOOLS_HINT = (
     " Tools go to arms of which the pool file says `tools: true` or `tools: unknown`, and whose server takes them."
@@ -23,11 +25,11 @@ _TOOLS_HINT = (
 _READ_AS = {"image": "images", "file": "files"}
 
 
-def needed_tokens(arm: Arm, query: Query, prompt_tokens: PromptTokens) -> int:
+def needed_tokens(arm: Arm, query: Query, prompt_tokens: int | Callable[[Arm], int]) -> int:
     """Return how many tokens a query takes at an arm: of its prompt (estimated) and of its answer."""
     limits = [limit for limit in (query.max_tokens, arm.profile.max_tokens) if limit is not None]
     prompt = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
-    return prompt + min(limits, default=_LEAST_ANSWER_TOKENS)
+    return prompt + min(limits, default=LEAST_ANSWER_TOKENS)
 
 
 def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
@@ -68,6 +70,8 @@ RULES: tuple[Rule, ...] = (
     refuses_tools,
     refuses_token_ids,
 )
+# Those whose word hangs on what a query holds, not on how long it is.
+_FORM_RULES = frozenset({refuses_draining, refuses_modalities, refuses_tools, refuses_token_ids})
 
 
 def tools_hint(*reasons: str | None) -> str:
@@ -113,6 +117,8 @@ class Pool:
         self.tools = ToolBeliefs(clock)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
+        self._believed_at: tuple[int, ...] = ()  # the revisions of what is believed
+        self._believed = self._believe()
 
     def arm(self, name: str) -> Arm:
         """Return the arm called `name`. Raises UnknownArm."""
@@ -123,11 +129,11 @@ class Pool:
 
     def refusal(self, arm: Arm, query: Query, prompt_tokens: PromptTokens) -> str | None:
         """Return why `arm` may not answer, or None."""
-        window = self._windows.window_tokens(arm)
-        believed = self.tools.believed(
-            arm if window == arm.context_window_tokens else replace(arm, context_window_tokens=window)
-        )
-        tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
+        believed = self._as_believed(arm)
+        if isinstance(prompt_tokens, np.ndarray):
+            tokens = int(prompt_tokens[self._believed.all.names.index(arm.name)])
+        else:
+            tokens = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
         return next((why for rule in self._rules if (why := rule(believed, query, tokens))), None)
 
     def on_window_too_small(self, arm: Arm, window_tokens: int | None, needed_tokens: int = 0) -> None:
@@ -139,23 +145,65 @@ class Pool:
         self._windows.on_answered(arm, needed_tokens)
 
     def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
-        """Return the arms that may answer, in the pool's order.
+        """Return the arms that may answer, as `answerable` does. Raises NoEligibleArm."""
+        return self.answerable(query, prompt_tokens).arms
+
+    def answerable(self, query: Query, prompt_tokens: PromptTokens) -> Answerable:
+        """Return the arms that may answer, in the pool's order, and those that could if their servers did not rest.
 
         Arms that are unwell are left out, unless that leaves none: then trying beats refusing.
 
         Raises:
             NoEligibleArm: with the reason for each arm.
         """
-        refusals = {arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()}
-        able = tuple(arm for arm in self.arms.values() if refusals[arm.name] is None)
-        if not able:
-            raise _nobody(refusals)
-        return tuple(arm for arm in able if self.may_ask(arm)) or able
+        pool = self._current()
+        if callable(prompt_tokens):
+            prompt_tokens = np.array([float(prompt_tokens(arm)) for arm in pool.all.arms])
+        able = pool.able(query, prompt_tokens)
+        if not np.logical_or.reduce(able):
+            raise _nobody({arm.name: self.refusal(arm, query, prompt_tokens) for arm in pool.all.arms})
+        out = self._out(pool)
+        if not out:
+            return pool.at(able)
+        askable, resting = able.copy(), np.zeros_like(able)
+        askable[out], resting[out] = False, able[out]
+        return pool.at(askable, resting=resting) if np.logical_or.reduce(askable) else pool.at(able)
 
-    def resting(self, query: Query, prompt_tokens: PromptTokens, eligible: Sequence[Arm]) -> tuple[str, ...]:
-        """Return the arms that could answer, but are not `eligible` since none of their endpoints may be asked now."""
-        out = (arm for arm in self.arms.values() if arm not in eligible and not self.may_ask(arm))
-        return tuple(arm.name for arm in out if self.refusal(arm, query, prompt_tokens) is None)
+    def is_answerable(self, query: Query, prompt_tokens: int | Floats) -> bool:
+        """Return whether any arm may answer, whether its servers rest or not."""
+        return bool(np.logical_or.reduce(self._current().able(query, prompt_tokens)))
+
+    def _out(self, pool: BelievedPool) -> list[int]:
+        """Return the places of the arms that may not be asked now."""
+        suspects = self.health.suspects()
+        if not suspects:
+            return pool.unserved
+        places = {place for endpoint in suspects for place in pool.places_of.get(endpoint, ())}
+        return [*pool.unserved, *(place for place in places if not self.may_ask(pool.all.arms[place]))]
+
+    def _current(self) -> BelievedPool:
+        """Return the arms as they are believed to be now."""
+        if self._believed_at != (self._windows.revision(), self.tools.revision(), self.loads.revision()):
+            self._believed = self._believe()
+        return self._believed
+
+    def _believe(self) -> BelievedPool:
+        self._believed_at = self._windows.revision(), self.tools.revision(), self.loads.revision()
+        arms = tuple(self.arms.values())
+        return BelievedPool(
+            arms,
+            [self._as_believed(arm) for arm in arms],
+            [self.loads.serving(arm) for arm in arms],
+            form_rules=[rule for rule in self._rules if rule in _FORM_RULES],
+            other_rules=[rule for rule in self._rules if rule not in {*_FORM_RULES, refuses_long_prompt}],
+        )
+
+    def _as_believed(self, arm: Arm) -> Arm:
+        """Return the arm with what is believed of its window and its tools now."""
+        window = self._windows.window_tokens(arm)
+        return self.tools.believed(
+            arm if window == arm.context_window_tokens else replace(arm, context_window_tokens=window)
+        )
 
     def may_ask(self, arm: Arm) -> bool:
         """Return whether a call may go now to any of the endpoints that serve the arm's model."""

@@ -14,6 +14,7 @@ _LEAST_FAILURE_RATE = 0.1  # below which a failure is bad luck
 _UNKNOWN_LATE_S = 30.0
 _EXPERIENCE = 10  # answers, of whomever, from which on those are mistrusted who have never given one
 _MOST_VICTIMS = 5  # calls that may wait for too long at a time, before the next one goes elsewhere
+_SUSPECT_CALLS = 3  # that wait for a model or whatever it is: fewer, in both counts, do not come to so many
 
 
 @dataclass(slots=True)
@@ -36,6 +37,10 @@ class _State:
     def rests_at(self, now: float) -> bool:
         """Return whether it is left alone."""
         return now < max(self.until, self.asked_until)
+
+    def is_suspect(self, now: float) -> bool:
+        """Return whether it may not be asked, or might not be before long: there is more to look at."""
+        return self.rests_at(now) or self.probes > 0 or len(self.late_at) >= _SUSPECT_CALLS
 
     def count(self, *, failed: bool) -> None:
         """Add an answer to the failure rate."""
@@ -64,6 +69,7 @@ class EndpointHealth:
         """Take the clock, in seconds from any origin."""
         self._clock = clock
         self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
+        self._suspects: set[str] = set()  # endpoints that may be out: no other is
         self._calls = count()
         self._answers = 0
 
@@ -71,6 +77,18 @@ class EndpointHealth:
         """Return whether it does not rest; after its rest it is up again until it fails again."""
         now = self._clock()
         return not any(state.rests_at(now) for state in self._known(endpoint, model))
+
+    def suspects(self) -> tuple[str, ...]:
+        """Return the endpoints where there is any model that may not be asked for; elsewhere, all may."""
+        if not self._suspects:
+            return ()
+        now = self._clock()
+        self._suspects = {
+            endpoint
+            for endpoint in self._suspects
+            if any(state.is_suspect(now) for state in self._states.get(endpoint, {}).values())
+        }
+        return tuple(self._suspects)
 
     def may_ask(self, endpoint: str, model: str) -> bool:
         """Return whether a call may go there now, as long as there is anywhere else to go.
@@ -99,6 +117,7 @@ class EndpointHealth:
             return None
         state, ended = self._write(endpoint, model), False
         state.probes += 1
+        self._suspects.add(endpoint)
 
         def end() -> None:
             nonlocal ended
@@ -122,6 +141,8 @@ class EndpointHealth:
         if late_s is None and state.has_answered:
             late_s = _UNKNOWN_LATE_S
         state.late_at[call] = None if late_s is None else self._clock() + late_s
+        if len(state.late_at) >= _SUSPECT_CALLS:
+            self._suspects.add(endpoint)
         try:
             yield
         finally:
@@ -146,6 +167,7 @@ class EndpointHealth:
             begun_at: when the call was sent. A call that finds out has had others wait already.
         """
         state, now = self._write(endpoint, model), self._clock()
+        self._suspects.add(endpoint)
         is_new = not state.rests_at(now) and begun_at >= state.opened_at
         if is_new:
             state.count(failed=True)

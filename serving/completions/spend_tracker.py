@@ -31,6 +31,12 @@ class SpendTracker:
         self._latencies: defaultdict[str, LatencyLine] = defaultdict(LatencyLine)  # by arm
         self._tally = Tally()
 
+    @property
+    def rule(self) -> "SpendTracker | None":
+        """What says which arms the budget pays for: this, if there is any ceiling."""
+        limits = self._budget.limits
+        return None if limits.usd_per_request is None and limits.usd_per_day is None else self
+
     def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
         return self._busy[arm]

@@ -1,0 +1,88 @@
+"""A pool's arms as they are believed to be now, as vectors: what every request asks is computed once a belief."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.types import Arm, Floats, Query
+
+Rule = Callable[[Arm, Query, int], str | None]
+Bools = npt.NDArray[np.bool_]
+LEAST_ANSWER_TOKENS = 16
+
+
+class Answerable(NamedTuple):
+    """The K arms that may answer a query, of a pool's; the rest of what is asked of them follows from their places."""
+
+    arms: tuple[Arm, ...]
+    names: tuple[str, ...]
+    places: npt.NDArray[np.intp] | None  # (K,) in the pool; None: they are all of it
+    resting: tuple[str, ...] = ()  # arms that could answer, but whose servers rest
+
+
+class BelievedPool:
+    """Of n arms, in the pool's order. It is made anew whenever something else is believed of one."""
+
+    def __init__(
+        self, arms: Sequence[Arm], believed: Sequence[Arm], serving: Sequence[Collection[str]],
+        *, form_rules: Sequence[Rule], other_rules: Sequence[Rule],
+    ) -> None:  # fmt: skip
+        """Take what is believed.
+
+        Args:
+            arms: as the pool file has them.
+            believed: the same arms, with the windows and tools that are believed.
+            serving: each arm's endpoints that may serve its model.
+            form_rules: those whose word hangs on a query's form alone: what it holds, not how long it is.
+            other_rules: those beside it that the window is not all of.
+        """
+        names = tuple(arm.name for arm in arms)
+        self.all = Answerable(tuple(arms), names, None)
+        self.unserved = [k for k, endpoints in enumerate(serving) if not endpoints]
+        self.places_of: dict[str, list[int]] = {}  # by endpoint, of the arms that it may serve
+        for k, endpoints in enumerate(serving):
+            for endpoint in endpoints:
+                self.places_of.setdefault(endpoint, []).append(k)
+        self._believed = tuple(believed)
+        self._form_rules, self._other_rules = form_rules, other_rules
+        self._windows: Floats = np.array([float(arm.context_window_tokens) for arm in believed])
+        limits = [arm.profile.max_tokens for arm in believed]
+        self._limits: Floats = np.array([np.inf if limit is None else float(limit) for limit in limits])
+        self._answers: Floats = np.where(np.isinf(self._limits), LEAST_ANSWER_TOKENS, self._limits)
+        self._allowed: dict[tuple[object, ...], Bools] = {}  # by the form of a query
+
+    def able(self, query: Query, prompt_tokens: int | Floats) -> Bools:
+        """Return which arms no rule refuses, (n,), for a prompt of so many tokens at each, (n,) or all alike."""
+        answers = self._answers if query.max_tokens is None else np.minimum(self._limits, float(query.max_tokens))
+        able: Bools = (answers + prompt_tokens) <= self._windows
+        able &= self._allowed_by_form(query)
+        if self._other_rules:
+            tokens = np.broadcast_to(prompt_tokens, able.shape).tolist()
+            for k in np.flatnonzero(able).tolist():
+                able[k] = all(rule(self._believed[k], query, int(tokens[k])) is None for rule in self._other_rules)
+        return able
+
+    def at(self, places: Bools, *, resting: Bools | None = None) -> Answerable:
+        """Return the arms at the places that are true, (n,)."""
+        if np.logical_and.reduce(places):
+            return self.all
+        chosen, (arms, names, _, _) = np.flatnonzero(places), self.all
+        return Answerable(
+            tuple(arms[k] for k in chosen.tolist()),
+            tuple(names[k] for k in chosen.tolist()),
+            chosen,
+            () if resting is None else tuple(names[k] for k in np.flatnonzero(resting).tolist()),
+        )
+
+    def _allowed_by_form(self, query: Query) -> Bools:
+        """Return which arms no rule refuses for a query's form, (n,)."""
+        form = query.modalities, query.images > 0, query.tools > 0, query.plain_text
+        allowed = self._allowed.get(form)
+        if allowed is None:
+            allowed = np.array(
+                [all(rule(arm, query, 0) is None for rule in self._form_rules) for arm in self._believed]
+            )
+            self._allowed[form] = allowed
+        return allowed
