@@ -216,12 +216,14 @@ class ArmPosterior(ABC):
                 factor = self._forgetting.weight(change.at, new=change.weight > 0)
             factor *= self._discounts.factor(change)
             self._statistics.add(row, change, factor)
-            x, weight, weighted = change.features, factor * change.weight, factor * change.weighted
-            self._b[row] += weighted * x
-            if self._must_recompute():
-                self.recompute()
-            else:
-                self._follow(row, x, weight, weighted)
+            self._on_round(row, change.features, factor * change.weight, factor * change.weighted)
+
+    def _on_round(self, row: int, x: Floats, weight: float, weighted: float) -> None:
+        """Follow an arm's sums, to which a round was added."""
+        if self._must_recompute():
+            self.recompute()
+        else:
+            self._follow(row, x, weight, weighted)
 
     def _follow(self, row: int, x: Floats, weight: float, weighted: float) -> None:
         """Follow an arm's sums with A^-1 and theta, by rank one, or afresh when that would lose digits.
@@ -229,6 +231,7 @@ class ArmPosterior(ABC):
         Sherman & Morrison 1950: with u = A^-1 x and p = 1 + w x^T u, the inverse loses u u^T w / p, and theta gains
         u (weighted - w x^T theta) / p (recursive least squares).
         """
+        self._b[row] += weighted * x
         inverse, theta = self._inverse[row], self._theta[row]
         u = inverse.dot(x)
         pivot = 1.0 + weight * float(u.dot(x))

@@ -53,6 +53,13 @@ class ArmStatistics:
             self.squared_weight_sums = np.concatenate([self.squared_weight_sums, np.zeros((1, self.d, self.d))])
         return True
 
+    def copy(self) -> "ArmStatistics":
+        """Return a copy of the sums."""
+        same = ArmStatistics(self.d)
+        same._rows, same.a, same.b, same.sums = dict(self._rows), self.a.copy(), self.b.copy(), self.sums.copy()
+        same.squared_weight_sums = None if self.squared_weight_sums is None else self.squared_weight_sums.copy()
+        return same
+
     def of_features(self, places: Sequence[int]) -> "ArmStatistics":
         """Return a copy of the sums over some of the features, as if rounds had no others."""
         part = ArmStatistics(len(places))

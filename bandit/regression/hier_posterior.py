@@ -1,18 +1,20 @@
 """Bayesian linear regressions, one per arm, drawn together by what the arms have in common."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.arm_posterior import ArmPosterior
+from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.marginal_likelihood import TAG_GRID, empirical_bayes_precision
 from highwayman.env.encoder.tags import tag_width
 from highwayman.env.types import Floats, RewardChange
 
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
+_MOST_WAITING = 4000  # rounds that wait for somebody to ask: a few megabytes
 _NOISE_WEIGHT = 20.0  # observations that the prior's noise is worth
 
 
@@ -58,6 +60,9 @@ class HierPosterior(ArmPosterior):
     The prior is drawn anew whenever n has grown by a tenth, sums are changed at once, or a snapshot is taken or
     restored; in between, what follows from the sums is kept up with the prior as it was. Deviations are those of an
     arm's own part.
+
+    All that is only done when somebody asks: until then the sums stand as they were when it was due, and the rounds
+    since then wait. So who learns and is not asked takes sums; and however many arms come, it is done once.
     """
 
     _KIND = "hierarchical"
@@ -87,11 +92,15 @@ class HierPosterior(ArmPosterior):
         self._hyperprior_mean[-1] = self._prior.prior_mean
         self._tags = tag_width(fingerprint)
         self.revision = 0  # another one whenever anything that is known may have changed
+        self._is_drawn = False  # whether the prior is, as it was due last
+        self._due_sums: ArmStatistics | None = None  # from which it is due; None: those that stand
+        self._waiting: list[tuple[int, Floats, float, float]] = []  # rounds since: as `_on_round` takes them
         self.recompute()
 
     @property
     def shared(self) -> Floats:
         """What the arms have in common, beta (d,), as of the last time the prior was drawn."""
+        self._catch_up()
         return self._shared.copy()
 
     def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
@@ -116,16 +125,72 @@ class HierPosterior(ArmPosterior):
     def update(self, changes: Iterable[RewardChange]) -> None:
         """Fold changes into the statistics. Raises ValueError for an unknown arm or features of another length."""
         self.revision += 1
+        self._keep_due_sums()
         super().update(changes)
+
+    def restore(self, state: bytes) -> None:
+        """Replace the sums by a snapshot's. Raises SnapshotError and changes nothing if they cannot be used.
+
+        What follows from them is computed at once: whoever restores is in no hurry, and whoever asks next is.
+        """
+        super().restore(state)
+        self._catch_up()
+
+    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return each arm's mean and its deviation in units of the noise's, (K,) each, at x (d,)."""
+        self._catch_up()
+        return super().mean_and_std(features, arms)
+
+    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
+        self._catch_up()
+        return super().mean_and_std_many(features, arms)
 
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
         self.recompute()
         return super().state()
 
+    def _noise_sums(self) -> tuple[float, float]:
+        self._catch_up()
+        return super()._noise_sums()
+
+    def _on_round(self, row: int, x: Floats, weight: float, weighted: float) -> None:
+        if self._must_recompute():
+            self.recompute()
+            self._keep_due_sums()
+            return
+        self._waiting.append((row, x, weight, weighted))
+        if len(self._waiting) >= _MOST_WAITING:
+            self._catch_up()
+
     def _solve(self) -> None:
+        """Note that the prior is to be drawn, and all else to be computed, from the sums as they stand."""
         self.revision += 1
-        super()._solve()
+        self._is_drawn, self._due_sums, self._settled_at = False, None, self._stage()
+        self._waiting.clear()
+
+    def _keep_due_sums(self) -> None:
+        """Keep the sums from which the prior is due, before others come to them."""
+        if not self._is_drawn and self._due_sums is None:
+            self._due_sums = self._statistics.copy()
+
+    def _catch_up(self) -> None:
+        """Draw the prior if it is due, and follow the rounds since then."""
+        if not self._is_drawn:
+            standing = self._statistics
+            self._statistics, self._due_sums = self._due_sums or standing, None
+            try:
+                super()._solve()
+            finally:
+                self._statistics = standing
+            self._is_drawn = True
+        waiting, self._waiting = self._waiting, []
+        for arm_round in waiting:
+            self._follow(*arm_round)
+            if not self._is_drawn:  # that lost too many digits: the sums that stand have the rounds left, too
+                self._catch_up()
+                return
 
     def _must_recompute(self) -> bool:
         return self._stage() != self._settled_at or super()._must_recompute()
@@ -138,7 +203,6 @@ class HierPosterior(ArmPosterior):
         means = self._prior_means(precision)  # (K, d)
         off = self._shared - self._hyperprior_mean
         self._squares_drawn = float((precision * means**2).sum() + (self._hyperprior_precision * off**2).sum())
-        self._settled_at = self._stage()
         return precision * means
 
     def _prior_squares(self) -> float:

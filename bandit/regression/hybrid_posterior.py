@@ -51,6 +51,7 @@ class HybridPosterior(HierPosterior):
         Li, Chu, Langford & Schapire, WWW 2010 (arXiv 1003.0146), algorithm 2, line 14: with u = P_k x and
         v = f_k (x) L u the variance is x^T u + v^T A_0^-1 v.
         """
+        self._catch_up()
         rows = self._statistics.select(arms)
         inverse, own = self._inverse[rows], self._own_precision_at_settling
         reach = np.matmul(features, inverse)  # (K, m, d)

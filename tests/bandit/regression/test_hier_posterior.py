@@ -1,3 +1,4 @@
+from copy import deepcopy
 from itertools import pairwise
 
 import numpy as np
@@ -260,3 +261,61 @@ def test_an_arm_is_believed_the_same_of_whichever_others_are_asked_about_with_it
         places = [ARMS.index(arm) for arm in arms]
         assert learned.mean_and_std(x, arms)[0] == pytest.approx(means[places], abs=1e-12)
         assert learned.mean_and_std(x, list(arms))[1] == pytest.approx(spreads[places], abs=1e-12)
+
+
+class Counting(HierPosterior):
+    """Counts how often its prior was drawn."""
+
+    draws = 0
+
+    def _draw_prior(self, precision: Floats) -> Floats:
+        self.draws += 1
+        return super()._draw_prior(precision)
+
+
+@pytest.mark.parametrize("half_life", [None, Forgetting(events=40.0)], ids=["for ever", "fading"])
+def test_whoever_asks_after_every_round_and_whoever_asks_at_the_end_are_told_the_same_bits(
+    half_life: Forgetting | None,
+) -> None:
+    often, seldom = (HierPosterior(d=D, forgetting=deepcopy(half_life)) for _ in range(2))
+    x = np.array([0.3, -0.2, 1.0])
+    for posterior in (often, seldom):
+        for arm in ARMS:
+            posterior.add_arm(arm)
+    for number, change in enumerate(rewards(260, seed=9)):
+        often.update([change])
+        often.mean_and_std(x, ARMS)
+        seldom.update([change])
+        if number == 130:
+            assert often.state() == seldom.state()
+    assert [values.tolist() for values in often.mean_and_std(x, ARMS)] == [
+        values.tolist() for values in seldom.mean_and_std(x, ARMS)
+    ]
+    assert often.noise_variance() == seldom.noise_variance()
+
+
+def test_the_prior_is_drawn_once_for_however_many_arms_and_for_nobody_who_does_not_ask() -> None:
+    made = Counting(d=D, fingerprint="f")
+    for number in range(64):
+        made.add_arm(f"arm-{number}")
+    assert made.draws == 0
+    made.mean_and_std(np.ones(D), ["arm-0", "arm-63"])
+    made.update([RewardChange("arm-7", np.ones(D), 40.0, 20.0, 10.0)] * 20)
+    state = made.state()
+    assert made.draws == 1
+    copy = Counting(d=D, fingerprint="f")
+    copy.restore(state)
+    assert copy.draws == 1, "before anybody asks"
+    copy.mean_and_std(np.ones(D), copy.arms)
+    assert copy.draws == 1
+
+
+def test_a_round_taken_back_that_would_cost_digits_leaves_what_the_sums_say_whatever_waits_behind_it() -> None:
+    x = np.array([1e5, 0.0, 1.0])
+    made, plain = posterior(), posterior()
+    plain.update([RewardChange("a", np.array([0.2, 0.1, 1.0]), 1.0, 1.0, 1.0)])
+    plain.recompute()
+    made.update([RewardChange("a", x, 1.0, 0.5, 0.25)])
+    made.mean_and_std(x, ARMS)
+    made.update([RewardChange("a", x, -1.0, -0.5, -0.25), RewardChange("a", np.array([0.2, 0.1, 1.0]), 1.0, 1.0, 1.0)])
+    assert made.mean_and_std(np.ones(D), ARMS)[0] == pytest.approx(plain.mean_and_std(np.ones(D), ARMS)[0], abs=1e-6)
