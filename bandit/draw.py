@@ -29,7 +29,7 @@ def draw(probs: Floats, *, floor: Floor, rng: np.random.Generator) -> Draw:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
     """
     mixed = mix(probs, floor=floor)
-    edges = mixed.cumsum()
+    edges = np.add.accumulate(mixed)
     # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
     action = int(edges.searchsorted(rng.random() * edges[-1], side="right"))
     return Draw(action, mixed, propensity=float(mixed[action]))
@@ -47,11 +47,15 @@ def one_hot_argmax(probs: Floats) -> Floats:
 
 def mix(probs: Floats, *, floor: Floor) -> Floats:
     """Return `probs` (K,) mixed with the floor: what an arm is drawn from. Raises ValueError as `draw` does."""
-    share, least = (float(floor.sum()), floor) if isinstance(floor, np.ndarray) else (floor, floor / max(len(probs), 1))
+    # Reductions by name: those of arrays take twice as long to start.
+    if isinstance(floor, np.ndarray):
+        share, least = float(np.add.reduce(floor)), floor
+    else:
+        share, least = floor, np.asarray(floor / max(len(probs), 1))
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"floor must be in [0, 1], got {share!r}")
-    total = float(probs.sum()) if probs.ndim == 1 and len(probs) else float("nan")
-    if not (abs(total - 1.0) <= _TOLERANCE and probs.min() >= 0.0):
+    total = float(np.add.reduce(probs)) if probs.ndim == 1 and len(probs) else float("nan")
+    if not (abs(total - 1.0) <= _TOLERANCE and np.minimum.reduce(probs) >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
     mixed: Floats = (1.0 - share) * (probs / total) + least
     return mixed

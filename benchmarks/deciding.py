@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def router_of(arms: list[Arm], folder: Path, seed: int) -> tuple[Router, list[Co
         clock=time.time,
     )
     live.tally = Tally()
-    ids = DecisionIds([b"secret"], rng.bytes, time.time)
+    ids = DecisionIds([b"secret"], secrets.token_bytes, time.time)
     asked = contexts_of(500, rng)
     router = Router(
         pool=Pool(arms, EndpointHealth(time.monotonic)),
