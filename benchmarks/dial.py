@@ -1,12 +1,13 @@
 """What turning the cost dial reaches: quality against dollars, beside what fixed mixtures of arms reach.
 
-    python -m benchmarks.dial TABLE... [--seeds 20] [--settings 9] [--policy HierTS] [--floor 0.02] [--frozen-for 1]
+    python -m benchmarks.dial TABLE... [--seeds 20] [--settings 9] [--policy HierTS] [--floor SHARE] [--frozen-for 1]
 
-Eight arms spread over the range of mean quality, 20,000 rounds from nothing, shipped features. The dial stands at so
-many settings over the table's useful range, in points of quality per dollar. Printed per table, of all rounds and of
-the last 5,000: AIQ (docs/measures.md) beside the static hull's, and what the policy needs for a quality one point below
-the best arm's, as a share of what the best fixed mixture needs; means over seeds and their standard deviation.
-`foresight` is a choice that knows every answer beforehand: it tells whether the dial itself loses anything.
+Eight arms spread over the range of mean quality, 20,000 rounds from nothing, shipped features, a router's exploration
+floor, or one that is spread evenly. The dial stands at so many settings over the table's useful range, in points of
+quality per dollar. Printed per table, of all rounds and of the last 5,000: AIQ (docs/measures.md) beside the static
+hull's, and what the policy needs for a quality one point below the best arm's, as a share of what the best fixed
+mixture needs; means over seeds and their standard deviation. `foresight` is a choice that knows every answer
+beforehand: it tells whether the dial itself loses anything.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import numpy as np
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy, parse_policy
+from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
@@ -43,6 +45,7 @@ class Settings:
     policy: str
     rounds: int
     floor: float
+    floor_loss: float | None  # that the floor may lose a round; None: it is spread evenly
     frozen_for: int  # rounds between two updates
 
 
@@ -53,24 +56,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--settings", type=int, default=9)
     parser.add_argument("--rounds", type=int, default=20_000)
-    parser.add_argument("--floor", type=float, default=0.02)
+    parser.add_argument("--floor", type=float, help="spread evenly; if not given, a router's")
     parser.add_argument("--frozen-for", type=int, default=1, help="rounds between two updates")
     parser.add_argument("--policy", default="HierTS")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
+    floor, loss = (0.02, FLOOR_LOSS) if options.floor is None else (options.floor, None)
+    spread = "spread evenly" if loss is None else f"that loses {loss:g} a round"
     encoder = make_encoder("static")
     for path in options.tables:
         table = read_table(path).spread(8)
         table = table.take(np.isfinite(table.cost_usd).all(axis=1))
         contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
         rates = useful_points_per_usd(table, options.settings)
-        print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,}, floor {options.floor:g}")
+        print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,}, floor {floor:g} {spread}")
         print(f"  points per dollar {', '.join(f'{rate:.3g}' for rate in rates)}")
         _print_best_fixed(table)
         _print("foresight", table, _foresight(table, rates)[None])
-        trial = partial(
-            run, table, contexts, Settings(options.policy, options.rounds, options.floor, options.frozen_for)
-        )
+        trial = partial(run, table, contexts, Settings(options.policy, options.rounds, floor, loss, options.frozen_for))
         with ProcessPoolExecutor(options.processes) as pool:
             pairs = list(product(range(options.seeds), rates))
             reached = np.array(list(pool.map(trial, pairs)))
@@ -90,7 +93,7 @@ def run(
     scenario = draw_scenario(table, [], rounds=settings.rounds, seed=seed)
     path, options = parse_policy(settings.policy)
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
-    router = SimulatedRouter(Objective("auto", rate), ExplorationRules(settings.floor))
+    router = SimulatedRouter(Objective("auto", rate), ExplorationRules(settings.floor, floor_loss=settings.floor_loss))
     draws = generator(seed, "draws")
     done = simulate(policy, scenario, contexts, router=router, rng=draws, frozen_for=settings.frozen_for)
     cost, quality = done.cost_usd(scenario), done.quality(scenario)

@@ -1,11 +1,13 @@
 """The settings of the cost dial that a sweep runs at on a table: each as a weight, and in points per dollar."""
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
 from highwayman.env.cost.objective import POINT, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
+from highwayman.env.types import Floats
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.sweeps.plan import Plan
 from highwayman.sims.tables.table import FullTable
@@ -50,7 +52,9 @@ def useful_points_per_usd(table: FullTable, count: int) -> tuple[float, ...]:
 
     The edges of the arms' hull are the exchange rates at which a mixture of arms changes: below the flattest it buys
     the best arm, above the steepest the cheapest. After 0 come the rates at costs that lie evenly on a log scale from
-    the best arm's down to the cheapest's: each edge's own in its middle, and a factor of 4 past them at both ends.
+    the best arm's down to the cheapest's: each edge's own in its middle, at each arm between two edges the geometric
+    mean of theirs, from which an arm that a wide range of rates buys is not passed over, and a factor of 4 past them at
+    both ends.
     """
     cost, quality = table.cost_usd.mean(axis=0), table.quality.mean(axis=0)
     priced = np.isfinite(cost)
@@ -63,8 +67,16 @@ def useful_points_per_usd(table: FullTable, count: int) -> tuple[float, ...]:
         return (0.0, *np.geomspace(low, high, count - 1).tolist()) if low > 0 else (0.0,)
     rates = np.diff(hull.quality) / np.diff(hull.cost) / POINT  # falling
     log_cost = np.log(np.maximum(hull.cost, hull.cost[-1] * _FREE))
-    middles = (log_cost[:-1] + log_cost[1:]) / 2
-    knots = [log_cost[0], *middles, log_cost[-1]]
-    log_rates = np.log([rates[0] * _BEYOND, *rates, rates[-1] / _BEYOND])
-    between = np.interp(np.linspace(log_cost[-1], log_cost[0], count - 1), knots, log_rates)
+    log_rates = np.log(rates)
+    ends = log_rates[0] + log(_BEYOND), log_rates[-1] - log(_BEYOND)
+    knots = _with_middles(log_cost)  # cheapest arm, edge, arm, edge, ..., best arm
+    at_knots = [ends[0], *_with_middles(log_rates), ends[1]]
+    between = np.interp(np.linspace(log_cost[-1], log_cost[0], count - 1), knots, at_knots)
     return (0.0, *np.exp(between).tolist())
+
+
+def _with_middles(values: Floats) -> Floats:
+    """Return values (m,) with the mean of each two neighbours between them, (2 m - 1,)."""
+    both = np.empty(2 * len(values) - 1)
+    both[::2], both[1::2] = values, (values[:-1] + values[1:]) / 2
+    return both

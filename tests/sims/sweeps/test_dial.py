@@ -37,6 +37,13 @@ def test_the_useful_range_goes_from_free_past_every_edge_of_the_hull_to_the_chea
     assert (best[0], best[-1], set(best)) == (2, 0, {0, 1, 2})
 
 
+def test_an_arm_that_a_wide_range_of_rates_buys_has_a_setting_in_the_middle_of_it() -> None:
+    cost = (0.001, 0.01, 1.0)  # of four settings at costs evenly on a log scale, the third is at the middle arm's
+    rates = useful_points_per_usd(replace(FLAT, cost_usd=np.tile(cost, (6, 1))), 5)
+    steep, flat = 20 / 0.009, 30 / 0.99
+    assert rates[3] == pytest.approx(np.sqrt(steep * flat))
+
+
 def test_a_free_arm_has_a_place_in_the_range() -> None:
     free = replace(FLAT, cost_usd=np.tile([0.0, 0.003, 0.021], (6, 1)))
     rates = useful_points_per_usd(free, 5)
