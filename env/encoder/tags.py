@@ -64,7 +64,7 @@ class Tag:
         if self.levels:
             declared = {level: place for place, level in enumerate(self.levels)}
         else:
-            frequent = [level for level, count in Counter(levels).items() if count >= ENOUGH]
+            frequent = [level for level, count in Counter(levels).items() if level and count >= ENOUGH]
             declared = {level: place for place, level in enumerate(frequent[: self.slots])}
         return [declared.get(level, self.rest) for level in levels]
 
@@ -116,6 +116,11 @@ class TagColumns:
 def tag_width(fingerprint: str) -> int:
     """Return how many columns of tags are at the front of the features of this fingerprint."""
     return sum(width for _, width in _pieces(fingerprint))
+
+
+def has_tag(fingerprint: str, tag: Tag) -> bool:
+    """Return whether features of this fingerprint have the columns of a tag as it is declared."""
+    return any(piece == tag.fingerprint for piece, _ in _pieces(fingerprint))
 
 
 def named_calls_teach(fingerprint: str) -> bool:

@@ -1,6 +1,7 @@
 """The command `highwayman replay`: what another policy would have earned on an exported event log."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
+from highwayman.env.encoder.tags import NAMED_CALL, TagColumns, has_tag
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
@@ -73,7 +75,9 @@ def replay(  # noqa: PLR0917  (one parameter per option)
     names, factories = policy_factories(policies, configured)
     console, counts = Console(stderr=True), ReplayCounts()
     with console.status(f"reading {folder}"):
-        log = _event_log(folder, configured, counterfactual)
+        log, notes = _event_log(folder, configured, counterfactual), list[str]()
+        if config is not None:
+            log, notes = _as_declared(log, configured.tag_columns())
     with TargetStore(len(factories)) as targets:
         with console.status("replaying"):
             targets.fill(log.targets(factories, counterfactual, counts))
@@ -94,7 +98,7 @@ def replay(  # noqa: PLR0917  (one parameter per option)
     manifest = source.manifest({"policies": names, **_counterfactual_fields(counterfactual)}, method)
     evaluation = EvaluationReport(folder.name, logged, estimates, method, manifest, counts.left_out(), best)
     print_evaluation(
-        evaluation, report=report, as_json=as_json, warnings=[*source.warnings(), *_conversational(counts)]
+        evaluation, report=report, as_json=as_json, warnings=[*source.warnings(), *notes, *_conversational(counts)]
     )
 
 
@@ -159,6 +163,20 @@ def _event_log(folder: Path, config: Config, counterfactual: Counterfactual) -> 
         arms=tuple(arm.name for arm in counterfactual.pool),
         turn_links=bool(OF_TURNS.intersection(config.feedback.implicit)),
     )
+
+
+def _as_declared(log: EventLog, columns: TagColumns) -> tuple[EventLog, list[str]]:
+    """Return the log as a router with these tags reads it, and which of them its newest decisions say nothing of.
+
+    What was decided under another declaration says nothing of a tag, as in production.
+    """
+    logged = log.summary.encoder
+    notes = [
+        f"tag {tag.name}: the log's newest decisions were made without it, or with other levels, so it tells nothing"
+        for tag in columns.tags
+        if tag.name != NAMED_CALL and not has_tag(logged, tag)
+    ]
+    return replace(log, summary=log.summary.with_tags(columns)), notes
 
 
 def _conversational(counts: ReplayCounts) -> list[str]:

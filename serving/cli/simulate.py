@@ -62,7 +62,7 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--arms", type=click.IntRange(min=2), help="So many arms, spread over the range of mean quality.")
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A router's highwayman.yaml: its floor, caps on exploration, quota of probation, weights of latency "
-                   "and energy.")  # fmt: skip
+                   "and energy, and the tags of context:, each told by the tables' column of its name.")  # fmt: skip
 @click.option(
     "--floor",
     type=click.FloatRange(0, 1),
@@ -90,6 +90,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
         floor=configured.policy.floor if floor is None else floor,
         floor_loss=configured.policy.floor_loss if floor is None else None,
         router=_router_plan(configured, min_quality, probation),
+        context=tuple(tag.tag(name) for name, tag in configured.context.items()),
         **plan_options,
     )
     machines, table_paths = Machines(jobs, ray), _named(tables)
@@ -167,11 +168,12 @@ def _prepared(
     needs_costs = any(plan.cost_weights) and source is not ParameterSource.DEFAULT
     needs_costs = needs_costs or any(plan.points_per_usd)
     option = "--points-per-usd" if plan.points_per_usd else "--cost-weight"
+    labels = [tag.name for tag in plan.told_tags() if tag.name not in TAGS]
     prepared = []
     try:
         for name, path in table_paths.items():
             with console.status(escape(f"reading {path}, encoding its prompts, fitting baselines")):
-                table = read_table(path, format_)
+                table = read_table(path, format_, labels=labels)
                 if needs_costs and not any(cost is not None for cost in table.mean_costs()):
                     raise ConfigError(f"{path}: no arm has a cost for every prompt, so {option} can only be 0")
                 prepared.append(prepare(name, table, encoder, plan))

@@ -6,8 +6,10 @@ question beside it, from which an estimator tells what that policy would have ea
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+from highwayman.env.encoder.tags import TagColumns, base_fingerprint, tag_width
 from highwayman.env.types import Control, Decision, Feedback, Mode
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import LogFold, Page
@@ -31,6 +33,11 @@ class LogSummary:
     encoder: str = ""  # fingerprint of the newest routed decision's features
     d: int = 0  # their number; 0: there is no routed decision
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # decisions of statements on more than one
+
+    def with_tags(self, columns: TagColumns) -> Self:
+        """Return the summary of the log as a router with these tags reads it, whatever was declared before."""
+        d = self.d - tag_width(self.encoder) + columns.width
+        return replace(self, encoder=columns.fingerprint(base_fingerprint(self.encoder)), d=d)
 
 
 def summarise_log(pages: Pages) -> LogSummary:

@@ -11,6 +11,7 @@ from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world
@@ -68,6 +69,7 @@ class Plan:
     floor_loss: float | None = None  # expected quality minus penalty that it may lose a round; None: it is even
     arms: int | None = None  # that many arms, spread over the range of mean quality; None, or more than there are: all
     tags: tuple[str, ...] = ()  # columns of a table that a caller would tell: task, dataset
+    context: tuple[Tag, ...] = ()  # declared tags, each told by the table's column of its name
     frozen_for: int = 1  # rounds between two updates
     bins: int = 40  # of the learning curves
     baselines: tuple[str, ...] = BASELINES  # best fixed and oracle run even if they are not among these
@@ -96,7 +98,16 @@ class Plan:
         for tag in self.tags:
             if tag not in TAGS:
                 raise ConfigError(f"a table has no tag {tag!r}; give {' or '.join(TAGS)}")
+        self.told_tags()
         self._check_numbers()
+
+    def told_tags(self) -> tuple[Tag, ...]:
+        """Return what callers tell, those declared first. Raises ConfigError for two that are called alike."""
+        declared = {tag.name for tag in self.context}
+        try:
+            return TagColumns((*self.context, *(Tag(name) for name in self.tags if name not in declared))).tags
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     def _check_numbers(self) -> None:
         least: Mapping[str, int] = {"seeds": 1, "first_seed": 0, "bins": 1, "frozen_for": 1, "dial": 0}

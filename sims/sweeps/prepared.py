@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.encoder.tags import SLOTS, Tag, TagColumns
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, load_baseline
@@ -76,7 +76,7 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
 
     Raises:
         ConfigError: the table has one arm, between which and nothing there is no choice, or not one that is to be on
-            probation.
+            probation; or it says nothing of a tag.
     """
     if len(table.arms) < 2:
         raise ConfigError(f"{name}: has {table.arms[0]!r} alone; a sweep needs two arms or more to choose between")
@@ -87,7 +87,7 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     if plan.arms is not None:
         table = table.spread(plan.arms)
     contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
-    contexts = _tagged(contexts, table, plan.tags)
+    contexts = _tagged(name, contexts, table, plan.told_tags())
     features = np.array([context.features for context in contexts])
     choices, missing = _baselines(table, features, plan)
     tokens = tuple(context.prompt_tokens for context in contexts)
@@ -95,14 +95,33 @@ def prepare(name: str, table: FullTable, encoder: Encoder, plan: Plan) -> Prepar
     return Prepared(name, bare, features, contexts[0].fingerprint, tokens, choices, digest, missing)
 
 
-def _tagged(contexts: Sequence[Context], table: FullTable, names: Sequence[str]) -> list[Context]:
-    """Return the contexts of a table's prompts with what it says of each as tags, as production would have them."""
-    levels = [getattr(table, TAGS[name]) for name in names]
-    tags = [Tag(name, slots=min(SLOTS, len(set(column)))) for name, column in zip(names, levels, strict=True)]
-    columns = TagColumns(tuple(tags))
-    rows = zip(*(tag.places(column) for tag, column in zip(tags, levels, strict=True)), strict=True)
-    places = list(rows) if tags else [()] * len(contexts)
-    return [columns.apply(context, zip(names, row, strict=True)) for context, row in zip(contexts, places, strict=True)]
+def _tagged(name: str, contexts: Sequence[Context], table: FullTable, tags: Sequence[Tag]) -> list[Context]:
+    """Return the contexts of a table's prompts with what it says of each as tags, as production would have them.
+
+    A prompt of which it says nothing lacks the tag. Columns that no level would get are left away.
+    """
+    told: list[list[tuple[str, int]]] = [[] for _ in contexts]
+    narrow = []
+    for tag in tags:
+        levels = _levels(name, table, tag.name)
+        narrow.append(replace(tag, slots=min(tag.slots, len(set(levels)))))
+        for places, level, place in zip(told, levels, narrow[-1].places(levels), strict=True):
+            if level:
+                places.append((tag.name, place))
+    columns = TagColumns(tuple(narrow))
+    return [columns.apply(context, places) for context, places in zip(contexts, told, strict=True)]
+
+
+def _levels(name: str, table: FullTable, tag: str) -> tuple[str, ...]:
+    """Return what a table says of each prompt under a tag, (n,). Raises ConfigError where it says nothing."""
+    columns: dict[str, tuple[str, ...]] = {
+        **{told: getattr(table, column) for told, column in TAGS.items()},
+        **table.labels,
+    }
+    if not any(columns.get(tag, ())):
+        known = ", ".join(told for told, levels in columns.items() if any(levels))
+        raise ConfigError(f"{name}: says nothing of the tag {tag!r}; " + (f"it has {known}" if known else "nor of any"))
+    return columns[tag]
 
 
 def fixed_penalties(table: FullTable, objective: Objective) -> Floats:

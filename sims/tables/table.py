@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.tables.table_cells import AnswerCells, TableError, cells_of, describe_valid, grid, valid_mask
-from highwayman.sims.tables.table_schema import MEASURES, VALUES
+from highwayman.sims.tables.table_schema import COLUMN_NAMES, MEASURES, VALUES
 
 __all__ = ["FullTable", "TableError"]
 
@@ -34,6 +34,7 @@ class FullTable:
     wh: Floats  # (n, K)
     datasets: tuple[str, ...]  # (n,) where each prompt comes from; empty: unknown
     left_out: int = 0  # prompts that were not complete when the table was read
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # (n,) each, of other columns, by their names
 
     @property
     def n(self) -> int:
@@ -78,6 +79,7 @@ class FullTable:
             complete.arms,
             datasets=datasets,
             left_out=complete.left_out,
+            labels=complete.labels,
             **complete.values,
         )
 
@@ -94,7 +96,9 @@ class FullTable:
         """Return the table of some of the prompts."""
         numbers = np.arange(self.n)[rows]
         texts = {name: tuple(getattr(self, name)[row] for row in numbers) for name in _PER_PROMPT}
-        return replace(self, **texts, **{name: getattr(self, name)[numbers] for name in VALUES})  # type: ignore[arg-type]
+        labels = {name: tuple(column[row] for row in numbers) for name, column in self.labels.items()}
+        values = {name: getattr(self, name)[numbers] for name in VALUES}
+        return replace(self, **texts, labels=labels, **values)  # type: ignore[arg-type]
 
     def with_arms(self, names: Sequence[str]) -> Self:
         """Return the table of these arms, in this order. Raises TableError for one it does not have, or has twice."""
@@ -115,7 +119,8 @@ class FullTable:
     def fingerprint(self) -> str:
         """Return the SHA-256 of all that the table says, as hexadecimal digits; two that say the same have the same."""
         digest = hashlib.sha256()
-        for names in (self.arms, *(getattr(self, name) for name in _PER_PROMPT)):
+        labels = [texts for name in sorted(self.labels) for texts in ((name,), self.labels[name])]
+        for names in (self.arms, *(getattr(self, name) for name in _PER_PROMPT), *labels):
             digest.update(len(names).to_bytes(8, "little"))
             for name in names:
                 text = name.encode("utf-8", "surrogatepass")
@@ -138,6 +143,9 @@ class FullTable:
             shape, expected = np.shape(getattr(self, name)), (n, k) if name in VALUES else (n,)
             if shape != expected:
                 raise TableError(f"{name} has shape {shape}, {n} prompts of {k} arms have {expected}")
+        for name, column in self.labels.items():
+            if name in COLUMN_NAMES or len(column) != n:
+                raise TableError(f"label {name!r} needs a text for each of {n} prompts, and a name of its own")
         if n == 0 or len(set(self.arms)) != k or len(set(zip(self.datasets, self.prompt_ids, strict=True))) != n:
             raise TableError("a table has one prompt or more, and each prompt and each arm once")
         for name in VALUES:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class AnswerCells:
     model: Indices  # (m,) into models
     values: Mapping[str, Floats]  # (m,) of each of VALUES; a quality of NaN: not asked
     where: Callable[[int], str]  # names the place of an answer, for messages
+    rows: Indices | None = None  # (p,) where in the file a prompt first stands; None: each in a row of its own
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)  # (p,) each, of other columns, by their names
 
     @classmethod
     def wide(cls, keys: Sequence[Key], models: Sequence[str], *, prompts: Sequence[str], tasks: Sequence[str],
@@ -57,6 +59,7 @@ class Grid:
     tasks: tuple[str, ...]  # (n,)
     arms: tuple[str, ...]  # (K,)
     values: Mapping[str, Floats]  # (n, K) of each of VALUES
+    labels: Mapping[str, tuple[str, ...]]  # (n,) each
     left_out: int  # prompts that not every arm has answered
 
 
@@ -77,7 +80,8 @@ def grid(parts: Sequence[AnswerCells], *, name: str) -> Grid:
         raise TableError(f"{name}: {_why_none(arm[answered], tuple(arms), len(keys))}")
     is_used = answered & complete[prompt]
     row = np.cumsum(complete) - 1
-    texts, tasks = _texts(parts)
+    texts, tasks = (_by_prompt(parts, [getattr(part, name) for part in parts]) for name in ("prompts", "tasks"))
+    labels = {name: _by_prompt(parts, [part.labels[name] for part in parts]) for name in parts[0].labels}
     values = {}
     for column in VALUES:
         values[column] = np.empty((int(complete.sum()), len(arms)))
@@ -90,6 +94,7 @@ def grid(parts: Sequence[AnswerCells], *, name: str) -> Grid:
         tasks=tuple(tasks[key] for key in complete_keys),
         arms=tuple(arms),
         values=values,
+        labels={name: tuple(label[key] for key in complete_keys) for name, label in labels.items()},
         left_out=len(keys) - len(complete_keys),
     )
 
@@ -107,14 +112,12 @@ def _joined(parts: Sequence[Indices]) -> Indices:
     return np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
 
-def _texts(parts: Sequence[AnswerCells]) -> tuple[dict[Key, str], dict[Key, str]]:
-    """Return each prompt's text and task, as they first stand."""
+def _by_prompt(parts: Sequence[AnswerCells], columns: Sequence[Sequence[str]]) -> dict[Key, str]:
+    """Return what a column of each part, (p,), says of each prompt, as it first stands."""
     texts: dict[Key, str] = {}
-    tasks: dict[Key, str] = {}
-    for part in reversed(parts):
-        texts.update(zip(part.keys, part.prompts, strict=True))
-        tasks.update(zip(part.keys, part.tasks, strict=True))
-    return texts, tasks
+    for part, column in zip(reversed(parts), reversed(columns), strict=True):
+        texts.update(zip(part.keys, column, strict=True))
+    return texts
 
 
 def _refuse_twice(parts: Sequence[AnswerCells], pairs: Indices) -> None:

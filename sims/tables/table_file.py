@@ -1,6 +1,7 @@
 """Tables on disk: written as Parquet in long format, read from whatever format a reader knows."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -15,7 +16,7 @@ from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.sheet_files import SUFFIXES, opened
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_cells import AnswerCells, TableError
-from highwayman.sims.tables.table_schema import VALUES, VERSION, VERSION_KEY, schema
+from highwayman.sims.tables.table_schema import COLUMN_NAMES, VALUES, VERSION, VERSION_KEY, schema
 
 _GROUP_ROWS = 50_000
 _COLUMNS_NAMED = 12  # in a message
@@ -37,7 +38,9 @@ def formats() -> dict[str, Reader]:
     return {name: cast(Reader, import_module(f"{readers.__name__}.{name}")) for name in names}
 
 
-def read_table(path: Path | str | Sequence[Path | str], format: str | None = None) -> FullTable:
+def read_table(
+    path: Path | str | Sequence[Path | str], format: str | None = None, *, labels: Sequence[str] = ()
+) -> FullTable:
     """Return the table in a file, or in several of the same format as one.
 
     Prompts that not every arm has answered are left out, and counted in `left_out`.
@@ -45,6 +48,7 @@ def read_table(path: Path | str | Sequence[Path | str], format: str | None = Non
     Args:
         path: a file; a folder, of which every table file is read; or several files.
         format: a name from `formats()`; None: found by the columns.
+        labels: columns beyond those of the format, of which the table keeps each prompt's text; null is empty.
 
     Raises:
         TableError: names the file, the row and the column that are wrong.
@@ -64,9 +68,8 @@ def read_table(path: Path | str | Sequence[Path | str], format: str | None = Non
         )
     if format is not None:
         _check_fit(sheets, format, readers_by_name[format])
-    return FullTable.from_cells(
-        [readers_by_name[formats_of_sheets[0]].cells(sheet) for sheet in sheets], name=_named(paths)
-    )
+    reader = readers_by_name[formats_of_sheets[0]]
+    return FullTable.from_cells([_labelled(reader.cells(sheet), sheet, labels) for sheet in sheets], name=_named(paths))
 
 
 def write_table(path: Path | str, table: FullTable) -> None:
@@ -85,7 +88,7 @@ def write_table(path: Path | str, table: FullTable) -> None:
     with (
         file_errors(path, TableError),
         atomic_writer(path) as file,
-        parquet.ParquetWriter(file, schema(), compression="zstd", write_page_checksum=True) as writer,
+        parquet.ParquetWriter(file, schema(table.labels), compression="zstd", write_page_checksum=True) as writer,
     ):
         for batch in _batches(table):
             writer.write_batch(batch)
@@ -101,6 +104,7 @@ def _batches(table: FullTable) -> Iterator[Any]:
         texts = {
             "dataset": table.datasets[rows], "prompt_id": table.prompt_ids[rows],
             "prompt": table.prompts[rows], "task": table.tasks[rows],
+            **{name: column[rows] for name, column in table.labels.items()},
         }  # fmt: skip
         columns = {
             name: pa.array(column_texts, pa.string()).take(pa.array(prompt_of_row))
@@ -110,7 +114,17 @@ def _batches(table: FullTable) -> Iterator[Any]:
         for name in VALUES:
             values = getattr(table, name)[rows].reshape(-1)
             columns[name] = pa.array(values, pa.float64(), mask=np.isnan(values))
-        yield pa.record_batch([columns[name] for name in schema().names], schema=schema())
+        of_table = schema(table.labels)
+        yield pa.record_batch([columns[name] for name in of_table.names], schema=of_table)
+
+
+def _labelled(cells: AnswerCells, sheet: Sheet, names: Sequence[str]) -> AnswerCells:
+    """Return the answers with what other columns of the file say of each prompt: its first row's text."""
+    unknown = next((name for name in names if name not in sheet.columns or name in COLUMN_NAMES), None)
+    if unknown is not None:
+        raise TableError(f"{sheet.path}: has no column {unknown!r} that tells prompts apart; it has {_columns(sheet)}")
+    rows = np.arange(sheet.n) if cells.rows is None else cells.rows
+    return replace(cells, labels={name: sheet.texts(name, default="").take(rows).to_pylist() for name in names})
 
 
 def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:

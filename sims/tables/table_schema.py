@@ -1,5 +1,6 @@
 """The columns of a table in long format: one row for each prompt and model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,14 +33,16 @@ COLUMNS: Final = (
     TableColumn("latency_s", "double", "seconds to the end of the answer, >= 0", optional=True),
     TableColumn("wh", "double", "energy that the call took, in watt hours, >= 0", optional=True),
 )
+COLUMN_NAMES: Final = tuple(column.name for column in COLUMNS)
 REQUIRED: Final = tuple(column.name for column in COLUMNS if not column.optional)
 VALUES: Final = tuple(column.name for column in COLUMNS if column.type == "double")  # of an answer: quality first
 MEASURES: Final = VALUES[1:]  # these may be unknown
 
 
-def schema() -> Any:
-    """Return the Arrow schema, each field with its meaning, and the version of it all."""
+def schema(labels: Iterable[str] = ()) -> Any:
+    """Return the Arrow schema, each field with its meaning, and the version of it all; `labels` name more texts."""
     pa = import_pyarrow()
     types = {"string": pa.string(), "double": pa.float64()}
     fields = [pa.field(column.name, types[column.type], metadata={"what": column.description}) for column in COLUMNS]
+    fields += [pa.field(name, pa.string()) for name in labels]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})

@@ -37,6 +37,7 @@ def cells(sheet: Sheet) -> AnswerCells:
         model=model,
         values={name: sheet.numbers(name, kind=name) for name in VALUES},
         where=sheet.where,
+        rows=rows,
     )
 
 

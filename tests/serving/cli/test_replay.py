@@ -61,6 +61,18 @@ def test_the_configured_policy_is_asked_where_none_is_given(archive: Path, tmp_p
     assert found["answers"][0]["gain"]["value"] == pytest.approx(0.0, abs=1e-12)
 
 
+def test_a_tag_that_is_declared_later_is_unknown_of_what_was_decided_before(archive: Path, tmp_path: Path) -> None:
+    config = tmp_path / "highwayman.yaml"
+    config.write_text("context: {task: {from: 'metadata:task', levels: [maths, code]}}\n")
+    words = ("replay", "--from", archive, "--policy", "LinTS", "--config", config, "--save", tmp_path / "log.parquet")
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "tag task: the log's newest decisions were made without it" in " ".join(done.output.split())
+    (chunk,) = LogFile(tmp_path / "log.parquet").chunks()
+    assert "/tags-task.3." in chunk.encoder
+    assert not chunk.contexts[:, :3].any()
+
+
 def test_one_arm_fewer_and_another_worth_of_a_dollar_are_what_ifs(archive: Path, tmp_path: Path) -> None:
     without = told("replay", "--from", archive, "--without", "b")
     assert without["answers"][0]["shares"] == {"a": 1.0, "b": 0.0}

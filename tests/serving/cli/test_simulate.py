@@ -300,6 +300,20 @@ def test_a_routers_own_configuration_can_be_simulated(kept: Callable[..., Path],
     assert (router["min_quality"], router["probation"]) == (0.1, [])
 
 
+def test_a_configurations_tags_are_the_tables_columns(kept: Callable[..., Path], tmp_path: Path) -> None:
+    config = tmp_path / "highwayman.yaml"
+    config.write_text("context: {app: {from: app}, task: {from: 'metadata:kind', levels: [cats, code]}}\n")
+    labelled = replace(table(), labels={"app": ("mail", "", "editor") * 20})
+    path = kept(labelled)
+    found = told("--data", path, *QUICK, "--config", config)["manifest"]
+    assert "/tags-app.4+task.3." in found["encoder"]
+    assert found["tables"]["answers"]["sha256"] == labelled.fingerprint()
+    config.write_text("context: {mood: {from: 'header:x-mood'}}\n")
+    done = run(*FEW, "--data", path, "--config", config)
+    assert done.exit_code == 1
+    assert f"{path}: has no column 'mood' that tells prompts apart; it has columns dataset," in done.output
+
+
 def test_an_arm_on_probation_must_be_one_of_the_tables(kept: Callable[..., Path]) -> None:
     arm = table().arms[0]
     assert told("--data", kept(), *QUICK, "--probation", arm)["manifest"]["plan"]["router"]["probation"] == [arm]

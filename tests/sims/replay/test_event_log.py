@@ -31,7 +31,7 @@ from highwayman.sims.logs.judged import LogWithTargets
 from highwayman.sims.logs.logged import LoggedData
 from highwayman.sims.ope.intervals.normal import Normal
 from highwayman.sims.replay.comparison import logged_policy_value
-from highwayman.sims.replay.event_log import Pages, Replay
+from highwayman.sims.replay.event_log import Pages, Replay, summarise_log
 from highwayman.sims.replay.rounds import Counterfactual
 from tests.feedback.worlds import FINGERPRINT, context, decision, make_learner, outcome, thumb
 from tests.serving.running_router import Router, arm, ask, running_router
@@ -255,6 +255,16 @@ def test_under_another_objective_quality_counts_times_the_chance_to_answer_as_it
     _, _, well = replayed(decision("d"), what_if=what_if)
     _, _, failing = replayed(decision("f", arm="b"), failed, decision("d"), what_if=what_if)
     assert failing[-1, 1] < well[-1, 1] - 0.1
+
+
+def test_a_log_is_read_with_the_tags_that_a_router_declares() -> None:
+    columns = TagColumns((Tag("task", slots=2),))
+    tagged = columns.apply(context(), [("task", 1)])
+    log = pages(decision("bare"), decision("tagged", at=tagged))
+    bare, told = (summarise_log(log).with_tags(declared) for declared in (TagColumns(), columns))
+    assert (bare.encoder, bare.d) == (FINGERPRINT, len(context().features))
+    assert (told.encoder, told.d) == (tagged.fingerprint, len(tagged.features))
+    assert told == summarise_log(log)
 
 
 def test_decisions_from_before_and_after_a_tag_was_declared_are_one_log() -> None:

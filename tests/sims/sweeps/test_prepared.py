@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.cost.objective import Objective
+from highwayman.env.encoder.tags import Tag
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.sweeps.plan import BASELINES, Plan
@@ -142,6 +143,18 @@ def test_a_reader_is_told_what_is_missing() -> None:
     assert left_out == "1,234 prompts are left out, which not every arm has answered"
     assert no_cost == "no arm has a cost for every prompt, so value is quality alone"
     assert cheapest.startswith("no baseline cheapest: ")
+
+
+def test_a_declared_tag_is_told_by_the_tables_column_of_its_name() -> None:
+    full = replace(table(60), labels={"app": ("mail", "", "editor") * 20})
+    by = plan(context=(Tag("app", ("editor", "mail")), Tag("task", slots=1)), tags=("task",))
+    told = prepared(full, by)
+    assert told.features[:3, :5].tolist() == [[0, 1, 0, 1, 0], [0, 0, 0, 0, 1], [1, 0, 0, 1, 0]]
+    assert [tag.fingerprint for tag in by.context] == told.fingerprint.rpartition("/tags-")[2].split("+")
+    with pytest.raises(ConfigError, match="t: says nothing of the tag 'mood'; it has task, app"):
+        prepared(full, plan(context=(Tag("mood"),)))
+    with pytest.raises(ConfigError, match="tags must have different names"):
+        plan(context=(Tag("mood"), Tag("mood", slots=2)))
 
 
 def test_a_tables_task_is_told_as_a_tag() -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,29 @@ def test_a_file_of_somebody_elses_with_smaller_types_is_read(tmp_path: Path) -> 
     assert table.quality.tolist() == [[1, 0], [1, 1]]
     assert np.isnan(table.input_tokens).tolist() == [[False, True], [False, False]]
     assert np.isnan(table.cost_usd).tolist() == [[False, True], [False, False]]
+
+
+def test_another_column_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    labelled = replace(SMALL, labels={"app": ("mail", "")})
+    write_table(path, labelled)
+    table = read_table(path, labels=["app"])
+    assert table.labels == {"app": ("mail", "")}
+    assert table.take(slice(1, 2)).labels == {"app": ("",)}
+    assert table.fingerprint() == labelled.fingerprint() != SMALL.fingerprint() == read_table(path).fingerprint()
+    for name in ("mood", "model"):
+        with pytest.raises(TableError, match=rf"no column '{name}' that tells prompts apart; it has columns .*, app$"):
+            read_table(path, labels=[name])
+    with pytest.raises(TableError, match="label 'model'"):
+        write_table(path, replace(SMALL, labels={"model": ("x", "y")}))
+
+
+def test_what_a_prompts_first_row_says_counts_whatever_the_order(tmp_path: Path) -> None:
+    rows = [("b", "y", 1.0, "code"), ("a", "x", 1.0, None), ("a", "y", 0.0, "prose"), ("b", "x", 0.0, "mail")]
+    lines = [dict(zip(("model", "prompt", "quality", "app"), row, strict=True), prompt_id=row[1]) for row in rows]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    table = read_table(tmp_path / "t.jsonl", labels=["app"])
+    assert (table.prompts, table.labels) == (("y", "x"), {"app": ("code", "")})
 
 
 def test_a_quality_of_null_leaves_the_prompt_out(tmp_path: Path) -> None:
