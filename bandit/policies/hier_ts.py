@@ -23,13 +23,18 @@ class _Scales:
 
     noise_sd: float
     slope: Floats  # (K,) of the explored square, by the square of a deviation in units of the noise's
-    level: Floats  # (K,) of it where that is 0
+    by_least: Floats  # (K,) of it, by the least square that any query has
+    least: Floats  # (K,) that least, where no level of a tag has another
 
-    def explored(self, spreads: Floats) -> Floats:
-        """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K)."""
+    def explored(self, spreads: Floats, least: Floats | None = None) -> Floats:
+        """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K).
+
+        `least` (..., K) is the least square that a query has at the levels of its tags.
+        """
         squares = spreads * spreads
+        level = self.by_least * (self.least if least is None else np.minimum(least, squares))
         squares *= self.slope
-        squares += self.level
+        squares += level
         return np.sqrt(squares, out=squares)
 
 
@@ -44,9 +49,11 @@ class HierTS(RegressionPolicy[HierPosterior]):
     the pool's it waited thousands of rounds to be tried. And it explores an arm as a whole before it explores what it
     does with single queries: of the squared deviation that a query adds to the least that any query has, the arm's own
     1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm that has less than
-    half of the usual weight, all on one that has none. Queries differ, and by that alone try an arm's features out
-    (Bastani, Bayati & Khosravi, "Mostly Exploration-Free Algorithms for Contextual Bandits", Management Science 2021);
-    were all of it explored, the first 2,000 rounds would cost more than a sampler without contexts loses in them.
+    half of the usual weight, all on one that has none. At a level of a tag its own weight is the level's, so that an
+    arm is explored as a whole at each level: other levels do not show who is best there. Queries differ, and by that
+    alone try an arm's features out (Bastani, Bayati & Khosravi, "Mostly Exploration-Free Algorithms for Contextual
+    Bandits", Management Science 2021); were all of it explored, the first 2,000 rounds would cost more than a sampler
+    without contexts loses in them.
     Routing breaks their assumption that rewards arrive before the next round.
     """
 
@@ -92,7 +99,11 @@ class HierTS(RegressionPolicy[HierPosterior]):
         self._patience = patience
         self._query_exploration, self._intercept_precision = query_exploration, beliefs.intercept_precision
         # What they were computed for: the posterior's revision, and the arms.
-        self._scales_of: tuple[int, tuple[str, ...], _Scales] = -1, (), _Scales(0.0, np.empty(0), np.empty(0))
+        self._scales_of: tuple[int, tuple[str, ...], _Scales] = (
+            -1,
+            (),
+            _Scales(0.0, np.empty(0), np.empty(0), np.empty(0)),
+        )
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
@@ -104,7 +115,8 @@ class HierTS(RegressionPolicy[HierPosterior]):
         """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
         scales = self._scales(arms)
-        return best_arm_probs(means - penalties, scales.explored(spreads)), means, spreads * scales.noise_sd
+        explored = scales.explored(spreads, self._least_at_levels(context.features, arms))
+        return best_arm_probs(means - penalties, explored), means, spreads * scales.noise_sd
 
     def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's expected quality and its standard deviation, (K,) at features (d,), (m, K) at (m, d)."""
@@ -115,7 +127,15 @@ class HierTS(RegressionPolicy[HierPosterior]):
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        return best_arm_probs_many(means - penalties, self._scales(arms).explored(spreads))
+        explored = self._scales(arms).explored(spreads, self._least_at_levels(features, arms))
+        return best_arm_probs_many(means - penalties, explored)
+
+    def _least_at_levels(self, features: Floats, arms: Sequence[str]) -> Floats | None:
+        """Return an arm's least square at the rarest level of tags that x (..., d) has, (..., K); None: no tags."""
+        at_levels = self.posterior.weights_at_levels(features, arms)
+        if at_levels is None:
+            return None
+        return 1.0 / (np.minimum(at_levels, self.posterior.weights_of(arms)) + self._intercept_precision)
 
     def _scales(self, arms: Sequence[str]) -> "_Scales":
         """Return how far arms are explored, by what is known of them now; computed once for each thing learned."""
@@ -134,4 +154,4 @@ class HierTS(RegressionPolicy[HierPosterior]):
         least = 1.0 / (weights + self._intercept_precision)
         left_out = (1.0 - self._query_exploration) * np.minimum(_TRIED * weights / usual, 1.0)
         factor = self._exploration**2 * noise * patience
-        return _Scales(math.sqrt(noise), factor * (1.0 - left_out), factor * left_out * least)
+        return _Scales(math.sqrt(noise), factor * (1.0 - left_out), factor * left_out, least)

@@ -146,6 +146,23 @@ class HierPosterior(ArmPosterior):
         self._catch_up()
         return super().mean_and_std_many(features, arms)
 
+    def weights_at_levels(self, features: Floats, arms: Sequence[str]) -> Floats | None:
+        """Return the weight of each arm's feedback at the rarest level of tags that x (..., d) has, (..., K).
+
+        Infinite where x has no level; None where there are no tags.
+        """
+        tags = self._tags
+        if not tags:
+            return None
+        rows, a = self._statistics.select(arms), self._statistics.a
+        if features.ndim == 1:
+            held = np.flatnonzero(features[:tags])
+            weights: Floats = np.minimum.reduce(a[:, held, held][rows], axis=1, initial=np.inf)
+        else:
+            of_columns = np.diagonal(a, axis1=1, axis2=2)[rows, :tags]  # (K, t)
+            weights = np.where(features[:, None, :tags] > 0, of_columns, np.inf).min(axis=2)
+        return weights
+
     def state(self) -> bytes:
         """Return the sums as a snapshot, and settle, so that whoever restores it goes on as this one does."""
         self.recompute()

@@ -9,6 +9,7 @@ from highwayman.bandit.draw import draw
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policy import Policy
+from highwayman.env.encoder.tags import Tag, TagColumns
 from highwayman.env.types import Context, Floats, RewardChange
 
 D = 9
@@ -136,6 +137,26 @@ def test_what_hangs_on_no_query_is_computed_anew_whenever_something_is_learned()
             copy.restore(policy.state())
             assert copy.probs(context(x), arms, np.zeros(len(arms))) == pytest.approx(slowly(copy, x, arms), abs=1e-12)
         assert policy.probs(context(x), arms, np.zeros(len(arms))) == pytest.approx(slowly(policy, x, arms), abs=1e-12)
+
+
+def test_an_arm_is_explored_as_a_whole_at_each_level_of_a_tag() -> None:
+    columns = TagColumns((Tag("task", slots=2),))
+    rng = np.random.default_rng(0)
+    queries = [context(np.append(rng.normal(size=D - 1), 1.0)) for _ in range(60)]
+    known, new = (columns.apply(queries[0], [("task", place)]) for place in (0, 1))
+    policy = HierTS(d=len(known.features), fingerprint=known.fingerprint, exploration=0.5)
+    added(policy)
+    for n, query in enumerate(queries):  # ten answers of each, all at one level
+        value = float(rng.random() < 0.5)
+        x = columns.apply(query, [("task", 0)]).features
+        policy.learn([RewardChange(ARMS[n % 6], x, 1.0, value, value)])
+    for at, weight in ((known, 10.0), (new, 0.0), (columns.apply(queries[0], []), 10.0)):
+        means, spreads = policy.posterior.mean_and_std(at.features, ARMS)
+        least = np.minimum(1.0 / (weight + 1.0), spreads**2)
+        squares = policy.posterior.noise_variance() * (0.3 * spreads**2 + 0.7 * least)
+        probs = policy.probs(at, ARMS, FREE)
+        assert probs == pytest.approx(best_arm_probs(means, 0.5 * np.sqrt(squares)))
+        assert policy.probs_many(at.features[None], ARMS, FREE[None])[0] == pytest.approx(probs)
 
 
 def test_a_better_newcomer_in_a_mature_pool_soon_has_half_of_the_traffic() -> None:
