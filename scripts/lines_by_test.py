@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-_ENOUGH_CALLS = 200  # of a function in one test without a line that is new: then it is traced no further
+_ENOUGH_CALLS = 200  # of a function in one test without a line that is new: then it is taken to run all of its lines
 
 _Lines = defaultdict[str, set[int]]  # by file
 
@@ -66,6 +66,8 @@ class LinesByTest:
         calls, known = self._calls.get(code, (0, -1))
         self._calls[code] = (calls + 1, len(lines)) if known == len(lines) else (0, len(lines))
         if calls > _ENOUGH_CALLS:
+            if calls == _ENOUGH_CALLS + 1:  # it may come to any of them yet
+                lines.update(line for _, _, line in code.co_lines() if line is not None)
             return None
 
         def on_line(frame: FrameType, event: str, argument: object) -> Any:

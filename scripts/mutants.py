@@ -3,9 +3,10 @@
     python -m scripts.mutants --seed 0 --count 40 [FILES...]
 
 What is mutated is a copy of the tree. First the tests that mirror a file or import it run as they are, and it is kept
-which of them run which lines; a mutant is then tried against the tests that run its line, and nothing else. A mutant
-that makes them hang counts as noticed only if they take less than a fifth of the time without it. Whether a survivor
-is a fault at all, or only another way to write the same, is for a reader to judge.
+which of them run which lines; a mutant is then tried against the tests that run its line, and nothing else, and against
+those that take long only if the others notice nothing. A mutant that makes them hang counts as noticed only if they
+take less than a fifth of the time without it. Whether a survivor is a fault at all, or only another way to write the
+same, is for a reader to judge.
 """
 
 import argparse
@@ -29,76 +30,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core_files import CORE
 from scripts.lines_by_test import LinesByTest
 from scripts.mutations import Mutation, mutations
-
-CORE = (
-    "bandit/decision.py",
-    "bandit/draw.py",
-    "bandit/best_arm.py",
-    "bandit/exploration_cap.py",
-    "bandit/regression/arm_posterior.py",
-    "bandit/regression/arm_statistics.py",
-    "bandit/regression/hier_posterior.py",
-    "bandit/regression/linear_posterior.py",
-    "bandit/regression/ridge_posterior.py",
-    "bandit/policies/k_nearest.py",
-    "bandit/drift/change_detector.py",
-    "bandit/drift/change_monitor.py",
-    "feedback/trust/anomaly_detector.py",
-    "env/cost/budget.py",
-    "env/cost/objective.py",
-    "env/cost/pacer.py",
-    "env/cost/penalties.py",
-    "env/cost/spend_ledger.py",
-    "env/cost/spend_window.py",
-    "env/reward.py",
-    "env/upstream/sse.py",
-    "env/upstream/client.py",
-    "env/upstream/attempts.py",
-    "env/upstream/endings.py",
-    "env/prompt/reading.py",
-    "feedback/fold/join.py",
-    "feedback/fold/learner.py",
-    "feedback/fold/tally.py",
-    "feedback/fold/log_fold.py",
-    "feedback/log/journal.py",
-    "feedback/log/events.py",
-    "feedback/log/event_spools.py",
-    "feedback/trust/influence_caps.py",
-    "feedback/intake/influence_weights.py",
-    "feedback/intake/pending.py",
-    "feedback/intake/pending_spool.py",
-    "feedback/intake/pending_retraction.py",
-    "feedback/intake/service.py",
-    "feedback/intake/statements.py",
-    "feedback/intake/statement_calibration.py",
-    "feedback/calibration/calibrator.py",
-    "feedback/calibration/correction.py",
-    "feedback/calibration/ppi.py",
-    "feedback/calibration/response_rates.py",
-    "serving/completions/request.py",
-    "serving/completions/router.py",
-    "serving/completions/spend_tracker.py",
-    "serving/completions/metering.py",
-    "serving/wiring/routing.py",
-    "serving/wiring/feedback.py",
-    "sims/ope/estimators/difference.py",
-    "sims/ope/estimators/modelled.py",
-    "sims/ope/estimators/ratios.py",
-    "sims/ope/estimators/rejection.py",
-    "sims/ope/estimators/rewards.py",
-    "sims/ope/estimators/support.py",
-    "sims/ope/intervals/bootstrap.py",
-    "sims/ope/intervals/confidence_sequence.py",
-    "sims/ope/intervals/empirical_bernstein.py",
-    "sims/ope/intervals/normal.py",
-    "sims/ope/intervals/session_sums.py",
-)
 
 # What most tests import, once, before each mutant's process is forked from this one.
 _PRELOADED = "numpy aiohttp fastapi uvicorn uvloop redis.asyncio msgpack pydantic prometheus_client tokenizers yaml"
 _PRELOADED += " click rich hypothesis pytest_asyncio"
+_QUICK_S = 2.0
 _HANGS_S = 60.0
 _HANGS_TIMES = 8.0
 _NOT_OURS = 99  # an exit status: what was tested is not the copy
@@ -152,6 +91,12 @@ class Coverage:
             chosen.append(test)
             spent_s += self.seconds[test]
         return chosen
+
+    def quick_and_slow(self, tests: Sequence[str]) -> tuple[tuple[list[str], float], tuple[list[str], float]]:
+        """Return the tests in two parts, each with the seconds it takes: most mutants need no slow test."""
+        parts = ([test for test in tests if (self.seconds[test] <= _QUICK_S) == quick] for quick in (True, False))
+        quick, slow = ((part, sum(self.seconds[test] for test in part)) for part in parts)
+        return quick, slow
 
 
 def _file_of(test: str) -> str:
@@ -301,7 +246,10 @@ def _tried_all(drawn: Sequence[Mutation], coverage: Coverage, most_s: float) -> 
     endings: Counter[str] = Counter()
     for mutation in drawn:
         tests = coverage.tests(mutation, most_s)
-        ending = tried(mutation, tests, sum(coverage.seconds[test] for test in tests))
+        quick, slow = coverage.quick_and_slow(tests)
+        ending = tried(mutation, *quick)
+        if slow[0] and ending in {"survived", "not run"}:
+            ending = tried(mutation, *slow)
         endings[ending] += 1
         if ending not in {"noticed", "hangs"}:
             print(f"{ending}: {mutation.path}:{mutation.first_line} {mutation.kind} ({len(tests)} tests)")

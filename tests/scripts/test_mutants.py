@@ -79,3 +79,8 @@ def test_a_mutant_is_tried_against_the_tests_that_run_its_line_its_mirror_first_
     assert coverage.tests(mutant(5), 3.05) == of_line_5[:2]
     assert coverage.tests(mutant(7), 99.0) == []
     assert set(coverage.tests(mutant(1, in_function=False), 99.0)) == set(seconds)
+
+
+def test_tests_that_take_long_stand_apart_from_the_others() -> None:
+    coverage = Coverage({}, {"a": 0.5, "b": 3.0, "c": 1.0, "d": 9.0})
+    assert coverage.quick_and_slow(["b", "a", "c"]) == ((["a", "c"], 1.5), (["b"], 3.0))

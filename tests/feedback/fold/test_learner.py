@@ -12,11 +12,12 @@ from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.bandit.policies.dueling_lin_ts import DuelingLinTS
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.snapshot import unpack
 from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import DEFAULT_TENANT, Decision, Feedback, Mode, Outcome
+from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Decision, Feedback, Mode, Outcome
 from highwayman.feedback.fold.calibration_counts import NAMED
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.events import Event, decision_id_of
@@ -294,3 +295,30 @@ def test_an_arm_named_for_hard_tasks_keeps_the_traffic_that_it_earns_where_it_is
     assert np.mean(shares[-300:]) > 0.9
     assert (learned_named > 400) == bool(columns.tags)
     assert learner.tally.arm("large").feedback + learner.tally.arm("small").feedback == 1_500
+
+
+@pytest.mark.parametrize("tenant", [None, "acme"])
+def test_a_noticed_change_discounts_the_arm_for_its_tenant_and_nobody_else(tenant: str | None) -> None:
+    detail = {"arm": "a", "share": 0.1} | ({} if tenant is None else {"tenant": tenant})
+    owner = tenant or DEFAULT_TENANT
+    made = [replace(decision(name, at=context()), tenant=name) for name in (DEFAULT_TENANT, "acme")]
+    policy = LinTS(d=3, fingerprint=FINGERPRINT)
+    state = Learner(
+        policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), make=lambda: LinTS(d=3, fingerprint=FINGERPRINT)
+    )
+    said = [thumb(each.id, 1.0) for each in made]
+    state.step(entries([*made, *said]))
+    step = state.step([LogEntry("9-0", Control(1.0, ControlKind.CHANGE_NOTICED, detail))])
+    assert step.learned
+    weights = {}
+    for each in made:
+        of_tenant = state.policy_for(each.tenant)
+        assert isinstance(of_tenant, LinTS)
+        weights[each.tenant] = of_tenant.weight_of("a")
+    assert weights == pytest.approx({name: 0.1 if name == owner else 1.0 for name in weights})
+
+
+def test_a_change_that_a_policy_cannot_discount_is_nothing_learned_and_nothing_refused() -> None:
+    state = Learner(Uniform(d=3), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
+    step = state.step([LogEntry("1-0", Control(1.0, ControlKind.CHANGE_NOTICED, {"arm": "a", "share": 0.1}))])
+    assert (step.learned, step.rejected) == (False, ())

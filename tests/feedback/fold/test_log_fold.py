@@ -118,3 +118,23 @@ async def test_a_tenant_that_only_one_of_two_states_knows_does_not_matter_if_not
     assert snapshot_difference(with_it, without).policy == math.inf
     assert snapshot_difference(with_it, without, blank=blank).largest < 1e-9
     assert snapshot_difference(await folded(own, other, said), without, blank=blank).policy > 0.5
+
+
+def erasure(name: str, *feedback: str) -> Control:
+    return Control(1.0, ControlKind.ERASURE, {"decision": name, "feedback": list(feedback)})
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_persons_erased_statements_are_as_if_never_made_however_often_they_are_erased(times: int) -> None:
+    gone, stays = thumb("d", 1.0, source="ann", feedback_id="gone"), thumb("d", 0.0, source="bob")
+    taken = await state(decision("d"), gone, stays, *[erasure("d", "gone")] * times)
+    never = await state(decision("d"), stays)
+    assert snapshot_difference(taken, never).largest < 1e-12
+    assert snapshot_difference(taken, await state(decision("d"), gone, stays)).largest > 0.1
+
+
+async def test_a_decision_erased_whole_is_as_if_never_made_with_its_outcome_and_all_that_was_said() -> None:
+    others = [decision("e"), outcome("e"), thumb("e", 1.0)]
+    gone = [decision("d"), outcome("d"), thumb("d", 0.0)]
+    erased = await state(*others, *gone, erasure("d"))
+    assert snapshot_difference(erased, await state(*others)).largest < 1e-12
