@@ -98,3 +98,62 @@ def test_no_prompt_is_believed_to_take_more_than_e_cubed_times_the_arms_mean() -
     at_zero = posterior.expected_ratios(np.array([0.5, 1.0]), ARMS)
     far = posterior.expected_ratios(np.array([1e6, 1.0]), ARMS)
     assert (far < at_zero * np.exp(3.2)).all()
+
+
+def test_it_expects_what_one_regression_over_all_arms_does_solved_at_once() -> None:
+    rng, posterior, d = np.random.default_rng(3), AmountPosterior(2), 4
+    arms, x = rng.integers(3, size=60), np.column_stack([rng.normal(size=(60, d - 1)), np.ones(60)])
+    y = rng.normal(size=(60, 2)) + arms[:, None] + x[:, :1]
+    for n in range(60):
+        posterior.learn("abc"[arms[n]], x[n], np.exp(y[n]).tolist())
+    # What arms have in common, then each arm's own part, which weighs in only for its own calls.
+    design = np.concatenate([x, *[x * (arms == k)[:, None] for k in range(3)]], axis=1)
+    prior = np.array([0.3] * (d - 1) + [1.0] + ([3.0] * (d - 1) + [1.0]) * 3)
+    solved = np.linalg.solve(design.T @ design + np.diag(prior), design.T @ y).reshape(4, d, 2)
+    query = np.array([0.3, -0.2, 0.1, 1.0])
+    expected, residuals, calls = [], [], []
+    for k in range(3):
+        theta, own = solved[0] + solved[1 + k], arms == k
+        residuals.append(((y[own] - x[own] @ theta) ** 2).sum(axis=0))
+        calls.append(own.sum())
+        expected.append(query @ theta + 0.5 * residuals[k] / (calls[k] + 5.0))
+    expected.append(query @ solved[0] + 0.5 * np.sum(residuals, axis=0) / (60 + 5.0))
+    assert posterior.expected_ratios(query, ["a", "b", "c", "new"]) == pytest.approx(np.exp(expected), rel=1e-9)
+    assert posterior.expected_ratios(query, ["new", "b"]) == pytest.approx(np.exp([expected[3], expected[1]]), rel=1e-9)
+    # Far away an arm is believed to lie e cubed off its mean, of which what arms have in common counts for a call.
+    far = np.log(posterior.expected_ratios(1e9 * query, ["a"]) / posterior.expected_ratios(-1e9 * query, ["a"]))
+    assert np.abs(far) == pytest.approx(6.0)
+    middle = np.log(posterior.expected_ratios(1e9 * query, ["a"]) * posterior.expected_ratios(-1e9 * query, ["a"])) / 2
+    mean = (y[arms == 0].sum(axis=0) + solved[0, -1]) / (calls[0] + 1.0)
+    assert middle[0] == pytest.approx(mean + 0.5 * residuals[0] / (calls[0] + 5.0))
+
+
+def test_a_tenth_more_calls_are_heard_and_an_arm_that_comes_new_at_once() -> None:
+    posterior, fresh = learned(40), learned(46)
+    posterior.expected_ratios(np.ones(2), ARMS)
+    rng = np.random.default_rng(0)
+    for n in range(46):
+        arm, features, ratios = call(rng)
+        if n >= 40:
+            posterior.learn(arm, features, ratios)
+    assert posterior.expected_ratios(np.ones(2), ARMS) == pytest.approx(fresh.expected_ratios(np.ones(2), ARMS))
+    before = posterior.expected_ratios(np.ones(2), ["new"])
+    posterior.learn("new", np.ones(2), [9.0, 9.0])
+    assert (posterior.expected_ratios(np.ones(2), ["new"]) > before).all()
+
+
+def test_two_states_are_apart_by_what_either_knows_of_an_arm_alone() -> None:
+    ours, theirs = AmountPosterior(1), AmountPosterior(1)
+    ours.learn("a", np.array([2.0, 1.0]), [1.0])
+    assert (ours.distance(theirs), theirs.distance(ours)) == (4.0, 4.0)
+    theirs.learn("a", np.array([2.0, 1.0]), [1.0])
+    assert ours.distance(theirs) == 0.0
+    theirs.learn("b", np.array([3.0, 1.0]), [1.0])
+    assert (ours.distance(theirs), theirs.distance(ours)) == (9.0, 9.0)
+
+
+def test_nothing_counts_as_a_thousandth_of_the_guess_and_what_is_unknown_as_the_guess() -> None:
+    told, meant = AmountPosterior(2), AmountPosterior(2)
+    told.learn("a", np.ones(2), [0.0, float("nan")])
+    meant.learn("a", np.ones(2), [1e-3, 1.0])
+    assert told.distance(meant) == 0.0
