@@ -351,7 +351,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_has_failed(proxy:
     assert client.status == 200
     assert b'"two "' in client.body
     assert client.error["code"] == "upstream_failed"
-    assert "arm 'a' broke off its answer" in client.error["message"]
+    assert "arm 'a' broke off its answer: the connection broke" in client.error["message"]
     assert not client.messages[-1].get("more_body")
     outcome = await proxy.outcome()
     assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.FAILED, 12, 2)
@@ -361,22 +361,32 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_has_failed(proxy:
 
 
 @pytest.mark.parametrize(
-    "rest",
+    ("rest", "why"),
     [
-        (),
-        (b'data: {"error":{"message":"Incorrect API key provided: sk-1","code":401}}\n\n', b"data: [DONE]\n\n"),
-        (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}\n\n', b"data: [DONE]\n\n"),
-        (b'data: {"choices":[{"index":0,"delta":{"content":"ha',),
-        (b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * (9 << 20),),
+        ((), "it ended without a finish reason"),
+        (
+            (b'data: {"error":{"message":"Incorrect API key provided: sk-1","code":401}}\n\n', b"data: [DONE]\n\n"),
+            "answered with an error",
+        ),
+        (
+            (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}\n\n', b"data: [DONE]\n\n"),
+            "answered with an error",
+        ),
+        ((b'data: {"choices":[{"index":0,"delta":{"content":"ha',), "it ended without a finish reason"),
+        (
+            (b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * (9 << 20),),
+            "sent a line of more than 8 MiB",
+        ),
     ],
     ids=["no end", "an error event", "an error for a reason", "half an event", "a line without end"],
 )
 async def test_an_answer_that_fails_once_begun_ends_with_an_error_event_and_no_done(
-    proxy: Proxy, rest: tuple[bytes, ...]
+    proxy: Proxy, rest: tuple[bytes, ...], why: str
 ) -> None:
     client = await proxy.run(Send((event("two words "), *rest)), stream=True)
     assert b"two words" in client.body
     assert client.error["code"] == "upstream_failed"
+    assert client.error["message"].endswith(f"broke off its answer: {why}")
     assert not any(word in client.body for word in (b"[DONE]", b"sk-1"))
     outcome = await proxy.outcome()
     assert (outcome.status, outcome.tokens_in, outcome.estimated) == (Status.FAILED, 12, True)
