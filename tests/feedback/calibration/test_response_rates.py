@@ -122,3 +122,12 @@ def test_a_flip_rate_is_as_sure_as_the_pairs_it_is_told_by(disagreements: float,
 def test_a_flip_rate_out_of_range_is_refused(flip: float) -> None:
     with pytest.raises(ValueError, match=r"flip must be in \[0, 0.5\)"):
         estimate_response_rates(CountTable.from_answers(["a"], []), flip=flip)
+
+
+def test_of_too_few_thumbs_is_known_how_many_answers_get_one_and_of_no_answers_nothing() -> None:
+    few = CountTable(("a",), *(np.array([[count]]) for count in (100.0, 50.0, 3.0, 1.0)))
+    none = CountTable(("a",), *(np.zeros((1, 1)) for _ in range(4)))
+    for cells, rate in ((few, 0.04), (none, 0.5)):
+        made = estimate_response_rates(cells, flip=0.0)
+        assert (made.good, made.bad, made.identified) == (rate, rate, False)
+        assert not made.influence.any()
