@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from highwayman.bandit.decision import ExplorationRules
-from highwayman.bandit.drift.change_detector import ChangeDetector
-from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy
+from highwayman.bandit.drift.change_detector import ArmChange, ChangeDetector
+from highwayman.bandit.drift.change_monitor import ChangeMonitor, discount_share
 from highwayman.bandit.loading import load_policy, parse_policy
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.policy import Policy, SupportsDiscount
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import make_encoder
-from highwayman.env.types import Context, Floats, Query
+from highwayman.env.types import Context, Floats, Query, RewardChange
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.simulation.world_spec import parse_world
@@ -150,6 +150,47 @@ def _made(spec: str, like: Context) -> Policy:
 
 def _noticed(policy: Policy) -> list[tuple[str, float]]:
     return [(change.arm, change.at) for change in policy.changes] if isinstance(policy, MonitoredPolicy) else []
+
+
+class MonitoredPolicy:
+    """A policy that is watched, and discounts at once what it knew of an arm that has changed.
+
+    In production the change is put on the log, and the discount is one of its events.
+    """
+
+    def __init__(self, policy: Policy, watch: ChangeMonitor, *, fingerprint: str) -> None:
+        """Take the policy, its monitor, and the fingerprint of the features."""
+        self._policy, self._watch, self._fingerprint = policy, watch, fingerprint
+        self.changes: list[ArmChange] = []
+
+    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
+        """Return the policy's probabilities, shape (K,)."""
+        return self._policy.probs(context, arms, penalties)
+
+    def learn(self, changes: Sequence[RewardChange]) -> None:
+        """Teach the policy, and discount arms that are found to have changed."""
+        for change in changes:
+            for arm_change in self._watch.learn(self._policy, [change], fingerprint=self._fingerprint):
+                self.changes.append(arm_change)
+                if isinstance(self._policy, SupportsDiscount):
+                    self._policy.discount(arm_change.arm, share=discount_share(self._policy, arm_change.arm))
+                self._watch.resume(arm_change.arm)
+
+    def add_arm(self, name: str) -> None:
+        """Add the arm to the policy."""
+        self._policy.add_arm(name)
+
+    def drop_arm(self, name: str) -> None:
+        """Drop the arm from the policy."""
+        self._policy.drop_arm(name)
+
+    def state(self) -> bytes:
+        """Return the policy's state."""
+        return self._policy.state()
+
+    def restore(self, state: bytes) -> None:
+        """Restore the policy's state. Raises SnapshotError."""
+        self._policy.restore(state)
 
 
 if __name__ == "__main__":

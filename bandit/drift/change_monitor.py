@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from highwayman.bandit.drift.change_detector import ArmChange, ChangeDetector
 from highwayman.bandit.drift.source_levels import ArmLevels, SourceLevel, SourceStatement
 from highwayman.bandit.policy import Policy, PredictsQuality, SupportsDiscount
-from highwayman.env.types import Context, Floats, RewardChange
+from highwayman.env.types import Context, RewardChange
 
 KEPT = 10.0  # answers that all feedback on an arm from before it changed is worth from then on
 
@@ -109,47 +109,6 @@ class ChangeMonitors:
     def for_tenant(self, tenant: str) -> ChangeMonitor:
         """Return the tenant's monitor."""
         return self._of.setdefault(tenant, ChangeMonitor(ChangeDetector(self._every)))
-
-
-class MonitoredPolicy:
-    """A policy that is watched, and discounts at once what it knew of an arm that has changed: for simulations.
-
-    In production the change is put on the log, and the discount is one of its events.
-    """
-
-    def __init__(self, policy: Policy, watch: ChangeMonitor, *, fingerprint: str) -> None:
-        """Take the policy, its monitor, and the fingerprint of the features."""
-        self._policy, self._watch, self._fingerprint = policy, watch, fingerprint
-        self.changes: list[ArmChange] = []
-
-    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
-        """Return the policy's probabilities, shape (K,)."""
-        return self._policy.probs(context, arms, penalties)
-
-    def learn(self, changes: Sequence[RewardChange]) -> None:
-        """Teach the policy, and discount arms that are found to have changed."""
-        for change in changes:
-            for arm_change in self._watch.learn(self._policy, [change], fingerprint=self._fingerprint):
-                self.changes.append(arm_change)
-                if isinstance(self._policy, SupportsDiscount):
-                    self._policy.discount(arm_change.arm, share=discount_share(self._policy, arm_change.arm))
-                self._watch.resume(arm_change.arm)
-
-    def add_arm(self, name: str) -> None:
-        """Add the arm to the policy."""
-        self._policy.add_arm(name)
-
-    def drop_arm(self, name: str) -> None:
-        """Drop the arm from the policy."""
-        self._policy.drop_arm(name)
-
-    def state(self) -> bytes:
-        """Return the policy's state."""
-        return self._policy.state()
-
-    def restore(self, state: bytes) -> None:
-        """Restore the policy's state. Raises SnapshotError."""
-        self._policy.restore(state)
 
 
 def discount_share(policy: SupportsDiscount, arm: str) -> float:

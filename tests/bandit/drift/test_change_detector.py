@@ -3,8 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.drift import MonitoredPolicy
 from highwayman.bandit.drift.change_detector import ChangeDetector
-from highwayman.bandit.drift.change_monitor import ChangeMonitor, MonitoredPolicy, discount_share
+from highwayman.bandit.drift.change_monitor import ChangeMonitor, discount_share
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
