@@ -342,3 +342,34 @@ class closing_server:
         self.served.append(1)
         await reader.read(1)  # the next request
         writer.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tools_refused_inside_a_200_are_refused_and_the_caller_is_told_what_by(
+    calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream, stream: bool
+) -> None:
+    told = b'{"error":{"message":"m does not support tools"}}'
+    bad.script(ANY, Send((b"data: " + told + b"\n\n",)) if stream else Send((told,), content_type=JSON))
+    body = {"tools": [{"type": "function", "function": {"name": "f"}}], "stream": stream}
+    assert (await calls.open(arm(bad), arm(well, name="b"), **body)).arm.name == "b"
+    answer = await calls.open(arm(bad), **body)
+    error = json.loads(await answer.body())["error"]
+    assert (answer.status, error["param"], error["code"]) == (400, "tools", "tools_refused")
+    assert error["message"] == "The server of 'a' takes no tools."
+    assert calls.health.is_up(bad.url)
+
+
+async def test_a_refusal_that_comes_in_pieces_reaches_the_caller_whole(calls: Calls, bad: ScriptedUpstream) -> None:
+    go, said = asyncio.Event(), b'{"error":{"message":"' + b"x" * 1000 + b'"}}'
+    bad.script(ANY, Send((said[:500], said[500:]), status=422, content_type=JSON, pause=go))
+    opening = asyncio.create_task(calls.open(arm(bad)))
+    await bad.asked()
+    await asyncio.sleep(0.05)  # long enough for the first piece to have come
+    go.set()
+    answer = await opening
+    assert (answer.status, answer.account.ending, await answer.body()) == (422, Ending.CALLERS_FAULT, said)
+
+
+async def test_of_a_huge_refusal_the_first_mebibyte_is_kept(calls: Calls, bad: ScriptedUpstream) -> None:
+    bad.script(ANY, Send((b"x" * 700_000, b"y" * 700_000), status=400))
+    assert await (await calls.open(arm(bad))).body() == b"x" * 700_000 + b"y" * ((1 << 20) - 700_000)

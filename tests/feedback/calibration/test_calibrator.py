@@ -167,3 +167,11 @@ async def test_the_report_says_how_judge_and_thumbs_agree(valkey_url: str, names
     assert found["agreement"] == 1.0
     assert {one["arm"]: one["scored"] for one in found["arms"]} == {"small": 30, "large": 30}
     assert all(abs(one["score"] - 0.5) < 0.2 for one in found["arms"])
+
+
+def test_scores_on_a_metric_that_is_declared_no_more_correct_nothing_and_stop_nobody() -> None:
+    drawn = world(np.random.default_rng(1), arms=4, answers=8000, gap=0.08)
+    rows = overlap_of(drawn.cells).to_json()
+    gone = [[tenant, arm, kind, "gone", *sums] for tenant, arm, kind, _, *sums in rows]
+    made = Calibrator(DEFAULT_SPEC, lambda: CalibrationCounts.from_json([*gone, *rows]), CalibrationSettings())
+    assert set(made.compute()) == {(TENANT, "judge")}

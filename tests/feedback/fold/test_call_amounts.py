@@ -154,3 +154,11 @@ def test_two_states_differ_by_what_calls_took() -> None:
     alike = replace(other, tally=json.dumps({**json.loads(other.tally), "a": json.loads(one.tally)["a"]}).encode())
     assert 0.0 < snapshot_difference(one, alike).tally < 1.0
     assert snapshot_difference(one, one).tally == 0.0
+
+
+@pytest.mark.parametrize(
+    "damage", [{"others": {"a": [1.0, 2.0]}}, {"others": {"a": ["many", 1.0, 1.0]}}, {"since": "lately"}]
+)
+def test_a_damaged_state_is_refused(damage: dict[str, object]) -> None:
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        CallAmounts.from_json(damage)

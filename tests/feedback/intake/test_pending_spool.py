@@ -161,3 +161,35 @@ def test_a_retraction_comes_back_as_it_was_and_nothing_else_is_taken_for_one() -
     assert unpack_retraction(retraction.pack()) == retraction
     assert unpack_retraction(b"\x90") is None
     assert unpack_retraction(b"\x96\xa5other\x01\x02\x03\x04\x05") is None
+
+
+async def test_a_disk_that_takes_nothing_refuses_a_statement_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    spools = spools_of(tmp_path)
+    spool = PendingSpool(spools, Redis(), Clock())  # type: ignore[arg-type]  # what it calls of it
+    monkeypatch.setattr(spools[0], "sync", fail)
+    with pytest.raises(StoreUnavailable, match=r"Redis is away, and the spool cannot be synced: Input/output error\."):
+        await spool.add_all([said("s")])
+
+
+async def test_a_full_spool_refuses_a_statement_and_keeps_what_it_has(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.away = True
+    spools = claim_spools(tmp_path, limit_bytes=1000)
+    spool = PendingSpool(spools, redis, Clock())  # type: ignore[arg-type]  # what it calls of it
+
+    async def fill() -> None:
+        for number in range(100):
+            await spool.add_all([said(f"s-{number}")])
+
+    with pytest.raises(StoreUnavailable, match=r"^Redis is away, and .* Try again later\.$"):
+        await fill()
+    taken = len(spool)
+    assert 0 < taken < 100
+    with pytest.raises(StoreUnavailable):
+        await spool.add_all([said("s")])
+    assert len(spool) == taken

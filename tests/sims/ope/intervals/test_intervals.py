@@ -179,3 +179,21 @@ def test_pseudo_rounds_leave_two_people_one_degree_of_freedom() -> None:
     interval.steady(pseudo_rounds(0.55, 1.0, [1.0] * 4))
     low, high = interval.interval()
     assert plain[1] - plain[0] <= high - low < 1.05 * (plain[1] - plain[0])
+
+
+def steadied(x: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the bootstrap's interval of a mean, and that after pseudo-rounds."""
+    interval = ClusteredBootstrap()
+    plain = ends(interval, mean_of(x))
+    interval.steady(pseudo_rounds(float(x.mean()), 1.0, [1.0] * 4))
+    return plain, interval.interval()
+
+
+def test_pseudo_rounds_give_a_handful_of_people_no_interval_that_they_had_not_and_widen_one_that_they_had() -> None:
+    unknown, still_unknown = steadied(np.array([0.1, 0.9]))
+    assert np.isnan([*unknown, *still_unknown]).all()
+    few, widened = steadied(np.array([0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.0, 0.9]))
+    assert widened[0] < few[0] < few[1] < widened[1]
+    ten, wide = steadied(np.array([0.0] + [1.0] * 9))
+    assert wide[0] < ten[0] or math.isnan(ten[0])
+    assert np.isfinite(wide).all()
