@@ -73,6 +73,8 @@ class Calls:
     def __init__(self, **options: Any) -> None:
         self.health = EndpointHealth(time.monotonic)
         self.windows: list[tuple[str, int]] = []
+        self.answered: list[str] = []
+        self.without_tools: list[str] = []
         self.tried: list[Attempt] = []
         limits = options.pop("limits", UpstreamTimeouts(first_byte_s=0.3, silence_s=0.3))
         self.upstream = Upstream(
@@ -80,7 +82,9 @@ class Calls:
             time.monotonic,
             limits,
             observer=AnswerObserver(
-                on_window_too_small=lambda arm, told, needed: self.windows.append((arm.name, told or needed))
+                on_window_too_small=lambda arm, told, needed: self.windows.append((arm.name, told or needed)),
+                on_answered=lambda arm, needed: self.answered.append(arm.name),
+                on_tools_refused=lambda arm: self.without_tools.append(arm.name),
             ),
             **options,
         )
@@ -352,7 +356,10 @@ async def test_tools_refused_inside_a_200_are_refused_and_the_caller_is_told_wha
     bad.script(ANY, Send((b"data: " + told + b"\n\n",)) if stream else Send((told,), content_type=JSON))
     body = {"tools": [{"type": "function", "function": {"name": "f"}}], "stream": stream}
     assert (await calls.open(arm(bad), arm(well, name="b"), **body)).arm.name == "b"
+    assert (calls.without_tools, calls.answered, calls.windows) == (["a"], ["b"], [])
     answer = await calls.open(arm(bad), **body)
+    assert (await calls.open(arm(bad), stream=stream)).account.ending is Ending.TOOLS_REFUSED
+    assert calls.without_tools == ["a", "a"], "who was offered none says nothing of itself"
     error = json.loads(await answer.body())["error"]
     assert (answer.status, error["param"], error["code"]) == (400, "tools", "tools_refused")
     assert error["message"] == "The server of 'a' takes no tools."
