@@ -142,6 +142,14 @@ def test_a_tenth_more_calls_are_heard_and_an_arm_that_comes_new_at_once() -> Non
     assert (posterior.expected_ratios(np.ones(2), ["new"]) > before).all()
 
 
+def test_the_second_call_is_heard_and_the_third() -> None:
+    posterior, expected = AmountPosterior(1), []
+    for ratio in (1.0, 9.0, 9.0):
+        posterior.learn("a", np.ones(1), [ratio])
+        expected.append(float(posterior.expected_ratios(np.ones(1), ["a"])[0, 0]))
+    assert expected[0] < expected[1] < expected[2]
+
+
 def test_two_states_are_apart_by_what_either_knows_of_an_arm_alone() -> None:
     ours, theirs = AmountPosterior(1), AmountPosterior(1)
     ours.learn("a", np.array([2.0, 1.0]), [1.0])
