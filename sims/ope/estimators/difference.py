@@ -89,8 +89,6 @@ def as_logged(log: LoggedData) -> RoundValues:
 
 
 def _influence(rounds: RoundValues, value: float, share: float) -> Floats:
-    if value == 0.0 and share == 1.0:
-        return rounds.numerator
     moved: Floats = (rounds.numerator - value * rounds.denominator) / share
     return moved
 

@@ -172,6 +172,15 @@ def test_an_erased_round_is_nobodys_neighbour_any_more() -> None:
     assert made.expected_quality(Context(x, "", 1), ["a"]) == pytest.approx([1.0], abs=1e-5)
 
 
+def test_where_one_round_has_the_weight_that_is_taken_back_the_others_stay_as_old_as_they_are() -> None:
+    x = np.ones(1)
+    made = added(KNearest(d=1, rounds=2, prior_mean=0.0, prior_weight=1.0))
+    made.learn([RewardChange("a", x, 0.25, 0.25, 0.25), change("a", x, 0.0), RewardChange("a", x, -1.0, 0.0, 0.0)])
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == pytest.approx([0.2])
+    made.learn([change("a", np.full(1, 9.0), 0.0)])  # two were held: the older one is forgotten
+    assert made.expected_quality(Context(x, "", 1), ["a"]) == [0.0]
+
+
 def test_an_erasure_of_more_than_is_still_held_leaves_nothing_of_it() -> None:
     x = np.array([0.0, 1.0])
     made = added(KNearest(d=2, rounds=2))

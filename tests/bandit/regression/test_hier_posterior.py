@@ -319,3 +319,9 @@ def test_a_round_taken_back_that_would_cost_digits_leaves_what_the_sums_say_what
     made.mean_and_std(x, ARMS)
     made.update([RewardChange("a", x, -1.0, -0.5, -0.25), RewardChange("a", np.array([0.2, 0.1, 1.0]), 1.0, 1.0, 1.0)])
     assert made.mean_and_std(np.ones(D), ARMS)[0] == pytest.approx(plain.mean_and_std(np.ones(D), ARMS)[0], abs=1e-6)
+
+
+def test_before_any_arm_what_arms_have_in_common_and_the_noise_are_what_was_believed_at_first() -> None:
+    made = HierPosterior(d=D, prior=HierPrior(prior_mean=0.7, noise_variance=0.1))
+    assert made.shared.tolist() == [0.0, 0.0, 0.7]
+    assert made.noise_variance() == pytest.approx(0.1)

@@ -81,3 +81,14 @@ def test_who_has_faded_away_is_forgotten() -> None:
     for n in range(10_000):
         influence.allowed_weight("t", key="k", person="ann", at=1000.0 + n)
     assert len(influence) == 1
+
+
+def test_who_has_faded_away_is_looked_for_now_and_then_and_not_at_every_statement() -> None:
+    influence = InfluenceLimiter(InfluenceCaps(half_life_s=1.0))
+    for n in range(2000):
+        influence.allowed_weight("t", key="k", person=f"p{n}", at=0.0)
+    lengths = []
+    for _ in range(4000):
+        influence.allowed_weight("t", key="k", person="ann", at=1000.0)
+        lengths.append(len(influence))
+    assert (lengths[0], lengths[-1]) == (2001, 1)
