@@ -74,3 +74,15 @@ def test_processes_that_share_a_log_agree_with_it_once_all_is_published(
         ledger.on_published((place, 0), {DAY: logged})
         waiting = len(spooled[process])
         assert ledger.spent(DAY) == Spend(pytest.approx(logged.usd + waiting), logged.calls + waiting)  # type: ignore[arg-type]
+
+
+def test_once_all_is_published_nothing_is_left_of_ones_own_not_even_what_rounding_leaves() -> None:
+    ledger = SpendLedger()
+    for number, usd in enumerate((0.1, 0.2, 0.3)):
+        ledger.charge(str(number), usd, arm="a", at=NOON)
+        ledger.on_logged(str(number), (number + 1, 0))
+    ledger.on_published((2, 0), {DAY: Spend(0.3, 2)})
+    ledger.on_published((3, 0), {DAY: Spend(0.6, 3)})
+    assert ledger.spent(DAY) == Spend(0.6, 3)
+    assert ledger.spent(DAY + 1) == Spend()
+    assert ledger.unpublished_usd("a") == 0.0

@@ -9,7 +9,11 @@ from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.errors import ConfigError
 from highwayman.env.upstream.sending import UpstreamTimeouts
+from highwayman.feedback.calibration.calibrator import CalibrationSettings
+from highwayman.feedback.trust.anomaly_detector import AnomalyThresholds
+from highwayman.feedback.trust.influence_caps import InfluenceCaps
 from highwayman.serving.config.config import Config
+from highwayman.serving.http.validation import BodyLimits
 from highwayman.serving.wiring.routing import _exploration_rules, _timeouts
 
 
@@ -39,3 +43,13 @@ def test_a_cap_on_regret_needs_a_policy_that_says_what_it_expects_and_one_in_dol
     assert _exploration_rules(dollars, Uniform(d=1)).cap is not None
     with pytest.raises(ConfigError, match=r"exploration\.regret_per_request: policy .* does not say what quality"):
         _exploration_rules(regret, Uniform(d=1))
+
+
+def test_what_a_configuration_leaves_out_is_what_its_parts_are_without_one() -> None:
+    nothing = config()
+    assert _timeouts(nothing.limits) == UpstreamTimeouts()
+    assert nothing.limits.body_limits() == BodyLimits()
+    assert nothing.trial.quota() == ProbationQuota()
+    assert nothing.feedback.influence.caps() == InfluenceCaps()
+    assert nothing.feedback.calibration.settings() == CalibrationSettings()
+    assert nothing.feedback.alarm.thresholds() == AnomalyThresholds()
