@@ -30,6 +30,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum", "maximum": "minimum"}
 _DROPPED = (ast.AugAssign, ast.Raise, ast.Continue, ast.Break, ast.Delete)
+_SMALL = 100
 _COMMUTES = frozenset({"cast", "isinstance", "min", "max", "minimum", "maximum"})
 _LOGGERS = frozenset({"log", "logger", "warnings"})
 
@@ -151,8 +152,8 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[str, ast.AST]]:  # noq
             yield "and/or", _with(node, op=ast.Or() if isinstance(operator, ast.And) else ast.And())
         case ast.Constant(value=bool() as value):
             yield "constant", ast.Constant(not value)
-        case ast.Constant(value=int() as value):
-            yield "constant", ast.Constant(value + 1)
+        case ast.Constant(value=int() as value):  # one more than ten thousand would be no fault
+            yield "constant", ast.Constant(value + 1 if value < _SMALL else value * 2)
         case ast.Constant(value=float() as value):
             yield "constant", ast.Constant(value * 2 if value else 1.0)
         case ast.IfExp(body=body, orelse=orelse):

@@ -23,6 +23,7 @@ def lines(text: str) -> list[str]:
         ("x = a * 2 // c", ["x = (a * 2 * c)", "x = (a / 2) // c", "x = a * 3 // c"]),
         ("x = a and not b", ["x = (a or not b)", "x = a and (b)"]),
         ("x = True, 0.0, 1.5", ["x = False, 0.0, 1.5", "x = True, 1.0, 1.5", "x = True, 0.0, 3.0"]),
+        ("x = 99, 100", ["x = 100, 100", "x = 99, 200"]),
         ("x = a if b else c", ["x = (c if b else a)"]),
         ("x = max(a, b)", ["x = min(a, b)"]),
         ("x = f(a, b, c)", ["x = f(b, a, c)"]),
