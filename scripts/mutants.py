@@ -72,7 +72,7 @@ class Coverage:
     def tests(self, mutation: Mutation, most_s: float) -> list[str]:
         """Return the tests that run the mutant's line, its mirror's first, the quickest first, for about `most_s`.
 
-        A line outside every function runs on import: then all that run any line of the file are asked.
+        A line outside every function runs on import: then all that run any line of the file, or import it, are asked.
         """
         wanted = {(mutation.path, line) for line in range(mutation.first_line, mutation.last_line + 1)}
         touching = {
@@ -81,6 +81,8 @@ class Coverage:
             if not lines.isdisjoint(wanted)
             or (not mutation.in_function and any(path == mutation.path for path, _ in lines))
         }
+        if not mutation.in_function:  # a file of constants alone is run by no test, only imported
+            touching |= set(testing(mutation.path))
         mirror = f"test_{Path(mutation.path).name}"
         tests = [test for test in self.seconds if test in touching or _file_of(test) in touching]
         chosen: list[str] = []

@@ -84,3 +84,10 @@ def test_a_mutant_is_tried_against_the_tests_that_run_its_line_its_mirror_first_
 def test_tests_that_take_long_stand_apart_from_the_others() -> None:
     coverage = Coverage({}, {"a": 0.5, "b": 3.0, "c": 1.0, "d": 9.0})
     assert coverage.quick_and_slow(["b", "a", "c"]) == ((["a", "c"], 1.5), (["b"], 3.0))
+
+
+def test_a_constant_is_tried_against_the_tests_that_import_its_file_though_none_runs_a_line_of_it() -> None:
+    path, test = "env/upstream/sending.py", "tests/env/upstream/test_server_calls.py::test_it"
+    coverage = Coverage({}, {test: 1.0, "tests/env/test_reward.py::test_it": 1.0})
+    assert coverage.tests(Mutation(path, "constant", 11, 11, False, ""), 9.0) == [test]
+    assert coverage.tests(Mutation(path, "constant", 11, 11, True, ""), 9.0) == []
