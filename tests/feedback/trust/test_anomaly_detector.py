@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, AnomalyKind, AnomalyThresholds, SuspectedKey
+from highwayman.feedback.trust.anomaly_detector import (
+    AnomalyDetector,
+    AnomalyKind,
+    AnomalyThresholds,
+    SuspectedKey,
+    _Arm,
+    _DirectionalBet,
+    _KeyRate,
+    _Means,
+)
 
 MEANS = {"a": 0.6, "b": 0.8}
 SWAPPED = {"a": 1.0, "b": 0.0}  # the worse arm praised, the better one run down
@@ -225,3 +234,106 @@ def test_whatever_is_said_the_same_statements_raise_the_same_alarms_and_each_is_
             found.append(one)
         runs.append(found)
     assert all(one == another for one, another in pairwise(runs))
+
+
+def test_what_is_usual_of_a_key_is_its_rate_in_the_time_that_it_is_in_use_and_fades_in_a_day() -> None:
+    steady, twice = _KeyRate(0.0), _KeyRate(0.0)
+    for n in range(1, 5 * 24 * 60):
+        steady.count(60.0 * n)
+        twice.count(60.0 * n)
+    assert steady.usual() == pytest.approx(1.0, rel=0.01)
+    steady.count(30 * DAY_S)  # after a holiday, which passes for an hour
+    assert steady.usual() == pytest.approx(1.0, rel=0.04)
+    for n in range(2 * 24 * 60):
+        twice.count(5 * DAY_S + 30.0 * n)  # twice as much, for a day
+    assert twice.usual() == pytest.approx(1.5, rel=0.05)
+    fresh = _KeyRate(0.0)
+    for _ in range(5):
+        fresh.count(0.0)
+    assert fresh.usual() == pytest.approx(5.0, rel=0.01), "as if of a minute at least"
+
+
+def test_a_minute_ends_with_the_sixtieth_second() -> None:
+    rate = _KeyRate(0.0)
+    for at in (0.0, 1.0, 59.0, 60.0):
+        rate.count(at)
+    assert list(rate.recent) == [1.0, 59.0, 60.0]
+
+
+def test_bets_grow_by_what_a_key_is_off_beyond_what_is_usual_of_it_and_the_slack() -> None:
+    side = _DirectionalBet(-1)
+    first, second = (side.settle(0.0, 1.0, since=since, usual=-0.1, slack=0.25) for since in (5.0, 6.0))
+    gain, worst = 1.0 - 0.1 - 0.25, 1.35
+    assert first == pytest.approx(np.mean([1.0 + bet / worst * gain for bet in (0.2, 0.45, 0.9)]))
+    assert second == pytest.approx(np.mean([(1.0 + bet / worst * gain) ** 2 for bet in (0.2, 0.45, 0.9)]))
+    assert (side.since, side.stretch.weight, side.stretch.own, side.stretch.others) == (5.0, 2.0, 0.0, 1.0)
+    kinder = _DirectionalBet(1)
+    assert kinder.settle(0.0, 1.0, since=5.0, usual=0.0, slack=0.25) == 1.0
+    assert (kinder.past.weight, kinder.stretch.weight) == (1.0, 0.0), "what speaks for nothing is past"
+
+
+def past_and_now(
+    past: tuple[float, float], now: tuple[float, float], *, weight: float = 30.0, direction: int = 1
+) -> _DirectionalBet:
+    """Return a side that a key was kinder on, as told, or harsher by as much."""
+    side = _DirectionalBet(direction)
+    for means, count, pair in ((side.past, weight, past), (side.stretch, 10.0, now)):
+        means.add(count, *(pair if direction > 0 else [1.0 - quality for quality in pair]))
+    return side
+
+
+@pytest.mark.parametrize(
+    ("past", "now", "suspect", "guilty", "kept"),
+    [
+        ((0.5, 0.5), (0.9, 0.5), False, True, 30.0),  # it moved away
+        ((0.5, 0.9), (0.9, 0.9), False, True, 30.0),
+        ((0.5, 0.5), (0.5, 0.1), False, False, 30.0),  # the others did, and that is left out of the past
+        ((0.5, 0.5), (0.6, 0.5), False, False, 40.0),  # too little
+        ((0.9, 0.5), (0.9, 0.3), True, True, 30.0),  # they never agreed: a newcomer, far from the others
+        ((0.9, 0.5), (0.9, 0.3), False, False, 40.0),  # whoever else may be right
+        ((0.9, 0.5), (0.9, 0.5), True, False, 40.0),  # not far enough
+    ],
+)
+def test_the_key_is_guilty_that_moved_or_that_came_new_and_far_from_the_others(
+    past: tuple[float, float], now: tuple[float, float], suspect: bool, guilty: bool, kept: float
+) -> None:
+    for direction in (1, -1):
+        side = past_and_now(past, now, direction=direction)
+        assert side.verdict(0.0, suspect=suspect, tolerance=0.25) == guilty
+        assert side.past.weight == kept
+        assert (side.stretch.weight == 10.0) == guilty
+
+
+def test_a_past_of_fewer_than_thirty_comparisons_is_none() -> None:
+    assert past_and_now((0.5, 0.5), (0.9, 0.5)).verdict(0.0, suspect=False, tolerance=0.25)
+    assert not past_and_now((0.5, 0.5), (0.9, 0.5), weight=29.0).verdict(0.0, suspect=False, tolerance=0.25)
+
+
+def test_a_past_follows_what_changes_after_two_thousand_comparisons() -> None:
+    means = _Means()
+    for _ in range(10_000):
+        means.add(1.0, 0.0, 1.0)
+    means.add(200.0, 1.0, 0.0)
+    assert (means.weight, means.own, means.others) == pytest.approx((2000.0, 0.1, 0.9))
+
+
+def test_a_key_is_compared_with_the_last_word_of_eight_others_at_most_since_it_last_spoke() -> None:
+    arm = _Arm()
+    for number in range(10):
+        arm.add(f"k{number}", number / 10)
+    arm.add("me", 1.0)
+    arm.add("k3", 0.35)
+    assert arm.others("me", 0) == pytest.approx([0.35, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.2])
+    assert arm.others("me", 9) == pytest.approx([0.35, 0.9])
+    assert arm.others("k3", 10) == [1.0]
+    assert arm.others("k3", 11) == []
+
+
+def test_a_shift_is_told_with_what_the_key_says_and_what_others_do_since_it_began() -> None:
+    alarm, told = AnomalyDetector(), []
+    for n in range(400):
+        for key, quality in (("good", 0.75), ("bad", 0.75 if n < 100 else 0.0)):
+            told.append(alarm.observe(key, tenant="t", arm="small", quality=quality, at=n * 30.0))
+    (suspect,) = [one for one in told if one is not None]
+    assert suspect.detail == "what it says of small is worth 0.00 on average, where others say 0.75"
+    assert (suspect.key, suspect.since) == ("bad", 3000.0)
