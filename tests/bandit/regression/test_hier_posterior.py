@@ -325,3 +325,15 @@ def test_before_any_arm_what_arms_have_in_common_and_the_noise_are_what_was_beli
     made = HierPosterior(d=D, prior=HierPrior(prior_mean=0.7, noise_variance=0.1))
     assert made.shared.tolist() == [0.0, 0.0, 0.7]
     assert made.noise_variance() == pytest.approx(0.1)
+
+
+def test_the_noise_is_what_rewards_beliefs_and_what_arms_have_in_common_lie_off_what_they_were_expected_at() -> None:
+    changes = rewards(90, seed=4)
+    made = settled(changes, early_precision=60.0, caution=1e9)
+    own = 60.0 * len(ARMS) / 90
+    beta, theta = jointly(changes, max(2.0, own))
+    residuals = sum((one.weighted - theta[ARMS.index(one.arm)] @ one.features) ** 2 for one in changes)
+    parts = (np.array([max(2.0, own)] * 2 + [1.0]) * (theta - beta) ** 2).sum()
+    common = (np.array([30.0, 30.0, 1.0]) * (beta - [0.0, 0.0, 0.6]) ** 2).sum()
+    prior, weight = HierPrior().noise_variance, 20.0
+    assert made.noise_variance() == pytest.approx((prior * weight + residuals + parts + common) / (weight + 90))
