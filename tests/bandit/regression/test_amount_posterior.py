@@ -80,6 +80,12 @@ def test_a_damaged_state_is_refused(damage: dict[str, object]) -> None:
         AmountPosterior.from_json({**learned(3).to_json(), **damage}, amounts=2)
 
 
+def test_a_state_with_a_sign_among_its_numbers_that_does_not_belong_there_is_refused() -> None:
+    state = learned(3).to_json()
+    with pytest.raises(ValueError, match=r".+"):
+        AmountPosterior.from_json({**state, "sums": state["sums"][:4] + "%" + state["sums"][4:]}, amounts=2)
+
+
 def test_an_amount_of_nothing_and_one_that_is_unknown_are_no_error() -> None:
     posterior = AmountPosterior(2)
     posterior.learn("a", np.ones(2), [0.0, float("nan")])
