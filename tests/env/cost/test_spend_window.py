@@ -83,3 +83,11 @@ def test_calls_that_never_cost_more_than_expected_are_in_the_end_allowed_for_lit
         overruns.add(0.25, 0.5)
     assert overruns.upper_bound_usd(np.array([0.5])) == pytest.approx([0.5], rel=0.02)
     assert overruns.upper_bound_usd(np.array([0.5])) >= 0.5
+
+
+def test_calls_under_way_push_all_but_the_last_that_ended_out_of_the_window() -> None:
+    window = SpendWindow(4, 0.0)
+    for cost in (1.0, 1.0, 1.0, 2.0):
+        window.add(cost)
+    rooms = [window.headroom_usd(2.0, cheapest_usd=0.0, under_way=[0.0] * count) for count in (0, 1, 2, 3, 9)]
+    assert rooms == [8.0 - 4.0, 8.0 - 3.0, 8.0 - 2.0, 8.0 - 2.0, 8.0 - 2.0]

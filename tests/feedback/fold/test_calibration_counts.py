@@ -65,3 +65,9 @@ def test_what_was_written_is_read_again_and_damage_is_told() -> None:
     assert DEFAULT_SPEC.metrics["judge"].needs_calibration
     with pytest.raises(SnapshotError, match="the overlap is damaged"):
         CalibrationCounts.from_json([["default", "a"]])
+
+
+@pytest.mark.parametrize(("score", "place"), [(0.0, 0), (0.09, 0), (0.1, 1), (0.89, 8), (0.9, 9), (1.0, 9)])
+def test_a_score_lies_in_its_tenth_of_the_range_and_the_best_one_in_the_last(score: float, place: int) -> None:
+    (cell,) = overlap_of(decision("d"), judged("d", score))
+    assert cell.bin == place

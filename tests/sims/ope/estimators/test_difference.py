@@ -10,6 +10,7 @@ from highwayman.sims.ope.estimate import RoundValues
 from highwayman.sims.ope.estimators.difference import Difference
 from highwayman.sims.ope.estimators.ratios import ones
 from highwayman.sims.ope.intervals.empirical_bernstein import EmpiricalBernstein
+from highwayman.sims.ope.intervals.normal import Normal
 
 
 def rounds(values: Floats, *, denominator: float = 1.0, high: float = 1.0) -> RoundValues:
@@ -37,3 +38,21 @@ def test_a_linearised_difference_has_no_bounds_and_says_so() -> None:
     linear = first.linearised(EmpiricalBernstein())
     linear.add(rounds(values, denominator=2.0), rounds(values))
     assert all(map(math.isnan, linear.ends.interval()))
+
+
+@pytest.mark.parametrize("worths", [(20.0, 45.0), (45.0, 20.0), (0.0, 30.0)])
+def test_a_policy_is_worse_than_another_by_what_that_is_better_than_it_whatever_they_are_worth(
+    worths: tuple[float, float],
+) -> None:
+    rng, ends = np.random.default_rng(0), []
+    who, ratio = np.arange(80), rng.random((2, 80)) * 2
+    rounds = [RoundValues(one * rng.random(80), ones(80), one, who, 0.0, 2.0) for one in ratio]
+    for order in (1, -1):
+        difference = Difference(Normal())
+        difference.add(*rounds[::order])
+        plain = difference.ends.interval()
+        difference.steady(worths[::order])
+        ends.append(difference.ends.interval())
+        assert ends[-1][1] - ends[-1][0] > plain[1] - plain[0]
+    (low, high), (other_low, other_high) = ends
+    assert (low, high) == pytest.approx((1.0 - other_high, 1.0 - other_low))
