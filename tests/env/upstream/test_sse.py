@@ -267,3 +267,11 @@ def test_the_words_of_all_choices_are_counted_reasoning_and_calls_among_them() -
     deltas = [{"content": "one"}, {"reasoning": "two", "reasoning_content": "two"}, call, {"role": "assistant"}]
     _, stream = passed(*(chunk(delta=delta) for delta in deltas), chunk(text="five"))
     assert (stream.words().chars, stream.words().pieces) == (len("one" + "two" + 'f{"a":1}' + "five"), 4)
+
+
+def test_of_a_long_answer_that_says_no_usage_little_is_held_and_all_is_counted() -> None:
+    stream, event = SseRewriter(ResponseIdentity("a", "hw-1"), keep_usage=True), chunk(delta={"content": "x" * 1000})
+    for _ in range(1000):
+        stream.feed(event)
+    assert sum(map(len, stream._unread)) <= 1 << 18
+    assert (stream.words().chars, stream.words().pieces) == (1_000_000, 1000)

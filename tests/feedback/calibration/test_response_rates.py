@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.calibration import FLIP, Drawn, world
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.calibration.response_rates import estimate_response_rates, flip_rate, outcome_probs
+from highwayman.feedback.calibration.response_rates import _Fit, estimate_response_rates, flip_rate, outcome_probs
 
 
 def test_an_answers_chances_of_an_up_a_down_and_no_thumb_are_those_written_out_by_hand() -> None:
@@ -131,3 +131,10 @@ def test_of_too_few_thumbs_is_known_how_many_answers_get_one_and_of_no_answers_n
         made = estimate_response_rates(cells, flip=0.0)
         assert (made.good, made.bad, made.identified) == (rate, rate, False)
         assert not made.influence.any()
+
+
+@pytest.mark.parametrize(("more", "apart"), [(0, False), (25, False), (30, True)])
+def test_scores_tell_quality_apart_only_where_their_thumbs_differ_beyond_chance(more: int, apart: bool) -> None:
+    ups, downs = ([500.0 + sign * more, 500.0 - sign * more] for sign in (1, -1))  # 25 are two standard deviations
+    cells = CountTable(("a",), *(np.array([sums]) for sums in ([1e5, 1e5], [3e4, 7e4], ups, downs)))
+    assert _Fit(cells, 0.0, 0.01)._spread() == apart

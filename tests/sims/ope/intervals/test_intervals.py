@@ -197,3 +197,18 @@ def test_pseudo_rounds_give_a_handful_of_people_no_interval_that_they_had_not_an
     ten, wide = steadied(np.array([0.0] + [1.0] * 9))
     assert wide[0] < ten[0] or math.isnan(ten[0])
     assert np.isfinite(wide).all()
+
+
+def test_each_replicate_has_the_value_and_the_error_of_the_sessions_it_counts() -> None:
+    rng, n = np.random.default_rng(9), 30
+    numerators, denominators = rng.random(n), 0.5 + rng.random(n)
+    interval = ClusteredBootstrap(replicates=20, seed=3)
+    interval.add(RoundValues(numerators, denominators, ones(n), np.arange(n), 0.0, 1.0))
+    value = numerators.sum() / denominators.sum()
+    values, stderrs = interval._resampled(value)
+    index, by_session, weighed = interval._sums.occupied()
+    for count, found, stderr in zip(poisson_weights(index, replicates=20, seed=3), values, stderrs, strict=True):
+        alone = (count * by_session).sum() / (count * weighed).sum()
+        assert found == pytest.approx(alone)
+        squares = (count * (by_session - alone * weighed) ** 2).sum()
+        assert stderr == pytest.approx(math.sqrt(squares) / (count * weighed).sum())
