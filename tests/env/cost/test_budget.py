@@ -158,3 +158,15 @@ def test_processes_that_hear_of_each_other_now_and_then_hold_one_day_together() 
             for ledger in ledgers:
                 ledger.on_published((number, 0), dict(days))
     assert 30.0 < days[1].usd <= 40.0 * 1.02  # what the others spend in 20 requests is not known in time
+
+
+def test_a_ceiling_per_request_bars_what_was_not_saved_for_and_what_calls_under_way_may_take() -> None:
+    budget = TenantBudget(SpendLimits(usd_per_request=0.02))
+    assert budget.over_budget(COSTS, at=0.0)[[0, 2]].tolist() == [False, True]
+    for number in range(300):  # 5.7 dollars are saved
+        budget.reserve(str(number), 0.001)
+        budget.charge(str(number), 0.001, at=float(number))
+    assert not budget.over_budget(COSTS, at=300.0).any()
+    for number in range(100):
+        budget.reserve(f"dear {number}", 0.1)
+    assert budget.over_budget(COSTS, at=300.0)[[0, 2]].tolist() == [False, True]

@@ -296,3 +296,9 @@ def test_dollars_move_to_the_tenant_once_the_decision_comes() -> None:
 def test_a_tally_that_makes_no_sense_is_refused(damaged: bytes) -> None:
     with pytest.raises(SnapshotError, match="tally is damaged"):
         Tally.from_json(damaged)
+
+
+def test_quality_of_eight_thumbs_up_of_ten_is_wilsons_interval() -> None:
+    tally = Tally()
+    tally.on_reward_changes([RewardChange("a", np.ones(1), 10.0, 8.0, 8.0)])
+    assert tally.arm("a").quality() == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
