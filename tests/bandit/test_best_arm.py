@@ -155,3 +155,13 @@ def test_many_rows_get_what_each_gets_by_itself_whichever_grid_is_theirs() -> No
     assert {int((row > 0).sum()) for row in at_once} >= {1, 2, 6}
     for row, (mean, sd) in enumerate(zip(means, sds, strict=True)):
         assert at_once[row] == pytest.approx(best_arm_probs(mean, sd), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_many_beliefs_at_once_have_the_probabilities_of_each_whoever_of_them_is_hopeless(k: int) -> None:
+    rng = np.random.default_rng(k)
+    means, sds = rng.random((40, k)) + 9.0 * (rng.random((40, k)) < 0.4), 0.1 + rng.random((40, k)) / 5
+    probs = best_arm_probs_many(means, sds)
+    for row in range(40):
+        assert probs[row] == pytest.approx(best_arm_probs(means[row], sds[row]), abs=1e-12)
+    assert (probs == 0.0).any() == (k > 1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.env.types import Attempt, CascadeStage, Decision
-from highwayman.feedback.log.events import BadEvent, UnwritableEvent, decode, encode
+from highwayman.feedback.log.events import SCHEMA, BadEvent, Event, UnwritableEvent, decode, encode
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -124,3 +124,11 @@ def test_a_decision_with_64_features_and_8_arms_stays_under_700_bytes() -> None:
     wide = type(there.context)(np.zeros(64), "static-240-90e540b3/pca-32-67894b25/n1", 10)
     there = type(there)(**{**{n: getattr(there, n) for n in there.__dataclass_fields__}, "context": wide})
     assert len(encode(there)) < 700
+
+
+@pytest.mark.parametrize("event", [decision("d1"), outcome("d1"), thumb("d1", 1.0)], ids=["d", "o", "f"])
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1, str(SCHEMA)])
+def test_an_event_of_another_schema_is_refused_though_its_fields_could_be_read(event: Event, schema: object) -> None:
+    _, *rest = msgpack.unpackb(encode(event))
+    with pytest.raises(BadEvent, match=rf"event has schema {schema}, this version reads {SCHEMA}"):
+        decode(msgpack.packb([schema, *rest]))
