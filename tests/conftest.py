@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,8 +14,14 @@ from hypothesis import HealthCheck, settings
 # One thread for each process's sums, before numpy and torch read it: two would spin for the cores that other tests use.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+# What is compiled is kept, here and by the routers that tests start a hundred times, whatever the environment says: to
+# compile it anew was a quarter of a router's start, and a third of the collection of the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 from highwayman.feedback.log.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
+
+sys.dont_write_bytecode = False
 
 # A busy machine is no failure: no example has a deadline, and making examples may take long.
 # Sixty examples keep the suite under four minutes on two cores; `--hypothesis-profile=thorough` tries more.

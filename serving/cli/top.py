@@ -1,20 +1,31 @@
 """`highwayman top`: the arms as a live table in the terminal."""
 
 import asyncio
+import os
 from typing import Any
 
 import aiohttp
+import click
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.serving.cli.router_options import DEFAULT_PORT
 
 _EVERY_S = 0.5
 
 
 class RouterUnreachable(HighwaymanError):
     """No router answers at the address given."""
+
+
+@click.command()
+@click.option("--url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="The router's address.")
+@click.option("--once", is_flag=True, help="Print the table once and end.")
+def top(url: str, once: bool) -> None:
+    """Watch the arms: share, quality, cost, latency, feedback."""
+    asyncio.run(run_top(url, once=once, api_key=os.environ.get("HIGHWAYMAN_API_KEY")))
 
 
 async def run_top(url: str, *, once: bool, api_key: str | None) -> None:

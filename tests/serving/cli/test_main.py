@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,24 @@ def test_help_names_every_command() -> None:
     text = CliRunner().invoke(main, ["--help"]).output
     for command in ("up", "serve", "top", "pool"):
         assert command in text
+
+
+def test_a_command_that_is_mistyped_is_told_beside_the_one_that_was_meant() -> None:
+    result = CliRunner().invoke(main, ["sreve"])
+    assert result.exit_code == 2
+    assert "'serve'" in result.output
+
+
+def test_a_router_that_starts_loads_no_simulator_and_keys_load_no_router() -> None:
+    code = """
+import sys
+from highwayman.serving.cli.main import main
+main(["keys", "--help"], standalone_mode=False)
+main(["serve", "--help"], standalone_mode=False)
+print("loaded", *(name for name in ("highwayman.sims", "fastapi", "torch") if name in sys.modules))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1].split() == ["loaded"]
 
 
 def test_serving_beyond_loopback_without_a_key_is_refused(tmp_path: Path) -> None:

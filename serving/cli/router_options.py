@@ -1,0 +1,21 @@
+"""The options that `up` and `serve` share."""
+
+from pathlib import Path
+
+import click
+
+from highwayman.serving.cli.context import STATE_DIR
+
+DEFAULT_PORT = 8790
+
+port_option = click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys.")
+state_option = click.option("--state-dir", type=STATE_DIR, help="Where the embedded Valkey keeps its data.")
+redis_option = click.option(
+    "--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one."
+)
+config_option = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+encoder_option = click.option("--encoder", help="static | onnx | transformers | module:Class")
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Router processes behind the port."
+)

@@ -1,0 +1,45 @@
+"""One router's server, from its start to the end of its drain."""
+
+import asyncio
+import socket
+from dataclasses import replace
+
+from highwayman.env.errors import ConfigError
+from highwayman.serving.app import Application
+from highwayman.serving.http.drain import Drain
+from highwayman.serving.http.server import TELLING_S, DrainingServer, end_after_failure, server_config
+from highwayman.serving.services import BackgroundTaskFailed
+from highwayman.serving.wiring.settings import Settings
+
+
+async def run_router(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
+    """Serve until told to end, on inherited sockets if there are any.
+
+    Raises:
+        ConfigError: the router cannot start on the port.
+        BackgroundTaskFailed: a part of it has failed.
+    """
+    failed, drain, limits = asyncio.Event(), Drain(), settings.config.limits
+
+    def fail() -> None:
+        failed.set()
+        end_after_failure(server)  # whoever keeps us up starts us again; answering on would leave clients waiting
+
+    server = DrainingServer(
+        server_config(
+            Application(replace(settings, drain=drain, on_failure=fail)),
+            limits.connection_timeouts(),
+            idle_s=limits.idle_s,
+            host=host,
+            port=port,
+            timeout_graceful_shutdown=int(TELLING_S),
+        ),
+        drain,
+        drain_s=limits.drain_s,
+    )
+    server.listen_for_signals()
+    await server.serve(sockets)
+    if not server.started:
+        raise ConfigError(f"the router could not start on {host}:{port}; see above")
+    if failed.is_set():
+        raise BackgroundTaskFailed("a part of the router has failed; see above")
