@@ -1,6 +1,7 @@
 """Real parts for the tests: one Valkey for the session, a namespace of its own for each test."""
 
 import asyncio
+import functools
 import os
 import sys
 import uuid
@@ -18,6 +19,11 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # compile it anew was a quarter of a router's start, and a third of the collection of the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# No test asks a server of the world, and to read whom a machine trusts takes every router 40 ms.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
+from highwayman.env.encoder import encoder
+from highwayman.env.encoder.static_engine import StaticEngine
 from highwayman.feedback.log.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
@@ -29,6 +35,14 @@ _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("patient", _PATIENT, max_examples=60)
 settings.register_profile("thorough", _PATIENT, max_examples=500)
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_table() -> Iterator[None]:
+    """Encoders of one process share the static table, as a router has but one: to open and digest it takes 55 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "StaticEngine", functools.cache(StaticEngine))
+        yield
 
 
 @pytest.fixture(scope="session")
