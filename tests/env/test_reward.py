@@ -101,3 +101,9 @@ def test_a_value_out_of_its_range_is_refused_with_the_range(metric: str, value: 
     with pytest.raises(InvalidFeedback) as caught:
         DEFAULT_SPEC.parse_value(metric, value)
     assert told in str(caught.value)
+
+
+def test_a_version_of_metrics_fits_31_bits_and_is_never_the_default_ones() -> None:
+    versions = {reward_spec([boolean_metric(f"graded{n}")]).version for n in range(50)}
+    assert len(versions) == 50
+    assert 2 <= min(versions) < max(versions) < 2**31

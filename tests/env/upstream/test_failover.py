@@ -380,3 +380,16 @@ async def test_a_refusal_that_comes_in_pieces_reaches_the_caller_whole(calls: Ca
 async def test_of_a_huge_refusal_the_first_mebibyte_is_kept(calls: Calls, bad: ScriptedUpstream) -> None:
     bad.script(ANY, Send((b"x" * 700_000, b"y" * 700_000), status=400))
     assert await (await calls.open(arm(bad))).body() == b"x" * 700_000 + b"y" * ((1 << 20) - 700_000)
+
+
+async def test_a_whole_answer_that_is_begun_and_not_ended_is_given_up_when_the_requests_time_is_up(
+    bad: ScriptedUpstream,
+) -> None:
+    bad.script(ANY, Send((b'{"choices":[', b"never"), content_type=JSON, pause=asyncio.Event()))
+    calls = Calls(limits=UpstreamTimeouts(first_byte_s=5.0, silence_s=30.0, all_attempts_s=0.2))
+    await calls.upstream.start()
+    async with asyncio.timeout(5.0):
+        with pytest.raises(UpstreamError) as caught:
+            await calls.open(arm(bad))
+    assert caught.value.status == 504
+    await calls.upstream.close()

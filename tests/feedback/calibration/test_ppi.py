@@ -6,7 +6,7 @@ import pytest
 from benchmarks.calibration import FLIP, judged, ranked, world
 from highwayman.feedback.calibration.correction import fit_correction
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.calibration.ppi import naive_mean, pooled_quality, ppi_estimates
+from highwayman.feedback.calibration.ppi import _points, _predictions, naive_mean, pooled_quality, ppi_estimates
 from highwayman.feedback.calibration.response_rates import ResponseRates, estimate_response_rates
 
 Answer = tuple[int, float, bool | None]
@@ -228,3 +228,15 @@ def test_weights_of_thumbs_are_one_on_average_clipped_and_larger_for_the_rarer_k
 
 def test_without_thumbs_there_is_nothing_to_correct_by() -> None:
     assert fit_correction(CountTable.from_answers(["a"], [(0, 0.5, None)] * 100), {}, flip=0.1) is None
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.1])
+def test_a_score_is_taken_for_the_quality_from_which_its_thumbs_lie_off_least(flip: float) -> None:
+    rates, quality = ResponseRates(0.02, 0.06, flip, True, np.zeros(2)), np.array([0.1, 0.5, 0.8])
+    bad, good = rates.outcome_probs()
+    grid = np.linspace(0.0, 1.0, 1001)
+    points = _points(grid, rates.good, rates.bad, flip)  # (1001, 3)
+    for share, found in zip(quality, _predictions(quality, rates), strict=True):
+        chances = (1 - share) * bad + share * good
+        assert points @ chances == pytest.approx(np.full(1001, share)), "right on average, whatever it is taken for"
+        assert found == pytest.approx(grid[((points - share) ** 2 @ chances).argmin()], abs=1e-3)

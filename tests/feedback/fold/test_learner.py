@@ -322,3 +322,13 @@ def test_a_change_that_a_policy_cannot_discount_is_nothing_learned_and_nothing_r
     state = Learner(Uniform(d=3), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
     step = state.step([LogEntry("1-0", Control(1.0, ControlKind.CHANGE_NOTICED, {"arm": "a", "share": 0.1}))])
     assert (step.learned, step.rejected) == (False, ())
+
+
+def test_a_preference_for_an_arm_that_the_policy_has_not_met_teaches_it() -> None:
+    state = Learner(DuelingLinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=())
+    said = replace(thumb("d", 1.0, metric="preference"), compared_arm="b")
+    step = state.step([LogEntry("2-0", said, Record(decision("d"), "1-0", feedback={"2-0": said}))])
+    assert (step.learned, step.rejected) == (True, ())
+    assert isinstance(state.policy, DuelingLinTS)
+    better, worse = state.policy.expected_quality(context(), ("a", "b"))
+    assert better > worse

@@ -302,3 +302,16 @@ def test_quality_of_eight_thumbs_up_of_ten_is_wilsons_interval() -> None:
     tally = Tally()
     tally.on_reward_changes([RewardChange("a", np.ones(1), 10.0, 8.0, 8.0)])
     assert tally.arm("a").quality() == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
+
+
+def test_a_chance_to_answer_rises_with_every_answer_after_a_failure_and_is_no_lower_for_an_erased_one() -> None:
+    tally, chances = Tally(), []
+    tally.on_outcome(outcome("d", status=Status.FAILED))
+    for number in range(20):
+        chances.append(chance(tally, "a"))
+        tally.on_outcome(outcome(f"e{number}"))
+    assert chances == sorted(set(chances))
+    last = chance(tally, "a")
+    assert last > 0.9
+    tally.on_outcome(outcome("e0"), sign=-1)
+    assert chance(tally, "a") == last

@@ -521,3 +521,18 @@ async def test_an_answer_carries_the_address_for_a_vote_where_there_is_one(proxy
     voting = replace(proxy.dependencies, vote_link=lambda made: f"http://router.example/{made.id}")
     client = await replace(proxy, dependencies=voting).run()
     assert client.headers["x-highwayman-feedback-url"] == "http://router.example/hw-1"
+
+
+async def test_an_attempt_that_streamed_lasted_until_its_end_and_not_until_its_first_word(proxy: Proxy) -> None:
+    go, client = asyncio.Event(), Client()
+    call = proxy.call(Send((event("first "), event("last"), STOP), pause=go), stream=True)
+    running = asyncio.create_task(call.run(client))
+    async with asyncio.timeout(10):
+        await client.got_body.wait()
+        await asyncio.sleep(0.1)
+        go.set()
+        await running
+    outcome = await proxy.outcome()
+    assert outcome.ttft_s is not None
+    assert outcome.tried[-1].seconds >= outcome.ttft_s + 0.1
+    assert outcome.tried[-1].seconds <= outcome.latency_s
