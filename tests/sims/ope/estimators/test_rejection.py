@@ -75,6 +75,7 @@ def test_on_a_uniform_log_a_policy_that_always_takes_one_arm_gets_just_the_round
         ("b", 1.0, reward, reward**2) for reward in (0.2, 0.3, 0.5)
     ]
     assert found.value == pytest.approx(1 / 3)
+    assert found.stderr == pytest.approx(np.std([0.2, 0.3, 0.5], ddof=1) / np.sqrt(3))
 
 
 def test_the_first_rewards_accepted_are_over_all_logs_what_a_learning_policy_would_have_earned() -> None:
