@@ -14,7 +14,6 @@ from demo.client import RouterClient
 from demo.comparison import compare
 from demo.page import page
 from demo.play import last_third, play
-from demo.plot import draw_picture
 from demo.report import print_report
 from demo.rounds import Journal, OtherRun, Round, Settings, open_journal
 
@@ -91,6 +90,8 @@ def running_mean(rounds: list[Round], window: int = 50) -> str:
 
 def conclude(journal: Journal, options: argparse.Namespace, console: Console) -> None:
     """Print the report; write picture and page beside the journal."""
+    from demo.plot import draw_picture  # noqa: PLC0415  (slow to load, and only needed when all is played)
+
     rounds, settings = journal.rounds, journal.settings
     judged = rounds[last_third(settings.rounds) :]
     found = compare(judged, settings.arms, points_per_usd=options.points_per_usd, seed=settings.seed)

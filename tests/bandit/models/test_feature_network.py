@@ -1,19 +1,28 @@
+from importlib.util import find_spec
+from typing import Any
+
 import numpy as np
 import pytest
 
 from highwayman.env.types import Floats
 
-pytest.importorskip("torch")
-import torch
-
-from highwayman.bandit.models.feature_network import FeatureNetwork
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
 
-def network(seed: int = 3) -> FeatureNetwork:
-    return FeatureNetwork(d=2, hidden=32, width=8, seed=seed)
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    """The library, slow to load: not by every worker that collects."""
+    return pytest.importorskip("torch")
 
 
-def trained(seed: int = 3, *, epochs: int = 40) -> tuple[FeatureNetwork, Floats, Floats]:
+def network(seed: int = 3, *, d: int = 2) -> Any:
+    """Return a `FeatureNetwork`, whose file loads torch."""
+    from highwayman.bandit.models.feature_network import FeatureNetwork  # noqa: PLC0415
+
+    return FeatureNetwork(d=d, hidden=32, width=8, seed=seed)
+
+
+def trained(seed: int = 3, *, epochs: int = 40) -> tuple[Any, Floats, Floats]:
     """Return a network that was shown |x_0|, with what it was shown."""
     x = np.random.default_rng(1).uniform(-1, 1, (1000, 2))
     rewards, made = np.abs(x[:, 0]), network(seed)
@@ -33,7 +42,7 @@ def test_a_bent_function_is_a_line_in_what_was_learned() -> None:
     assert unexplained(made.features(x), rewards) < 0.05
 
 
-def test_the_same_seed_gives_the_same_bytes_however_many_threads_there_are() -> None:
+def test_the_same_seed_gives_the_same_bytes_however_many_threads_there_are(torch: Any) -> None:
     before = torch.get_num_threads()
     try:
         found = []
@@ -46,7 +55,7 @@ def test_the_same_seed_gives_the_same_bytes_however_many_threads_there_are() -> 
     assert not np.array_equal(trained(4, epochs=5)[0].weights["w1"], found[0]["w1"])
 
 
-def test_training_draws_from_no_generator_that_others_use() -> None:
+def test_training_draws_from_no_generator_that_others_use(torch: Any) -> None:
     torch.manual_seed(5)
     first = torch.rand(3)
     torch.manual_seed(5)
@@ -80,5 +89,5 @@ def test_weights_of_another_network_are_refused_and_change_nothing() -> None:
     made = network()
     before = made.features(np.ones(2))
     with pytest.raises(ValueError, match="weights have shapes"):
-        made.restore(FeatureNetwork(d=3, hidden=32, width=8, seed=0).weights)
+        made.restore(network(0, d=3).weights)
     assert np.array_equal(made.features(np.ones(2)), before)

@@ -1,4 +1,5 @@
 import json
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
-pytest.importorskip("torch")
-from highwayman.bandit.policies.neural_linear import NeuralLinear
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
 ARMS = ("a", "b")
 
@@ -32,15 +32,22 @@ def rounds(n: int, *, seed: int = 2) -> list[RewardChange]:
     ]
 
 
-def taught(*changes: RewardChange, **options: Any) -> NeuralLinear:
-    policy = NeuralLinear(d=3, **options)
+def neural_linear(d: int = 3, **options: Any) -> Any:
+    """Return a `NeuralLinear`, whose file loads torch: slow, and not by every worker that collects."""
+    from highwayman.bandit.policies.neural_linear import NeuralLinear  # noqa: PLC0415
+
+    return NeuralLinear(d=d, **options)
+
+
+def taught(*changes: RewardChange, **options: Any) -> Any:
+    policy = neural_linear(**options)
     for arm in ARMS:
         policy.add_arm(arm)
     policy.learn(changes)
     return policy
 
 
-def believed(policy: NeuralLinear, x: Floats) -> list[float]:
+def believed(policy: Any, x: Floats) -> list[float]:
     context = Context(x, "", 1)
     return [*policy.expected_quality(context, ARMS), *policy.probs(context, ARMS, np.array([0.05, 0.0]))]
 
@@ -61,7 +68,7 @@ def late_quality(policy: Policy, n: int = 2000) -> float:
 
 def test_learns_what_no_line_can_part() -> None:
     assert late_quality(LinTS(d=3)) < 0.6
-    assert late_quality(NeuralLinear(d=3)) > 0.75
+    assert late_quality(neural_linear()) > 0.75
 
 
 def test_the_regressions_are_those_of_lin_ts_on_the_learned_features() -> None:
@@ -153,7 +160,7 @@ def test_a_snapshot_of_parts_that_do_not_belong_together_is_refused_and_changes_
 
 def test_an_option_that_cannot_be_is_named() -> None:
     with pytest.raises(ValueError, match="width must be a number > 0, got 0"):
-        NeuralLinear(d=2, width=0)
+        neural_linear(d=2, width=0)
 
 
 def test_an_unknown_arm_is_named() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import AutoModel
 
 from highwayman.env.encoder import minilm, minilm_graph, onnx_engine, transformers_engine
 from highwayman.env.encoder.encoder import Engine, make_encoder
@@ -159,6 +158,8 @@ def test_quantised_columns_are_off_by_at_most_half_a_step() -> None:
 
 
 def test_weights_are_read_as_the_network_library_reads_them(engines: dict[str, Engine]) -> None:
+    from transformers import AutoModel  # noqa: PLC0415  (slow to load: not by every worker that collects)
+
     theirs = AutoModel.from_pretrained(str(minilm_folder())).state_dict()
     ours = read_safetensors(minilm_folder() / "model.safetensors")
     for name in ("embeddings.word_embeddings.weight", "encoder.layer.5.output.dense.bias"):

@@ -37,7 +37,8 @@ async def ready(process: "Popen[bytes]", port: int) -> None:
                     if response.status == 200 and (await response.json())["redis"]:
                         return
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)
+                pass
+            await asyncio.sleep(0.05)
 
 
 async def ended(process: "Popen[bytes]") -> int:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import langfuse
 import openai
 import pytest
 import pytest_asyncio
@@ -59,6 +58,8 @@ async def statements(router: Router, decision_id: str, *, count: int) -> list[di
 
 
 async def test_the_official_langfuse_sdk_posts_and_deletes_scores_unmodified(router: Router) -> None:
+    import langfuse  # noqa: PLC0415  (slow to load: not by every worker that collects)
+
     trace = langfuse.Langfuse.create_trace_id(seed="an answer")
     by_trace = await asked(router, traceparent=f"00-{trace}-b7ad6b7169203331-01")
     by_decision = await asked(router)
