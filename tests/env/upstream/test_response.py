@@ -19,20 +19,25 @@ class Connection:
 
     def __init__(self, *chunks: bytes, then: BaseException | None = None, silent: bool = False) -> None:
         self._chunks, self._then, self._silent = list(chunks), then, silent
-        self.closed = False
+        self._closing = asyncio.Event()
         self.content = SimpleNamespace(readany=self._readany)
+
+    @property
+    def closed(self) -> bool:
+        return self._closing.is_set()
 
     async def _readany(self) -> bytes:
         if self._chunks:
             return self._chunks.pop(0)
         if self._silent:
-            await asyncio.Event().wait()
+            await self._closing.wait()
+            raise aiohttp.ClientConnectionError("Connection closed")
         if self._then is not None:
             raise self._then
         return b""
 
     def close(self) -> None:
-        self.closed = True
+        self._closing.set()
 
 
 def answer(connection: Connection | None, **more: Any) -> UpstreamResponse:

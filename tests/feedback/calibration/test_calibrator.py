@@ -155,15 +155,15 @@ async def test_the_report_says_how_judge_and_thumbs_agree(valkey_url: str, names
                 assert (await router.post("/v1/feedback", statement))[0] == 200
 
         await asyncio.gather(*(answered(number, rng.random() < 0.5) for number in range(60)))
-        await router.policy_until("small", feedback=30)
-        await router.policy_until("large", feedback=30)
+        await router.post("/v1/chat/completions", ask("One more", model="small"))
+        await router.policy_until("small", decisions=31)  # all that was said before it is counted, too
     command = ["-m", "highwayman.serving.cli.main", "judge", "report", "--json", "--config", str(config)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, "--redis-url", valkey_url, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     found: dict[str, Any] = json.loads(out)
-    assert (found["scored"], found["thumbs"], found["coverage"]) == (60, 60, 1.0)
+    assert (found["scored"], found["thumbs"], found["coverage"]) == (60, 60, 60 / 61)
     assert found["agreement"] == 1.0
     assert {one["arm"]: one["scored"] for one in found["arms"]} == {"small": 30, "large": 30}
     assert all(abs(one["score"] - 0.5) < 0.2 for one in found["arms"])
