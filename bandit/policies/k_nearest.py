@@ -134,7 +134,7 @@ class KNearest:
     def state(self) -> bytes:
         """Return the rounds held, as a snapshot."""
         header = {"kind": _KIND, "arms": list(self._rows), "d": self._d, "fingerprint": self._fingerprint,
-                  "next": self._next}  # fmt: skip
+                  "next": self._next, "rounds": self._most}  # fmt: skip
         held = [rounds[: min(next_, self._most)] for rounds, next_ in zip(self._held, self._next, strict=True)]
         return snapshot.pack(header, {"held": np.concatenate([np.zeros((0, self._d + 2)), *held])})
 
@@ -149,12 +149,26 @@ class KNearest:
         arms, nexts = [str(name) for name in header.get("arms") or ()], header.get("next")
         if not (isinstance(nexts, list) and len(nexts) == len(set(arms)) == len(arms)):
             raise SnapshotError("snapshot does not say how many rounds of each arm it holds")
-        counts = [min(int(count), self._most) for count in nexts]
-        if arrays.get("held", np.empty(0)).shape != (sum(counts), self._d + 2):
+        nexts, held = [int(count) for count in nexts], arrays.get("held", np.empty(0))
+        most = int(header.get("rounds", self._most))  # what one of before could hold is not on it
+        counts = [min(count, most) for count in nexts]
+        if held.shape != (sum(counts), self._d + 2):
             raise SnapshotError(f"snapshot does not hold the {sum(counts)} rounds of {self._d} features that it says")
         self._rows = {name: row for row, name in enumerate(arms)}
-        self._next = [int(count) for count in nexts]
-        self._held = [np.zeros((self._most, self._d + 2)) for _ in arms]
-        ends = np.cumsum(counts).tolist()
-        for rounds, start, end in zip(self._held, [0, *ends], ends, strict=False):
-            rounds[: end - start] = arrays["held"][start:end]
+        self._next, self._held = [], []
+        for next_, rounds in zip(nexts, np.split(held, np.cumsum(counts)[:-1]), strict=True):
+            self._hold(next_, rounds)
+
+    def _hold(self, next_: int, rounds: Floats) -> None:
+        """Hold the next arm's rounds, a ring of another length perhaps, so many of which have come in all."""
+        ring, count = np.zeros((self._most, self._d + 2)), len(rounds)
+        if count == min(next_, self._most):
+            ring[:count] = rounds
+        else:  # `rounds` was another number then: in their order, the newest of them begin the ring anew
+            newest = (
+                np.roll(rounds, -(next_ % count), axis=0)[-self._most :] if next_ > count else rounds[-self._most :]
+            )
+            next_ = len(newest)
+            ring[:next_] = newest
+        self._held.append(ring)
+        self._next.append(next_)

@@ -118,6 +118,23 @@ def test_of_each_arm_the_newest_rounds_are_held_and_come_back_from_a_snapshot() 
         assert policy.expected_quality(x, ARMS) == pytest.approx([0.5 / 4, 1.5 / 3])
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_with_room_for_more_or_fewer_rounds_the_newest_of_those_held_come_back(rounds: int, count: int) -> None:
+    x = Context(np.ones(1), "", 1)
+    made = added(KNearest(d=1, rounds=3))
+    values = [0.1 * n for n in range(count)]
+    made.learn([change("a", np.ones(1), value) for value in values])
+    back = KNearest(d=1, rounds=rounds, prior_mean=0.0, prior_weight=1.0)
+    back.restore(made.state())
+    kept = values[-min(3, rounds) :]
+    assert back.expected_quality(x, ["a"]) == pytest.approx([sum(kept) / (1 + len(kept))])
+    back.learn([change("a", np.ones(1), 1.0)])
+    kept = [*kept, 1.0][-rounds:]
+    assert back.expected_quality(x, ["a"]) == pytest.approx([sum(kept) / (1 + len(kept))])
+    assert back.expected_quality(x, ["b"]) == pytest.approx([0.0])
+
+
 def test_an_erasure_of_more_than_any_round_weighs_takes_several_and_leaves_the_rest() -> None:
     x, asked = np.ones(1), Context(np.ones(1), "", 1)
     made = added(KNearest(d=1, prior_mean=0.0, prior_weight=1.0))
@@ -150,6 +167,7 @@ def test_what_does_not_fit_is_refused_and_named() -> None:
         snapshot.pack({**header, "next": 3}, arrays),
         snapshot.pack({**header, "arms": ["a", "a"]}, arrays),
         snapshot.pack({**header, "next": [2, 0]}, arrays),
+        snapshot.pack({**header, "rounds": 0}, arrays),
         snapshot.pack(header, {}),
     ):
         with pytest.raises(SnapshotError, match="snapshot"):
