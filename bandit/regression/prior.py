@@ -23,7 +23,16 @@ class Prior:
     fingerprint: str  # of the encoder that made the features
 
     @classmethod
-    def fit(cls, features: Floats, rewards: Floats, *, arms: Sequence[str], weight: float, fingerprint: str) -> Self:
+    def fit(
+        cls,
+        features: Floats,
+        rewards: Floats,
+        *,
+        arms: Sequence[str],
+        weight: float,
+        fingerprint: str,
+        counts: Floats | None = None,
+    ) -> Self:
         """Return the evidence of n contexts on K arms, each worth `weight` answers, or as many as there are if fewer.
 
         Args:
@@ -32,20 +41,22 @@ class Prior:
             arms: names, (K,).
             weight: effective sample size of each arm.
             fingerprint: of the encoder that made the features.
+            counts: what each context counts, (n,) > 0; left out: every one counts 1.
 
         Raises:
             ValueError: `weight` is not > 0.
         """
         if not (np.isfinite(weight) and weight > 0):
             raise ValueError(f"weight must be > 0, got {weight!r}")
+        counts = np.ones(len(features)) if counts is None else counts
         sums = ArmStatistics(features.shape[1])
         for arm, column in zip(arms, rewards.T, strict=True):
             known = ~np.isnan(column)
-            x, r, n = features[known], column[known], int(known.sum())
+            x, r, w = features[known], column[known], counts[known]
             sums.add_arm(arm)
-            if n:
-                share = min(weight / n, 1.0)
-                sums.add_evidence(arm, share * x.T @ x, share * r @ x, share * np.array([n, r @ r]))
+            if len(r):
+                w = w * (min(weight, w.sum(), len(r)) / w.sum())  # one that stands for many is no more than an answer
+                sums.add_evidence(arm, (w * x.T) @ x, w * r @ x, np.array([w.sum(), w * r @ r]))
         return cls(sums, fingerprint)
 
     def to_bytes(self) -> bytes:

@@ -111,5 +111,10 @@ def _of_log(file: LogFile, names: Mapping[str, str], weight: float) -> Prior:
         part_rewards[np.arange(part.n), part.actions] = part.rewards
     features = np.concatenate([part.contexts for part in parts])
     return Prior.fit(
-        features, np.concatenate(rewards)[:, places], arms=arms, weight=weight, fingerprint=parts[0].encoder
+        features,
+        np.concatenate(rewards)[:, places],
+        arms=arms,
+        weight=weight,
+        fingerprint=parts[0].encoder,
+        counts=np.concatenate([part.learning_weights() for part in parts]),
     )

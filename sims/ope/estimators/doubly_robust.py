@@ -18,7 +18,7 @@ class DoublyRobust(Modelled):
     """
 
     def __init__(self, *, folds: int = 4, ridge: float = 2.0, max_ratio: float = math.inf) -> None:
-        """Take the model's options, and what no ratio will exceed (K / floor), for intervals that need to know."""
+        """Take the model's options, and what no ratio will exceed, for intervals that need to know (see `IPS`)."""
         super().__init__(folds=folds, ridge=ridge)
         self._max_ratio = checked("max_ratio", max_ratio)
 

@@ -19,7 +19,9 @@ class IPS(NoModel):
     """
 
     def __init__(self, *, max_ratio: float = math.inf) -> None:
-        """Take what no ratio will exceed (K / floor), for intervals that need to know; a ratio above it is an error."""
+        """Take what no ratio will exceed, for intervals that need to know; a ratio above it is an error.
+
+        That is K / floor where the floor is spread evenly, ten times as much where by what it loses, as by default."""
         self._max_ratio = checked("max_ratio", max_ratio)
 
     def rounds(self, log: LoggedData, target: Floats) -> RoundValues:

@@ -22,6 +22,15 @@ def test_each_arm_is_worth_the_stated_number_of_answers_or_those_there_are() -> 
     assert fitted(10.0).sums.b[:, 0].tolist() == pytest.approx([9.0, 5.0])
 
 
+def test_what_counts_more_weighs_more_and_what_stands_for_many_is_worth_no_more_answers() -> None:
+    counts = np.tile([3.0, 1.0], 20)  # good fair: 0 counts three times, 1 once
+    weighed = Prior.fit(ONE, REWARDS, arms=("good", "fair"), weight=30.0, fingerprint="f", counts=counts)
+    assert weighed.sums.sums[:, 0].tolist() == pytest.approx([30.0, 20.0])
+    assert (weighed.sums.b[:, 0] / weighed.sums.sums[:, 0]).tolist() == pytest.approx([0.9, 0.25])
+    halved = Prior.fit(ONE, REWARDS, arms=("good", "fair"), weight=30.0, fingerprint="f", counts=np.full(40, 0.5))
+    assert halved.sums.sums[:, 0].tolist() == pytest.approx([20.0, 10.0])
+
+
 @pytest.mark.parametrize("make", [HierTS, LinTS])
 def test_a_policy_that_begins_with_it_is_where_one_is_that_was_told_as_much(make: type) -> None:
     begun, told = make(d=1, fingerprint="f"), make(d=1, fingerprint="f")

@@ -10,8 +10,10 @@ from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.main import main
 from highwayman.serving.config.config import Config, PolicyConfig
 from highwayman.serving.state.learner_factory import LearnerFactory
+from highwayman.sims.logs.logged_file import write_log
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import write_table
+from tests.sims.ope.estimators.logs import log_of
 
 
 def fit(*words: object) -> Result:
@@ -45,6 +47,17 @@ def test_a_prior_fitted_on_a_table_is_where_the_router_begins(table: Path, tmp_p
     assert policy.posterior.arms == expected.sums.arms == ("large", "tiny")  # type: ignore[attr-defined]
     assert policy.posterior.total_weight() == pytest.approx(30.0)  # type: ignore[attr-defined]
     assert with_it.lineage != without.lineage
+
+
+def test_a_log_is_fitted_by_what_its_rewards_count(tmp_path: Path) -> None:
+    rewards, weights = np.tile([1.0, 0.0], 10), np.tile([0.75, 0.25], 10)
+    write_log(tmp_path / "log.parquet", [log_of([0] * 20, [1.0] * 20, rewards.tolist(), weights=weights)])
+    out = tmp_path / "prior.hwym"
+    done = fit("--log", tmp_path / "log.parquet", "--out", out)
+    assert done.exit_code == 0, done.output
+    sums = Prior.from_bytes(out.read_bytes(), d=1, fingerprint="f").sums
+    assert sums.sums[:, 0].tolist() == pytest.approx([10.0, 0.0])
+    assert sums.b[0, 0] == pytest.approx(7.5)
 
 
 def test_what_cannot_be_is_told_plainly_and_nothing_is_written(table: Path, tmp_path: Path) -> None:
