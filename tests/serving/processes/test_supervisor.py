@@ -152,19 +152,19 @@ async def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> Non
     )
     with up(state, free_port(), "--pool", str(pool)) as first:
         await first.until("/readyz")
-        second = Up(state, free_port())
-        async with asyncio.timeout(WITHIN_S):
-            assert await asyncio.to_thread(second.process.wait) == 1
-        assert first.process.poll() is None
-        with pytest.raises(urllib.error.URLError):
-            second.call("/healthz")
+        with up(state, free_port()) as second:
+            async with asyncio.timeout(WITHIN_S):
+                assert await asyncio.to_thread(second.process.wait) == 1
+            assert first.process.poll() is None
+            with pytest.raises(urllib.error.URLError):
+                second.call("/healthz")
 
 
 async def test_a_port_that_is_taken_is_told_and_nothing_is_started(tmp_path: Path) -> None:
     with socket.socket() as owner:
         owner.bind(("127.0.0.1", 0))
         owner.listen()
-        running = Up(tmp_path, owner.getsockname()[1])
-        async with asyncio.timeout(WITHIN_S):
-            assert await asyncio.to_thread(running.process.wait) == 1
+        with up(tmp_path, owner.getsockname()[1]) as running:
+            async with asyncio.timeout(WITHIN_S):
+                assert await asyncio.to_thread(running.process.wait) == 1
     assert not list(tmp_path.iterdir())
