@@ -33,6 +33,8 @@ class Candidates:
     # What each arm on probation has cost so far, None for the others; None altogether: no arm is on probation.
     probation_usd: Sequence[float | None] | None = None
     chances: Floats | None = None  # (K,) in (0, 1], of each arm to answer at all; None: penalties have them, or all do
+    # (K,) what it is worth to be able to go on from each arm's answer, already taken off its penalty; None: nothing.
+    options: Floats | None = None
 
     def where(self, kept: Bools) -> "Candidates":
         """Return the candidates that `kept` (K,) is true of."""
@@ -45,6 +47,7 @@ class Candidates:
             self.penalties[places],
             None if spent_usd is None else [spent_usd[k] for k in places],
             None if self.chances is None else self.chances[places],
+            None if self.options is None else self.options[places],
         )
 
 

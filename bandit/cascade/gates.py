@@ -1,0 +1,233 @@
+"""What is learned of answers that were looked at: whether such a one is good, and what another arm would make of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from highwayman.bandit.cascade.calibration import IsotonicCalibration
+from highwayman.bandit.cascade.shared_regression import SharedRegression
+from highwayman.env.types import Floats
+
+# Written beside a stage's signals on the log, so that what it teaches is a function of the log alone.
+EXPECTED = "expected"  # quality of the answer, before it was looked at
+ESTIMATE = "estimate"  # probability that it is good, before calibration
+NEXT_EXPECTED = "next_expected"  # quality of the next arm's answer, as the policy expects it of the query
+_OWN_NAMES = frozenset({EXPECTED, ESTIMATE, NEXT_EXPECTED})
+
+_MOST_SIGNALS = 24  # that are learned from, the first ones met
+_HINGES = (1 / 3, 2 / 3)
+_BLOCK = 2 + len(_HINGES)  # columns of a signal: told, its size, how far it is beyond each hinge
+_NEXT_COLUMNS = 5
+_SURPRISES = 64  # answers of each arm, the latest, that tell how far looking moves what is expected
+_LEAST_SPREAD = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is believed of an answer that was looked at."""
+
+    estimate: float  # probability that it is good, before calibration
+    good: float  # calibrated
+    deviation: float  # of that belief, not of single answers
+
+
+class Gates:
+    """Two posteriors: of the answer that lies there, and of another arm's to the same query.
+
+    Before anything is learned an answer is as good as the policy expects of its arm, and so is the next arm's: signals
+    tell nothing. What is learned are remainders to that. Sums over answers are kept, and can be taken away again; of
+    the surprises, the latest stay.
+    """
+
+    def __init__(self) -> None:
+        """Start at the prior."""
+        self._columns: dict[str, int] = {}  # by signal, where its block begins
+        self._quality = SharedRegression(2)  # 1, expected; then signals
+        self._next_quality = SharedRegression(_NEXT_COLUMNS)
+        self._calibration = IsotonicCalibration()
+        self._surprises: dict[str, list[float]] = {}
+
+    def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
+        """Return what is believed of an arm's answer with such signals, of which a quality in [0, 1] was expected."""
+        x = self._vector(expected, signals)
+        linear = expected + float(self._quality.coefficients([arm])[0] @ x)
+        estimate = min(max(linear, 0.0), 1.0)
+        good = float(self._calibration(np.array(estimate)))
+        return Judgement(estimate, good, float(self._quality.deviations(x[None], [arm])[0]))
+
+    def next_quality(
+        self, arms: Sequence[str], expected: Floats, *, before: float, good: float
+    ) -> tuple[Floats, Floats]:
+        """Return the quality in [0, 1] of arms' answers once another was looked at, and its deviations: (K,) each.
+
+        Args:
+            arms: that may be asked next.
+            expected: of their answers by the policy, (K,).
+            before: quality that had been expected of the answer that lies there.
+            good: probability that it is good, now that it was looked at.
+        """
+        x = next_vector(expected, before, np.array(good))
+        coefficients = self._next_quality.coefficients(arms)
+        quality: Floats = np.clip(expected + (coefficients * x).sum(axis=-1), 0.0, 1.0)
+        return quality, self._next_quality.deviations(x, arms)
+
+    def going_on(self, arms: Sequence[str], expected: Floats, good: Floats) -> Floats:
+        """Return the quality of every arm's answer after any other's, (K, m, K), for m values of `good` (K, m).
+
+        Of the first axis is the arm whose answer lies there.
+        """
+        x = next_vector(expected[None, None, :], expected[:, None, None], good[:, :, None])
+        coefficients = self._next_quality.coefficients(arms)
+        quality: Floats = np.clip(expected + np.einsum("kmbp,bp->kmb", x, coefficients), 0.0, 1.0)
+        return quality
+
+    def looks(self, arms: Sequence[str], expected: Floats) -> Floats:
+        """Return what looking at each arm's answer may make of the quality expected of it, (K, m), m equally likely.
+
+        Their means are what is expected. Of an arm few of whose answers were looked at, others' tell.
+        """
+        pooled = [surprise for surprises in self._surprises.values() for surprise in surprises]
+        drawn = np.zeros((len(arms), _SURPRISES))
+        for row, arm in enumerate(arms):
+            own = self._surprises.get(arm, [])
+            known = own if len(own) >= _SURPRISES // 4 else [*own, *pooled]
+            if known:
+                quantiles = np.quantile(known, (np.arange(_SURPRISES) + 0.5) / _SURPRISES)
+                drawn[row] = quantiles
+        middle = np.clip(expected, 0.0, 1.0)[:, None]
+        looks = np.clip(middle + drawn * _spread(middle), 0.0, 1.0)
+        looks += middle - looks.mean(axis=1, keepdims=True)
+        return np.clip(looks, 0.0, 1.0)
+
+    def on_look(self, arm: str, expected: float, good: float) -> None:
+        """Count an answer that was looked at, whether or not anybody ever says what it was worth."""
+        surprises = self._surprises.setdefault(arm, [])
+        surprises.append((good - expected) / float(_spread(np.array(expected))))
+        del surprises[:-_SURPRISES]
+
+    def learn(self, arm: str, signals: Mapping[str, float], *, weight: float, weighted: float, squared: float) -> None:
+        """Learn from feedback on an answer with signals as they stand on the log.
+
+        Takes what changes of the sums of w, w*r and w*r**2, r its quality: negative numbers take away.
+        """
+        expected = signals.get(EXPECTED)
+        if expected is None:
+            return
+        self._make_columns(signals)
+        x = self._vector(expected, signals)
+        self._quality.learn(arm, x, **_remainder(expected, weight, weighted, squared))
+        estimate = min(max(signals.get(ESTIMATE, expected), 0.0), 1.0)
+        self._calibration.learn(estimate, weight=weight, weighted=weighted)
+
+    def learn_next(
+        self,
+        arm: str,
+        signals: Mapping[str, float],
+        good: float,
+        *,
+        weight: float,
+        weighted: float,
+        squared: float,
+    ) -> None:
+        """Learn from feedback on an answer of `arm`, which was asked after one with such signals on the log.
+
+        Takes changes of sums as `learn` does.
+        """
+        before, expected = signals.get(EXPECTED), signals.get(NEXT_EXPECTED)
+        if before is None or expected is None:
+            return
+        x = next_vector(np.array(expected), before, np.array(good))
+        self._next_quality.learn(arm, x, **_remainder(expected, weight, weighted, squared))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain numbers; empty before the first answer was looked at."""
+        if not self._surprises and not self._columns and not self._next_quality.weight():
+            return {}
+        return {
+            "signals": list(self._columns),
+            "quality": self._quality.to_json(),
+            "next_quality": self._next_quality.to_json(),
+            "calibration": self._calibration.to_json(),
+            "surprises": self._surprises,
+        }
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Return what `to_json` wrote. Raises LookupError, TypeError or ValueError if it is damaged."""
+        gates = cls()
+        if not state:
+            return gates
+        gates._columns = {str(name): 2 + place * _BLOCK for place, name in enumerate(state["signals"])}
+        gates._quality = SharedRegression.from_json(state["quality"], p=2 + _BLOCK * len(state["signals"]))
+        gates._next_quality = SharedRegression.from_json(state["next_quality"], p=_NEXT_COLUMNS)
+        gates._calibration = IsotonicCalibration.from_json(state["calibration"])
+        gates._surprises = {
+            str(arm): [float(value) for value in values][-_SURPRISES:] for arm, values in state["surprises"].items()
+        }
+        if not all(math.isfinite(value) for values in gates._surprises.values() for value in values):
+            raise ValueError("a surprise is not finite")
+        return gates
+
+    def distance(self, other: Self) -> float:
+        """Return the largest absolute difference between the sums of two that met signals in the same order."""
+        if list(self._columns) != list(other._columns):
+            return math.inf
+        return max(
+            self._quality.distance(other._quality),
+            self._next_quality.distance(other._next_quality),
+            self._calibration.distance(other._calibration),
+        )
+
+    def _make_columns(self, signals: Mapping[str, float]) -> None:
+        """Give every signal that is met for the first time its columns."""
+        for name in sorted(signals):
+            if name not in self._columns and name not in _OWN_NAMES and len(self._columns) < _MOST_SIGNALS:
+                self._columns[name] = 2 + len(self._columns) * _BLOCK
+        self._quality.widen(2 + len(self._columns) * _BLOCK)
+
+    def _vector(self, expected: float, signals: Mapping[str, float]) -> Floats:
+        """Return the vector (p,): a signal that is missing has zeros."""
+        x = np.zeros(self._quality.p)
+        x[:2] = 1.0, expected - 0.5
+        for name, start in self._columns.items():
+            value = signals.get(name)
+            if value is not None:
+                size = _squashed(value)
+                x[start : start + 2] = 1.0, size
+                for place, hinge in enumerate(_HINGES, start + 2):
+                    x[place] = max(abs(size) - hinge, 0.0)
+        return x
+
+
+def next_vector(expected: Floats, before: float | Floats, good: Floats) -> Floats:
+    """Return what the next arm's remainder is regressed on, (..., 5), for arrays of one shape or that broadcast."""
+    own, was, now = np.broadcast_arrays(expected - 0.5, np.subtract(before, 0.5), good - 0.5)
+    return np.stack([np.ones(own.shape), own, was, now, own * now], axis=-1)
+
+
+def _remainder(expected: float, weight: float, weighted: float, squared: float) -> dict[str, float]:
+    """Return the sums of w, w*y and w*y**2 for y = r - expected."""
+    return {
+        "weight": weight,
+        "weighted": weighted - weight * expected,
+        "squared": squared - 2.0 * expected * weighted + weight * expected**2,
+    }
+
+
+def _spread(expected: Floats) -> Floats:
+    """Return the deviation of what is 1 with such a probability: how far looking can move it at most."""
+    spread: Floats = np.sqrt(np.maximum(expected * (1.0 - expected), _LEAST_SPREAD**2))
+    return spread
+
+
+def _squashed(value: float) -> float:
+    """Return a signal within (-1, 2), rising with it; what lies in [0, 1] stays.
+
+    Log probabilities become probabilities less one.
+    """
+    if value < 0.0:
+        return math.expm1(value)
+    return value if value <= 1.0 else 2.0 - 1.0 / value

@@ -1,0 +1,144 @@
+"""A Bayesian linear regression per arm, sharing what arms have in common, from sums that can be taken away again."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from highwayman.env.types import Floats
+
+_OWN = 10.0  # precision of an arm's own part of each coefficient, in units of the noise's: so many answers
+_SHARED = 1.0  # of what arms have in common
+_NOISE_VARIANCE = 0.2  # of an answer's quality, worth 20 answers; learned from there
+_NOISE_WEIGHT = 20.0
+_STEP = math.log(1.1)  # coefficients are solved for again whenever the weight has grown by a tenth
+
+
+class SharedRegression:
+    """Regressions of a remainder on a small vector, p numbers, for each of K arms; nothing known is a remainder of 0.
+
+    The hierarchy is the quality's (`HierPosterior`, after Hong et al., AISTATS 2022, arXiv 2111.06929), with fixed
+    precisions: what a signal says of one arm's answers it mostly says of another's. Kept are sums over answers, so a
+    statement that is taken back leaves nothing. Routing breaks the Gaussian noise: thumbs are 0 or 1.
+    """
+
+    def __init__(self, p: int) -> None:
+        """Start with no answer, for vectors of p numbers, the first of them the constant 1."""
+        self._p = p
+        self._rows: dict[str, int] = {}
+        self._a: Floats = np.zeros((0, p, p))  # (K, p, p) sum w x x^T
+        self._b: Floats = np.zeros((0, p))  # (K, p) sum w y x
+        self._squares: Floats = np.zeros(0)  # (K,) sum w y^2
+        self._weights: Floats = np.zeros(0)  # (K,) sum w
+        self._settled_at: int | None = None
+        self._theta: Floats = np.zeros((1, p))  # (K + 1, p); the last are the shared ones
+        self._covariance: Floats = np.zeros((1, p, p))
+
+    @property
+    def p(self) -> int:
+        """How many numbers a vector has."""
+        return self._p
+
+    def weight(self) -> float:
+        """Return the weight of all that has been learned."""
+        return float(self._weights.sum())
+
+    def widen(self, p: int) -> None:
+        """Let vectors have p numbers, those so far and new ones after them, that were 0 in all answers before."""
+        more = p - self._p
+        self._a = np.pad(self._a, ((0, 0), (0, more), (0, more)))
+        self._b = np.pad(self._b, ((0, 0), (0, more)))
+        self._p, self._settled_at = p, None
+
+    def learn(self, arm: str, x: Floats, *, weight: float, weighted: float, squared: float) -> None:
+        """Add what changes of the sums of w, w*y and w*y**2 at x (p,): negative numbers take away."""
+        row = self._row(arm)
+        self._a[row] += weight * np.outer(x, x)
+        self._b[row] += weighted * x
+        self._squares[row] += squared
+        self._weights[row] += weight
+        if weight <= 0:
+            self._settled_at = None
+
+    def coefficients(self, arms: Sequence[str]) -> Floats:
+        """Return the arms' coefficients, (K, p); those that arms have in common for an arm without answers."""
+        self._settle()
+        theta: Floats = self._theta[[self._rows.get(arm, -1) for arm in arms]]
+        return theta
+
+    def deviations(self, x: Floats, arms: Sequence[str]) -> Floats:
+        """Return the standard deviation of what is believed of each arm at its own row of x, (K, p) -> (K,)."""
+        self._settle()
+        covariance = self._covariance[[self._rows.get(arm, -1) for arm in arms]]
+        variances: Floats = np.einsum("kp,kpq,kq->k", x, covariance, x)
+        return np.sqrt(np.maximum(variances, 0.0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums as plain numbers; empty before the first answer."""
+        if not self._rows:
+            return {}
+        upper = np.triu_indices(self._p)
+        sums = np.hstack([self._a[:, *upper], self._b, self._squares[:, None], self._weights[:, None]])
+        return {"p": self._p, "arms": list(self._rows), "sums": base64.b64encode(sums.astype("<f8").tobytes()).decode()}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any], *, p: int) -> Self:
+        """Return what `to_json` wrote of vectors of p numbers. Raises LookupError, TypeError or ValueError."""
+        regression = cls(p)
+        if not state:
+            return regression
+        arms, upper = [str(arm) for arm in state["arms"]], np.triu_indices(p)
+        width = len(upper[0])
+        raw = np.frombuffer(base64.b64decode(state["sums"], validate=True), dtype="<f8").astype(np.float64)
+        sums = raw.reshape(len(arms), width + p + 2)
+        regression._rows = {arm: row for row, arm in enumerate(arms)}
+        if state["p"] != p or len(regression._rows) != len(arms) or not np.isfinite(sums).all():
+            raise ValueError("a regression has another width, an arm stands twice, or a number is not finite")
+        regression._a = np.zeros((len(arms), p, p))
+        regression._a[:, *upper] = regression._a[:, upper[1], upper[0]] = sums[:, :width]
+        regression._b = sums[:, width : width + p].copy()
+        regression._squares, regression._weights = sums[:, -2].copy(), sums[:, -1].copy()
+        return regression
+
+    def distance(self, other: Self) -> float:
+        """Return the largest absolute difference between the sums of two of one width; an arm not known has none."""
+        names = self._rows.keys() | other._rows.keys()
+        return max((float(np.abs(self._sums_of(name) - other._sums_of(name)).max()) for name in names), default=0.0)
+
+    def _sums_of(self, arm: str) -> Floats:
+        row = self._rows.get(arm)
+        if row is None:
+            return np.zeros(self._p * self._p + self._p + 2)
+        return np.concatenate([self._a[row].ravel(), self._b[row], self._squares[[row]], self._weights[[row]]])
+
+    def _row(self, arm: str) -> int:
+        if arm not in self._rows:
+            self._rows[arm] = len(self._rows)
+            for name in ("_a", "_b", "_squares", "_weights"):
+                sums = getattr(self, name)
+                setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
+            self._settled_at = None
+        return self._rows[arm]
+
+    def _settle(self) -> None:
+        """Solve for the coefficients, if the weight has grown by a tenth since."""
+        stage = int(math.log(max(self.weight(), 1.0)) / _STEP)
+        if stage == self._settled_at:
+            return
+        self._settled_at = stage
+        eye = np.eye(self._p)
+        inverse = np.linalg.inv(self._a + _OWN * eye)  # (K, p, p)
+        # What the arms say of the shared part, their own parts integrated out (see `HierPosterior`).
+        root = (_SHARED + len(inverse) * _OWN) * eye - _OWN**2 * inverse.sum(axis=0)
+        uncertainty = np.linalg.inv(root)
+        common = uncertainty @ (_OWN * np.einsum("kpq,kq->p", inverse, self._b))
+        theta = np.einsum("kpq,kq->kp", inverse, self._b + _OWN * common)
+        fitted = np.einsum("kp,kpq,kq->k", theta, self._a, theta)
+        residual = np.maximum(self._squares - 2.0 * (theta * self._b).sum(axis=1) + fitted, 0.0).sum()
+        noise = (residual + _NOISE_VARIANCE * _NOISE_WEIGHT) / (max(self.weight(), 0.0) + _NOISE_WEIGHT)
+        lent = _OWN**2 * inverse @ uncertainty @ inverse
+        unknown = uncertainty + eye / _OWN
+        self._theta = np.concatenate([theta, common[None]])
+        self._covariance = noise * np.concatenate([inverse + lent, unknown[None]])

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, Threshold
+from highwayman.bandit.decision import Candidates
+from highwayman.env.types import Context, Floats
+
+ARMS = ("cheap", "middle", "dear")
+CONTEXT = Context(np.array([1.0]), "", 10)
+
+
+class Expects:
+    """A policy that expects a fixed quality of each arm, and is never asked for anything else."""
+
+    def __init__(self, **quality: float) -> None:
+        self._quality = quality
+
+    def expected_quality(self, context: Context, arms: tuple[str, ...]) -> Floats:
+        return np.array([self._quality[arm] for arm in arms])
+
+
+POLICY = Expects(cheap=0.6, middle=0.7, dear=0.9)
+
+
+def candidates(*penalties: float) -> Candidates:
+    return Candidates(ARMS, np.array([1.0, 2.0, 4.0]), np.array(penalties))
+
+
+def test_where_signals_tell_nothing_yet_no_cascade_is_worth_it() -> None:
+    plan = CascadePlan()
+    for penalties in ((0.0, 0.1, 0.2), (0.0, 0.0, 0.0), (0.0, 0.1, 0.5)):
+        assert plan.option_values(POLICY, CONTEXT, candidates(*penalties)).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_an_answer_that_lies_there_is_as_good_as_the_policy_expects_until_anything_is_learned() -> None:
+    choice = CascadePlan().next_stage(
+        POLICY, CONTEXT, candidates(0.0, 0.1, 0.5), [LookedAt("cheap", {"verified": 0.1})], rng=np.random.default_rng(0)
+    )
+    assert choice.good == pytest.approx(0.6)
+    assert choice.next_arm == "middle"  # .7 - .1, the best there is, though no better than what lies there
+    assert not choice.went_on
+    assert choice.signals == pytest.approx({"verified": 0.1, "expected": 0.6, "estimate": 0.6, "next_expected": 0.7})
+
+
+def test_a_better_arm_is_asked_next_at_its_penalty_without_the_option_taken_off() -> None:
+    with_options = Candidates(ARMS, np.ones(3), np.array([0.0, -0.3, 0.1]), options=np.array([0.0, 0.4, 0.0]))
+    choice = CascadePlan().next_stage(
+        POLICY, CONTEXT, with_options, [LookedAt("cheap", {})], rng=np.random.default_rng(0)
+    )
+    assert choice.next_arm == "dear"
+    assert choice.went_on
+
+
+def test_goes_on_is_the_share_of_draws_that_go_on() -> None:
+    plan, rng = CascadePlan(CascadeRules(floor=0.3, floor_loss=1.0)), np.random.default_rng(1)
+    choices = [
+        plan.next_stage(POLICY, CONTEXT, candidates(0.0, 0.1, 0.5), [LookedAt("cheap", {})], rng=rng)
+        for _ in range(4_000)
+    ]
+    assert choices[0].goes_on == pytest.approx(0.3)
+    assert np.mean([choice.went_on for choice in choices]) == pytest.approx(0.3, abs=0.03)
+
+
+def test_what_the_floor_loses_is_bounded() -> None:
+    plan = CascadePlan(CascadeRules(floor=0.02, floor_loss=0.0005))
+    far = Expects(cheap=0.9, middle=0.2, dear=0.1)
+    choice = plan.next_stage(far, CONTEXT, candidates(0, 0, 0), [LookedAt("cheap", {})], rng=np.random.default_rng(0))
+    assert 0.0 < choice.goes_on < 0.02
+
+
+def test_nobody_explores_where_the_caller_forbids_it() -> None:
+    choice = CascadePlan().next_stage(
+        POLICY,
+        CONTEXT,
+        candidates(0.0, 0.1, 0.5),
+        [LookedAt("cheap", {})],
+        rng=np.random.default_rng(0),
+        explores=False,
+    )
+    assert choice.goes_on == 0.0
+
+
+def test_after_the_last_stage_or_arm_the_answer_is_served() -> None:
+    answers = [LookedAt("cheap", {}), LookedAt("middle", {})]
+    rng = np.random.default_rng(0)
+    second = CascadePlan().next_stage(POLICY, CONTEXT, candidates(0.0, 0.0, 0.0), answers, rng=rng)
+    assert (second.goes_on, second.next_arm) == (0.0, "")
+    longer = CascadePlan(CascadeRules(max_stages=3))
+    assert longer.next_stage(POLICY, CONTEXT, candidates(0.0, 0.0, 0.0), answers, rng=rng).next_arm == "dear"
+    answers.append(LookedAt("dear", {}))
+    assert (
+        CascadePlan(CascadeRules(max_stages=4))
+        .next_stage(POLICY, CONTEXT, candidates(0.0, 0.0, 0.0), answers, rng=rng)
+        .next_arm
+        == ""
+    )
+
+
+def test_a_threshold_begins_with_the_cheapest_arm_and_asks_the_next_dearer_one_below_it() -> None:
+    plan = CascadePlan(CascadeRules(floor=0.0, threshold=Threshold("first_margin", 0.7)))
+    ready = plan.with_options(POLICY, CONTEXT, candidates(0.0, 0.1, 0.5))
+    assert (ready.penalties.argmin(), ready.options[0] > 0) == (0, True)
+    assert (0.0 - ready.penalties[0]) > (1.0 - ready.penalties[1:]).max() - 1e-12
+    rng = np.random.default_rng(0)
+    unsure = plan.next_stage(POLICY, CONTEXT, ready, [LookedAt("cheap", {"first_margin": 0.69})], rng=rng)
+    assert (unsure.went_on, unsure.goes_on, unsure.next_arm) == (True, 1.0, "middle")
+    for signals in ({"first_margin": 0.7}, {}):
+        sure = plan.next_stage(POLICY, CONTEXT, ready, [LookedAt("cheap", signals)], rng=rng)
+        assert (sure.went_on, sure.goes_on) == (False, 0.0)
+
+
+def test_rules_that_cannot_be_are_refused() -> None:
+    for wrong in ({"max_stages": 1}, {"floor": 0.6}, {"floor_loss": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            CascadeRules(**wrong)
+    with pytest.raises(ValueError, match="answered"):
+        CascadePlan().next_stage(POLICY, CONTEXT, candidates(0, 0, 0), [], rng=np.random.default_rng(0))
