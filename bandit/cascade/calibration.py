@@ -1,5 +1,6 @@
 """What estimates of a probability are worth: an isotonic map, from sums that can be taken away again."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from highwayman.env.types import Floats
 
 _BINS = 20
+_STEP = math.log(1.05)  # the map is fitted again whenever the weight has grown by a twentieth
 _PRIOR_WEIGHT = 10.0  # answers in every bin that came out as estimated
 
 
@@ -22,18 +24,21 @@ class IsotonicCalibration:
     def __init__(self) -> None:
         """Start with the identity."""
         self._sums: Floats = np.zeros((3, _BINS))  # of w, w * estimate, w * reward
-        self._knots: tuple[Floats, Floats] | None = None
+        self._fitted_at: int | None = None
+        self._knots: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
 
     def learn(self, estimate: float, *, weight: float, weighted: float) -> None:
         """Add what changes of the sums of w and w*r of answers with such an estimate: negative numbers take away."""
         place = min(int(estimate * _BINS), _BINS - 1)
         self._sums[:, place] += weight, weight * estimate, weighted
-        self._knots = None
+        if weight <= 0:
+            self._fitted_at = None
 
     def __call__(self, estimates: Floats) -> Floats:
         """Return the calibrated estimates, of the same shape, each in [0, 1]."""
-        if self._knots is None:
-            self._knots = self._fitted()
+        stage = int(math.log(max(float(self._sums[0].sum()), 1.0)) / _STEP)
+        if stage != self._fitted_at:
+            self._fitted_at, self._knots = stage, self._fitted()
         calibrated: Floats = np.interp(estimates, *self._knots)
         return calibrated
 

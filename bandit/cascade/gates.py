@@ -19,9 +19,12 @@ _OWN_NAMES = frozenset({EXPECTED, ESTIMATE, NEXT_EXPECTED})
 
 _MOST_SIGNALS = 24  # that are learned from, the first ones met
 _HINGES = (1 / 3, 2 / 3)
-_BLOCK = 2 + len(_HINGES)  # columns of a signal: told, its size, how far it is beyond each hinge
-_NEXT_COLUMNS = 5
-_SURPRISES = 64  # answers of each arm, the latest, that tell how far looking moves what is expected
+# Precisions: the level is what the policy has learned, and moves slowly; what a signal tells is to be found out.
+_LEVEL = (20.0, 20.0)  # the constant, what is expected
+_SIGNAL = (20.0, 1.0, 2.0, 2.0)  # whether it is told, its size, how far it is beyond each hinge
+_NEXT = (20.0, 20.0, 10.0, 2.0, 5.0)  # the constant, what is expected of it, and of the other, how good that is; x own
+_SURPRISES = 256  # answers of each arm, the latest, that tell how far looking moves what is expected
+_LOOKS = 32  # quantiles of them
 _LEAST_SPREAD = 0.05
 
 
@@ -45,10 +48,11 @@ class Gates:
     def __init__(self) -> None:
         """Start at the prior."""
         self._columns: dict[str, int] = {}  # by signal, where its block begins
-        self._quality = SharedRegression(2)  # 1, expected; then signals
-        self._next_quality = SharedRegression(_NEXT_COLUMNS)
+        self._quality = SharedRegression(_LEVEL)  # then signals, as they are met
+        self._next_quality = SharedRegression(_NEXT)
         self._calibration = IsotonicCalibration()
         self._surprises: dict[str, list[float]] = {}
+        self._quantiles: dict[str, Floats] = {}  # of them, (m,); arms for which they are not out of date
 
     def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
         """Return what is believed of an arm's answer with such signals, of which a quality in [0, 1] was expected."""
@@ -87,26 +91,19 @@ class Gates:
     def looks(self, arms: Sequence[str], expected: Floats) -> Floats:
         """Return what looking at each arm's answer may make of the quality expected of it, (K, m), m equally likely.
 
-        Their means are what is expected. Of an arm few of whose answers were looked at, others' tell.
+        Of an arm few of whose answers were looked at, others' tell.
         """
-        pooled = [surprise for surprises in self._surprises.values() for surprise in surprises]
-        drawn = np.zeros((len(arms), _SURPRISES))
-        for row, arm in enumerate(arms):
-            own = self._surprises.get(arm, [])
-            known = own if len(own) >= _SURPRISES // 4 else [*own, *pooled]
-            if known:
-                quantiles = np.quantile(known, (np.arange(_SURPRISES) + 0.5) / _SURPRISES)
-                drawn[row] = quantiles
+        drawn = np.array([self._surprise_quantiles(arm) for arm in arms])
         middle = np.clip(expected, 0.0, 1.0)[:, None]
-        looks = np.clip(middle + drawn * _spread(middle), 0.0, 1.0)
-        looks += middle - looks.mean(axis=1, keepdims=True)
-        return np.clip(looks, 0.0, 1.0)
+        looks: Floats = np.clip(middle + drawn * _spread(middle), 0.0, 1.0)
+        return looks
 
     def on_look(self, arm: str, expected: float, good: float) -> None:
         """Count an answer that was looked at, whether or not anybody ever says what it was worth."""
         surprises = self._surprises.setdefault(arm, [])
-        surprises.append((good - expected) / float(_spread(np.array(expected))))
+        surprises.append(round((good - expected) / float(_spread(np.array(expected))), 3))
         del surprises[:-_SURPRISES]
+        self._quantiles.pop(arm, None)
 
     def learn(self, arm: str, signals: Mapping[str, float], *, weight: float, weighted: float, squared: float) -> None:
         """Learn from feedback on an answer with signals as they stand on the log.
@@ -160,9 +157,11 @@ class Gates:
         gates = cls()
         if not state:
             return gates
-        gates._columns = {str(name): 2 + place * _BLOCK for place, name in enumerate(state["signals"])}
-        gates._quality = SharedRegression.from_json(state["quality"], p=2 + _BLOCK * len(state["signals"]))
-        gates._next_quality = SharedRegression.from_json(state["next_quality"], p=_NEXT_COLUMNS)
+        gates._columns = {str(name): len(_LEVEL) + place * len(_SIGNAL) for place, name in enumerate(state["signals"])}
+        gates._quality = SharedRegression.from_json(
+            state["quality"], precisions=_LEVEL + len(state["signals"]) * _SIGNAL
+        )
+        gates._next_quality = SharedRegression.from_json(state["next_quality"], precisions=_NEXT)
         gates._calibration = IsotonicCalibration.from_json(state["calibration"])
         gates._surprises = {
             str(arm): [float(value) for value in values][-_SURPRISES:] for arm, values in state["surprises"].items()
@@ -181,12 +180,25 @@ class Gates:
             self._calibration.distance(other._calibration),
         )
 
+    def _surprise_quantiles(self, arm: str) -> Floats:
+        """Return m quantiles of an arm's surprises, (m,), of all arms' where it has had few; 0 where nobody has."""
+        quantiles = self._quantiles.get(arm)
+        if quantiles is None:
+            known = self._surprises.get(arm, [])
+            if len(known) < _LOOKS:
+                known = [surprise for surprises in self._surprises.values() for surprise in surprises]
+            places = ((np.arange(_LOOKS) + 0.5) / _LOOKS * len(known)).astype(np.intp)
+            quantiles = np.sort(known)[places] if known else np.zeros(_LOOKS)
+            self._quantiles[arm] = quantiles
+        return quantiles
+
     def _make_columns(self, signals: Mapping[str, float]) -> None:
         """Give every signal that is met for the first time its columns."""
-        for name in sorted(signals):
-            if name not in self._columns and name not in _OWN_NAMES and len(self._columns) < _MOST_SIGNALS:
-                self._columns[name] = 2 + len(self._columns) * _BLOCK
-        self._quality.widen(2 + len(self._columns) * _BLOCK)
+        known = len(self._columns)
+        for name in sorted(signals.keys() - self._columns.keys() - _OWN_NAMES)[: _MOST_SIGNALS - known]:
+            self._columns[name] = len(_LEVEL) + len(self._columns) * len(_SIGNAL)
+        if len(self._columns) > known:
+            self._quality.widen((len(self._columns) - known) * _SIGNAL)
 
     def _vector(self, expected: float, signals: Mapping[str, float]) -> Floats:
         """Return the vector (p,): a signal that is missing has zeros."""
@@ -204,8 +216,11 @@ class Gates:
 
 def next_vector(expected: Floats, before: float | Floats, good: Floats) -> Floats:
     """Return what the next arm's remainder is regressed on, (..., 5), for arrays of one shape or that broadcast."""
-    own, was, now = np.broadcast_arrays(expected - 0.5, np.subtract(before, 0.5), good - 0.5)
-    return np.stack([np.ones(own.shape), own, was, now, own * now], axis=-1)
+    own, now = expected - 0.5, good - 0.5
+    x = np.empty((*np.broadcast_shapes(own.shape, now.shape), len(_NEXT)))
+    x[..., 0], x[..., 1], x[..., 2], x[..., 3] = 1.0, own, np.subtract(before, 0.5), now
+    x[..., 4] = own * now
+    return x
 
 
 def _remainder(expected: float, weight: float, weighted: float, squared: float) -> dict[str, float]:

@@ -56,7 +56,8 @@ class CascadeRules:
     max_stages: int = 2  # answers at most, the one served among them
     floor: float = 0.02  # probability at most with which the other of staying and going on is drawn
     floor_loss: float = FLOOR_LOSS  # quality minus penalty that this may lose a request
-    threshold: Threshold | None = None  # decides instead of the plan
+    begin_with_cheapest: bool = False  # as plain cascades do; else with whom the plan says, if it is a cascade at all
+    threshold: Threshold | None = None  # begins with the cheapest arm, too, and decides instead of the plan
 
     def __post_init__(self) -> None:
         """Raise ValueError for what cannot be."""
@@ -98,7 +99,7 @@ class CascadePlan:
         arms, penalties = candidates.arms, candidates.penalties
         if len(arms) < 2:
             return np.zeros(len(arms))
-        if self.rules.threshold is not None:
+        if self.rules.begin_with_cheapest or self.rules.threshold is not None:
             first = one_hot_argmax(-_ranks(candidates))
             # Quality lies in [0, 1]: whatever is expected of the others, this one comes first.
             first *= 1.0 + float(penalties @ first) - float(penalties.min())

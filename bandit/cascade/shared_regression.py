@@ -9,8 +9,7 @@ import numpy as np
 
 from highwayman.env.types import Floats
 
-_OWN = 10.0  # precision of an arm's own part of each coefficient, in units of the noise's: so many answers
-_SHARED = 1.0  # of what arms have in common
+_OWN = 5.0  # times as precise an arm's own part of a coefficient is believed to be 0 as what arms have in common
 _NOISE_VARIANCE = 0.2  # of an answer's quality, worth 20 answers; learned from there
 _NOISE_WEIGHT = 20.0
 _STEP = math.log(1.1)  # coefficients are solved for again whenever the weight has grown by a tenth
@@ -24,9 +23,14 @@ class SharedRegression:
     statement that is taken back leaves nothing. Routing breaks the Gaussian noise: thumbs are 0 or 1.
     """
 
-    def __init__(self, p: int) -> None:
-        """Start with no answer, for vectors of p numbers, the first of them the constant 1."""
-        self._p = p
+    def __init__(self, precisions: Sequence[float]) -> None:
+        """Start with no answer, for vectors of p numbers.
+
+        Takes the precision (p,) of what arms have in common, in units of the noise's: so many answers at which the
+        number is 1 speak for a coefficient of 0.
+        """
+        self._p = p = len(precisions)
+        self._precisions: Floats = np.array(precisions, dtype=np.float64)
         self._rows: dict[str, int] = {}
         self._a: Floats = np.zeros((0, p, p))  # (K, p, p) sum w x x^T
         self._b: Floats = np.zeros((0, p))  # (K, p) sum w y x
@@ -45,12 +49,13 @@ class SharedRegression:
         """Return the weight of all that has been learned."""
         return float(self._weights.sum())
 
-    def widen(self, p: int) -> None:
-        """Let vectors have p numbers, those so far and new ones after them, that were 0 in all answers before."""
-        more = p - self._p
+    def widen(self, precisions: Sequence[float]) -> None:
+        """Let vectors have more numbers after those so far, that were 0 in all answers before."""
+        more = len(precisions)
+        self._precisions = np.append(self._precisions, precisions)
         self._a = np.pad(self._a, ((0, 0), (0, more), (0, more)))
         self._b = np.pad(self._b, ((0, 0), (0, more)))
-        self._p, self._settled_at = p, None
+        self._p, self._settled_at = self._p + more, None
 
     def learn(self, arm: str, x: Floats, *, weight: float, weighted: float, squared: float) -> None:
         """Add what changes of the sums of w, w*y and w*y**2 at x (p,): negative numbers take away."""
@@ -84,9 +89,9 @@ class SharedRegression:
         return {"p": self._p, "arms": list(self._rows), "sums": base64.b64encode(sums.astype("<f8").tobytes()).decode()}
 
     @classmethod
-    def from_json(cls, state: Mapping[str, Any], *, p: int) -> Self:
-        """Return what `to_json` wrote of vectors of p numbers. Raises LookupError, TypeError or ValueError."""
-        regression = cls(p)
+    def from_json(cls, state: Mapping[str, Any], *, precisions: Sequence[float]) -> Self:
+        """Return what `to_json` wrote of one with such precisions. Raises LookupError, TypeError or ValueError."""
+        regression, p = cls(precisions), len(precisions)
         if not state:
             return regression
         arms, upper = [str(arm) for arm in state["arms"]], np.triu_indices(p)
@@ -128,17 +133,17 @@ class SharedRegression:
         if stage == self._settled_at:
             return
         self._settled_at = stage
-        eye = np.eye(self._p)
-        inverse = np.linalg.inv(self._a + _OWN * eye)  # (K, p, p)
+        shared, own = self._precisions, _OWN * self._precisions
+        inverse = np.linalg.inv(self._a + np.diag(own))  # (K, p, p)
         # What the arms say of the shared part, their own parts integrated out (see `HierPosterior`).
-        root = (_SHARED + len(inverse) * _OWN) * eye - _OWN**2 * inverse.sum(axis=0)
+        root = np.diag(shared + len(inverse) * own) - own[:, None] * inverse.sum(axis=0) * own
         uncertainty = np.linalg.inv(root)
-        common = uncertainty @ (_OWN * np.einsum("kpq,kq->p", inverse, self._b))
-        theta = np.einsum("kpq,kq->kp", inverse, self._b + _OWN * common)
+        common = uncertainty @ (own * np.einsum("kpq,kq->p", inverse, self._b))
+        theta = np.einsum("kpq,kq->kp", inverse, self._b + own * common)
         fitted = np.einsum("kp,kpq,kq->k", theta, self._a, theta)
         residual = np.maximum(self._squares - 2.0 * (theta * self._b).sum(axis=1) + fitted, 0.0).sum()
         noise = (residual + _NOISE_VARIANCE * _NOISE_WEIGHT) / (max(self.weight(), 0.0) + _NOISE_WEIGHT)
-        lent = _OWN**2 * inverse @ uncertainty @ inverse
-        unknown = uncertainty + eye / _OWN
+        lent = inverse @ (own[:, None] * uncertainty * own) @ inverse
+        unknown = uncertainty + np.diag(1.0 / own)
         self._theta = np.concatenate([theta, common[None]])
         self._covariance = noise * np.concatenate([inverse + lent, unknown[None]])

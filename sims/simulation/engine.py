@@ -1,6 +1,6 @@
 """The engine: a scenario drawn from a table and worlds, and a policy let loose on it as in production."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -10,6 +10,7 @@ from math import isnan, nan
 
 import numpy as np
 
+from highwayman.bandit.cascade.plan import CascadeRules
 from highwayman.bandit.decision import Candidates, ExplorationRules, decide
 from highwayman.bandit.draw import Draw, Indices, draw_many
 from highwayman.bandit.policy import BatchPolicy, Policy
@@ -19,6 +20,7 @@ from highwayman.env.cost.pacer import Pacer
 from highwayman.env.cost.switching import SERVED_TURNS
 from highwayman.env.types import Context, Floats, RewardChange
 from highwayman.sims.simulation.call_account import CallAccount
+from highwayman.sims.simulation.cascades import SimulatedCascades
 from highwayman.sims.simulation.prompt_caches import PromptCaches
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
@@ -44,12 +46,14 @@ class SimulatedRouter:
     switching: Switching = Switching.PRICED  # between the turns of a conversation
     served_turns: float = SERVED_TURNS  # that an arm is expected to answer once it is switched to
     predicts: bool = True  # what a call will take, by prompt; else the price list is all that is known of it
+    cascade: CascadeRules | None = None  # answers may be looked at, and other arms asked; None: they are not
 
     @property
     def only_mixes_a_floor(self) -> bool:
         """Whether a decision is the policy's probabilities and the floor, and hangs on no other round."""
         limits = (self.objective.max_usd, self.objective.min_quality, self.rules.cap, self.pacer)
-        return self.objective.explore and not self.probation and all(limit is None for limit in limits)
+        plain = not self.probation and self.cascade is None
+        return self.objective.explore and plain and all(limit is None for limit in limits)
 
     @property
     def heeds_amounts(self) -> bool:
@@ -173,6 +177,9 @@ class _Simulation:
         self._calls = CallAccount(scenario, self._contexts, self._amounts) if needed else None
         turns = scenario.conversations
         self._caches = None if turns is None else PromptCaches(scenario, turns)
+        self._cascades: SimulatedCascades | None = None
+        if router.cascade is not None:
+            self._cascades = SimulatedCascades(scenario, self._contexts, router.cascade, rng.spawn(1)[0])
         self._columns: Indices = np.empty(0, dtype=np.intp)  # of the arms in the pool
         shape = scenario.quality.shape
         actions: Indices = np.empty(scenario.n, dtype=np.intp)
@@ -181,6 +188,8 @@ class _Simulation:
         self.done = Run(
             actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape), saved_usd, np.zeros(shape)
         )
+        if self._cascades is not None:
+            self.done = replace(self.done, asked=np.zeros(shape, dtype=np.bool_), served=np.empty_like(actions))
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
@@ -206,20 +215,26 @@ class _Simulation:
             holder = self._holder(t)
             if holder is not None and holder in pool and router.switching is Switching.NEVER:
                 self._rng.random()  # as if there had been a draw
-                expected_usd = float(usd[pool.tolist().index(holder)])
-                self._record(t, np.array([holder]), Draw(0, np.ones(1), propensity=1.0), expected_usd=expected_usd)
+                expected = dict(zip(pool.tolist(), usd.tolist(), strict=True))
+                self._record(t, np.array([holder]), Draw(0, np.ones(1), propensity=1.0), expected_usd=expected)
                 continue
             if holder is not None and self._caches is not None:
                 penalties = penalties + self._caches.switch_penalties(
                     t, pool, router.objective, served_turns=router.served_turns
                 )
+            candidates = Candidates(arms, usd, penalties, self._probation_usd(arms))
+            # What is explored is explored at a conversation's start, and so is what answers are looked at for.
+            goes_on = holder is not None or self._scenario.in_a_tool_loop(t)
+            limits = not_exploring if goes_on else router.objective
+            cascades = None if goes_on else self._cascades
+            if cascades is not None:
+                candidates = cascades.with_options(self._policy, t, candidates)
             choice = decide(
                 self._policy,
                 self._contexts[t],
-                Candidates(arms, usd, penalties, self._probation_usd(arms)),
+                candidates,
                 router.rules,
-                # What is explored is explored at a conversation's start.
-                limits=not_exploring if holder is not None or self._scenario.in_a_tool_loop(t) else router.objective,
+                limits=limits,
                 at=self._at[t],
                 rng=self._rng,
                 budget=router.pacer,
@@ -230,7 +245,9 @@ class _Simulation:
             )
             if router.pacer is not None:
                 done.pressures[t, columns] = router.pacer.penalties(candidates.usd)
-            self._record(t, columns, choice.draw, expected_usd=float(candidates.usd[choice.draw.action]))
+            asked = () if cascades is None else cascades.run(self._policy, t, choice, explores=limits.explore)
+            expected = dict(zip(columns.tolist(), candidates.usd.tolist(), strict=True))
+            self._record(t, columns, choice.draw, asked=asked, expected_usd=expected)
 
     def _end_calls(self, t: int) -> None:
         """Charge the calls that have ended by round t, and learn what they took, if an update is due."""
@@ -296,17 +313,25 @@ class _Simulation:
             return None
         return [self._calls.spent_usd(arm) if arm in probation else None for arm in arms]
 
-    def _record(self, t: int, columns: Indices, draw: Draw, *, expected_usd: float) -> None:
+    def _record(
+        self, t: int, columns: Indices, draw: Draw, *, expected_usd: Mapping[int, float], asked: Sequence[int] = ()
+    ) -> None:
         action = int(columns[draw.action])
+        asked = asked or [action]
+        served = asked[-1]
         self.done.actions[t], self.done.propensities[t] = action, draw.propensity
         self.done.probs[t, columns] = draw.probs
-        self._schedule_feedback(t, action)
+        if self.done.asked is not None and self.done.served is not None:
+            self.done.asked[t, asked], self.done.served[t] = True, served
+        self._schedule_feedback(t, served)
         if self._caches is not None:
             self.done.penalties[t] -= self._caches.savings(t, self._router.objective)
             self.done.saved_usd[t] = self._caches.saved_share(t, action) * self._scenario.cost_usd[t, action]
-            self._caches.on_answer(t, action)
+            self._caches.on_answer(t, served)
         if self._calls is not None:
-            self._calls.begin(t, action, saved_usd=float(self.done.saved_usd[t]), expected_usd=expected_usd)
+            for call in asked:
+                saved_usd = float(self.done.saved_usd[t]) if call == action else 0.0
+                self._calls.begin(t, call, saved_usd=saved_usd, expected_usd=expected_usd[call])
 
     def _schedule_feedback(self, t: int, action: int) -> None:
         """Put the feedback on round t's answer, if there is any, among the feedback to come."""
@@ -325,5 +350,6 @@ class _Simulation:
         while pending and pending[0][0] <= now:
             _, answered, action, reward = heappop(pending)
             arm, features = self._scenario.arms[action], self._contexts[answered].features
-            changes.append(RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered]))
+            change = RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered])
+            changes.append(change if self._cascades is None else self._cascades.learn(answered, change))
         self._policy.learn(changes)

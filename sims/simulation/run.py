@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Context, Floats
-from highwayman.sims.logs.logged import Indices, LoggedData
+from highwayman.sims.logs.logged import Bools, Indices, LoggedData
 from highwayman.sims.simulation.scenario import Scenario
 
 
@@ -21,6 +21,9 @@ class Run:
     pressures: Floats  # (n, K) what the pacer added to that to hold a budget, in quality units
     saved_usd: Floats  # (n,) what prompt caches saved of the dollars that calls cost
     corrections: Floats  # (n, K) by how much penalties were decided with that were larger, as predicted by prompt
+    # (n, K) whether the arm was asked, and (n,) whose answer was served; None: all that was asked is the action.
+    asked: Bools | None = None
+    served: Indices | None = None
 
     @property
     def n(self) -> int:
@@ -34,15 +37,24 @@ class Run:
 
     def quality(self, scenario: Scenario) -> Floats:
         """Return what each answer was truly worth, shape (n,), in [0, 1]."""
-        return self.taken(scenario.quality)
+        if self.served is None:
+            return self.taken(scenario.quality)
+        quality: Floats = scenario.quality[np.arange(self.n), self.served]
+        return quality
 
     def cost_usd(self, scenario: Scenario) -> Floats:
-        """Return what each call was metered at, shape (n,); NaN: no price."""
-        return self.taken(scenario.cost_usd) - self.saved_usd
+        """Return what each request was metered at, shape (n,), all its calls; NaN: no price."""
+        if self.asked is None:
+            return self.taken(scenario.cost_usd) - self.saved_usd
+        cost: Floats = np.where(self.asked, scenario.cost_usd, 0.0).sum(axis=1) - self.saved_usd
+        return cost
 
     def utility(self, scenario: Scenario) -> Floats:
-        """Return quality minus the objective's penalty of the arm chosen, shape (n,), without the pacer's pressure."""
-        return self.taken(self.utilities(scenario))
+        """Return quality minus the objective's penalties of arms asked, shape (n,), without the pacer's pressure."""
+        if self.asked is None:
+            return self.taken(self.utilities(scenario))
+        utility: Floats = self.quality(scenario) - np.where(self.asked, self.penalties, 0.0).sum(axis=1)
+        return utility
 
     def best_utility(self, scenario: Scenario) -> Floats:
         """Return the utility of the best arm in the pool, known beforehand for each single prompt, shape (n,)."""
@@ -64,7 +76,12 @@ class Run:
             scenario: the one it ran on.
             contexts: of the table's prompts. A prompt that comes again is of the same session: its qualities are the
                 same, so these rounds are not independent.
+
+        Raises:
+            ValueError: answers were looked at, and others asked: that is no log of a bandit.
         """
+        if self.served is not None:
+            raise ValueError("a run with cascades is no bandit log: its rewards are not those of the actions drawn")
         eligible = self.probs > 0
         return LoggedData(
             arms=scenario.arms,

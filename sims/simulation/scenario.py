@@ -4,7 +4,8 @@ A scenario is drawn before any policy runs, so policies that run on the same one
 and the same silence, and their differences are paired.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, ClassVar, Protocol, Self
 
@@ -36,8 +37,9 @@ class Stage(IntEnum):
     POOL = 1  # which arms there are, and what they cost
     PRICE_LIST = 2  # what the router knows of that
     QUALITY = 3  # what answers are worth
-    FEEDBACK = 4  # what feedback says of it
-    SILENCE = 5  # which feedback is missing, or late
+    CONFIDENCE = 4  # what answers tell of that themselves
+    FEEDBACK = 5  # what feedback says of it
+    SILENCE = 6  # which feedback is missing, or late
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,7 @@ class Scenario:
     expected_wh: Floats | None = None  # (n, K) energy that the router expects a call to take; NaN or None: unknown
     in_tool_loop: Bools | None = None  # (n,) whether the caller is in the middle of a tool loop; None: nobody is
     conversations: ConversationTurns | None = None  # None: every request stands alone
+    signals: Mapping[str, Floats] = field(default_factory=dict)  # (n, K) by name: what each answer tells of itself
     tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
 
     @property
@@ -89,6 +92,7 @@ class Scenario:
             raise WorldError("Conversations has an order of its own: name it last of the worlds that order traffic")
         present = (name for name in _BY_ROUND if getattr(self, name) is not None)
         changes: dict[str, Any] = {name: getattr(self, name)[order] for name in present}
+        changes["signals"] = {name: values[order] for name, values in self.signals.items()}
         if self.tasks:
             changes["tasks"] = tuple(self.tasks[t] for t in order)
         return self.replace(**changes)
