@@ -23,8 +23,9 @@ _HINGES = (1 / 3, 2 / 3)
 _LEVEL = (20.0, 20.0)  # the constant, what is expected
 _SIGNAL = (20.0, 1.0, 2.0, 2.0)  # whether it is told, its size, how far it is beyond each hinge
 _NEXT = (20.0, 20.0, 10.0, 2.0, 5.0)  # the constant, what is expected of it, and of the other, how good that is; x own
-_SURPRISES = 256  # answers of each arm, the latest, that tell how far looking moves what is expected
-_LOOKS = 32  # quantiles of them
+_KEPT = 128  # answers of each arm, the latest, that tell how far looking moves what is expected
+_QUANTILES = 32
+_STALE = 8  # more looks at an arm's answers, after which quantiles are taken anew
 _LEAST_SPREAD = 0.05
 
 
@@ -41,8 +42,8 @@ class Gates:
     """Two posteriors: of the answer that lies there, and of another arm's to the same query.
 
     Before anything is learned an answer is as good as the policy expects of its arm, and so is the next arm's: signals
-    tell nothing. What is learned are remainders to that. Sums over answers are kept, and can be taken away again; of
-    the surprises, the latest stay.
+    tell nothing. What is learned are remainders to that. Sums over answers are kept, and can be taken away again;
+    beside them the signals of each arm's latest answers, which tell what looking at the next one may bring.
     """
 
     def __init__(self) -> None:
@@ -51,8 +52,10 @@ class Gates:
         self._quality = SharedRegression(_LEVEL)  # then signals, as they are met
         self._next_quality = SharedRegression(_NEXT)
         self._calibration = IsotonicCalibration()
-        self._surprises: dict[str, list[float]] = {}
-        self._quantiles: dict[str, Floats] = {}  # of them, (m,); arms for which they are not out of date
+        self._seen: dict[str, list[list[float | None]]] = {}  # of each look what was expected, and signals by column
+        self._looks = 0
+        self._vectors: dict[str, list[Floats]] = {}  # of the same
+        self._quantiles: dict[str, tuple[int, int, Floats]] = {}  # of surprises (m,), and what they were taken from
 
     def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
         """Return what is believed of an arm's answer with such signals, of which a quality in [0, 1] was expected."""
@@ -98,12 +101,20 @@ class Gates:
         looks: Floats = np.clip(middle + drawn * _spread(middle), 0.0, 1.0)
         return looks
 
-    def on_look(self, arm: str, expected: float, good: float) -> None:
-        """Count an answer that was looked at, whether or not anybody ever says what it was worth."""
-        surprises = self._surprises.setdefault(arm, [])
-        surprises.append(round((good - expected) / float(_spread(np.array(expected))), 3))
-        del surprises[:-_SURPRISES]
-        self._quantiles.pop(arm, None)
+    def on_look(self, arm: str, signals: Mapping[str, float]) -> None:
+        """Count an answer that was looked at, whether or not anybody ever says what it was worth.
+
+        Takes its signals as they stand on the log.
+        """
+        expected = signals.get(EXPECTED)
+        if expected is None:
+            return
+        self._make_columns(signals)
+        seen, vectors = self._seen.setdefault(arm, []), self._vectors.setdefault(arm, [])
+        seen.append([expected, *(signals.get(name) for name in self._columns)])
+        vectors.append(self._vector(expected, signals))
+        self._looks += 1
+        del seen[:-_KEPT], vectors[:-_KEPT]
 
     def learn(self, arm: str, signals: Mapping[str, float], *, weight: float, weighted: float, squared: float) -> None:
         """Learn from feedback on an answer with signals as they stand on the log.
@@ -141,14 +152,14 @@ class Gates:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain numbers; empty before the first answer was looked at."""
-        if not self._surprises and not self._columns and not self._next_quality.weight():
+        if not self._seen and not self._columns and not self._next_quality.weight():
             return {}
         return {
             "signals": list(self._columns),
             "quality": self._quality.to_json(),
             "next_quality": self._next_quality.to_json(),
             "calibration": self._calibration.to_json(),
-            "surprises": self._surprises,
+            "seen": self._seen,
         }
 
     @classmethod
@@ -163,33 +174,57 @@ class Gates:
         )
         gates._next_quality = SharedRegression.from_json(state["next_quality"], precisions=_NEXT)
         gates._calibration = IsotonicCalibration.from_json(state["calibration"])
-        gates._surprises = {
-            str(arm): [float(value) for value in values][-_SURPRISES:] for arm, values in state["surprises"].items()
-        }
-        if not all(math.isfinite(value) for values in gates._surprises.values() for value in values):
-            raise ValueError("a surprise is not finite")
+        for arm, rows in state["seen"].items():
+            for expected, *values in rows:
+                told = zip(gates._columns, values, strict=False)  # signals met later were not told
+                gates.on_look(
+                    str(arm), {EXPECTED: expected, **{name: value for name, value in told if value is not None}}
+                )
+        if not all(np.isfinite(vector).all() for vectors in gates._vectors.values() for vector in vectors):
+            raise ValueError("a signal is not finite")
         return gates
 
     def distance(self, other: Self) -> float:
-        """Return the largest absolute difference between the sums of two that met signals in the same order."""
-        if list(self._columns) != list(other._columns):
-            return math.inf
+        """Return the largest absolute difference between the sums of two, in whatever order they met signals.
+
+        The latest looks are left out: an answer that is taken back stays among them until newer ones take its place.
+        """
+        names = sorted(self._columns.keys() | other._columns.keys())
         return max(
-            self._quality.distance(other._quality),
+            self._quality.distance(other._quality, self._places(names), other._places(names)),
             self._next_quality.distance(other._next_quality),
             self._calibration.distance(other._calibration),
         )
 
+    def _places(self, names: Sequence[str]) -> list[int]:
+        """Return the columns of the level and of signals by name, -1 for one that was never met."""
+        places = list(range(len(_LEVEL)))
+        for name in names:
+            start = self._columns.get(name)
+            places.extend([-1] * len(_SIGNAL) if start is None else range(start, start + len(_SIGNAL)))
+        return places
+
     def _surprise_quantiles(self, arm: str) -> Floats:
-        """Return m quantiles of an arm's surprises, (m,), of all arms' where it has had few; 0 where nobody has."""
-        quantiles = self._quantiles.get(arm)
-        if quantiles is None:
-            known = self._surprises.get(arm, [])
-            if len(known) < _LOOKS:
-                known = [surprise for surprises in self._surprises.values() for surprise in surprises]
-            places = ((np.arange(_LOOKS) + 0.5) / _LOOKS * len(known)).astype(np.intp)
-            quantiles = np.sort(known)[places] if known else np.zeros(_LOOKS)
-            self._quantiles[arm] = quantiles
+        """Return m quantiles of what looking at an arm's answers makes of what is expected, (m,), by the gate as it is.
+
+        In deviations of what is 1 with the probability expected. Of an arm of which few were looked at, other arms'
+        answers stand for its own; 0 where nobody's were.
+        """
+        coefficients = self._quality.coefficients([arm])[0]
+        known = self._quantiles.get(arm)
+        if known is not None and known[0] == self._quality.settled and self._looks < known[1] + _STALE:
+            return known[2]
+        vectors = self._vectors.get(arm, [])
+        if len(vectors) < _QUANTILES:
+            vectors = [vector for own in self._vectors.values() for vector in own]
+        quantiles: Floats = np.zeros(_QUANTILES)
+        if vectors:
+            x = np.stack([np.pad(vector, (0, len(coefficients) - len(vector))) for vector in vectors])
+            expected = x[:, 1] + 0.5
+            good = self._calibration(np.clip(expected + x @ coefficients, 0.0, 1.0))
+            places = ((np.arange(_QUANTILES) + 0.5) / _QUANTILES * len(vectors)).astype(np.intp)
+            quantiles = np.sort((good - expected) / _spread(expected))[places]
+        self._quantiles[arm] = self._quality.settled, self._looks, quantiles
         return quantiles
 
     def _make_columns(self, signals: Mapping[str, float]) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 from highwayman.bandit.cascade.gates import ESTIMATE, EXPECTED, NEXT_EXPECTED, Gates, Judgement
 from highwayman.bandit.decision import Candidates
 from highwayman.bandit.draw import Floor, draw, one_hot_argmax
-from highwayman.bandit.policy import Policy, PredictsQuality
+from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import FLOOR_LOSS, priced_floor
 from highwayman.env.types import Context, Floats
 
 GOOD = "good"  # names the learned gate among the signals
 _UNKNOWN_QUALITY = 0.5  # of an arm, where the policy does not say what it expects
-_NO_GAIN = 1e-9
+_LEAST_TOLD = 0.001  # quality units by which looking at an answer must be better than to do the same whatever it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +83,29 @@ class CascadePlan:
     gates: Gates = field(default_factory=Gates)  # published with the tally; new ones behave as if signals told nothing
 
     def option_values(
-        self, policy: Policy, context: Context, candidates: Candidates, *, looking: Floats | None = None
+        self,
+        policy: Policy,
+        context: Context,
+        candidates: Candidates,
+        *,
+        looking: Floats | None = None,
+        explores: bool = True,
     ) -> Floats:
         """Return what it is worth to be able to go on from each arm's answer, (K,) >= 0, in quality units.
 
-        0 where no cascade that begins with the arm is expected to be worth more than the best arm alone: its answer
-        need not be looked at before it is passed on.
+        0 where no cascade that begins with the arm is expected to be worth more than the best arm alone, or where
+        looking would hardly change what is done: such an answer need not be looked at before it is passed on. An arm is
+        taken for a standard deviation better than the policy expects, as far as that is of use: who can go on from a
+        bad answer loses little by trying an arm, and without it the few bad answers that an arm began with would decide
+        (Auer, Cesa-Bianchi & Fischer, "Finite-time Analysis of the Multiarmed Bandit Problem", 2002; there the bonus
+        is on the reward itself, and shrinks by a rule).
 
         Args:
             policy: says what quality it expects.
             context: of the query.
             candidates: the arms that may answer, with what they cost.
             looking: price of looking at an arm's answer before it is passed on, (K,), in quality units; None: none.
+            explores: whether arms may be taken for better than they are expected to be.
         """
         arms, penalties = candidates.arms, candidates.penalties
         if len(arms) < 2:
@@ -104,22 +115,30 @@ class CascadePlan:
             # Quality lies in [0, 1]: whatever is expected of the others, this one comes first.
             first *= 1.0 + float(penalties @ first) - float(penalties.min())
             return first
-        expected = expected_quality(policy, context, arms)
-        looks = self.gates.looks(arms, expected)  # (K, m)
+        expected, deviations = _beliefs(policy, context, arms)
+        looks = self.gates.looks(arms, np.clip(expected + deviations, 0.0, 1.0) if explores else expected)  # (K, m)
         after = self.gates.going_on(arms, expected, looks) - penalties  # (K, m, K)
         after[np.arange(len(arms)), :, np.arange(len(arms))] = -np.inf
-        gains = np.maximum(looks, after.max(axis=2)).mean(axis=1) - expected
-        if looking is not None:
-            gains = gains - looking
+        best = after.max(axis=2)
+        worth = np.maximum(looks, best).mean(axis=1)
+        told = worth - np.maximum(looks.mean(axis=1), best.mean(axis=1))
+        gains = worth - expected if looking is None else worth - expected - looking
         alone = expected - penalties
-        options: Floats = np.where(alone + gains > alone.max() + _NO_GAIN, np.maximum(gains, 0.0), 0.0)
+        is_worth_it = (alone + gains > alone.max()) & (told > _LEAST_TOLD)
+        options: Floats = np.where(is_worth_it, np.maximum(gains, 0.0), 0.0)
         return options
 
     def with_options(
-        self, policy: Policy, context: Context, candidates: Candidates, *, looking: Floats | None = None
+        self,
+        policy: Policy,
+        context: Context,
+        candidates: Candidates,
+        *,
+        looking: Floats | None = None,
+        explores: bool = True,
     ) -> Candidates:
         """Return the candidates with `option_values` taken off their penalties, for `decide`."""
-        options = self.option_values(policy, context, candidates, looking=looking)
+        options = self.option_values(policy, context, candidates, looking=looking, explores=explores)
         return replace(candidates, penalties=candidates.penalties - options, options=options)
 
     def next_stage(
@@ -219,6 +238,14 @@ def expected_quality(policy: Policy, context: Context, arms: Sequence[str]) -> F
         return np.full(len(arms), _UNKNOWN_QUALITY)
     expected: Floats = np.clip(policy.expected_quality(context, arms), 0.0, 1.0)
     return expected
+
+
+def _beliefs(policy: Policy, context: Context, arms: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return the quality that a policy expects of the arms' answers, and its deviations, 0 if it tells none: (K,)."""
+    if not isinstance(policy, QuantifiesQuality):
+        return expected_quality(policy, context, arms), np.zeros(len(arms))
+    expected, deviations = policy.quality_and_deviation(context.features, arms)
+    return np.clip(expected, 0.0, 1.0), deviations
 
 
 def _ranks(candidates: Candidates) -> Floats:

@@ -37,6 +37,7 @@ class SharedRegression:
         self._squares: Floats = np.zeros(0)  # (K,) sum w y^2
         self._weights: Floats = np.zeros(0)  # (K,) sum w
         self._settled_at: int | None = None
+        self._settled = 0
         self._theta: Floats = np.zeros((1, p))  # (K + 1, p); the last are the shared ones
         self._covariance: Floats = np.zeros((1, p, p))
 
@@ -48,6 +49,11 @@ class SharedRegression:
     def weight(self) -> float:
         """Return the weight of all that has been learned."""
         return float(self._weights.sum())
+
+    @property
+    def settled(self) -> int:
+        """How often the coefficients have been solved for."""
+        return self._settled
 
     def widen(self, precisions: Sequence[float]) -> None:
         """Let vectors have more numbers after those so far, that were 0 in all answers before."""
@@ -107,16 +113,24 @@ class SharedRegression:
         regression._squares, regression._weights = sums[:, -2].copy(), sums[:, -1].copy()
         return regression
 
-    def distance(self, other: Self) -> float:
-        """Return the largest absolute difference between the sums of two of one width; an arm not known has none."""
-        names = self._rows.keys() | other._rows.keys()
-        return max((float(np.abs(self._sums_of(name) - other._sums_of(name)).max()) for name in names), default=0.0)
+    def distance(self, other: Self, columns: Sequence[int] = (), other_columns: Sequence[int] = ()) -> float:
+        """Return the largest absolute difference between the sums of two; an arm not known has none.
 
-    def _sums_of(self, arm: str) -> Floats:
+        With columns, those of one are compared with the others' in that order, -1 with nothing.
+        """
+        names = self._rows.keys() | other._rows.keys()
+        pairs = ((self._sums_of(name, columns), other._sums_of(name, other_columns)) for name in names)
+        return max((float(np.abs(left - right).max()) for left, right in pairs), default=0.0)
+
+    def _sums_of(self, arm: str, columns: Sequence[int]) -> Floats:
         row = self._rows.get(arm)
+        places = list(columns) or list(range(self._p))
         if row is None:
-            return np.zeros(self._p * self._p + self._p + 2)
-        return np.concatenate([self._a[row].ravel(), self._b[row], self._squares[[row]], self._weights[[row]]])
+            return np.zeros(len(places) ** 2 + len(places) + 2)
+        a, b = np.pad(self._a[row], ((0, 1), (0, 1))), np.pad(self._b[row], (0, 1))
+        return np.concatenate(
+            [a[np.ix_(places, places)].ravel(), b[places], self._squares[[row]], self._weights[[row]]]
+        )
 
     def _row(self, arm: str) -> int:
         if arm not in self._rows:
@@ -133,6 +147,7 @@ class SharedRegression:
         if stage == self._settled_at:
             return
         self._settled_at = stage
+        self._settled += 1
         shared, own = self._precisions, _OWN * self._precisions
         inverse = np.linalg.inv(self._a + np.diag(own))  # (K, p, p)
         # What the arms say of the shared part, their own parts integrated out (see `HierPosterior`).

@@ -42,7 +42,7 @@ class SimulatedCascades:
                     break
                 answers.append(self._answer(t, drawn.next_arm))
         for stage in stages:
-            self.plan.gates.on_look(stage.arm, stage.signals["expected"], stage.good)
+            self.plan.gates.on_look(stage.arm, stage.signals)
         self._stages[t] = tuple(stages)
         return [self._columns[answer.arm] for answer in answers]
 

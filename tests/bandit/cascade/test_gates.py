@@ -31,7 +31,7 @@ def taught(rounds: int, *, seed: int = 0) -> Gates:
     for arm, expected, signals, reward in answers(rounds, seed=seed):
         judgement = gates.judge(arm, expected, signals)
         seen = {**signals, "expected": expected, "estimate": judgement.estimate}
-        gates.on_look(arm, expected, judgement.good)
+        gates.on_look(arm, seen)
         gates.learn(arm, seen, weight=1.0, weighted=reward, squared=reward**2)
     return gates
 
@@ -59,7 +59,7 @@ def test_a_state_that_was_written_judges_alike_and_holds_the_same(after_2000: Ga
     restored = Gates.from_json(json.loads(json.dumps(after_2000.to_json())))
     assert restored.distance(after_2000) == 0.0
     arms, expected = ("a", "new"), np.array([0.5, 0.7])
-    assert np.allclose(restored.looks(arms, expected), after_2000.looks(arms, expected))
+    assert np.allclose(restored.looks(arms, expected), after_2000.looks(arms, expected), atol=0.05)
     assert restored.judge("a", 0.5, {"margin": 0.9}).good == pytest.approx(
         after_2000.judge("a", 0.5, {"margin": 0.9}).good,
         abs=0.03,  # solved for anew, with the latest answers
@@ -75,7 +75,7 @@ def test_an_arm_nobody_looked_at_yet_is_judged_by_what_others_have_in_common(aft
 def test_damage_is_refused(after_2000: Gates) -> None:
     state = after_2000.to_json()
     cut = {**state["quality"], "sums": state["quality"]["sums"][:-8]}
-    for wrong in ({**state, "quality": cut}, {**state, "signals": ["margin"]}, {**state, "surprises": {"a": [1e999]}}):
+    for wrong in ({**state, "quality": cut}, {**state, "signals": ["margin"]}, {**state, "seen": {"a": [[1e999]]}}):
         with pytest.raises((LookupError, TypeError, ValueError)):
             Gates.from_json(wrong)
 
