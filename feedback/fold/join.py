@@ -5,11 +5,20 @@ later than another's writes), and counts from the moment both are there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from highwayman.bandit.cascade.teaching import first_arms_outcome
 from highwayman.bandit.drift.source_levels import SourceStatement
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
-from highwayman.env.types import Feedback, Floats, PreferenceChange, Reward, RewardChange
+from highwayman.env.types import (
+    CascadeStage,
+    Feedback,
+    Floats,
+    PreferenceChange,
+    Reward,
+    RewardChange,
+    Status,
+)
 from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.record import END, LogPoint, Record
@@ -47,6 +56,25 @@ def attribute_reward(
     ]
     parts = tuple(spec.contributions(feedback)) if feedback else ()
     return AttributedReward(record.served_arm(point), spec.aggregate(parts), parts)
+
+
+def stages_at(record: Record, point: LogPoint = END) -> tuple[CascadeStage, ...]:
+    """Return the answers looked at for a decision, by the log up to `point`; empty as long as no outcome tells."""
+    outcome = record.outcome
+    if outcome is None or outcome.status is Status.LOST or not point.includes(record.outcome_id):
+        return ()
+    return outcome.stages
+
+
+def first_arms_reward(credit: AttributedReward | None, stages: Sequence[CascadeStage]) -> AttributedReward | None:
+    """Return what a reward of the answer that was served teaches of the first one that was looked at.
+
+    The same where none was. What statements it is made of is not told: they are about the answer that was served.
+    """
+    if credit is None or not stages or not credit.reward.weight:
+        return credit
+    arm, quality = first_arms_outcome(stages, credit.reward.quality)
+    return AttributedReward(arm, replace(credit.reward, quality=quality))
 
 
 def preference_changes(

@@ -20,12 +20,15 @@ from highwayman.env.types import (
     PreferenceChange,
     RewardChange,
 )
+from highwayman.feedback.fold.cascade_gates import count_looks, teach_changes
 from highwayman.feedback.fold.join import (
     AttributedReward,
     attribute_reward,
+    first_arms_reward,
     new_statements,
     preference_changes,
     reward_changes,
+    stages_at,
 )
 from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks, voided_range
 from highwayman.feedback.fold.tally import Tally
@@ -220,22 +223,34 @@ class Learner:
         decision = record.decision
         if decision is None:
             return False
-        before = attribute_reward(record, self._spec, LogPoint(event_id, inclusive=False), voided=self._voids)
-        after = attribute_reward(record, self._spec, LogPoint(event_id), voided=self._voids)
+        points = LogPoint(event_id, inclusive=False), LogPoint(event_id)
+        before, after = (attribute_reward(record, self._spec, point, voided=self._voids) for point in points)
+        looked_before, looked = (stages_at(record, point) for point in points)
         context = self.context_of(decision)
         features = (decision.context if context is None else context).features
         changes = reward_changes(before, after, features, at=decision.at)
-        teaches = context is not None and self._was_drawn_or_told_apart(decision)
+        is_drawn = self._was_drawn_or_told_apart(decision)
+        teaches = context is not None and is_drawn
         comparisons = preference_changes(before, after, features, at=decision.at) if teaches else ()
         compared = self._compare(decision.tenant, comparisons)
-        if changes and teaches:
-            for change in changes:
-                self._policies.add_arm(change.arm)
-            self._teach(decision, changes, before, after)
+        lessons = changes
+        if looked:
+            firsts = first_arms_reward(before, looked_before), first_arms_reward(after, looked)
+            lessons = reward_changes(*firsts, features, at=decision.at)
+            if is_drawn:
+                teach_changes(self.tally, decision.tenant, (before, looked_before), (after, looked))
+        if lessons and teaches:
+            for lesson in lessons:
+                self._policies.add_arm(lesson.arm)
+            # Statements are about the answer that was served: of a rejected one they say nothing to a monitor.
+            if looked and looked[0].went_on:
+                self._policies.policy_for(decision.tenant).learn(lessons)
+            else:
+                self._teach(decision, lessons, before, after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         self._count_answers(before, after)
-        return (bool(changes) or compared) and teaches
+        return (bool(lessons) or compared) and teaches
 
     def context_of(self, decision: Decision) -> Context | None:
         """Return a decision's context in the columns that are learned from, None for features of another encoder.
@@ -313,6 +328,7 @@ class Learner:
         """Learn what takes decision and outcome to know, both of which are; with `sign` -1 take it away again."""
         if sign > 0:
             self.tally.on_prompt_read(decision, outcome)
+            count_looks(self.tally, decision, outcome)
         if decision.context.fingerprint == self._fingerprint:
             self.tally.amounts.on_answer(decision, outcome, sign=sign, known_at=known_at)
 

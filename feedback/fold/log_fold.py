@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.snapshot import unpack
 from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.fold.call_amounts import CallAmounts
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, FITS, OVERLAP, PREFILL
+from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, FITS, GATES, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -230,6 +231,12 @@ def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
         if name == AMOUNTS:
             amounts, other_amounts = (CallAmounts.from_json(sums.get(name, {})) for sums in (left, right))
             difference = max(difference, amounts.distance(other_amounts))
+            continue
+        if name == GATES:
+            tenants = left.get(name, {}), right.get(name, {})
+            for tenant in tenants[0].keys() | tenants[1].keys():
+                gates, other_gates = (Gates.from_json(states.get(tenant, {})) for states in tenants)
+                difference = max(difference, gates.distance(other_gates))
             continue
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))

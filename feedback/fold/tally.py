@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from highwayman.bandit.cascade.gates import Gates
 from highwayman.env.cost.prefill_fit import PrefillFit
 from highwayman.env.cost.spend_ledger import NO_SPEND, Spend, day_of
 from highwayman.env.cost.token_fit import TokenFit
@@ -26,6 +27,7 @@ FITS = "#fits"
 PREFILL = "#prefill"
 ANSWER_RATES = "#answer_rates"
 AMOUNTS = "#amounts"
+GATES = "#gates"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
@@ -90,6 +92,18 @@ class Tally:
         self.amounts = CallAmounts()  # what calls take, by prompt and arm
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
         self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
+        self._gates: dict[str, Gates] = {}  # by tenant
+
+    def gates_for(self, tenant: str) -> Gates:
+        """Return what is known of answers that were looked at for a tenant: nobody else's feedback moves its cascades.
+
+        To be read: those of a tenant without cascades are at their prior, and kept nowhere.
+        """
+        return self._gates.get(tenant) or Gates()
+
+    def own_gates(self, tenant: str) -> Gates:
+        """Return the same to be taught."""
+        return self._gates.setdefault(tenant, Gates())
 
     def arm(self, name: str) -> ArmTally:
         """Return the sums of `name`, new ones for an arm not seen before."""
@@ -228,6 +242,8 @@ class Tally:
         if rates:
             sums[ANSWER_RATES] = rates
         sums[AMOUNTS] = self.amounts.to_json()  # without it, a tally is one of before
+        if self._gates:
+            sums[GATES] = {tenant: gates.to_json() for tenant, gates in self._gates.items()}
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -245,6 +261,7 @@ class Tally:
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             amounts = sums.pop(AMOUNTS, None)
+            tally._gates = {tenant: Gates.from_json(gates) for tenant, gates in sums.pop(GATES, {}).items()}
             fits = _fits(sums.pop(FITS, {}))
             prefills = _prefills(sums.pop(PREFILL, {}))
             rates = {name: AnswerRate(**counts) for name, counts in sums.pop(ANSWER_RATES, {}).items()}
