@@ -1,6 +1,6 @@
 """What looking at answers earns: one plan of routes and cascades, beside routes alone, cascades alone, and thresholds.
 
-    python -m benchmarks.cascades TABLE... [--seeds 5] [--rounds 10000] [--separations 0 0.5 1 2 4] [--settings 3]
+    python -m benchmarks.cascades TABLE... [--seeds 5] [--rounds 10000] [--separations 0 0.5 1 2 4] [--settings 1]
 
 Every answer tells one signal, good ones and bad ones `separation` standard deviations apart (`Confidence`,
 docs/worlds.md); feedback comes for every answer that is served. Policy and gates begin with nothing, and learn from
@@ -8,20 +8,22 @@ that feedback alone.
 
 Printed per table and separation, over all rounds but the first 2,000: quality minus penalty, in points of a hundred, at
 settings of the dial over the table's useful range, means over seeds with the half-width of a 95% interval of paired
-differences; what thresholds reach at the plan's cost, each pair of arms and each signal threshold fixed beforehand, the
-best of them in hindsight; and the gate's expected calibration error after 2,000 labelled rounds.
+differences; the plan's quality over that of fixed thresholds at its cost, along the chain of arms from the cheapest up
+(FrugalGPT, AutoMix, margin deferral, by what the signal is), and of the best pair of arms with the best threshold, both
+known beforehand; and the gates' expected calibration error over the same rounds.
 """
 
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 
+from highwayman.bandit.cascade.calibration import expected_calibration_error
 from highwayman.bandit.cascade.plan import CascadeRules
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy, parse_policy
@@ -39,8 +41,8 @@ from highwayman.sims.tables.table_file import read_table
 FIRST = 2_000
 PLANS: dict[str, CascadeRules | None] = {
     "routes": None,
-    "cascades": CascadeRules(begin_with_cheapest=True),
-    "plan": CascadeRules(),
+    "cascades": CascadeRules(max_stages=3, begin_with_cheapest=True),
+    "plan": CascadeRules(max_stages=3),
 }
 THRESHOLDS = 41
 
@@ -52,7 +54,8 @@ class Reached:
     utility: float
     quality: float
     usd: float
-    asked: float  # arms asked a request
+    asked: float = 1.0  # arms asked a request
+    calibration_error: float = np.nan  # expected, of the gates, over the same rounds
 
 
 def main() -> None:
@@ -62,7 +65,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=10_000)
     parser.add_argument("--separations", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0])
-    parser.add_argument("--settings", type=int, default=3)
+    parser.add_argument("--settings", type=int, default=1)
     parser.add_argument("--policy", default="HierTS")
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
@@ -74,11 +77,10 @@ def main() -> None:
         rates = useful_points_per_usd(table, options.settings + 2)[1:-1]
         print(f"{path.stem}: {options.policy}, {options.seeds} seeds of {options.rounds:,}")
         trial = partial(run, table, contexts, policy_spec=options.policy, rounds=options.rounds)
-        trials = list(product(options.separations, rates, range(options.seeds)))
         with ProcessPoolExecutor(options.processes) as pool:
-            results = dict(zip(trials, pool.map(trial, trials), strict=True))
-        for separation, rate in product(options.separations, rates):
-            _print(separation, rate, [results[separation, rate, seed] for seed in range(options.seeds)])
+            for separation, rate in product(options.separations, rates):
+                seeds = list(pool.map(trial, [(separation, rate, seed) for seed in range(options.seeds)]))
+                _print(separation, rate, seeds)
     encoder.close()
 
 
@@ -97,15 +99,39 @@ def run(
         )
         done = simulate(policy, scenario, contexts, router=router, rng=generator(seed, "draws"))
         late = slice(FIRST, None)
-        asked = 1.0 if done.asked is None else float(done.asked[late].sum(axis=1).mean())
+        quality = done.quality(scenario)[late]
         reached[name] = Reached(
             float(done.utility(scenario)[late].mean()),
-            float(done.quality(scenario)[late].mean()),
+            float(quality.mean()),
             float(done.cost_usd(scenario)[late].mean()),
-            asked,
         )
-    reached["thresholds"] = best_thresholds(scenario, reached["plan"].usd)
+        if done.asked is not None and done.good is not None:
+            error = expected_calibration_error(done.good[late], quality)
+            asked = float(done.asked[late].sum(axis=1).mean())
+            reached[name] = replace(reached[name], asked=asked, calibration_error=error)
+    reached["chain"] = threshold_chain(scenario, reached["plan"].usd)
+    reached["best pair"] = best_thresholds(scenario, reached["plan"].usd)
     return reached
+
+
+def threshold_chain(scenario: Scenario, usd: float) -> Reached:
+    """Return the quality that a fixed threshold reaches at such a cost, from the cheapest arm to the next dearer one.
+
+    All arms in order of price, the last one's answer served whatever it tells; two thresholds may be mixed by lot.
+    """
+    late = slice(FIRST, None)
+    signal, quality, cost = scenario.signals["verified"][late], scenario.quality[late], scenario.cost_usd[late]
+    order = np.argsort(cost.mean(axis=0))
+    points = []
+    for level in [-np.inf, *np.quantile(signal, np.linspace(0.0, 1.0, THRESHOLDS)), np.inf]:
+        asking, earned, spent = np.ones(len(signal), dtype=np.bool_), np.zeros(len(signal)), np.zeros(len(signal))
+        for k in order:
+            spent += asking * cost[:, k]
+            earned = np.where(asking, quality[:, k], earned)
+            asking &= signal[:, k] < level
+        points.append((spent.mean(), earned.mean()))
+    costs, qualities = np.array(points).T
+    return Reached(np.nan, float(np.interp(usd, costs, np.maximum.accumulate(qualities))), usd)
 
 
 def best_thresholds(scenario: Scenario, usd: float) -> Reached:
@@ -123,7 +149,7 @@ def best_thresholds(scenario: Scenario, usd: float) -> Reached:
         if costs.min() <= usd:
             # Mixing two thresholds by lot reaches whatever lies between: costs rise with the threshold.
             best = max(best, float(np.interp(usd, costs, np.maximum.accumulate(qualities))))
-    return Reached(np.nan, best, usd, np.nan)
+    return Reached(np.nan, best, usd)
 
 
 def _print(separation: float, rate: float, seeds: Sequence[dict[str, Reached]]) -> None:
@@ -132,9 +158,11 @@ def _print(separation: float, rate: float, seeds: Sequence[dict[str, Reached]]) 
     parts = [f"{name} {values.mean():6.2f}" for name, values in utilities.items()]
     for name in ("routes", "cascades"):
         parts.append(f"over {name} {_interval(utilities['plan'] - utilities[name])}")
-    gain = np.array([100 * (seed["plan"].quality - seed["thresholds"].quality) for seed in seeds])
-    asked = np.mean([seed["plan"].asked for seed in seeds])
-    parts.append(f"quality over thresholds {_interval(gain)}, asked {asked:.2f}")
+    for name in ("chain", "best pair"):
+        gain = np.array([100 * (seed["plan"].quality - seed[name].quality) for seed in seeds])
+        parts.append(f"{name} {_interval(gain)}")
+    asked, error = (np.mean([getattr(seed["plan"], name) for seed in seeds]) for name in ("asked", "calibration_error"))
+    parts.append(f"asks {asked:.2f}, calibration error {error:.3f}")
     print(f"  separation {separation:g}, {rate:8.3g} points per dollar: " + ", ".join(parts), flush=True)
 
 

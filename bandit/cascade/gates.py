@@ -52,9 +52,8 @@ class Gates:
         self._quality = SharedRegression(_LEVEL)  # then signals, as they are met
         self._next_quality = SharedRegression(_NEXT)
         self._calibration = IsotonicCalibration()
-        self._seen: dict[str, list[list[float | None]]] = {}  # of each look what was expected, and signals by column
-        self._looks = 0
-        self._vectors: dict[str, list[Floats]] = {}  # of the same
+        self._seen: dict[str, list[list[float]]] = {}  # of each look what was expected, and signals by column, or NaN
+        self._looks: dict[str, int] = {}  # how many there have been
         self._quantiles: dict[str, tuple[int, int, Floats]] = {}  # of surprises (m,), and what they were taken from
 
     def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
@@ -110,11 +109,10 @@ class Gates:
         if expected is None:
             return
         self._make_columns(signals)
-        seen, vectors = self._seen.setdefault(arm, []), self._vectors.setdefault(arm, [])
-        seen.append([expected, *(signals.get(name) for name in self._columns)])
-        vectors.append(self._vector(expected, signals))
-        self._looks += 1
-        del seen[:-_KEPT], vectors[:-_KEPT]
+        seen = self._seen.setdefault(arm, [])
+        seen.append([float(f"{value:.4g}") for value in self._row(expected, signals)])
+        self._looks[arm] = self._looks.get(arm, 0) + 1
+        del seen[:-_KEPT]
 
     def learn(self, arm: str, signals: Mapping[str, float], *, weight: float, weighted: float, squared: float) -> None:
         """Learn from feedback on an answer with signals as they stand on the log.
@@ -159,7 +157,10 @@ class Gates:
             "quality": self._quality.to_json(),
             "next_quality": self._next_quality.to_json(),
             "calibration": self._calibration.to_json(),
-            "seen": self._seen,
+            "seen": {
+                arm: [[None if math.isnan(value) else value for value in row] for row in rows]
+                for arm, rows in self._seen.items()
+            },
         }
 
     @classmethod
@@ -174,13 +175,14 @@ class Gates:
         )
         gates._next_quality = SharedRegression.from_json(state["next_quality"], precisions=_NEXT)
         gates._calibration = IsotonicCalibration.from_json(state["calibration"])
-        for arm, rows in state["seen"].items():
-            for expected, *values in rows:
-                told = zip(gates._columns, values, strict=False)  # signals met later were not told
-                gates.on_look(
-                    str(arm), {EXPECTED: expected, **{name: value for name, value in told if value is not None}}
-                )
-        if not all(np.isfinite(vector).all() for vectors in gates._vectors.values() for vector in vectors):
+        gates._seen = {
+            str(arm): [[math.nan if value is None else float(value) for value in row] for row in rows][-_KEPT:]
+            for arm, rows in state["seen"].items()
+        }
+        widths = range(1, 2 + len(gates._columns))  # signals met later stand in no earlier row
+        if not all(len(row) in widths and math.isfinite(row[0]) for rows in gates._seen.values() for row in rows):
+            raise ValueError("a look has too many signals, or not what was expected")
+        if any(math.isinf(value) for rows in gates._seen.values() for row in rows for value in row):
             raise ValueError("a signal is not finite")
         return gates
 
@@ -211,20 +213,20 @@ class Gates:
         answers stand for its own; 0 where nobody's were.
         """
         coefficients = self._quality.coefficients([arm])[0]
-        known = self._quantiles.get(arm)
-        if known is not None and known[0] == self._quality.settled and self._looks < known[1] + _STALE:
+        known, looks = self._quantiles.get(arm), self._looks.get(arm, 0)
+        if known is not None and known[0] == self._quality.settled and looks < known[1] + _STALE:
             return known[2]
-        vectors = self._vectors.get(arm, [])
-        if len(vectors) < _QUANTILES:
-            vectors = [vector for own in self._vectors.values() for vector in own]
+        rows = self._seen.get(arm, [])
+        if len(rows) < _QUANTILES:
+            rows = [row for own in self._seen.values() for row in own]
         quantiles: Floats = np.zeros(_QUANTILES)
-        if vectors:
-            x = np.stack([np.pad(vector, (0, len(coefficients) - len(vector))) for vector in vectors])
+        if rows:
+            x = self._vectors(rows)
             expected = x[:, 1] + 0.5
             good = self._calibration(np.clip(expected + x @ coefficients, 0.0, 1.0))
-            places = ((np.arange(_QUANTILES) + 0.5) / _QUANTILES * len(vectors)).astype(np.intp)
+            places = ((np.arange(_QUANTILES) + 0.5) / _QUANTILES * len(rows)).astype(np.intp)
             quantiles = np.sort((good - expected) / _spread(expected))[places]
-        self._quantiles[arm] = self._quality.settled, self._looks, quantiles
+        self._quantiles[arm] = self._quality.settled, looks, quantiles
         return quantiles
 
     def _make_columns(self, signals: Mapping[str, float]) -> None:
@@ -235,17 +237,28 @@ class Gates:
         if len(self._columns) > known:
             self._quality.widen((len(self._columns) - known) * _SIGNAL)
 
+    def _row(self, expected: float, signals: Mapping[str, float]) -> list[float]:
+        """Return what was expected, and the signals in the order they were met, NaN for one that is missing."""
+        return [expected, *(signals.get(name, math.nan) for name in self._columns)]
+
     def _vector(self, expected: float, signals: Mapping[str, float]) -> Floats:
-        """Return the vector (p,): a signal that is missing has zeros."""
-        x = np.zeros(self._quality.p)
-        x[:2] = 1.0, expected - 0.5
-        for name, start in self._columns.items():
-            value = signals.get(name)
-            if value is not None:
-                size = _squashed(value)
-                x[start : start + 2] = 1.0, size
-                for place, hinge in enumerate(_HINGES, start + 2):
-                    x[place] = max(abs(size) - hinge, 0.0)
+        """Return the vector (p,) that an answer is judged by."""
+        vector: Floats = self._vectors([self._row(expected, signals)])[0]
+        return vector
+
+    def _vectors(self, rows: Sequence[Sequence[float]]) -> Floats:
+        """Return a vector for each row, (n, p): a signal that is missing, or not met by then, has zeros."""
+        table = np.full((len(rows), 1 + len(self._columns)), np.nan)
+        for place, row in enumerate(rows):
+            table[place, : len(row)] = row
+        values = table[:, 1:]
+        told = ~np.isnan(values)
+        sizes = np.where(told, _squashed(np.where(told, values, 0.0)), 0.0)
+        x = np.empty((len(rows), self._quality.p))
+        x[:, 0], x[:, 1] = 1.0, table[:, 0] - 0.5
+        blocks = [told, sizes, *(np.maximum(np.abs(sizes) - hinge, 0.0) for hinge in _HINGES)]
+        for place, block in enumerate(blocks, len(_LEVEL)):
+            x[:, place :: len(_SIGNAL)] = block
         return x
 
 
@@ -273,11 +286,11 @@ def _spread(expected: Floats) -> Floats:
     return spread
 
 
-def _squashed(value: float) -> float:
-    """Return a signal within (-1, 2), rising with it; what lies in [0, 1] stays.
+def _squashed(values: Floats) -> Floats:
+    """Return signals within (-1, 2), rising with them; what lies in [0, 1] stays.
 
     Log probabilities become probabilities less one.
     """
-    if value < 0.0:
-        return math.expm1(value)
-    return value if value <= 1.0 else 2.0 - 1.0 / value
+    above = 2.0 - 1.0 / np.maximum(values, 1.0)
+    squashed: Floats = np.where(values < 0.0, np.expm1(np.minimum(values, 0.0)), np.where(values <= 1.0, values, above))
+    return squashed

@@ -22,6 +22,7 @@ class SimulatedCascades:
         self._columns = {arm: column for column, arm in enumerate(scenario.arms)}
         self._stages: dict[int, tuple[CascadeStage, ...]] = {}  # by round, as long as feedback may come
         self.plan = CascadePlan(rules, Gates())
+        self.good = np.full(scenario.n, np.nan)  # of the answers served, (n,), as the gates say
 
     def with_options(self, policy: Policy, t: int, candidates: Candidates) -> Candidates:
         """Return round t's candidates for the decision, with what cascades are worth."""
@@ -43,7 +44,7 @@ class SimulatedCascades:
                 answers.append(self._answer(t, drawn.next_arm))
         for stage in stages:
             self.plan.gates.on_look(stage.arm, stage.signals)
-        self._stages[t] = tuple(stages)
+        self._stages[t], self.good[t] = tuple(stages), stages[-1].good
         return [self._columns[answer.arm] for answer in answers]
 
     def learn(self, t: int, change: RewardChange) -> RewardChange:

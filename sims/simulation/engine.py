@@ -189,7 +189,8 @@ class _Simulation:
             actions, np.empty(scenario.n), np.zeros(shape), penalties, np.zeros(shape), saved_usd, np.zeros(shape)
         )
         if self._cascades is not None:
-            self.done = replace(self.done, asked=np.zeros(shape, dtype=np.bool_), served=np.empty_like(actions))
+            asked, served = np.zeros(shape, dtype=np.bool_), np.empty_like(actions)
+            self.done = replace(self.done, asked=asked, served=served, good=self._cascades.good)
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""

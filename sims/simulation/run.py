@@ -21,9 +21,11 @@ class Run:
     pressures: Floats  # (n, K) what the pacer added to that to hold a budget, in quality units
     saved_usd: Floats  # (n,) what prompt caches saved of the dollars that calls cost
     corrections: Floats  # (n, K) by how much penalties were decided with that were larger, as predicted by prompt
-    # (n, K) whether the arm was asked, and (n,) whose answer was served; None: all that was asked is the action.
+    # (n, K) whether the arm was asked, (n,) whose answer was served, and the probability that it was good, as the gate
+    # said; None: all that was asked is the action.
     asked: Bools | None = None
     served: Indices | None = None
+    good: Floats | None = None
 
     @property
     def n(self) -> int:
