@@ -1,8 +1,12 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, Threshold
 from highwayman.bandit.decision import Candidates
+from highwayman.bandit.policies.uniform import Uniform
 from highwayman.env.types import Context, Floats
 
 ARMS = ("cheap", "middle", "dear")
@@ -115,3 +119,59 @@ def test_rules_that_cannot_be_are_refused() -> None:
             CascadeRules(**wrong)
     with pytest.raises(ValueError, match="answered"):
         CascadePlan().next_stage(POLICY, CONTEXT, candidates(0, 0, 0), [], rng=np.random.default_rng(0))
+
+
+class Looks(Gates):
+    """Gates by which the cheap arm's answers look wholly good or wholly bad, and no other's tell anything."""
+
+    def looks(self, arms: Sequence[str], expected: Floats) -> Floats:
+        told = np.repeat(expected[:, None], 2, axis=1)
+        told[list(arms).index("cheap")] = 0.0, 1.0
+        return told
+
+
+class IsUnsure(Expects):
+    """The same policy, a tenth unsure of every arm."""
+
+    def quality_and_deviation(self, features: Floats, arms: tuple[str, ...]) -> tuple[Floats, Floats]:
+        return np.array([self._quality[arm] for arm in arms]), np.full(len(arms), 0.1)
+
+
+def test_an_option_is_worth_the_mean_of_the_better_of_serving_and_going_on_beyond_what_is_expected() -> None:
+    policy, plan = Expects(cheap=0.5, middle=0.2, dear=0.9), CascadePlan(gates=Looks())
+    offered = candidates(0.01, 0.0, 0.2)
+    # (max(0, .9 - .2) + max(1, .9 - .2)) / 2 - .5; with .01 for the answer itself .84 in place of .7 for the dear arm
+    assert plan.option_values(policy, CONTEXT, offered) == pytest.approx([0.35, 0.0, 0.0])
+    assert plan.option_values(policy, CONTEXT, offered, looking=np.full(3, 0.1)) == pytest.approx([0.25, 0.0, 0.0])
+    assert plan.option_values(policy, CONTEXT, offered, looking=np.full(3, 0.2)).tolist() == [0.0, 0.0, 0.0]
+    assert plan.option_values(policy, CONTEXT, candidates(0.2, 0.0, 0.2)).tolist() == [0.0, 0.0, 0.0]  # .65 for .7
+
+
+def test_with_options_takes_them_off_the_penalties_and_decide_keeps_them_for_the_next_stage() -> None:
+    plan = CascadePlan(gates=Looks())
+    ready = plan.with_options(Expects(cheap=0.5, middle=0.2, dear=0.9), CONTEXT, candidates(0.01, 0.0, 0.2))
+    assert ready.penalties == pytest.approx([-0.34, 0.0, 0.2])
+    left = ready.where(np.array([True, False, True]))
+    assert left.options == pytest.approx([0.35, 0.0])
+
+
+def test_an_arm_is_taken_for_better_than_expected_only_where_trying_is_allowed() -> None:
+    plan, policy = CascadePlan(), IsUnsure(cheap=0.6, middle=0.7, dear=0.9)
+    for arm in ARMS:
+        for margin in np.linspace(0.0, 1.0, 40):
+            plan.gates.on_look(arm, {"margin": margin, "expected": 0.6})
+            good = float(margin > 0.6)
+            plan.gates.learn(arm, {"margin": margin, "expected": 0.6}, weight=9.0, weighted=9 * good, squared=9 * good)
+    hoped, sober = (
+        plan.option_values(policy, CONTEXT, candidates(0.0, 0.1, 0.35), explores=explores) for explores in (True, False)
+    )
+    assert hoped[0] > sober[0] + 0.01
+    assert sober[0] > 0.05
+
+
+def test_a_policy_that_does_not_say_what_it_expects_can_be_asked_all_the_same() -> None:
+    ready = CascadePlan().with_options(Uniform(d=1), CONTEXT, candidates(0.0, 0.1, 0.5))
+    choice = CascadePlan().next_stage(
+        Uniform(d=1), CONTEXT, ready, [LookedAt("cheap", {})], rng=np.random.default_rng(0)
+    )
+    assert choice.good == pytest.approx(0.5)
