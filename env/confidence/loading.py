@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import highwayman.env.confidence
-from highwayman.env.confidence.signal import Signal
+from highwayman.env.confidence.signal import AskingSignal, Signal
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 
@@ -19,7 +19,7 @@ def shipped_signals() -> dict[str, type[Signal]]:
         module = importlib.import_module(info.name)
         for name, member in vars(module).items():
             is_here = inspect.isclass(member) and member.__module__ == module.__name__
-            if is_here and hasattr(member, "read") and member is not Signal:
+            if is_here and hasattr(member, "read") and member not in (Signal, AskingSignal):
                 shipped[name] = member
     return shipped
 

@@ -1,7 +1,7 @@
 """What reads signals out of a finished answer: the protocol of it, and how what is read is put together."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ class FinishedAnswer:
 
     request: JsonObject
     answer: JsonObject
+    replies: tuple[JsonObject, ...] = ()  # of the calls that the signal which reads it asked for; empty: none was made
 
     @property
     def choice(self) -> Mapping[str, Any]:
@@ -52,6 +53,26 @@ class Signal(Protocol):
 
     def read(self, finished: FinishedAnswer) -> Mapping[str, float]:
         """Return what the answer tells, by name; what it does not tell is missing, which is no zero."""
+
+
+@runtime_checkable
+class AskingSignal(Signal, Protocol):
+    """Reads what further calls say of an answer. They cost, and they take time before anybody sees the answer."""
+
+    @property
+    def calls(self) -> int:
+        """How many there are, made at the same time."""
+
+    @property
+    def asks(self) -> str:
+        """The name of the arm that is called; empty: the one whose answer it is."""
+
+    @property
+    def uses_profile(self) -> bool:
+        """Whether that arm is called under its profile, or its model as it is."""
+
+    def questions(self, finished: FinishedAnswer) -> Sequence[JsonObject]:
+        """Return what is sent, bodies of chats without their model; nothing where there is nothing to ask."""
 
 
 def read_signals(signals: Iterable[Signal], finished: FinishedAnswer) -> dict[str, float]:

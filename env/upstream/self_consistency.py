@@ -19,7 +19,7 @@ def majority_vote(answers: Sequence[JsonObject]) -> JsonObject:
     2203.11171): majority over sampled conclusions. The conclusion is taken to be the last number of the text, or else
     the whole text in lower case without punctuation; free prose therefore seldom agrees, and the first answer stands.
     """
-    conclusions = [_conclusion(first_choice_text(answer)) for answer in answers]
+    conclusions = [conclusion(first_choice_text(answer)) for answer in answers]
     winner, _ = Counter(conclusions).most_common(1)[0]
     chosen = dict(answers[conclusions.index(winner)])
     chosen["usage"] = _summed([usage for answer in answers if (usage := full_usage(answer)) is not None])
@@ -69,7 +69,8 @@ def _delta(choice: JsonObject) -> JsonObject:
     return {**kept, "delta": message}
 
 
-def _conclusion(text: str) -> str:
+def conclusion(text: str) -> str:
+    """Return what a text comes to: its last number, or else all of it, in lower case without punctuation."""
     numbers = _NUMBER.findall(text)
     if numbers:
         return str(numbers[-1]).replace(",", "")

@@ -1,4 +1,4 @@
-"""What others wrote, shut in: between marks nobody could know before, and without what ends a turn of a chat."""
+"""What others wrote, shut in: between marks nobody could know before."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -7,16 +7,6 @@ from highwayman.env.types import Messages
 
 _MARK_BYTES = 8
 _MOST_TRIES = 8
-
-# Servers write a chat out as one text and read special tokens in it, wherever they stand: a user's text that holds
-# "<|im_end|>" ends the turn. A space inside makes it a text again.
-_SPECIAL = re.compile(
-    r"<(?=[|｜])"  # <|im_end|>, <|eot_id|>, DeepSeek's full-width bars
-    r"|<(?=/?(?:s|bos|eos|pad|unk|think|start_of_turn|end_of_turn|turn|unused\d+|tool_call|tool_response)>)"
-    r"|<(?=/?<?/?SYS>>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK|gMASK|sop)\])",
-    re.IGNORECASE,
-)
 
 
 def new_delimiter(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
@@ -32,12 +22,6 @@ def new_delimiter(texts: Iterable[str], entropy: Callable[[int], bytes]) -> str:
 def fenced(title: str, text: str, mark: str) -> str:
     """Return a text between marks."""
     return f"<{title} {mark}>\n{text}\n</{title} {mark}>"
-
-
-def strip_special_tokens(text: str) -> str:
-    """Return a text in which nothing is read as a special token, and which any server takes as UTF-8."""
-    valid = text.encode("utf-8", "replace").decode("utf-8")
-    return _SPECIAL.sub(lambda match: f"{match[0]} ", valid).replace("\0", "")
 
 
 def conversation_tail(messages: Messages, most_chars: int) -> str:

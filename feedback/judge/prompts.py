@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from highwayman.env.prompt.special_tokens import strip_special_tokens
 from highwayman.env.types import JsonObject, Usage
 from highwayman.feedback.judge.prompt_fencing import (
     conversation_tail,
     fenced,
     new_delimiter,
-    strip_special_tokens,
     truncate_middle,
 )
 from highwayman.feedback.judge.settings import JudgeSettings

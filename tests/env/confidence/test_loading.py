@@ -17,7 +17,8 @@ class Shouting:
 
 
 def test_every_signal_shipped_can_be_had_by_its_name_and_reads_nothing_into_an_empty_answer() -> None:
-    assert {"CompilingCode", "JsonFormat", "Logprobs", "Refusal", "ToolArguments"} <= set(shipped_signals())
+    shipped = {"Agreement", "CompilingCode", "JsonFormat", "Logprobs", "Refusal", "ToolArguments", "Verification"}
+    assert shipped <= set(shipped_signals())
     for signal in load_signals(list(shipped_signals())):
         assert isinstance(signal, Signal)
         assert set(signal.read(FinishedAnswer({}, {}))) <= set(signal.names)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highwayman.env.prompt.special_tokens import strip_special_tokens
 from highwayman.feedback.judge.prompt_fencing import (
     conversation_tail,
     looks_like_injection,
     new_delimiter,
-    strip_special_tokens,
     truncate_middle,
 )
 from highwayman.feedback.judge.prompts import comparison_request, fallback_requests, max_usage, scoring_request
