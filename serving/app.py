@@ -134,6 +134,7 @@ class Application:
                     feedback.links,
                     services.conversations,
                     tags=services.tags,
+                    cascades=services.cascades,
                     bodies=bodies,
                     body_limit_bytes=config.limits.body_bytes,
                 ),

@@ -13,6 +13,7 @@ from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.store import Store
 from highwayman.serving.auth.authenticator import Authenticator
+from highwayman.serving.completions.cascades import Cascades
 from highwayman.serving.completions.conversations import ConversationTracker
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.router import Router
@@ -20,6 +21,7 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.wiring.log import build_learner_factory, build_log, start_log
@@ -49,6 +51,7 @@ class Services:
     router: Router
     conversations: ConversationTracker
     tags: TagReader
+    cascades: Cascades | None  # None: every answer is passed on as it comes
     proxy_dependencies: ProxyDependencies
     metrics: Metrics
 
@@ -86,6 +89,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             router=routing.router,
             conversations=build_conversations(settings, log, routing.background),
             tags=build_tags(stack, settings, log),
+            cascades=build_cascades(settings, policy.live, routing),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             metrics=metrics,
         )

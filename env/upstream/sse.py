@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from highwayman.env.json_pieces import PIECE_BYTES
+from highwayman.env.upstream.answer_assembly import AnswerAssembly
 from highwayman.env.upstream.answer_text import AnswerText
 from highwayman.env.upstream.endings import account_of_event
 from highwayman.env.upstream.event_template import EventTemplate
@@ -82,6 +83,7 @@ class SseRewriter:
         *,
         keep_usage: bool,
         transcript: Transcript | None = None,
+        assembly: AnswerAssembly | None = None,
         sizes: AnswerSizes | None = None,
     ) -> None:
         """Prepare for one stream.
@@ -90,10 +92,13 @@ class SseRewriter:
             identity: what each chunk goes out as.
             keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
             transcript: is given every chunk.
+            assembly: is given every event, and may say what goes out in its place.
             sizes: how long a line, and all of it, may be.
         """
         self._identity = identity
         self._transcript = transcript
+        self._assembly = assembly
+        self._reads_all = transcript is not None or assembly is not None
         self._keep_usage = keep_usage
         self._sizes = sizes or AnswerSizes()
         self.lines = LineSplitter()
@@ -165,8 +170,9 @@ class SseRewriter:
         is_told_of = self._read(event)
         if self._dropped or self.failure is not None:
             return b""
-        told = self._identity.rewrite(line)
-        if not is_told_of and self._transcript is None:
+        replaced = None if self._assembly is None else self._assembly.on_event(event)
+        told = self._identity.rewrite(line if replaced is None else replaced)
+        if not is_told_of and not self._reads_all:
             self._learn_template(line, event, told)
         return told + b"\n"
 

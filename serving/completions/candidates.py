@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from highwayman.bandit.decision import Candidates
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_penalties
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.believed_pool import Answerable
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Query
+from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Floats, Query
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.serving.completions.continuation import Continuation
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -80,6 +82,13 @@ class CandidateFinder:
                 savings={arm.name: self._saving(arm, cached_tokens) for arm in answerable.arms},
             )
         return Candidates(answerable.names, usd, penalties, self._probation_usd(answerable), chances)
+
+    def seconds(self, names: tuple[str, ...], query: Query, context: Context) -> Floats:
+        """Return the seconds that an answer of each arm is expected to take, (K,), 0 where nobody can know."""
+        estimates = self.quotes.estimates(
+            context, max_tokens=query.max_tokens, under_way=self.spend_tracker.in_flight, queue=self._queue
+        ).by_arm(tuple(self.pool.arms))
+        return np.array([estimates[name].latency_s or 0.0 for name in names])
 
     def _saving(self, arm: Arm, cached_tokens: float) -> CacheSaving:
         return cache_saving(arm, self._quotes.token_use(arm.name), cached_tokens)

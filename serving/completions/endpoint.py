@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Principal
+from highwayman.serving.completions.cascade import CascadedCompletion
+from highwayman.serving.completions.cascades import Cascades
 from highwayman.serving.completions.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
@@ -47,11 +49,13 @@ class CompletionsEndpoint:
         conversations: ConversationTracker,
         *,
         tags: TagReader,
+        cascades: Cascades | None,
         bodies: BodyReader,
         body_limit_bytes: int,
     ) -> None:
         """Take what decides, calls, reads the client's own ids, tags and bodies, and who knows the turn before.
 
+        `cascades` is what looks at answers before they are passed on; None: nothing does.
         `body_limit_bytes` is the largest body accepted.
         """
         self._bodies = bodies
@@ -59,6 +63,7 @@ class CompletionsEndpoint:
         self._dependencies = dependencies
         self._links = links
         self._tags = tags
+        self._cascades = cascades
         self._conversations = conversations
         self._body_limit_bytes = body_limit_bytes
 
@@ -94,13 +99,18 @@ class CompletionsEndpoint:
             log.error("could not route a request: %s", type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
             return
-        call = ProxiedCompletion(self._dependencies, request, route, path=scope["path"])
+        call = self._call(request, route, scope["path"])
         try:
             await cancel_on_disconnect(call.run(self._conversations.recording(turn, send, route.decision.id)), scope)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
             if not send:
                 await send_response(send, 500, internal_error())
+
+    def _call(self, request: CompletionRequest, route: Route, path: str) -> ProxiedCompletion:
+        if route.cascade is None:
+            return ProxiedCompletion(self._dependencies, request, route, path=path)
+        return CascadedCompletion(self._dependencies, request, route, route.cascade, path=path)
 
     async def _decide(
         self, scope: Scope, receive: Receive, principal: Principal
@@ -121,7 +131,12 @@ class CompletionsEndpoint:
         tags = self._tags.read(scope, request.body, principal)
         query = replace(request.query, tags=tags) if tags else request.query
         route = await self._router.route(
-            request.model, query, options=options, origin=origin, continuation=turn.continuation
+            request.model,
+            query,
+            options=options,
+            origin=origin,
+            continuation=turn.continuation,
+            cascade=None if self._cascades is None else self._cascades.offer(request, options, principal.tenant),
         )
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
         return request, route, turn

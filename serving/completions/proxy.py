@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from highwayman.env.cost.usage import cost_usd
@@ -77,15 +77,10 @@ class ProxiedCompletion:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
         logged = self._dependencies.journal.submit(self._route.decision)
         try:
-            self._answer = await self._open()
-            self._arm, self._attempts = self._answer.arm, self._answer.attempts
-            self._transcript_for = self._dependencies.observers.wanting_transcript(
-                self._request, self._route.decision, self._arm
-            )
-            if self._transcript_for:
-                self._transcript = Transcript()
+            answer = await self._open()
+            self._take(answer)
             await logged  # on the log or in the spool: the journal waits for neither for long
-            await self._pass_on(send, self._answer)
+            await self._pass_on(send, answer)
         except NoEligibleArm as error:
             self._status = Status.REFUSED
             await logged
@@ -111,6 +106,15 @@ class ProxiedCompletion:
             self._dependencies.on_outcome(outcome)
             self._log_outcome(outcome)
 
+    def _take(self, answer: UpstreamResponse) -> None:
+        """Note whose answer it is, and whether it shall be written down."""
+        self._answer, self._arm, self._attempts = answer, answer.arm, answer.attempts
+        self._transcript_for = self._dependencies.observers.wanting_transcript(
+            self._request, self._route.decision, self._arm
+        )
+        if self._transcript_for:
+            self._transcript = Transcript()
+
     async def _open(self) -> UpstreamResponse:
         """Return the first answer that begins; where no arm takes the tools, that of one that is asked without them.
 
@@ -118,18 +122,18 @@ class ProxiedCompletion:
             UpstreamError: every attempt failed.
             NoEligibleArm: no arm takes tools, and the caller wants one called.
         """
-        answer = await self._ask_arms()
+        answer = await self._ask_arms(self._route.arms)
         if answer.account.ending is not Ending.TOOLS_REFUSED or not self._request.query.tools:
             return answer
         self._arm, self._attempts = answer.arm, answer.attempts
         if not self._request.query.tools_optional:
             raise tools_refused(dict.fromkeys(attempt.arm for attempt in self._tried))
         self._tools_dropped = True
-        return await self._ask_arms()
+        return await self._ask_arms(self._route.arms)
 
-    async def _ask_arms(self) -> UpstreamResponse:
+    async def _ask_arms(self, arms: Sequence[Arm]) -> UpstreamResponse:
         return await self._dependencies.upstream.open(
-            self._route.arms,
+            arms,
             self._path,
             self._body_for,
             large=self._request.is_large,
@@ -170,7 +174,7 @@ class ProxiedCompletion:
         self._end_attempt(Ending.ANSWERED)
 
     async def _pass_stream(self, send: Send, answer: UpstreamResponse) -> None:
-        stream = SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)
+        stream = self._rewriter()
         headers = [*self._headers(answer.content_type), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
@@ -181,7 +185,7 @@ class ProxiedCompletion:
         except UpstreamError as error:  # the head is out: the error can only be the stream's last event
             answer.blame()
             self._end_attempt(Ending.BROKE_OFF, str(error))
-            last = b"\ndata: " + error_response(error)[1] + b"\n\n"  # whatever event had begun ends before it
+            last = self._last_event(error)
         finally:
             self._metered = meter(
                 stream.usage,
@@ -192,6 +196,13 @@ class ProxiedCompletion:
             )
             self._finish_reason = stream.finish_reason
         await send({"type": "http.response.body", "body": last})
+
+    def _rewriter(self) -> SseRewriter:
+        return SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)
+
+    def _last_event(self, error: UpstreamError) -> bytes:
+        """Return what ends a stream that broke off; whatever event had begun ends before it."""
+        return b"\ndata: " + error_response(error)[1] + b"\n\n"
 
     async def _pass_events(self, send: Send, answer: UpstreamResponse, stream: SseRewriter) -> bytes:
         """Pass a stream on but for its last bytes, which are returned. Raises UpstreamError if it breaks off."""

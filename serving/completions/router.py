@@ -26,6 +26,7 @@ from highwayman.env.types import (
     Query,
 )
 from highwayman.serving.completions.candidates import CandidateFinder
+from highwayman.serving.completions.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
@@ -35,6 +36,7 @@ from highwayman.serving.state.pool_objectives import PoolObjectives
 DIRECT = "as_named"  # the objective of a caller who named an arm
 NO_OVERRIDES = RoutingOptions()
 Arms = tuple[Arm, ...]
+_Decided = tuple[Decision, Arms, CascadeRoute | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Route:
     affinity: str = ""  # what names the conversation, whose replicas are asked before others
     needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
     tools_dropped: bool = False  # whether the request goes on without the tools it offers
+    cascade: CascadeRoute | None = field(default=None, compare=False)  # None: the answer is passed on as it comes
 
 
 @dataclass(slots=True)
@@ -94,11 +97,13 @@ class Router:
         options: RoutingOptions = NO_OVERRIDES,
         origin: RequestOrigin = ANONYMOUS_ORIGIN,
         continuation: Continuation = NEW_CONVERSATION,
+        cascade: CascadeOffer | None = None,
     ) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
         `options` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
-        gets a pseudonym. A tool's result goes to the arm that called the tool, as long as that may answer.
+        gets a pseudonym. A tool's result goes to the arm that called the tool, as long as that may answer. `cascade`
+        is what the request may be answered with instead of one arm's answer; None: nothing.
 
         Raises:
             UnknownArm: `model` is neither.
@@ -118,10 +123,12 @@ class Router:
             query = query.without_tools()
             context = _without_tools(context, query)
         if objective is None:
-            decision, arms = self._forced(self.pool.arm(model), query, as_named(context), origin)
+            decision, arms, later = self._forced(self.pool.arm(model), query, as_named(context), origin)
         else:
             objective = options.apply_to(objective, self.objectives.spread)
-            decision, arms = self._routed(objective, query, context, origin=origin, continuation=continuation)
+            decision, arms, later = self._routed(
+                objective, query, context, origin=origin, continuation=continuation, cascade=cascade
+            )
         prompt_tokens = self._prompt_tokens(context)
         return Route(
             decision,
@@ -129,6 +136,7 @@ class Router:
             affinity=continuation.affinity,
             needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
             tools_dropped=tools_dropped,
+            cascade=later,
         )
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
@@ -143,18 +151,25 @@ class Router:
             return self.pool.refusal(named, query, self._prompt_tokens(context)) is None
         return self.pool.is_answerable(query, self._finder.quotes.prompt_tokens(context))
 
-    def _forced(self, arm: Arm, query: Query, context: Context, origin: RequestOrigin) -> tuple[Decision, Arms]:
+    def _forced(self, arm: Arm, query: Query, context: Context, origin: RequestOrigin) -> _Decided:
         refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
         if refusal is not None:
             hint = tools_hint(refusal)
             raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
         draw = Draw(0, np.ones(1), propensity=1.0)
         moment = _Moment(self.clock(), DIRECT, Mode.FORCED, query.text, origin)
-        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,)
+        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None
 
     def _routed(
-        self, objective: Objective, query: Query, context: Context, *, origin: RequestOrigin, continuation: Continuation
-    ) -> tuple[Decision, Arms]:
+        self,
+        objective: Objective,
+        query: Query,
+        context: Context,
+        *,
+        origin: RequestOrigin,
+        continuation: Continuation,
+        cascade: CascadeOffer | None,
+    ) -> _Decided:
         self.spend_tracker.on_published(self.live.tally, self.live.position)
         # What is explored is explored at a conversation's start.
         if query.in_tool_loop or continuation.reads_tool_result or continuation.holder is not None:
@@ -167,15 +182,42 @@ class Router:
         sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
         if sticky is not None:
             return sticky
-        choice = self._choice(candidates, context, objective, moment)
+        if cascade is None or not cascade.serves(objective.name, continuation):
+            choice, later = self._choice(candidates, context, objective, moment), None
+        else:
+            choice, later = self._first_of_stages(
+                candidates, query, context, objective=objective, moment=moment, cascade=cascade
+            )
+            if later.is_open:
+                moment = replace(moment, mode=Mode.CASCADE)
         candidates, draw = choice.candidates, choice.draw
         decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
         self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
-        return decision, self._in_order(choice, draw.action)
+        return decision, self._in_order(choice, draw.action), later
+
+    def _first_of_stages(
+        self,
+        candidates: Candidates,
+        query: Query,
+        context: Context,
+        *,
+        objective: Objective,
+        moment: "_Moment",
+        cascade: CascadeOffer,
+    ) -> tuple[Choice, CascadeRoute]:
+        """Return whose answer is the first, and what the stages after it are decided with."""
+        policy, budget = self.live.policy_for(moment.origin.tenant), self.spend_tracker.rule
+        waiting_s = None
+        if cascade.streams and objective.points_per_s:
+            waiting_s = self._finder.seconds(candidates.arms, query, context)
+        options = cascade.options(policy, context, candidates, objective, budget=budget, waiting_s=waiting_s)
+        candidates = replace(candidates, penalties=candidates.penalties - options, options=options)
+        choice = self._choice(candidates, context, objective, moment)
+        return choice, cascade.route(policy, context, choice, limits=objective, budget=budget)
 
     def _sticky(
         self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment", *, caller: str | None
-    ) -> tuple[Decision, Arms] | None:
+    ) -> _Decided | None:
         """Return the way to the arm that called the tool, None where nobody knows it or it may not answer.
 
         It is no draw: nothing else could have come of it. Should it fail, what the policy would have chosen is next.
@@ -192,7 +234,7 @@ class Router:
         penalties, draw = choice.candidates.penalties[place : place + 1], Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
         self.spend_tracker.on_decision(decision, float(choice.candidates.usd[place]))
-        return decision, self._in_order(choice, place)
+        return decision, self._in_order(choice, place), None
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""

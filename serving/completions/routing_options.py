@@ -14,6 +14,7 @@ COST_WEIGHT = b"x-highwayman-cost-weight"
 MAX_USD = b"x-highwayman-max-usd"
 MIN_QUALITY = b"x-highwayman-min-quality"
 EXPLORE = b"x-highwayman-explore"
+CASCADE = b"x-highwayman-cascade"
 _NAMED = {"balanced": AUTO, "cheap": "auto-cheap", "quality": "auto-quality"}
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
@@ -28,6 +29,7 @@ class RoutingOptions:
     max_usd: float | None = None
     min_quality: float | None = None
     explore: bool | None = None
+    cascade: bool | None = None  # False: the first arm's answer is passed on, whatever it is
 
     def apply_to(self, objective: Objective, spread: PoolSpread) -> Objective:
         """Return the objective with these overrides; a weight refers to how far the pool's arms lie apart."""
@@ -57,7 +59,8 @@ def parse_routing_options(scope: Scope) -> RoutingOptions:
         weight,
         _number(scope, MAX_USD),
         _number(scope, MIN_QUALITY, maximum=1.0),
-        _truth(header(scope, EXPLORE)),
+        _truth(scope, EXPLORE),
+        _truth(scope, CASCADE),
     )
 
 
@@ -75,10 +78,11 @@ def _number(scope: Scope, name: bytes, *, maximum: float = math.inf, error_messa
     return number
 
 
-def _truth(value: str | None) -> bool | None:
+def _truth(scope: Scope, name: bytes) -> bool | None:
+    value = header(scope, name)
     if value is None:
         return None
     normalized = value.strip().lower()
     if normalized not in _YES | _NO:
-        raise BadRequest(f"{EXPLORE.decode()}: must be true or false", param=EXPLORE.decode())
+        raise BadRequest(f"{name.decode()}: must be true or false", param=name.decode())
     return normalized in _YES

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
@@ -18,6 +18,7 @@ from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
+from highwayman.serving.config.cascade import CascadeConfig
 from highwayman.serving.config.context import TagConfig
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
@@ -161,6 +162,7 @@ class Config(Strict):
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    cascade: CascadeConfig | None = None  # null: every answer is passed on as it comes
     context: dict[str, TagConfig] = Field(
         default_factory=dict, description="tags, by name: what callers tell of a request"
     )
@@ -254,7 +256,8 @@ def _keys(parents: list[str]) -> list[str]:
     kind: Any = Config
     for name in parents:
         field = kind.model_fields.get(name)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        kinds = () if field is None else (get_args(field.annotation) or (field.annotation,))  # one of them: or null
+        kind = next((each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None)
+        if kind is None:
             return []
-        kind = field.annotation
     return list(kind.model_fields)

@@ -21,7 +21,10 @@ _KNOWN_HOSTS = 256  # whose answers are remembered
 _LONGEST_SHOWN = 100
 # Octets of no type are none of the three types that a page may send unasked; many small clients say so of JSON.
 _TYPES = frozenset({"application/json", "application/octet-stream", "application/x-ndjson", "application/x-protobuf"})
-_EXPOSED = b"x-highwayman-decision, x-highwayman-arm, x-highwayman-propensity, x-highwayman-feedback-url, retry-after"
+_EXPOSED = (
+    b"x-highwayman-decision, x-highwayman-arm, x-highwayman-propensity, x-highwayman-cascade, "
+    b"x-highwayman-feedback-url, retry-after"
+)
 _ALLOW_ORIGIN = b"access-control-allow-origin"
 _HOST_REFUSED = (
     "This router asks for no API key, so it answers to this machine's own names only, and {host} is none. Name it "

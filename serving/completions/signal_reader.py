@@ -1,0 +1,101 @@
+"""What is asked of an arm so that its answer can be looked at, and the looking itself, with what that costs."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from highwayman.env.confidence.signal import AskingSignal, FinishedAnswer, Signal, read_signals
+from highwayman.env.cost.usage import cost_usd
+from highwayman.env.errors import UpstreamError
+from highwayman.env.pool.profile import upstream_body
+from highwayman.env.types import Arm, JsonObject, Profile
+from highwayman.env.upstream.answer_text import AnswerText
+from highwayman.env.upstream.client import Upstream
+from highwayman.env.upstream.endings import Ending
+from highwayman.env.upstream.response import UpstreamResponse
+from highwayman.env.upstream.usage_report import parse_reported_usage
+from highwayman.serving.completions.metering import meter
+
+CHAT_PATH = "/v1/chat/completions"
+
+
+@dataclass(slots=True)
+class SignalReader:
+    """Reads what the configured signals tell of answers."""
+
+    signals: Sequence[Signal]
+    upstream: Upstream
+    arms: Mapping[str, Arm]
+    look_s: float  # that further calls may take
+    _refusing: set[str] = field(default_factory=set)  # arms that answer only where nothing is added to a request
+
+    @property
+    def asking(self) -> list[AskingSignal]:
+        """The signals that take further calls."""
+        return [signal for signal in self.signals if isinstance(signal, AskingSignal)]
+
+    def widened(self, body: JsonObject, arm: Arm) -> JsonObject:
+        """Return the body with what signals ask for, as it is where the caller asks for such a thing already."""
+        asked_for: dict[str, Any] = {}
+        for signal in self.signals:
+            asked_for.update(signal.asks_for)
+        if arm.name in self._refusing or any(body.get(name) for name in asked_for):
+            return body
+        return {**body, **asked_for}
+
+    def on_refused(self, arm: Arm) -> None:
+        """Note that an arm answers a request that it refused with what signals ask for: it is asked no more."""
+        self._refusing.add(arm.name)
+
+    async def look(
+        self, finished: FinishedAnswer, arm: Arm, *, prompt_tokens: int, on_cost: Callable[[float | None], None]
+    ) -> dict[str, float]:
+        """Return all that an answer of `arm` tells, with further calls; `on_cost` is told the dollars of each."""
+        ask = partial(self._replies, finished, arm, prompt_tokens=prompt_tokens, on_cost=on_cost)
+        free, asking = await self.look_on(finished), self.asking
+        replies = await asyncio.gather(*map(ask, asking))
+        for signal, answers in zip(asking, replies, strict=True):
+            free |= read_signals([signal], replace(finished, replies=answers))
+        return free
+
+    async def look_on(self, finished: FinishedAnswer) -> dict[str, float]:
+        """Return what an answer tells by itself."""
+        return await asyncio.to_thread(read_signals, self.signals, finished)  # schemas and code may take a while
+
+    async def _replies(
+        self,
+        finished: FinishedAnswer,
+        arm: Arm,
+        signal: AskingSignal,
+        *,
+        prompt_tokens: int,
+        on_cost: Callable[[float | None], None],
+    ) -> tuple[JsonObject, ...]:
+        """Return what came of a signal's calls; of one that fails nothing does, and the answer is none the worse."""
+        asked = self.arms[signal.asks] if signal.asks else arm
+        profile = replace(asked.profile, best_of=1) if signal.uses_profile else Profile()
+        asked = replace(asked, profile=profile)
+        calls = [self._reply(asked, body, prompt_tokens, on_cost) for body in signal.questions(finished)]
+        return tuple(reply for reply in await asyncio.gather(*calls) if reply is not None)
+
+    async def _reply(
+        self, arm: Arm, body: JsonObject, prompt_tokens: int, on_cost: Callable[[float | None], None]
+    ) -> JsonObject | None:
+        try:
+            async with asyncio.timeout(self.look_s):
+                answer = await self.upstream.open([arm], CHAT_PATH, lambda arm: upstream_body(body, arm, chat=True))
+        except (UpstreamError, TimeoutError):
+            return None
+        if answer.account.ending is not Ending.ANSWERED or not isinstance(answer.answer, dict):
+            answer.close()
+            return None
+        on_cost(_cost_usd(arm, answer, prompt_tokens))
+        return answer.answer
+
+
+def _cost_usd(arm: Arm, answer: UpstreamResponse, prompt_tokens: int) -> float | None:
+    text = AnswerText()
+    text.add(answer.answer)
+    return cost_usd(arm, meter(parse_reported_usage(answer.answer), text, prompt_tokens=prompt_tokens).usage)

@@ -1,0 +1,33 @@
+"""What looks at answers before they are passed on, put together as the configuration has it."""
+
+import numpy as np
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.suggestions import did_you_mean
+from highwayman.serving.completions.cascades import Cascades
+from highwayman.serving.completions.signal_reader import SignalReader
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.routing import RoutingComponents
+from highwayman.serving.wiring.settings import Settings
+
+
+def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingComponents) -> Cascades | None:
+    """Return it, None where nothing looks at answers. Raises ConfigError for an arm that is not in the pool."""
+    config = settings.config.cascade
+    if config is None:
+        return None
+    arms = routing.pool.arms
+    reader = SignalReader(config.load_signals(), routing.upstream, arms, config.look_s)
+    for signal in reader.asking:
+        if signal.asks and signal.asks not in arms:
+            raise ConfigError(
+                f"cascade.signals: {type(signal).__name__}: the pool has no arm {signal.asks!r}"
+                f"{did_you_mean(signal.asks, arms)}"
+            )
+    return Cascades(
+        config.rules(),
+        lambda tenant: live.tally.gates_for(tenant),
+        reader,
+        frozenset(config.aliases),
+        np.random.default_rng(settings.seed),
+    )
