@@ -239,6 +239,38 @@ class Outcome:
         served = self.arm if self.status is Status.OK else None
         return tuple(arm for arm in dict.fromkeys(failed) if arm != served)
 
+    @property
+    def calls(self) -> tuple["Outcome", ...]:
+        """Every answer as if it had come alone, the rejected ones of a cascade and then that of who served.
+
+        Dollars and seconds are each one's own; attempts stand with the last.
+        """
+        rejected = [stage for stage in self.stages if stage.went_on]
+        if not rejected:
+            return (self,)
+        usd, seconds = sum(stage.cost_usd or 0.0 for stage in rejected), sum(stage.seconds for stage in rejected)
+        last = replace(
+            self,
+            cost_usd=None if self.cost_usd is None else max(self.cost_usd - usd, 0.0),
+            ttft_s=None if self.ttft_s is None else max(self.ttft_s - seconds, 0.0),
+            latency_s=max(self.latency_s - seconds, 0.0),
+            stages=(),
+        )
+        return (*(self._rejected(stage) for stage in rejected), last)
+
+    def _rejected(self, stage: CascadeStage) -> "Outcome":
+        return Outcome(
+            self.decision_id,
+            self.at,
+            stage.arm,
+            Status.OK,
+            prompt_tokens=self.prompt_tokens,
+            tokens_in=stage.tokens_in,
+            tokens_out=stage.tokens_out,
+            cost_usd=stage.cost_usd,
+            latency_s=stage.seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:

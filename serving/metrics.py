@@ -57,6 +57,14 @@ class Metrics:
         self._attempts = Counter(
             "highwayman_attempts", "Calls of arms, by how each ended", ["arm", "ending"], registry=registry
         )
+        self._stages = Counter(
+            "highwayman_cascade_stages", "Answers that a cascade looked at, and what became of each: served, rejected",
+            ["arm", "fate"], registry=registry,
+        )  # fmt: skip
+        self._rejected_usd = Counter(
+            "highwayman_cascade_rejected_usd", "Dollars of rejected answers, which are among highwayman_cost_usd",
+            ["arm"], registry=registry,
+        )  # fmt: skip
         # Both are set when they are asked for, and so by whichever process is asked.
         self._resting = Gauge(
             "highwayman_resting_endpoints", "Endpoints that rest after failures", ["arm"],
@@ -121,15 +129,20 @@ class Metrics:
         """Count one finished request."""
         arm, child = outcome.arm, self._child
         child(self._requests, arm, decision.mode, outcome.status).inc()
-        child(self._latency, arm).observe(outcome.latency_s)
-        if outcome.ttft_s is not None:
-            child(self._ttft, arm).observe(outcome.ttft_s)
-        child(self._tokens, arm, "in").inc(outcome.tokens_in)
-        child(self._tokens, arm, "out").inc(outcome.tokens_out)
-        child(self._cost, arm).inc(outcome.cost_usd or 0.0)
+        for call in outcome.calls:
+            child(self._latency, call.arm).observe(call.latency_s)
+            if call.ttft_s is not None:
+                child(self._ttft, call.arm).observe(call.ttft_s)
+            child(self._tokens, call.arm, "in").inc(call.tokens_in)
+            child(self._tokens, call.arm, "out").inc(call.tokens_out)
+            child(self._cost, call.arm).inc(call.cost_usd or 0.0)
+        for stage in outcome.stages:
+            child(self._stages, stage.arm, "rejected" if stage.went_on else "served").inc()
+            if stage.went_on:
+                child(self._rejected_usd, stage.arm).inc(stage.cost_usd or 0.0)
         for attempt in outcome.tried:
             child(self._attempts, attempt.arm, attempt.ending).inc()
-        if arm != decision.arm:
+        if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):
             self._failovers.labels(decision.arm).inc()
 
     def _child(self, metric: Counter | Histogram, *labels: str) -> Any:

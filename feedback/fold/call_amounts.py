@@ -13,7 +13,7 @@ from highwayman.env.types import Decision, Floats, Mode, Outcome, Status
 from highwayman.feedback.log.event_id import START, EventId, sort_key
 
 _AMOUNTS = 2  # tokens written, over the guess; seconds
-_ROUTED = (Mode.ROUTE, Mode.STICKY)
+_ROUTED = (Mode.ROUTE, Mode.CASCADE, Mode.STICKY)
 _NO_CALLS = (0.0, 0.0, 0.0)
 _NAMED = "as_named"  # the objective of decisions of callers who named an arm
 _CUT_OFF = "length"  # the finish reason of an answer that came to its limit

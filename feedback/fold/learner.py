@@ -326,11 +326,13 @@ class Learner:
         self, decision: Decision, outcome: Outcome, *, sign: int = 1, known_at: EventId | None = None
     ) -> None:
         """Learn what takes decision and outcome to know, both of which are; with `sign` -1 take it away again."""
+        calls = outcome.calls
         if sign > 0:
-            self.tally.on_prompt_read(decision, outcome)
+            self.tally.on_prompt_read(decision, calls[-1])
             count_looks(self.tally, decision, outcome)
         if decision.context.fingerprint == self._fingerprint:
-            self.tally.amounts.on_answer(decision, outcome, sign=sign, known_at=known_at)
+            for call in calls:
+                self.tally.amounts.on_answer(decision, call, sign=sign, known_at=known_at)
 
     def _uncount(self, record: Record, point: LogPoint) -> None:
         """Take an erased decision and its outcome out of the tally, as far as they had been counted."""

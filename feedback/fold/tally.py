@@ -30,6 +30,7 @@ AMOUNTS = "#amounts"
 GATES = "#gates"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
+_CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
 _JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 
 
@@ -125,7 +126,7 @@ class Tally:
         """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
         chosen = self.arm(decision.arm)
         chosen.decisions += sign
-        if decision.mode is not Mode.ROUTE:
+        if decision.mode not in _CHOSEN:
             return
         chosen.routed += sign
         if sign < 0:
@@ -135,7 +136,7 @@ class Tally:
         chosen.recent += 1 - _RECENT
 
     def on_outcome(self, outcome: Outcome, *, tenant: str = DEFAULT_TENANT, sign: int = 1) -> None:
-        """Add an outcome's tokens, dollars and seconds to the arm that served, and its dollars to the tenant's day.
+        """Add an outcome's tokens, dollars and seconds to the arms that answered, its dollars to the tenant's day.
 
         The tenant is its decision's, the default one as long as the decision is not on the log. With `sign` -1 they are
         taken away; of an arm's chance to answer, which fades, nothing is.
@@ -146,6 +147,10 @@ class Tally:
         self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
         for name in outcome.failed_arms:
             self.arm(name).on_failure(outcome.at, sign)
+        for call in outcome.calls:
+            self._on_call(call, sign)
+
+    def _on_call(self, outcome: Outcome, sign: int) -> None:
         served = self.arm(outcome.arm)
         served.cost_usd += sign * (outcome.cost_usd or 0.0)
         served.tokens_in += sign * outcome.tokens_in

@@ -6,7 +6,7 @@ import pytest
 
 from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Attempt, Decision, Mode, Outcome, RewardChange, Status
+from highwayman.env.types import Attempt, CascadeStage, Decision, Mode, Outcome, RewardChange, Status
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -36,6 +36,32 @@ def test_a_served_call_is_counted_where_it_was_served() -> None:
     tally.on_outcome(outcome("d", arm="b"))
     served = tally.arm("b")
     assert (served.calls, served.tokens_out, served.overhead_tokens, served.cost_usd) == (1, 7, 8.0, 0.002)
+
+
+def test_every_answer_of_a_cascade_counts_where_it_was_given_and_all_its_dollars_once() -> None:
+    tally, cheap = Tally(), CascadeStage("a", {}, 0.2, 0.98, True, "b", 20, 5, 0.001, 0.25)
+    both = replace(outcome("d", arm="b", cost_usd=0.011), latency_s=1.0, ttft_s=0.75, stages=(cheap,))
+    tally.on_outcome(both)
+    first, last = tally.arm("a"), tally.arm("b")
+    assert (first.calls, first.tokens_out, first.latency_s, first.cost_usd) == (1, 5, 0.25, 0.001)
+    assert (last.calls, last.tokens_out, last.latency_s) == (1, 7, 0.75)
+    assert last.cost_usd == pytest.approx(0.010)
+    (spent,) = tally.spent().values()
+    assert (spent.calls, spent.usd) == (1, pytest.approx(0.011))
+    tally.on_outcome(both, sign=-1)
+    assert (first.calls, first.latency_s, last.calls, last.latency_s) == (0, 0.0, 0, 0.0)
+
+
+def test_of_a_cascade_whose_client_left_the_rejected_answer_counts_and_the_other_does_not() -> None:
+    tally, cheap = Tally(), CascadeStage("a", {}, 0.2, 0.98, True, "b", 20, 5, 0.001, 0.25)
+    tally.on_outcome(replace(outcome("d", arm="b", status=Status.CLIENT_GONE), stages=(cheap,)))
+    assert (tally.arm("a").calls, tally.arm("b").calls) == (1, 0)
+
+
+def test_a_decision_for_a_cascade_was_drawn_as_any_other() -> None:
+    tally = Tally()
+    tally.on_decision(decision("1", arm="a", mode=Mode.CASCADE))
+    assert tally.share("a") == 1.0
 
 
 def test_an_arms_seconds_are_those_of_its_calls_that_answered_and_an_erased_one_takes_its_own_away() -> None:

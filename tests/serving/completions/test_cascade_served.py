@@ -257,3 +257,20 @@ async def test_a_client_that_leaves_while_the_next_arm_is_asked_leaves_an_outcom
     assert (outcome["status"], outcome["arm"]) == ("client_gone", "dear")
     assert [stage["went_on"] for stage in outcome["stages"]] == [True]
     assert outcome["cost_usd"] == pytest.approx(12e-6)
+
+
+async def test_metrics_count_each_answer_where_it_was_given(anew: Served) -> None:
+    anew.script(Doubt("Rome perhaps.", logprob=UNSURE), Doubt("Paris it is."))
+    await anew.ask()
+    async with anew.router.http.get("/metrics") as response:
+        metrics = (await response.text()).splitlines()
+    assert {
+        'highwayman_requests_total{arm="dear",mode="cascade",status="ok"} 1.0',
+        'highwayman_cascade_stages_total{arm="cheap",fate="rejected"} 1.0',
+        'highwayman_tokens_total{arm="cheap",direction="out"} 5.0',
+        'highwayman_tokens_total{arm="dear",direction="out"} 5.0',
+        'highwayman_attempts_total{arm="cheap",ending="answered"} 1.0',
+    } <= set(metrics)
+    (rejected,) = [line for line in metrics if line.startswith("highwayman_cascade_rejected_usd_total{")]
+    assert float(rejected.split()[-1]) == pytest.approx(12e-6)
+    assert not any(line.startswith("highwayman_failovers_total{") for line in metrics)
