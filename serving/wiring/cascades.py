@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from highwayman.bandit.cascade.gates import Gates
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.completions.cascades import Cascades
@@ -24,9 +25,13 @@ def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingCompone
                 f"cascade.signals: {type(signal).__name__}: the pool has no arm {signal.asks!r}"
                 f"{did_you_mean(signal.asks, arms)}"
             )
+
+    def gates(tenant: str) -> Gates:
+        return live.tally.gates_for(tenant)  # of the tally that is in force then
+
     return Cascades(
         config.rules(),
-        lambda tenant: live.tally.gates_for(tenant),
+        gates,
         reader,
         frozenset(config.aliases),
         np.random.default_rng(settings.seed),

@@ -70,9 +70,11 @@ class Served:
         self.upstream.script("cheap-upstream", cheap)
         self.upstream.script("dear-upstream", dear)
 
-    async def ask(self, *, headers: dict[str, str] | None = None, **body: Any) -> tuple[str, dict[str, Any], Any]:
+    async def ask(
+        self, text: str = "What?", *, headers: dict[str, str] | None = None, **body: Any
+    ) -> tuple[str, dict[str, Any], Any]:
         """The text that came, the decision as it is shown, and the response's headers."""
-        async with self.router.http.post(CHAT, json=ask(**body), headers=headers) as response:
+        async with self.router.http.post(CHAT, json=ask(text, **body), headers=headers) as response:
             raw = await response.read()
             assert response.status == 200, raw
         assert re.search(rb'"logprobs":\s*\{', raw) is None
@@ -257,6 +259,48 @@ async def test_a_client_that_leaves_while_the_next_arm_is_asked_leaves_an_outcom
     assert (outcome["status"], outcome["arm"]) == ("client_gone", "dear")
     assert [stage["went_on"] for stage in outcome["stages"]] == [True]
     assert outcome["cost_usd"] == pytest.approx(12e-6)
+
+
+async def test_calls_about_an_answer_are_made_before_it_is_settled_and_paid_as_part_of_its_stage(
+    served: Served, namespace: str
+) -> None:
+    def said(body: Body) -> str:
+        return "Yes." if body["messages"][0]["role"] == "system" else "42"
+
+    signals = [{"Verification": {"arm": "dear"}}, {"Agreement": {"samples": 2}}]
+    gate = {"gate": {"signal": "verified", "threshold": 0.5}, "signals": signals, "floor": 0.0}
+    config = {**CONFIG, "cascade": gate}
+    async with running_router(arms(served.upstream), served.redis_url, namespace, config=config) as router:
+        checked = Served(router, served.upstream, served.redis_url)
+        checked.script(Say(said), Say(said))
+        text, decision, _ = await checked.ask("6 * 7?", stream=True)
+    (stage,) = decision["outcome"]["stages"]
+    assert (text, sorted(checked.asked())) == ("42", ["cheap", "cheap", "cheap", "dear"])
+    assert {"verified": 1.0, "agreement": 1.0}.items() <= stage["signals"].items()
+    assert stage["cost_usd"] == decision["outcome"]["cost_usd"] == pytest.approx((3 * 1.0 + 10.0) * 12e-6)
+    assert decision["outcome"]["tokens_out"] == 5  # of the answer itself
+    assert [attempt["arm"] for attempt in decision["outcome"]["tried"]] == ["cheap"]
+
+
+async def test_a_gate_is_learned_from_thumbs_whichever_answers_it_lets_through(served: Served, namespace: str) -> None:
+    dial = {"points_per_usd": {"auto": 150_000.0}}  # the dear arm costs .18 of quality
+    async with running_router(
+        arms(served.upstream), served.redis_url, namespace, config={"cascade": {}, "objective": dial}
+    ) as router:
+        checked, asked = Served(router, served.upstream, served.redis_url), list[tuple[bool, str]]()
+        for number in range(110):
+            hard = number % 2 == 1
+            cheap = Doubt("Wrong.", logprob=UNSURE) if hard else Doubt("Right.", logprob=SURE)
+            checked.script(cheap, Doubt("Right."))
+            _, answer, headers = await router.post(CHAT, ask())
+            is_right = answer["choices"][0]["message"]["content"] == "Right."
+            said = {"decision_id": headers["x-highwayman-decision"], "metric": "thumbs", "value": float(is_right)}
+            await router.post("/v1/feedback", said)
+            asked.append((hard, ", ".join(checked.asked())))
+    late = asked[70:]
+    assert late.count((False, "cheap")) >= 12  # of 20: the sure one is served, and nobody else is asked
+    assert late.count((True, "cheap, dear")) >= 7  # the others begin with the dear arm
+    assert late.count((True, "cheap")) <= 1
 
 
 async def test_metrics_count_each_answer_where_it_was_given(anew: Served) -> None:
