@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,23 @@ class LogOptions:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
         """Yield a client and what is configured. Raises ConfigError, EncoderError."""
+        with self.factory() as factory:
+            client = connect(self.url(), timeout_s=_TIMEOUT_S)
+            try:
+                yield client, factory
+            finally:
+                await client.aclose()
+
+    @contextmanager
+    def factory(self) -> Iterator[LearnerFactory]:
+        """Yield what is configured, for which no Redis is needed. Raises ConfigError, EncoderError."""
         config = load_config(self.config)
         if self.encoder is not None:
             config = config.model_copy(update={"encoder": EncoderConfig(engine=self.encoder)})
         encoder = warm_encoder(config)
-        client = connect(self.url(), timeout_s=_TIMEOUT_S)
         try:
-            yield client, LearnerFactory(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
+            yield LearnerFactory(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
         finally:
-            await client.aclose()
             encoder.close()
 
     @property

@@ -8,6 +8,7 @@ from highwayman import __version__
 from highwayman.serving.cli.loading import LazyGroup
 
 _COMMANDS = {
+    "allocate": "allocate:allocate_command",
     "erase": "log:erase",
     "evaluate": "evaluate:evaluate",
     "export": "export:export_command",
