@@ -1,4 +1,4 @@
-"""Sheets on disk: Parquet, CSV and JSON lines."""
+"""Sheets on disk: Parquet, CSV, JSON lines, and JSON."""
 
 import json
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from highwayman.env.arrow import file_errors, import_pyarrow
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.table_cells import TableError
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
+SUFFIXES = (".parquet", ".csv", ".jsonl", ".json")
 _PICKLES = (".pkl", ".pickle")
+_ROUTER_EVAL = "_router_dataset"  # ends the names of RouterEval's pickles, which hold no data frame
 _CSV_BLOCK = 64 * 2**20  # no row may be longer
 
 Where = Callable[[int], str]
@@ -20,12 +21,14 @@ Where = Callable[[int], str]
 
 def opened(path: Path) -> Sheet:
     """Return the columns of a file. Raises TableError where it cannot be read, ConfigError where pyarrow is missing."""
-    openers = dict(zip(SUFFIXES, (_parquet, _csv, _lines), strict=True))
+    openers = dict(zip(SUFFIXES, (_parquet, _csv, _lines, _json), strict=True))
     if path.suffix in _PICKLES:
         conversion = f"pandas.read_pickle('{path.name}').to_parquet('{path.stem}.parquet')"
+        told = f'convert it with pandas: python -c "import pandas; {conversion}"'
+        if path.stem.endswith(_ROUTER_EVAL):
+            told = "write one of RouterEval's pools as JSON, as docs/tables.md says"
         raise TableError(
-            f"{path}: a pickle runs what it holds when it is opened, so none is read here. "
-            f'If you trust it, convert it with pandas: python -c "import pandas; {conversion}"'
+            f"{path}: a pickle runs what it holds when it is opened, so none is read here. If you trust it, {told}"
         )
     if path.suffix not in openers:
         raise TableError(f"{path}: a table is a file named *{', *'.join(SUFFIXES)}, or a folder of such")
@@ -87,6 +90,19 @@ def _lines(path: Path) -> Sheet:
 
     names = dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, rows))))
     return Sheet(path, tuple(names), len(rows), _Objects(rows, where), where)
+
+
+def _json(path: Path) -> Sheet:
+    """Return a row for each object of a list, or for the one that the file is."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{path}: not JSON: {error}") from error
+    rows = content if isinstance(content, list) else [content]
+    if not all(isinstance(row, dict) for row in rows):
+        raise TableError(f"{path}: must hold a JSON object, or a list of them")
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return Sheet(path, tuple(names), len(rows), _Objects(rows, _rows(path)), _rows(path))
 
 
 def _rows(path: Path) -> Where:

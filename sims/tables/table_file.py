@@ -33,8 +33,8 @@ class Reader(Protocol):
 
 
 def formats() -> dict[str, Reader]:
-    """Return the readers by the names of their formats."""
-    names = sorted(module.name for module in iter_modules(readers.__path__))
+    """Return the readers by the names of their formats, our own first."""
+    names = sorted((module.name for module in iter_modules(readers.__path__)), key=lambda name: (name != "long", name))
     return {name: cast(Reader, import_module(f"{readers.__name__}.{name}")) for name in names}
 
 
@@ -132,17 +132,19 @@ def _files(path: Path | str | Sequence[Path | str]) -> list[Path]:
     paths = [Path(path)] if isinstance(path, Path | str) else [Path(file_path) for file_path in path]
     files: list[Path] = []
     for file_path in paths:
-        inside = (
-            sorted(file for file in file_path.glob("*") if file.suffix in SUFFIXES)
-            if file_path.is_dir()
-            else [file_path]
-        )
+        inside = _inside(file_path) if file_path.is_dir() else [file_path]
         if not inside:
             raise TableError(f"{file_path}: holds no table, which is a file named *{', *'.join(SUFFIXES)}")
         files += inside
     if not files:
         raise TableError("there is no file to read a table from")
     return files
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Return a folder's tables; if it has none, JSON files, which may be about anything, and those of folders in it."""
+    tables = sorted(file for file in folder.glob("*") if file.suffix in SUFFIXES[:-1])
+    return tables or sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES)
 
 
 def _named(paths: Sequence[Path]) -> str:
