@@ -12,13 +12,14 @@ from typing import Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.bandit.control_slice import ControlSlice
 from highwayman.bandit.draw import Draw, Floor, draw, mix, one_hot_argmax
 from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
 from highwayman.bandit.policy import GivesBeliefs, Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota, with_minimums
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
-from highwayman.env.types import Context, Floats
+from highwayman.env.types import Context, ControlDraw, Floats
 
 Bools = npt.NDArray[np.bool_]
 
@@ -86,6 +87,9 @@ class ExplorationRules:
     cap: ExplorationCap | None = None  # counts what it grants; None: exploration may cost what it does
     # Expected quality minus penalty that the floor may lose a request; None: it is spread evenly, whatever is lost.
     floor_loss: float | None = None
+    # Takes its share of the draws beside all of these, from the arms that limits and budget leave; none where callers
+    # want no exploration.
+    control: ControlSlice | None = None
 
     def floor_for(self, policy: Policy, features: Floats, arms: Sequence[str], penalties: Floats) -> Floor:
         """Return the floor of one decision, features (d,) and penalties (K,), or of m, (m, d) and (m, K).
@@ -115,6 +119,7 @@ class Choice:
 
     candidates: Candidates  # with the budget's penalties and those of failures among theirs
     draw: Draw
+    control: ControlDraw | None = None  # None: no control slice took part
 
     @property
     def arm(self) -> str:
@@ -159,7 +164,12 @@ def decide(
         candidates = replace(candidates, penalties=candidates.penalties + budget.penalties(candidates.usd))
     candidates = with_failures(candidates, policy, context)
     probs, floor = unmixed_probs(policy, context, candidates, rules, explores=limits.explore, at=at)
-    return Choice(candidates, draw(probs, floor=floor, rng=rng))
+    control = rules.control
+    baseline = None if control is None or not limits.explore else control.baseline_probs(candidates.arms)
+    if control is None or baseline is None:
+        return Choice(candidates, draw(probs, floor=floor, rng=rng))
+    drawn, control_draw = control.draw(mix(probs, floor=floor), baseline, rng=rng)
+    return Choice(candidates, drawn, control_draw)
 
 
 def decision_probs(

@@ -11,6 +11,7 @@ Indices = npt.NDArray[np.intp]
 Floor = float | Floats  # a share that is spread evenly over the K arms, or each arm's own (K,), for m rows (m, K)
 
 _TOLERANCE = 1e-6
+_BELOW_1 = 1.0 - 2.0**-53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,27 @@ def draw(probs: Floats, *, floor: Floor, rng: np.random.Generator) -> Draw:
     # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
     action = int(edges.searchsorted(rng.random() * edges[-1], side="right"))
     return Draw(action, mixed, propensity=float(mixed[action]))
+
+
+def draw_from_mixture(components: Floats, shares: Floats, *, rng: np.random.Generator) -> tuple[Draw, int]:
+    """Return an action drawn from one of m distributions, and which one: the draw's probabilities are the mixture's.
+
+    One uniform number gives both, as `draw` takes one.
+
+    Args:
+        components: (m, K), each a distribution.
+        shares: (m,) how probable each of them is.
+        rng: gives the number.
+    """
+    edges = np.add.accumulate(shares)
+    uniform = rng.random() * edges[-1]
+    component = int(edges.searchsorted(uniform, side="right"))
+    within = (uniform - (edges[component] - shares[component])) / shares[component]
+    inner = np.add.accumulate(components[component])
+    # The quotient may round to 1 or below 0: kept within, every draw is on an arm with positive probability.
+    action = int(inner.searchsorted(min(max(within, 0.0), _BELOW_1) * inner[-1], side="right"))
+    mixed: Floats = shares @ components
+    return Draw(action, mixed, propensity=float(mixed[action])), component
 
 
 def one_hot_argmax(probs: Floats) -> Floats:

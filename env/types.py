@@ -131,6 +131,10 @@ NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were
 CLIENT_TASK = "client_task"  # a context's flag: a chat client's own call, such as for a title; nobody rates its answer
 TOOLS_DROPPED = "tools_dropped"  # a context's flag: no arm takes tools, so the request goes on without them
 RESTING_FLAG = "resting:"  # begins a context's flag that names an arm left out since its servers rest after failures
+CONTROL = "control"  # a context's flag: the control slice drew the arm, from its baseline
+# Begins a context's flag of every decision that the control slice might have drawn: its share of the draws, and the
+# probability that the baseline gives the arm drawn.
+BASELINE_FLAG = "baseline:"
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -152,6 +156,30 @@ class Context:
     def resting(self) -> tuple[str, ...]:
         """The arms that could have answered, but for failures of their servers."""
         return tuple(sorted(flag.removeprefix(RESTING_FLAG) for flag in self.flags if flag.startswith(RESTING_FLAG)))
+
+    @property
+    def control(self) -> "ControlDraw | None":
+        """How the control slice took part in the draw, None where it did not. Raises ValueError for a damaged flag."""
+        told = next((flag.removeprefix(BASELINE_FLAG) for flag in self.flags if flag.startswith(BASELINE_FLAG)), None)
+        if told is None:
+            return None
+        share, baseline_prob = map(float, told.split(":"))
+        return ControlDraw(share, baseline_prob, CONTROL in self.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDraw:
+    """How a control slice took part in one draw."""
+
+    share: float  # of the draws that it takes
+    baseline_prob: float  # the probability that the baseline gives the arm drawn
+    is_control: bool  # whether it took this one
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """What the log says of it, among the flags of the context."""
+        told = f"{BASELINE_FLAG}{self.share!r}:{self.baseline_prob!r}"
+        return frozenset({told, CONTROL} if self.is_control else {told})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, Reward
 from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.fold.call_amounts import CallAmounts
+from highwayman.feedback.fold.control_tally import ControlTally
 from highwayman.feedback.log.event_id import START, EventId
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
@@ -28,6 +29,7 @@ PREFILL = "#prefill"
 ANSWER_RATES = "#answer_rates"
 AMOUNTS = "#amounts"
 GATES = "#gates"
+CONTROLS = "#control"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
@@ -91,6 +93,7 @@ class Tally:
         self.arms: dict[str, ArmTally] = {}
         self.calibration_counts = CalibrationCounts()
         self.amounts = CallAmounts()  # what calls take, by prompt and arm
+        self.control = ControlTally()
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
         self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
         self._gates: dict[str, Gates] = {}  # by tenant
@@ -249,6 +252,8 @@ class Tally:
         sums[AMOUNTS] = self.amounts.to_json()  # without it, a tally is one of before
         if self._gates:
             sums[GATES] = {tenant: gates.to_json() for tenant, gates in self._gates.items()}
+        if self.control.tenants:
+            sums[CONTROLS] = self.control.to_json()
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -265,6 +270,7 @@ class Tally:
             sums = json.loads(data)
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
+            tally.control = ControlTally.from_json(sums.pop(CONTROLS, {}))
             amounts = sums.pop(AMOUNTS, None)
             tally._gates = {tenant: Gates.from_json(gates) for tenant, gates in sums.pop(GATES, {}).items()}
             fits = _fits(sums.pop(FITS, {}))

@@ -1,0 +1,1 @@
+"""What the router saved beside its baseline, and how far that is known."""
