@@ -28,7 +28,16 @@ from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.services import Services, build_services
-from highwayman.serving.views import decision_view, model_view, models_view, pending_counts, policy_view, readiness_view
+from highwayman.serving.views import (
+    decision_view,
+    model_view,
+    models_view,
+    pending_counts,
+    policy_view,
+    readiness_view,
+    savings_of,
+    savings_view,
+)
 from highwayman.serving.wiring.settings import Settings
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -204,6 +213,12 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
             pending=await pending_counts(services),
         )
 
+    @rest.get("/v1/savings")
+    async def savings(request: Request) -> dict[str, Any]:
+        """What the router saved beside its baseline, for the tenant of the key that asks."""
+        _need(ADMIN, request)
+        return savings_view(services, _caller(request).tenant)
+
     _add_probes(rest, services)
 
 
@@ -226,6 +241,8 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
         for arm in services.pool.arms.values():
             chance = services.live.tally.arm(arm.name).answer_rate.chance(time.time())
             services.metrics.on_health(arm.name, resting=len(services.pool.resting_endpoints(arm)), chance=chance)
+        for tenant in services.live.tally.control.tenants:
+            services.metrics.on_savings(tenant, savings_of(services, tenant))
         return Response(services.metrics.exposition(await pending_counts(services)), media_type=CONTENT_TYPE_LATEST)
 
 

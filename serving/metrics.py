@@ -11,7 +11,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from highwayman.env.load.replica_loads import ReplicaState
 from highwayman.env.types import (
+    BASELINE_FLAG,
     CLIENT_TASK,
+    CONTROL,
     NO_EXPLORATION,
     RESTING_FLAG,
     SCRIPT_FLAG,
@@ -20,12 +22,14 @@ from highwayman.env.types import (
     Outcome,
 )
 from highwayman.feedback.intake.pending import PendingCounts
+from highwayman.feedback.savings.report import SavingsReport
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
+_NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL})  # flags of whole contexts
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
 
 
@@ -74,6 +78,11 @@ class Metrics:
             "highwayman_chance_to_answer", "Of a call to answer at all, by those that ended lately", ["arm"],
             registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
+        self._savings = self._savings_gauge(
+            "savings_usd_per_request", "Saved beside the baseline, all costs of the router's included"
+        )
+        self._total_savings = self._savings_gauge("savings_usd", "Saved in all since the control slice began")
+        self._quality_gain = self._savings_gauge("quality_gain", "Quality beyond the baseline's, of rated answers")
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
         self.judged = Counter(
@@ -116,6 +125,24 @@ class Metrics:
             multiprocess_mode="livemostrecent",
         )  # fmt: skip
 
+    def _savings_gauge(self, name: str, documentation: str) -> Gauge:
+        """Return a gauge with an interval that holds at every scrape at once; it is set when it is asked for."""
+        return Gauge(
+            f"highwayman_{name}", documentation, ["tenant", "bound"], registry=self.registry,
+            multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+
+    def on_savings(self, tenant: str, report: SavingsReport) -> None:
+        """Say what a tenant's control slice tells; NaN what is not known."""
+        for gauge, difference in (
+            (self._savings, report.saving_usd),
+            (self._total_savings, report.total_usd),
+            (self._quality_gain, report.quality),
+        ):
+            for bound in ("value", "low", "high"):
+                known = getattr(difference, bound, None)
+                gauge.labels(tenant, bound).set(math.nan if known is None else known)
+
     def on_replica_load(self, endpoint: str, state: ReplicaState | None) -> None:
         """Say what a replica has to do; NaN what is not known."""
         waiting, running = (state.waiting, state.running) if state is not None else (math.nan, math.nan)
@@ -156,8 +183,8 @@ class Metrics:
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
-        for flag in decision.context.flags - {NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED}:
-            if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG)):
+        for flag in decision.context.flags - _NOT_DEGRADED:
+            if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG)):
                 self.degraded.labels(flag).inc()
 
     def on_health(self, arm: str, *, resting: int, chance: float) -> None:

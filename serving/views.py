@@ -17,6 +17,7 @@ from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.log.record import Record
+from highwayman.feedback.savings.report import SavingsReport, savings_report
 from highwayman.serving.services import Services
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.pool_objectives import objectives_view
@@ -63,6 +64,21 @@ async def pending_counts(services: Services) -> PendingCounts | None:
             return await services.feedback.service.pending.counts()
     except (StoreUnavailable, TimeoutError):
         return None
+
+
+def savings_of(services: Services, tenant: str) -> SavingsReport:
+    """Return what a tenant's control slice tells, by what is published."""
+    control = services.settings.config.control
+    usd_per_day = 0.0 if control is None else control.router_usd_per_day
+    return savings_report(services.live.tally.control, tenant=tenant, router_usd_per_day=usd_per_day)
+
+
+def savings_view(services: Services, tenant: str) -> dict[str, Any]:
+    """Return what a tenant's control slice tells, and the slice that is in force; null: none is."""
+    baseline = services.router.control
+    in_force = None if baseline is None else baseline.slice_for(tenant, services.live.tally)
+    shown = None if in_force is None else {"share": in_force.share, "baseline": dict(in_force.baseline)}
+    return {"tenant": tenant, "slice": shown, **savings_of(services, tenant).to_dict()}
 
 
 async def readiness_view(services: Services) -> dict[str, Any]:

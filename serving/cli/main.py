@@ -21,6 +21,7 @@ _COMMANDS = {
     "prior": "prior:prior",
     "rebuild": "log:rebuild",
     "replay": "replay:replay",
+    "savings": "savings:savings",
     "serve": "serve:serve",
     "simulate": "simulate:simulate",
     "snapshot": "snapshot:snapshot",

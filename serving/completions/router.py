@@ -28,6 +28,7 @@ from highwayman.env.types import (
 from highwayman.serving.completions.candidates import CandidateFinder
 from highwayman.serving.completions.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
+from highwayman.serving.completions.control_baseline import ControlBaseline
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
@@ -79,6 +80,7 @@ class Router:
     pseudonym: Callable[[str | None], str]  # of the person who asks
     spend_tracker: SpendTracker
     keep_prompts: bool = False  # whether decisions carry the newest message
+    control: ControlBaseline | None = None  # takes part in draws; None: nobody does
     _known_finder: CandidateFinder | None = field(default=None, init=False)
 
     @property
@@ -191,6 +193,8 @@ class Router:
             if later.is_open:
                 moment = replace(moment, mode=Mode.CASCADE)
         candidates, draw = choice.candidates, choice.draw
+        if choice.control is not None:
+            context = replace(context, flags=context.flags | choice.control.flags)
         decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
         self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
         return decision, self._in_order(choice, draw.action), later
@@ -238,11 +242,14 @@ class Router:
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
+        tenant, rules = moment.origin.tenant, self.rules
+        if self.control is not None and objective.explore:
+            rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
         return decide(
-            self.live.policy_for(moment.origin.tenant),
+            self.live.policy_for(tenant),
             context,
             candidates,
-            self.rules,
+            rules,
             limits=objective,
             at=moment.at,
             rng=self.rng,

@@ -20,6 +20,7 @@ from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.cascade import CascadeConfig
 from highwayman.serving.config.context import TagConfig
+from highwayman.serving.config.control import ControlConfig
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
@@ -154,6 +155,7 @@ class Config(Strict):
     budget: BudgetConfig = BudgetConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
+    control: ControlConfig | None = None  # no slice, where nothing is said of it
     limits: LimitsConfig = LimitsConfig()
     cors: CorsConfig = CorsConfig()
     allowed_hosts: list[HostName] = Field(

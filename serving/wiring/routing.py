@@ -16,6 +16,7 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.serving.completions.control_baseline import ControlBaseline
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
@@ -127,7 +128,16 @@ def _router(
         pseudonym=log.ids.pseudonym,
         spend_tracker=spend_tracker,
         keep_prompts=config.retention.prompts,
+        control=_control(config, pool),
     )
+
+
+def _control(config: Config, pool: Pool) -> ControlBaseline | None:
+    """Return who takes part in draws. Raises ConfigError for a baseline that is not in the pool."""
+    control = config.control
+    if control is None:
+        return None
+    return ControlBaseline(control.share, control.weights(pool.arms), tuple(pool.arms.values()))
 
 
 def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
