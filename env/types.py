@@ -135,6 +135,8 @@ CONTROL = "control"  # a context's flag: the control slice drew the arm, from it
 # Begins a context's flag of every decision that the control slice might have drawn: its share of the draws, and the
 # probability that the baseline gives the arm drawn.
 BASELINE_FLAG = "baseline:"
+SIMILARITY_FLAG = "similarity:"  # begins a context's flag that says how like a stored question is, whose answer may do
+STORED_BY_FLAG = "stored_by:"  # begins a context's flag that names the arm which gave that answer
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -151,6 +153,12 @@ class Context:
     def script(self) -> str:
         """The script of most of the prompt; empty: Latin."""
         return next((flag.removeprefix(SCRIPT_FLAG) for flag in self.flags if flag.startswith(SCRIPT_FLAG)), "")
+
+    @property
+    def stored_by(self) -> str:
+        """The arm that gave the stored answer which may do for this query; empty: there is none."""
+        flags = (flag for flag in self.flags if flag.startswith(STORED_BY_FLAG))
+        return next((flag.removeprefix(STORED_BY_FLAG) for flag in flags), "")
 
     @property
     def resting(self) -> tuple[str, ...]:

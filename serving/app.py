@@ -146,6 +146,7 @@ class Application:
                     cascades=services.cascades,
                     bodies=bodies,
                     body_limit_bytes=config.limits.body_bytes,
+                    answers=services.answers,
                 ),
                 FeedbackEndpoints(
                     feedback.service,
@@ -204,12 +205,14 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
         _need(ADMIN, request)
+        stored = services.settings.config.answer_cache
         return policy_view(
             services.live,
             services.router.policy_name,
             services.pool,
             at=time.time(),
             objectives=services.router.objectives,
+            stored=() if stored is None else stored.arm_names(),
             pending=await pending_counts(services),
         )
 

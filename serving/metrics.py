@@ -17,6 +17,8 @@ from highwayman.env.types import (
     NO_EXPLORATION,
     RESTING_FLAG,
     SCRIPT_FLAG,
+    SIMILARITY_FLAG,
+    STORED_BY_FLAG,
     TOOLS_DROPPED,
     Decision,
     Outcome,
@@ -30,6 +32,7 @@ _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
 _NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL})  # flags of whole contexts
+_TELLING = (SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG, SIMILARITY_FLAG, STORED_BY_FLAG)  # what begins other such flags
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
 
 
@@ -87,6 +90,10 @@ class Metrics:
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
         self.judged = Counter(
             "highwayman_judged", "Answers drawn for the judge: a score, a preference, or why neither", ["came_to"],
+            registry=registry,
+        )  # fmt: skip
+        self.answer_lookups = Counter(
+            "highwayman_answer_lookups", "Stored answers looked for: exact, semantic, none", ["came_to"],
             registry=registry,
         )  # fmt: skip
         self._delivery_outcomes = Counter(
@@ -184,7 +191,7 @@ class Metrics:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
         for flag in decision.context.flags - _NOT_DEGRADED:
-            if not flag.startswith((SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG)):
+            if not flag.startswith(_TELLING):
                 self.degraded.labels(flag).inc()
 
     def on_health(self, arm: str, *, resting: int, chance: float) -> None:

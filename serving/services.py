@@ -13,6 +13,7 @@ from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.journal import Journal
 from highwayman.feedback.log.store import Store
 from highwayman.serving.auth.authenticator import Authenticator
+from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.cascades import Cascades
 from highwayman.serving.completions.conversations import ConversationTracker
 from highwayman.serving.completions.proxy import ProxyDependencies
@@ -21,6 +22,7 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_recorder
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
@@ -54,6 +56,7 @@ class Services:
     cascades: Cascades | None  # None: every answer is passed on as it comes
     proxy_dependencies: ProxyDependencies
     metrics: Metrics
+    answers: AnswerCache | None
 
 
 @asynccontextmanager
@@ -73,7 +76,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
-        dependencies = FeedbackDependencies(log, routing, metrics, policy.live)
+        answers = build_answer_cache(settings, log, metrics)
+        dependencies = FeedbackDependencies(log, routing, metrics, policy.live, build_answer_recorder(answers))
         feedback = build_feedback(stack, settings, dependencies, adapters)
         yield Services(
             settings=settings,
@@ -92,6 +96,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             cascades=build_cascades(settings, policy.live, routing),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             metrics=metrics,
+            answers=answers,
         )
 
 

@@ -10,6 +10,7 @@ from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.tags import tag_places
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import Arm, Outcome
@@ -32,12 +33,13 @@ def policy_view(
     *,
     at: float,
     objectives: Mapping[str, Objective],
+    stored: Iterable[str] = (),
     pending: PendingCounts | None,
 ) -> dict[str, Any]:
     """Return the policy in force, what quality is worth to it, each arm's numbers over the whole log and its load.
 
     Also what became of feedback without a decision. An arm's chance to answer is that of a call at `at`, seconds since
-    the epoch; which of its endpoints rest, this process knows by itself.
+    the epoch; which of its endpoints rest, this process knows by itself. `stored` are arms that give stored answers.
     """
     return {
         "policy": name,
@@ -51,7 +53,7 @@ def policy_view(
                 **_load_view(pool, arm),
                 "tools": pool.tools.believed(arm).tools,
             }
-            for arm in pool.arms.values()
+            for arm in (*pool.arms.values(), *(CACHED_ARMS[name] for name in stored))
         },
         "feedback_without_decision": None if pending is None else asdict(pending),
     }

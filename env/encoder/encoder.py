@@ -131,6 +131,26 @@ class Encoder:
         return float(vectors[0] @ vectors[1])
 
     @property
+    def engine(self) -> Engine:
+        """What turns texts into vectors."""
+        return self._engine
+
+    async def embedding(self, text: str) -> Floats | None:
+        """Return the engine's own vector of a text, (width,), None where it fails, or is not there by the deadline."""
+        sample = utf8_sample(text, self._max_chars)
+        try:
+            if self._inline:
+                rows = self._engine.embed([sample])
+            else:
+                async with asyncio.timeout(self._deadline_s):
+                    rows = await asyncio.to_thread(self._engine.embed, [sample])
+        except Exception as error:  # whatever an engine may raise, as in `encode`
+            _log.warning("%s failed with %s; nothing is compared", self._engine.fingerprint, type(error).__name__)
+            return None
+        vector: Floats = rows[0]
+        return vector
+
+    @property
     def d(self) -> int:
         """The number of features."""
         return len(self.names)

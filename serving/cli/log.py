@@ -23,6 +23,7 @@ from highwayman.feedback.log.erasure import Erasure
 from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
 from highwayman.serving.state.learner_factory import LearnerFactory
 
 _EQUAL = 1e-9  # learned states closer than this are the same, but for the order of sums
@@ -121,6 +122,8 @@ async def run_erasure(
             await factory.version_history(client, lineage=lineage).drop_before(last)
         removed_from_log, removed_from_archive = await erasure.forget()
         remaining = await erasure.find()
+        answers = AnswerStore(client, factory.config.namespace, clock=time.time)
+        stored_answers = await answers.forget(pseudonyms)
     published = await factory.publications(client).load()
     report: dict[str, Any] = {
         "decisions": decisions,
@@ -128,6 +131,7 @@ async def run_erasure(
         "taken_off_the_log": removed_from_log,
         "taken_out_of_the_archive": removed_from_archive,
         "states_dropped": dropped,
+        "stored_answers_removed": stored_answers,
         "events_left": remaining,
     }
     if published is None:

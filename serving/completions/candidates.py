@@ -90,6 +90,20 @@ class CandidateFinder:
         ).by_arm(tuple(self.pool.arms))
         return np.array([estimates[name].latency_s or 0.0 for name in names])
 
+    def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
+        """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""
+        known = self.live.tally.arms.get(arm.name)
+        latency_s = known.latency_s / known.calls if known is not None and known.calls else 0.0
+        penalty = objective.penalties(np.zeros(1), np.array([latency_s]), np.zeros(1))
+        probation_usd, chances = candidates.probation_usd, candidates.chances
+        return Candidates(
+            (*candidates.arms, arm.name),
+            np.append(candidates.usd, 0.0),
+            np.append(candidates.penalties, penalty),
+            None if probation_usd is None else [*probation_usd, None],
+            None if chances is None else np.append(chances, 1.0),
+        )
+
     def _saving(self, arm: Arm, cached_tokens: float) -> CacheSaving:
         return cache_saving(arm, self._quotes.token_use(arm.name), cached_tokens)
 

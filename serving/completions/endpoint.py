@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANSWERS, Principal
+from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
+from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.cascades import Cascades
 from highwayman.serving.completions.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
 from highwayman.serving.completions.router import RequestOrigin, Route, Router
-from highwayman.serving.completions.routing_options import parse_routing_options
+from highwayman.serving.completions.routing_options import parse_cache_control, parse_routing_options
 from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.http.asgi import (
     ClientDisconnected,
@@ -41,7 +43,7 @@ log = logging.getLogger(__name__)
 class CompletionsEndpoint:
     """Routes and answers requests for completions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each part)
         self,
         router: Router,
         dependencies: ProxyDependencies,
@@ -52,11 +54,12 @@ class CompletionsEndpoint:
         cascades: Cascades | None,
         bodies: BodyReader,
         body_limit_bytes: int,
+        answers: AnswerCache | None = None,
     ) -> None:
         """Take what decides, calls, reads the client's own ids, tags and bodies, and who knows the turn before.
 
         `cascades` is what looks at answers before they are passed on; None: nothing does.
-        `body_limit_bytes` is the largest body accepted.
+        `body_limit_bytes` is the largest body accepted; `answers` are those that may be given again, None: none.
         """
         self._bodies = bodies
         self._router = router
@@ -66,6 +69,7 @@ class CompletionsEndpoint:
         self._cascades = cascades
         self._conversations = conversations
         self._body_limit_bytes = body_limit_bytes
+        self._answers = answers
 
     @staticmethod
     def matches(scope: Scope) -> bool:
@@ -130,6 +134,11 @@ class CompletionsEndpoint:
         origin = RequestOrigin(principal.tenant, request.user, links)
         tags = self._tags.read(scope, request.body, principal)
         query = replace(request.query, tags=tags) if tags else request.query
+        cached = None
+        if self._answers is not None and not task and request.model not in self._router.pool.arms:
+            asked_by = AskedBy(principal.tenant, options.alias or request.model, query.tags)
+            request, cached = await self._answers.look_up(request, asked_by, parse_cache_control(scope))
+            query = replace(query, tags=(*query.tags, *cached.tags)) if cached is not None else query
         route = await self._router.route(
             request.model,
             query,
@@ -137,6 +146,7 @@ class CompletionsEndpoint:
             origin=origin,
             continuation=turn.continuation,
             cascade=None if self._cascades is None else self._cascades.offer(request, options, principal.tenant),
+            cached=cached,
         )
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
         return request, route, turn

@@ -18,9 +18,11 @@ from highwayman.env.upstream.endings import Ending
 from highwayman.env.upstream.lines import feed_aside
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
+from highwayman.env.upstream.stored_response import stored_response
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.env.upstream.usage_report import parse_reported_usage
 from highwayman.feedback.log.journal import Journal
+from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.request import CompletionRequest
@@ -122,6 +124,8 @@ class ProxiedCompletion:
             UpstreamError: every attempt failed.
             NoEligibleArm: no arm takes tools, and the caller wants one called.
         """
+        if self._route.cached is not None:
+            return self._stored(self._route.cached)
         answer = await self._ask_arms(self._route.arms)
         if answer.account.ending is not Ending.TOOLS_REFUSED or not self._request.query.tools:
             return answer
@@ -130,6 +134,18 @@ class ProxiedCompletion:
             raise tools_refused(dict.fromkeys(attempt.arm for attempt in self._tried))
         self._tools_dropped = True
         return await self._ask_arms(self._route.arms)
+
+    def _stored(self, cached: CachedAnswer) -> UpstreamResponse:
+        answer, request = cached.answer, self._request
+        return stored_response(
+            cached.arm,
+            answer.text,
+            usage=(answer.tokens_in, answer.tokens_out),
+            chat=request.chat,
+            stream=request.stream,
+            created_at=answer.at,
+            now=self._started_at,
+        )
 
     async def _ask_arms(self, arms: Sequence[Arm]) -> UpstreamResponse:
         return await self._dependencies.upstream.open(
@@ -251,8 +267,18 @@ class ProxiedCompletion:
             (b"x-highwayman-arm", self._arm.name.encode()),
             (b"x-highwayman-propensity", repr(decision.propensity).encode()),
             *([(b"x-highwayman-tools", b"dropped")] if self._tools_dropped else ()),
+            *self._cached_headers(),
             *self._vote_link(decision),
         ]
+
+    def _cached_headers(self) -> Headers:
+        cached = self._route.cached
+        if cached is None:
+            return ()
+        return (
+            (b"age", str(int(cached.age_s)).encode()),
+            (b"x-highwayman-similarity", f"{cached.similarity:.4f}".encode()),
+        )
 
     def _vote_link(self, decision: Decision) -> Headers:
         link = self._dependencies.vote_link

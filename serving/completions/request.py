@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.prompt.reading import read_chat, read_completion
 from highwayman.env.types import JsonObject, Query
+from highwayman.serving.completions.answer_cache.answer_key import AnswerKey
 from highwayman.serving.completions.body_checks import (
     MESSAGES_SCHEMA,
     PROMPT_SCHEMA,
@@ -73,6 +74,7 @@ class CompletionRequest:
     wants_usage: bool  # of a stream
     user: str | None = None  # who asks, as the caller names them
     size_bytes: int = 0
+    answer_key: AnswerKey | None = None  # under which its answer may be stored; None: it may not
 
     @property
     def is_large(self) -> bool:

@@ -12,11 +12,14 @@ from highwayman.env.cost.usage import expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.encoder.tags import as_named
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool, needed_tokens, tools_hint
 from highwayman.env.types import (
     CLIENT_TASK,
     DEFAULT_TENANT,
     NO_EXPLORATION,
+    SIMILARITY_FLAG,
+    STORED_BY_FLAG,
     TOOLS_DROPPED,
     Arm,
     Context,
@@ -25,6 +28,7 @@ from highwayman.env.types import (
     Mode,
     Query,
 )
+from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.candidates import CandidateFinder
 from highwayman.serving.completions.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.continuation import NEW_CONVERSATION, Continuation
@@ -62,6 +66,7 @@ class Route:
     needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
     tools_dropped: bool = False  # whether the request goes on without the tools it offers
     cascade: CascadeRoute | None = field(default=None, compare=False)  # None: the answer is passed on as it comes
+    cached: CachedAnswer | None = None  # that is given, without asking an arm
 
 
 @dataclass(slots=True)
@@ -100,12 +105,14 @@ class Router:
         origin: RequestOrigin = ANONYMOUS_ORIGIN,
         continuation: Continuation = NEW_CONVERSATION,
         cascade: CascadeOffer | None = None,
+        cached: CachedAnswer | None = None,
     ) -> Route:
         """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
 
         `options` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
         gets a pseudonym. A tool's result goes to the arm that called the tool, as long as that may answer. `cascade`
-        is what the request may be answered with instead of one arm's answer; None: nothing.
+        is what the request may be answered with instead of one arm's answer; None: nothing. A stored answer is given if
+        its arm is drawn among the others.
 
         Raises:
             UnknownArm: `model` is neither.
@@ -129,7 +136,7 @@ class Router:
         else:
             objective = options.apply_to(objective, self.objectives.spread)
             decision, arms, later = self._routed(
-                objective, query, context, origin=origin, continuation=continuation, cascade=cascade
+                objective, query, context, origin=origin, continuation=continuation, cascade=cascade, cached=cached
             )
         prompt_tokens = self._prompt_tokens(context)
         return Route(
@@ -139,6 +146,7 @@ class Router:
             needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
             tools_dropped=tools_dropped,
             cascade=later,
+            cached=cached if cached is not None and arms[0] is cached.arm else None,
         )
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
@@ -171,6 +179,7 @@ class Router:
         origin: RequestOrigin,
         continuation: Continuation,
         cascade: CascadeOffer | None,
+        cached: CachedAnswer | None,
     ) -> _Decided:
         self.spend_tracker.on_published(self.live.tally, self.live.position)
         # What is explored is explored at a conversation's start.
@@ -181,10 +190,15 @@ class Router:
         moment = _Moment(self.clock(), objective.name, Mode.ROUTE, query.text, origin)
         answerable, context = self._finder.answerable(query, context)
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
+        if cached is not None:
+            candidates = self._finder.with_cached(candidates, cached.arm, objective)
+            told = {f"{SIMILARITY_FLAG}{cached.similarity:.4f}", STORED_BY_FLAG + cached.answer.arm}
+            context = replace(context, flags=context.flags | told)
         sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
         if sticky is not None:
             return sticky
-        if cascade is None or not cascade.serves(objective.name, continuation):
+        # Where a stored answer may do there is no cascade: no plan goes on to it, nor from it.
+        if cascade is None or cached is not None or not cascade.serves(objective.name, continuation):
             choice, later = self._choice(candidates, context, objective, moment), None
         else:
             choice, later = self._first_of_stages(
@@ -257,10 +271,14 @@ class Router:
         )
 
     def _in_order(self, choice: Choice, first: int) -> Arms:
-        """Return the arms of a choice as they are tried: one first, then the others by their probability."""
+        """Return the arms of a choice as they are tried: one first, then the others by their probability.
+
+        One that gives stored answers can only be first: whoever is asked in vain is followed by who can be asked.
+        """
         names, places = choice.candidates.arms, (-choice.draw.probs).argsort(kind="stable").tolist()
         places.remove(first)
-        return tuple(self.pool.arms[names[k]] for k in (first, *places))
+        others = [self.pool.arms[names[k]] for k in places if names[k] in self.pool.arms]
+        return (self.pool.arms.get(names[first]) or CACHED_ARMS[names[first]], *others)
 
     def _prompt_tokens(self, context: Context) -> Callable[[Arm], int]:
         """Return what tells how many tokens the prompt has for an arm's own tokenizer, as far as it is learned."""

@@ -15,6 +15,7 @@ MAX_USD = b"x-highwayman-max-usd"
 MIN_QUALITY = b"x-highwayman-min-quality"
 EXPLORE = b"x-highwayman-explore"
 CASCADE = b"x-highwayman-cascade"
+_CACHE_CONTROL = b"cache-control"
 _NAMED = {"balanced": AUTO, "cheap": "auto-cheap", "quality": "auto-quality"}
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
@@ -62,6 +63,23 @@ def parse_routing_options(scope: Scope) -> RoutingOptions:
         _truth(scope, EXPLORE),
         _truth(scope, CASCADE),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """What a request says of stored answers, as RFC 9111 (2022) has it."""
+
+    gives: bool = True  # not `no-cache`: a stored answer will do
+    stores: bool = True  # not `no-store`: its own may be stored
+
+
+def parse_cache_control(scope: Scope) -> CacheControl:
+    """Return what the header says; of other directives nothing."""
+    value = header(scope, _CACHE_CONTROL)
+    if value is None:
+        return CacheControl()
+    directives = {part.strip().lower() for part in value.split(",")}
+    return CacheControl("no-cache" not in directives, "no-store" not in directives)
 
 
 def _number(scope: Scope, name: bytes, *, maximum: float = math.inf, error_message: str = "") -> float | None:

@@ -18,6 +18,7 @@ from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
+from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.config.cascade import CascadeConfig
 from highwayman.serving.config.context import TagConfig
 from highwayman.serving.config.control import ControlConfig
@@ -164,6 +165,7 @@ class Config(Strict):
     retention: RetentionConfig = RetentionConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    answer_cache: AnswerCacheConfig | None = None  # without it, no answer is given again
     cascade: CascadeConfig | None = None  # null: every answer is passed on as it comes
     context: dict[str, TagConfig] = Field(
         default_factory=dict, description="tags, by name: what callers tell of a request"
@@ -195,10 +197,13 @@ class Config(Strict):
         return self
 
     def tag_columns(self) -> TagColumns:
-        """Return the columns of the declared tags, and of calls whose arm somebody named where those teach."""
+        """Return the columns of the declared tags, of calls whose arm somebody named where those teach, and of how like
+        a stored question is where its answer may be given.
+        """
         declared = [tag.tag(name) for name, tag in self.context.items()]
         named = [Tag(NAMED_CALL, ("yes",))] if self.policy.learns_from_named_calls else []
-        return TagColumns((*declared, *named))
+        like = [] if self.answer_cache is None else self.answer_cache.tags()
+        return TagColumns((*declared, *named, *like))
 
     def objectives(self, spread: PoolSpread) -> dict[str, Objective]:
         """Return the objective of each alias; what is not given in points refers to how far a pool's arms lie apart."""

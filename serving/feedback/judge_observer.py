@@ -10,6 +10,7 @@ import pydantic_core
 
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import InvalidFeedback, UnknownDecision, UpstreamError
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.profile import upstream_body, without_tools
 from highwayman.env.types import Arm, Decision, Mode, Status, Usage
@@ -74,7 +75,7 @@ class JudgeObserver:
         others = [
             name
             for name in completed.decision.arms
-            if name != judge_input.arm.name and self._can_compare(judge_input, name)
+            if name in self.pool.arms and name != judge_input.arm.name and self._can_compare(judge_input, name)
         ]
         if not others:
             self.on_result("no_other_arm")
@@ -151,11 +152,19 @@ def _judge_input(completed: CompletedCall, transcript: Transcript, pool: Pool) -
     return JudgeInput(
         decision.id,
         decision.tenant,
-        pool.arm(completed.outcome.arm),
+        _author(completed, pool),
         body["messages"],
         transcript.text,
         reference if isinstance(reference, str) else None,
     )
+
+
+def _author(completed: CompletedCall, pool: Pool) -> Arm:
+    """Return the arm whose words were served, which of a stored answer is the one that gave it first."""
+    stored = CACHED_ARMS.get(completed.outcome.arm)
+    if stored is None:
+        return pool.arm(completed.outcome.arm)
+    return pool.arms.get(completed.decision.context.stored_by, stored)
 
 
 def _verdict_text(verdict: JudgeVerdict | Preference, **details: str | float | None) -> str:

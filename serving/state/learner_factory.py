@@ -45,8 +45,9 @@ class LearnerFactory:
 
     @property
     def arm_names(self) -> list[str]:
-        """The pool's arms, in its order."""
-        return [arm.name for arm in self.arms]
+        """The pool's arms, in its order, then those that give stored answers, if any do."""
+        stored = self.config.answer_cache
+        return [*(arm.name for arm in self.arms), *([] if stored is None else stored.arm_names())]
 
     @property
     def spec(self) -> RewardSpec:

@@ -45,6 +45,7 @@ class FeedbackDependencies:
     routing: RoutingComponents
     metrics: Metrics
     live: LivePolicy  # whose tally says how people and judges agree
+    observers: Sequence[CompletionObserver] = ()  # who look at answers beside those that make statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ def build_feedback(
     spool = _pending_spool(settings, log)
     service = _service(dependencies, _calibrator(stack, settings, dependencies), spool)
     start_in_background(stack, spool.run(service.retract_held), settings.on_failure)
-    links, observers = link_digests(config.feedback.names.client_id_sources(), log.ids.link), list[CompletionObserver]()
+    links, observers = (
+        link_digests(config.feedback.names.client_id_sources(), log.ids.link),
+        list(dependencies.observers),
+    )
     if config.feedback.implicit:
         signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
         observers.append(ImplicitSignalObserver(signals, service, log.store, log.ids, likeness))
@@ -119,7 +123,11 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
     """Return the observer that has answers judged. Raises ConfigError for a judge who is not in the pool."""
     log, routing = dependencies.log, dependencies.routing
     pool, config = routing.pool, log.factory.config.feedback.judge
-    unknown = [name for name in (*config.arms, *config.rates) if name not in pool.arms]
+    answering = log.factory.arm_names
+    unknown = [
+        *(name for name in config.arms if name not in pool.arms),
+        *(name for name in config.rates if name not in answering),
+    ]
     if unknown:
         known = ", ".join(pool.arms)
         raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")

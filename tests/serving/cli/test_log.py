@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from highwayman.feedback.log.events import Event, decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys, Store
 from highwayman.serving.cli.main import main
+from highwayman.serving.completions.answer_cache.answer_store import AnswerRow, AnswerStore, StoredAnswer
 from highwayman.serving.config.config import load_config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from tests.feedback.worlds import context, decision, outcome, thumb
@@ -273,3 +275,21 @@ def test_without_redis_a_command_says_how_to_reach_one(world: World) -> None:
     result = CliRunner().invoke(main, ["rebuild", "--state-dir", str(world.folder / "empty")])
     assert result.exit_code == 1
     assert "give --redis-url or --state-dir" in result.output
+
+
+def test_erasing_a_person_removes_the_answers_that_were_stored_for_them(world: World) -> None:
+    secret = b"s" * 32
+    world.at(lambda client: Store(client, world.namespace).secrets(secret, issued=False))
+
+    async def store(client: "aioredis.Redis") -> None:
+        answers = AnswerStore(client, world.namespace, clock=time.time)
+        for name in ("ann", "bob"):
+            said = StoredAnswer("Paris.", "a", time.time(), user=pseudonym(secret, name))
+            await answers.put(AnswerRow(name, "", b""), said)
+
+    world.at(store)
+    world.put(world.decision("his"))
+    world.learned()
+    assert world.json("erase", "--user", "ann")["stored_answers_removed"] == 1
+    left = world.at(lambda client: client.keys(Keys(world.namespace)("answer", "*")))
+    assert left == [Keys(world.namespace)("answer", "bob").encode()]

@@ -20,12 +20,16 @@ from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, Arm, ArmState, Attempt, Mode, Query, RewardChange
+from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.redis import connect
+from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
+from highwayman.serving.completions.answer_cache.answer_store import StoredAnswer
 from highwayman.serving.completions.continuation import Continuation
 from highwayman.serving.completions.router import DIRECT, RequestOrigin, Router
 from highwayman.serving.completions.routing_options import RoutingOptions
@@ -488,3 +492,31 @@ async def test_dear_is_who_is_expected_to_write_much_to_this_prompt_and_not_more
         assert decision.arms[int(decision.penalties.argmax())] == dearer
     limited = (await router.route("auto", replace(story, max_tokens=10), options=CHEAP_WANTED)).decision
     assert limited.penalties.tolist() == pytest.approx([10 * DEAR * 1e-6 * 10.0] * 2)
+
+
+async def test_a_stored_answer_is_drawn_among_the_others_and_costs_nothing_but_the_seconds_it_takes(
+    routers: Routers,
+) -> None:
+    router = routers([replace(arm, state=ArmState.PROBATION) for arm in two()])
+    cached = CachedAnswer(CACHED_ARMS["cache"], StoredAnswer("Paris.", "large", NOW), 0.0)
+    router.live.policy.add_arm("cache")
+    router.live.tally.arm("cache").calls, router.live.tally.arm("cache").latency_s = 2, 0.5
+    router.live.tally.arm("small").answer_rate = AnswerRate().plus(NOW, failed=True)
+    router.live.tally.revision += 1
+    drawn = set()
+    for _ in range(40):
+        route = await router.route("auto", QUERY, options=RoutingOptions(points_per_usd=1.0), cached=cached)
+        decision = route.decision
+        assert decision.arms == ("small", "large", "cache")
+        assert decision.probs.min() >= FLOOR / 3
+        assert decision.penalties[2] == 0.0 < decision.penalties[0]
+        assert [tried.name for tried in route.arms if tried.name == "cache"] == ["cache"] * (route.cached is not None)
+        assert (route.cached is not None) == (decision.arm == "cache" == route.arms[0].name)
+        drawn.add(decision.arm)
+    assert drawn == {"small", "large", "cache"}
+
+
+async def test_a_named_arm_is_asked_whatever_is_stored(routers: Routers) -> None:
+    cached = CachedAnswer(CACHED_ARMS["cache"], StoredAnswer("Paris.", "large", NOW), 0.0)
+    route = await routers(two()).route("small", QUERY, cached=cached)
+    assert (route.cached, route.decision.arms) == (None, ("small",))

@@ -149,3 +149,16 @@ def test_exploration_is_capped_where_the_file_says_so_and_trials_have_their_quot
     assert plain.trial.quota() == ProbationQuota(share=0.02, max_usd=10.0)
     assert isinstance(asked.exploration.cap(), ExplorationCap)
     assert asked.trial.quota() == ProbationQuota(share=0.1, max_usd=10.0)
+
+
+def test_stored_answers_are_given_only_where_the_file_says_so_and_exact_ones_leave_the_features_as_they_are(
+    tmp_path: Path,
+) -> None:
+    assert load_config(None).answer_cache is None
+    exact = load_config(written(tmp_path, "answer_cache: {}"))
+    assert exact.answer_cache is not None
+    assert (exact.answer_cache.arm_names(), exact.tag_columns()) == (["cache"], Config().tag_columns())
+    like = load_config(written(tmp_path, "answer_cache: {similarity: 0.9}"))
+    assert like.answer_cache is not None
+    assert like.answer_cache.arm_names() == ["cache", "cache-semantic"]
+    assert [tag.name for tag in like.tag_columns().tags] == ["answer_cache"]

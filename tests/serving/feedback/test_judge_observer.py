@@ -147,3 +147,26 @@ async def test_a_judge_who_is_not_in_the_pool_is_refused_at_the_start(
     with pytest.raises(ConfigError, match="there is no arm 'nobody' in the pool; there are small"):
         async with build_services(settings):
             pass
+
+
+async def test_a_stored_answer_is_not_judged_by_the_arm_that_gave_it_first(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    config = {
+        "limits": {"redis_s": 5.0},
+        "policy": {"name": "Cheapest", "floor": 0.0},
+        "objective": {"points_per_usd": {"auto": 1500.0}},
+        "feedback": {"judge": {"arms": ["judge"], "rate": 0.0, "rates": {"cache": 1.0}}},
+        "answer_cache": {},
+    }
+    async with running_router([arm("judge", upstream.url)], valkey_url, namespace, config=config) as router:
+        await asked(router)
+        client = connect(valkey_url)
+        async with asyncio.timeout(10):
+            while not await client.xlen(Keys(namespace)("answers")):
+                await asyncio.sleep(0.01)
+        await client.aclose()
+        decision_id = await asked(router)
+        assert (await router.decision(decision_id))["outcome"]["arm"] == "cache"
+        await judged(router, "own_answer")
+    assert len(upstream.requests) == 1

@@ -1,0 +1,32 @@
+"""The part of the configuration that says which answers are given again."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from highwayman.env.encoder.similarity_bands import SimilarityBands
+from highwayman.env.encoder.tags import Tag
+from highwayman.env.pool.cached_arms import EXACT, SEMANTIC
+from highwayman.serving.config.strict import Strict
+
+
+class AnswerCacheConfig(Strict):
+    """Answers are stored in Redis, and given again within a tenant; without this part of the file none is."""
+
+    lifetime_s: Annotated[float, Field(ge=1)] = 3600.0
+    entries: Annotated[int, Field(ge=10, le=100_000)] = 5_000  # the oldest go first
+    similarity: Annotated[float, Field(gt=0, le=1)] | None = (
+        None  # from which on a question is like another; null: never
+    )
+    max_temperature: Annotated[float, Field(ge=0)] = (
+        0.5  # above it a request asks for variety; none given asks for none
+    )
+    repeat_s: Annotated[float, Field(ge=0)] = 600.0  # for so long a person who asks the same again wants another answer
+
+    def tags(self) -> list[Tag]:
+        """Return what policies are told of a stored question: how like it is."""
+        return [] if self.similarity is None else [SimilarityBands(self.similarity).tag()]
+
+    def arm_names(self) -> list[str]:
+        """Return the arms that give stored answers."""
+        return [EXACT] if self.similarity is None else [EXACT, SEMANTIC]

@@ -1,0 +1,53 @@
+"""What gives answers again, put together as the configuration has it."""
+
+import time
+from collections.abc import Sequence
+
+from highwayman.env.errors import ConfigError
+from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache, AnswerCacheSettings
+from highwayman.serving.completions.answer_cache.answer_recorder import AnswerRecorder
+from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
+from highwayman.serving.completions.observers import CompletionObserver
+from highwayman.serving.metrics import Metrics
+from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.settings import Settings
+
+
+def build_answer_cache(settings: Settings, log: LogComponents, metrics: Metrics) -> AnswerCache | None:
+    """Return it, None where the configuration wants none. Raises ConfigError where an arm of the pool has its name."""
+    config = settings.config.answer_cache
+    if config is None:
+        return None
+    taken = [arm.name for arm in settings.arms if arm.name in config.arm_names()]
+    if taken:
+        raise ConfigError(
+            f"answer_cache: the pool has an arm {taken[0]!r}, which is the name of the one that gives stored answers; "
+            "give the pool's arm another name, or leave answer_cache out"
+        )
+    store = AnswerStore(
+        log.client,
+        settings.config.namespace,
+        lifetime_s=config.lifetime_s,
+        entries=config.entries,
+        clock=time.time,
+    )
+    return AnswerCache(
+        store,
+        log.factory.encoder,
+        AnswerCacheSettings(
+            config.max_temperature,
+            config.similarity,
+            config.repeat_s,
+            config.entries,
+            settings.config.limits.redis_s,
+        ),
+        secret=lambda: log.ids.secrets[0],
+        pseudonym=log.ids.pseudonym,
+        clock=time.time,
+        on_lookup=lambda came_to: metrics.answer_lookups.labels(came_to).inc(),
+    )
+
+
+def build_answer_recorder(cache: AnswerCache | None) -> Sequence[CompletionObserver]:
+    """Return what stores answers, nothing without a cache."""
+    return () if cache is None else (AnswerRecorder(cache, time.time),)
