@@ -61,3 +61,31 @@ def test_a_file_of_another_kind_and_a_folder_without_tables_are_named(tmp_path: 
         read_table(tmp_path)
     with pytest.raises(TableError, match="there is no file"):
         read_table([])
+
+
+def test_json_beside_tables_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(LONG)
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "u.csv").write_text(LONG)
+    assert read_table(tmp_path).n == 1
+    (tmp_path / "t.csv").unlink()
+    with pytest.raises(TableError, match=r"summary\.json: columns  ?fit no format"):
+        read_table(tmp_path)
+    (tmp_path / "summary.json").unlink()
+    assert read_table(tmp_path).arms == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "must hold a JSON object, or a list of them"),
+        ("[]", "holds no rows"),
+        ('[{"prompt_id": "1", "prompt": "x", "model": "a", "quality": 7}]', r"row 0: quality must be .*, got 7.0"),
+    ],
+)
+def test_json_that_is_no_table_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(TableError, match=rf"t\.json: {message}"):
+        read_table(tmp_path / "t.json")
