@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ from highwayman.env.cost.objective import POINT
 from highwayman.env.errors import ConfigError, NoEligibleArm
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
-from highwayman.env.types import DEFAULT_TENANT, Arm, Context, Floats, JsonObject
+from highwayman.env.types import DEFAULT_TENANT, Arm, Context, Floats, JsonObject, Query
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.learning.snapshot_file import read_snapshot
+from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
 from highwayman.serving.completions.batch_file import BatchLine, batch_line, json_lines, read_batch
+from highwayman.serving.completions.tag_reader import TagReader
+from highwayman.serving.config.config import Config
+from highwayman.serving.http.asgi import Scope
 from highwayman.serving.state.learner_factory import LearnerFactory
 
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -102,12 +106,20 @@ async def _predicted(
         if unknown:
             raise ConfigError(f"--without {min(unknown)}: the pool's arms are {', '.join(factory.arm_names)}")
         arms = tuple(arm for arm in factory.arms if arm.name not in without)
-        contexts = factory.encoder.encode_many([line.request.query for line in lines])
+        contexts = factory.encoder.encode_many(_tagged(lines, factory.config, tenant))
         quotes = TallyQuotes(arms)
         quotes.follow(Tally.from_json(published.snapshot.tally))
         expected_quality = _expecting(_policies(factory, published).policy_for(tenant), arms)
         predictions = _predictions(arms, expected_quality, quotes, lines=lines, contexts=contexts)
         return arms, predictions, published.stamp.version
+
+
+def _tagged(lines: Sequence[BatchLine], config: Config, tenant: str) -> list[Query]:
+    """Return the queries with the declared tags that bodies tell; no header and no key came with them."""
+    reader = TagReader({tag.tag(name): tag.place() for name, tag in config.context.items()}, None, secret=bytes)
+    scope: Scope = {"headers": []}
+    principal = Principal(tenant=tenant)
+    return [replace(line.request.query, tags=reader.read(scope, line.request.body, principal)) for line in lines]
 
 
 def _policies(factory: LearnerFactory, published: Published) -> TenantPolicies:

@@ -21,7 +21,7 @@ class TagReader:
     """Reads the tags off requests. Values are only compared, or kept as digests under the namespace's secret."""
 
     declared: Mapping[Tag, TagSource]
-    table: LevelTable
+    table: LevelTable | None  # None: levels that are not declared are all taken for rare ones
     secret: Callable[[], bytes]
 
     def read(self, scope: Scope, body: JsonObject, principal: Principal) -> tuple[tuple[str, int], ...]:
@@ -36,6 +36,8 @@ class TagReader:
     def _place(self, tag: Tag, value: str, tenant: str) -> int:
         if tag.levels:
             return tag.levels.index(value) if value in tag.levels else tag.rest
+        if self.table is None:
+            return tag.rest
         text = f"{tag.name}\0{tenant}\0{value}".encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(text, key=self.secret(), digest_size=12, person=b"level").hexdigest()
         return self.table.place(tenant, tag, digest)

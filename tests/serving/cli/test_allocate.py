@@ -161,3 +161,27 @@ def test_what_cannot_be_is_told_in_a_line_and_nothing_is_written(
         assert (result.exit_code, says in result.output) == (1, True), result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_tag_that_bodies_tell_is_heeded(tmp_path: Path, state: tuple[Path, Path, Snapshot]) -> None:
+    pool, _, learned = state
+    settings = {"context": {"task": {"from": "metadata:task", "levels": ["chat", "proof"]}}}
+    config_file = tmp_path / "highwayman.yaml"
+    config_file.write_text(json.dumps(settings))
+    config = Config.model_validate(settings)
+    factory = LearnerFactory(config, load_pool(pool).arms, warm_encoder(config))
+    policy = factory.policy()
+    for arm, task, value in (("small", 0, 0.9), ("small", 1, 0.1), ("org/large", 0, 0.9), ("org/large", 1, 0.9)):
+        policy.add_arm(arm)
+        query = Query(text=EASY, prompt_chars=len(EASY), tags=(("task", task),))
+        features = factory.encoder.encode_many([query])[0].features
+        policy.learn([RewardChange(arm, features, 60.0, 60.0 * value, 60.0 * value**2)])
+    path = tmp_path / "learned.hwym"
+    published = Published(VersionStamp(1, "me"), Snapshot("5-1", policy.state(), learned.tally), 1.0)
+    write_snapshot(path, published, lineage=factory.lineage)
+    factory.encoder.close()
+    ask = {"messages": [{"role": "user", "content": EASY}]}
+    prompts = prompts_file(tmp_path, {**ask, "metadata": {"task": "chat"}}, {**ask, "metadata": {"task": "proof"}})
+    result = run(prompts, "--budget", 0.003, "--pool", pool, "--snapshot", path, "--config", config_file)
+    assert result.exit_code == 0, result.output
+    assert [line["arm"] for line in written(tmp_path / "out.jsonl")] == ["small", "org/large"]
