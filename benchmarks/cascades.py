@@ -7,8 +7,8 @@ docs/worlds.md); feedback comes for every answer that is served. Policy and gate
 that feedback alone.
 
 Printed per table and separation, over all rounds but the first 2,000: quality minus penalty, in points of a hundred, at
-settings of the dial over the table's useful range, means over seeds with the half-width of a 95% interval of paired
-differences; the plan's quality over that of fixed thresholds at its cost, along the chain of arms from the cheapest up
+settings of the dial over the table's useful range, means over seeds, of paired differences ± twice the standard
+error; the plan's quality over that of fixed thresholds at its cost, along the chain of arms from the cheapest up
 (FrugalGPT, AutoMix, margin deferral, by what the signal is), and of the best pair of arms with the best threshold, both
 known beforehand; and the gates' expected calibration error over the same rounds.
 """

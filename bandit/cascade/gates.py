@@ -26,6 +26,7 @@ _NEXT = (20.0, 20.0, 10.0, 2.0, 5.0)  # the constant, what is expected of it, an
 _KEPT = 128  # answers of each arm, the latest, that tell how far looking moves what is expected
 _QUANTILES = 32
 _STALE = 8  # more looks at an arm's answers, after which quantiles are taken anew
+_LINE_PRECISION = 0.1
 _LEAST_SPREAD = 0.05
 
 
@@ -54,7 +55,7 @@ class Gates:
         self._calibration = IsotonicCalibration()
         self._seen: dict[str, list[list[float]]] = {}  # of each look what was expected, and signals by column, or NaN
         self._looks: dict[str, int] = {}  # how many there have been
-        self._quantiles: dict[str, tuple[int, int, Floats]] = {}  # of surprises (m,), and what they were taken from
+        self._quantiles: dict[str, tuple[int, int, Floats, Floats]] = {}  # as `_surprises`, and what it was taken from
 
     def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
         """Return what is believed of an arm's answer with such signals, of which a quality in [0, 1] was expected."""
@@ -95,10 +96,12 @@ class Gates:
 
         Of an arm few of whose answers were looked at, others' tell.
         """
-        drawn = np.array([self._surprise_quantiles(arm) for arm in arms])
-        middle = np.clip(expected, 0.0, 1.0)[:, None]
-        looks: Floats = np.clip(middle + drawn * _spread(middle), 0.0, 1.0)
-        return looks
+        levels, quantiles = zip(*(self._surprises(arm) for arm in arms), strict=True)
+        level, slope = np.array(levels).T
+        middle = np.clip(expected, 0.0, 1.0)
+        level = middle + level + slope * (middle - 0.5)
+        looks = level[:, None] + np.array(quantiles) * _spread(middle)[:, None]
+        return self._calibration(np.clip(looks, 0.0, 1.0))
 
     def on_look(self, arm: str, signals: Mapping[str, float]) -> None:
         """Count an answer that was looked at, whether or not anybody ever says what it was worth.
@@ -206,28 +209,29 @@ class Gates:
             places.extend([-1] * len(_SIGNAL) if start is None else range(start, start + len(_SIGNAL)))
         return places
 
-    def _surprise_quantiles(self, arm: str) -> Floats:
-        """Return m quantiles of what looking at an arm's answers makes of what is expected, (m,), by the gate as it is.
+    def _surprises(self, arm: str) -> tuple[Floats, Floats]:
+        """Return what looking at an arm's answers makes of what is expected, by the gate as it is, before calibration.
 
-        In deviations of what is 1 with the probability expected. Of an arm of which few were looked at, other arms'
-        answers stand for its own; 0 where nobody's were.
+        First the line (2,) of what it makes of it on average, at an expected quality less one half; then m quantiles of
+        what lies around that, (m,), in deviations of what is 1 with the probability expected: only that is told by
+        signals. Of an arm of which few were looked at, other arms' answers stand for its own; 0 where nobody's were.
         """
         coefficients = self._quality.coefficients([arm])[0]
         known, looks = self._quantiles.get(arm), self._looks.get(arm, 0)
         if known is not None and known[0] == self._quality.settled and looks < known[1] + _STALE:
-            return known[2]
+            return known[2:]
         rows = self._seen.get(arm, [])
         if len(rows) < _QUANTILES:
             rows = [row for own in self._seen.values() for row in own]
-        quantiles: Floats = np.zeros(_QUANTILES)
+        line, quantiles = np.zeros(2), np.zeros(_QUANTILES)
         if rows:
             x = self._vectors(rows)
-            expected = x[:, 1] + 0.5
-            good = self._calibration(np.clip(expected + x @ coefficients, 0.0, 1.0))
+            moved, level = x @ coefficients, x[:, :2]
+            line = np.linalg.solve(level.T @ level + _LINE_PRECISION * np.eye(2), level.T @ moved)
             places = ((np.arange(_QUANTILES) + 0.5) / _QUANTILES * len(rows)).astype(np.intp)
-            quantiles = np.sort((good - expected) / _spread(expected))[places]
-        self._quantiles[arm] = self._quality.settled, looks, quantiles
-        return quantiles
+            quantiles = np.sort((moved - level @ line) / _spread(level[:, 1] + 0.5))[places]
+        self._quantiles[arm] = self._quality.settled, looks, line, quantiles
+        return line, quantiles
 
     def _make_columns(self, signals: Mapping[str, float]) -> None:
         """Give every signal that is met for the first time its columns."""
