@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from highwayman.env.confidence.signal import AskingSignal, FinishedAnswer, Signal, read_signals
 from highwayman.env.cost.usage import cost_usd
@@ -19,6 +18,7 @@ from highwayman.env.upstream.usage_report import parse_reported_usage
 from highwayman.serving.completions.metering import meter
 
 CHAT_PATH = "/v1/chat/completions"
+_FEW_CHARS = 2_000  # of an answer that is read on the event loop: a thread takes longer
 
 
 @dataclass(slots=True)
@@ -29,21 +29,20 @@ class SignalReader:
     upstream: Upstream
     arms: Mapping[str, Arm]
     look_s: float  # that further calls may take
-    _refusing: set[str] = field(default_factory=set)  # arms that answer only where nothing is added to a request
+    asking: tuple[AskingSignal, ...] = field(init=False)  # those of the signals that take further calls
+    _asks_for: JsonObject = field(init=False)
+    _refusing: set[str] = field(default_factory=set, init=False)  # arms that answer only what nothing is added to
 
-    @property
-    def asking(self) -> list[AskingSignal]:
-        """The signals that take further calls."""
-        return [signal for signal in self.signals if isinstance(signal, AskingSignal)]
+    def __post_init__(self) -> None:
+        """Take from the signals what each request needs to know of them."""
+        self.asking = tuple(signal for signal in self.signals if isinstance(signal, AskingSignal))
+        self._asks_for = {name: value for signal in self.signals for name, value in signal.asks_for.items()}
 
     def widened(self, body: JsonObject, arm: Arm) -> JsonObject:
         """Return the body with what signals ask for, as it is where the caller asks for such a thing already."""
-        asked_for: dict[str, Any] = {}
-        for signal in self.signals:
-            asked_for.update(signal.asks_for)
-        if arm.name in self._refusing or any(body.get(name) for name in asked_for):
+        if arm.name in self._refusing or any(body.get(name) for name in self._asks_for):
             return body
-        return {**body, **asked_for}
+        return {**body, **self._asks_for}
 
     def on_refused(self, arm: Arm) -> None:
         """Note that an arm answers a request that it refused with what signals ask for: it is asked no more."""
@@ -62,7 +61,9 @@ class SignalReader:
 
     async def look_on(self, finished: FinishedAnswer) -> dict[str, float]:
         """Return what an answer tells by itself."""
-        return await asyncio.to_thread(read_signals, self.signals, finished)  # schemas and code may take a while
+        if len(finished.transcript().text) <= _FEW_CHARS:
+            return read_signals(self.signals, finished)
+        return await asyncio.to_thread(read_signals, self.signals, finished)  # code and schemas may take a while
 
     async def _replies(
         self,
