@@ -28,7 +28,9 @@ class AnswerAssembly:
         if isinstance(first, dict) and first.get("index", 0) == 0:
             self._add(first)
         hidden = without_logprobs(event) if self._hides_logprobs else None
-        return None if hidden is None else b"data: " + json.dumps(hidden, ensure_ascii=False).encode()
+        if hidden is None:
+            return None
+        return b"data: " + json.dumps(hidden, ensure_ascii=False, separators=(",", ":")).encode()
 
     def answer(self) -> JsonObject:
         """Return the answer as it is so far."""

@@ -1,7 +1,8 @@
 """What is asked of an arm so that its answer can be looked at, and the looking itself, with what that costs."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,6 +19,8 @@ from highwayman.env.upstream.usage_report import parse_reported_usage
 from highwayman.serving.completions.metering import meter
 
 CHAT_PATH = "/v1/chat/completions"
+log = logging.getLogger(__name__)
+
 _FEW_CHARS = 2_000  # of an answer that is read on the event loop: a thread takes longer
 
 
@@ -56,14 +59,14 @@ class SignalReader:
         free, asking = await self.look_on(finished), self.asking
         replies = await asyncio.gather(*map(ask, asking))
         for signal, answers in zip(asking, replies, strict=True):
-            free |= read_signals([signal], replace(finished, replies=answers))
+            free |= _read([signal], replace(finished, replies=answers))
         return free
 
     async def look_on(self, finished: FinishedAnswer) -> dict[str, float]:
         """Return what an answer tells by itself."""
         if len(finished.transcript().text) <= _FEW_CHARS:
-            return read_signals(self.signals, finished)
-        return await asyncio.to_thread(read_signals, self.signals, finished)  # code and schemas may take a while
+            return _read(self.signals, finished)
+        return await asyncio.to_thread(_read, self.signals, finished)  # code and schemas may take a while
 
     async def _replies(
         self,
@@ -78,7 +81,7 @@ class SignalReader:
         asked = self.arms[signal.asks] if signal.asks else arm
         profile = replace(asked.profile, best_of=1) if signal.uses_profile else Profile()
         asked = replace(asked, profile=profile)
-        calls = [self._reply(asked, body, prompt_tokens, on_cost) for body in signal.questions(finished)]
+        calls = [self._reply(asked, body, prompt_tokens, on_cost) for body in _questions(signal, finished)]
         return tuple(reply for reply in await asyncio.gather(*calls) if reply is not None)
 
     async def _reply(
@@ -94,6 +97,25 @@ class SignalReader:
             return None
         on_cost(_cost_usd(arm, answer, prompt_tokens))
         return answer.answer
+
+
+def _read(signals: Iterable[Signal], finished: FinishedAnswer) -> dict[str, float]:
+    """Return what signals tell; one of the user's own that fails tells nothing, and no payload goes to the log."""
+    told: dict[str, float] = {}
+    for signal in signals:
+        try:
+            told |= read_signals([signal], finished)
+        except Exception as error:
+            log.error("signal %s failed: %s", type(signal).__name__, type(error).__name__)
+    return told
+
+
+def _questions(signal: AskingSignal, finished: FinishedAnswer) -> Sequence[JsonObject]:
+    try:
+        return signal.questions(finished)
+    except Exception as error:
+        log.error("signal %s failed: %s", type(signal).__name__, type(error).__name__)
+        return ()
 
 
 def _cost_usd(arm: Arm, answer: UpstreamResponse, prompt_tokens: int) -> float | None:

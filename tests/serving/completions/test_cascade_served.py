@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -168,6 +168,36 @@ async def test_an_unsure_answer_is_served_where_nobody_else_answers(anew: Served
     assert {attempt["arm"] for attempt in outcome["tried"] if attempt["ending"] == "arms_fault"} == {"dear"}
 
 
+@pytest.mark.parametrize(
+    ("middle", "dear", "text", "served_by", "stages", "price"),
+    [
+        (Doubt("Bern?", logprob=UNSURE), Say("Paris."), "Paris.", "dear", [True, True], 16.0),
+        (Doubt("Bern?", logprob=UNSURE), Fail(500), "Bern?", "middle", [True, False], 6.0),
+        (Doubt("Bern.", logprob=SURE), Fail(500), "Bern.", "middle", [True, False], 6.0),
+        (Fail(500), Say("Paris."), "Rome?", "cheap", [False], 1.0),
+        (BreakOff(Doubt("Bern? It is Bern.")), Say("Paris."), "Rome?", "cheap", [False], None),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_of_three_stages_the_last_answer_that_there_is_gets_served(
+    served: Served, namespace: str, *, middle: Any, dear: Any, text: str, served_by: str, stages: list[bool],
+    price: float | None, stream: bool,
+) -> None:  # fmt: skip
+    pool = [*arms(served.upstream), replace(arms(served.upstream)[0], name="middle", model="middle-upstream",
+            usd_per_mtok_in=5.0, usd_per_mtok_out=5.0)]  # fmt: skip
+    config = {**CONFIG, "cascade": {**MARGIN, "max_stages": 3}}
+    async with running_router(pool, served.redis_url, namespace, config=config) as router:
+        checked = Served(router, served.upstream, served.redis_url)
+        checked.script(Doubt("Rome?", logprob=UNSURE), dear)
+        served.upstream.script("middle-upstream", middle)
+        said, decision, headers = await checked.ask(stream=stream)
+    outcome = decision["outcome"]
+    assert (said, outcome["arm"], headers["x-highwayman-arm"], outcome["status"]) == (text, served_by, served_by, "ok")
+    assert [stage["went_on"] for stage in outcome["stages"]] == stages
+    assert price is None or outcome["cost_usd"] == pytest.approx(price * 12e-6)
+    assert headers["x-highwayman-cascade"].split(", ")[-1] == served_by
+
+
 async def test_a_first_arm_that_fails_fails_over_as_ever(anew: Served) -> None:
     anew.script(Fail(500), Doubt("Paris."))
     text, decision, _ = await anew.ask()
@@ -280,6 +310,33 @@ async def test_calls_about_an_answer_are_made_before_it_is_settled_and_paid_as_p
     assert stage["cost_usd"] == decision["outcome"]["cost_usd"] == pytest.approx((3 * 1.0 + 10.0) * 12e-6)
     assert decision["outcome"]["tokens_out"] == 5  # of the answer itself
     assert [attempt["arm"] for attempt in decision["outcome"]["tried"]] == ["cheap"]
+
+
+class Broken:
+    """A signal of the user's own, with a fault."""
+
+    names = ("broken",)
+    asks_for: Mapping[str, Any] = {}
+
+    def read(self, finished: Any) -> dict[str, float]:
+        raise KeyError("payload")
+
+
+async def test_a_signal_that_fails_tells_nothing_and_the_answer_is_none_the_worse(
+    served: Served, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    signals = [f"{__name__}:Broken", "Refusal"]
+    for gate in ({"signal": "refusal", "threshold": -1.0}, "learned"):
+        config = {**CONFIG, "cascade": {"gate": gate, "signals": signals}}
+        space = f"{namespace}-{len(gate)}"
+        async with running_router(arms(served.upstream), served.redis_url, space, config=config) as router:
+            checked = Served(router, served.upstream, served.redis_url)
+            checked.script(Say("Paris."), Say("Paris."))
+            text, decision, _ = await checked.ask()
+        (stage,) = decision["outcome"]["stages"]
+        assert (text, stage["signals"]["refusal"], "broken" in stage["signals"]) == ("Paris.", 0.0, False)
+    assert "signal Broken failed: KeyError" in caplog.text
+    assert "payload" not in caplog.text
 
 
 async def test_a_gate_is_learned_from_thumbs_whichever_answers_it_lets_through(served: Served, namespace: str) -> None:

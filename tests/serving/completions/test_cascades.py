@@ -128,6 +128,26 @@ def test_the_last_answer_is_not_looked_at_before_it_is_passed_on() -> None:
     assert [opened.looks_at(name, answered=[]) for name in ARMS] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("signal", "rules", "explores", "share"),
+    [
+        (Verification(), CascadeRules(), True, 0.05),
+        (Verification(), CascadeRules(), False, 0.0),
+        (Verification(), ALWAYS_ON, True, 0.0),  # no gate learns from it
+        (Refusal(), CascadeRules(), True, 0.0),  # it is read of every answer
+    ],
+)
+def test_what_takes_calls_is_tried_out_now_and_then_where_a_gate_learns_from_it(
+    signal: Signal, rules: CascadeRules, explores: bool, share: float
+) -> None:
+    offer = offered(cascades(signal, rules=rules))
+    assert offer is not None
+    choice = Choice(CANDIDATES, Draw(0, np.array([1.0, 0.0, 0.0]), 1.0))
+    limits, made = Objective("auto", explore=explores), policy()
+    opened = [offer.route(made, CONTEXT, choice, limits=limits, budget=None).is_open for _ in range(2000)]
+    assert sum(opened) / 2000 == pytest.approx(share, abs=0.02)
+
+
 def taught() -> Gates:
     """Gates that have seen refusals tell a bad answer from a good one."""
     gates = Gates()
