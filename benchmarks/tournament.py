@@ -1,0 +1,204 @@
+"""What the tournament's bounds are worth: false promotions, promotions of what is better, guards, and cost.
+
+    python -m benchmarks.tournament [--tournaments 500] [--rounds 10000]
+
+All of it is simulated, four arms with answers that are good or bad. `explores` is the share of its probability that the
+champion spends beside its favourite arm; the less it is, the less its log tells of anybody else.
+"""
+
+import argparse
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from highwayman.env.types import Floats
+from highwayman.feedback.tournament.contrast import Contrasts, contrasts
+from highwayman.feedback.tournament.level_watch import LevelWatch
+from highwayman.feedback.tournament.paired_bets import (
+    FIRST_SPREAD,
+    LEVELS,
+    log_capital,
+    log_factors,
+    next_spread,
+    stake_level,
+)
+
+ARMS = 4
+ALPHA = 0.05
+CHALLENGERS = 3
+STEPS, STEP_ROUNDS = (0.01, 0.05, 0.25, 1.0), 500
+PERIOD = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Rounds of two kinds, by which the policies tell the arms apart."""
+
+    kinds: Floats  # (n,) 0 or 1
+    quality: Floats  # (n, K) chance of a good answer
+    logged: Floats  # (n, K)
+    actions: np.ndarray  # (n,)
+    rewards: Floats  # (n,)
+
+
+def leaning(favourites: np.ndarray, explores: float) -> Floats:
+    """Return probabilities (n, K) of a policy with these favourite arms (n,)."""
+    probs = np.full((len(favourites), ARMS), explores / ARMS)
+    probs[np.arange(len(favourites)), favourites] += 1.0 - explores
+    return probs
+
+
+def world(
+    rng: np.random.Generator, *, quality: Floats, champion: Floats, kinds: np.ndarray, on_trial: Floats | None = None
+) -> World:
+    """Return the rounds of these kinds (n,), drawn from the champion's probabilities (n, K), mixed with a challenger's.
+
+    `quality` is (2, K); the challenger on trial, (n, K), has the shares of the first steps of the ramp.
+    """
+    n = len(kinds)
+    logged = champion if on_trial is None else champion + trial_shares(n)[:, None] * (on_trial - champion)
+    actions = (logged.cumsum(axis=1) > rng.random(n)[:, None]).argmax(axis=1)
+    rewards = (rng.random(n) < quality[kinds, actions]).astype(np.float64)
+    return World(kinds, quality[kinds], logged, actions, rewards)
+
+
+def trial_shares(n: int) -> Floats:
+    """Return the share of a challenger on trial in each of n rounds, where no guard breaks: (n,)."""
+    rounds, shares = np.arange(n), np.full(n, STEPS[-2])
+    for place, share in enumerate(STEPS[:-2]):
+        shares[(rounds >= place * STEP_ROUNDS) & (rounds < (place + 1) * STEP_ROUNDS)] = share
+    return shares
+
+
+def kinds_of(rng: np.random.Generator, n: int, share: float = 1 / 3) -> np.ndarray:
+    """Return the kind of each query, (n,): such a share is of kind 1."""
+    return (rng.random(n) < share).astype(np.intp)
+
+
+def rounds_of(made: World, target: Floats, expected: Floats) -> Contrasts:
+    """Return the rounds' contrasts for a challenger that expects `expected` (n, K)."""
+    return contrasts(target, made.logged, made.actions, quality=expected, penalties=np.zeros(target.shape))
+
+
+def first_refuted(made: World, values: Contrasts, alpha: float, *, sign: int = 1) -> float:
+    """Return after how many rounds it was refuted that the difference is 0 or less, infinity if never.
+
+    With `sign` -1, 0 or more. Every round is looked at.
+    """
+    ends = values.lower + values.slope * made.rewards if sign > 0 else -values.upper - values.slope * made.rewards
+    levels, spread = np.zeros(len(ends), dtype=np.intp), FIRST_SPREAD
+    for row, of_round in enumerate(values.spread.tolist()):
+        levels[row], spread = stake_level(spread), next_spread(spread, of_round)
+    sums = np.cumsum(log_factors(ends, levels), axis=0)
+    refuted = log_capital(sums, np.cumsum(np.eye(LEVELS)[levels], axis=0), 0.0) >= -math.log(alpha)
+    return float(refuted.argmax() + 1) if refuted.any() else math.inf
+
+
+def null_tournament(seed: int, n: int) -> bool:
+    """Return whether any of three challengers that are worth exactly what the champion is was ever promoted.
+
+    One takes arms at random where all are alike; one is better with the one kind and as much worse with the other; one
+    is halfway there. The first in every second tournament, and the third in the others, is on trial.
+    """
+    rng = np.random.default_rng(seed)
+    alike = np.tile(rng.uniform(0.3, 0.8, 2)[:, None], (1, ARMS))
+    mirrored = np.array([[0.6, 0.65, 0.5, 0.5], [0.7, 0.6, 0.5, 0.5]])  # arm 1: 5 points more, or 10 less on a third
+    explores = float(rng.choice([0.02, 0.1, 0.3]))
+    champion, kinds = leaning(np.zeros(n, dtype=np.intp), explores), kinds_of(rng, n)
+    other = leaning(np.ones(n, dtype=np.intp), explores)
+    false = False
+    for number, target in enumerate((leaning(rng.integers(0, ARMS, n), 0.0), other, 0.5 * (other + champion))):
+        on_trial = target if number == 2 * (seed % 2) else None
+        made = world(rng, quality=mirrored if number else alike, champion=champion, kinds=kinds, on_trial=on_trial)
+        expected = np.clip(made.quality + rng.normal(0, 0.1, ARMS), 0, 1)
+        false |= first_refuted(made, rounds_of(made, target, expected), ALPHA / CHALLENGERS) < math.inf
+    return false
+
+
+def promoted_after(seed: int, n: int, *, explores: float, gain: float, trial: bool, differs: float) -> float:
+    """Return after how many rounds a challenger with a true gain is promoted, one of three that differs in a share."""
+    rng = np.random.default_rng(seed)
+    better = gain / differs / (1.0 - explores)  # on the rounds where it takes another arm
+    quality = np.array([[0.7, 0.6, 0.6, 0.6], [0.5, 0.5 + better, 0.5, 0.5]])
+    kinds, champion = kinds_of(rng, n, differs), leaning(np.zeros(n, dtype=np.intp), explores)
+    target = leaning(np.where(kinds == 1, 1, 0), explores)
+    made = world(rng, quality=quality, champion=champion, kinds=kinds, on_trial=target if trial else None)
+    expected = np.clip(made.quality + rng.normal(0, 0.1, ARMS), 0, 1)
+    return first_refuted(made, rounds_of(made, target, expected), ALPHA / CHALLENGERS)
+
+
+def told_after(seed: int, n: int, *, explores: float, loss: float) -> float:
+    """Return after how many rounds a champion is told that its exploration costs `loss` against the best constant arm.
+
+    It favours the best arm, and spreads a share over all of them; which arm is best is learned on the way.
+    """
+    rng = np.random.default_rng(seed)
+    quality = np.full((2, ARMS), 0.7 - loss * ARMS / (ARMS - 1) / explores)
+    quality[:, 2] = 0.7
+    made = world(rng, quality=quality, champion=leaning(np.full(n, 2), explores), kinds=kinds_of(rng, n))
+    weights, sums = np.zeros((n + 1, ARMS)), np.zeros((n + 1, ARMS))
+    rows, shares = np.arange(1, n + 1), 1.0 / made.logged[np.arange(n), made.actions]
+    weights[rows, made.actions], sums[rows, made.actions] = shares, shares * made.rewards
+    weights, sums = weights.cumsum(axis=0), sums.cumsum(axis=0)
+    leaders = np.where(weights > 0, sums / np.maximum(weights, 1e-9), 0.5).argmax(axis=1)[:-1]
+    return first_refuted(made, rounds_of(made, leaning(leaders, 0.0), np.full((n, ARMS), 0.6)), ALPHA)
+
+
+def cost_of_turning_bad(seed: int, period: int, *, fall: float) -> tuple[float, bool]:
+    """Return which share of a period's reward a fall costs until it is rolled back, and whether that was before it.
+
+    The challenger has all of the traffic from the period's start on, and turns bad somewhere in its first half.
+    """
+    rng = np.random.default_rng(seed)
+    watch, level = LevelWatch(), 0.7
+    for reward in rng.random(2000) < level:
+        watch.observe(float(reward))
+    watch.freeze()
+    bad_from = int(rng.integers(0, period // 2))
+    for number in range(period):
+        watch.observe(float(rng.random() < level - fall * (number >= bad_from)))
+        if watch.alarmed:
+            return fall * max(number - bad_from, 0) / (level * period), number < bad_from
+    return fall * (period - bad_from) / (level * period), False
+
+
+def share_within(times: list[float], n: int) -> str:
+    """Return in words how many came within n rounds, and when the middle one did."""
+    return f"{np.mean(np.array(times) <= n):6.1%} within {n:,}, median {np.median(times):,.0f}"
+
+
+def main() -> None:
+    """Parse the arguments, and print each figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tournaments", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=10_000)
+    arguments = parser.parse_args()
+    many, n = arguments.tournaments, arguments.rounds
+    print(
+        f"{os.cpu_count()} cores; {many} tournaments of {CHALLENGERS} challengers, {n:,} rounds, all of them looked at"
+    )
+    false = np.mean([null_tournament(seed, n) for seed in range(many)])
+    print(f"no true difference: promoted in {false:.1%} of them (at most {ALPHA:.0%})")
+    fewer = max(many // 5, 20)
+    settings = [(True, 0.02, 1 / 3), (True, 0.02, 1 / 5), (True, 0.02, 1 / 10), (True, 0.1, 1 / 5)]
+    for trial, explores, differs in (*settings, (False, 0.1, 1 / 5), (False, 0.3, 1 / 5), (False, 0.5, 1 / 5)):
+        times = [
+            promoted_after(seed, n, explores=explores, gain=0.03, trial=trial, differs=differs) for seed in range(fewer)
+        ]
+        where = f"in {differs:.0%} of the queries, {'on trial' if trial else 'no traffic'}, explores {explores:.0%}"
+        print(f"3 points of true gain, {where}: promoted {share_within(times, n)}")
+    for explores, loss in ((0.2, 0.03), (0.4, 0.03), (0.4, 0.05), (0.8, 0.05)):
+        times = [told_after(seed, n // 2, explores=explores, loss=loss) for seed in range(fewer)]
+        print(f"{loss:.0%} behind the best constant arm, explores {explores:.0%}: told {share_within(times, n // 2)}")
+    for fall in (0.05, 0.1, 0.2, 0.4):
+        costs, false_alarms = zip(*(cost_of_turning_bad(seed, PERIOD, fall=fall) for seed in range(20)), strict=True)
+        print(
+            f"falls by {fall:.0%} after promotion: costs {np.median(costs):.2%} of the reward of {PERIOD:,} rounds, "
+            f"{max(costs):.2%} at most of {len(costs)}; rolled back before it fell: {sum(false_alarms)}"
+        )
+
+
+if __name__ == "__main__":
+    main()

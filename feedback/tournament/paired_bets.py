@@ -1,0 +1,117 @@
+"""Bounds on the mean of differences that hold at every look, and from which a round can be taken back."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.types import Floats
+from highwayman.feedback.tournament.contrast import SPAN
+
+LEVELS = 10  # of how much a round can tell
+FIRST_SPREAD = 4.0  # expected before the first round
+_BETS: Floats = np.array([0.02, 0.047, 0.11, 0.26, 0.6])
+_STAKES: Floats = 2.0 ** (2 - np.arange(LEVELS))
+_FADES = 1.0 / 200.0  # share of a new round in the running mean of spreads
+_HALVINGS = 44
+
+
+def stake_level(spread: float) -> int:
+    """Return how much is bet on a round, 0 (most) to LEVELS - 1, where rounds before it had such a mean spread."""
+    return min(max(round(math.log2(max(spread, 0.25))) + 2, 0), LEVELS - 1)
+
+
+def next_spread(spread: float, of_round: float) -> float:
+    """Return the running mean of spreads once a round has come."""
+    return spread + _FADES * (of_round - spread)
+
+
+def log_factors(values: Floats, levels: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
+    """Return what each bet's capital grows by on values (n,) >= -SPAN, before the claim's share, as logs (n, bets)."""
+    factors: Floats = np.log1p(((values + SPAN) * _STAKES[np.asarray(levels)])[:, None] * _BETS)
+    return factors
+
+
+def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
+    """Return the log of the capital against `claim`, for sums (..., bets) of log factors over rounds: (...).
+
+    Betting lambda = c / (1 + c (m + SPAN)) on every value against the claim m multiplies the capital by
+    (1 + c (x + SPAN)) / (1 + c (m + SPAN)): for a fixed c all claims follow from one sum, so that a round whose reward
+    is revised can be taken out again. The c are mixed. `counts` (..., LEVELS) says how many rounds had each stake.
+    """
+    against = sums - counts @ np.log1p((claim + SPAN) * np.multiply.outer(_STAKES, _BETS))
+    top = against.max(axis=-1)
+    mean: Floats = top + np.log(np.exp(against - np.expand_dims(top, -1)).mean(axis=-1))
+    return mean
+
+
+class PairedBets:
+    """Two gamblers on the rounds so far: one that the difference is higher than claimed, one that it is lower.
+
+    A claim against which one of them has grown 1 / alpha-fold is refuted: the true one is, ever, with probability at
+    most alpha at either end (Ville's inequality; Waudby-Smith & Ramdas, "Estimating means of bounded random variables
+    by betting", JRSS-B 2024, section 4). Assumed is that, given all before a round, its value expects the difference:
+    the policies may learn. Less is bet where ratios have been large, by what was known before the query came: a stake
+    that looked at it would weigh the queries. Routing breaks it where feedback on good answers comes sooner than on bad
+    ones. Where the difference drifts, it bounds its mean over the rounds so far, weighed by stakes.
+    """
+
+    def __init__(self) -> None:
+        """Start without rounds."""
+        self.sums: Floats = np.zeros((2, len(_BETS)))  # of log factors: for more, for less
+        self.counts: Floats = np.zeros(LEVELS)
+        self.total = 0.0  # of the middles of both ends, times stakes
+
+    @property
+    def n(self) -> int:
+        """How many rounds there are."""
+        return round(float(self.counts.sum()))
+
+    def add(self, lower: float, upper: float, level: int, *, sign: int = 1) -> None:
+        """Take a round's value, at least -SPAN as `lower` and at most SPAN as `upper`; with `sign` -1 take it back."""
+        self.counts[level] += sign
+        self.total += sign * 0.5 * (lower + upper) * float(_STAKES[level])
+        self.sums += sign * log_factors(np.array([lower, -upper]), (level, level))
+        if not self.counts.any():
+            self.sums, self.total = np.zeros_like(self.sums), 0.0  # nothing of what rounding left
+
+    @property
+    def mean(self) -> float | None:
+        """The estimate, None without rounds."""
+        weight = float(self.counts @ _STAKES)
+        return self.total / weight if weight else None
+
+    def exceeds(self, claim: float, alpha: float) -> bool:
+        """Return whether it is refuted that the mean is `claim` or less."""
+        return float(log_capital(self.sums[0], self.counts, claim)) >= -math.log(alpha)
+
+    def falls_below(self, claim: float, alpha: float) -> bool:
+        """Return whether it is refuted that the mean is `claim` or more."""
+        return float(log_capital(self.sums[1], self.counts, -claim)) >= -math.log(alpha)
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return the lower and the upper end, each wrong, ever, with probability at most `alpha`."""
+        return self._refuted(0, alpha), -self._refuted(1, alpha)
+
+    def _refuted(self, side: int, alpha: float) -> float:
+        """Return the largest claim that one gambler has refuted, -SPAN if none."""
+        low, high = -SPAN, SPAN
+        if float(log_capital(self.sums[side], self.counts, low)) < -math.log(alpha):
+            return low
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            refuted = float(log_capital(self.sums[side], self.counts, middle)) >= -math.log(alpha)
+            low, high = (middle, high) if refuted else (low, middle)
+        return low
+
+    def state(self) -> dict[str, Floats]:
+        """Return its numbers as arrays."""
+        return {"sums": self.sums, "counts": self.counts, "total": np.array([self.total])}
+
+    def restore(self, arrays: dict[str, Floats]) -> None:
+        """Go on from what `state` returned. Raises LookupError, ValueError for arrays of another shape."""
+        sums, counts, total = arrays["sums"], arrays["counts"], arrays["total"]
+        if sums.shape != self.sums.shape or counts.shape != self.counts.shape or total.shape != (1,):
+            raise ValueError("bets of another kind")
+        self.sums, self.counts, self.total = sums.copy(), counts.copy(), float(total[0])
