@@ -47,6 +47,7 @@ class ControlKind(StrEnum):
     ROLLBACK = "rollback"
     CHANGE_NOTICED = "change_noticed"
     CHANGE_WITHDRAWN = "change_withdrawn"
+    TOURNAMENT = "tournament"  # a step of the traffic's ramp, or what the guard has to say; only scores follow it
     QUARANTINE = "set_aside"  # or release: feedback is turned, the one way or the other
 
 

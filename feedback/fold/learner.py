@@ -56,6 +56,8 @@ class Snapshot:
     policy: bytes
     tally: bytes
     rollbacks: tuple[VoidedRange, ...] = ()  # all that had been met
+    score: bytes = b""  # of a challenger, against who decided; empty: nobody asked
+    verdict: str = ""  # what the score comes to, as JSON
 
     def is_prefix_of(self, rollbacks: Sequence[VoidedRange]) -> bool:
         """Return whether a fold of the log with these rollbacks passes through this state."""
@@ -183,6 +185,12 @@ class Learner:
         self._rollbacks = tuple(rollbacks)
         self._voids = effective_rollbacks(self._rollbacks)
 
+    def on_decision(self, decision: Decision) -> None:
+        """Look at a decision before anything is learned from it; here nobody does."""
+
+    def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
+        """Look at what an event changed of a decision's reward, before it is learned; here nobody does."""
+
     def add_arm(self, name: str) -> None:
         """Let the policy choose an arm that no event has named yet; one it knows stays as it is."""
         self._policies.add_arm(name)
@@ -198,6 +206,8 @@ class Learner:
     def _fold(self, entry: LogEntry) -> bool:
         """Teach the policy what the event changes, then count it; return whether there was anything to learn."""
         event, record = entry.event, entry.record
+        if isinstance(event, Decision):
+            self.on_decision(event)
         if isinstance(event, Control) and event.kind is ControlKind.ARM_ADDED:
             self.add_arm(str(event.detail["arm"]))
             return True
@@ -226,6 +236,7 @@ class Learner:
         points = LogPoint(event_id, inclusive=False), LogPoint(event_id)
         before, after = (attribute_reward(record, self._spec, point, voided=self._voids) for point in points)
         looked_before, looked = (stages_at(record, point) for point in points)
+        self.on_reward(decision, before, after)
         context = self.context_of(decision)
         features = (decision.context if context is None else context).features
         changes = reward_changes(before, after, features, at=decision.at)

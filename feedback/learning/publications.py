@@ -126,6 +126,7 @@ class Publications:
         check = "1" if anchored and snapshot.position != START else ""
         head = [epoch, self._channel, self.lineage, snapshot.position]
         args = [*head, snapshot.tally, rollbacks, holder, at, snapshot.policy, version_info, check, digest]
+        args += [snapshot.score, snapshot.verdict]
         version = await self._scripts.call("publish", self._written, args)
         return int(version) if version else None
 
@@ -159,6 +160,11 @@ class Publications:
             reply = await self._client.hgetall(self._policy)
         return parse_publication(reply) if reply else None
 
+    async def verdict(self) -> str:
+        """Return what the newest publication's score comes to, as JSON, empty where there is none."""
+        with redis_errors():
+            return (await self._client.hget(self._policy, "verdict") or b"").decode()
+
     async def announcements(self) -> AsyncIterator[str]:
         """Yield a message for each version as it is published; ends with StoreUnavailable when the connection does."""
         with redis_errors():
@@ -174,7 +180,10 @@ def parse_publication(fields: Mapping[bytes, bytes]) -> Published:
     """Return the publication that the fields of its hash describe. Raises SnapshotError where they are damaged."""
     try:
         rollbacks = tuple(VoidedRange(**void) for void in json.loads(fields[b"rollbacks"]))
-        snapshot = Snapshot(fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks)
+        score, verdict = fields.get(b"score", b""), fields.get(b"verdict", b"").decode()
+        snapshot = Snapshot(
+            fields[b"position"].decode(), fields[b"policy"], fields[b"tally"], rollbacks, score, verdict
+        )
         for position in (snapshot.position, *(end for void in rollbacks for end in (void.after, void.upto))):
             sort_key(position)
         stamp = VersionStamp(int(fields[b"version"]), fields[b"holder"].decode())

@@ -40,6 +40,7 @@ class LearnerDependencies:
     keep_every_s: float = 60.0  # a version is kept for a rollback at most this often
     false_alarm_every: float | None = None  # rounds between two false alarms that an arm has changed; None: not watched
     abuse_monitor: AbuseMonitor | None = None
+    publish_every_s: float = 0.0  # what was learned is published at most this often
     change_notice_delay_s: float = 0.0  # before a notice that an arm has changed goes on the log
 
 

@@ -85,17 +85,19 @@ class Worker:
             return
         session = LearnerSession(self._dependencies, holder=holder, epoch=epoch, wall=self._clocks.wall)
         await session.start()
-        renew_at, tally_due_at = self._clocks.steady(), 0.0
+        renew_at, tally_due_at, learned_due_at = self._clocks.steady(), 0.0, 0.0
         while True:
             if self._clocks.steady() >= renew_at:
                 if await publications.acquire(holder, hold_s=_HOLD_S) != epoch:
                     return
                 await self._maintenance()
                 renew_at = self._clocks.steady() + _RENEW_S
-            if session.has_unpublished and (session.has_learned or self._clocks.steady() >= tally_due_at):
+            due_at = learned_due_at if session.has_learned else tally_due_at
+            if session.has_unpublished and self._clocks.steady() >= due_at:
                 if not await session.publish():
                     return
-                tally_due_at = self._clocks.steady() + _TALLY_EVERY_S
+                learned_due_at = self._clocks.steady() + self._dependencies.publish_every_s
+                tally_due_at = max(self._clocks.steady() + _TALLY_EVERY_S, learned_due_at)
             wait_s = tally_due_at - self._clocks.steady() if session.has_unpublished else _BLOCK_S
             read = await session.advance(count=_BATCH, block_s=min(max(wait_s, 0.0), _BLOCK_S))
             if 0 < read < _BATCH:

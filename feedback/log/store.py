@@ -118,6 +118,17 @@ class Store:
         with redis_errors():
             return _text(await self._client.get(self.keys("in_force")) or b"")
 
+    async def put_ramp_change(self, controls: Sequence[Control], *, before: str, after: str) -> list[EventId] | None:
+        """Append control events as the traffic's ramp turns from `before` into `after`; None if it was not `before`."""
+        args = [before, after, *map(encode, controls)]
+        reply = await self._scripts.call("put_control", [self._log, self.keys("ramp")], args)
+        return None if reply is None else [_text(event_id) for event_id in reply]
+
+    async def ramp(self) -> str:
+        """Return what `put_ramp_change` last put in force, empty before the first."""
+        with redis_errors():
+            return _text(await self._client.get(self.keys("ramp")) or b"")
+
     async def settle_spread(self, own: Mapping[str, float]) -> dict[str, float]:
         """Return how far the pool's arms lay apart, by unit, when that was first said; of what was not, `own` is."""
         key = self.keys("spread")

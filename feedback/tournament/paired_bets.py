@@ -12,7 +12,7 @@ from highwayman.feedback.tournament.contrast import SPAN
 LEVELS = 10  # of how much a round can tell
 FIRST_SPREAD = 4.0  # expected before the first round
 _BETS: Floats = np.array([0.02, 0.047, 0.11, 0.26, 0.6])
-_STAKES: Floats = 2.0 ** (2 - np.arange(LEVELS))
+_STAKES: Floats = np.exp2(2.0 - np.arange(LEVELS))
 _FADES = 1.0 / 200.0  # share of a new round in the running mean of spreads
 _HALVINGS = 44
 

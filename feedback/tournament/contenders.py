@@ -1,0 +1,144 @@
+"""Who is scored: a policy with its floor and dial, or the arm that has been best so far, whoever asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgpack
+import numpy as np
+
+from highwayman.bandit import snapshot
+from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.policy import PredictsQuality
+from highwayman.env.cost.objective import Objective
+from highwayman.env.types import Arm, Context, Decision, Floats
+from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.tally_quotes import TallyQuotes
+
+_LEAST_WEIGHT = 1.0  # inverse propensities that an arm's mean takes to count
+
+
+class Contender(Protocol):
+    """Somebody who could have decided."""
+
+    def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
+        """Return the probabilities for the decision's arms, (K,), and the quality expected of each, (K,)."""
+
+    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
+        """Take what an event changed of a reward; return the policy's state from here on, None if that is its own."""
+
+    def state(self) -> bytes:
+        """Return what is known beside the learner."""
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what `state` returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDial:
+    """What a challenger counts dollars, seconds and energy for, and the pool's prices."""
+
+    objective: Objective
+    arms: Sequence[Arm]
+
+
+class PolicyContender:
+    """The learner's own policy, by the decision core: with the penalties on the log, or by a dial of its own.
+
+    Whatever it decides by, it is scored with the penalties on the log: those are what the operator counts.
+    """
+
+    def __init__(self, rules: ExplorationRules, dial: PolicyDial | None = None) -> None:
+        """Take its floor, and its dial; None: that of the champion, as logged."""
+        self._rules = rules
+        self._dial = dial
+        self._quotes = TallyQuotes(dial.arms) if dial is not None else None
+        self._places = {arm.name: place for place, arm in enumerate(dial.arms)} if dial is not None else {}
+
+    def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
+        """Return what the policy would have drawn from, the floor and all, and what it expects."""
+        policy = learner.policy_for(decision.tenant)
+        unknown_usd = np.full(len(decision.arms), np.nan)
+        penalties, chances = self._priced(decision, context, learner)
+        candidates = Candidates(decision.arms, unknown_usd, penalties, chances=chances)
+        probs = decision_probs(policy, context, candidates, self._rules, explores=True, at=decision.at)
+        if isinstance(policy, PredictsQuality):
+            return probs, np.clip(policy.expected_quality(context, decision.arms), 0.0, 1.0)
+        return probs, mean_qualities(decision.arms, learner)
+
+    def _priced(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats | None]:
+        """Return the penalty of each arm, (K,), and its chance to answer, where the penalties do not have that yet."""
+        dial, quotes = self._dial, self._quotes
+        if dial is None or quotes is None or not self._places.keys() >= set(decision.arms):
+            return decision.penalties, None
+        quotes.follow(learner.tally)
+        estimates = quotes.estimates(context, queue=(lambda arm: None) if dial.objective.points_per_s > 0 else None)
+        places = [self._places[arm] for arm in decision.arms]
+        chances = quotes.chances(decision.at)
+        return estimates.penalties(dial.objective)[places], None if chances is None else chances[places]
+
+    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
+        """Return nothing: the learner teaches the policy."""
+
+    def state(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        """Do nothing."""
+
+
+class ConstantContender:
+    """The one arm whose answers, minus its penalties, have been worth most so far; who decided where it may not answer.
+
+    Means are weighed by inverse propensity (self-normalised, Swaminathan & Joachims, NeurIPS 2015), as arms answer
+    other queries than the average one. Which arm leads is settled before each query, so that what its choice earns
+    needs no correction for having been the best of several.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing known: who decided is followed."""
+        self._sums: dict[str, list[float]] = {}  # by arm: inverse propensities, and those times reward minus penalty
+
+    @property
+    def leader(self) -> str:
+        """The arm that leads, empty before there is any."""
+        return self._best(tuple(self._sums))
+
+    def _best(self, arms: Sequence[str]) -> str:
+        known = [arm for arm in arms if self._sums.get(arm, (0.0,))[0] >= _LEAST_WEIGHT]
+        return max(known, key=lambda arm: self._sums[arm][1] / self._sums[arm][0], default="")
+
+    def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
+        """Return 1 for the best of the arms that could be drawn, and each arm's mean quality."""
+        able = tuple(arm for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True) if prob > 0)
+        best = self._best(able)
+        chosen = np.array([arm == best for arm in decision.arms], dtype=np.float64)
+        return chosen if best else decision.probs, mean_qualities(decision.arms, learner)
+
+    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
+        """Count a reward of the arm drawn; return the state of a policy that takes the new leader, if there is one."""
+        leader = self.leader
+        sums = self._sums.setdefault(decision.arm, [0.0, 0.0])
+        dearer = min(float(decision.penalties[decision.action] - decision.penalties.min()), 1.0)
+        for reward, sign in ((before, -1.0), (after, 1.0)):
+            if reward is not None:
+                sums[0] += sign / decision.propensity
+                sums[1] += sign * (reward - dearer) / decision.propensity
+        changed = self.leader != leader and self.leader
+        return snapshot.pack({"kind": "fixed", "arm": self.leader}, {}) if changed else None
+
+    def state(self) -> bytes:
+        """Return the sums."""
+        packed: bytes = msgpack.packb(self._sums)
+        return packed
+
+    def restore(self, state: bytes) -> None:
+        """Go on from them."""
+        self._sums = msgpack.unpackb(state) if state else {}
+
+
+def mean_qualities(arms: Sequence[str], learner: Learner) -> Floats:
+    """Return the mean quality of each arm's answers, shape (K,); one half where there is none."""
+    means = (learner.tally.arm(arm).quality()[0] for arm in arms)
+    return np.array([0.5 if mean is None else mean for mean in means])

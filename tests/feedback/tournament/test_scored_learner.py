@@ -1,0 +1,150 @@
+"""A challenger learns from the log and is scored on it: before it learns, over revisions, restarts and champions."""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.policies.fixed import Fixed
+from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.snapshot import unpack
+from highwayman.env.cost.objective import Objective
+from highwayman.env.errors import SnapshotError
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.types import Arm, Control, ControlKind, Decision, Feedback, Mode
+from highwayman.feedback.fold.learner import LogEntry
+from highwayman.feedback.fold.log_fold import LogFold
+from highwayman.feedback.log.events import Event, encode
+from highwayman.feedback.tournament.contenders import ConstantContender, PolicyContender, PolicyDial
+from highwayman.feedback.tournament.scored_learner import ScoredLearner, Scoring
+from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
+
+RULES = ExplorationRules(0.1)
+
+
+def challenger(*, window: int = 1000, dial: PolicyDial | None = None) -> ScoredLearner:
+    scoring = Scoring(PolicyContender(RULES, dial), window=window)
+    policy = LinTS(d=3, fingerprint=FINGERPRINT)
+    return ScoredLearner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), scoring=scoring)
+
+
+def constant() -> ScoredLearner:
+    scoring = Scoring(ConstantContender(), window=1000)
+    policy = Fixed(d=3, fingerprint=FINGERPRINT)
+    return ScoredLearner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), scoring=scoring)
+
+
+def fold(learner: ScoredLearner, events: Iterable[Event], *, start: int = 1) -> ScoredLearner:
+    page = [(f"{number}-0", encode(event), False) for number, event in enumerate(events, start=start)]
+    LogFold(learner, kept_s=1e6).feed(page)
+    return learner
+
+
+def verdict(learner: ScoredLearner) -> dict[str, Any]:
+    return dict(json.loads(learner.snapshot().verdict))
+
+
+def log(n: int, *, good: str = "b") -> list[Event]:
+    """Decisions that are drawn evenly, and a thumb on each: up for one arm."""
+    made = (("a", "b")[k % 2] for k in itertools.count())
+    return [
+        event
+        for number, arm in zip(range(n), made, strict=False)
+        for event in (decision(f"d{number}", arm=arm), outcome(f"d{number}", arm=arm), thumb(f"d{number}", arm == good))
+    ]
+
+
+def test_a_decision_is_scored_by_what_the_challenger_knew_before_it() -> None:
+    learner, seen = challenger(), challenger()
+    fold(learner, [decision("d"), thumb("d", 1.0)])
+    fold(seen, [decision("d")])
+    line, prior = learner.score._recent.get("d"), seen.score._recent.get("d")
+    assert line == prior
+
+
+def test_a_flipped_thumb_counts_as_it_stands_in_the_end() -> None:
+    events = log(20)
+    flipped = [thumb(f"d{number}", 1.0) for number in range(20)]
+    back = [thumb(f"d{number}", number % 2 == 1) for number in range(20)]
+    changed, plain = constant(), constant()
+    fold(changed, [*events, *flipped, *back])
+    fold(plain, events)
+    assert verdict(changed)["difference"] == pytest.approx(verdict(plain)["difference"], abs=1e-9)
+    assert verdict(changed)["rounds"] == verdict(plain)["rounds"] == 20
+
+
+def test_unlabelled_sticky_and_failed_over_answers_are_no_rounds() -> None:
+    events = [
+        decision("unlabelled"), decision("sticky", mode=Mode.STICKY), thumb("sticky", 1.0),
+        decision("moved"), outcome("moved", arm="b"), thumb("moved", 1.0), decision("plain"), thumb("plain", 1.0),
+    ]  # fmt: skip
+    assert verdict(fold(challenger(), events))["rounds"] == 1
+
+
+def test_a_learner_that_goes_on_from_a_snapshot_comes_to_the_same_score() -> None:
+    events = log(30)
+    whole, first, resumed = challenger(), challenger(), challenger()
+    fold(whole, events)
+    fold(first, events[:45])
+    resumed.restore(first.snapshot())
+    fold(resumed, events[45:], start=46)
+    assert verdict(resumed) == verdict(whole)
+    assert resumed.snapshot().score == whole.snapshot().score
+
+
+def test_a_snapshot_without_a_score_is_refused() -> None:
+    with pytest.raises(SnapshotError):
+        challenger().restore(make_learner().snapshot())
+
+
+def test_a_challenger_learns_what_a_learner_without_a_score_learns() -> None:
+    scored, plain = challenger(), make_learner()
+    fold(scored, log(20))
+    page = [(f"{number}-0", encode(event), False) for number, event in enumerate(log(20), start=1)]
+    LogFold(plain, kept_s=1e6).feed(page)
+    ours, theirs = unpack(scored.snapshot().policy)[1], unpack(plain.snapshot().policy)[1]
+    assert all(np.allclose(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_best_constant_arm_is_found_and_told_to_beat_an_even_split() -> None:
+    learner = fold(constant(), log(400))
+    assert unpack(learner.snapshot().policy)[0]["arm"] == "b"
+    assert verdict(learner)["better"]
+    assert verdict(learner)["low"] > 0.2
+
+
+def test_another_champion_begins_the_score_anew_and_the_level_is_watched() -> None:
+    learner = fold(constant(), log(300))
+    promoted = Control(2.0, ControlKind.TOURNAMENT, {"step": "promote", "champion": "x", "challenger": ""})
+    fold(learner, [promoted], start=10_000)
+    assert verdict(learner)["rounds"] == 0
+    assert learner.score.watch.frozen
+    bad = [event for n in range(300) for event in (decision(f"e{n}"), thumb(f"e{n}", 0.0))]
+    fold(learner, bad, start=20_000)
+    assert verdict(learner)["fell"]
+
+
+def test_a_dial_of_its_own_changes_what_a_challenger_would_have_done() -> None:
+    arms = [Arm("a", ("http://a",), "a", 1.0, 1.0, 4096), Arm("b", ("http://b",), "b", 1000.0, 1000.0, 4096)]
+    cheap = challenger(dial=PolicyDial(Objective("cheap", 1e6), arms))
+    event = replace(decision("d"), penalties=np.zeros(2))
+    learner, context = cheap, event.context
+    probs, _ = PolicyContender(RULES, PolicyDial(Objective("cheap", 1e6), arms)).on_decision(event, context, learner)
+    even, _ = PolicyContender(RULES).on_decision(event, context, learner)
+    assert probs[0] > 0.9 > even[0]
+
+
+def test_events_read_again_change_no_score() -> None:
+    learner, made = challenger(), decision("d")
+    said = thumb("d", 1.0)
+    assert isinstance(made, Decision)
+    assert isinstance(said, Feedback)
+    fold(learner, [made, said])
+    before = learner.snapshot().score
+    learner.step([LogEntry("1-0", made)])
+    assert learner.snapshot().score == before
