@@ -79,6 +79,14 @@ class RequestLimits(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengerShare:
+    """A policy that has a share of the traffic, drawn request by request: what is drawn from is the exact mixture."""
+
+    policy: Policy
+    share: float  # in (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class ExplorationRules:
     """How much a router tries out."""
 
@@ -90,6 +98,7 @@ class ExplorationRules:
     # Takes its share of the draws beside all of these, from the arms that limits and budget leave; none where callers
     # want no exploration.
     control: ControlSlice | None = None
+    challenger: ChallengerShare | None = None  # decides for a share of the requests that may explore
 
     def floor_for(self, policy: Policy, features: Floats, arms: Sequence[str], penalties: Floats) -> Floor:
         """Return the floor of one decision, features (d,) and penalties (K,), or of m, (m, d) and (m, K).
@@ -192,6 +201,9 @@ def unmixed_probs(
     if not explores:
         return one_hot_argmax(policy.probs(context, candidates.arms, candidates.penalties)), 0.0
     wanted, floor = _probs_and_floor(policy, context, candidates, rules)
+    if rules.challenger is not None:
+        others = rules.challenger.policy.probs(context, candidates.arms, candidates.penalties)
+        wanted = (1.0 - rules.challenger.share) * wanted + rules.challenger.share * others
     minimums = None if candidates.probation_usd is None else rules.quota.minimums(candidates.probation_usd)
     probs = wanted if minimums is None else with_minimums(wanted, minimums)
     if rules.cap is None:

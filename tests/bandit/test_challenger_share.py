@@ -1,0 +1,42 @@
+"""A challenger's share of the traffic: what is drawn from is the exact mixture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from highwayman.bandit.decision import Candidates, ChallengerShare, ExplorationRules, decide, decision_probs
+from highwayman.bandit.policies.fixed import Fixed
+from highwayman.env.cost.objective import Objective
+from highwayman.env.types import Context
+
+ARMS = ("ada", "bob", "cy", "dee")
+CONTEXT = Context(np.ones(1), "f", 1)
+CANDIDATES = Candidates(ARMS, usd=np.ones(4), penalties=np.zeros(4))
+
+
+def rules(share: float) -> ExplorationRules:
+    return ExplorationRules(floor=0.2, challenger=ChallengerShare(Fixed(d=1, arm="bob"), share))
+
+
+def probs(share: float, *, explores: bool = True) -> Sequence[float]:
+    policy = Fixed(d=1, arm="ada")
+    mixed = decision_probs(policy, CONTEXT, CANDIDATES, rules(share), explores=explores, at=0.0)
+    return [float(prob) for prob in mixed]
+
+
+def test_probabilities_are_the_mixture_of_both_with_the_floor_beneath() -> None:
+    assert probs(0.25) == pytest.approx([0.8 * 0.75 + 0.05, 0.8 * 0.25 + 0.05, 0.05, 0.05])
+
+
+def test_a_request_that_may_not_explore_is_the_champions() -> None:
+    assert probs(0.9, explores=False) == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_draws_come_as_often_as_their_propensities_say() -> None:
+    rng, policy, counts = np.random.default_rng(0), Fixed(d=1, arm="ada"), np.zeros(4)
+    for _ in range(2000):
+        choice = decide(policy, CONTEXT, CANDIDATES, rules(0.25), limits=Objective("auto", 0.0), at=0.0, rng=rng)
+        counts[choice.draw.action] += 1
+        assert choice.draw.propensity == choice.draw.probs[choice.draw.action]
+    assert counts / 2000 == pytest.approx(np.array(probs(0.25)), abs=0.04)
