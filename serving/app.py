@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from highwayman import __version__
-from highwayman.env.errors import HighwaymanError, UnknownArm
+from highwayman.env.errors import ConfigError, HighwaymanError, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
+from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
@@ -26,6 +27,7 @@ from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
+from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
@@ -37,6 +39,7 @@ from highwayman.serving.views import (
     readiness_view,
     savings_of,
     savings_view,
+    tournament_view,
 )
 from highwayman.serving.wiring.settings import Settings
 
@@ -210,6 +213,7 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
             services.live,
             services.router.policy_name,
             services.pool,
+            ramp=services.router.ramp.ramp,
             at=time.time(),
             objectives=services.router.objectives,
             stored=() if stored is None else stored.arm_names(),
@@ -222,7 +226,41 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
         _need(ADMIN, request)
         return savings_view(services, _caller(request).tenant)
 
+    _add_tournament(rest, services)
     _add_probes(rest, services)
+
+
+def _add_tournament(rest: FastAPI, services: Services) -> None:
+    referee, rules = services.referee, services.settings.config.tournament.rules()
+
+    async def view() -> dict[str, Any]:
+        ramp = Ramp.from_json(await services.store.ramp())
+        return tournament_view(ramp, await referee.verdicts(), rules)
+
+    @rest.get("/v1/tournament")
+    async def tournament(request: Request) -> dict[str, Any]:
+        """Who decides for how much of the traffic, and what each challenger would have earned beyond."""
+        _need(ADMIN, request)
+        return await view()
+
+    async def after(step: Awaitable[None]) -> dict[str, Any]:
+        try:
+            await step
+        except ConfigError as error:
+            raise BadRequest(str(error)) from None
+        return await view()
+
+    @rest.post("/v1/tournament/promote/{challenger}")
+    async def promote(challenger: str, request: Request, at_once: bool = False) -> dict[str, Any]:
+        """Let a challenger in, by the ramp's first share, or at once for everything."""
+        _need(ADMIN, request)
+        return await after(referee.promote(challenger, at_once=at_once))
+
+    @rest.post("/v1/tournament/rollback")
+    async def rollback(request: Request) -> dict[str, Any]:
+        """Take the challenger's traffic back, or go back to the champion before."""
+        _need(ADMIN, request)
+        return await after(referee.rollback())
 
 
 def _add_probes(rest: FastAPI, services: Services) -> None:

@@ -25,6 +25,7 @@ from highwayman.env.types import (
 )
 from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.savings.report import SavingsReport
+from highwayman.feedback.tournament.ramp import Ramp
 
 _LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -114,6 +115,16 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._worth_exploring = Gauge(
+            "highwayman_worth_its_exploration",
+            "0 where the best constant arm earns more than the policy, as its lower bound shows, else 1",
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self._worth_exploring.set(1)
+        self._challenger_share = Gauge(
+            "highwayman_challenger_share", "Share of the traffic that a challenger decides for", ["challenger"],
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self._tasks = Gauge(
             "highwayman_tasks",
             "Tasks alive in the process that is asked; they grow with the requests under way, and go back",
@@ -198,6 +209,13 @@ class Metrics:
         """Say how many of an arm's endpoints rest, and how likely it answers."""
         self._resting.labels(arm).set(resting)
         self._chance.labels(arm).set(chance)
+
+    def on_ramp(self, ramp: Ramp) -> None:
+        """Say who decides beside the champion, and whether the best constant arm would do better."""
+        self._worth_exploring.set(0 if ramp.warned else 1)
+        self._challenger_share.clear()
+        if ramp.challenger:
+            self._challenger_share.labels(ramp.challenger).set(ramp.share)
 
     def on_version(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""

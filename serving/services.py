@@ -22,12 +22,13 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.referee import Referee
 from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_recorder
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.wiring.log import build_learner_factory, build_log, start_log
-from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing
+from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing, start_ramp
 from highwayman.serving.wiring.settings import Settings
 from highwayman.serving.wiring.tags import build_tags
 
@@ -51,6 +52,7 @@ class Services:
     encoder: Encoder
     live: LivePolicy
     router: Router
+    referee: Referee
     conversations: ConversationTracker
     tags: TagReader
     cascades: Cascades | None  # None: every answer is passed on as it comes
@@ -75,6 +77,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
+        await start_ramp(stack, settings, log, policy.ramp)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
         answers = build_answer_cache(settings, log, metrics)
         dependencies = FeedbackDependencies(log, routing, metrics, policy.live, build_answer_recorder(answers))
@@ -91,6 +94,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             encoder=factory.encoder,
             live=policy.live,
             router=routing.router,
+            referee=factory.referee(log.client),
             conversations=build_conversations(settings, log, routing.background),
             tags=build_tags(stack, settings, log),
             cascades=build_cascades(settings, policy.live, routing),

@@ -19,6 +19,7 @@ from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.savings.report import SavingsReport, savings_report
+from highwayman.feedback.tournament.ramp import Ramp, RampRules
 from highwayman.serving.services import Services
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.pool_objectives import objectives_view
@@ -26,11 +27,32 @@ from highwayman.serving.state.pool_objectives import objectives_view
 _REDIS_PATIENCE_S = 0.25
 
 
+def tournament_view(ramp: Ramp, verdicts: Mapping[str, Mapping[str, Any]], rules: RampRules) -> dict[str, Any]:
+    """Return who decides for how much of the traffic, and what is known of everybody else."""
+    others = {name: dict(verdict) for name, verdict in verdicts.items() if name != ramp.champion}
+    return {
+        "object": "highwayman.tournament",
+        "champion": ramp.champion,
+        "challenger": ramp.challenger or None,
+        "share": ramp.share,
+        "previous": ramp.previous or None,
+        "barred": list(ramp.barred),
+        "worth_its_exploration": not ramp.warned,
+        "promote": rules.by,
+        "contenders": {
+            # Of the time of another champion there is nothing to compare with this one.
+            name: verdict if verdict["champion"] == ramp.champion else None
+            for name, verdict in others.items()
+        },
+    }
+
+
 def policy_view(
     live: LivePolicy,
     name: str,
     pool: Pool,
     *,
+    ramp: Ramp,
     at: float,
     objectives: Mapping[str, Objective],
     stored: Iterable[str] = (),
@@ -46,6 +68,10 @@ def policy_view(
         "version": live.version,
         "position": live.position,
         "lag_s": live.lag_s,
+        "champion": ramp.champion,
+        "challenger": ramp.challenger or None,
+        "challenger_share": ramp.share,
+        "worth_its_exploration": not ramp.warned,
         "objectives": objectives_view(objectives),
         "arms": {
             arm.name: {

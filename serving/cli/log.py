@@ -233,10 +233,16 @@ async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, fold:
     return version
 
 
+async def _work(client: "aioredis.Redis", factory: LearnerFactory) -> None:
+    async with asyncio.TaskGroup() as group:
+        for worker in (factory.worker(client), *factory.contender_workers(client)):
+            group.create_task(worker.run())
+
+
 @asynccontextmanager
 async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Task[None]"]:
     """Let a learner of our own stand by for the lease meanwhile."""
-    working = asyncio.create_task(factory.worker(client).run())
+    working = asyncio.create_task(_work(client, factory))
     try:
         yield working
     finally:

@@ -19,13 +19,16 @@ _COMMANDS = {
     "policies": "policies:policies",
     "pool": "pool:pool",
     "prior": "prior:prior",
+    "promote": "promote:promote",
     "rebuild": "log:rebuild",
     "replay": "replay:replay",
+    "rollback": "rollback:rollback",
     "savings": "savings:savings",
     "serve": "serve:serve",
     "simulate": "simulate:simulate",
     "snapshot": "snapshot:snapshot",
     "top": "top:top",
+    "tournament": "tournament:tournament",
     "up": "up:up_command",
 }
 

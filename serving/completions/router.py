@@ -7,6 +7,7 @@ import numpy as np
 
 from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
+from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.usage import expected_prompt_tokens
 from highwayman.env.encoder.encoder import Encoder
@@ -36,6 +37,7 @@ from highwayman.serving.completions.control_baseline import ControlBaseline
 from highwayman.serving.completions.routing_options import RoutingOptions
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.live_ramp import LiveRamp
 from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
@@ -86,6 +88,7 @@ class Router:
     spend_tracker: SpendTracker
     keep_prompts: bool = False  # whether decisions carry the newest message
     control: ControlBaseline | None = None  # takes part in draws; None: nobody does
+    ramp: LiveRamp = field(default_factory=LiveRamp)  # who decides in place of the live policy, and for how much
     _known_finder: CandidateFinder | None = field(default=None, init=False)
 
     @property
@@ -224,7 +227,7 @@ class Router:
         cascade: CascadeOffer,
     ) -> tuple[Choice, CascadeRoute]:
         """Return whose answer is the first, and what the stages after it are decided with."""
-        policy, budget = self.live.policy_for(moment.origin.tenant), self.spend_tracker.rule
+        policy, budget = self._champion(moment.origin.tenant), self.spend_tracker.rule
         waiting_s = None
         if cascade.streams and objective.points_per_s:
             waiting_s = self._finder.seconds(candidates.arms, query, context)
@@ -256,11 +259,13 @@ class Router:
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
-        tenant, rules = moment.origin.tenant, self.rules
+        tenant, rules, challenger = moment.origin.tenant, self.rules, self.ramp.challenger_for(moment.origin.tenant)
+        if challenger is not None:
+            rules = replace(rules, challenger=challenger)
         if self.control is not None and objective.explore:
             rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
         return decide(
-            self.live.policy_for(tenant),
+            self._champion(tenant),
             context,
             candidates,
             rules,
@@ -269,6 +274,10 @@ class Router:
             rng=self.rng,
             budget=self.spend_tracker.rule,
         )
+
+    def _champion(self, tenant: str) -> Policy:
+        """Return the policy that decides for a tenant, beside whoever is tried on a share of its traffic."""
+        return self.ramp.champion_for(tenant) or self.live.policy_for(tenant)
 
     def _in_order(self, choice: Choice, first: int) -> Arms:
         """Return the arms of a choice as they are tried: one first, then the others by their probability.
@@ -301,7 +310,7 @@ class Router:
             probs=draw.probs,
             action=draw.action,
             propensity=draw.propensity,
-            policy=self.policy_name,
+            policy=self.ramp.policy_name or self.policy_name,
             policy_version=self.live.version,
             objective=moment.objective,
             mode=moment.mode,

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from highwayman.bandit.exploration_cap import ExplorationCap
-from highwayman.bandit.loading import policy_name, policy_path
-from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
@@ -25,7 +23,9 @@ from highwayman.serving.config.control import ControlConfig
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
+from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.config.strict import Strict
+from highwayman.serving.config.tournament import TournamentConfig
 from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
 
@@ -38,38 +38,6 @@ class EncoderConfig(Strict):
     device: str | None = None
     dtype: str | None = None
     deadline_s: Annotated[float, Field(gt=0)] = 0.25
-
-
-def _known_policy(name: str) -> str:
-    """Return the name the policy is known by. Raises ValueError for a class name that is not shipped."""
-    if ":" not in name:
-        try:
-            policy_path(name)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-    return policy_name(name)
-
-
-class PolicyConfig(Strict):
-    """Which policy decides, by its class name (its import path, where it is not a shipped one), and its options."""
-
-    name: Annotated[str, AfterValidator(_known_policy)] = "HierTS"
-    options: dict[str, Any] = Field(default_factory=dict)
-    prior: str | None = None  # a file that `highwayman prior fit` wrote
-    # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
-    false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
-    # Whether answers of arms that a caller named, and of the judge's shadow calls, teach, told apart by a tag.
-    learns_from_named_calls: bool = False
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread over the eligible arms
-    # Expected quality minus penalty that the floor may lose a request; null: it is spread evenly, whatever is lost. So
-    # it is, too, where a floor is given and nothing is said of this, as configurations of older versions have it.
-    floor_loss: Annotated[float, Field(ge=0)] | None = FLOOR_LOSS
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_old_floors_even(cls, given: Any) -> Any:
-        is_old = isinstance(given, Mapping) and "floor" in given and "floor_loss" not in given
-        return {**given, "floor_loss": None} if is_old else given
 
 
 class BudgetConfig(Strict):
@@ -157,6 +125,7 @@ class Config(Strict):
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
     control: ControlConfig | None = None  # no slice, where nothing is said of it
+    tournament: TournamentConfig = TournamentConfig()
     limits: LimitsConfig = LimitsConfig()
     cors: CorsConfig = CorsConfig()
     allowed_hosts: list[HostName] = Field(

@@ -4,15 +4,18 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio as aioredis
 
+from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
+from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.reward import RewardSpec
@@ -23,15 +26,22 @@ from highwayman.feedback.learning.maintenance import LogMaintenance, Maintenance
 from highwayman.feedback.learning.publications import Publications, lineage
 from highwayman.feedback.learning.session import LearnerDependencies
 from highwayman.feedback.learning.version_history import VersionHistory
-from highwayman.feedback.learning.worker import Clocks, Worker
+from highwayman.feedback.learning.worker import Clocks, Worker, no_maintenance
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.tournament.contenders import ConstantContender, PolicyContender, PolicyDial
+from highwayman.feedback.tournament.ramp import BEST_CONSTANT
+from highwayman.feedback.tournament.scored_learner import ScoredLearner, Scoring
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 from highwayman.feedback.trust.anomaly_detector import AnomalyDetector
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.config.config import Config
+from highwayman.serving.config.policy import PolicyConfig
+from highwayman.serving.state.referee import Referee
 
+_CONTENDER_PUBLISHED_EVERY_S = 2.0  # a score is megabytes, and nobody waits for it
+_CONTENDER_KEPT_EVERY_S = 3600.0
 _THINK_S = 5.0  # a flood is found out within a second or two
 
 
@@ -42,6 +52,18 @@ class LearnerFactory:
     config: Config
     arms: Sequence[Arm]
     encoder: Encoder
+    contender: str = ""  # of the tournament; empty: what the router decides with, and not scored
+
+    def contenders(self) -> "list[LearnerFactory]":
+        """Return what makes the learner of whoever is scored beside the router's own."""
+        return [self.for_contender(name) for name in self.config.tournament.contenders()]
+
+    def for_contender(self, name: str) -> "LearnerFactory":
+        """Return what makes the learner of one of them, with the policy it has."""
+        challenger = self.config.tournament.challenger(name)
+        policy = self.config.policy if challenger is None else challenger.policy
+        policy = PolicyConfig(name="Fixed") if name == BEST_CONSTANT else policy
+        return replace(self, config=self.config.model_copy(update={"policy": policy}), contender=name)
 
     @property
     def arm_names(self) -> list[str]:
@@ -59,6 +81,7 @@ class LearnerFactory:
         """The name of what is learned."""
         policy, prior = self.config.policy, self._prior()
         options = policy.options if prior is None else {**policy.options, "prior": prior.digest}
+        options = {**options, "#contender": self._described()} if self.contender else options
         return lineage(policy.name, options, self.encoder.fingerprint, self.spec.version)
 
     def policy(self) -> Policy:
@@ -93,9 +116,39 @@ class LearnerFactory:
 
     def learner(self) -> Learner:
         """Return a learner at the start of the log."""
+        if self.contender:
+            return self._scored_learner()
         return Learner(
             self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names, make=self.policy
         )
+
+    def _scored_learner(self) -> ScoredLearner:
+        is_constant = self.contender == BEST_CONSTANT
+        contender = ConstantContender() if is_constant else PolicyContender(self._rules(), self._dial())
+        settings = self.config.tournament
+        alpha = settings.alpha if is_constant else settings.alpha / max(len(settings.challengers), 1)
+        return ScoredLearner(
+            self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names,
+            scoring=Scoring(contender, alpha, settings.window), make=None if is_constant else self.policy,
+        )  # fmt: skip
+
+    def _rules(self) -> ExplorationRules:
+        policy = self.config.policy
+        return ExplorationRules(policy.floor, floor_loss=policy.floor_loss)
+
+    def _dial(self) -> PolicyDial | None:
+        challenger = self.config.tournament.challenger(self.contender)
+        dial = None if challenger is None else challenger.objective
+        if dial is None:
+            return None
+        points = dial.points_per_usd, dial.points_per_s, dial.points_per_wh
+        return PolicyDial(Objective(self.contender, *points), self.arms)
+
+    def _described(self) -> list[Any]:
+        """Return what a score depends on beside the policy; another one is folded anew."""
+        challenger, policy = self.config.tournament.challenger(self.contender), self.config.policy
+        dial = None if challenger is None or challenger.objective is None else challenger.objective.model_dump()
+        return [self.contender, policy.floor, policy.floor_loss, dial, self.config.tournament.window]
 
     def pending_feedback(self, client: "aioredis.Redis") -> PendingFeedback:
         """Return the feedback that waits for its decisions."""
@@ -130,6 +183,34 @@ class LearnerFactory:
         """Return the kept versions of the lineage, or of another."""
         return VersionHistory(client, self.config.namespace, lineage or self.lineage)
 
+    def contender_worker(
+        self, client: "aioredis.Redis", maintenance: Callable[[], Awaitable[None]] = no_maintenance
+    ) -> Worker:
+        """Return a worker that learns and scores a contender, and calls `maintenance` about every second."""
+        dependencies = LearnerDependencies(
+            self.store(client),
+            self.publications(client),
+            self.version_history(client),
+            self.learner,
+            keep_every_s=max(self.config.retention.version_every_s, _CONTENDER_KEPT_EVERY_S),
+            publish_every_s=_CONTENDER_PUBLISHED_EVERY_S,
+        )
+        clocks = Clocks(time.time, time.monotonic)
+        return Worker(dependencies, holder=_holder(), clocks=clocks, maintenance=maintenance)
+
+    def referee(self, client: "aioredis.Redis") -> Referee:
+        """Return what looks at the scores of all contenders."""
+        publications = {factory.contender: factory.publications(client) for factory in self.contenders()}
+        return Referee(self.store(client), publications, self.config.tournament.rules(), time.time)
+
+    def contender_workers(self, client: "aioredis.Redis") -> list[Worker]:
+        """Return the workers of all contenders; whoever holds the first one's lease calls the referee."""
+        judges: list[Callable[[], Awaitable[None]]] = [self.referee(client)]
+        return [
+            factory.contender_worker(client, judges.pop() if judges else no_maintenance)
+            for factory in self.contenders()
+        ]
+
     def worker(self, client: "aioredis.Redis") -> Worker:
         """Return a worker that stands for the lease; `client` waits longer than its reads block."""
         store, config, monitor = self.store(client), self.config, self.abuse_monitor(client)
@@ -145,7 +226,7 @@ class LearnerFactory:
                 abuse_monitor=monitor,
                 change_notice_delay_s=_THINK_S,
             ),
-            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            holder=_holder(),
             clocks=Clocks(time.time, time.monotonic),
             maintenance=LogMaintenance(
                 store,
@@ -157,6 +238,11 @@ class LearnerFactory:
                 abuse_monitor=monitor,
             ),
         )
+
+
+def _holder() -> str:
+    """Return a name for a lease that nobody else has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def warm_encoder(config: Config) -> Encoder:

@@ -121,7 +121,8 @@ async def start_log(stack: AsyncExitStack, settings: Settings, parts: LogCompone
         start_in_background(stack, work, settings.on_failure)
     if settings.learn:
         blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
-        start_in_background(stack, parts.factory.worker(blocking).run(), settings.on_failure)
+        for worker in (parts.factory.worker(blocking), *parts.factory.contender_workers(blocking)):
+            start_in_background(stack, worker.run(), settings.on_failure)
 
 
 def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":

@@ -1,5 +1,6 @@
 """What decides who answers, and what calls them."""
 
+import contextlib
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import numpy as np
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policy import Policy, PredictsQuality
-from highwayman.env.errors import ConfigError
+from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.load.poller import LoadPoller
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.eligibility import Pool
@@ -22,6 +23,8 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.live_ramp import LiveRamp
+from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
@@ -35,6 +38,7 @@ class PolicyComponents:
 
     live: LivePolicy
     rules: ExplorationRules
+    ramp: LiveRamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,24 @@ def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) ->
     )
     rules = _exploration_rules(log.factory.config, live.policy)
     stack.callback(live.write_cache)
-    return PolicyComponents(live, rules)
+    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp))
+
+
+async def start_ramp(stack: AsyncExitStack, settings: Settings, log: LogComponents, ramp: LiveRamp) -> None:
+    """Follow who decides for how much of the traffic; if Redis is away at the start, the configured policy does."""
+    factories = {factory.contender: factory for factory in log.factory.contenders()}
+
+    def make_live(name: str) -> LivePolicy | None:
+        factory = factories.get(name)
+        if factory is None:
+            return None
+        cache = LocalState(settings.state, settings.config.namespace, factory.lineage)
+        publications = factory.publications(log.client)
+        return LivePolicy(publications, factory.policy, factory.arm_names, cache=cache, clock=time.time)
+
+    with contextlib.suppress(StoreUnavailable):
+        await ramp.refresh(log.store, make_live)
+    start_in_background(stack, ramp.run(log.store, make_live), settings.on_failure)
 
 
 async def build_routing(
@@ -129,6 +150,7 @@ def _router(
         spend_tracker=spend_tracker,
         keep_prompts=config.retention.prompts,
         control=_control(config, pool),
+        ramp=policy.ramp,
     )
 
 

@@ -17,7 +17,7 @@ from highwayman.serving.state.namespace_sync import NamespaceSync
 from highwayman.serving.wiring.settings import Settings
 from tests.serving.running_router import arm
 
-LEARNER = ["Redis.aclose", "Worker.run"]  # on a connection of its own
+LEARNER = ["Redis.aclose", "Worker.run", "Worker.run"]  # on a connection of its own; the second is the guard's
 LOOKS = ["NamespaceSync.sync_once", "LivePolicy.refresh", "ApiKeyCache.refresh"]  # at Redis, before the first request
 BEFORE_LEARNER = [
     *("Encoder.close", "Redis.aclose", "Store.close", "LivePolicy.write_cache"),
@@ -25,6 +25,7 @@ BEFORE_LEARNER = [
     *("Journal.run", "NamespaceSync.run", "LivePolicy.run", "ApiKeyCache.run"),
 ]
 AFTER_LEARNER = [
+    "LiveRamp.run",
     *("LoadPoller.run", "Upstream.start", "Upstream.close", "BackgroundTasks.drain"),
     *("Calibrator.run", "PendingSpool.run", "CompletionObservers.close"),
 ]

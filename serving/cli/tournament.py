@@ -1,0 +1,60 @@
+"""`highwayman tournament`: who decides, and what every challenger would have earned beyond."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
+from highwayman.feedback.tournament.scored_learner import CONFIGURED
+from highwayman.serving.cli.context import LogOptions, log_options
+from highwayman.serving.views import tournament_view
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@log_options
+async def tournament(options: LogOptions, as_json: bool) -> None:
+    """Show who decides for how much of the traffic, and how the challengers compare."""
+    async with options.open() as (client, factory):
+        ramp = Ramp.from_json(await factory.store(client).ramp())
+        verdicts = await factory.referee(client).verdicts()
+        view = tournament_view(ramp, verdicts, factory.config.tournament.rules())
+    if as_json:
+        click.echo(json.dumps(view))
+        return
+    click.echo(who_decides(ramp, factory.config.policy.name))
+    Console(width=120).print(_table(view))
+
+
+def who_decides(ramp: Ramp, policy_name: str) -> str:
+    """Return in words who decides, for how much of the traffic."""
+    champion = f"the configured policy, {policy_name}," if ramp.champion == CONFIGURED else ramp.champion
+    lines = [f"{champion} decides" + (f"; {ramp.challenger} for {ramp.share:.0%}" if ramp.challenger else "")]
+    if ramp.previous:
+        lines.append(f"before it did {ramp.previous}")
+    if ramp.warned:
+        lines.append(f"it is not worth its exploration: {BEST_CONSTANT} earns more")
+    return "\n".join(lines)
+
+
+def _table(view: Mapping[str, Any]) -> Table:
+    table = Table(title="points (.01 of reward minus penalty) a round, against who decided")
+    for name in ("contender", "points", "low", "high", "rounds", "effective", "what is known"):
+        table.add_column(name, justify="left" if name in ("contender", "what is known") else "right", no_wrap=True)
+    for name, verdict in view["contenders"].items():
+        if verdict is None or verdict["difference"] is None:
+            table.add_row(name, "-", "-", "-", "0", "0", "nothing yet")
+            continue
+        points = (f"{100 * verdict[end]:+.1f}" for end in ("difference", "low", "high"))
+        table.add_row(name, *points, f"{verdict['rounds']:,}", f"{verdict['ess']:,.0f}", _known(verdict))
+    return table
+
+
+def _known(verdict: Mapping[str, Any]) -> str:
+    if verdict["refused"]:
+        return str(verdict["refused"])
+    return "better" if verdict["better"] else "worse" if verdict["worse"] else "no difference shown"

@@ -1,0 +1,89 @@
+"""The part of the configuration that lets other policies compete with the one that decides."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from highwayman.feedback.tournament.ramp import BEST_CONSTANT, RampRules
+from highwayman.feedback.tournament.score import DOLLARS, FAILURES, SECONDS, WINDOW
+from highwayman.feedback.tournament.scored_learner import CONFIGURED
+from highwayman.serving.config.objective import Points
+from highwayman.serving.config.policy import PolicyConfig
+from highwayman.serving.config.strict import Strict
+
+_Share = Annotated[float, Field(gt=0, le=1)]
+_RESERVED = (CONFIGURED, BEST_CONSTANT)
+
+
+class DialConfig(Strict):
+    """What a challenger counts dollars, seconds and energy for, in place of the logged penalties."""
+
+    points_per_usd: Points
+    points_per_s: Points = 0.0
+    points_per_wh: Points = 0.0
+
+
+class ChallengerConfig(Strict):
+    """A policy that learns beside the one that decides."""
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
+    policy: PolicyConfig = PolicyConfig()
+    objective: DialConfig | None = None  # null: that of the champion, as each request had it
+
+
+class GuardLimits(Strict):
+    """What a challenger's calls may take beyond the champion's, as far as is certain."""
+
+    failures: Annotated[float, Field(ge=0)] = 0.02  # of all calls
+    seconds: Annotated[float, Field(ge=0)] = 0.5  # of the mean
+    dollars: Annotated[float, Field(ge=0)] = 0.5  # of the mean
+
+
+class TournamentConfig(Strict):
+    """Who competes, and what follows from it."""
+
+    challengers: list[ChallengerConfig] = Field(default_factory=list)
+    guard: bool = True  # whether the best constant arm competes, too
+    stop: bool = False  # whether it takes over where the policy loses to it
+    promote: Literal["hand", "evidence"] = "hand"
+    ramp: list[_Share] = Field(default_factory=lambda: [0.01, 0.05, 0.25, 1.0], min_length=1)
+    step_decisions: Annotated[int, Field(ge=1)] = 500  # that a share of the ramp lasts, at least
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # chance that any is promoted, ever, that is no better
+    window: Annotated[int, Field(ge=100)] = WINDOW  # decisions whose rewards are waited for
+    guards: GuardLimits = GuardLimits()
+
+    @field_validator("ramp")
+    @classmethod
+    def _rises_to_all(cls, ramp: list[float]) -> list[float]:
+        if ramp != sorted(set(ramp)) or ramp[-1] != 1.0:
+            raise ValueError(f"shares must rise and end with 1.0, got {ramp}")
+        return ramp
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        """Raise ValueError for a name that is given twice, or stands for somebody else."""
+        names = self.names
+        for name in names:
+            if name in _RESERVED or names.count(name) > 1:
+                raise ValueError(f"challengers: the name {name!r} is taken; give each one of its own")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The configured challengers."""
+        return [challenger.name for challenger in self.challengers]
+
+    def contenders(self) -> list[str]:
+        """Return whoever is scored: with challengers, the configured policy too, should another become champion."""
+        return [*([BEST_CONSTANT] if self.guard else []), *([CONFIGURED, *self.names] if self.challengers else [])]
+
+    def challenger(self, name: str) -> ChallengerConfig | None:
+        """Return the configured challenger of that name, None for the others."""
+        return next((challenger for challenger in self.challengers if challenger.name == name), None)
+
+    def rules(self) -> RampRules:
+        """Return what follows from verdicts."""
+        limits = {FAILURES: self.guards.failures, SECONDS: self.guards.seconds, DOLLARS: self.guards.dollars}
+        return RampRules(
+            tuple(self.names), tuple(self.ramp), self.step_decisions, self.promote, self.stop, most_worse=limits
+        )

@@ -1,0 +1,78 @@
+"""Who decides here, and for how much of the traffic: the ramp in force, with the policies that it names."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from highwayman.bandit.decision import ChallengerShare
+from highwayman.bandit.policy import Policy
+from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
+from highwayman.feedback.tournament.scored_learner import CONFIGURED
+from highwayman.serving.state.live_policy import LivePolicy
+
+_POLL_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class LiveRamp:
+    """The ramp as this process follows it; where a policy that it names is not there, the configured one decides."""
+
+    def __init__(self, on_ramp: Callable[[Ramp], None] = lambda ramp: None) -> None:
+        """Start with the configured policy alone; `on_ramp` is told of every other ramp."""
+        self.ramp = Ramp()  # as it is in force; who of it is there, `_live` says
+        self._on_ramp = on_ramp
+        self._live: dict[str, LivePolicy] = {}
+
+    def champion_for(self, tenant: str) -> Policy | None:
+        """Return the champion's policy for a tenant, None where the configured one decides."""
+        return self._policy(self.ramp.champion, tenant)
+
+    def challenger_for(self, tenant: str) -> ChallengerShare | None:
+        """Return the challenger on the ramp with its share, None where nobody is."""
+        policy = self._policy(self.ramp.challenger, tenant)
+        return None if policy is None else ChallengerShare(policy, self.ramp.share)
+
+    def _policy(self, name: str, tenant: str) -> Policy | None:
+        live = self._live.get(name)
+        if live is None:
+            return None
+        return live.policy if name == BEST_CONSTANT else live.policy_for(tenant)  # one arm is best for all of them
+
+    @property
+    def policy_name(self) -> str:
+        """What decisions say of who decided, empty where the configured policy does alone."""
+        champion = self.ramp.champion if self.ramp.champion in self._live else CONFIGURED
+        if self.ramp.challenger in self._live:
+            return f"{champion}+{self.ramp.challenger}@{self.ramp.share:g}"
+        return "" if champion == CONFIGURED else champion
+
+    async def refresh(self, store: Store, make_live: Callable[[str], LivePolicy | None]) -> None:
+        """Follow what is in force. Raises StoreUnavailable.
+
+        Args:
+            store: says who decides.
+            make_live: returns what follows a contender's versions, None for one that is not configured.
+        """
+        ramp, live = Ramp.from_json(await store.ramp()), dict[str, LivePolicy]()
+        for name in (ramp.champion, ramp.challenger):
+            has_own = name and not name == CONFIGURED == ramp.champion  # the champion configured is live anyway
+            policy = (self._live.get(name) or make_live(name)) if has_own else None
+            if policy is not None:
+                await policy.refresh()
+                live |= {name: policy} if policy.version else {}
+        changed = ramp != self.ramp
+        self.ramp, self._live = ramp, live
+        if changed:
+            self._on_ramp(ramp)
+
+    async def run(self, store: Store, make_live: Callable[[str], LivePolicy | None]) -> None:
+        """Follow it until cancelled; while Redis is away, all stays as it is."""
+        while True:
+            try:
+                await self.refresh(store, make_live)
+            except StoreUnavailable as error:
+                log.debug("who decides is not known: %s", error)
+            await asyncio.sleep(_POLL_S)
