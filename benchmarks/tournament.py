@@ -1,6 +1,6 @@
 """What the tournament's bounds are worth: false promotions, promotions of what is better, guards, and cost.
 
-    python -m benchmarks.tournament [--tournaments 500] [--rounds 10000]
+    python -m benchmarks.tournament [--tournaments 500] [--rounds 10000] [--events 12000]
 
 All of it is simulated, four arms with answers that are good or bad. `explores` is the share of its probability that the
 champion spends beside its favourite arm; the less it is, the less its log tells of anybody else.
@@ -9,12 +9,22 @@ champion spends beside its favourite arm; the less it is, the less its log tells
 import argparse
 import math
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.env.types import Floats
-from highwayman.feedback.tournament.contrast import Contrasts, contrasts
+from benchmarks.learner import ARMS as NAMES
+from benchmarks.learner import D, decision, outcome
+from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.loading import load_policy
+from highwayman.bandit.policy import Policy
+from highwayman.env.reward import DEFAULT_SPEC
+from highwayman.env.types import Feedback, Floats
+from highwayman.feedback.fold.learner import Learner, LogEntry
+from highwayman.feedback.log.record import Record
+from highwayman.feedback.tournament.contenders import PolicyContender
+from highwayman.feedback.tournament.contrast import Contrast, contrast
 from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import (
     FIRST_SPREAD,
@@ -24,6 +34,7 @@ from highwayman.feedback.tournament.paired_bets import (
     next_spread,
     stake_level,
 )
+from highwayman.feedback.tournament.scored_learner import ScoredLearner, Scoring
 
 ARMS = 4
 ALPHA = 0.05
@@ -77,22 +88,25 @@ def kinds_of(rng: np.random.Generator, n: int, share: float = 1 / 3) -> np.ndarr
     return (rng.random(n) < share).astype(np.intp)
 
 
-def rounds_of(made: World, target: Floats, expected: Floats) -> Contrasts:
+def rounds_of(made: World, target: Floats, expected: Floats) -> list[Contrast]:
     """Return the rounds' contrasts for a challenger that expects `expected` (n, K)."""
-    return contrasts(target, made.logged, made.actions, quality=expected, penalties=np.zeros(target.shape))
+    free = [0.0] * ARMS
+    rows = zip(target.tolist(), made.logged.tolist(), made.actions.tolist(), expected.tolist(), strict=True)
+    return [contrast(pi, p, action, quality=quality, penalties=free) for pi, p, action, quality in rows]
 
 
-def first_refuted(made: World, values: Contrasts, alpha: float, *, sign: int = 1) -> float:
+def first_refuted(made: World, lines: list[Contrast], alpha: float) -> float:
     """Return after how many rounds it was refuted that the difference is 0 or less, infinity if never.
 
-    With `sign` -1, 0 or more. Every round is looked at.
+    Every round is looked at.
     """
-    ends = values.lower + values.slope * made.rewards if sign > 0 else -values.upper - values.slope * made.rewards
-    levels, spread = np.zeros(len(ends), dtype=np.intp), FIRST_SPREAD
-    for row, of_round in enumerate(values.spread.tolist()):
-        levels[row], spread = stake_level(spread), next_spread(spread, of_round)
-    sums = np.cumsum(log_factors(ends, levels), axis=0)
-    refuted = log_capital(sums, np.cumsum(np.eye(LEVELS)[levels], axis=0), 0.0) >= -math.log(alpha)
+    n, spread = len(lines), FIRST_SPREAD
+    levels, sums = np.zeros(n, dtype=np.intp), np.zeros((n, len(log_factors(0.0, 0))))
+    for row, (line, reward) in enumerate(zip(lines, made.rewards.tolist(), strict=True)):
+        levels[row] = stake_level(spread)
+        sums[row] = log_factors(line.lower + line.slope * reward, levels[row])
+        spread = next_spread(spread, line.spread)
+    refuted = log_capital(sums.cumsum(axis=0), np.eye(LEVELS)[levels].cumsum(axis=0), 0.0) >= -math.log(alpha)
     return float(refuted.argmax() + 1) if refuted.any() else math.inf
 
 
@@ -164,6 +178,45 @@ def cost_of_turning_bad(seed: int, period: int, *, fall: float) -> tuple[float, 
     return fall * (period - bad_from) / (level * period), False
 
 
+def entries_of(n: int, rng: np.random.Generator) -> list[LogEntry]:
+    """Return n decisions as a router with the shipped encoder writes them, each with its outcome and a thumb."""
+    entries: list[LogEntry] = []
+    for number in range(n):
+        made = decision(number, rng)
+        said = Feedback(f"f{number}", made.id, made.at, "user", "thumbs", float(rng.integers(2)))
+        ids = [f"{3 * number + place}-0" for place in (1, 2, 3)]
+        record = Record(made, ids[0], outcome(made), ids[1])
+        entries.append(LogEntry(ids[0], made))
+        entries.append(LogEntry(ids[1], outcome(made), record))
+        entries.append(LogEntry(ids[2], said, replace(record, feedback={ids[2]: said})))
+    return entries
+
+
+def cost_us(policy: str, entries: list[LogEntry], rounds: int) -> tuple[float, float]:
+    """Return microseconds of CPU an event that scoring a challenger takes, and that learning alone does; medians.
+
+    Of the second half of the entries: at a log's start, a prior is drawn anew after every few rounds.
+    """
+    first, then = entries[: len(entries) // 2], entries[len(entries) // 2 :]
+    fingerprint = entries[0].event.context.fingerprint  # type: ignore[union-attr]
+
+    def make() -> Policy:
+        return load_policy(policy, d=D, fingerprint=fingerprint)
+
+    alone, beside = [], []
+    for _ in range(rounds):
+        scoring = Scoring(PolicyContender(ExplorationRules(0.02)))
+        plain = Learner(make(), DEFAULT_SPEC, fingerprint=fingerprint, arms=NAMES)
+        scored = ScoredLearner(make(), DEFAULT_SPEC, fingerprint=fingerprint, arms=NAMES, scoring=scoring)
+        for learner, seconds in ((plain, alone), (scored, beside)):
+            learner.step(first)
+            began = time.process_time()
+            learner.step(then)
+            seconds.append(time.process_time() - began)
+    learns, both = (1e6 * float(np.median(seconds)) / len(then) for seconds in (alone, beside))
+    return both - learns, learns
+
+
 def share_within(times: list[float], n: int) -> str:
     """Return in words how many came within n rounds, and when the middle one did."""
     return f"{np.mean(np.array(times) <= n):6.1%} within {n:,}, median {np.median(times):,.0f}"
@@ -174,7 +227,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tournaments", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=10_000)
+    parser.add_argument("--events", type=int, default=12_000)
     arguments = parser.parse_args()
+    entries = entries_of(arguments.events // 3, np.random.default_rng(0))
+    for policy in ("HierTS", "LinTS", "Fixed"):
+        scores, learns = cost_us(policy, entries, 3)
+        print(f"{policy}: scoring takes {scores:.0f} us an event (at most 60), learning {learns:.0f} us")
     many, n = arguments.tournaments, arguments.rounds
     print(
         f"{os.cpu_count()} cores; {many} tournaments of {CHALLENGERS} challengers, {n:,} rounds, all of them looked at"

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Protocol, cast
 
 import msgpack
 import numpy as np
@@ -62,8 +63,9 @@ class PolicyContender:
         penalties, chances = self._priced(decision, context, learner)
         candidates = Candidates(decision.arms, unknown_usd, penalties, chances=chances)
         probs = decision_probs(policy, context, candidates, self._rules, explores=True, at=decision.at)
-        if isinstance(policy, PredictsQuality):
-            return probs, np.clip(policy.expected_quality(context, decision.arms), 0.0, 1.0)
+        if _predicts_quality(type(policy)):
+            expected = cast(PredictsQuality, policy).expected_quality(context, decision.arms)
+            return probs, expected.clip(0.0, 1.0)
         return probs, mean_qualities(decision.arms, learner)
 
     def _priced(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats | None]:
@@ -140,5 +142,12 @@ class ConstantContender:
 
 def mean_qualities(arms: Sequence[str], learner: Learner) -> Floats:
     """Return the mean quality of each arm's answers, shape (K,); one half where there is none."""
-    means = (learner.tally.arm(arm).quality()[0] for arm in arms)
-    return np.array([0.5 if mean is None else mean for mean in means])
+    tallies = (learner.tally.arms.get(arm) for arm in arms)
+    means = (0.5 if tally is None or tally.weight <= 0 else tally.weighted / tally.weight for tally in tallies)
+    return np.array([min(max(mean, 0.0), 1.0) for mean in means])
+
+
+@cache
+def _predicts_quality(kind: type) -> bool:
+    """Return whether policies of a class do: to look through a protocol takes long."""
+    return issubclass(kind, PredictsQuality)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from highwayman.env.types import Floats
 from highwayman.feedback.tournament.contrast import SPAN
@@ -13,6 +12,7 @@ LEVELS = 10  # of how much a round can tell
 FIRST_SPREAD = 4.0  # expected before the first round
 _BETS: Floats = np.array([0.02, 0.047, 0.11, 0.26, 0.6])
 _STAKES: Floats = np.exp2(2.0 - np.arange(LEVELS))
+_STAKES_OF, _STAKED = _STAKES.tolist(), np.multiply.outer(_STAKES, _BETS).tolist()  # plain floats: of few, faster
 _FADES = 1.0 / 200.0  # share of a new round in the running mean of spreads
 _HALVINGS = 44
 
@@ -27,10 +27,10 @@ def next_spread(spread: float, of_round: float) -> float:
     return spread + _FADES * (of_round - spread)
 
 
-def log_factors(values: Floats, levels: Sequence[int] | npt.NDArray[np.intp]) -> Floats:
-    """Return what each bet's capital grows by on values (n,) >= -SPAN, before the claim's share, as logs (n, bets)."""
-    factors: Floats = np.log1p(((values + SPAN) * _STAKES[np.asarray(levels)])[:, None] * _BETS)
-    return factors
+def log_factors(value: float, level: int) -> list[float]:
+    """Return what each bet's capital grows by on a value >= -SPAN, before the claim's share, as logs."""
+    beyond = value + SPAN
+    return [math.log1p(beyond * bet) for bet in _STAKED[level]]
 
 
 def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
@@ -59,59 +59,68 @@ class PairedBets:
 
     def __init__(self) -> None:
         """Start without rounds."""
-        self.sums: Floats = np.zeros((2, len(_BETS)))  # of log factors: for more, for less
-        self.counts: Floats = np.zeros(LEVELS)
+        self._more, self._less = [0.0] * len(_BETS), [0.0] * len(_BETS)  # sums of log factors
+        self._counts = [0] * LEVELS
         self.total = 0.0  # of the middles of both ends, times stakes
 
     @property
     def n(self) -> int:
         """How many rounds there are."""
-        return round(float(self.counts.sum()))
+        return sum(self._counts)
 
     def add(self, lower: float, upper: float, level: int, *, sign: int = 1) -> None:
         """Take a round's value, at least -SPAN as `lower` and at most SPAN as `upper`; with `sign` -1 take it back."""
-        self.counts[level] += sign
-        self.total += sign * 0.5 * (lower + upper) * float(_STAKES[level])
-        self.sums += sign * log_factors(np.array([lower, -upper]), (level, level))
-        if not self.counts.any():
-            self.sums, self.total = np.zeros_like(self.sums), 0.0  # nothing of what rounding left
+        self._counts[level] += sign
+        self.total += sign * 0.5 * (lower + upper) * _STAKES_OF[level]
+        self._more = [
+            total + sign * factor for total, factor in zip(self._more, log_factors(lower, level), strict=True)
+        ]
+        self._less = [
+            total + sign * factor for total, factor in zip(self._less, log_factors(-upper, level), strict=True)
+        ]
+        if not any(self._counts):
+            self.__init__()  # type: ignore[misc]  # nothing of what rounding left
 
     @property
     def mean(self) -> float | None:
         """The estimate, None without rounds."""
-        weight = float(self.counts @ _STAKES)
+        weight = float(np.dot(self._counts, _STAKES))
         return self.total / weight if weight else None
 
     def exceeds(self, claim: float, alpha: float) -> bool:
         """Return whether it is refuted that the mean is `claim` or less."""
-        return float(log_capital(self.sums[0], self.counts, claim)) >= -math.log(alpha)
+        return self._capital(self._more, claim) >= -math.log(alpha)
 
     def falls_below(self, claim: float, alpha: float) -> bool:
         """Return whether it is refuted that the mean is `claim` or more."""
-        return float(log_capital(self.sums[1], self.counts, -claim)) >= -math.log(alpha)
+        return self._capital(self._less, -claim) >= -math.log(alpha)
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the lower and the upper end, each wrong, ever, with probability at most `alpha`."""
-        return self._refuted(0, alpha), -self._refuted(1, alpha)
+        return self._refuted(self._more, alpha), -self._refuted(self._less, alpha)
 
-    def _refuted(self, side: int, alpha: float) -> float:
+    def _capital(self, sums: Sequence[float], claim: float) -> float:
+        return float(log_capital(np.array(sums), np.array(self._counts, dtype=np.float64), claim))
+
+    def _refuted(self, sums: Sequence[float], alpha: float) -> float:
         """Return the largest claim that one gambler has refuted, -SPAN if none."""
         low, high = -SPAN, SPAN
-        if float(log_capital(self.sums[side], self.counts, low)) < -math.log(alpha):
+        if self._capital(sums, low) < -math.log(alpha):
             return low
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            refuted = float(log_capital(self.sums[side], self.counts, middle)) >= -math.log(alpha)
-            low, high = (middle, high) if refuted else (low, middle)
+            low, high = (middle, high) if self._capital(sums, middle) >= -math.log(alpha) else (low, middle)
         return low
 
     def state(self) -> dict[str, Floats]:
         """Return its numbers as arrays."""
-        return {"sums": self.sums, "counts": self.counts, "total": np.array([self.total])}
+        sums, counts = np.array([self._more, self._less]), np.array(self._counts, dtype=np.float64)
+        return {"sums": sums, "counts": counts, "total": np.array([self.total])}
 
     def restore(self, arrays: dict[str, Floats]) -> None:
         """Go on from what `state` returned. Raises LookupError, ValueError for arrays of another shape."""
         sums, counts, total = arrays["sums"], arrays["counts"], arrays["total"]
-        if sums.shape != self.sums.shape or counts.shape != self.counts.shape or total.shape != (1,):
+        if sums.shape != (2, len(_BETS)) or counts.shape != (LEVELS,) or total.shape != (1,):
             raise ValueError("bets of another kind")
-        self.sums, self.counts, self.total = sums.copy(), counts.copy(), float(total[0])
+        self._more, self._less = sums.tolist()
+        self._counts, self.total = [round(count) for count in counts.tolist()], float(total[0])

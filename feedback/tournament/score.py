@@ -7,7 +7,7 @@ import numpy as np
 from highwayman.bandit import snapshot
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Decision, Floats, Outcome, Status
-from highwayman.feedback.tournament.contrast import contrasts
+from highwayman.feedback.tournament.contrast import contrast
 from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import FIRST_SPREAD, PairedBets, next_spread, stake_level
 from highwayman.feedback.tournament.recent_contrasts import RecentContrasts, RoundContrast
@@ -89,13 +89,17 @@ class ChallengerScore:
             challenger: (K,) its probabilities for the decision's arms, knowing what came before.
             quality: (K,) expected of each arm then.
         """
-        rows = challenger[None, :], decision.probs[None, :], np.array([decision.action])
-        line = contrasts(*rows, quality=quality[None, :], penalties=decision.penalties[None, :])
-        ends = float(line.lower[0]), float(line.upper[0]), float(line.slope[0])
-        self._recent.add(decision.id, RoundContrast(*ends, stake_level(self._spread)))
-        self._spread = next_spread(self._spread, float(line.spread[0]))
+        line = contrast(
+            challenger.tolist(),
+            decision.probs.tolist(),
+            decision.action,
+            quality=quality.tolist(),
+            penalties=decision.penalties.tolist(),
+        )
+        self._recent.add(decision.id, RoundContrast(line.lower, line.upper, line.slope, stake_level(self._spread)))
+        self._spread = next_spread(self._spread, line.spread)
         self._decisions += 1
-        self._unsupported += float(line.unsupported[0])
+        self._unsupported += line.unsupported
 
     def on_reward(self, decision: Decision, before: float | None, after: float | None) -> None:
         """Take what an event changed of the reward of the arm drawn, in [0, 1]; None: there is none."""
@@ -114,10 +118,10 @@ class ChallengerScore:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Take how a call ended that a decision drew."""
-        line = self._recent.get(outcome.decision_id)
-        if line is None or outcome.status in (Status.LOST, Status.REFUSED, Status.CLIENT_GONE, Status.CUT):
+        line, status = self._recent.get(outcome.decision_id), outcome.status
+        if line is None or not (status is Status.OK or status in _FAILED):
             return
-        failed = outcome.status in _FAILED or bool(outcome.failed_arms)
+        failed = status is not Status.OK or (len(outcome.tried) > 1 and bool(outcome.failed_arms))
         self._meter(FAILURES, float(failed), line)
         if failed:
             return

@@ -5,7 +5,7 @@ import pytest
 
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Decision, Floats, Outcome, Status
-from highwayman.feedback.tournament.contrast import SPAN, contrasts
+from highwayman.feedback.tournament.contrast import SPAN, contrast
 from highwayman.feedback.tournament.paired_bets import PairedBets
 from highwayman.feedback.tournament.score import ChallengerScore
 
@@ -42,14 +42,11 @@ def played(rng: np.random.Generator, n: int, *, quality: Floats, probs: Floats, 
 
 
 def test_a_round_says_what_the_doubly_robust_formula_says_where_ratios_are_small() -> None:
-    line = contrasts(
-        np.array([[0.25, 0.75]]), np.array([[0.5, 0.5]]), np.array([1]),
-        quality=np.array([[0.4, 0.6]]), penalties=np.array([[0.0, 0.1]]),
-    )  # fmt: skip
+    line = contrast([0.25, 0.75], [0.5, 0.5], 1, quality=[0.4, 0.6], penalties=[0.0, 0.1])
     # (-.25)(.4) + (.25)(.6 - .1) + .5 (r - .6)
-    assert line.lower[0] == pytest.approx(-0.1 + 0.125 - 0.3)
-    assert line.upper[0] == pytest.approx(line.lower[0])
-    assert line.slope[0] == pytest.approx(0.5)
+    assert line.lower == pytest.approx(-0.1 + 0.125 - 0.3)
+    assert line.upper == pytest.approx(line.lower)
+    assert line.slope == pytest.approx(0.5)
 
 
 def test_both_ends_expect_the_true_difference_and_keep_to_the_span_however_large_the_ratios() -> None:
@@ -57,25 +54,26 @@ def test_both_ends_expect_the_true_difference_and_keep_to_the_span_however_large
     for _ in range(200):
         challenger, logged = rng.dirichlet([0.3] * 4), rng.dirichlet([0.2] * 4)
         quality, truth, penalties = rng.random(4), rng.random(4), 2 * rng.random(4)
-        every = contrasts(
-            np.tile(challenger, (4, 1)), np.tile(logged, (4, 1)), np.arange(4),
-            quality=np.tile(quality, (4, 1)), penalties=np.tile(penalties, (4, 1)),
-        )  # fmt: skip
+        lines = [
+            contrast(
+                challenger.tolist(), logged.tolist(), action, quality=quality.tolist(), penalties=penalties.tolist()
+            )
+            for action in range(4)
+        ]
+        lower, upper, slope = np.array([(line.lower, line.upper, line.slope) for line in lines]).T
         dearer = np.minimum(penalties - penalties.min(), 1.0)
         expected = (challenger - logged) @ (truth - dearer)
-        assert logged @ (every.lower + every.slope * truth) == pytest.approx(expected)
-        assert logged @ (every.upper + every.slope * truth) == pytest.approx(expected)
-        assert (every.lower + np.minimum(every.slope, 0.0)).min() >= -SPAN - 1e-9
-        assert (every.upper + np.maximum(every.slope, 0.0)).max() <= SPAN + 1e-9
+        assert logged @ (lower + slope * truth) == pytest.approx(expected)
+        assert logged @ (upper + slope * truth) == pytest.approx(expected)
+        assert (lower + np.minimum(slope, 0.0)).min() >= -SPAN - 1e-9
+        assert (upper + np.maximum(slope, 0.0)).max() <= SPAN + 1e-9
+        assert logged @ slope**2 == pytest.approx(lines[0].spread)
 
 
 def test_what_the_challenger_would_give_arms_that_could_not_be_drawn_is_told() -> None:
-    line = contrasts(
-        np.array([[0.2, 0.3, 0.5]]), np.array([[0.5, 0.5, 0.0]]), np.array([0]),
-        quality=np.full((1, 3), 0.5), penalties=np.zeros((1, 3)),
-    )  # fmt: skip
-    assert line.unsupported[0] == pytest.approx(0.5)
-    assert line.slope[0] == pytest.approx((0.4 - 0.5) / 0.5)
+    line = contrast([0.2, 0.3, 0.5], [0.5, 0.5, 0.0], 0, quality=[0.5] * 3, penalties=[0.0] * 3)
+    assert line.unsupported == pytest.approx(0.5)
+    assert line.slope == pytest.approx((0.4 - 0.5) / 0.5)
 
 
 def test_the_interval_closes_around_the_true_difference() -> None:
