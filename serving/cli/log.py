@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -233,17 +233,20 @@ async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, fold:
     return version
 
 
-async def _work(client: "aioredis.Redis", factory: LearnerFactory) -> None:
-    async with asyncio.TaskGroup() as group:
-        for worker in (factory.worker(client), *factory.contender_workers(client)):
-            group.create_task(worker.run())
-
-
 @asynccontextmanager
-async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Task[None]"]:
-    """Let a learner of our own stand by for the lease meanwhile."""
-    working = asyncio.create_task(_work(client, factory))
+async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Future[None]"]:
+    """Let learners of our own stand by for the leases meanwhile."""
+    workers = factory.worker(client), *factory.contender_workers(client)
+    working = [asyncio.create_task(worker.run()) for worker in workers]
     try:
-        yield working
+        yield asyncio.ensure_future(_first_ended(working))
     finally:
-        await cancel_and_wait(working)
+        for task in working:
+            await cancel_and_wait(task)
+
+
+async def _first_ended(working: "Sequence[asyncio.Task[None]]") -> None:
+    """Return when one has ended, as none should; raises what it did."""
+    done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
