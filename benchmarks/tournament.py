@@ -140,7 +140,8 @@ def promoted_after(seed: int, n: int, *, explores: float, gain: float, trial: bo
     target = leaning(np.where(kinds == 1, 1, 0), explores)
     made = world(rng, quality=quality, champion=champion, kinds=kinds, on_trial=target if trial else None)
     expected = np.clip(made.quality + rng.normal(0, 0.1, ARMS), 0, 1)
-    return first_refuted(made, rounds_of(made, target, expected), ALPHA / CHALLENGERS)
+    after = first_refuted(made, rounds_of(made, target, expected), ALPHA / CHALLENGERS)
+    return max(after, float(STEP_ROUNDS * (len(STEPS) - 1))) if trial else after
 
 
 def told_after(seed: int, n: int, *, explores: float, loss: float) -> float:

@@ -82,6 +82,9 @@ def next_step(ramp: Ramp, verdicts: Mapping[str, VerdictFields], rules: RampRule
     then what is better, then what is worth a trial.
     """
     current = {name: verdict for name, verdict in verdicts.items() if verdict.get("champion") == ramp.champion}
+    if ramp.champion not in (*rules.challengers, BEST_CONSTANT, CONFIGURED):
+        reason = f"{ramp.champion} is not configured any more"
+        return RampStep(Ramp(barred=ramp.barred), "rollback", reason, {})
     if ramp.challenger:
         return _on_the_ramp(ramp, current.get(ramp.challenger), rules)
     return (
@@ -124,8 +127,6 @@ def _on_the_ramp(ramp: Ramp, verdict: VerdictFields | None, rules: RampRules) ->
     reason = broken_guard(verdict, rules)
     if reason:
         return _rolled_back(ramp, reason, verdict)
-    if verdict["better"] and ramp.by == BY_EVIDENCE:
-        return _promoted(ramp, "earns more, as its lower bound shows", verdict)
     is_due = verdict["decisions"] - ramp.decisions >= rules.step_decisions
     return _higher(ramp, verdict, rules) if is_due else None
 
@@ -136,6 +137,8 @@ def _higher(ramp: Ramp, verdict: VerdictFields, rules: RampRules) -> RampStep | 
     if share < 1.0:
         higher = replace(ramp, share=share, decisions=int(verdict["decisions"]))
         return RampStep(higher, "share", "no guard is broken", verdict)
+    if verdict["better"]:
+        return _promoted(ramp, "earns more, as its lower bound shows", verdict)
     return _promoted(ramp, "no guard is broken", verdict) if ramp.by == BY_HAND else None
 
 
@@ -190,12 +193,10 @@ def _on_trial(ramp: Ramp, current: Mapping[str, VerdictFields], rules: RampRules
         return None
     name = max(promising, key=lambda name: promising[name]["difference"] or 0.0)
     verdict = promising[name]
-    if verdict["better"]:
-        return _promoted(
-            replace(ramp, challenger=name, by=BY_EVIDENCE), "earns more, as its lower bound shows", verdict
-        )
     begun = replace(ramp, challenger=name, share=rules.shares[0], by=BY_EVIDENCE, decisions=int(verdict["decisions"]))
-    return RampStep(begun, "trial", "it looks best by now", verdict) if begun.share < 1.0 else None
+    if begun.share < 1.0:
+        return RampStep(begun, "trial", "it looks best by now", verdict)
+    return _higher(begun, verdict, rules)  # the ramp has no step but the last
 
 
 def _candidates(ramp: Ramp, challengers: Sequence[str]) -> list[str]:

@@ -234,12 +234,12 @@ async def _put_in_force(client: "aioredis.Redis", factory: LearnerFactory, fold:
 
 
 @asynccontextmanager
-async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Future[None]"]:
+async def _working(client: "aioredis.Redis", factory: LearnerFactory) -> AsyncIterator["asyncio.Task[None]"]:
     """Let learners of our own stand by for the leases meanwhile."""
     workers = factory.worker(client), *factory.contender_workers(client)
     working = [asyncio.create_task(worker.run()) for worker in workers]
     try:
-        yield asyncio.ensure_future(_first_ended(working))
+        yield asyncio.create_task(_first_ended(working))
     finally:
         for task in working:
             await cancel_and_wait(task)

@@ -108,6 +108,18 @@ def test_a_person_promotes_by_steps_or_at_once_and_rolls_back() -> None:
         rollback_by_hand(Ramp(), evidence={})
 
 
+def test_evidence_alone_skips_no_share_and_a_ramp_of_one_step_waits_for_it() -> None:
+    assert step(Ramp(), x=verdict(better=True)).ramp.share == 0.01
+    assert step(Ramp(challenger="x", share=0.01, by="evidence"), x=verdict(better=True)).ramp.share == 0.05
+    one = replace(RULES, shares=(1.0,))
+    assert next_step(Ramp(), {"x": verdict()}, one) is None
+    assert step(Ramp(), one, x=verdict(better=True)).ramp.champion == "x"
+
+
+def test_a_champion_that_is_configured_no_more_gives_way_to_the_configured_policy() -> None:
+    assert step(Ramp(champion="gone", previous="x", barred=("y",))).ramp == Ramp(barred=("y",))
+
+
 def test_a_challenger_that_is_configured_no_more_loses_its_traffic() -> None:
     assert step(Ramp(challenger="gone", share=0.05)).ramp == Ramp(barred=("gone",))
 
