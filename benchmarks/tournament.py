@@ -24,7 +24,7 @@ from highwayman.env.types import Feedback, Floats
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.tournament.contenders import PolicyContender
-from highwayman.feedback.tournament.contrast import Contrast, contrast
+from highwayman.feedback.tournament.contrast import PolicyContrast, contrast
 from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import (
     FIRST_SPREAD,
@@ -88,14 +88,14 @@ def kinds_of(rng: np.random.Generator, n: int, share: float = 1 / 3) -> np.ndarr
     return (rng.random(n) < share).astype(np.intp)
 
 
-def rounds_of(made: World, target: Floats, expected: Floats) -> list[Contrast]:
+def rounds_of(made: World, target: Floats, expected: Floats) -> list[PolicyContrast]:
     """Return the rounds' contrasts for a challenger that expects `expected` (n, K)."""
     free = [0.0] * ARMS
     rows = zip(target.tolist(), made.logged.tolist(), made.actions.tolist(), expected.tolist(), strict=True)
     return [contrast(pi, p, action, quality=quality, penalties=free) for pi, p, action, quality in rows]
 
 
-def first_refuted(made: World, lines: list[Contrast], alpha: float) -> float:
+def first_refuted(made: World, lines: list[PolicyContrast], alpha: float) -> float:
     """Return after how many rounds it was refuted that the difference is 0 or less, infinity if never.
 
     Every round is looked at.

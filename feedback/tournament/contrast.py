@@ -9,7 +9,7 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class PolicyContrast:
     """`lower + slope * r` and `upper + slope * r`: both expect the difference; r is the reward in [0, 1].
 
     The first is at least -SPAN, the second at most SPAN, so that one can bet on either with limited liability.
@@ -29,7 +29,7 @@ def contrast(
     *,
     quality: Sequence[float],
     penalties: Sequence[float],
-) -> Contrast:
+) -> PolicyContrast:
     """Return what a round says of a challenger's utility (reward minus penalty) minus that of the policy that drew.
 
     Doubly robust (Dudik, Erhan, Langford & Li, "Doubly Robust Policy Evaluation and Optimization", Statistical Science
@@ -68,4 +68,4 @@ def contrast(
             slope = ratio
             lower -= ratio * low
             upper -= ratio * high
-    return Contrast(lower, upper, slope, max(unsupported, 0.0), spread)
+    return PolicyContrast(lower, upper, slope, max(unsupported, 0.0), spread)
