@@ -1,0 +1,83 @@
+"""A day's dollars that all processes of a namespace spend from, never one cent more than is allowed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as aioredis
+
+from highwayman.env.cost.spend_ledger import DAY_S, day_of
+from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.store import Keys
+
+_UNITS = 1e9  # of a dollar: whole numbers add up exactly, whatever is added and taken away
+_KEPT_S = int(2 * DAY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedDollars:
+    """Dollars set aside for a call."""
+
+    units: int
+    key: str  # of the day they are of
+
+
+class SharedDollars:
+    """A day's dollars (UTC), counted in Redis: what a call can cost at most is set aside before it is made.
+
+    Exact however many processes ask at once: a sum that has gone beyond the ceiling is taken back, and the call not
+    made. What a process had set aside when it died stays spent for that day. Without Redis nothing is granted.
+    """
+
+    def __init__(
+        self,
+        client: "aioredis.Redis",
+        namespace: str,
+        *,
+        name: str,
+        usd_per_day: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take where it is counted, under which name, the ceiling (None: there is none) and seconds since the epoch."""
+        self._client: Any = client
+        self._keys = Keys(namespace)
+        self._name = name
+        self._most = None if usd_per_day is None else math.floor(usd_per_day * _UNITS)
+        self._clock = clock
+
+    async def reserve(self, usd: float) -> ReservedDollars | None:
+        """Set dollars aside; None if the day has not so much left, or nobody can tell."""
+        units, key = math.ceil(usd * _UNITS), self._keys("usd", self._name, str(day_of(self._clock())))
+        if self._most is None:
+            return ReservedDollars(0, key)
+        if units > self._most:
+            return None
+        try:
+            with redis_errors():
+                total = await self._client.incrby(key, units)
+                await self._client.expire(key, _KEPT_S)
+                if total > self._most:
+                    await self._client.decrby(key, units)
+                    return None
+        except StoreUnavailable:
+            return None
+        return ReservedDollars(units, key)
+
+    async def settle(self, reserved: ReservedDollars, paid_usd: float) -> None:
+        """Give back what a call did not take; where Redis is away, it stays spent."""
+        left = reserved.units - math.ceil(paid_usd * _UNITS)
+        if left <= 0:
+            return
+        try:
+            with redis_errors():
+                await self._client.decrby(reserved.key, left)
+        except StoreUnavailable:
+            return
+
+    async def spent_usd(self) -> float:
+        """Return what is spent or set aside of today's dollars. Raises StoreUnavailable."""
+        with redis_errors():
+            units = await self._client.get(self._keys("usd", self._name, str(day_of(self._clock()))))
+        return int(units or 0) / _UNITS
