@@ -138,6 +138,7 @@ CONTROL = "control"  # a context's flag: the control slice drew the arm, from it
 BASELINE_FLAG = "baseline:"
 SIMILARITY_FLAG = "similarity:"  # begins a context's flag that says how like a stored question is, whose answer may do
 STORED_BY_FLAG = "stored_by:"  # begins a context's flag that names the arm which gave that answer
+SHADOW_OF_FLAG = "shadow_of:"  # begins a flag that names the decision whose request another arm answered, too, unseen
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -165,6 +166,12 @@ class Context:
     def resting(self) -> tuple[str, ...]:
         """The arms that could have answered, but for failures of their servers."""
         return tuple(sorted(flag.removeprefix(RESTING_FLAG) for flag in self.flags if flag.startswith(RESTING_FLAG)))
+
+    @property
+    def shadow_of(self) -> str:
+        """The id of the decision whose request this is an unseen second answer to, its arm drawn; empty: it is none."""
+        flags = (flag for flag in self.flags if flag.startswith(SHADOW_OF_FLAG))
+        return next((flag.removeprefix(SHADOW_OF_FLAG) for flag in flags), "")
 
     @property
     def control(self) -> "ControlDraw | None":

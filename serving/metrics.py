@@ -97,6 +97,10 @@ class Metrics:
             "highwayman_answer_lookups", "Stored answers looked for: exact, semantic, none", ["came_to"],
             registry=registry,
         )  # fmt: skip
+        self.shadowed = Counter(
+            "highwayman_shadowed", "Requests drawn for an unseen second answer, by what came of it", ["came_to"],
+            registry=registry,
+        )  # fmt: skip
         self._delivery_outcomes = Counter(
             "highwayman_degraded_events",
             "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them, "

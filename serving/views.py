@@ -192,6 +192,7 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
         "propensity": decision.propensity,
         "arms": list(decision.arms),
         "resting": list(decision.context.resting),
+        "shadow_of": decision.context.shadow_of or None,
         "probs": decision.probs.tolist(),
         "penalties": decision.penalties.tolist(),
         "context": {

@@ -273,9 +273,8 @@ class Learner:
 
     def _was_drawn_or_told_apart(self, decision: Decision) -> bool:
         """Return whether what is said of the answer may teach: was it drawn, or does a feature say that it was not?"""
-        return decision.mode not in NAMED_MODES or (
-            named_calls_teach(decision.context.fingerprint) and named_calls_teach(self._fingerprint)
-        )
+        drawn = decision.mode not in NAMED_MODES or bool(decision.context.shadow_of)
+        return drawn or (named_calls_teach(decision.context.fingerprint) and named_calls_teach(self._fingerprint))
 
     def _compare(self, tenant: str, changes: Sequence[PreferenceChange]) -> bool:
         """Teach preferences to a policy that learns from them; return whether there was anything to learn."""

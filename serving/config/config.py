@@ -24,6 +24,7 @@ from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
 from highwayman.serving.config.policy import PolicyConfig
+from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.config.strict import Strict
 from highwayman.serving.config.tournament import TournamentConfig
 from highwayman.serving.http.protocol import ConnectionTimeouts
@@ -124,6 +125,7 @@ class Config(Strict):
     budget: BudgetConfig = BudgetConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
+    shadow: ShadowConfig = ShadowConfig()
     control: ControlConfig | None = None  # no slice, where nothing is said of it
     tournament: TournamentConfig = TournamentConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -1,21 +1,17 @@
 """Hands sampled answers to the judge, and files its verdict: a score, or a preference over a shadow answer."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pydantic_core
 
-from highwayman.env.cost.usage import cost_usd
-from highwayman.env.errors import InvalidFeedback, UnknownDecision, UpstreamError
+from highwayman.env.errors import InvalidFeedback, UnknownDecision
 from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.pool.profile import upstream_body, without_tools
-from highwayman.env.types import Arm, Decision, Mode, Status, Usage
-from highwayman.env.upstream.transcript import Transcript
-from highwayman.env.upstream.usage_report import parse_usage
+from highwayman.env.pool.profile import without_tools
+from highwayman.env.types import Arm, Decision, Mode, Status
 from highwayman.feedback.intake.service import FeedbackService
 from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.judge.judge import LlmJudge
@@ -25,9 +21,9 @@ from highwayman.feedback.trust.principal import FEEDBACK, Principal
 from highwayman.serving.completions.internal_calls import InternalCall, InternalCalls
 from highwayman.serving.completions.observers import CompletedCall
 from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.unseen_answer import UnseenAnswer, ask_unseen, has_side_effects
 
 SOURCE, SCORE, PREFERENCE = "judge", "judge", "judge_preference"
-_PATH = "/v1/chat/completions"
 _REFERENCE = "reference"  # of a request's metadata: a good answer
 
 
@@ -55,10 +51,28 @@ class JudgeObserver:
             return
         if not transcript.text.strip():
             return
-        judge_input = _judge_input(completed, transcript, self.pool)
+        judge_input = _judge_input(completed, transcript.text, self.pool)
         if self.rng.random() < self.pairwise:
             await self._compare(completed, judge_input)
             return
+        await self._score(completed, judge_input)
+
+    async def score_unseen(self, completed: CompletedCall, answer: UnseenAnswer) -> None:
+        """Score another arm's answer to the same request."""
+        seen = _judge_input(completed, answer.text, self.pool)
+        await self._score(completed, replace(seen, decision_id=answer.decision_id, arm=answer.arm))
+
+    async def compare_unseen(self, completed: CompletedCall, answer: UnseenAnswer) -> None:
+        """File which of the answer that was given and another arm's is better."""
+        if completed.transcript is None:
+            return
+        judge_input = _judge_input(completed, completed.transcript.text, self.pool)
+        if not self._can_compare(judge_input.arm, answer.arm.name):
+            self.on_result("no_other_arm")
+            return
+        await self._prefer(completed, judge_input, answer)
+
+    async def _score(self, completed: CompletedCall, judge_input: JudgeInput) -> None:
         verdict = await self.judge.score(judge_input, drawn=True)
         await self._record_cost(verdict, completed.decision)
         if isinstance(verdict, NoVerdict):
@@ -66,16 +80,17 @@ class JudgeObserver:
             return
         comment = _verdict_text(verdict, how=verdict.how, stderr=verdict.stderr)
         submission = FeedbackSubmission(
-            FeedbackTarget(completed.decision.id), SCORE, verdict.quality, SOURCE, comment=comment
+            FeedbackTarget(judge_input.decision_id), SCORE, verdict.quality, SOURCE, comment=comment
         )
         await self._submit(submission, completed.decision.tenant)
 
     async def _compare(self, completed: CompletedCall, judge_input: JudgeInput) -> None:
         """Let another arm answer, too, and ask which answer is better."""
+        candidates = () if has_side_effects(completed.request.body) else completed.decision.arms
         others = [
             name
-            for name in completed.decision.arms
-            if name in self.pool.arms and name != judge_input.arm.name and self._can_compare(judge_input, name)
+            for name in candidates
+            if name in self.pool.arms and name != judge_input.arm.name and self._can_compare(judge_input.arm, name)
         ]
         if not others:
             self.on_result("no_other_arm")
@@ -85,7 +100,11 @@ class JudgeObserver:
         if not text:
             self.on_result("no_shadow_answer")
             return
-        preference = await self.judge.compare(judge_input, text, other)
+        await self._prefer(completed, judge_input, UnseenAnswer(other, text, shadow))
+
+    async def _prefer(self, completed: CompletedCall, judge_input: JudgeInput, answer: UnseenAnswer) -> None:
+        """Ask which of two answers is better, and file it."""
+        preference = await self.judge.compare(judge_input, answer.text, answer.arm)
         await self._record_cost(preference, completed.decision)
         if isinstance(preference, NoVerdict):
             self.on_result(preference.reason)
@@ -94,35 +113,23 @@ class JudgeObserver:
         target = FeedbackTarget(completed.decision.id)
         await self._submit(
             FeedbackSubmission(
-                target, PREFERENCE, preference.share, SOURCE, comment=comment, compared_decision_id=shadow
+                target, PREFERENCE, preference.share, SOURCE, comment=comment, compared_decision_id=answer.decision_id
             ),
             completed.decision.tenant,
         )
 
-    def _can_compare(self, judge_input: JudgeInput, other: str) -> bool:
+    def _can_compare(self, answered: Arm, other: str) -> bool:
         """Return whether there is a judge of the answers of both."""
-        return pick_judge(self.judge.arms, (judge_input.arm, self.pool.arm(other))) is not None
+        return pick_judge(self.judge.arms, (answered, self.pool.arm(other))) is not None
 
     async def _shadow(self, arm: Arm, completed: CompletedCall) -> tuple[str, str]:
         """Return another arm's answer to the same request, and the id of its decision."""
         asked = completed.request.body
         body = without_tools(asked) if completed.outcome.tools_dropped else asked
-        body = {name: value for name, value in body.items() if not name.startswith("stream")}
-        started, response, transcript = self.timer(), None, Transcript()
-        try:
-            async with asyncio.timeout(self.judge.settings.timeout_s):
-                answer = await self.judge.upstream.open(
-                    [arm], _PATH, lambda called_arm: upstream_body(body, called_arm, chat=True)
-                )
-                response = pydantic_core.from_json(await answer.body())
-        except (TimeoutError, UpstreamError, ValueError):
-            response = None
-        transcript.add(response)
-        usage = parse_usage(response) or Usage(0, 0)
-        call = InternalCall(arm, usage, cost_usd(arm, usage), self.timer() - started, ok=bool(transcript.text))
-        return transcript.text, await self.internal_calls.record(
-            call, completed.decision, Mode.SHADOW, objective="shadow"
+        text, call = await ask_unseen(
+            self.judge.upstream, arm, body, chat=True, timeout_s=self.judge.settings.timeout_s, timer=self.timer
         )
+        return text, await self.internal_calls.record(call, completed.decision, Mode.SHADOW, objective="shadow")
 
     async def _record_cost(self, result: JudgeVerdict | Preference | NoVerdict, cause: Decision) -> None:
         """Record the call of a judge, if one was called."""
@@ -145,7 +152,7 @@ class JudgeObserver:
         self.on_result(submission.metric)
 
 
-def _judge_input(completed: CompletedCall, transcript: Transcript, pool: Pool) -> JudgeInput:
+def _judge_input(completed: CompletedCall, text: str, pool: Pool) -> JudgeInput:
     body, decision = completed.request.body, completed.decision
     metadata = body.get("metadata")
     reference: Any = metadata.get(_REFERENCE) if isinstance(metadata, dict) else None
@@ -154,7 +161,7 @@ def _judge_input(completed: CompletedCall, transcript: Transcript, pool: Pool) -
         decision.tenant,
         _author(completed, pool),
         body["messages"],
-        transcript.text,
+        text,
         reference if isinstance(reference, str) else None,
     )
 

@@ -21,12 +21,14 @@ from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.targets import TargetResolver
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.feedback.judge.judge import LlmJudge
+from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
 from highwayman.serving.completions.internal_calls import InternalCalls
 from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
 from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
 from highwayman.serving.feedback.judge_observer import JudgeObserver
+from highwayman.serving.feedback.shadow_observer import ShadowObserver
 from highwayman.serving.feedback.vote_page import VOTE_PATH
 from highwayman.serving.http.client_ids import LinkExtractor, link_digests
 from highwayman.serving.metrics import Metrics
@@ -75,8 +77,11 @@ def build_feedback(
         signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
         observers.append(ImplicitSignalObserver(signals, service, log.store, log.ids, likeness))
         links = with_turn_links(links, log.ids) if signals & OF_TURNS else links
-    if config.feedback.judge.arms:
-        observers.append(_judge(dependencies, service, dependencies.routing.rng.spawn(1)[0]))
+    judge = _judge(dependencies, service, dependencies.routing.rng.spawn(1)[0]) if config.feedback.judge.arms else None
+    if judge is not None:
+        observers.append(judge)
+    if config.shadow.rate > 0:
+        observers.append(_shadow(dependencies, judge))
     completion_observers = CompletionObservers(observers)
     stack.push_async_callback(completion_observers.close)
     vote_link = _vote_link(config.feedback.vote_url, log.ids)
@@ -149,6 +154,28 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         pairwise=config.pairwise,
         timer=time.monotonic,
         on_result=lambda result: dependencies.metrics.judged.labels(result).inc(),
+    )
+
+
+def _shadow(dependencies: FeedbackDependencies, judge: JudgeObserver | None) -> ShadowObserver:
+    """Return the observer that lets other arms answer, too. Raises ConfigError for what the rest does not declare."""
+    log, routing = dependencies.log, dependencies.routing
+    config = log.factory.config
+    config.shadow.check_arms(routing.pool.arms, config.feedback.judge.arms)
+    dollars = SharedDollars(
+        log.client, config.namespace, name="shadow", usd_per_day=config.shadow.usd_per_day, clock=time.time
+    )
+    return ShadowObserver(
+        config=config.shadow,
+        forbidden=config.shadow.forbidden(tag.tag(name) for name, tag in config.context.items()),
+        pool=routing.pool,
+        upstream=routing.upstream,
+        internal_calls=InternalCalls(log.journal, log.ids.issue, time.time, routing.spend_tracker.on_outcome),
+        dollars=dollars,
+        rng=np.random.default_rng(secrets.randbits(128)),
+        timer=time.monotonic,
+        on_result=lambda result: dependencies.metrics.shadowed.labels(result).inc(),
+        judge=judge,
     )
 
 

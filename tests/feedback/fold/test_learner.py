@@ -17,7 +17,16 @@ from highwayman.bandit.snapshot import unpack
 from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Decision, Feedback, Mode, Outcome
+from highwayman.env.types import (
+    DEFAULT_TENANT,
+    SHADOW_OF_FLAG,
+    Control,
+    ControlKind,
+    Decision,
+    Feedback,
+    Mode,
+    Outcome,
+)
 from highwayman.feedback.fold.calibration_counts import NAMED
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.events import Event, decision_id_of
@@ -68,6 +77,16 @@ def test_a_tokenizer_is_learned_whichever_of_decision_and_outcome_comes_first() 
     fits = ordered.tally.arm("a").token_use.fits
     assert fits[""].line()[1] > 1.0
     assert fits == turned.tally.arm("a").token_use.fits
+
+
+def test_a_shadow_answer_teaches_where_its_arm_was_drawn_and_not_where_somebody_named_it() -> None:
+    named, drawn = learner(), learner()
+    first = decision("d")
+    flagged = replace(context(), flags=frozenset({SHADOW_OF_FLAG + first.id}))
+    named.step(entries([decision("s", mode=Mode.SHADOW), thumb("s", 1.0)]))
+    drawn.step(entries([decision("s", mode=Mode.SHADOW, at=flagged), thumb("s", 1.0)]))
+    assert same(named, learner())
+    assert not same(drawn, learner())
 
 
 def test_a_retracted_thumb_leaves_the_prior() -> None:
