@@ -275,6 +275,7 @@ class Outcome:
     # The answers a cascade looked at, in order, the last one served unless it went on; tokens above are of who served,
     # dollars and seconds of all. Empty: no cascade.
     stages: tuple[CascadeStage, ...] = ()
+    wh: float | None = None  # watt-hours of energy; None: nobody can know
 
     @property
     def failed_arms(self) -> tuple[str, ...]:

@@ -97,6 +97,9 @@ class Metrics:
             "highwayman_answer_lookups", "Stored answers looked for: exact, semantic, none", ["came_to"],
             registry=registry,
         )  # fmt: skip
+        self._energy = Counter(
+            "highwayman_energy_wh", "Watt-hours of requests, where they are known", ["arm"], registry=registry
+        )
         self.shadowed = Counter(
             "highwayman_shadowed", "Requests drawn for an unseen second answer, by what came of it", ["came_to"],
             registry=registry,
@@ -189,6 +192,7 @@ class Metrics:
             child(self._stages, stage.arm, "rejected" if stage.went_on else "served").inc()
             if stage.went_on:
                 child(self._rejected_usd, stage.arm).inc(stage.cost_usd or 0.0)
+        child(self._energy, arm).inc(outcome.wh or 0.0)
         for attempt in outcome.tried:
             child(self._attempts, attempt.arm, attempt.ending).inc()
         if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):

@@ -242,7 +242,7 @@ def _feedback_view(part: RewardContribution) -> dict[str, Any]:
 
 def _outcome_view(outcome: Outcome) -> dict[str, Any]:
     names = ("arm", "status", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s", "finish_reason", "attempts")
-    more = ("tokens_cached", "estimated", "tools_dropped")
+    more = ("tokens_cached", "estimated", "tools_dropped", "wh")
     tried = [asdict(attempt) for attempt in outcome.tried]
     stages = {"stages": [asdict(stage) for stage in outcome.stages]} if outcome.stages else {}
     return {**{name: getattr(outcome, name) for name in (*names, *more)}, "tried": tried, **stages}

@@ -28,6 +28,13 @@ def cost_usd(arm: Arm, usage: Usage) -> float | None:
     return (read_usd + usage.tokens_out * arm.usd_per_mtok_out) * PER_MTOK
 
 
+def energy_wh(arm: Arm, usage: Usage) -> float | None:
+    """Return the watt-hours of one call, or None where the arm's coefficient is not known; cached tokens take none."""
+    if arm.wh_per_mtok is None:
+        return None
+    return (usage.tokens_in - usage.tokens_cached + usage.tokens_out) * arm.wh_per_mtok * PER_MTOK
+
+
 @dataclass(frozen=True, slots=True)
 class TokenUse:
     """What an arm's finished calls used, summed: the price is applied later, so a new price needs no relearning."""

@@ -176,6 +176,7 @@ def _make_outcome(values: Values) -> Outcome:
         tokens_cached=cached,
         estimated=estimated,
         tools_dropped=bool(values.get("tools_dropped")),
+        wh=values.get("wh"),
     )
 
 

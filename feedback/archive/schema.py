@@ -75,6 +75,7 @@ COLUMNS: Final = (
     ArchiveColumn("stages", "string", (OUTCOME,),
                "the answers a cascade looked at, as JSON: arm, signals, good, goes_on, went_on, next_arm, tokens_in, "
                "tokens_out, cost_usd, seconds", optional=True, later=True),
+    ArchiveColumn("wh", "double", (OUTCOME,), "watt-hours; null: nobody can know", optional=True, later=True),
     ArchiveColumn("feedback_id", "string", (FEEDBACK,), "of the statement: sent again, it is the same"),
     ArchiveColumn("source", "string", (FEEDBACK,), "who or what said it"),
     ArchiveColumn("metric", "string", (FEEDBACK,), "what about"),

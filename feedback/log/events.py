@@ -54,7 +54,7 @@ def _check_finite(event: Event) -> None:
     """Raise ValueError for a number from outside that is not finite: it would spread through every sum it is in."""
     numbers: tuple[float | None, ...] = ()
     if isinstance(event, Outcome):
-        numbers = (event.tokens_in, event.tokens_out, event.cost_usd, event.ttft_s, event.latency_s)
+        numbers = (event.tokens_in, event.tokens_out, event.cost_usd, event.ttft_s, event.latency_s, event.wh)
         for stage in event.stages:
             numbers += (stage.good, stage.goes_on, stage.cost_usd, stage.seconds, *stage.signals.values())
     elif isinstance(event, Feedback):
@@ -162,6 +162,8 @@ def _encode_attempts(event: Outcome) -> int | list[Any]:
 def _named_fields(event: Outcome) -> dict[str, Any]:
     """Return what stands on the log by name, so that what comes next needs no place."""
     named: dict[str, Any] = {"tools_dropped": True} if event.tools_dropped else {}
+    if event.wh is not None:
+        named["wh"] = event.wh
     if event.stages:
         named["stages"] = [astuple(replace(stage, signals=dict(stage.signals))) for stage in event.stages]
     return named
@@ -184,6 +186,7 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
         estimated=estimated,
         tools_dropped=named.get("tools_dropped") is True,
         stages=tuple(CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())),
+        wh=named.get("wh"),
     )
 
 

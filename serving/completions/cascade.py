@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from highwayman.bandit.cascade.plan import LookedAt, StageChoice
 from highwayman.env.confidence.signal import FinishedAnswer
-from highwayman.env.cost.usage import cost_usd
+from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
-from highwayman.env.types import Arm, CascadeStage, Outcome, Status
+from highwayman.env.types import Arm, CascadeStage, Outcome, Status, Usage
 from highwayman.env.upstream.answer_assembly import AnswerAssembly, without_logprobs
 from highwayman.env.upstream.endings import Ending
 from highwayman.env.upstream.reading import as_whole
@@ -241,6 +241,13 @@ class CascadedCompletion(ProxiedCompletion):
         """Return the dollars of everything so far, None where nothing of it has a price."""
         gone_on = [stage.cost_usd for stage in self._stages if stage.went_on]
         return _total([cost_usd(self._arm, self._metered.usage), *gone_on, *self._lost_usd, *self._look_usd])
+
+    def _energy_wh(self, usage: Usage) -> float | None:
+        """Return the energy of every answer, None where nobody can know any of it."""
+        arms = {arm.name: arm for arm in self._route.arms}
+        gone_on = [stage for stage in self._stages if stage.went_on and stage.arm in arms]
+        used = [(arms[stage.arm], Usage(stage.tokens_in, stage.tokens_out)) for stage in gone_on]
+        return _total([super()._energy_wh(usage), *(energy_wh(arm, tokens) for arm, tokens in used)])
 
     def _outcome(self) -> Outcome:
         outcome, now = super()._outcome(), self._dependencies.timer()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from highwayman.env.cost.usage import energy_wh
 from highwayman.env.encoder.tags import as_named
 from highwayman.env.types import (
     BASELINE_FLAG,
@@ -104,5 +105,6 @@ class InternalCalls:
             tokens_out=call.usage.tokens_out,
             cost_usd=call.usd,
             latency_s=call.latency_s,
+            wh=energy_wh(call.arm, call.usage),
         )
         return decision, outcome

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from highwayman.env.cost.usage import cost_usd
+from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
 from highwayman.env.pool.eligibility import tools_refused
 from highwayman.env.pool.profile import upstream_body, without_tools
 from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.tasks import BackgroundTasks
-from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status
+from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status, Usage
 from highwayman.env.upstream.answer_text import AnswerText
 from highwayman.env.upstream.client import Upstream
 from highwayman.env.upstream.endings import Ending
@@ -305,7 +305,12 @@ class ProxiedCompletion:
             tokens_cached=usage.tokens_cached,
             estimated=self._metered.estimated,
             tools_dropped=self._tools_dropped,
+            wh=self._energy_wh(usage),
         )
+
+    def _energy_wh(self, usage: Usage) -> float | None:
+        """Return the energy of what was used."""
+        return energy_wh(self._arm, usage)
 
     def _learn_of_tools(self, outcome: Outcome) -> None:
         """Tell who called a tool, and who has by its own count read less than the tools alone would be."""

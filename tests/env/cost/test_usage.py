@@ -3,7 +3,14 @@ from dataclasses import replace
 import pytest
 
 from highwayman.env.cost.token_fit import TokenFit
-from highwayman.env.cost.usage import ExpectedAnswer, TokenUse, cost_usd, estimate_call, expected_prompt_tokens
+from highwayman.env.cost.usage import (
+    ExpectedAnswer,
+    TokenUse,
+    cost_usd,
+    energy_wh,
+    estimate_call,
+    expected_prompt_tokens,
+)
 from highwayman.env.types import Arm, Profile, Usage
 
 
@@ -20,6 +27,12 @@ def test_tokens_that_the_prompt_cache_held_cost_their_own_price_where_there_is_o
     usage = Usage(1000, 200, tokens_cached=900)
     assert cost_usd(arm(), usage) == pytest.approx((1000 * 0.5 + 200 * 2.0) / 1e6)
     assert cost_usd(replace(arm(), usd_per_mtok_cached_in=0.1), usage) == pytest.approx((50 + 90 + 400) / 1e6)
+
+
+def test_a_call_takes_its_tokens_watt_hours_but_for_those_that_the_prompt_cache_held() -> None:
+    metered = replace(arm(), wh_per_mtok=200.0)
+    assert energy_wh(metered, Usage(1000, 200, tokens_cached=700)) == pytest.approx(500 * 200.0 / 1e6)
+    assert energy_wh(arm(), Usage(1000, 200)) is None
 
 
 def test_a_free_arm_costs_nothing_and_an_unpriced_one_nobody_knows_what() -> None:

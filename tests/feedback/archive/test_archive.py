@@ -88,7 +88,7 @@ outcomes = st.builds(
     Outcome, texts, numbers, texts, st.sampled_from(Status), prompt_tokens=counts, tokens_in=counts, tokens_out=counts,
     cost_usd=st.none() | finite, ttft_s=st.none() | finite, latency_s=finite, finish_reason=st.none() | texts,
     attempts=counts, tried=st.lists(attempts, max_size=3).map(tuple), tokens_cached=counts, estimated=st.booleans(),
-    tools_dropped=st.booleans(), stages=st.lists(stages, max_size=2).map(tuple),
+    tools_dropped=st.booleans(), wh=st.none() | st.floats(0, 9), stages=st.lists(stages, max_size=2).map(tuple),
 )  # fmt: skip
 feedbacks = st.builds(Feedback, texts, texts, numbers, texts, texts, st.none() | finite, weight=finite, user=texts)
 controls = st.builds(Control, numbers, st.sampled_from(ControlKind), details)

@@ -57,6 +57,7 @@ TRIED = (Attempt("a", "http://a:1", 0.25, "arms_fault", "answered 503"), Attempt
         {"estimated": True},
         {"tools_dropped": True},
         {"stages": STAGES},
+        {"wh": 0.25},
         {"tried": TRIED, "tokens_cached": 5, "estimated": True},
     ],
     ids=str,
