@@ -261,6 +261,7 @@ class Learner:
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         self.tally.control.on_reward(decision, before, after)
+        self.tally.efficiency.on_reward(decision, before, after)
         self._count_answers(before, after)
         return (bool(lessons) or compared) and teaches
 
@@ -339,6 +340,7 @@ class Learner:
         """Learn what takes decision and outcome to know, both of which are; with `sign` -1 take it away again."""
         calls = outcome.calls
         self.tally.control.on_answer(decision, outcome, sign=sign)
+        self.tally.efficiency.on_answer(decision, outcome, sign=sign)
         if sign > 0:
             self.tally.on_prompt_read(decision, calls[-1])
             count_looks(self.tally, decision, outcome)

@@ -15,9 +15,10 @@ from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
 from highwayman.feedback.fold.call_amounts import CallAmounts
 from highwayman.feedback.fold.control_tally import ControlTally
+from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
-from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, CONTROLS, FITS, GATES, OVERLAP, PREFILL
+from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, CONTROLS, EFFICIENCY, FITS, GATES, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -242,6 +243,10 @@ def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
         if name == CONTROLS:
             controls, other_controls = (ControlTally.from_json(sums.get(name, {})) for sums in (left, right))
             difference = max(difference, controls.distance(other_controls))
+            continue
+        if name == EFFICIENCY:
+            efficiency, other_efficiency = (EfficiencyTally.from_json(sums.get(name, [])) for sums in (left, right))
+            difference = max(difference, efficiency.distance(other_efficiency))
             continue
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))

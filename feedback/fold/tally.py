@@ -17,6 +17,7 @@ from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.fold.call_amounts import CallAmounts
 from highwayman.feedback.fold.control_tally import ControlTally
+from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.log.event_id import START, EventId
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
@@ -30,6 +31,7 @@ ANSWER_RATES = "#answer_rates"
 AMOUNTS = "#amounts"
 GATES = "#gates"
 CONTROLS = "#control"
+EFFICIENCY = "#efficiency"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
@@ -94,6 +96,7 @@ class Tally:
         self.calibration_counts = CalibrationCounts()
         self.amounts = CallAmounts()  # what calls take, by prompt and arm
         self.control = ControlTally()
+        self.efficiency = EfficiencyTally()
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
         self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
         self._gates: dict[str, Gates] = {}  # by tenant
@@ -254,6 +257,8 @@ class Tally:
             sums[GATES] = {tenant: gates.to_json() for tenant, gates in self._gates.items()}
         if self.control.tenants:
             sums[CONTROLS] = self.control.to_json()
+        if self.efficiency.groups:
+            sums[EFFICIENCY] = self.efficiency.to_json()
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -271,6 +276,7 @@ class Tally:
             tally._spent = _days(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             tally.control = ControlTally.from_json(sums.pop(CONTROLS, {}))
+            tally.efficiency = EfficiencyTally.from_json(sums.pop(EFFICIENCY, []))
             amounts = sums.pop(AMOUNTS, None)
             tally._gates = {tenant: Gates.from_json(gates) for tenant, gates in sums.pop(GATES, {}).items()}
             fits = _fits(sums.pop(FITS, {}))

@@ -100,6 +100,21 @@ async def test_a_command_tells_it_in_eighty_columns_and_as_json(
     assert "no request of a control slice is on the log" in nobody.output
 
 
+async def test_a_command_tells_what_each_arm_is_worth_for_what_it_takes(
+    router: Router, valkey_url: str, module_namespace: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "highwayman.yaml"
+    config.write_text(f"namespace: {module_namespace}\n")
+    options = ["--config", str(config), "--redis-url", valkey_url]
+    shown = await asyncio.to_thread(CliRunner().invoke, main, ["efficiency", *options])
+    assert shown.exit_code == 0, shown.output
+    assert {"small", "large", "IES", "Wh/1k"} <= set(shown.output.split())
+    machine = await asyncio.to_thread(CliRunner().invoke, main, ["efficiency", "--by", "policy", "--json", *options])
+    (policy,) = json.loads(machine.output)
+    assert (policy["name"], policy["quality"], policy["wh"]) == ("HierTS", 1.0, None)
+    assert policy["calls"] >= ASKED
+
+
 async def test_a_baseline_that_is_not_in_the_pool_is_told_by_name() -> None:
     with pytest.raises(ConfigError, match=r"control.baseline: there is no arm 'larg' in the pool.*'large'"):
         ControlConfig(baseline="larg").weights(["small", "large"])
