@@ -95,6 +95,7 @@ class Arm:
     profile: Profile = field(default_factory=Profile)
     api_key_env: str | None = None  # name of the environment variable that holds the upstream's key
     usd_per_mtok_cached_in: float | None = None  # of prompt tokens that its cache held; None: as the others
+    power_url: str | None = None  # tells the watts of all that serves it; None: nobody measures
 
     @property
     def has_price(self) -> bool:

@@ -124,4 +124,5 @@ def _proxy_dependencies(
         drain=settings.drain,
         vote_link=feedback.vote_link,
         tools=routing.pool.tools,
+        power=routing.power,
     )

@@ -63,9 +63,19 @@ class _Reading:
 class ReplicaLoads:
     """Of one router process: what servers said last, and its own calls since then."""
 
-    def __init__(self, clock: Callable[[], float], *, fresh_s: float = 5.0) -> None:
-        """Take the clock, monotonic seconds, and for how long what a server said of its load is believed."""
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        fresh_s: float = 5.0,
+        before_change: Callable[[str], None] = lambda endpoint: None,
+    ) -> None:
+        """Take the clock, monotonic seconds, and for how long what a server said of its load is believed.
+
+        `before_change` is called with an endpoint before another number of calls from here is under way there.
+        """
         self._clock = clock
+        self._before_change = before_change
         self._fresh_s = fresh_s
         self._readings: dict[str, _Reading] = {}
         self._routers = 1.0  # as which all that send requests count, this one among them
@@ -82,9 +92,11 @@ class ReplicaLoads:
 
     def on_call(self, endpoint: str) -> CallCount:
         """Count a call that is sent; end what is returned when its answer is over."""
+        self._before_change(endpoint)
         self._own[endpoint] += 1
 
         def on_end() -> None:
+            self._before_change(endpoint)
             self._own[endpoint] -= 1
 
         return CallCount(on_end)

@@ -114,6 +114,7 @@ def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
         tools=tools if entry.tools is None else None if entry.tools == "unknown" else entry.tools,
         tags=dict(entry.tags),
         wh_per_mtok=entry.wh_per_mtok,
+        power_url=entry.power_url,
         state=ArmState(entry.state),
         profile=_profile(entry.profile),
         api_key_env=entry.api_key_env,

@@ -143,6 +143,9 @@ class ArmEntry(_Strict):
     )
     tags: dict[NonEmpty, str] = Field(default={}, description="Free labels, e.g. {zone: eu}.")
     wh_per_mtok: Amount | None = Field(default=None, description="Watt-hours per million tokens, if known.")
+    power_url: BaseUrl | None = Field(
+        default=None, description="URL that tells the watts of all that serves it, such as NVIDIA's DCGM exporter."
+    )
     state: Literal["active", "probation", "draining"] = Field(default="active", description="Whether it takes traffic.")
     profile: ProfileEntry = Field(default=ProfileEntry(), description="How it uses its model.")
     api_key_env: Annotated[str, AfterValidator(_env_name)] | None = Field(

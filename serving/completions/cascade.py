@@ -243,11 +243,13 @@ class CascadedCompletion(ProxiedCompletion):
         return _total([cost_usd(self._arm, self._metered.usage), *gone_on, *self._lost_usd, *self._look_usd])
 
     def _energy_wh(self, usage: Usage) -> float | None:
-        """Return the energy of every answer, None where nobody can know any of it."""
+        """Return the energy of every answer, None where nobody can know any of it; of several, by coefficients."""
         arms = {arm.name: arm for arm in self._route.arms}
         gone_on = [stage for stage in self._stages if stage.went_on and stage.arm in arms]
+        if not gone_on:
+            return super()._energy_wh(usage)
         used = [(arms[stage.arm], Usage(stage.tokens_in, stage.tokens_out)) for stage in gone_on]
-        return _total([super()._energy_wh(usage), *(energy_wh(arm, tokens) for arm, tokens in used)])
+        return _total([energy_wh(self._arm, usage), *(energy_wh(arm, tokens) for arm, tokens in used)])
 
     def _outcome(self) -> Outcome:
         outcome, now = super()._outcome(), self._dependencies.timer()

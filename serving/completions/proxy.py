@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
+from highwayman.env.load.power import PowerMeter
 from highwayman.env.pool.eligibility import tools_refused
 from highwayman.env.pool.profile import upstream_body, without_tools
 from highwayman.env.pool.tool_beliefs import ToolBeliefs
@@ -51,6 +52,7 @@ class ProxyDependencies:
     observers: CompletionObservers
     drain: Drain = field(default_factory=Drain)  # says whether this router has cut its calls
     vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
+    power: PowerMeter | None = None  # knows what servers draw; None: no arm says who tells that
     tools: ToolBeliefs | None = None  # is told who called tools, and who has not read them
 
 
@@ -74,6 +76,7 @@ class ProxiedCompletion:
         self._transcript: Transcript | None = None
         self._transcript_for: tuple[CompletionObserver, ...] = ()
         self._started_at = dependencies.timer()
+        self._power_mark = dependencies.power.mark() if dependencies.power is not None else None
 
     async def run(self, send: Send) -> None:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
@@ -309,8 +312,11 @@ class ProxiedCompletion:
         )
 
     def _energy_wh(self, usage: Usage) -> float | None:
-        """Return the energy of what was used."""
-        return energy_wh(self._arm, usage)
+        """Return the energy as measured; after other attempts, and where nobody measures, by the coefficient."""
+        power, measured = self._dependencies.power, None
+        if power is not None and self._power_mark is not None and self._answer is not None and self._attempts == 1:
+            measured = power.used_wh(self._arm, self._power_mark)
+        return energy_wh(self._arm, usage) if measured is None else measured
 
     def _learn_of_tools(self, outcome: Outcome) -> None:
         """Tell who called a tool, and who has by its own count read less than the tools alone would be."""

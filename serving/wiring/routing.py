@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policy import Policy, PredictsQuality
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.load.poller import LoadPoller
+from highwayman.env.load.power import PowerMeter
+from highwayman.env.load.power_poller import PowerPoller
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
@@ -29,6 +32,7 @@ from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
 
+_POWER_EVERY_S = 1.0  # between two readings of power, where no load is read
 _FRESH_S = 5.0  # for which what a replica says of its load is believed, at least
 
 
@@ -51,6 +55,7 @@ class RoutingComponents:
     rng: np.random.Generator  # the router draws with it
     spend_tracker: SpendTracker
     router: Router
+    power: PowerMeter | None  # None: no arm says who tells what its servers draw
 
 
 def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) -> PolicyComponents:
@@ -96,7 +101,12 @@ async def build_routing(
 ) -> RoutingComponents:
     """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
     health = EndpointHealth(time.monotonic)
-    loads = _loads(stack, settings, metrics)
+    power = _power(settings)
+    loads = _loads(stack, settings, metrics, power)
+    if power is not None:
+        power.running = running_at(loads)
+        poller = PowerPoller(power, every_s=settings.config.limits.replica_load_s or _POWER_EVERY_S)
+        start_in_background(stack, poller.run(), lambda: None)
     pool = Pool(settings.arms, health, loads=loads, clock=time.monotonic)
     upstream = Upstream(
         health,
@@ -111,13 +121,31 @@ async def build_routing(
     stack.push_async_callback(background.drain)
     rng = np.random.default_rng(settings.seed)
     router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng)
-    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router)
+    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power)
 
 
-def _loads(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> ReplicaLoads:
+def _power(settings: Settings) -> PowerMeter | None:
+    """Return what shares out the power of the pool's servers; None where no arm says who tells it."""
+    measured = [arm for arm in settings.arms if arm.power_url is not None]
+    every_s = settings.config.limits.replica_load_s or _POWER_EVERY_S
+    return PowerMeter(measured, time.monotonic, fresh_s=max(_FRESH_S, 3 * every_s)) if measured else None
+
+
+def running_at(loads: ReplicaLoads) -> Callable[[str], float]:
+    """Return what says how many requests run at an endpoint: as it says itself, and at least those from here."""
+
+    def running(endpoint: str) -> float:
+        state = loads.state(endpoint)
+        return max(float(loads.own_calls(endpoint)), 0.0 if state is None else state.running)
+
+    return running
+
+
+def _loads(stack: AsyncExitStack, settings: Settings, metrics: Metrics, power: PowerMeter | None) -> ReplicaLoads:
     """Return what knows how busy the replicas are; they are asked beside the requests, if that is wanted."""
     every_s = settings.config.limits.replica_load_s
-    loads = ReplicaLoads(time.monotonic, fresh_s=max(_FRESH_S, 3 * every_s))
+    observed = {} if power is None else {"before_change": power.before_change}
+    loads = ReplicaLoads(time.monotonic, fresh_s=max(_FRESH_S, 3 * every_s), **observed)
     if every_s:
         poller = LoadPoller(
             settings.arms, loads, clock=time.monotonic, rng=np.random.default_rng(), every_s=every_s,

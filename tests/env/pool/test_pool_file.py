@@ -45,6 +45,7 @@ arms:
     tools: true
     tags: {zone: eu}
     wh_per_mtok: 12.5
+    power_url: http://10.0.0.1:9400/metrics
     state: probation
     profile: {system: Be brief., few_shot: [{user: 1+1, assistant: "2"}], temperature: 0, max_tokens: 64, best_of: 1}
     api_key_env: UPSTREAM_KEY
@@ -63,6 +64,7 @@ arms:
             tools=True,
             tags={"zone": "eu"},
             wh_per_mtok=12.5,
+            power_url="http://10.0.0.1:9400/metrics",
             state=ArmState.PROBATION,
             profile=Profile("Be brief.", (("1+1", "2"),), 0.0, 64, 1),
             api_key_env="UPSTREAM_KEY",
