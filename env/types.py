@@ -192,6 +192,14 @@ class ControlDraw:
     baseline_prob: float  # the probability that the baseline gives the arm drawn
     is_control: bool  # whether it took this one
 
+    def apart(self, propensity: float) -> "ControlDraw":
+        """Return it where the policy's draw of an arm means another thing than the slice's, such as a cascade's start.
+
+        Then nothing that the policy drew tells of the baseline, and the slice's own draw was `share` as probable as the
+        baseline's alone: by the ratio to the propensity, (0, 1], of the arm.
+        """
+        return replace(self, baseline_prob=propensity / self.share if self.is_control else 0.0)
+
     @property
     def flags(self) -> frozenset[str]:
         """What the log says of it, among the flags of the context."""

@@ -209,6 +209,9 @@ class Router:
             )
             if later.is_open:
                 moment = replace(moment, mode=Mode.CASCADE)
+                if choice.control is not None:  # the baseline's answer is served as it comes
+                    later = None if choice.control.is_control else later
+                    choice = replace(choice, control=choice.control.apart(choice.draw.propensity))
         candidates, draw = choice.candidates, choice.draw
         if choice.control is not None:
             context = replace(context, flags=context.flags | choice.control.flags)

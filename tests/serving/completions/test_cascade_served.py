@@ -360,6 +360,25 @@ async def test_a_gate_is_learned_from_thumbs_whichever_answers_it_lets_through(s
     assert late.count((True, "cheap")) <= 1
 
 
+async def test_what_the_control_slice_draws_is_served_as_it_comes_and_alone_tells_of_its_baseline(
+    served: Served, namespace: str
+) -> None:
+    config = {**CONFIG, "control": {"share": 0.5, "baseline": "cheap"}}
+    served.script(Doubt("Rome perhaps.", logprob=UNSURE), Doubt("Paris it is."))
+    seen = {}
+    async with running_router(arms(served.upstream), served.redis_url, namespace, config=config) as router:
+        own = Served(router, served.upstream, served.redis_url)
+        while len(seen) < 2:
+            text, decision, _ = await own.ask()
+            flags = decision["context"]["flags"]
+            (told,) = [flag.removeprefix("baseline:0.5:") for flag in flags if flag.startswith("baseline:")]
+            seen["control" in flags] = text, decision["mode"], float(told) / decision["propensity"]
+        savings = (await router.get("/v1/savings"))[1]
+    assert seen[True] == ("Rome perhaps.", "cascade", pytest.approx(2.0))
+    assert seen[False] == ("Paris it is.", "cascade", 0.0)
+    assert savings["slice"]["share"] == 0.5
+
+
 async def test_metrics_count_each_answer_where_it_was_given(anew: Served) -> None:
     anew.script(Doubt("Rome perhaps.", logprob=UNSURE), Doubt("Paris it is."))
     await anew.ask()
