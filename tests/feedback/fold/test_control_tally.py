@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from highwayman.env.types import ControlDraw, Decision, Mode
+from highwayman.env.types import Control, ControlDraw, ControlKind, Decision, Mode, Outcome
 from highwayman.feedback.fold.control_tally import TenantControl
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.fold.tally import Tally
+from highwayman.feedback.log.events import Event, decision_id_of
 from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import context, decision, make_learner, outcome, thumb
 
@@ -19,22 +20,24 @@ def drawn(name: str, *, arm: str = "a", control: bool = True, tenant: str = "def
     return replace(made, tenant=tenant)
 
 
-def judged(name: str, *, usd: float, at: float | None = None) -> tuple[Decision, object]:
+def judged(name: str, *, usd: float, at: float | None = None) -> tuple[Decision, Outcome]:
     call = replace(decision(name, arms=("a",), mode=Mode.FORCED), objective="judge")
     return replace(call, at=call.at if at is None else at), outcome(name, cost_usd=usd)
 
 
-def fold(*events: object) -> Learner:
+def fold(*events: Event) -> Learner:
     """What is learned of events whose records are as they stand at each event's place."""
     learner = make_learner()
     records: dict[str, Record] = {}
     for number, event in enumerate(events, start=1):
-        at, about = f"{number}-0", getattr(event, "decision_id", getattr(event, "id", ""))
+        at, about = f"{number}-0", decision_id_of(event)
         record = records.get(about, Record(None))
         if isinstance(event, Decision):
             record = replace(record, decision=event, decision_id=at)
-        elif hasattr(event, "arm"):
+        elif isinstance(event, Outcome):
             record = replace(record, outcome=event, outcome_id=at)
+        elif isinstance(event, Control):
+            record = replace(record, erased_id=at)
         else:
             record = replace(record, feedback={**record.feedback, at: event})
         records[about] = record
@@ -69,6 +72,14 @@ def test_a_thumb_that_is_flipped_or_withdrawn_counts_as_it_stands() -> None:
     withdrawn = control(fold(*request, thumb("d", 1.0), thumb("d", None)))
     assert withdrawn.quality.contrast() is None
     assert withdrawn.constants["a"].weight == 0.0
+
+
+def test_nothing_is_left_of_a_request_that_is_erased() -> None:
+    kept = [drawn("d", arm="b", control=False), outcome("d"), thumb("d", 1.0)]
+    gone = [drawn("e"), outcome("e"), thumb("e", 0.0)]
+    erased = fold(*kept, *gone, Control(1.0, ControlKind.ERASURE, {"decision": "e"}))
+    assert erased.tally.control.distance(fold(*kept).tally.control) < 1e-12
+    assert erased.tally.efficiency.distance(fold(*kept).tally.efficiency) < 1e-12
 
 
 def test_requests_without_a_slice_are_in_no_sum() -> None:
