@@ -121,6 +121,8 @@ class Query:
     modalities: frozenset[str] = frozenset()  # what any message holds beside text: image, audio, video, file
     tools_optional: bool = False  # the model may answer without calling one: so it may be asked without them
     tools_tokens: int = 0  # of prompt_tokens, those of the tools
+    # Its images in base64, the last ones; an empty text is one of which only the address is known.
+    pictures: tuple[str, ...] = field(default=(), repr=False)
     tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`env/encoder/tags.py`)
 
     def without_tools(self) -> "Query":

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +18,7 @@ from highwayman.env.encoder.features import (
     numbers_and_tokens,
     utf8_sample,
 )
+from highwayman.env.encoder.image_features import UNSEEN, ImageFeatures, ImagesSeen
 from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.row_cache import RowCache
@@ -112,7 +113,7 @@ class Encoder:
                 f"{cache_size!r}, {max_chars!r}"
             )
         self._engine, self._projection, self._clusters = engine, projection, clusters
-        self.tags = tags or TagColumns()
+        self._images: ImageFeatures | None = None
         self._inline = bool(getattr(engine, "inline", False))
         self._deadline_s, self._max_chars = deadline_s, max_chars
         self._cache = RowCache(cache_size)
@@ -120,10 +121,20 @@ class Encoder:
         self._hits = self._misses = self._timeouts = self._errors = 0
         near = clusters.m if clusters is not None else 0
         text, kinds = (f"text_{axis:02d}" for axis in range(projection.p)), (f"near_{kind:02d}" for kind in range(near))
-        self.names = (*self.tags.names, *text, *NUMERIC_NAMES, *kinds, "one")
+        self._own_names = (*text, *NUMERIC_NAMES, *kinds, "one")
         fingerprints = [engine.fingerprint, projection.fingerprint, *([clusters.fingerprint] if clusters else [])]
         self._base = "/".join([*fingerprints, NUMERIC_VERSION])
-        self.fingerprint = self.tags.fingerprint(self._base)
+        self._declare(tags or TagColumns())
+
+    def _declare(self, columns: TagColumns) -> None:
+        self.tags = columns
+        self.names = (*columns.names, *self._own_names)
+        self.fingerprint = columns.fingerprint(self._base)
+
+    def look_at(self, images: ImageFeatures) -> None:
+        """Give a request's images columns of their own, behind those of the tags; before the first query."""
+        self._images = images
+        self._declare(replace(self.tags, measured=images.columns))
 
     def cosine_similarity(self, text: str, other: str) -> float:
         """Return the cosine between two texts' vectors, in [-1, 1]; it blocks while they are computed."""
@@ -165,7 +176,15 @@ class Encoder:
 
         A text part that comes too late, or that the engine fails on, is zeros (the average prompt), and the context
         carries the flag `encoder_timeout` or `encoder_error`. An inline engine is never late: nothing waits for it.
+        Images that could not all be looked at in time, or at all, are told by the flag `image_unseen`.
         """
+        if self._images is None or not query.pictures:
+            return await self._encode(query)
+        context, look = await asyncio.gather(self._encode(query), self._look(self._images, query))
+        return self._with_images(context, look)
+
+    async def _encode(self, query: Query) -> Context:
+        """Return the context of a query, but for its images."""
         text = utf8_sample(query.text, self._max_chars)
         cached = self._cache.get(text)
         if cached is not None:
@@ -191,11 +210,29 @@ class Encoder:
             part = queries[start : start + BATCH_LIMIT]
             rows = self._embed([utf8_sample(query.text, self._max_chars) for query in part])
             contexts += [self._context(query, row) for query, row in zip(part, rows, strict=True)]
+        if self._images is not None:
+            for place, query in enumerate(queries):
+                if query.pictures:
+                    contexts[place] = self._with_images(contexts[place], self._images.look(query.pictures))
         return contexts
 
     def close(self) -> None:
         """End the worker thread; whoever waits still gets a context without text part."""
         self._batcher.close()
+
+    async def _look(self, images: ImageFeatures, query: Query) -> ImagesSeen | None:
+        """Return what the images look like, None where that takes too long, or fails; beside the event loop."""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await asyncio.to_thread(images.look, query.pictures)
+        except Exception as error:  # whatever an engine may raise: a query must be routed all the same
+            _log.warning("images were not looked at: %s", type(error).__name__)
+            return None
+
+    def _with_images(self, context: Context, look: ImagesSeen | None) -> Context:
+        flags = context.flags if look is not None and look.is_whole else context.flags | {UNSEEN}
+        context = replace(context, flags=flags)
+        return context if look is None else self.tags.with_measured(context, look.row)
 
     async def _from_thread(self, text: str) -> Floats:
         """Return the row of `text`, of a batch in the worker thread. Raises _DeadlineExpired, BacklogFull."""
@@ -225,7 +262,7 @@ class Encoder:
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
         (numbers, tokens), p = numbers_and_tokens(query), self._projection.p
-        rounded = np.zeros(self.d - len(self.tags.names), dtype=np.float32)
+        rounded = np.zeros(len(self._own_names), dtype=np.float32)
         if text_part is not None:
             rounded[:p] = text_part[:p]
             if self._clusters is not None:

@@ -18,6 +18,7 @@ from highwayman.env.types import Context, Floats
 
 SLOTS: Final = 64  # levels told apart, of a tag that does not say
 ENOUGH: Final = 20  # requests before a level is told apart from those that are rare
+IMAGES: Final = "images"  # the name of the columns that say what a request's images look like
 NAMED_CALL: Final = "named_call"  # the tag, of one level, of calls whose arm somebody named, where those teach
 
 _PIECE = re.compile(r"/tags-([^/]+)$")  # of a fingerprint
@@ -70,10 +71,30 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredColumns:
+    """Columns of numbers behind those of the tags, all 0 where there is nothing to measure, such as no image."""
+
+    name: str
+    names: tuple[str, ...]  # of the columns
+    digest: str  # of how they are measured
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return len(self.names)
+
+    @property
+    def fingerprint(self) -> str:
+        """What its columns mean."""
+        return f"{self.name}.{self.width}.{self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
 class TagColumns:
-    """The columns of all declared tags, in the order of their declaration."""
+    """The columns of all declared tags, in the order of their declaration, and of what is measured, if anything is."""
 
     tags: tuple[Tag, ...] = ()
+    measured: MeasuredColumns | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for two tags of one name."""
@@ -83,16 +104,18 @@ class TagColumns:
     @property
     def width(self) -> int:
         """The number of all columns."""
-        return sum(tag.width for tag in self.tags)
+        return sum(tag.width for tag in self.tags) + (0 if self.measured is None else self.measured.width)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the columns; levels are told by number, as a value may be a person's."""
-        return tuple(f"{tag.name}_{place:02d}" for tag in self.tags for place in range(tag.width))
+        of_tags = (f"{tag.name}_{place:02d}" for tag in self.tags for place in range(tag.width))
+        return (*of_tags, *(() if self.measured is None else self.measured.names))
 
     def fingerprint(self, base: str) -> str:
         """Return the fingerprint of an encoder's features with these columns before them."""
-        return f"{base}/tags-{'+'.join(tag.fingerprint for tag in self.tags)}" if self.tags else base
+        pieces = [piece.fingerprint for piece in (*self.tags, self.measured) if piece is not None]
+        return f"{base}/tags-{'+'.join(pieces)}" if pieces else base
 
     def row(self, places: Places) -> Floats:
         """Return the columns of a request, shape (width,): 1 at each of its levels; a tag that it lacks is all 0."""
@@ -106,11 +129,18 @@ class TagColumns:
 
     def apply(self, context: Context, places: Places) -> Context:
         """Return a context of an encoder without tags with these columns before its features."""
-        if not self.tags:
+        if not self.width:
             return context
         features = np.concatenate([self.row(places), context.features])
         features.setflags(write=False)
         return replace(context, features=features, fingerprint=self.fingerprint(context.fingerprint))
+
+    def with_measured(self, context: Context, numbers: Floats) -> Context:
+        """Return a context of these columns with what was measured, (measured.width,), rounded to float32."""
+        features, end = context.features.copy(), self.width
+        features[end - len(numbers) : end] = numbers.astype(np.float32)
+        features.setflags(write=False)
+        return replace(context, features=features)
 
 
 def tag_width(fingerprint: str) -> int:
@@ -121,6 +151,15 @@ def tag_width(fingerprint: str) -> int:
 def has_tag(fingerprint: str, tag: Tag) -> bool:
     """Return whether features of this fingerprint have the columns of a tag as it is declared."""
     return any(piece == tag.fingerprint for piece, _ in _pieces(fingerprint))
+
+
+def measured_columns(fingerprint: str) -> MeasuredColumns | None:
+    """Return the columns of numbers that features of this fingerprint have, None where they have none."""
+    for piece, width in _pieces(fingerprint):
+        if piece.startswith(f"{IMAGES}."):
+            names = tuple(f"{IMAGES}_{place:02d}" for place in range(width))
+            return MeasuredColumns(IMAGES, names, piece.split(".")[2])
+    return None
 
 
 def named_calls_teach(fingerprint: str) -> bool:
@@ -150,7 +189,7 @@ def tag_places(context: Context) -> dict[str, int]:
     places, start = {}, 0
     for piece, width in _pieces(context.fingerprint):
         columns = context.features[start : start + width]
-        if columns.any():
+        if columns.any() and not piece.startswith(f"{IMAGES}."):
             places[piece.split(".")[0]] = int(columns.argmax())
         start += width
     return places

@@ -41,7 +41,7 @@ class TransformersEngine:
         """
         if dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-        self._torch, library = _libraries()
+        self._torch, library = libraries()
         source = model or str(minilm_folder())
         try:
             self._tokenizer = library.AutoTokenizer.from_pretrained(source)
@@ -53,7 +53,7 @@ class TransformersEngine:
             self._torch.set_num_threads(threads)
         self._device = device
         self._max_tokens = min(max_tokens, getattr(self._model.config, "max_position_embeddings", max_tokens))
-        self.fingerprint = f"transformers-{self.width}-{_digest(self._model, self._torch)}-{dtype}"
+        self.fingerprint = f"transformers-{self.width}-{weights_digest(self._model, self._torch)}-{dtype}"
 
     @property
     def width(self) -> int:
@@ -76,14 +76,15 @@ class TransformersEngine:
         return rows
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
+    """Return torch and transformers. Raises EncoderError where one is missing."""
     try:
         return import_module("torch"), import_module("transformers")
     except ImportError as error:
         raise EncoderError(f"{error}: pip install 'highwayman[torch]'") from error
 
 
-def _digest(model: Any, torch: Any) -> str:
+def weights_digest(model: Any, torch: Any) -> str:
     """Return a short hash of the model's class and of the first weights of each of its tensors."""
     digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=4)
     for name, tensor in sorted(model.state_dict().items()):

@@ -41,6 +41,11 @@ def media_tokens(part: Mapping[str, Any], modality: str) -> int:
     return max(1, size // per_token) if payload else _UNKNOWN_FILE_TOKENS
 
 
+def image_payload(part: Mapping[str, Any]) -> str:
+    """Return the base64 of an image's part, empty where it only refers to the image."""
+    return _payload(part)[1]
+
+
 def tile_tokens(width: int, height: int) -> int:
     """Return the tokens of an image of high detail by OpenAI's rule; sizes in pixels.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.encoder.tags import NAMED_CALL, TagColumns, has_tag
+from highwayman.env.encoder.tags import NAMED_CALL, TagColumns, has_tag, measured_columns
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
@@ -176,6 +176,7 @@ def _as_declared(log: EventLog, columns: TagColumns) -> tuple[EventLog, list[str
         for tag in columns.tags
         if tag.name != NAMED_CALL and not has_tag(logged, tag)
     ]
+    columns = replace(columns, measured=measured_columns(logged))  # of images nothing is declared but what was logged
     return replace(log, summary=log.summary.with_tags(columns)), notes
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from highwayman.env.json_pieces import PIECE_BYTES
+from highwayman.env.prompt.media_tokens import image_payload
+from highwayman.env.prompt.modalities import modality_of, parts_of
 from highwayman.env.prompt.reading import read_chat, read_completion
 from highwayman.env.types import JsonObject, Query
 from highwayman.serving.completions.answer_cache.answer_key import AnswerKey
@@ -105,6 +107,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         modalities=reading.modalities,
         tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
         tools_tokens=reading.tools_tokens,
+        pictures=_pictures(messages) if "image" in reading.modalities else (),
     )
     return _completion_request(body, checked, query, chat=True, size_bytes=len(raw))
 
@@ -140,6 +143,12 @@ def _text(content: str | list[dict[str, Any]] | None) -> str:
         return content
     parts = [part.get("text") for part in content or ()]
     return "\n".join(part for part in parts if isinstance(part, str))
+
+
+def _pictures(messages: list[JsonObject]) -> tuple[str, ...]:
+    """Return the images of all messages, in base64; an empty text for one of which only the address is known."""
+    parts = (part for message in messages for part in parts_of(message.get("content")))
+    return tuple(image_payload(part) for part in parts if modality_of(part) == "image")
 
 
 def _images(content: str | list[dict[str, Any]] | None) -> int:

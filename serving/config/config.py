@@ -12,7 +12,7 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
+from highwayman.env.encoder.tags import IMAGES, NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.access import CorsConfig, HostName
@@ -39,6 +39,20 @@ class EncoderConfig(Strict):
     device: str | None = None
     dtype: str | None = None
     deadline_s: Annotated[float, Field(gt=0)] = 0.25
+
+
+class ImagesConfig(Strict):
+    """Which engine looks at a request's images."""
+
+    engine: str = "pixels"  # pixels | transformers | module:Class
+    model: str | None = None  # of the transformers engine: the folder or id of a vision encoder
+    device: str | None = None
+    dtype: str | None = None
+
+    def options(self) -> dict[str, str]:
+        """Return what is given, as the engine takes it."""
+        given = {"model": self.model, "device": self.device, "dtype": self.dtype}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class BudgetConfig(Strict):
@@ -120,6 +134,7 @@ class Config(Strict):
 
     namespace: str = "default"
     encoder: EncoderConfig = EncoderConfig()
+    images: ImagesConfig | None = None  # without it, none is looked at
     policy: PolicyConfig = PolicyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: BudgetConfig = BudgetConfig()
@@ -164,6 +179,8 @@ class Config(Strict):
         """Raise ValueError for tags that no features can be made of."""
         if NAMED_CALL in self.context:
             raise ValueError(f"context: no tag may be called {NAMED_CALL}: policy.learns_from_named_calls declares it")
+        if IMAGES in self.context:
+            raise ValueError(f"context: no tag may be called {IMAGES}: that is what images look like")
         self.tag_columns()
         return self
 

@@ -17,7 +17,9 @@ from highwayman.bandit.policy import Policy
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder, make_encoder
+from highwayman.env.encoder.image_features import make_image_features
 from highwayman.env.errors import ConfigError, SnapshotError
+from highwayman.env.prompt.image_size import image_size
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Arm, Query
 from highwayman.feedback.fold.learner import Learner
@@ -247,7 +249,7 @@ def _holder() -> str:
 
 def warm_encoder(config: Config) -> Encoder:
     """Return the encoder that `config` names, warmed up. Raises EncoderError."""
-    settings = config.encoder
+    settings, images = config.encoder, config.images
     encoder = make_encoder(
         settings.engine,
         model=settings.model,
@@ -256,5 +258,7 @@ def warm_encoder(config: Config) -> Encoder:
         deadline_s=settings.deadline_s,
         tags=config.tag_columns(),
     )
+    if images is not None:
+        encoder.look_at(make_image_features(images.engine, image_size, **images.options()))
     encoder.encode_blocking(Query(text="warm up", prompt_chars=7))  # the first text costs more than the deadline allows
     return encoder

@@ -1,19 +1,27 @@
-"""The three engines, for real: the shipped table, MiniLM in int8, MiniLM in torch."""
+"""The engines, for real: the shipped table, MiniLM in int8, MiniLM in torch, and a vision encoder in torch."""
 
+import base64
+import json
 import math
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from highwayman.env.encoder import minilm, minilm_graph, onnx_engine, transformers_engine
 from highwayman.env.encoder.encoder import Engine, make_encoder
+from highwayman.env.encoder.image_features import make_image_features
 from highwayman.env.encoder.minilm import minilm_folder, read_safetensors
 from highwayman.env.encoder.onnx_engine import OnnxEngine
 from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
 from highwayman.env.encoder.transformers_engine import TransformersEngine
+from highwayman.env.encoder.vision_engine import VisionEngine
 from highwayman.env.errors import EncoderError
+from highwayman.env.prompt.image_size import image_size
 from highwayman.env.types import Query
+from tests.env.encoder.test_image_features import picture
 
 TRIPLES = [  # the first two say about the same, in other words
     ("How do I sort a list in Python?", "Python code that orders an array", "Which wine goes with fish?"),
@@ -209,3 +217,59 @@ def test_bfloat16_stays_close_to_float32(engines: dict[str, Engine]) -> None:
 def test_another_model_by_its_folder_gets_a_random_projection() -> None:
     encoder = make_encoder("transformers", model=str(minilm_folder()))
     assert "/gauss0-32-" in encoder.fingerprint
+
+
+SMALL_VISION: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "image_size": 16,
+    "patch_size": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def vision_folder(tmp_path_factory: pytest.TempPathFactory, engines: dict[str, Engine]) -> Path:
+    """A small vision transformer that nobody has trained; `engines` has loaded what it needs."""
+    torch, transformers = import_module("torch"), import_module("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("vision")
+    transformers.ViTModel(transformers.ViTConfig(**SMALL_VISION)).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.4] * 3, "image_std": [0.2] * 3}))
+    return folder
+
+
+def test_a_vision_encoder_in_a_folder_looks_at_images_and_says_which_one_it_is(vision_folder: Path) -> None:
+    engine, again = VisionEngine(str(vision_folder)), VisionEngine(str(vision_folder))
+    red, blue = (engine.embed(base64.b64decode(picture(colour))) for colour in ((220, 20, 20), (20, 20, 220)))
+    assert red is not None
+    assert blue is not None
+    assert red.shape == (16,) == (engine.width,)
+    assert np.linalg.norm(red) == pytest.approx(1.0, abs=1e-5)
+    assert np.linalg.norm(red - blue) > 1e-3
+    assert engine.fingerprint == again.fingerprint
+    assert engine.embed(b"no image") is None
+    features = make_image_features("transformers", image_size, model=str(vision_folder))
+    assert features.look([picture()]).row.shape == (12,)
+
+
+def test_an_image_is_normalised_as_its_encoders_folder_says(vision_folder: Path, tmp_path: Path) -> None:
+    for file in vision_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "preprocessor_config.json").unlink()
+    data = base64.b64decode(picture())
+    said, unsaid = VisionEngine(str(vision_folder)).embed(data), VisionEngine(str(tmp_path)).embed(data)
+    assert said is not None
+    assert unsaid is not None
+    assert np.linalg.norm(said - unsaid) > 1e-6
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": "grey"}')
+    with pytest.raises(EncoderError, match="preprocessor_config"):
+        VisionEngine(str(tmp_path))
+
+
+def test_a_vision_encoder_that_is_not_there_or_sees_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="cannot load"):
+        VisionEngine(str(tmp_path))
+    with pytest.raises(EncoderError, match="image_size"):
+        VisionEngine(str(minilm_folder()))

@@ -122,3 +122,18 @@ def test_nothing_of_the_input_is_echoed(secret: str) -> None:
     with pytest.raises(BadRequest) as caught:
         parse_chat(json.dumps({"model": "auto", "messages": marked}).encode())
     assert marked not in str(caught.value)
+
+
+def test_the_images_of_all_messages_are_read_in_order_and_one_at_an_address_is_not_fetched() -> None:
+    def part(url: str) -> dict[str, object]:
+        return {"type": "image_url", "image_url": {"url": url}}
+
+    messages = [
+        {"role": "user", "content": [part("data:image/png;base64,AAAA"), {"type": "text", "text": "First?"}]},
+        {"role": "assistant", "content": "A dot."},
+        {"role": "user", "content": [part("https://example.org/b.png"), part("data:image/jpeg;base64,BBBB")]},
+    ]
+    query = parse_chat(json.dumps({"model": "auto", "messages": messages}).encode()).query
+    assert query.pictures == ("AAAA", "", "BBBB")
+    assert "AAAA" not in repr(query)
+    assert parse_chat(json.dumps({"model": "auto", "messages": messages[1:2]}).encode()).query.pictures == ()

@@ -162,3 +162,11 @@ def test_stored_answers_are_given_only_where_the_file_says_so_and_exact_ones_lea
     assert like.answer_cache is not None
     assert like.answer_cache.arm_names() == ["cache", "cache-semantic"]
     assert [tag.name for tag in like.tag_columns().tags] == ["answer_cache"]
+
+
+def test_no_tag_has_the_name_of_the_columns_that_say_what_images_look_like(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no tag may be called images"):
+        load_config(written(tmp_path, "context: {images: {from: 'metadata:images'}}"))
+    images = load_config(written(tmp_path, "images: {engine: transformers, model: vit, device: cuda}")).images
+    assert images is not None
+    assert images.options() == {"model": "vit", "device": "cuda"}
