@@ -13,6 +13,7 @@ from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.encoder.tags import NAMED_CALL, TagColumns, has_tag, measured_columns
 from highwayman.env.errors import ConfigError
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import ArchiveManifest
@@ -124,7 +125,8 @@ def _counterfactual(
     if points_per_usd is not None:
         auto = config.objectives(spread)[AUTO]
         objective = Objective(AUTO, points_per_usd, auto.points_per_s, auto.points_per_wh)
-    return Counterfactual(rules, objective, arms, frozenset(without))
+    stored = () if config.answer_cache is None or not arms else config.answer_cache.arm_names()
+    return Counterfactual(rules, objective, (*arms, *(CACHED_ARMS[name] for name in stored)), frozenset(without))
 
 
 def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:

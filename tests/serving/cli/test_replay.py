@@ -85,6 +85,22 @@ def test_one_arm_fewer_and_another_worth_of_a_dollar_are_what_ifs(archive: Path,
         assert dear["answers"][0]["cost_usd"]["value"] < dear["as_it_ran"]["cost_usd"]["value"]
 
 
+def test_stored_answers_cost_nothing_in_a_what_if_and_need_no_place_in_the_pool_file(tmp_path: Path) -> None:
+    def with_stored(event: Event) -> Event:
+        if isinstance(event, Decision):
+            return replace(event, arms=("a", "cache"))
+        return replace(event, arm="cache") if isinstance(event, Outcome) and event.arm == "b" else event
+
+    logged = list(map(with_stored, events(80)))
+    archive, pool, config = archived(tmp_path / "archive", logged), tmp_path / "pool.yaml", tmp_path / "highwayman.yaml"
+    pool.write_text("\n".join(POOL.splitlines()[:3]))
+    config.write_text("answer_cache: {}\npolicy: {floor: 0.02, floor_loss: null}\n")
+    words = ("--pool", pool, "--points-per-usd", "10_000_000", "--policy", "Cheapest", "--config", config)
+    found = told("replay", "--from", archive, *words)
+    assert found["rounds"] == 80
+    assert found["answers"][0]["shares"]["cache"] == pytest.approx(0.99)
+
+
 def test_the_rounds_can_be_saved_and_evaluated_again(archive: Path, tmp_path: Path) -> None:
     log, report = tmp_path / "log.parquet", tmp_path / "report.html"
     saved = told("replay", "--from", archive, "--policy", "LinTS", "--save", log, "--report", report)
