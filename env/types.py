@@ -142,6 +142,7 @@ BASELINE_FLAG = "baseline:"
 SIMILARITY_FLAG = "similarity:"  # begins a context's flag that says how like a stored question is, whose answer may do
 STORED_BY_FLAG = "stored_by:"  # begins a context's flag that names the arm which gave that answer
 SHADOW_OF_FLAG = "shadow_of:"  # begins a flag that names the decision whose request another arm answered, too, unseen
+STORED_FROM_FLAG = "stored_from:"  # begins a context's flag that names the decision it was first given on
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
@@ -162,8 +163,16 @@ class Context:
     @property
     def stored_by(self) -> str:
         """The arm that gave the stored answer which may do for this query; empty: there is none."""
-        flags = (flag for flag in self.flags if flag.startswith(STORED_BY_FLAG))
-        return next((flag.removeprefix(STORED_BY_FLAG) for flag in flags), "")
+        return self._said(STORED_BY_FLAG)
+
+    @property
+    def stored_from(self) -> str:
+        """The decision on which that answer was first given; empty: there is none."""
+        return self._said(STORED_FROM_FLAG)
+
+    def _said(self, beginning: str) -> str:
+        """Return what stands behind the beginning of a flag, empty where there is none such."""
+        return next((flag.removeprefix(beginning) for flag in self.flags if flag.startswith(beginning)), "")
 
     @property
     def resting(self) -> tuple[str, ...]:

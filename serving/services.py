@@ -23,7 +23,7 @@ from highwayman.serving.completions.tag_reader import TagReader
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.referee import Referee
-from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_recorder
+from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_listeners
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
@@ -80,7 +80,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         await start_ramp(stack, settings, log, policy.ramp)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
         answers = build_answer_cache(settings, log, metrics)
-        dependencies = FeedbackDependencies(log, routing, metrics, policy.live, build_answer_recorder(answers))
+        observers, on_filed = build_answer_listeners(answers, log, routing.background)
+        dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed)
         feedback = build_feedback(stack, settings, dependencies, adapters)
         yield Services(
             settings=settings,

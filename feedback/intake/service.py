@@ -72,6 +72,8 @@ class FeedbackService:
     pending: PendingFeedback
     clock: Callable[[], float]  # seconds since the epoch
     on_feedback: Callable[[Feedback], None] = lambda statement: None  # called with each statement that was filed
+    # Called with the same, as it stands on each of the decisions that it is about.
+    on_filed: Callable[[Sequence[Feedback]], None] = lambda shares: None
     pending_spool: PendingSpool | None = None  # takes what cannot be looked up now; None: that is refused
 
     async def submit(self, submission: FeedbackSubmission, principal: Principal) -> FeedbackReceipt:
@@ -159,6 +161,7 @@ class FeedbackService:
             if isinstance(result, BaseException):
                 raise result
         self.on_feedback(prepared.statement)
+        self.on_filed(prepared.shares)
         state = "spooled" if None in put else "logged"
         return FeedbackReceipt(
             public_id(prepared.shares[0]), prepared.target.decision_ids, prepared.statement.value, state

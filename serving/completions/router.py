@@ -21,6 +21,7 @@ from highwayman.env.types import (
     NO_EXPLORATION,
     SIMILARITY_FLAG,
     STORED_BY_FLAG,
+    STORED_FROM_FLAG,
     TOOLS_DROPPED,
     Arm,
     Context,
@@ -195,7 +196,8 @@ class Router:
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
-            told = {f"{SIMILARITY_FLAG}{cached.similarity:.4f}", STORED_BY_FLAG + cached.answer.arm}
+            answer, similarity = cached.answer, f"{cached.similarity:.4f}"
+            told = {SIMILARITY_FLAG + similarity, STORED_BY_FLAG + answer.arm, STORED_FROM_FLAG + answer.decision_id}
             context = replace(context, flags=context.flags | told)
         sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
         if sticky is not None:

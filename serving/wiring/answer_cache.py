@@ -1,12 +1,15 @@
 """What gives answers again, put together as the configuration has it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from highwayman.env.errors import ConfigError
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.env.types import Feedback
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache, AnswerCacheSettings
 from highwayman.serving.completions.answer_cache.answer_recorder import AnswerRecorder
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
+from highwayman.serving.completions.answer_cache.bad_answers import BadAnswers
 from highwayman.serving.completions.observers import CompletionObserver
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.wiring.log import LogComponents
@@ -48,6 +51,11 @@ def build_answer_cache(settings: Settings, log: LogComponents, metrics: Metrics)
     )
 
 
-def build_answer_recorder(cache: AnswerCache | None) -> Sequence[CompletionObserver]:
-    """Return what stores answers, nothing without a cache."""
-    return () if cache is None else (AnswerRecorder(cache, time.time),)
+def build_answer_listeners(
+    cache: AnswerCache | None, log: LogComponents, background: BackgroundTasks
+) -> tuple[Sequence[CompletionObserver], Callable[[Sequence[Feedback]], None]]:
+    """Return what stores answers, and what hears that one is bad; nothing, and who ignores it, without a cache."""
+    if cache is None:
+        return (), lambda shares: None
+    bad_answers = BadAnswers(cache, log.factory.spec, log.store, background)
+    return (AnswerRecorder(cache, time.time),), bad_answers.on_filed

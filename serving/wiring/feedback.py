@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.errors import ConfigError
-from highwayman.env.types import Decision
+from highwayman.env.types import Decision, Feedback
 from highwayman.feedback.calibration.calibrator import Calibrator
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
@@ -48,6 +48,7 @@ class FeedbackDependencies:
     metrics: Metrics
     live: LivePolicy  # whose tally says how people and judges agree
     observers: Sequence[CompletionObserver] = ()  # who look at answers beside those that make statements
+    on_filed: Callable[[Sequence[Feedback]], None] = lambda shares: None  # called with each statement that was filed
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: 
         pending=log.factory.pending_feedback(log.client),
         clock=time.time,
         on_feedback=lambda feedback: metrics.feedback.labels(feedback.metric).inc(),
+        on_filed=dependencies.on_filed,
         pending_spool=spool,
     )
 

@@ -118,6 +118,10 @@ class AnswerCache:
             longest_like=0 if self._settings.similarity is None else MAX_CHARS,
         )
 
+    async def forget(self, decision_id: str) -> None:
+        """Give the answer no more that was given on a decision, if it is stored."""
+        await self._patiently(lambda: self._store.forget_given(decision_id))
+
     async def _cached(self, key: AnswerKey, text: str, person: str) -> CachedAnswer | None:
         if not key.group:
             answer = await self._patiently(lambda: self._store.get(key.exact))

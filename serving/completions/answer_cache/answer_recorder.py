@@ -34,7 +34,7 @@ class AnswerRecorder:
             return
         text = transcript.text
         if text.strip() and len(text) <= _MOST_CHARS:
-            answer = StoredAnswer(
-                text, outcome.arm, self.clock(), outcome.tokens_in, outcome.tokens_out, completed.decision.user
-            )
+            decision = completed.decision
+            used = outcome.tokens_in, outcome.tokens_out
+            answer = StoredAnswer(text, outcome.arm, self.clock(), *used, user=decision.user, decision_id=decision.id)
             await self.cache.store(key, completed.request.query.text, answer)

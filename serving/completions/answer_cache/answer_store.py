@@ -24,6 +24,7 @@ class StoredAnswer:
     tokens_in: int = 0
     tokens_out: int = 0
     user: str = ""  # pseudonym of the person who asked, empty where nobody is named
+    decision_id: str = ""  # on which it was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,17 @@ class AnswerStore:
             pipeline.xadd(self._rows, {"k": row.exact, "g": row.group, "v": row.vector})
             pipeline.xtrim(self._rows, minid=int(oldest_s * 1000), approximate=False)
             pipeline.expire(self._rows, self._lifetime_s)
+            if answer.decision_id:
+                pipeline.set(self._given_on(answer.decision_id), row.exact, ex=self._lifetime_s)
             pipeline.xlen(self._rows)
             await self._drop_oldest((await pipeline.execute())[-1] - self._entries)
         return True
+
+    async def forget_given(self, decision_id: str) -> bool:
+        """Remove the answer that was given on a decision; return whether it was stored."""
+        with redis_errors():
+            exact = await self._client.get(self._given_on(decision_id))
+            return exact is not None and bool(await self._drop([], [exact.decode()]))
 
     async def forget(self, pseudonyms: Collection[str]) -> int:
         """Remove all answers that these persons asked for; return how many there were."""
@@ -125,6 +134,9 @@ class AnswerStore:
 
     def _name(self, exact: str) -> str:
         return self._keys("answer", exact)
+
+    def _given_on(self, decision_id: str) -> str:
+        return self._keys("answer_on", decision_id)
 
     def _of(self, pseudonym: str) -> str:
         return self._keys("answers_of", pseudonym)

@@ -49,13 +49,15 @@ class Served:
             assert response.status == 200, answer
             return answer, response.headers
 
-    async def teach(self, body: Any, headers: dict[str, str] | None = None, path: str = PATH) -> None:
-        """Ask what nobody has asked before, and wait until its answer is stored, behind the client's back."""
-        assert await self.arm_of(body, headers, path) == "a"
+    async def teach(self, body: Any, headers: dict[str, str] | None = None, path: str = PATH) -> str:
+        """Ask what nobody has asked before; return the decision once its answer is stored, behind the client's back."""
+        _, told = await self.ask(body, headers, path)
+        assert told["x-highwayman-arm"] == "a"
         self.stored += 1
         async with asyncio.timeout(10):
             while await self.redis.xlen(Keys(self.namespace)("answers")) < self.stored:
                 await asyncio.sleep(0.002)
+        return str(told["x-highwayman-decision"])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -71,7 +73,7 @@ async def served(valkey_url: str, module_namespace: str) -> AsyncIterator[Served
 
 
 async def test_the_same_question_is_answered_from_the_store_and_told_like_any_answer(served: Served) -> None:
-    await served.teach(ask("What is the capital of France?"))
+    first = await served.teach(ask("What is the capital of France?"))
     calls = len(served.upstream.requests)
     answer, headers = await served.ask(ask("  What is the capital of France?\n", user="ann"))
     assert len(served.upstream.requests) == calls
@@ -83,7 +85,7 @@ async def test_the_same_question_is_answered_from_the_store_and_told_like_any_an
     assert int(headers["age"]) < 60
     decision = await served.router.decision(headers["x-highwayman-decision"])
     assert (decision["arms"], decision["mode"], decision["propensity"]) == (["a", "cache"], "route", 1.0)
-    assert decision["context"]["flags"] == ["similarity:1.0000", "stored_by:a"]
+    assert decision["context"]["flags"] == ["similarity:1.0000", "stored_by:a", f"stored_from:{first}"]
     outcome = decision["outcome"]
     assert (outcome["arm"], outcome["status"], outcome["cost_usd"]) == ("cache", "ok", 0.0)
     assert 0 < outcome["latency_s"] < 5
@@ -211,3 +213,23 @@ async def test_what_is_stored_and_how_it_is_found_hold_nothing_of_the_question(s
     held += [data for _, fields in rows for data in fields.values()]
     assert held
     assert all(word not in data.lower() for data in held for word in (b"xylophone", b"zebra", b"carla"))
+
+
+@pytest.mark.parametrize("which", ["the first", "the one given again"])
+async def test_an_answer_that_somebody_found_bad_is_not_given_again(served: Served, which: str) -> None:
+    body = ask(f"Sing a song for {which}!")
+    decision_id = await served.teach(body)
+    _, headers = await served.ask(body)
+    assert headers["x-highwayman-arm"] == "cache"
+    again = headers["x-highwayman-decision"]
+    about = decision_id if which == "the first" else again
+    for value in (True, False):
+        said = {"decision_id": about, "metric": "thumbs", "value": value}
+        assert (await served.router.post("/v1/feedback", said))[0] == 200
+        if value:
+            assert await served.arm_of(body) == "cache"
+    async with asyncio.timeout(10):  # it is forgotten beside the requests
+        while await served.arm_of(body, {"cache-control": "no-store"}) == "cache":
+            await asyncio.sleep(0.002)
+    await served.teach(body)
+    assert await served.arm_of(body) == "cache"
