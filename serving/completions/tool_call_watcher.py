@@ -5,6 +5,7 @@ from typing import Any
 
 import pydantic_core
 
+from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.serving.http.asgi import Send
 
 _ARM = b"x-highwayman-arm"
@@ -27,8 +28,9 @@ class ToolCallWatcher:
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
         """Look at the message, then send it on."""
         if message["type"] == "http.response.start":
-            arm = dict(message["headers"]).get(_ARM)
-            self._arm = arm.decode() if arm is not None and message["status"] < 400 else None
+            arm = dict(message["headers"]).get(_ARM, b"").decode()
+            # One that gives a stored answer has read nothing, and calls no tools: who answered before it still holds.
+            self._arm = arm if arm and arm not in CACHED_ARMS and message["status"] < 400 else None
         elif self._arm is not None:
             await self._look(self._arm, message)
         await self._send(message)

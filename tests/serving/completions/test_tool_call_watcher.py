@@ -72,3 +72,10 @@ async def test_a_whole_answer_is_told_of_before_it_is_sent() -> None:
 async def test_a_refusal_and_an_answer_of_nobody_are_not_told_of() -> None:
     assert (await watched({**START, "status": 502}, part(whole("a"), more=False)))[0] == []
     assert (await watched({**START, "headers": []}, part(whole("a"), more=False)))[0] == []
+
+
+async def test_an_arm_that_gives_a_stored_answer_is_not_remembered_for_the_conversation() -> None:
+    start = {**START, "headers": [(b"x-highwayman-arm", b"cache")]}
+    told, sent = await watched(start, part(b"{}", more=False))
+    assert told == []
+    assert sent == [start, part(b"{}", more=False)]
