@@ -9,6 +9,7 @@ import redis.asyncio as aioredis
 
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 
 _PAGE = 500  # rows in one reply
@@ -63,6 +64,7 @@ class AnswerStore:
         self._entries = entries
         self._clock = clock
         self._rows = self._keys("answers")
+        self._scripts = Scripts(client, "put_answer")
 
     async def get(self, exact: str) -> StoredAnswer | None:
         """Return the answer under a key, None where there is none."""
@@ -82,25 +84,11 @@ class AnswerStore:
 
     async def put(self, row: AnswerRow, answer: StoredAnswer) -> bool:
         """Store an answer, unless there is one already; return whether it was stored."""
-        pipeline, oldest_s = self._client.pipeline(transaction=False), self._clock() - self._lifetime_s
-        if answer.user:  # first: what is stored can be found by whoever erases the person
-            person = self._of(answer.user)
-            pipeline.zremrangebyscore(person, "-inf", oldest_s)
-            pipeline.zadd(person, {row.exact: self._clock()})
-            pipeline.expire(person, self._lifetime_s)
-        pipeline.set(self._name(row.exact), pydantic_core.to_json(asdict(answer)), nx=True, ex=self._lifetime_s)
-        with redis_errors():
-            if not (await pipeline.execute())[-1]:
-                return False
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.xadd(self._rows, {"k": row.exact, "g": row.group, "v": row.vector})
-            pipeline.xtrim(self._rows, minid=int(oldest_s * 1000), approximate=False)
-            pipeline.expire(self._rows, self._lifetime_s)
-            if answer.decision_id:
-                pipeline.set(self._given_on(answer.decision_id), row.exact, ex=self._lifetime_s)
-            pipeline.xlen(self._rows)
-            await self._drop_oldest((await pipeline.execute())[-1] - self._entries)
-        return True
+        names = [self._name(row.exact), self._rows, self._given_on(answer.decision_id), self._of(answer.user)]
+        data, there_are = pydantic_core.to_json(asdict(answer)), [int(bool(answer.decision_id)), int(bool(answer.user))]
+        kept = [self._lifetime_s, self._entries, self._clock(), self._name("")]
+        args = [data, row.exact, row.group, row.vector, *kept, *there_are]
+        return bool(await self._scripts.call("put_answer", names, args))
 
     async def forget_given(self, decision_id: str) -> bool:
         """Remove the answer that was given on a decision; return whether it was stored."""
@@ -121,11 +109,6 @@ class AnswerStore:
             if persons:
                 await self._client.delete(*persons)
         return count
-
-    async def _drop_oldest(self, count: int) -> None:
-        if count > 0:
-            page = await self._client.xrange(self._rows, count=count)
-            await self._drop([row_id for row_id, _ in page], [_row(fields).exact for _, fields in page])
 
     async def _drop(self, rows: Sequence[EventId], exact: Sequence[str]) -> int:
         if rows:
