@@ -9,7 +9,7 @@ redis.call('XTRIM', KEYS[2], 'MINID', '=', string.format('%.0f', math.max(oldest
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 if ARGV[9] == '1' then redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[5]) end
 if ARGV[10] == '1' then
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', oldest)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', oldest)) do redis.call('ZREM', KEYS[4], gone) end
   redis.call('ZADD', KEYS[4], ARGV[7], ARGV[2])
   redis.call('EXPIRE', KEYS[4], ARGV[5])
 end

@@ -17,6 +17,7 @@ from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Keys, LogTruncated, Store
+from highwayman.serving.completions.answer_cache.answer_store import AnswerRow, AnswerStore, StoredAnswer
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 
 pytest_plugins = ["tests.redis_servers"]
@@ -187,3 +188,18 @@ def test_every_key_of_a_namespace_has_one_hash_tag() -> None:
     assert Keys("prod")("d", "1") == "highwayman:{prod}:d:1"
     with pytest.raises(ValueError, match="braces"):
         Keys("{x}")
+
+
+async def test_answers_are_stored_found_and_forgotten_on_every_kind_of_server(
+    client: aioredis.Redis, namespace: str
+) -> None:
+    answers = AnswerStore(client, namespace, entries=2, clock=time.time)
+    for name in "abc":
+        said = StoredAnswer(name, "arm", time.time(), user="ann", decision_id=f"d-{name}")
+        assert await answers.put(AnswerRow(name, "g", b"v"), said)
+    found, rows = await answers.get_and_rows("c", after=START)
+    assert found is not None
+    assert [row.exact for _, row in rows] == ["b", "c"]
+    assert [await answers.forget_given(f"d-{name}") for name in "ab"] == [False, True]
+    assert await answers.forget(["ann"]) == 1
+    assert await answers.get_and_rows("c", after=START) == (None, [])
