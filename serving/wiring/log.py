@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
-from highwayman.env.errors import StoreUnavailable
+from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.types import Outcome
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.event_id import EventId
@@ -50,10 +50,16 @@ class LogComponents:
 
 
 def build_learner_factory(stack: AsyncExitStack, settings: Settings) -> LearnerFactory:
-    """Return what makes learners, with a warm encoder. Raises ConfigError, EncoderError."""
+    """Return what makes learners, with a warm encoder. Raises ConfigError (also for challengers), EncoderError."""
     encoder = warm_encoder(settings.config)
     stack.callback(encoder.close)
-    return LearnerFactory(settings.config, settings.arms, encoder)
+    factory = LearnerFactory(settings.config, settings.arms, encoder)
+    for contender in factory.contenders():
+        try:
+            contender.policy()
+        except ConfigError as error:
+            raise ConfigError(f"tournament.challengers: {contender.contender}: {error}") from error
+    return factory
 
 
 def build_log(
@@ -121,8 +127,9 @@ async def start_log(stack: AsyncExitStack, settings: Settings, parts: LogCompone
         start_in_background(stack, work, settings.on_failure)
     if settings.learn:
         blocking = _client(stack, settings.redis_url, timeout_s=_LEARNER_TIMEOUT_S)
-        for worker in (parts.factory.worker(blocking), *parts.factory.contender_workers(blocking)):
-            start_in_background(stack, worker.run(), settings.on_failure)
+        start_in_background(stack, parts.factory.worker(blocking).run(), settings.on_failure)
+        for worker in parts.factory.contender_workers(blocking):
+            start_in_background(stack, worker.run(), lambda: None)  # one that fails ends nothing but its own score
 
 
 def _client(stack: AsyncExitStack, url: str, *, timeout_s: float = 5.0) -> "aioredis.Redis":
