@@ -166,7 +166,11 @@ def test_without_prices_value_is_quality_and_that_is_said(kept: Callable[..., Pa
         (["--cost-weight", "nan"], "a cost weight must be a number >= 0, got nan"),
         (["--jobs", "0"], "jobs must be a number of processes"),
         (["--encoder", "statik"], "unknown encoder 'statik'"),
-        (["--format", "short"], "format must be one of long, pareto, routellm, routerbench, got 'short'"),
+        (
+            ["--format", "short"],
+            "format must be one of long, llmrouterbench, pareto, routellm, routerarena, routerbench, routereval, "
+            "got 'short'",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_line_and_nothing_is_written(
