@@ -4,18 +4,32 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import redis.asyncio as aioredis
+
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Arm, Control, ControlKind
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.store import Keys, Store
 
+_SCANNED = 10_000  # keys in a call
 _TRIES = 5  # routers that start together all announce
 
 
-def describe_config(arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any]) -> str:
-    """Return what is in force, as JSON that is equal where it is the same."""
+def describe_config(
+    arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> str:
+    """Return what is in force, as JSON that is equal where it is the same.
+
+    Args:
+        arms: of the pool.
+        lineage: that is learned.
+        configuration: what of it the log records.
+        settings: all of it, for commands to go by; no event tells of it.
+    """
     priced = {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
-    return json.dumps({"arms": priced, "lineage": lineage, "configuration": dict(configuration)}, sort_keys=True)
+    told = {"arms": priced, "lineage": lineage, "configuration": dict(configuration)}
+    return json.dumps(told if settings is None else {**told, "settings": dict(settings)}, sort_keys=True)
 
 
 def config_changes(before: str, after: str, *, at: float) -> list[Control]:
@@ -52,3 +66,11 @@ async def record_config_change(store: Store, after: str, *, at: float) -> list[E
         if ids is not None:
             return ids
     raise StoreUnavailable("others announce what is in force at the same time")
+
+
+async def active_namespaces(client: "aioredis.Redis") -> list[str]:
+    """Return the namespaces in which something was announced as in force; all keys there are looked through for it."""
+    begin, end = Keys("*")("in_force").split("*")
+    with redis_errors():
+        keys = {key.decode() async for key in client.scan_iter(match=f"{begin}*{end}", count=_SCANNED)}
+    return sorted(key.removeprefix(begin).removesuffix(end) for key in keys)

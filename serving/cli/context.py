@@ -14,11 +14,13 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.log.config_events import active_namespaces
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
-from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.config.config import Config, EncoderConfig, load_config
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
+from highwayman.serving.state.announced_config import AnnouncedConfig, parse_announcement
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import state_folder
 
@@ -35,21 +37,62 @@ class LogOptions:
     config: Path | None
     encoder: str | None
     pool: Path | None
+    namespace: str | None = None
+    lineage: str | None = None  # that is meant, where it is not the one in force
+    quiet: bool = False
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
-        """Yield a client and what is configured. Raises ConfigError, EncoderError."""
-        with self.factory() as factory:
-            client = connect(self.url(), timeout_s=_TIMEOUT_S)
-            try:
+    async def open(self, *, for_learning: bool = False) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
+        """Yield a client and what is configured: with --config, or as routers have announced it. Say what that is.
+
+        Where nothing is announced, there is no router to hurt: the defaults are taken. A learner may learn another
+        lineage than is in force.
+
+        Raises:
+            ConfigError: it is not what is in force, or could be that of several namespaces.
+            EncoderError, StoreUnavailable.
+        """
+        given = load_config(self.config) if self.config is not None else None
+        client = connect(self.url(), timeout_s=_TIMEOUT_S)
+        try:
+            namespace = await self.find_namespace(client, given)
+            announced = parse_announcement(await Store(client, namespace).active_config(), namespace)
+            config = given or (announced.load() if announced is not None else Config(namespace=namespace))
+            with self._factory(config) as factory:
+                refusal = self._refusal(factory, announced)
+                if refusal is not None and not for_learning:
+                    raise ConfigError(refusal)
+                self._say(factory, announced)
                 yield client, factory
-            finally:
-                await client.aclose()
+        finally:
+            await client.aclose()
+
+    async def find_namespace(self, client: "aioredis.Redis", given: Config | None) -> str:
+        """Return the namespace that is meant. Raises ConfigError where that could be several."""
+        if given is not None:
+            if self.namespace not in {None, given.namespace}:
+                raise ConfigError(
+                    f"--namespace {self.namespace}: {self.config} names {given.namespace}; give one of them"
+                )
+            return given.namespace
+        if self.namespace is not None:
+            return self.namespace
+        namespaces = await active_namespaces(client)
+        if len(namespaces) > 1:
+            raise ConfigError(
+                f"routers of several namespaces use this Redis: {', '.join(namespaces)}; say with --namespace (or "
+                "--config) which is meant"
+            )
+        return namespaces[0] if namespaces else Config().namespace
 
     @contextmanager
     def factory(self) -> Iterator[LearnerFactory]:
         """Yield what is configured, for which no Redis is needed. Raises ConfigError, EncoderError."""
-        config = load_config(self.config)
+        with self._factory(load_config(self.config)) as factory:
+            yield factory
+
+    @contextmanager
+    def _factory(self, config: Config) -> Iterator[LearnerFactory]:
         if self.encoder is not None:
             config = config.model_copy(update={"encoder": EncoderConfig(engine=self.encoder)})
         encoder = warm_encoder(config)
@@ -57,6 +100,31 @@ class LogOptions:
             yield LearnerFactory(config, load_pool(self.pool).arms if self.pool is not None else (), encoder)
         finally:
             encoder.close()
+
+    def _refusal(self, factory: LearnerFactory, announced: AnnouncedConfig | None) -> str | None:
+        """Return why the command must not go on, None if it may."""
+        own, policy = factory.lineage, factory.config.policy.name
+        if self.lineage is not None:
+            differs = f"--lineage {self.lineage}: this configuration's is {own} ({policy})"
+            return None if self.lineage == own else differs
+        if announced is None or announced.lineage == own:
+            return None
+        in_force = f"in namespace {announced.namespace}, lineage {announced.lineage} ({announced.policy}) is in force"
+        if self.config is None and not announced.is_whole:
+            return f"{in_force}; its router, of an earlier release, does not say all of how: give its --config"
+        return (
+            f"{in_force}, and not {own} ({policy}), as this configuration has it. Leave --config out to take what is "
+            f"in force, or add --lineage {own} to work on the other one all the same; nothing was done"
+        )
+
+    def _say(self, factory: LearnerFactory, announced: AnnouncedConfig | None) -> None:
+        """Say of what the command speaks, beside what it prints."""
+        if self.quiet:
+            return
+        state = "in force" if announced is not None else "no router has announced any"
+        if announced is not None and announced.lineage != factory.lineage:
+            state = f"in force is {announced.lineage}"
+        click.echo(f"namespace {factory.config.namespace}, lineage {factory.lineage}: {state}", err=True)
 
     @property
     def state(self) -> Path:
@@ -75,23 +143,35 @@ class LogOptions:
         return embedded.url
 
 
+def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((
+        click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one."),
+        click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant."),
+        click.option("--config", type=click.Path(path_type=Path, exists=True),
+                     help="highwayman.yaml, instead of the configuration in force."),
+        click.option("--namespace", help="Where routers of several use the Redis."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `LogOptions`, its first argument, and let it be a coroutine."""
 
-    @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
-    @click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant.")
-    @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+    @_place_options
     @click.option("--encoder", help="static | onnx | transformers | module:Class")
     @click.option("--pool", type=click.Path(path_type=Path, exists=True), help="For arms the log does not name.")
+    @click.option("--lineage", help="The one that is meant, where --config has another than is in force.")
     @functools.wraps(command)
-    def run(  # noqa: PLR0917  (one parameter per option)
-        redis_url: str | None, state_dir: Path | None, config: Path | None, encoder: str | None, pool: Path | None,
-        **options: Any,
-    ) -> Any:  # fmt: skip
-        result = command(LogOptions(redis_url, state_dir, config, encoder, pool), **options)
+    def run(**options: Any) -> Any:
+        place = {name: options.pop(name) for name in _LOG_OPTIONS}
+        result = command(LogOptions(**place, quiet=bool(options.get("as_json"))), **options)
         return asyncio.run(_whole(result)) if isinstance(result, Awaitable) else result
 
     return run
+
+
+_LOG_OPTIONS = ("redis_url", "state_dir", "config", "encoder", "pool", "namespace", "lineage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +182,16 @@ class KeyStoreOptions:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[KeyStore]:
-        """Yield the keys of the configured namespace. Raises ConfigError."""
-        namespace = load_config(self.log.config).namespace
+        """Yield the keys of the namespace that is meant, and say which that is. Raises ConfigError."""
+        given = load_config(self.log.config) if self.log.config is not None else None
         client = connect(self.log.url(), timeout_s=_TIMEOUT_S)
         try:
-            yield KeyStore(client, namespace, Store(client, namespace))
+            namespace = await self.log.find_namespace(client, given)
+            store = Store(client, namespace)
+            if not self.log.quiet:
+                unknown = "" if await store.active_config() else ": no router has announced itself there"
+                click.echo(f"namespace {namespace}{unknown}", err=True)
+            yield KeyStore(client, namespace, store)
         finally:
             await client.aclose()
 
@@ -114,14 +199,14 @@ class KeyStoreOptions:
 def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
 
-    @click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one.")
-    @click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant.")
-    @click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
+    @_place_options
     @functools.wraps(command)
-    def run(redis_url: str | None, state_dir: Path | None, config: Path | None, **options: Any) -> Any:
-        return asyncio.run(
-            _whole(command(KeyStoreOptions(LogOptions(redis_url, state_dir, config, None, None)), **options))
-        )
+    def run(
+        redis_url: str | None, state_dir: Path | None, config: Path | None, namespace: str | None, **options: Any
+    ) -> Any:
+        quiet = bool(options.get("as_json"))
+        log = LogOptions(redis_url, state_dir, config, None, None, namespace=namespace, quiet=quiet)
+        return asyncio.run(_whole(command(KeyStoreOptions(log), **options)))
 
     return run
 
@@ -130,10 +215,11 @@ async def _whole(command: Awaitable[Any]) -> Any:
     return await command
 
 
-def print_report(report: dict[str, Any], *, as_json: bool) -> None:
-    """Print findings, a line each, or as one JSON object."""
+def print_report(report: dict[str, Any], *, as_json: bool, of: LearnerFactory | None = None) -> None:
+    """Print findings, a line each, or as one JSON object, which says of which lineage they are."""
     if as_json:
-        click.echo(json.dumps(report))
+        whereabouts = {} if of is None else {"namespace": of.config.namespace, "lineage": of.lineage}
+        click.echo(json.dumps({**whereabouts, **report}))
         return
     width = max(map(len, report))
     for name, value in report.items():

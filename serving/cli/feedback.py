@@ -46,7 +46,7 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
         count = await _apply_quarantine(
             client, factory, archive, QuarantineChange(key_id, quarantined=True, since=since)
         )
-    print_report({"key": key_id, "state": api_key.state, "statements_set_aside": count}, as_json=as_json)
+    print_report({"key": key_id, "state": api_key.state, "statements_set_aside": count}, as_json=as_json, of=factory)
 
 
 @feedback.command()
@@ -60,7 +60,9 @@ async def release(options: LogOptions, key_id: str, archive: Path | None, as_jso
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         api_key = await keys.set_state(key_id, KeyState.ACTIVE)
         count = await _apply_quarantine(client, factory, archive, QuarantineChange(key_id, quarantined=False))
-    print_report({"key": key_id, "state": api_key.state, "statements_that_count_again": count}, as_json=as_json)
+    print_report(
+        {"key": key_id, "state": api_key.state, "statements_that_count_again": count}, as_json=as_json, of=factory
+    )
 
 
 @feedback.command()
@@ -75,7 +77,7 @@ async def forget(options: LogOptions, key_id: str, archive: Path | None, as_json
         quarantines = Quarantine(factory.store(client), factory.retention(client))
         await quarantines.withdraw_change_notices([key_id], at=time.time())
         report, proven = await run_erasure(client, factory, archive, pseudonyms=(), keys=(key_id,))
-    print_report({"key": key_id, "state": "revoked", **report}, as_json=as_json)
+    print_report({"key": key_id, "state": "revoked", **report}, as_json=as_json, of=factory)
     if not proven:
         raise NotEqual("something that came with this key is left, or the state is not the fold of what is; see above")
 

@@ -42,7 +42,7 @@ async def report_command(options: LogOptions, metric: str, tenant: str, as_json:
         cells, calls, flip=tenant_flip_rate(tally.calibration_counts, tenant, otherwise=default_flip_rate)
     )
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        click.echo(json.dumps({"lineage": factory.lineage, **report.to_dict()}))
         return
     print_report(_lines(report), as_json=False)
     if report.arms:

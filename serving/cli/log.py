@@ -50,7 +50,7 @@ async def learn(options: LogOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with options.open() as (client, factory):
+    async with options.open(for_learning=True) as (client, factory):
         log.info("standing by to learn lineage %s", factory.lineage)
         async with _working(client, factory) as working:
             stopped = asyncio.ensure_future(stop.wait())
@@ -73,14 +73,16 @@ async def rebuild(options: LogOptions, archive: Path | None, publish: bool, as_j
             fold = await _refolded(client, factory, archive, upto=None)
             version = await _put_in_force(client, factory, fold)
             print_report(
-                {"events": fold.events, "position": fold.learner.position, "version": version}, as_json=as_json
+                {"events": fold.events, "position": fold.learner.position, "version": version},
+                as_json=as_json,
+                of=factory,
             )
             return
         published = await factory.publications(client).load()
         if published is None:
             raise ConfigError(f"nothing is published for lineage {factory.lineage}; is this the router's --config?")
         report, equal = await _compared(client, factory, archive, published)
-    print_report(report, as_json=as_json)
+    print_report(report, as_json=as_json, of=factory)
     if not equal:
         raise NotEqual("what is published is not the fold of the log; see the differences above")
 
@@ -95,7 +97,7 @@ async def erase(options: LogOptions, user: str, archive: Path | None, as_json: b
     async with options.open() as (client, factory):
         names = [pseudonym(secret, user) for secret in await factory.store(client).known_secrets()]
         report, proven = await run_erasure(client, factory, archive, pseudonyms=names)
-    print_report(report, as_json=as_json)
+    print_report(report, as_json=as_json, of=factory)
     if not proven:
         raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
 

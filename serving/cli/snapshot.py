@@ -40,7 +40,9 @@ async def save(options: LogOptions, file: Path, as_json: bool) -> None:
         if published is None:
             raise ConfigError(f"nothing is published for lineage {factory.lineage}; is this the router's --config?")
         snapshot_file.write_snapshot(file, published, lineage=factory.lineage)
-    print_report({"version": published.stamp.version, "position": published.snapshot.position}, as_json=as_json)
+    print_report(
+        {"version": published.stamp.version, "position": published.snapshot.position}, as_json=as_json, of=factory
+    )
 
 
 @snapshot.command()
@@ -63,7 +65,7 @@ async def restore(options: LogOptions, file: Path, force: bool, as_json: bool) -
         version = await factory.publications(client).force_publish(published.snapshot, holder="restore", at=time.time())
         if version is None:
             raise ConfigError("another learner took over meanwhile; nothing was changed, try again")
-    print_report({"version": version, "position": published.snapshot.position}, as_json=as_json)
+    print_report({"version": version, "position": published.snapshot.position}, as_json=as_json, of=factory)
 
 
 @snapshot.command("list")
@@ -101,6 +103,7 @@ async def rollback(options: LogOptions, version: int, as_json: bool) -> None:
     print_report(
         {"went_back_to": back_to, "version": published.stamp.version if published else None, "event": event_id},
         as_json=as_json,
+        of=factory,
     )
 
 

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 
-from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.intake.decision_ids import DecisionIds
-from highwayman.feedback.log.config_events import describe_config, record_config_change
+from highwayman.feedback.log.config_events import record_config_change
 from highwayman.feedback.log.store import Store
+from highwayman.serving.state.announced_config import active_config
 from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.serving.state.local_state import LocalState
-from highwayman.serving.state.pool_objectives import PoolObjectives, objectives_view
+from highwayman.serving.state.pool_objectives import PoolObjectives
 
 _EVERY_S = 5.0  # between two looks at secrets that other routers may have added
 _AGAIN_S = 1.0  # while Redis is away
@@ -104,15 +103,3 @@ class NamespaceSync:
                 f"Redis has maxmemory-policy {evicting} and may throw parts of the log away; "
                 "set it to noeviction (CONFIG SET maxmemory-policy noeviction, or in its configuration file)"
             )
-
-
-def active_config(factory: LearnerFactory, objectives: Mapping[str, Objective]) -> str:
-    """Return what the log shall say is in force with this router."""
-    config = factory.config
-    configuration = {
-        "policy": config.policy.model_dump(),
-        "encoder": factory.encoder.fingerprint,
-        "objectives": objectives_view(objectives),
-        "retention": config.retention.model_dump(),
-    }
-    return describe_config(factory.arms, lineage=factory.lineage, configuration=configuration)

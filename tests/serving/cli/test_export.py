@@ -71,7 +71,7 @@ def test_an_export_is_told_in_a_line_and_read_by_parquets_own_tools(
     folder = tmp_path / "deep" / "archive"
     result = run("--to", folder, "--config", config, "--redis-url", valkey_url)
     assert result.exit_code == 0, result.output
-    assert result.output == f"exported 3 events in 1 part to {folder}, which holds the log up to {LONG_AGO_MS}-2\n"
+    assert result.stdout == f"exported 3 events in 1 part to {folder}, which holds the log up to {LONG_AGO_MS}-2\n"
     assert pq.read_table(folder)["kind"].to_pylist() == ["decision", "outcome", "feedback"]
     assert "exported 0 events in 0 parts" in run("--to", folder, "--config", config, "--redis-url", valkey_url).output
 
@@ -130,7 +130,7 @@ def test_the_archive_of_another_namespace_is_refused_in_a_line(
     fill(valkey_url, namespace)
     words = "--to", tmp_path / "a", "--redis-url", valkey_url
     assert run(*words, "--config", config).exit_code == 0
-    result = run(*words)
+    result = run(*words, "--namespace", "default")
     assert result.exit_code == 1
     assert f"holds events of the namespace '{namespace}', not of 'default'" in result.output
     assert "Traceback" not in result.output

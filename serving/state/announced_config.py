@@ -1,0 +1,74 @@
+"""What routers announce as in force in their namespace, and what commands read of it again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from highwayman.env.cost.objective import Objective
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.log.config_events import describe_config
+from highwayman.serving.config.config import Config
+from highwayman.serving.state.learner_factory import LearnerFactory
+from highwayman.serving.state.pool_objectives import objectives_view
+
+_SECRETS: Any = {"feedback": {"doors"}}  # a door may have a signing secret; nothing that is learned depends on doors
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedConfig:
+    """What is in force in a namespace, as its routers have announced it."""
+
+    namespace: str
+    lineage: str
+    policy: str  # its name
+    settings: Mapping[str, Any]
+    is_whole: bool  # False: routers of earlier releases announced policy and retention only; the rest is as by default
+
+    def load(self) -> Config:
+        """Return it as configuration. Raises ConfigError for what only another release knows."""
+        try:
+            return Config.model_validate_json(json.dumps({**self.settings, "namespace": self.namespace}))
+        except ValidationError as error:
+            raise ConfigError(
+                f"the configuration in force in namespace {self.namespace} is another release's "
+                f"({error.error_count()} keys cannot be read); use its `highwayman`, or give --config"
+            ) from error
+
+
+def active_config(factory: LearnerFactory, objectives: Mapping[str, Objective]) -> str:
+    """Return what the log shall say is in force with this router."""
+    config = factory.config
+    configuration = {
+        "policy": config.policy.model_dump(),
+        "encoder": factory.encoder.fingerprint,
+        "objectives": objectives_view(objectives),
+        "retention": config.retention.model_dump(),
+    }
+    return describe_config(
+        factory.arms, lineage=factory.lineage, configuration=configuration, settings=public_settings(config)
+    )
+
+
+def public_settings(config: Config) -> dict[str, Any]:
+    """Return a configuration as it may be shown: whole but for secrets, and its file named as from anywhere."""
+    settings = config.model_dump(mode="json", by_alias=True, exclude=_SECRETS)
+    prior = config.policy.prior
+    if prior is not None:
+        settings["policy"]["prior"] = str(Path(prior).resolve())
+    return settings
+
+
+def parse_announcement(text: str, namespace: str) -> AnnouncedConfig | None:
+    """Return what `active_config` announced in a namespace, None where nothing was."""
+    if not text:
+        return None
+    announced = json.loads(text)
+    configuration, settings = announced["configuration"], announced.get("settings")
+    known = settings or {"policy": configuration["policy"], "retention": configuration["retention"]}
+    return AnnouncedConfig(
+        namespace, announced["lineage"], configuration["policy"]["name"], known, is_whole=settings is not None
+    )
