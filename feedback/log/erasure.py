@@ -5,7 +5,7 @@ which the learner follows like any other: it takes away exactly what the erased 
 has done so, the events themselves go. A state that no learner tends, and versions kept from before, go whole.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +32,7 @@ class DecisionErasure:
     """What is to go of one decision."""
 
     whole: bool  # or only some of the feedback
+    tenant: str = ""  # whose decision it is; empty: it is neither on the log nor in the archive
     events: dict[EventId, bytes] = field(default_factory=dict)  # everything about it
     feedback: dict[EventId, str] = field(default_factory=dict)  # the person's or key's own, with its ids
     quarantine_toggles: dict[str, list[EventId]] = field(
@@ -68,26 +69,58 @@ class Erasure:
         pseudonyms: Collection[str],
         *,
         keys: Collection[str] = (),
+        tenants: Collection[str] = (),
+        issued_to: Callable[[str, str], bool] = lambda decision_id, tenant: False,
     ) -> None:
-        """Take the log, the archive if there is one, what stands for the person, and ids of keys."""
+        """Take what is looked through, and whose events go.
+
+        Args:
+            retention: of the log.
+            archive: if there is one.
+            pseudonyms: what stands for the person.
+            keys: ids of keys.
+            tenants: about whose decisions; none: everybody's. Persons of two tenants may have one name.
+            issued_to: whether a decision's id was issued to a tenant, for decisions that are gone.
+        """
         self._retention = retention
         self._archive = archive
-        self._pseudonyms = frozenset(pseudonyms)
+        self.pseudonyms = frozenset(pseudonyms)
         self._keys = frozenset(keys)
+        self._tenants = frozenset(tenants)
+        self._issued_to = issued_to
         self.found: dict[str, DecisionErasure] = {}  # by decision id
 
     async def find(self) -> int:
         """Find all that is the person's, on the log and in the archive; return how many events that is."""
         self.found = {}
         async for event_id, event, _ in self._all():
-            if isinstance(event, Decision) and event.user in self._pseudonyms:
+            if isinstance(event, Decision) and event.user in self.pseudonyms:
                 self.found.setdefault(event.id, DecisionErasure(whole=True)).whole = True
-            elif isinstance(event, Feedback) and (event.user in self._pseudonyms or event.key in self._keys):
+            elif isinstance(event, Feedback) and (event.user in self.pseudonyms or event.key in self._keys):
                 self.found.setdefault(event.decision_id, DecisionErasure(whole=False)).feedback[event_id] = event.id
         if self.found:
             async for event_id, event, data in self._all():
                 self._note(event_id, event, data)
+        self.found = {name: erased for name, erased in self.found.items() if self._is_meant(name, erased)}
         return sum(len(erased.event_ids()) for erased in self.found.values())
+
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants whose decisions are concerned, as far as these are still there."""
+        return sorted({erased.tenant for erased in self.found.values()} - {""})
+
+    @property
+    def has_archive(self) -> bool:
+        """Whether an archive is looked through beside the log."""
+        return self._archive is not None
+
+    def _is_meant(self, decision_id: str, erased: DecisionErasure) -> bool:
+        """Return whether the decision is of one of the tenants that are meant."""
+        return erased.tenant in self._tenants if self._tenants and erased.tenant else self.is_meant(decision_id)
+
+    def is_meant(self, decision_id: str) -> bool:
+        """Return whether a decision that is gone was of one of the tenants that are meant."""
+        return not self._tenants or any(self._issued_to(decision_id, tenant) for tenant in self._tenants)
 
     async def collect(self, decision_ids: Collection[str]) -> dict[str, DecisionErasure]:
         """Return everything there is about these decisions, on the log and in the archive."""
@@ -101,6 +134,8 @@ class Erasure:
         erased = self.found.get(decision_id_of(event))
         if erased is None:
             return
+        if isinstance(event, Decision):
+            erased.tenant = event.tenant
         if isinstance(event, Decision | Outcome | Feedback):
             erased.events[event_id] = data
         elif event.kind is ControlKind.QUARANTINE:

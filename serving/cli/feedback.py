@@ -3,15 +3,18 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 import redis.asyncio as aioredis
 
+from highwayman.feedback.log.erasure import Erasure
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.trust.api_keys import KeyState, KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.erase import NewErasure, confirm_erasure, find_erasure, yes_option
 from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.log import NotEqual, open_archive, run_erasure
 from highwayman.serving.state.learner_factory import LearnerFactory
@@ -68,15 +71,26 @@ async def release(options: LogOptions, key_id: str, archive: Path | None, as_jso
 @feedback.command()
 @_key
 @_archive
+@yes_option
 @_json
 @log_options
-async def forget(options: LogOptions, key_id: str, archive: Path | None, as_json: bool) -> None:
-    """Revoke KEY, and take everything that came with it off the log and out of what was learned, and prove it."""
+async def forget(  # noqa: PLR0917  (one parameter per option)
+    options: LogOptions, key_id: str, archive: Path | None, yes: bool, as_json: bool
+) -> None:
+    """Revoke KEY, and take everything that came with it off the log and out of what was learned, and prove it.
+
+    First it shows what would go, and asks.
+    """
     async with options.open() as (client, factory):
-        await KeyStore(client, factory.config.namespace, factory.store(client)).set_state(key_id, KeyState.REVOKED)
+        keys = KeyStore(client, factory.config.namespace, factory.store(client))
+        await keys.get(key_id)  # an id that is not known is told, before anybody is asked
+        new_erasure: NewErasure = partial(Erasure, pseudonyms=(), keys=(key_id,))
+        if not yes:
+            confirm_erasure(await find_erasure(client, factory, archive, new_erasure), f"key {key_id}", factory)
+        await keys.set_state(key_id, KeyState.REVOKED)
         quarantines = Quarantine(factory.store(client), factory.retention(client))
         await quarantines.withdraw_change_notices([key_id], at=time.time())
-        report, proven = await run_erasure(client, factory, archive, pseudonyms=(), keys=(key_id,))
+        report, proven = await run_erasure(client, factory, archive, new_erasure)
     print_report({"key": key_id, "state": "revoked", **report}, as_json=as_json, of=factory)
     if not proven:
         raise NotEqual("something that came with this key is left, or the state is not the fold of what is; see above")

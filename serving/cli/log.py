@@ -1,10 +1,10 @@
-"""The commands that fold the log: `learn`, `rebuild`, `erase`."""
+"""The commands that fold the log: `learn`, `rebuild`, and what `erase` needs of it."""
 
 import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from highwayman.env.tasks import cancel_and_wait
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.fold.log_fold import LogFold, Page, Pages, fold_log, snapshot_difference
-from highwayman.feedback.intake.decision_ids import pseudonym
 from highwayman.feedback.learning.publications import Published
-from highwayman.feedback.log.erasure import Erasure
+from highwayman.feedback.log.erasure import ErasableArchive, Erasure
 from highwayman.feedback.log.event_id import START, EventId, sort_key
+from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
@@ -34,9 +34,6 @@ _EXPORT_S = 60.0  # an export under way may take as long
 log = logging.getLogger(__name__)
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
-_archive = click.option(
-    "--archive", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A folder `export` has written."
-)
 
 
 class NotEqual(HighwaymanError):
@@ -87,34 +84,17 @@ async def rebuild(options: LogOptions, archive: Path | None, publish: bool, as_j
         raise NotEqual("what is published is not the fold of the log; see the differences above")
 
 
-@click.command()
-@click.option("--user", required=True, help="The person, as callers name them in `user` or `safety_identifier`.")
-@_archive
-@_json
-@log_options
-async def erase(options: LogOptions, user: str, archive: Path | None, as_json: bool) -> None:
-    """Remove a person from the log, the archive and what was learned, and prove it."""
-    async with options.open() as (client, factory):
-        names = [pseudonym(secret, user) for secret in await factory.store(client).known_secrets()]
-        report, proven = await run_erasure(client, factory, archive, pseudonyms=names)
-    print_report(report, as_json=as_json, of=factory)
-    if not proven:
-        raise NotEqual("something of this person is left, or the state is not the fold of what is; see above")
-
-
 async def run_erasure(
     client: "aioredis.Redis",
     factory: LearnerFactory,
     folder: Path | None,
-    *,
-    pseudonyms: Collection[str],
-    keys: Collection[str] = (),
+    new_erasure: Callable[[Retention, ErasableArchive | None], Erasure],
 ) -> tuple[dict[str, Any], bool]:
     """Erase what stands under some pseudonyms or came with some keys; return what was done, and whether proven."""
     retention = factory.retention(client)
     archive = open_archive(folder, factory) if folder is not None else None
     with archive.exclusive(patience_s=_EXPORT_S) if archive is not None else nullcontext():
-        erasure = Erasure(retention, archive, pseudonyms, keys=keys)
+        erasure = new_erasure(retention, archive)
         events = await erasure.find()
         decisions = sum(erased.whole for erased in erasure.found.values())
         last = await erasure.put_markers(at=time.time())
@@ -125,7 +105,7 @@ async def run_erasure(
         removed_from_log, removed_from_archive = await erasure.forget()
         remaining = await erasure.find()
         answers = AnswerStore(client, factory.config.namespace, clock=time.time)
-        stored_answers = await answers.forget(pseudonyms)
+        stored_answers = await answers.forget(erasure.pseudonyms, is_meant=erasure.is_meant)
     published = await factory.publications(client).load()
     report: dict[str, Any] = {
         "decisions": decisions,

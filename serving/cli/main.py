@@ -10,7 +10,7 @@ from highwayman.serving.cli.loading import LazyGroup
 _COMMANDS = {
     "allocate": "allocate:allocate_command",
     "efficiency": "efficiency:efficiency",
-    "erase": "log:erase",
+    "erase": "erase:erase",
     "evaluate": "evaluate:evaluate",
     "export": "export:export_command",
     "feedback": "feedback:feedback",

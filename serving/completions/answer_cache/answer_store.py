@@ -96,18 +96,26 @@ class AnswerStore:
             exact = await self._client.get(self._given_on(decision_id))
             return exact is not None and bool(await self._drop([], [exact.decode()]))
 
-    async def forget(self, pseudonyms: Collection[str]) -> int:
-        """Remove all answers that these persons asked for; return how many there were."""
+    async def forget(
+        self, pseudonyms: Collection[str], *, is_meant: Callable[[str], bool] = lambda decision_id: True
+    ) -> int:
+        """Remove the answers that these persons asked for; return how many there were.
+
+        `is_meant` says of the decision that one was given on whether it is concerned: two tenants may name a person
+        alike.
+        """
         with redis_errors():
             persons = [self._of(pseudonym) for pseudonym in pseudonyms]
-            exact = {name.decode() for person in persons for name in await self._client.zrange(person, 0, -1)}
+            named = {name.decode() for person in persons for name in await self._client.zrange(person, 0, -1)}
+            answers = {name: await self.get(name) for name in named}
+            exact = {name for name, answer in answers.items() if answer is None or is_meant(answer.decision_id)}
             after, rows = START, list[EventId]()
             while exact and (page := await self._client.xrange(self._rows, f"({after}", "+", count=_PAGE)):
                 rows += [row_id for row_id, fields in page if _row(fields).exact in exact]
                 after = page[-1][0].decode()
             count = await self._drop(rows, list(exact))
-            if persons:
-                await self._client.delete(*persons)
+            for person in persons if exact else ():
+                await self._client.zrem(person, *exact)
         return count
 
     async def _drop(self, rows: Sequence[EventId], exact: Sequence[str]) -> int:

@@ -237,7 +237,7 @@ async def _learned(learning: LearnerFactory, client: Redis) -> None:
 
 
 async def _forgotten(config: Path, key_id: str, url: str) -> dict[str, Any]:
-    command = ["-m", "highwayman.serving.cli.main", "feedback", "forget", key_id, "--json"]
+    command = ["-m", "highwayman.serving.cli.main", "feedback", "forget", key_id, "--yes", "--json"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, "--config", str(config), "--redis-url", url, stdout=asyncio.subprocess.PIPE
     )

@@ -205,7 +205,7 @@ def test_erasing_a_person_takes_them_out_of_everything_and_leaves_the_others(wor
     world.run("export", "--to", archive)
     world.put(world.decision("hers too", user=ann), thumb("hers too", 0.0))
 
-    found = world.json("erase", "--user", "ann@example.org", "--archive", archive)
+    found = world.json("erase", "--yes", "--user", "ann@example.org", "--archive", archive)
     assert (found["decisions"], found["events_found"], found["events_left"]) == (2, 6, 0)
     assert (found["taken_off_the_log"], found["taken_out_of_the_archive"]) == (6, 4)
     assert found["equal"] is True
@@ -215,7 +215,7 @@ def test_erasing_a_person_takes_them_out_of_everything_and_leaves_the_others(wor
     kept = [decode(data) for page in Archive(archive).read() for _, data, _ in page]
     assert all(getattr(event, "user", "") != ann for event in [*kept, *world.log()])
     assert [row[0] for row in world.sums()] == [1.0]
-    again = world.json("erase", "--user", "ann@example.org", "--archive", archive)
+    again = world.json("erase", "--yes", "--user", "ann@example.org", "--archive", archive)
     assert (again["events_found"], again["equal"]) == (0, True)
 
 

@@ -1,6 +1,7 @@
 """Stored answers in a real Valkey."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -58,6 +59,17 @@ async def test_a_person_is_forgotten_with_their_answers_and_rows_and_nobody_else
     assert [await answers.get(name) for name in "abcd"] == [None, said("b", "bob"), None, said("d")]
     _, rows = await answers.get_and_rows("b", after=START)
     assert [row.exact for _, row in rows] == ["b", "d"]
+
+
+async def test_of_two_tenants_persons_of_one_name_only_the_one_who_is_meant_is_forgotten(
+    redis_client: aioredis.Redis, namespace: str
+) -> None:
+    answers = store(redis_client, namespace)
+    for name in ("hers", "theirs"):
+        await answers.put(AnswerRow(name, "g", b"v"), replace(said(name, "bob"), decision_id=f"on-{name}"))
+    assert await answers.forget(["bob"], is_meant=lambda decision_id: decision_id == "on-hers") == 1
+    assert [await answers.get(name) is None for name in ("hers", "theirs")] == [True, False]
+    assert await answers.forget(["bob"]) == 1, "still found by the person"
 
 
 async def test_what_another_release_wrote_is_no_answer(redis_client: aioredis.Redis, namespace: str) -> None:
