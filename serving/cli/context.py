@@ -67,6 +67,15 @@ class LogOptions:
         finally:
             await client.aclose()
 
+    async def announced(self) -> AnnouncedConfig | None:
+        """Return what routers have announced, None where nothing was. Raises ConfigError, StoreUnavailable."""
+        client = connect(self.url(), timeout_s=_TIMEOUT_S)
+        try:
+            namespace = await self.find_namespace(client, None)
+            return parse_announcement(await Store(client, namespace).active_config(), namespace)
+        finally:
+            await client.aclose()
+
     async def find_namespace(self, client: "aioredis.Redis", given: Config | None) -> str:
         """Return the namespace that is meant. Raises ConfigError where that could be several."""
         if given is not None:
@@ -143,7 +152,8 @@ class LogOptions:
         return embedded.url
 
 
-def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which router is meant."""
     for option in reversed((
         click.option("--redis-url", envvar="REDIS_URL", help="The log's Redis or Valkey, instead of the embedded one."),
         click.option("--state-dir", type=STATE_DIR, help="Of the router whose embedded Valkey is meant."),
@@ -158,7 +168,7 @@ def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `LogOptions`, its first argument, and let it be a coroutine."""
 
-    @_place_options
+    @place_options
     @click.option("--encoder", help="static | onnx | transformers | module:Class")
     @click.option("--pool", type=click.Path(path_type=Path, exists=True), help="For arms the log does not name.")
     @click.option("--lineage", help="The one that is meant, where --config has another than is in force.")
@@ -199,7 +209,7 @@ class KeyStoreOptions:
 def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
 
-    @_place_options
+    @place_options
     @functools.wraps(command)
     def run(
         redis_url: str | None, state_dir: Path | None, config: Path | None, namespace: str | None, **options: Any

@@ -9,6 +9,7 @@ from highwayman.serving.cli.loading import LazyGroup
 
 _COMMANDS = {
     "allocate": "allocate:allocate_command",
+    "config": "config:config",
     "efficiency": "efficiency:efficiency",
     "erase": "erase:erase",
     "evaluate": "evaluate:evaluate",

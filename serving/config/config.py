@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.probation import ProbationQuota
@@ -15,6 +15,7 @@ from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.encoder.tags import IMAGES, NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
+from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.config.cascade import CascadeConfig
@@ -53,6 +54,12 @@ class ImagesConfig(Strict):
         """Return what is given, as the engine takes it."""
         given = {"model": self.model, "device": self.device, "dtype": self.dtype}
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _possible_namespace(name: str) -> str:
+    """Return the namespace. Raises ValueError for one that no keys can have."""
+    Keys(name)
+    return name
 
 
 class BudgetConfig(Strict):
@@ -132,7 +139,7 @@ class RetentionConfig(Strict):
 class Config(Strict):
     """Everything but the pool, which has a file of its own."""
 
-    namespace: str = "default"
+    namespace: Annotated[str, AfterValidator(_possible_namespace)] = "default"
     encoder: EncoderConfig = EncoderConfig()
     images: ImagesConfig | None = None  # without it, none is looked at
     policy: PolicyConfig = PolicyConfig()

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
 from highwayman.serving.completions.internal_calls import InternalCalls
 from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
+from highwayman.serving.config.feedback import JudgeConfig
 from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
 from highwayman.serving.feedback.judge_observer import JudgeObserver
 from highwayman.serving.feedback.shadow_observer import ShadowObserver
@@ -130,14 +131,7 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
     """Return the observer that has answers judged. Raises ConfigError for a judge who is not in the pool."""
     log, routing = dependencies.log, dependencies.routing
     pool, config = routing.pool, log.factory.config.feedback.judge
-    answering = log.factory.arm_names
-    unknown = [
-        *(name for name in config.arms if name not in pool.arms),
-        *(name for name in config.rates if name not in answering),
-    ]
-    if unknown:
-        known = ", ".join(pool.arms)
-        raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
+    check_judge(config, pool.arms, log.factory.arm_names)
     judge = LlmJudge(
         upstream=routing.upstream,
         arms=[pool.arm(name) for name in config.arms],
@@ -179,6 +173,17 @@ def _shadow(dependencies: FeedbackDependencies, judge: JudgeObserver | None) -> 
         on_result=lambda result: dependencies.metrics.shadowed.labels(result).inc(),
         judge=judge,
     )
+
+
+def check_judge(config: JudgeConfig, judging: Collection[str], answering: Collection[str]) -> None:
+    """Raise ConfigError for a judge, or an arm with a rate of its own, that is not in the pool."""
+    unknown = [
+        *(name for name in config.arms if name not in judging),
+        *(name for name in config.rates if name not in answering),
+    ]
+    if unknown:
+        known = ", ".join(judging)
+        raise ConfigError(f"feedback.judge: there is no arm {unknown[0]!r} in the pool; there are {known}")
 
 
 def _vote_link(url: str | None, ids: DecisionIds) -> Callable[[Decision], str] | None:

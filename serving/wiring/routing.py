@@ -68,7 +68,7 @@ def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) ->
         clock=time.time,
         on_version=metrics.on_version,
     )
-    rules = _exploration_rules(log.factory.config, live.policy)
+    rules = exploration_rules(log.factory.config, live.policy)
     stack.callback(live.write_cache)
     return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp))
 
@@ -199,7 +199,7 @@ def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
     )
 
 
-def _exploration_rules(config: Config, policy: Policy) -> ExplorationRules:
+def exploration_rules(config: Config, policy: Policy) -> ExplorationRules:
     """Return floor, quotas and cap. Raises ConfigError where the policy does not say what the cap needs."""
     if config.exploration.regret_per_request is not None and not isinstance(policy, PredictsQuality):
         raise ConfigError(

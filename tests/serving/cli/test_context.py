@@ -139,6 +139,26 @@ def test_a_router_of_before_that_announces_less_is_believed_where_the_lineage_fi
     assert "give its --config" in refused.output
 
 
+def test_what_is_announced_can_be_read_back_whole_but_for_secrets(world: World) -> None:
+    text = (
+        "feedback: {doors: {Slack: {signing_secret: canary}}, judge: {arms: [a], rate: 0.5}}\n"
+        "budget: {usd_per_day: 3.0}\ncontext: {task: {from: 'header:x-task', levels: [code, chat]}}"
+    )
+    path = other_config(world, text)
+    announce(world, path)
+
+    async def told(client: "aioredis.Redis") -> str:
+        return await Store(client, world.namespace).active_config()
+
+    assert "canary" not in world.at(told)
+    shown = run(["config", "show", "--redis-url", world.url, "--namespace", world.namespace])
+    assert shown.exit_code == 0, shown.output
+    again = world.folder / "again.yaml"
+    again.write_text(shown.stdout)
+    given = load_config(path)
+    assert load_config(again) == given.model_copy(update={"feedback": given.feedback.model_copy(update={"doors": {}})})
+
+
 def test_a_configuration_of_a_later_release_is_told_as_one_and_needs_not_be_read_where_another_is_given(
     world: World,
 ) -> None:

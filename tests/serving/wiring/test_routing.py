@@ -14,7 +14,7 @@ from highwayman.feedback.trust.anomaly_detector import AnomalyThresholds
 from highwayman.feedback.trust.influence_caps import InfluenceCaps
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.validation import BodyLimits
-from highwayman.serving.wiring.routing import _exploration_rules, _timeouts
+from highwayman.serving.wiring.routing import _timeouts, exploration_rules
 
 
 def config(**sections: Any) -> Config:
@@ -30,19 +30,19 @@ def test_each_of_a_calls_times_is_the_configurations_own() -> None:
 
 def test_what_may_be_tried_out_is_what_is_configured() -> None:
     wanted = config(trial={"share": 0.25, "max_usd": 4.0}, exploration={"usd_per_day": 2.0})
-    rules = _exploration_rules(wanted, LinTS(d=1))
+    rules = exploration_rules(wanted, LinTS(d=1))
     assert rules.quota == ProbationQuota(0.25, 4.0)
     assert rules.cap is not None
     assert rules.cap.counts_usd
-    assert _exploration_rules(config(), LinTS(d=1)).cap is None
+    assert exploration_rules(config(), LinTS(d=1)).cap is None
 
 
 def test_a_cap_on_regret_needs_a_policy_that_says_what_it_expects_and_one_in_dollars_does_not() -> None:
     regret, dollars = config(exploration={"regret_per_request": 0.01}), config(exploration={"usd_per_day": 1.0})
-    assert _exploration_rules(regret, LinTS(d=1)).cap is not None
-    assert _exploration_rules(dollars, Uniform(d=1)).cap is not None
+    assert exploration_rules(regret, LinTS(d=1)).cap is not None
+    assert exploration_rules(dollars, Uniform(d=1)).cap is not None
     with pytest.raises(ConfigError, match=r"exploration\.regret_per_request: policy .* does not say what quality"):
-        _exploration_rules(regret, Uniform(d=1))
+        exploration_rules(regret, Uniform(d=1))
 
 
 def test_what_a_configuration_leaves_out_is_what_its_parts_are_without_one() -> None:

@@ -1,0 +1,104 @@
+"""The commands of `highwayman config`."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.serving.cli.context import LogOptions, place_options
+from highwayman.serving.cli.errors import PlainErrorGroup
+from highwayman.serving.config.config import Config, load_config
+from highwayman.serving.state.announced_config import public_settings
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.wiring.feedback import check_judge
+from highwayman.serving.wiring.routing import exploration_rules
+
+
+@click.group(cls=PlainErrorGroup)
+def config() -> None:
+    """Look after highwayman.yaml: what the router decides by."""
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default="highwayman.yaml")
+@click.option("--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Check the arms it names, too.")
+def check(file: Path, pool_file: Path | None) -> None:
+    """Say what is wrong with a configuration, or what it comes to.
+
+    Policy, prior, encoder and feedback doors are made as `highwayman serve` makes them.
+    """
+    loaded = load_config(file)
+    loaded.feedback.adapters()
+    encoder = warm_encoder(loaded)
+    try:
+        factory = LearnerFactory(loaded, load_pool(pool_file).arms if pool_file is not None else (), encoder)
+        exploration_rules(loaded, factory.policy())
+        if pool_file is not None:
+            _check_arms(factory)
+        lines = _summary(factory)
+    finally:
+        encoder.close()
+    click.echo(f"{file}: namespace {loaded.namespace}, lineage {factory.lineage}")
+    for line in lines:
+        click.echo(f"  {line}")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of highwayman.yaml, for editors."""
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
+@place_options
+def show(file: Path | None, config: Path | None, **place: Any) -> None:
+    """Print every key with its value: as FILE has it, or as is in force with the routers of a Redis."""
+    path = file or config
+    if path is not None:
+        title, shown = str(path), load_config(path)
+    else:
+        title, shown = asyncio.run(_in_force(LogOptions(config=None, encoder=None, pool=None, **place)))
+    click.echo(f"# {title}")
+    if path is None or shown.feedback.doors:
+        click.echo("# feedback.doors is left out, as it may hold secrets")
+    click.echo(yaml.safe_dump(public_settings(shown), sort_keys=False, allow_unicode=True), nl=False)
+
+
+async def _in_force(options: LogOptions) -> tuple[str, Config]:
+    """Return what is in force, and where. Raises ConfigError where nothing is announced, or not all of it."""
+    announced = await options.announced()
+    if announced is None:
+        raise ConfigError("no router has announced what is in force there; start one, or name a FILE to show")
+    if not announced.is_whole:
+        raise ConfigError("the router in force, of an earlier release, does not say all of its configuration")
+    return f"in force in namespace {announced.namespace}, lineage {announced.lineage}", announced.load()
+
+
+def _check_arms(factory: LearnerFactory) -> None:
+    """Raise ConfigError for an arm that is named and not in the pool."""
+    loaded, names = factory.config, [arm.name for arm in factory.arms]
+    if loaded.control is not None:
+        loaded.control.weights(names)
+    check_judge(loaded.feedback.judge, names, factory.arm_names)
+
+
+def _summary(factory: LearnerFactory) -> list[str]:
+    """Return what the configuration comes to, a line for each thing."""
+    loaded = factory.config
+    policy, given = loaded.policy, sorted(loaded.model_fields_set)
+    options = [
+        f"{name} {value}" for name, value in {**policy.options, "prior": policy.prior}.items() if value is not None
+    ]
+    tags = f", tags {', '.join(loaded.context)}" if loaded.context else ""
+    return [
+        f"policy: {', '.join([policy.name, *options])}",
+        f"encoder: {loaded.encoder.engine}, {factory.encoder.d} features{tags}",
+        f"metrics: {', '.join(factory.spec.metrics)}",
+        f"given: {', '.join(given) or 'nothing'}; all else is as by default (highwayman config show FILE)",
+    ]
