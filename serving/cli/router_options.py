@@ -1,5 +1,6 @@
 """The options that `up` and `serve` share."""
 
+import logging
 from pathlib import Path
 
 import click
@@ -19,3 +20,19 @@ encoder_option = click.option("--encoder", help="static | onnx | transformers | 
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Router processes behind the port."
 )
+log_level_option = click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
+    help="Of what the router says on standard error; no prompt, ever.",
+)  # fmt: skip
+access_log_option = click.option(
+    "--access-log/--no-access-log", default=False, show_default=True,
+    help="A line for each request: who, path, status, seconds, decision.",
+)  # fmt: skip
+
+
+def set_log_level(name: str) -> None:
+    """Log our own messages from this level on; others' from there on, or from info: they may show what is sent."""
+    level = logging.getLevelNamesMapping()[name.upper()]
+    logging.getLogger().setLevel(max(level, logging.INFO))
+    logging.getLogger("highwayman").setLevel(level)
+    logging.getLogger("highwayman.access").setLevel(logging.INFO)

@@ -2,18 +2,29 @@
 
 import asyncio
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from highwayman.env.errors import ConfigError
 from highwayman.serving.app import Application
+from highwayman.serving.http.access_log import AccessLog
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.server import TELLING_S, DrainingServer, end_after_failure, server_config
 from highwayman.serving.services import BackgroundTaskFailed
 from highwayman.serving.wiring.settings import Settings
 
 
-async def run_router(settings: Settings, host: str, port: int, sockets: list[socket.socket] | None) -> None:
-    """Serve until told to end, on inherited sockets if there are any.
+async def run_router(
+    settings: Settings,
+    host: str,
+    port: int,
+    sockets: list[socket.socket] | None,
+    *,
+    access_log: bool = False,
+    on_started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until told to end, on inherited sockets if there are any; `on_started` is called once it listens.
 
     Raises:
         ConfigError: the router cannot start on the port.
@@ -25,9 +36,10 @@ async def run_router(settings: Settings, host: str, port: int, sockets: list[soc
         failed.set()
         end_after_failure(server)  # whoever keeps us up starts us again; answering on would leave clients waiting
 
+    application = Application(replace(settings, drain=drain, on_failure=fail))
     server = DrainingServer(
         server_config(
-            Application(replace(settings, drain=drain, on_failure=fail)),
+            AccessLog(application, time.monotonic) if access_log else application,
             limits.connection_timeouts(),
             idle_s=limits.idle_s,
             host=host,
@@ -36,6 +48,7 @@ async def run_router(settings: Settings, host: str, port: int, sockets: list[soc
         ),
         drain,
         drain_s=limits.drain_s,
+        on_started=on_started,
     )
     server.listen_for_signals()
     await server.serve(sockets)

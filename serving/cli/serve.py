@@ -16,11 +16,14 @@ from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.cli.loading import collector_at_rest
 from highwayman.serving.cli.router_options import (
+    access_log_option,
     config_option,
     encoder_option,
     host_option,
+    log_level_option,
     port_option,
     redis_option,
+    set_log_level,
     state_option,
     workers_option,
 )
@@ -50,23 +53,37 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 @click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
 @click.option("--seed", type=int, help="Of the draws, to repeat a run; worker k (from 0) has seed + k.")
 @workers_option
+@log_level_option
+@access_log_option
+@click.option("--banner/--no-banner", default=True, hidden=True, help="Whether it says where it listens.")
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Of a worker: a listening socket to serve.")
 @click.option("--door", type=click.Path(path_type=Path), hidden=True, help="Of a worker: its own socket, made anew.")
 def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
-    pool_file: Path, learn: bool, seed: int | None, workers: int, fds: tuple[int, ...], door: Path | None,
+    pool_file: Path, learn: bool, seed: int | None, workers: int, log_level: str, access_log: bool, banner: bool,
+    fds: tuple[int, ...], door: Path | None,
 ) -> None:  # fmt: skip
     """Run the router on a pool of yours."""
+    set_log_level(log_level)
     operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
     loaded = load_config(config)
     if encoder is not None:
         loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
     arms = load_pool(pool_file).arms
     state = state_dir or state_folder()
+
+    def on_listening() -> None:
+        if banner and door is None and log_level in {"debug", "info"}:
+            from highwayman.serving.cli.banner import serve_banner  # noqa: PLC0415  (workers need none)
+
+            settings = Settings(arms, redis_url or "", loaded, operators, learn, seed, state)
+            click.echo(serve_banner(settings, host, port, workers=workers, embedded=redis_url is None), err=True)
+
     if workers > 1:
-        options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed"})
+        options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed", "banner"})
         drain_s = loaded.limits.drain_s
-        asyncio.run(run_workers(WorkerOptions(workers, host, port, redis_url, state, seed, options, drain_s)))
+        worker_options = WorkerOptions(workers, host, port, redis_url, state, seed, options, drain_s)
+        asyncio.run(run_workers(worker_options, on_listening))
         return
     with collector_at_rest():
         from highwayman.serving.cli.run_router import run_router  # noqa: PLC0415  (whoever starts workers runs none)
@@ -78,7 +95,8 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
             if not operators and not _loopback(host):
                 await _need_keys(url, loaded.namespace, host)
             sockets = inherited_sockets(fds, door) if door is not None else None
-            await run_router(Settings(arms, url, loaded, operators, learn, seed, state), host, port, sockets)
+            settings = Settings(arms, url, loaded, operators, learn, seed, state)
+            await run_router(settings, host, port, sockets, access_log=access_log, on_started=on_listening)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

@@ -7,11 +7,14 @@ import click
 from rich.console import Console
 
 from highwayman.serving.cli.router_options import (
+    access_log_option,
     config_option,
     encoder_option,
     host_option,
+    log_level_option,
     port_option,
     redis_option,
+    set_log_level,
     state_option,
     workers_option,
 )
@@ -29,14 +32,17 @@ from highwayman.serving.state.local_state import state_folder
 @config_option
 @encoder_option
 @workers_option
+@log_level_option
+@access_log_option
 @click.option(
     "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
 )
-def up_command(  # noqa: PLR0917  (one parameter per option)
+def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
-    workers: int, pool_file: Path | None,
+    workers: int, log_level: str, access_log: bool, pool_file: Path | None,
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
+    set_log_level(log_level)
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
     up_options = UpOptions(
         host, port, state_dir or state_folder(), redis_url, pool_file, load_config(config).limits.drain_s, options

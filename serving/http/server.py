@@ -9,7 +9,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -30,9 +32,14 @@ log = logging.getLogger(__name__)
 class DrainingServer(uvicorn.Server):
     """Ends on SIGTERM or SIGINT after a drain; on a second one, it cuts what is under way; on a third, at once."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, *, drain_s: float) -> None:
-        """Take uvicorn's configuration, the drain its application knows of, and how long that may last (s)."""
+    def __init__(
+        self, config: uvicorn.Config, drain: Drain, *, drain_s: float, on_started: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take uvicorn's configuration, the drain its application knows of, how long that may last (s), and who is
+        told when it listens.
+        """
         super().__init__(config)
+        self._on_started = on_started
         self._drain = drain
         self._drain_s = drain_s
         self._hurry = asyncio.Event()
@@ -43,6 +50,12 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell so once it listens."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         """Leave the signals to `listen_for_signals`."""

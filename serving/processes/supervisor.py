@@ -100,7 +100,7 @@ async def _start(
 
 
 def _serve_argv(options: UpOptions, pool: Path) -> list[str]:
-    base = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--pool", str(pool)]
+    base = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--no-banner", "--pool", str(pool)]
     return [*base, "--host", options.host, "--port", str(options.port), *options.serve_options]
 
 

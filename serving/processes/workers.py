@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +51,10 @@ class WorkerOptions:
     drain_s: float = 60.0  # how long a worker that was told to end lets the requests under way go on
 
 
-async def run_workers(options: WorkerOptions) -> None:
+async def run_workers(options: WorkerOptions, on_ready: Callable[[], None] = lambda: None) -> None:
     """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way; a second one hurries them.
+
+    `on_ready` is called once all of them answer.
 
     Raises:
         ConfigError: the port cannot be had, or the state folder is in use.
@@ -73,6 +75,7 @@ async def run_workers(options: WorkerOptions) -> None:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            on_ready()
             await stopping
         else:
             await cancel_and_wait(starting)
