@@ -140,6 +140,7 @@ def _arm_view(live: LivePolicy, arm: Arm, pool: Pool, at: float) -> dict[str, An
     name, tally = arm.name, live.tally.arm(arm.name)
     mean, low, high = tally.quality()
     return {
+        "state": arm.state,
         "share": live.tally.share(name),
         "recent_share": live.tally.recent_share(name),
         "decisions": tally.decisions,

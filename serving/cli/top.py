@@ -14,6 +14,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.serving.cli.router_options import DEFAULT_PORT
 
 _EVERY_S = 0.5
+_STATES = {"draining": "draining", "probation": "on probation"}  # of arms, and how they are told
 
 
 class RouterUnreachable(HighwaymanError):
@@ -69,7 +70,21 @@ def arms_table(policy: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for name, arm in policy["arms"].items():
         table.add_row(name, *_cells(arm, has_failures=has_failures))
+    table.caption, table.caption_justify, table.caption_style = "\n".join(_troubles(policy["arms"])) or None, "left", ""
     return table
+
+
+def _troubles(arms: dict[str, dict[str, Any]]) -> list[str]:
+    """Return which arms do not take traffic as others do, and why, a line for each reason."""
+    down = {name: f"{name} ({arm['unwell']})" for name, arm in arms.items() if arm.get("unwell")}
+    resting = [
+        f"{name} ({len(arm['resting'])} of {len(arm.get('replicas', arm['resting']))})"
+        for name, arm in arms.items()
+        if arm.get("resting") and name not in down
+    ]
+    in_state = {state: [name for name, arm in arms.items() if arm.get("state") == state] for state in _STATES}
+    lines = {**{told: in_state[state] for state, told in _STATES.items()}, "down": [*down.values()], "resting": resting}
+    return [f"{what}: {', '.join(names)}" for what, names in lines.items() if names]
 
 
 def _cells(arm: dict[str, Any], *, has_failures: bool) -> list[str]:
@@ -78,13 +93,25 @@ def _cells(arm: dict[str, Any], *, has_failures: bool) -> list[str]:
     return [
         f"{arm['share']:.0%}",
         f"{arm['recent_share']:.0%}",
-        str(calls),
-        *([f"{arm.get('failures', '-')} ({_chance(arm)})"] if has_failures else []),
-        str(arm["feedback"]),
+        _count(calls),
+        *([f"{_count(arm.get('failures'))} ({_chance(arm)})"] if has_failures else []),
+        _count(arm["feedback"]),
         f"{quality} ({arm['quality_low']:.2f}-{arm['quality_high']:.2f})",
-        f"{1000 * arm['cost_usd'] / calls:.4f}" if calls else "-",
-        f"{arm['latency_s']:.2f} s" if arm["latency_s"] is not None else "-",
+        _short(1000 * arm["cost_usd"] / calls, digits=4) if calls else "-",
+        f"{_short(arm['latency_s'], digits=2)} s" if arm["latency_s"] is not None else "-",
     ]
+
+
+def _count(number: int | None) -> str:
+    """Return a whole number in up to four characters: a terminal is narrow."""
+    if number is None or number < 10_000:
+        return "-" if number is None else str(number)
+    return f"{number / 1e3:.0f}k" if number < 1e6 else f"{number / 1e6:.{1 if number < 1e7 else 0}f}M"
+
+
+def _short(number: float, *, digits: int) -> str:
+    """Return a number with so many digits behind the point below 10, and with three in all above."""
+    return f"{number:.{digits}f}" if number < 10 else f"{number:.{1 if number < 100 else 0}f}"
 
 
 def _chance(arm: dict[str, Any]) -> str:

@@ -365,6 +365,11 @@ async def test_what_quality_is_worth_is_told_and_is_what_penalties_are_made_of(r
     assert objectives["auto-quality"]["points_per_usd"] == 0.0
 
 
+async def test_the_policys_page_says_which_arms_take_traffic(router: Router) -> None:
+    arms = (await router.get("/v1/policy"))[1]["arms"]
+    assert {name: each["state"] for name, each in arms.items()} == dict.fromkeys(arms, "active")
+
+
 async def test_a_query_no_arm_can_answer_is_refused_with_the_reasons(
     upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
