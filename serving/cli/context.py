@@ -42,11 +42,13 @@ class LogOptions:
     quiet: bool = False
 
     @asynccontextmanager
-    async def open(self, *, for_learning: bool = False) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
+    async def open(
+        self, *, for_learning: bool = False, for_all: bool = False
+    ) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
         """Yield a client and what is configured: with --config, or as routers have announced it. Say what that is.
 
         Where nothing is announced, there is no router to hurt: the defaults are taken. A learner may learn another
-        lineage than is in force.
+        lineage than is in force; what is `for_all` lineages can only be done by the one in force.
 
         Raises:
             ConfigError: it is not what is in force, or could be that of several namespaces.
@@ -59,7 +61,7 @@ class LogOptions:
             announced = parse_announcement(await Store(client, namespace).active_config(), namespace)
             config = given or (announced.load() if announced is not None else Config(namespace=namespace))
             with self._factory(config) as factory:
-                refusal = self._refusal(factory, announced)
+                refusal = self._refusal(factory, announced, for_all=for_all)
                 if refusal is not None and not for_learning:
                     raise ConfigError(refusal)
                 self._say(factory, announced)
@@ -110,20 +112,20 @@ class LogOptions:
         finally:
             encoder.close()
 
-    def _refusal(self, factory: LearnerFactory, announced: AnnouncedConfig | None) -> str | None:
+    def _refusal(self, factory: LearnerFactory, announced: AnnouncedConfig | None, *, for_all: bool) -> str | None:
         """Return why the command must not go on, None if it may."""
         own, policy = factory.lineage, factory.config.policy.name
-        if self.lineage is not None:
-            differs = f"--lineage {self.lineage}: this configuration's is {own} ({policy})"
-            return None if self.lineage == own else differs
-        if announced is None or announced.lineage == own:
+        if self.lineage not in {None, own}:
+            return f"--lineage {self.lineage}: this configuration's is {own} ({policy})"
+        if announced is None or announced.lineage == own or (self.lineage is not None and not for_all):
             return None
         in_force = f"in namespace {announced.namespace}, lineage {announced.lineage} ({announced.policy}) is in force"
         if self.config is None and not announced.is_whole:
             return f"{in_force}; its router, of an earlier release, does not say all of how: give its --config"
+        other = "" if for_all else f", or add --lineage {own} to work on the other one all the same"
         return (
             f"{in_force}, and not {own} ({policy}), as this configuration has it. Leave --config out to take what is "
-            f"in force, or add --lineage {own} to work on the other one all the same; nothing was done"
+            f"in force{other}; nothing was done"
         )
 
     def _say(self, factory: LearnerFactory, announced: AnnouncedConfig | None) -> None:

@@ -90,7 +90,7 @@ async def list_command(options: LogOptions) -> None:
 @log_options
 async def rollback(options: LogOptions, version: int, as_json: bool) -> None:
     """Go back to a kept VERSION: feedback that came after it does not count any more."""
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True) as (client, factory):
         versions, publications = factory.version_history(client), factory.publications(client)
         kept = {info.version: info for info in await versions.all()}
         if version not in kept:

@@ -79,6 +79,17 @@ def test_a_lineage_that_is_not_in_force_can_be_meant_by_its_name(world: World) -
     assert "0123456789ab" in wrong.output
 
 
+def test_a_rollback_counts_for_every_lineage_and_so_is_of_the_one_in_force_only(world: World) -> None:
+    world.learned()
+    in_force = announce(world, other_config(world))
+    events = len(world.log())
+    result = run(["snapshot", "rollback", "1", "--lineage", world.learning.lineage, *world.options])
+    assert result.exit_code == 1, result.output
+    assert f"lineage {in_force.lineage} (LinTS) is in force" in result.output
+    assert "add --lineage" not in result.output
+    assert len(world.log()) == events
+
+
 def test_without_a_configuration_a_command_takes_the_one_in_force_and_says_its_lineage(world: World) -> None:
     text = "policy: {name: LinTS, options: {prior_precision: 3.0}}\nfeedback: {metrics: {solved: {kind: boolean}}}"
     in_force = announce(world, other_config(world, text))
