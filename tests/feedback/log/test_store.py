@@ -12,6 +12,7 @@ from highwayman.env.types import Control, ControlKind, Status
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
 from highwayman.feedback.learning.version_history import VersionHistory
+from highwayman.feedback.log.config_events import active_namespaces
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
@@ -145,6 +146,14 @@ async def test_what_is_in_force_is_announced_once(store: Store) -> None:
     assert await store.put_config_changes([change], before="", after="one") is None
     assert await store.active_config() == "one"
     assert [decode(data) for _, data, _ in await store.read(START, count=9, block_s=0.01)] == [change]
+
+
+async def test_namespaces_are_found_wherever_redis_lets_one_look(
+    store: Store, namespace: str, client: aioredis.Redis, any_redis_url: str
+) -> None:
+    await store.put_config_changes([], before="", after="one")
+    names = await active_namespaces(client)
+    assert names == [] if any_redis_url.startswith("rediss://") else namespace in names  # its user may not scan
 
 
 async def test_an_event_that_was_read_and_is_gone_is_told(store: Store, client: aioredis.Redis, namespace: str) -> None:
