@@ -69,13 +69,14 @@ class CascadedCompletion(ProxiedCompletion):
         self._first_sent_at: float | None = None
         self._released_at: float | None = None
 
-    async def _open(self) -> UpstreamResponse:
+    async def _ask_arms(self, arms: Sequence[Arm]) -> UpstreamResponse:
         """Return the first answer that begins; of a server that refuses what was added, one without it."""
-        answer = await super()._open()
+        answer = await super()._ask_arms(arms)
         if answer.account.ending is not Ending.CALLERS_FAULT or not self._is_widened(answer.arm):
             return answer
+        answer.close()
         self._widens = False
-        again = await super()._open()
+        again = await super()._ask_arms([answer.arm, *(arm for arm in arms if arm is not answer.arm)])
         if again.account.ending is Ending.ANSWERED and again.arm is answer.arm:
             self._cascade.reader.on_refused(answer.arm)
         return again
@@ -85,7 +86,7 @@ class CascadedCompletion(ProxiedCompletion):
         return self._cascade.reader.widened(body, arm) if self._widens else body
 
     def _is_widened(self, arm: Arm) -> bool:
-        return len(self._body_for(arm)) > len(super()._body_for(arm))
+        return self._body_for(arm) != super()._body_for(arm)
 
     async def _pass_on(self, send: Send, answer: UpstreamResponse) -> None:
         following: UpstreamResponse | None = answer
@@ -173,8 +174,9 @@ class CascadedCompletion(ProxiedCompletion):
 
     async def _after_break(self, error: UpstreamError) -> UpstreamResponse | None:
         """Return the answer of another arm, or serve the one rejected last; raise the error where there is neither."""
-        self._lost_usd.append(cost_usd(self._arm, self._metered.usage))
+        lost_usd = cost_usd(self._arm, self._metered.usage)
         if self._rejected is not None:
+            self._lost_usd.append(lost_usd)
             self._restore(self._rejected)
             self._stages[-1] = replace(self._stages[-1], goes_on=0.0, went_on=False, next_arm="")
             self._released_at = self._dependencies.timer()
@@ -184,6 +186,7 @@ class CascadedCompletion(ProxiedCompletion):
         others = [arm for arm in self._route.arms if arm.name not in failed]
         if not others:
             raise error
+        self._lost_usd.append(lost_usd)
         self._clear(others[0])
         begun = await self._ask_arms(others)
         self._take(begun)

@@ -1,0 +1,84 @@
+"""Cascades over HTTP where something goes wrong: what is charged, and what a server's refusal comes to."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.serving.completions.test_cascade_served import CHAT, CONFIG, MARGIN, UNSURE, Doubt, Served, arms
+from tests.serving.running_router import ask, running_router
+from tests.upstream_server import Body, BreakOff, Fail, Say, ScriptedUpstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True, slots=True)
+class NoLogprobs(Say):
+    """A server that refuses log probabilities."""
+
+    async def serve(self, request: Any, body: Body) -> Any:
+        if body.get("logprobs"):
+            return await Fail(400, "logprobs are not supported").serve(request, body)
+        return await Say.serve(self, request, body)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def anew(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Served]:
+    """A router that has seen no server fail."""
+    async with running_router(arms(upstream), valkey_url, namespace, config=CONFIG) as router:
+        yield Served(router, upstream, valkey_url)
+
+
+async def test_an_answer_that_breaks_off_while_it_is_held_and_has_no_successor_is_paid_once(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    config = {**CONFIG, "policy": {"name": "Uniform", "floor": 0.0}}  # which the dear arm is drawn by, at last
+    async with running_router(arms(upstream), valkey_url, namespace, config=config) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(BreakOff(Say("one two three four")), Fail(500))
+        async with router.http.post(CHAT, json=ask(stream=True)) as response:
+            assert response.status == 502
+        decision = await router.decision(response.headers["x-highwayman-decision"])
+    outcome = decision["outcome"]
+    assert [(attempt["arm"], attempt["ending"]) for attempt in outcome["tried"]][-1] == ("cheap", "broke_off")
+    assert decision["arm"] == "dear"  # so cheap is asked last
+    assert outcome["cost_usd"] == pytest.approx(outcome["tokens_in"] * 1e-6 + outcome["tokens_out"] * 1e-6)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_after_a_break_a_server_that_refuses_log_probabilities_is_asked_without_them(
+    anew: Served, stream: bool
+) -> None:
+    anew.script(BreakOff(Say("One two three.")), NoLogprobs("From dear."))
+    text, _, _ = await anew.ask(stream=stream)
+    assert text == "From dear."
+
+
+async def test_a_middle_stage_whose_server_refuses_log_probabilities_answers_without_them(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    pool = [*arms(upstream), replace(arms(upstream)[0], name="middle", model="middle-upstream",
+            usd_per_mtok_in=5.0, usd_per_mtok_out=5.0)]  # fmt: skip
+    config = {**CONFIG, "cascade": {**MARGIN, "max_stages": 3}}
+    async with running_router(pool, valkey_url, namespace, config=config) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(Doubt("Rome?", logprob=UNSURE))
+        upstream.script("middle-upstream", NoLogprobs("Paris."))
+        text, _, _ = await served.ask()
+    assert text == "Paris."
+
+
+async def test_a_refusal_of_log_probabilities_goes_away_where_the_caller_wrote_that_it_wants_none(
+    anew: Served,
+) -> None:
+    anew.script(NoLogprobs("Paris."))
+    text, _, _ = await anew.ask(logprobs=False, top_logprobs=None)
+    assert text == "Paris."
