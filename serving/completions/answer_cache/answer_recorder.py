@@ -12,6 +12,7 @@ from highwayman.serving.completions.request import CompletionRequest
 
 _MOST_CHARS = 64_000  # of an answer that is stored
 _WHOLE = "stop"  # the finish reason of an answer that its model brought to its end
+_DRAWN = (Mode.ROUTE, Mode.CASCADE)  # how a policy's answers come about, also the last one of a cascade
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class AnswerRecorder:
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer may be stored: one that is given again is not."""
-        return request.answer_key is not None and decision.mode is Mode.ROUTE and arm.name not in CACHED_ARMS
+        return request.answer_key is not None and decision.mode in _DRAWN and arm.name not in CACHED_ARMS
 
     async def on_completion(self, completed: CompletedCall) -> None:
         """Store an answer that is whole, and nothing but text."""

@@ -1,5 +1,6 @@
 """Cascades over HTTP where something goes wrong: what is charged, and what a server's refusal comes to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.store import Keys
 from tests.serving.completions.test_cascade_served import CHAT, CONFIG, MARGIN, UNSURE, Doubt, Served, arms
 from tests.serving.running_router import ask, running_router
 from tests.upstream_server import Body, BreakOff, Fail, Say, ScriptedUpstream
@@ -82,3 +85,24 @@ async def test_a_refusal_of_log_probabilities_goes_away_where_the_caller_wrote_t
     anew.script(NoLogprobs("Paris."))
     text, _, _ = await anew.ask(logprobs=False, top_logprobs=None)
     assert text == "Paris."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_answer_that_a_cascade_served_is_stored_and_none_that_it_rejected(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str, stream: bool
+) -> None:
+    config = {**CONFIG, "policy": {"name": "Cheapest", "floor": 0.0}, "answer_cache": {}, "limits": {"redis_s": 5.0}}
+    async with running_router(arms(upstream), valkey_url, namespace, config=config) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(Doubt("Rome?", logprob=UNSURE), Doubt("Paris."))
+        text, first, _ = await served.ask("The capital?", stream=stream)
+        client = connect(valkey_url)
+        async with asyncio.timeout(10):
+            while not await client.xlen(Keys(namespace)("answers")):
+                await asyncio.sleep(0.002)
+        await client.aclose()
+        again, decision, headers = await served.ask("The capital?", stream=not stream)
+    assert (text, again, headers["x-highwayman-arm"]) == ("Paris.", "Paris.", "cache")
+    assert (first["mode"], decision["mode"], served.asked()) == ("cascade", "route", ["cheap", "dear"])
+    assert "stored_by:dear" in decision["context"]["flags"]
+    assert (decision["outcome"]["cost_usd"], decision["outcome"].get("stages")) == (0.0, None)
