@@ -134,6 +134,7 @@ class Metrics:
             "highwayman_challenger_share", "Share of the traffic that a challenger decides for", ["challenger"],
             registry=registry, multiprocess_mode="livemostrecent",
         )  # fmt: skip
+        self._challengers: set[str] = set()  # that have had a share
         self._tasks = Gauge(
             "highwayman_tasks",
             "Tasks alive in the process that is asked; they grow with the requests under way, and go back",
@@ -223,8 +224,10 @@ class Metrics:
     def on_ramp(self, ramp: Ramp) -> None:
         """Say who decides beside the champion, and whether the best constant arm would do better."""
         self._worth_exploring.set(0 if ramp.warned else 1)
-        self._challenger_share.clear()
+        for challenger in self._challengers - {ramp.challenger}:
+            self._challenger_share.labels(challenger).set(0)  # several processes' files keep a label that is cleared
         if ramp.challenger:
+            self._challengers.add(ramp.challenger)
             self._challenger_share.labels(ramp.challenger).set(ramp.share)
 
     def on_version(self, version: int, lag_s: float) -> None:

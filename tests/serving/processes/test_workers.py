@@ -278,6 +278,24 @@ print(metrics.exposition().decode())
     assert len(list(tmp_path.glob("counter_*.db"))) == 2
 
 
+async def test_a_challenger_sent_back_has_no_share_in_the_metrics_of_several_workers(tmp_path: Path) -> None:
+    program = """
+from highwayman.feedback.tournament.ramp import Ramp
+from highwayman.serving.metrics import Metrics, adopt_worker_metrics
+for worker in "01":
+    adopt_worker_metrics(worker)
+    metrics = Metrics()
+    metrics.on_ramp(Ramp(challenger="bold", share=0.25))
+    metrics.on_ramp(Ramp())
+print(metrics.exposition().decode())
+"""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    words = [sys.executable, "-W", "error", "-c", program]
+    said = await asyncio.to_thread(run, words, stdout=PIPE, env=environment, timeout=30, check=True)
+    shares = [line for line in said.stdout.decode().splitlines() if line.startswith("highwayman_challenger_share")]
+    assert shares == ['highwayman_challenger_share{challenger="bold"} 0.0']
+
+
 async def test_a_killed_worker_loses_at_most_what_it_was_answering_and_comes_back(two: Serving) -> None:
     workers = await two.workers()
     async with under_load(two, clients=8) as lost:
