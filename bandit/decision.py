@@ -84,6 +84,8 @@ class ChallengerShare:
 
     policy: Policy
     share: float  # in (0, 1)
+    floor: float | None = None  # its own, with `floor_loss`; None: whoever else decides lends his
+    floor_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,7 @@ def unmixed_probs(
         return one_hot_argmax(policy.probs(context, candidates.arms, candidates.penalties)), 0.0
     wanted, floor = _probs_and_floor(policy, context, candidates, rules)
     if rules.challenger is not None:
-        others = rules.challenger.policy.probs(context, candidates.arms, candidates.penalties)
-        wanted = (1.0 - rules.challenger.share) * wanted + rules.challenger.share * others
+        wanted, floor = _with_challenger(rules.challenger, wanted, floor, context, candidates=candidates, rules=rules)
     minimums = None if candidates.probation_usd is None else rules.quota.minimums(candidates.probation_usd)
     probs = wanted if minimums is None else with_minimums(wanted, minimums)
     if rules.cap is None:
@@ -217,6 +218,24 @@ def unmixed_probs(
     )
     greedy = greedy if minimums is None else with_minimums(greedy, minimums)
     return mix_with_greedy(probs, greedy, floor=floor, share=share)
+
+
+def _with_challenger(
+    challenger: ChallengerShare,
+    wanted: Floats,
+    floor: Floor,
+    context: Context,
+    *,
+    candidates: Candidates,
+    rules: ExplorationRules,
+) -> tuple[Floats, Floor]:
+    """Return the mixture with a challenger's distribution, (K,), and the floor that is left to mix it with."""
+    share, policy = challenger.share, challenger.policy
+    if challenger.floor is None:
+        return (1.0 - share) * wanted + share * policy.probs(context, candidates.arms, candidates.penalties), floor
+    own = replace(rules, floor=challenger.floor, floor_loss=challenger.floor_loss)
+    others, other_floor = _probs_and_floor(policy, context, candidates, own)
+    return (1.0 - share) * mix(wanted, floor=floor) + share * mix(others, floor=other_floor), 0.0
 
 
 def _probs_and_floor(

@@ -264,9 +264,8 @@ class Router:
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
-        tenant, rules, challenger = moment.origin.tenant, self.rules, self.ramp.challenger_for(moment.origin.tenant)
-        if challenger is not None:
-            rules = replace(rules, challenger=challenger)
+        tenant = moment.origin.tenant
+        rules = self.ramp.rules_for(tenant, self.rules)
         if self.control is not None and objective.explore:
             rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
         return decide(

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from highwayman.bandit.decision import ChallengerShare
+from highwayman.bandit.decision import ChallengerShare, ExplorationRules
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.log.store import Store
@@ -17,23 +18,42 @@ _POLL_S = 1.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnFloor:
+    """What a contender's configuration says of its floor."""
+
+    floor: float
+    floor_loss: float | None
+
+
 class LiveRamp:
     """The ramp as this process follows it; where a policy that it names is not there, the configured one decides."""
 
-    def __init__(self, on_ramp: Callable[[Ramp], None] = lambda ramp: None) -> None:
-        """Start with the configured policy alone; `on_ramp` is told of every other ramp."""
+    def __init__(
+        self, on_ramp: Callable[[Ramp], None] = lambda ramp: None, floors: Mapping[str, OwnFloor] | None = None
+    ) -> None:
+        """Start with the configured policy alone; `on_ramp` is told of every other ramp, `floors` are by contender."""
         self.ramp = Ramp()  # as it is in force; who of it is there, `_live` says
         self._on_ramp = on_ramp
+        self._floors = floors or {}
         self._live: dict[str, LivePolicy] = {}
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
         return self._policy(self.ramp.champion, tenant)
 
-    def challenger_for(self, tenant: str) -> ChallengerShare | None:
-        """Return the challenger on the ramp with its share, None where nobody is."""
-        policy = self._policy(self.ramp.challenger, tenant)
-        return None if policy is None else ChallengerShare(policy, self.ramp.share)
+    def rules_for(self, tenant: str, rules: ExplorationRules) -> ExplorationRules:
+        """Return the rules with the floors of who decides, as they were scored, and the challenger on the ramp."""
+        champion, challenger = self.ramp.champion, self.ramp.challenger
+        own = self._floors.get(champion) if champion in self._live else None
+        if own is not None:
+            rules = replace(rules, floor=own.floor, floor_loss=own.floor_loss)
+        policy = self._policy(challenger, tenant)
+        if policy is None:
+            return rules
+        other = self._floors.get(challenger)
+        floors = (None, None) if other is None else (other.floor, other.floor_loss)
+        return replace(rules, challenger=ChallengerShare(policy, self.ramp.share, *floors))
 
     def _policy(self, name: str, tenant: str) -> Policy | None:
         live = self._live.get(name)

@@ -20,13 +20,14 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.feedback.tournament.scored_learner import CONFIGURED
 from highwayman.serving.completions.control_baseline import ControlBaseline
 from highwayman.serving.completions.router import Router
 from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
-from highwayman.serving.state.live_ramp import LiveRamp
+from highwayman.serving.state.live_ramp import LiveRamp, OwnFloor
 from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
@@ -70,7 +71,14 @@ def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) ->
     )
     rules = exploration_rules(log.factory.config, live.policy)
     stack.callback(live.write_cache)
-    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp))
+    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp, _floors(log.factory.config)))
+
+
+def _floors(config: Config) -> dict[str, OwnFloor]:
+    """Return the floor of each contender that has one of its own."""
+    policies = {CONFIGURED: config.policy}
+    policies |= {challenger.name: challenger.policy for challenger in config.tournament.challengers}
+    return {name: OwnFloor(policy.floor, policy.floor_loss) for name, policy in policies.items()}
 
 
 async def start_ramp(stack: AsyncExitStack, settings: Settings, log: LogComponents, ramp: LiveRamp) -> None:

@@ -29,6 +29,12 @@ def test_probabilities_are_the_mixture_of_both_with_the_floor_beneath() -> None:
     assert probs(0.25) == pytest.approx([0.8 * 0.75 + 0.05, 0.8 * 0.25 + 0.05, 0.05, 0.05])
 
 
+def test_a_floor_of_the_challengers_own_lies_beneath_its_share_only() -> None:
+    own = ExplorationRules(0.2, challenger=ChallengerShare(Fixed(d=1, arm="bob"), 0.25, floor=0.4))
+    mixed = decision_probs(Fixed(d=1, arm="ada"), CONTEXT, CANDIDATES, own, explores=True, at=0.0)
+    assert mixed.tolist() == pytest.approx([0.75 * 0.85 + 0.25 * 0.1, 0.75 * 0.05 + 0.25 * 0.7, 0.0625, 0.0625])
+
+
 def test_a_request_that_may_not_explore_is_the_champions() -> None:
     assert probs(0.9, explores=False) == [1.0, 0.0, 0.0, 0.0]
 
