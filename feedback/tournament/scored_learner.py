@@ -13,6 +13,7 @@ from highwayman.env.types import NO_EXPLORATION, Control, ControlKind, Decision,
 from highwayman.feedback.fold.join import AttributedReward
 from highwayman.feedback.fold.learner import Learner, LogEntry, Snapshot
 from highwayman.feedback.tournament.contenders import Contender
+from highwayman.feedback.tournament.remembered_baseline import RememberedBaseline
 from highwayman.feedback.tournament.score import WINDOW, ChallengerScore
 
 CONFIGURED = "configured"  # who decides as long as nobody else was promoted
@@ -49,6 +50,7 @@ class ScoredLearner(Learner):
         super().__init__(policy, spec, fingerprint=fingerprint, arms=arms, make=make)
         self._scoring = scoring
         self.score = ChallengerScore(window=scoring.window)
+        self._baseline = RememberedBaseline()
         self._champion = CONFIGURED
         self._replaced = False  # whether the policy was replaced by its contender
 
@@ -61,7 +63,11 @@ class ScoredLearner(Learner):
         for arm in decision.arms:
             if arm not in self.tally.arms:  # a pool file may have brought it without a word on the log
                 self.add_arm(arm)
-        self.score.on_decision(decision, *self._scoring.contender.on_decision(decision, context, self))
+        probs, quality = self._scoring.contender.on_decision(decision, context, self)
+        if probs is not decision.probs:  # else it follows who decided, control slice and all
+            probs = self._baseline.mixed(decision, probs)
+        self._baseline.observe(decision)
+        self.score.on_decision(decision, probs, quality)
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what an event changed of the reward of the arm drawn."""
@@ -99,18 +105,20 @@ class ScoredLearner(Learner):
     def snapshot(self, *, with_policy: bool = True) -> Snapshot:
         """Return the state as it stands, with the score and what it comes to."""
         state = super().snapshot(with_policy=with_policy)
-        score: bytes = msgpack.packb([self._champion, self.score.state(), self._scoring.contender.state()])
+        states = self.score.state(), self._scoring.contender.state(), self._baseline.state()
+        score: bytes = msgpack.packb([self._champion, *states])
         verdict = json.dumps({"champion": self._champion, **asdict(self.score.verdict(self._scoring.alpha))})
         return Snapshot(state.position, state.policy, state.tally, state.rollbacks, score, verdict)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from `snapshot`. Raises SnapshotError, and goes on with nothing, for one without a score."""
         try:
-            self._champion, score, contender = msgpack.unpackb(snapshot.score)
+            self._champion, score, contender, *baseline = msgpack.unpackb(snapshot.score)
         except (ValueError, msgpack.UnpackException) as error:
             raise SnapshotError("snapshot has no score") from error
         self.score.restore(score)
         self._scoring.contender.restore(contender)
+        self._baseline.restore(baseline[0] if baseline else [])
         super().restore(snapshot)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from highwayman.bandit.decision import ExplorationRules
+from highwayman.bandit.control_slice import ControlSlice
+from highwayman.bandit.decision import Candidates, ExplorationRules, decide
 from highwayman.bandit.policies.fixed import Fixed
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack
@@ -137,6 +138,40 @@ def test_a_dial_of_its_own_changes_what_a_challenger_would_have_done() -> None:
     probs, _ = PolicyContender(RULES, PolicyDial(Objective("cheap", 1e6), arms)).on_decision(event, context, learner)
     even, _ = PolicyContender(RULES).on_decision(event, context, learner)
     assert probs[0] > 0.9 > even[0]
+
+
+def with_control(n: int, baseline: dict[str, float]) -> list[Event]:
+    """Draws that `Fixed` on a, with a floor of .1 and a control slice of .2, makes; b is always good, a never."""
+    policy, rng, slice_ = Fixed(d=3, fingerprint=FINGERPRINT, arm="a"), np.random.default_rng(0), {"a": 0.0, "b": 0.0}
+    rules = ExplorationRules(0.1, control=ControlSlice(0.2, slice_ | baseline))
+    events: list[Event] = []
+    for number in range(n):
+        made = decision(f"d{number}")
+        candidates = Candidates(("a", "b"), np.zeros(2), np.zeros(2))
+        choice = decide(policy, made.context, candidates, rules, limits=Objective("auto"), at=0.0, rng=rng)
+        assert choice.control is not None
+        context = replace(made.context, flags=made.context.flags | choice.control.flags)
+        drawn = choice.draw
+        made = replace(made, context=context, probs=drawn.probs, action=drawn.action, propensity=drawn.propensity,
+                       penalties=np.zeros(2))  # fmt: skip
+        events += [made, thumb(made.id, float(made.arm == "b"))]
+    return events
+
+
+@pytest.mark.parametrize("baseline", [{"b": 1.0}, {"a": 1.0, "b": 3.0}])
+def test_a_challenger_that_decides_as_the_champion_is_no_better_for_not_having_a_control_slice(
+    baseline: dict[str, float],
+) -> None:
+    scoring = Scoring(PolicyContender(RULES), window=1000)
+    policy = Fixed(d=3, fingerprint=FINGERPRINT, arm="a")
+    same = ScoredLearner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), scoring=scoring)
+    events = with_control(600, baseline)
+    fold(same, events[:200])
+    resumed = ScoredLearner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), scoring=scoring)
+    resumed.restore(same.snapshot())
+    fold(resumed, events[200:], start=201)
+    assert verdict(resumed)["difference"] == pytest.approx(0.0, abs=0.002)
+    assert not verdict(resumed)["worse"]
 
 
 def test_events_read_again_change_no_score() -> None:
