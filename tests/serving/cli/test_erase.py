@@ -73,23 +73,33 @@ def test_a_name_that_several_tenants_know_is_not_erased_before_it_is_said_whose(
     assert left(world) == ["ann's", "ann's"]
 
 
-@pytest.mark.parametrize("answer", ["n\n", "", None])
-def test_it_shows_what_would_go_and_does_nothing_unless_somebody_says_yes(world: World, answer: str | None) -> None:
+def test_it_shows_what_would_go_and_does_nothing_unless_somebody_says_yes(world: World) -> None:
     before = left(world)
-    result = erase(world, "--tenant", "acme", answer=answer)
-    assert result.exit_code == 1
-    assert "1 decision of tenant acme" in result.output
-    assert "1 statement about others' decisions" in result.output
-    assert "4 events" in result.output
-    assert "--yes" in result.output
-    assert left(world) == before
-    assert len(world.log()) == len(before), "no erasure was put on the log"
-
-
-def test_a_yes_erases(world: World) -> None:
+    for answer in ("n\n", ""):
+        result = erase(world, "--tenant", "acme", answer=answer)
+        assert result.exit_code == 1
+        assert "1 decision of tenant acme" in result.output
+        assert "1 statement about others' decisions" in result.output
+        assert "4 events" in result.output
+        assert "--yes" in result.output
+        assert left(world) == before
+        assert len(world.log()) == len(before), "no erasure was put on the log"
     result = erase(world, "--tenant", "acme", answer="y\n")
     assert result.exit_code == 0, result.output
     assert left(world) == ["d", "d", "d", "ann's", "ann's"]
+
+
+def test_forgetting_what_came_with_a_key_asks_before_the_key_is_revoked(world: World) -> None:
+    added = CliRunner().invoke(main, ["keys", "add", "app", "--tenant", "acme", "--json", *world.options[:4]])
+    key_id = json.loads(added.stdout)["id"]
+    world.put(replace(thumb("d", 0.0, user="eve"), key=key_id))
+    words = ["feedback", "forget", key_id, *world.options]
+    refused = CliRunner().invoke(main, words, input="n\n")
+    assert refused.exit_code == 1
+    assert "1 statement about others' decisions" in refused.output
+    listed = CliRunner().invoke(main, ["keys", "list", "--json", *world.options[:4]])
+    assert [key["state"] for key in json.loads(listed.stdout)] == ["active"]
+    assert "eve" in {getattr(event, "user", "") for event in world.log()}
 
 
 def test_what_is_said_of_a_decision_that_has_left_the_log_is_of_the_tenant_its_id_was_issued_to(world: World) -> None:
