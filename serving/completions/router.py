@@ -216,6 +216,8 @@ class Router:
                     choice = replace(choice, control=choice.control.apart(choice.draw.propensity))
         candidates, draw = choice.candidates, choice.draw
         if choice.control is not None:
+            if choice.control.is_control:  # the baseline is that arm alone, whatever its answer looks like
+                later = None
             context = replace(context, flags=context.flags | choice.control.flags)
         decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
         self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))

@@ -123,3 +123,20 @@ def test_the_best_constant_arm_is_that_which_would_have_earned_most_had_it_answe
         own.constants["b"].add(1 / 0.1, 0.2, 1)  # hard: unlikely
     assert own.best_constant(["a", "b"]) == "a"
     assert own.best_constant(["b"]) is None, "eight draws of weight ten are too few to go by"
+
+
+def test_a_cascade_that_begins_with_the_baselines_arm_says_nothing_of_the_baseline() -> None:
+    def cascaded(name: str, *, control: bool) -> Decision:
+        return replace(drawn(name, control=control), mode=Mode.CASCADE)
+
+    own = control(
+        fold(
+            *(cascaded("d", control=True), outcome("d", cost_usd=0.1), thumb("d", 0.0)),
+            *(cascaded("e", control=False), outcome("e", cost_usd=1.1), thumb("e", 1.0)),
+        )
+    )
+    cost, quality = own.cost.contrast(), own.quality.contrast()
+    assert cost is not None and quality is not None
+    assert (cost.baseline, cost.policy) == pytest.approx((0.1, 1.1))
+    assert (quality.baseline, quality.policy) == pytest.approx((0.0, 1.0))
+    assert not own.constants  # its answers were kept where they looked good

@@ -106,3 +106,21 @@ async def test_the_answer_that_a_cascade_served_is_stored_and_none_that_it_rejec
     assert (first["mode"], decision["mode"], served.asked()) == ("cascade", "route", ["cheap", "dear"])
     assert "stored_by:dear" in decision["context"]["flags"]
     assert (decision["outcome"]["cost_usd"], decision["outcome"].get("stages")) == (0.0, None)
+
+
+async def test_what_the_control_slice_draws_is_the_baselines_answer_alone_and_savings_tell_the_cascade_from_it(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    config = {**CONFIG, "control": {"share": 0.5, "baseline": "cheap"}}
+    async with running_router(arms(upstream), valkey_url, namespace, config=config) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(Doubt("Rome?", logprob=UNSURE), Doubt("Paris."))
+        for number in range(12):
+            text, decision, headers = await served.ask(f"Which {number}?")
+            is_control = "control" in decision["context"]["flags"]
+            assert (text, decision["mode"]) == ("Rome?" if is_control else "Paris.", "cascade")
+            assert ("x-highwayman-cascade" in headers, "stages" in decision["outcome"]) == (not is_control,) * 2
+        async with asyncio.timeout(5):
+            while (told := (await router.get("/v1/savings"))[1])["requests"] < 12:
+                await asyncio.sleep(0.02)
+    assert (told["baseline_usd"], told["router_usd"]) == pytest.approx((12e-6, 132e-6))
