@@ -136,7 +136,8 @@ def test_a_cascade_that_begins_with_the_baselines_arm_says_nothing_of_the_baseli
         )
     )
     cost, quality = own.cost.contrast(), own.quality.contrast()
-    assert cost is not None and quality is not None
+    assert cost is not None
+    assert quality is not None
     assert (cost.baseline, cost.policy) == pytest.approx((0.1, 1.1))
     assert (quality.baseline, quality.policy) == pytest.approx((0.0, 1.0))
     assert not own.constants  # its answers were kept where they looked good
