@@ -64,9 +64,9 @@ class SignalReader:
 
     async def look_on(self, finished: FinishedAnswer) -> dict[str, float]:
         """Return what an answer tells by itself."""
-        if len(finished.transcript().text) <= _FEW_CHARS:
+        if _is_read_at_once(finished):
             return _read(self.signals, finished)
-        return await asyncio.to_thread(_read, self.signals, finished)  # code and schemas may take a while
+        return await asyncio.to_thread(_read, self.signals, finished)
 
     async def _replies(
         self,
@@ -97,6 +97,13 @@ class SignalReader:
             return None
         on_cost(_cost_usd(arm, answer, prompt_tokens))
         return answer.answer
+
+
+def _is_read_at_once(finished: FinishedAnswer) -> bool:
+    """Return whether reading an answer takes no while: code may, and what is held against a schema of the caller's."""
+    transcript, wanted = finished.transcript(), finished.request.get("response_format")
+    has_schema = isinstance(wanted, dict) and wanted.get("type") == "json_schema"
+    return len(transcript.text) <= _FEW_CHARS and not transcript.tool_calls and not has_schema
 
 
 def _read(signals: Iterable[Signal], finished: FinishedAnswer) -> dict[str, float]:
