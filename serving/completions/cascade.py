@@ -157,6 +157,7 @@ class CascadedCompletion(ProxiedCompletion):
             held, answer, self._metered, self._finish_reason, self._transcript, self._transcript_for, self._look_usd
         )
         following = next(arm for arm in self._route.arms if arm.name == choice.next_arm)
+        self._cascade.reserve(self._route.decision.id, following.name, spent_usd=self._spent_usd() or 0.0)
         self._clear(following)
         self._widens = self._widens and len(self._answered) + 1 < self._cascade.plan.rules.max_stages
         try:

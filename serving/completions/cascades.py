@@ -30,6 +30,7 @@ class Cascades:
     reader: SignalReader
     aliases: frozenset[str]  # whose requests may be answered by one
     rng: np.random.Generator
+    on_next_stage: Callable[[str, float], None] = lambda decision_id, usd: None  # told what all stages may come to
 
     def offer(self, request: CompletionRequest, options: RoutingOptions, tenant: str) -> "CascadeOffer | None":
         """Return what a tenant's request may be answered with, None where its caller or its kind forbids it."""
@@ -86,7 +87,18 @@ class CascadeOffer:
         reader, rng = self.cascades.reader, self.cascades.rng
         asks = self.plan.rules.threshold is None and limits.explore and bool(reader.asking)
         tries = asks and rng.random() < _TRIED
-        return CascadeRoute(self.plan, reader, rng, policy, context, choice.candidates, limits, budget, tries)
+        return CascadeRoute(
+            self.plan,
+            reader,
+            rng,
+            policy,
+            context,
+            choice.candidates,
+            limits,
+            budget,
+            tries,
+            self.cascades.on_next_stage,
+        )
 
     def _further_calls(self, priced: Candidates) -> Floats:
         """Return what the calls of signals that ask take at each arm's answer, (K,), in quality units."""
@@ -110,6 +122,7 @@ class CascadeRoute:
     limits: RequestLimits  # hold for all stages together
     budget: BudgetRule | None
     tries: bool  # whether the answer is looked at, with further calls, though nothing says that it is worth it
+    on_next_stage: Callable[[str, float], None] = lambda decision_id, usd: None
 
     @property
     def is_open(self) -> bool:
@@ -142,6 +155,11 @@ class CascadeRoute:
             rng=self.rng,
             explores=self.limits.explore,
         )
+
+    def reserve(self, decision_id: str, next_arm: str, *, spent_usd: float) -> None:
+        """Tell the budget what a request comes to whose next arm is asked now."""
+        usd = float(self.candidates.usd[self.candidates.arms.index(next_arm)])
+        self.on_next_stage(decision_id, spent_usd + (usd if usd > 0 else 0.0))  # NaN: it has no price
 
     def seen(self, answer: LookedAt) -> StageChoice:
         """Return the stage of an answer that was passed on as it came."""

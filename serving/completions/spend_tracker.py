@@ -72,6 +72,11 @@ class SpendTracker:
         self._promised_usd[decision.arm] += usd
         self._budget.reserve(decision.id, expected_usd)
 
+    def on_next_stage(self, decision_id: str, expected_usd: float) -> None:
+        """Count a call under way that another arm is asked for, too: at what all of it is expected to cost by now."""
+        if decision_id in self._expected:
+            self._budget.reserve(decision_id, expected_usd)
+
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
         arm, usd, before = self._expected.pop(outcome.decision_id, ("", 0.0, 0))

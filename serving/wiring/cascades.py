@@ -35,4 +35,5 @@ def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingCompone
         reader,
         frozenset(config.aliases),
         np.random.default_rng(settings.seed),
+        routing.spend_tracker.on_next_stage,
     )

@@ -124,3 +124,22 @@ async def test_what_the_control_slice_draws_is_the_baselines_answer_alone_and_sa
             while (told := (await router.get("/v1/savings"))[1])["requests"] < 12:
                 await asyncio.sleep(0.02)
     assert (told["baseline_usd"], told["router_usd"]) == pytest.approx((12e-6, 132e-6))
+
+
+async def test_a_hard_days_budget_counts_the_next_arm_of_a_cascade_while_it_is_asked(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    config = {
+        **CONFIG,
+        "budget": {"usd_per_day": 0.004, "hard": True},
+    }  # for one call of the dear arm, expected at .0026
+    async with running_router(arms(upstream), valkey_url, namespace, config=config) as router:
+        served, say = Served(router, upstream, valkey_url), Say("Paris.", before=asyncio.Event())
+        served.script(Doubt("Rome?", logprob=UNSURE), say)
+        first = asyncio.create_task(served.ask("One?"))
+        async with asyncio.timeout(10):
+            while served.asked() != ["cheap", "dear"]:
+                await asyncio.sleep(0.002)
+            second, _, _ = await served.ask("Two?")
+        say.before.set()  # type: ignore[union-attr]
+        assert (second, (await first)[0]) == ("Rome?", "Paris.")
