@@ -4,7 +4,7 @@ The router calls it for every request, the simulator for every round, a replay f
 neither the log nor a clock; what keeps account of dollars (a budget, a cap on exploration) is passed in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Protocol, cast
@@ -78,6 +78,9 @@ class RequestLimits(Protocol):
         """Whether arms may be tried that look worse."""
 
 
+Dial = Mapping[str, float]  # by arm: what a policy counts beyond the penalties on the log, as it has a dial of its own
+
+
 @dataclass(frozen=True, slots=True)
 class ChallengerShare:
     """A policy that has a share of the traffic, drawn request by request: what is drawn from is the exact mixture."""
@@ -86,6 +89,7 @@ class ChallengerShare:
     share: float  # in (0, 1)
     floor: float | None = None  # its own, with `floor_loss`; None: whoever else decides lends his
     floor_loss: float | None = None
+    dial: Dial | None = None  # its own, with the floor; None: that of the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class ExplorationRules:
     # Takes its share of the draws beside all of these, from the arms that limits and budget leave; none where callers
     # want no exploration.
     control: ControlSlice | None = None
+    dial: Dial | None = None  # that of the policy; None: it goes by the penalties on the log
     challenger: ChallengerShare | None = None  # decides for a share of the requests that may explore
 
     def floor_for(self, policy: Policy, features: Floats, arms: Sequence[str], penalties: Floats) -> Floor:
@@ -201,7 +206,7 @@ def unmixed_probs(
     cap, too: their dollars have a cap of their own.
     """
     if not explores:
-        return one_hot_argmax(policy.probs(context, candidates.arms, candidates.penalties)), 0.0
+        return one_hot_argmax(policy.probs(context, candidates.arms, _dialled(candidates, rules.dial))), 0.0
     wanted, floor = _probs_and_floor(policy, context, candidates, rules)
     if rules.challenger is not None:
         wanted, floor = _with_challenger(rules.challenger, wanted, floor, context, candidates=candidates, rules=rules)
@@ -220,6 +225,14 @@ def unmixed_probs(
     return mix_with_greedy(probs, greedy, floor=floor, share=share)
 
 
+def _dialled(candidates: Candidates, dial: Dial | None) -> Floats:
+    """Return the penalties (K,) that a policy decides by."""
+    if dial is None:
+        return candidates.penalties
+    shifted: Floats = candidates.penalties + np.array([dial.get(arm, 0.0) for arm in candidates.arms])
+    return shifted
+
+
 def _with_challenger(
     challenger: ChallengerShare,
     wanted: Floats,
@@ -233,7 +246,7 @@ def _with_challenger(
     share, policy = challenger.share, challenger.policy
     if challenger.floor is None:
         return (1.0 - share) * wanted + share * policy.probs(context, candidates.arms, candidates.penalties), floor
-    own = replace(rules, floor=challenger.floor, floor_loss=challenger.floor_loss)
+    own = replace(rules, floor=challenger.floor, floor_loss=challenger.floor_loss, dial=challenger.dial)
     others, other_floor = _probs_and_floor(policy, context, candidates, own)
     return (1.0 - share) * mix(wanted, floor=floor) + share * mix(others, floor=other_floor), 0.0
 
@@ -241,7 +254,7 @@ def _with_challenger(
 def _probs_and_floor(
     policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules
 ) -> tuple[Floats, Floor]:
-    arms, penalties = candidates.arms, candidates.penalties
+    arms, penalties = candidates.arms, _dialled(candidates, rules.dial)
     if rules.floor_loss is None or not _gives_beliefs(type(policy)):
         return policy.probs(context, arms, penalties), rules.floor_for(policy, context.features, arms, penalties)
     probs, quality, deviations = cast(GivesBeliefs, policy).probs_and_beliefs(context, arms, penalties)

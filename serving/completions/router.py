@@ -1,11 +1,11 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide
+from highwayman.bandit.decision import Candidates, Choice, Dial, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
@@ -194,6 +194,16 @@ class Router:
         moment = _Moment(self.clock(), objective.name, Mode.ROUTE, query.text, origin)
         answerable, context = self._finder.answerable(query, context)
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
+        own_objectives = self.ramp.objectives()
+        if own_objectives and cached is None:
+            dials = {}
+            for name, own in own_objectives.items():
+                own_priced = self._finder.priced(
+                    answerable, query, context, own, continuation=continuation, at=moment.at
+                ).penalties
+                beyond = (own_priced - candidates.penalties).tolist()
+                dials[name] = dict(zip(candidates.arms, beyond, strict=True))
+            moment = replace(moment, dials=dials)
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
             answer, similarity = cached.answer, f"{cached.similarity:.4f}"
@@ -267,7 +277,7 @@ class Router:
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
         tenant = moment.origin.tenant
-        rules = self.ramp.rules_for(tenant, self.rules)
+        rules = self.ramp.rules_for(tenant, self.rules, moment.dials)
         if self.control is not None and objective.explore:
             rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
         return decide(
@@ -335,6 +345,7 @@ class _Moment:
     mode: Mode
     prompt: str
     origin: RequestOrigin
+    dials: Mapping[str, Dial] = field(default_factory=dict)  # by contender, of those that have one of their own
 
 
 def _without_tools(context: Context, query: Query) -> Context:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from highwayman.env.cost.objective import Objective
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, RampRules
 from highwayman.feedback.tournament.score import DOLLARS, FAILURES, SECONDS, WINDOW
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
@@ -29,6 +30,13 @@ class ChallengerConfig(Strict):
     name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
     policy: PolicyConfig = PolicyConfig()
     objective: DialConfig | None = None  # null: that of the champion, as each request had it
+
+    def own_objective(self) -> Objective | None:
+        """Return its dial as an objective, None where it goes by that of each request."""
+        dial = self.objective
+        if dial is None:
+            return None
+        return Objective(self.name, dial.points_per_usd, dial.points_per_s, dial.points_per_wh)
 
 
 class GuardLimits(Strict):

@@ -15,7 +15,6 @@ from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
-from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.encoder.image_features import make_image_features
 from highwayman.env.errors import ConfigError, SnapshotError
@@ -140,11 +139,8 @@ class LearnerFactory:
 
     def _dial(self) -> PolicyDial | None:
         challenger = self.config.tournament.challenger(self.contender)
-        dial = None if challenger is None else challenger.objective
-        if dial is None:
-            return None
-        points = dial.points_per_usd, dial.points_per_s, dial.points_per_wh
-        return PolicyDial(Objective(self.contender, *points), self.arms)
+        objective = None if challenger is None else challenger.own_objective()
+        return None if objective is None else PolicyDial(objective, self.arms)
 
     def _described(self) -> list[Any]:
         """Return what a score depends on beside the policy; another one is folded anew."""

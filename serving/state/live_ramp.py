@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from highwayman.bandit.decision import ChallengerShare, ExplorationRules
+from highwayman.bandit.decision import ChallengerShare, Dial, ExplorationRules
 from highwayman.bandit.policy import Policy
+from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
@@ -19,41 +21,56 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFloor:
-    """What a contender's configuration says of its floor."""
+class OwnRules:
+    """What a contender's configuration says of how it decides, beside its policy."""
 
     floor: float
     floor_loss: float | None
+    objective: Objective | None = None  # None: that of each request
 
 
 class LiveRamp:
     """The ramp as this process follows it; where a policy that it names is not there, the configured one decides."""
 
     def __init__(
-        self, on_ramp: Callable[[Ramp], None] = lambda ramp: None, floors: Mapping[str, OwnFloor] | None = None
+        self, on_ramp: Callable[[Ramp], None] = lambda ramp: None, own: Mapping[str, OwnRules] | None = None
     ) -> None:
-        """Start with the configured policy alone; `on_ramp` is told of every other ramp, `floors` are by contender."""
+        """Start with the configured policy alone; `on_ramp` is told of every other, `own` is by contender."""
         self.ramp = Ramp()  # as it is in force; who of it is there, `_live` says
         self._on_ramp = on_ramp
-        self._floors = floors or {}
+        self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
         return self._policy(self.ramp.champion, tenant)
 
-    def rules_for(self, tenant: str, rules: ExplorationRules) -> ExplorationRules:
-        """Return the rules with the floors of who decides, as they were scored, and the challenger on the ramp."""
+    def objectives(self) -> Mapping[str, Objective]:
+        """Return those of their own that the champion and the challenger on the ramp have."""
+        own = {name: self._own[name] for name in self._live if name in self._own}
+        return {name: rules.objective for name, rules in own.items() if rules.objective is not None}
+
+    def rules_for(
+        self, tenant: str, rules: ExplorationRules, dials: Mapping[str, Dial] = MappingProxyType({})
+    ) -> ExplorationRules:
+        """Return the rules with floors and dials of who decides, as they were scored, and the challenger on the ramp.
+
+        Args:
+            tenant: whose policies decide.
+            rules: the configured ones.
+            dials: of those that `objectives` names, for this request.
+        """
         champion, challenger = self.ramp.champion, self.ramp.challenger
-        own = self._floors.get(champion) if champion in self._live else None
+        own = self._own.get(champion) if champion in self._live else None
         if own is not None:
-            rules = replace(rules, floor=own.floor, floor_loss=own.floor_loss)
+            rules = replace(rules, floor=own.floor, floor_loss=own.floor_loss, dial=dials.get(champion))
         policy = self._policy(challenger, tenant)
         if policy is None:
             return rules
-        other = self._floors.get(challenger)
+        other = self._own.get(challenger)
         floors = (None, None) if other is None else (other.floor, other.floor_loss)
-        return replace(rules, challenger=ChallengerShare(policy, self.ramp.share, *floors))
+        share = ChallengerShare(policy, self.ramp.share, *floors, dial=dials.get(challenger))
+        return replace(rules, challenger=share)
 
     def _policy(self, name: str, tenant: str) -> Policy | None:
         live = self._live.get(name)

@@ -27,7 +27,7 @@ from highwayman.serving.completions.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
-from highwayman.serving.state.live_ramp import LiveRamp, OwnFloor
+from highwayman.serving.state.live_ramp import LiveRamp, OwnRules
 from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
@@ -71,14 +71,16 @@ def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) ->
     )
     rules = exploration_rules(log.factory.config, live.policy)
     stack.callback(live.write_cache)
-    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp, _floors(log.factory.config)))
+    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp, _own_rules(log.factory.config)))
 
 
-def _floors(config: Config) -> dict[str, OwnFloor]:
-    """Return the floor of each contender that has one of its own."""
-    policies = {CONFIGURED: config.policy}
-    policies |= {challenger.name: challenger.policy for challenger in config.tournament.challengers}
-    return {name: OwnFloor(policy.floor, policy.floor_loss) for name, policy in policies.items()}
+def _own_rules(config: Config) -> dict[str, OwnRules]:
+    """Return the rules of each contender that has its own."""
+    own = {CONFIGURED: OwnRules(config.policy.floor, config.policy.floor_loss)}
+    for challenger in config.tournament.challengers:
+        policy, name = challenger.policy, challenger.name
+        own[name] = OwnRules(policy.floor, policy.floor_loss, challenger.own_objective())
+    return own
 
 
 async def start_ramp(stack: AsyncExitStack, settings: Settings, log: LogComponents, ramp: LiveRamp) -> None:

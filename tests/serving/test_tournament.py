@@ -142,6 +142,25 @@ async def test_a_challenger_whose_policy_cannot_be_built_is_told_before_anything
             pass
 
 
+async def test_a_challenger_with_a_dial_of_its_own_decides_by_it_once_it_is_promoted(
+    valkey_url: str, module_namespace: str
+) -> None:
+    dialled = {"name": "thrifty", "policy": {"name": "HierTS"}, "objective": {"points_per_usd": 1e6}}
+    config = {"policy": {"name": "Uniform"}, "tournament": {"challengers": [dialled], "guard": False}}
+    async with ScriptedUpstream() as upstream:
+        arms = [arm("small", upstream.url), arm("large", upstream.url, price=100.0)]
+        async with running_router(arms, valkey_url, f"{module_namespace}-dial", config=config) as router:
+            async with asyncio.timeout(20):
+                while (await router.post("/v1/tournament/promote/thrifty?at_once=true", {}))[0] != 200:
+                    await asyncio.sleep(0.1)
+                made: dict[str, Any] = {}
+                while made.get("policy") != "thrifty":
+                    _, _, headers = await router.post("/v1/chat/completions", ask(model="auto-quality"))
+                    made = await router.decision(headers["x-highwayman-decision"])
+    assert made["probs"][0] > 0.9
+    assert made["penalties"] == [0.0, 0.0]  # scores stay by the operator's
+
+
 async def test_metrics_say_whether_the_policy_is_worth_its_exploration(router: Router) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{router.url}/metrics") as response:
         assert "highwayman_worth_its_exploration 1.0" in await response.text()
