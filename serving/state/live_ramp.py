@@ -68,8 +68,8 @@ class LiveRamp:
         if policy is None:
             return rules
         other = self._own.get(challenger)
-        floors = (None, None) if other is None else (other.floor, other.floor_loss)
-        share = ChallengerShare(policy, self.ramp.share, *floors, dial=dials.get(challenger))
+        floor, floor_loss = (None, None) if other is None else (other.floor, other.floor_loss)
+        share = ChallengerShare(policy, self.ramp.share, floor, floor_loss, dial=dials.get(challenger))
         return replace(rules, challenger=share)
 
     def _policy(self, name: str, tenant: str) -> Policy | None:
