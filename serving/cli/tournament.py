@@ -1,6 +1,7 @@
 """`highwayman tournament`: who decides, and what every challenger would have earned beyond."""
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ async def tournament(options: LogOptions, as_json: bool) -> None:
         click.echo(json.dumps(view))
         return
     click.echo(who_decides(ramp, factory.config.policy.name))
-    Console(width=120).print(_table(view))
+    Console(width=None if sys.stdout.isatty() else 120).print(contenders_table(view))
 
 
 def who_decides(ramp: Ramp, policy_name: str) -> str:
@@ -41,10 +42,12 @@ def who_decides(ramp: Ramp, policy_name: str) -> str:
     return "\n".join(lines)
 
 
-def _table(view: Mapping[str, Any]) -> Table:
+def contenders_table(view: Mapping[str, Any]) -> Table:
+    """Return a line for each contender; what is known of it is broken where the terminal ends."""
     table = Table(title="points (.01 of reward minus penalty) a round, against who decided")
     for name in ("contender", "points", "low", "high", "rounds", "effective", "what is known"):
-        table.add_column(name, justify="left" if name in ("contender", "what is known") else "right", no_wrap=True)
+        is_text = name in ("contender", "what is known")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=name != "what is known")
     for name, verdict in view["contenders"].items():
         if verdict is None or verdict["difference"] is None:
             table.add_row(name, "-", "-", "-", "0", "0", "nothing yet")
