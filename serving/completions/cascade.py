@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from highwayman.bandit.cascade.plan import LookedAt, StageChoice
 from highwayman.env.confidence.signal import FinishedAnswer
@@ -133,7 +134,11 @@ class CascadedCompletion(ProxiedCompletion):
         """Look at an answer that lies there; serve it, or return that of the arm that is asked instead."""
         seconds = self._dependencies.timer() - answer.sent_at
         signals = await self._cascade.reader.look(
-            self._finished_answer(), answer.arm, prompt_tokens=self._prompt_tokens, on_cost=self._look_usd.append
+            self._finished_answer(),
+            answer.arm,
+            prompt_tokens=self._prompt_tokens,
+            on_cost=self._look_usd.append,
+            may_ask=partial(self._cascade.may_ask, spent_usd=self._spent_usd() or 0.0),
         )
         self._answered.append(LookedAt(answer.arm.name, signals))
         failed = [attempt.arm for attempt in self._tried if attempt.ending != Ending.ANSWERED]

@@ -156,6 +156,16 @@ class CascadeRoute:
             explores=self.limits.explore,
         )
 
+    def may_ask(self, arm: str, calls: int, *, spent_usd: float) -> bool:
+        """Return whether an arm may be called about an answer: each call at what its answers are expected to cost."""
+        names, most_usd = self.candidates.arms, self.limits.max_usd
+        if arm not in names:
+            return most_usd is None  # else it may be one that the caller finds too dear
+        usd = calls * self.candidates.usd[names.index(arm) : names.index(arm) + 1]
+        if most_usd is not None and not usd[0] <= most_usd - spent_usd:  # NaN: nobody knows
+            return False
+        return self.budget is None or not self.budget.over_budget(usd).any()
+
     def reserve(self, decision_id: str, next_arm: str, *, spent_usd: float) -> None:
         """Tell the budget what a request comes to whose next arm is asked now."""
         usd = float(self.candidates.usd[self.candidates.arms.index(next_arm)])

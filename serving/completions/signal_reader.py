@@ -52,11 +52,21 @@ class SignalReader:
         self._refusing.add(arm.name)
 
     async def look(
-        self, finished: FinishedAnswer, arm: Arm, *, prompt_tokens: int, on_cost: Callable[[float | None], None]
+        self,
+        finished: FinishedAnswer,
+        arm: Arm,
+        *,
+        prompt_tokens: int,
+        on_cost: Callable[[float | None], None],
+        may_ask: Callable[[str, int], bool] = lambda arm, calls: True,
     ) -> dict[str, float]:
-        """Return all that an answer of `arm` tells, with further calls; `on_cost` is told the dollars of each."""
+        """Return all that an answer of `arm` tells, with further calls; `on_cost` is told the dollars of each.
+
+        `may_ask` says whether an arm may be called so often; of a signal that may not ask nothing is told.
+        """
         ask = partial(self._replies, finished, arm, prompt_tokens=prompt_tokens, on_cost=on_cost)
-        free, asking = await self.look_on(finished), self.asking
+        free = await self.look_on(finished)
+        asking = [signal for signal in self.asking if may_ask(signal.asks or arm.name, signal.calls)]
         replies = await asyncio.gather(*map(ask, asking))
         for signal, answers in zip(asking, replies, strict=True):
             free |= _read([signal], replace(finished, replies=answers))

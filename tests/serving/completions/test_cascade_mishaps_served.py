@@ -143,3 +143,16 @@ async def test_a_hard_days_budget_counts_the_next_arm_of_a_cascade_while_it_is_a
             second, _, _ = await served.ask("Two?")
         say.before.set()  # type: ignore[union-attr]
         assert (second, (await first)[0]) == ("Rome?", "Paris.")
+
+
+async def test_nobody_is_asked_about_an_answer_who_is_dearer_than_the_caller_allows(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    gate = {"gate": {"signal": "verified", "threshold": 0.5}, "signals": [{"Verification": {"arm": "dear"}}]}
+    async with running_router(arms(upstream), valkey_url, namespace, config={**CONFIG, "cascade": gate}) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(Say("Paris."), Say("Yes."))
+        _, decision, _ = await served.ask("Dear?", headers={"x-highwayman-max-usd": "0.0005"})
+        assert (served.asked(), decision["outcome"]["cost_usd"]) == (["cheap"], pytest.approx(12e-6))
+        _, decision, _ = await served.ask("Dear?", headers={"x-highwayman-max-usd": "0.05"})
+        assert decision["outcome"]["stages"][0]["signals"]["verified"] == 1.0
