@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -196,14 +197,8 @@ class Router:
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
         own_objectives = self.ramp.objectives()
         if own_objectives and cached is None:
-            dials = {}
-            for name, own in own_objectives.items():
-                own_priced = self._finder.priced(
-                    answerable, query, context, own, continuation=continuation, at=moment.at
-                ).penalties
-                beyond = (own_priced - candidates.penalties).tolist()
-                dials[name] = dict(zip(candidates.arms, beyond, strict=True))
-            moment = replace(moment, dials=dials)
+            priced = partial(self._finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
+            moment = replace(moment, dials=_dials(own_objectives, candidates, priced))
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
             answer, similarity = cached.answer, f"{cached.similarity:.4f}"
@@ -221,8 +216,7 @@ class Router:
             )
             if later.is_open:
                 moment = replace(moment, mode=Mode.CASCADE)
-                if choice.control is not None:  # the baseline's answer is served as it comes
-                    later = None if choice.control.is_control else later
+                if choice.control is not None:
                     choice = replace(choice, control=choice.control.apart(choice.draw.propensity))
         candidates, draw = choice.candidates, choice.draw
         if choice.control is not None:
@@ -346,6 +340,17 @@ class _Moment:
     prompt: str
     origin: RequestOrigin
     dials: Mapping[str, Dial] = field(default_factory=dict)  # by contender, of those that have one of their own
+
+
+def _dials(
+    objectives: Mapping[str, Objective], candidates: Candidates, priced: Callable[..., Candidates]
+) -> dict[str, Dial]:
+    """Return what each objective makes each arm carry beyond what it carries, by name and arm."""
+    dials: dict[str, Dial] = {}
+    for name, objective in objectives.items():
+        beyond = (priced(objective=objective).penalties - candidates.penalties).tolist()
+        dials[name] = dict(zip(candidates.arms, beyond, strict=True))
+    return dials
 
 
 def _without_tools(context: Context, query: Query) -> Context:
