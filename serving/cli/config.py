@@ -15,6 +15,7 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.config.config import Config, load_config
 from highwayman.serving.state.announced_config import public_settings
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.wiring.cascades import check_asked
 from highwayman.serving.wiring.feedback import check_judge
 from highwayman.serving.wiring.routing import exploration_rules
 
@@ -85,6 +86,9 @@ def _check_arms(factory: LearnerFactory) -> None:
     loaded, names = factory.config, [arm.name for arm in factory.arms]
     if loaded.control is not None:
         loaded.control.weights(names)
+    if loaded.cascade is not None:
+        check_asked(loaded.cascade.load_signals(), names)
+    loaded.shadow.check_arms(names, loaded.feedback.judge.arms)
     check_judge(loaded.feedback.judge, names, factory.arm_names)
 
 

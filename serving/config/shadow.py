@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from highwayman.env.encoder.tags import Tag
 from highwayman.env.errors import ConfigError
@@ -11,6 +11,8 @@ from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.strict import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# YAML reads a bare `no` as false.
+Judged = Annotated[Literal["no", "score", "preference"], BeforeValidator(lambda said: "no" if said is False else said)]
 
 
 class ShadowConfig(Strict):
@@ -24,7 +26,7 @@ class ShadowConfig(Strict):
     )
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
     at_once: Annotated[int, Field(ge=1)] = 4  # calls of each process; beyond, none is made
-    judged: Literal["no", "score", "preference"] = "no"  # by the first of feedback.judge.arms that gave neither answer
+    judged: Judged = "no"  # by the first of feedback.judge.arms that gave neither answer
     never_tenants: list[str] = Field(default_factory=list)  # whose requests no other arm is to see
     never: dict[str, list[str]] = Field(
         default_factory=dict, description="levels of declared tags whose requests no other arm is to see"

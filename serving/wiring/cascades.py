@@ -1,8 +1,11 @@
 """What looks at answers before they are passed on, put together as the configuration has it."""
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 
 from highwayman.bandit.cascade.gates import Gates
+from highwayman.env.confidence.signal import AskingSignal, Signal
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.completions.cascades import Cascades
@@ -19,12 +22,7 @@ def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingCompone
         return None
     arms = routing.pool.arms
     reader = SignalReader(config.load_signals(), routing.upstream, arms, config.look_s)
-    for signal in reader.asking:
-        if signal.asks and signal.asks not in arms:
-            raise ConfigError(
-                f"cascade.signals: {type(signal).__name__}: the pool has no arm {signal.asks!r}"
-                f"{did_you_mean(signal.asks, arms)}"
-            )
+    check_asked(reader.signals, arms)
 
     def gates(tenant: str) -> Gates:
         return live.tally.gates_for(tenant)  # of the tally that is in force then
@@ -37,3 +35,13 @@ def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingCompone
         np.random.default_rng(settings.seed),
         routing.spend_tracker.on_next_stage,
     )
+
+
+def check_asked(signals: Iterable[Signal], arms: Collection[str]) -> None:
+    """Raise ConfigError for a signal that asks an arm which is not in the pool."""
+    for signal in signals:
+        if isinstance(signal, AskingSignal) and signal.asks and signal.asks not in arms:
+            raise ConfigError(
+                f"cascade.signals: {type(signal).__name__}: the pool has no arm {signal.asks!r}"
+                f"{did_you_mean(signal.asks, arms)}"
+            )

@@ -44,6 +44,8 @@ def test_a_configuration_that_can_be_served_is_summed_up(tmp_path: Path) -> None
         ("feedback: {doors: {Slack: {signing_secret: ''}}}", "signing_secret must not be empty"),
         ("feedback: {judge: {arms: [b]}}", "there is no arm 'b' in the pool"),
         ("control: {baseline: b}", "there is no arm 'b' in the pool"),
+        ("shadow: {arms: [b]}", "there is no arm 'b' in the pool"),
+        ("cascade: {signals: [{Verification: {arm: b}}]}", "the pool has no arm 'b'"),
         ("namespace: 'a{b'", "without braces"),
     ],
 )
