@@ -68,16 +68,16 @@ class Resetting:
 
 
 class Holding:
-    """Holds up the first request that contains `words`, and all after it on its connection, until `release` is set."""
+    """Holds up the first request that contains all words, and all else on its connection, until `release` is set."""
 
-    def __init__(self, words: bytes) -> None:
+    def __init__(self, *words: bytes) -> None:
         self._words = words
         self.held = asyncio.Event()
         self.release = asyncio.Event()
         self.answers: list[bytes] = []  # what came back once it was released
 
     async def request(self, data: bytes) -> Act:
-        if self._words in data and not self.held.is_set():
+        if all(word in data for word in self._words) and not self.held.is_set():
             self.held.set()
             await self.release.wait()
         return Act.PASS

@@ -120,7 +120,7 @@ async def test_a_publication_that_arrives_after_another_took_over_is_refused() -
         await slow.ready()
         async with watching(here) as watch, flowing(here, "late"):
             assert await watch.by(slow) is slow
-            hold = Holding(words)
+            hold = Holding(words, here.learning.lineage.encode())  # challengers publish, too, of lineages of their own
             await proxy.behave(lambda: hold)
             async with asyncio.timeout(WITHIN_S):
                 await hold.held.wait()
