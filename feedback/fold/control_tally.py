@@ -64,7 +64,7 @@ class ControlTally:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._tenants: dict[str, TenantControl] = {}
+        self._tenants: defaultdict[str, TenantControl] = defaultdict(TenantControl)
 
     @property
     def tenants(self) -> Mapping[str, TenantControl]:
@@ -95,7 +95,7 @@ class ControlTally:
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what was said of an answer away, and add what is said of it now."""
-        if decision.mode not in (Mode.ROUTE, Mode.CASCADE) or before == after:
+        if decision.mode not in (Mode.ROUTE, Mode.CASCADE):
             return
         draw = decision.context.control
         for credit, sign in ((before, -1), (after, 1)):
@@ -156,7 +156,7 @@ class ControlTally:
         return tally
 
     def _own(self, tenant: str) -> TenantControl:
-        return self._tenants.setdefault(tenant, TenantControl())
+        return self._tenants[tenant]
 
     def _on_internal_call(self, decision: Decision, usd: float) -> None:
         """Count what a judge's or a shadow call cost, once there is a slice to compare with."""

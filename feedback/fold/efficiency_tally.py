@@ -1,5 +1,6 @@
 """What routed answers took and were worth, by tenant, policy and arm: sums over the log, from which scores follow."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
@@ -43,7 +44,7 @@ class EfficiencyTally:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self._groups: dict[Group, EfficiencySums] = {}
+        self._groups: defaultdict[Group, EfficiencySums] = defaultdict(EfficiencySums)
 
     @property
     def groups(self) -> Mapping[Group, EfficiencySums]:
@@ -54,20 +55,25 @@ class EfficiencyTally:
         """Add an answer, once its decision and its outcome are known; with `sign` -1 take it away."""
         if decision.mode not in _ROUTED or outcome.status is not Status.OK:
             return
-        usd, wh = outcome.cost_usd, outcome.wh
-        answer = EfficiencySums(1, outcome.latency_s, usd is not None, usd or 0.0, wh is not None, wh or 0.0)
-        self._add((decision.tenant, decision.policy, outcome.arm), answer, sign)
+        own = self._groups[decision.tenant, decision.policy, outcome.arm]
+        own.calls += sign
+        own.latency_s += sign * outcome.latency_s
+        if outcome.cost_usd is not None:
+            own.priced += sign
+            own.cost_usd += sign * outcome.cost_usd
+        if outcome.wh is not None:
+            own.metered += sign
+            own.wh += sign * outcome.wh
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what was said of an answer away, and add what is said of it now."""
-        if decision.mode not in _ROUTED or before == after:
+        if decision.mode not in _ROUTED:
             return
         for credit, sign in ((before, -1), (after, 1)):
             if credit is not None and credit.reward.weight > 0:
-                rated = EfficiencySums(
-                    weight=credit.reward.weight, weighted=credit.reward.weight * credit.reward.quality
-                )
-                self._add((decision.tenant, decision.policy, credit.arm), rated, sign)
+                own = self._groups[decision.tenant, decision.policy, credit.arm]
+                own.weight += sign * credit.reward.weight
+                own.weighted += sign * credit.reward.weight * credit.reward.quality
 
     def distance(self, other: "EfficiencyTally") -> float:
         """Return the largest difference of two sums."""
@@ -92,6 +98,3 @@ class EfficiencyTally:
                 int(calls), latency_s, int(priced), cost_usd, int(metered), wh, weight, weighted
             )
         return tally
-
-    def _add(self, group: Group, sums: EfficiencySums, sign: int) -> None:
-        self._groups[group] = self._groups.get(group, EfficiencySums()).plus(sums, sign)

@@ -61,7 +61,9 @@ def attribute_reward(
 def stages_at(record: Record, point: LogPoint = END) -> tuple[CascadeStage, ...]:
     """Return the answers looked at for a decision, by the log up to `point`; empty as long as no outcome tells."""
     outcome = record.outcome
-    if outcome is None or outcome.status is Status.LOST or not point.includes(record.outcome_id):
+    if outcome is None or not outcome.stages:
+        return ()
+    if outcome.status is Status.LOST or not point.includes(record.outcome_id):
         return ()
     return outcome.stages
 

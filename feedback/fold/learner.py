@@ -260,8 +260,9 @@ class Learner:
                 self._teach(decision, lessons, before, after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
-        self.tally.control.on_reward(decision, before, after)
-        self.tally.efficiency.on_reward(decision, before, after)
+        if changes:
+            self.tally.control.on_reward(decision, before, after)
+            self.tally.efficiency.on_reward(decision, before, after)
         self._count_answers(before, after)
         return (bool(lessons) or compared) and teaches
 

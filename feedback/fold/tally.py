@@ -114,7 +114,10 @@ class Tally:
 
     def arm(self, name: str) -> ArmTally:
         """Return the sums of `name`, new ones for an arm not seen before."""
-        return self.arms.setdefault(name, ArmTally())
+        sums = self.arms.get(name)
+        if sums is None:  # `setdefault` would make one for every event
+            sums = self.arms[name] = ArmTally()
+        return sums
 
     def spent(self, tenant: str = DEFAULT_TENANT) -> Mapping[int, Spend]:
         """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
