@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from highwayman.env.types import ControlDraw, Decision, Mode, Outcome
+from highwayman.env.types import Decision, Mode, Outcome
 from highwayman.feedback.fold.arm_contrast import ContrastSums
 from highwayman.feedback.fold.join import AttributedReward
 
-JUDGE, SHADOW = "judge", "shadow"  # objectives of decisions that stand for calls nobody asked for
+JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 _REALS = ("since", "until", "judge_usd", "shadow_usd")
 _ENOUGH = 20.0  # rated answers' worth of an arm, before it may be called the best constant one
 
@@ -91,7 +91,7 @@ class ControlTally:
         if outcome.cost_usd is None and outcome.tokens_in + outcome.tokens_out:
             own.unpriced += sign
             return
-        own.cost.add(*_draw_and_propensity(decision, draw), usd, weight=sign)
+        own.cost.add(draw, decision.propensity, usd, weight=sign)
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what was said of an answer away, and add what is said of it now."""
@@ -104,7 +104,7 @@ class ControlTally:
             reward = credit.reward
             if draw is not None:
                 self._own(decision.tenant).quality.add(
-                    *_draw_and_propensity(decision, draw), reward.quality, weight=sign * reward.weight
+                    draw, decision.propensity, reward.quality, weight=sign * reward.weight
                 )
             # After a failover the answer says nothing of either; where a cascade keeps it, it is one that looked good.
             if credit.arm == decision.arm and decision.mode is Mode.ROUTE:
@@ -167,16 +167,6 @@ class ControlTally:
             own.shadow_usd += usd
         elif decision.mode is Mode.FORCED and decision.objective == JUDGE:
             own.judge_usd += usd
-
-
-def _draw_and_propensity(decision: Decision, draw: ControlDraw) -> tuple[ControlDraw, float]:
-    """Return how a draw counts: where a cascade may follow it, for whoever drew alone.
-
-    The baseline's arm alone and a cascade that begins with it are two things, whose arm is one.
-    """
-    if decision.mode is not Mode.CASCADE:
-        return draw, decision.propensity
-    return replace(draw, baseline_prob=float(draw.is_control)), draw.share
 
 
 def _sums_of(own: TenantControl, other: TenantControl) -> list[float]:

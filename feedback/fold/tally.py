@@ -16,7 +16,7 @@ from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, Reward
 from highwayman.feedback.fold.answer_rate import AnswerRate
 from highwayman.feedback.fold.calibration_counts import CalibrationCounts
 from highwayman.feedback.fold.call_amounts import CallAmounts
-from highwayman.feedback.fold.control_tally import ControlTally
+from highwayman.feedback.fold.control_tally import JUDGE, ControlTally
 from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.log.event_id import START, EventId
 
@@ -35,7 +35,6 @@ EFFICIENCY = "#efficiency"
 _OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
-_JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 
 
 @dataclass(slots=True)
@@ -186,7 +185,7 @@ class Tally:
         """
         # Outcomes of before do not say whether a number is estimated; such a one is the decision's own.
         reported = outcome.tokens_in not in (0, outcome.prompt_tokens) and not outcome.estimated
-        if outcome.status is not Status.OK or not reported or decision.objective == _JUDGE:
+        if outcome.status is not Status.OK or not reported or decision.objective == JUDGE:
             return
         self.revision += 1
         fits, script = self.arm(outcome.arm).fits, decision.context.script

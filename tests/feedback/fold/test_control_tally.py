@@ -127,7 +127,8 @@ def test_the_best_constant_arm_is_that_which_would_have_earned_most_had_it_answe
 
 def test_a_cascade_that_begins_with_the_baselines_arm_says_nothing_of_the_baseline() -> None:
     def cascaded(name: str, *, control: bool) -> Decision:
-        return replace(drawn(name, control=control), mode=Mode.CASCADE)
+        flags = ControlDraw(0.1, 1.0, is_control=control).apart(0.5).flags
+        return decision(name, mode=Mode.CASCADE, at=replace(context(), flags=flags))
 
     own = control(
         fold(
