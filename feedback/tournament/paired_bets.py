@@ -12,7 +12,8 @@ LEVELS = 10  # of how much a round can tell
 FIRST_SPREAD = 4.0  # expected before the first round
 _BETS: Floats = np.array([0.02, 0.047, 0.11, 0.26, 0.6])
 _STAKES: Floats = np.exp2(2.0 - np.arange(LEVELS))
-_STAKES_OF, _STAKED = _STAKES.tolist(), np.multiply.outer(_STAKES, _BETS).tolist()  # plain floats: of few, faster
+_STAKED: Floats = np.multiply.outer(_STAKES, _BETS)
+_STAKES_OF, _STAKED_OF = _STAKES.tolist(), _STAKED.tolist()  # plain floats: of few, faster
 _FADES = 1.0 / 200.0  # share of a new round in the running mean of spreads
 _HALVINGS = 44
 
@@ -30,7 +31,7 @@ def next_spread(spread: float, of_round: float) -> float:
 def log_factors(value: float, level: int) -> list[float]:
     """Return what each bet's capital grows by on a value >= -SPAN, before the claim's share, as logs."""
     beyond = value + SPAN
-    return [math.log1p(beyond * bet) for bet in _STAKED[level]]
+    return [math.log1p(beyond * bet) for bet in _STAKED_OF[level]]
 
 
 def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
@@ -40,7 +41,7 @@ def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
     (1 + c (x + SPAN)) / (1 + c (m + SPAN)): for a fixed c all claims follow from one sum, so that a round whose reward
     is revised can be taken out again. The c are mixed. `counts` (..., LEVELS) says how many rounds had each stake.
     """
-    against = sums - counts @ np.log1p((claim + SPAN) * np.multiply.outer(_STAKES, _BETS))
+    against = sums - counts @ np.log1p((claim + SPAN) * _STAKED)
     top = against.max(axis=-1)
     mean: Floats = top + np.log(np.exp(against - np.expand_dims(top, -1)).mean(axis=-1))
     return mean
@@ -78,8 +79,8 @@ class PairedBets:
         self._less = [
             total + sign * factor for total, factor in zip(self._less, log_factors(-upper, level), strict=True)
         ]
-        if not any(self._counts):
-            self.__init__()  # type: ignore[misc]  # nothing of what rounding left
+        if not any(self._counts):  # nothing of what rounding left
+            self._more, self._less, self.total = [0.0] * len(_BETS), [0.0] * len(_BETS), 0.0
 
     @property
     def mean(self) -> float | None:
