@@ -162,7 +162,8 @@ def line(share: float, figures: Floats) -> str:
     means, spread = figures.mean(axis=0), figures[:, :, 0].std(axis=0)
     cells = [f"{quality:.4f} ± {spread[way]:.4f} {used:4.0%}" for way, (quality, used) in enumerate(means[: len(WAYS)])]
     gains = figures[:, len(WAYS) :, 0]
-    errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+    alone = len(gains) == 1  # one seed cannot tell
+    errors = np.full(len(GAINS), np.nan) if alone else gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
     told = [f"{gain:+.4f} ± {error:.4f}" for gain, error in zip(gains.mean(axis=0), errors, strict=True)]
     return f"{share:7.0%}" + "".join(f"{cell:>22}" for cell in cells) + "".join(f"{gain:>18}" for gain in told)
 

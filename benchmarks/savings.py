@@ -6,6 +6,7 @@ decision adds to the learner's time.
 """
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from highwayman.feedback.savings.difference import difference_interval
 _PRICES = np.array([0.0004, 0.001, 0.004])  # mean dollars a call; the last is the baseline's
 _WINDOW = 200.0  # times the mean that a call may cost at most: no answer outgrows its arm's window
 _LOOKS = 40
+_LEAST_DRAWN = 50  # by the slice in a run, about: of much less there is no interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def run(world: World, rounds: int, share: float, rng: np.random.Generator) -> tu
     terms = contrast_terms(drawn.astype(float), ratio, (1 - share * ratio) / (1 - share), cost)
     sums = np.stack([np.ones(rounds), *terms]).cumsum(axis=1)
     truth = ((baseline - policy) * means).sum(axis=1).cumsum() * mean_factor / (rows + 1)
-    looks = np.unique(np.geomspace(200, rounds, _LOOKS).astype(int)) - 1
+    looks = np.unique(np.geomspace(min(200, rounds), rounds, _LOOKS).astype(int)) - 1
     return sums[:, looks].T, truth[looks], looks + 1.0
 
 
@@ -108,6 +110,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if options.rounds * options.share < _LEAST_DRAWN:
+        least = math.ceil(_LEAST_DRAWN / options.share)
+        parser.error(f"--rounds: of a slice of {options.share:g}, an interval takes {least:,} at least")
     print(f"{options.runs} runs of {options.rounds:,} requests, a slice of {options.share:g}, {_LOOKS} looks at most")
     print(f"{'costs':<30} {'covered':>7} {'1.96 std errors':>16} {'+- by baseline':>14}")
     for world in _WORLDS:
