@@ -33,7 +33,8 @@ def test_a_draw_of_the_policys_that_took_the_baselines_arm_tells_of_the_baseline
     sums.add(ControlDraw(0.1, 1.0, is_control=False), 0.5, 4.0)
     sums.add(ControlDraw(0.1, 0.0, is_control=False), 0.5, 1.0)
     assert known(sums).baseline == pytest.approx(4.0)
-    assert known(sums).policy == pytest.approx((0.8 * 4.0 + (1.0 / 0.9) * 0.9 / 0.9 * 1.0) / (0.8 + 1 / 0.9), rel=0.1)
+    # The policy's probabilities are (.5 - .1) / .9 and .5 / .9: its weights 8/9 and 10/9.
+    assert known(sums).policy == pytest.approx((8 * 4.0 + 10 * 1.0) / 18)
 
 
 def test_what_was_added_can_be_taken_away_in_any_order() -> None:
