@@ -1,13 +1,18 @@
 """Hand-made decisions, outcomes and feedback."""
 
 import itertools
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.bandit.snapshot import unpack
 from highwayman.env.reward import DEFAULT_SPEC
-from highwayman.env.types import Context, Decision, Feedback, Floats, Mode, Outcome, Status
-from highwayman.feedback.fold.learner import Learner
+from highwayman.env.types import Context, Control, Decision, Feedback, Floats, Mode, Outcome, Status
+from highwayman.feedback.fold.learner import Learner, LogEntry
+from highwayman.feedback.log.events import Event, decision_id_of
+from highwayman.feedback.log.record import Record
 
 FINGERPRINT = "test/1"
 
@@ -60,3 +65,41 @@ def thumb(
     """Feedback of its own, unless it is given the id of another."""
     own = feedback_id or f"f{next(_numbers)}"
     return Feedback(own, name, at, source, metric, value, user=user)
+
+
+def entries(events: Iterable[Event]) -> list[LogEntry]:
+    """The log as the store would hand it over: ids in order, every record as it stands at the end."""
+    numbered = [(f"{n}-0", event) for n, event in enumerate(events, start=1)]
+    decisions = {event.id: (n, event) for n, event in numbered if isinstance(event, Decision)}
+    outcomes = {event.decision_id: (n, event) for n, event in numbered if isinstance(event, Outcome)}
+    found = []
+    for event_id, event in numbered:
+        about = decision_id_of(event)
+        filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
+        (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
+        found.append(LogEntry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
+    return found
+
+
+def fold(*events: Event) -> Learner:
+    """What is learned of events whose records are as they stand at each event's place."""
+    learner = make_learner()
+    records: dict[str, Record] = {}
+    for number, event in enumerate(events, start=1):
+        at, about = f"{number}-0", decision_id_of(event)
+        record = records.get(about, Record(None))
+        if isinstance(event, Decision):
+            record = replace(record, decision=event, decision_id=at)
+        elif isinstance(event, Outcome):
+            record = replace(record, outcome=event, outcome_id=at)
+        elif isinstance(event, Control):
+            record = replace(record, erased_id=at)
+        else:
+            record = replace(record, feedback={**record.feedback, at: event})
+        records[about] = record
+        assert not learner.step([LogEntry(at, event, record)]).rejected
+    return learner
+
+
+def policy_sums(state: Learner) -> dict[str, np.ndarray]:
+    return unpack(state.snapshot().policy)[1]

@@ -7,29 +7,21 @@ import numpy as np
 import pytest
 
 from highwayman.bandit.cascade.gates import Gates
-from highwayman.bandit.policies.lin_ts import LinTS
-from highwayman.bandit.snapshot import unpack
-from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import CascadeStage, Control, ControlKind, Mode, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.fold.log_fold import snapshot_difference
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import Record
-from tests.feedback.fold.test_learner import entries
-from tests.feedback.worlds import FINGERPRINT, decision, outcome, thumb
+from tests.feedback.worlds import decision, entries, make_learner, outcome, policy_sums, thumb
 
 KEPT = CascadeStage("a", {"margin": 0.9, "expected": 0.6, "estimate": 0.7, "next_expected": 0.8}, 0.7, 0.2, False, "b")
 REJECTED = replace(KEPT, good=0.3, goes_on=0.98, went_on=True)
 SECOND = CascadeStage("b", {"margin": 0.5, "expected": 0.75, "estimate": 0.8}, 0.8, 0.0, False)
 
 
-def learner() -> Learner:
-    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
-
-
 def after(*events: Event) -> Learner:
-    state = learner()
+    state = make_learner()
     assert state.step(entries(events)).rejected == ()
     return state
 
@@ -46,15 +38,11 @@ def gates(state: Learner) -> Gates:
     return state.tally.gates_for("default")
 
 
-def policy_sums(state: Learner) -> dict[str, np.ndarray]:
-    return unpack(state.snapshot().policy)[1]
-
-
 def test_feedback_on_an_answer_that_was_looked_at_teaches_its_gate_and_the_tally_survives_a_restart() -> None:
     state = after(decision("d"), kept(), thumb("d", 1.0))
     good = gates(state).judge("a", 0.6, {"margin": 0.9}).good
     assert good > gates(after(decision("d"), kept())).judge("a", 0.6, {"margin": 0.9}).good
-    restarted = learner()
+    restarted = make_learner()
     restarted.restore(state.snapshot())
     assert gates(restarted).judge("a", 0.6, {"margin": 0.9}).good == pytest.approx(good)
     assert Tally.from_json(after(decision("d"), outcome("d")).snapshot().tally).gates_for("default").to_json() == {}
@@ -100,7 +88,7 @@ def test_in_whatever_order_decision_outcome_and_feedback_come_the_same_is_known(
 
 def test_events_read_again_change_nothing() -> None:
     log = entries((decision("d"), escalated(), thumb("d", 1.0)))
-    state = learner()
+    state = make_learner()
     for part in (log, log, log[1:]):
         state.step(part)
     assert (

@@ -7,11 +7,9 @@ import pytest
 
 from highwayman.env.types import Control, ControlDraw, ControlKind, Decision, Mode, Outcome
 from highwayman.feedback.fold.control_tally import TenantControl
-from highwayman.feedback.fold.learner import Learner, LogEntry
+from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.log.events import Event, decision_id_of
-from highwayman.feedback.log.record import Record
-from tests.feedback.worlds import context, decision, make_learner, outcome, thumb
+from tests.feedback.worlds import context, decision, fold, outcome, thumb
 
 
 def drawn(name: str, *, arm: str = "a", control: bool = True, tenant: str = "default") -> Decision:
@@ -23,26 +21,6 @@ def drawn(name: str, *, arm: str = "a", control: bool = True, tenant: str = "def
 def judged(name: str, *, usd: float, at: float | None = None) -> tuple[Decision, Outcome]:
     call = replace(decision(name, arms=("a",), mode=Mode.FORCED), objective="judge")
     return replace(call, at=call.at if at is None else at), outcome(name, cost_usd=usd)
-
-
-def fold(*events: Event) -> Learner:
-    """What is learned of events whose records are as they stand at each event's place."""
-    learner = make_learner()
-    records: dict[str, Record] = {}
-    for number, event in enumerate(events, start=1):
-        at, about = f"{number}-0", decision_id_of(event)
-        record = records.get(about, Record(None))
-        if isinstance(event, Decision):
-            record = replace(record, decision=event, decision_id=at)
-        elif isinstance(event, Outcome):
-            record = replace(record, outcome=event, outcome_id=at)
-        elif isinstance(event, Control):
-            record = replace(record, erased_id=at)
-        else:
-            record = replace(record, feedback={**record.feedback, at: event})
-        records[about] = record
-        assert not learner.step([LogEntry(at, event, record)]).rejected
-    return learner
 
 
 def control(learner: Learner, tenant: str = "default") -> TenantControl:

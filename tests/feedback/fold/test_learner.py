@@ -1,5 +1,4 @@
 import itertools
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -22,47 +21,24 @@ from highwayman.env.types import (
     SHADOW_OF_FLAG,
     Control,
     ControlKind,
-    Decision,
     Feedback,
     Mode,
     Outcome,
 )
 from highwayman.feedback.fold.calibration_counts import NAMED
 from highwayman.feedback.fold.learner import Learner, LogEntry
-from highwayman.feedback.log.events import Event, decision_id_of
+from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import Record
-from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
-
-
-def learner() -> Learner:
-    return Learner(LinTS(d=3, fingerprint=FINGERPRINT), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
-
-
-def entries(events: Iterable[Event]) -> list[LogEntry]:
-    """The log as the store would hand it over: ids in order, every record as it stands at the end."""
-    numbered = [(f"{n}-0", event) for n, event in enumerate(events, start=1)]
-    decisions = {event.id: (n, event) for n, event in numbered if isinstance(event, Decision)}
-    outcomes = {event.decision_id: (n, event) for n, event in numbered if isinstance(event, Outcome)}
-    found = []
-    for event_id, event in numbered:
-        about = decision_id_of(event)
-        filed = {n: e for n, e in numbered if isinstance(e, Feedback) and e.decision_id == about}
-        (outcome_id, ended), (decision_id, made) = outcomes.get(about, (None, None)), decisions[about]
-        found.append(LogEntry(event_id, event, Record(made, decision_id, ended, outcome_id, filed)))
-    return found
-
-
-def sums(state: Learner) -> dict[str, np.ndarray]:
-    return unpack(state.snapshot().policy)[1]
+from tests.feedback.worlds import FINGERPRINT, context, decision, entries, make_learner, outcome, policy_sums, thumb
 
 
 def same(one: Learner, other: Learner) -> bool:
-    left, right = sums(one), sums(other)
+    left, right = policy_sums(one), policy_sums(other)
     return all(np.allclose(left[name], right[name], rtol=0, atol=1e-9) for name in left)
 
 
 def test_flipping_a_thumb_leaves_the_state_that_only_ever_saw_the_final_value() -> None:
-    flipped, final = learner(), learner()
+    flipped, final = make_learner(), make_learner()
     flipped.step(entries([decision("d"), thumb("d", 1.0), thumb("d", 0.0)]))
     final.step(entries([decision("d"), thumb("d", 0.0)]))
     assert same(flipped, final)
@@ -71,7 +47,7 @@ def test_flipping_a_thumb_leaves_the_state_that_only_ever_saw_the_final_value() 
 
 def test_a_tokenizer_is_learned_whichever_of_decision_and_outcome_comes_first() -> None:
     made, ended = decision("d"), replace(outcome("d"), tokens_in=3_000, prompt_tokens=2_000)
-    ordered, turned = learner(), learner()
+    ordered, turned = make_learner(), make_learner()
     ordered.step(entries([made, ended]))
     turned.step(entries([ended, made]))
     fits = ordered.tally.arm("a").token_use.fits
@@ -80,25 +56,25 @@ def test_a_tokenizer_is_learned_whichever_of_decision_and_outcome_comes_first() 
 
 
 def test_a_shadow_answer_teaches_where_its_arm_was_drawn_and_not_where_somebody_named_it() -> None:
-    named, drawn = learner(), learner()
+    named, drawn = make_learner(), make_learner()
     first = decision("d")
     flagged = replace(context(), flags=frozenset({SHADOW_OF_FLAG + first.id}))
     named.step(entries([decision("s", mode=Mode.SHADOW), thumb("s", 1.0)]))
     drawn.step(entries([decision("s", mode=Mode.SHADOW, at=flagged), thumb("s", 1.0)]))
-    assert same(named, learner())
-    assert not same(drawn, learner())
+    assert same(named, make_learner())
+    assert not same(drawn, make_learner())
 
 
 def test_a_retracted_thumb_leaves_the_prior() -> None:
-    state = learner()
+    state = make_learner()
     state.step(entries([decision("d"), thumb("d", 1.0), thumb("d", None)]))
-    assert same(state, learner())
+    assert same(state, make_learner())
     assert state.tally.arm("a").feedback == 0
 
 
 def test_events_read_again_change_nothing() -> None:
     log = entries([decision("d"), outcome("d"), thumb("d", 1.0)])
-    once, twice = learner(), learner()
+    once, twice = make_learner(), make_learner()
     once.step(log)
     twice.step(log)
     twice.step(log)
@@ -120,15 +96,15 @@ def test_the_state_is_the_fold_whatever_the_batches_and_restarts(data: st.DataOb
         if data.draw(st.booleans()) and not any(isinstance(e, Outcome) and e.decision_id == name for e in log):
             log.append(outcome(name, arm=data.draw(st.sampled_from(["a", "b"]))))
     events = entries(log)
-    whole = learner()
+    whole = make_learner()
     whole.step(events)
 
-    pieces = learner()
+    pieces = make_learner()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
     for start, end in itertools.pairwise([0, *cuts, len(events)]):
         pieces.step(events[max(start - 2, 0) : end])  # some events are delivered again
         if data.draw(st.booleans()):
-            restarted = learner()
+            restarted = make_learner()
             restarted.restore(pieces.snapshot())
             pieces = restarted
     assert same(whole, pieces)
@@ -154,7 +130,7 @@ def test_an_outcomes_dollars_are_on_the_account_of_its_decisions_tenant_in_whate
     order: tuple[int, ...],
 ) -> None:
     events = of_two_tenants()
-    state = learner()
+    state = make_learner()
     state.step(entries([events[place] for place in order]))
     assert dollars(state) == pytest.approx((0.5, 0.25, 0.0))
     assert {day.calls for day in state.tally.spent(DEFAULT_TENANT).values()} <= {0}
@@ -163,14 +139,14 @@ def test_an_outcomes_dollars_are_on_the_account_of_its_decisions_tenant_in_whate
 
 
 def test_dollars_of_a_call_whose_decision_has_not_come_are_the_default_tenants() -> None:
-    state = learner()
+    state = make_learner()
     state.step([LogEntry("1-0", outcome("d", cost_usd=0.5), Record(None, None, outcome("d"), "1-0"))])
     assert dollars(state) == (0.0, 0.0, 0.5)
 
 
 def test_a_restart_between_decision_and_outcome_leaves_the_dollars_with_their_tenant() -> None:
     log = entries(of_two_tenants())
-    before, after = learner(), learner()
+    before, after = make_learner(), make_learner()
     before.step(log[:3])
     after.restore(before.snapshot())
     after.step(log)
@@ -178,21 +154,21 @@ def test_a_restart_between_decision_and_outcome_leaves_the_dollars_with_their_te
 
 
 def test_features_of_another_encoder_are_counted_but_not_learned_from() -> None:
-    state = learner()
+    state = make_learner()
     step = state.step(entries([decision("d", at=context(1.0, 1.0, fingerprint="other/2")), thumb("d", 1.0)]))
     assert not step.learned
-    assert same(state, learner())
+    assert same(state, make_learner())
     assert state.tally.arm("a").feedback == 1
 
 
 def test_an_arm_met_on_the_log_is_added() -> None:
-    state = learner()
+    state = make_learner()
     state.step(entries([decision("d", arm="new", arms=("a", "new")), thumb("d", 1.0)]))
     assert "new" in unpack(state.snapshot().policy)[0]["arms"]
 
 
 def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
-    state = learner()
+    state = make_learner()
     state.step(entries([decision("d"), thumb("d", 1.0)]))
     good = state.snapshot()
     bad = type(good)(good.position, good.policy[:-1] + b"x", good.tally)
@@ -203,7 +179,7 @@ def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
 
 def test_an_event_the_policy_refuses_is_told_and_the_rest_is_learned() -> None:
     log = entries([decision("bad", at=context(1.0, 1.0)), decision("d"), thumb("bad", 1.0), thumb("d", 1.0)])
-    state, without = learner(), learner()
+    state, without = make_learner(), make_learner()
     step = state.step(log)
     without.step([log[1], log[3]])
     assert [event_id for event_id, _ in step.rejected] == ["3-0"]
@@ -242,20 +218,20 @@ def test_preferences_teach_a_policy_that_learns_from_them_and_a_flip_leaves_no_t
 
 @pytest.mark.parametrize("mode", [Mode.FORCED, Mode.SHADOW])
 def test_what_is_said_of_a_call_that_was_not_drawn_teaches_neither_policy_nor_calibration(mode: Mode) -> None:
-    state = learner()
+    state = make_learner()
     step = state.step(
         entries([decision("d", mode=mode), thumb("d", 1.0), thumb("d", 0.4, source="judge", metric="judge")])
     )
     assert not step.learned
-    assert same(state, learner())
+    assert same(state, make_learner())
     assert [cell.kind for cell, _ in state.tally.calibration_counts.cells()] == [NAMED]
     assert state.tally.arm("a").feedback == 1
 
 
 def test_what_is_said_of_a_tool_loops_turn_teaches() -> None:
-    state = learner()
+    state = make_learner()
     assert state.step(entries([decision("d", mode=Mode.STICKY), thumb("d", 1.0)])).learned
-    assert not same(state, learner())
+    assert not same(state, make_learner())
 
 
 TASK = TagColumns((Tag("task", ("maths", "code")),))
@@ -277,12 +253,12 @@ def test_what_was_learned_before_a_tag_was_declared_is_learned_with_the_tag_unkn
     ]
     state = learner_with(TASK)
     assert state.step(entries(log)).learned
-    a = sums(state)["a"][0]
+    a = policy_sums(state)["a"][0]
     assert a[:3, :3].tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert a[5, 5] == 2.0
-    taken_away = learner()
+    taken_away = make_learner()
     assert taken_away.step(entries(log)).learned
-    assert sums(taken_away)["a"][0][2, 2] == 2.0
+    assert policy_sums(taken_away)["a"][0][2, 2] == 2.0
 
 
 def test_a_named_call_teaches_where_a_feature_tells_it_apart() -> None:
@@ -290,7 +266,7 @@ def test_a_named_call_teaches_where_a_feature_tells_it_apart() -> None:
     told, untold = decision("d", mode=Mode.FORCED, at=at), decision("d", mode=Mode.FORCED)
     assert learner_with(NAMED_TOLD).step(entries([told, thumb("d", 1.0)])).learned
     assert not learner_with(NAMED_TOLD).step(entries([untold, thumb("d", 1.0)])).learned
-    assert not learner().step(entries([told, thumb("d", 1.0)])).learned
+    assert not make_learner().step(entries([told, thumb("d", 1.0)])).learned
 
 
 @pytest.mark.parametrize("columns", [TagColumns(), NAMED_TOLD])

@@ -10,8 +10,7 @@ from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.savings.efficiency_report import efficiency_report
-from tests.feedback.fold.test_control_tally import fold
-from tests.feedback.worlds import decision, outcome, thumb
+from tests.feedback.worlds import decision, fold, outcome, thumb
 
 
 def made(name: str, *, tenant: str = "default", policy: str = "Old", mode: Mode = Mode.ROUTE) -> Decision:

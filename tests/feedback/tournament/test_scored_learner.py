@@ -23,7 +23,7 @@ from highwayman.feedback.fold.log_fold import LogFold
 from highwayman.feedback.log.events import Event, encode
 from highwayman.feedback.tournament.contenders import ConstantContender, PolicyContender, PolicyDial
 from highwayman.feedback.tournament.scored_learner import ScoredLearner, Scoring
-from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, thumb
+from tests.feedback.worlds import FINGERPRINT, decision, make_learner, outcome, policy_sums, thumb
 
 RULES = ExplorationRules(0.1)
 
@@ -108,7 +108,7 @@ def test_a_challenger_learns_what_a_learner_without_a_score_learns() -> None:
     fold(scored, log(20))
     page = [(f"{number}-0", encode(event), False) for number, event in enumerate(log(20), start=1)]
     LogFold(plain, kept_s=1e6).feed(page)
-    ours, theirs = unpack(scored.snapshot().policy)[1], unpack(plain.snapshot().policy)[1]
+    ours, theirs = policy_sums(scored), policy_sums(plain)
     assert all(np.allclose(ours[name], theirs[name]) for name in theirs)
 
 
@@ -132,18 +132,17 @@ def test_another_champion_begins_the_score_anew_and_the_level_is_watched() -> No
 
 def test_a_dial_of_its_own_changes_what_a_challenger_would_have_done() -> None:
     arms = [Arm("a", ("http://a",), "a", 1.0, 1.0, 4096), Arm("b", ("http://b",), "b", 1000.0, 1000.0, 4096)]
-    cheap = challenger(dial=PolicyDial(Objective("cheap", 1e6), arms))
-    event = replace(decision("d"), penalties=np.zeros(2))
-    learner, context = cheap, event.context
-    probs, _ = PolicyContender(RULES, PolicyDial(Objective("cheap", 1e6), arms)).on_decision(event, context, learner)
-    even, _ = PolicyContender(RULES).on_decision(event, context, learner)
+    dial = PolicyDial(Objective("cheap", 1e6), arms)
+    learner, event = challenger(dial=dial), replace(decision("d"), penalties=np.zeros(2))
+    probs, _ = PolicyContender(RULES, dial).on_decision(event, event.context, learner)
+    even, _ = PolicyContender(RULES).on_decision(event, event.context, learner)
     assert probs[0] > 0.9 > even[0]
 
 
 def with_control(n: int, baseline: dict[str, float]) -> list[Event]:
     """Draws that `Fixed` on a, with a floor of .1 and a control slice of .2, makes; b is always good, a never."""
-    policy, rng, slice_ = Fixed(d=3, fingerprint=FINGERPRINT, arm="a"), np.random.default_rng(0), {"a": 0.0, "b": 0.0}
-    rules = ExplorationRules(0.1, control=ControlSlice(0.2, slice_ | baseline))
+    policy, rng = Fixed(d=3, fingerprint=FINGERPRINT, arm="a"), np.random.default_rng(0)
+    rules = ExplorationRules(0.1, control=ControlSlice(0.2, baseline))
     events: list[Event] = []
     for number in range(n):
         made = decision(f"d{number}")
