@@ -15,6 +15,9 @@ import aiohttp
 import uvicorn
 
 from highwayman.env.types import Arm, Profile
+from highwayman.feedback.log.events import decode
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.store import Keys
 from highwayman.serving.app import Application
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.server import server_config
@@ -93,3 +96,12 @@ async def running_router(
             server.should_exit = True
             await serving
             shutil.rmtree(state)
+
+
+async def log_of(url: str, namespace: str) -> list[Any]:
+    """The events of a namespace's log."""
+    client = connect(url)
+    try:
+        return [decode(fields[b"e"]) for _, fields in await client.xrange(Keys(namespace)("log"))]
+    finally:
+        await client.aclose()

@@ -9,13 +9,12 @@ import pytest
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.log.events import decode
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.config import Config
 from highwayman.serving.services import build_services
 from highwayman.serving.wiring.settings import Settings
-from tests.serving.running_router import Router, arm, ask, running_router
+from tests.serving.running_router import Router, arm, ask, log_of, running_router
 from tests.upstream_server import Hang, Say, ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
@@ -33,14 +32,6 @@ async def asked(router: Router, text: str = "What is 2 + 2?", **more: Any) -> st
     status, answer, headers = await router.post(CHAT, ask(text, **more))
     assert status == 200, answer
     return str(headers["x-highwayman-decision"])
-
-
-async def log_of(url: str, namespace: str) -> list[Any]:
-    client = connect(url)
-    try:
-        return [decode(fields[b"e"]) for _, fields in await client.xrange(Keys(namespace)("log"))]
-    finally:
-        await client.aclose()
 
 
 async def judged(router: Router, came_to: str) -> None:

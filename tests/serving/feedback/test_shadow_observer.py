@@ -10,14 +10,11 @@ import pytest
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Arm, Decision, Feedback, Mode, Outcome, Profile, Status
-from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.store import Keys
 from highwayman.serving.completions.unseen_answer import has_side_effects, most_usage
 from highwayman.serving.config.config import Config
 from highwayman.serving.services import build_services
 from highwayman.serving.wiring.settings import Settings
-from tests.serving.running_router import Router, arm, ask, running_router
+from tests.serving.running_router import Router, arm, ask, log_of, running_router
 from tests.upstream_server import Hang, Say, ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
@@ -49,14 +46,6 @@ async def came_to(router: Router, result: str, *, times: int = 1) -> None:
                 if f'highwayman_shadowed_total{{came_to="{result}"}} {times}.0' in await response.text():
                     return
             await asyncio.sleep(0.01)
-
-
-async def log_of(url: str, namespace: str) -> list[Any]:
-    client = connect(url)
-    try:
-        return [decode(fields[b"e"]) for _, fields in await client.xrange(Keys(namespace)("log"))]
-    finally:
-        await client.aclose()
 
 
 def shadows_in(events: list[Any]) -> list[Decision]:
