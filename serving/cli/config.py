@@ -15,6 +15,7 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.config.config import Config, load_config
 from highwayman.serving.state.announced_config import public_settings
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.wiring.answer_cache import check_names
 from highwayman.serving.wiring.cascades import check_asked
 from highwayman.serving.wiring.feedback import check_judge
 from highwayman.serving.wiring.routing import exploration_rules
@@ -31,14 +32,16 @@ def config() -> None:
 def check(file: Path, pool_file: Path | None) -> None:
     """Say what is wrong with a configuration, or what it comes to.
 
-    Policy, prior, encoder and feedback doors are made as `highwayman serve` makes them.
+    Policies, prior, encoder and feedback doors are made as `highwayman serve` makes them.
     """
     loaded = load_config(file)
     loaded.feedback.adapters()
     encoder = warm_encoder(loaded)
     try:
         factory = LearnerFactory(loaded, load_pool(pool_file).arms if pool_file is not None else (), encoder)
+        factory.check_policies()
         exploration_rules(loaded, factory.policy())
+        loaded.shadow.forbidden(loaded.declared_tags())
         if pool_file is not None:
             _check_arms(factory)
         lines = _summary(factory)
@@ -86,6 +89,8 @@ def _check_arms(factory: LearnerFactory) -> None:
     loaded, names = factory.config, [arm.name for arm in factory.arms]
     if loaded.control is not None:
         loaded.control.weights(names)
+    if loaded.answer_cache is not None:
+        check_names(loaded.answer_cache, names)
     if loaded.cascade is not None:
         check_asked(loaded.cascade.load_signals(), names)
     loaded.shadow.check_arms(names, loaded.feedback.judge.arms)

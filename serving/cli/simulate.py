@@ -90,7 +90,7 @@ def simulate(  # noqa: PLR0913, PLR0917  (one parameter per option)
         floor=configured.policy.floor if floor is None else floor,
         floor_loss=configured.policy.floor_loss if floor is None else None,
         router=_router_plan(configured, min_quality, probation),
-        context=tuple(tag.tag(name) for name, tag in configured.context.items()),
+        context=tuple(configured.declared_tags()),
         **plan_options,
     )
     machines, table_paths = Machines(jobs, ray), _named(tables)

@@ -195,10 +195,13 @@ class Config(Strict):
         """Return the columns of the declared tags, of calls whose arm somebody named where those teach, and of how like
         a stored question is where its answer may be given.
         """
-        declared = [tag.tag(name) for name, tag in self.context.items()]
         named = [Tag(NAMED_CALL, ("yes",))] if self.policy.learns_from_named_calls else []
         like = [] if self.answer_cache is None else self.answer_cache.tags()
-        return TagColumns((*declared, *named, *like))
+        return TagColumns((*self.declared_tags(), *named, *like))
+
+    def declared_tags(self) -> list[Tag]:
+        """Return the declared tags, what callers tell of a request."""
+        return [tag.tag(name) for name, tag in self.context.items()]
 
     def objectives(self, spread: PoolSpread) -> dict[str, Objective]:
         """Return the objective of each alias; what is not given in points refers to how far a pool's arms lie apart."""

@@ -20,6 +20,7 @@ from highwayman.env.encoder.image_features import make_image_features
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.prompt.image_size import image_size
 from highwayman.env.reward import RewardSpec
+from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import Arm, Query
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.intake.pending import PendingFeedback
@@ -41,6 +42,7 @@ from highwayman.serving.config.config import Config
 from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.state.referee import Referee
 
+_FIXED = "Fixed"  # the policy of one arm alone
 _CONTENDER_PUBLISHED_EVERY_S = 2.0  # a score is megabytes, and nobody waits for it
 _CONTENDER_KEPT_EVERY_S = 3600.0
 _THINK_S = 5.0  # a flood is found out within a second or two
@@ -63,8 +65,27 @@ class LearnerFactory:
         """Return what makes the learner of one of them, with the policy it has."""
         challenger = self.config.tournament.challenger(name)
         policy = self.config.policy if challenger is None else challenger.policy
-        policy = PolicyConfig(name="Fixed") if name == BEST_CONSTANT else policy
+        policy = PolicyConfig(name=_FIXED) if name == BEST_CONSTANT else policy
         return replace(self, config=self.config.model_copy(update={"policy": policy}), contender=name)
+
+    def check_policies(self) -> None:
+        """Raise ConfigError for a policy, the router's or a contender's, that cannot be, or whose arm nobody has."""
+        self._check_policy()
+        for factory in self.contenders():
+            try:
+                factory._check_policy()
+            except ConfigError as error:
+                raise ConfigError(f"tournament.challengers: {factory.contender}: {error}") from error
+
+    def _check_policy(self) -> None:
+        self.policy()
+        settings, names = self.config.policy, self.arm_names
+        arm = settings.options.get("arm") if settings.name == _FIXED else None
+        if arm and self.arms and arm not in names:
+            hint = did_you_mean(str(arm), names)  # YAML may have read it as a number
+            raise ConfigError(
+                f"policy.options.arm: there is no arm {arm!r} in the pool{hint}; there are {', '.join(names)}"
+            )
 
     @property
     def arm_names(self) -> list[str]:

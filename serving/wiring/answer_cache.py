@@ -1,7 +1,7 @@
 """What gives answers again, put together as the configuration has it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.tasks import BackgroundTasks
@@ -11,6 +11,7 @@ from highwayman.serving.completions.answer_cache.answer_recorder import AnswerRe
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
 from highwayman.serving.completions.answer_cache.bad_answers import BadAnswers
 from highwayman.serving.completions.observers import CompletionObserver
+from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
@@ -21,12 +22,7 @@ def build_answer_cache(settings: Settings, log: LogComponents, metrics: Metrics)
     config = settings.config.answer_cache
     if config is None:
         return None
-    taken = [arm.name for arm in settings.arms if arm.name in config.arm_names()]
-    if taken:
-        raise ConfigError(
-            f"answer_cache: the pool has an arm {taken[0]!r}, which is the name of the one that gives stored answers; "
-            "give the pool's arm another name, or leave answer_cache out"
-        )
+    check_names(config, [arm.name for arm in settings.arms])
     store = AnswerStore(
         log.client,
         settings.config.namespace,
@@ -49,6 +45,16 @@ def build_answer_cache(settings: Settings, log: LogComponents, metrics: Metrics)
         clock=time.time,
         on_lookup=lambda came_to: metrics.answer_lookups.labels(came_to).inc(),
     )
+
+
+def check_names(config: AnswerCacheConfig, pool: Iterable[str]) -> None:
+    """Raise ConfigError where an arm of the pool is called as one that gives stored answers."""
+    for name in pool:
+        if name in config.arm_names():
+            raise ConfigError(
+                f"answer_cache: the pool has an arm {name!r}, which is the name of the one that gives stored answers; "
+                "give the pool's arm another name, or leave answer_cache out"
+            )
 
 
 def build_answer_listeners(

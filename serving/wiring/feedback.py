@@ -163,7 +163,7 @@ def _shadow(dependencies: FeedbackDependencies, judge: JudgeObserver | None) -> 
     )
     return ShadowObserver(
         config=config.shadow,
-        forbidden=config.shadow.forbidden(tag.tag(name) for name, tag in config.context.items()),
+        forbidden=config.shadow.forbidden(config.declared_tags()),
         pool=routing.pool,
         upstream=routing.upstream,
         internal_calls=InternalCalls(log.journal, log.ids.issue, time.time, routing.spend_tracker.on_outcome),

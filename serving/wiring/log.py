@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import redis.asyncio as aioredis
 
-from highwayman.env.errors import ConfigError, StoreUnavailable
+from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Outcome
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.event_id import EventId
@@ -54,11 +54,7 @@ def build_learner_factory(stack: AsyncExitStack, settings: Settings) -> LearnerF
     encoder = warm_encoder(settings.config)
     stack.callback(encoder.close)
     factory = LearnerFactory(settings.config, settings.arms, encoder)
-    for contender in factory.contenders():
-        try:
-            contender.policy()
-        except ConfigError as error:
-            raise ConfigError(f"tournament.challengers: {contender.contender}: {error}") from error
+    factory.check_policies()
     return factory
 
 

@@ -133,11 +133,20 @@ async def test_a_promotion_that_cannot_be_is_refused_with_what_could(router: Rou
     assert (status, body["error"]["message"]) == (400, "configured is the champion already")
 
 
-async def test_a_challenger_whose_policy_cannot_be_built_is_told_before_anything_starts(valkey_url: str) -> None:
-    challenger = {"name": "odd", "policy": {"name": "LinTS", "options": {"ridgee": 1.0}}}
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"name": "LinTS", "options": {"ridgee": 1.0}}, "unknown option 'ridgee'"),
+        ({"name": "Fixed", "options": {"arm": "b"}}, "there is no arm 'b' in the pool; there are a"),
+    ],
+)
+async def test_a_challenger_whose_policy_cannot_be_built_is_told_before_anything_starts(
+    valkey_url: str, policy: dict[str, Any], says: str
+) -> None:
+    challenger = {"name": "odd", "policy": policy}
     config = Config.model_validate({"tournament": {"challengers": [challenger]}})
     settings = Settings((arm("a", "http://127.0.0.1:9"),), valkey_url, config)
-    with pytest.raises(ConfigError, match=r"tournament.challengers: odd: .*unknown option 'ridgee'"):
+    with pytest.raises(ConfigError, match=rf"tournament.challengers: odd: .*{says}"):
         async with build_services(settings):
             pass
 

@@ -12,6 +12,8 @@ from highwayman.serving.config.config import Config, load_config
 
 POOL = "arms:\n  a: {endpoint: 'http://127.0.0.1:9', model: m, price: unknown, context_window_tokens: 4096}\n"
 
+CHALLENGER = "tournament: {challengers: [{name: x, policy:"
+
 
 def config(*words: object) -> Result:
     return CliRunner().invoke(main, ["config", *map(str, words)])
@@ -46,6 +48,13 @@ def test_a_configuration_that_can_be_served_is_summed_up(tmp_path: Path) -> None
         ("control: {baseline: b}", "there is no arm 'b' in the pool"),
         ("shadow: {arms: [b]}", "there is no arm 'b' in the pool"),
         ("cascade: {signals: [{Verification: {arm: b}}]}", "the pool has no arm 'b'"),
+        ("policy: {name: Fixed, options: {arm: b}}", "policy.options.arm: there is no arm 'b' in the pool"),
+        (
+            f"{CHALLENGER} {{name: Fixed, options: {{arm: b}}}}}}]}}",
+            "challengers: x: policy.options.arm: there is no arm 'b'",
+        ),
+        (f"{CHALLENGER} {{name: LinTS, options: {{ridgee: 1.0}}}}}}]}}", "challengers: x: "),
+        ("shadow: {never: {task: [health]}}", "'health' is no level that context.task.levels declares"),
         ("namespace: 'a{b'", "without braces"),
     ],
 )
@@ -56,6 +65,13 @@ def test_what_serve_would_refuse_is_told_in_a_line(tmp_path: Path, text: str, sa
     assert result.exit_code == 1, result.output
     assert says in result.output
     assert "Traceback" not in result.output
+
+
+def test_an_arm_called_like_the_one_that_gives_stored_answers_is_told(tmp_path: Path) -> None:
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(POOL.replace(" a:", " cache:"))
+    result = config("check", written(tmp_path, "answer_cache: {}"), "--pool", pool)
+    assert (result.exit_code, "the pool has an arm 'cache'" in result.output) == (1, True), result.output
 
 
 def test_the_schema_knows_every_key() -> None:
