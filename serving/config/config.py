@@ -31,6 +31,8 @@ from highwayman.serving.config.tournament import TournamentConfig
 from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
 
+_NULL = "tag:yaml.org,2002:null"
+
 
 class EncoderConfig(Strict):
     """Which engine turns prompts into features."""
@@ -239,14 +241,28 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        raw, empty = yaml.safe_load(text) or {}, _empty_keys(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path.name}: {error}") from error
+    for key in empty:
+        if key in Config.model_fields and Config.model_fields[key].default is None:
+            raise ConfigError(
+                f"{path.name}: {key}: nothing stands under it; write `{key}: {{}}` for its defaults, or `{key}: null` "
+                "to do without"
+            )
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False)
         raise ConfigError("\n".join(f"{path.name}: {_format_problem(problem)}" for problem in problems)) from None
+
+
+def _empty_keys(text: str) -> list[str]:
+    """Return the keys at the top under which nothing stands, which YAML reads as null. Raises YAMLError."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    entries = root.value if isinstance(root, yaml.MappingNode) else ()
+    return [key.value for key, value in entries if (value.tag, value.value) == (_NULL, "")]
 
 
 def _format_problem(problem: Mapping[str, Any]) -> str:

@@ -164,6 +164,15 @@ def test_stored_answers_are_given_only_where_the_file_says_so_and_exact_ones_lea
     assert [tag.name for tag in like.tag_columns().tags] == ["answer_cache"]
 
 
+@pytest.mark.parametrize("key", ["cascade", "answer_cache", "control", "images"])
+def test_a_part_under_which_nothing_stands_is_neither_off_nor_on_without_a_word(tmp_path: Path, key: str) -> None:
+    for text in (f"{key}:\n", f"{key}:  # with its defaults\n  # engine: mine:Engine\nbudget: {{}}\n"):
+        with pytest.raises(ConfigError, match=f"{key}: nothing stands under it; write `{key}: {{}}` for its defaults"):
+            load_config(written(tmp_path, text))
+    assert getattr(load_config(written(tmp_path, f"{key}: {{}}")), key) is not None
+    assert getattr(load_config(written(tmp_path, f"{key}: null")), key) is None
+
+
 def test_no_tag_has_the_name_of_the_columns_that_say_what_images_look_like(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no tag may be called images"):
         load_config(written(tmp_path, "context: {images: {from: 'metadata:images'}}"))
