@@ -1,4 +1,4 @@
-"""The command line: `highwayman up | serve | top | pool`."""
+"""The command line, `highwayman`."""
 
 import logging
 

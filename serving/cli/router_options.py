@@ -1,7 +1,9 @@
 """The options that `up` and `serve` share."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,25 +11,25 @@ from highwayman.serving.cli.context import STATE_DIR
 
 DEFAULT_PORT = 8790
 
-port_option = click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
-host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys.")
-state_option = click.option("--state-dir", type=STATE_DIR, help="Where the embedded Valkey keeps its data.")
-redis_option = click.option(
-    "--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one."
-)
-config_option = click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml")
-encoder_option = click.option("--encoder", help="static | onnx | transformers | module:Class")
-workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Router processes behind the port."
-)
-log_level_option = click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
-    help="Of what the router says on standard error; no prompt, ever.",
-)  # fmt: skip
-access_log_option = click.option(
-    "--access-log/--no-access-log", default=False, show_default=True,
-    help="A line for each request: who, path, status, seconds, decision.",
-)  # fmt: skip
+
+def router_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of every router."""
+    for option in reversed((
+        click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys."),
+        click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True),
+        click.option("--state-dir", type=STATE_DIR, help="Where the embedded Valkey keeps its data."),
+        click.option("--redis-url", envvar="REDIS_URL", help="A Redis or Valkey to use instead of the embedded one."),
+        click.option("--config", type=click.Path(path_type=Path, exists=True), help="highwayman.yaml"),
+        click.option("--encoder", help="static | onnx | transformers | module:Class"),
+        click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+                     help="Router processes behind the port."),
+        click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
+                     show_default=True, help="Of what the router says on standard error; no prompt, ever."),
+        click.option("--access-log/--no-access-log", default=False, show_default=True,
+                     help="A line for each request: who, path, status, seconds, decision."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def set_log_level(name: str) -> None:

@@ -15,18 +15,7 @@ from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.cli.loading import collector_at_rest
-from highwayman.serving.cli.router_options import (
-    access_log_option,
-    config_option,
-    encoder_option,
-    host_option,
-    log_level_option,
-    port_option,
-    redis_option,
-    set_log_level,
-    state_option,
-    workers_option,
-)
+from highwayman.serving.cli.router_options import router_options, set_log_level
 from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.metrics import adopt_worker_metrics
 from highwayman.serving.processes.workers import (
@@ -43,18 +32,10 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 
 
 @click.command()
-@host_option
-@port_option
-@state_option
-@redis_option
-@config_option
-@encoder_option
+@router_options
 @click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True)
 @click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
 @click.option("--seed", type=int, help="Of the draws, to repeat a run; worker k (from 0) has seed + k.")
-@workers_option
-@log_level_option
-@access_log_option
 @click.option("--banner/--no-banner", default=True, hidden=True, help="Whether it says where it listens.")
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Of a worker: a listening socket to serve.")
 @click.option("--door", type=click.Path(path_type=Path), hidden=True, help="Of a worker: its own socket, made anew.")

@@ -6,18 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from highwayman.serving.cli.router_options import (
-    access_log_option,
-    config_option,
-    encoder_option,
-    host_option,
-    log_level_option,
-    port_option,
-    redis_option,
-    set_log_level,
-    state_option,
-    workers_option,
-)
+from highwayman.serving.cli.router_options import router_options, set_log_level
 from highwayman.serving.config.config import load_config
 from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import forwarded_cli_options
@@ -25,15 +14,7 @@ from highwayman.serving.state.local_state import state_folder
 
 
 @click.command("up")
-@host_option
-@port_option
-@state_option
-@redis_option
-@config_option
-@encoder_option
-@workers_option
-@log_level_option
-@access_log_option
+@router_options
 @click.option(
     "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
 )
