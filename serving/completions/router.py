@@ -195,10 +195,9 @@ class Router:
         moment = _Moment(self.clock(), objective.name, Mode.ROUTE, query.text, origin)
         answerable, context = self._finder.answerable(query, context)
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
-        own_objectives = self.ramp.objectives()
-        if own_objectives and cached is None:
+        if self.ramp.objectives and cached is None:
             priced = partial(self._finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
-            moment = replace(moment, dials=_dials(own_objectives, candidates, priced))
+            moment = replace(moment, dials=_dials(self.ramp.objectives, candidates, priced))
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
             answer, similarity = cached.answer, f"{cached.similarity:.4f}"

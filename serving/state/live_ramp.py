@@ -40,15 +40,12 @@ class LiveRamp:
         self._on_ramp = on_ramp
         self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
+        # Those of their own that the champion and the challenger on the ramp have; each request asks for them.
+        self.objectives: Mapping[str, Objective] = {}
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
         return self._policy(self.ramp.champion, tenant)
-
-    def objectives(self) -> Mapping[str, Objective]:
-        """Return those of their own that the champion and the challenger on the ramp have."""
-        own = {name: self._own[name] for name in self._live if name in self._own}
-        return {name: rules.objective for name, rules in own.items() if rules.objective is not None}
 
     def rules_for(
         self, tenant: str, rules: ExplorationRules, dials: Mapping[str, Dial] = MappingProxyType({})
@@ -102,6 +99,8 @@ class LiveRamp:
                 live |= {name: policy} if policy.version else {}
         changed = ramp != self.ramp
         self.ramp, self._live = ramp, live
+        own = {name: self._own[name].objective for name in live if name in self._own}
+        self.objectives = {name: objective for name, objective in own.items() if objective is not None}
         if changed:
             self._on_ramp(ramp)
 
