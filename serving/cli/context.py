@@ -14,6 +14,7 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.config_events import active_namespaces
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Store
@@ -225,6 +226,12 @@ def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _whole(command: Awaitable[Any]) -> Any:
     return await command
+
+
+async def published_tally(client: "aioredis.Redis", factory: LearnerFactory) -> Tally:
+    """Return what is counted in the version in force; an empty tally where none is published."""
+    published = await factory.publications(client).load()
+    return Tally.from_json(published.snapshot.tally) if published is not None else Tally()
 
 
 def print_report(report: dict[str, Any], *, as_json: bool, of: LearnerFactory | None = None) -> None:

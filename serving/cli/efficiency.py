@@ -10,9 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.savings.efficiency_report import By, GroupEfficiency, efficiency_report
-from highwayman.serving.cli.context import LogOptions, log_options
+from highwayman.serving.cli.context import LogOptions, log_options, published_tally
 
 
 @click.command("efficiency")
@@ -23,8 +22,7 @@ from highwayman.serving.cli.context import LogOptions, log_options
 async def efficiency(options: LogOptions, by: str, tenant: str | None, as_json: bool) -> None:
     """Show what routed answers are worth for what they take: the Inference Efficiency Score."""
     async with options.open() as (client, factory):
-        published = await factory.publications(client).load()
-        tally = Tally.from_json(published.snapshot.tally) if published is not None else Tally()
+        tally = await published_tally(client, factory)
     report = efficiency_report(tally.efficiency, by=cast(By, by), tenant=tenant)
     if as_json:
         click.echo(json.dumps([asdict(group) for group in report]))

@@ -11,10 +11,9 @@ from rich.table import Table
 from highwayman.env.types import DEFAULT_TENANT
 from highwayman.feedback.calibration.calibrator import tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.judge.report import MORE_FLIPS, ArmReport, JudgeCalls, JudgeReport, judge_report
 from highwayman.feedback.log.event_id import START
-from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally
 from highwayman.serving.cli.errors import PlainErrorGroup
 
 
@@ -31,8 +30,7 @@ def judge() -> None:
 async def report_command(options: LogOptions, metric: str, tenant: str, as_json: bool) -> None:
     """Show agreement with thumbs, bias by arm, position bias, coverage and cost."""
     async with options.open() as (client, factory):
-        published = await factory.publications(client).load()
-        tally = Tally.from_json(published.snapshot.tally) if published is not None else Tally()
+        tally = await published_tally(client, factory)
         calls = JudgeCalls()
         async for page in factory.retention(client).scan(START):
             calls.add_page(data for _, data, _ in page)

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from highwayman.env.types import DEFAULT_TENANT
-from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.savings.report import MeanDifference, SavingsReport, savings_report
-from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally
 
 _NO_SLICE = "no request of a control slice is on the log; `control: {}` in highwayman.yaml begins one (docs/savings.md)"
 
@@ -21,8 +20,7 @@ _NO_SLICE = "no request of a control slice is on the log; `control: {}` in highw
 async def savings(options: LogOptions, tenant: str, as_json: bool) -> None:
     """Show what the router saved beside its baseline, and what that did to quality."""
     async with options.open() as (client, factory):
-        published = await factory.publications(client).load()
-        tally = Tally.from_json(published.snapshot.tally) if published is not None else Tally()
+        tally = await published_tally(client, factory)
         control = factory.config.control
         usd_per_day = 0.0 if control is None else control.router_usd_per_day
     report = savings_report(tally.control, tenant=tenant, router_usd_per_day=usd_per_day)
