@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -84,33 +84,38 @@ async def test_metrics_have_the_savings_with_their_bounds(router: Router) -> Non
     assert 'flag="baseline' not in text
 
 
-async def test_a_command_tells_it_in_eighty_columns_and_as_json(
+@pytest.fixture
+def command(
     router: Router, valkey_url: str, module_namespace: str, tmp_path: Path
-) -> None:
+) -> Callable[..., Coroutine[Any, Any, str]]:
+    """Runs a command on what the router has learned; returns what it prints."""
     config = tmp_path / "highwayman.yaml"
     config.write_text(f"namespace: {module_namespace}\ncontrol: {{share: 0.5, baseline: large}}\n")
-    options = ["--config", str(config), "--redis-url", valkey_url]
-    shown = await asyncio.to_thread(CliRunner().invoke, main, ["savings", *options])
-    assert shown.exit_code == 0, shown.output
-    assert "saved a request" in shown.output
-    assert max(map(len, shown.output.splitlines())) <= 80, shown.output
-    machine = await asyncio.to_thread(CliRunner().invoke, main, ["savings", "--json", *options])
-    assert json.loads(machine.output)["rated"] == 1
-    nobody = await asyncio.to_thread(CliRunner().invoke, main, ["savings", "--tenant", "nobody", *options])
-    assert "no request of a control slice is on the log" in nobody.output
+
+    async def run(*words: str) -> str:
+        args = [*words, "--config", str(config), "--redis-url", valkey_url]
+        result = await asyncio.to_thread(CliRunner().invoke, main, args)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+async def test_a_command_tells_it_in_eighty_columns_and_as_json(
+    command: Callable[..., Coroutine[Any, Any, str]],
+) -> None:
+    shown = await command("savings")
+    assert "saved a request" in shown
+    assert max(map(len, shown.splitlines())) <= 80, shown
+    assert json.loads(await command("savings", "--json"))["rated"] == 1
+    assert "no request of a control slice is on the log" in await command("savings", "--tenant", "nobody")
 
 
 async def test_a_command_tells_what_each_arm_is_worth_for_what_it_takes(
-    router: Router, valkey_url: str, module_namespace: str, tmp_path: Path
+    command: Callable[..., Coroutine[Any, Any, str]],
 ) -> None:
-    config = tmp_path / "highwayman.yaml"
-    config.write_text(f"namespace: {module_namespace}\n")
-    options = ["--config", str(config), "--redis-url", valkey_url]
-    shown = await asyncio.to_thread(CliRunner().invoke, main, ["efficiency", *options])
-    assert shown.exit_code == 0, shown.output
-    assert {"small", "large", "IES", "Wh/1k"} <= set(shown.output.split())
-    machine = await asyncio.to_thread(CliRunner().invoke, main, ["efficiency", "--by", "policy", "--json", *options])
-    (policy,) = json.loads(machine.output)
+    assert {"small", "large", "IES", "Wh/1k"} <= set((await command("efficiency")).split())
+    (policy,) = json.loads(await command("efficiency", "--by", "policy", "--json"))
     assert (policy["name"], policy["quality"], policy["wh"]) == ("HierTS", 1.0, None)
     assert policy["calls"] >= ASKED
 

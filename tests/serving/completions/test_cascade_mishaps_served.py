@@ -2,29 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from highwayman.feedback.log.redis import connect
 from highwayman.feedback.log.store import Keys
-from tests.serving.completions.test_cascade_served import CHAT, CONFIG, MARGIN, UNSURE, Doubt, Served, arms
+from tests.serving.completions.test_cascade_served import CHAT, CONFIG, MARGIN, UNSURE, Doubt, NoLogprobs, Served, arms
 from tests.serving.running_router import ask, running_router
-from tests.upstream_server import Body, BreakOff, Fail, Say, ScriptedUpstream
+from tests.upstream_server import BreakOff, Fail, Say, ScriptedUpstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass(frozen=True, slots=True)
-class NoLogprobs(Say):
-    """A server that refuses log probabilities."""
-
-    async def serve(self, request: Any, body: Body) -> Any:
-        if body.get("logprobs"):
-            return await Fail(400, "logprobs are not supported").serve(request, body)
-        return await Say.serve(self, request, body)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -68,10 +56,8 @@ async def test_after_a_break_a_server_that_refuses_log_probabilities_is_asked_wi
 async def test_a_middle_stage_whose_server_refuses_log_probabilities_answers_without_them(
     upstream: ScriptedUpstream, valkey_url: str, namespace: str
 ) -> None:
-    pool = [*arms(upstream), replace(arms(upstream)[0], name="middle", model="middle-upstream",
-            usd_per_mtok_in=5.0, usd_per_mtok_out=5.0)]  # fmt: skip
     config = {**CONFIG, "cascade": {**MARGIN, "max_stages": 3}}
-    async with running_router(pool, valkey_url, namespace, config=config) as router:
+    async with running_router(arms(upstream, middle=5.0), valkey_url, namespace, config=config) as router:
         served = Served(router, upstream, valkey_url)
         served.script(Doubt("Rome?", logprob=UNSURE))
         upstream.script("middle-upstream", NoLogprobs("Paris."))
@@ -137,10 +123,9 @@ async def test_a_hard_days_budget_counts_the_next_arm_of_a_cascade_while_it_is_a
         served, say = Served(router, upstream, valkey_url), Say("Paris.", before=asyncio.Event())
         served.script(Doubt("Rome?", logprob=UNSURE), say)
         first = asyncio.create_task(served.ask("One?"))
-        async with asyncio.timeout(10):
-            while served.asked() != ["cheap", "dear"]:
-                await asyncio.sleep(0.002)
-            second, _, _ = await served.ask("Two?")
+        await upstream.asked(2)
+        assert served.asked() == ["cheap", "dear"]
+        second, _, _ = await served.ask("Two?")
         say.before.set()  # type: ignore[union-attr]
         assert (second, (await first)[0]) == ("Rome?", "Paris.")
 

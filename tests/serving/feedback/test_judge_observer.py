@@ -126,8 +126,7 @@ async def test_a_judge_that_does_not_answer_holds_up_no_router_that_ends(
     async with asyncio.timeout(20):
         async with running_router(arms, valkey_url, namespace, config={"feedback": {"judge": JUDGED}}) as router:
             await asked(router, model="small")
-            while not any(sent["model"] == "judge-upstream" for sent in upstream.requests):
-                await asyncio.sleep(0.01)
+            await upstream.asked(2)  # the second is the judge's
 
 
 async def test_a_judge_who_is_not_in_the_pool_is_refused_at_the_start(

@@ -107,8 +107,7 @@ async def test_nobody_waits_for_a_shadow_answer_neither_client_nor_a_router_that
             pool(upstream, "small", "large"), valkey_url, namespace, config=config(at_once=1)
         ) as router:
             assert (await router.post(CHAT, ask()))[0] == 200
-            while not any(sent["model"] == "large-upstream" for sent in upstream.requests):
-                await asyncio.sleep(0.01)
+            await upstream.asked(2)  # the second is large's
             assert (await router.post(CHAT, ask()))[0] == 200
             await came_to(router, "busy")
     events = await log_of(valkey_url, namespace)
