@@ -143,16 +143,18 @@ class CascadedCompletion(ProxiedCompletion):
         self._answered.append(LookedAt(answer.arm.name, signals))
         failed = [attempt.arm for attempt in self._tried if attempt.ending != Ending.ANSWERED]
         choice = self._cascade.next_stage(self._answered, spent_usd=self._spent_usd() or 0.0, failed=failed)
-        stage = self._stage_of(choice, answer.arm, seconds=seconds)
-        self._stages.append(stage)
-        if choice.went_on:
-            following = await self._ask_next(held, answer, choice)
-            if following is not None:
-                return following
-            self._stages[-1] = replace(stage, goes_on=0.0, went_on=False, next_arm="")  # there was nobody, as it is
+        self._stages.append(self._stage_of(choice, seconds=seconds))
+        following = await self._ask_next(held, answer, choice) if choice.went_on else None
+        if following is None:
+            await self._serve(held, went_on=choice.went_on)
+        return following
+
+    async def _serve(self, held: HeldMessages, *, went_on: bool) -> None:
+        """Serve the answer looked at last, also where another arm was to be asked: there was nobody, as it is."""
+        if went_on:
+            self._stages[-1] = replace(self._stages[-1], goes_on=0.0, went_on=False, next_arm="")
         self._released_at = self._dependencies.timer()
         await held.release()
-        return None
 
     async def _ask_next(
         self, held: HeldMessages, answer: UpstreamResponse, choice: StageChoice
@@ -184,9 +186,7 @@ class CascadedCompletion(ProxiedCompletion):
         if self._rejected is not None:
             self._lost_usd.append(lost_usd)
             self._restore(self._rejected)
-            self._stages[-1] = replace(self._stages[-1], goes_on=0.0, went_on=False, next_arm="")
-            self._released_at = self._dependencies.timer()
-            await self._rejected.held.release()
+            await self._serve(self._rejected.held, went_on=True)
             return None
         failed = {attempt.arm for attempt in self._tried if attempt.ending != Ending.ANSWERED}
         others = [arm for arm in self._route.arms if arm.name not in failed]
@@ -231,8 +231,8 @@ class CascadedCompletion(ProxiedCompletion):
             return FinishedAnswer(self._request.body, answer)
         return self._finished
 
-    def _stage_of(self, choice: StageChoice, arm: Arm, *, seconds: float) -> CascadeStage:
-        usage = self._metered.usage
+    def _stage_of(self, choice: StageChoice, *, seconds: float) -> CascadeStage:
+        arm, usage = self._arm, self._metered.usage
         return CascadeStage(
             arm.name,
             choice.signals,
@@ -289,7 +289,7 @@ class CascadedCompletion(ProxiedCompletion):
         """Log an answer that was passed on as it came, with what it tells."""
         signals = await self._cascade.reader.look_on(self._finished_answer())
         choice = self._cascade.seen(LookedAt(outcome.arm, signals))
-        stage = self._stage_of(choice, self._arm, seconds=outcome.latency_s)
+        stage = self._stage_of(choice, seconds=outcome.latency_s)
         super()._log_outcome(replace(outcome, stages=(stage,)))
 
     def _headers(self, content_type: str) -> Headers:
