@@ -55,10 +55,7 @@ class LogOptions:
             ConfigError: it is not what is in force, or could be that of several namespaces.
             EncoderError, StoreUnavailable.
         """
-        given = load_config(self.config) if self.config is not None else None
-        client = connect(self.url(), timeout_s=_TIMEOUT_S)
-        try:
-            namespace = await self.find_namespace(client, given)
+        async with self.connected() as (client, namespace, given):
             announced = parse_announcement(await Store(client, namespace).active_config(), namespace)
             config = given or (announced.load() if announced is not None else Config(namespace=namespace))
             with self._factory(config) as factory:
@@ -67,19 +64,23 @@ class LogOptions:
                     raise ConfigError(refusal)
                 self._say(factory, announced)
                 yield client, factory
-        finally:
-            await client.aclose()
 
     async def announced(self) -> AnnouncedConfig | None:
         """Return what routers have announced, None where nothing was. Raises ConfigError, StoreUnavailable."""
+        async with self.connected() as (client, namespace, _):
+            return parse_announcement(await Store(client, namespace).active_config(), namespace)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[tuple["aioredis.Redis", str, Config | None]]:
+        """Yield a client, the namespace that is meant, and what --config says. Raises ConfigError, StoreUnavailable."""
+        given = load_config(self.config) if self.config is not None else None
         client = connect(self.url(), timeout_s=_TIMEOUT_S)
         try:
-            namespace = await self.find_namespace(client, None)
-            return parse_announcement(await Store(client, namespace).active_config(), namespace)
+            yield client, await self._namespace(client, given), given
         finally:
             await client.aclose()
 
-    async def find_namespace(self, client: "aioredis.Redis", given: Config | None) -> str:
+    async def _namespace(self, client: "aioredis.Redis", given: Config | None) -> str:
         """Return the namespace that is meant. Raises ConfigError where that could be several."""
         if given is not None:
             if self.namespace not in {None, given.namespace}:
@@ -196,17 +197,12 @@ class KeyStoreOptions:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[KeyStore]:
         """Yield the keys of the namespace that is meant, and say which that is. Raises ConfigError."""
-        given = load_config(self.log.config) if self.log.config is not None else None
-        client = connect(self.log.url(), timeout_s=_TIMEOUT_S)
-        try:
-            namespace = await self.log.find_namespace(client, given)
+        async with self.log.connected() as (client, namespace, _):
             store = Store(client, namespace)
             if not self.log.quiet:
                 unknown = "" if await store.active_config() else ": no router has announced itself there"
                 click.echo(f"namespace {namespace}{unknown}", err=True)
             yield KeyStore(client, namespace, store)
-        finally:
-            await client.aclose()
 
 
 def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
