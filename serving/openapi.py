@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from highwayman.env.types import JsonObject
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
-from highwayman.serving.completions.request import BODY_MODELS
+from highwayman.serving.completions.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
 
 _ERROR: Final[JsonObject] = {
@@ -42,8 +42,8 @@ _REFUSALS: Final = {
     "504": "No model server answered in time.",
 }
 _SUMMARIES: Final = {
-    "/v1/chat/completions": "Answer a conversation, whole or as a stream; `model` is an alias, or an arm.",
-    "/v1/completions": "Go on with a prompt, whole or as a stream; `model` is an alias, or an arm.",
+    CHAT_PATH: "Answer a conversation, whole or as a stream; `model` is an alias, or an arm.",
+    COMPLETION_PATH: "Go on with a prompt, whole or as a stream; `model` is an alias, or an arm.",
 }
 
 

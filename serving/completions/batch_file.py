@@ -1,23 +1,18 @@
 """Files of prompts, a JSON line each: OpenAI's batch lines, bodies of requests, or plain texts; and batches to send."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from highwayman.env.cost.objective import AUTO
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm, JsonObject
-from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
-from highwayman.serving.http.validation import BadRequest, parse_object
+from highwayman.serving.completions.request import CHAT_PATH, COMPLETION_PATH, PARSERS, CompletionRequest
+from highwayman.serving.http.validation import DEFAULT_LIMITS, BadRequest, parse_object
 
-_CHAT: Final = "/v1/chat/completions"
-_READERS: Final[Mapping[str, Callable[[bytes], CompletionRequest]]] = MappingProxyType(
-    {_CHAT: parse_chat, "/v1/completions": parse_completion}
-)
 _OF_STREAMS: Final = ("stream", "stream_options")  # a batch has none
 
 
@@ -81,9 +76,9 @@ def _parsed(raw: bytes, number: int) -> BatchLine:
     if not isinstance(custom_id, str) or not custom_id:
         raise BadRequest("custom_id: must be a string that is not empty")
     body, url = _body_and_url(given)
-    if not isinstance(url, str) or url not in _READERS:
-        raise BadRequest(f"url: must be one of {', '.join(_READERS)}")
-    request = _READERS[url](json.dumps({**body, "model": AUTO}).encode())
+    if not isinstance(url, str) or url not in PARSERS:
+        raise BadRequest(f"url: must be one of {', '.join(PARSERS)}")
+    request = PARSERS[url](json.dumps({**body, "model": AUTO}).encode(), DEFAULT_LIMITS)
     return BatchLine(custom_id, url, request)
 
 
@@ -93,10 +88,10 @@ def _body_and_url(given: JsonObject) -> tuple[JsonObject, Any]:
         body = given["body"]
         if not isinstance(body, dict):
             raise BadRequest("body: must be an object")
-        return body, given.get("url", _CHAT if "messages" in body else "/v1/completions")
+        return body, given.get("url", CHAT_PATH if "messages" in body else COMPLETION_PATH)
     body = {key: value for key, value in given.items() if key != "custom_id"}
     if isinstance(body.get("prompt"), str) and "messages" not in body:
         body["messages"] = [{"role": "user", "content": body.pop("prompt")}]
     if "messages" not in body:
         raise BadRequest("must have a prompt, messages, or a body that has them")
-    return body, _CHAT
+    return body, CHAT_PATH

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
@@ -13,7 +12,7 @@ from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.cascades import Cascades
 from highwayman.serving.completions.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
-from highwayman.serving.completions.request import CompletionRequest, parse_chat, parse_completion
+from highwayman.serving.completions.request import PARSERS, CompletionRequest
 from highwayman.serving.completions.router import RequestOrigin, Route, Router
 from highwayman.serving.completions.routing_options import parse_cache_control, parse_routing_options
 from highwayman.serving.completions.tag_reader import TagReader
@@ -30,12 +29,6 @@ from highwayman.serving.http.client_ids import LinkExtractor
 from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
-from highwayman.serving.http.validation import BodyLimits
-
-_PARSERS: dict[str, Callable[[bytes, BodyLimits], CompletionRequest]] = {
-    "/v1/chat/completions": parse_chat,
-    "/v1/completions": parse_completion,
-}
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +67,7 @@ class CompletionsEndpoint:
     @staticmethod
     def matches(scope: Scope) -> bool:
         """Return whether the request is for one of its paths."""
-        return scope["type"] == "http" and scope["path"] in _PARSERS
+        return scope["type"] == "http" and scope["path"] in PARSERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request, or tell that it was cut where the router ends before."""
@@ -125,7 +118,7 @@ class CompletionsEndpoint:
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
         raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
-        request = await self._bodies.read(raw, lambda: _PARSERS[scope["path"]](raw, self._bodies.limits))
+        request = await self._bodies.read(raw, lambda: PARSERS[scope["path"]](raw, self._bodies.limits))
         options = parse_routing_options(scope)
         turn = await self._conversations.turn(request, scope, principal.tenant)
         # A client's own task carries the ids of the answer beside it: what is said under them does not mean the task.

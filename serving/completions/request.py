@@ -1,6 +1,6 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -22,6 +22,7 @@ from highwayman.serving.completions.body_checks import (
 )
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits, parse_object, validate
 
+CHAT_PATH, COMPLETION_PATH = "/v1/chat/completions", "/v1/completions"
 _MAY_GO_WITHOUT_TOOLS = (None, "auto", "none")  # of `tool_choice`; others want a tool to be called
 
 
@@ -59,8 +60,8 @@ class _CompletionBody(_Common):
 
 
 BODY_MODELS: Final[Mapping[str, type[BaseModel]]] = {
-    "/v1/chat/completions": _ChatBody,
-    "/v1/completions": _CompletionBody,
+    CHAT_PATH: _ChatBody,
+    COMPLETION_PATH: _CompletionBody,
 }
 
 
@@ -128,6 +129,12 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
         script=reading.script,
     )
     return _completion_request(body, checked, query, chat=False, size_bytes=len(raw))
+
+
+PARSERS: Final[Mapping[str, Callable[[bytes, BodyLimits], CompletionRequest]]] = {
+    CHAT_PATH: parse_chat,
+    COMPLETION_PATH: parse_completion,
+}
 
 
 def _completion_request(

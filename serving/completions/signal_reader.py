@@ -17,8 +17,8 @@ from highwayman.env.upstream.endings import Ending
 from highwayman.env.upstream.response import UpstreamResponse
 from highwayman.env.upstream.usage_report import parse_reported_usage
 from highwayman.serving.completions.metering import meter
+from highwayman.serving.completions.request import CHAT_PATH
 
-CHAT_PATH = "/v1/chat/completions"
 log = logging.getLogger(__name__)
 
 _FEW_CHARS = 2_000  # of an answer that is read on the event loop: a thread takes longer

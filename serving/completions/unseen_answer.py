@@ -14,8 +14,8 @@ from highwayman.env.upstream.client import Upstream
 from highwayman.env.upstream.transcript import Transcript
 from highwayman.env.upstream.usage_report import parse_usage
 from highwayman.serving.completions.internal_calls import InternalCall
+from highwayman.serving.completions.request import CHAT_PATH, COMPLETION_PATH
 
-PATHS = {True: "/v1/chat/completions", False: "/v1/completions"}  # of a chat, of a prompt
 _NOT_SENT = ("stream", "store")  # beginnings of keys: it comes whole, and no server keeps it
 _TEMPLATE_TOKENS = 64  # that a chat's template adds at most, a message
 
@@ -48,7 +48,8 @@ async def ask_unseen(
     started, response, transcript = timer(), None, Transcript()
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await upstream.open([arm], PATHS[chat], lambda called: upstream_body(sent, called, chat=chat))
+            path = CHAT_PATH if chat else COMPLETION_PATH
+            answer = await upstream.open([arm], path, lambda called: upstream_body(sent, called, chat=chat))
             response = pydantic_core.from_json(await answer.body())
     except (TimeoutError, UpstreamError, ValueError):
         response = None
