@@ -195,7 +195,8 @@ class Metrics:
             child(self._stages, stage.arm, "rejected" if stage.went_on else "served").inc()
             if stage.went_on:
                 child(self._rejected_usd, stage.arm).inc(stage.cost_usd or 0.0)
-        child(self._energy, arm).inc(outcome.wh or 0.0)
+        if outcome.wh is not None:
+            child(self._energy, arm).inc(outcome.wh)
         for attempt in outcome.tried:
             child(self._attempts, attempt.arm, attempt.ending).inc()
         if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):

@@ -48,7 +48,9 @@ async def test_energy_is_measured_where_an_exporter_tells_and_by_the_coefficient
                 _, _, headers = await router.post(CHAT, ask(model=name))
                 outcomes[name] = (await router.decision(headers["x-highwayman-decision"]))["outcome"]
             async with router.http.get("/metrics") as response:
-                assert 'highwayman_energy_wh_total{arm="guessed"} 11.0' in await response.text()
+                metrics = await response.text()
+            assert 'highwayman_energy_wh_total{arm="guessed"} 11.0' in metrics
+            assert 'highwayman_energy_wh_total{arm="unknown"}' not in metrics
     measured_s = outcomes["metered"]["wh"] * 3600 / WATTS
     assert 0.5 * outcomes["metered"]["latency_s"] <= measured_s <= outcomes["metered"]["latency_s"] + 0.5
     assert outcomes["guessed"]["wh"] == pytest.approx(11.0)
