@@ -116,7 +116,7 @@ async def _predicted(
 
 def _tagged(lines: Sequence[BatchLine], config: Config, tenant: str) -> list[Query]:
     """Return the queries with the declared tags that bodies tell; no header and no key came with them."""
-    reader = TagReader({tag.tag(name): tag.place() for name, tag in config.context.items()}, None, secret=bytes)
+    reader = TagReader(config.declared_tags(), None, secret=bytes)
     scope: Scope = {"headers": []}
     principal = Principal(tenant=tenant)
     return [replace(line.request.query, tags=reader.read(scope, line.request.body, principal)) for line in lines]

@@ -122,7 +122,7 @@ class CascadeRoute:
     limits: RequestLimits  # hold for all stages together
     budget: BudgetRule | None
     tries: bool  # whether the answer is looked at, with further calls, though nothing says that it is worth it
-    on_next_stage: Callable[[str, float], None] = lambda decision_id, usd: None
+    on_next_stage: Callable[[str, float], None]
 
     @property
     def is_open(self) -> bool:

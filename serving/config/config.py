@@ -19,7 +19,7 @@ from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.access import CorsConfig, HostName
 from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.config.cascade import CascadeConfig
-from highwayman.serving.config.context import TagConfig
+from highwayman.serving.config.context import TagConfig, TagSource
 from highwayman.serving.config.control import ControlConfig
 from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
@@ -201,9 +201,9 @@ class Config(Strict):
         like = [] if self.answer_cache is None else self.answer_cache.tags()
         return TagColumns((*self.declared_tags(), *named, *like))
 
-    def declared_tags(self) -> list[Tag]:
-        """Return the declared tags, what callers tell of a request."""
-        return [tag.tag(name) for name, tag in self.context.items()]
+    def declared_tags(self) -> dict[Tag, TagSource]:
+        """Return the declared tags, each with where a request tells it."""
+        return {tag.tag(name): tag.place() for name, tag in self.context.items()}
 
     def objectives(self, spread: PoolSpread) -> dict[str, Objective]:
         """Return the objective of each alias; what is not given in points refers to how far a pool's arms lie apart."""

@@ -11,7 +11,7 @@ from highwayman.serving.wiring.settings import Settings
 
 def build_tags(stack: AsyncExitStack, settings: Settings, log: LogComponents) -> TagReader:
     """Return it; columns are given beside the requests, where levels are not all declared."""
-    declared = {tag.tag(name): tag.place() for name, tag in settings.config.context.items()}
+    declared = settings.config.declared_tags()
     table = LevelTable(log.client, settings.config.namespace)
     if not all(tag.levels for tag in declared):
         start_in_background(stack, table.run(), settings.on_failure)
