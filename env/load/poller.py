@@ -14,6 +14,7 @@ import numpy as np
 from highwayman.env.json_pieces import PIECE_BYTES, parse_aside
 from highwayman.env.load.replica_loads import ReplicaLoads, ReplicaState
 from highwayman.env.load.vllm_metrics import EngineReading, parse_engine_metrics
+from highwayman.env.load.whole_body import whole_body
 from highwayman.env.types import Arm
 
 _TIMEOUT_S: Final = 2.0
@@ -136,12 +137,7 @@ class LoadPoller:
         key = os.environ.get(server.key) if server.key else None
         headers = {"authorization": f"Bearer {key}"} if key else None
         async with session.get(server.endpoint + path, headers=headers, allow_redirects=False) as response:
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise ValueError(f"{path} has more than {_MOST_BYTES} bytes")
-            return response.status, bytes(body)
+            return response.status, await whole_body(response, most_bytes=_MOST_BYTES)
 
     def _show(self, server: _Server) -> None:
         state = self._loads.state(server.endpoint)

@@ -2,19 +2,20 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from highwayman.env.load.prometheus_text import parse_samples
 from highwayman.env.types import Arm
 
 _WH_PER_JOULE: Final = 1 / 3600
-_WATTS_SERIES: Final = frozenset({"DCGM_FI_DEV_POWER_USAGE", "highwayman_power_watts"})
+_WATTS_SERIES: Final = ("DCGM_FI_DEV_POWER_USAGE", "highwayman_power_watts")
 _MOST_WATTS: Final = 1e7
 
 
-def parse_watts(text: str) -> float:
+def parse_watts(text: bytes) -> float:
     """Return the watts that an exporter tells of: a number, JSON `{"watts": N}`, or Prometheus' text.
 
     Of the last, the samples of NVIDIA's DCGM exporter (`DCGM_FI_DEV_POWER_USAGE`, one for each GPU) or of
@@ -25,7 +26,7 @@ def parse_watts(text: str) -> float:
     """
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = _summed_watts(text)
     watts = told.get("watts") if isinstance(told, dict) else told
     if isinstance(watts, bool) or not isinstance(watts, int | float) or not 0.0 <= watts <= _MOST_WATTS:
@@ -33,12 +34,9 @@ def parse_watts(text: str) -> float:
     return float(watts)
 
 
-def _summed_watts(text: str) -> float:
+def _summed_watts(text: bytes) -> float:
     """Return the sum of the samples of known series, NaN where there is none. Raises ValueError."""
-    samples = []
-    for line in text.splitlines():
-        if line.split("{")[0].split(" ")[0] in _WATTS_SERIES:
-            samples.append(float(line.rpartition("}")[2].split()[0 if "}" in line else 1]))
+    samples = [sample for samples in parse_samples(text, _WATTS_SERIES).values() for sample in samples]
     return sum(samples) if samples else math.nan
 
 
@@ -68,7 +66,7 @@ class PowerMeter:
     its servers say, and at least the calls from here. Between two readings the power is taken to be as it was read.
     """
 
-    def __init__(self, arms: Iterable[Arm], clock: Callable[[], float], *, fresh_s: float = 5.0) -> None:
+    def __init__(self, arms: Sequence[Arm], clock: Callable[[], float], *, fresh_s: float = 5.0) -> None:
         """Take the arms, a clock in monotonic seconds, and for how long a reading is believed."""
         self._arms = {arm.name: arm.power_url for arm in arms if arm.power_url is not None}
         self._clock = clock

@@ -7,6 +7,7 @@ from typing import Final
 import aiohttp
 
 from highwayman.env.load.power import PowerMeter, parse_watts
+from highwayman.env.load.whole_body import whole_body
 
 _TIMEOUT_S: Final = 2.0
 _MOST_BYTES: Final = 1 << 20
@@ -46,7 +47,6 @@ class PowerPoller:
 async def _watts(session: aiohttp.ClientSession, url: str) -> float:
     """Return what an exporter says. Raises one of _FAILED."""
     async with session.get(url, allow_redirects=False) as response:
-        body = await response.content.read(_MOST_BYTES)
         if response.status != 200:
             raise ValueError(f"it answered {response.status}")
-        return parse_watts(body.decode("utf-8", "replace"))
+        return parse_watts(await whole_body(response, most_bytes=_MOST_BYTES))

@@ -1,13 +1,11 @@
 """What a vLLM server says of its own load, out of the text of its `/metrics`."""
 
 import math
-import re
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client.parser import text_string_to_metric_families
+from highwayman.env.load.prometheus_text import parse_samples
 
 _RUNNING: Final = "vllm:num_requests_running"
 _WAITING: Final = "vllm:num_requests_waiting"
@@ -15,9 +13,6 @@ _KV_CACHE: Final = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")  # 
 _TTFT_SUM: Final = "vllm:time_to_first_token_seconds_sum"
 _TTFT_COUNT: Final = "vllm:time_to_first_token_seconds_count"
 _NAMES: Final = (_RUNNING, _WAITING, *_KV_CACHE, _TTFT_SUM, _TTFT_COUNT)
-# A server writes a hundred times as many lines as are wanted here; the others are never parsed.
-_WANTED: Final = re.compile(rb"^(?:%s)[{ \t][^\n]{0,2000}$" % "|".join(_NAMES).encode(), re.MULTILINE)
-_MOST_BYTES: Final = 1 << 16  # of the lines that are wanted
 _MOST_REQUESTS: Final = 1e6  # no server has as many; a number beyond is nonsense
 _MOST_TOTAL: Final = 1e15
 
@@ -38,12 +33,9 @@ def parse_engine_metrics(text: bytes) -> EngineReading | None:
 
     A number that cannot be (NaN, infinite, negative, beyond reason) counts as none. Time is linear in the bytes.
     """
-    wanted = b"\n".join(_WANTED.findall(text)) + b"\n"
-    if len(wanted) > _MOST_BYTES:
-        return None
     try:
-        samples = _samples(wanted.decode("utf-8", "replace"))
-    except (ValueError, LookupError):  # the parser raises either
+        samples = parse_samples(text, _NAMES)
+    except ValueError:
         return None
     waiting, running = _sum(samples[_WAITING], _MOST_REQUESTS), _sum(samples[_RUNNING], _MOST_REQUESTS)
     if waiting is None or running is None:
@@ -54,15 +46,6 @@ def parse_engine_metrics(text: bytes) -> EngineReading | None:
     usages = next((samples[name] for name in _KV_CACHE if samples[name]), [])
     usage = _sum(usages, float(len(usages)))
     return EngineReading(waiting, running, None if usage is None else usage / len(usages), first_token_s, first_tokens)
-
-
-def _samples(text: str) -> dict[str, list[float]]:
-    """Return the numbers by name, one for each engine. Raises ValueError or LookupError for what is no such text."""
-    values: defaultdict[str, list[float]] = defaultdict(list)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            values[sample.name].append(float(sample.value))
-    return values
 
 
 def _sum(numbers: Iterable[float], most: float) -> float | None:

@@ -99,10 +99,10 @@ def test_nothing_is_told_of_a_request_during_which_nobody_knew_the_power() -> No
     ],
 )
 def test_an_exporter_tells_watts_as_a_number_as_json_or_as_prometheus_has_it(text: str, watts: float) -> None:
-    assert parse_watts(text) == watts
+    assert parse_watts(text.encode()) == watts
 
 
 @pytest.mark.parametrize("text", ["", "{}", "true", "-1", '{"watts": "many"}', "up 1\n", "NaN", "Infinity"])
 def test_what_tells_no_watts_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="tells no watts"):
-        parse_watts(text)
+        parse_watts(text.encode())
