@@ -95,10 +95,9 @@ class FullTable:
     def take(self, rows: slice | Indices | Bools) -> Self:
         """Return the table of some of the prompts."""
         numbers = np.arange(self.n)[rows]
-        texts = {name: tuple(getattr(self, name)[row] for row in numbers) for name in _PER_PROMPT}
-        labels = {name: tuple(column[row] for row in numbers) for name, column in self.labels.items()}
-        values = {name: getattr(self, name)[numbers] for name in VALUES}
-        return replace(self, **texts, labels=labels, **values)  # type: ignore[arg-type]
+        changes: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in numbers) for name in _PER_PROMPT}
+        changes["labels"] = {name: tuple(column[row] for row in numbers) for name, column in self.labels.items()}
+        return replace(self, **changes, **{name: getattr(self, name)[numbers] for name in VALUES})
 
     def with_arms(self, names: Sequence[str]) -> Self:
         """Return the table of these arms, in this order. Raises TableError for one it does not have, or has twice."""

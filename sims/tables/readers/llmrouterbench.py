@@ -5,7 +5,10 @@ name dataset, split and model: then their folders do.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.table_cells import AnswerCells, TableError, cells_of
@@ -26,7 +29,8 @@ def mismatch(sheet: Sheet) -> str:
 
 def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file; its dataset is the task. Raises TableError."""
-    return cells_of(_rows(sheet), name=str(sheet.path))
+    answers = cells_of(_rows(sheet), name=str(sheet.path))
+    return replace(answers, rows=np.zeros(len(answers.keys), dtype=np.intp))
 
 
 def _rows(sheet: Sheet) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,10 @@ that was not evaluated does not. The task is the dataset that the question's ind
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from highwayman.sims.tables.sheet import Sheet
 from highwayman.sims.tables.table_cells import AnswerCells, TableError, cells_of
@@ -21,7 +24,11 @@ def mismatch(sheet: Sheet) -> str:
 
 def cells(sheet: Sheet) -> AnswerCells:
     """Return the answers in a file. Raises TableError."""
-    return cells_of(_rows(sheet), name=str(sheet.path))
+    answers = cells_of(_rows(sheet), name=str(sheet.path))
+    first: dict[str, int] = {}
+    for row, name in enumerate(sheet.texts("global_index").to_pylist()):
+        first.setdefault(name, row)
+    return replace(answers, rows=np.array([first[name] for _, name in answers.keys], dtype=np.intp))
 
 
 def _rows(sheet: Sheet) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ names; `prompt`, the texts of its splits; `data`, their scores. There are no cos
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def cells(sheet: Sheet) -> AnswerCells:
     for k, model in enumerate(models):
         known = np.ones(len(keys), dtype=np.bool_)
         check_values(quality[:, k], "quality", known=known, where=where.__getitem__, named=f"score of {model!r}")
-    return AnswerCells.wide(
+    answers = AnswerCells.wide(
         keys,
         models,
         prompts=texts,
@@ -54,6 +55,7 @@ def cells(sheet: Sheet) -> AnswerCells:
         values={"quality": quality},
         where=where.__getitem__,
     )
+    return replace(answers, rows=np.zeros(len(keys), dtype=np.intp))
 
 
 def _are_texts(value: Any) -> bool:

@@ -60,3 +60,8 @@ def test_a_second_result_of_the_same_answers_is_refused(tmp_path: Path) -> None:
     path.with_name("aime-test-gpt-5-20260102_120000.json").write_text(path.read_text())
     with pytest.raises(TableError, match=r"model 'gpt-5' stands twice for prompt 'test/1' of dataset 'aime'"):
         read_table(tmp_path)
+
+
+def test_a_column_of_the_file_says_the_same_of_each_of_its_prompts(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "aime", "gpt-5", 1.0, 0.0, app="mail"), labels=["app"])
+    assert table.labels == {"app": ("mail", "mail")}

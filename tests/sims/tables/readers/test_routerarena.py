@@ -9,7 +9,7 @@ from highwayman.sims.tables.table import TableError
 from highwayman.sims.tables.table_file import read_table
 
 
-def answer(index: str, model: str, score: float | None, **more: Any) -> dict[str, Any]:
+def answer(index: str, model: str, score: float | str | None, **more: Any) -> dict[str, Any]:
     result = None if score is None else {"score": score, "metric": "mcq_accuracy", "inference_cost": 1e-4}
     return {
         "global_index": index, "question": f"What is {index}?", "llm_selected": model, "generated_answer": "A",
@@ -45,9 +45,15 @@ def test_several_runs_count_by_their_mean_and_what_was_not_evaluated_does_not(tm
 
 
 def test_a_value_that_cannot_be_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "small", answer("AIME_2", "small", 1.0), answer("AIME_3", "small", "good"))  # type: ignore[arg-type]
+    path = write(tmp_path, "small", answer("AIME_2", "small", 1.0), answer("AIME_3", "small", "good"))
     with pytest.raises(TableError, match=r"small\.jsonl: line 2: quality must be a number, got 'good'"):
         read_table(path)
     path = write(tmp_path, "small", answer("AIME_2", "small", 7.0))
     with pytest.raises(TableError, match=r"quality must be a number in \[0, 1\], got 7.0"):
         read_table(path)
+
+
+def test_a_column_says_of_a_question_what_its_first_line_says(tmp_path: Path) -> None:
+    lines = [("AIME_2", "mail"), ("AIME_2", "chat"), ("AIME_3", "code")]
+    path = write(tmp_path, "small", *(answer(index, "small", 1.0, app=app) for index, app in lines))
+    assert read_table(path, labels=["app"]).labels == {"app": ("mail", "code")}

@@ -7,7 +7,7 @@ import pytest
 from highwayman.sims.tables.table import TableError
 from highwayman.sims.tables.table_file import read_table
 
-POOL = {
+POOL: dict[str, Any] = {
     "model": ["org/small", "org/large"],
     "prompt": {"train_prompt": ["a?", "b?"], "val_prompt": [], "test_prompt": ["c?"]},
     "data": {"train_score": [[1, 0], [0, 1]], "val_score": [], "test_score": [[0.5, 1.0]], "train_label": [[1, 0]]},
@@ -29,13 +29,17 @@ def test_a_pool_of_candidates_is_a_table_of_all_splits(tmp_path: Path) -> None:
     assert table.mean_costs() == (None, None)
 
 
+def test_a_column_of_the_file_says_the_same_of_each_of_its_prompts(tmp_path: Path) -> None:
+    assert read_table(write(tmp_path, app="mail"), labels=["app"]).labels == {"app": ("mail", "mail", "mail")}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"model": ["a", "a"]}, "model must be a list of different names"),
         ({"data": {"test_score": [[1, 2, 3]]}}, "train_score has 0 rows for 2 prompts"),
-        ({"data": {**POOL["data"], "test_score": [["x", 1]]}}, "test_score must be rows of 2 numbers"),  # type: ignore[dict-item]
-        ({"data": {**POOL["data"], "test_score": [[7, 1]]}}, r"arc_easy_2/test/0: score of 'org/small' must be a num"),  # type: ignore[dict-item]
+        ({"data": {**POOL["data"], "test_score": [["x", 1]]}}, "test_score must be rows of 2 numbers"),
+        ({"data": {**POOL["data"], "test_score": [[7, 1]]}}, r"arc_easy_2/test/0: score of 'org/small' must be a num"),
         ({"prompt": {"train_prompt": 3}}, "train_prompt must be a list of texts"),
     ],
 )
