@@ -4,7 +4,6 @@ import math
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from highwayman.env.types import Floats
 
@@ -55,7 +54,8 @@ def best_arm_probs_many(means: Floats, sds: Floats) -> Floats:
     probs[counts == 1] = contend[counts == 1]
     steps = _STEP_SD * np.where(contend, sds, np.inf).min(axis=1)
     lengths = (highs.max(axis=1) - lows) / steps
-    even = (counts > 1) & (lengths < _node_counts(counts) * counts)
+    node_counts = np.array([_node_count(count) for count in range(means.shape[1] + 1)])
+    even = (counts > 1) & (lengths < node_counts[counts] * counts)
     means = np.where(contend, means, -np.inf)
     rows = np.flatnonzero(even)
     rows = rows[np.argsort(lengths[rows], kind="stable")]  # grids of a chunk are as long as its longest
@@ -77,7 +77,7 @@ def _integrated(mean: Floats, sd: Floats, low: float, high: float) -> Floats:
     """Return the probabilities of contenders, (K,): on an even grid from `low` to `high`, if it is the shorter."""
     step = _STEP_SD * float(np.minimum.reduce(sd))
     length, count = (high - low) / step, len(mean)
-    if length < max(_MIN_NODES_PER_ARM, _NODES // count) * count:  # as `_node_counts`
+    if length < _node_count(count) * count:
         return _integrated_evenly(mean, sd, low, step, count=int(length) + 2)
     return _integrated_unevenly(mean, sd, np.asarray(low))
 
@@ -143,16 +143,17 @@ def _integrated_unevenly(mean: Floats, sd: Floats, low: Floats) -> Floats:
 
 def _grid(mean: Floats, sd: Floats, low: Floats) -> Floats:
     """Return the sorted union of every contender's nodes from `low` up, shape (..., n)."""
-    nodes = _standard_nodes(int(_node_counts(mean.shape[-1])))
+    nodes = _standard_nodes(_node_count(mean.shape[-1]))
     points = (mean[..., None] + sd[..., None] * nodes).reshape(*mean.shape[:-1], -1)
     np.maximum(points, np.asarray(low)[..., None], out=points)
     points.sort(axis=-1)
     return points
 
 
-def _node_counts(arms: int | npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+@cache
+def _node_count(arms: int) -> int:
     """Return how many nodes each of so many contenders has on an uneven grid."""
-    return np.maximum(_MIN_NODES_PER_ARM, _NODES // arms)
+    return max(_MIN_NODES_PER_ARM, _NODES // max(arms, 1))
 
 
 @cache

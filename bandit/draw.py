@@ -70,10 +70,11 @@ def one_hot_argmax(probs: Floats) -> Floats:
 def mix(probs: Floats, *, floor: Floor) -> Floats:
     """Return `probs` (K,) mixed with the floor: what an arm is drawn from. Raises ValueError as `draw` does."""
     # Reductions by name: those of arrays take twice as long to start.
+    least: Floor
     if isinstance(floor, np.ndarray):
         share, least = float(np.add.reduce(floor)), floor
     else:
-        share, least = floor, np.asarray(floor / max(len(probs), 1))
+        share, least = floor, floor / max(len(probs), 1)
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"floor must be in [0, 1], got {share!r}")
     total = float(np.add.reduce(probs)) if probs.ndim == 1 and len(probs) else float("nan")

@@ -158,7 +158,7 @@ class Context:
     @property
     def script(self) -> str:
         """The script of most of the prompt; empty: Latin."""
-        return next((flag.removeprefix(SCRIPT_FLAG) for flag in self.flags if flag.startswith(SCRIPT_FLAG)), "")
+        return self._said(SCRIPT_FLAG)
 
     @property
     def stored_by(self) -> str:
@@ -182,8 +182,7 @@ class Context:
     @property
     def shadow_of(self) -> str:
         """The id of the decision whose request this is an unseen second answer to, its arm drawn; empty: it is none."""
-        flags = (flag for flag in self.flags if flag.startswith(SHADOW_OF_FLAG))
-        return next((flag.removeprefix(SHADOW_OF_FLAG) for flag in flags), "")
+        return self._said(SHADOW_OF_FLAG)
 
     @property
     def control(self) -> "ControlDraw | None":

@@ -44,7 +44,8 @@ class IsotonicCalibration:
 
     def to_json(self) -> list[list[float]]:
         """Return the sums."""
-        return self._sums.tolist()  # type: ignore[no-any-return]
+        sums: list[list[float]] = self._sums.tolist()
+        return sums
 
     @classmethod
     def from_json(cls, state: Any) -> Self:

@@ -99,11 +99,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
         self._patience = patience
         self._query_exploration, self._intercept_precision = query_exploration, beliefs.intercept_precision
         # What they were computed for: the posterior's revision, and the arms.
-        self._scales_of: tuple[int, tuple[str, ...], _Scales] = (
-            -1,
-            (),
-            _Scales(0.0, np.empty(0), np.empty(0), np.empty(0)),
-        )
+        self._scales_of: tuple[int, tuple[str, ...], _Scales] = self.posterior.revision, (), self._computed_scales(())
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return P(arm has the largest quality minus penalty), shape (K,), in the order of `arms`."""
@@ -137,7 +133,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
             return None
         return 1.0 / (np.minimum(at_levels, self.posterior.weights_of(arms)) + self._intercept_precision)
 
-    def _scales(self, arms: Sequence[str]) -> "_Scales":
+    def _scales(self, arms: Sequence[str]) -> _Scales:
         """Return how far arms are explored, by what is known of them now; computed once for each thing learned."""
         revision, asked, scales = self._scales_of
         if revision != self.posterior.revision or asked != arms:
@@ -145,7 +141,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
             self._scales_of = self.posterior.revision, tuple(arms), scales
         return scales
 
-    def _computed_scales(self, arms: Sequence[str]) -> "_Scales":
+    def _computed_scales(self, arms: Sequence[str]) -> _Scales:
         noise = self.posterior.noise_variance()
         weights = self.posterior.weights_of(arms)
         usual = max(self.posterior.total_weight() / max(len(self.posterior.arms), 1), 1.0)

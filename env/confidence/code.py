@@ -52,8 +52,6 @@ def _depth(code: str) -> int:
             deepest = max(deepest, depth)
         elif sign in _CLOSING:
             depth -= 1
-    prefixes = max(
-        (len(run) for run in re.findall(r"(?:(?:[-+~]|\bnot\b|\blambda\b|\bawait\b)[\s:]*)+", code)), default=0
-    )
+    prefixes = max(map(len, _PREFIXES.findall(code)), default=0)
     indented = max((len(line) - len(line.lstrip()) for line in code.splitlines()), default=0)
     return max(deepest, prefixes // 2, indented // 4)

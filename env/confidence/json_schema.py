@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 _MOST_STEPS: Final = 5_000  # keywords looked at: a schema that refers to itself twice doubles with each level
 _STEPS: Final = ContextVar[list[int]]("_STEPS")
@@ -41,13 +41,13 @@ def fits(value: Any, schema: Any) -> bool | None:
 
 @cache
 def _validator() -> Callable[..., Any]:
-    import jsonschema  # noqa: PLC0415
+    from jsonschema import Draft202012Validator, validators  # noqa: PLC0415
 
-    standard = jsonschema.Draft202012Validator
+    standard, extend = Draft202012Validator, cast(Callable[..., Any], validators.extend)
     counted = {name: _counted(check) for name, check in standard.VALIDATORS.items() if name not in _PASSED_OVER}
     counted["additionalProperties"] = _without_patterns(counted["additionalProperties"])
     checks = {**counted, **dict.fromkeys(_PASSED_OVER, _met)}
-    bounded: Callable[..., Any] = jsonschema.validators.extend(standard, checks)  # type: ignore[no-untyped-call]
+    bounded: Callable[..., Any] = extend(standard, checks)
     return bounded
 
 

@@ -23,9 +23,7 @@ class RouterBenchTradeoff:
     """What a router's whole dial comes to beside the best single arm."""
 
     performance_gain: float  # PerfGain: of its best setting, relative
-    cost_saving: (
-        float  # CostSave: share of the best arm's cost that the cheapest setting as good as it saves; 0: none is
-    )
+    cost_saving: float  # CostSave: share of the best arm's cost that the cheapest setting as good saves; 0: none is
 
 
 def router_bench_accuracy(quality: Floats, probs: Floats, datasets: Sequence[str]) -> RouterBenchAccuracy:

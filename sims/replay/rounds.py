@@ -120,7 +120,7 @@ class CounterfactualObserver:
         self._counterfactual = counterfactual
         self._rules = deepcopy(counterfactual.rules)
         self._counts = counts
-        self._prices = {arm.name: place for place, arm in enumerate(counterfactual.pool)}
+        self._places = {arm.name: place for place, arm in enumerate(counterfactual.pool)}
         self._quotes = TallyQuotes(counterfactual.pool)
         self._probation = {arm.name for arm in counterfactual.pool if arm.state is ArmState.PROBATION}
         self._open: dict[str, _TargetDecision] = {}
@@ -140,7 +140,7 @@ class CounterfactualObserver:
             self._counts.other_encoder += 1
         elif not is_kept.any():
             self._counts.unanswerable += 1
-        elif self._counterfactual.objective is not None and not self._prices.keys() >= set(decision.arms):
+        elif self._counterfactual.objective is not None and not self._places.keys() >= set(decision.arms):
             self._counts.unpriced += 1
         else:
             target = self._target_decision(replace(decision, context=context), np.flatnonzero(is_kept), session)
@@ -221,13 +221,13 @@ class CounterfactualObserver:
 
         Dollars are NaN where no pool file says what the arms cost.
         """
-        if not self._prices.keys() >= set(decision.arms):
+        if not self._places.keys() >= set(decision.arms):
             return decision.penalties, np.full(len(decision.arms), np.nan)
         objective = self._counterfactual.objective
         self._quotes.follow(self._learner.tally)
         has_seconds = objective is not None and objective.points_per_s > 0
         estimates = self._quotes.estimates(decision.context, queue=_no_queue if has_seconds else None)
-        places = [self._prices[arm] for arm in decision.arms]
+        places = [self._places[arm] for arm in decision.arms]
         penalties = decision.penalties if objective is None else estimates.penalties(objective)[places]
         return penalties, estimates.usd[places]
 
