@@ -12,6 +12,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from highwayman.bandit.policy import Policy
+from highwayman.env.class_paths import class_at
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 
@@ -161,8 +162,7 @@ def missing_policies() -> dict[str, str]:
 
 def policy_class(path: str) -> Any:
     """Return the class at import path `module:Class`."""
-    module_name, _, class_name = path.partition(":")
-    return getattr(importlib.import_module(module_name), class_name)
+    return class_at(path)
 
 
 def _by_convention(class_name: str) -> str | None:

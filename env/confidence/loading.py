@@ -1,12 +1,10 @@
 """Signals by their class names: every file of this package that has one is known."""
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import highwayman.env.confidence
+from highwayman.env.class_paths import class_at, classes_in
 from highwayman.env.confidence.signal import AskingSignal, Signal
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
@@ -14,14 +12,8 @@ from highwayman.env.suggestions import did_you_mean
 
 def shipped_signals() -> dict[str, type[Signal]]:
     """Return the signals of this package by their class names."""
-    shipped: dict[str, type[Signal]] = {}
-    for info in pkgutil.iter_modules(highwayman.env.confidence.__path__, "highwayman.env.confidence."):
-        module = importlib.import_module(info.name)
-        for name, member in vars(module).items():
-            is_here = inspect.isclass(member) and member.__module__ == module.__name__
-            if is_here and hasattr(member, "read") and member not in (Signal, AskingSignal):
-                shipped[name] = member
-    return shipped
+    kinds = (kind for kind in classes_in(highwayman.env.confidence) if hasattr(kind, "read"))
+    return {kind.__name__: kind for kind in kinds if kind not in (Signal, AskingSignal)}
 
 
 def load_signals(specs: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> tuple[Signal, ...]:
@@ -48,9 +40,8 @@ def load_signals(specs: Sequence[str | Mapping[str, Mapping[str, Any]]]) -> tupl
 
 
 def _class(name: str) -> Any:
-    module, colon, attribute = name.partition(":")
-    if colon:
-        return getattr(importlib.import_module(module), attribute)
+    if ":" in name:
+        return class_at(name)
     known = shipped_signals()
     if name not in known:
         raise ConfigError(

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from highwayman.env.class_paths import class_at
 from highwayman.env.encoder.batching import BacklogFull, Batcher
 from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.features import (
@@ -338,9 +338,8 @@ def make_engine(name: str, **options: Any) -> Engine:
 
 
 def _imported(path: str, options: dict[str, Any]) -> Engine:
-    module, _, attribute = path.partition(":")
     try:
-        engine: Engine = getattr(import_module(module), attribute)(**options)
+        engine: Engine = class_at(path)(**options)
     except (ImportError, AttributeError, TypeError) as error:
         raise EncoderError(f"encoder {path!r}: {error}") from error
     return engine

@@ -4,11 +4,11 @@ import base64
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from highwayman.env.class_paths import class_at
 from highwayman.env.encoder.pixel_engine import PixelEngine
 from highwayman.env.encoder.projection import Projection
 from highwayman.env.encoder.row_cache import RowCache
@@ -122,11 +122,10 @@ def make_image_features(name: str, size: ImageSize, **options: Any) -> ImageFeat
         if options:
             raise EncoderError(f"image engine 'pixels' takes no {', '.join(options)}; only transformers does")
         return ImageFeatures(PixelEngine(), size)
-    module, _, attribute = name.partition(":")
-    if not attribute:
+    if ":" not in name:
         raise EncoderError(f"unknown image engine {name!r}: give pixels, transformers or module:Class")
     try:
-        engine: ImageEngine = getattr(import_module(module), attribute)(**options)
+        engine: ImageEngine = class_at(name)(**options)
     except (ImportError, AttributeError, TypeError) as error:
         raise EncoderError(f"image engine {name!r}: {error}") from error
     return ImageFeatures(engine, size)

@@ -1,13 +1,11 @@
 """Adapters by name: the shipped ones, or any class at an import path."""
 
-import importlib
-import inspect
 import os
-import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
 import highwayman.feedback.integrations
+from highwayman.env.class_paths import class_at, classes_in
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 
@@ -16,18 +14,8 @@ _FROM_ENVIRONMENT = "_env"  # at the end of an option's name: its value is the n
 
 def shipped_adapters() -> dict[str, type]:
     """Return the adapters of this package by their class names."""
-    adapters: dict[str, type] = {}
-    for info in pkgutil.iter_modules(highwayman.feedback.integrations.__path__, "highwayman.feedback.integrations."):
-        module = importlib.import_module(info.name)
-        for name, member in vars(module).items():
-            if (
-                inspect.isclass(member)
-                and member.__module__ == module.__name__
-                and hasattr(member, "parse")
-                and member is not FeedbackAdapter
-            ):
-                adapters[name] = member
-    return adapters
+    kinds = (kind for kind in classes_in(highwayman.feedback.integrations) if hasattr(kind, "parse"))
+    return {kind.__name__: kind for kind in kinds if kind is not FeedbackAdapter}
 
 
 def load_adapter(name: str, options: Mapping[str, Any]) -> FeedbackAdapter:
@@ -42,9 +30,8 @@ def load_adapter(name: str, options: Mapping[str, Any]) -> FeedbackAdapter:
 
 
 def _class(name: str) -> Any:
-    module, colon, attribute = name.partition(":")
-    if colon:
-        return getattr(importlib.import_module(module), attribute)
+    if ":" in name:
+        return class_at(name)
     known = shipped_adapters()
     if name not in known:
         raise ConfigError(

@@ -1,13 +1,11 @@
 """What every baseline is, and how one is found by the name of its file."""
 
-import importlib
-import inspect
-import pkgutil
 from typing import Any, Protocol
 
 import numpy as np
 
 import highwayman.sims.baselines as folder
+from highwayman.env.class_paths import class_at, classes_in
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.types import Floats
 from highwayman.sims.tables.table import FullTable
@@ -63,9 +61,8 @@ def load_baseline(name: str, **options: Any) -> Baseline:
         BaselineError: there is none of that name, or it does not take these options.
     """
     if ":" in name:
-        module_name, _, class_name = name.partition(":")
         try:
-            baseline_class: Any = getattr(importlib.import_module(module_name), class_name)
+            baseline_class: Any = class_at(name)
         except (ImportError, AttributeError) as error:
             raise BaselineError(f"baseline {name!r}: {error}") from error
     else:
@@ -85,10 +82,5 @@ def baseline_names() -> tuple[str, ...]:
 
 
 def _classes() -> dict[str, type]:
-    classes = {}
-    for file in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{file.name}")
-        for _, member in inspect.getmembers(module, inspect.isclass):
-            if member.__module__ == module.__name__ and hasattr(member, "choices") and member is not Baseline:
-                classes[file.name] = member
-    return classes
+    kinds = (kind for kind in classes_in(folder) if hasattr(kind, "choices") and kind is not Baseline)
+    return {kind.__module__.rpartition(".")[2]: kind for kind in kinds}

@@ -1,14 +1,13 @@
 """Estimators and intervals named on a command line: `ClippedIPS:cap=10`, `ClusteredBootstrap:replicates=1000`."""
 
-import importlib
 import inspect
 import json
-import pkgutil
 from types import ModuleType
 from typing import Any
 
 import highwayman.sims.ope.estimators
 import highwayman.sims.ope.intervals
+from highwayman.env.class_paths import class_at, classes_in
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.sims.ope.estimate import Estimator, Interval
@@ -46,9 +45,8 @@ def _made(spec: str, role: str, package: ModuleType, methods: tuple[str, ...]) -
 
 
 def _imported(path: str, role: str, methods: tuple[str, ...]) -> Any:
-    module, _, name = path.partition(":")
     try:
-        member = getattr(importlib.import_module(module), name)
+        member = class_at(path)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # the last two: no name of a module
         raise ConfigError(f"{role} {path!r}: {error}; give module:Class") from error
     if not isinstance(member, type):
@@ -60,13 +58,13 @@ def _imported(path: str, role: str, methods: tuple[str, ...]) -> Any:
 
 
 def _shipped(name: str, role: str, package: ModuleType, methods: tuple[str, ...]) -> Any:
-    classes: dict[str, Any] = {}
-    for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        module = importlib.import_module(info.name)
-        for class_name, member in inspect.getmembers(module, inspect.isclass):
-            is_own = member.__module__ == module.__name__ and not inspect.isabstract(member)
-            if is_own and not class_name.startswith("_") and all(hasattr(member, method) for method in methods):
-                classes[class_name] = member
+    classes: dict[str, Any] = {
+        kind.__name__: kind
+        for kind in classes_in(package)
+        if not inspect.isabstract(kind)
+        and not kind.__name__.startswith("_")
+        and all(hasattr(kind, method) for method in methods)
+    }
     classes.pop(OnPolicy.__name__, None)  # says the same of every policy: what the log's own earned
     if name not in classes:
         raise ConfigError(

@@ -1,15 +1,13 @@
 """Worlds written as text, for the command line: `Thumbs:rate=0.05,flip=0.1+Delay:mean_s=600`."""
 
-import inspect
-import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import import_module
 from types import NoneType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import highwayman.sims.simulation.worlds
+from highwayman.env.class_paths import classes_in
 from highwayman.env.suggestions import did_you_mean
 from highwayman.sims.simulation.scenario import Stage, World, WorldError
 
@@ -20,14 +18,11 @@ _BETWEEN_PARAMETERS = re.compile(r",(?=\s*\w+\s*=)")
 
 def shipped_worlds() -> dict[str, type[World]]:
     """Return every world in the package `sims.worlds`, by its class's name."""
-    worlds: dict[str, type[World]] = {}
-    for info in pkgutil.iter_modules(highwayman.sims.simulation.worlds.__path__, "highwayman.sims.simulation.worlds."):
-        module = import_module(info.name)
-        for name, member in inspect.getmembers(module, inspect.isclass):
-            is_own_dataclass = member.__module__ == module.__name__ and is_dataclass(member)
-            if is_own_dataclass and isinstance(getattr(member, "stage", None), Stage) and hasattr(member, "apply"):
-                worlds[name] = cast(type[World], member)
-    return worlds
+    return {
+        kind.__name__: cast(type[World], kind)
+        for kind in classes_in(highwayman.sims.simulation.worlds)
+        if is_dataclass(kind) and isinstance(getattr(kind, "stage", None), Stage) and hasattr(kind, "apply")
+    }
 
 
 def parse_world(spec: str) -> list[World]:
