@@ -31,5 +31,5 @@ class PictureReader:
                     return None
                 small = image.convert("RGB").resize((side, side), resample=self._pillow.Resampling.BOX)
                 return np.asarray(small, dtype=np.float64) / 255.0
-        except Exception:  # whatever a library may raise for bytes of somebody's: it is no image that can be read
+        except Exception:  # OSError, SyntaxError, ValueError and its own were met; Pillow's decoders promise no list
             return None
