@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from highwayman.env.load.queueing import QueueState, shortest_queue
 from highwayman.env.load.vllm_metrics import EngineReading
+from highwayman.env.revision import Revision
 from highwayman.env.types import Arm
 
 _LISTED_S = 60.0  # for which a list of its models is
@@ -82,13 +83,11 @@ class ReplicaLoads:
         self._own: Counter[str] = Counter()  # by endpoint: calls from here that are not over
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}  # by endpoint: when, and the models
         self._missing: defaultdict[str, dict[str, float]] = defaultdict(dict)  # by endpoint and model: until when
-        self._revision, self._stands_until = 0, math.inf
+        self._revision = Revision(clock, self._model_ends)
 
     def revision(self) -> int:
         """Return a number that is another one whenever an endpoint may serve other models than before."""
-        if self._stands_until < math.inf and self._clock() >= self._stands_until:
-            self._on_other_models()
-        return self._revision
+        return self._revision.number()
 
     def on_call(self, endpoint: str) -> CallCount:
         """Count a call that is sent; end what is returned when its answer is over."""
@@ -133,19 +132,17 @@ class ReplicaLoads:
         self._listed[endpoint] = now, listed
         missing = [self._missing[endpoint].pop(model, None) for model in models]
         if listed != before or now - at > _LISTED_S or any(until is not None for until in missing):
-            self._on_other_models()
+            self._revision.advance()
 
     def on_model_missing(self, endpoint: str, model: str) -> None:
         """Note that a server said that it does not know a model."""
         self._missing[endpoint][model] = self._clock() + _MISSING_S
-        self._on_other_models()
+        self._revision.advance()
 
-    def _on_other_models(self) -> None:
-        self._revision += 1
-        now = self._clock()
-        ends = [at + _LISTED_S for at, _ in self._listed.values()]
-        ends += [until for models in self._missing.values() for until in models.values()]
-        self._stands_until = min((until for until in ends if now <= until), default=math.inf)
+    def _model_ends(self) -> Iterator[float]:
+        """Yield until when what is known of the models at each endpoint is believed."""
+        yield from (at + _LISTED_S for at, _ in self._listed.values())
+        yield from (until for models in self._missing.values() for until in models.values())
 
     def serves(self, endpoint: str, model: str) -> bool:
         """Return whether a server may serve `model`: nothing says that it does not."""

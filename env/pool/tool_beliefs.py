@@ -1,9 +1,9 @@
 """What answers have told of which arms call tools: nobody need know it beforehand, and a server may be started anew."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from highwayman.env.revision import Revision
 from highwayman.env.types import Arm
 
 _FIRST_S, _LONGEST_S = 60.0, 3600.0  # for which a refusal is believed; each further one twice as long
@@ -17,13 +17,11 @@ class ToolBeliefs:
         self._clock = clock
         self._called: set[str] = set()
         self._refusals: dict[str, tuple[int, float]] = {}  # running, and until when they are believed
-        self._revision, self._stands_until = 0, math.inf
+        self._revision = Revision(clock, lambda: (until for _, until in self._refusals.values()))
 
     def revision(self) -> int:
         """Return a number that is another one whenever something else is believed."""
-        if self._stands_until < math.inf and self._clock() >= self._stands_until:
-            self._on_change()
-        return self._revision
+        return self._revision.number()
 
     def on_called(self, arm: Arm) -> None:
         """Note that an arm has called a tool."""
@@ -31,7 +29,7 @@ class ToolBeliefs:
             return
         self._called.add(arm.name)
         self._refusals.pop(arm.name, None)
-        self._on_change()
+        self._revision.advance()
 
     def on_refused(self, arm: Arm) -> None:
         """Note that an arm's server has said that it takes no tools; believed for a while, then tried again."""
@@ -41,7 +39,7 @@ class ToolBeliefs:
         believed_s = min(_FIRST_S * 2**count, _LONGEST_S)
         self._called.discard(arm.name)
         self._refusals[arm.name] = min(count + 1, 30), self._clock() + believed_s
-        self._on_change()
+        self._revision.advance()
 
     def on_ignored(self, arm: Arm) -> None:
         """Note that an arm has answered and, by its own count, not read the tools.
@@ -51,11 +49,6 @@ class ToolBeliefs:
         """
         if arm.tools is None and arm.name not in self._called:
             self.on_refused(arm)
-
-    def _on_change(self) -> None:
-        self._revision += 1
-        now, ends = self._clock(), (until for _, until in self._refusals.values())
-        self._stands_until = min((until for until in ends if now < until), default=math.inf)
 
     def believed(self, arm: Arm) -> Arm:
         """Return the arm with what is believed of it now."""

@@ -1,10 +1,10 @@
 """What is believed of context windows: as the pool file says, unless a server said otherwise lately."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from highwayman.env.revision import Revision
 from highwayman.env.types import Arm
 
 _FIRST_S: Final = 600.0  # for which a server's words are believed; twice as long each time it says so again afterwards
@@ -27,13 +27,11 @@ class WindowBeliefs:
         self._clock = clock
         self._corrections: dict[str, _Correction] = {}  # by arm; faded ones stay, for how long they lasted
         self._answered: dict[str, int] = {}  # by arm: the tokens of the largest request it has answered
-        self._revision, self._stands_until = 0, math.inf
+        self._revision = Revision(clock, lambda: (correction.until for correction in self._corrections.values()))
 
     def revision(self) -> int:
         """Return a number that is another one whenever something else is believed."""
-        if self._stands_until < math.inf and self._clock() >= self._stands_until:
-            self._on_change()
-        return self._revision
+        return self._revision.number()
 
     def window_tokens(self, arm: Arm) -> int:
         """Return the window that is believed, never more than the pool file says."""
@@ -48,7 +46,7 @@ class WindowBeliefs:
         if needed_tokens > self._answered.get(arm.name, 0):
             self._answered[arm.name] = needed_tokens
             if arm.name in self._corrections:
-                self._on_change()
+                self._revision.advance()
 
     def on_refused(self, arm: Arm, told_tokens: int | None, needed_tokens: int) -> None:
         """Believe a server that a request is too long for it.
@@ -63,12 +61,7 @@ class WindowBeliefs:
         if 0 < window <= believed and window < arm.context_window_tokens:
             lasts_s = self._lasts_s(arm)
             self._corrections[arm.name] = _Correction(window, told_tokens is None, self._clock() + lasts_s, lasts_s)
-            self._on_change()
-
-    def _on_change(self) -> None:
-        self._revision += 1
-        now, ends = self._clock(), (correction.until for correction in self._corrections.values())
-        self._stands_until = min((until for until in ends if now < until), default=math.inf)
+            self._revision.advance()
 
     def _current(self, arm: Arm) -> _Correction | None:
         correction = self._corrections.get(arm.name)
