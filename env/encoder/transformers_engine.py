@@ -11,7 +11,7 @@ from highwayman.env.encoder.minilm import minilm_folder
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
 
-DTYPES = ("float32", "bfloat16", "float16")
+_DTYPES = ("float32", "bfloat16", "float16")
 
 
 class TransformersEngine:
@@ -39,18 +39,10 @@ class TransformersEngine:
             EncoderError: torch or transformers is missing, or the model cannot be loaded.
             ValueError: `dtype` is unknown.
         """
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-        self._torch, library = libraries()
         source = model or str(minilm_folder())
-        try:
-            self._tokenizer = library.AutoTokenizer.from_pretrained(source)
-            loaded = library.AutoModel.from_pretrained(source, dtype=getattr(self._torch, dtype))
-            self._model = loaded.to(device).eval()
-        except Exception as error:  # the library raises many kinds, each explaining itself
-            raise EncoderError(f"transformers cannot load {source!r} on {device!r}: {error}") from error
-        if device == "cpu":
-            self._torch.set_num_threads(threads)
+        self._torch, self._model, self._tokenizer = load_model(
+            source, device=device, dtype=dtype, threads=threads, reads_text=True
+        )
         self._device = device
         self._max_tokens = min(max_tokens, getattr(self._model.config, "max_position_embeddings", max_tokens))
         self.fingerprint = f"transformers-{self.width}-{weights_digest(self._model, self._torch)}-{dtype}"
@@ -76,7 +68,29 @@ class TransformersEngine:
         return rows
 
 
-def libraries() -> tuple[Any, Any]:
+def load_model(source: str, *, device: str, dtype: str, threads: int, reads_text: bool = False) -> tuple[Any, Any, Any]:
+    """Return torch, the model in a folder or of an id, on its device, and its tokenizer if it reads text.
+
+    On the CPU torch is held to so many threads.
+
+    Raises:
+        EncoderError: torch or transformers is missing, or the model cannot be loaded.
+        ValueError: `dtype` is unknown.
+    """
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
+    torch, library = _libraries()
+    try:
+        tokenizer = library.AutoTokenizer.from_pretrained(source) if reads_text else None
+        model = library.AutoModel.from_pretrained(source, dtype=getattr(torch, dtype)).to(device).eval()
+    except Exception as error:  # the library raises many kinds, each explaining itself
+        raise EncoderError(f"transformers cannot load {source!r} on {device!r}: {error}") from error
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    return torch, model, tokenizer
+
+
+def _libraries() -> tuple[Any, Any]:
     """Return torch and transformers. Raises EncoderError where one is missing."""
     try:
         return import_module("torch"), import_module("transformers")

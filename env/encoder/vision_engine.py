@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.env.encoder.pictures import PictureReader
-from highwayman.env.encoder.transformers_engine import DTYPES, libraries, weights_digest
+from highwayman.env.encoder.transformers_engine import load_model, weights_digest
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
 
@@ -28,16 +28,8 @@ class VisionEngine:
             EncoderError: torch, transformers or Pillow is missing, or the model cannot be loaded, or sees no images.
             ValueError: `dtype` is unknown.
         """
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self._reader = PictureReader()
-        self._torch, library = libraries()
-        try:
-            self._model = library.AutoModel.from_pretrained(model, dtype=getattr(self._torch, dtype)).to(device).eval()
-        except Exception as error:  # the library raises many kinds, each explaining itself
-            raise EncoderError(f"transformers cannot load {model!r} on {device!r}: {error}") from error
-        if device == "cpu":
-            self._torch.set_num_threads(threads)
+        self._torch, self._model, _ = load_model(model, device=device, dtype=dtype, threads=threads)
         self._side = _side(self._model, model)
         self._mean, self._deviation = _normalisation(Path(model) / "preprocessor_config.json")
         self._like = next(self._model.parameters())
