@@ -2,17 +2,29 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, cast
 
 _MOST_STEPS: Final = 5_000  # keywords looked at: a schema that refers to itself twice doubles with each level
-_STEPS: Final = ContextVar[list[int]]("_STEPS")
+_MOST_DEPTH: Final = 100  # keywords within one another, five frames each: at the end of the stack a library panics
 # Regular expressions of a stranger may take for ever, and to look for equal items may take their number squared.
 _PASSED_OVER: Final = ("pattern", "patternProperties", "uniqueItems", "unevaluatedProperties", "unevaluatedItems")
 
 
 class _TooManySteps(Exception):
     pass
+
+
+@dataclass(slots=True)
+class _Work:
+    """What has been done for one value."""
+
+    steps: int = 0
+    depth: int = 0
+
+
+_WORK: Final = ContextVar[_Work]("_WORK")
 
 
 def fits(value: Any, schema: Any) -> bool | None:
@@ -28,15 +40,17 @@ def fits(value: Any, schema: Any) -> bool | None:
         return bool(schema)
     if not isinstance(schema, dict):
         return None
-    token = _STEPS.set([_MOST_STEPS])
+    token = _WORK.set(_Work())
     try:
         return bool(_validator()(schema, registry=Registry()).is_valid(value))
     except (_TooManySteps, Unresolvable):
         return None
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError, jsonschema.exceptions.UnknownType):
         return None
+    except ArithmeticError:  # a multiple of 0; a number too large to be divided
+        return None
     finally:
-        _STEPS.reset(token)
+        _WORK.reset(token)
 
 
 @cache
@@ -62,11 +76,15 @@ def _without_patterns(check: Callable[..., Iterator[Any]]) -> Callable[..., Iter
 
 def _counted(check: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
     def counting(validator: Any, *arguments: Any) -> Iterator[Any]:
-        steps = _STEPS.get()
-        steps[0] -= 1
-        if steps[0] < 0:
-            raise _TooManySteps
-        yield from check(validator, *arguments) or ()
+        work = _WORK.get()
+        work.steps += 1
+        work.depth += 1
+        try:
+            if work.steps > _MOST_STEPS or work.depth > _MOST_DEPTH:
+                raise _TooManySteps
+            yield from check(validator, *arguments) or ()
+        finally:
+            work.depth -= 1
 
     return counting
 
