@@ -64,6 +64,10 @@ def test_a_state_that_was_written_judges_alike_and_holds_the_same(after_2000: Ga
         after_2000.judge("a", 0.5, {"margin": 0.9}).good,
         abs=0.03,  # solved for anew, with the latest answers
     )
+    for gates in (restored, after_2000):
+        gates.learn("a", {"expected": 0.5}, weight=0.0, weighted=0.0, squared=0.0)  # so that both are solved for now
+    assert restored.looks(arms, expected) == pytest.approx(after_2000.looks(arms, expected), abs=1e-9)
+    assert restored.judge("a", 0.5, {"margin": 0.9}) == after_2000.judge("a", 0.5, {"margin": 0.9})
     assert Gates.from_json({}).to_json() == {}
 
 
