@@ -111,7 +111,7 @@ class HierTS(RegressionPolicy[HierPosterior]):
         """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
         scales = self._scales(arms)
-        explored = scales.explored(spreads, self._least_at_levels(context.features, arms))
+        explored = self._explored(spreads, context.features, arms, scales)
         return best_arm_probs(means - penalties, explored), means, spreads * scales.noise_sd
 
     def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
@@ -123,15 +123,14 @@ class HierTS(RegressionPolicy[HierPosterior]):
     def probs_many(self, features: Floats, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return what `probs` does for m contexts at once: (m, d) and (m, K) -> (m, K)."""
         means, spreads = self.posterior.mean_and_std_many(features, arms)
-        explored = self._scales(arms).explored(spreads, self._least_at_levels(features, arms))
-        return best_arm_probs_many(means - penalties, explored)
+        return best_arm_probs_many(means - penalties, self._explored(spreads, features, arms, self._scales(arms)))
 
-    def _least_at_levels(self, features: Floats, arms: Sequence[str]) -> Floats | None:
-        """Return an arm's least square at the rarest level of tags that x (..., d) has, (..., K); None: no tags."""
+    def _explored(self, spreads: Floats, features: Floats, arms: Sequence[str], scales: _Scales) -> Floats:
+        """Return the deviations that are explored at x (..., d), (..., K), by the rarest level of tags that it has."""
         at_levels = self.posterior.weights_at_levels(features, arms)
         if at_levels is None:
-            return None
-        return 1.0 / (np.minimum(at_levels, self.posterior.weights_of(arms)) + self._intercept_precision)
+            return scales.explored(spreads)
+        return scales.explored(spreads, np.maximum(1.0 / (at_levels + self._intercept_precision), scales.least))
 
     def _scales(self, arms: Sequence[str]) -> _Scales:
         """Return how far arms are explored, by what is known of them now; computed once for each thing learned."""
