@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from highwayman.bandit.draw import Draw, draw_from_mixture
+from highwayman.bandit.draw import Draw, draw_from_mixture, shares_of
 from highwayman.env.types import ControlDraw, Floats
 
 
@@ -18,9 +18,7 @@ class ControlSlice:
 
     def baseline_probs(self, arms: Sequence[str]) -> Floats | None:
         """Return the baseline's probability of each of K arms, (K,); None where it would take none of them."""
-        weights = np.array([self.baseline.get(arm, 0.0) for arm in arms])
-        total = float(np.add.reduce(weights))
-        return weights / total if total > 0 else None
+        return shares_of(self.baseline, arms)
 
     def draw(self, probs: Floats, baseline: Floats, *, rng: np.random.Generator) -> tuple[Draw, ControlDraw]:
         """Return what is drawn from (1 - share) * probs + share * baseline, both (K,), and whose draw it was.

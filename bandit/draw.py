@@ -1,5 +1,6 @@
 """The one place where the floor is mixed in and an arm is drawn, so that every policy's propensity is exact."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,13 @@ def draw_from_mixture(components: Floats, shares: Floats, *, rng: np.random.Gene
     action = int(inner.searchsorted(min(max(within, 0.0), _BELOW_1) * inner[-1], side="right"))
     mixed: Floats = shares @ components
     return Draw(action, mixed, propensity=float(mixed[action])), component
+
+
+def shares_of(weights: Mapping[str, float], arms: Sequence[str]) -> Floats | None:
+    """Return each of K arms' share of the weights, (K,), none of one that has no weight; None where no arm has any."""
+    weighed = np.array([weights.get(arm, 0.0) for arm in arms])
+    total = float(np.add.reduce(weighed))
+    return weighed / total if total > 0 else None
 
 
 def one_hot_argmax(probs: Floats) -> Floats:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.draw import shares_of
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Floats, RewardChange
 
@@ -31,10 +32,8 @@ class Split:
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the arms' shares, shape (K,); where none of those that weigh anything may answer, all alike."""
-        weights = np.array([self._weights.get(arm, 0.0) for arm in arms])
-        total = float(weights.sum())
-        shares: Floats = weights / total if total > 0 else np.full(len(arms), 1.0 / len(arms))
-        return shares
+        shares = shares_of(self._weights, arms)
+        return np.full(len(arms), 1.0 / len(arms)) if shares is None else shares
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Do nothing."""

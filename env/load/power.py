@@ -2,9 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from highwayman.env.load.prometheus_text import parse_samples
@@ -56,7 +55,7 @@ class _Host:
 class PowerMark:
     """How far the sums were at a moment, by exporter."""
 
-    joules: MappingProxyType[str, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
+    joules: Mapping[str, tuple[int, float]]
 
 
 class PowerMeter:
@@ -100,7 +99,7 @@ class PowerMeter:
         """Return how far the sums are."""
         for host in self._hosts.values():
             self._sum_up(host)
-        return PowerMark(MappingProxyType({url: (host.gaps, host.joules) for url, host in self._hosts.items()}))
+        return PowerMark({url: (host.gaps, host.joules) for url, host in self._hosts.items()})
 
     def used_wh(self, arm: Arm, since: PowerMark) -> float | None:
         """Return what one request that an arm has answered since a mark took; None where nobody knew all of it."""
