@@ -76,12 +76,12 @@ class ImageFeatures:
 
     def _row(self, picture: str) -> Floats | None:
         """Return the columns of one image, None for what is none; its view is zeros where it cannot be decoded."""
-        cached = self._cache.get(picture)
-        if cached is not None:
-            return cached
         try:
+            cached = self._cache.get(picture)
+            if cached is not None:
+                return cached
             data = base64.b64decode(picture)
-        except ValueError:
+        except ValueError:  # no base64, or half of a surrogate pair: not even a text
             return None
         size = self._size(data)
         if size is None:

@@ -87,8 +87,14 @@ async def test_several_images_are_their_mean_and_only_the_last_four_are_looked_a
 
 @pytest.mark.parametrize(
     "unseen",
-    ["", "!!!!", base64.b64encode(b"no image at all").decode(), base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()],
-    ids=["only an address", "no base64", "no image", "cut off"],
+    [
+        "",
+        "!!!!",
+        "\ud800",
+        base64.b64encode(b"no image at all").decode(),
+        base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(),
+    ],
+    ids=["only an address", "no base64", "no text", "no image", "cut off"],
 )
 async def test_what_is_not_here_or_is_no_image_counts_as_unseen_and_is_flagged(seeing: Encoder, unseen: str) -> None:
     alone, beside = await seeing.encode(query(unseen)), await seeing.encode(query(picture(), unseen))
