@@ -13,7 +13,7 @@ import pydantic_core
 from highwayman.env.encoder.encoder import make_engine
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy, answer_key
 from highwayman.serving.completions.answer_cache.nearest import NearestQuestions
-from highwayman.serving.completions.request import parse_chat
+from highwayman.serving.completions.requests.request import parse_chat
 
 ENTRIES = 5_000
 SAME = (

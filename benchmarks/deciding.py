@@ -35,9 +35,9 @@ from highwayman.env.types import Arm, Context, Decision, Floats, Mode, Outcome, 
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.log.redis import connect
-from highwayman.serving.completions.router import Router
-from highwayman.serving.completions.spend_tracker import SpendTracker
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.serving.completions.routing.router import Router
+from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.local_state import LocalState

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from highwayman.env.encoder.encoder import Encoder, make_encoder, make_engine
-from highwayman.env.encoder.static_engine import ASSETS
+from highwayman.env.encoder.engines.static_engine import ASSETS
 from highwayman.env.types import Query
 
 TOKENS = (16, 64, 128)

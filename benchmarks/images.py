@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from highwayman.env.encoder.image_features import make_image_features
+from highwayman.env.encoder.features.image_features import make_image_features
 from highwayman.env.prompt.image_size import image_size
 
 SIZES = ((512, 512), (1024, 1024), (2048, 1536))

@@ -23,7 +23,7 @@ from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
 from highwayman.feedback.learning.version_history import VersionHistory
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 

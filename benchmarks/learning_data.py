@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from highwayman.env.encoder.clusters import Clusters
 from highwayman.env.encoder.encoder import MAX_CHARS, Encoder, make_encoder, make_engine
-from highwayman.env.encoder.features import numeric_features, utf8_sample
-from highwayman.env.encoder.projection import Projection
-from highwayman.env.encoder.static_engine import ASSETS
+from highwayman.env.encoder.engines.static_engine import ASSETS
+from highwayman.env.encoder.features.clusters import Clusters
+from highwayman.env.encoder.features.features import numeric_features, utf8_sample
+from highwayman.env.encoder.features.projection import Projection
 from highwayman.env.types import Query
 from highwayman.sims.tables.table import FullTable
 from scripts.make_projection import balanced, k_means, principal

@@ -21,10 +21,10 @@ import uvloop
 from benchmarks.learner import ARMS, D, decision, outcome
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
-from highwayman.feedback.log.journal import Journal
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 _BATCH = 250

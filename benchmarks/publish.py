@@ -33,7 +33,7 @@ from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import RewardChange
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.learning.publications import Publications
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 from highwayman.serving.state.live_policy import LivePolicy

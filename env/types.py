@@ -123,7 +123,9 @@ class Query:
     tools_tokens: int = 0  # of prompt_tokens, those of the tools
     # Its images in base64, the last ones; an empty text is one of which only the address is known.
     pictures: tuple[str, ...] = field(default=(), repr=False)
-    tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`env/encoder/tags.py`)
+    tags: tuple[
+        tuple[str, int], ...
+    ] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
 
     def without_tools(self) -> "Query":
         """Return the query as it is where the tools are left out."""
@@ -251,7 +253,7 @@ class Attempt:
     arm: str
     endpoint: str
     seconds: float  # from sending to its end
-    ending: str  # an Ending of env/upstream/endings.py
+    ending: str  # an Ending of env/upstream/answers/endings.py
     why: str = ""  # it did not answer, in words
 
 

@@ -1,7 +1,7 @@
 """Fits the projection of an engine's embeddings, and clusters of prompts, on the prompts of routing tables.
 
-    python scripts/make_projection.py --engine static TABLE.parquet ...  # -> env/encoder/assets/projection_static.npz
-    python scripts/make_projection.py --engine onnx TABLE.parquet ...    # -> env/encoder/assets/projection_minilm.npz
+    python scripts/make_projection.py --engine static TABLE.parquet ...  # -> projection_static.npz
+    python scripts/make_projection.py --engine onnx TABLE.parquet ...    # -> projection_minilm.npz
     python scripts/make_projection.py --engine transformers --model ID --out FILE.npz TABLE.parquet ...
 
 A table has a column `prompt`; needs pyarrow. Prompts are taken once each, the same number from every table. The axes
@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from highwayman.env.encoder.encoder import MAX_CHARS, Engine, make_engine
-from highwayman.env.encoder.features import numeric_features, utf8_sample
-from highwayman.env.encoder.static_engine import ASSETS
+from highwayman.env.encoder.engines.static_engine import ASSETS
+from highwayman.env.encoder.features.features import numeric_features, utf8_sample
 from highwayman.env.types import Floats, Query
 
 

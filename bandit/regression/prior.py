@@ -9,7 +9,7 @@ import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.bandit.regression.arm_statistics import ArmStatistics
-from highwayman.env.encoder.tags import base_fingerprint, tag_width
+from highwayman.env.encoder.features.tags import base_fingerprint, tag_width
 from highwayman.env.types import Floats
 
 _KIND = "prior"

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from itertools import accumulate
 
-from highwayman.env.encoder.static_engine import ASSETS
+from highwayman.env.encoder.engines.static_engine import ASSETS
 
 _NEW_WORD_EVERY = 20
 _LETTERS = "etaoinshrdlu"

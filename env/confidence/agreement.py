@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from highwayman.env.confidence.signal import FinishedAnswer
 from highwayman.env.types import JsonObject
-from highwayman.env.upstream.self_consistency import conclusion, first_choice_text
+from highwayman.env.upstream.answers.self_consistency import conclusion, first_choice_text
 
 _MOST_SAMPLES: Final = 16
 # A seed would draw the same sample each time; the others make no sense of a sample that only its conclusion is read of.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from highwayman.env.types import JsonObject
-from highwayman.env.upstream.transcript import Transcript
+from highwayman.env.upstream.answers.transcript import Transcript
 
 _LARGEST = 1e3  # no signal means anything beyond it
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from highwayman.env.confidence.signal import FinishedAnswer
 from highwayman.env.prompt.special_tokens import strip_special_tokens
 from highwayman.env.types import JsonObject
-from highwayman.env.upstream.self_consistency import first_choice_text
+from highwayman.env.upstream.answers.self_consistency import first_choice_text
 
 _MOST_CHARS: Final = 8_000  # of the question and of the answer, the ends of each
 _MOST_MESSAGES: Final = 4  # of the conversation, the newest

@@ -11,20 +11,20 @@ import numpy as np
 
 from highwayman.env.class_paths import class_at
 from highwayman.env.encoder.batching import BacklogFull, Batcher
-from highwayman.env.encoder.clusters import Clusters
-from highwayman.env.encoder.features import (
+from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
+from highwayman.env.encoder.engines.static_engine import ASSETS, StaticEngine
+from highwayman.env.encoder.engines.transformers_engine import TransformersEngine
+from highwayman.env.encoder.features.clusters import Clusters
+from highwayman.env.encoder.features.features import (
     NUMERIC_NAMES,
     NUMERIC_VERSION,
     numbers_and_tokens,
     utf8_sample,
 )
-from highwayman.env.encoder.image_features import UNSEEN, ImageFeatures, ImagesSeen
-from highwayman.env.encoder.onnx_engine import OnnxEngine
-from highwayman.env.encoder.projection import Projection
-from highwayman.env.encoder.row_cache import RowCache
-from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
-from highwayman.env.encoder.tags import TagColumns
-from highwayman.env.encoder.transformers_engine import TransformersEngine
+from highwayman.env.encoder.features.image_features import UNSEEN, ImageFeatures, ImagesSeen
+from highwayman.env.encoder.features.projection import Projection
+from highwayman.env.encoder.features.row_cache import RowCache
+from highwayman.env.encoder.features.tags import TagColumns
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import SCRIPT_FLAG, Context, Floats, Query
 

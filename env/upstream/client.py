@@ -13,21 +13,21 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.replica_order import replica_order
 from highwayman.env.types import Arm, Attempt, JsonObject
 from highwayman.env.upstream.answer_observer import NO_OBSERVER, AnswerObserver
-from highwayman.env.upstream.attempts import AttemptLog
-from highwayman.env.upstream.endings import (
+from highwayman.env.upstream.answers.endings import (
     Account,
     AttemptFailed,
     Ending,
 )
-from highwayman.env.upstream.lines import AnswerSizes
-from highwayman.env.upstream.overtaken import OVERTAKEN, OvertakenCalls, stop
-from highwayman.env.upstream.reading import AnswerReader, as_whole
-from highwayman.env.upstream.response import UpstreamResponse
-from highwayman.env.upstream.retry_budget import RetryBudget
-from highwayman.env.upstream.self_consistency import full_usage, majority_vote, non_streaming
-from highwayman.env.upstream.sending import Sending, UpstreamTimeouts
-from highwayman.env.upstream.server_calls import ServerCalls
-from highwayman.env.upstream.targets import Target, Targets
+from highwayman.env.upstream.answers.lines import AnswerSizes
+from highwayman.env.upstream.answers.self_consistency import full_usage, majority_vote, non_streaming
+from highwayman.env.upstream.attempts.attempts import AttemptLog
+from highwayman.env.upstream.attempts.overtaken import OVERTAKEN, OvertakenCalls, stop
+from highwayman.env.upstream.attempts.retry_budget import RetryBudget
+from highwayman.env.upstream.attempts.targets import Target, Targets
+from highwayman.env.upstream.calls.reading import AnswerReader, as_whole
+from highwayman.env.upstream.calls.response import UpstreamResponse
+from highwayman.env.upstream.calls.sending import Sending, UpstreamTimeouts
+from highwayman.env.upstream.calls.server_calls import ServerCalls
 
 __all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
 

@@ -1,8 +1,8 @@
 """An answer that was given before, in the shape of one that has just come from a server."""
 
 from highwayman.env.types import Arm, JsonObject
-from highwayman.env.upstream.reading import JSON, as_whole
-from highwayman.env.upstream.response import UpstreamResponse
+from highwayman.env.upstream.calls.reading import JSON, as_whole
+from highwayman.env.upstream.calls.response import UpstreamResponse
 
 
 def stored_response(

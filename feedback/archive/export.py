@@ -9,8 +9,8 @@ from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import ArchiveManifest, Gap
 from highwayman.feedback.archive.rows import Row
 from highwayman.feedback.log.event_id import START, EventId, sort_key
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 
 PART_EVENTS = 50_000
 PART_BYTES = 32 * 2**20  # of events: prompts may be long

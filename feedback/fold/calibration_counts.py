@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from highwayman.env.encoder.clusters import cluster_of
+from highwayman.env.encoder.features.clusters import cluster_of
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
 from highwayman.env.types import NAMED_MODES, Decision

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from highwayman.bandit.drift.change_monitor import ChangeMonitors, discount_share
 from highwayman.bandit.policy import LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
-from highwayman.env.encoder.tags import named_calls_teach, translated
+from highwayman.env.encoder.features.tags import named_calls_teach, translated
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import (
     DEFAULT_TENANT,

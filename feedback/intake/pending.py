@@ -11,7 +11,7 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Feedback
 from highwayman.feedback.intake.feedback_ids import link_of
 from highwayman.feedback.log.events import BadEvent, decode, encode
-from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
 
 _MOST = 10_000

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.intake.pending import PendingFeedback, PendingItem, pack_item, unpack_item
 from highwayman.feedback.intake.pending_retraction import PendingRetraction, unpack_retraction
-from highwayman.feedback.log.spool import Spool, SpoolFull
+from highwayman.feedback.log.writing.spool import Spool, SpoolFull
 
 _BATCH = 100
 _AGAIN_S = 0.5  # between two looks whether Redis is back

@@ -19,7 +19,7 @@ from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.submission import FeedbackSubmission
 from highwayman.feedback.intake.targets import ResolvedTarget, TargetResolver
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.writing.journal import Journal
 from highwayman.feedback.trust.principal import Principal
 
 _TOGETHER = 100  # statements of an import that are looked up, and written, with one round trip each

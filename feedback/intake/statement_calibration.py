@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from highwayman.env.encoder.clusters import cluster_of
+from highwayman.env.encoder.features.clusters import cluster_of
 from highwayman.env.metric import Metric
 from highwayman.env.types import Feedback
 from highwayman.feedback.calibration.calibrator import Calibrator

@@ -4,7 +4,7 @@ from typing import Any
 
 from highwayman.env.cost.usage import cost_usd
 from highwayman.env.types import Arm, JsonObject, Usage
-from highwayman.env.upstream.usage_report import parse_usage
+from highwayman.env.upstream.answers.usage_report import parse_usage
 from highwayman.feedback.judge.prompts import max_usage
 
 _MOST_TOKENS = 10**8  # of one call: a server that says more has miscounted

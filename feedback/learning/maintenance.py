@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from highwayman.env.types import Outcome, Status
 from highwayman.feedback.intake.pending import PendingFeedback
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
 _TRIM_EVERY_S = 60.0

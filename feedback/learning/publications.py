@@ -14,8 +14,8 @@ from highwayman.env.errors import SnapshotError
 from highwayman.feedback.fold.learner import Snapshot
 from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.log.event_id import START, sort_key
-from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.redis.redis import redis_errors
+from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 
 _IMPOSING_S = 10.0

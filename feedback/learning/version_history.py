@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import SnapshotError
 from highwayman.feedback.learning.publications import Published, parse_publication
 from highwayman.feedback.log.event_id import EventId, sort_key
-from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys
 
 KEPT = 32

@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Arm, Control, ControlKind
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
 
 _SCANNED = 10_000  # keys in a call

@@ -9,7 +9,7 @@ import redis.asyncio as aioredis
 
 from highwayman.env.cost.spend_ledger import DAY_S, day_of
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.log.redis import redis_errors
+from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys
 
 _UNITS = 1e9  # of a dollar: whole numbers add up exactly, whatever is added and taken away

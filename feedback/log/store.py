@@ -7,12 +7,12 @@ import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
-from highwayman.feedback.log.connection import DedicatedConnection
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, decode, encode, kind_letter
 from highwayman.feedback.log.record import Record
-from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import ScriptCall, Scripts
+from highwayman.feedback.log.redis.connection import DedicatedConnection
+from highwayman.feedback.log.redis.redis import redis_errors
+from highwayman.feedback.log.redis.scripts import ScriptCall, Scripts
 
 DEFAULT_WINDOW_S = 7 * 24 * 3600
 _MARK_KEPT_S = 24 * 3600

@@ -8,7 +8,7 @@ from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Feedback
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.record import Record
-from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, SuspectedKey
 from highwayman.feedback.trust.quarantine import Quarantine
 

@@ -15,8 +15,8 @@ from typing import Any
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import HighwaymanError
-from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.redis.redis import redis_errors
+from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys, Store
 from highwayman.feedback.trust.anomaly_detector import SuspectedKey
 from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES

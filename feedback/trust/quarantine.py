@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Feedback
 from highwayman.feedback.fold.join import is_quarantined
-from highwayman.feedback.log.erasure import ErasableArchive, Erasure
 from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.events import BadEvent, Event, decode
 from highwayman.feedback.log.record import Record
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import MOST_TOGETHER, Store
+from highwayman.feedback.log.upkeep.erasure import ErasableArchive, Erasure
+from highwayman.feedback.log.upkeep.retention import Retention
 
 
 @dataclass(slots=True)

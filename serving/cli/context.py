@@ -16,7 +16,7 @@ from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.config_events import active_namespaces
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.config.config import Config, EncoderConfig, load_config

@@ -9,19 +9,19 @@ from highwayman.env.confidence.signal import FinishedAnswer
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
 from highwayman.env.types import Arm, CascadeStage, Outcome, Status, Usage
-from highwayman.env.upstream.answer_assembly import AnswerAssembly, without_logprobs
-from highwayman.env.upstream.endings import Ending
-from highwayman.env.upstream.reading import as_whole
-from highwayman.env.upstream.response import UpstreamResponse
-from highwayman.env.upstream.sse import SseRewriter
-from highwayman.env.upstream.transcript import Transcript
-from highwayman.serving.completions.cascades import CascadeRoute
+from highwayman.env.upstream.answers.answer_assembly import AnswerAssembly, without_logprobs
+from highwayman.env.upstream.answers.endings import Ending
+from highwayman.env.upstream.answers.sse import SseRewriter
+from highwayman.env.upstream.answers.transcript import Transcript
+from highwayman.env.upstream.calls.reading import as_whole
+from highwayman.env.upstream.calls.response import UpstreamResponse
+from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage
+from highwayman.serving.completions.calls.observers import CompletionObserver
 from highwayman.serving.completions.held_messages import HeldMessages
-from highwayman.serving.completions.metering import UNUSED, MeteredUsage
-from highwayman.serving.completions.observers import CompletionObserver
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
-from highwayman.serving.completions.request import CompletionRequest
-from highwayman.serving.completions.router import Route
+from highwayman.serving.completions.requests.request import CompletionRequest
+from highwayman.serving.completions.routing.cascades import CascadeRoute
+from highwayman.serving.completions.routing.router import Route
 from highwayman.serving.http.asgi import Headers, Send
 
 

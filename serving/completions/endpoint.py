@@ -9,13 +9,13 @@ from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.cascade import CascadedCompletion
-from highwayman.serving.completions.cascades import Cascades
-from highwayman.serving.completions.conversations import ConversationTracker, Turn
+from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
-from highwayman.serving.completions.request import PARSERS, CompletionRequest
-from highwayman.serving.completions.router import RequestOrigin, Route, Router
-from highwayman.serving.completions.routing_options import parse_cache_control, parse_routing_options
-from highwayman.serving.completions.tag_reader import TagReader
+from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest
+from highwayman.serving.completions.requests.routing_options import parse_cache_control, parse_routing_options
+from highwayman.serving.completions.requests.tag_reader import TagReader
+from highwayman.serving.completions.routing.cascades import Cascades
+from highwayman.serving.completions.routing.router import RequestOrigin, Route, Router
 from highwayman.serving.http.asgi import (
     ClientDisconnected,
     Receive,

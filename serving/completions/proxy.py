@@ -13,21 +13,21 @@ from highwayman.env.pool.profile import upstream_body, without_tools
 from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status, Usage
-from highwayman.env.upstream.answer_text import AnswerText
+from highwayman.env.upstream.answers.answer_text import AnswerText
+from highwayman.env.upstream.answers.endings import Ending
+from highwayman.env.upstream.answers.lines import feed_aside
+from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter, parse_finish_reason
+from highwayman.env.upstream.answers.transcript import Transcript
+from highwayman.env.upstream.answers.usage_report import parse_reported_usage
+from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream
-from highwayman.env.upstream.endings import Ending
-from highwayman.env.upstream.lines import feed_aside
-from highwayman.env.upstream.response import UpstreamResponse
-from highwayman.env.upstream.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.stored_response import stored_response
-from highwayman.env.upstream.transcript import Transcript
-from highwayman.env.upstream.usage_report import parse_reported_usage
-from highwayman.feedback.log.journal import Journal
+from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
-from highwayman.serving.completions.metering import UNUSED, MeteredUsage, meter
-from highwayman.serving.completions.observers import CompletedCall, CompletionObserver, CompletionObservers
-from highwayman.serving.completions.request import CompletionRequest
-from highwayman.serving.completions.router import Route
+from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
+from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
+from highwayman.serving.completions.requests.request import CompletionRequest
+from highwayman.serving.completions.routing.router import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response

@@ -10,11 +10,11 @@ from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.profile import upstream_body
 from highwayman.env.types import Arm, JsonObject, Usage
+from highwayman.env.upstream.answers.transcript import Transcript
+from highwayman.env.upstream.answers.usage_report import parse_usage
 from highwayman.env.upstream.client import Upstream
-from highwayman.env.upstream.transcript import Transcript
-from highwayman.env.upstream.usage_report import parse_usage
-from highwayman.serving.completions.internal_calls import InternalCall
-from highwayman.serving.completions.request import CHAT_PATH, COMPLETION_PATH
+from highwayman.serving.completions.calls.internal_calls import InternalCall
+from highwayman.serving.completions.requests.request import CHAT_PATH, COMPLETION_PATH
 
 _NOT_SENT = ("stream", "store")  # beginnings of keys: it comes whole, and no server keeps it
 _TEMPLATE_TOKENS = 64  # that a chat's template adds at most, a message

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from highwayman.env.encoder.similarity_bands import SimilarityBands
-from highwayman.env.encoder.tags import Tag
+from highwayman.env.encoder.features.similarity_bands import SimilarityBands
+from highwayman.env.encoder.features.tags import Tag
 from highwayman.env.pool.cached_arms import EXACT, SEMANTIC
 from highwayman.serving.config.strict import Strict
 

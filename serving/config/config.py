@@ -12,7 +12,7 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.encoder.tags import IMAGES, NAMED_CALL, Tag, TagColumns
+from highwayman.env.encoder.features.tags import IMAGES, NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.feedback.log.store import Keys

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from highwayman.env.encoder.tags import SLOTS, Tag
+from highwayman.env.encoder.features.tags import SLOTS, Tag
 from highwayman.serving.config.strict import Strict
 
 TagSource = tuple[Literal["header", "metadata", "key", "tenant", "app", "system_prompt"], str]

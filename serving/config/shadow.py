@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from highwayman.env.encoder.tags import Tag
+from highwayman.env.encoder.features.tags import Tag
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.config.strict import Strict

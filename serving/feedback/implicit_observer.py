@@ -21,8 +21,8 @@ from highwayman.feedback.intake.service import FeedbackService
 from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.principal import FEEDBACK, Principal
-from highwayman.serving.completions.observers import CompletedCall
-from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.http.client_ids import LinkExtractor
 
 SOURCE = "implicit"

@@ -18,9 +18,9 @@ from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.judge.sampling import pick_judge
 from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict, Preference
 from highwayman.feedback.trust.principal import FEEDBACK, Principal
-from highwayman.serving.completions.internal_calls import InternalCall, InternalCalls
-from highwayman.serving.completions.observers import CompletedCall
-from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.calls.internal_calls import InternalCall, InternalCalls
+from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.unseen_answer import UnseenAnswer, ask_unseen, has_side_effects
 
 SOURCE, SCORE, PREFERENCE = "judge", "judge", "judge_preference"

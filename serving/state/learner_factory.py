@@ -16,7 +16,7 @@ from highwayman.bandit.loading import load_policy
 from highwayman.bandit.policy import Policy
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
 from highwayman.env.encoder.encoder import Encoder, make_encoder
-from highwayman.env.encoder.image_features import make_image_features
+from highwayman.env.encoder.features.image_features import make_image_features
 from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.prompt.image_size import image_size
 from highwayman.env.reward import RewardSpec
@@ -29,8 +29,8 @@ from highwayman.feedback.learning.publications import Publications, lineage
 from highwayman.feedback.learning.session import LearnerDependencies
 from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.learning.worker import Clocks, Worker, no_maintenance
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.tournament.contenders import ConstantContender, PolicyContender, PolicyDial
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT
 from highwayman.feedback.tournament.scored_learner import ScoredLearner, Scoring

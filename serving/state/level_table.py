@@ -7,10 +7,10 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
-from highwayman.env.encoder.tags import ENOUGH, Tag
+from highwayman.env.encoder.features.tags import ENOUGH, Tag
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.redis.redis import redis_errors
+from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 
 _EVERY_S = 2.0  # between two looks at what other processes gave

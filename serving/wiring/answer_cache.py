@@ -10,7 +10,7 @@ from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_recorder import AnswerRecorder
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
 from highwayman.serving.completions.answer_cache.bad_answers import BadAnswers
-from highwayman.serving.completions.observers import CompletionObserver
+from highwayman.serving.completions.calls.observers import CompletionObserver
 from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.wiring.log import LogComponents

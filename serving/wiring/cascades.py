@@ -8,8 +8,8 @@ from highwayman.bandit.cascade.gates import Gates
 from highwayman.env.confidence.signal import AskingSignal, Signal
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
-from highwayman.serving.completions.cascades import Cascades
-from highwayman.serving.completions.signal_reader import SignalReader
+from highwayman.serving.completions.calls.signal_reader import SignalReader
+from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.wiring.routing import RoutingComponents
 from highwayman.serving.wiring.settings import Settings

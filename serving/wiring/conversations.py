@@ -3,8 +3,8 @@
 import time
 
 from highwayman.env.tasks import BackgroundTasks
-from highwayman.serving.completions.conversation_memory import ConversationMemory
-from highwayman.serving.completions.conversations import ConversationTracker
+from highwayman.serving.completions.conversations.conversation_memory import ConversationMemory
+from highwayman.serving.completions.conversations.conversations import ConversationTracker
 from highwayman.serving.wiring.log import LogComponents
 from highwayman.serving.wiring.settings import Settings
 

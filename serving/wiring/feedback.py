@@ -22,10 +22,10 @@ from highwayman.feedback.intake.targets import TargetResolver
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.log.shared_dollars import SharedDollars
-from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
-from highwayman.serving.completions.internal_calls import InternalCalls
-from highwayman.serving.completions.observers import CompletionObserver, CompletionObservers
+from highwayman.serving.completions.calls.internal_calls import InternalCalls
+from highwayman.serving.completions.calls.observers import CompletionObserver, CompletionObservers
 from highwayman.serving.config.feedback import JudgeConfig
 from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
 from highwayman.serving.feedback.judge_observer import JudgeObserver

@@ -13,11 +13,11 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Outcome
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.journal import Journal
-from highwayman.feedback.log.outcome_journal import OutcomeJournal
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.log.writing.outcome_journal import OutcomeJournal
+from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.auth.api_key_cache import ApiKeyCache
 from highwayman.serving.metrics import Metrics

@@ -21,9 +21,9 @@ from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
-from highwayman.serving.completions.control_baseline import ControlBaseline
-from highwayman.serving.completions.router import Router
-from highwayman.serving.completions.spend_tracker import SpendTracker
+from highwayman.serving.completions.routing.control_baseline import ControlBaseline
+from highwayman.serving.completions.routing.router import Router
+from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy

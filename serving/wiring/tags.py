@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from highwayman.serving.completions.tag_reader import TagReader
+from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.state.level_table import LevelTable
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents

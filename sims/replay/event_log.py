@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from highwayman.env.encoder.tags import TagColumns, base_fingerprint, tag_width
+from highwayman.env.encoder.features.tags import TagColumns, base_fingerprint, tag_width
 from highwayman.env.types import Control, Decision, Feedback, Mode
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import LogFold, Page

@@ -11,7 +11,7 @@ from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
 from highwayman.sims.simulation.world_spec import parse_world

@@ -7,7 +7,7 @@ import numpy as np
 
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.protocol import BaselineError, load_baseline

@@ -87,7 +87,7 @@ def test_tests_that_take_long_stand_apart_from_the_others() -> None:
 
 
 def test_a_constant_is_tried_against_the_tests_that_import_its_file_though_none_runs_a_line_of_it() -> None:
-    path, test = "env/upstream/sending.py", "tests/env/upstream/test_server_calls.py::test_it"
+    path, test = "env/upstream/calls/sending.py", "tests/env/upstream/calls/test_server_calls.py::test_it"
     coverage = Coverage({}, {test: 1.0, "tests/env/test_reward.py::test_it": 1.0})
     assert coverage.tests(Mutation(path, "constant", 11, 11, False, ""), 9.0) == [test]
     assert coverage.tests(Mutation(path, "constant", 11, 11, True, ""), 9.0) == []

@@ -16,7 +16,7 @@ import uvicorn
 
 from highwayman.env.types import Arm, Profile
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.app import Application
 from highwayman.serving.config.config import Config

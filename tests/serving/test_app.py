@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from highwayman.env.types import Arm, Control, Profile
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from tests.serving.running_router import Router, arm, ask, running_router

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.types import JsonObject
-from highwayman.serving.completions.request import BODY_MODELS, parse_chat, parse_completion
+from highwayman.serving.completions.requests.request import BODY_MODELS, parse_chat, parse_completion
 from highwayman.serving.http.validation import BadRequest
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Control, ControlKind
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.serving.cli.main import main
 from highwayman.serving.config.config import Config

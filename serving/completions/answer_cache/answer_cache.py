@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from highwayman.env.encoder.encoder import MAX_CHARS, Encoder
-from highwayman.env.encoder.similarity_bands import SimilarityBands
+from highwayman.env.encoder.features.similarity_bands import SimilarityBands
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.pool.cached_arms import CACHED_ARMS, EXACT, SEMANTIC
 from highwayman.env.types import Arm
@@ -17,8 +17,8 @@ from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.serving.completions.answer_cache.answer_key import AnswerKey, AskedBy, answer_key
 from highwayman.serving.completions.answer_cache.answer_store import AnswerRow, AnswerStore, StoredAnswer
 from highwayman.serving.completions.answer_cache.nearest import NearestQuestions
-from highwayman.serving.completions.request import CompletionRequest
-from highwayman.serving.completions.routing_options import CacheControl
+from highwayman.serving.completions.requests.request import CompletionRequest
+from highwayman.serving.completions.requests.routing_options import CacheControl
 
 _LOOKED: Final = {EXACT: "exact", SEMANTIC: "semantic"}
 _REST_S = 1.0  # for so long nothing is asked of a Redis that did not answer

@@ -7,8 +7,8 @@ from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.types import Arm, Decision, Mode, Status
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_store import StoredAnswer
-from highwayman.serving.completions.observers import CompletedCall
-from highwayman.serving.completions.request import CompletionRequest
+from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.requests.request import CompletionRequest
 
 _MOST_CHARS = 64_000  # of an answer that is stored
 _WHOLE = "stop"  # the finish reason of an answer that its model brought to its end

@@ -8,8 +8,8 @@ import pydantic_core
 import redis.asyncio as aioredis
 
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.redis import redis_errors
-from highwayman.feedback.log.scripts import Scripts
+from highwayman.feedback.log.redis.redis import redis_errors
+from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 
 _PAGE = 500  # rows in one reply

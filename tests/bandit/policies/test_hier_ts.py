@@ -9,7 +9,7 @@ from highwayman.bandit.draw import draw
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policy import Policy
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.types import Context, Floats, RewardChange
 
 D = 9

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from highwayman.bandit import snapshot
 from highwayman.bandit.drift.forgetting import Forgetting
 from highwayman.bandit.regression.hier_posterior import HierPosterior, HierPrior
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Floats, RewardChange
 

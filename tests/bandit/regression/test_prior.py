@@ -4,7 +4,7 @@ import pytest
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, RewardChange
 

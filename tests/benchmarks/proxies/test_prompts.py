@@ -1,8 +1,8 @@
 from itertools import islice
 
 from benchmarks.proxies.prompts import prompts
-from highwayman.env.encoder.static_engine import ASSETS
-from highwayman.env.encoder.word_pieces import WordPieces
+from highwayman.env.encoder.engines.static_engine import ASSETS
+from highwayman.env.encoder.engines.word_pieces import WordPieces
 
 
 def test_prompts_have_some_sixty_word_pieces_and_never_come_twice() -> None:

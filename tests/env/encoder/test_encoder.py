@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highwayman.env.encoder.encoder import BACKLOG_LIMIT, Encoder, EncoderStats, make_encoder
-from highwayman.env.encoder.features import NUMERIC_NAMES
-from highwayman.env.encoder.onnx_engine import OnnxEngine
-from highwayman.env.encoder.projection import Projection
-from highwayman.env.encoder.static_engine import StaticEngine
-from highwayman.env.encoder.transformers_engine import TransformersEngine
+from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
+from highwayman.env.encoder.engines.static_engine import StaticEngine
+from highwayman.env.encoder.engines.transformers_engine import TransformersEngine
+from highwayman.env.encoder.features.features import NUMERIC_NAMES
+from highwayman.env.encoder.features.projection import Projection
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Context, Floats, Query
 

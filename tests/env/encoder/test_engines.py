@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from highwayman.env.encoder import minilm, minilm_graph, onnx_engine, transformers_engine
 from highwayman.env.encoder.encoder import Engine, make_encoder
-from highwayman.env.encoder.image_features import make_image_features
-from highwayman.env.encoder.minilm import minilm_folder, read_safetensors
-from highwayman.env.encoder.onnx_engine import OnnxEngine
-from highwayman.env.encoder.static_engine import ASSETS, StaticEngine
-from highwayman.env.encoder.transformers_engine import TransformersEngine
-from highwayman.env.encoder.vision_engine import VisionEngine
+from highwayman.env.encoder.engines import minilm, minilm_graph, onnx_engine, transformers_engine
+from highwayman.env.encoder.engines.minilm import minilm_folder, read_safetensors
+from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
+from highwayman.env.encoder.engines.static_engine import ASSETS, StaticEngine
+from highwayman.env.encoder.engines.transformers_engine import TransformersEngine
+from highwayman.env.encoder.engines.vision_engine import VisionEngine
+from highwayman.env.encoder.features.image_features import make_image_features
 from highwayman.env.errors import EncoderError
 from highwayman.env.prompt.image_size import image_size
 from highwayman.env.types import Query
-from tests.env.encoder.test_image_features import picture
+from tests.env.encoder.features.test_image_features import picture
 
 TRIPLES = [  # the first two say about the same, in other words
     ("How do I sort a list in Python?", "Python code that orders an array", "Which wine goes with fish?"),

@@ -10,9 +10,9 @@ import pytest
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, Attempt
+from highwayman.env.upstream.answers.endings import Ending
+from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
-from highwayman.env.upstream.endings import Ending
-from highwayman.env.upstream.response import UpstreamResponse
 from tests.upstream_server import ANY, Behaviour, Fail, Hang, HangUp, Say, ScriptedUpstream, Send
 
 CHAT = "/v1/chat/completions"

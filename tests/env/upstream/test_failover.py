@@ -12,10 +12,10 @@ from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, Attempt
 from highwayman.env.upstream.answer_observer import AnswerObserver
+from highwayman.env.upstream.answers.endings import Ending
+from highwayman.env.upstream.attempts.retry_budget import RetryBudget
+from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
-from highwayman.env.upstream.endings import Ending
-from highwayman.env.upstream.response import UpstreamResponse
-from highwayman.env.upstream.retry_budget import RetryBudget
 from tests.upstream_server import ANY, Behaviour, BreakOff, Fail, Hang, HangUp, Say, ScriptedUpstream, Send, closed_url
 
 CHAT = "/v1/chat/completions"

@@ -18,8 +18,8 @@ from highwayman.feedback.archive.manifest import ArchiveManifest, Gap
 from highwayman.feedback.archive.rows import Row
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import encode
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import GRACE_S, Keys, Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from tests.feedback.worlds import decision, outcome, thumb
 
 
@@ -224,8 +224,8 @@ import asyncio, json, sys
 from pathlib import Path
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.export import export
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.log.store import Store
 
 def memory():

@@ -13,7 +13,7 @@ from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.snapshot import unpack
-from highwayman.env.encoder.tags import NAMED_CALL, Tag, TagColumns
+from highwayman.env.encoder.features.tags import NAMED_CALL, Tag, TagColumns
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import (

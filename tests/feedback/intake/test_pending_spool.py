@@ -14,7 +14,7 @@ from highwayman.feedback.intake import pending_spool as pending_spool_module
 from highwayman.feedback.intake.pending import PendingItem
 from highwayman.feedback.intake.pending_retraction import PendingRetraction, unpack_retraction
 from highwayman.feedback.intake.pending_spool import PendingSpool
-from highwayman.feedback.log.spool import Spool, claim_spools
+from highwayman.feedback.log.writing.spool import Spool, claim_spools
 from tests.feedback.intake.tenants import NOW, OURS, Clock
 from tests.feedback.worlds import thumb
 

@@ -29,10 +29,10 @@ from highwayman.feedback.intake.statement_calibration import StatementCalibratio
 from highwayman.feedback.intake.statements import StatementBuilder
 from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.intake.targets import TargetResolver
-from highwayman.feedback.log.journal import Journal
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.spool import claim_spools
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
 from highwayman.feedback.trust.principal import Principal
 from tests.feedback.intake.tenants import OTHERS, OURS, Clock, decided, decision_ids

@@ -23,11 +23,11 @@ from highwayman.feedback.fold.log_fold import fold_log, snapshot_difference
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
 from highwayman.feedback.learning.version_history import VersionHistory
-from highwayman.feedback.log.erasure import Erasure
 from highwayman.feedback.log.event_id import START, EventId, sort_key
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store, Written
+from highwayman.feedback.log.upkeep.erasure import Erasure
+from highwayman.feedback.log.upkeep.retention import Retention
 from tests.feedback.worlds import FINGERPRINT, context, decision, outcome, thumb
 
 ARMS = ("a", "b", "c")

@@ -5,8 +5,8 @@ import redis.asyncio as aioredis
 
 from highwayman.env.types import Status
 from highwayman.feedback.learning.maintenance import LogMaintenance, MaintenanceLimits
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from tests.feedback.worlds import decision, outcome
 
 MADE_AT = 1_700_000_000.25  # of the worlds' decisions

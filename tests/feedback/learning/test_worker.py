@@ -19,8 +19,8 @@ from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.learning.worker import Clocks, Worker
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Keys, Store, Written
+from highwayman.feedback.log.upkeep.retention import Retention
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.shared_dollars import SharedDollars
 from tests.ports import free_port
 

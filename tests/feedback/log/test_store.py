@@ -15,9 +15,9 @@ from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.config_events import active_namespaces
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys, LogTruncated, Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.serving.completions.answer_cache.answer_store import AnswerRow, AnswerStore, StoredAnswer
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 

@@ -7,7 +7,7 @@ import pytest
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.learning.session import LearnerDependencies, LearnerSession
 from highwayman.feedback.learning.version_history import VersionHistory
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from tests.feedback.tournament.test_scored_learner import challenger, log
 

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.feedback.fold.join import is_quarantined
-from highwayman.feedback.log.retention import Retention
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 from highwayman.feedback.trust.anomaly_detector import AnomalyDetector, AnomalyKind, AnomalyThresholds, SuspectedKey
 from highwayman.feedback.trust.quarantine import Quarantine

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.anomaly_detector import AnomalyKind, SuspectedKey
 from highwayman.feedback.trust.api_keys import KeyGrant, KeyState, KeyStore, UnknownKey

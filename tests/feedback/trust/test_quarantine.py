@@ -10,9 +10,9 @@ from highwayman.env.types import Feedback
 from highwayman.feedback.fold.join import is_quarantined
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import LogFold, snapshot_difference
-from highwayman.feedback.log.redis import connect
-from highwayman.feedback.log.retention import Retention
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
+from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.trust.quarantine import Quarantine
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 

@@ -20,7 +20,7 @@ from highwayman.serving.state.announced_config import active_config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.pool_objectives import PoolObjectives
 from tests.feedback.worlds import outcome, thumb
-from tests.serving.cli.test_log import World
+from tests.serving.cli.log.test_log import World
 
 DEAD = ["rebuild", "judge report", "snapshot list", "snapshot rollback 1", "savings", "export --to {folder}/out"]
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from highwayman.serving.cli.errors import PlainErrorGroup
-from highwayman.serving.cli.simulate import simulate
+from highwayman.serving.cli.offline.simulate import simulate
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import write_table
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from tests.serving.completions.test_cascade_served import CHAT, CONFIG, MARGIN, UNSURE, Doubt, NoLogprobs, Served, arms
 from tests.serving.running_router import ask, running_router

@@ -13,7 +13,7 @@ import pytest_asyncio
 from highwayman.env.types import Arm, Decision
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from tests.serving.completions.test_tool_loops_served import TOOLS, CallTool
 from tests.serving.running_router import Router, arm, ask, running_router

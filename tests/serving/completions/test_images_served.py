@@ -3,7 +3,7 @@
 from typing import Any
 
 from highwayman.env.types import Arm
-from tests.env.encoder.test_image_features import picture
+from tests.env.encoder.features.test_image_features import picture
 from tests.serving.running_router import running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 

@@ -15,17 +15,17 @@ import redis.asyncio as aioredis
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks, cancel_and_wait
 from highwayman.env.types import Arm, Decision, Outcome, Profile, Status
+from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
-from highwayman.env.upstream.endings import Ending
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.journal import Journal
-from highwayman.feedback.log.queued_write import resolve
-from highwayman.feedback.log.spool import claim_spools
 from highwayman.feedback.log.store import Store, Written
-from highwayman.serving.completions.observers import CompletedCall, CompletionObservers
+from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.log.writing.queued_write import resolve
+from highwayman.feedback.log.writing.spool import claim_spools
+from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObservers
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
-from highwayman.serving.completions.request import CompletionRequest, parse_chat
-from highwayman.serving.completions.router import Route
+from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
+from highwayman.serving.completions.routing.router import Route
 from highwayman.serving.metrics import Metrics
 from tests.feedback.worlds import decision
 from tests.serving.running_router import arm, ask

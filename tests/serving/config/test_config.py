@@ -5,7 +5,7 @@ import pytest
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.encoder.tags import SLOTS, Tag, named_calls_teach
+from highwayman.env.encoder.features.tags import SLOTS, Tag, named_calls_teach
 from highwayman.env.errors import ConfigError
 from highwayman.serving.config.config import Config, load_config
 

@@ -9,7 +9,7 @@ import pytest
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.types import Decision, Feedback, Outcome
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from highwayman.serving.config.config import Config
 from highwayman.serving.services import build_services

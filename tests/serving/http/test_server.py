@@ -19,7 +19,7 @@ import yaml
 
 from highwayman.env.types import Outcome
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from tests.redis_servers import free_port
 from tests.serving.running_router import ask

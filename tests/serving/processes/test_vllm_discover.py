@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
-from highwayman.serving.cli.pool import pool as command
+from highwayman.serving.cli.router.pool import pool as command
 from highwayman.serving.processes.vllm_discover import ArmDefaults, DiscoveryError, ServedModel, discover, render_pool
 
 CARDS = [

@@ -228,7 +228,7 @@ def launched(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", int, str
     pool.write_text(
         f"arms: {{a: {{model: m, price: unknown, launch: {{model: m, port: {port}, max_model_len: 99}}}}}}\n"
     )
-    command = "from highwayman.serving.cli.pool import pool; pool()"
+    command = "from highwayman.serving.cli.router.pool import pool; pool()"
     argv = [sys.executable, "-c", command, "launch", str(pool), "--python", str(python), "--log-folder", str(tmp_path)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout

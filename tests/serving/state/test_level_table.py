@@ -3,9 +3,9 @@
 import pytest
 import redis.asyncio as aioredis
 
-from highwayman.env.encoder.tags import ENOUGH, Tag
+from highwayman.env.encoder.features.tags import ENOUGH, Tag
 from highwayman.env.errors import StoreUnavailable
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.serving.state.level_table import LevelTable
 
 TASK = Tag("task", slots=2)

@@ -10,7 +10,7 @@ from highwayman.env.types import Arm, ControlKind
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder

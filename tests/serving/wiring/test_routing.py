@@ -8,7 +8,7 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.errors import ConfigError
-from highwayman.env.upstream.sending import UpstreamTimeouts
+from highwayman.env.upstream.calls.sending import UpstreamTimeouts
 from highwayman.feedback.calibration.calibrator import CalibrationSettings
 from highwayman.feedback.trust.anomaly_detector import AnomalyThresholds
 from highwayman.feedback.trust.influence_caps import InfluenceCaps

@@ -14,7 +14,7 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import arm_penalties, estimate_usage
 from highwayman.env.cost.usage import TokenUse
-from highwayman.env.encoder.tags import Tag, TagColumns
+from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Control, ControlKind, Mode, Status
 from highwayman.feedback.archive.archive import Archive
@@ -23,7 +23,7 @@ from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.log_fold import Page
 from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.log.events import Event, encode
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.serving.config.config import load_config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder

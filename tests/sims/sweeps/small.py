@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.encoder.projection import Projection
+from highwayman.env.encoder.features.projection import Projection
 from highwayman.env.types import Floats
 from highwayman.sims.sweeps.machines import Machines
 from highwayman.sims.sweeps.plan import Plan

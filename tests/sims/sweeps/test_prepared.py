@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env.cost.objective import Objective
-from highwayman.env.encoder.tags import Tag
+from highwayman.env.encoder.features.tags import Tag
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import BaselineError
 from highwayman.sims.sweeps.plan import BASELINES, Plan

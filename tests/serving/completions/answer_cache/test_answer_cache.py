@@ -7,12 +7,12 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.encoder.encoder import Encoder, make_encoder
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache, AnswerCacheSettings
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore, StoredAnswer
-from highwayman.serving.completions.request import CompletionRequest, parse_chat
-from highwayman.serving.completions.routing_options import CacheControl
+from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
+from highwayman.serving.completions.requests.routing_options import CacheControl
 from tests.ports import free_port
 from tests.serving.running_router import ask
 

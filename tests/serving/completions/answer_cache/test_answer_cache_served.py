@@ -11,7 +11,7 @@ import pytest_asyncio
 import redis.asyncio as aioredis
 
 from highwayman.env.types import Arm
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Keys
 from tests.serving.running_router import Router, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream

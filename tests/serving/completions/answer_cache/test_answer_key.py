@@ -6,7 +6,7 @@ import pydantic_core
 import pytest
 
 from highwayman.serving.completions.answer_cache.answer_key import AnswerKey, AskedBy, answer_key
-from highwayman.serving.completions.request import parse_chat, parse_completion
+from highwayman.serving.completions.requests.request import parse_chat, parse_completion
 from tests.serving.running_router import ask
 
 ANN = AskedBy("ann's", "auto")

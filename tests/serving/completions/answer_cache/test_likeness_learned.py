@@ -5,8 +5,8 @@ import pytest
 
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.encoder.encoder import make_encoder
-from highwayman.env.encoder.similarity_bands import SimilarityBands
-from highwayman.env.encoder.tags import TagColumns
+from highwayman.env.encoder.features.similarity_bands import SimilarityBands
+from highwayman.env.encoder.features.tags import TagColumns
 from highwayman.env.types import Query, RewardChange
 
 BANDS = SimilarityBands(0.7)

@@ -1,0 +1,1 @@
+"""Engines that turn texts and images into embeddings."""

@@ -1,0 +1,1 @@
+"""What a context vector is made of beside the embedding."""

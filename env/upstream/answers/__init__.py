@@ -1,0 +1,1 @@
+"""What an answer says and how it ends, read from its bytes."""

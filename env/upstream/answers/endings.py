@@ -1,0 +1,196 @@
+"""How one attempt at an arm ended: settled here, once, from a status, a body or an error."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import aiohttp
+import pydantic_core
+
+from highwayman.env.errors import UpstreamError
+from highwayman.env.upstream.answers.tool_refusals import MAY_SPEAK_OF_TOOLS, refuses_tools
+
+_ARMS_FAULT: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})  # and whatever is no 200 and no 4xx
+_MAY_SPEAK_OF_WINDOW: Final = frozenset({400, 413, 422})
+_TOLD_AS_IT_IS: Final = frozenset({429, 503})  # statuses that tell a caller to come again; any other failure is a 502
+_LONGEST_REST_S: Final = 3600.0
+_SCANNED_CHARS: Final = 4_000  # of an error's words
+
+# vLLM and OpenAI: "This model's maximum context length is 4096 tokens", code context_length_exceeded. Anthropic:
+# "prompt is too long: 208310 tokens > 200000 maximum". llama.cpp: "request (4390 tokens) exceeds the available context
+# size (4096 tokens)", type exceed_context_size_error, n_ctx. SGLang: "longer than the model's context length (4096
+# tokens)". Others (Gemini, Bedrock, TGI) in the words of the last lines.
+_WINDOW: Final = re.compile(
+    r"context[ _-]?(?:length|window|size)|maximum (?:model|sequence|prompt|input) length|max_model_len"
+    r"|(?:prompt|input|request)[^.]{0,40} (?:is )?too (?:long|large) for (?:the |this )?model|prompt (?:is )?too long"
+    r"|input is too long for requested model|input token count[^.]{0,40}exceeds|too many (?:input |prompt )?tokens"
+    r"|exceeds? (?:the )?(?:model'?s )?max(?:imum)?(?: number of)? (?:input )?tokens"
+    r"|must have less than \d+ tokens|inputs` tokens \+ `max_new_tokens",
+    re.IGNORECASE,
+)
+_WINDOW_TOKENS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r'"?n_ctx"?\s*[:=]\s*(\d+)',
+        r"available context size \((\d+) tokens\)",
+        r"> (\d+) maximum",
+        r"context (?:length|window|size)(?: of)?(?: is| is only|:| \()? ?(?:only )?(\d+)",
+        r"(?:maximum|max)[a-z_ ]{0,30}(?:length|tokens)[a-z ]{0,20}? (?:is|of) (\d+)",
+        r"limited to (\d+)",
+    )
+)
+# vLLM: "The model `x` does not exist." OpenAI: code model_not_found. Ollama: model "x" not found, try pulling it first.
+_MODEL_MISSING: Final = re.compile(r"\bmodel\b[^\n]{0,300}?(?:does not exist|not found)|model_not_found", re.IGNORECASE)
+_KEY: Final = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)  # Gemini says so of a wrong one with a 400
+
+
+class Ending(StrEnum):
+    """How one attempt at an arm ended. Health, journal, meters and policy read this; nobody looks at a status again."""
+
+    ANSWERED = "answered"
+    CALLERS_FAULT = "callers_fault"  # reaches the caller
+    ARMS_FAULT = "arms_fault"  # another replica, then another arm is tried
+    WINDOW_TOO_SMALL = "window_too_small"  # an arm with a larger one is tried
+    TOOLS_REFUSED = "tools_refused"  # its server takes none: another arm is tried, then all without the tools
+    BROKE_OFF = "broke_off"  # after the first meaningful event: the caller is told
+    OVERTAKEN = "overtaken"  # after a rest it was no faster than another could be: it is nobody's fault
+    CLIENT_LEFT = "client_left"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How an attempt ended, and what follows from it."""
+
+    ending: Ending
+    why: str = ""  # in words for a client: no addresses, nothing that the server said
+    status: int = 502  # what the caller gets where nobody else answers
+    rest_s: float | None = None  # for which the endpoint asked to be left alone
+    window_tokens: int | None = None  # where the window was too small, and the server said how large it is
+    model_missing: bool = False  # whether the server does not know the model, such as an adapter that it has not loaded
+
+
+ANSWERED: Final = Account(Ending.ANSWERED, status=200)
+
+
+class AttemptFailed(UpstreamError):
+    """One attempt failed; another may be made."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account.why, status=account.status)
+        self.account = account
+
+
+def account_of_status(status: int, body: bytes, headers: Mapping[str, str], *, now: float) -> Account:
+    """Return the account of an answer by its status (`ANSWERED` for a 200, whatever its body then says).
+
+    Args:
+        status: of the answer.
+        body: of one that is no 200, as far as it was read.
+        headers: names in any case, as aiohttp's own mapping.
+        now: seconds since the epoch, for a Retry-After that is a date.
+    """
+    if status == 200:
+        return ANSWERED
+    text = body[:_SCANNED_CHARS].decode("utf-8", "replace")
+    if status in _MAY_SPEAK_OF_WINDOW and _WINDOW.search(text):
+        return _window(text, status)
+    if status in MAY_SPEAK_OF_TOOLS and refuses_tools(text):
+        return Account(Ending.TOOLS_REFUSED, "it takes no tools", status)
+    if status in _ARMS_FAULT or not 400 <= status < 500 or (status == 400 and _KEY.search(text)):
+        rest_s = retry_after_s(headers.get("retry-after"), now=now)
+        told = status if status in _TOLD_AS_IT_IS else 502
+        missing = status == 404 and _MODEL_MISSING.search(text) is not None
+        return Account(Ending.ARMS_FAULT, f"answered {status}", told, rest_s=rest_s, model_missing=missing)
+    return Account(Ending.CALLERS_FAULT, f"answered {status}", status)
+
+
+def account_of_exception(error: BaseException) -> Account:
+    """Return the account of a call that ended in an error before its answer was whole."""
+    if isinstance(error, AttemptFailed):
+        return error.account
+    if isinstance(error, TimeoutError):
+        return Account(Ending.ARMS_FAULT, "it did not answer in time", 504)
+    if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
+        return Account(Ending.ARMS_FAULT, "no connection to it could be made")
+    return Account(Ending.ARMS_FAULT, f"the connection broke ({type(error).__name__})")
+
+
+def account_of_answer(answer: Any) -> Account:
+    """Return the account of a whole answer (parsed) that came with a 200."""
+    failure = account_of_event(answer)
+    if failure is not None:
+        return failure
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not (isinstance(choices, list) and choices and all(map(_says_something, choices))):
+        return Account(Ending.ARMS_FAULT, "answered without choices")
+    return ANSWERED
+
+
+def account_of_event(event: Any) -> Account | None:
+    """Return the account of an event or answer (parsed) that tells of an error, None for any other."""
+    if not isinstance(event, dict):
+        return None
+    error = event.get("error") or (event if event.get("object") == "error" or event.get("type") == "error" else None)
+    choices = event.get("choices")
+    if not error and isinstance(choices, list):
+        error = next((choice for choice in choices if isinstance(choice, dict) and _failed(choice)), None)
+    if not error:
+        return None
+    text = str(pydantic_core.to_json(error, serialize_unknown=True), "utf-8", "replace")[:_SCANNED_CHARS]
+    if _WINDOW.search(text):
+        return _window(text, 400)
+    if refuses_tools(text):
+        return Account(Ending.TOOLS_REFUSED, "it takes no tools", 400)
+    return Account(Ending.ARMS_FAULT, "answered with an error")
+
+
+def is_meaningful(event: Any) -> bool:
+    """Return whether an event (parsed) has something of the answer: words, a call, an end; no role, no empty piece."""
+    choices = event.get("choices") if isinstance(event, dict) else None
+    return isinstance(choices, list) and any(isinstance(choice, dict) and _begins(choice) for choice in choices)
+
+
+def retry_after_s(value: str | None, *, now: float) -> float | None:
+    """Return the seconds that a Retry-After header (seconds, or an HTTP date) asks for, an hour at most, or None."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError, TypeError):
+            return None
+    return min(max(seconds, 0.0), _LONGEST_REST_S) if math.isfinite(seconds) else None
+
+
+def _window(text: str, status: int) -> Account:
+    sizes = (match for pattern in _WINDOW_TOKENS if (match := pattern.search(text.replace(",", ""))))
+    size = next(sizes, None)
+    tokens = int(size[1][:12]) if size is not None else 0
+    return Account(
+        Ending.WINDOW_TOO_SMALL, "its context window is too small", status, window_tokens=tokens if tokens > 0 else None
+    )
+
+
+def _says_something(choice: Any) -> bool:
+    return isinstance(choice, dict) and (isinstance(choice.get("message"), dict) or isinstance(choice.get("text"), str))
+
+
+def _failed(choice: Mapping[str, Any]) -> bool:
+    return bool(choice.get("error")) or choice.get("finish_reason") == "error"
+
+
+def _begins(choice: Mapping[str, Any]) -> bool:
+    delta = choice.get("delta")
+    pieces = delta if isinstance(delta, dict) else {}
+    return bool(
+        choice.get("text")
+        or choice.get("finish_reason")
+        or isinstance(choice.get("message"), dict)
+        or any(value for name, value in pieces.items() if name != "role")
+    )

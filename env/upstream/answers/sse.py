@@ -1,0 +1,215 @@
+"""An answer on its way through: the arm's name put in, usage read, everything else byte for byte."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+from highwayman.env.json_pieces import PIECE_BYTES
+from highwayman.env.upstream.answers.answer_assembly import AnswerAssembly
+from highwayman.env.upstream.answers.answer_text import AnswerText
+from highwayman.env.upstream.answers.endings import account_of_event
+from highwayman.env.upstream.answers.event_template import EventTemplate
+from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, parse_event
+from highwayman.env.upstream.answers.transcript import Transcript
+from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
+
+# A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
+_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_VALUE = rb'("(?:[^"\\]|\\.)*"|[-+.\w]+)'  # a text, a number, null
+_ID_FIRST = re.compile(rb'\s*(?:data:\s*)?\{\s*"id"\s*:\s*' + _VALUE)
+_ID_HERE = re.compile(rb'"id"\s*:\s*' + _VALUE)
+_MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_MOST_REASON_CHARS = 64
+_MOST_UNUSED = 8  # templates in a row that fit no other event: those of this stream have little in common
+_DATA = b"data:"
+_DONE = b"[DONE]"
+
+
+class ResponseIdentity:
+    """What an answer goes out as: its "model" is the arm, its "id" that of the decision."""
+
+    def __init__(self, arm: str, decision_id: str, *, chat: bool = True) -> None:
+        """Take the name of the arm that serves, the decision's id, and whether it is a chat's answer."""
+        self._model = b'"model":' + json.dumps(arm).encode()
+        self._id = json.dumps(decision_id).encode()[1:]
+        self._prefix = b'"chatcmpl-' if chat else b'"cmpl-'
+
+    def rewrite(self, data: bytes) -> bytes:
+        """Return the JSON text `data` with its first "model", and the answer's own "id" whatever it was, set."""
+        data = _MODEL.sub(lambda _: self._model, data, count=1)
+        match = _ID_FIRST.match(data) or _own_id(data)
+        if match is None:
+            return data
+        start, end = match.span(1)
+        prefix = b'"cmpl-' if match[1].startswith(b'"cmpl-') else self._prefix
+        return data[:start] + prefix + self._id + data[end:]
+
+    async def rewrite_aside(self, data: bytes) -> bytes:
+        """Return what `rewrite` does, of a large text from another thread."""
+        return self.rewrite(data) if len(data) <= PIECE_BYTES else await asyncio.to_thread(self.rewrite, data)
+
+
+def _own_id(data: bytes) -> re.Match[bytes] | None:
+    """Return where the outermost object of a JSON text has its "id", None where it has none."""
+    if b'"id"' not in data:
+        return None
+    depth = 0
+    for mark in _MARK.finditer(data):
+        text = mark[0]
+        if text in b"{[":
+            depth += 1
+        elif text in b"}]":
+            depth -= 1
+        elif depth == 1 and text == b'"id"' and (match := _ID_HERE.match(data, mark.start())):
+            return match
+    return None
+
+
+def parse_finish_reason(answer: Any) -> str | None:
+    """Return the first choice's finish reason of an answer or chunk (parsed), or None."""
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    reason = first.get("finish_reason") if isinstance(first, dict) else None
+    return reason[:_MOST_REASON_CHARS] if isinstance(reason, str) else None
+
+
+class SseRewriter:
+    """Rewrites a server-sent event stream line by line and keeps what the meter needs."""
+
+    def __init__(
+        self,
+        identity: ResponseIdentity,
+        *,
+        keep_usage: bool,
+        transcript: Transcript | None = None,
+        assembly: AnswerAssembly | None = None,
+        sizes: AnswerSizes | None = None,
+    ) -> None:
+        """Prepare for one stream.
+
+        Args:
+            identity: what each chunk goes out as.
+            keep_usage: whether the caller asked for the usage chunk; it is dropped otherwise.
+            transcript: is given every chunk.
+            assembly: is given every event, and may say what goes out in its place.
+            sizes: how long a line, and all of it, may be.
+        """
+        self._identity = identity
+        self._transcript = transcript
+        self._assembly = assembly
+        self._reads_all = transcript is not None or assembly is not None
+        self._keep_usage = keep_usage
+        self._sizes = sizes or AnswerSizes()
+        self.lines = LineSplitter()
+        self._bytes = 0
+        self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
+        self._template: EventTemplate | None = None  # of the last event that told of words only
+        self._unused_templates = 0
+        self._text = AnswerText()
+        self.usage: ReportedUsage | None = None
+        self.finish_reason: str | None = None
+        self.data_lines = 0
+        self.done = False
+        self.failure: str | None = None  # why the stream is broken, once an event has said so; nothing goes on after it
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has come to its end, by its last event or by a finish reason."""
+        return self.failure is None and (self.done or self.finish_reason is not None)
+
+    def words(self) -> AnswerText:
+        """Return what was said so far."""
+        return self._text
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
+        passed = self._alike(chunk)
+        if passed is None:
+            passed = b"".join(map(self._line, self.lines.feed(chunk)))
+        self._bytes += len(chunk)
+        if self.failure is None and self._bytes > self._sizes.stream:
+            self.failure = self._sizes.too_long_a_stream()
+        elif self.failure is None and self.lines.held_bytes > self._sizes.line:
+            self.failure = self._sizes.too_long_a_line()
+        return passed
+
+    def finish(self) -> bytes:
+        """Return the last line, if the upstream left it without its end."""
+        rest = self.lines.finish()
+        return self._line(rest).rstrip(b"\n") if rest else b""
+
+    def _alike(self, chunk: bytes) -> bytes | None:
+        """Return what goes out for a chunk of whole events that say nothing but words; None for any other chunk."""
+        if self._template is None or self.lines.held_bytes or self.failure is not None:
+            return None
+        words = self._template.words_of_chunk(chunk)
+        if words is None:
+            return None
+        self._dropped = False
+        self._on_words(words)
+        return self._template.chunk(words)
+
+    def _line(self, line: bytes) -> bytes:
+        if self.failure is not None:
+            return b""
+        if not line.startswith(_DATA):
+            blank = not line.strip()
+            dropped, self._dropped = self._dropped and blank, False
+            return b"" if dropped else line + b"\n"
+        self._dropped = False
+        words = self._template.words_of_line(line) if self._template is not None else None
+        if words is not None and self._template is not None:
+            self._on_words([words])
+            return self._template.line(words) + b"\n"
+        if line[len(_DATA) :].strip() == _DONE:
+            self.done = True
+            return line + b"\n"
+        self.data_lines += 1
+        event = _parsed(line[len(_DATA) :])
+        is_told_of = self._read(event)
+        if self._dropped or self.failure is not None:
+            return b""
+        replaced = None if self._assembly is None else self._assembly.on_event(event)
+        told = self._identity.rewrite(line if replaced is None else replaced)
+        if not is_told_of and not self._reads_all:
+            self._learn_template(line, event, told)
+        return told + b"\n"
+
+    def _on_words(self, words: list[bytes]) -> None:
+        self.data_lines += len(words)
+        self._unused_templates = 0
+        self._text.add_unread(words)
+
+    def _learn_template(self, line: bytes, event: Any, told: bytes) -> None:
+        if self._unused_templates < _MOST_UNUSED:
+            template = EventTemplate.of(line, event, told)
+            if template is not None:
+                self._template = template
+                self._unused_templates += 1
+
+    def _read(self, event: Any) -> bool:
+        """Take an event (parsed); return whether it told of anything but words."""
+        failure = account_of_event(event)
+        if failure is not None:
+            self.failure = failure.why
+            return True
+        self._text.add(event)
+        if self._transcript is not None:
+            self._transcript.add(event)
+        reason, usage = parse_finish_reason(event), parse_reported_usage(event)
+        self.finish_reason = reason or self.finish_reason
+        if usage is not None:
+            self.usage = usage
+        counts = isinstance(event, dict) and isinstance(event.get("usage"), dict)
+        if counts:
+            self._dropped = not self._keep_usage and not event.get("choices")
+        return bool(reason) or counts
+
+
+def _parsed(data: bytes) -> Any:
+    """Return an event, None where it is none: that is not ours to judge, it goes through as it came."""
+    try:
+        return parse_event(data)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Which server is tried, how often, and which of two."""

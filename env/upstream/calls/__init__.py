@@ -1,0 +1,1 @@
+"""One call to one server: sent, and its response read."""

@@ -1,0 +1,83 @@
+"""Connections to model servers, kept open between calls."""
+
+import os
+import ssl
+import weakref
+from typing import Any, ClassVar
+
+import aiohttp
+
+from highwayman.env.types import Arm
+from highwayman.env.upstream.calls.reading import JSON
+
+
+class _StaleConnection(aiohttp.ClientError):
+    """A connection that was kept for a server had been closed by it."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Knows whether it goes over a connection that others have used; aiohttp's traces tell it, too, at 20 us a call."""
+
+    is_on_kept = False
+    _used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()  # of the connections' protocols
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """Go over a connection."""
+        self.is_on_kept = conn.protocol in self._used
+        self._used.add(conn.protocol)
+        return await super().send(conn)
+
+
+async def _tell_stale(request: Any, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if not request.is_on_kept:
+            raise
+        raise _StaleConnection from error
+
+
+class Connections:
+    """One pool of connections for all arms."""
+
+    def __init__(self, connect_s: float) -> None:
+        """Take the seconds that a connection may take to be made."""
+        self._connect_s = connect_s
+        self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
+
+    async def start(self) -> None:
+        """Open the pool; needs a running event loop."""
+        self._session = self._open_session(_tell_stale, keepalive_timeout=60.0)
+        self._fresh = self._open_session(force_close=True)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
+
+    async def post(self, arm: Arm, url: str, body: bytes) -> aiohttp.ClientResponse:
+        """Return the head of what the arm's server answers; a kept connection that it has closed is no failure."""
+        if self._session is None or self._fresh is None:
+            raise RuntimeError("Upstream.start was not awaited")
+        headers = {"content-type": JSON}
+        key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        try:
+            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        except _StaleConnection:
+            pass
+        # The server had closed a connection that was kept for it: that is nobody's fault, and a new one will do.
+        return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
+
+    def _open_session(self, *middlewares: aiohttp.ClientMiddlewareType, **connection: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **connection),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+            # One session serves all tenants: a cookie one of them was given must not go out with another's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_Request,
+            middlewares=middlewares,
+        )

@@ -1,0 +1,133 @@
+"""One call to one model server: how long it may take, and what it tells of the server."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import aiohttp
+
+from highwayman.env.load.replica_loads import CallCount, ReplicaLoads
+from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.response_times import ResponseTimes
+from highwayman.env.types import Arm
+from highwayman.env.upstream.answers.endings import AttemptFailed, Ending, account_of_exception
+from highwayman.env.upstream.answers.usage_report import parse_reported_usage
+from highwayman.env.upstream.calls.connections import Connections
+from highwayman.env.upstream.calls.reading import JSON, AnswerReader, refusal_within_200
+from highwayman.env.upstream.calls.response import UpstreamResponse
+from highwayman.env.upstream.calls.sending import Sending, UpstreamTimeouts
+
+_PROBE_PATIENCE, _LEAST_PROBE_S = 3.0, 10.0  # times what others may take: a server may have become slower
+_UNKNOWN_PROBE_S = 30.0  # to the first event of a stream
+_BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ValueError)  # what a call may raise that is its server's doing
+
+
+class ServerCalls:
+    """Calls single servers, and notes how they do."""
+
+    def __init__(
+        self,
+        health: EndpointHealth,
+        clock: Callable[[], float],
+        limits: UpstreamTimeouts,
+        *,
+        reader: AnswerReader,
+        loads: ReplicaLoads,
+    ) -> None:
+        """Take where to note failures, a monotonic clock in seconds, the time limits, what reads answers, and loads."""
+        self._health, self._clock, self._limits, self._reader, self._loads = health, clock, limits, reader, loads
+        self.connections = Connections(limits.connect_s)
+        self.times = ResponseTimes(least_s=limits.least_patience_s)
+        self._in_flight: dict[str, int] = {}
+
+    def pending(self, endpoint: str) -> int:
+        """Return how many calls to `endpoint` have not had their first byte yet."""
+        return self._in_flight.get(endpoint, 0)
+
+    async def call(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
+        """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
+        self._in_flight[endpoint] = load = self.pending(endpoint) + 1
+        waiting, load_call = CallCount(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
+        answer: UpstreamResponse | None = None
+        late_s, begun_at = self.times.late_s(endpoint, arm.model, stream=sending.stream), self._clock()
+        try:
+            with self._health.waiting(endpoint, arm.model, late_s=late_s):
+                answer = await self._answer(arm, endpoint, self._timed(arm, endpoint, sending, load), waiting)
+        except (*_BROKEN, AttemptFailed) as error:
+            account = account_of_exception(error)
+            if account.ending in (Ending.WINDOW_TOO_SMALL, Ending.TOOLS_REFUSED):  # told inside a 200
+                return refusal_within_200(arm, account, self._clock())
+            if account.model_missing:  # others may be served there
+                self._loads.on_model_missing(endpoint, arm.model)
+            else:
+                self._health.on_failure(
+                    endpoint, account.rest_s, model=arm.model, status=account.status, begun_at=begun_at
+                )
+            raise AttemptFailed(account) from error
+        finally:
+            waiting.end()
+            load_call.end() if answer is None else answer.when_over(load_call.end)
+        self._on_answer(answer, endpoint, sending, load)
+        return answer
+
+    def _timed(self, arm: Arm, endpoint: str, sending: Sending, load: int) -> Sending:
+        """Return what is sent, with the time it may take where somebody else can be asked."""
+        if sending.is_patient:
+            return sending
+        limit_s = self.times.limit_s(
+            endpoint,
+            arm.model,
+            stream=sending.stream,
+            tokens=sending.answer_tokens or arm.context_window_tokens,
+            request_bytes=len(sending.body),
+            waiting=load,
+        )
+        if sending.is_probe:  # nobody waits for it; but it must end, for the next one to begin
+            known, unknown_s = limit_s < math.inf, _UNKNOWN_PROBE_S if sending.stream else math.inf
+            limit_s = max(_PROBE_PATIENCE * limit_s, _LEAST_PROBE_S) if known else unknown_s
+        return sending if limit_s == sending.limit_s else replace(sending, limit_s=limit_s)
+
+    def _on_answer(self, answer: UpstreamResponse, endpoint: str, sending: Sending, load: int) -> None:
+        """Note that a server has answered, or begun to, and how long that took."""
+        model, seconds = answer.arm.model, answer.first_byte_at - answer.sent_at
+        if answer.account.ending is Ending.ANSWERED and sending.stream:
+            size = len(sending.body)
+            self.times.on_begun(endpoint, model, seconds=seconds, request_bytes=size, waiting=load)
+        elif answer.account.ending is Ending.ANSWERED:
+            usage = parse_reported_usage(answer.answer)
+            tokens = usage.tokens_out if usage is not None else None
+            self.times.on_whole(endpoint, model, seconds=seconds, tokens=tokens, waiting=load)
+        if answer.is_whole:
+            self._health.on_success(endpoint, model)
+        else:
+            self._health.on_begun(endpoint, model)
+
+    def _on_begun(self, endpoint: str) -> None:
+        self._in_flight[endpoint] -= 1
+
+    async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: CallCount) -> UpstreamResponse:
+        sent_at = self._clock()
+        limit_s = min(self._limits.first_byte_s, sending.limit_s, sending.until - sent_at)
+        async with asyncio.timeout(max(limit_s, 0.0)):
+            response = await self.connections.post(arm, endpoint + sending.path, sending.body)
+        answer = UpstreamResponse(
+            arm=arm,
+            status=response.status,
+            content_type=response.headers.get("content-type", JSON),
+            sent_at=sent_at,
+            first_byte_at=sent_at,
+            _first=b"",
+            _response=response,
+            _silence_s=self._limits.silence_s,
+            _on_broken=partial(self._health.on_failure, endpoint, model=arm.model, begun_at=sent_at),
+            _on_whole=partial(self._health.on_success, endpoint, arm.model),
+        )
+        try:
+            await self._reader.read(answer, response, sending, waiting)
+        except BaseException:
+            response.close()
+            raise
+        answer.first_byte_at = self._clock()
+        return answer

@@ -1,0 +1,1 @@
+"""How the log's server is found, reached and called."""

@@ -1,0 +1,1 @@
+"""How the log is kept small, and how people are erased from it."""

@@ -1,0 +1,1 @@
+"""Commands about what a router has logged and learned."""

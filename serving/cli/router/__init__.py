@@ -1,0 +1,1 @@
+"""Commands that start a router, or are about what it starts from."""

@@ -1,0 +1,105 @@
+"""`highwayman serve`: the router on a pool of one's own, in one process or in several behind one port."""
+
+import asyncio
+import gc
+import ipaddress
+import os
+from pathlib import Path
+
+import click
+import uvloop
+
+from highwayman.env.errors import ConfigError
+from highwayman.env.pool.pool_file import load_pool
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.serving.cli.loading import collector_at_rest
+from highwayman.serving.cli.router.router_options import router_options, set_log_level
+from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.metrics import adopt_worker_metrics
+from highwayman.serving.processes.workers import (
+    WorkerOptions,
+    ensure_redis,
+    forwarded_cli_options,
+    inherited_sockets,
+    run_workers,
+)
+from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.wiring.settings import Settings
+
+_KEYS_ENV = "HIGHWAYMAN_API_KEYS"
+
+
+@click.command()
+@router_options
+@click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True)
+@click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
+@click.option("--seed", type=int, help="Of the draws, to repeat a run; worker k (from 0) has seed + k.")
+@click.option("--banner/--no-banner", default=True, hidden=True, help="Whether it says where it listens.")
+@click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Of a worker: a listening socket to serve.")
+@click.option("--door", type=click.Path(path_type=Path), hidden=True, help="Of a worker: its own socket, made anew.")
+def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
+    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    pool_file: Path, learn: bool, seed: int | None, workers: int, log_level: str, access_log: bool, banner: bool,
+    fds: tuple[int, ...], door: Path | None,
+) -> None:  # fmt: skip
+    """Run the router on a pool of yours."""
+    set_log_level(log_level)
+    operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
+    loaded = load_config(config)
+    if encoder is not None:
+        loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
+    arms = load_pool(pool_file).arms
+    state = state_dir or state_folder()
+
+    def on_listening() -> None:
+        if banner and door is None and log_level in {"debug", "info"}:
+            from highwayman.serving.cli.router.banner import serve_banner  # noqa: PLC0415  (workers need none)
+
+            settings = Settings(arms, redis_url or "", loaded, operators, learn, seed, state)
+            click.echo(serve_banner(settings, host, port, workers=workers, embedded=redis_url is None), err=True)
+
+    if workers > 1:
+        options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed", "banner"})
+        drain_s = loaded.limits.drain_s
+        worker_options = WorkerOptions(workers, host, port, redis_url, state, seed, options, drain_s)
+        asyncio.run(run_workers(worker_options, on_listening))
+        return
+    with collector_at_rest():
+        from highwayman.serving.cli.router.run_router import run_router  # noqa: PLC0415  (whoever starts workers runs none)
+    if door is not None:
+        adopt_worker_metrics(door.stem)
+
+    async def run() -> None:
+        async with ensure_redis(redis_url, state) as url:
+            if not operators and not _loopback(host):
+                await _need_keys(url, loaded.namespace, host)
+            sockets = inherited_sockets(fds, door) if door is not None else None
+            settings = Settings(arms, url, loaded, operators, learn, seed, state)
+            await run_router(settings, host, port, sockets, access_log=access_log, on_started=on_listening)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    gc.freeze()  # the process ends: nothing is left to be found by looking through all of it once more
+
+
+async def _need_keys(url: str, namespace: str, host: str) -> None:
+    """Raise ConfigError if nobody needs a key to use the router."""
+    client = connect(url)
+    try:
+        api_keys = await KeyStore(client, namespace, Store(client, namespace)).all()
+    finally:
+        await client.aclose()
+    if not api_keys:
+        raise ConfigError(
+            f"--host {host} is reachable from elsewhere; give keys out (`highwayman keys add`), or set {_KEYS_ENV} "
+            "(comma-separated), to open it"
+        )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

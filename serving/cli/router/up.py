@@ -1,0 +1,53 @@
+"""`highwayman up`: Valkey, a local pool and the router."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from highwayman.serving.cli.router.router_options import router_options, set_log_level
+from highwayman.serving.config.config import load_config
+from highwayman.serving.processes.supervisor import UpOptions, up
+from highwayman.serving.processes.workers import forwarded_cli_options
+from highwayman.serving.state.local_state import state_folder
+
+
+@click.command("up")
+@router_options
+@click.option(
+    "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
+)
+def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
+    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    workers: int, log_level: str, access_log: bool, pool_file: Path | None,
+) -> None:  # fmt: skip
+    """Start Valkey, a local pool of real models and the router: everything on this machine."""
+    set_log_level(log_level)
+    options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
+    up_options = UpOptions(
+        host, port, state_dir or state_folder(), redis_url, pool_file, load_config(config).limits.drain_s, options
+    )
+    console = Console(stderr=True)
+    asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
+
+
+def _banner(port: int) -> str:
+    """Return what to do next; commands stand alone on their lines, to be pasted."""
+    url = f"http://127.0.0.1:{port}"
+    return f"""
+Highwayman is up. OpenAI API: {url}/v1   Its other routes: {url}/docs
+
+Ask, with any OpenAI client (base_url above, model "auto"), or:
+
+curl -i {url}/v1/chat/completions -H 'content-type: application/json' \\
+  -d '{{"model": "auto", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
+
+Send a thumb, with the id in the answer's x-highwayman-decision header:
+
+curl {url}/v1/feedback -H 'content-type: application/json' \\
+  -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
+
+Watch it learn:  .venv/bin/highwayman top    (the same as JSON: {url}/v1/policy)
+Stop with Ctrl-C; what was learned is kept.
+"""

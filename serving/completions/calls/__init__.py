@@ -1,0 +1,1 @@
+"""What is called, counted and told of an answer."""

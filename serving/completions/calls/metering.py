@@ -1,0 +1,54 @@
+"""What an answer took: as its server counted, or from the text where it did not."""
+
+from dataclasses import dataclass
+
+from highwayman.env.encoder.features.features import estimate_tokens
+from highwayman.env.types import Query, Usage
+from highwayman.env.upstream.answers.answer_text import AnswerText
+from highwayman.env.upstream.answers.usage_report import ReportedUsage
+
+NO_REPORT = ReportedUsage()
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredUsage:
+    """The tokens of an answer, and whether any of them are estimated."""
+
+    usage: Usage
+    estimated: bool
+
+
+UNUSED = MeteredUsage(Usage(0, 0), estimated=False)
+
+
+def meter(
+    report: ReportedUsage | None, text: AnswerText, *, prompt_tokens: int, samples: int = 1, uncounted: int = 0
+) -> MeteredUsage:
+    """Return what an answer took; a server that says that nothing was read, or no words written, has not counted.
+
+    Args:
+        report: of the server, if there is one.
+        text: what was written, as far as the client got it.
+        prompt_tokens: of the caller's prompt, estimated.
+        samples: answers that were drawn, of which `text` is one.
+        uncounted: of these, those that `report`, a sum, lacks.
+    """
+    told = report or NO_REPORT
+    tokens_in = told.tokens_in or None
+    tokens_out = told.tokens_out if told.tokens_out or (report is not None and not text.chars) else None
+    missing_in = samples if tokens_in is None else uncounted
+    missing_out = samples if tokens_out is None else uncounted
+    written = text_tokens(text) * missing_out if missing_out else 0
+    usage = Usage(
+        (tokens_in or 0) + prompt_tokens * missing_in,
+        (tokens_out or 0) + written,
+        told.tokens_cached if tokens_in is not None else 0,
+    )
+    return MeteredUsage(usage, estimated=bool(missing_in or missing_out))
+
+
+def text_tokens(text: AnswerText) -> int:
+    """Return about how many tokens were written: none for no words, and at least one for each piece of a stream."""
+    if not text.chars:
+        return 0
+    return max(estimate_tokens(Query(text=text.sample, prompt_chars=text.chars, turns=0)), text.pieces)

@@ -1,0 +1,1 @@
+"""Which arm answers, and whether another is asked after it."""

@@ -1,0 +1,124 @@
+"""From a query to the arms that can answer it, with what a call to each is expected to cost."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from highwayman.bandit.decision import Candidates
+from highwayman.env.cost.objective import Objective
+from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_penalties
+from highwayman.env.load.queueing import QueueState
+from highwayman.env.pool.believed_pool import Answerable
+from highwayman.env.pool.eligibility import Pool
+from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Floats, Query
+from highwayman.feedback.fold.tally_quotes import TallyQuotes
+from highwayman.serving.completions.conversations.continuation import Continuation
+from highwayman.serving.completions.routing.spend_tracker import SpendTracker
+from highwayman.serving.state.live_policy import LivePolicy
+
+
+@dataclass(slots=True)
+class CandidateFinder:
+    """Asks the pool who may answer, and prices them by what is known of their calls."""
+
+    pool: Pool
+    live: LivePolicy
+    spend_tracker: SpendTracker
+    _quotes: TallyQuotes = field(init=False)
+    _has_probation: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is known of any arm yet."""
+        arms = tuple(self.pool.arms.values())
+        self._quotes = TallyQuotes(arms)
+        self._has_probation = any(arm.state is ArmState.PROBATION for arm in arms)
+
+    @property
+    def quotes(self) -> TallyQuotes:
+        """What the tally in force says of the pool's arms."""
+        self._quotes.follow(self.live.tally)
+        return self._quotes
+
+    def answerable(self, query: Query, context: Context) -> tuple[Answerable, Context]:
+        """Return the arms that may answer, and the context with those that rest among its flags.
+
+        Raises NoEligibleArm.
+        """
+        answerable = self.pool.answerable(query, self.quotes.prompt_tokens(context))
+        if answerable.resting:
+            resting = {RESTING_FLAG + name for name in answerable.resting}
+            context = replace(context, flags=context.flags | resting)
+        return answerable, context
+
+    def priced(
+        self,
+        answerable: Answerable,
+        query: Query,
+        context: Context,
+        objective: Objective,
+        *,
+        continuation: Continuation,
+        at: float,
+    ) -> Candidates:
+        """Return the arms with what a call to each is expected to cost, and its chance to be answered."""
+        quotes = self.quotes
+        estimates = quotes.estimates(
+            context,
+            max_tokens=query.max_tokens,
+            under_way=self.spend_tracker.in_flight,
+            queue=self._queue if objective.points_per_s else None,  # nobody else asks for seconds
+        )
+        usd, penalties, chances = estimates.usd, estimates.penalties(objective), quotes.chances(at)
+        if answerable.places is not None:
+            usd, penalties = usd[answerable.places], penalties[answerable.places]
+            chances = None if chances is None else chances[answerable.places]
+        if continuation.holder in answerable.names:
+            cached_tokens = continuation.cached_share * context.prompt_tokens
+            penalties = penalties + switch_penalties(
+                answerable.names,
+                estimates.by_arm(tuple(self.pool.arms)),
+                objective,
+                holder=continuation.holder or "",
+                savings={arm.name: self._saving(arm, cached_tokens) for arm in answerable.arms},
+            )
+        return Candidates(answerable.names, usd, penalties, self._probation_usd(answerable), chances)
+
+    def seconds(self, names: tuple[str, ...], query: Query, context: Context) -> Floats:
+        """Return the seconds that an answer of each arm is expected to take, (K,), 0 where nobody can know."""
+        estimates = self.quotes.estimates(
+            context, max_tokens=query.max_tokens, under_way=self.spend_tracker.in_flight, queue=self._queue
+        ).by_arm(tuple(self.pool.arms))
+        return np.array([estimates[name].latency_s or 0.0 for name in names])
+
+    def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
+        """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""
+        known = self.live.tally.arms.get(arm.name)
+        latency_s = known.latency_s / known.calls if known is not None and known.calls else 0.0
+        penalty = objective.penalties(np.zeros(1), np.array([latency_s]), np.zeros(1))
+        probation_usd, chances = candidates.probation_usd, candidates.chances
+        return Candidates(
+            (*candidates.arms, arm.name),
+            np.append(candidates.usd, 0.0),
+            np.append(candidates.penalties, penalty),
+            None if probation_usd is None else [*probation_usd, None],
+            None if chances is None else np.append(chances, 1.0),
+        )
+
+    def _saving(self, arm: Arm, cached_tokens: float) -> CacheSaving:
+        return cache_saving(arm, self._quotes.token_use(arm.name), cached_tokens)
+
+    def _probation_usd(self, answerable: Answerable) -> list[float | None] | None:
+        """Return what each arm on probation has cost so far, None for the others; None if there is none."""
+        if not self._has_probation:
+            return None
+        on_probation = [arm.state is ArmState.PROBATION for arm in answerable.arms]
+        if not any(on_probation):
+            return None
+        return [
+            self.spend_tracker.spent_usd(name) if is_on_probation else None
+            for name, is_on_probation in zip(answerable.names, on_probation, strict=True)
+        ]
+
+    def _queue(self, name: str) -> QueueState | None:
+        """Return what is measured of an arm's load: by its servers, or else by the calls from here."""
+        return self.pool.loads.queue(self.pool.arms[name]) or self.spend_tracker.queue(name)

@@ -1,0 +1,358 @@
+"""From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from highwayman.bandit.decision import Candidates, Choice, Dial, ExplorationRules, decide
+from highwayman.bandit.draw import Draw
+from highwayman.bandit.policy import Policy
+from highwayman.env.cost.objective import Objective
+from highwayman.env.cost.usage import expected_prompt_tokens
+from highwayman.env.encoder.encoder import Encoder
+from highwayman.env.encoder.features.tags import as_named
+from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.pool.cached_arms import CACHED_ARMS
+from highwayman.env.pool.eligibility import Pool, needed_tokens, tools_hint
+from highwayman.env.types import (
+    CLIENT_TASK,
+    DEFAULT_TENANT,
+    NO_EXPLORATION,
+    SIMILARITY_FLAG,
+    STORED_BY_FLAG,
+    STORED_FROM_FLAG,
+    TOOLS_DROPPED,
+    Arm,
+    Context,
+    Decision,
+    Floats,
+    Mode,
+    Query,
+)
+from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
+from highwayman.serving.completions.conversations.continuation import NEW_CONVERSATION, Continuation
+from highwayman.serving.completions.requests.routing_options import RoutingOptions
+from highwayman.serving.completions.routing.candidates import CandidateFinder
+from highwayman.serving.completions.routing.cascades import CascadeOffer, CascadeRoute
+from highwayman.serving.completions.routing.control_baseline import ControlBaseline
+from highwayman.serving.completions.routing.spend_tracker import SpendTracker
+from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.live_ramp import LiveRamp
+from highwayman.serving.state.pool_objectives import PoolObjectives
+
+DIRECT = "as_named"  # the objective of a caller who named an arm
+NO_OVERRIDES = RoutingOptions()
+Arms = tuple[Arm, ...]
+_Decided = tuple[Decision, Arms, CascadeRoute | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOrigin:
+    """Whose request it is, and under which other ids it is known."""
+
+    tenant: str = DEFAULT_TENANT
+    user: str | None = None  # the person, as the caller names them
+    links: tuple[str, ...] = ()  # digests of the ids that the client sent along
+
+
+ANONYMOUS_ORIGIN = RequestOrigin()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A decision and the arms to try: the intended one, then the others by their probability."""
+
+    decision: Decision
+    arms: tuple[Arm, ...]
+    affinity: str = ""  # what names the conversation, whose replicas are asked before others
+    needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
+    tools_dropped: bool = False  # whether the request goes on without the tools it offers
+    cascade: CascadeRoute | None = field(default=None, compare=False)  # None: the answer is passed on as it comes
+    cached: CachedAnswer | None = None  # that is given, without asking an arm
+
+
+@dataclass(slots=True)
+class Router:
+    """Decides, request by request, with the live policy."""
+
+    pool: Pool
+    encoder: Encoder
+    live: LivePolicy
+    policy_name: str  # logged with every decision
+    objectives: PoolObjectives  # by alias
+    rules: ExplorationRules  # the cap among them counts for one tenant
+    new_id: Callable[[str], str]  # for a tenant
+    clock: Callable[[], float]  # seconds since the epoch
+    rng: np.random.Generator  # draws the arms
+    pseudonym: Callable[[str | None], str]  # of the person who asks
+    spend_tracker: SpendTracker
+    keep_prompts: bool = False  # whether decisions carry the newest message
+    control: ControlBaseline | None = None  # takes part in draws; None: nobody does
+    ramp: LiveRamp = field(default_factory=LiveRamp)  # who decides in place of the live policy, and for how much
+    _known_finder: CandidateFinder | None = field(default=None, init=False)
+
+    @property
+    def _finder(self) -> CandidateFinder:
+        """What knows the pool's candidates."""
+        finder = self._known_finder
+        if finder is None or finder.pool is not self.pool:
+            finder = self._known_finder = CandidateFinder(self.pool, self.live, self.spend_tracker)
+        return finder
+
+    async def route(
+        self,
+        model: str,
+        query: Query,
+        *,
+        options: RoutingOptions = NO_OVERRIDES,
+        origin: RequestOrigin = ANONYMOUS_ORIGIN,
+        continuation: Continuation = NEW_CONVERSATION,
+        cascade: CascadeOffer | None = None,
+        cached: CachedAnswer | None = None,
+    ) -> Route:
+        """Return the decision for a request that names `model`: an alias lets the policy choose, an arm is forced.
+
+        `options` is what the caller wants of this one request. Of the person who asks, if the caller names one, the log
+        gets a pseudonym. A tool's result goes to the arm that called the tool, as long as that may answer. `cascade`
+        is what the request may be answered with instead of one arm's answer; None: nothing. A stored answer is given if
+        its arm is drawn among the others.
+
+        Raises:
+            UnknownArm: `model` is neither.
+            NoEligibleArm: nobody in the pool may answer, or the arm named may not.
+            BudgetExhausted: a hard ceiling allows no arm.
+        """
+        objective = self.objectives.get(model if options.alias is None or model in self.pool.arms else options.alias)
+        if objective is None and model not in self.pool.arms:
+            known_models = ", ".join([*self.objectives, *self.pool.arms])
+            raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
+        context = await self.encoder.encode(query)
+        if continuation.is_client_task:
+            context = replace(context, flags=context.flags | {CLIENT_TASK})
+        named = self.pool.arm(model) if objective is None else None
+        tools_dropped = self._only_without_tools(named, query, context)
+        if tools_dropped:
+            query = query.without_tools()
+            context = _without_tools(context, query)
+        if objective is None:
+            decision, arms, later = self._forced(self.pool.arm(model), query, as_named(context), origin)
+        else:
+            objective = options.apply_to(objective, self.objectives.spread)
+            decision, arms, later = self._routed(
+                objective, query, context, origin=origin, continuation=continuation, cascade=cascade, cached=cached
+            )
+        prompt_tokens = self._prompt_tokens(context)
+        return Route(
+            decision,
+            arms,
+            affinity=continuation.affinity,
+            needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
+            tools_dropped=tools_dropped,
+            cascade=later,
+            cached=cached if cached is not None and arms[0] is cached.arm else None,
+        )
+
+    def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
+        """Return whether none may answer with the tools, which nobody has to call, and one may without."""
+        if not (query.tools and query.tools_optional) or self._may_answer(named, query, context):
+            return False
+        left = query.without_tools()
+        return self._may_answer(named, left, _without_tools(context, left))
+
+    def _may_answer(self, named: Arm | None, query: Query, context: Context) -> bool:
+        if named is not None:
+            return self.pool.refusal(named, query, self._prompt_tokens(context)) is None
+        return self.pool.is_answerable(query, self._finder.quotes.prompt_tokens(context))
+
+    def _forced(self, arm: Arm, query: Query, context: Context, origin: RequestOrigin) -> _Decided:
+        refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
+        if refusal is not None:
+            hint = tools_hint(refusal)
+            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
+        draw = Draw(0, np.ones(1), propensity=1.0)
+        moment = _Moment(self.clock(), DIRECT, Mode.FORCED, query.text, origin)
+        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None
+
+    def _routed(
+        self,
+        objective: Objective,
+        query: Query,
+        context: Context,
+        *,
+        origin: RequestOrigin,
+        continuation: Continuation,
+        cascade: CascadeOffer | None,
+        cached: CachedAnswer | None,
+    ) -> _Decided:
+        self.spend_tracker.on_published(self.live.tally, self.live.position)
+        # What is explored is explored at a conversation's start.
+        if query.in_tool_loop or continuation.reads_tool_result or continuation.holder is not None:
+            objective = objective.with_overrides(explore=False)
+        if not objective.explore:
+            context = replace(context, flags=context.flags | {NO_EXPLORATION})
+        moment = _Moment(self.clock(), objective.name, Mode.ROUTE, query.text, origin)
+        answerable, context = self._finder.answerable(query, context)
+        candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
+        if self.ramp.objectives and cached is None:
+            priced = partial(self._finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
+            moment = replace(moment, dials=_dials(self.ramp.objectives, candidates, priced))
+        if cached is not None:
+            candidates = self._finder.with_cached(candidates, cached.arm, objective)
+            answer, similarity = cached.answer, f"{cached.similarity:.4f}"
+            told = {SIMILARITY_FLAG + similarity, STORED_BY_FLAG + answer.arm, STORED_FROM_FLAG + answer.decision_id}
+            context = replace(context, flags=context.flags | told)
+        sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
+        if sticky is not None:
+            return sticky
+        # Where a stored answer may do there is no cascade: no plan goes on to it, nor from it.
+        if cascade is None or cached is not None or not cascade.serves(objective.name, continuation):
+            choice, later = self._choice(candidates, context, objective, moment), None
+        else:
+            choice, later = self._first_of_stages(
+                candidates, query, context, objective=objective, moment=moment, cascade=cascade
+            )
+            if later.is_open:
+                moment = replace(moment, mode=Mode.CASCADE)
+                if choice.control is not None:
+                    choice = replace(choice, control=choice.control.apart(choice.draw.propensity))
+        candidates, draw = choice.candidates, choice.draw
+        if choice.control is not None:
+            if choice.control.is_control:  # the baseline is that arm alone, whatever its answer looks like
+                later = None
+            context = replace(context, flags=context.flags | choice.control.flags)
+        decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
+        self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
+        return decision, self._in_order(choice, draw.action), later
+
+    def _first_of_stages(
+        self,
+        candidates: Candidates,
+        query: Query,
+        context: Context,
+        *,
+        objective: Objective,
+        moment: "_Moment",
+        cascade: CascadeOffer,
+    ) -> tuple[Choice, CascadeRoute]:
+        """Return whose answer is the first, and what the stages after it are decided with."""
+        policy, budget = self._champion(moment.origin.tenant), self.spend_tracker.rule
+        waiting_s = None
+        if cascade.streams and objective.points_per_s:
+            waiting_s = self._finder.seconds(candidates.arms, query, context)
+        options = cascade.options(policy, context, candidates, objective, budget=budget, waiting_s=waiting_s)
+        candidates = replace(candidates, penalties=candidates.penalties - options, options=options)
+        choice = self._choice(candidates, context, objective, moment)
+        return choice, cascade.route(policy, context, choice, limits=objective, budget=budget)
+
+    def _sticky(
+        self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment", *, caller: str | None
+    ) -> _Decided | None:
+        """Return the way to the arm that called the tool, None where nobody knows it or it may not answer.
+
+        It is no draw: nothing else could have come of it. Should it fail, what the policy would have chosen is next.
+        """
+        if caller not in candidates.arms:
+            return None
+        try:  # a quality that is wished for is no reason to change in the middle
+            choice = self._choice(candidates, context, replace(objective, min_quality=None), moment)
+        except (NoEligibleArm, BudgetExhausted):
+            return None
+        if caller not in choice.candidates.arms:
+            return None
+        place = choice.candidates.arms.index(caller)
+        penalties, draw = choice.candidates.penalties[place : place + 1], Draw(0, np.ones(1), propensity=1.0)
+        decision = self._decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
+        self.spend_tracker.on_decision(decision, float(choice.candidates.usd[place]))
+        return decision, self._in_order(choice, place), None
+
+    def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
+        """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
+        tenant = moment.origin.tenant
+        rules = self.ramp.rules_for(tenant, self.rules, moment.dials)
+        if self.control is not None and objective.explore:
+            rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
+        return decide(
+            self._champion(tenant),
+            context,
+            candidates,
+            rules,
+            limits=objective,
+            at=moment.at,
+            rng=self.rng,
+            budget=self.spend_tracker.rule,
+        )
+
+    def _champion(self, tenant: str) -> Policy:
+        """Return the policy that decides for a tenant, beside whoever is tried on a share of its traffic."""
+        return self.ramp.champion_for(tenant) or self.live.policy_for(tenant)
+
+    def _in_order(self, choice: Choice, first: int) -> Arms:
+        """Return the arms of a choice as they are tried: one first, then the others by their probability.
+
+        One that gives stored answers can only be first: whoever is asked in vain is followed by who can be asked.
+        """
+        names, places = choice.candidates.arms, (-choice.draw.probs).argsort(kind="stable").tolist()
+        places.remove(first)
+        others = [self.pool.arms[names[k]] for k in places if names[k] in self.pool.arms]
+        return (self.pool.arms.get(names[first]) or CACHED_ARMS[names[first]], *others)
+
+    def _prompt_tokens(self, context: Context) -> Callable[[Arm], int]:
+        """Return what tells how many tokens the prompt has for an arm's own tokenizer, as far as it is learned."""
+        quotes = self._finder.quotes
+        return lambda arm: expected_prompt_tokens(
+            arm, quotes.token_use(arm.name), prompt_tokens=context.prompt_tokens, script=context.script
+        )
+
+    def _decision(
+        self, arms: tuple[str, ...], context: Context, penalties: Floats, draw: Draw, *, moment: "_Moment"
+    ) -> Decision:
+        origin = moment.origin
+        return Decision(
+            id=self.new_id(origin.tenant),
+            tenant=origin.tenant,
+            at=moment.at,
+            context=context,
+            arms=arms,
+            penalties=penalties,
+            probs=draw.probs,
+            action=draw.action,
+            propensity=draw.propensity,
+            policy=self.ramp.policy_name or self.policy_name,
+            policy_version=self.live.version,
+            objective=moment.objective,
+            mode=moment.mode,
+            user=self.pseudonym(origin.user) if origin.user else "",
+            prompt=moment.prompt if self.keep_prompts else None,
+            links=origin.links,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What a decision says beside what was drawn."""
+
+    at: float  # seconds since the epoch
+    objective: str
+    mode: Mode
+    prompt: str
+    origin: RequestOrigin
+    dials: Mapping[str, Dial] = field(default_factory=dict)  # by contender, of those that have one of their own
+
+
+def _dials(
+    objectives: Mapping[str, Objective], candidates: Candidates, priced: Callable[..., Candidates]
+) -> dict[str, Dial]:
+    """Return what each objective makes each arm carry beyond what it carries, by name and arm."""
+    dials: dict[str, Dial] = {}
+    for name, objective in objectives.items():
+        beyond = (priced(objective=objective).penalties - candidates.penalties).tolist()
+        dials[name] = dict(zip(candidates.arms, beyond, strict=True))
+    return dials
+
+
+def _without_tools(context: Context, query: Query) -> Context:
+    """Return the context of a request that goes on without its tools, as `query` has it."""
+    tokens = context.prompt_tokens if query.prompt_tokens is None else query.prompt_tokens
+    return replace(context, prompt_tokens=tokens, flags=context.flags | {TOOLS_DROPPED})

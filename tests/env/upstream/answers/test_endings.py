@@ -1,0 +1,176 @@
+"""What an answer, an event or an error is taken for, without a server."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from highwayman.env.upstream.answers.endings import (
+    ANSWERED,
+    Account,
+    AttemptFailed,
+    Ending,
+    account_of_answer,
+    account_of_event,
+    account_of_exception,
+    account_of_status,
+    is_meaningful,
+    retry_after_s,
+)
+
+NOON = 1_790_251_200.0  # Thu, 24 Sep 2026 12:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None), ("17", 17.0), ("0.5", 0.5), ("0", 0.0), ("-3", 0.0), ("3600", 3600.0), ("3601", 3600.0),
+        ("inf", None), ("nan", None), ("soon", None), ("", None),
+        ("Thu, 24 Sep 2026 12:00:30 GMT", 30.0), ("Thu, 24 Sep 2026 11:59:00 GMT", 0.0),
+        ("Fri, 25 Sep 2026 12:00:00 GMT", 3600.0),
+    ],
+)  # fmt: skip
+def test_a_rest_is_asked_for_in_seconds_or_by_a_date_and_is_an_hour_at_most(
+    value: str | None, seconds: float | None
+) -> None:
+    assert retry_after_s(value, now=NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ending", "told"),
+    [
+        (200, b"whatever", Ending.ANSWERED, 200),
+        (400, b"bad temperature", Ending.CALLERS_FAULT, 400),
+        (400, b"API key not valid", Ending.ARMS_FAULT, 502),
+        (422, b"API key not valid", Ending.CALLERS_FAULT, 422),
+        (404, b"", Ending.ARMS_FAULT, 502),
+        (429, b"", Ending.ARMS_FAULT, 429),
+        (503, b"", Ending.ARMS_FAULT, 503),
+        (500, b"maximum context length is 5 tokens", Ending.ARMS_FAULT, 502),
+        (413, b"maximum context length is 5 tokens", Ending.WINDOW_TOO_SMALL, 413),
+        (399, b"", Ending.ARMS_FAULT, 502),
+        (499, b"", Ending.CALLERS_FAULT, 499),
+        (302, b"", Ending.ARMS_FAULT, 502),
+    ],
+)
+def test_a_status_is_somebodys_fault(status: int, body: bytes, ending: Ending, told: int) -> None:
+    account = account_of_status(status, body, {}, now=NOON)
+    assert (account.ending, account.status) == (ending, told)
+    assert account.why == {
+        Ending.ANSWERED: "", Ending.WINDOW_TOO_SMALL: "its context window is too small"
+    }.get(ending, f"answered {status}")  # fmt: skip
+
+
+def test_a_rest_is_read_off_a_failure_and_a_missing_model_off_its_words() -> None:
+    busy = account_of_status(429, b"", {"retry-after": "Thu, 24 Sep 2026 12:00:30 GMT"}, now=NOON)
+    assert (busy.rest_s, busy.model_missing) == (30.0, False)
+    for status, body, missing in (
+        (404, b"The model `x` does not exist.", True),
+        (404, b'{"code":"model_not_found"}', True),
+        (404, b"404 page not found", False),
+        (500, b"The model `x` does not exist.", False),
+    ):
+        assert account_of_status(status, body, {}, now=NOON).model_missing == missing
+
+
+def test_only_the_first_words_of_an_error_are_read() -> None:
+    said = b"maximum context length is 512 tokens"
+    near, far = (account_of_status(400, b" " * n + said, {}, now=NOON) for n in (3_900, 4_000))
+    assert (near.ending, near.window_tokens) == (Ending.WINDOW_TOO_SMALL, 512)
+    assert far.ending is Ending.CALLERS_FAULT
+
+
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        ("This model's maximum context length is 8,192 tokens", 8192),
+        ("context length 0", None),
+        ("exceeds the available context size", None),
+        ("context window of 99999999999999999999", 999_999_999_999),
+        ("prompt is too long: 208310 tokens > 200000 maximum", 200_000),
+    ],
+)
+def test_a_window_is_as_large_as_its_server_says_where_it_says_something_that_can_be(
+    said: str, tokens: int | None
+) -> None:
+    assert account_of_status(400, said.encode(), {}, now=NOON).window_tokens == tokens
+    inside = account_of_event({"error": {"message": said}})
+    assert inside is not None
+    assert (inside.ending, inside.window_tokens, inside.status) == (Ending.WINDOW_TOO_SMALL, tokens, 400)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"error": "no"}, {"error": {"message": "no"}}, {"object": "error", "message": "no"},
+        {"type": "error", "message": "no"}, {"choices": [{"error": {"message": "no"}}]},
+        {"choices": [{"delta": {}}, {"finish_reason": "error"}]},
+    ],
+)  # fmt: skip
+def test_an_error_inside_an_answer_is_its_arms_fault_and_its_words_are_not_told(event: Any) -> None:
+    for account in (account_of_event(event), account_of_answer(event)):
+        assert account == Account(Ending.ARMS_FAULT, "answered with an error")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "error",
+        {},
+        {"error": None},
+        {"object": "chat"},
+        {"choices": ["error"]},
+        {"choices": [{"error": None}]},
+    ],
+)
+def test_what_tells_of_no_error_is_none(event: Any) -> None:
+    assert account_of_event(event) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_one"),
+    [
+        ({"choices": [{"message": {}}]}, True),
+        ({"choices": [{"text": ""}]}, True),
+        ({"choices": [{"message": {}}, {}]}, False),
+        ({"choices": [{"text": 1}]}, False),
+        ({"choices": []}, False),
+        ({"choices": {"message": {}}}, False),
+        ([], False),
+    ],
+)
+def test_an_answer_has_choices_that_all_say_something(answer: Any, is_one: bool) -> None:
+    account = account_of_answer(answer)
+    assert account == (ANSWERED if is_one else Account(Ending.ARMS_FAULT, "answered without choices"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "begins"),
+    [
+        ({"delta": {"role": "assistant"}}, False), ({"delta": {"role": "assistant", "content": ""}}, False),
+        ({"delta": {"content": "x"}}, True), ({"delta": {"tool_calls": [{}]}}, True), ({"text": "x"}, True),
+        ({"text": ""}, False), ({"finish_reason": "stop", "delta": {}}, True), ({"finish_reason": None}, False),
+        ({"message": {}}, True), ({"delta": None}, False), ("odd", False),
+    ],
+)  # fmt: skip
+def test_an_answer_begins_with_words_a_call_or_its_end(choice: Any, begins: bool) -> None:
+    assert is_meaningful({"choices": [choice]}) == begins
+    assert is_meaningful({"choices": [{}, choice]}) == begins
+    assert not is_meaningful([choice])
+    assert not is_meaningful({"choices": choice})
+
+
+@pytest.mark.parametrize(
+    ("error", "account"),
+    [
+        (TimeoutError(), Account(Ending.ARMS_FAULT, "it did not answer in time", 504)),
+        (ConnectionRefusedError(), Account(Ending.ARMS_FAULT, "no connection to it could be made")),
+        (aiohttp.ClientPayloadError(), Account(Ending.ARMS_FAULT, "the connection broke (ClientPayloadError)")),
+        (AttemptFailed(Account(Ending.TOOLS_REFUSED, "none", 400)), Account(Ending.TOOLS_REFUSED, "none", 400)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_error_is_told_in_words_without_addresses(error: BaseException, account: Account) -> None:
+    assert account_of_exception(error) == account
