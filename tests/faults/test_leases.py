@@ -113,7 +113,7 @@ async def test_a_holder_that_was_stopped_publishes_nothing_when_it_goes_on() -> 
 
 @pytest.mark.timeout(120)
 async def test_a_publication_that_arrives_after_another_took_over_is_refused() -> None:
-    publish = resources.files("highwayman.feedback.log").joinpath("publish.lua").read_text()
+    publish = resources.files("highwayman.feedback.log.redis").joinpath("publish.lua").read_text()
     words = hashlib.sha1(publish.encode(), usedforsecurity=False).hexdigest().encode()
     async with world() as here, Proxy(here.valkey.socket) as proxy:
         slow = here.learner(url=proxy.url)
