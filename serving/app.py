@@ -29,6 +29,7 @@ from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
+from highwayman.serving.protocols.endpoint import ProtocolEndpoint, with_errors
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
     decision_view,
@@ -56,6 +57,7 @@ class _Running:
 
     services: Services
     completions: CompletionsEndpoint
+    protocols: ProtocolEndpoint
     feedback: FeedbackEndpoints
 
 
@@ -93,11 +95,14 @@ class Application:
                 await send_response(send, 200, b"", preflight)
                 return
             send = self._cors.sending(send, origin)
+        is_completion = CompletionsEndpoint.matches(scope)
+        protocol = None if is_completion else running.protocols.match(scope)
+        if protocol is not None:
+            send = with_errors(send, protocol)
         if self._settings.drain.begun:
             await refuse(send)
             return
-        is_completion = CompletionsEndpoint.matches(scope)
-        match = None if is_completion else running.feedback.match(scope)
+        match = None if is_completion or protocol is not None else running.feedback.match(scope)
         try:
             principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
         except HighwaymanError as error:
@@ -106,6 +111,8 @@ class Application:
             return
         if is_completion:
             await running.completions(scope, receive, send, principal)
+        elif protocol is not None:
+            await running.protocols(scope, receive, send, protocol=protocol, principal=principal)
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
@@ -138,18 +145,25 @@ class Application:
         async with self._services() as services:
             feedback = services.feedback
             bodies = BodyReader(config.limits.body_limits(), patience_s=config.limits.body_s)
+            completions = CompletionsEndpoint(
+                services.router,
+                services.proxy_dependencies,
+                feedback.links,
+                services.conversations,
+                tags=services.tags,
+                cascades=services.cascades,
+                bodies=bodies,
+                body_limit_bytes=config.limits.body_bytes,
+                answers=services.answers,
+            )
             self._running = _Running(
                 services,
-                CompletionsEndpoint(
-                    services.router,
-                    services.proxy_dependencies,
-                    feedback.links,
-                    services.conversations,
-                    tags=services.tags,
-                    cascades=services.cascades,
+                completions,
+                ProtocolEndpoint(
+                    completions,
                     bodies=bodies,
                     body_limit_bytes=config.limits.body_bytes,
-                    answers=services.answers,
+                    drain=self._settings.drain,
                 ),
                 FeedbackEndpoints(
                     feedback.service,

@@ -11,6 +11,7 @@ from highwayman.env.types import JsonObject
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.serving.completions.requests.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
+from highwayman.serving.protocols.endpoint import PROTOCOLS
 
 _ERROR: Final[JsonObject] = {
     "type": "object",
@@ -61,7 +62,7 @@ def describe_by_hand(rest: FastAPI, adapters: Sequence[FeedbackAdapter]) -> Call
         for adapter in adapters:
             for route in adapter.routes:
                 _add_route(schema["paths"], route, adapter.source)
-        schema["paths"].update(_completions(), **_feedback())
+        schema["paths"].update(_completions(), **_other_protocols(), **_feedback())
         return schema
 
     return openapi
@@ -82,6 +83,21 @@ def _completions() -> JsonObject:
             }
         }
         for path, model in BODY_MODELS.items()
+    }
+
+
+def _other_protocols() -> JsonObject:
+    """Return the routes of other protocols; their bodies are described where those are."""
+    refusals = {status: {"description": text} for status, text in _REFUSALS.items()}
+    return {
+        path: {
+            "post": {
+                "summary": protocol.summary,
+                "requestBody": _json_body({"type": "object", "required": list(protocol.required)}),
+                "responses": {"200": {"description": "An answer as the protocol writes it."}, **refusals},
+            }
+        }
+        for path, protocol in PROTOCOLS.items()
     }
 
 

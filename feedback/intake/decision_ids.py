@@ -15,7 +15,7 @@ from highwayman.env.errors import UnknownDecision
 from highwayman.env.types import DEFAULT_TENANT
 
 _PREFIX = "hw-"
-_COMPLETIONS = ("chatcmpl-", "cmpl-")  # before a decision's id, the id of the answer
+_ANSWERS = ("chatcmpl-", "cmpl-", "msg_", "resp_")  # before a decision's id, the id of the answer
 _TIME = struct.Struct(">I")
 _RANDOM_BYTES = 9
 _BODY_BYTES = _TIME.size + _RANDOM_BYTES
@@ -96,7 +96,7 @@ class DecisionIds:
 
 def without_prefix(answer_id: str) -> str:
     """Return the decision id in the id of an answer ("chatcmpl-hw-..."), any other text as it is."""
-    for prefix in _COMPLETIONS:
+    for prefix in _ANSWERS:
         if answer_id.startswith(prefix + _PREFIX):
             return answer_id[len(prefix) :]
     return answer_id

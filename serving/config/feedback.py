@@ -71,7 +71,9 @@ class NamesConfig(Strict):
         ]
     )
     conversation_headers: list[str] = Field(
-        default_factory=lambda: ["x-conversation-id", "x-openwebui-chat-id", "x-session-id"]
+        default_factory=lambda: [
+            *("x-conversation-id", "x-openwebui-chat-id", "x-session-id", "x-claude-code-session-id")
+        ]
     )
     conversation_metadata: list[str] = Field(
         default_factory=lambda: ["conversation_id", "session_id", "langfuse_session_id", "chat_id", "thread_id"]

@@ -1,0 +1,70 @@
+"""What is read of a chat's answer, whole or as one event of a stream: servers leave out and add what they like."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from highwayman.env.types import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ChatUsage:
+    """Tokens as reported."""
+
+    tokens_in: int = 0  # those from a cache included
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    tokens_reasoned: int = 0  # of tokens_out
+
+
+def first_choice(answer: JsonObject, key: str) -> tuple[JsonObject, JsonObject]:
+    """Return the first choice, and what stands there under `key` (`message` or `delta`); empty where they lack."""
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    choice = first if isinstance(first, dict) and not first.get("index") else {}
+    said = choice.get(key)
+    return choice, said if isinstance(said, dict) else {}
+
+
+def said_text(said: JsonObject, *keys: str) -> str:
+    """Return the first text under one of the keys that says something, empty without one."""
+    return next((text for key in keys if isinstance(text := said.get(key), str) and text), "")
+
+
+def reasoning_of(said: JsonObject) -> str:
+    """Return what was thought aloud, under whichever name."""
+    return said_text(said, "reasoning_content", "reasoning")
+
+
+def tool_calls_of(said: JsonObject) -> list[JsonObject]:
+    """Return the calls of tools, or the pieces of them that an event brings."""
+    calls = said.get("tool_calls")
+    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+
+def function_of(call: JsonObject) -> tuple[str, str]:
+    """Return the name and the arguments of a call, as far as they are said."""
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    return said_text(function, "name"), said_text(function, "arguments")
+
+
+def usage_of(answer: JsonObject) -> ChatUsage | None:
+    """Return the tokens reported, None where none are."""
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    return ChatUsage(
+        _count(usage.get("prompt_tokens")),
+        _detail(usage, "prompt_tokens_details", "cached_tokens"),
+        _count(usage.get("completion_tokens")),
+        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _detail(usage: JsonObject, key: str, name: str) -> int:
+    details = usage.get(key)
+    return _count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,0 +1,120 @@
+"""Other protocols than chat, as bare ASGI: each request goes the way of a chat's, translated on the way in and out."""
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+from highwayman.env.errors import HighwaymanError
+from highwayman.env.json_pieces import dump_json
+from highwayman.env.prompt.reading import read_chat
+from highwayman.feedback.trust.principal import ANSWERS, Principal
+from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.completions.requests.request import CHAT_PATH
+from highwayman.serving.http.asgi import BODY_IS_HERE, ClientDisconnected, Receive, Scope, Send, send_response
+from highwayman.serving.http.body_reader import BodyReader
+from highwayman.serving.http.drain import Drain
+from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
+from highwayman.serving.http.validation import BodyLimits
+from highwayman.serving.protocols.messages.answer import error_body
+from highwayman.serving.protocols.messages.request import translate as translate_message
+from highwayman.serving.protocols.messages.request import translate_count
+from highwayman.serving.protocols.protocol import ClientProtocol, TranslatedRequest
+from highwayman.serving.protocols.translated_send import ErrorSend, TranslatedSend
+
+MESSAGES_PATH, COUNT_PATH = "/v1/messages", "/v1/messages/count_tokens"
+PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
+    MESSAGES_PATH: ClientProtocol(
+        "Answer as Anthropic's Messages do, whole or as a stream; `model` is an alias, or an arm.",
+        ("model", "max_tokens", "messages"),
+        translate_message,
+        error_body,
+    ),
+    COUNT_PATH: ClientProtocol(
+        "Say about how many tokens a request of Anthropic's Messages takes; no arm is asked.",
+        ("model", "messages"),
+        translate_count,
+        error_body,
+    ),
+}
+
+log = logging.getLogger(__name__)
+
+
+class ProtocolEndpoint:
+    """Answers requests in other protocols by way of the one path of completions."""
+
+    def __init__(
+        self, completions: CompletionsEndpoint, *, bodies: BodyReader, body_limit_bytes: int, drain: Drain
+    ) -> None:
+        """Take what answers chats, what reads bodies, the largest of them, and what is told of answers under way."""
+        self._completions = completions
+        self._drain = drain
+        self._bodies = bodies
+        self._body_limit_bytes = body_limit_bytes
+
+    @staticmethod
+    def match(scope: Scope) -> ClientProtocol | None:
+        """Return the protocol that a request speaks, None if it is none of these."""
+        return PROTOCOLS.get(scope["path"])
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol, principal: Principal
+    ) -> None:
+        """Answer one request."""
+        task = self._drain.enter()  # from here on the router's end waits for it
+        try:
+            await self._answer(scope, receive, send, protocol=protocol, principal=principal)
+        finally:
+            self._drain.leave(task)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol, principal: Principal
+    ) -> None:
+        try:
+            request, chat = await self._translated(scope, receive, protocol, principal)
+        except ClientDisconnected:
+            return
+        except HighwaymanError as error:
+            status, body, _ = error_response(error)
+            await send_response(send, status, body)
+            return
+        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
+            log.error("could not translate a request: %s", type(error).__name__, exc_info=redacted(error))
+            await send_response(send, 500, internal_error())
+            return
+        if scope["path"] == COUNT_PATH:
+            await send_response(send, 200, b'{"input_tokens":%d}' % read_chat(request.chat).tokens)
+            return
+        extensions = {**scope["extensions"], BODY_IS_HERE: {}}
+        asked = {**scope, "path": CHAT_PATH, "extensions": extensions}
+        await self._completions(asked, _given(chat), TranslatedSend(send, request), principal)
+
+    async def _translated(
+        self, scope: Scope, receive: Receive, protocol: ClientProtocol, principal: Principal
+    ) -> tuple[TranslatedRequest, bytes]:
+        """Return a request, and the body of the chat that it stands for. Raises what a chat's reading raises."""
+        if ANSWERS not in principal.scopes:
+            raise Forbidden("This API key may not ask for answers.")
+        if scope["method"] != "POST":
+            raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
+        raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
+        return await self._bodies.read(raw, lambda: _translate(protocol, raw, self._bodies.limits))
+
+
+def with_errors(send: Send, protocol: ClientProtocol) -> Send:
+    """Return a `send` through which errors go out as the protocol writes them."""
+    return send if protocol.error is None else ErrorSend(send, protocol)
+
+
+def _translate(protocol: ClientProtocol, raw: bytes, limits: BodyLimits) -> tuple[TranslatedRequest, bytes]:
+    request = protocol.translate(raw, limits)
+    return request, dump_json(request.chat)
+
+
+def _given(body: bytes) -> Receive:
+    """Return a `receive` that has a whole body to give."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
