@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.types import JsonObject
+from highwayman.serving.protocols.protocol import AnsweredBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ def function_of(call: JsonObject) -> tuple[str, str]:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     return said_text(function, "name"), said_text(function, "arguments")
+
+
+def call_id(call: JsonObject, by: AnsweredBy, place: int) -> str:
+    """Return the id of a call; of a server that gives none, one that no other call has."""
+    return said_text(call, "id") or f"call_{by.decision_id}_{place}"
+
+
+def created_at(answer: JsonObject) -> int:
+    """Return when an answer was made (s, epoch), 0 where that is not said."""
+    return _count(answer.get("created"))
 
 
 def usage_of(answer: JsonObject) -> ChatUsage | None:

@@ -19,9 +19,10 @@ from highwayman.serving.protocols.messages.answer import error_body
 from highwayman.serving.protocols.messages.request import translate as translate_message
 from highwayman.serving.protocols.messages.request import translate_count
 from highwayman.serving.protocols.protocol import ClientProtocol, TranslatedRequest
+from highwayman.serving.protocols.responses.request import translate as translate_response
 from highwayman.serving.protocols.translated_send import ErrorSend, TranslatedSend
 
-MESSAGES_PATH, COUNT_PATH = "/v1/messages", "/v1/messages/count_tokens"
+MESSAGES_PATH, COUNT_PATH, RESPONSES_PATH = "/v1/messages", "/v1/messages/count_tokens", "/v1/responses"
 PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
     MESSAGES_PATH: ClientProtocol(
         "Answer as Anthropic's Messages do, whole or as a stream; `model` is an alias, or an arm.",
@@ -34,6 +35,11 @@ PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
         ("model", "messages"),
         translate_count,
         error_body,
+    ),
+    RESPONSES_PATH: ClientProtocol(
+        "Answer as OpenAI's Responses do, whole or as a stream; `model` is an alias, or an arm.",
+        ("model", "input"),
+        translate_response,
     ),
 }
 

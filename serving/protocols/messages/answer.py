@@ -7,6 +7,7 @@ from typing import Any, Final
 from highwayman.env.types import JsonObject
 from highwayman.serving.protocols.chat_answer import (
     ChatUsage,
+    call_id,
     first_choice,
     function_of,
     reasoning_of,
@@ -47,7 +48,7 @@ class MessageAnswers:
         if text := said_text(message, "content", "refusal"):
             content.append({"type": "text", "text": text})
         calls = tool_calls_of(message)
-        content += [_tool_use(call) for call in calls]
+        content += [_tool_use(call, call_id(call, by, place)) for place, call in enumerate(calls)]
         reason, stop = stop_reason(choice, called=bool(calls), stops=self.stops)
         return {
             **message_head(by),
@@ -72,9 +73,9 @@ def error_type(status: int) -> str:
     return _ERRORS.get(status, "invalid_request_error" if status < 500 else "api_error")
 
 
-def _tool_use(call: JsonObject) -> JsonObject:
+def _tool_use(call: JsonObject, name_of_call: str) -> JsonObject:
     name, arguments = function_of(call)
-    return {"type": "tool_use", "id": str(call.get("id") or ""), "name": name, "input": _input(arguments)}
+    return {"type": "tool_use", "id": name_of_call, "name": name, "input": _input(arguments)}
 
 
 def _input(arguments: str) -> JsonObject:

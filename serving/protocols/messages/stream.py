@@ -6,6 +6,7 @@ from typing import Final
 from highwayman.env.types import JsonObject
 from highwayman.serving.protocols.chat_answer import (
     ChatUsage,
+    call_id,
     first_choice,
     function_of,
     reasoning_of,
@@ -91,7 +92,7 @@ class MessageStream:
         name, arguments = function_of(call)
         events = []
         if place not in self._calls:
-            block = {"type": "tool_use", "id": str(call.get("id") or ""), "name": name, "input": {}}
+            block = {"type": "tool_use", "id": call_id(call, self._by, len(self._calls)), "name": name, "input": {}}
             events += self._start(place, block)
             self._calls[place] = self._blocks - 1
         if arguments:

@@ -14,7 +14,7 @@ from tests.upstream_server import BreakOff, Fail, Say, ScriptedUpstream, Stall
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one router answers all
 FIXTURES = Path(__file__).with_name("fixtures")
-MESSAGES = "/v1/messages"
+MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
 KEY = {"x-api-key": "k-1", "anthropic-version": "2023-06-01"}
 
 
@@ -143,3 +143,29 @@ async def test_tokens_are_counted_without_asking_an_arm(world: World) -> None:
     assert status == 200
     assert told["input_tokens"] > 100
     assert world.upstream.requests == []
+
+
+async def test_a_response_is_routed_and_takes_feedback_under_its_id(world: World) -> None:
+    status, said, headers = await world.post(RESPONSES, {"model": "auto", "input": "hi"})
+    assert (status, said["output"][0]["content"][0]["text"]) == (200, "Hello from upstream.")
+    assert said["id"] == f"resp_{headers['x-highwayman-decision']}"
+    filed, _, _ = await world.router.post("/v1/feedback", {"decision_id": said["id"], "metric": "thumbs", "value": 1})
+    assert filed == 200
+
+
+async def test_what_a_responses_agent_streams_is_answered_by_events(world: World) -> None:
+    body = json.loads((FIXTURES / "responses_agent.json").read_text())
+    status, events, headers = await world.post(RESPONSES, body)
+    assert (status, events[-1]["type"]) == (200, "response.completed")
+    assert events[-1]["response"]["usage"]["output_tokens"] == 5
+    assert "reasoning" in headers["x-highwayman-left-out"]
+    decision = await world.router.decision(headers["x-highwayman-decision"])
+    assert decision["outcome"]["status"] == "ok"
+
+
+async def test_what_needs_answers_to_be_kept_is_refused_in_the_shape_of_the_protocol(world: World) -> None:
+    body = {"model": "auto", "input": "hi", "previous_response_id": "resp_1"}
+    status, told, _ = await world.post(RESPONSES, body)
+    assert (status, told["error"]["param"], told["error"]["type"]) == (
+        400, "previous_response_id", "invalid_request_error",
+    )  # fmt: skip
