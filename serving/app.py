@@ -11,7 +11,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.exceptions import HTTPException
 
 from highwayman import __version__
 from highwayman.env.errors import ConfigError, HighwaymanError, UnknownArm
@@ -26,7 +25,10 @@ from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
-from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error
+from highwayman.serving.http.errors import Forbidden, error_response
+from highwayman.serving.http.routes.errors import add_errors
+from highwayman.serving.http.routes.methods import as_get, refuse_method
+from highwayman.serving.http.routes.paths import DEPLOYMENT, canonical
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.protocols.endpoint import ProtocolEndpoint, with_errors
@@ -75,14 +77,14 @@ class Application:
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
         )
-        _add_errors(self._rest)
+        add_errors(self._rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         if scope["type"] == "lifespan":
             await self._run_lifespan(scope, receive, send)
         elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
-            await self._rest(scope, receive, send)
+            await self._rest(as_get(scope), receive, send)
         else:
             await self._admit(self._running, scope, receive, send)
 
@@ -96,6 +98,9 @@ class Application:
                 return
             send = self._cors.sending(send, origin)
         is_completion = CompletionsEndpoint.matches(scope)
+        if not is_completion:
+            scope = canonical(scope)
+            is_completion = CompletionsEndpoint.matches(scope)
         protocol = None if is_completion else running.protocols.match(scope)
         if protocol is not None:
             send = with_errors(send, protocol)
@@ -109,14 +114,16 @@ class Application:
             status, body, _ = error_response(error)
             await send_response(send, status, body)
             return
-        if is_completion:
+        if (is_completion or protocol is not None) and scope["method"] != "POST":
+            await refuse_method(scope, send)
+        elif is_completion and DEPLOYMENT not in scope:
             await running.completions(scope, receive, send, principal)
-        elif protocol is not None:
+        elif is_completion or protocol is not None:
             await running.protocols(scope, receive, send, protocol=protocol, principal=principal)
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
-            await self._rest({**scope, _CALLER: principal}, receive, send)
+            await self._rest({**as_get(scope), _CALLER: principal}, receive, send)
 
     def _principal(self, running: "_Running", scope: Scope) -> Principal:
         """Return who sends a request. Raises Unauthorized, or without keys what `CrossSiteGuard` raises."""
@@ -310,23 +317,3 @@ def _need(scope: str, request: Request) -> None:
     """Raise Forbidden if the request's key may not do what takes `scope`."""
     if scope not in _caller(request).scopes:
         raise Forbidden(f"This takes an API key with the scope {scope!r}.")
-
-
-def _add_errors(rest: FastAPI) -> None:
-    """Answer every error in OpenAI's shape."""
-
-    @rest.exception_handler(HighwaymanError)
-    async def on_domain_error(_: Request, error: HighwaymanError) -> Response:
-        status, body, _code = error_response(error)
-        retry = {"retry-after": "1"} if status == 503 else None
-        return Response(body, status, headers=retry, media_type="application/json")
-
-    @rest.exception_handler(HTTPException)
-    async def on_http_error(request: Request, error: HTTPException) -> Response:
-        message = f"{request.method} {request.url.path} is not served here; see /docs."
-        status, body, _code = error_response(RouteNotFound(message, status=error.status_code))
-        return Response(body, status, headers=error.headers, media_type="application/json")
-
-    @rest.exception_handler(Exception)
-    async def on_unexpected_error(_: Request, error: Exception) -> Response:
-        return Response(internal_error(), 500, media_type="application/json")

@@ -40,7 +40,9 @@ class Authenticator:
 
 
 def api_key_from(scope: Scope) -> str | None:
-    """Return the key in a request's headers: Bearer, Basic (its password, as Langfuse sends it) or x-api-key."""
+    """Return the key in a request's headers: Bearer, Basic (its password, as Langfuse sends it), x-api-key as
+    Anthropic's clients send it, or api-key as Azure's do.
+    """
     kind, _, value = (header(scope, b"authorization") or "").partition(" ")
     if kind.lower() == "bearer":
         return value.strip()
@@ -49,4 +51,4 @@ def api_key_from(scope: Scope) -> str | None:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, ValueError):
             return None
-    return header(scope, b"x-api-key")
+    return header(scope, b"x-api-key") or header(scope, b"api-key")

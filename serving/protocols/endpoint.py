@@ -1,4 +1,7 @@
-"""Other protocols than chat, as bare ASGI: each request goes the way of a chat's, translated on the way in and out."""
+"""Other protocols than chat, as bare ASGI: each request goes the way of a chat's, translated on the way in and out.
+
+So does a chat or a completion whose path names the model, as Azure's do.
+"""
 
 import logging
 from collections.abc import Mapping, MutableMapping
@@ -13,8 +16,9 @@ from highwayman.serving.completions.requests.request import CHAT_PATH
 from highwayman.serving.http.asgi import BODY_IS_HERE, ClientDisconnected, Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import Drain
-from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
-from highwayman.serving.http.validation import BodyLimits
+from highwayman.serving.http.errors import Forbidden, error_response, internal_error, redacted
+from highwayman.serving.http.routes.paths import DEPLOYMENT
+from highwayman.serving.http.validation import BodyLimits, parse_object
 from highwayman.serving.protocols.messages.answer import error_body
 from highwayman.serving.protocols.messages.request import translate as translate_message
 from highwayman.serving.protocols.messages.request import translate_count
@@ -64,7 +68,7 @@ class ProtocolEndpoint:
         return PROTOCOLS.get(scope["path"])
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol, principal: Principal
+        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol | None, principal: Principal
     ) -> None:
         """Answer one request."""
         task = self._drain.enter()  # from here on the router's end waits for it
@@ -74,7 +78,7 @@ class ProtocolEndpoint:
             self._drain.leave(task)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol, principal: Principal
+        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol | None, principal: Principal
     ) -> None:
         try:
             request, chat = await self._translated(scope, receive, protocol, principal)
@@ -88,23 +92,25 @@ class ProtocolEndpoint:
             log.error("could not translate a request: %s", type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
             return
-        if scope["path"] == COUNT_PATH:
+        if request is not None and scope["path"] == COUNT_PATH:
             await send_response(send, 200, b'{"input_tokens":%d}' % read_chat(request.chat).tokens)
             return
-        extensions = {**scope["extensions"], BODY_IS_HERE: {}}
-        asked = {**scope, "path": CHAT_PATH, "extensions": extensions}
-        await self._completions(asked, _given(chat), TranslatedSend(send, request), principal)
+        asked = {**scope, "extensions": {**scope["extensions"], BODY_IS_HERE: {}}}
+        if request is not None:
+            asked["path"], send = CHAT_PATH, TranslatedSend(send, request)
+        await self._completions(asked, _given(chat), send, principal)
 
     async def _translated(
-        self, scope: Scope, receive: Receive, protocol: ClientProtocol, principal: Principal
-    ) -> tuple[TranslatedRequest, bytes]:
+        self, scope: Scope, receive: Receive, protocol: ClientProtocol | None, principal: Principal
+    ) -> tuple[TranslatedRequest | None, bytes]:
         """Return a request, and the body of the chat that it stands for. Raises what a chat's reading raises."""
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")
-        if scope["method"] != "POST":
-            raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
         raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
-        return await self._bodies.read(raw, lambda: _translate(protocol, raw, self._bodies.limits))
+        limits = self._bodies.limits
+        if protocol is None:
+            return None, await self._bodies.read(raw, lambda: _with_model(raw, scope[DEPLOYMENT], limits))
+        return await self._bodies.read(raw, lambda: _translate(protocol, raw, limits))
 
 
 def with_errors(send: Send, protocol: ClientProtocol) -> Send:
@@ -115,6 +121,10 @@ def with_errors(send: Send, protocol: ClientProtocol) -> Send:
 def _translate(protocol: ClientProtocol, raw: bytes, limits: BodyLimits) -> tuple[TranslatedRequest, bytes]:
     request = protocol.translate(raw, limits)
     return request, dump_json(request.chat)
+
+
+def _with_model(raw: bytes, model: str, limits: BodyLimits) -> bytes:
+    return dump_json({**parse_object(raw, limits), "model": model})
 
 
 def _given(body: bytes) -> Receive:
