@@ -75,6 +75,20 @@ class Profile:
     temperature: float | None = None  # a default: the caller's own value wins
     max_tokens: int | None = None  # a ceiling: the smaller of this and the caller's
     best_of: int = 1  # answers sampled; the most common one is served (self-consistency)
+    reasoning_effort: str | None = None  # in the server's words; unlike the temperature, the caller's does not win
+    body: Mapping[str, Any] = field(default_factory=dict)  # what else a chat's body says, such as a thinking budget
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What a server does not take as others do."""
+
+    rename: Mapping[str, str] = field(default_factory=dict)  # keys of a body, and what they are called there
+    leave_out: frozenset[str] = frozenset()  # keys that it refuses
+    chat_path: str | None = None  # where it answers chats, behind its base URL; None: /v1/chat/completions
+
+
+NO_QUIRKS = Quirks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,8 @@ class Arm:
     api_key_env: str | None = None  # name of the environment variable that holds the upstream's key
     usd_per_mtok_cached_in: float | None = None  # of prompt tokens that its cache held; None: as the others
     power_url: str | None = None  # tells the watts of all that serves it; None: nobody measures
+    headers: Mapping[str, str] = field(default_factory=dict)  # ${NAME} in one stands for an environment variable
+    quirks: Quirks = NO_QUIRKS
 
     @property
     def has_price(self) -> bool:

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.problems import Problem, arm_problems, report, schema_problems
-from highwayman.env.pool.schema import ArmEntry, LaunchEntry, PoolEntries, ProfileEntry
+from highwayman.env.pool.schema import ArmEntry, LaunchEntry, PoolEntries, ProfileEntry, QuirksEntry
 from highwayman.env.pool.yaml_lines import YamlDocument, read_yaml
-from highwayman.env.types import Arm, ArmState, Profile
+from highwayman.env.types import NO_QUIRKS, Arm, ArmState, Profile, Quirks
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,8 @@ def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
         state=ArmState(entry.state),
         profile=_profile(entry.profile),
         api_key_env=entry.api_key_env,
+        headers=dict(entry.headers),
+        quirks=_quirks(entry.quirks),
     )
 
 
@@ -141,7 +143,14 @@ def _profile(entry: ProfileEntry) -> Profile:
         temperature=entry.temperature,
         max_tokens=entry.max_tokens,
         best_of=entry.best_of,
+        reasoning_effort=entry.reasoning_effort,
+        body=dict(entry.body),
     )
+
+
+def _quirks(entry: QuirksEntry) -> Quirks:
+    quirks = Quirks(dict(entry.rename), frozenset(entry.leave_out), entry.chat_path)
+    return NO_QUIRKS if quirks == NO_QUIRKS else quirks
 
 
 def _launch(entry: LaunchEntry, folder: Path) -> LaunchSpec:

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from highwayman.env.pool.schema import ArmEntry, ExampleEntry, LaunchEntry, PoolEntries, ProfileEntry
+from highwayman.env.pool.schema import ArmEntry, ExampleEntry, LaunchEntry, PoolEntries, ProfileEntry, QuirksEntry
 from highwayman.env.pool.yaml_lines import Location, YamlDocument
 from highwayman.env.suggestions import closest, did_you_mean
 
-_SECRET_KEYS = frozenset({"api_key_env", "endpoint", "endpoints", "env"})  # somebody may have put a key there
+_SECRET_KEYS = frozenset(  # somebody may have put a key there
+    {"api_key_env", "endpoint", "endpoints", "env", "headers"}
+)
 _UNION_MEMBERS = frozenset({"str", "int", "float", "bool", "literal['unknown']"})
 _EXPECTED = {
     "string_type": "must be text (in quotes, if YAML takes it for something else)",
@@ -123,6 +125,8 @@ def _model_at(location: Location) -> type[BaseModel]:
             return ProfileEntry
         case ["arms", _, "profile", "few_shot", _]:
             return ExampleEntry
+        case ["arms", _, "quirks"]:
+            return QuirksEntry
         case ["arms", _, "launch"]:
             return LaunchEntry
         case _:

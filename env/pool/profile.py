@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from highwayman.env.types import Arm, JsonObject, Profile
+from highwayman.env.types import NO_QUIRKS, Arm, JsonObject, Profile
 
 _TOOL_KEYS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -26,10 +26,28 @@ def upstream_body(body: JsonObject, arm: Arm, *, chat: bool) -> JsonObject:
         sent["temperature"] = profile.temperature
     if profile.max_tokens is not None:
         _limit(sent, profile.max_tokens)
+    if chat:
+        if profile.reasoning_effort is not None:
+            sent["reasoning_effort"] = profile.reasoning_effort
+        if profile.body:
+            sent.update(profile.body)
     if body.get("stream"):
         # Usage is metered from the stream's last chunk; it is taken out again where the caller did not ask for it.
         sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return sent
+
+
+def as_taken(body: JsonObject, arm: Arm) -> JsonObject:
+    """Return the body as the arm's server takes it: without what it refuses, and by its names."""
+    quirks = arm.quirks
+    if quirks is NO_QUIRKS:
+        return body
+    kept = {key: value for key, value in body.items() if key not in quirks.leave_out}
+    for name, called in quirks.rename.items():
+        if name in kept:
+            value = kept.pop(name)
+            kept.setdefault(called, value)
+    return kept
 
 
 def without_tools(body: JsonObject) -> JsonObject:

@@ -1,5 +1,6 @@
 """What `pool.yaml` may say, field by field. What the fields must say together is checked in `problems`."""
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 RESERVED_NAMES = frozenset({"auto", "auto-cheap", "auto-quality"})
 _ARM_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
+_OWN_HEADERS = frozenset(
+    {"host", "content-type", "content-length", "transfer-encoding", "connection", "accept-encoding"}
+)
+_OWNED_KEYS = {
+    **dict.fromkeys(("model", "messages", "prompt", "stream"), "is the request itself"),
+    **dict.fromkeys(("temperature", "max_tokens"), "has a key of its own in the profile"),
+    "reasoning_effort": "has a key of its own in the profile",
+    "n": "is the caller's; best_of samples several answers",
+    "stream_options": "is the router's own: it meters by it",
+}
 _OWNED_FLAGS = {
     "--port": "port",
     "--model": "launch.model",
@@ -59,6 +70,40 @@ def _no_owned_flag(args: list[str | int | float]) -> list[str | int | float]:
     return args
 
 
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+        raise ValueError("must be the name of a header, such as x-title")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"{name} is the router's own to send")
+    return name.lower()
+
+
+def _header_value(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("must be one line of ASCII text; ${NAME} in it stands for an environment variable")
+    return value
+
+
+def _not_owned(key: str) -> str:
+    if key in _OWNED_KEYS:
+        raise ValueError(f"'{key}' {_OWNED_KEYS[key]}")
+    return key
+
+
+def _json_value(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("must be what JSON can say (in quotes, if YAML takes it for a date)") from None
+    return value
+
+
+def _path(path: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
+        raise ValueError("must begin with a slash, such as /v2/chat; a query may stand behind it")
+    return path
+
+
 ArmName = Annotated[str, AfterValidator(arm_name)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -93,6 +138,13 @@ class ProfileEntry(_Strict):
         default=1, description="Answers sampled; the commonest is served."
     )
 
+    reasoning_effort: NonEmpty | None = Field(
+        default=None, description="How hard it thinks, in its server's words, e.g. low; the caller's own does not win."
+    )
+    body: dict[Annotated[str, AfterValidator(_not_owned)], Annotated[Any, AfterValidator(_json_value)]] = Field(
+        default={}, description="What else the body of its chats says, e.g. {chat_template_kwargs: {thinking: true}}."
+    )
+
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
         if self.best_of > 1 and self.temperature == 0:
@@ -114,6 +166,25 @@ class LaunchEntry(_Strict):
     env: dict[Annotated[str, AfterValidator(_env_name)], Scalar] = Field(
         default={}, description="Further environment variables of the server."
     )
+
+
+class QuirksEntry(_Strict):
+    """What the arm's server does not take as others do."""
+
+    rename: dict[NonEmpty, NonEmpty] = Field(
+        default={}, description="Keys, and what they are called there, e.g. {max_tokens: max_completion_tokens}."
+    )
+    leave_out: list[NonEmpty] = Field(default=[], description="Keys that it refuses, e.g. [stream_options, top_k].")
+    chat_path: Annotated[str, AfterValidator(_path)] | None = Field(
+        default=None, description="Where it answers chats, behind its base URL; /v1/chat/completions if left out."
+    )
+
+    @model_validator(mode="after")
+    def _keeps_the_request(self) -> Self:
+        for key in ("model", "messages", "prompt", "stream"):
+            if key in self.leave_out or key in self.rename:
+                raise ValueError(f"'{key}' is the request itself, and stays as it is")
+        return self
 
 
 class ArmEntry(_Strict):
@@ -151,6 +222,10 @@ class ArmEntry(_Strict):
     api_key_env: Annotated[str, AfterValidator(_env_name)] | None = Field(
         default=None, description="Name of the environment variable that holds the server's API key."
     )
+    headers: dict[Annotated[str, AfterValidator(_header)], Annotated[str, AfterValidator(_header_value)]] = Field(
+        default={}, description="Sent to its server; ${NAME} in one stands for an environment variable."
+    )
+    quirks: QuirksEntry = Field(default=QuirksEntry(), description="What its server does not take as others do.")
     launch: LaunchEntry | None = Field(default=None, description="How `highwayman pool launch` starts its server.")
 
 

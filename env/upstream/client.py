@@ -10,6 +10,7 @@ from highwayman.env.errors import UpstreamError
 from highwayman.env.json_pieces import PIECE_BYTES, dump_aside, parse_aside
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.pool.profile import as_taken
 from highwayman.env.pool.replica_order import replica_order
 from highwayman.env.types import Arm, Attempt, JsonObject
 from highwayman.env.upstream.answer_observer import NO_OBSERVER, AnswerObserver
@@ -31,6 +32,7 @@ from highwayman.env.upstream.calls.server_calls import ServerCalls
 
 __all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
 
+_CHAT_PATH = "/v1/chat/completions"
 _BYTES_PER_TOKEN = 4
 _UNKNOWN_USUAL_S = 0.05  # to an answer of a server that nobody has timed yet
 
@@ -114,7 +116,7 @@ class Upstream:
             while (target := targets.first) is not None:
                 arm = target.arm
                 if arm.name not in sendings:
-                    sendings[arm.name] = await _sending(path, body_for(arm), until, large=large)
+                    sendings[arm.name] = await _sending(path, body_for(arm), until, arm=arm, large=large)
                     continue  # somebody else may have asked it meanwhile
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
                     break
@@ -238,12 +240,14 @@ class Upstream:
         return replica_order(endpoints, is_up=may_ask, load=load, affinity=affinity, busy=busy)
 
 
-async def _sending(path: str, body: JsonObject, until: float, *, large: bool) -> Sending:
-    """Return what an arm is sent."""
+async def _sending(path: str, body: JsonObject, until: float, *, arm: Arm, large: bool) -> Sending:
+    """Return what an arm is sent, as its server takes it."""
     limits = (body.get("max_tokens"), body.get("max_completion_tokens"))
     choices = count if isinstance(count := body.get("n"), int) else 1
     answer_tokens = max((limit for limit in limits if isinstance(limit, int)), default=0) * choices
-    packed, stream = await dump_aside(body, large=large), bool(body.get("stream"))
+    packed, stream = await dump_aside(as_taken(body, arm), large=large), bool(body.get("stream"))
+    if path == _CHAT_PATH and arm.quirks.chat_path is not None:
+        path = arm.quirks.chat_path
     return Sending(path, packed, stream, until, answer_tokens, offers_tools=bool(body.get("tools")))
 
 

@@ -1,14 +1,18 @@
 """Connections to model servers, kept open between calls."""
 
 import os
+import re
 import ssl
 import weakref
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 import aiohttp
 
 from highwayman.env.types import Arm
 from highwayman.env.upstream.calls.reading import JSON
+
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class _StaleConnection(aiohttp.ClientError):
@@ -35,6 +39,15 @@ async def _tell_stale(request: Any, handler: aiohttp.ClientHandlerType) -> aioht
         if not request.is_on_kept:
             raise
         raise _StaleConnection from error
+
+
+def _filled_in(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with the environment's variables in them, without those of which one is not set."""
+    filled = {}
+    for name, value in headers.items():
+        if all(variable in os.environ for variable in _VARIABLE.findall(value)):
+            filled[name] = _VARIABLE.sub(lambda match: os.environ[match[1]], value)
+    return filled
 
 
 class Connections:
@@ -65,6 +78,8 @@ class Connections:
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"
+        if arm.headers:
+            headers |= _filled_in(arm.headers)
         try:
             return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
         except _StaleConnection:

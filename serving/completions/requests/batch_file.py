@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from highwayman.env.cost.objective import AUTO
 from highwayman.env.errors import ConfigError
-from highwayman.env.pool.profile import upstream_body
+from highwayman.env.pool.profile import as_taken, upstream_body
 from highwayman.env.types import Arm, JsonObject
 from highwayman.serving.completions.requests.request import CHAT_PATH, COMPLETION_PATH, PARSERS, CompletionRequest
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BadRequest, parse_object
@@ -56,7 +56,7 @@ def read_batch(path: Path) -> list[BatchLine]:
 
 def batch_line(line: BatchLine, arm: Arm) -> JsonObject:
     """Return OpenAI's batch line that asks an arm's own server, under its profile."""
-    sent = upstream_body(line.request.body, arm, chat=line.request.chat)
+    sent = as_taken(upstream_body(line.request.body, arm, chat=line.request.chat), arm)
     body = {key: value for key, value in sent.items() if key not in _OF_STREAMS}
     return {"custom_id": line.custom_id, "method": "POST", "url": line.url, "body": body}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import LaunchSpec, load_pool
 from highwayman.env.pool.schema import ArmEntry, LaunchEntry, ProfileEntry, json_schema
-from highwayman.env.types import Arm, ArmState, Profile
+from highwayman.env.types import Arm, ArmState, Profile, Quirks
 
 PRICED = "usd_per_mtok_in: 0.05, usd_per_mtok_out: 0.08"
 GOOD = f"{{endpoint: 'http://h:1', model: m, {PRICED}, context_window_tokens: 100}}"
@@ -47,8 +47,11 @@ arms:
     wh_per_mtok: 12.5
     power_url: http://10.0.0.1:9400/metrics
     state: probation
-    profile: {system: Be brief., few_shot: [{user: 1+1, assistant: "2"}], temperature: 0, max_tokens: 64, best_of: 1}
+    profile: {system: Be brief., few_shot: [{user: 1+1, assistant: "2"}], temperature: 0, max_tokens: 64, best_of: 1,
+      reasoning_effort: low, body: {thinking: {budget_tokens: 9}}}
     api_key_env: UPSTREAM_KEY
+    headers: {X-Title: "team ${TEAM}"}
+    quirks: {rename: {max_tokens: limit}, leave_out: [top_k], chat_path: "/v2/chat?v=1"}
 """,
         )
     )
@@ -66,8 +69,10 @@ arms:
             wh_per_mtok=12.5,
             power_url="http://10.0.0.1:9400/metrics",
             state=ArmState.PROBATION,
-            profile=Profile("Be brief.", (("1+1", "2"),), 0.0, 64, 1),
+            profile=Profile("Be brief.", (("1+1", "2"),), 0.0, 64, 1, "low", {"thinking": {"budget_tokens": 9}}),
             api_key_env="UPSTREAM_KEY",
+            headers={"x-title": "team ${TEAM}"},
+            quirks=Quirks({"max_tokens": "limit"}, frozenset({"top_k"}), "/v2/chat?v=1"),
             usd_per_mtok_cached_in=0.01,
         ),
     )
@@ -121,6 +126,12 @@ def test_an_arm_without_a_price_is_told_both_ways_out(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (("usd_per_mtok_in: 0.05, ", ""), "usd_per_mtok_out without usd_per_mtok_in"),
+        ((PRICED, f"{PRICED}, headers: {{host: a}}"), "host is the router's own to send"),
+        ((PRICED, f"{PRICED}, quirks: {{leave_out: [stream]}}"), "'stream' is the request itself"),
+        ((PRICED, f"{PRICED}, quirks: {{chat_path: chat}}"), "must begin with a slash"),
+        ((PRICED, f"{PRICED}, quirks: {{renames: {{}}}}"), "did you mean 'rename'?"),
+        ((PRICED, f"{PRICED}, profile: {{body: {{max_tokens: 3}}}}"), "'max_tokens' has a key of its own"),
+        ((PRICED, f"{PRICED}, profile: {{body: {{since: 2026-01-01}}}}"), "must be what JSON can say"),
         ((PRICED, f"{PRICED}, price: unknown"), "both `price` and usd_per_mtok_in and usd_per_mtok_out"),
         ((PRICED, f"{PRICED}, tools: maybe"), "tools must be true, false or unknown, got 'maybe'"),
         ((PRICED, f"{PRICED}, tools: 1"), "tools must be true, false or unknown, got 1"),

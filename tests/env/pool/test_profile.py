@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from highwayman.env.pool.profile import upstream_body
-from highwayman.env.types import Arm, Profile
+from highwayman.env.pool.profile import as_taken, upstream_body
+from highwayman.env.types import Arm, Profile, Quirks
 
 HELLO = {"role": "user", "content": "Hello"}
 
@@ -134,3 +134,23 @@ def test_a_stream_is_always_asked_for_its_usage(asked: dict[str, Any], options: 
 @pytest.mark.parametrize("asked", [{}, {"stream": False}, {"stream": None}])
 def test_a_whole_answer_gets_no_stream_options(asked: dict[str, Any]) -> None:
     assert "stream_options" not in chat(**asked)
+
+
+def test_one_model_at_three_efforts_is_three_arms_whatever_the_caller_asks_for() -> None:
+    sent = [chat(Profile(reasoning_effort=effort), reasoning_effort="max") for effort in ("low", "medium", "high")]
+    assert [body["reasoning_effort"] for body in sent] == ["low", "medium", "high"]
+    assert chat(reasoning_effort="max")["reasoning_effort"] == "max"
+
+
+def test_a_profile_says_more_of_a_chat_such_as_a_thinking_budget() -> None:
+    budget = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    assert chat(Profile(body=budget))["thinking"] == budget["thinking"]
+
+
+def test_a_server_is_sent_what_it_takes_by_the_names_it_knows() -> None:
+    quirks = Quirks({"max_tokens": "max_completion_tokens"}, frozenset({"stream_options", "top_k"}))
+    arm = Arm("a", ("http://h:1",), "m", None, None, 4096, quirks=quirks)
+    body = {"model": "m", "max_tokens": 5, "top_k": 3, "stream_options": {}, "stream": True}
+    assert as_taken(body, arm) == {"model": "m", "max_completion_tokens": 5, "stream": True}
+    assert as_taken({**body, "max_completion_tokens": 4}, arm)["max_completion_tokens"] == 4
+    assert body["top_k"] == 3
