@@ -28,10 +28,10 @@ from highwayman.serving.http.drain import refuse
 from highwayman.serving.http.errors import Forbidden, error_response
 from highwayman.serving.http.routes.errors import add_errors
 from highwayman.serving.http.routes.methods import as_get, refuse_method
-from highwayman.serving.http.routes.paths import DEPLOYMENT, canonical
+from highwayman.serving.http.routes.paths import canonical
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
-from highwayman.serving.protocols.endpoint import ProtocolEndpoint, with_errors
+from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
     decision_view,
@@ -59,7 +59,7 @@ class _Running:
 
     services: Services
     completions: CompletionsEndpoint
-    protocols: ProtocolEndpoint
+    protocols: ProtocolRoutes
     feedback: FeedbackEndpoints
 
 
@@ -97,29 +97,28 @@ class Application:
                 await send_response(send, 200, b"", preflight)
                 return
             send = self._cors.sending(send, origin)
-        is_completion = CompletionsEndpoint.matches(scope)
+        is_completion, other = CompletionsEndpoint.matches(scope), None
         if not is_completion:
             scope = canonical(scope)
-            is_completion = CompletionsEndpoint.matches(scope)
-        protocol = None if is_completion else running.protocols.match(scope)
-        if protocol is not None:
-            send = with_errors(send, protocol)
+            other = running.protocols.match(scope, send)
+            is_completion = other is None and CompletionsEndpoint.matches(scope)
+        send = send if other is None else other.send
         if self._settings.drain.begun:
             await refuse(send)
             return
-        match = None if is_completion or protocol is not None else running.feedback.match(scope)
+        match = None if is_completion or other is not None else running.feedback.match(scope)
         try:
             principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
         except HighwaymanError as error:
             status, body, _ = error_response(error)
             await send_response(send, status, body)
             return
-        if (is_completion or protocol is not None) and scope["method"] != "POST":
-            await refuse_method(scope, send)
-        elif is_completion and DEPLOYMENT not in scope:
+        if is_completion and scope["method"] == "POST":
             await running.completions(scope, receive, send, principal)
-        elif is_completion or protocol is not None:
-            await running.protocols(scope, receive, send, protocol=protocol, principal=principal)
+        elif is_completion:
+            await refuse_method(scope, send)
+        elif other is not None:
+            await other.answer(scope, receive, send, principal)
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
@@ -149,7 +148,7 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
         config = self._settings.config
-        async with self._services() as services:
+        async with self._services() as services, AsyncExitStack() as stack:
             feedback = services.feedback
             bodies = BodyReader(config.limits.body_limits(), patience_s=config.limits.body_s)
             completions = CompletionsEndpoint(
@@ -163,15 +162,11 @@ class Application:
                 body_limit_bytes=config.limits.body_bytes,
                 answers=services.answers,
             )
+            protocols = await stack.enter_async_context(open_protocols(self._settings, completions, bodies))
             self._running = _Running(
                 services,
                 completions,
-                ProtocolEndpoint(
-                    completions,
-                    bodies=bodies,
-                    body_limit_bytes=config.limits.body_bytes,
-                    drain=self._settings.drain,
-                ),
+                protocols,
                 FeedbackEndpoints(
                     feedback.service,
                     feedback.adapters,
@@ -204,7 +199,8 @@ class Application:
 
 def _add_routes(rest: FastAPI, services: Services) -> None:
     """Add every small route, each closing over the running services."""
-    names = [*services.router.objectives, *services.pool.arms]
+    named = (model.arm.name for model in services.settings.named)
+    names = [*services.router.objectives, *services.pool.arms, *named]
 
     @rest.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -12,7 +12,9 @@ from highwayman.feedback.integrations.adapter import FeedbackAdapter
 from highwayman.serving.completions.requests.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
 from highwayman.serving.protocols.endpoint import PROTOCOLS
+from highwayman.serving.protocols.named_models import PATHS
 
+_FORM: Final = "multipart/form-data"
 _ERROR: Final[JsonObject] = {
     "type": "object",
     "required": ["error"],
@@ -98,6 +100,19 @@ def _other_protocols() -> JsonObject:
             }
         }
         for path, protocol in PROTOCOLS.items()
+    } | {path: _passed_through(kind) for path, kind in PATHS.items()}
+
+
+def _passed_through(kind: str) -> JsonObject:
+    takes = [_FORM] if kind.startswith("trans") else ["application/json"]
+    schema: JsonObject = {"schema": {"type": "object", "required": ["model"]}}
+    refusals = {status: _error(_REFUSALS[status]) for status in ("400", "401", "403", "404", "413", "502")}
+    return {
+        "post": {
+            "summary": f"Passed through to the model named, where the pool file has one for {kind}.",
+            "requestBody": {"required": True, "content": dict.fromkeys(takes, schema)},
+            "responses": {"200": {"description": "As its server answers."}, **refusals},
+        }
     }
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.problems import Problem, arm_problems, report, schema_problems
-from highwayman.env.pool.schema import ArmEntry, LaunchEntry, PoolEntries, ProfileEntry, QuirksEntry
+from highwayman.env.pool.schema import ArmEntry, LaunchEntry, NamedModelEntry, PoolEntries, ProfileEntry, QuirksEntry
 from highwayman.env.pool.yaml_lines import YamlDocument, read_yaml
 from highwayman.env.types import NO_QUIRKS, Arm, ArmState, Profile, Quirks
 
@@ -27,11 +27,20 @@ class LaunchSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model that is asked by its name for what is not decided, such as embeddings."""
+
+    arm: Arm  # without window and prices: nobody counts its tokens
+    serves: frozenset[str]  # embeddings, transcriptions, translations, speech
+
+
+@dataclass(frozen=True, slots=True)
 class PoolFile:
     """The arms of a pool file, in its order, and how to launch those that ask for it."""
 
     arms: tuple[Arm, ...]
     launches: Mapping[str, LaunchSpec]  # arm name -> spec; arms that name no server to launch are absent
+    named: tuple[NamedModel, ...] = ()
 
 
 def load_pool(path: Path) -> PoolFile:
@@ -48,7 +57,9 @@ def load_pool(path: Path) -> PoolFile:
     launches = {name: _launch(entry.launch, folder) for name, entry in entries.items() if entry.launch}
     # Who says of some arms that they call tools means that the others do not. Where nobody says so, nothing is known.
     otherwise = False if any(entry.tools is True for entry in entries.values()) else None
-    return PoolFile(tuple(_arm(name, entry, tools=otherwise) for name, entry in entries.items()), launches)
+    arms = tuple(_arm(name, entry, tools=otherwise) for name, entry in entries.items())
+    given = PoolEntries.model_validate(document.data).by_name
+    return PoolFile(arms, launches, tuple(_named(name, entry) for name, entry in given.items()))
 
 
 def _entries(document: YamlDocument) -> tuple[dict[str, ArmEntry], list[Problem]]:
@@ -121,6 +132,12 @@ def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
         headers=dict(entry.headers),
         quirks=_quirks(entry.quirks),
     )
+
+
+def _named(name: str, entry: NamedModelEntry) -> NamedModel:
+    endpoints = tuple(dict.fromkeys(entry.endpoints or [entry.endpoint or ""]))
+    arm = Arm(name, endpoints, entry.model, None, None, 0, api_key_env=entry.api_key_env, headers=dict(entry.headers))
+    return NamedModel(arm, frozenset(entry.serves))
 
 
 def _window(entry: ArmEntry) -> int:

@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from highwayman.env.pool.schema import ArmEntry, ExampleEntry, LaunchEntry, PoolEntries, ProfileEntry, QuirksEntry
+from highwayman.env.pool.schema import (
+    ArmEntry,
+    ExampleEntry,
+    LaunchEntry,
+    NamedModelEntry,
+    PoolEntries,
+    ProfileEntry,
+    QuirksEntry,
+)
 from highwayman.env.pool.yaml_lines import Location, YamlDocument
 from highwayman.env.suggestions import closest, did_you_mean
 
@@ -14,6 +22,7 @@ _SECRET_KEYS = frozenset(  # somebody may have put a key there
     {"api_key_env", "endpoint", "endpoints", "env", "headers"}
 )
 _UNION_MEMBERS = frozenset({"str", "int", "float", "bool", "literal['unknown']"})
+_PARTS: Mapping[str, type[BaseModel]] = {"profile": ProfileEntry, "quirks": QuirksEntry, "launch": LaunchEntry}
 _EXPECTED = {
     "string_type": "must be text (in quotes, if YAML takes it for something else)",
     "float_type": "must be a number",
@@ -119,16 +128,14 @@ def _meant(raw: object, location: Location) -> set[str]:
 
 def _model_at(location: Location) -> type[BaseModel]:
     match list(location[:-1]):
+        case ["by_name", _]:
+            return NamedModelEntry
         case ["arms", _]:
             return ArmEntry
-        case ["arms", _, "profile"]:
-            return ProfileEntry
+        case ["arms", _, ("profile" | "quirks" | "launch") as part]:
+            return _PARTS[part]
         case ["arms", _, "profile", "few_shot", _]:
             return ExampleEntry
-        case ["arms", _, "quirks"]:
-            return QuirksEntry
-        case ["arms", _, "launch"]:
-            return LaunchEntry
         case _:
             return PoolEntries
 
@@ -139,7 +146,10 @@ def _hint(location: Location) -> str:
 
 
 def _subject(problem: Problem) -> str:
-    return f"arm '{problem.location[1]}': " if len(problem.location) > 1 else ""
+    if len(problem.location) < 2:
+        return ""
+    kind = "arm" if problem.location[0] == "arms" else "by_name"
+    return f"{kind} '{problem.location[1]}': "
 
 
 def _field(location: Location) -> str:

@@ -229,10 +229,46 @@ class ArmEntry(_Strict):
     launch: LaunchEntry | None = Field(default=None, description="How `highwayman pool launch` starts its server.")
 
 
+class NamedModelEntry(_Strict):
+    """A model that is asked by its name, for what is not decided: its requests pass through as they come."""
+
+    serves: Annotated[list[Literal["embeddings", "transcriptions", "translations", "speech"]], Field(min_length=1)] = (
+        Field(description="Which routes it answers, such as [embeddings].")
+    )
+    endpoint: BaseUrl | None = Field(
+        default=None, description="Base URL of the server; or `endpoints` for several replicas."
+    )
+    endpoints: Annotated[list[BaseUrl], Field(min_length=1)] | None = Field(
+        default=None, description="URLs of the replicas."
+    )
+    model: NonEmpty = Field(description="Give the model's id as the server knows it.")
+    api_key_env: Annotated[str, AfterValidator(_env_name)] | None = Field(
+        default=None, description="Name of the environment variable that holds the server's API key."
+    )
+    headers: dict[Annotated[str, AfterValidator(_header)], Annotated[str, AfterValidator(_header_value)]] = Field(
+        default={}, description="Sent to its server; ${NAME} in one stands for an environment variable."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_server(self) -> Self:
+        if (self.endpoint is None) == (self.endpoints is None):
+            raise ValueError("give its server's base URL as `endpoint`, or those of several replicas as `endpoints`")
+        return self
+
+
 class PoolEntries(_Strict):
     """The models Highwayman routes to."""
 
     arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(description="Name to arm.")
+    by_name: dict[ArmName, NamedModelEntry] = Field(
+        default={}, description="Name to a model that is asked by name, such as one for embeddings."
+    )
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> Self:
+        for name in self.arms.keys() & self.by_name.keys():
+            raise ValueError(f"'{name}' is an arm's name and one under by_name; give one of them another name")
+        return self
 
 
 def json_schema() -> dict[str, Any]:

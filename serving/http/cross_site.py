@@ -21,9 +21,10 @@ _KNOWN_HOSTS = 256  # whose answers are remembered
 _LONGEST_SHOWN = 100
 # Octets of no type are none of the three types that a page may send unasked; many small clients say so of JSON.
 _TYPES = frozenset({"application/json", "application/octet-stream", "application/x-ndjson", "application/x-protobuf"})
+_TAKES_FILES = frozenset({"/v1/audio/transcriptions", "/v1/audio/translations"})
 _EXPOSED = (
     b"x-highwayman-decision, x-highwayman-arm, x-highwayman-propensity, x-highwayman-cascade, "
-    b"x-highwayman-feedback-url, retry-after"
+    b"x-highwayman-feedback-url, x-highwayman-left-out, retry-after"
 )
 _ALLOW_ORIGIN = b"access-control-allow-origin"
 _HOST_REFUSED = (
@@ -66,7 +67,7 @@ class CrossSiteGuard:
             raise HostNotAllowed(_HOST_REFUSED.format(host=_shown(called)))
         if origin is not None and not self._may_ask(origin.decode("latin-1").lower(), called):
             raise OriginNotAllowed(_ORIGIN_REFUSED.format(origin=_shown(origin.decode("latin-1"))))
-        if scope["method"] == "POST" and content_type != b"application/json":
+        if scope["method"] == "POST" and content_type != b"application/json" and not _is_file(scope, content_type):
             _check_type((content_type or b"").decode("latin-1"))
 
     def _may_ask(self, origin: str, host: str) -> bool:
@@ -134,6 +135,15 @@ class CorsPolicy:
 def _on_unix_socket(scope: Scope) -> bool:
     address = scope.get("server")
     return address is None or address[1] is None  # a path has no port
+
+
+def _is_file(scope: Scope, content_type: bytes | None) -> bool:
+    """Return whether it is a form with a file, where a route takes one, and no page of another origin sends it.
+
+    A page may send a form unasked; but browsers say by `sec-fetch-site` that they do, and of whose page it is.
+    """
+    is_form = (content_type or b"").startswith(b"multipart/form-data") and scope["path"] in _TAKES_FILES
+    return is_form and header(scope, b"sec-fetch-site") in (None, "same-origin", "none")
 
 
 def _check_type(content_type: str) -> None:

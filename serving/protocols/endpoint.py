@@ -17,6 +17,7 @@ from highwayman.serving.http.asgi import BODY_IS_HERE, ClientDisconnected, Recei
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import Forbidden, error_response, internal_error, redacted
+from highwayman.serving.http.routes.methods import refuse_method
 from highwayman.serving.http.routes.paths import DEPLOYMENT
 from highwayman.serving.http.validation import BodyLimits, parse_object
 from highwayman.serving.protocols.messages.answer import error_body
@@ -24,7 +25,7 @@ from highwayman.serving.protocols.messages.request import translate as translate
 from highwayman.serving.protocols.messages.request import translate_count
 from highwayman.serving.protocols.protocol import ClientProtocol, TranslatedRequest
 from highwayman.serving.protocols.responses.request import translate as translate_response
-from highwayman.serving.protocols.translated_send import ErrorSend, TranslatedSend
+from highwayman.serving.protocols.translated_send import TranslatedSend
 
 MESSAGES_PATH, COUNT_PATH, RESPONSES_PATH = "/v1/messages", "/v1/messages/count_tokens", "/v1/responses"
 PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
@@ -62,15 +63,13 @@ class ProtocolEndpoint:
         self._bodies = bodies
         self._body_limit_bytes = body_limit_bytes
 
-    @staticmethod
-    def match(scope: Scope) -> ClientProtocol | None:
-        """Return the protocol that a request speaks, None if it is none of these."""
-        return PROTOCOLS.get(scope["path"])
-
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, *, protocol: ClientProtocol | None, principal: Principal
+        self, scope: Scope, receive: Receive, send: Send, principal: Principal, *, protocol: ClientProtocol | None
     ) -> None:
         """Answer one request."""
+        if scope["method"] != "POST":
+            await refuse_method(scope, send)
+            return
         task = self._drain.enter()  # from here on the router's end waits for it
         try:
             await self._answer(scope, receive, send, protocol=protocol, principal=principal)
@@ -111,11 +110,6 @@ class ProtocolEndpoint:
         if protocol is None:
             return None, await self._bodies.read(raw, lambda: _with_model(raw, scope[DEPLOYMENT], limits))
         return await self._bodies.read(raw, lambda: _translate(protocol, raw, limits))
-
-
-def with_errors(send: Send, protocol: ClientProtocol) -> Send:
-    """Return a `send` through which errors go out as the protocol writes them."""
-    return send if protocol.error is None else ErrorSend(send, protocol)
 
 
 def _translate(protocol: ClientProtocol, raw: bytes, limits: BodyLimits) -> tuple[TranslatedRequest, bytes]:

@@ -121,7 +121,7 @@ async def build_routing(
     upstream = Upstream(
         health,
         time.monotonic,
-        _timeouts(settings.config.limits),
+        upstream_timeouts(settings.config.limits),
         loads=loads,
         observer=AnswerObserver(pool.on_answered, pool.on_window_too_small, pool.tools.on_refused),
     )
@@ -200,7 +200,8 @@ def _control(config: Config, pool: Pool) -> ControlBaseline | None:
     return ControlBaseline(control.share, control.weights(pool.arms), tuple(pool.arms.values()))
 
 
-def _timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
+def upstream_timeouts(limits: LimitsConfig) -> UpstreamTimeouts:
+    """Return how long calls to model servers may take."""
     return UpstreamTimeouts(
         connect_s=limits.connect_s,
         first_byte_s=limits.first_byte_s,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from highwayman.env.pool.pool_file import NamedModel
 from highwayman.env.types import Arm
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.drain import Drain
@@ -22,4 +23,5 @@ class Settings:
     seed: int | None = None  # of the draws; None: from the system
     state: Path = field(default_factory=state_folder)  # spools, and what a start without Redis needs
     drain: Drain = field(default_factory=Drain)  # whether requests are taken
+    named: tuple[NamedModel, ...] = ()  # asked by name, for embeddings and audio
     on_failure: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed

@@ -70,11 +70,11 @@ class Connections:
             if session is not None:
                 await session.close()
 
-    async def post(self, arm: Arm, url: str, body: bytes) -> aiohttp.ClientResponse:
+    async def post(self, arm: Arm, url: str, body: bytes, *, content_type: str = JSON) -> aiohttp.ClientResponse:
         """Return the head of what the arm's server answers; a kept connection that it has closed is no failure."""
         if self._session is None or self._fresh is None:
             raise RuntimeError("Upstream.start was not awaited")
-        headers = {"content-type": JSON}
+        headers = {"content-type": content_type}
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
         if key:
             headers["authorization"] = f"Bearer {key}"

@@ -50,7 +50,8 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     loaded = load_config(config)
     if encoder is not None:
         loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
-    arms = load_pool(pool_file).arms
+    pool = load_pool(pool_file)
+    arms = pool.arms
     state = state_dir or state_folder()
 
     def on_listening() -> None:
@@ -76,7 +77,7 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
             if not operators and not _loopback(host):
                 await _need_keys(url, loaded.namespace, host)
             sockets = inherited_sockets(fds, door) if door is not None else None
-            settings = Settings(arms, url, loaded, operators, learn, seed, state)
+            settings = Settings(arms, url, loaded, operators, learn, seed, state, named=pool.named)
             await run_router(settings, host, port, sockets, access_log=access_log, on_started=on_listening)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

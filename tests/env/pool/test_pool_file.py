@@ -228,7 +228,7 @@ colour: red
         "pool.yaml:3: arm 'one': usd_per_mtok_in must be a finite number, got nan",
         "pool.yaml:4: arm 'two': unknown key 'modle' (did you mean 'model'?)",
         "pool.yaml:5: arm 'auto': 'auto' is an alias callers route by; give the arm another name",
-        "pool.yaml:6: unknown key 'colour'. Known here: arms",
+        "pool.yaml:6: unknown key 'colour'. Known here: arms, by_name",
     ]
 
 
@@ -339,3 +339,26 @@ def test_whatever_a_file_says_is_followed_or_refused_with_its_lines(arms: dict[o
         except ConfigError as error:
             told = str(error)
         assert told.startswith(f"{path}:")
+
+
+def test_models_asked_by_name_stand_beside_the_arms(tmp_path: Path) -> None:
+    entry = "{serves: [embeddings], endpoints: ['http://h:2/v1', 'http://h:3'], model: e, api_key_env: KEY}"
+    pool = load_pool(write(tmp_path, f"arms: {{a: {GOOD}}}\nby_name: {{e: {entry}}}"))
+    (named,) = pool.named
+    assert (named.arm.name, named.arm.endpoints, named.arm.api_key_env) == ("e", ("http://h:2", "http://h:3"), "KEY")
+    assert named.serves == {"embeddings"}
+    assert [arm.name for arm in pool.arms] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("e: {serves: [chat], endpoint: 'http://h:1', model: e}", "by_name 'e': serves[0] must be 'embeddings'"),
+        ("e: {serves: [speech], model: e}", "by_name 'e': give its server's base URL"),
+        ("e: {serves: [speech], endpoint: 'http://h:1', model: e, wait: 1}", "by_name 'e': unknown key 'wait'"),
+        ("a: {serves: [speech], endpoint: 'http://h:1', model: e}", "'a' is an arm's name and one under by_name"),
+    ],
+)
+def test_what_is_wrong_with_a_model_asked_by_name_is_told(tmp_path: Path, entry: str, said: str) -> None:
+    (line,) = problems(tmp_path, f"arms: {{a: {GOOD}}}\nby_name: {{{entry}}}")
+    assert said in line

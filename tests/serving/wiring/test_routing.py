@@ -14,7 +14,7 @@ from highwayman.feedback.trust.anomaly_detector import AnomalyThresholds
 from highwayman.feedback.trust.influence_caps import InfluenceCaps
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.validation import BodyLimits
-from highwayman.serving.wiring.routing import _timeouts, exploration_rules
+from highwayman.serving.wiring.routing import exploration_rules, upstream_timeouts
 
 
 def config(**sections: Any) -> Config:
@@ -23,7 +23,7 @@ def config(**sections: Any) -> Config:
 
 def test_each_of_a_calls_times_is_the_configurations_own() -> None:
     limits = config(limits={"connect_s": 1, "first_byte_s": 20, "silence_s": 30, "all_attempts_s": 400}).limits
-    times = _timeouts(limits)
+    times = upstream_timeouts(limits)
     assert (times.connect_s, times.first_byte_s, times.silence_s, times.all_attempts_s) == (1, 20, 30, 400)
     assert times.least_patience_s == UpstreamTimeouts().least_patience_s  # what no configuration names stays
 
@@ -47,7 +47,7 @@ def test_a_cap_on_regret_needs_a_policy_that_says_what_it_expects_and_one_in_dol
 
 def test_what_a_configuration_leaves_out_is_what_its_parts_are_without_one() -> None:
     nothing = config()
-    assert _timeouts(nothing.limits) == UpstreamTimeouts()
+    assert upstream_timeouts(nothing.limits) == UpstreamTimeouts()
     assert nothing.limits.body_limits() == BodyLimits()
     assert nothing.trial.quota() == ProbationQuota()
     assert nothing.feedback.influence.caps() == InfluenceCaps()
