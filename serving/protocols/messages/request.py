@@ -90,8 +90,9 @@ def _tools(body: JsonObject, left_out: LeftOut) -> JsonObject:
     kind = choice.get("type", "auto")
     if kind not in (*_CHOICES, "tool"):
         raise BadRequest("tool_choice.type: must be auto, any, tool or none", param="tool_choice.type")
-    names = {tool["function"]["name"] for tool in offered}
-    if tools and (not offered or (kind == "tool" and choice.get("name") not in names)):
+    named = text_of(choice, "name", "tool_choice") if kind == "tool" else None
+    names = [tool["function"]["name"] for tool in offered]
+    if tools and (not offered or (named is not None and named not in names)):
         raise BadRequest(
             "tools: what is to be called runs at Anthropic, and no arm has it. Offer a tool of your own instead: "
             "name, description and input_schema.",
@@ -99,7 +100,7 @@ def _tools(body: JsonObject, left_out: LeftOut) -> JsonObject:
         )
     if not offered:
         return {}
-    chosen = {"type": "function", "function": {"name": choice["name"]}} if kind == "tool" else _CHOICES[kind]
+    chosen = _CHOICES[kind] if named is None else {"type": "function", "function": {"name": named}}
     parallel = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
     return {"tools": offered, **({"tool_choice": chosen} if choice else {}), **parallel}
 

@@ -8,7 +8,7 @@ from highwayman.serving.protocols.protocol import LeftOut, objects, text_of
 from highwayman.serving.protocols.responses.tools import custom_arguments
 
 _ROLES: Final = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
-_TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text"})
+_TEXTS: Final = ("input_text", "output_text", "text", "summary_text")
 
 
 def chat_messages(given: Any, instructions: Any, left_out: LeftOut) -> list[JsonObject]:

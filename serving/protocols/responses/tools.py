@@ -69,7 +69,7 @@ def _choice(choice: Any, offered: dict[str, JsonObject]) -> tuple[Any, list[str]
         return choice, list(offered)
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind in ("function", "custom"):
-        name = choice.get("name")
+        name = text_of(choice, "name", "tool_choice")
         return {"type": "function", "function": {"name": name}}, list(offered) if name in offered else []
     if kind == "allowed_tools":
         allowed = [tool.get("name") for tool in objects(choice.get("tools") or [], "tool_choice.tools")]
