@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.serving.completions.requests.request import parse_chat
@@ -89,6 +89,7 @@ ANSWERS = st.dictionaries(st.sampled_from(["usage", "created"]), VALUES).flatmap
 
 
 @pytest.mark.parametrize("path", [MESSAGES_PATH, RESPONSES_PATH])
+@settings(max_examples=25)
 @given(answers=st.lists(ANSWERS, max_size=3))
 def test_whatever_a_server_answers_is_written_as_the_protocol_has_it(path: str, answers: list[dict[str, Any]]) -> None:
     asked = {"model": "auto", "max_tokens": 9, "input": "hi", "messages": [{"role": "user", "content": "hi"}]}

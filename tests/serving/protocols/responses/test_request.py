@@ -43,7 +43,10 @@ def test_what_a_coding_agent_sends_is_a_chat_with_its_calls_results_and_pictures
     assert patcher["parameters"]["required"] == ["input"]
     assert (chat["tool_choice"], chat["parallel_tool_calls"]) == ("auto", False)
     assert chat["prompt_cache_key"].startswith("0199a213")
-    assert request.left_out == ("include", "input.reasoning", "reasoning", "text.verbosity", "tools.web_search")
+    assert request.left_out == (
+        *("client_metadata", "include", "input.reasoning", "reasoning", "text.verbosity"),
+        *("tools.namespace", "tools.web_search"),
+    )
 
 
 def test_what_a_coding_agent_sends_is_read_as_a_chat_by_the_router() -> None:
