@@ -162,7 +162,10 @@ class Application:
                 body_limit_bytes=config.limits.body_bytes,
                 answers=services.answers,
             )
-            protocols = await stack.enter_async_context(open_protocols(self._settings, completions, bodies))
+            refused = services.metrics.refused
+            protocols = await stack.enter_async_context(
+                open_protocols(self._settings, completions, bodies, on_refused=lambda code: refused.labels(code).inc())
+            )
             self._running = _Running(
                 services,
                 completions,

@@ -35,6 +35,13 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def with_header(scope: Scope, name: bytes, value: str) -> Scope:
+    """Return the scope with one more header (lower case), behind those of its client."""
+    added: dict[str, Any] = {**scope, "headers": [*scope["headers"], (name, value.encode("latin-1", "replace"))]}
+    added.pop(_HEADERS, None)
+    return added
+
+
 async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patience_s: float = 30.0) -> bytes:
     """Return the request's body, which may take `patience_s`, and a second more for each 16 kB that come.
 

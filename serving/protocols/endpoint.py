@@ -4,7 +4,7 @@ So does a chat or a completion whose path names the model, as Azure's do.
 """
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from highwayman.env.errors import HighwaymanError
@@ -13,7 +13,15 @@ from highwayman.env.prompt.reading import read_chat
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.requests.request import CHAT_PATH
-from highwayman.serving.http.asgi import BODY_IS_HERE, ClientDisconnected, Receive, Scope, Send, send_response
+from highwayman.serving.http.asgi import (
+    BODY_IS_HERE,
+    ClientDisconnected,
+    Receive,
+    Scope,
+    Send,
+    send_response,
+    with_header,
+)
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import Forbidden, error_response, internal_error, redacted
@@ -48,6 +56,8 @@ PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
     ),
 }
 
+_SESSION = b"x-session-id"  # names the conversation, by default (docs/feedback.md)
+
 log = logging.getLogger(__name__)
 
 
@@ -55,11 +65,13 @@ class ProtocolEndpoint:
     """Answers requests in other protocols by way of the one path of completions."""
 
     def __init__(
-        self, completions: CompletionsEndpoint, *, bodies: BodyReader, body_limit_bytes: int, drain: Drain
-    ) -> None:
-        """Take what answers chats, what reads bodies, the largest of them, and what is told of answers under way."""
+        self, completions: CompletionsEndpoint, *, bodies: BodyReader, body_limit_bytes: int, drain: Drain,
+        on_refused: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Take what answers chats, what reads bodies, the largest of them, and who is told of answers and refusals."""
         self._completions = completions
         self._drain = drain
+        self._on_refused = on_refused
         self._bodies = bodies
         self._body_limit_bytes = body_limit_bytes
 
@@ -84,7 +96,8 @@ class ProtocolEndpoint:
         except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, _ = error_response(error)
+            status, body, code = error_response(error)
+            self._on_refused(code)
             await send_response(send, status, body)
             return
         except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
@@ -94,9 +107,11 @@ class ProtocolEndpoint:
         if request is not None and scope["path"] == COUNT_PATH:
             await send_response(send, 200, b'{"input_tokens":%d}' % read_chat(request.chat).tokens)
             return
-        asked = {**scope, "extensions": {**scope["extensions"], BODY_IS_HERE: {}}}
+        asked: Scope = {**scope, "extensions": {**scope["extensions"], BODY_IS_HERE: {}}}
         if request is not None:
             asked["path"], send = CHAT_PATH, TranslatedSend(send, request)
+            if request.session:  # not into the body: servers of others refuse what they do not know
+                asked = with_header(asked, _SESSION, request.session)
         await self._completions(asked, _given(chat), send, principal)
 
     async def _translated(

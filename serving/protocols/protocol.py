@@ -56,6 +56,7 @@ class TranslatedRequest:
     chat: JsonObject
     answers: AnswerTranslator
     left_out: tuple[str, ...] = ()  # what of it no chat can say, by name
+    session: str | None = None  # which conversation it is of, where the protocol tells that in a place of its own
 
 
 @dataclass(frozen=True, slots=True)

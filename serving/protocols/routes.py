@@ -46,11 +46,17 @@ class ProtocolRoutes:
 
 @asynccontextmanager
 async def open_protocols(
-    settings: Settings, completions: CompletionsEndpoint, bodies: BodyReader
+    settings: Settings, completions: CompletionsEndpoint, bodies: BodyReader, *, on_refused: Callable[[str], None]
 ) -> AsyncIterator[ProtocolRoutes]:
-    """Yield the routes; what they hold open is closed on leaving."""
+    """Yield the routes; what they hold open is closed on leaving. `on_refused` is told the codes of refusals."""
     limits = settings.config.limits
-    protocols = ProtocolEndpoint(completions, bodies=bodies, body_limit_bytes=limits.body_bytes, drain=settings.drain)
+    protocols = ProtocolEndpoint(
+        completions,
+        bodies=bodies,
+        body_limit_bytes=limits.body_bytes,
+        drain=settings.drain,
+        on_refused=on_refused,
+    )
     named = NamedModelEndpoint(
         settings.named,
         bodies=bodies,

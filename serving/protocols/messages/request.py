@@ -34,7 +34,7 @@ def translate_count(raw: bytes, limits: BodyLimits) -> TranslatedRequest:
 
 def translated(body: JsonObject) -> TranslatedRequest:
     """Return the chat that a parsed body asks for. Raises BadRequest."""
-    left_out = LeftOut()
+    left_out, metadata = LeftOut(), _object(body, "metadata")
     left_out.add_keys(body, _KNOWN)
     chat: JsonObject = {key: body[key] for key in _SAME if body.get(key) is not None}
     if body.get("max_tokens") is not None:
@@ -45,13 +45,14 @@ def translated(body: JsonObject) -> TranslatedRequest:
         if not (isinstance(stops, list) and all(isinstance(stop, str) for stop in stops)):
             raise BadRequest("stop_sequences: must be a list of strings", param="stop_sequences")
         chat["stop"] = stops
-    chat |= _tools(body, left_out) | _format(body, left_out) | _person(body)
+    chat |= _tools(body, left_out) | _format(body, left_out) | _person(metadata)
     if body.get("stream"):
         chat["stream_options"] = {"include_usage": True}
     thinks = _object(body, "thinking").get("type", "disabled") != "disabled"
     if thinks:  # how much an arm thinks is what its profile says
         left_out.add("thinking")
-    return TranslatedRequest(chat, MessageAnswers(tuple(stops or ()), shows_thinking=thinks), left_out.names())
+    answers = MessageAnswers(tuple(stops or ()), shows_thinking=thinks)
+    return TranslatedRequest(chat, answers, left_out.names(), session=_session(metadata.get("user_id")))
 
 
 def _messages(body: JsonObject, left_out: LeftOut) -> list[JsonObject]:
@@ -119,19 +120,16 @@ def _format(body: JsonObject, left_out: LeftOut) -> JsonObject:
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _person(body: JsonObject) -> JsonObject:
-    """Return who asks; Claude Code puts a session there, too, which names the conversation."""
-    metadata = _object(body, "metadata")
+def _person(metadata: JsonObject) -> JsonObject:
+    """Return who asks, and what else is said of the request."""
     user = metadata.get("user_id")
     rest = {key: value for key, value in metadata.items() if key != "user_id"}
-    session = _session(user)
-    if session and "session_id" not in rest:
-        rest["session_id"] = session
     named = {"user": user[:_LONGEST_USER]} if isinstance(user, str) else {}
     return {**named, **({"metadata": rest} if rest else {})}
 
 
 def _session(user: Any) -> str | None:
+    """Return the session that Claude Code writes into the person's id, in its older form or its newer one."""
     if not isinstance(user, str) or len(user) > _LONGEST_USER:
         return None
     if user.startswith("{"):

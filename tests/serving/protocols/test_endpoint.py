@@ -169,3 +169,24 @@ async def test_what_needs_answers_to_be_kept_is_refused_in_the_shape_of_the_prot
     assert (status, told["error"]["param"], told["error"]["type"]) == (
         400, "previous_response_id", "invalid_request_error",
     )  # fmt: skip
+
+
+async def test_a_session_that_an_agent_names_is_a_conversation_that_takes_feedback(world: World) -> None:
+    user = "user_1_account__session_33333333-4444"
+    _, said, _ = await world.post(MESSAGES, message(metadata={"user_id": user}))
+    assert (world.upstream.requests[0]["user"], "metadata" in world.upstream.requests[0]) == (user, False)
+    statement = {"conversation_id": "33333333-4444", "metric": "thumbs", "value": True}
+    status, filed, _ = await world.router.post("/v1/feedback", statement)
+    assert (status, filed["decision_id"]) == (200, said["id"].removeprefix("msg_"))
+
+
+async def test_a_request_that_is_refused_before_it_is_a_chat_is_counted(world: World) -> None:
+    async def refused() -> float:
+        async with world.router.http.get("/metrics") as response:
+            lines = (await response.text()).splitlines()
+        named = 'highwayman_refused_total{code="invalid_request"}'
+        return next((float(line.split()[-1]) for line in lines if line.startswith(named)), 0.0)
+
+    before = await refused()
+    await world.post(MESSAGES, {"model": "auto"})
+    assert await refused() == before + 1

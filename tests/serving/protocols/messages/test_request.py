@@ -41,7 +41,8 @@ def test_what_a_coding_agent_sends_is_a_chat_with_its_tools_results_and_pictures
     assert [tool["function"]["name"] for tool in chat["tools"]] == ["Read", "Bash"]
     assert chat["tools"][1]["function"]["parameters"]["required"] == ["command"]
     assert (chat["tool_choice"], chat["parallel_tool_calls"]) == ("auto", False)
-    assert chat["metadata"] == {"session_id": "aaaaaaaa-bbbb"}
+    assert request.session == "aaaaaaaa-bbbb"
+    assert "metadata" not in chat  # servers of others refuse what they do not know
     assert chat["stream_options"] == {"include_usage": True}
     told = ("context_management", "output_config.effort", "thinking", "tools.web_search_20250305")
     assert request.left_out == told
@@ -90,8 +91,9 @@ def test_documents_are_texts_or_files() -> None:
 
 def test_a_session_in_the_newer_form_names_the_conversation_too() -> None:
     user = json.dumps({"device_id": "d", "account_uuid": "", "session_id": "s-1"})
-    assert asked(metadata={"user_id": user}).chat["metadata"] == {"session_id": "s-1"}
-    assert "metadata" not in asked(metadata={"user_id": "bob"}).chat
+    assert asked(metadata={"user_id": user}).session == "s-1"
+    assert asked(metadata={"user_id": "bob"}).session is None
+    assert asked(metadata={"user_id": "bob", "request_id": "r"}).chat["metadata"] == {"request_id": "r"}
     assert asked(metadata={"user_id": "bob"}).chat["user"] == "bob"
 
 
