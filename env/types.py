@@ -139,9 +139,7 @@ class Query:
     tools_tokens: int = 0  # of prompt_tokens, those of the tools
     # Its images in base64, the last ones; an empty text is one of which only the address is known.
     pictures: tuple[str, ...] = field(default=(), repr=False)
-    tags: tuple[
-        tuple[str, int], ...
-    ] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
+    tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
 
     def without_tools(self) -> "Query":
         """Return the query as it is where the tools are left out."""
@@ -161,6 +159,10 @@ SIMILARITY_FLAG = "similarity:"  # begins a context's flag that says how like a 
 STORED_BY_FLAG = "stored_by:"  # begins a context's flag that names the arm which gave that answer
 SHADOW_OF_FLAG = "shadow_of:"  # begins a flag that names the decision whose request another arm answered, too, unseen
 STORED_FROM_FLAG = "stored_from:"  # begins a context's flag that names the decision it was first given on
+DELEGATED = "delegated"  # a context's flag: whoever asked calls the arm itself, and tells what came of it
+TOLD = "told"  # the policy of a decision that another router took, and told
+# A context's flag of such a decision: only the propensity of its arm is known, the rest stands evenly at the others.
+ONLY_DRAWN = "only_drawn"
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 

@@ -18,6 +18,8 @@ from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
+from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
+from highwayman.serving.completions.delegated.route_view import RouteView
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
@@ -60,6 +62,7 @@ class _Running:
     services: Services
     completions: CompletionsEndpoint
     protocols: ProtocolRoutes
+    delegated: DelegatedEndpoints
     feedback: FeedbackEndpoints
 
 
@@ -119,6 +122,8 @@ class Application:
             await refuse_method(scope, send)
         elif other is not None:
             await other.answer(scope, receive, send, principal)
+        elif DelegatedEndpoints.matches(scope):
+            await running.delegated(scope, receive, send, principal)
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
@@ -170,6 +175,16 @@ class Application:
                 services,
                 completions,
                 protocols,
+                DelegatedEndpoints(
+                    completions,
+                    RouteView(services.router, config.limits.feedback_window_s),
+                    services.outcomes,
+                    services.journal,
+                    services.conversations,
+                    services.metrics,
+                    bodies,
+                    config.limits.body_bytes,
+                ),
                 FeedbackEndpoints(
                     feedback.service,
                     feedback.adapters,

@@ -14,7 +14,9 @@ from highwayman.env.types import (
     BASELINE_FLAG,
     CLIENT_TASK,
     CONTROL,
+    DELEGATED,
     NO_EXPLORATION,
+    ONLY_DRAWN,
     RESTING_FLAG,
     SCRIPT_FLAG,
     SIMILARITY_FLAG,
@@ -33,7 +35,8 @@ _OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
-_NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL})  # flags of whole contexts
+# flags of whole contexts
+_NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL, DELEGATED, ONLY_DRAWN})
 # What begins other such flags.
 _TELLING = (SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG, SIMILARITY_FLAG, STORED_BY_FLAG, STORED_FROM_FLAG)
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}

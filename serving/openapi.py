@@ -9,6 +9,10 @@ from pydantic import BaseModel
 
 from highwayman.env.types import JsonObject
 from highwayman.feedback.integrations.adapter import FeedbackAdapter
+from highwayman.serving.completions.delegated.endpoints import ROUTE_PATH
+from highwayman.serving.completions.delegated.outcomes import OutcomeBody
+from highwayman.serving.completions.delegated.route_view import OUTCOMES_PATH
+from highwayman.serving.completions.delegated.told import ToldBody
 from highwayman.serving.completions.requests.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
 from highwayman.serving.protocols.endpoint import PROTOCOLS
@@ -44,6 +48,7 @@ _REFUSALS: Final = {
     "503": "The router is about to end, or every model asks to be left alone for a while.",
     "504": "No model server answered in time.",
 }
+_OF_CALLS: Final = frozenset({"422", "502", "504"})  # that only whoever calls an arm can meet
 _SUMMARIES: Final = {
     CHAT_PATH: "Answer a conversation, whole or as a stream; `model` is an alias, or an arm.",
     COMPLETION_PATH: "Go on with a prompt, whole or as a stream; `model` is an alias, or an arm.",
@@ -64,7 +69,7 @@ def describe_by_hand(rest: FastAPI, adapters: Sequence[FeedbackAdapter]) -> Call
         for adapter in adapters:
             for route in adapter.routes:
                 _add_route(schema["paths"], route, adapter.source)
-        schema["paths"].update(_completions(), **_other_protocols(), **_feedback())
+        schema["paths"].update(_completions(), **_other_protocols(), **_delegated(), **_feedback())
         return schema
 
     return openapi
@@ -117,6 +122,35 @@ def _passed_through(kind: str) -> JsonObject:
 
 
 _ANSWER_KINDS: Final = {"application/json": "object", "text/event-stream": "string"}
+
+
+def _delegated() -> JsonObject:
+    chat, told = _schema(BODY_MODELS[CHAT_PATH]), _schema(ToldBody)
+    asked = {**chat, "properties": {**chat["properties"], **told["properties"]}}
+    refusals = {status: _error(text) for status, text in _REFUSALS.items() if status not in _OF_CALLS}
+    unknown = _error("The decision was not made here for this key's tenant, or is too old; or no arm has that name.")
+    return {
+        ROUTE_PATH: {
+            "post": {
+                "summary": "Decide without calling: whom to ask, at which probability, and what speaks for it.",
+                "requestBody": _json_body(asked),
+                "responses": {"200": {"description": "The decision, which is on the log."}, **refusals},
+            }
+        },
+        OUTCOMES_PATH: {
+            "post": {
+                "summary": "Say what came of a decision that you carried out; told again, the first one stands.",
+                "requestBody": _json_body(_schema(OutcomeBody)),
+                "responses": {
+                    "200": {"description": "What stands on the log of it; `state`: logged, spooled or known."},
+                    **refusals,
+                    "404": unknown,
+                    "409": _error("The router makes this call itself."),
+                    "503": _error("The decision is not on the log yet, or Redis is away; tell it again."),
+                },
+            }
+        },
+    }
 
 
 def _feedback() -> JsonObject:

@@ -15,6 +15,7 @@ from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.auth.authenticator import Authenticator
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.conversations.conversations import ConversationTracker
+from highwayman.serving.completions.delegated.outcomes import OutcomeService
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
@@ -27,7 +28,7 @@ from highwayman.serving.wiring.answer_cache import build_answer_cache, build_ans
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
-from highwayman.serving.wiring.log import build_learner_factory, build_log, start_log
+from highwayman.serving.wiring.log import LogComponents, build_learner_factory, build_log, start_log
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing, start_ramp
 from highwayman.serving.wiring.settings import Settings
 from highwayman.serving.wiring.tags import build_tags
@@ -57,6 +58,7 @@ class Services:
     tags: TagReader
     cascades: Cascades | None  # None: every answer is passed on as it comes
     proxy_dependencies: ProxyDependencies
+    outcomes: OutcomeService
     metrics: Metrics
     answers: AnswerCache | None
 
@@ -100,9 +102,33 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             tags=build_tags(stack, settings, log),
             cascades=build_cascades(settings, policy.live, routing),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
+            outcomes=_outcomes(settings, log, routing, feedback, metrics=metrics),
             metrics=metrics,
             answers=answers,
         )
+
+
+def _outcomes(
+    settings: Settings,
+    log: LogComponents,
+    routing: RoutingComponents,
+    feedback: FeedbackComponents,
+    *,
+    metrics: Metrics,
+) -> OutcomeService:
+    """Return what takes in what came of decisions that somebody else carries out."""
+    return OutcomeService(
+        ids=log.ids,
+        store=log.store,
+        journal=log.journal,
+        pool=routing.pool,
+        metrics=metrics,
+        observers=feedback.observers,
+        judge=feedback.judge,
+        on_outcome=routing.spend_tracker.on_outcome,
+        clock=time.time,
+        window_s=settings.config.limits.feedback_window_s,
+    )
 
 
 def _proxy_dependencies(

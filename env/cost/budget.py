@@ -76,6 +76,10 @@ class TenantBudget:
         """Count a call that goes out; NaN or 0: it has no price."""
         self._under_way[call] = expected_usd if expected_usd > 0 else 0.0
 
+    def release(self, call: str) -> None:
+        """Count a call no more that went out: somebody else pays for it until it is charged."""
+        self._under_way.pop(call, None)
+
     def charge(self, call: str, cost_usd: float | None, *, at: float, arm: str = "") -> None:
         """Charge a call that ended, at its metered cost, whether or not it ever gets feedback.
 

@@ -11,8 +11,12 @@ from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
-from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest
-from highwayman.serving.completions.requests.routing_options import parse_cache_control, parse_routing_options
+from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest, RequestParser
+from highwayman.serving.completions.requests.routing_options import (
+    RoutingOptions,
+    parse_cache_control,
+    parse_routing_options,
+)
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.completions.routing.router import RequestOrigin, Route, Router
@@ -112,14 +116,44 @@ class CompletionsEndpoint:
     async def _decide(
         self, scope: Scope, receive: Receive, principal: Principal
     ) -> tuple[CompletionRequest, Route, Turn]:
+        request, options, started = await self.read(scope, receive, principal, PARSERS[scope["path"]])
+        route, turn, request = await self.decide(scope, request, options, principal=principal, started=started)
+        return request, route, turn
+
+    async def read(
+        self, scope: Scope, receive: Receive, principal: Principal, parse: RequestParser
+    ) -> tuple[CompletionRequest, RoutingOptions, float]:
+        """Return what a client asks for, what it wants of this request, and when the body was there, in monotonic s.
+
+        Raises:
+            Forbidden: the key may not ask for answers.
+            RouteNotFound: it is no POST.
+            BadRequest: the body or a header cannot be followed.
+        """
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
         raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
         started = self._dependencies.timer()
-        request = await self._bodies.read(raw, lambda: PARSERS[scope["path"]](raw, self._bodies.limits))
-        options = parse_routing_options(scope)
+        request = await self._bodies.read(raw, lambda: parse(raw, self._bodies.limits))
+        return request, parse_routing_options(scope), started
+
+    async def decide(
+        self,
+        scope: Scope,
+        request: CompletionRequest,
+        options: RoutingOptions,
+        *,
+        principal: Principal,
+        started: float,
+        delegated: bool = False,
+    ) -> tuple[Route, Turn, CompletionRequest]:
+        """Return how a request is answered, where it stands in its conversation, and the request as it goes on.
+
+        `delegated`: the client calls the arm itself, so no answer is looked at, and no stored one is given. Raises what
+        `Router.route` does.
+        """
         turn = await self._conversations.turn(request, scope, principal.tenant)
         # A client's own task carries the ids of the answer beside it: what is said under them does not mean the task.
         task = turn.continuation.is_client_task
@@ -127,19 +161,21 @@ class CompletionsEndpoint:
         origin = RequestOrigin(principal.tenant, request.user, links)
         tags = self._tags.read(scope, request.body, principal)
         query = replace(request.query, tags=tags) if tags else request.query
-        cached = None
-        if self._answers is not None and not task and request.model not in self._router.pool.arms:
+        cached, cascade = None, None
+        if self._answers is not None and not (task or delegated) and request.model not in self._router.pool.arms:
             asked_by = AskedBy(principal.tenant, options.alias or request.model, query.tags)
             request, cached = await self._answers.look_up(request, asked_by, parse_cache_control(scope))
             query = replace(query, tags=(*query.tags, *cached.tags)) if cached is not None else query
+        if self._cascades is not None and not delegated:
+            cascade = self._cascades.offer(request, options, principal.tenant)
         route = await self._router.route(
             request.model,
             query,
             options=options,
             origin=origin,
             continuation=turn.continuation,
-            cascade=None if self._cascades is None else self._cascades.offer(request, options, principal.tenant),
+            cascade=cascade,
             cached=cached,
         )
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
-        return request, route, turn
+        return route, turn, request

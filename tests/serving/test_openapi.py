@@ -45,6 +45,10 @@ async def test_every_route_is_described_with_what_it_takes_and_how_it_refuses(ro
     assert chat["properties"]["messages"]["items"]["required"] == ["role"]
     assert "decision_id" in schema_of(document["paths"]["/v1/feedback"]["post"])["properties"]
     assert schema_of(document["paths"]["/v1/messages"]["post"])["required"] == ["model", "max_tokens", "messages"]
+    assert {"messages", "chosen_arm", "probabilities"} < set(
+        schema_of(document["paths"]["/v1/route"]["post"])["properties"]
+    )
+    assert schema_of(document["paths"]["/v1/outcomes"]["post"])["required"] == ["decision_id"]
     assert "post" in document["paths"]["/api/public/ingestion"]  # of another product
     for path, operations in document["paths"].items():
         for operation in operations.values():

@@ -54,9 +54,10 @@ class CompletionObservers:
         """Return the observers that want the answer written down."""
         return tuple(observer for observer in self._observers if observer.wants_transcript(request, decision, arm))
 
-    def notify(self, completed: CompletedCall) -> None:
-        """Notify every observer, each in a task of its own."""
-        for observer in self._observers if not self._closed else ():
+    def notify(self, completed: CompletedCall, *, only: "CompletionObserver | None" = None) -> None:
+        """Notify every observer, or one of them alone, each in a task of its own."""
+        observers = self._observers if only is None else (only,)
+        for observer in observers if not self._closed else ():
             task = asyncio.create_task(_safely(observer, completed))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -131,7 +131,8 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
     return _completion_request(body, checked, query, chat=False, size_bytes=len(raw))
 
 
-PARSERS: Final[Mapping[str, Callable[[bytes, BodyLimits], CompletionRequest]]] = {
+RequestParser = Callable[[bytes, BodyLimits], CompletionRequest]
+PARSERS: Final[Mapping[str, RequestParser]] = {
     CHAT_PATH: parse_chat,
     COMPLETION_PATH: parse_completion,
 }

@@ -72,6 +72,13 @@ class SpendTracker:
         self._promised_usd[decision.arm] += usd
         self._budget.reserve(decision.id, expected_usd)
 
+    def on_delegated(self, decision: Decision) -> None:
+        """Count a call no more that somebody else makes: it may never be heard of, and is charged once it is told."""
+        arm, usd, _ = self._expected.pop(decision.id, ("", 0.0, 0))
+        if arm:
+            self._settle(arm, usd)
+            self._budget.release(decision.id)
+
     def on_next_stage(self, decision_id: str, expected_usd: float) -> None:
         """Count a call under way that another arm is asked for, too: at what all of it is expected to cost by now."""
         if decision_id in self._expected:
@@ -82,11 +89,14 @@ class SpendTracker:
         arm, usd, before = self._expected.pop(outcome.decision_id, ("", 0.0, 0))
         if arm == outcome.arm and outcome.status is Status.OK:
             self._latencies[arm] = self._latencies[arm].plus(before, outcome.latency_s)
+        self._settle(arm, usd)
+        self._budget.charge(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
+
+    def _settle(self, arm: str, usd: float) -> None:
         self._busy[arm] -= 1
         self._promised_usd[arm] -= usd
         if not self._busy[arm]:
             self._promised_usd.pop(arm, None)  # what is left of taking away what was added
-        self._budget.charge(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
 
     def on_logged(self, outcome: Outcome, event_id: EventId | None) -> None:
         """Note where on the log the outcome of a call that ended stands; None: it waits in the spool."""
