@@ -81,6 +81,15 @@ class LearnsPreferences(Protocol):
 
 
 @runtime_checkable
+class NamesArms(Protocol):
+    """A policy whose options name arms: those that the pool lacks are a mistake."""
+
+    @property
+    def named_arms(self) -> tuple[str, ...]:
+        """The arms, each once."""
+
+
+@runtime_checkable
 class SupportsDiscount(Protocol):
     """A policy that can take what it knows of an arm for little, once the arm has changed."""
 

@@ -30,6 +30,11 @@ class Split:
         if self._weights and not any(self._weights.values()):
             raise ValueError(f"weights must not all be 0, got {dict(weights or {})}")
 
+    @property
+    def named_arms(self) -> tuple[str, ...]:
+        """The arms that weights are given to."""
+        return tuple(self._weights)
+
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
         """Return the arms' shares, shape (K,); where none of those that weigh anything may answer, all alike."""
         shares = shares_of(self._weights, arms)

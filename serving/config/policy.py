@@ -1,6 +1,7 @@
 """The part of the configuration that says which policy decides."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -8,7 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from highwayman.bandit.loading import policy_name, policy_path
 from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.errors import ConfigError
+from highwayman.env.pool.yaml_lines import read_yaml
 from highwayman.serving.config.strict import Strict
+
+RULES = "Rules"  # the policy of an operator's own rules
 
 
 def _known_policy(name: str) -> str:
@@ -21,11 +25,23 @@ def _known_policy(name: str) -> str:
     return policy_name(name)
 
 
+def _rules_in(path: Path) -> dict[str, Any]:
+    """Return the options in a file of rules. Raises ValueError."""
+    try:
+        data = read_yaml(path).data
+    except ConfigError as error:
+        raise ValueError(f"rules: {error}") from None
+    if not isinstance(data, dict) or not {"rules", "otherwise"} & data.keys():
+        raise ValueError(f"rules: {path}: must have rules, and may have otherwise and tags")
+    return data
+
+
 class PolicyConfig(Strict):
     """Which policy decides, by its class name (its import path, where it is not a shipped one), and its options."""
 
     name: Annotated[str, AfterValidator(_known_policy)] = "HierTS"
     options: dict[str, Any] = Field(default_factory=dict)
+    rules: Annotated[str | None, Field(description="a file with the options of `Rules`; read at once")] = None
     prior: str | None = None  # a file that `highwayman prior fit` wrote
     # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
     false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
@@ -35,6 +51,17 @@ class PolicyConfig(Strict):
     # Expected quality minus penalty that the floor may lose a request; null: it is spread evenly, whatever is lost. So
     # it is, too, where a floor is given and nothing is said of this, as configurations of older versions have it.
     floor_loss: Annotated[float, Field(ge=0)] | None = FLOOR_LOSS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_rules(cls, given: Any) -> Any:
+        """Return what is given with the rules of the file among the options: what is announced needs no file then."""
+        file = given.get("rules") if isinstance(given, Mapping) else None
+        if not isinstance(file, str):
+            return given
+        if given.get("name") != RULES:
+            raise ValueError(f"rules: is a file of the policy {RULES}, not of {given.get('name', 'the default one')}")
+        return {**given, "rules": None, "options": {**given.get("options", {}), **_rules_in(Path(file))}}
 
     @model_validator(mode="before")
     @classmethod

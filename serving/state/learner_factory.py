@@ -13,7 +13,7 @@ import redis.asyncio as aioredis
 
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.loading import load_policy
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.policy import NamesArms, Policy
 from highwayman.bandit.regression.prior import AcceptsPrior, Prior
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.encoder.features.image_features import make_image_features
@@ -78,8 +78,12 @@ class LearnerFactory:
                 raise ConfigError(f"tournament.challengers: {factory.contender}: {error}") from error
 
     def _check_policy(self) -> None:
-        self.policy()
-        settings, names = self.config.policy, self.arm_names
+        policy, settings, names = self.policy(), self.config.policy, self.arm_names
+        named = policy.named_arms if self.arms and isinstance(policy, NamesArms) else ()
+        for name in named:
+            if name not in names:
+                known = f"{did_you_mean(name, names)}; there are {', '.join(names)}"
+                raise ConfigError(f"policy {settings.name!r}: there is no arm {name!r} in the pool{known}")
         arm = settings.options.get("arm") if settings.name == _FIXED else None
         if arm and self.arms and arm not in names:
             hint = did_you_mean(str(arm), names)  # YAML may have read it as a number

@@ -85,10 +85,15 @@ class Clusters:
         return shares
 
 
+def cluster_count(fingerprint: str) -> int:
+    """Return how many clusters features of this fingerprint are told by, 0 where they say nothing of any."""
+    match = _M.search(fingerprint)
+    return int(match[1]) if match is not None else 0
+
+
 def cluster_of(context: Context) -> int:
     """Return which cluster a query is nearest to, 0 where its features say nothing of clusters."""
-    match = _M.search(context.fingerprint)
-    m = int(match[1]) if match is not None else 0
+    m = cluster_count(context.fingerprint)
     if not 0 < m < len(context.features):
         return 0
     return int(context.features[-1 - m : -1].argmax())
