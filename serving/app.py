@@ -18,6 +18,7 @@ from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.auth.rate_limit import RateLimit
+from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
 from highwayman.serving.completions.delegated.route_view import RouteView
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
@@ -178,6 +179,7 @@ class Application:
                 DelegatedEndpoints(
                     completions,
                     RouteView(services.router, config.limits.feedback_window_s),
+                    Apprentice(services.router, config.tournament.champion),
                     services.outcomes,
                     services.journal,
                     services.conversations,
@@ -269,7 +271,7 @@ def _add_tournament(rest: FastAPI, services: Services) -> None:
     referee, rules = services.referee, services.settings.config.tournament.rules()
 
     async def view() -> dict[str, Any]:
-        ramp = Ramp.from_json(await services.store.ramp())
+        ramp = Ramp.from_json(await services.store.ramp(), first=rules.first)
         return tournament_view(ramp, await referee.verdicts(), rules)
 
     @rest.get("/v1/tournament")

@@ -69,3 +69,25 @@ def contrast(
             lower -= ratio * low
             upper -= ratio * high
     return PolicyContrast(lower, upper, slope, max(unsupported, 0.0), spread)
+
+
+def contrast_by_propensity(
+    challenger: Sequence[float], propensity: float, action: int, *, penalties: Sequence[float]
+) -> PolicyContrast:
+    """Return what `contrast` does where nothing is known of how whoever drew would have drawn but one propensity.
+
+    Plain importance weighting of the challenger, minus what was earned: w r - r at the lower end, and 1 - w (1 - r) - r
+    at the upper one, w the ratio of the two probabilities. Which arms could not be drawn is not known; what a
+    challenger gives those counts as worth 0 below and 1 above, so that either end stays on its side whichever they are.
+
+    Args:
+        challenger: its probabilities of the K arms.
+        propensity: of the arm drawn.
+        action: the place of the arm drawn.
+        penalties: in quality units, known of all.
+    """
+    least_penalty = min(penalties)
+    dearer = [min(penalty - least_penalty, _MOST_DEARER) for penalty in penalties]
+    ratio = challenger[action] / propensity
+    saved = dearer[action] - sum(pi * cost for pi, cost in zip(challenger, dearer, strict=True))
+    return PolicyContrast(saved, saved + 1.0 - ratio, ratio - 1.0, 0.0, (ratio - 1.0) ** 2)

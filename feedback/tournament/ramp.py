@@ -35,13 +35,13 @@ class Ramp:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return what `to_json` wrote; the start for an empty text, and for one that cannot be read."""
+    def from_json(cls, text: str, *, first: str = CONFIGURED) -> Self:
+        """Return what `to_json` wrote; for an empty text, and for one that cannot be read, that `first` decides."""
         try:
-            values = json.loads(text) if text else {}
+            values = json.loads(text) if text else {"champion": first}
             return cls(**{**values, "barred": tuple(values.get("barred", ()))})
         except (ValueError, TypeError, AttributeError):
-            return cls()
+            return cls(first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,13 @@ class RampRules:
     step_decisions: int = 500  # scored decisions that a share lasts, at least
     by: str = BY_HAND  # whether the best challenger is tried without anybody asking
     stop: bool = False  # whether the best constant arm takes over where the champion loses to it
+    first: str = CONFIGURED  # who decides as long as nobody was promoted
     most_worse: Mapping[str, float] = field(default_factory=lambda: {FAILURES: 0.02, SECONDS: 0.5, DOLLARS: 0.5})
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Everybody who may decide."""
+        return tuple(dict.fromkeys((*self.challengers, BEST_CONSTANT, CONFIGURED, self.first)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,9 @@ def next_step(ramp: Ramp, verdicts: Mapping[str, VerdictFields], rules: RampRule
     then what is better, then what is worth a trial.
     """
     current = {name: verdict for name, verdict in verdicts.items() if verdict.get("champion") == ramp.champion}
-    if ramp.champion not in (*rules.challengers, BEST_CONSTANT, CONFIGURED):
+    if ramp.champion not in rules.known:
         reason = f"{ramp.champion} is not configured any more"
-        return RampStep(Ramp(barred=ramp.barred), "rollback", reason, {})
+        return RampStep(Ramp(rules.first, barred=ramp.barred), "rollback", reason, {})
     if ramp.challenger:
         return _on_the_ramp(ramp, current.get(ramp.challenger), rules)
     return (
@@ -96,7 +102,7 @@ def next_step(ramp: Ramp, verdicts: Mapping[str, VerdictFields], rules: RampRule
 
 def promote_by_hand(ramp: Ramp, name: str, rules: RampRules, *, at_once: bool, evidence: VerdictFields) -> RampStep:
     """Return the step that lets a challenger in, at the first share or at once for everything. Raises ConfigError."""
-    known = [known for known in (*rules.challengers, BEST_CONSTANT, CONFIGURED) if known != ramp.champion]
+    known = [known for known in rules.known if known != ramp.champion]
     if name == ramp.champion:
         raise ConfigError(f"{name} is the champion already")
     if name not in known:
@@ -120,7 +126,7 @@ def rollback_by_hand(ramp: Ramp, *, evidence: VerdictFields) -> RampStep:
 
 
 def _on_the_ramp(ramp: Ramp, verdict: VerdictFields | None, rules: RampRules) -> RampStep | None:
-    if ramp.challenger not in (*rules.challengers, BEST_CONSTANT, CONFIGURED):
+    if ramp.challenger not in rules.known:
         return _rolled_back(ramp, "it is not configured any more", {})
     if verdict is None:
         return None

@@ -6,8 +6,8 @@ import numpy as np
 
 from highwayman.bandit import snapshot
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Decision, Floats, Outcome, Status
-from highwayman.feedback.tournament.contrast import contrast
+from highwayman.env.types import ONLY_DRAWN, Decision, Floats, Outcome, Status
+from highwayman.feedback.tournament.contrast import contrast, contrast_by_propensity
 from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import FIRST_SPREAD, PairedBets, next_spread, stake_level
 from highwayman.feedback.tournament.recent_contrasts import RecentContrasts, RoundContrast
@@ -89,13 +89,13 @@ class ChallengerScore:
             challenger: (K,) its probabilities for the decision's arms, knowing what came before.
             quality: (K,) expected of each arm then.
         """
-        line = contrast(
-            challenger.tolist(),
-            decision.probs.tolist(),
-            decision.action,
-            quality=quality.tolist(),
-            penalties=decision.penalties.tolist(),
-        )
+        probs, penalties = challenger.tolist(), decision.penalties.tolist()
+        if ONLY_DRAWN in decision.context.flags:
+            line = contrast_by_propensity(probs, decision.propensity, decision.action, penalties=penalties)
+        else:
+            line = contrast(
+                probs, decision.probs.tolist(), decision.action, quality=quality.tolist(), penalties=penalties
+            )
         self._recent.add(decision.id, RoundContrast(line.lower, line.upper, line.slope, stake_level(self._spread)))
         self._spread = next_spread(self._spread, line.spread)
         self._decisions += 1

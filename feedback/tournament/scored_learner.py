@@ -9,7 +9,7 @@ import msgpack
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import RewardSpec
-from highwayman.env.types import NO_EXPLORATION, Control, ControlKind, Decision, Mode, Outcome
+from highwayman.env.types import NO_EXPLORATION, TOLD, Control, ControlKind, Decision, Mode, Outcome
 from highwayman.feedback.fold.join import AttributedReward
 from highwayman.feedback.fold.learner import Learner, LogEntry, Snapshot
 from highwayman.feedback.tournament.contenders import Contender
@@ -27,6 +27,7 @@ class Scoring:
     contender: Contender
     alpha: float = 0.05  # of either end of its interval
     window: int = WINDOW
+    champion: str = CONFIGURED  # who decides as long as nobody was promoted: the configured policy, or another router
 
 
 class ScoredLearner(Learner):
@@ -51,14 +52,13 @@ class ScoredLearner(Learner):
         self._scoring = scoring
         self.score = ChallengerScore(window=scoring.window)
         self._baseline = RememberedBaseline()
-        self._champion = CONFIGURED
+        self._champion = scoring.champion
         self._replaced = False  # whether the policy was replaced by its contender
 
     def on_decision(self, decision: Decision) -> None:
         """Score a decision that was drawn."""
         context = self.context_of(decision)
-        drawn = decision.mode is Mode.ROUTE and decision.propensity < _CERTAIN
-        if context is None or not drawn or NO_EXPLORATION in decision.context.flags:
+        if context is None or not self._is_scored(decision) or NO_EXPLORATION in decision.context.flags:
             return
         for arm in decision.arms:
             if arm not in self.tally.arms:  # a pool file may have brought it without a word on the log
@@ -69,10 +69,16 @@ class ScoredLearner(Learner):
         self._baseline.observe(decision)
         self.score.on_decision(decision, probs, quality)
 
+    def _is_scored(self, decision: Decision) -> bool:
+        """Return whether a decision was drawn, and by the champion: another router's say nothing of this one."""
+        is_told = decision.policy.partition("+")[0] == TOLD
+        drawn = decision.mode is Mode.ROUTE and decision.propensity < _CERTAIN
+        return drawn and is_told == (self._champion == TOLD)
+
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what an event changed of the reward of the arm drawn."""
         old, new = _reward_of(decision, before), _reward_of(decision, after)
-        if old == new or decision.mode is not Mode.ROUTE or decision.propensity >= _CERTAIN:
+        if old == new or not self._is_scored(decision):
             return
         self.score.on_reward(decision, old, new)
         state = self._scoring.contender.on_reward(decision, old, new)
@@ -85,10 +91,15 @@ class ScoredLearner(Learner):
         event, record = entry.event, entry.record
         learned = super()._fold(entry)
         if isinstance(event, Outcome) and record is not None and record.decision is not None:
-            self.score.on_outcome(event)
+            self._on_outcome(record.decision, event)
         if isinstance(event, Control) and event.kind is ControlKind.TOURNAMENT:
             self._follow(event)
         return learned or self._replaced
+
+    def _on_outcome(self, decision: Decision, outcome: Outcome) -> None:
+        """Count what a call took; where another arm answered, and not after a failure, nothing is known of this one."""
+        if outcome.tried or outcome.arm == decision.arm:
+            self.score.on_outcome(outcome)
 
     def _follow(self, event: Control) -> None:
         """Begin anew where the champion is another one from here on."""

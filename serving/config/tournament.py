@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from highwayman.env.cost.objective import Objective
+from highwayman.env.types import TOLD
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, RampRules
 from highwayman.feedback.tournament.score import DOLLARS, FAILURES, SECONDS, WINDOW
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
@@ -13,7 +14,7 @@ from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.config.strict import Strict
 
 _Share = Annotated[float, Field(gt=0, le=1)]
-_RESERVED = (CONFIGURED, BEST_CONSTANT)
+_RESERVED = (CONFIGURED, BEST_CONSTANT, TOLD)
 
 
 class DialConfig(Strict):
@@ -51,6 +52,9 @@ class TournamentConfig(Strict):
     """Who competes, and what follows from it."""
 
     challengers: list[ChallengerConfig] = Field(default_factory=list)
+    # Who decides as long as nobody was promoted: the configured policy, or another router, told by POST /v1/route; then
+    # the configured policy is a challenger of it.
+    champion: Literal["configured", "told"] = "configured"
     guard: bool = True  # whether the best constant arm competes, too
     stop: bool = False  # whether it takes over where the policy loses to it
     promote: Literal["hand", "evidence"] = "hand"
@@ -83,7 +87,8 @@ class TournamentConfig(Strict):
 
     def contenders(self) -> list[str]:
         """Return whoever is scored: with challengers, the configured policy too, should another become champion."""
-        return [*([BEST_CONSTANT] if self.guard else []), *([CONFIGURED, *self.names] if self.challengers else [])]
+        competes = bool(self.challengers) or self.champion == TOLD
+        return [*([BEST_CONSTANT] if self.guard else []), *([CONFIGURED, *self.names] if competes else [])]
 
     def challenger(self, name: str) -> ChallengerConfig | None:
         """Return the configured challenger of that name, None for the others."""
@@ -92,6 +97,13 @@ class TournamentConfig(Strict):
     def rules(self) -> RampRules:
         """Return what follows from verdicts."""
         limits = {FAILURES: self.guards.failures, SECONDS: self.guards.seconds, DOLLARS: self.guards.dollars}
+        names = (CONFIGURED, *self.names) if self.champion == TOLD else tuple(self.names)
         return RampRules(
-            tuple(self.names), tuple(self.ramp), self.step_decisions, self.promote, self.stop, most_worse=limits
+            names,
+            tuple(self.ramp),
+            self.step_decisions,
+            self.promote,
+            self.stop,
+            first=self.champion,
+            most_worse=limits,
         )

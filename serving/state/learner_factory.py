@@ -21,7 +21,7 @@ from highwayman.env.errors import ConfigError, SnapshotError
 from highwayman.env.prompt.image_size import image_size
 from highwayman.env.reward import RewardSpec
 from highwayman.env.suggestions import did_you_mean
-from highwayman.env.types import Arm, Query
+from highwayman.env.types import TOLD, Arm, Query
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.intake.pending import PendingFeedback
 from highwayman.feedback.learning.maintenance import LogMaintenance, MaintenanceLimits
@@ -152,10 +152,11 @@ class LearnerFactory:
         is_constant = self.contender == BEST_CONSTANT
         contender = ConstantContender() if is_constant else PolicyContender(self._rules(), self._dial())
         settings = self.config.tournament
-        alpha = settings.alpha if is_constant else settings.alpha / max(len(settings.challengers), 1)
+        alpha = settings.alpha if is_constant else settings.alpha / max(len(settings.rules().challengers), 1)
+        scoring = Scoring(contender, alpha, settings.window, settings.champion)
         return ScoredLearner(
             self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names,
-            scoring=Scoring(contender, alpha, settings.window), make=None if is_constant else self.policy,
+            scoring=scoring, make=None if is_constant else self.policy,
         )  # fmt: skip
 
     def _rules(self) -> ExplorationRules:
@@ -171,7 +172,9 @@ class LearnerFactory:
         """Return what a score depends on beside the policy; another one is folded anew."""
         challenger, policy = self.config.tournament.challenger(self.contender), self.config.policy
         dial = None if challenger is None or challenger.objective is None else challenger.objective.model_dump()
-        return [self.contender, policy.floor, policy.floor_loss, dial, self.config.tournament.window]
+        tournament = self.config.tournament
+        champion = [tournament.champion] if tournament.champion == TOLD else []  # else it is named as ever
+        return [self.contender, policy.floor, policy.floor_loss, dial, tournament.window, *champion]
 
     def pending_feedback(self, client: "aioredis.Redis") -> PendingFeedback:
         """Return the feedback that waits for its decisions."""

@@ -33,10 +33,15 @@ class LiveRamp:
     """The ramp as this process follows it; where a policy that it names is not there, the configured one decides."""
 
     def __init__(
-        self, on_ramp: Callable[[Ramp], None] = lambda ramp: None, own: Mapping[str, OwnRules] | None = None
+        self,
+        on_ramp: Callable[[Ramp], None] = lambda ramp: None,
+        own: Mapping[str, OwnRules] | None = None,
+        *,
+        first: str = CONFIGURED,
     ) -> None:
-        """Start with the configured policy alone; `on_ramp` is told of every other, `own` is by contender."""
-        self.ramp = Ramp()  # as it is in force; who of it is there, `_live` says
+        """Start with `first` alone; `on_ramp` is told of every other, `own` is by contender."""
+        self._first = first
+        self.ramp = Ramp(first)  # as it is in force; who of it is there, `_live` says
         self._on_ramp = on_ramp
         self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
@@ -90,7 +95,7 @@ class LiveRamp:
             store: says who decides.
             make_live: returns what follows a contender's versions, None for one that is not configured.
         """
-        ramp, live = Ramp.from_json(await store.ramp()), dict[str, LivePolicy]()
+        ramp, live = Ramp.from_json(await store.ramp(), first=self._first), dict[str, LivePolicy]()
         for name in (ramp.champion, ramp.challenger):
             has_own = name and not name == CONFIGURED == ramp.champion  # the champion configured is live anyway
             policy = (self._live.get(name) or make_live(name)) if has_own else None

@@ -68,7 +68,7 @@ class Referee:
         """
         for _ in range(_TRIES):
             before, verdicts = await self._store.ramp(), await self.verdicts()
-            step = choose(Ramp.from_json(before), verdicts)
+            step = choose(Ramp.from_json(before, first=self._rules.first), verdicts)
             if step is None:
                 return None
             after = step.ramp.to_json()

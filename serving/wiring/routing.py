@@ -71,7 +71,9 @@ def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) ->
     )
     rules = exploration_rules(log.factory.config, live.policy)
     stack.callback(live.write_cache)
-    return PolicyComponents(live, rules, LiveRamp(metrics.on_ramp, _own_rules(log.factory.config)))
+    config = log.factory.config
+    ramp = LiveRamp(metrics.on_ramp, _own_rules(config), first=config.tournament.champion)
+    return PolicyComponents(live, rules, ramp)
 
 
 def _own_rules(config: Config) -> dict[str, OwnRules]:

@@ -13,5 +13,5 @@ async def rollback(options: LogOptions) -> None:
     """Take a challenger's share of the traffic back, or, where nobody has one, the last promotion."""
     async with options.open() as (client, factory):
         await factory.referee(client).rollback()
-        ramp = Ramp.from_json(await factory.store(client).ramp())
+        ramp = Ramp.from_json(await factory.store(client).ramp(), first=factory.config.tournament.champion)
     click.echo(who_decides(ramp, factory.config.policy.name))

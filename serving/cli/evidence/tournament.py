@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from highwayman.env.types import TOLD
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
 from highwayman.serving.cli.context import LogOptions, log_options
@@ -21,7 +22,7 @@ from highwayman.serving.views import tournament_view
 async def tournament(options: LogOptions, as_json: bool) -> None:
     """Show who decides for how much of the traffic, and how the challengers compare."""
     async with options.open() as (client, factory):
-        ramp = Ramp.from_json(await factory.store(client).ramp())
+        ramp = Ramp.from_json(await factory.store(client).ramp(), first=factory.config.tournament.champion)
         verdicts = await factory.referee(client).verdicts()
         view = tournament_view(ramp, verdicts, factory.config.tournament.rules())
     if as_json:
@@ -33,7 +34,8 @@ async def tournament(options: LogOptions, as_json: bool) -> None:
 
 def who_decides(ramp: Ramp, policy_name: str) -> str:
     """Return in words who decides, for how much of the traffic."""
-    champion = f"the configured policy, {policy_name}," if ramp.champion == CONFIGURED else ramp.champion
+    words = {CONFIGURED: f"the configured policy, {policy_name},", TOLD: "another router, as told,"}
+    champion = words.get(ramp.champion, ramp.champion)
     lines = [f"{champion} decides" + (f"; {ramp.challenger} for {ramp.share:.0%}" if ramp.challenger else "")]
     if ramp.previous:
         lines.append(f"before it did {ramp.previous}")

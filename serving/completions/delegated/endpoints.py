@@ -1,7 +1,7 @@
 """`/v1/route` and `/v1/outcomes` as bare ASGI, for those who call models themselves."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import pydantic_core
@@ -11,6 +11,7 @@ from highwayman.env.types import JsonObject
 from highwayman.feedback.log.writing.journal import Journal
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
+from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.outcomes import OutcomeService, delegated, parse_outcome
 from highwayman.serving.completions.delegated.route_view import OUTCOMES_PATH, RouteView
 from highwayman.serving.completions.delegated.told import ToldChoice, as_drawn, parse_told, without_draw
@@ -27,6 +28,8 @@ ROUTE_PATH = "/v1/route"
 
 log = logging.getLogger(__name__)
 
+_Decide = Callable[[CompletionRequest, RoutingOptions], Awaitable[tuple[Route, Turn]]]
+
 
 @dataclass(frozen=True, slots=True)
 class DelegatedEndpoints:
@@ -34,6 +37,7 @@ class DelegatedEndpoints:
 
     completions: CompletionsEndpoint
     view: RouteView
+    apprentice: Apprentice
     outcomes: OutcomeService
     journal: Journal
     conversations: ConversationTracker
@@ -88,19 +92,21 @@ class DelegatedEndpoints:
         await send_response(sending, 200, pydantic_core.to_json(shown), headers)
 
     async def _told(
-        self, told: ToldChoice, request: CompletionRequest, options: RoutingOptions, decide: Callable[..., object]
+        self, told: ToldChoice, request: CompletionRequest, options: RoutingOptions, decide: _Decide
     ) -> tuple[Route, Turn]:
         """Return what another router decided as a decision here, drawn as it was drawn there, or else named."""
         known = self.view.router.pool.arms
         unknown = [arm for arm in (told.arm, *(told.probabilities or ())) if arm not in known]
         if unknown:
             raise UnknownArm(f"The arm {unknown[0]!r} is not in the pool. Known here: {', '.join(known)}.")
+        if self.apprentice.decides:
+            return await decide(request, options)
         if told.propensity is not None and request.model not in known:
-            route, turn = await decide(request, replace(options, explore=False))  # type: ignore[misc]
+            route, turn = await decide(request, replace(options, explore=False))
             drawn = as_drawn(route.decision, told)
             if drawn is not None:
-                return replace(route, decision=drawn), turn
-        route, turn = await decide(replace(request, model=told.arm), options)  # type: ignore[misc]
+                return replace(route, decision=self.apprentice.shared(drawn)), turn
+        route, turn = await decide(replace(request, model=told.arm), options)
         return replace(route, decision=without_draw(route.decision)), turn
 
     async def _complete(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:

@@ -120,6 +120,18 @@ def test_a_champion_that_is_configured_no_more_gives_way_to_the_configured_polic
     assert step(Ramp(champion="gone", previous="x", barred=("y",))).ramp == Ramp(barred=("y",))
 
 
+def test_another_router_that_was_told_begins_and_is_gone_back_to() -> None:
+    rules = RampRules(challengers=("configured", "x"), by="evidence", first="told")
+    begun = Ramp.from_json("", first=rules.first)
+    assert begun == Ramp("told")
+    trial = step(begun, rules, configured=verdict("told"))
+    assert (trial.ramp.champion, trial.ramp.challenger) == ("told", "configured")
+    promoted = promote_by_hand(begun, "x", rules, at_once=True, evidence={}).ramp
+    assert rollback_by_hand(promoted, evidence={}).ramp == Ramp("told", barred=("x",))
+    assert step(Ramp("gone"), rules).ramp == Ramp("told")
+    assert step(Ramp("told")).ramp == Ramp()  # no more, where it is not configured
+
+
 def test_a_challenger_that_is_configured_no_more_loses_its_traffic() -> None:
     assert step(Ramp(challenger="gone", share=0.05)).ramp == Ramp(barred=("gone",))
 

@@ -5,7 +5,7 @@ import pytest
 
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import Context, Decision, Floats, Outcome, Status
-from highwayman.feedback.tournament.contrast import SPAN, contrast
+from highwayman.feedback.tournament.contrast import SPAN, contrast, contrast_by_propensity
 from highwayman.feedback.tournament.paired_bets import PairedBets
 from highwayman.feedback.tournament.score import ChallengerScore
 
@@ -68,6 +68,28 @@ def test_both_ends_expect_the_true_difference_and_keep_to_the_span_however_large
         assert (lower + np.minimum(slope, 0.0)).min() >= -SPAN - 1e-9
         assert (upper + np.maximum(slope, 0.0)).max() <= SPAN + 1e-9
         assert logged @ slope**2 == pytest.approx(lines[0].spread)
+
+
+def test_by_one_propensity_alone_both_ends_expect_the_true_difference_or_lie_beyond_it() -> None:
+    rng = np.random.default_rng(1)
+    for number in range(200):
+        challenger, logged = rng.dirichlet([0.3] * 4), rng.dirichlet([0.5] * 4)
+        truth, penalties = rng.random(4), 2 * rng.random(4)
+        if number % 2:  # another router that never takes the first arm
+            logged = np.array([0.0, *(logged[1:] / logged[1:].sum())])
+        places = np.flatnonzero(logged)
+        lines = [
+            contrast_by_propensity(challenger.tolist(), float(logged[place]), place, penalties=penalties.tolist())
+            for place in places
+        ]
+        lower, upper, slope = np.array([(line.lower, line.upper, line.slope) for line in lines]).T
+        dearer = np.minimum(penalties - penalties.min(), 1.0)
+        expected, beyond = (challenger - logged) @ (truth - dearer), challenger[logged == 0.0].sum()
+        missed = float((challenger * truth)[logged == 0.0].sum())
+        assert logged[places] @ (lower + slope * truth[places]) == pytest.approx(expected - missed)
+        assert logged[places] @ (upper + slope * truth[places]) == pytest.approx(expected - missed + beyond)
+        assert (lower + np.minimum(slope, 0.0)).min() >= -SPAN
+        assert (upper + np.maximum(slope, 0.0)).max() <= SPAN
 
 
 def test_what_the_challenger_would_give_arms_that_could_not_be_drawn_is_told() -> None:

@@ -173,6 +173,22 @@ def test_a_challenger_that_decides_as_the_champion_is_no_better_for_not_having_a
     assert not verdict(resumed)["worse"]
 
 
+@pytest.mark.parametrize(("champion", "counted"), [("configured", 20), ("told", 10)])
+def test_only_decisions_of_the_champion_are_rounds_be_it_the_router_or_another_one(champion: str, counted: int) -> None:
+    scoring = Scoring(ConstantContender(), window=1000, champion=champion)
+    policy = Fixed(d=3, fingerprint=FINGERPRINT)
+    learner = ScoredLearner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"), scoring=scoring)
+    told = [replace(event, policy="told") if isinstance(event, Decision) else event for event in log(40)[90:]]
+    fold(learner, [*log(20), *told])
+    known = verdict(learner)
+    assert (known["rounds"], known["champion"]) == (counted, champion)
+
+
+def test_an_answer_given_by_another_arm_tells_nothing_of_what_the_drawn_one_takes() -> None:
+    learner = fold(constant(), [decision("d", arm="a"), outcome("d", arm="b")])
+    assert learner.score.verdict(0.05).meters["failures"].difference is None
+
+
 def test_events_read_again_change_no_score() -> None:
     learner, made = challenger(), decision("d")
     said = thumb("d", 1.0)
