@@ -11,10 +11,12 @@ from inspect import Parameter
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from highwayman.bandit.looking_away import looking_away
 from highwayman.bandit.policy import Policy
 from highwayman.env.class_paths import class_at
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
+from highwayman.env.types import Floats
 
 _PACKAGE = "highwayman.bandit.policies"  # named, not imported: it lies above
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -90,8 +92,18 @@ def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
     return policy_path(name), options
 
 
-def load_policy(name: str, *, d: int, fingerprint: str, options: Mapping[str, Any] | None = None) -> Policy:
-    """Return the policy of that name or import path `module:Class`, built with `options`. Raises ConfigError."""
+def load_policy(
+    name: str,
+    *,
+    d: int,
+    fingerprint: str,
+    options: Mapping[str, Any] | None = None,
+    kept: Floats | None = None,
+) -> Policy:
+    """Return the policy of that name or import path `module:Class`, built with `options`. Raises ConfigError.
+
+    `kept` (d,) is 0 for features that it shall not see, 1 for the others; None: it sees all.
+    """
     path, options = policy_path(name), options or {}
     try:
         kind = policy_class(path)
@@ -100,6 +112,7 @@ def load_policy(name: str, *, d: int, fingerprint: str, options: Mapping[str, An
         raise ConfigError(f"policy {name!r}: {error}; give module:Class, as {example}") from error
     if inspect.isclass(kind):
         _check_options(name, kind, options)
+        kind = kind if kept is None else looking_away(kind, kept)
     try:
         policy = kind(d=d, fingerprint=fingerprint, **options)
     except (TypeError, ValueError) as error:

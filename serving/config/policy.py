@@ -1,6 +1,6 @@
 """The part of the configuration that says which policy decides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +8,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from highwayman.bandit.loading import policy_name, policy_path
 from highwayman.bandit.priced_floor import FLOOR_LOSS
+from highwayman.env.encoder.features.groups import kept_features
+from highwayman.env.encoder.features.tags import TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.yaml_lines import read_yaml
+from highwayman.env.types import Floats
 from highwayman.serving.config.strict import Strict
 
 RULES = "Rules"  # the policy of an operator's own rules
@@ -43,6 +46,8 @@ class PolicyConfig(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
     rules: Annotated[str | None, Field(description="a file with the options of `Rules`; read at once")] = None
     prior: str | None = None  # a file that `highwayman prior fit` wrote
+    # Features that it does not see: text, kinds, numbers, images, tags, or one tag as tags.NAME.
+    ignores: list[str] = Field(default_factory=list)
     # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
     false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
     # Whether answers of arms that a caller named, and of the judge's shadow calls, teach, told apart by a tag.
@@ -68,3 +73,13 @@ class PolicyConfig(Strict):
     def _keep_old_floors_even(cls, given: Any) -> Any:
         is_old = isinstance(given, Mapping) and "floor" in given and "floor_loss" not in given
         return {**given, "floor_loss": None} if is_old else given
+
+    def kept_features(self, names: Sequence[str], columns: TagColumns) -> Floats | None:
+        """Return 1 for each of the encoder's features that the policy sees, else 0, (d,); None: it sees all of them.
+
+        Raises ConfigError for one that is ignored, and is not there.
+        """
+        try:
+            return kept_features(self.ignores, names, columns) if self.ignores else None
+        except ValueError as error:
+            raise ConfigError(f"policy.ignores: {error}") from None

@@ -107,14 +107,16 @@ class LearnerFactory:
         """The name of what is learned."""
         policy, prior = self.config.policy, self._prior()
         options = policy.options if prior is None else {**policy.options, "prior": prior.digest}
+        options = {**options, "#ignores": sorted(set(policy.ignores))} if policy.ignores else options
         options = {**options, "#contender": self._described()} if self.contender else options
         return lineage(policy.name, options, self.encoder.fingerprint, self.spec.version)
 
     def policy(self) -> Policy:
         """Return a policy at its prior, without arms. Raises ConfigError."""
         settings, prior = self.config.policy, self._prior()
+        kept = settings.kept_features(self.encoder.names, self.encoder.tags)
         policy = load_policy(
-            settings.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=settings.options
+            settings.name, d=self.encoder.d, fingerprint=self.encoder.fingerprint, options=settings.options, kept=kept
         )
         if prior is None:
             return policy

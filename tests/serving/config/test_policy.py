@@ -59,3 +59,13 @@ def test_what_is_wrong_with_rules_is_told_before_anything_starts(
 def test_an_arm_of_a_split_that_the_pool_lacks_is_told(tmp_path: Path) -> None:
     split = "policy: {{name: Split, options: {{weights: {{smal: 1, large: 1}}}}}}"
     assert "no arm 'smal' in the pool (did you mean 'small'?)" in checked(tmp_path, RULES, split).output
+
+
+def test_features_that_a_policy_ignores_make_a_lineage_and_unknown_ones_are_told(tmp_path: Path) -> None:
+    blind, seeing, wrong = (
+        checked(tmp_path, RULES, f"policy: {{{{name: HierTS{ignores}}}}}")
+        for ignores in (", ignores: [text, kinds]", "", ", ignores: [txt]")
+    )
+    assert (blind.exit_code, seeing.exit_code, wrong.exit_code) == (0, 0, 1), blind.output
+    assert blind.output.splitlines()[0] != seeing.output.splitlines()[0]
+    assert "policy.ignores: there are no features 'txt' (did you mean 'text'?); there are text, kinds" in wrong.output
