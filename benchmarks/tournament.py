@@ -25,7 +25,6 @@ from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.tournament.contenders import PolicyContender
 from highwayman.feedback.tournament.contrast import PolicyContrast, contrast
-from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import (
     FIRST_SPREAD,
     LEVELS,
@@ -40,7 +39,6 @@ ARMS = 4
 ALPHA = 0.05
 CHALLENGERS = 3
 STEPS, STEP_ROUNDS = (0.01, 0.05, 0.25, 1.0), 500
-PERIOD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,24 +159,6 @@ def told_after(seed: int, n: int, *, explores: float, loss: float) -> float:
     return first_refuted(made, rounds_of(made, leaning(leaders, 0.0), np.full((n, ARMS), 0.6)), ALPHA)
 
 
-def cost_of_turning_bad(seed: int, period: int, *, fall: float) -> tuple[float, bool]:
-    """Return which share of a period's reward a fall costs until it is rolled back, and whether that was before it.
-
-    The challenger has all of the traffic from the period's start on, and turns bad somewhere in its first half.
-    """
-    rng = np.random.default_rng(seed)
-    watch, level = LevelWatch(), 0.7
-    for reward in rng.random(2000) < level:
-        watch.observe(float(reward))
-    watch.freeze()
-    bad_from = int(rng.integers(0, period // 2))
-    for number in range(period):
-        watch.observe(float(rng.random() < level - fall * (number >= bad_from)))
-        if watch.alarmed:
-            return fall * max(number - bad_from, 0) / (level * period), number < bad_from
-    return fall * (period - bad_from) / (level * period), False
-
-
 def entries_of(n: int, rng: np.random.Generator) -> list[LogEntry]:
     """Return n decisions as a router with the shipped encoder writes them, each with its outcome and a thumb."""
     entries: list[LogEntry] = []
@@ -251,12 +231,6 @@ def main() -> None:
     for explores, loss in ((0.2, 0.03), (0.4, 0.03), (0.4, 0.05), (0.8, 0.05)):
         times = [told_after(seed, n // 2, explores=explores, loss=loss) for seed in range(fewer)]
         print(f"{loss:.0%} behind the best constant arm, explores {explores:.0%}: told {share_within(times, n // 2)}")
-    for fall in (0.05, 0.1, 0.2, 0.4):
-        costs, false_alarms = zip(*(cost_of_turning_bad(seed, PERIOD, fall=fall) for seed in range(20)), strict=True)
-        print(
-            f"falls by {fall:.0%} after promotion: costs {np.median(costs):.2%} of the reward of {PERIOD:,} rounds, "
-            f"{max(costs):.2%} at most of {len(costs)}; rolled back before it fell: {sum(false_alarms)}"
-        )
 
 
 if __name__ == "__main__":

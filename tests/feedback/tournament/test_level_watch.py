@@ -43,3 +43,25 @@ def test_a_watch_goes_on_from_its_state() -> None:
     watch.observe(0.0)
     resumed.observe(0.0)
     assert resumed.state() == watch.state()
+
+
+def test_of_a_level_that_few_rounds_tell_a_fall_must_be_larger_to_be_seen() -> None:
+    known, hardly = (after((n, 0.7), (1, 0.7)) for n in (10_000, 200))
+    assert known._allowance == pytest.approx(0.005)
+    assert hardly._allowance == pytest.approx(0.032, abs=0.003)
+
+
+def test_a_fall_by_five_points_is_seen_within_as_few_rounds_as_cost_half_a_percent_of_a_period() -> None:
+    seen = [after((10_000, 0.7), (3_500, 0.65), seed=seed).alarmed for seed in range(20)]
+    assert sum(seen) >= 14
+
+
+def test_a_level_that_is_reached_rarely_alarms_in_as_many_rounds_as_it_is_watched() -> None:
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(20):
+        watch = after((10_000, 0.7))
+        for reward in (rng.random(5_000) < watch.mean).tolist():
+            watch.observe(float(reward))
+            alarms += watch.alarmed
+    assert not alarms

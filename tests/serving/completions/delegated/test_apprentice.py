@@ -80,6 +80,8 @@ async def test_a_challenger_shares_its_decisions_takes_them_over_and_gives_them_
     assert shared["policy"] == "told+large-only@0.5"
     assert [each["probability"] for each in shared["candidates"]] == pytest.approx([0.425, 0.575])  # with its floor
     assert (await until(router, lambda route: route["arm"] == "large"))["propensity"] == pytest.approx(0.575)
+    certain = await told(router, probabilities={"small": 1.0})  # a rule that draws nothing by itself
+    assert [each["probability"] for each in certain["candidates"]] == pytest.approx([0.55, 0.45])
     assert (await told(router, probabilities=None, propensity=0.75))["policy"] == "told"  # no mixture is known
     assert (await router.post("/v1/tournament/rollback", {}))[0] == 200
     await router.post("/v1/tournament/promote/large-only?at_once=true", {})
