@@ -17,24 +17,28 @@ from highwayman.env.errors import ConfigError, HighwaymanError, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
+from highwayman.serving.admin_routes import add_admin_routes
+from highwayman.serving.auth.admission import CALLER, caller_of, need_scope
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
 from highwayman.serving.completions.delegated.route_view import RouteView
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.config.config import Config
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
-from highwayman.serving.http.errors import Forbidden, error_response
+from highwayman.serving.http.errors import error_response
 from highwayman.serving.http.routes.errors import add_errors
 from highwayman.serving.http.routes.methods import as_get, refuse_method
 from highwayman.serving.http.routes.paths import canonical
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
+from highwayman.serving.reload.live_config import LiveConfig
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
     decision_view,
@@ -51,7 +55,6 @@ from highwayman.serving.wiring.settings import Settings
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _NEW_OBJECTS = 10_000  # between two collections; with Python's 700, those that requests under way hold set them off
-_CALLER = "highwayman.caller"  # in the scope of a request that FastAPI serves
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ class _Running:
     protocols: ProtocolRoutes
     delegated: DelegatedEndpoints
     feedback: FeedbackEndpoints
+    bodies: BodyReader
+    feedback_rate: RateLimit
 
 
 class Application:
@@ -74,14 +79,32 @@ class Application:
         """Take the settings; everything is built when the server's lifespan starts."""
         self._settings = settings
         self._running: _Running | None = None
-        config = settings.config
-        self._guard = CrossSiteGuard(config.allowed_hosts, config.cors.allow_origins)
-        self._cors = CorsPolicy(config.cors.allow_origins)
+        self._guard_against(settings.config)
         self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
         )
         add_errors(self._rest)
+
+    def reload(self, by: str) -> None:
+        """Have configuration and pool read again soon, for whom `by` names; they are, when a start is over."""
+        reloader = None if self._running is None else self._running.services.reloader
+        if reloader is not None:
+            reloader.request(by)
+
+    def _guard_against(self, config: Config) -> None:
+        self._guard = CrossSiteGuard(config.allowed_hosts, config.cors.allow_origins)
+        self._cors = CorsPolicy(config.cors.allow_origins)
+
+    def _follow(self, live: LiveConfig) -> None:
+        """Go on with a configuration that has changed."""
+        config, running = live.config, self._running
+        self._guard_against(config)
+        if running is not None:
+            running.bodies.follow(config.limits.body_limits(), patience_s=config.limits.body_s)
+            running.feedback_rate.follow(config.feedback.posts_per_s)
+            cascades = running.services.build_cascades(config)
+            running.completions.follow(cascades=cascades, body_limit_bytes=config.limits.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
@@ -128,7 +151,7 @@ class Application:
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
-            await self._rest({**as_get(scope), _CALLER: principal}, receive, send)
+            await self._rest({**as_get(scope), CALLER: principal}, receive, send)
 
     def _principal(self, running: "_Running", scope: Scope) -> Principal:
         """Return who sends a request. Raises Unauthorized, or without keys what `CrossSiteGuard` raises."""
@@ -157,6 +180,7 @@ class Application:
         async with self._services() as services, AsyncExitStack() as stack:
             feedback = services.feedback
             bodies = BodyReader(config.limits.body_limits(), patience_s=config.limits.body_s)
+            feedback_rate = RateLimit(config.feedback.posts_per_s)
             completions = CompletionsEndpoint(
                 services.router,
                 services.proxy_dependencies,
@@ -191,11 +215,14 @@ class Application:
                     feedback.service,
                     feedback.adapters,
                     VotePage(services.ids),
-                    RateLimit(config.feedback.posts_per_s),
+                    feedback_rate,
                     bodies=bodies,
                     clock=time.time,
                 ),
+                bodies,
+                feedback_rate,
             )
+            services.on_change.append(self._follow)
             _add_routes(rest, services)
             rest.openapi = describe_by_hand(rest, feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
@@ -219,32 +246,34 @@ class Application:
 
 def _add_routes(rest: FastAPI, services: Services) -> None:
     """Add every small route, each closing over the running services."""
-    named = (model.arm.name for model in services.settings.named)
-    names = [*services.router.objectives, *services.pool.arms, *named]
+
+    def names() -> list[str]:
+        named = (model.arm.name for model in services.settings.named)
+        return [*services.router.objectives, *services.pool.arms, *named]
 
     @rest.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The arms, and the aliases that let the policy choose."""
-        return models_view(names)
+        return models_view(names())
 
     @rest.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, Any]:
         """One arm or alias."""
-        if name not in names:
-            raise UnknownArm(f"The model {name!r} does not exist. Known here: {', '.join(names)}.")
+        if name not in names():
+            raise UnknownArm(f"The model {name!r} does not exist. Known here: {', '.join(names())}.")
         return model_view(name)
 
     @rest.get("/v1/decisions/{decision_id}")
     async def decision(decision_id: str, request: Request) -> dict[str, Any]:
         """What was decided, why, and what came of it."""
         decision_id = without_prefix(decision_id)
-        services.ids.verify(decision_id, _caller(request).tenant)
+        services.ids.verify(decision_id, caller_of(request).tenant)
         return decision_view(await services.store.record(decision_id), services.spec)
 
     @rest.get("/v1/policy")
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
-        _need(ADMIN, request)
+        need_scope(ADMIN, request)
         stored = services.settings.config.answer_cache
         return policy_view(
             services.live,
@@ -260,10 +289,11 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
     @rest.get("/v1/savings")
     async def savings(request: Request) -> dict[str, Any]:
         """What the router saved beside its baseline, for the tenant of the key that asks."""
-        _need(ADMIN, request)
-        return savings_view(services, _caller(request).tenant)
+        need_scope(ADMIN, request)
+        return savings_view(services, caller_of(request).tenant)
 
     _add_tournament(rest, services)
+    add_admin_routes(rest, services.reloader)
     _add_probes(rest, services)
 
 
@@ -277,7 +307,7 @@ def _add_tournament(rest: FastAPI, services: Services) -> None:
     @rest.get("/v1/tournament")
     async def tournament(request: Request) -> dict[str, Any]:
         """Who decides for how much of the traffic, and what each challenger would have earned beyond."""
-        _need(ADMIN, request)
+        need_scope(ADMIN, request)
         return await view()
 
     async def after(step: Awaitable[None]) -> dict[str, Any]:
@@ -290,13 +320,13 @@ def _add_tournament(rest: FastAPI, services: Services) -> None:
     @rest.post("/v1/tournament/promote/{challenger}")
     async def promote(challenger: str, request: Request, at_once: bool = False) -> dict[str, Any]:
         """Let a challenger in, by the ramp's first share, or at once for everything."""
-        _need(ADMIN, request)
+        need_scope(ADMIN, request)
         return await after(referee.promote(challenger, at_once=at_once))
 
     @rest.post("/v1/tournament/rollback")
     async def rollback(request: Request) -> dict[str, Any]:
         """Take the challenger's traffic back, or go back to the champion before."""
-        _need(ADMIN, request)
+        need_scope(ADMIN, request)
         return await after(referee.rollback())
 
 
@@ -315,21 +345,10 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     @rest.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
-        _need(ADMIN, request)
+        need_scope(ADMIN, request)
         for arm in services.pool.arms.values():
             chance = services.live.tally.arm(arm.name).answer_rate.chance(time.time())
             services.metrics.on_health(arm.name, resting=len(services.pool.resting_endpoints(arm)), chance=chance)
         for tenant in services.live.tally.control.tenants:
             services.metrics.on_savings(tenant, savings_of(services, tenant))
         return Response(services.metrics.exposition(await pending_counts(services)), media_type=CONTENT_TYPE_LATEST)
-
-
-def _caller(request: Request) -> Principal:
-    caller = request.scope.get(_CALLER)
-    return caller if isinstance(caller, Principal) else ANONYMOUS
-
-
-def _need(scope: str, request: Request) -> None:
-    """Raise Forbidden if the request's key may not do what takes `scope`."""
-    if scope not in _caller(request).scopes:
-        raise Forbidden(f"This takes an API key with the scope {scope!r}.")

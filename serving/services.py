@@ -1,9 +1,9 @@
 """Everything a router process holds, built in order and taken down in reverse."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import HighwaymanError
@@ -21,13 +21,17 @@ from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
+from highwayman.serving.config.config import Config
 from highwayman.serving.metrics import Metrics
+from highwayman.serving.reload.live_config import LiveConfig
+from highwayman.serving.reload.reloader import Reloader
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.referee import Referee
 from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_listeners
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
+from highwayman.serving.wiring.live_changes import LiveFollowers, build_reloader, with_shared_changes
 from highwayman.serving.wiring.log import LogComponents, build_learner_factory, build_log, start_log
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing, start_ramp
 from highwayman.serving.wiring.settings import Settings
@@ -61,6 +65,9 @@ class Services:
     outcomes: OutcomeService
     metrics: Metrics
     answers: AnswerCache | None
+    reloader: Reloader | None  # None: there are no files to be read again
+    on_change: list[Callable[[LiveConfig], None]]  # called with what is in force from then on
+    build_cascades: Callable[[Config], Cascades | None]  # for a configuration that has been checked
 
 
 @asynccontextmanager
@@ -74,6 +81,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
     """
     async with AsyncExitStack() as stack:
         adapters = settings.config.feedback.adapters()  # what is wrong with them is told before anything is opened
+        settings, shared_state = await with_shared_changes(settings)
         factory = build_learner_factory(stack, settings)
         metrics, spend_tracker = Metrics(), SpendTracker(settings.config.budget.limits(), time.time)
         log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
@@ -85,6 +93,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         observers, on_filed = build_answer_listeners(answers, log, routing.background)
         dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed)
         feedback = build_feedback(stack, settings, dependencies, adapters)
+        conversations = build_conversations(settings, log, routing.background)
+        followers = LiveFollowers(log, policy, routing, feedback, conversations, metrics, others=[])
         yield Services(
             settings=settings,
             pool=routing.pool,
@@ -98,13 +108,16 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             live=policy.live,
             router=routing.router,
             referee=factory.referee(log.client),
-            conversations=build_conversations(settings, log, routing.background),
+            conversations=conversations,
             tags=build_tags(stack, settings, log),
             cascades=build_cascades(settings, policy.live, routing),
+            build_cascades=lambda config: build_cascades(replace(settings, config=config), policy.live, routing),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             outcomes=_outcomes(settings, log, routing, feedback, metrics=metrics),
             metrics=metrics,
             answers=answers,
+            reloader=build_reloader(stack, settings, shared_state, followers),
+            on_change=followers.others,
         )
 
 

@@ -44,6 +44,14 @@ class TenantBudget:
         self._per_day = _pacer(limits.usd_per_day, hard=False)
         self._under_way: dict[str, float] = {}  # expected dollars by decision
 
+    def follow(self, limits: SpendLimits) -> None:
+        """Go on with other ceilings; what was spent, and what calls under way are expected to cost, stays."""
+        if limits.usd_per_request != self.limits.usd_per_request:
+            self._per_request = _pacer(limits.usd_per_request, hard=True)
+        if limits.usd_per_day != self.limits.usd_per_day:
+            self._per_day = _pacer(limits.usd_per_day, hard=False)
+        self.limits = limits
+
     def penalties(self, expected_usd: Floats, *, at: float) -> Floats:
         """Return what arms of expected cost (K,) carry in quality units, shape (K,); NaN: as dear as the dearest."""
         penalties = np.zeros(len(expected_usd))

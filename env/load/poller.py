@@ -64,26 +64,47 @@ class LoadPoller:
             every_s: seconds between two readings of one server.
             on_state: called with an endpoint and what is known of its load after each reading, None once that is stale.
         """
-        keys: dict[str, str | None] = {}
-        for arm in arms:
-            for endpoint in arm.endpoints:
-                keys[endpoint] = keys.get(endpoint) or arm.api_key_env
-        self._servers = [_Server(endpoint, key) for endpoint, key in keys.items()]
+        self._servers: dict[str, _Server] = {}  # by endpoint
+        self._changed = asyncio.Event()
+        self.follow(arms)
         self._loads = loads
         self._clock = clock
         self._rng = rng
         self._every_s = every_s
         self._on_state = on_state
 
+    def follow(self, arms: Iterable[Arm]) -> None:
+        """Ask the endpoints of these arms from now on; how asking them went before stays known."""
+        keys: dict[str, str | None] = {}
+        for arm in arms:
+            for endpoint in arm.endpoints:
+                keys[endpoint] = keys.get(endpoint) or arm.api_key_env
+        for endpoint in self._servers.keys() - keys.keys():
+            if self._servers.pop(endpoint).shown:
+                self._on_state(endpoint, None)
+        for endpoint, key in keys.items():
+            self._servers.setdefault(endpoint, _Server(endpoint, key)).key = key
+        self._changed.set()
+
     async def run(self) -> None:
         """Poll until cancelled. Whatever a server does, or does not, ends nothing."""
         # Connections of its own, and no compression: a server that is busy shall not be kept busier.
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
-            headers={"accept-encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        ) as session:
-            await asyncio.gather(*(self._poll(session, server) for server in self._servers))
+        async with (
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
+                headers={"accept-encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            polls: dict[str, asyncio.Task[None]] = {}
+            while True:
+                self._changed.clear()
+                for endpoint in polls.keys() - self._servers.keys():
+                    polls.pop(endpoint).cancel()
+                for endpoint in self._servers.keys() - polls.keys():
+                    polls[endpoint] = group.create_task(self._poll(session, self._servers[endpoint]))
+                await self._changed.wait()
 
     async def _poll(self, session: aiohttp.ClientSession, server: _Server) -> None:
         while True:

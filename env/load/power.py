@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +77,16 @@ class PowerMeter:
                 endpoints.setdefault(arm.power_url, {}).update(dict.fromkeys(arm.endpoints))
         self._hosts = {url: _Host(tuple(own)) for url, own in endpoints.items()}
         self._urls = {endpoint: url for url, own in endpoints.items() for endpoint in own}
+
+    def follow(self, arms: Iterable[Arm]) -> None:
+        """Share the power out over the endpoints of these arms; an exporter that is new is asked nothing."""
+        for host in self._hosts.values():
+            self._sum_up(host)
+        measured = [arm for arm in arms if arm.power_url in self._hosts]
+        self._arms = {arm.name: arm.power_url for arm in measured if arm.power_url is not None}
+        self._urls = {endpoint: url for arm in measured if (url := arm.power_url) for endpoint in arm.endpoints}
+        for url, host in self._hosts.items():
+            host.endpoints = tuple(endpoint for endpoint, own in self._urls.items() if own == url)
 
     @property
     def urls(self) -> tuple[str, ...]:

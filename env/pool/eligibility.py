@@ -90,6 +90,15 @@ def _nobody(refusals: Mapping[str, str | None]) -> NoEligibleArm:
     return NoEligibleArm(f"No arm may answer: {reasons}{tools_hint(*refusals.values())}")
 
 
+def _by_name(arms: Sequence[Arm]) -> Mapping[str, Arm]:
+    by_name = {arm.name: arm for arm in arms}
+    if len(by_name) != len(arms):
+        raise ConfigError("two arms of the pool share a name; what is learned hangs on the name")
+    if not arms:
+        raise ConfigError("the pool has no arm; give at least one under `arms:`")
+    return MappingProxyType(by_name)
+
+
 class Pool:
     """The arms by name, and which of them may answer."""
 
@@ -106,18 +115,18 @@ class Pool:
 
         Raises ConfigError for a name twice.
         """
-        by_name = {arm.name: arm for arm in arms}
-        if len(by_name) != len(arms):
-            raise ConfigError("two arms of the pool share a name; what is learned hangs on the name")
-        if not arms:
-            raise ConfigError("the pool has no arm; give at least one under `arms:`")
-        self.arms: Mapping[str, Arm] = MappingProxyType(by_name)
+        self.arms = _by_name(arms)
         self.health = health
         self.loads = loads or ReplicaLoads(lambda: 0.0)
         self.tools = ToolBeliefs(clock)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
         self._believed_at: tuple[int, ...] = ()  # the revisions of what is believed
+        self._believed = self._believe()
+
+    def replace_arms(self, arms: Sequence[Arm]) -> None:
+        """Go on with these arms; what is believed of servers stays. Raises ConfigError for a name twice."""
+        self.arms = _by_name(arms)
         self._believed = self._believe()
 
     def arm(self, name: str) -> Arm:

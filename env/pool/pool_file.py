@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,6 +42,7 @@ class PoolFile:
     arms: tuple[Arm, ...]
     launches: Mapping[str, LaunchSpec]  # arm name -> spec; arms that name no server to launch are absent
     named: tuple[NamedModel, ...] = ()
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name -> keys, as arms are routed by them
 
 
 def load_pool(path: Path) -> PoolFile:
@@ -49,17 +51,41 @@ def load_pool(path: Path) -> PoolFile:
     Raises:
         ConfigError: the file cannot be read or followed; the message has one line for each problem.
     """
-    document = read_yaml(path)
+    return _parse(read_yaml(path), path.absolute().parent)
+
+
+def parse_entries(entries: Mapping[str, Mapping[str, Any]], *, name: str) -> PoolFile:
+    """Return the pool of these arms, each with the keys it would have in a pool file.
+
+    Args:
+        entries: arm name -> keys.
+        name: of where they come from, for messages.
+
+    Raises:
+        ConfigError: as `load_pool` does.
+    """
+    return _parse(YamlDocument(name, {"arms": {arm: dict(entry) for arm, entry in entries.items()}}, None), Path())
+
+
+def _parse(document: YamlDocument, folder: Path) -> PoolFile:
+    """Return the pool of a document; paths in it are relative to `folder`. Raises ConfigError."""
     entries, problems = _entries(document)
     if problems:
         raise ConfigError(report(document, problems))
-    folder = path.absolute().parent
     launches = {name: _launch(entry.launch, folder) for name, entry in entries.items() if entry.launch}
     # Who says of some arms that they call tools means that the others do not. Where nobody says so, nothing is known.
     otherwise = False if any(entry.tools is True for entry in entries.values()) else None
     arms = tuple(_arm(name, entry, tools=otherwise) for name, entry in entries.items())
     given = PoolEntries.model_validate(document.data).by_name
-    return PoolFile(arms, launches, tuple(_named(name, entry) for name, entry in given.items()))
+    routed = {arm.name: _routed(document.data["arms"][arm.name], arm) for arm in arms}
+    return PoolFile(arms, launches, tuple(_named(name, entry) for name, entry in given.items()), routed)
+
+
+def _routed(raw: Mapping[str, Any], arm: Arm) -> dict[str, Any]:
+    """Return an arm's keys without how its server is launched, and with what follows from that and from other arms."""
+    entry = {key: value for key, value in raw.items() if key not in {"launch", "endpoint"} and value is not None}
+    tools = "unknown" if arm.tools is None else arm.tools
+    return {**entry, "endpoints": [*arm.endpoints], "context_window_tokens": arm.context_window_tokens, "tools": tools}
 
 
 def _entries(document: YamlDocument) -> tuple[dict[str, ArmEntry], list[Problem]]:

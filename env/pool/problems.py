@@ -45,7 +45,9 @@ class Problem(NamedTuple):
 
 
 def report(document: YamlDocument, problems: list[Problem]) -> str:
-    """Return the problems as lines `FILE:LINE: arm 'NAME': TEXT`, in the order of the file."""
+    """Return the problems as lines `FILE:LINE: arm 'NAME': TEXT`, in the order of the file; no LINE without a file."""
+    if document.root is None and document.data is not None:
+        return "\n".join(sorted({f"{document.name}: {_subject(problem)}{problem.text}" for problem in problems}))
     numbered = sorted({(document.line(problem.location), _subject(problem) + problem.text) for problem in problems})
     return "\n".join(f"{document.name}:{line}: {text}" for line, text in numbered)
 

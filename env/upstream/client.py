@@ -67,6 +67,11 @@ class Upstream:
         self._observer = observer
         self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
 
+    def follow(self, limits: UpstreamTimeouts) -> None:
+        """Go on with other time limits, all but that of connecting."""
+        self._limits = limits
+        self._calls.follow(limits)
+
     async def start(self) -> None:
         """Open the connection pool; needs a running event loop."""
         await self._calls.connections.start()

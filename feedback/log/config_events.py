@@ -19,8 +19,9 @@ _TRIES = 5  # routers that start together all announce
 
 
 def describe_config(
-    arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any], settings: Mapping[str, Any] | None = None
-) -> str:
+    arms: Iterable[Arm], *, lineage: str, configuration: Mapping[str, Any], settings: Mapping[str, Any] | None = None,
+    pool: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
     """Return what is in force, as JSON that is equal where it is the same.
 
     Args:
@@ -28,26 +29,41 @@ def describe_config(
         lineage: that is learned.
         configuration: what of it the log records.
         settings: all of it, for commands to go by; no event tells of it.
+        pool: the arms of the pool file, for commands to go by; None: there is no file.
     """
     priced = {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
     told = {"arms": priced, "lineage": lineage, "configuration": dict(configuration)}
-    return json.dumps(told if settings is None else {**told, "settings": dict(settings)}, sort_keys=True)
+    further = {"settings": settings, "pool": pool}
+    return json.dumps({**told, **{name: told for name, told in further.items() if told is not None}}, sort_keys=True)
 
 
-def config_changes(before: str, after: str, *, at: float) -> list[Control]:
-    """Return the control events that lead from one description to another; `before` is empty at the very first."""
+def config_changes(
+    before: str, after: str, *, at: float, by: str = "", changed: Mapping[str, Any] | None = None
+) -> list[Control]:
+    """Return the control events that lead from one description to another; `before` is empty at the very first.
+
+    Args:
+        before: what was in force.
+        after: what is now.
+        at: seconds since the epoch.
+        by: who changed it while routers ran; empty: nobody, a router starts with it.
+        changed: what they changed, by key: the value before, and now.
+    """
+    who = {"by": by} if by else {}
     old = json.loads(before) if before else {"arms": {}, "lineage": None, "configuration": None}
     new = json.loads(after)
     controls = []
-    if old["configuration"] != new["configuration"]:
-        controls.append(Control(at, ControlKind.CONFIGURATION, new["configuration"]))
+    if changed or old["configuration"] != new["configuration"]:
+        told = {"changed": dict(changed)} if changed else {}
+        controls.append(Control(at, ControlKind.CONFIGURATION, {**new["configuration"], **who, **told}))
     for name, price in new["arms"].items():
-        detail = {"arm": name, "usd_per_mtok_in": price[0], "usd_per_mtok_out": price[1]}
+        detail = {"arm": name, "usd_per_mtok_in": price[0], "usd_per_mtok_out": price[1], **who}
         if name not in old["arms"]:
             controls.append(Control(at, ControlKind.ARM_ADDED, detail))
         elif old["arms"][name] != price:
             controls.append(Control(at, ControlKind.PRICE_CHANGED, detail))
-    controls += [Control(at, ControlKind.ARM_DROPPED, {"arm": name}) for name in old["arms"] if name not in new["arms"]]
+    dropped = [name for name in old["arms"] if name not in new["arms"]]
+    controls += [Control(at, ControlKind.ARM_DROPPED, {"arm": name, **who}) for name in dropped]
     if old["lineage"] != new["lineage"]:
         detail = {"from": old["lineage"], "to": new["lineage"]}
         controls.append(Control(at, ControlKind.POLICY_PROMOTED, detail))

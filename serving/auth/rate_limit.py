@@ -20,6 +20,10 @@ class RateLimit:
         self._rate = rate_per_s
         self._buckets: dict[str, _Bucket] = {}
 
+    def follow(self, rate_per_s: float | None) -> None:
+        """Go on with another rate for keys that have none of their own; what each has left stays."""
+        self._rate = rate_per_s
+
     def wait_s(self, key: str, now: float, *, rate_per_s: float | None = None) -> float:
         """Return 0 if a post of `key` may come in, else after how many seconds one may.
 

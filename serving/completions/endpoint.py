@@ -68,6 +68,10 @@ class CompletionsEndpoint:
         self._body_limit_bytes = body_limit_bytes
         self._answers = answers
 
+    def follow(self, *, cascades: Cascades | None, body_limit_bytes: int) -> None:
+        """Go on with these for the requests to come."""
+        self._cascades, self._body_limit_bytes = cascades, body_limit_bytes
+
     @staticmethod
     def matches(scope: Scope) -> bool:
         """Return whether the request is for one of its paths."""

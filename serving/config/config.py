@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
@@ -154,6 +154,9 @@ class Config(Strict):
     tournament: TournamentConfig = TournamentConfig()
     limits: LimitsConfig = LimitsConfig()
     cors: CorsConfig = CorsConfig()
+    reload: Literal["when_told", "on_change"] = Field(
+        default="when_told", description="whether files are read again when they change, or when somebody says so"
+    )
     allowed_hosts: list[HostName] = Field(
         default_factory=list, description="names a router without keys is called by, beside this machine's own"
     )

@@ -20,6 +20,10 @@ class BodyReader:
         self._patience_s = patience_s
         self._side = SideThread()
 
+    def follow(self, limits: BodyLimits, *, patience_s: float) -> None:
+        """Go on with these for the bodies to come."""
+        self.limits, self._patience_s = limits, patience_s
+
     async def receive(self, scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
         """Return a request's body. Raises what `read_body` raises."""
         return await read_body(scope, receive, limit_bytes=limit_bytes, patience_s=self._patience_s)

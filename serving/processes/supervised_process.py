@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,7 @@ class SupervisedProcess:
         self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self.is_up = False  # whether it has answered since its last start, and has not ended by itself
 
     @property
     def pid(self) -> int:
@@ -137,6 +138,11 @@ class SupervisedProcess:
         if self._process is not None and self._process.returncode is None:
             self._signal(signal.SIGTERM)
 
+    def hang_up(self) -> None:
+        """Have the process read its files again; one that has not answered yet reads them anyway."""
+        if self.is_up:
+            self._signal(signal.SIGHUP)
+
     async def launch(self) -> None:
         """Start the process, and return once it answers; nobody keeps it up. Raises ProcessFailed once it has ended."""
         self._observer.on_launch()
@@ -149,7 +155,7 @@ class SupervisedProcess:
             await self._end_process(self._options.patience_s)
             raise
         await self._observer.on_ready(clock() - began)
-        self._on_state_change(True)
+        self._tell_state(is_up=True)
 
     async def keep_up(self) -> None:
         """Start the process again each time it ends by itself; return when that has been too often."""
@@ -158,7 +164,7 @@ class SupervisedProcess:
             code = await self._process.wait()
             deaths.append(asyncio.get_running_loop().time())
             delay_s = self._options.restarts.delay_s(deaths, deaths[-1])
-            self._on_state_change(False)
+            self._tell_state(is_up=False)
             self._observer.on_death(code, delay_s)
             if delay_s is None:
                 return
@@ -167,6 +173,10 @@ class SupervisedProcess:
             await asyncio.sleep(delay_s)
             if await self._came_back() and self._options.restarts.forgives:
                 deaths.clear()
+
+    def _tell_state(self, *, is_up: bool) -> None:
+        self.is_up = is_up
+        self._on_state_change(is_up)
 
     async def _came_back(self) -> bool:
         try:
@@ -239,6 +249,16 @@ class SupervisedProcess:
     def _output(self) -> AbstractContextManager[IO[bytes] | None]:
         log_path = self._options.log_path
         return contextlib.nullcontext() if log_path is None else log_path.open("ab")
+
+
+def pass_on_hangups(processes: Iterable[SupervisedProcess]) -> None:
+    """Have SIGHUP read files again in all of the processes, from now on. Needs the running loop."""
+
+    def on_hangup() -> None:
+        for process in processes:
+            process.hang_up()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
 
 
 def checked_port(port: int, *, host: str = "127.0.0.1") -> int:

@@ -15,7 +15,7 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.local_pool import ServerOptions, local_pool_yaml, start_local_pool
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
+from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port, pass_on_hangups
 
 _ROUTER_GRACE_S = GRACE_S + 10.0  # beside the drain: more than the router gives its workers
 
@@ -53,6 +53,7 @@ async def up(options: UpOptions, echo: Callable[[str], None], on_ready: Callable
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    pass_on_hangups(routers)
     async with AsyncExitStack() as stack:
         starting = asyncio.create_task(_start(options, stack, echo, routers))
         await _first(starting, asyncio.create_task(stop.wait()))

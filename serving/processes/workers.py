@@ -30,7 +30,7 @@ from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.metrics import SHARED_FOLDER, drop_live_gauges
 from highwayman.serving.processes.connection_forwarder import ConnectionForwarder, WorkerSlot
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.processes.supervised_process import SupervisedProcess
+from highwayman.serving.processes.supervised_process import SupervisedProcess, pass_on_hangups
 
 _BACKLOG = 2048
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
@@ -54,6 +54,8 @@ class WorkerOptions:
 async def run_workers(options: WorkerOptions, on_ready: Callable[[], None] = lambda: None) -> None:
     """Keep the workers up until SIGINT or SIGTERM, then let them finish what is under way; a second one hurries them.
 
+    SIGHUP has them read their files again.
+
     `on_ready` is called once all of them answer.
 
     Raises:
@@ -70,6 +72,7 @@ async def run_workers(options: WorkerOptions, on_ready: Callable[[], None] = lam
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    pass_on_hangups(workers)
     async with AsyncExitStack() as stack:
         starting, stopping = asyncio.create_task(_start(options, stack, workers)), asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,5 +1,6 @@
 """What routers announce as in force in their namespace, and what commands read of it again."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class AnnouncedConfig:
     policy: str  # its name
     settings: Mapping[str, Any]
     is_whole: bool  # False: routers of earlier releases announced policy and retention only; the rest is as by default
+    pool: Mapping[str, Any] | None = None  # the arms of its pool file, without what operators changed since
 
     def load(self) -> Config:
         """Return it as configuration. Raises ConfigError for what only another release knows."""
@@ -39,8 +41,10 @@ class AnnouncedConfig:
             ) from error
 
 
-def active_config(factory: LearnerFactory, objectives: Mapping[str, Objective]) -> str:
-    """Return what the log shall say is in force with this router."""
+def active_config(
+    factory: LearnerFactory, objectives: Mapping[str, Objective], entries: Mapping[str, Any] | None = None
+) -> str:
+    """Return what the log shall say is in force with this router, whose pool file has these arms; None: it has none."""
     config = factory.config
     configuration = {
         "policy": config.policy.model_dump(),
@@ -49,8 +53,29 @@ def active_config(factory: LearnerFactory, objectives: Mapping[str, Objective]) 
         "retention": config.retention.model_dump(),
     }
     return describe_config(
-        factory.arms, lineage=factory.lineage, configuration=configuration, settings=public_settings(config)
+        factory.arms,
+        lineage=factory.lineage,
+        configuration=configuration,
+        settings=public_settings(config),
+        pool=None if entries is None else public_entries(entries),
     )
+
+
+def public_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pool's arms as they may be shown: with digests in place of the texts of their profiles."""
+    return {
+        name: {key: _without_texts(value) if key == "profile" else value for key, value in entry.items()}
+        for name, entry in entries.items()
+    }
+
+
+def _without_texts(value: Any) -> Any:
+    """Return a part of a profile with digests in place of its texts, by which a change can be told."""
+    if isinstance(value, str):
+        return f"#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    if isinstance(value, Mapping):
+        return {key: _without_texts(part) for key, part in value.items()}
+    return [*map(_without_texts, value)] if isinstance(value, list | tuple) else value
 
 
 def public_settings(config: Config) -> dict[str, Any]:
@@ -70,5 +95,10 @@ def parse_announcement(text: str, namespace: str) -> AnnouncedConfig | None:
     configuration, settings = announced["configuration"], announced.get("settings")
     known = settings or {"policy": configuration["policy"], "retention": configuration["retention"]}
     return AnnouncedConfig(
-        namespace, announced["lineage"], configuration["policy"]["name"], known, is_whole=settings is not None
+        namespace,
+        announced["lineage"],
+        configuration["policy"]["name"],
+        known,
+        is_whole=settings is not None,
+        pool=announced.get("pool"),
     )

@@ -74,6 +74,11 @@ class LivePolicy:
         """The number of the version in force."""
         return self.stamp.version
 
+    def add_arms(self, names: Iterable[str]) -> None:
+        """Let further arms be chosen, by the versions to come, too; those that are known stay as they are."""
+        self._arms = tuple(dict.fromkeys([*self._arms, *names]))
+        self._with_arms(self._policies)
+
     async def refresh(self) -> bool:
         """Load the newest version if it is another one; return whether it was. Raises StoreUnavailable."""
         stamp = await self._publications.stamp()

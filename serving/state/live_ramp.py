@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -45,8 +45,15 @@ class LiveRamp:
         self._on_ramp = on_ramp
         self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
+        self._added: tuple[str, ...] = ()  # arms, since the start
         # Those of their own that the champion and the challenger on the ramp have; each request asks for them.
         self.objectives: Mapping[str, Objective] = {}
+
+    def add_arms(self, names: Iterable[str]) -> None:
+        """Let whoever decides, now or later, choose further arms."""
+        self._added = tuple(dict.fromkeys([*self._added, *names]))
+        for live in self._live.values():
+            live.add_arms(self._added)
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
@@ -100,6 +107,7 @@ class LiveRamp:
             has_own = name and not name == CONFIGURED == ramp.champion  # the champion configured is live anyway
             policy = (self._live.get(name) or make_live(name)) if has_own else None
             if policy is not None:
+                policy.add_arms(self._added)
                 await policy.refresh()
                 live |= {name: policy} if policy.version else {}
         changed = ramp != self.ramp

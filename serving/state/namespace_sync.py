@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.feedback.intake.decision_ids import DecisionIds
@@ -32,6 +34,7 @@ class NamespaceSync:
         *,
         objectives: PoolObjectives,
         own: bytes,
+        entries: Mapping[str, Any] | None = None,
     ) -> None:
         """Take what is joined.
 
@@ -42,6 +45,7 @@ class NamespaceSync:
             factory: what this router would have in force.
             objectives: refer to what the namespace has settled on.
             own: a secret of this router's, the namespace's where it has none.
+            entries: the arms of its pool file; None: it has none.
         """
         self._store = store
         self._ids = ids
@@ -49,9 +53,18 @@ class NamespaceSync:
         self._factory = factory
         self._objectives = objectives
         self._own = own
+        self._entries = entries
         self._unsynced = False  # ids may have been issued without the namespace's secrets
         self._checks_left = _CHECKS  # at whether Redis still knows what was announced
         self._config_before: str | None = None  # what was in force before that
+
+    def follow(self, factory: LearnerFactory, entries: Mapping[str, Any] | None) -> None:
+        """Announce this from now on, where Redis has lost what was announced."""
+        self._factory, self._entries = factory, entries
+
+    def described(self) -> str:
+        """Return what the log shall say is in force with this router."""
+        return active_config(self._factory, self._objectives, self._entries)
 
     async def sync_once(self) -> None:
         """Settle now.
@@ -89,11 +102,11 @@ class NamespaceSync:
         if self._config_before is None:
             await self._refuse_eviction()
             before = await self._store.active_config()
-            await record_config_change(self._store, active_config(self._factory, self._objectives), at=time.time())
+            await record_config_change(self._store, self.described(), at=time.time())
             self._config_before = before
         elif self._checks_left:
             if await self._store.active_config() == self._config_before:
-                await record_config_change(self._store, active_config(self._factory, self._objectives), at=time.time())
+                await record_config_change(self._store, self.described(), at=time.time())
             self._checks_left -= 1
 
     async def _refuse_eviction(self) -> None:

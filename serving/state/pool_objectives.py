@@ -20,11 +20,15 @@ class PoolObjectives(Mapping[str, Objective]):
 
     def __init__(self, config: Config, arms: Sequence[Arm], kept: Mapping[str, float]) -> None:
         """Take the configuration, the pool as it is now, and what this machine has kept of a spread settled before."""
+        own = PoolSpread.of_arms(arms)
+        self.spread = PoolSpread(kept.get("usd", own.usd), kept.get("wh", own.wh))
+        self.follow(config, arms)
+
+    def follow(self, config: Config, arms: Sequence[Arm]) -> None:
+        """Go on with another configuration and other arms; what the pool's spread was settled at stays."""
         self._config = config
         self._unpriced = [arm.name for arm in arms if not arm.has_price]
         self._any_price = len(self._unpriced) < len(arms)
-        own = PoolSpread.of_arms(arms)
-        self.spread = PoolSpread(kept.get("usd", own.usd), kept.get("wh", own.wh))
         self._by_alias = config.objectives(self.spread)
 
     def __getitem__(self, alias: str) -> Objective:

@@ -60,8 +60,8 @@ class FeedbackComponents:
     adapters: Sequence[FeedbackAdapter]
     links: LinkExtractor
     observers: CompletionObservers
-    judge: CompletionObserver | None  # among them, if there is one
     vote_link: Callable[[Decision], str] | None
+    judge: JudgeObserver | None  # None: no answers are judged
 
 
 def build_feedback(
@@ -88,7 +88,7 @@ def build_feedback(
     completion_observers = CompletionObservers(observers)
     stack.push_async_callback(completion_observers.close)
     vote_link = _vote_link(config.feedback.vote_url, log.ids)
-    return FeedbackComponents(service, adapters, links, completion_observers, judge, vote_link)
+    return FeedbackComponents(service, adapters, links, completion_observers, vote_link, judge)
 
 
 def _calibrator(stack: AsyncExitStack, settings: Settings, dependencies: FeedbackDependencies) -> Calibrator:

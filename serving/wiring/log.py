@@ -3,9 +3,10 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as aioredis
 
@@ -96,9 +97,15 @@ def build_log(
         journal=journal,
         ids=ids,
         key_cache=ApiKeyCache(KeyStore(client, config.namespace, store), local_state, lambda: ids.secrets),
-        namespace_sync=NamespaceSync(store, ids, local_state, factory, objectives=objectives, own=own),
+        namespace_sync=NamespaceSync(
+            store, ids, local_state, factory, objectives=objectives, own=own, entries=_entries(settings)
+        ),
         objectives=objectives,
     )
+
+
+def _entries(settings: Settings) -> Mapping[str, Any] | None:
+    return None if settings.loaded is None else settings.loaded.pool.entries
 
 
 async def start_log(stack: AsyncExitStack, settings: Settings, parts: LogComponents, live: LivePolicy) -> None:

@@ -57,6 +57,7 @@ class RoutingComponents:
     spend_tracker: SpendTracker
     router: Router
     power: PowerMeter | None  # None: no arm says who tells what its servers draw
+    poller: LoadPoller | None  # None: nobody is asked how busy it is
 
 
 def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) -> PolicyComponents:
@@ -114,7 +115,7 @@ async def build_routing(
     """Return what decides and what calls, ready for the first request. Raises ConfigError for a pool that cannot be."""
     health = EndpointHealth(time.monotonic)
     power = _power(settings)
-    loads = _loads(stack, settings, metrics, power)
+    loads, load_poller = _loads(stack, settings, metrics, power)
     if power is not None:
         power.running = running_at(loads)
         poller = PowerPoller(power, every_s=settings.config.limits.replica_load_s or _POWER_EVERY_S)
@@ -133,7 +134,7 @@ async def build_routing(
     stack.push_async_callback(background.drain)
     rng = np.random.default_rng(settings.seed)
     router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng)
-    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power)
+    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power, load_poller)
 
 
 def _power(settings: Settings) -> PowerMeter | None:
@@ -153,18 +154,21 @@ def running_at(loads: ReplicaLoads) -> Callable[[str], float]:
     return running
 
 
-def _loads(stack: AsyncExitStack, settings: Settings, metrics: Metrics, power: PowerMeter | None) -> ReplicaLoads:
-    """Return what knows how busy the replicas are; they are asked beside the requests, if that is wanted."""
+def _loads(
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, power: PowerMeter | None
+) -> tuple[ReplicaLoads, LoadPoller | None]:
+    """Return what knows how busy the replicas are, and what asks them beside the requests, if that is wanted."""
     every_s = settings.config.limits.replica_load_s
     observed = {} if power is None else {"before_change": power.before_change}
     loads = ReplicaLoads(time.monotonic, fresh_s=max(_FRESH_S, 3 * every_s), **observed)
+    poller = None
     if every_s:
         poller = LoadPoller(
             settings.arms, loads, clock=time.monotonic, rng=np.random.default_rng(), every_s=every_s,
             on_state=metrics.on_replica_load,
         )  # fmt: skip
         start_in_background(stack, poller.run(), lambda: None)  # without it, calls from here are what is known
-    return loads
+    return loads, poller
 
 
 def _router(
@@ -189,12 +193,12 @@ def _router(
         pseudonym=log.ids.pseudonym,
         spend_tracker=spend_tracker,
         keep_prompts=config.retention.prompts,
-        control=_control(config, pool),
+        control=build_control(config, pool),
         ramp=policy.ramp,
     )
 
 
-def _control(config: Config, pool: Pool) -> ControlBaseline | None:
+def build_control(config: Config, pool: Pool) -> ControlBaseline | None:
     """Return who takes part in draws. Raises ConfigError for a baseline that is not in the pool."""
     control = config.control
     if control is None:

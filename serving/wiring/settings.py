@@ -8,6 +8,7 @@ from highwayman.env.pool.pool_file import NamedModel
 from highwayman.env.types import Arm
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.drain import Drain
+from highwayman.serving.reload.config_files import LoadedFiles
 from highwayman.serving.state.local_state import state_folder
 
 
@@ -25,3 +26,4 @@ class Settings:
     drain: Drain = field(default_factory=Drain)  # whether requests are taken
     named: tuple[NamedModel, ...] = ()  # asked by name, for embeddings and audio
     on_failure: Callable[[], None] = lambda: None  # called when a part that should run for ever has failed
+    loaded: LoadedFiles | None = None  # the files that all this comes from; None: nobody can change it

@@ -37,6 +37,10 @@ class AnswerReader:
         self._clock = clock
         self._wall_clock = wall_clock
 
+    def follow(self, limits: UpstreamTimeouts) -> None:
+        """Go on with other time limits."""
+        self._limits = limits
+
     async def read(
         self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: CallCount
     ) -> None:

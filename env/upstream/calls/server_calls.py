@@ -42,6 +42,11 @@ class ServerCalls:
         self.times = ResponseTimes(least_s=limits.least_patience_s)
         self._in_flight: dict[str, int] = {}
 
+    def follow(self, limits: UpstreamTimeouts) -> None:
+        """Go on with other time limits, all but that of connecting."""
+        self._limits = limits
+        self._reader.follow(limits)
+
     def pending(self, endpoint: str) -> int:
         """Return how many calls to `endpoint` have not had their first byte yet."""
         return self._in_flight.get(endpoint, 0)

@@ -15,10 +15,7 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.config.config import Config, load_config
 from highwayman.serving.state.announced_config import public_settings
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
-from highwayman.serving.wiring.answer_cache import check_names
-from highwayman.serving.wiring.cascades import check_asked
-from highwayman.serving.wiring.feedback import check_judge
-from highwayman.serving.wiring.routing import exploration_rules
+from highwayman.serving.wiring.checks import check_arms, check_configuration
 
 
 @click.group(cls=PlainErrorGroup)
@@ -39,11 +36,9 @@ def check(file: Path, pool_file: Path | None) -> None:
     encoder = warm_encoder(loaded)
     try:
         factory = LearnerFactory(loaded, load_pool(pool_file).arms if pool_file is not None else (), encoder)
-        factory.check_policies()
-        exploration_rules(loaded, factory.policy())
-        loaded.shadow.forbidden(loaded.declared_tags())
+        check_configuration(factory)
         if pool_file is not None:
-            _check_arms(factory)
+            check_arms(loaded, [arm.name for arm in factory.arms])
         lines = _summary(factory)
     finally:
         encoder.close()
@@ -82,19 +77,6 @@ async def _in_force(options: LogOptions) -> tuple[str, Config]:
     if not announced.is_whole:
         raise ConfigError("the router in force, of an earlier release, does not say all of its configuration")
     return f"in force in namespace {announced.namespace}, lineage {announced.lineage}", announced.load()
-
-
-def _check_arms(factory: LearnerFactory) -> None:
-    """Raise ConfigError for an arm that is named and not in the pool."""
-    loaded, names = factory.config, [arm.name for arm in factory.arms]
-    if loaded.control is not None:
-        loaded.control.weights(names)
-    if loaded.answer_cache is not None:
-        check_names(loaded.answer_cache, names)
-    if loaded.cascade is not None:
-        check_asked(loaded.cascade.load_signals(), names)
-    loaded.shadow.check_arms(names, loaded.feedback.judge.arms)
-    check_judge(loaded.feedback.judge, names, factory.arm_names)
 
 
 def _summary(factory: LearnerFactory) -> list[str]:

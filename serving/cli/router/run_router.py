@@ -1,6 +1,7 @@
 """One router's server, from its start to the end of its drain."""
 
 import asyncio
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -51,6 +52,9 @@ async def run_router(
         on_started=on_started,
     )
     server.listen_for_signals()
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGHUP, application.reload, f"SIGHUP at {socket.gethostname()}"
+    )
     await server.serve(sockets)
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")

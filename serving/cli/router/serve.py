@@ -10,13 +10,11 @@ import click
 import uvloop
 
 from highwayman.env.errors import ConfigError
-from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.cli.loading import collector_at_rest
 from highwayman.serving.cli.router.router_options import router_options, set_log_level
-from highwayman.serving.config.config import EncoderConfig, load_config
 from highwayman.serving.metrics import adopt_worker_metrics
 from highwayman.serving.processes.workers import (
     WorkerOptions,
@@ -25,6 +23,7 @@ from highwayman.serving.processes.workers import (
     inherited_sockets,
     run_workers,
 )
+from highwayman.serving.reload.config_files import ConfigFiles
 from highwayman.serving.state.local_state import state_folder
 from highwayman.serving.wiring.settings import Settings
 
@@ -47,11 +46,8 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     """Run the router on a pool of yours."""
     set_log_level(log_level)
     operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
-    loaded = load_config(config)
-    if encoder is not None:
-        loaded = loaded.model_copy(update={"encoder": EncoderConfig(engine=encoder)})
-    pool = load_pool(pool_file)
-    arms = pool.arms
+    files = ConfigFiles(pool_file, config, encoder).load()
+    loaded, arms = files.config, files.pool.arms
     state = state_dir or state_folder()
 
     def on_listening() -> None:
@@ -77,7 +73,7 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
             if not operators and not _loopback(host):
                 await _need_keys(url, loaded.namespace, host)
             sockets = inherited_sockets(fds, door) if door is not None else None
-            settings = Settings(arms, url, loaded, operators, learn, seed, state, named=pool.named)
+            settings = Settings(arms, url, loaded, operators, learn, seed, state, loaded=files, named=files.pool.named)
             await run_router(settings, host, port, sockets, access_log=access_log, on_started=on_listening)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -69,6 +69,10 @@ class ConversationTracker:
         self._switches_cost = switches_cost
         self._has_replicas = has_replicas
 
+    def follow(self, *, switches_cost: bool, has_replicas: bool) -> None:
+        """Go on with a pool of which this is true."""
+        self._switches_cost, self._has_replicas = switches_cost, has_replicas
+
     async def turn(self, request: CompletionRequest, scope: Scope, tenant: str) -> Turn:
         """Return where a request stands; only one that has to do with tools is looked up, or where a switch costs."""
         if self._tasks.matches(scope, request.body):

@@ -1,5 +1,6 @@
 """From a query to the arms that can answer it, with what a call to each is expected to cost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,12 +25,14 @@ class CandidateFinder:
     pool: Pool
     live: LivePolicy
     spend_tracker: SpendTracker
+    arms: Mapping[str, Arm] = field(init=False)  # of the pool, when this was made
     _quotes: TallyQuotes = field(init=False)
     _has_probation: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is known of any arm yet."""
-        arms = tuple(self.pool.arms.values())
+        self.arms = self.pool.arms
+        arms = tuple(self.arms.values())
         self._quotes = TallyQuotes(arms)
         self._has_probation = any(arm.state is ArmState.PROBATION for arm in arms)
 

@@ -95,9 +95,9 @@ class Router:
 
     @property
     def _finder(self) -> CandidateFinder:
-        """What knows the pool's candidates."""
+        """What knows the candidates of the pool as it is now."""
         finder = self._known_finder
-        if finder is None or finder.pool is not self.pool:
+        if finder is None or finder.arms is not self.pool.arms:
             finder = self._known_finder = CandidateFinder(self.pool, self.live, self.spend_tracker)
         return finder
 
@@ -128,17 +128,17 @@ class Router:
         if objective is None and model not in self.pool.arms:
             known_models = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
+        named = None if objective is not None else self.pool.arm(model)  # it may be removed meanwhile: it still answers
         context = await self.encoder.encode(query)
         if continuation.is_client_task:
             context = replace(context, flags=context.flags | {CLIENT_TASK})
-        named = self.pool.arm(model) if objective is None else None
         tools_dropped = self._only_without_tools(named, query, context)
         if tools_dropped:
             query = query.without_tools()
             context = _without_tools(context, query)
-        if objective is None:
-            decision, arms, later = self._forced(self.pool.arm(model), query, as_named(context), origin)
-        else:
+        if named is not None:
+            decision, arms, later = self._forced(named, query, as_named(context), origin)
+        elif objective is not None:
             objective = options.apply_to(objective, self.objectives.spread)
             decision, arms, later = self._routed(
                 objective, query, context, origin=origin, continuation=continuation, cascade=cascade, cached=cached

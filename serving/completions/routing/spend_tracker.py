@@ -37,6 +37,10 @@ class SpendTracker:
         limits = self._budget.limits
         return None if limits.usd_per_request is None and limits.usd_per_day is None else self
 
+    def follow(self, ceilings: SpendLimits) -> None:
+        """Go on with other ceilings."""
+        self._budget.follow(ceilings)
+
     def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
         return self._busy[arm]

@@ -255,6 +255,18 @@ async def test_a_scrape_of_either_worker_reports_the_sum_over_both(two: Serving)
     assert await one.counted("highwayman_latency_seconds_count") == before + 3
 
 
+async def test_a_hangup_has_both_workers_read_the_pool_again_and_ends_none_of_them(two: Serving) -> None:
+    workers = await two.workers()
+    pool = Path(workers[0].option("--pool"))
+    pool.write_text(pool.read_text().replace("price: unknown", "usd_per_mtok_in: 1.5, usd_per_mtok_out: 1.5", 1))
+    os.kill(two.process.pid, signal.SIGHUP)
+    async with asyncio.timeout(WITHIN_S):
+        for worker in workers:
+            while "usd_per_mtok_in" not in (await worker.get("/v1/admin/pool"))["arms"]["a"]:
+                await asyncio.sleep(0.02)
+    assert [worker.pid for worker in await two.workers()] == [worker.pid for worker in workers]
+
+
 async def test_the_version_shown_is_the_oldest_of_living_workers_and_a_restarted_one_counts_on(tmp_path: Path) -> None:
     program = """
 from pathlib import Path; import sys

@@ -1,0 +1,68 @@
+"""The routes by which an operator changes the router while it runs."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Request
+
+from highwayman.env.errors import ConfigError
+from highwayman.feedback.trust.principal import ADMIN
+from highwayman.serving.auth.admission import caller_of, need_scope
+from highwayman.serving.http.validation import BadRequest
+from highwayman.serving.reload.arm_edits import ARM_EDITS, edit_of, pool_view
+from highwayman.serving.reload.live_config import Change
+from highwayman.serving.reload.reloader import Reloader
+
+_WITHIN_S = 2.0  # all workers have taken a change
+
+
+def add_admin_routes(rest: FastAPI, reloader: Reloader | None) -> None:
+    """Add them, closing over what reads files again; None: the router was started without any."""
+
+    def running() -> Reloader:
+        if reloader is None:
+            raise BadRequest("This router was started without files; there is nothing to be read again.")
+        return reloader
+
+    async def answer(change: Change) -> dict[str, Any]:
+        workers = await running().everybody(change.generation, within_s=_WITHIN_S)
+        return {
+            "generation": change.generation,
+            "changed": change.changed,
+            "needs_restart": change.needs_restart,
+            "workers": workers,
+        }
+
+    @rest.post("/v1/admin/reload")
+    async def reload(request: Request) -> dict[str, Any]:
+        """Read configuration and pool again, check them, and put them in force in every worker of every replica."""
+        need_scope(ADMIN, request)
+        try:
+            return await answer(await running().reload(_who(request)))
+        except ConfigError as error:
+            raise BadRequest(f"What was in force stays: {error}") from None
+
+    @rest.get("/v1/admin/pool")
+    async def pool(request: Request) -> dict[str, Any]:
+        """The arms in force, what of them was changed beside the pool file and by whom, and who has taken that."""
+        need_scope(ADMIN, request)
+        return pool_view(running().running, await running().everybody(0, within_s=0.0))
+
+    @rest.post("/v1/admin/pool/{verb}/{arm:path}")
+    async def edit(
+        verb: str, arm: str, request: Request, keys: Annotated[dict[str, Any] | None, Body()] = None
+    ) -> dict[str, Any]:
+        """Change an arm: add (keys as in pool.yaml), probation, drain, undrain, price (its keys), remove, reset."""
+        need_scope(ADMIN, request)
+        if verb not in ARM_EDITS:
+            raise BadRequest(f"{verb!r} is nothing that is done to an arm; there are {', '.join(ARM_EDITS)}.")
+        by = _who(request)
+        try:
+            return await answer(await running().edit(by, edit_of(verb, arm, keys or {}, by=by, at=time.time())))
+        except ConfigError as error:
+            raise BadRequest(str(error)) from None
+
+
+def _who(request: Request) -> str:
+    """Return by whom a change is, as the log names them."""
+    return f"API, {caller_of(request).key_id or 'an operator'}"

@@ -1,0 +1,30 @@
+"""What is checked of a configuration and its pool: by `config check`, by a start, and before either changes."""
+
+from collections.abc import Collection
+
+from highwayman.serving.config.config import Config
+from highwayman.serving.state.learner_factory import LearnerFactory
+from highwayman.serving.wiring.answer_cache import check_names
+from highwayman.serving.wiring.cascades import check_asked
+from highwayman.serving.wiring.feedback import check_judge
+from highwayman.serving.wiring.routing import exploration_rules
+
+
+def check_configuration(factory: LearnerFactory) -> None:
+    """Raise ConfigError for policies that cannot be, or where the configuration does not go together."""
+    factory.check_policies()
+    exploration_rules(factory.config, factory.policy())
+    factory.config.shadow.forbidden(factory.config.declared_tags())
+
+
+def check_arms(config: Config, names: Collection[str]) -> None:
+    """Raise ConfigError for an arm that a configuration names, and that is not among the pool's."""
+    if config.control is not None:
+        config.control.weights(names)
+    if config.cascade is not None:
+        check_asked(config.cascade.load_signals(), names)
+    stored = config.answer_cache
+    if stored is not None:
+        check_names(stored, names)
+    config.shadow.check_arms(names, config.feedback.judge.arms)
+    check_judge(config.feedback.judge, names, [*names, *([] if stored is None else stored.arm_names())])
