@@ -31,10 +31,18 @@ def describe_config(
         settings: all of it, for commands to go by; no event tells of it.
         pool: the arms of the pool file, for commands to go by; None: there is no file.
     """
-    priced = {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
-    told = {"arms": priced, "lineage": lineage, "configuration": dict(configuration)}
+    told = {"arms": _priced(arms), "lineage": lineage, "configuration": dict(configuration)}
     further = {"settings": settings, "pool": pool}
     return json.dumps({**told, **{name: told for name, told in further.items() if told is not None}}, sort_keys=True)
+
+
+def with_arms(description: str, arms: Iterable[Arm]) -> str:
+    """Return a description of what is in force, with other arms."""
+    return json.dumps({**json.loads(description), "arms": _priced(arms)}, sort_keys=True)
+
+
+def _priced(arms: Iterable[Arm]) -> dict[str, list[float | None]]:
+    return {arm.name: [arm.usd_per_mtok_in, arm.usd_per_mtok_out] for arm in arms}
 
 
 def config_changes(

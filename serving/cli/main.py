@@ -23,6 +23,7 @@ _COMMANDS = {
     "prior": "offline.prior:prior",
     "promote": "evidence.promote:promote",
     "rebuild": "log.log:rebuild",
+    "reload": "live.reload:reload",
     "replay": "offline.replay:replay",
     "rollback": "evidence.rollback:rollback",
     "savings": "evidence.savings:savings",

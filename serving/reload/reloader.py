@@ -20,8 +20,9 @@ from highwayman.serving.reload.live_keys import differences
 from highwayman.serving.reload.shared_state import SharedConfig, SharedState
 from highwayman.serving.state.announced_config import parse_announcement
 
-_EVERY_S = 0.5  # between two looks at what others have changed
+_EVERY_S = 0.25  # between two looks at what others have changed
 _REPORT_EVERY_S = 5.0
+_OTHERS = "another worker"  # in place of who wanted a change, which it has told
 _TRIES = 5  # where others change something at the same time
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class Reloader:
                 loaded = await asyncio.to_thread(self._files.load)
                 return await self._change(by, loaded, lambda _, changes: changes, reloads=1)
             except ConfigError as error:
+                self._error = str(error)
                 await self._refuse(by, error)
                 raise
             except StoreUnavailable as error:
@@ -148,6 +150,8 @@ class Reloader:
             after = self._parts.describe(live)
             changed = differences(self._announced(before, state), live.as_told())
             controls = config_changes(before, after, at=time.time(), by=by, changed=changed)
+            if reloads and not changed and before == after and state.reloads > self._state.reloads:
+                return self._use(live, state, by=by)  # another worker was told, too, and was faster
             count, reload_count = state.generation + 1, state.reloads + reloads
             new_state = SharedState(count, reload_count, live.changes)
             if await self._shared.put(state, new_state, controls, (before, after)):
@@ -171,7 +175,7 @@ class Reloader:
         change = Change(state.generation if is_told else 0, changed, live.needs_restart)
         if (live.config, live.arms) != (self.running.config, self.running.arms):
             self._parts.use(live)
-        if changed or not self._untold:
+        if changed or not (self._untold or by == _OTHERS):
             log.info("%s: %s", by, change)
         self.running, self._state, self._error = live, state, ""
         if is_told:
@@ -209,6 +213,12 @@ class Reloader:
 
     async def _follow(self) -> None:
         """Take what other workers have changed, or give them back what Redis has lost."""
+        state, own = await self._shared.read(), self._state
+        if state.asked_by and state.reloads > own.reloads >= 0:
+            self._state = state
+            with contextlib.suppress(ConfigError):  # it is told
+                await self.reload(state.asked_by)
+            return
         async with self._one_at_a_time:
             state, own = await self._shared.read(), self._state
             if state.generation < own.generation:
@@ -228,7 +238,7 @@ class Reloader:
             log.error("others have changed what is in force; it stays as it was here: %s", error)
             self._state, self._error = state, str(error)
         else:
-            self._use(live, state, by="others")
+            self._use(live, state, by=_OTHERS)
 
     async def _report(self) -> None:
         """Say what this worker has taken, for whoever waits for that."""

@@ -34,6 +34,7 @@ class SharedState:
     reloads: int = 0  # how often files were to be read again
     changes: Changes = field(default_factory=dict)  # of arms, over the pool file
     refused: str = ""  # the last one that was, by what is wrong with it
+    asked_by: str = ""  # who wants files to be read again, and has none; empty: whoever had them read has told it
     text: str = field(default="", compare=False)  # as Redis has it
 
     @classmethod
@@ -43,15 +44,17 @@ class SharedState:
             return cls()
         told = json.loads(text)
         changes = {name: ArmEdit(row["entry"], row["by"], row["at"]) for name, row in told["changes"].items()}
-        return cls(told["generation"], told["reloads"], changes, told.get("refused", ""), text)
+        return cls(
+            told["generation"], told["reloads"], changes, told.get("refused", ""), told.get("asked_by", ""), text
+        )
 
     def as_json(self) -> str:
         """Return it as JSON."""
         changes = {
             name: {"entry": change.entry, "by": change.by, "at": change.at} for name, change in self.changes.items()
         }
-        told = {"generation": self.generation, "reloads": self.reloads, "changes": changes, "refused": self.refused}
-        return json.dumps(told, sort_keys=True)
+        told = {"generation": self.generation, "reloads": self.reloads, "changes": changes}
+        return json.dumps({**told, "refused": self.refused, "asked_by": self.asked_by}, sort_keys=True)
 
 
 class SharedConfig:

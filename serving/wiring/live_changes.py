@@ -48,6 +48,8 @@ async def with_shared_changes(settings: Settings) -> tuple[Settings, SharedState
             state = max(await shared.read(), kept, key=lambda state: state.generation)
         except StoreUnavailable:
             state = kept
+        if state != kept:
+            shared.keep(state)
     finally:
         await client.aclose()
     return replace(settings, arms=changed_pool(settings.loaded.pool, state.changes).arms), state

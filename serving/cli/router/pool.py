@@ -14,13 +14,19 @@ import click
 from highwayman.env.pool.pool_file import PoolFile, load_pool
 from highwayman.env.pool.schema import json_schema
 from highwayman.env.types import Arm
-from highwayman.serving.cli.errors import PlainErrorGroup
+from highwayman.serving.cli.loading import LazyGroup
 from highwayman.serving.processes.vllm_discover import ArmDefaults, discover, render_pool
 from highwayman.serving.processes.vllm_launch import find_devices, plan_servers
 from highwayman.serving.processes.vllm_supervise import LaunchOptions, run_pool
 
+_EDITS = ("add", "drain", "price", "probation", "remove", "reset", "show", "undrain")  # of running routers
+_PLACES = {
+    **dict.fromkeys(("check", "discover", "launch", "schema"), ""),  # here
+    **{name: f"highwayman.serving.cli.live.pool_edits:{name}" for name in _EDITS},
+}
 
-@click.group(cls=PlainErrorGroup)
+
+@click.group(cls=LazyGroup, places=_PLACES)
 def pool() -> None:
     """Look after the pool: the models Highwayman routes to."""
 

@@ -159,3 +159,24 @@ async def test_a_server_that_fails_is_asked_ever_more_rarely(behaviour: int, tri
     async with serving(failing) as url, polling(arm(url), every_s=0.005):
         await asyncio.sleep(0.25)  # 0.01, 0.02, 0.04, 0.08, 0.16 behind each other
     assert tries[0] <= len(asked) <= tries[1]
+
+
+async def test_endpoints_that_come_are_asked_and_those_that_go_are_asked_no_more(server: ScriptedUpstream) -> None:
+    shown: list[tuple[str, ReplicaState | None]] = []
+    loads, gone = ReplicaLoads(time.monotonic), closed_url()
+    poller = LoadPoller(
+        [arm(gone)], loads, clock=time.monotonic, rng=np.random.default_rng(0), every_s=0.01,
+        on_state=lambda endpoint, state: shown.append((endpoint, state)),
+    )  # fmt: skip
+    server.metrics = vllm_metrics()
+    task = asyncio.create_task(poller.run())
+    poller.follow([arm(server.url), arm(gone)])
+    await until(lambda: loads.state(server.url) is not None)
+    poller.follow([arm(gone)])
+    assert shown[-1] == (server.url, None), "what it said last stays on display"
+    asked = len(shown)
+    await asyncio.sleep(0.05)
+    assert len(shown) == asked
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,1 @@
+"""Commands that change routers while they run."""

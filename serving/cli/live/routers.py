@@ -1,0 +1,81 @@
+"""What commands that change running routers share: where these are, who speaks, and what came of it."""
+
+import asyncio
+import functools
+import getpass
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from highwayman.feedback.log.store import Store
+from highwayman.serving.cli.context import LogOptions, place_options
+from highwayman.serving.reload.from_afar import RunningRouters
+from highwayman.serving.reload.shared_state import SharedConfig
+
+_WITHIN_S = 5.0  # workers have taken a change; they need two seconds at most
+
+
+@dataclass(frozen=True, slots=True)
+class RoutersOptions:
+    """Where a command finds the routers."""
+
+    log: LogOptions
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[RunningRouters]:
+        """Yield the routers of the namespace that is meant. Raises ConfigError, StoreUnavailable."""
+        async with self.log.connected() as (client, namespace, _):
+            yield RunningRouters(Store(client, namespace), SharedConfig(client, namespace), namespace)
+
+
+def routers_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `RoutersOptions`, its first argument; the command is a coroutine."""
+
+    @place_options
+    @functools.wraps(command)
+    def run(
+        redis_url: str | None, state_dir: Path | None, config: Path | None, namespace: str | None, **options: Any
+    ) -> None:
+        log = LogOptions(redis_url, state_dir, config, None, None, namespace=namespace)
+        asyncio.run(command(RoutersOptions(log), **options))
+
+    return run
+
+
+def who() -> str:
+    """Return who gives the command, as the log names them."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+async def print_outcome(routers: RunningRouters, generation: int, changed: Mapping[str, Any] | None = None) -> None:
+    """Say what has changed, and which workers have it. Raises ClickException where one has not, or none runs.
+
+    `changed` is by key; None: it is not known before the workers have it, and said by whoever calls.
+    """
+    for key, (before, after) in (changed or {}).items():
+        click.echo(f"{key}: {_shown(before)} -> {_shown(after)}")
+    workers = await routers.shared.everybody(generation, within_s=_WITHIN_S)
+    behind = {name: report for name, report in workers.items() if report["error"] or report["generation"] < generation}
+    for key in dict.fromkeys(key for report in workers.values() for key in report["needs_restart"]):
+        click.echo(f"needs a restart: {key}")
+    for name, report in behind.items():
+        click.echo(f"worker {name}: what was in force stays: {report['error'] or 'it does not answer'}", err=True)
+    if behind:
+        raise click.ClickException(f"{len(behind)} of {len(workers)} workers have not taken it")
+    if not workers:
+        raise click.ClickException("no router runs there; those to come take it at their start")
+    click.echo(f"in force in {len(workers)} worker{'' if len(workers) == 1 else 's'}")
+
+
+def _shown(value: Any) -> Any:
+    return "-" if value is None else value
