@@ -1,24 +1,32 @@
 """The routes by which an operator changes the router while it runs."""
 
 import time
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Request
 
 from highwayman.env.errors import ConfigError
+from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN
 from highwayman.serving.auth.admission import caller_of, need_scope
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.reload.arm_edits import ARM_EDITS, edit_of, pool_view
 from highwayman.serving.reload.live_config import Change
 from highwayman.serving.reload.reloader import Reloader
+from highwayman.serving.services import Services
+from highwayman.serving.views import tournament_view
 
 _WITHIN_S = 2.0  # all workers have taken a change
 
 
-def add_admin_routes(rest: FastAPI, reloader: Reloader | None) -> None:
-    """Add them, closing over what reads files again; None: the router was started without any."""
+def add_admin_routes(rest: FastAPI, services: Services) -> None:
+    """Add them, closing over the running services."""
+    _add_tournament(rest, services)
+    _add_changes(rest, services.reloader)
 
+
+def _add_changes(rest: FastAPI, reloader: Reloader | None) -> None:
     def running() -> Reloader:
         if reloader is None:
             raise BadRequest("This router was started without files; there is nothing to be read again.")
@@ -61,6 +69,39 @@ def add_admin_routes(rest: FastAPI, reloader: Reloader | None) -> None:
             return await answer(await running().edit(by, edit_of(verb, arm, keys or {}, by=by, at=time.time())))
         except ConfigError as error:
             raise BadRequest(str(error)) from None
+
+
+def _add_tournament(rest: FastAPI, services: Services) -> None:
+    referee, rules = services.referee, services.settings.config.tournament.rules()
+
+    async def view() -> dict[str, Any]:
+        ramp = Ramp.from_json(await services.store.ramp())
+        return tournament_view(ramp, await referee.verdicts(), rules)
+
+    @rest.get("/v1/tournament")
+    async def tournament(request: Request) -> dict[str, Any]:
+        """Who decides for how much of the traffic, and what each challenger would have earned beyond."""
+        need_scope(ADMIN, request)
+        return await view()
+
+    async def after(step: Awaitable[None]) -> dict[str, Any]:
+        try:
+            await step
+        except ConfigError as error:
+            raise BadRequest(str(error)) from None
+        return await view()
+
+    @rest.post("/v1/tournament/promote/{challenger}")
+    async def promote(challenger: str, request: Request, at_once: bool = False) -> dict[str, Any]:
+        """Let a challenger in, by the ramp's first share, or at once for everything."""
+        need_scope(ADMIN, request)
+        return await after(referee.promote(challenger, at_once=at_once))
+
+    @rest.post("/v1/tournament/rollback")
+    async def rollback(request: Request) -> dict[str, Any]:
+        """Take the challenger's traffic back, or go back to the champion before."""
+        need_scope(ADMIN, request)
+        return await after(referee.rollback())
 
 
 def _who(request: Request) -> str:

@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from highwayman import __version__
-from highwayman.env.errors import ConfigError, HighwaymanError, UnknownArm
+from highwayman.env.errors import HighwaymanError, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
-from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.admin_routes import add_admin_routes
 from highwayman.serving.auth.admission import CALLER, caller_of, need_scope
@@ -35,7 +34,6 @@ from highwayman.serving.http.errors import error_response
 from highwayman.serving.http.routes.errors import add_errors
 from highwayman.serving.http.routes.methods import as_get, refuse_method
 from highwayman.serving.http.routes.paths import canonical
-from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
 from highwayman.serving.reload.live_config import LiveConfig
@@ -49,7 +47,6 @@ from highwayman.serving.views import (
     readiness_view,
     savings_of,
     savings_view,
-    tournament_view,
 )
 from highwayman.serving.wiring.settings import Settings
 
@@ -292,42 +289,8 @@ def _add_routes(rest: FastAPI, services: Services) -> None:
         need_scope(ADMIN, request)
         return savings_view(services, caller_of(request).tenant)
 
-    _add_tournament(rest, services)
-    add_admin_routes(rest, services.reloader)
+    add_admin_routes(rest, services)
     _add_probes(rest, services)
-
-
-def _add_tournament(rest: FastAPI, services: Services) -> None:
-    referee, rules = services.referee, services.settings.config.tournament.rules()
-
-    async def view() -> dict[str, Any]:
-        ramp = Ramp.from_json(await services.store.ramp(), first=rules.first)
-        return tournament_view(ramp, await referee.verdicts(), rules)
-
-    @rest.get("/v1/tournament")
-    async def tournament(request: Request) -> dict[str, Any]:
-        """Who decides for how much of the traffic, and what each challenger would have earned beyond."""
-        need_scope(ADMIN, request)
-        return await view()
-
-    async def after(step: Awaitable[None]) -> dict[str, Any]:
-        try:
-            await step
-        except ConfigError as error:
-            raise BadRequest(str(error)) from None
-        return await view()
-
-    @rest.post("/v1/tournament/promote/{challenger}")
-    async def promote(challenger: str, request: Request, at_once: bool = False) -> dict[str, Any]:
-        """Let a challenger in, by the ramp's first share, or at once for everything."""
-        need_scope(ADMIN, request)
-        return await after(referee.promote(challenger, at_once=at_once))
-
-    @rest.post("/v1/tournament/rollback")
-    async def rollback(request: Request) -> dict[str, Any]:
-        """Take the challenger's traffic back, or go back to the champion before."""
-        need_scope(ADMIN, request)
-        return await after(referee.rollback())
 
 
 def _add_probes(rest: FastAPI, services: Services) -> None:

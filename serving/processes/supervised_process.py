@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,16 +249,6 @@ class SupervisedProcess:
     def _output(self) -> AbstractContextManager[IO[bytes] | None]:
         log_path = self._options.log_path
         return contextlib.nullcontext() if log_path is None else log_path.open("ab")
-
-
-def pass_on_hangups(processes: Iterable[SupervisedProcess]) -> None:
-    """Have SIGHUP read files again in all of the processes, from now on. Needs the running loop."""
-
-    def on_hangup() -> None:
-        for process in processes:
-            process.hang_up()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
 
 
 def checked_port(port: int, *, host: str = "127.0.0.1") -> int:

@@ -14,8 +14,9 @@ import aiohttp
 from highwayman.env.errors import StoreUnavailable
 from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
+from highwayman.serving.processes.hangup import pass_on_hangups
 from highwayman.serving.processes.local_pool import ServerOptions, local_pool_yaml, start_local_pool
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port, pass_on_hangups
+from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
 _ROUTER_GRACE_S = GRACE_S + 10.0  # beside the drain: more than the router gives its workers
 

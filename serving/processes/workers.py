@@ -30,7 +30,8 @@ from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.metrics import SHARED_FOLDER, drop_live_gauges
 from highwayman.serving.processes.connection_forwarder import ConnectionForwarder, WorkerSlot
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.processes.supervised_process import SupervisedProcess, pass_on_hangups
+from highwayman.serving.processes.hangup import pass_on_hangups
+from highwayman.serving.processes.supervised_process import SupervisedProcess
 
 _BACKLOG = 2048
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes

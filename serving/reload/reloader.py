@@ -61,13 +61,12 @@ class Reloader:
             worker: its name, for reports.
         """
         self.running = running
-        files = self._files = running.loaded.files
-        # A file may have been written while the worker started: then it is read again at the first look.
-        self._state = state if files.stamp() == running.loaded.stamp else replace(state, reloads=-1)
+        self._files, self._state = running.loaded.files, state
         self._shared, self._store, self._parts, self._worker = shared, store, parts, worker
         self._one_at_a_time = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._requested: list[str] = []  # by whom
+        is_read = self._files.stamp() == running.loaded.stamp
+        self._requested = [] if is_read else [f"a change of {self._files} during a start"]  # by whom
         self._seen = self._tried = running.loaded.stamp  # at the last look; when it was last tried to read them
         self._untold = ""  # by whom there was a change of which the others have not heard
         self._error = ""  # why this worker has not taken what others have
@@ -214,7 +213,7 @@ class Reloader:
     async def _follow(self) -> None:
         """Take what other workers have changed, or give them back what Redis has lost."""
         state, own = await self._shared.read(), self._state
-        if state.asked_by and state.reloads > own.reloads >= 0:
+        if state.asked_by and state.reloads > own.reloads:
             self._state = state
             with contextlib.suppress(ConfigError):  # it is told
                 await self.reload(state.asked_by)

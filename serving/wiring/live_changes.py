@@ -1,5 +1,6 @@
 """What follows a configuration and a pool that change while the router runs."""
 
+import logging
 import os
 import secrets
 import socket
@@ -31,6 +32,8 @@ from highwayman.serving.wiring.routing import (
 )
 from highwayman.serving.wiring.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 async def with_shared_changes(settings: Settings) -> tuple[Settings, SharedState]:
     """Return the settings with what operators have changed of the arms: as in Redis, or without it, as kept here.
@@ -52,6 +55,8 @@ async def with_shared_changes(settings: Settings) -> tuple[Settings, SharedState
             shared.keep(state)
     finally:
         await client.aclose()
+    if state.changes:
+        log.info("changed beside the pool file (highwayman pool show): %s", ", ".join(state.changes))
     return replace(settings, arms=changed_pool(settings.loaded.pool, state.changes).arms), state
 
 

@@ -1,6 +1,6 @@
 """What operators change of the arms while routers run: it lies over the pool file, whatever that says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,12 +50,37 @@ def changed_pool(file: PoolFile, changes: Changes) -> PoolFile:
 
 
 def add_arm(entries: Mapping[str, Entry], changes: Changes, name: str, change: ArmEdit) -> Changes:
-    """Return the changes with one more arm. Raises ConfigError for one that is there, or that says nothing of it."""
+    """Return the changes with one more arm.
+
+    Raises:
+        ConfigError: there is such an arm, the change says nothing of it, or it would send a key of the router's
+            environment where the file does not send it: who may change arms need not know that key.
+    """
     if name in with_changes(entries, changes):
         raise ConfigError(f"there is an arm {name!r} already; remove it first, or give another name")
+    entry = change.entry or {}
     if not change.is_whole:
         raise ConfigError(f"arm {name!r}: no model. Give the model's id as the server's /v1/models names it.")
+    key = entry.get("api_key_env")
+    if key is not None and not {*_endpoints(entry)} <= {*_endpoints_with(entries, key)}:
+        raise ConfigError(
+            f"arm {name!r}: api_key_env {key!r} goes to servers to which the pool file does not send it; an arm that "
+            "has a key of its own belongs into the file"
+        )
     return {**changes, name: change}
+
+
+def _endpoints_with(entries: Mapping[str, Entry], key: str) -> Iterator[str]:
+    """Yield the endpoints to which a file sends the key in this environment variable."""
+    for entry in entries.values():
+        if entry.get("api_key_env") == key:
+            yield from _endpoints(entry)
+
+
+def _endpoints(entry: Entry) -> list[str]:
+    """Return an arm's endpoints, as they are given; what is none of it is told when the arm is read."""
+    given = [entry.get("endpoint"), *(entry["endpoints"] if isinstance(entry.get("endpoints"), list) else [])]
+    return [str(endpoint) for endpoint in given if endpoint is not None]
 
 
 def remove_arm(entries: Mapping[str, Entry], changes: Changes, name: str, change: ArmEdit) -> Changes:

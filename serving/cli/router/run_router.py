@@ -1,7 +1,6 @@
 """One router's server, from its start to the end of its drain."""
 
 import asyncio
-import signal
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from highwayman.serving.app import Application
 from highwayman.serving.http.access_log import AccessLog
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.server import TELLING_S, DrainingServer, end_after_failure, server_config
+from highwayman.serving.processes.hangup import on_hangup
 from highwayman.serving.services import BackgroundTaskFailed
 from highwayman.serving.wiring.settings import Settings
 
@@ -52,9 +52,7 @@ async def run_router(
         on_started=on_started,
     )
     server.listen_for_signals()
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGHUP, application.reload, f"SIGHUP at {socket.gethostname()}"
-    )
+    on_hangup(lambda: application.reload(f"SIGHUP at {socket.gethostname()}"))
     await server.serve(sockets)
     if not server.started:
         raise ConfigError(f"the router could not start on {host}:{port}; see above")

@@ -170,3 +170,19 @@ def test_a_ceiling_per_request_bars_what_was_not_saved_for_and_what_calls_under_
     for number in range(100):
         budget.reserve(f"dear {number}", 0.1)
     assert budget.over_budget(COSTS, at=300.0)[[0, 2]].tolist() == [False, True]
+
+
+def test_other_ceilings_hold_at_once_and_what_was_spent_and_is_under_way_counts_against_them() -> None:
+    budget = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True))
+    budget.reserve("one", 0.3)
+    budget.charge("one", 0.3, at=0.0)
+    budget.reserve("two", 0.2)
+    budget.follow(SpendLimits(usd_per_day=0.6, hard=True))
+    assert budget.remaining_usd(at=1.0) == pytest.approx(0.1)
+    assert budget.over_budget(np.array([0.05, 0.15]), at=1.0).tolist() == [False, True]
+    budget.follow(SpendLimits(usd_per_request=0.1))
+    budget.charge("two", 0.2, at=1.0)
+    assert math.isinf(budget.remaining_usd(at=1.0))
+    budget.follow(SpendLimits())
+    assert not budget.over_budget(np.array([1e9]), at=1.0).any()
+    assert budget.penalties(COSTS, at=1.0).tolist() == [0.0, 0.0, 0.0]

@@ -106,3 +106,18 @@ def test_an_exporter_tells_watts_as_a_number_as_json_or_as_prometheus_has_it(tex
 def test_what_tells_no_watts_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="tells no watts"):
         parse_watts(text.encode())
+
+
+def test_a_request_under_way_is_charged_though_its_arm_leaves_and_a_new_replica_shares_from_then_on() -> None:
+    host = Host()
+    mark, call = host.meter.mark(), host.loads.on_call("http://a:1")
+    host.wait(5)
+    new = Arm("d", ("http://d:1",), "d", 1.0, 1.0, 4096, power_url=URL)
+    host.meter.follow([A, new, C, Arm("e", ("http://e:1",), "e", 1.0, 1.0, 4096, power_url="http://other/metrics")])
+    assert host.meter.urls == (URL,), "nobody asks an exporter that is new"
+    other = host.loads.on_call("http://d:1")
+    host.wait(10)
+    call.end()
+    other.end()
+    assert host.meter.used_wh(A, mark) == pytest.approx(0.5 + 0.5)
+    assert host.meter.used_wh(B, mark) is None

@@ -160,6 +160,30 @@ async def test_keys_that_cannot_change_are_named_and_the_others_change_all_the_s
     assert (await world.post("/v1/admin/reload"))[1]["needs_restart"] == []
 
 
+async def test_every_key_that_may_change_does_so_for_the_next_request(world: World) -> None:
+    arms, one = {"a": world.arm(), "b": world.arm()}, world.replicas[0]
+
+    async def reloaded(**config: Any) -> None:
+        world.write(arms, **config)
+        status, answer = await world.post("/v1/admin/reload")
+        assert (status, answer.get("needs_restart")) == (200, []), answer
+
+    await reloaded(budget={"usd_per_day": 1e-9, "hard": True})
+    assert (await one.post("/v1/chat/completions", ask()))[0] == 429
+    await reloaded(control={"share": 0.5, "baseline": "b"}, cascade={"signals": ["Refusal"]}, trial={"share": 0.1})
+    decisions = [(await one.post("/v1/chat/completions", ask()))[2]["x-highwayman-decision"] for _ in range(3)]
+    told = [str(await one.decision(decision)) for decision in decisions]
+    assert all("baseline:0.5:" in view for view in told), told
+    await reloaded(cors={"allow_origins": ["https://chat.example"]}, feedback={"posts_per_s": 0.001})
+    async with one.http.get("/v1/models", headers={"origin": "https://chat.example"}) as response:
+        assert response.headers["access-control-allow-origin"] == "https://chat.example"
+    said = {"decision_id": decisions[0], "value": True}
+    assert [(await one.post("/v1/feedback", said))[0] for _ in range(2)] == [200, 429]
+    await reloaded(limits={"messages": 1, "first_byte_s": 0.05})
+    assert (await one.post("/v1/chat/completions", {**ask(), "messages": ask()["messages"] * 2}))[0] == 400
+    await reloaded()
+
+
 async def test_a_command_has_every_router_read_its_files_again_and_says_what_changed_and_what_did_not(
     world: World,
 ) -> None:

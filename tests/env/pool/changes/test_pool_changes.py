@@ -88,6 +88,20 @@ def test_what_lies_over_an_arm_that_the_file_no_longer_has_is_nothing(file: Path
     assert with_changes(left, changes) == left
 
 
+def test_a_key_of_the_routers_environment_is_sent_nowhere_but_where_the_file_sends_it(file: Path) -> None:
+    pool = load_pool(file)
+    given = {"model": "m", "price": "unknown", "context_window_tokens": 100, "api_key_env": "UPSTREAM_KEY"}
+    there = add_arm(pool.entries, {}, "new", edit(**given, endpoint="http://10.0.0.1:8000"))
+    assert changed_pool(pool, there).arms[-1].api_key_env == "UPSTREAM_KEY"
+    for wanted in (
+        {**given, "endpoint": "http://elsewhere"},
+        {**given, "endpoints": ["http://10.0.0.1:8000", "http://elsewhere"]},
+        {**given, "endpoint": "http://10.0.0.1:8000", "api_key_env": "HOME"},
+    ):
+        with pytest.raises(ConfigError, match="belongs into the file"):
+            add_arm(pool.entries, {}, "new", edit(**wanted))
+
+
 def test_what_cannot_be_done_says_why(file: Path) -> None:
     entries = load_pool(file).entries
     gone = remove_arm(entries, {}, "launched", ArmEdit(None, "somebody", 5.0))
