@@ -13,6 +13,10 @@ class NoEligibleArm(HighwaymanError):
     """No arm of the pool may answer this query; the message names why each was refused."""
 
 
+class DataClassBarred(NoEligibleArm):
+    """No arm that could answer this query may have data of its class; the message names class and rule."""
+
+
 class BudgetExhausted(HighwaymanError):
     """A hard ceiling on dollars allows no arm now; the message says which, and when there is more."""
 

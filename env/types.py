@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.data_class import Clearance
+
 DEFAULT_TENANT = "default"  # whose everything is where keys name no other
 
 Floats = npt.NDArray[np.float64]
@@ -112,6 +114,7 @@ class Arm:
     power_url: str | None = None  # tells the watts of all that serves it; None: nobody measures
     headers: Mapping[str, str] = field(default_factory=dict)  # ${NAME} in one stands for an environment variable
     quirks: Quirks = NO_QUIRKS
+    zone: str = "default"  # whose rules of privacy hold for it
 
     @property
     def has_price(self) -> bool:
@@ -140,6 +143,7 @@ class Query:
     # Its images in base64, the last ones; an empty text is one of which only the address is known.
     pictures: tuple[str, ...] = field(default=(), repr=False)
     tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
+    clearance: Clearance | None = None  # where the request may go; None: anywhere, as nobody has rules
 
     def without_tools(self) -> "Query":
         """Return the query as it is where the tools are left out."""

@@ -75,7 +75,7 @@ def _add_tournament(rest: FastAPI, services: Services) -> None:
     referee, rules = services.referee, services.settings.config.tournament.rules()
 
     async def view() -> dict[str, Any]:
-        ramp = Ramp.from_json(await services.store.ramp())
+        ramp = Ramp.from_json(await services.store.ramp(), first=rules.first)
         return tournament_view(ramp, await referee.verdicts(), rules)
 
     @rest.get("/v1/tournament")

@@ -188,6 +188,7 @@ class Application:
                 bodies=bodies,
                 body_limit_bytes=config.limits.body_bytes,
                 answers=services.answers,
+                guard=services.guard,
             )
             refused = services.metrics.refused
             protocols = await stack.enter_async_context(

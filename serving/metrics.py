@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from highwayman.env.data_class import TELLING, Clearance
 from highwayman.env.load.replica_loads import ReplicaState
 from highwayman.env.types import (
     BASELINE_FLAG,
@@ -38,7 +39,7 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count toge
 # flags of whole contexts
 _NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL, DELEGATED, ONLY_DRAWN})
 # What begins other such flags.
-_TELLING = (SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG, SIMILARITY_FLAG, STORED_BY_FLAG, STORED_FROM_FLAG)
+_TELLING = (SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG, SIMILARITY_FLAG, STORED_BY_FLAG, STORED_FROM_FLAG, *TELLING)
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
 
 
@@ -93,6 +94,9 @@ class Metrics:
         self._total_savings = self._savings_gauge("savings_usd", "Saved in all since the control slice began")
         self._quality_gain = self._savings_gauge("quality_gain", "Quality beyond the baseline's, of rated answers")
         self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
+        self._masked = Counter(
+            "highwayman_masked", "Requests kept from arms", ["data_class", "rule"], registry=registry
+        )
         self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
         self.judged = Counter(
             "highwayman_judged", "Answers drawn for the judge: a score, a preference, or why neither", ["came_to"],
@@ -219,6 +223,10 @@ class Metrics:
         for flag in decision.context.flags - _NOT_DEGRADED:
             if not flag.startswith(_TELLING):
                 self.degraded.labels(flag).inc()
+
+    def on_masked(self, clearance: Clearance) -> None:
+        """Count a request that some arms may not have."""
+        self._child(self._masked, clearance.data_class.label, clearance.rule).inc()
 
     def on_health(self, arm: str, *, resting: int, chance: float) -> None:
         """Say how many of an arm's endpoints rest, and how likely it answers."""

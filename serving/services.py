@@ -16,6 +16,7 @@ from highwayman.serving.auth.authenticator import Authenticator
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.conversations.conversations import ConversationTracker
 from highwayman.serving.completions.delegated.outcomes import OutcomeService
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
@@ -33,6 +34,7 @@ from highwayman.serving.wiring.conversations import build_conversations
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.wiring.live_changes import LiveFollowers, build_reloader, with_shared_changes
 from highwayman.serving.wiring.log import LogComponents, build_learner_factory, build_log, start_log
+from highwayman.serving.wiring.privacy import build_guard, cleared_encoder
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing, start_ramp
 from highwayman.serving.wiring.settings import Settings
 from highwayman.serving.wiring.tags import build_tags
@@ -68,6 +70,7 @@ class Services:
     reloader: Reloader | None  # None: there are no files to be read again
     on_change: list[Callable[[LiveConfig], None]]  # called with what is in force from then on
     build_cascades: Callable[[Config], Cascades | None]  # for a configuration that has been checked
+    guard: DataGuard | None  # None: every arm may have everything
 
 
 @asynccontextmanager
@@ -82,6 +85,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         adapters = settings.config.feedback.adapters()  # what is wrong with them is told before anything is opened
         settings, shared_state = await with_shared_changes(settings)
+        guard = build_guard(stack, settings)
         factory = build_learner_factory(stack, settings)
         metrics, spend_tracker = Metrics(), SpendTracker(settings.config.budget.limits(), time.time)
         log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
@@ -89,6 +93,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         await start_log(stack, settings, log, policy.live)
         await start_ramp(stack, settings, log, policy.ramp)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
+        if guard is not None:
+            routing.router.encoder = cleared_encoder(settings, log, guard, metrics)
         answers = build_answer_cache(settings, log, metrics)
         observers, on_filed = build_answer_listeners(answers, log, routing.background)
         dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed)
@@ -118,6 +124,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             answers=answers,
             reloader=build_reloader(stack, settings, shared_state, followers),
             on_change=followers.others,
+            guard=guard,
         )
 
 

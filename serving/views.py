@@ -8,6 +8,7 @@ from typing import Any
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.cost.objective import Objective
+from highwayman.env.data_class import told_by
 from highwayman.env.encoder.features.tags import tag_places
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.pool.cached_arms import CACHED_ARMS
@@ -194,6 +195,7 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
         "arms": list(decision.arms),
         "resting": list(decision.context.resting),
         "shadow_of": decision.context.shadow_of or None,
+        "privacy": told_by(decision.context.flags),
         "probs": decision.probs.tolist(),
         "penalties": decision.penalties.tolist(),
         "context": {

@@ -183,6 +183,10 @@ class Encoder:
         context, look = await asyncio.gather(self._encode(query), self._look(self._images, query))
         return self._with_images(context, look)
 
+    def without_text(self, query: Query, flag: str) -> Context:
+        """Return the context of a query whose text the engine may not have: its form alone, and the flag says so."""
+        return self._context(query, None, flag)
+
     async def _encode(self, query: Query) -> Context:
         """Return the context of a query, but for its images."""
         text = utf8_sample(query.text, self._max_chars)

@@ -78,7 +78,8 @@ class BelievedPool:
 
     def _allowed_by_form(self, query: Query) -> Bools:
         """Return which arms no rule refuses for a query's form, (n,)."""
-        form = query.modalities, query.images > 0, query.tools > 0, query.plain_text
+        zones = None if query.clearance is None else query.clearance.zones
+        form = query.modalities, query.images > 0, query.tools > 0, query.plain_text, zones
         allowed = self._allowed.get(form)
         if allowed is None:
             allowed = np.array(

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from highwayman.env.errors import ConfigError, NoEligibleArm, UnknownArm
+from highwayman.env.errors import ConfigError, DataClassBarred, NoEligibleArm, UnknownArm
 from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.believed_pool import LEAST_ANSWER_TOKENS, Answerable, BelievedPool, Rule
 from highwayman.env.pool.health import EndpointHealth
@@ -63,7 +63,14 @@ def refuses_token_ids(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
     return "puts text before the prompt, which token ids do not allow" if adds_text and not query.plain_text else None
 
 
+def refuses_data_class(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to data of a class that the arm's zone may not have."""
+    clearance = query.clearance
+    return None if clearance is None or clearance.admits(arm.zone) else clearance.objection()
+
+
 RULES: tuple[Rule, ...] = (
+    refuses_data_class,
     refuses_draining,
     refuses_long_prompt,
     refuses_modalities,
@@ -71,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     refuses_token_ids,
 )
 # Those whose word hangs on what a query holds, not on how long it is.
-_FORM_RULES = frozenset({refuses_draining, refuses_modalities, refuses_tools, refuses_token_ids})
+_FORM_RULES = frozenset({refuses_data_class, refuses_draining, refuses_modalities, refuses_tools, refuses_token_ids})
 
 
 def tools_hint(*reasons: str | None) -> str:
@@ -170,13 +177,21 @@ class Pool:
             prompt_tokens = np.array([float(prompt_tokens(arm)) for arm in pool.all.arms])
         able = pool.able(query, prompt_tokens)
         if not np.logical_or.reduce(able):
-            raise _nobody({arm.name: self.refusal(arm, query, prompt_tokens) for arm in pool.all.arms})
+            raise self._nobody_for(query, prompt_tokens)
         out = self._out(pool)
         if not out:
             return pool.at(able)
         askable, resting = able.copy(), np.zeros_like(able)
         askable[out], resting[out] = False, able[out]
         return pool.at(askable, resting=resting) if np.logical_or.reduce(askable) else pool.at(able)
+
+    def _nobody_for(self, query: Query, prompt_tokens: PromptTokens) -> NoEligibleArm:
+        """Return the error of a query that no arm may answer; of another kind where that is for its class alone."""
+        error = _nobody({arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()})
+        is_barred = query.clearance is not None and any(
+            self.refusal(arm, replace(query, clearance=None), prompt_tokens) is None for arm in self.arms.values()
+        )
+        return DataClassBarred(str(error)) if is_barred else error
 
     def is_answerable(self, query: Query, prompt_tokens: int | Floats) -> bool:
         """Return whether any arm may answer, whether its servers rest or not."""

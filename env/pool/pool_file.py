@@ -149,6 +149,7 @@ def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
         context_window_tokens=_window(entry),
         modalities=frozenset(entry.modalities),
         tools=tools if entry.tools is None else None if entry.tools == "unknown" else entry.tools,
+        zone=entry.zone,
         tags=dict(entry.tags),
         wh_per_mtok=entry.wh_per_mtok,
         power_url=entry.power_url,

@@ -212,7 +212,8 @@ class ArmEntry(_Strict):
     tools: bool | Literal["unknown"] | None = Field(
         default=None, description="Whether it can call tools; `unknown`: it is tried, and its answers tell."
     )
-    tags: dict[NonEmpty, str] = Field(default={}, description="Free labels, e.g. {zone: eu}.")
+    zone: NonEmpty = Field(default="default", description="Its trust zone, to which rules of privacy refer.")
+    tags: dict[NonEmpty, str] = Field(default={}, description="Free labels, e.g. {region: eu}.")
     wh_per_mtok: Amount | None = Field(default=None, description="Watt-hours per million tokens, if known.")
     power_url: BaseUrl | None = Field(
         default=None, description="URL that tells the watts of all that serves it, such as NVIDIA's DCGM exporter."

@@ -10,6 +10,7 @@ from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest, RequestParser
 from highwayman.serving.completions.requests.routing_options import (
@@ -52,11 +53,13 @@ class CompletionsEndpoint:
         bodies: BodyReader,
         body_limit_bytes: int,
         answers: AnswerCache | None = None,
+        guard: DataGuard | None = None,
     ) -> None:
         """Take what decides, calls, reads the client's own ids, tags and bodies, and who knows the turn before.
 
         `cascades` is what looks at answers before they are passed on; None: nothing does.
         `body_limit_bytes` is the largest body accepted; `answers` are those that may be given again, None: none.
+        `guard` says how confidential a request is, None: nobody has rules for that.
         """
         self._bodies = bodies
         self._router = router
@@ -67,6 +70,7 @@ class CompletionsEndpoint:
         self._conversations = conversations
         self._body_limit_bytes = body_limit_bytes
         self._answers = answers
+        self._guard = guard
 
     def follow(self, *, cascades: Cascades | None, body_limit_bytes: int) -> None:
         """Go on with these for the requests to come."""
@@ -164,9 +168,12 @@ class CompletionsEndpoint:
         links = () if task else self._links(scope, request.body, principal.tenant)
         origin = RequestOrigin(principal.tenant, request.user, links)
         tags = self._tags.read(scope, request.body, principal)
+        if self._guard is not None:
+            request = await self._guard.clear(request, scope, principal)
         query = replace(request.query, tags=tags) if tags else request.query
         cached, cascade = None, None
-        if self._answers is not None and not (task or delegated) and request.model not in self._router.pool.arms:
+        may_look_up = not (task or delegated) and (self._guard is None or self._guard.may_look_up(request))
+        if self._answers is not None and may_look_up and request.model not in self._router.pool.arms:
             asked_by = AskedBy(principal.tenant, options.alias or request.model, query.tags)
             request, cached = await self._answers.look_up(request, asked_by, parse_cache_control(scope))
             query = replace(query, tags=(*query.tags, *cached.tags)) if cached is not None else query

@@ -25,6 +25,7 @@ from highwayman.serving.config.conversations import ConversationsConfig
 from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
 from highwayman.serving.config.policy import PolicyConfig
+from highwayman.serving.config.privacy import PrivacyConfig
 from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.config.strict import Strict
 from highwayman.serving.config.tournament import TournamentConfig
@@ -161,6 +162,7 @@ class Config(Strict):
         default_factory=list, description="names a router without keys is called by, beside this machine's own"
     )
     retention: RetentionConfig = RetentionConfig()
+    privacy: PrivacyConfig | None = None  # without rules, every arm may have everything
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
     answer_cache: AnswerCacheConfig | None = None  # without it, no answer is given again

@@ -4,6 +4,7 @@ import json
 
 from highwayman.env.errors import (
     BudgetExhausted,
+    DataClassBarred,
     HighwaymanError,
     InvalidFeedback,
     NoEligibleArm,
@@ -56,6 +57,7 @@ _BAD_REQUESTS = {
 _INVALID, _SERVER = "invalid_request_error", "server_error"
 _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (UnknownArm, 404, _INVALID, "model_not_found"),
+    (DataClassBarred, 403, _INVALID, "data_class_not_allowed"),
     (NoEligibleArm, 400, _INVALID, "no_eligible_model"),
     (BudgetExhausted, 429, "insufficient_quota", "budget_exhausted"),
     (UnknownDecision, 404, _INVALID, "decision_not_found"),

@@ -1,7 +1,7 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -78,6 +78,7 @@ class CompletionRequest:
     user: str | None = None  # who asks, as the caller names them
     size_bytes: int = 0
     answer_key: AnswerKey | None = None  # under which its answer may be stored; None: it may not
+    placeholders: Mapping[str, str] = field(default_factory=dict, repr=False)  # in the body, and what they stand for
 
     @property
     def is_large(self) -> bool:

@@ -11,11 +11,12 @@ from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.usage import expected_prompt_tokens
+from highwayman.env.data_class import NOT_STORED
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.encoder.features.tags import as_named
-from highwayman.env.errors import BudgetExhausted, NoEligibleArm, UnknownArm
+from highwayman.env.errors import BudgetExhausted, DataClassBarred, NoEligibleArm, UnknownArm
 from highwayman.env.pool.cached_arms import CACHED_ARMS
-from highwayman.env.pool.eligibility import Pool, needed_tokens, tools_hint
+from highwayman.env.pool.eligibility import Pool, needed_tokens, refuses_data_class, tools_hint
 from highwayman.env.types import (
     CLIENT_TASK,
     DEFAULT_TENANT,
@@ -33,6 +34,7 @@ from highwayman.env.types import (
 )
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.conversations.continuation import NEW_CONVERSATION, Continuation
+from highwayman.serving.completions.privacy.cleared_encoder import ClearedEncoder
 from highwayman.serving.completions.requests.routing_options import RoutingOptions
 from highwayman.serving.completions.routing.candidates import CandidateFinder
 from highwayman.serving.completions.routing.cascades import CascadeOffer, CascadeRoute
@@ -78,7 +80,7 @@ class Router:
     """Decides, request by request, with the live policy."""
 
     pool: Pool
-    encoder: Encoder
+    encoder: Encoder | ClearedEncoder
     live: LivePolicy
     policy_name: str  # logged with every decision
     objectives: PoolObjectives  # by alias
@@ -170,7 +172,8 @@ class Router:
         refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
         if refusal is not None:
             hint = tools_hint(refusal)
-            raise NoEligibleArm(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
+            kind = NoEligibleArm if refuses_data_class(arm, query, 0) is None else DataClassBarred
+            raise kind(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
         draw = Draw(0, np.ones(1), propensity=1.0)
         moment = _Moment(self.clock(), DIRECT, Mode.FORCED, query.text, origin)
         return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None
@@ -324,7 +327,7 @@ class Router:
             objective=moment.objective,
             mode=moment.mode,
             user=self.pseudonym(origin.user) if origin.user else "",
-            prompt=moment.prompt if self.keep_prompts else None,
+            prompt=moment.prompt if self.keep_prompts and NOT_STORED not in context.flags else None,
             links=origin.links,
         )
 

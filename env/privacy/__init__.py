@@ -1,0 +1,1 @@
+"""How confidential a text is, told by patterns, and which zones may have it."""

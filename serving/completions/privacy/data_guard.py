@@ -1,0 +1,122 @@
+"""Settles how confidential a request is: by its caller, its key, its tenant, and what a detector sees in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pydantic_core
+
+from highwayman.env.data_class import Clearance, DataClass
+from highwayman.env.privacy.rules import PrivacyRules
+from highwayman.env.privacy.texts import texts_of
+from highwayman.env.types import Arm
+from highwayman.feedback.trust.principal import Principal
+from highwayman.serving.completions.privacy.text_reader import DetectorFailed, TextReader
+from highwayman.serving.completions.requests.request import CHAT_PATH, COMPLETION_PATH, PARSERS, CompletionRequest
+from highwayman.serving.http.asgi import Scope, header
+from highwayman.serving.http.validation import BadRequest, BodyLimits
+
+HEADER = b"x-highwayman-data-class"
+METADATA = "data_class"  # of a request's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class DataGuard:
+    """Knows the rules. Whoever says that something is confidential is believed; nobody makes it less so."""
+
+    rules: PrivacyRules
+    reader: TextReader | None  # None: nobody looks into requests
+    default: DataClass
+    unread: DataClass
+    tenants: Mapping[str, DataClass]
+    keys: Mapping[str, DataClass]
+    redacted: frozenset[DataClass]  # classes of which placeholders go out
+    encoder_zone: str | None  # where the encoder's engine is; None: here
+    limits: BodyLimits
+
+    async def clear(self, request: CompletionRequest, scope: Scope, principal: Principal) -> CompletionRequest:
+        """Return a request with what may be done with it; with placeholders, where these are wanted.
+
+        Raises BadRequest for a class that is none.
+        """
+        claims = [
+            ("caller", _declared(request.body, scope)),
+            ("tenant", self.tenants.get(principal.tenant)),
+            ("key", self.keys.get(principal.key_id)),
+            ("default", self.default),
+        ]
+        if self.reader is None:
+            return self._with(request, claims)
+        texts = texts_of(request.body)
+        if texts.has_unread or request.query.modalities:
+            claims.append(("unread", self.unread))
+        try:
+            seen = await self.reader.kinds(texts.text)
+            hidden = {kind for kind, data_class in seen.items() if data_class in self.redacted}
+            if hidden:
+                body, redaction = await self.reader.redacted(request.body, texts.text, self.redacted)
+                seen = await self.reader.kinds(texts_of(body).text)  # what could not be replaced is still there
+                request = replace(self._parsed(request, body), placeholders=redaction.values)
+                return self._with(request, [*claims, *seen.items()], tuple(sorted(hidden - seen.keys())))
+        except DetectorFailed:
+            seen = {"detector_failed": DataClass.SECRET}
+        return self._with(request, [*claims, *seen.items()] if seen else claims)
+
+    async def raised(self, clearance: Clearance | None, *texts: str) -> Clearance | None:
+        """Return what may be done with texts that belong to a cleared request, such as its answer."""
+        if clearance is None or self.reader is None or clearance.data_class is DataClass.SECRET:
+            return clearance
+        try:
+            seen = await self.reader.kinds("\n".join(texts))
+        except DetectorFailed:
+            seen = {"detector_failed": DataClass.SECRET}
+        highest = max(seen.values(), default=DataClass.PUBLIC)
+        if highest <= clearance.data_class:
+            return clearance
+        return self.rules.clearance(highest, tuple(sorted(kind for kind in seen if seen[kind] == highest)))
+
+    async def may_read(self, clearance: Clearance | None, arm: Arm, *texts: str) -> bool:
+        """Return whether an arm may have a cleared request together with these texts."""
+        cleared = await self.raised(clearance, *texts)
+        return cleared is None or cleared.admits(arm.zone)
+
+    def may_look_up(self, request: CompletionRequest) -> bool:
+        """Return whether an answer to a request may be stored, and a stored one looked for, by vectors of its text."""
+        clearance = request.query.clearance
+        if clearance is None or request.placeholders or not clearance.is_stored:
+            return False
+        return self.encoder_zone is None or clearance.admits(self.encoder_zone)
+
+    def _with(
+        self,
+        request: CompletionRequest,
+        claims: Sequence[tuple[str, DataClass | None]],
+        redacted: tuple[str, ...] = (),
+    ) -> CompletionRequest:
+        highest = max(claim or DataClass.PUBLIC for _, claim in claims)
+        origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
+        clearance = self.rules.clearance(highest, origins, redacted)
+        return replace(request, query=replace(request.query, clearance=clearance))
+
+    def _parsed(self, request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:
+        """Return the request of another body: all that is read of it is read anew."""
+        path = CHAT_PATH if request.chat else COMPLETION_PATH
+        return PARSERS[path](pydantic_core.to_json(body), self.limits)
+
+
+def _declared(body: Mapping[str, Any], scope: Scope) -> DataClass | None:
+    """Return the class that a caller gives, the higher one of header and metadata. Raises BadRequest for any other."""
+    metadata = body.get("metadata")
+    given = {
+        HEADER.decode(): header(scope, HEADER),
+        f"metadata.{METADATA}": metadata.get(METADATA) if isinstance(metadata, dict) else None,
+    }
+    classes = [_class_in(place, value) for place, value in given.items() if value is not None]
+    return max(classes, default=None)
+
+
+def _class_in(place: str, value: object) -> DataClass:
+    try:
+        return DataClass.labelled(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise BadRequest(f"{place}: {error}", param=place) from None
