@@ -96,8 +96,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         if guard is not None:
             routing.router.encoder = cleared_encoder(settings, log, guard, metrics)
         answers = build_answer_cache(settings, log, metrics)
-        observers, on_filed = build_answer_listeners(answers, log, routing.background)
-        dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed)
+        observers, on_filed = build_answer_listeners(answers, log, routing.background, guard)
+        dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed, guard)
         feedback = build_feedback(stack, settings, dependencies, adapters)
         conversations = build_conversations(settings, log, routing.background)
         followers = LiveFollowers(log, policy, routing, feedback, conversations, metrics, others=[])
@@ -116,8 +116,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             referee=factory.referee(log.client),
             conversations=conversations,
             tags=build_tags(stack, settings, log),
-            cascades=build_cascades(settings, policy.live, routing),
-            build_cascades=lambda config: build_cascades(replace(settings, config=config), policy.live, routing),
+            cascades=build_cascades(settings, policy.live, routing, guard),
+            build_cascades=lambda config: build_cascades(replace(settings, config=config), policy.live, routing, guard),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
             outcomes=_outcomes(settings, log, routing, feedback, metrics=metrics),
             metrics=metrics,

@@ -72,7 +72,7 @@ class LlmJudge:
         if not (drawn or self.should_judge(judge_input.arm.name)):
             return NoVerdict("not_sampled")
         suspect = looks_like_injection(judge_input.answer)
-        chosen = self._chosen((judge_input.arm,), suspect=suspect)
+        chosen = self._chosen(judge_input, suspect=suspect)
         if not isinstance(chosen, Arm):
             return self._counted(NoVerdict(chosen))
         meter = CallCostMeter(chosen)
@@ -97,7 +97,7 @@ class LlmJudge:
     async def compare(self, judge_input: JudgeInput, other_answer: str, other_arm: Arm) -> Preference | NoVerdict:
         """Return which of two answers to the same conversation is better; it is not drawn, but always judged."""
         suspect = looks_like_injection(judge_input.answer) or looks_like_injection(other_answer)
-        chosen = self._chosen((judge_input.arm, other_arm), suspect=suspect)
+        chosen = self._chosen(judge_input, other_arm, suspect=suspect)
         if not isinstance(chosen, Arm):
             return self._counted(NoVerdict(chosen))
         if judge_input.answer.strip() == other_answer.strip():
@@ -122,11 +122,15 @@ class LlmJudge:
         )
         return self._counted(preference)
 
-    def _chosen(self, answered: Sequence[Arm], *, suspect: bool) -> Arm | NoVerdictReason:
-        """Return who judges, or why nobody does."""
+    def _chosen(self, judge_input: JudgeInput, *others: Arm, suspect: bool) -> Arm | NoVerdictReason:
+        """Return who judges, or why nobody does; `others` have answered, too."""
         if suspect and self.settings.on_suspect == "missing":
             return "suspect"
-        judge = pick_judge(self.arms, answered)
+        clearance = judge_input.clearance
+        judges = [judge for judge in self.arms if clearance is None or clearance.admits(judge.zone)]
+        if not judges:
+            return "data_class"
+        judge = pick_judge(judges, (judge_input.arm, *others))
         # A judge answers as its model does: not with an arm's own system text, nor by a vote of many answers.
         return "own_answer" if judge is None else replace(judge, profile=Profile())
 

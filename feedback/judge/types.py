@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from highwayman.env.data_class import Clearance
 from highwayman.env.types import Arm, Messages, Usage
 
 NoVerdictReason = Literal[
@@ -11,6 +12,7 @@ NoVerdictReason = Literal[
     "timeout",
     "failed",
     "suspect",  # the answer speaks to its judge
+    "data_class",  # no judge may have what was asked, or answered
     "own_answer",  # there is no judge but the model that gave it
     "budget",
     "not_sampled",
@@ -31,6 +33,7 @@ class JudgeInput:
     answer: str = field(repr=False)
     reference: str | None = field(default=None, repr=False)  # a good answer, where there is one
     kind: str = ""  # of task; may have a rubric of its own
+    clearance: Clearance | None = None  # who may read all this; None: anybody, as nobody has rules
 
 
 @dataclass(frozen=True, slots=True)

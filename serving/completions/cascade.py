@@ -139,6 +139,7 @@ class CascadedCompletion(ProxiedCompletion):
             prompt_tokens=self._prompt_tokens,
             on_cost=self._look_usd.append,
             may_ask=partial(self._cascade.may_ask, spent_usd=self._spent_usd() or 0.0),
+            clearance=self._request.query.clearance,
         )
         self._answered.append(LookedAt(answer.arm.name, signals))
         failed = [attempt.arm for attempt in self._tried if attempt.ending != Ending.ANSWERED]

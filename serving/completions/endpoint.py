@@ -11,6 +11,7 @@ from highwayman.serving.completions.answer_cache.answer_key import AskedBy
 from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.privacy.data_guard import DataGuard
+from highwayman.serving.completions.privacy.restoring_send import RestoringSend
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest, RequestParser
 from highwayman.serving.completions.requests.routing_options import (
@@ -109,8 +110,11 @@ class CompletionsEndpoint:
             await send_response(send, 500, internal_error())
             return
         call = self._call(request, route, scope["path"])
+        out = self._conversations.recording(turn, send, route.decision.id)
+        if request.placeholders:
+            out = RestoringSend(out, request.placeholders)
         try:
-            await cancel_on_disconnect(call.run(self._conversations.recording(turn, send, route.decision.id)), scope)
+            await cancel_on_disconnect(call.run(out), scope)
         except Exception as error:
             log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
             if not send:

@@ -41,6 +41,7 @@ class ImplicitSignalObserver:
     store: Store
     ids: DecisionIds
     similarity: Callable[[str, str], float]  # of two texts; it blocks
+    may_compare: Callable[[CompletionRequest], bool] = lambda request: True  # whether its texts may go there
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer may call tools, and failures of tools are watched for."""
@@ -63,7 +64,8 @@ class ImplicitSignalObserver:
                 REGENERATED, current.links[-1], current
             )  # its own turn's: `with_turn_links` puts it there
         if self.signals & _OF_MESSAGES:
-            for signal in await asyncio.to_thread(implicit_signals, messages, secret, self.similarity):
+            similarity = self.similarity if self.may_compare(completed.request) else _unlike
+            for signal in await asyncio.to_thread(implicit_signals, messages, secret, similarity):
                 if signal.metric in self.signals:
                     await self._submit_earlier(
                         signal.metric, self.ids.link(_TURN, signal.turn, current.tenant), current
@@ -109,6 +111,11 @@ class ImplicitSignalObserver:
             await self.service.submit(submission, Principal(target.tenant, scopes=frozenset({FEEDBACK})))
         except (InvalidFeedback, UnknownDecision):  # its metric was declared otherwise, or it is too old
             return
+
+
+def _unlike(text: str, other: str) -> float:
+    """Return 0, whatever two texts are: nobody may compare them."""
+    return 0.0
 
 
 def with_turn_links(links: LinkExtractor, ids: DecisionIds) -> LinkExtractor:

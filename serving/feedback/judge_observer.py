@@ -20,6 +20,7 @@ from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict,
 from highwayman.feedback.trust.principal import FEEDBACK, Principal
 from highwayman.serving.completions.calls.internal_calls import InternalCall, InternalCalls
 from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.unseen_answer import UnseenAnswer, ask_unseen, has_side_effects
 
@@ -39,6 +40,7 @@ class JudgeObserver:
     pairwise: float  # share of the cases that are compared with a shadow answer
     timer: Callable[[], float]  # monotonic seconds
     on_result: Callable[[str], None]  # what came of each case: judge, judge_preference, or why there is neither
+    guard: DataGuard | None = None  # knows who may read an answer; None: anybody
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether this answer is drawn to be judged."""
@@ -73,6 +75,7 @@ class JudgeObserver:
         await self._prefer(completed, judge_input, answer)
 
     async def _score(self, completed: CompletedCall, judge_input: JudgeInput) -> None:
+        judge_input = await self._cleared(completed, judge_input, judge_input.answer)
         verdict = await self.judge.score(judge_input, drawn=True)
         await self._record_cost(verdict, completed.decision)
         if isinstance(verdict, NoVerdict):
@@ -104,6 +107,7 @@ class JudgeObserver:
 
     async def _prefer(self, completed: CompletedCall, judge_input: JudgeInput, answer: UnseenAnswer) -> None:
         """Ask which of two answers is better, and file it."""
+        judge_input = await self._cleared(completed, judge_input, judge_input.answer, answer.text)
         preference = await self.judge.compare(judge_input, answer.text, answer.arm)
         await self._record_cost(preference, completed.decision)
         if isinstance(preference, NoVerdict):
@@ -117,6 +121,13 @@ class JudgeObserver:
             ),
             completed.decision.tenant,
         )
+
+    async def _cleared(self, completed: CompletedCall, judge_input: JudgeInput, *answers: str) -> JudgeInput:
+        """Return it with who may read it: an answer may hold more than was asked."""
+        if self.guard is None:
+            return judge_input
+        clearance = await self.guard.raised(completed.request.query.clearance, *answers)
+        return replace(judge_input, clearance=clearance)
 
     def _can_compare(self, answered: Arm, other: str) -> bool:
         """Return whether there is a judge of the answers of both."""

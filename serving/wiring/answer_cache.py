@@ -11,6 +11,7 @@ from highwayman.serving.completions.answer_cache.answer_recorder import AnswerRe
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
 from highwayman.serving.completions.answer_cache.bad_answers import BadAnswers
 from highwayman.serving.completions.calls.observers import CompletionObserver
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.wiring.log import LogComponents
@@ -58,10 +59,10 @@ def check_names(config: AnswerCacheConfig, pool: Iterable[str]) -> None:
 
 
 def build_answer_listeners(
-    cache: AnswerCache | None, log: LogComponents, background: BackgroundTasks
+    cache: AnswerCache | None, log: LogComponents, background: BackgroundTasks, guard: DataGuard | None
 ) -> tuple[Sequence[CompletionObserver], Callable[[Sequence[Feedback]], None]]:
     """Return what stores answers, and what hears that one is bad; nothing, and who ignores it, without a cache."""
     if cache is None:
         return (), lambda shares: None
     bad_answers = BadAnswers(cache, log.factory.spec, log.store, background)
-    return (AnswerRecorder(cache, time.time),), bad_answers.on_filed
+    return (AnswerRecorder(cache, time.time, guard),), bad_answers.on_filed

@@ -9,19 +9,22 @@ from highwayman.env.confidence.signal import AskingSignal, Signal
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.serving.completions.calls.signal_reader import SignalReader
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.wiring.routing import RoutingComponents
 from highwayman.serving.wiring.settings import Settings
 
 
-def build_cascades(settings: Settings, live: LivePolicy, routing: RoutingComponents) -> Cascades | None:
+def build_cascades(
+    settings: Settings, live: LivePolicy, routing: RoutingComponents, guard: DataGuard | None
+) -> Cascades | None:
     """Return it, None where nothing looks at answers. Raises ConfigError for an arm that is not in the pool."""
     config = settings.config.cascade
     if config is None:
         return None
     arms = routing.pool.arms
-    reader = SignalReader(config.load_signals(), routing.upstream, arms, config.look_s)
+    reader = SignalReader(config.load_signals(), routing.upstream, arms, config.look_s, guard)
     check_asked(reader.signals, arms)
 
     def gates(tenant: str) -> Gates:

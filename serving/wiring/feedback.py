@@ -26,6 +26,7 @@ from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
 from highwayman.serving.completions.calls.internal_calls import InternalCalls
 from highwayman.serving.completions.calls.observers import CompletionObserver, CompletionObservers
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.config.feedback import JudgeConfig
 from highwayman.serving.feedback.implicit_observer import OF_TURNS, ImplicitSignalObserver, with_turn_links
 from highwayman.serving.feedback.judge_observer import JudgeObserver
@@ -50,6 +51,7 @@ class FeedbackDependencies:
     live: LivePolicy  # whose tally says how people and judges agree
     observers: Sequence[CompletionObserver] = ()  # who look at answers beside those that make statements
     on_filed: Callable[[Sequence[Feedback]], None] = lambda shares: None  # called with each statement that was filed
+    guard: DataGuard | None = None  # knows who may read what; None: anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def build_feedback(
     )
     if config.feedback.implicit:
         signals, likeness = frozenset(config.feedback.implicit), log.factory.encoder.cosine_similarity
-        observers.append(ImplicitSignalObserver(signals, service, log.store, log.ids, likeness))
+        may_compare = (lambda request: True) if dependencies.guard is None else dependencies.guard.may_encode
+        observers.append(ImplicitSignalObserver(signals, service, log.store, log.ids, likeness, may_compare))
         links = with_turn_links(links, log.ids) if signals & OF_TURNS else links
     judge = _judge(dependencies, service, dependencies.routing.rng.spawn(1)[0]) if config.feedback.judge.arms else None
     if judge is not None:
@@ -151,6 +154,7 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         pairwise=config.pairwise,
         timer=time.monotonic,
         on_result=lambda result: dependencies.metrics.judged.labels(result).inc(),
+        guard=dependencies.guard,
     )
 
 

@@ -8,6 +8,7 @@ from highwayman.env.types import Arm, Decision, Mode, Status
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_store import StoredAnswer
 from highwayman.serving.completions.calls.observers import CompletedCall
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.requests.request import CompletionRequest
 
 _MOST_CHARS = 64_000  # of an answer that is stored
@@ -21,6 +22,7 @@ class AnswerRecorder:
 
     cache: AnswerCache
     clock: Callable[[], float]  # seconds since the epoch
+    guard: DataGuard | None = None  # knows what may be stored; None: everything
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer may be stored: one that is given again is not."""
@@ -34,6 +36,10 @@ class AnswerRecorder:
         if outcome.status is not Status.OK or outcome.finish_reason != _WHOLE or transcript.tool_calls:
             return
         text = transcript.text
+        if self.guard is not None:
+            cleared = await self.guard.raised(completed.request.query.clearance, text)
+            if cleared is not None and not cleared.is_stored:
+                return
         if text.strip() and len(text) <= _MOST_CHARS:
             decision = completed.decision
             used = outcome.tokens_in, outcome.tokens_out

@@ -8,8 +8,10 @@ from functools import partial
 
 from highwayman.env.confidence.signal import AskingSignal, FinishedAnswer, Signal, read_signals
 from highwayman.env.cost.usage import cost_usd
+from highwayman.env.data_class import Clearance
 from highwayman.env.errors import UpstreamError
 from highwayman.env.pool.profile import upstream_body
+from highwayman.env.privacy.texts import texts_of
 from highwayman.env.types import Arm, JsonObject, Profile
 from highwayman.env.upstream.answers.answer_text import AnswerText
 from highwayman.env.upstream.answers.endings import Ending
@@ -17,6 +19,7 @@ from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream
 from highwayman.serving.completions.calls.metering import meter
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.requests.request import CHAT_PATH
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ class SignalReader:
     upstream: Upstream
     arms: Mapping[str, Arm]
     look_s: float  # that further calls may take
+    guard: DataGuard | None = None  # knows who may be shown an answer; None: anybody
     asking: tuple[AskingSignal, ...] = field(init=False)  # those of the signals that take further calls
     _asks_for: JsonObject = field(init=False)
     _refusing: set[str] = field(default_factory=set, init=False)  # arms that answer only what nothing is added to
@@ -59,14 +63,19 @@ class SignalReader:
         prompt_tokens: int,
         on_cost: Callable[[float | None], None],
         may_ask: Callable[[str, int], bool] = lambda arm, calls: True,
+        clearance: Clearance | None = None,
     ) -> dict[str, float]:
         """Return all that an answer of `arm` tells, with further calls; `on_cost` is told the dollars of each.
 
-        `may_ask` says whether an arm may be called so often; of a signal that may not ask nothing is told.
+        `may_ask` says whether an arm may be called so often; of a signal that may not ask nothing is told. Nor is it of
+        one whose arm may not have the request, which `clearance` says, or the answer.
         """
         ask = partial(self._replies, finished, arm, prompt_tokens=prompt_tokens, on_cost=on_cost)
         free = await self.look_on(finished)
         asking = [signal for signal in self.asking if may_ask(signal.asks or arm.name, signal.calls)]
+        if self.guard is not None and any(signal.asks for signal in asking):
+            cleared = await self.guard.raised(clearance, texts_of(finished.answer).text)
+            asking = [signal for signal in asking if not signal.asks or _admits(cleared, self.arms[signal.asks])]
         replies = await asyncio.gather(*map(ask, asking))
         for signal, answers in zip(asking, replies, strict=True):
             free |= _read([signal], replace(finished, replies=answers))
@@ -107,6 +116,10 @@ class SignalReader:
             return None
         on_cost(_cost_usd(arm, answer, prompt_tokens))
         return answer.answer
+
+
+def _admits(clearance: Clearance | None, arm: Arm) -> bool:
+    return clearance is None or clearance.admits(arm.zone)
 
 
 def _is_read_at_once(finished: FinishedAnswer) -> bool:

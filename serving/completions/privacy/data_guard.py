@@ -9,7 +9,6 @@ import pydantic_core
 from highwayman.env.data_class import Clearance, DataClass
 from highwayman.env.privacy.rules import PrivacyRules
 from highwayman.env.privacy.texts import texts_of
-from highwayman.env.types import Arm
 from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.privacy.text_reader import DetectorFailed, TextReader
 from highwayman.serving.completions.requests.request import CHAT_PATH, COMPLETION_PATH, PARSERS, CompletionRequest
@@ -75,17 +74,16 @@ class DataGuard:
             return clearance
         return self.rules.clearance(highest, tuple(sorted(kind for kind in seen if seen[kind] == highest)))
 
-    async def may_read(self, clearance: Clearance | None, arm: Arm, *texts: str) -> bool:
-        """Return whether an arm may have a cleared request together with these texts."""
-        cleared = await self.raised(clearance, *texts)
-        return cleared is None or cleared.admits(arm.zone)
+    def may_encode(self, request: CompletionRequest) -> bool:
+        """Return whether the encoder's engine may have a request's text."""
+        clearance = request.query.clearance
+        return self.encoder_zone is None or clearance is None or clearance.admits(self.encoder_zone)
 
     def may_look_up(self, request: CompletionRequest) -> bool:
         """Return whether an answer to a request may be stored, and a stored one looked for, by vectors of its text."""
         clearance = request.query.clearance
-        if clearance is None or request.placeholders or not clearance.is_stored:
-            return False
-        return self.encoder_zone is None or clearance.admits(self.encoder_zone)
+        is_stored = clearance is not None and clearance.is_stored and not request.placeholders
+        return is_stored and self.may_encode(request)
 
     def _with(
         self,
