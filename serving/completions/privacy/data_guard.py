@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import pydantic_core
 
@@ -17,6 +17,7 @@ from highwayman.serving.http.validation import BadRequest, BodyLimits
 
 HEADER = b"x-highwayman-data-class"
 METADATA = "data_class"  # of a request's metadata
+_WORST: Final[Mapping[str, DataClass]] = {"detector_failed": DataClass.SECRET}  # seen by a detector that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,7 @@ class DataGuard:
 
         Raises BadRequest for a class that is none.
         """
-        claims = [
-            ("caller", _declared(request.body, scope)),
-            ("tenant", self.tenants.get(principal.tenant)),
-            ("key", self.keys.get(principal.key_id)),
-            ("default", self.default),
-        ]
+        claims = self._claims(request, scope, principal)
         if self.reader is None:
             return self._with(request, claims)
         texts = texts_of(request.body)
@@ -51,15 +47,15 @@ class DataGuard:
             claims.append(("unread", self.unread))
         try:
             seen = await self.reader.kinds(texts.text)
-            hidden = {kind for kind, data_class in seen.items() if data_class in self.redacted}
+            hidden = {kind for kind, data_class in seen.items() if data_class in self.redacted} if seen else ()
             if hidden:
                 body, redaction = await self.reader.redacted(request.body, texts.text, self.redacted)
                 seen = await self.reader.kinds(texts_of(body).text)  # what could not be replaced is still there
                 request = replace(self._parsed(request, body), placeholders=redaction.values)
                 return self._with(request, [*claims, *seen.items()], tuple(sorted(hidden - seen.keys())))
         except DetectorFailed:
-            seen = {"detector_failed": DataClass.SECRET}
-        return self._with(request, [*claims, *seen.items()] if seen else claims)
+            seen = _WORST
+        return self._with(request, [*claims, *seen.items()])
 
     async def raised(self, clearance: Clearance | None, *texts: str) -> Clearance | None:
         """Return what may be done with texts that belong to a cleared request, such as its answer."""
@@ -68,7 +64,7 @@ class DataGuard:
         try:
             seen = await self.reader.kinds("\n".join(texts))
         except DetectorFailed:
-            seen = {"detector_failed": DataClass.SECRET}
+            seen = _WORST
         highest = max(seen.values(), default=DataClass.PUBLIC)
         if highest <= clearance.data_class:
             return clearance
@@ -85,14 +81,26 @@ class DataGuard:
         is_stored = clearance is not None and clearance.is_stored and not request.placeholders
         return is_stored and self.may_encode(request)
 
+    def _claims(self, request: CompletionRequest, scope: Scope, principal: Principal) -> list[tuple[str, DataClass]]:
+        """Return who says which class a request is of, without having looked into it. Raises BadRequest."""
+        claims = [("default", self.default)] if self.default else []
+        for name, claim in (
+            ("caller", _declared(request.body, scope)),
+            ("tenant", self.tenants.get(principal.tenant)),
+            ("key", self.keys.get(principal.key_id)),
+        ):
+            if claim is not None:
+                claims.append((name, claim))
+        return claims
+
     def _with(
-        self,
-        request: CompletionRequest,
-        claims: Sequence[tuple[str, DataClass | None]],
-        redacted: tuple[str, ...] = (),
+        self, request: CompletionRequest, claims: Sequence[tuple[str, DataClass]], redacted: tuple[str, ...] = ()
     ) -> CompletionRequest:
-        highest = max(claim or DataClass.PUBLIC for _, claim in claims)
-        origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
+        highest: DataClass = DataClass.PUBLIC
+        origins: tuple[str, ...] = ()
+        if claims:
+            highest = max(claim for _, claim in claims)
+            origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
         clearance = self.rules.clearance(highest, origins, redacted)
         return replace(request, query=replace(request.query, clearance=clearance))
 
@@ -104,13 +112,12 @@ class DataGuard:
 
 def _declared(body: Mapping[str, Any], scope: Scope) -> DataClass | None:
     """Return the class that a caller gives, the higher one of header and metadata. Raises BadRequest for any other."""
-    metadata = body.get("metadata")
-    given = {
-        HEADER.decode(): header(scope, HEADER),
-        f"metadata.{METADATA}": metadata.get(METADATA) if isinstance(metadata, dict) else None,
-    }
-    classes = [_class_in(place, value) for place, value in given.items() if value is not None]
-    return max(classes, default=None)
+    metadata, told = body.get("metadata"), header(scope, HEADER)
+    noted = metadata.get(METADATA) if isinstance(metadata, dict) else None
+    if told is None and noted is None:
+        return None
+    given = ((HEADER.decode(), told), (f"metadata.{METADATA}", noted))
+    return max(_class_in(place, value) for place, value in given if value is not None)
 
 
 def _class_in(place: str, value: object) -> DataClass:

@@ -37,7 +37,7 @@ class TextReader:
         """Start nothing any more, and wait for nothing."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def kinds(self, text: str) -> dict[str, DataClass]:
+    async def kinds(self, text: str) -> Mapping[str, DataClass]:
         """Return what a text holds, with the class of each kind. Raises DetectorFailed."""
         return await self._in_time(lambda: self._kinds_in(text), len(text))
 
