@@ -13,7 +13,7 @@ learns from right and wrong alone. Printed are
    price of quality, by the size of the smaller of two arms (the other has 100 billion) and by how far difficulties
    spread (the standard deviation of d). In brackets, what always taking the better one of the two is right in.
 
-Privacy rules under a simulated regulation need trust zones, which are not built.
+Privacy rules under a simulated regulation: `benchmarks/regulation.py`.
 """
 
 import argparse

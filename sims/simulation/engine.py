@@ -135,7 +135,7 @@ def simulate(
     if router.pacer is None and scenario.budget_usd is not None:
         router = replace(router, pacer=Pacer(scenario.budget_usd))
     simulation = _Simulation(policy, scenario, contexts, router, rng=rng, frozen_for=frozen_for)
-    alone = not scenario.has_tool_loops and scenario.conversations is None
+    alone = not scenario.has_tool_loops and scenario.conversations is None and scenario.barred is None
     batched = frozen_for > 1 and router.only_mixes_a_floor and alone
     for start, end in _pools(scenario):
         simulation.offer(start)
@@ -148,7 +148,8 @@ def simulate(
 
 def _pools(scenario: Scenario) -> list[tuple[int, int]]:
     """Return the stretches of rounds, from and until, over which the pool stays the same."""
-    changes = np.flatnonzero((scenario.available[1:] != scenario.available[:-1]).any(axis=1)) + 1
+    in_pool = scenario.in_pool
+    changes = np.flatnonzero((in_pool[1:] != in_pool[:-1]).any(axis=1)) + 1
     edges = [0, *changes.tolist(), scenario.n]
     return list(pairwise(edges)) if scenario.n else []
 
@@ -194,7 +195,7 @@ class _Simulation:
 
     def offer(self, t: int) -> None:
         """Tell the policy of the arms that joined or left the pool by round t."""
-        columns = np.flatnonzero(self._scenario.available[t])
+        columns = np.flatnonzero(self._scenario.in_pool[t])
         for k in np.setdiff1d(self._columns, columns):
             self._policy.drop_arm(self._scenario.arms[k])
         for k in np.setdiff1d(columns, self._columns):
@@ -204,14 +205,13 @@ class _Simulation:
 
     def one_by_one(self, start: int, end: int) -> None:
         """Decide the rounds of a stretch, each by itself."""
-        router, done, pool = self._router, self.done, self._columns
-        arms = self._arms
-        column_of = dict(zip(arms, pool.tolist(), strict=True))
+        router, done = self._router, self.done
+        column_of = dict(zip(self._arms, self._columns.tolist(), strict=True))
         not_exploring = router.objective.with_overrides(explore=False)
         for t in range(start, end):
             self._learn(t)
             self._end_calls(t)
-            usd = self._expected_usd(t)
+            pool, arms, usd = self._allowed(t, self._expected_usd(t))
             penalties = done.penalties[t, pool] + done.corrections[t, pool]
             holder = self._holder(t)
             if holder is not None and holder in pool and router.switching is Switching.NEVER:
@@ -249,6 +249,14 @@ class _Simulation:
             asked = () if cascades is None else cascades.run(self._policy, t, choice, explores=limits.explore)
             expected = dict(zip(columns.tolist(), candidates.usd.tolist(), strict=True))
             self._record(t, columns, choice.draw, asked=asked, expected_usd=expected)
+
+    def _allowed(self, t: int, usd: Floats) -> tuple[Indices, tuple[str, ...], Floats]:
+        """Return the columns (K,), names and dollars (K,) of the arms in the pool that may have the round's data."""
+        barred, columns = self._scenario.barred, self._columns
+        if barred is None or not barred[t, columns].any():
+            return columns, self._arms, usd
+        may = ~barred[t, columns]
+        return columns[may], tuple(self._scenario.arms[k] for k in columns[may].tolist()), usd[may]
 
     def _end_calls(self, t: int) -> None:
         """Charge the calls that have ended by round t, and learn what they took, if an update is due."""

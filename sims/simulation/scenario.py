@@ -22,7 +22,7 @@ from highwayman.sims.tables.table import FullTable
 SECONDS_PER_ROUND = 1.0
 _BY_ROUND = (
     *("rows", "quality", "cost_usd", "price_usd", "latency_s", "available", "feedback", "delay_s"),
-    *("expected_latency_s", "expected_wh", "in_tool_loop"),
+    *("expected_latency_s", "expected_wh", "in_tool_loop", "barred"),
 )
 
 
@@ -35,7 +35,7 @@ class Stage(IntEnum):
 
     TRAFFIC = 0  # who asks what, and when
     POOL = 1  # which arms there are, and what they cost
-    PRICE_LIST = 2  # what the router knows of that
+    PRICE_LIST = 2  # what the router knows of that, and which rules it has
     QUALITY = 3  # what answers are worth
     CONFIDENCE = 4  # what answers tell of that themselves
     FEEDBACK = 5  # what feedback says of it
@@ -53,7 +53,7 @@ class Scenario:
     cost_usd: Floats  # (n, K) what each call is metered at; NaN: no price
     price_usd: Floats  # (n, K) what a call costs by the router's price list, prompts apart; NaN: no price
     latency_s: Floats  # (n, K); NaN: unknown
-    available: Bools  # (n, K) whether the arm is in the pool
+    available: Bools  # (n, K) whether the arm is in the pool, and may be asked
     feedback: Floats  # (n, K) the reward that feedback would state, in [0, 1]; NaN: there is none
     delay_s: Floats  # (n, K) from the answer to its feedback
     budget_usd: float | None = None  # dollars a request may cost on average
@@ -62,12 +62,19 @@ class Scenario:
     in_tool_loop: Bools | None = None  # (n,) whether the caller is in the middle of a tool loop; None: nobody is
     conversations: ConversationTurns | None = None  # None: every request stands alone
     signals: Mapping[str, Floats] = field(default_factory=dict)  # (n, K) by name: what each answer tells of itself
+    # (n, K) whether the arm, which is in the pool, may not have the round's data: it is not available; None: nobody's.
+    barred: Bools | None = None
     tasks: tuple[str, ...] = ()  # (n,) what kind of prompt it is; empty: nobody knows
 
     @property
     def n(self) -> int:
         """The number of rounds."""
         return len(self.rows)
+
+    @property
+    def in_pool(self) -> Bools:
+        """Whether the arm is in the pool, whoever may have the round's data, (n, K)."""
+        return self.available if self.barred is None else self.available | self.barred
 
     @property
     def has_tool_loops(self) -> bool:
