@@ -26,11 +26,14 @@ from highwayman.feedback.learning.publications import Published
 from highwayman.feedback.learning.snapshot_file import read_snapshot
 from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.requests.batch_file import BatchLine, batch_line, json_lines, read_batch
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.config.config import Config
 from highwayman.serving.http.asgi import Scope
 from highwayman.serving.state.learner_factory import LearnerFactory
+from highwayman.serving.wiring.privacy import build_guard
+from highwayman.serving.wiring.settings import Settings
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -106,12 +109,26 @@ async def _predicted(
         if unknown:
             raise ConfigError(f"--without {min(unknown)}: the pool's arms are {', '.join(factory.arm_names)}")
         arms = tuple(arm for arm in factory.arms if arm.name not in without)
+        guard = build_guard(stack, Settings(factory.arms, "", factory.config))
+        lines = [await _cleared(line, guard, tenant) for line in lines]
         contexts = factory.encoder.encode_many(_tagged(lines, factory.config, tenant))
         quotes = TallyQuotes(arms)
         quotes.follow(Tally.from_json(published.snapshot.tally))
         expected_quality = _expecting(_policies(factory, published).policy_for(tenant), arms)
         predictions = _predictions(arms, expected_quality, quotes, lines=lines, contexts=contexts)
         return arms, predictions, published.stamp.version
+
+
+async def _cleared(line: BatchLine, guard: DataGuard | None, tenant: str) -> BatchLine:
+    """Return a line that goes where its class may; nothing is replaced in it, as no answer comes back through here."""
+    if guard is None:
+        return line
+    scope: Scope = {"headers": []}
+    as_it_is = replace(guard, redacted=frozenset())
+    request = await as_it_is.clear(line.request, scope, Principal(tenant=tenant))
+    if not guard.may_encode(request):
+        request = replace(request, query=replace(request.query, text="", pictures=()))
+    return replace(line, request=request)
 
 
 def _tagged(lines: Sequence[BatchLine], config: Config, tenant: str) -> list[Query]:

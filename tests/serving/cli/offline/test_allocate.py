@@ -146,6 +146,22 @@ def test_a_prompt_that_no_arm_may_answer_is_told_and_the_others_are_routed(
     assert "has a window of" in refused["error"]
 
 
+def test_a_prompt_goes_where_its_class_may_or_nowhere(tmp_path: Path, state: tuple[Path, Path, Snapshot]) -> None:
+    pool, config = tmp_path / "pool.yaml", tmp_path / "highwayman.yaml"
+    pool.write_text(state[0].read_text().replace("small: {", "small: {zone: home, "))
+    rules = {"classes": {"personal": ["home"], "secret": []}, "redact": ["personal"]}
+    config.write_text(json.dumps({"privacy": rules}))
+    mail, key = f"{HARD} ann@example.org", "Is sk-proj-0123456789abcdefghij a key?"
+    prompts = prompts_file(tmp_path, mail, key, HARD)
+    whose = "--pool", pool, "--snapshot", state[1], "--config", config
+    result = run(prompts, "--budget", 1, *whose)
+    assert result.exit_code == 0, result.output
+    lines = written(tmp_path / "out.jsonl")
+    assert [line["arm"] for line in lines] == ["small", None, "org/large"]
+    assert "may not have secret data: rule privacy.classes.secret" in lines[1]["error"]
+    assert key not in (tmp_path / "out.jsonl").read_text()
+
+
 def test_what_cannot_be_is_told_in_a_line_and_nothing_is_written(
     tmp_path: Path, state: tuple[Path, Path, Snapshot]
 ) -> None:
