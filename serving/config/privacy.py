@@ -1,7 +1,7 @@
 """Trust zones in `highwayman.yaml`: which class of data may go to the arms of which zone, and who says what it is."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,7 @@ class PrivacyConfig(Strict):
     tenants: dict[str, ClassName] = Field(default_factory=dict, description="the least class of a tenant's requests")
     keys: dict[str, ClassName] = Field(default_factory=dict, description="the least class by the id of an API key")
     detector: str = _PATTERNS  # patterns | none | module:Class
+    detector_options: dict[str, Any] = Field(default_factory=dict, description="what its class takes, as keywords")
     detector_s: Annotated[float, Field(gt=0)] = 0.5  # that it may take; beyond, a request is secret
     kinds: dict[str, ClassName] = Field(default_factory=dict, description="other classes of what a detector knows")
     redact: list[ClassName] = Field(
@@ -58,10 +59,12 @@ class PrivacyConfig(Strict):
     def load_detector(self) -> Detector | None:
         """Return it, None where there is none. Raises ConfigError for a class that cannot be made."""
         if self.detector in (_PATTERNS, _NONE):
+            if self.detector_options:
+                raise ConfigError(f"privacy.detector_options: {self.detector} takes none; only module:Class does")
             return PatternDetector() if self.detector == _PATTERNS else None
         try:
-            detector: Detector = class_at(self.detector)()
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            detector: Detector = class_at(self.detector)(**self.detector_options)
+        except (ImportError, AttributeError, TypeError, ValueError, OSError) as error:
             raise ConfigError(
                 f"privacy.detector: {self.detector!r}: {error}; take {_PATTERNS}, {_NONE}, or module:Class"
             ) from error

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -183,3 +184,12 @@ async def test_what_cannot_be_followed_is_told() -> None:
         PrivacyConfig(classes={"secret": []}, detector="nothing:At").load_detector()
     with pytest.raises(ValueError, match="classes"):
         Config.model_validate({"privacy": {}})
+
+
+@pytest.mark.skipif(find_spec("presidio_analyzer") is not None, reason="Presidio is installed")
+async def test_presidio_is_an_extra_whose_lack_is_told() -> None:
+    config = PrivacyConfig(classes={"secret": []}, detector="highwayman.env.privacy.presidio:PresidioDetector")
+    with pytest.raises(ConfigError, match="No module named 'presidio_analyzer'"):
+        config.load_detector()
+    with pytest.raises(ConfigError, match="patterns takes none"):
+        PrivacyConfig(classes={"secret": []}, detector_options={"model": "x"}).load_detector()
