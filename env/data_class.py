@@ -62,6 +62,12 @@ class Clearance:
         told |= {_REDACTED + kind for kind in self.redacted}
         object.__setattr__(self, "flags", frozenset(told if self.is_stored else {*told, NOT_STORED}))
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is that of what is public, goes anywhere and is as it came: as if nobody had any rules."""
+        is_free = self.zones is None and self.is_stored and not self.redacted
+        return is_free and self.data_class is DataClass.PUBLIC
+
     def admits(self, zone: str) -> bool:
         """Return whether what lies in a zone may have the data."""
         return self.zones is None or zone in self.zones

@@ -1,7 +1,7 @@
 """Microsoft's Presidio as a detector, beside the patterns: names, places, and whatever else its recognisers know.
 
 `pip install presidio-analyzer` and a model of spaCy's for the language; then
-`detector: highwayman.env.privacy.presidio:PresidioDetector` under `privacy:`. It takes milliseconds a text, in a thread.
+`detector: highwayman.env.privacy.presidio:PresidioDetector` under `privacy:`. It takes milliseconds a text.
 """
 
 from collections.abc import Iterator

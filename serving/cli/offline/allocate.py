@@ -109,7 +109,7 @@ async def _predicted(
         if unknown:
             raise ConfigError(f"--without {min(unknown)}: the pool's arms are {', '.join(factory.arm_names)}")
         arms = tuple(arm for arm in factory.arms if arm.name not in without)
-        guard = build_guard(stack, Settings(factory.arms, "", factory.config))
+        guard = build_guard(stack, Settings(tuple(factory.arms), "", factory.config))
         lines = [await _cleared(line, guard, tenant) for line in lines]
         contexts = factory.encoder.encode_many(_tagged(lines, factory.config, tenant))
         quotes = TallyQuotes(arms)

@@ -38,7 +38,7 @@ class AnswerRecorder:
         text = transcript.text
         if self.guard is not None:
             cleared = await self.guard.raised(completed.request.query.clearance, text)
-            if cleared is not None and not cleared.is_stored:
+            if not cleared.is_stored:
                 return
         if text.strip() and len(text) <= _MOST_CHARS:
             decision = completed.decision

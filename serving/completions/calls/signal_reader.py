@@ -75,7 +75,7 @@ class SignalReader:
         asking = [signal for signal in self.asking if may_ask(signal.asks or arm.name, signal.calls)]
         if self.guard is not None and any(signal.asks for signal in asking):
             cleared = await self.guard.raised(clearance, texts_of(finished.answer).text)
-            asking = [signal for signal in asking if not signal.asks or _admits(cleared, self.arms[signal.asks])]
+            asking = [signal for signal in asking if not signal.asks or cleared.admits(self.arms[signal.asks].zone)]
         replies = await asyncio.gather(*map(ask, asking))
         for signal, answers in zip(asking, replies, strict=True):
             free |= _read([signal], replace(finished, replies=answers))
@@ -116,10 +116,6 @@ class SignalReader:
             return None
         on_cost(_cost_usd(arm, answer, prompt_tokens))
         return answer.answer
-
-
-def _admits(clearance: Clearance | None, arm: Arm) -> bool:
-    return clearance is None or clearance.admits(arm.zone)
 
 
 def _is_read_at_once(finished: FinishedAnswer) -> bool:

@@ -57,9 +57,10 @@ class DataGuard:
             seen = _WORST
         return self._with(request, [*claims, *seen.items()])
 
-    async def raised(self, clearance: Clearance | None, *texts: str) -> Clearance | None:
+    async def raised(self, clearance: Clearance | None, *texts: str) -> Clearance:
         """Return what may be done with texts that belong to a cleared request, such as its answer."""
-        if clearance is None or self.reader is None or clearance.data_class is DataClass.SECRET:
+        clearance = clearance or self.rules.clearance(DataClass.PUBLIC)
+        if self.reader is None or clearance.data_class is DataClass.SECRET:
             return clearance
         try:
             seen = await self.reader.kinds("\n".join(texts))
@@ -78,7 +79,7 @@ class DataGuard:
     def may_look_up(self, request: CompletionRequest) -> bool:
         """Return whether an answer to a request may be stored, and a stored one looked for, by vectors of its text."""
         clearance = request.query.clearance
-        is_stored = clearance is not None and clearance.is_stored and not request.placeholders
+        is_stored = clearance is None or (clearance.is_stored and not request.placeholders)
         return is_stored and self.may_encode(request)
 
     def _claims(self, request: CompletionRequest, scope: Scope, principal: Principal) -> list[tuple[str, DataClass]]:
@@ -102,6 +103,8 @@ class DataGuard:
             highest = max(claim for _, claim in claims)
             origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
         clearance = self.rules.clearance(highest, origins, redacted)
+        if clearance.says_nothing:  # which is most requests: they stay as they are
+            return request
         return replace(request, query=replace(request.query, clearance=clearance))
 
     def _parsed(self, request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:

@@ -64,7 +64,6 @@ async def sent(router: Router, body: dict[str, Any], **headers: str) -> tuple[in
 @pytest.mark.parametrize(
     ("body", "headers", "told", "origin", "arms"),
     [
-        (ask("Hello"), {}, "public", [], {"far", "near", "own"}),
         (ask("Hello"), {"x_highwayman_data_class": "Internal"}, "internal", ["caller"], {"near", "own"}),
         (ask("Hello", metadata={"data_class": "personal"}), {}, "personal", ["caller"], {"own"}),
         (ask(f"Pay with {CARD}"), {}, "personal", ["payment_card"], {"own"}),
@@ -81,7 +80,13 @@ async def test_only_arms_of_allowed_zones_are_candidates_and_the_decision_says_w
     assert set(view["arms"]) == arms
     assert (view["privacy"]["class"], view["privacy"]["classed_by"]) == (told, origin)
     assert set(view["privacy"]["masked"]) == {"far", "near", "own"} - arms
-    assert view["privacy"]["rule"] == (None if told == "public" else f"privacy.classes.{told}")
+    assert view["privacy"]["rule"] == f"privacy.classes.{told}"
+
+
+async def test_of_what_nobody_says_anything_nothing_is_kept_from_anybody(router: Router) -> None:
+    status, _, decision_id = await sent(router, ask("Hello"))
+    view = await router.decision(decision_id)
+    assert (status, view["privacy"], len(view["arms"])) == (200, None, 3)
 
 
 @pytest.mark.parametrize("stream", [False, True])
