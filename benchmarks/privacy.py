@@ -1,16 +1,15 @@
-"""What rules of privacy cost a plain request: CPU time with them and without, block by block in one router process.
+"""What rules of privacy cost a plain request: CPU time with them and without, by turns in one router process.
 
-    python -m benchmarks.privacy [--blocks 60] [--requests 200] [--prompt-tokens 60]
+    python -m benchmarks.privacy [--pairs 5000] [--prompt-tokens 60]
 
 Both sides share one router: its Redis, its arms (a model server in a process of its own, which answers at once) and its
-policy. Prompts never repeat, and hold nothing that a detector knows. Blocks of requests go by turns through an endpoint
-that has rules and reads every request, and through one that has none; printed are the CPU microseconds of a request,
-HTTP itself not among them, and the median of the ratios of neighbouring blocks with its standard error. Then the
+policy. Prompts never repeat, and hold nothing that a detector knows. Requests go by turns, one after the other, through
+an endpoint that has rules and reads every request, and through one that has none; printed are the CPU microseconds of a
+request, HTTP to the client not among them, and the ratio of the medians with its bootstrap standard error. Then the
 detector's own time, by a text's length.
 """
 
 import argparse
-import asyncio
 import json
 import random
 import sys
@@ -37,7 +36,7 @@ from highwayman.serving.processes.supervised_process import SupervisedProcess, c
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.wiring.settings import Settings
 
-_PATH, _AT_ONCE, _ARMS = "/v1/chat/completions", 16, 8
+_PATH, _WARM, _ARMS = "/v1/chat/completions", 300, 8
 _RULES = {"classes": {"internal": ["default"], "personal": ["default"], "secret": []}}
 _HEADERS = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"user-agent", b"bench")]
 
@@ -76,40 +75,34 @@ async def ask(served: CompletionsEndpoint, text: str) -> None:
         raise RuntimeError(f"a request came to {statuses[:1]}")
 
 
-async def block_us(served: CompletionsEndpoint, texts: list[str]) -> float:
-    """Return the CPU microseconds of each of some requests."""
-    queue, begun = iter(texts), time.process_time()
-
-    async def client() -> None:
-        for text in queue:
-            await ask(served, text)
-
-    await asyncio.gather(*(client() for _ in range(_AT_ONCE)))
-    return 1e6 * (time.process_time() - begun) / len(texts)
+async def cpu_us(served: CompletionsEndpoint, text: str) -> float:
+    """Return the CPU microseconds of one request, and of what its predecessor has left to do."""
+    begun = time.process_time()
+    await ask(served, text)
+    return 1e6 * (time.process_time() - begun)
 
 
 async def measure(services: Services, arguments: argparse.Namespace) -> None:
     """Print what requests take on either side."""
     rng, router, cleared = random.Random(0), services.router, services.router.encoder
-    sides = {
-        "no rules": (endpoint(services, None), services.encoder),
-        "rules": (endpoint(services, services.guard), cleared),
-    }
+    plain, guarded = endpoint(services, None), endpoint(services, services.guard)
+    sides = {"no rules": (plain, services.encoder), "rules": (guarded, cleared)}
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(arguments.blocks + 2):  # two to warm up
+    for number in range(arguments.pairs + _WARM):
         for name in rng.sample(list(sides), len(sides)):
             served, router.encoder = sides[name]
-            texts = [prompt(rng, arguments.prompt_tokens) for _ in range(arguments.requests)]
-            us = await block_us(served, texts)
-            if number >= 2:
+            us = await cpu_us(served, prompt(rng, arguments.prompt_tokens))
+            if number >= _WARM:
                 taken[name].append(us)
     without, with_rules = (np.array(taken[name]) for name in sides)
-    ratios = with_rules / without
-    draws = np.random.default_rng(0).choice(ratios, size=(2000, len(ratios)))
-    print(f"{arguments.blocks} blocks of {arguments.requests} requests of {arguments.prompt_tokens} tokens, a side")
+    rows = np.random.default_rng(0).integers(len(without), size=(1000, len(without)))
+    ratios = np.median(with_rules[rows], axis=1) / np.median(without[rows], axis=1)
+    print(f"{arguments.pairs:,} pairs of requests of {arguments.prompt_tokens} tokens, in random order within the pair")
     for name, us in taken.items():
-        print(f"  {name:9} {np.median(us):7.1f} us of CPU a request (least {min(us):.1f})")
-    print(f"  ratio     {np.median(ratios):7.4f} ± {np.median(draws, axis=1).std():.4f}")
+        print(
+            f"  {name:9} {np.median(us):7.1f} us of CPU, the median (a tenth took less than {np.quantile(us, 0.1):.1f})"
+        )
+    print(f"  ratio     {np.median(with_rules) / np.median(without):7.4f} ± {ratios.std():.4f}")
 
 
 def detecting() -> None:
@@ -151,8 +144,7 @@ async def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--blocks", type=int, default=60)
-    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=5_000)
     parser.add_argument("--prompt-tokens", type=int, default=60)
     uvloop.run(run(parser.parse_args()))
     detecting()

@@ -74,8 +74,16 @@ class Clearance:
 
     def objection(self) -> str:
         """Return why something outside its zones may not have the data, in words."""
-        allowed = ", ".join(sorted(self.zones or ())) or "no zone"
-        return f"may not have {self.data_class.label} data: rule {self.rule} allows {allowed}"
+        return f"may not have {self.data_class.label} data: {self._rule()}"
+
+    def refusal(self) -> str:
+        """Return why nobody may, in words for whoever asked: class, who says so, and rule."""
+        origins = f" (so says: {', '.join(self.origins)})" if self.origins else ""
+        label = self.data_class.label
+        return f"No arm that could answer may have this request, which is {label}{origins}: {self._rule()}."
+
+    def _rule(self) -> str:
+        return f"rule {self.rule} allows {', '.join(sorted(self.zones or ())) or 'no zone'}"
 
 
 def masked_flags(arms: Iterable[str]) -> frozenset[str]:

@@ -187,11 +187,12 @@ class Pool:
 
     def _nobody_for(self, query: Query, prompt_tokens: PromptTokens) -> NoEligibleArm:
         """Return the error of a query that no arm may answer; of another kind where that is for its class alone."""
-        error = _nobody({arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()})
-        is_barred = query.clearance is not None and any(
-            self.refusal(arm, replace(query, clearance=None), prompt_tokens) is None for arm in self.arms.values()
-        )
-        return DataClassBarred(str(error)) if is_barred else error
+        clearance, unruled = query.clearance, replace(query, clearance=None)
+        if clearance is not None and any(
+            self.refusal(arm, unruled, prompt_tokens) is None for arm in self.arms.values()
+        ):
+            return DataClassBarred(clearance.refusal())
+        return _nobody({arm.name: self.refusal(arm, query, prompt_tokens) for arm in self.arms.values()})
 
     def is_answerable(self, query: Query, prompt_tokens: int | Floats) -> bool:
         """Return whether any arm may answer, whether its servers rest or not."""

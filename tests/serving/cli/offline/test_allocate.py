@@ -158,7 +158,7 @@ def test_a_prompt_goes_where_its_class_may_or_nowhere(tmp_path: Path, state: tup
     assert result.exit_code == 0, result.output
     lines = written(tmp_path / "out.jsonl")
     assert [line["arm"] for line in lines] == ["small", None, "org/large"]
-    assert "may not have secret data: rule privacy.classes.secret" in lines[1]["error"]
+    assert "which is secret (so says: api_key): rule privacy.classes.secret" in lines[1]["error"]
     assert key not in (tmp_path / "out.jsonl").read_text()
 
 
