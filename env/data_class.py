@@ -91,6 +91,12 @@ def masked_flags(arms: Iterable[str]) -> frozenset[str]:
     return frozenset(_MASKED + arm for arm in arms)
 
 
+def class_told_by(flags: Iterable[str]) -> DataClass:
+    """Return the class that a context's flags tell, public where they say nothing."""
+    told = [DataClass.labelled(flag.removeprefix(_CLASS)) for flag in flags if flag.startswith(_CLASS)]
+    return max(told, default=DataClass.PUBLIC)
+
+
 def told_by(flags: Iterable[str]) -> dict[str, object] | None:
     """Return what a context's flags say of its request's class, for people to read; None where they say nothing."""
     told = list(flags)

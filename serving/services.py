@@ -119,7 +119,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             cascades=build_cascades(settings, policy.live, routing, guard),
             build_cascades=lambda config: build_cascades(replace(settings, config=config), policy.live, routing, guard),
             proxy_dependencies=_proxy_dependencies(settings, routing, feedback, log.journal, metrics=metrics),
-            outcomes=_outcomes(settings, log, routing, feedback, metrics=metrics),
+            outcomes=_outcomes(settings, log, routing, feedback, metrics=metrics, guard=guard),
             metrics=metrics,
             answers=answers,
             reloader=build_reloader(stack, settings, shared_state, followers),
@@ -135,6 +135,7 @@ def _outcomes(
     feedback: FeedbackComponents,
     *,
     metrics: Metrics,
+    guard: DataGuard | None,
 ) -> OutcomeService:
     """Return what takes in what came of decisions that somebody else carries out."""
     return OutcomeService(
@@ -148,6 +149,7 @@ def _outcomes(
         on_outcome=routing.spend_tracker.on_outcome,
         clock=time.time,
         window_s=settings.config.limits.feedback_window_s,
+        guard=guard,
     )
 
 

@@ -173,7 +173,7 @@ class CompletionsEndpoint:
         origin = RequestOrigin(principal.tenant, request.user, links)
         tags = self._tags.read(scope, request.body, principal)
         if self._guard is not None:
-            request = await self._guard.clear(request, scope, principal)
+            request = await self._guard.clear(request, scope, principal, redacts=not delegated)
         query = replace(request.query, tags=tags) if tags else request.query
         cached, cascade = None, None
         may_look_up = not (task or delegated) and (self._guard is None or self._guard.may_look_up(request))

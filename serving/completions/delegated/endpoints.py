@@ -78,7 +78,9 @@ class DelegatedEndpoints:
             return route, turn
 
         route, turn = await (decide(request, options) if told is None else self._told(told, request, options, decide))
-        decision = delegated(route.decision)
+        decision, guard = delegated(route.decision), self.outcomes.guard
+        if guard is not None and guard.redacted:  # nobody has put placeholders into it: the caller sends it as it is
+            decision = replace(decision, prompt=None)
         route = replace(route, decision=decision)
         await self.journal.submit(decision)
         shown: JsonObject = self.view(route, request)
@@ -116,4 +118,5 @@ class DelegatedEndpoints:
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
         raw = await self.bodies.receive(scope, receive, limit_bytes=self.body_limit_bytes)
         told = await self.bodies.read(raw, lambda: parse_outcome(raw, self.bodies.limits))
-        await send_response(send, 200, pydantic_core.to_json(await self.outcomes.take(told, principal.tenant)), JSON)
+        standing = await self.outcomes.take(told, scope, principal)
+        await send_response(send, 200, pydantic_core.to_json(standing), JSON)

@@ -8,6 +8,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field
 
 from highwayman.env.cost.usage import cost_usd, energy_wh
+from highwayman.env.data_class import class_told_by
 from highwayman.env.errors import StoreUnavailable, UnknownArm, UnknownDecision
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.types import DELEGATED, Arm, Attempt, Decision, JsonObject, Outcome, Status
@@ -17,9 +18,12 @@ from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
+from highwayman.serving.http.asgi import Scope
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BadRequest, BodyLimits, parse_object, validate
 from highwayman.serving.metrics import Metrics
 
@@ -92,8 +96,9 @@ class OutcomeService:
     on_outcome: Callable[[Outcome], None]
     clock: Callable[[], float]  # seconds since the epoch
     window_s: float  # that a decision takes an outcome for
+    guard: DataGuard | None = None  # knows who may read a request; None: anybody
 
-    async def take(self, told: ToldOutcome, tenant: str) -> JsonObject:
+    async def take(self, told: ToldOutcome, scope: Scope, principal: Principal) -> JsonObject:
         """Put an outcome on the log, and return what stands there now: told again, it is what was told first.
 
         Raises:
@@ -103,10 +108,11 @@ class OutcomeService:
             StoreUnavailable: it is not known yet what was decided; to be told again.
         """
         decision_id = without_prefix(told.body.decision_id)
-        decision, standing = await self._decision(decision_id, tenant)
+        decision, standing = await self._decision(decision_id, principal.tenant)
         if standing is not None:
             return _view(standing, "known")
         outcome = self._outcome(decision, told.body)
+        request = await self._cleared(told.request, decision, scope, principal)
         event_id = await self.journal.put(outcome)
         if event_id is not None:
             record = (await self.store.records([decision_id])).get(decision_id)
@@ -115,7 +121,7 @@ class OutcomeService:
                 return _view(first, "known")
         self.on_outcome(outcome)
         self.metrics.on_outcome(decision, outcome)
-        self._judge(told, decision, outcome)
+        self._judge(request, told.body.answer, decision, outcome)
         return _view(outcome, "spooled" if event_id is None else "logged")
 
     async def _decision(self, decision_id: str, tenant: str) -> tuple[Decision, Outcome | None]:
@@ -171,9 +177,20 @@ class OutcomeService:
             raise UnknownArm(f"The arm {name!r} is not in the pool. Known here: {', '.join(self.pool.arms)}.")
         return arm
 
-    def _judge(self, told: ToldOutcome, decision: Decision, outcome: Outcome) -> None:
+    async def _cleared(
+        self, request: CompletionRequest | None, decision: Decision, scope: Scope, principal: Principal
+    ) -> CompletionRequest | None:
+        """Return the request with what may be done with it: of the class it was routed by, or what it says itself."""
+        if request is None or self.guard is None:
+            return request
+        known = class_told_by(decision.context.flags)
+        return await self.guard.clear(request, scope, principal, redacts=False, known=known)
+
+    def _judge(
+        self, request: CompletionRequest | None, answer: str | None, decision: Decision, outcome: Outcome
+    ) -> None:
         """Have the answer judged if it is drawn: what is judged elsewhere, the router has seen itself."""
-        request, answer, judge = told.request, told.body.answer, self.judge
+        judge = self.judge
         if judge is None or request is None or answer is None or outcome.status is not Status.OK:
             return
         if not judge.wants_transcript(request, decision, self._arm(outcome.arm)):

@@ -1,5 +1,6 @@
 """What `POST /v1/route` answers: who shall be asked and how, what spoke for it, and how it is completed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -19,41 +20,41 @@ class RouteView:
 
     router: Router
     window_s: float  # that a decision takes an outcome for
+    _arms: Mapping[str, Arm] = field(default_factory=dict, init=False)  # of the pool, as `_quotes` has them
     _quotes: TallyQuotes = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Price the pool's arms apart from requests."""
-        self._quotes = TallyQuotes(tuple(self.router.pool.arms.values()))
 
     def __call__(self, route: Route, request: CompletionRequest) -> JsonObject:
         """Return a route as JSON: `fallbacks` are whom to ask where the arm fails, in that order."""
-        decision, pool = route.decision, self.router.pool.arms
+        decision = route.decision
+        arms = {**self.router.pool.arms, **{arm.name: arm for arm in route.arms}}  # one may be removed meanwhile
         return {
             "object": "highwayman.route",
             "id": decision.id,
-            **_called(pool[decision.arm]),
+            **_called(arms[decision.arm]),
             "propensity": decision.propensity,
             "mode": decision.mode,
             "policy": decision.policy,
             "policy_version": decision.policy_version,
             "objective": decision.objective,
-            "candidates": self._candidates(decision, request.query.max_tokens),
+            "candidates": self._candidates(decision, arms, request.query.max_tokens),
             "fallbacks": [arm.name for arm in route.arms if arm.name != decision.arm],
             "tools_dropped": route.tools_dropped,
             "complete_with": {"path": OUTCOMES_PATH, "decision_id": decision.id, "until": decision.at + self.window_s},
         }
 
-    def _candidates(self, decision: Decision, max_tokens: int | None) -> list[JsonObject]:
+    def _candidates(self, decision: Decision, arms: Mapping[str, Arm], max_tokens: int | None) -> list[JsonObject]:
         router, names = self.router, decision.arms
+        if arms != self._arms:  # prices and arms may change while the router runs
+            self._arms, self._quotes = arms, TallyQuotes(tuple(arms.values()))
         policy = router.ramp.champion_for(decision.tenant) or router.live.policy_for(decision.tenant)
         expected: Floats = np.full(len(names), np.nan)
         if isinstance(policy, PredictsQuality):
             expected = policy.expected_quality(decision.context, names).clip(0.0, 1.0)
         self._quotes.follow(router.live.tally)
-        estimates = self._quotes.estimates(decision.context, max_tokens=max_tokens).by_arm(tuple(router.pool.arms))
+        estimates = self._quotes.estimates(decision.context, max_tokens=max_tokens).by_arm(tuple(arms))
         return [
             {
-                **_called(router.pool.arms[name]),
+                **_called(arms[name]),
                 "probability": float(decision.probs[place]),
                 "expected_quality": _known(float(expected[place])),
                 "expected_usd": _known(estimates[name].usd),

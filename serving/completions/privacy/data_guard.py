@@ -34,12 +34,28 @@ class DataGuard:
     encoder_zone: str | None  # where the encoder's engine is; None: here
     limits: BodyLimits
 
-    async def clear(self, request: CompletionRequest, scope: Scope, principal: Principal) -> CompletionRequest:
+    async def clear(
+        self,
+        request: CompletionRequest,
+        scope: Scope,
+        principal: Principal,
+        *,
+        redacts: bool = True,
+        known: DataClass = DataClass.PUBLIC,
+    ) -> CompletionRequest:
         """Return a request with what may be done with it; with placeholders, where these are wanted.
 
-        Raises BadRequest for a class that is none.
+        Args:
+            request: as it came.
+            scope: in whose headers its caller says more.
+            principal: who asks.
+            redacts: whether placeholders may go out; not where somebody else sends the request on as it is.
+            known: the class that it is at least of, as was settled before.
+
+        Raises:
+            BadRequest: for a class that is none.
         """
-        claims = self._claims(request, scope, principal)
+        claims = [*self._claims(request, scope, principal), *([("decision", known)] if known else [])]
         if self.reader is None:
             return self._with(request, claims)
         texts = texts_of(request.body)
@@ -47,7 +63,7 @@ class DataGuard:
             claims.append(("unread", self.unread))
         try:
             seen = await self.reader.kinds(texts.text)
-            hidden = {kind for kind, data_class in seen.items() if data_class in self.redacted} if seen else ()
+            hidden = {kind for kind, data_class in seen.items() if redacts and data_class in self.redacted}
             if hidden:
                 body, redaction = await self.reader.redacted(request.body, texts.text, self.redacted)
                 seen = await self.reader.kinds(texts_of(body).text)  # what could not be replaced is still there

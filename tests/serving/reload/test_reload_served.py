@@ -120,6 +120,18 @@ async def test_a_price_in_the_pool_file_is_in_force_in_every_replica_once_one_of
     ]
 
 
+async def test_who_calls_arms_itself_is_told_of_those_that_are_there_now_at_the_prices_of_now(world: World) -> None:
+    arms = {"a": world.arm(), "b": world.arm()}
+    for there in (arms, {**arms, "c": world.arm(usd_per_mtok_in=9.0, usd_per_mtok_out=9.0)}, arms):
+        world.write(there)
+        assert (await world.post("/v1/admin/reload"))[0] == 200
+        status, route = await world.post("/v1/route", ask())
+        assert status == 200, route
+        usd = {each["arm"]: each["expected_usd"] for each in route["candidates"]}
+        assert usd.keys() == there.keys()
+        assert usd.get("c", 9.0 * usd["a"]) == pytest.approx(9.0 * usd["a"])
+
+
 async def test_a_file_that_cannot_be_followed_changes_nothing_and_says_why_in_the_answer_and_once_on_the_log(
     world: World,
 ) -> None:
