@@ -122,6 +122,9 @@ class Arm:
         return self.usd_per_mtok_in is not None and self.usd_per_mtok_out is not None
 
 
+CEILING_ROOM = 1024  # tokens, of an answer whose limit is a ceiling: enough for most, or to call a tool
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a request asks, distilled for the encoder and the pool: no wire format, nothing else of the body."""
@@ -133,6 +136,8 @@ class Query:
     images: int = 0
     json_mode: bool = False
     max_tokens: int | None = None  # the caller's limit on the answer
+    # Whether that is only a ceiling, as in protocols that want one always: an arm with less room answers within it.
+    limit_is_ceiling: bool = False
     plain_text: bool = True  # False: token ids, to which no profile text can be added
     in_tool_loop: bool = False  # the newest message is a tool's result: the caller is in the middle of something
     prompt_tokens: int | None = None  # of all that the model will read, estimated; None: to be told from the text
@@ -144,6 +149,13 @@ class Query:
     pictures: tuple[str, ...] = field(default=(), repr=False)
     tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
     clearance: Clearance | None = None  # where the request may go; None: anywhere, as nobody has rules
+
+    @property
+    def answer_room(self) -> int | None:
+        """Tokens of answer that an arm's window must have room for; None: nothing is asked for."""
+        if self.max_tokens is None or not self.limit_is_ceiling:
+            return self.max_tokens
+        return min(self.max_tokens, CEILING_ROOM)
 
     def without_tools(self) -> "Query":
         """Return the query as it is where the tools are left out."""

@@ -55,7 +55,8 @@ class BelievedPool:
 
     def able(self, query: Query, prompt_tokens: int | Floats) -> Bools:
         """Return which arms no rule refuses, (n,), for a prompt of so many tokens at each, (n,) or all alike."""
-        answers = self._answers if query.max_tokens is None else np.minimum(self._limits, float(query.max_tokens))
+        room = query.answer_room
+        answers = self._answers if room is None else np.minimum(self._limits, float(room))
         able: Bools = (answers + prompt_tokens) <= self._windows
         able &= self._allowed_by_form(query)
         if self._other_rules:

@@ -25,11 +25,16 @@ _TOOLS_HINT = (
 _READ_AS = {"image": "images", "file": "files"}
 
 
+def answer_tokens(arm: Arm, query: Query) -> int:
+    """Return for how many tokens of answer an arm must have room."""
+    limits = [limit for limit in (query.answer_room, arm.profile.max_tokens) if limit is not None]
+    return min(limits, default=LEAST_ANSWER_TOKENS)
+
+
 def needed_tokens(arm: Arm, query: Query, prompt_tokens: int | Callable[[Arm], int]) -> int:
     """Return how many tokens a query takes at an arm: of its prompt (estimated) and of its answer."""
-    limits = [limit for limit in (query.max_tokens, arm.profile.max_tokens) if limit is not None]
     prompt = prompt_tokens if isinstance(prompt_tokens, int) else prompt_tokens(arm)
-    return prompt + min(limits, default=LEAST_ANSWER_TOKENS)
+    return prompt + answer_tokens(arm, query)
 
 
 def refuses_draining(arm: Arm, query: Query, prompt_tokens: int) -> str | None:

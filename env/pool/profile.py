@@ -1,10 +1,12 @@
 """How an arm's serving profile turns a caller's request into the upstream's."""
 
+import math
 from typing import Any
 
 from highwayman.env.types import NO_QUIRKS, Arm, JsonObject, Profile
 
 _TOOL_KEYS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+_PROMPT_SPARE, _TEMPLATE_SPARE = 1.1, 64  # times, and tokens: a prompt is estimated, and a server adds to it
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
@@ -35,6 +37,16 @@ def upstream_body(body: JsonObject, arm: Arm, *, chat: bool) -> JsonObject:
         # Usage is metered from the stream's last chunk; it is taken out again where the caller did not ask for it.
         sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return sent
+
+
+def within_window(body: JsonObject, window_tokens: int, prompt_tokens: int) -> JsonObject:
+    """Return the body with its limits held to what a window leaves beside a prompt, counted with some to spare.
+
+    Servers refuse a request whose prompt and limit together are beyond the window, however short the answer would be.
+    """
+    room = window_tokens - math.ceil(prompt_tokens * _PROMPT_SPARE) - _TEMPLATE_SPARE
+    limits = {name: min(body[name], max(room, 1)) for name in _LIMITS if isinstance(body.get(name), int)}
+    return {**body, **limits}
 
 
 def as_taken(body: JsonObject, arm: Arm) -> JsonObject:

@@ -36,6 +36,8 @@ from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
 
+LIMIT_IS_CEILING = "highwayman.limit_is_ceiling"  # in the scope of a request whose protocol wants a limit always
+
 log = logging.getLogger(__name__)
 
 
@@ -174,6 +176,8 @@ class CompletionsEndpoint:
         tags = self._tags.read(scope, request.body, principal)
         if self._guard is not None:
             request = await self._guard.clear(request, scope, principal, redacts=not delegated)
+        if LIMIT_IS_CEILING in scope:
+            request = replace(request, query=replace(request.query, limit_is_ceiling=True))
         query = replace(request.query, tags=tags) if tags else request.query
         cached, cascade = None, None
         may_look_up = not (task or delegated) and (self._guard is None or self._guard.may_look_up(request))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
 from highwayman.env.load.power import PowerMeter
-from highwayman.env.pool.eligibility import tools_refused
-from highwayman.env.pool.profile import upstream_body, without_tools
+from highwayman.env.pool.eligibility import answer_tokens, tools_refused
+from highwayman.env.pool.profile import upstream_body, within_window, without_tools
 from highwayman.env.pool.tool_beliefs import ToolBeliefs
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status, Usage
@@ -163,7 +163,11 @@ class ProxiedCompletion:
 
     def _body_for(self, arm: Arm) -> dict[str, object]:
         body = without_tools(self._request.body) if self._tools_dropped else self._request.body
-        return upstream_body(body, arm, chat=self._request.chat)
+        sent = upstream_body(body, arm, chat=self._request.chat)
+        query, needed_tokens = self._request.query, self._route.needed_tokens
+        if query.limit_is_ceiling and needed_tokens is not None:
+            return within_window(sent, arm.context_window_tokens, needed_tokens(arm) - answer_tokens(arm, query))
+        return sent
 
     async def _pass_on(self, send: Send, answer: UpstreamResponse) -> None:
         if answer.account.ending is not Ending.ANSWERED:

@@ -11,7 +11,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.env.json_pieces import dump_json
 from highwayman.env.prompt.reading import read_chat
 from highwayman.feedback.trust.principal import ANSWERS, Principal
-from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.completions.endpoint import LIMIT_IS_CEILING, CompletionsEndpoint
 from highwayman.serving.completions.requests.request import CHAT_PATH
 from highwayman.serving.http.asgi import (
     BODY_IS_HERE,
@@ -109,7 +109,8 @@ class ProtocolEndpoint:
             return
         asked: Scope = {**scope, "extensions": {**scope["extensions"], BODY_IS_HERE: {}}}
         if request is not None:
-            asked["path"], send = CHAT_PATH, TranslatedSend(send, request)
+            asked["path"], asked[LIMIT_IS_CEILING] = CHAT_PATH, True
+            send = TranslatedSend(send, request)
             if request.session:  # not into the body: servers of others refuse what they do not know
                 asked = with_header(asked, _SESSION, request.session)
         await self._completions(asked, _given(chat), send, principal)

@@ -24,6 +24,8 @@ QUERIES = tuple(
     for options in (
         {},
         {"max_tokens": 300},
+        {"max_tokens": 300, "limit_is_ceiling": True},
+        {"max_tokens": 32_000, "limit_is_ceiling": True},
         {"images": 1},
         {"tools": 1},
         {"modalities": TEXT},

@@ -182,3 +182,11 @@ def test_an_arm_whose_model_no_replica_serves_is_unwell_and_says_so() -> None:
     assert [each.name for each in two.eligible(query(), 10)] == ["a", "b"]
     two.health.on_failure("http://x:1")  # the only one that serves it
     assert two.unwell(two.arm("a")) == "all replicas rest after failures"
+
+
+def test_a_limit_that_is_only_a_ceiling_needs_room_for_an_answer_and_no_more() -> None:
+    agent = query(max_tokens=32_000, limit_is_ceiling=True)
+    assert refusal(arm(context_window_tokens=2000), query(max_tokens=32_000), 900) is not None
+    assert refusal(arm(context_window_tokens=2000), agent, 900) is None
+    assert "1924 are needed" in str(refusal(arm(context_window_tokens=1900), agent, 900))
+    assert refusal(arm(context_window_tokens=1000), query(max_tokens=50, limit_is_ceiling=True), 940) is None

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from highwayman.env.pool.profile import as_taken, upstream_body
+from highwayman.env.pool.profile import as_taken, upstream_body, within_window
 from highwayman.env.types import Arm, Profile, Quirks
 
 HELLO = {"role": "user", "content": "Hello"}
@@ -154,3 +154,11 @@ def test_a_server_is_sent_what_it_takes_by_the_names_it_knows() -> None:
     assert as_taken(body, arm) == {"model": "m", "max_completion_tokens": 5, "stream": True}
     assert as_taken({**body, "max_completion_tokens": 4}, arm)["max_completion_tokens"] == 4
     assert body["top_k"] == 3
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(100, 100), (32_000, 4096 - 1100 - 64)])
+def test_a_limit_is_held_to_what_the_window_leaves(limit: int, sent: int) -> None:
+    body = {"max_tokens": limit, "stream": True}
+    assert within_window(body, 4096, 1000) == {"max_tokens": sent, "stream": True}
+    assert within_window({"n": 1}, 4096, 1000) == {"n": 1}
+    assert within_window({"max_completion_tokens": 9}, 100, 1000) == {"max_completion_tokens": 1}

@@ -190,3 +190,20 @@ async def test_a_request_that_is_refused_before_it_is_a_chat_is_counted(world: W
     before = await refused()
     await world.post(MESSAGES, {"model": "auto"})
     assert await refused() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (MESSAGES, message(max_tokens=64_000)),
+        (RESPONSES, {"model": "auto", "input": "hi", "max_output_tokens": 64_000}),
+    ],
+)
+async def test_a_limit_beyond_every_window_is_held_to_what_the_arm_has_room_for(
+    path: str, body: Any, world: World
+) -> None:
+    status, _, _ = await world.post(path, body)
+    assert status == 200
+    assert 3000 < world.upstream.requests[0]["max_tokens"] < 4096
+    status, refusal, _ = await world.post("/v1/chat/completions", {**message(), "max_tokens": 64_000})
+    assert (status, "are needed" in refusal["error"]["message"]) == (400, True)
