@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +102,7 @@ class Application:
             running.feedback_rate.follow(config.feedback.posts_per_s)
             cascades = running.services.build_cascades(config)
             running.completions.follow(cascades=cascades, body_limit_bytes=config.limits.body_bytes)
+            running.protocols.follow(live.loaded.pool.named, config.limits.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
@@ -192,7 +193,13 @@ class Application:
             )
             refused = services.metrics.refused
             protocols = await stack.enter_async_context(
-                open_protocols(self._settings, completions, bodies, on_refused=lambda code: refused.labels(code).inc())
+                open_protocols(
+                    self._settings,
+                    completions,
+                    bodies,
+                    on_refused=lambda code: refused.labels(code).inc(),
+                    guard=services.guard,
+                )
             )
             self._running = _Running(
                 services,
@@ -221,7 +228,7 @@ class Application:
                 feedback_rate,
             )
             services.on_change.append(self._follow)
-            _add_routes(rest, services)
+            _add_routes(rest, services, protocols.names)
             rest.openapi = describe_by_hand(rest, feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             thresholds = gc.get_threshold()
@@ -242,12 +249,11 @@ class Application:
             yield services
 
 
-def _add_routes(rest: FastAPI, services: Services) -> None:
-    """Add every small route, each closing over the running services."""
+def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[str]]) -> None:
+    """Add every small route, each closing over the running services; `named` gives the models asked by name."""
 
     def names() -> list[str]:
-        named = (model.arm.name for model in services.settings.named)
-        return [*services.router.objectives, *services.pool.arms, *named]
+        return [*services.router.objectives, *services.pool.arms, *named()]
 
     @rest.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -163,7 +163,8 @@ def _arm(name: str, entry: ArmEntry, *, tools: bool | None) -> Arm:
 
 def _named(name: str, entry: NamedModelEntry) -> NamedModel:
     endpoints = tuple(dict.fromkeys(entry.endpoints or [entry.endpoint or ""]))
-    arm = Arm(name, endpoints, entry.model, None, None, 0, api_key_env=entry.api_key_env, headers=dict(entry.headers))
+    key, headers = entry.api_key_env, dict(entry.headers)
+    arm = Arm(name, endpoints, entry.model, None, None, 0, api_key_env=key, headers=headers, zone=entry.zone)
     return NamedModel(arm, frozenset(entry.serves))
 
 

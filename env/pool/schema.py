@@ -243,6 +243,7 @@ class NamedModelEntry(_Strict):
         default=None, description="URLs of the replicas."
     )
     model: NonEmpty = Field(description="Give the model's id as the server knows it.")
+    zone: NonEmpty = Field(default="default", description="Its trust zone, to which rules of privacy refer.")
     api_key_env: Annotated[str, AfterValidator(_env_name)] | None = Field(
         default=None, description="Name of the environment variable that holds the server's API key."
     )

@@ -75,6 +75,10 @@ class ProtocolEndpoint:
         self._bodies = bodies
         self._body_limit_bytes = body_limit_bytes
 
+    def follow(self, body_limit_bytes: int) -> None:
+        """Go on with another limit on bodies."""
+        self._body_limit_bytes = body_limit_bytes
+
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, principal: Principal, *, protocol: ClientProtocol | None
     ) -> None:

@@ -10,13 +10,14 @@ from typing import Final
 
 import aiohttp
 
-from highwayman.env.errors import HighwaymanError, UnknownArm, UpstreamError
+from highwayman.env.errors import DataClassBarred, HighwaymanError, UnknownArm, UpstreamError
 from highwayman.env.json_pieces import dump_json
 from highwayman.env.pool.pool_file import NamedModel
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.calls.connections import Connections
 from highwayman.env.upstream.calls.sending import UpstreamTimeouts
 from highwayman.feedback.trust.principal import ANSWERS, Principal
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.http.asgi import (
     ClientDisconnected,
     Headers,
@@ -55,6 +56,8 @@ class _NamedRequest:
     """A request as far as it is read."""
 
     model: str
+    body: JsonObject  # empty of a form
+    has_unread: bool  # whether it holds what nobody reads here: sound, token ids
     with_model: Callable[[str], bytes]  # returns the body with another model's name
 
 
@@ -66,12 +69,15 @@ def _read(raw: bytes, content_type: str, limits: BodyLimits) -> _NamedRequest:
             raise BadRequest("model: Field required", param="model")
         start, end = field.span("model")
         name = field["model"].decode("utf-8", "replace")
-        return _NamedRequest(name, lambda model: raw[:start] + model.encode() + raw[end:])
+        return _NamedRequest(name, {}, True, lambda model: raw[:start] + model.encode() + raw[end:])
     body = parse_object(raw, limits)
     model = body.get("model")
     if not isinstance(model, str):
         raise BadRequest("model: must be a string" if "model" in body else "model: Field required", param="model")
-    return _NamedRequest(model, lambda model: dump_json({**body, "model": model}))
+    given = body.get("input")
+    texts = given if isinstance(given, list) else [given]
+    has_unread = not all(isinstance(text, str) for text in texts)
+    return _NamedRequest(model, body, has_unread, lambda model: dump_json({**body, "model": model}))
 
 
 log = logging.getLogger(__name__)
@@ -82,15 +88,15 @@ class NamedModelEndpoint:
 
     def __init__(
         self, models: Sequence[NamedModel], *, bodies: BodyReader, body_limit_bytes: int, limits: UpstreamTimeouts,
-        drain: Drain,
+        drain: Drain, guard: DataGuard | None = None,
     ) -> None:  # fmt: skip
-        """Take the models, what reads bodies, the largest of these, time limits, and who knows what is under way."""
-        self._models = {
-            path: {model.arm.name: model.arm for model in models if served in model.serves}
-            for path, served in PATHS.items()
-        }
+        """Take the models, what reads bodies, the largest of these, time limits, and who knows what is under way.
+
+        `guard` knows which data may go where; None: anything goes anywhere.
+        """
+        self.follow(models, body_limit_bytes)
         self._bodies = bodies
-        self._body_limit_bytes = body_limit_bytes
+        self._guard = guard
         self._limits = limits
         self._drain = drain
         self._connections = Connections(limits.connect_s)
@@ -103,6 +109,18 @@ class NamedModelEndpoint:
     async def close(self) -> None:
         """Close every connection."""
         await self._connections.close()
+
+    def follow(self, models: Sequence[NamedModel], body_limit_bytes: int) -> None:
+        """Go on with other models, and another limit on bodies."""
+        self._models = {
+            path: {model.arm.name: model.arm for model in models if served in model.serves}
+            for path, served in PATHS.items()
+        }
+        self._body_limit_bytes = body_limit_bytes
+
+    def names(self) -> list[str]:
+        """Return the models' names, each once."""
+        return list(dict.fromkeys(name for arms in self._models.values() for name in arms))
 
     def matches(self, scope: Scope) -> bool:
         """Return whether a request is for one of these routes, and some model serves it."""
@@ -141,6 +159,10 @@ class NamedModelEndpoint:
         if name not in arms:
             raise UnknownArm(f"The model {name!r} does not serve {scope['path']}. Known here: {', '.join(arms)}.")
         arm = arms[name]
+        if self._guard is not None:
+            clearance = await self._guard.clearance(request.body, scope, principal, has_unread=request.has_unread)
+            if not clearance.admits(arm.zone):
+                raise DataClassBarred(clearance.refusal())
         body = await self._bodies.read(raw, lambda: request.with_model(arm.model))
         await cancel_on_disconnect(self._pass_on(arm, scope["path"], body, send, content_type=content_type), scope)
 

@@ -1,12 +1,14 @@
 """Which of the routes beside chat a request is for."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from highwayman.env.pool.pool_file import NamedModel
 from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.routes.paths import DEPLOYMENT
@@ -33,6 +35,15 @@ class ProtocolRoutes:
         self._protocols = protocols
         self._named = named
 
+    def follow(self, models: Sequence[NamedModel], body_limit_bytes: int) -> None:
+        """Go on with other models that are asked by name, and another limit on bodies."""
+        self._protocols.follow(body_limit_bytes)
+        self._named.follow(models, body_limit_bytes)
+
+    def names(self) -> list[str]:
+        """Return the names of models that are asked by name."""
+        return self._named.names()
+
     def match(self, scope: Scope, send: Send) -> ProtocolMatch | None:
         """Return the route that a request is for, None if it is none of these."""
         protocol = PROTOCOLS.get(scope["path"])
@@ -46,9 +57,16 @@ class ProtocolRoutes:
 
 @asynccontextmanager
 async def open_protocols(
-    settings: Settings, completions: CompletionsEndpoint, bodies: BodyReader, *, on_refused: Callable[[str], None]
+    settings: Settings,
+    completions: CompletionsEndpoint,
+    bodies: BodyReader,
+    *,
+    on_refused: Callable[[str], None],
+    guard: DataGuard | None,
 ) -> AsyncIterator[ProtocolRoutes]:
-    """Yield the routes; what they hold open is closed on leaving. `on_refused` is told the codes of refusals."""
+    """Yield the routes; what they hold open is closed on leaving. `on_refused` is told the codes of refusals;
+    `guard` knows which data may go where, None: anything goes anywhere.
+    """
     limits = settings.config.limits
     protocols = ProtocolEndpoint(
         completions,
@@ -63,6 +81,7 @@ async def open_protocols(
         body_limit_bytes=limits.body_bytes,
         limits=upstream_timeouts(limits),
         drain=settings.drain,
+        guard=guard,
     )
     await named.start()
     try:

@@ -55,7 +55,7 @@ class DataGuard:
         Raises:
             BadRequest: for a class that is none.
         """
-        claims = [*self._claims(request, scope, principal), *([("decision", known)] if known else [])]
+        claims = [*self._claims(request.body, scope, principal), *([("decision", known)] if known else [])]
         if self.reader is None:
             return self._with(request, claims)
         texts = texts_of(request.body)
@@ -72,6 +72,23 @@ class DataGuard:
         except DetectorFailed:
             seen = _WORST
         return self._with(request, [*claims, *seen.items()])
+
+    async def clearance(
+        self, body: Mapping[str, Any], scope: Scope, principal: Principal, *, has_unread: bool
+    ) -> Clearance:
+        """Return what may be done with a body that is passed on as it is; `has_unread`: not all of it is in `body`.
+
+        Raises BadRequest for a class that is none.
+        """
+        claims = self._claims(body, scope, principal)
+        if self.reader is not None:
+            texts = texts_of(body)
+            claims += [("unread", self.unread)] if has_unread or texts.has_unread else []
+            try:
+                claims += (await self.reader.kinds(texts.text)).items()
+            except DetectorFailed:
+                claims += _WORST.items()
+        return self._clearance(claims)
 
     async def raised(self, clearance: Clearance | None, *texts: str) -> Clearance:
         """Return what may be done with texts that belong to a cleared request, such as its answer."""
@@ -98,11 +115,11 @@ class DataGuard:
         is_stored = clearance is None or (clearance.is_stored and not request.placeholders)
         return is_stored and self.may_encode(request)
 
-    def _claims(self, request: CompletionRequest, scope: Scope, principal: Principal) -> list[tuple[str, DataClass]]:
+    def _claims(self, body: Mapping[str, Any], scope: Scope, principal: Principal) -> list[tuple[str, DataClass]]:
         """Return who says which class a request is of, without having looked into it. Raises BadRequest."""
         claims = [("default", self.default)] if self.default else []
         for name, claim in (
-            ("caller", _declared(request.body, scope)),
+            ("caller", _declared(body, scope)),
             ("tenant", self.tenants.get(principal.tenant)),
             ("key", self.keys.get(principal.key_id)),
         ):
@@ -113,15 +130,18 @@ class DataGuard:
     def _with(
         self, request: CompletionRequest, claims: Sequence[tuple[str, DataClass]], redacted: tuple[str, ...] = ()
     ) -> CompletionRequest:
+        clearance = self._clearance(claims, redacted)
+        if clearance.says_nothing:  # which is most requests: they stay as they are
+            return request
+        return replace(request, query=replace(request.query, clearance=clearance))
+
+    def _clearance(self, claims: Sequence[tuple[str, DataClass]], redacted: tuple[str, ...] = ()) -> Clearance:
         highest: DataClass = DataClass.PUBLIC
         origins: tuple[str, ...] = ()
         if claims:
             highest = max(claim for _, claim in claims)
             origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
-        clearance = self.rules.clearance(highest, origins, redacted)
-        if clearance.says_nothing:  # which is most requests: they stay as they are
-            return request
-        return replace(request, query=replace(request.query, clearance=clearance))
+        return self.rules.clearance(highest, origins, redacted)
 
     def _parsed(self, request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:
         """Return the request of another body: all that is read of it is read anew."""

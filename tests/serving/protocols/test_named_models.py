@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import openai
@@ -12,6 +12,10 @@ from aiohttp import FormData, web
 
 from highwayman.env.pool.pool_file import NamedModel
 from highwayman.env.types import Arm
+from highwayman.env.upstream.calls.sending import UpstreamTimeouts
+from highwayman.serving.http.body_reader import BodyReader
+from highwayman.serving.http.drain import Drain
+from highwayman.serving.protocols.named_models import NamedModelEndpoint
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import closed_url
 
@@ -134,3 +138,46 @@ async def test_models_that_are_asked_by_name_are_listed_and_found(router: Router
     _, listed = await router.get("/v1/models")
     assert [model["id"] for model in listed["data"]][-3:] == ["bge", "lost", "whisper"]
     assert (await router.get("/v1/models/bge"))[0] == 200
+
+
+async def test_rules_of_privacy_hold_for_what_is_passed_through_and_sound_is_what_nobody_reads(
+    server: AudioServer, valkey_url: str, module_namespace: str
+) -> None:
+    def model(name: str, zone: str, *serves: str) -> NamedModel:
+        return NamedModel(Arm(name, (server.url,), f"org/{name}", None, None, 0, zone=zone), frozenset(serves))
+
+    models = (model("away", "default", "embeddings", "transcriptions"), model("home", "home", "embeddings"))
+    arms = [replace(arm("a", server.url), zone="home")]
+    config = {"privacy": {"classes": {"personal": ["home"], "secret": []}}}
+    name = f"{module_namespace}-private"
+    server.seen.clear()
+    async with running_router(arms, valkey_url, name, named=models, config=config) as router:
+
+        async def status(model: str, text: Any, **headers: str) -> int:
+            async with router.http.post(EMBEDDINGS, json={"model": model, "input": text}, headers=headers) as response:
+                return response.status
+
+        declared = {"x-highwayman-data-class": "personal"}
+        assert [await status("away", "hi"), await status("home", "hi", **declared)] == [200, 200]
+        assert len(server.seen) == 2
+        assert await status("away", "hi", **declared) == 403
+        assert await status("away", "write to ann.smith@mail.example") == 403
+        assert await status("away", [1, 2, 3]) == 403  # token ids: nobody knows what they say
+        form = FormData()
+        form.add_field("model", "away")
+        form.add_field("file", SOUND, filename="a.wav")
+        async with router.http.post(TRANSCRIPTIONS, data=form) as response:
+            assert (response.status, "unread" in await response.text()) == (403, True)
+    assert len(server.seen) == 2
+
+
+async def test_models_that_are_asked_by_name_change_while_the_router_runs() -> None:
+    def model(name: str) -> NamedModel:
+        return NamedModel(Arm(name, ("http://h:1",), name, None, None, 0), frozenset({"embeddings"}))
+
+    parts = {"bodies": BodyReader(), "limits": UpstreamTimeouts(), "drain": Drain()}
+    endpoint = NamedModelEndpoint([], body_limit_bytes=9, **parts)  # type: ignore[arg-type]
+    assert not endpoint.matches({"path": EMBEDDINGS})
+    endpoint.follow([model("e")], 9)
+    assert (endpoint.matches({"path": EMBEDDINGS}), endpoint.matches({"path": SPEECH})) == (True, False)
+    assert endpoint.names() == ["e"]
