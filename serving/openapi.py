@@ -38,7 +38,7 @@ _ERROR: Final[JsonObject] = {
 _REFUSALS: Final = {
     "400": "The body cannot be followed, no model may answer it, or the model that was asked refuses it.",
     "401": "No key, or none that is known.",
-    "403": "The key may not ask for answers, or a page of another origin asks.",
+    "403": "The key may not ask for answers, no model may have what is asked, or a page of another origin asks.",
     "404": "There is no such model.",
     "408": "The body did not come in time.",
     "413": "The body is too large.",

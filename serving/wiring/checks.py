@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from highwayman.env.types import Arm
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.serving.wiring.answer_cache import check_names
@@ -15,10 +16,15 @@ def check_configuration(factory: LearnerFactory) -> None:
     factory.check_policies()
     exploration_rules(factory.config, factory.policy())
     factory.config.shadow.forbidden(factory.config.declared_tags())
+    if factory.config.privacy is not None:
+        factory.config.privacy.load_detector()
 
 
-def check_arms(config: Config, names: Collection[str]) -> None:
-    """Raise ConfigError for an arm that a configuration names, and that is not among the pool's."""
+def check_arms(config: Config, arms: Collection[Arm]) -> None:
+    """Raise ConfigError for an arm that a configuration names, or a zone, and that is not among the pool's."""
+    names = [arm.name for arm in arms]
+    if config.privacy is not None:
+        config.privacy.check_zones(arm.zone for arm in arms)
     if config.control is not None:
         config.control.weights(names)
     if config.cascade is not None:

@@ -38,7 +38,7 @@ def check(file: Path, pool_file: Path | None) -> None:
         factory = LearnerFactory(loaded, load_pool(pool_file).arms if pool_file is not None else (), encoder)
         check_configuration(factory)
         if pool_file is not None:
-            check_arms(loaded, [arm.name for arm in factory.arms])
+            check_arms(loaded, factory.arms)
         lines = _summary(factory)
     finally:
         encoder.close()

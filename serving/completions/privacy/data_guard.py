@@ -1,8 +1,9 @@
 """Settles how confidential a request is: by its caller, its key, its tenant, and what a detector sees in it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pydantic_core
 
@@ -18,6 +19,8 @@ from highwayman.serving.http.validation import BadRequest, BodyLimits
 HEADER = b"x-highwayman-data-class"
 METADATA = "data_class"  # of a request's metadata
 _WORST: Final[Mapping[str, DataClass]] = {"detector_failed": DataClass.SECRET}  # seen by a detector that fails
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class DataGuard:
         claims = [*self._claims(request.body, scope, principal), *([("decision", known)] if known else [])]
         if self.reader is None:
             return self._with(request, claims)
-        texts = texts_of(request.body)
+        texts = await self._aside(request, lambda: texts_of(request.body))
         if texts.has_unread or request.query.modalities:
             claims.append(("unread", self.unread))
         try:
@@ -66,8 +69,10 @@ class DataGuard:
             hidden = {kind for kind, data_class in seen.items() if redacts and data_class in self.redacted}
             if hidden:
                 body, redaction = await self.reader.redacted(request.body, texts.text, self.redacted)
-                seen = await self.reader.kinds(texts_of(body).text)  # what could not be replaced is still there
-                request = replace(self._parsed(request, body), placeholders=redaction.values)
+                left = await self._aside(request, lambda: texts_of(body))
+                seen = await self.reader.kinds(left.text)  # what could not be replaced is still there
+                parsed = await self._aside(request, lambda: self._parsed(request, body))
+                request = replace(parsed, placeholders=redaction.values)
                 return self._with(request, [*claims, *seen.items()], tuple(sorted(hidden - seen.keys())))
         except DetectorFailed:
             seen = _WORST
@@ -143,6 +148,11 @@ class DataGuard:
             origins = tuple(sorted(name for name, claim in claims if claim == highest)) if highest else ()
         return self.rules.clearance(highest, origins, redacted)
 
+    @staticmethod
+    async def _aside(request: CompletionRequest, read: Callable[[], _Result]) -> _Result:
+        """Return what is read of a request's body, of a large one beside the event loop."""
+        return await asyncio.to_thread(read) if request.is_large else read()
+
     def _parsed(self, request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:
         """Return the request of another body: all that is read of it is read anew."""
         path = CHAT_PATH if request.chat else COMPLETION_PATH
@@ -150,13 +160,13 @@ class DataGuard:
 
 
 def _declared(body: Mapping[str, Any], scope: Scope) -> DataClass | None:
-    """Return the class that a caller gives, the higher one of header and metadata. Raises BadRequest for any other."""
-    metadata, told = body.get("metadata"), header(scope, HEADER)
-    noted = metadata.get(METADATA) if isinstance(metadata, dict) else None
-    if told is None and noted is None:
-        return None
-    given = ((HEADER.decode(), told), (f"metadata.{METADATA}", noted))
-    return max(_class_in(place, value) for place, value in given if value is not None)
+    """Return the class that a caller gives, the highest of headers and metadata. Raises BadRequest for any other."""
+    metadata, given = body.get("metadata"), []
+    if header(scope, HEADER) is not None:
+        given += [(HEADER.decode(), value.decode("latin-1")) for name, value in scope["headers"] if name == HEADER]
+    if isinstance(metadata, dict) and metadata.get(METADATA) is not None:
+        given.append((f"metadata.{METADATA}", metadata[METADATA]))
+    return max([_class_in(place, value) for place, value in given]) if given else None
 
 
 def _class_in(place: str, value: object) -> DataClass:

@@ -40,7 +40,7 @@ class Slow:
 
 def pool(upstream: ScriptedUpstream) -> list[Arm]:
     zones = {"far": "default", "near": "eu", "own": "home"}
-    return [replace(arm(name, upstream.url), zone=zone) for name, zone in zones.items()]
+    return [replace(arm(name, upstream.url, window=10**6), zone=zone) for name, zone in zones.items()]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -122,8 +122,14 @@ async def test_an_image_is_secret_as_nobody_reads_it(router: Router) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"metadata": {"data_class": "internal"}}])
 async def test_a_long_text_is_read_to_its_end(router: Router, more: dict[str, Any]) -> None:
-    status, answer, _ = await sent(router, ask("word " * 3_000 + KEY, **more))
+    status, answer, _ = await sent(router, ask("word " * 40_000 + KEY, **more))
     assert (status, answer["error"]["code"]) == (403, "data_class_not_allowed")
+
+
+async def test_of_several_classes_that_a_caller_gives_the_highest_counts(router: Router) -> None:
+    headers = [("x-highwayman-data-class", name) for name in ("public", "personal", "internal")]
+    async with router.http.post(CHAT, json=ask("Hi", metadata={"data_class": "public"}), headers=headers) as response:
+        assert response.headers["x-highwayman-arm"] == "own"
 
 
 async def test_a_class_that_is_none_is_refused(router: Router) -> None:
