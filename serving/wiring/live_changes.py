@@ -43,7 +43,7 @@ async def with_shared_changes(settings: Settings) -> tuple[Settings, SharedState
     """
     if settings.loaded is None:
         return settings, SharedState()
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, timeout_s=2.0)  # a start without Redis shall not wait long
     try:
         shared = SharedConfig(client, settings.config.namespace, settings.state)
         kept = shared.kept()

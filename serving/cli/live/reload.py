@@ -2,7 +2,7 @@
 
 import click
 
-from highwayman.serving.cli.live.routers import RoutersOptions, print_outcome, routers_options, who
+from highwayman.serving.cli.live.routers import WITHIN_S, RoutersOptions, print_outcome, routers_options, who
 from highwayman.serving.reload.live_keys import differences
 
 
@@ -13,8 +13,5 @@ async def reload(options: RoutersOptions) -> None:
     async with options.open() as routers:
         before = await routers.tree()
         generation = await routers.ask_for_reload(who())
-        try:
-            await print_outcome(routers, generation)
-        finally:
-            for key, (old, new) in differences(before, await routers.tree()).items():
-                click.echo(f"{key}: {old} -> {new}")
+        await routers.shared.everybody(generation, within_s=WITHIN_S)
+        await print_outcome(routers, generation, differences(before, await routers.tree()))

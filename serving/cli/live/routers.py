@@ -18,7 +18,7 @@ from highwayman.serving.cli.context import LogOptions, place_options
 from highwayman.serving.reload.from_afar import RunningRouters
 from highwayman.serving.reload.shared_state import SharedConfig
 
-_WITHIN_S = 5.0  # workers have taken a change; they need two seconds at most
+WITHIN_S = 5.0  # workers have taken a change; they need two seconds at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,22 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-async def print_outcome(routers: RunningRouters, generation: int, changed: Mapping[str, Any] | None = None) -> None:
-    """Say what has changed, and which workers have it. Raises ClickException where one has not, or none runs.
-
-    `changed` is by key; None: it is not known before the workers have it, and said by whoever calls.
-    """
-    for key, (before, after) in (changed or {}).items():
+async def print_outcome(routers: RunningRouters, generation: int, changed: Mapping[str, Any]) -> None:
+    """Say what has changed, by key, and who has it. Raises ClickException where a worker has not, or none runs."""
+    for key, (before, after) in changed.items():
         click.echo(f"{key}: {_shown(before)} -> {_shown(after)}")
-    workers = await routers.shared.everybody(generation, within_s=_WITHIN_S)
-    behind = {name: report for name, report in workers.items() if report["error"] or report["generation"] < generation}
+    workers = await routers.shared.everybody(generation, within_s=WITHIN_S)
+    behind: dict[str, list[str]] = {}  # by why
+    for name, report in workers.items():
+        if report["error"] or report["generation"] < generation:
+            behind.setdefault(report["error"] or "it does not answer", []).append(name)
     for key in dict.fromkeys(key for report in workers.values() for key in report["needs_restart"]):
         click.echo(f"needs a restart: {key}")
-    for name, report in behind.items():
-        click.echo(f"worker {name}: what was in force stays: {report['error'] or 'it does not answer'}", err=True)
+    for why, names in behind.items():
+        click.echo(f"what was in force stays in {', '.join(names)}: {why}", err=True)
     if behind:
-        raise click.ClickException(f"{len(behind)} of {len(workers)} workers have not taken it")
+        count = sum(map(len, behind.values()))
+        raise click.ClickException(f"{count} of {len(workers)} workers have not taken it")
     if not workers:
         raise click.ClickException("no router runs there; those to come take it at their start")
     click.echo(f"in force in {len(workers)} worker{'' if len(workers) == 1 else 's'}")
