@@ -33,7 +33,8 @@ def _add_changes(rest: FastAPI, reloader: Reloader | None) -> None:
         return reloader
 
     async def answer(change: Change) -> dict[str, Any]:
-        workers = await running().everybody(change.generation, within_s=_WITHIN_S)
+        is_told = change.generation > 0  # else Redis is away, and the others hear of it later
+        workers = await running().everybody(change.generation, within_s=_WITHIN_S) if is_told else {}
         return {
             "generation": change.generation,
             "changed": change.changed,

@@ -335,8 +335,11 @@ async def test_fifty_clients_lose_nothing_while_arms_come_go_and_change_their_pr
         (_, kept), (doomed, revoked) = [
             await keys.add(KeyGrant(name, "default", tuple(SCOPES)), at=0.0) for name in ("kept", "doomed")
         ]
+        _, plain = await keys.add(KeyGrant("plain", "default"), at=0.0)
         await asyncio.gather(*(Caller(replica, "no key").refused_after_s() for replica in here.replicas))
         one, other = (Caller(replica, kept) for replica in here.replicas)
+        for path in ("reload", "pool/drain/a"):
+            assert (await Caller(one.replica, plain).post(f"/v1/admin/{path}"))[0] == 403
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for number in range(50):
