@@ -122,7 +122,7 @@ class Reloader:
                     log.warning("%s: the other workers hear of it when Redis is back (%s)", by, error)
                 self._untold = by
                 live = await self._planned(loaded, self.running.changes)
-                return self._use(live, self._state, by=by)
+                return await self._use(live, self._state, by=by)
 
     async def edit(self, by: str, edit: Edit) -> Change:
         """Change arms, with all workers.
@@ -150,11 +150,11 @@ class Reloader:
             changed = differences(self._announced(before, state), live.as_told())
             controls = config_changes(before, after, at=time.time(), by=by, changed=changed)
             if reloads and not changed and before == after and state.reloads > self._state.reloads:
-                return self._use(live, state, by=by)  # another worker was told, too, and was faster
+                return await self._use(live, state, by=by)  # another worker was told, too, and was faster
             count, reload_count = state.generation + 1, state.reloads + reloads
             new_state = SharedState(count, reload_count, live.changes)
             if await self._shared.put(state, new_state, controls, (before, after)):
-                return self._use(live, replace(new_state, text=new_state.as_json()), by=by)
+                return await self._use(live, replace(new_state, text=new_state.as_json()), by=by)
         raise StoreUnavailable("others change what is in force at the same time")
 
     def _announced(self, in_force: str, state: SharedState) -> dict[str, Any]:
@@ -168,18 +168,19 @@ class Reloader:
     async def _planned(self, loaded: LoadedFiles, changes: Changes) -> LiveConfig:
         return await asyncio.to_thread(self.running.after, loaded, changes, self._parts.check)
 
-    def _use(self, live: LiveConfig, state: SharedState, *, by: str) -> Change:
+    async def _use(self, live: LiveConfig, state: SharedState, *, by: str) -> Change:
         """Put it in force here, at once."""
         changed, is_told = differences(self.running.as_told(), live.as_told()), state is not self._state
         change = Change(state.generation if is_told else 0, changed, live.needs_restart)
-        if (live.config, live.arms) != (self.running.config, self.running.arms):
+        before = self.running
+        if (live.config, live.arms, live.loaded.pool) != (before.config, before.arms, before.loaded.pool):
             self._parts.use(live)
         if changed or not (self._untold or by == _OTHERS):
             log.info("%s: %s", by, change)
         self.running, self._state, self._error = live, state, ""
         if is_told:
             self._untold = ""
-            self._shared.keep(state)
+            await asyncio.to_thread(self._shared.keep, state)
         return change
 
     async def _refuse(self, by: str, error: ConfigError) -> None:
@@ -193,12 +194,22 @@ class Reloader:
 
     async def _look(self) -> None:
         requested, self._requested = self._requested, []
-        for by in requested or ([self._untold] if self._untold else []):
+        for by in requested:
             with contextlib.suppress(ConfigError):  # it is told
                 await self.reload(by)
+        if self._untold:
+            await self._tell_late()
         await self._watch()
         await self._follow()
         await self._report()
+
+    async def _tell_late(self) -> None:
+        """Tell the others of a change that they have not heard of. Raises StoreUnavailable while Redis is away."""
+        await self._shared.read()
+        try:
+            await self.reload(self._untold)
+        except ConfigError:  # the files have become wrong meanwhile: whoever mends them tells of all of it
+            self._untold = ""
 
     async def _watch(self) -> None:
         """Read files again that have changed, once whoever writes them is done."""
@@ -237,7 +248,7 @@ class Reloader:
             log.error("others have changed what is in force; it stays as it was here: %s", error)
             self._state, self._error = state, str(error)
         else:
-            self._use(live, state, by=_OTHERS)
+            await self._use(live, state, by=_OTHERS)
 
     async def _report(self) -> None:
         """Say what this worker has taken, for whoever waits for that."""
