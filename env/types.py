@@ -208,6 +208,8 @@ class Context:
 
     def _said(self, beginning: str) -> str:
         """Return what stands behind the beginning of a flag, empty where there is none such."""
+        if not self.flags:  # as most have none
+            return ""
         return next((flag.removeprefix(beginning) for flag in self.flags if flag.startswith(beginning)), "")
 
     @property
@@ -223,6 +225,8 @@ class Context:
     @property
     def control(self) -> "ControlDraw | None":
         """How the control slice took part in the draw, None where it did not. Raises ValueError for a damaged flag."""
+        if not self.flags:
+            return None
         told = next((flag.removeprefix(BASELINE_FLAG) for flag in self.flags if flag.startswith(BASELINE_FLAG)), None)
         if told is None:
             return None

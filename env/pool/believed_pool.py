@@ -40,6 +40,8 @@ class BelievedPool:
         """
         names = tuple(arm.name for arm in arms)
         self.all = Answerable(tuple(arms), names, None)
+        # Of each arm: endpoints, and for each of them the model that is asked for there.
+        self.servers = [(tuple(at), (arm.model,) * len(at)) for arm, at in zip(arms, serving, strict=True)]
         self.unserved = [k for k, endpoints in enumerate(serving) if not endpoints]
         self.places_of: dict[str, list[int]] = {}  # by endpoint, of the arms that it may serve
         for k, endpoints in enumerate(serving):

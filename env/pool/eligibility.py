@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -209,7 +210,9 @@ class Pool:
         if not suspects:
             return pool.unserved
         places = {place for endpoint in suspects for place in pool.places_of.get(endpoint, ())}
-        return [*pool.unserved, *(place for place in places if not self.may_ask(pool.all.arms[place]))]
+        may_ask = cache(self.health.may_ask)  # arms that share a server and a model share the answer
+        out = [place for place in places if not any(map(may_ask, *pool.servers[place]))]
+        return [*pool.unserved, *out]
 
     def _current(self) -> BelievedPool:
         """Return the arms as they are believed to be now."""

@@ -214,6 +214,12 @@ class Learner:
         if isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED:
             return not any(entry.id in span for span in self._voids) and self._discount(event)
         learned = self._learn(record, entry.id) if record is not None and record.feedback else False
+        self._count(entry)
+        return learned
+
+    def _count(self, entry: LogEntry) -> None:
+        """Count what the event says of decisions and calls; what it says of rewards is learned already."""
+        event, record = entry.event, entry.record
         before = LogPoint(entry.id, inclusive=False)
         if isinstance(event, Decision):
             self.tally.on_decision(event)
@@ -226,7 +232,6 @@ class Learner:
                 self._count_answer(record.decision, event)
         elif record is not None and record.erased_id == entry.id:
             self._uncount(record, before)
-        return learned
 
     def _learn(self, record: Record, event_id: EventId) -> bool:
         """Teach the policy and the tally what the event changed of its decision's reward."""

@@ -1,5 +1,6 @@
 """Who is scored: a policy with its floor and dial, or the arm that has been best so far, whoever asks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,11 +17,16 @@ from highwayman.env.types import Arm, Context, Decision, Floats
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 
+_NOTHING = (0.0, 0.0)
 _LEAST_WEIGHT = 1.0  # inverse propensities that an arm's mean takes to count
 
 
 class Contender(Protocol):
     """Somebody who could have decided."""
+
+    @property
+    def reads_calls(self) -> bool:
+        """Whether it reads in the learner's tally what calls took; rewards are there for everybody."""
 
     def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
         """Return the probabilities for the decision's arms, (K,), and the quality expected of each, (K,)."""
@@ -55,6 +61,11 @@ class PolicyContender:
         self._dial = dial
         self._quotes = TallyQuotes(dial.arms) if dial is not None else None
         self._places = {arm.name: place for place, arm in enumerate(dial.arms)} if dial is not None else {}
+
+    @property
+    def reads_calls(self) -> bool:
+        """Whether it has a dial of its own, and so prices calls itself."""
+        return self._dial is not None
 
     def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
         """Return what the policy would have drawn from, the floor and all, and what it expects."""
@@ -103,20 +114,32 @@ class ConstantContender:
         self._sums: dict[str, list[float]] = {}  # by arm: inverse propensities, and those times reward minus penalty
 
     @property
+    def reads_calls(self) -> bool:
+        """It reads none: it goes by the penalties on the log."""
+        return False
+
+    @property
     def leader(self) -> str:
         """The arm that leads, empty before there is any."""
         return self._best(tuple(self._sums))
 
     def _best(self, arms: Sequence[str]) -> str:
-        known = [arm for arm in arms if self._sums.get(arm, (0.0,))[0] >= _LEAST_WEIGHT]
-        return max(known, key=lambda arm: self._sums[arm][1] / self._sums[arm][0], default="")
+        best, most = "", -math.inf
+        for arm in arms:
+            weight, worth = self._sums.get(arm, _NOTHING)
+            if weight >= _LEAST_WEIGHT and worth / weight > most:
+                best, most = arm, worth / weight
+        return best
 
     def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
         """Return 1 for the best of the arms that could be drawn, and each arm's mean quality."""
-        able = tuple(arm for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True) if prob > 0)
-        best = self._best(able)
-        chosen = np.array([arm == best for arm in decision.arms], dtype=np.float64)
-        return chosen if best else decision.probs, mean_qualities(decision.arms, learner)
+        able = [arm for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True) if prob > 0]
+        best, quality = self._best(able), mean_qualities(decision.arms, learner)
+        if not best:
+            return decision.probs, quality
+        chosen = np.zeros(len(decision.arms))
+        chosen[decision.arms.index(best)] = 1.0
+        return chosen, quality
 
     def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
         """Count a reward of the arm drawn; return the state of a policy that takes the new leader, if there is one."""
@@ -142,9 +165,13 @@ class ConstantContender:
 
 def mean_qualities(arms: Sequence[str], learner: Learner) -> Floats:
     """Return the mean quality of each arm's answers, shape (K,); one half where there is none."""
-    tallies = (learner.tally.arms.get(arm) for arm in arms)
-    means = (0.5 if tally is None or tally.weight <= 0 else tally.weighted / tally.weight for tally in tallies)
-    return np.array([min(max(mean, 0.0), 1.0) for mean in means])
+    tallies = [learner.tally.arms.get(arm) for arm in arms]
+    return np.array(
+        [
+            0.5 if tally is None or tally.weight <= 0 else min(max(tally.weighted / tally.weight, 0.0), 1.0)
+            for tally in tallies
+        ]
+    )
 
 
 @cache

@@ -49,7 +49,10 @@ def contrast(
         quality: expected of each before the reward was known; how good it is decides how soon something is known.
         penalties: in quality units.
     """
-    able = sum(pi for pi, p in zip(challenger, logged, strict=True) if p > 0.0)
+    if min(logged) > 0.0:
+        able = sum(challenger)
+    else:
+        able = sum([pi for pi, p in zip(challenger, logged, strict=True) if p > 0.0])
     unsupported, scale = 1.0 - able, 1.0 / able if able > _TINY else 0.0
     least_penalty = min(penalties)
     lower = upper = slope = spread = 0.0

@@ -73,13 +73,11 @@ class PairedBets:
         """Take a round's value, at least -SPAN as `lower` and at most SPAN as `upper`; with `sign` -1 take it back."""
         self._counts[level] += sign
         self.total += sign * 0.5 * (lower + upper) * _STAKES_OF[level]
-        self._more = [
-            total + sign * factor for total, factor in zip(self._more, log_factors(lower, level), strict=True)
-        ]
-        self._less = [
-            total + sign * factor for total, factor in zip(self._less, log_factors(-upper, level), strict=True)
-        ]
-        if not any(self._counts):  # nothing of what rounding left
+        more, less, above, below = self._more, self._less, lower + SPAN, -upper + SPAN
+        for place, bet in enumerate(_STAKED_OF[level]):  # as `log_factors` has it, without a list for each
+            more[place] += sign * math.log1p(above * bet)
+            less[place] += sign * math.log1p(below * bet)
+        if sign < 0 and not any(self._counts):  # nothing of what rounding left
             self._more, self._less, self.total = [0.0] * len(_BETS), [0.0] * len(_BETS), 0.0
 
     @property

@@ -55,7 +55,7 @@ class RecentContrasts:
 
     def state(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """Return all of them as arrays, oldest first."""
-        order = np.argsort((np.arange(len(self._names)) - self._next) % len(self._names))
+        order = np.concatenate([np.arange(self._next, len(self._names)), np.arange(self._next)])
         order = order[self._names[order] != _NOTHING]
         return {"names": self._names[order], "lines": self._lines[order], "levels": self._levels[order]}
 

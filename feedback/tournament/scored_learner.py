@@ -86,6 +86,11 @@ class ScoredLearner(Learner):
             self._policies.restore(state)
             self._replaced = True
 
+    def _count(self, entry: LogEntry) -> None:
+        """Count decisions and calls where they are asked about: a whole tally takes as long as all of the scoring."""
+        if self._scoring.contender.reads_calls:
+            super()._count(entry)
+
     def _fold(self, entry: LogEntry) -> bool:
         self._replaced = False
         event, record = entry.event, entry.record

@@ -146,6 +146,17 @@ def test_when_all_that_could_answer_rest_they_are_tried_rather_than_nobody() -> 
     assert [each.name for each in three.eligible(query(), 10)] == ["a", "b"]
 
 
+def test_arms_that_share_a_server_and_a_model_ask_once_whether_it_is_well() -> None:
+    health, asked = EndpointHealth(lambda: 0.0), []
+    shared = [arm(name, endpoints=("http://one:1",), model="m" if name < "d" else "n") for name in "abcd"]
+    candidates = Pool([*shared, arm("e")], health)
+    health.on_failure("http://one:1", model="m")
+    may_ask = health.may_ask
+    health.may_ask = lambda *server: asked.append(server) or may_ask(*server)  # type: ignore[method-assign,func-returns-value]
+    assert [a.name for a in candidates.eligible(query(), 10)] == ["d", "e"]
+    assert sorted(asked) == [("http://one:1", "m"), ("http://one:1", "n")]
+
+
 def test_an_arm_is_found_by_name_and_a_stranger_is_told_who_is_known() -> None:
     two = pool(arm("a"), arm("b"))
     assert two.arm("b").name == "b"

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +66,19 @@ def test_a_decision_is_scored_by_what_the_challenger_knew_before_it() -> None:
     fold(seen, [decision("d")])
     line, prior = learner.score._recent.get("d"), seen.score._recent.get("d")
     assert line == prior
+
+
+@pytest.mark.parametrize("make", [challenger, constant])
+def test_who_reads_no_calls_counts_none_and_is_scored_as_if_it_had(
+    make: Callable[[], ScoredLearner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, counting = fold(make(), log(60)), make()
+    contender = type(counting._scoring.contender)
+    monkeypatch.setattr(contender, "reads_calls", property(lambda self: True))
+    fold(counting, log(60))
+    assert (plain.tally.totals().calls, counting.tally.totals().calls) == (0, 60)
+    assert plain.snapshot().verdict == counting.snapshot().verdict
+    assert (plain.snapshot().score, plain.snapshot().policy) == (counting.snapshot().score, counting.snapshot().policy)
 
 
 def test_a_flipped_thumb_counts_as_it_stands_in_the_end() -> None:
