@@ -42,6 +42,7 @@ class LearnerDependencies:
     abuse_monitor: AbuseMonitor | None = None
     publish_every_s: float = 0.0  # what was learned is published at most this often
     change_notice_delay_s: float = 0.0  # before a notice that an arm has changed goes on the log
+    decode: Callable[[bytes], Event] = decode  # one that remembers serves all learners of a process
 
 
 class LearnerSession:
@@ -261,7 +262,7 @@ class LearnerSession:
         unreadable: list[tuple[EventId, str]] = []
         for event_id, data, filed_before in page:
             try:
-                event = decode(data)
+                event = self._dependencies.decode(data)
             except BadEvent as error:
                 unreadable.append((event_id, str(error)))
                 continue

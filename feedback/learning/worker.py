@@ -15,6 +15,7 @@ _BATCH = 1000
 _RENEW_S = 1.0
 _BLOCK_S = 0.5
 _GATHER_S = 0.15
+_GATHERS = 4  # times at least between two publications: who publishes seldom need not read often
 _TALLY_EVERY_S = 1.0  # between publications while the policy stands: counts may wait, what was learned does not
 _PAUSE_S = 0.5  # after Redis was gone, or while another learner holds the lease
 
@@ -85,6 +86,7 @@ class Worker:
             return
         session = LearnerSession(self._dependencies, holder=holder, epoch=epoch, wall=self._clocks.wall)
         await session.start()
+        gather_s = max(_GATHER_S, self._dependencies.publish_every_s / _GATHERS)
         renew_at, tally_due_at, learned_due_at = self._clocks.steady(), 0.0, 0.0
         while True:
             if self._clocks.steady() >= renew_at:
@@ -101,7 +103,7 @@ class Worker:
             wait_s = tally_due_at - self._clocks.steady() if session.has_unpublished else _BLOCK_S
             read = await session.advance(count=_BATCH, block_s=min(max(wait_s, 0.0), _BLOCK_S))
             if 0 < read < _BATCH:
-                await asyncio.sleep(_GATHER_S)  # folding and publishing many events at once costs as much as one
+                await asyncio.sleep(gather_s)  # folding and publishing many events at once costs as much as one
 
     async def _give_up(self, holder: str) -> None:
         try:
