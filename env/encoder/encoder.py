@@ -25,6 +25,7 @@ from highwayman.env.encoder.features.image_features import UNSEEN, ImageFeatures
 from highwayman.env.encoder.features.projection import Projection
 from highwayman.env.encoder.features.row_cache import RowCache
 from highwayman.env.encoder.features.tags import TagColumns
+from highwayman.env.encoder.features.text_map import TextMap
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import SCRIPT_FLAG, Context, Floats, Query
 
@@ -35,12 +36,14 @@ MAX_CHARS: Final = 2_000  # of a text are embedded: its head and tail
 BATCH_LIMIT: Final = 32
 BACKLOG_LIMIT: Final = 1_024
 
+_NO_FLAGS: Final[frozenset[str]] = frozenset()
 _NUMBERS: Final = len(NUMERIC_NAMES)
 _SHIPPED: Final = {
     "static": ASSETS / "projection_static.npz",
     "onnx": ASSETS / "projection_minilm.npz",
     "transformers": ASSETS / "projection_minilm.npz",
 }
+_all = np.logical_and.reduce  # by name: that of arrays takes twice as long to start
 _log = logging.getLogger(__name__)
 
 
@@ -113,6 +116,7 @@ class Encoder:
                 f"{cache_size!r}, {max_chars!r}"
             )
         self._engine, self._projection, self._clusters = engine, projection, clusters
+        self._text_map = TextMap(projection, clusters)
         self._images: ImageFeatures | None = None
         self._inline = bool(getattr(engine, "inline", False))
         self._deadline_s, self._max_chars = deadline_s, max_chars
@@ -254,12 +258,9 @@ class Encoder:
         A row is the projected embedding (p,), then the squared distances to the clusters (m,), if there are any.
         """
         embeddings = self._engine.embed(texts)
-        if embeddings.shape != (len(texts), self._engine.width) or not np.isfinite(embeddings).all():
+        if embeddings.shape != (len(texts), self._engine.width) or not _all(np.isfinite(embeddings), axis=None):
             raise EncoderError(f"{self._engine.fingerprint} gave no finite array of {len(texts)} rows")
-        parts = [self._projection.apply(embeddings)]
-        if self._clusters is not None:
-            parts.append(self._clusters.distances(embeddings))
-        rows = list(np.concatenate(parts, axis=1))
+        rows = list(self._text_map.apply(embeddings))
         for text, row in zip(texts, rows, strict=True):
             self._cache.put(text, row)
         return rows
@@ -275,8 +276,10 @@ class Encoder:
         rounded[-1] = 1.0
         features = rounded.astype(np.float64)
         features.setflags(write=False)
-        flags = [*([] if flag is None else [flag]), *([SCRIPT_FLAG + query.script] if query.script else [])]
-        context = Context(features, self._base, tokens, frozenset(flags))
+        flags = _NO_FLAGS if flag is None else frozenset((flag,))
+        if query.script:
+            flags |= {SCRIPT_FLAG + query.script}
+        context = Context(features, self._base, tokens, flags)
         return self.tags.apply(context, query.tags)
 
     def _late(self, query: Query) -> Context:

@@ -59,7 +59,9 @@ class LearnerFactory:
     arms: Sequence[Arm]
     encoder: Encoder
     contender: str = ""  # of the tournament; empty: what the router decides with, and not scored
-    decode: Callable[[bytes], Event] = field(default_factory=lambda: lru_cache(_REMEMBERED_EVENTS)(decode), compare=False)
+    decode: Callable[[bytes], Event] = field(
+        default_factory=lambda: lru_cache(_REMEMBERED_EVENTS)(decode), compare=False
+    )
 
     def contenders(self) -> "list[LearnerFactory]":
         """Return what makes the learner of whoever is scored beside the router's own."""

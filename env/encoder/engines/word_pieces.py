@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -37,7 +36,7 @@ class WordPieces:
     def ids(self, text: str) -> npt.NDArray[np.intp]:
         """Return the ids of the pieces of `text`, shape (n,), in order, without those of unknown words."""
         words = _ascii_words(text) if text.isascii() else _words(text)
-        return np.fromiter(chain.from_iterable(map(self._by_word.__getitem__, words)), dtype=np.intp)
+        return np.frombuffer(b"".join(map(self._by_word.__getitem__, words)), dtype=np.intp)
 
     @property
     def remembered(self) -> int:
@@ -45,16 +44,19 @@ class WordPieces:
         return len(self._by_word.split)
 
 
-class _IdsByWord(dict[str, tuple[int, ...]]):
-    """The ids of words. Those of the vocabulary stay; short ones that had to be split are forgotten when too many."""
+class _IdsByWord(dict[str, bytes]):
+    """The ids of what stands between two blanks, as bytes of `np.intp`, which are joined sooner than numbers.
+
+    Words of the vocabulary stay; short ones that had to be split are forgotten when too many.
+    """
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        super().__init__((piece, (place,)) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
+        super().__init__((piece, _as_bytes([place])) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
         self._tokenizer, self._unknown = word_piece_tokenizer(pieces), pieces.index(UNKNOWN)
         self._model = self._tokenizer.model
-        self.split: dict[str, tuple[int, ...]] = {}
+        self.split: dict[str, bytes] = {}
 
-    def __missing__(self, word: str) -> tuple[int, ...]:
+    def __missing__(self, word: str) -> bytes:
         ids = self.split.get(word)
         if ids is None:
             ids = self._split(word)
@@ -64,16 +66,25 @@ class _IdsByWord(dict[str, tuple[int, ...]]):
                 self.split[word] = ids
         return ids
 
-    def _split(self, word: str) -> tuple[int, ...]:
-        if word.isascii():
-            ids = [piece.id for piece in self._model.tokenize(word)]
-        else:
-            ids = self._tokenizer.encode(word, add_special_tokens=False).ids
-        return tuple([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
+    def _split(self, word: str) -> bytes:
+        if not word.isascii():
+            return self._known(self._tokenizer.encode(word, add_special_tokens=False).ids)
+        parts = _WORD.findall(word)
+        if len(parts) > 1:  # a word and the marks around it
+            return b"".join(map(self.__getitem__, parts))
+        return self._known([piece.id for piece in self._model.tokenize(word)])
+
+    def _known(self, ids: list[int]) -> bytes:
+        return _as_bytes([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
+
+
+def _as_bytes(ids: list[int]) -> bytes:
+    return np.array(ids, dtype=np.intp).tobytes()
 
 
 def _ascii_words(text: str) -> list[str]:
-    return _WORD.findall(text.encode("ascii").translate(_SMALL, _CONTROLS).decode("ascii"))
+    """Return what stands between the blanks of a text of ASCII, words with the marks around them, in small letters."""
+    return text.encode("ascii").translate(_SMALL, _CONTROLS).decode("ascii").split()
 
 
 def _words(text: str) -> Iterator[str]:

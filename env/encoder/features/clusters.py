@@ -80,8 +80,9 @@ class Clusters:
             numbers: the query's numeric features, (q,).
         """
         squares = distances - self._twice_numbers @ numbers
-        near = np.exp(SHARPNESS * (squares.min() - squares))
-        shares: Floats = near / near.sum() - 1.0 / self.m
+        # Reductions by name: those of arrays take twice as long to start.
+        near = np.exp(SHARPNESS * (np.minimum.reduce(squares) - squares))
+        shares: Floats = near / np.add.reduce(near) - 1.0 / self.m
         return shares
 
 

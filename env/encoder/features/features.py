@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,6 @@ _MATH = re.compile(r"[=^√∑∫≤≥±×÷π]|\\[a-zA-Z]+|\d ?[-+*/] ?\d|\$\S
 _CODE_SIGN = re.compile(r"```|\{|\}|;|\((?<=[\w\])]\()|\[(?<=\w\[)(?=\w)|=(?:[=>]|(?<=!=))|>(?<=->)|::")
 _MATH_SIGN = re.compile(r"[=^√∑∫≤≥±×÷π\\$+*/-]")
 _ITEM = re.compile(r"^[ \t]*(?:[-*•]|\(?(?:\d{1,2}|[A-Za-z])[.):]) ", re.MULTILINE)
-_ASKS = ("?", "？", "؟")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,31 @@ def _form(query: Query) -> _Form:
 
 
 def _numbers(form: _Form) -> Floats:
-    return np.array([measure(form) for _, measure in _MEASURES]).clip(-1.0, 1.0)
+    query, sample, length = form.query, form.sample, max(1, len(form.sample))
+    _, digits, _, signs, latin, alphabet, ideographs = form.counts
+    numbers = np.array(
+        [
+            _log_length(max(query.prompt_chars, len(query.text))),
+            _log_length(len(query.text)),
+            _log_count(query.turns - 1, 32),
+            _code(form),
+            _math(form),
+            4 * (digits / length),
+            4 * (signs / length),
+            (latin + alphabet + ideographs) / length,
+            (alphabet + ideographs) / length,
+            _upper(form),
+            _log_count(sample.count("\n"), 64),
+            _log_count(form.at_line_starts(_ITEM), 16),
+            float("?" in sample or "？" in sample or "؟" in sample),
+            _log_count(query.tools, 16),
+            _log_count(query.images, 4),
+            float(query.json_mode),
+            _answer_limit(form),
+        ]
+    )
+    np.maximum(numbers, -1.0, out=numbers)
+    return np.minimum(numbers, 1.0, out=numbers)
 
 
 def _counts(text: str) -> list[int]:
@@ -147,7 +170,7 @@ def _log_length(chars: int) -> float:
 
 def _log_count(count: int, full: int) -> float:
     """Return 0 for nothing, 1 for `full` and more (log scale)."""
-    return math.log1p(max(0, count)) / math.log1p(full)
+    return math.log1p(count) / math.log1p(full) if count > 0 else 0.0
 
 
 def _code(form: _Form) -> float:
@@ -175,23 +198,7 @@ def _answer_limit(form: _Form) -> float:
 _ASCII_KINDS: Final = np.array([_ascii_kind(chr(code)) for code in range(128)])
 _ASCII_CHARS: Final = [bytes(np.flatnonzero(kind == _ASCII_KINDS).tolist()) for kind in (_LETTER, _DIGIT, _SPACE)]
 _CAPITALS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_MEASURES: Final[tuple[tuple[str, Callable[[_Form], float]], ...]] = (
-    ("log_prompt_chars", lambda form: _log_length(max(form.query.prompt_chars, len(form.query.text)))),
-    ("log_text_chars", lambda form: _log_length(len(form.query.text))),
-    ("log_turns", lambda form: _log_count(form.query.turns - 1, 32)),
-    ("code", _code),
-    ("math", _math),
-    ("digits", lambda form: 4 * form.share(_DIGIT)),
-    ("signs", lambda form: 4 * form.share(_SIGN)),
-    ("non_ascii", lambda form: form.share(_LATIN, _ALPHABET, _IDEOGRAPH)),
-    ("non_latin", lambda form: form.share(_ALPHABET, _IDEOGRAPH)),
-    ("upper", _upper),
-    ("lines", lambda form: _log_count(form.sample.count("\n"), 64)),
-    ("list_items", lambda form: _log_count(form.at_line_starts(_ITEM), 16)),
-    ("asks", lambda form: float(any(sign in form.sample for sign in _ASKS))),
-    ("tools", lambda form: _log_count(form.query.tools, 16)),
-    ("images", lambda form: _log_count(form.query.images, 4)),
-    ("json_mode", lambda form: float(form.query.json_mode)),
-    ("answer_limit", _answer_limit),
-)
-NUMERIC_NAMES: Final = tuple(name for name, _ in _MEASURES)
+NUMERIC_NAMES: Final = (
+    "log_prompt_chars", "log_text_chars", "log_turns", "code", "math", "digits", "signs", "non_ascii", "non_latin",
+    "upper", "lines", "list_items", "asks", "tools", "images", "json_mode", "answer_limit",
+)  # fmt: skip
