@@ -9,6 +9,7 @@ import numpy.typing as npt
 from highwayman.env.types import Arm, Floats, Query
 
 Rule = Callable[[Arm, Query, int], str | None]
+Server = tuple[str, str]  # an endpoint, and the model that is asked for there
 Bools = npt.NDArray[np.bool_]
 LEAST_ANSWER_TOKENS = 16
 
@@ -40,13 +41,13 @@ class BelievedPool:
         """
         names = tuple(arm.name for arm in arms)
         self.all = Answerable(tuple(arms), names, None)
-        # Of each arm: endpoints, and for each of them the model that is asked for there.
-        self.servers = [(tuple(at), (arm.model,) * len(at)) for arm, at in zip(arms, serving, strict=True)]
         self.unserved = [k for k, endpoints in enumerate(serving) if not endpoints]
-        self.places_of: dict[str, list[int]] = {}  # by endpoint, of the arms that it may serve
-        for k, endpoints in enumerate(serving):
+        # By endpoint: the arms that it may serve, by all servers that may, and the model that is asked for there.
+        self.served_by: dict[str, dict[tuple[Server, ...], list[int]]] = {}
+        for k, (arm, endpoints) in enumerate(zip(arms, serving, strict=True)):
+            servers = tuple((endpoint, arm.model) for endpoint in endpoints)
             for endpoint in endpoints:
-                self.places_of.setdefault(endpoint, []).append(k)
+                self.served_by.setdefault(endpoint, {}).setdefault(servers, []).append(k)
         self._believed = tuple(believed)
         self._form_rules, self._other_rules = form_rules, other_rules
         self._windows: Floats = np.array([float(arm.context_window_tokens) for arm in believed])

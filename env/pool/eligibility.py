@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -209,10 +208,12 @@ class Pool:
         suspects = self.health.suspects()
         if not suspects:
             return pool.unserved
-        places = {place for endpoint in suspects for place in pool.places_of.get(endpoint, ())}
-        may_ask = cache(self.health.may_ask)  # arms that share a server and a model share the answer
-        out = [place for place in places if not any(map(may_ask, *pool.servers[place]))]
-        return [*pool.unserved, *out]
+        groups = {servers: at for endpoint in suspects for servers, at in pool.served_by.get(endpoint, {}).items()}
+        out = list(pool.unserved)
+        for servers, places in groups.items():
+            if not any(self.health.may_ask(endpoint, model) for endpoint, model in servers):
+                out += places
+        return out
 
     def _current(self) -> BelievedPool:
         """Return the arms as they are believed to be now."""

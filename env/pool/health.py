@@ -33,6 +33,7 @@ class _State:
     has_answered: bool = False
     # By call that waits: when it has waited for too long. None: nobody knows, as it has never answered.
     late_at: dict[int, float | None] = field(default_factory=dict)
+    none_late_before: float = math.inf  # of them
 
     def rests_at(self, now: float) -> bool:
         """Return whether it is left alone."""
@@ -100,16 +101,20 @@ class EndpointHealth:
 
     def standing(self, endpoint: str, model: str) -> tuple[bool, int]:
         """Return whether it is out, after failures, and how many calls wait there in vain: less is better."""
-        now, known = self._clock(), self._known(endpoint, model)
-        is_out = any(state.rests_at(now) or state.probes > 0 for state in known)
-        return is_out, sum(self._late_calls(state, now) for state in known)
+        now, is_out, late = self._clock(), False, 0
+        for state in self._known(endpoint, model):
+            is_out = is_out or state.rests_at(now) or state.probes > 0
+            late += self._late_calls(state, now)
+        return is_out, late
 
     def _late_calls(self, state: _State, now: float) -> int:
         """Return how many calls have waited for too long: at one who never answered, as soon as others have, all do."""
-        if not state.late_at:
+        if now < state.none_late_before:
             return 0
+        times = state.late_at.values()
+        state.none_late_before = min((-math.inf if at is None else at for at in times), default=math.inf)
         is_unknown = self._answers >= _EXPERIENCE and not state.has_answered
-        return sum(is_unknown if late_at is None else late_at <= now for late_at in state.late_at.values())
+        return sum(is_unknown if late_at is None else late_at <= now for late_at in times)
 
     def begin_probe(self, endpoint: str, model: str) -> Callable[[], None] | None:
         """Return what to call at the end of a call that finds out whether it is well again; None: that is not asked."""
@@ -140,7 +145,8 @@ class EndpointHealth:
         state, call = self._write(endpoint, model), next(self._calls)
         if late_s is None and state.has_answered:
             late_s = _UNKNOWN_LATE_S
-        state.late_at[call] = None if late_s is None else self._clock() + late_s
+        state.late_at[call] = late_at = None if late_s is None else self._clock() + late_s
+        state.none_late_before = min(state.none_late_before, -math.inf if late_at is None else late_at)
         if len(state.late_at) >= _SUSPECT_CALLS:
             self._suspects.add(endpoint)
         try:

@@ -1,6 +1,7 @@
 """From a text to the ids of its word pieces, each word of plain ASCII split only once while it is remembered."""
 
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 UNKNOWN: Final = "[UNK]"
-REMEMBERED_WORDS: Final = 4_096  # under 1 MB; only those that are no pieces themselves need it
+REMEMBERED_WORDS: Final = 8_192  # under 2 MB; only those that are no pieces themselves need it
 LONGEST_REMEMBERED: Final = 24  # characters: a longer one is a key or a hash, and nothing to be kept
 
 # What BERT's uncased normalizer and pre-tokenizer do to ASCII: control characters go, whitespace parts words, letters
@@ -17,6 +18,7 @@ LONGEST_REMEMBERED: Final = 24  # characters: a longer one is a key or a hash, a
 _CONTROLS: Final = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _SMALL: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"\t\n\r", b"   "))
 _WORD: Final = re.compile(r"[a-z0-9]+|[^ a-z0-9]")
+_PLACE: Final = np.dtype(np.intp).char  # what `array` calls that type
 # What stands between two blanks, if not all of it is ASCII. It can begin only after a blank: so no text is read twice.
 _FOREIGN: Final = re.compile(r"((?<![^ ])[^ \x80-\U0010ffff]*[^\x00-\x7f][^ ]*)")
 
@@ -69,8 +71,7 @@ class _IdsByWord(dict[str, bytes]):
     def _split(self, word: str) -> bytes:
         if not word.isascii():
             return self._known(self._tokenizer.encode(word, add_special_tokens=False).ids)
-        parts = _WORD.findall(word)
-        if len(parts) > 1:  # a word and the marks around it
+        if not word.isalnum() and len(parts := _WORD.findall(word)) > 1:  # a word and the marks around it
             return b"".join(map(self.__getitem__, parts))
         return self._known([piece.id for piece in self._model.tokenize(word)])
 
@@ -79,7 +80,7 @@ class _IdsByWord(dict[str, bytes]):
 
 
 def _as_bytes(ids: list[int]) -> bytes:
-    return np.array(ids, dtype=np.intp).tobytes()
+    return array(_PLACE, ids).tobytes()
 
 
 def _ascii_words(text: str) -> list[str]:

@@ -1,6 +1,8 @@
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from highwayman.env.pool.health import EndpointHealth
 
@@ -221,3 +223,28 @@ def test_the_time_for_which_a_silent_endpoint_was_tried_counts_as_rest() -> None
     end()
     clock.now += 2.0
     assert health.may_ask(A, M)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["call", "end", "answer", "wait"]), st.floats(0.0, 5.0)), max_size=40))
+def test_calls_that_wait_in_vain_are_those_whose_time_is_up_however_they_come_and_go(
+    steps: list[tuple[str, float]],
+) -> None:
+    clock, calls = Clock(), list[tuple[float | None, ExitStack]]()
+    health = EndpointHealth(clock)
+    for _ in range(10):
+        health.on_success(B, M)
+    has_answered = False
+    for step, seconds in steps:
+        if step == "call":
+            calls.append((None if seconds > 4.0 and not has_answered else clock.now + seconds, ExitStack()))
+            late_s = None if calls[-1][0] is None else seconds
+            calls[-1][1].enter_context(health.waiting(A, M, late_s=late_s))
+        elif step == "end" and calls:
+            calls.pop(0)[1].close()
+        elif step == "answer":
+            health.on_success(A, M)
+            has_answered = True
+        else:
+            clock.now += seconds
+        late = [not has_answered if at is None else at <= clock.now for at, _ in calls]
+        assert health.standing(A, M)[1] == sum(late)
