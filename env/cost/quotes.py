@@ -1,5 +1,6 @@
 """What calls to all arms of a pool are expected to take: `estimate_call` for all of them at once, as vectors."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,11 @@ class PoolQuotes:
         tokens = lines.slope * prompt_tokens
         tokens += lines.added
         return np.maximum(np.ceil(tokens, out=tokens), 1.0, out=tokens)
+
+    def prompt_tokens_of(self, place: int, prompt_tokens: int, *, script: str = "") -> int:
+        """Return what `prompt_tokens` does for the arm at one place."""
+        lines = self._lines_of(script)
+        return max(math.ceil(lines.slope.item(place) * prompt_tokens + lines.added.item(place)), 1)
 
     def estimates(
         self,

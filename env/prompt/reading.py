@@ -53,8 +53,10 @@ def read_chat(body: Mapping[str, Any]) -> Reading:
             media.add({}, "audio")
     texts += [_json(body[key]) for key in _BODY_OBJECTS if body.get(key)]
     texts += _schema_texts(body.get("response_format"))
-    tools_tokens = math.ceil(estimate_text_tokens(_json(body["tools"])).tokens) if body.get("tools") else 0
     reading = _reading(texts, tokens + media.tokens(), frozenset(media.counts))
+    if not body.get("tools"):
+        return reading
+    tools_tokens = math.ceil(estimate_text_tokens(_json(body["tools"])).tokens)
     return replace(reading, tools_tokens=min(tools_tokens, reading.tokens))
 
 

@@ -79,11 +79,13 @@ def estimate_text_tokens(text: str) -> TextTokens:
         begins = np.empty(len(kinds), dtype=np.bool_)
         begins[0] = kinds[0] != before
         np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
-        chars += np.bincount(kinds, minlength=size)
-        runs += np.bincount(kinds[begins], minlength=size)
+        # A unit that begins a run is counted apart from the others of its kind, so that all are counted at once.
+        units = np.bincount(kinds + begins.view(np.uint8) * _BEGINS, minlength=2 * size).reshape(2, size)
+        chars += np.add.reduce(units)
+        runs += units[1]
         before = int(kinds[-1])
     tokens = runs * _PER_RUN + chars * _PER_CHAR
-    total = float(tokens.sum())
+    total = float(np.add.reduce(tokens))
     if text.isascii():
         return TextTokens(total, "")
     by_script = {script: float(tokens[_OF_SCRIPT[script]].sum()) for script in _OF_SCRIPT}
@@ -109,6 +111,7 @@ def _unit_kinds() -> npt.NDArray[np.uint8]:
     return table
 
 
+_BEGINS: Final = np.uint8(len(_KINDS))
 _UNIT_KINDS: Final = _unit_kinds()
 _ASCII_KINDS: Final = _UNIT_KINDS[:256].tobytes()
 _OF_SCRIPT: Final = {script: [list(_KINDS).index(kind) for kind in kinds] for script, kinds in _SCRIPTS.items()}

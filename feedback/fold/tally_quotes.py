@@ -20,6 +20,7 @@ class TallyQuotes:
     def __init__(self, arms: Sequence[Arm]) -> None:
         """Take the pool's arms."""
         self._names = tuple(arm.name for arm in arms)
+        self._places = {name: place for place, name in enumerate(self._names)}
         self._quotes = PoolQuotes(arms)
         self._revision: tuple[int, ...] = ()
         self._tally = Tally()
@@ -43,6 +44,10 @@ class TallyQuotes:
     def prompt_tokens(self, context: Context) -> Floats:
         """Return how many tokens the prompt has for each arm's own tokenizer, (K,), as far as it is learned."""
         return self._quotes.prompt_tokens(context.prompt_tokens, script=context.script)
+
+    def prompt_tokens_of(self, arm: str, context: Context) -> int:
+        """Return how many tokens the prompt has for an arm of the pool's."""
+        return self._quotes.prompt_tokens_of(self._places[arm], context.prompt_tokens, script=context.script)
 
     def estimates(
         self,

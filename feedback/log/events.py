@@ -172,22 +172,15 @@ def _named_fields(event: Outcome) -> dict[str, Any]:
 def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: Any) -> Outcome:
     if len(more) != 8:
         raise ValueError(f"an outcome has 12 fields, not {4 + len(more)}")
-    outcome = Outcome(decision_id, at, arm, Status(status), *more)
-    if not isinstance(more[-1], list):
-        return outcome
-    attempts, tried, tokens_cached, estimated, *rest = more[-1]  # a later version may have put more behind
-    made = tuple(Attempt(*values[:5]) for values in tried)
+    *called, last = more
+    if not isinstance(last, list):
+        return Outcome(decision_id, at, arm, Status(status), *more)
+    attempts, tried, tokens_cached, estimated, *rest = last  # a later version may have put more behind
+    made = tuple([Attempt(*values[:5]) for values in tried])
     named = next((more for more in rest if isinstance(more, dict)), {})
-    return replace(
-        outcome,
-        attempts=attempts,
-        tried=made,
-        tokens_cached=tokens_cached,
-        estimated=estimated,
-        tools_dropped=named.get("tools_dropped") is True,
-        stages=tuple(CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())),
-        wh=named.get("wh"),
-    )
+    stages = tuple([CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())])
+    told = made, tokens_cached, estimated, named.get("tools_dropped") is True, stages, named.get("wh")
+    return Outcome(decision_id, at, arm, Status(status), *called, attempts, *told)
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:

@@ -8,6 +8,7 @@ from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.serving.http.asgi import Scope, header
 from highwayman.serving.http.validation import BadRequest
 
+_OURS = b"x-highwayman-"
 OBJECTIVE = b"x-highwayman-objective"
 POINTS_PER_USD = b"x-highwayman-points-per-usd"
 COST_WEIGHT = b"x-highwayman-cost-weight"
@@ -34,14 +35,21 @@ class RoutingOptions:
 
     def apply_to(self, objective: Objective, spread: PoolSpread) -> Objective:
         """Return the objective with these overrides; a weight refers to how far the pool's arms lie apart."""
+        if self is NO_OPTIONS:
+            return objective
         points = self.points_per_usd if self.cost_weight is None else spread.points_per_usd(self.cost_weight)
         return objective.with_overrides(
             points_per_usd=points, max_usd=self.max_usd, min_quality=self.min_quality, explore=self.explore
         )
 
 
+NO_OPTIONS = RoutingOptions()
+
+
 def parse_routing_options(scope: Scope) -> RoutingOptions:
     """Return the options in the request's headers. Raises BadRequest naming the header and what it takes."""
+    if not any(name.startswith(_OURS) for name, _ in scope["headers"]):
+        return NO_OPTIONS
     objective = header(scope, OBJECTIVE)
     alias = _NAMED.get(objective.strip().lower()) if objective is not None else None
     points, weight = _number(scope, POINTS_PER_USD, maximum=MOST_POINTS), _number(scope, COST_WEIGHT)

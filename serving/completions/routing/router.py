@@ -10,7 +10,6 @@ from highwayman.bandit.decision import Candidates, Choice, Dial, ExplorationRule
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
-from highwayman.env.cost.usage import expected_prompt_tokens
 from highwayman.env.data_class import NOT_STORED
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.encoder.features.tags import as_named
@@ -35,7 +34,7 @@ from highwayman.env.types import (
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.conversations.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.privacy.cleared_encoder import ClearedEncoder
-from highwayman.serving.completions.requests.routing_options import RoutingOptions
+from highwayman.serving.completions.requests.routing_options import NO_OPTIONS, RoutingOptions
 from highwayman.serving.completions.routing.candidates import CandidateFinder
 from highwayman.serving.completions.routing.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
@@ -45,7 +44,6 @@ from highwayman.serving.state.live_ramp import LiveRamp
 from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
-NO_OVERRIDES = RoutingOptions()
 Arms = tuple[Arm, ...]
 _Decided = tuple[Decision, Arms, CascadeRoute | None]
 
@@ -108,7 +106,7 @@ class Router:
         model: str,
         query: Query,
         *,
-        options: RoutingOptions = NO_OVERRIDES,
+        options: RoutingOptions = NO_OPTIONS,
         origin: RequestOrigin = ANONYMOUS_ORIGIN,
         continuation: Continuation = NEW_CONVERSATION,
         cascade: CascadeOffer | None = None,
@@ -304,9 +302,7 @@ class Router:
     def _prompt_tokens(self, context: Context) -> Callable[[Arm], int]:
         """Return what tells how many tokens the prompt has for an arm's own tokenizer, as far as it is learned."""
         quotes = self._finder.quotes
-        return lambda arm: expected_prompt_tokens(
-            arm, quotes.token_use(arm.name), prompt_tokens=context.prompt_tokens, script=context.script
-        )
+        return lambda arm: quotes.prompt_tokens_of(arm.name, context)
 
     def _decision(
         self, arms: tuple[str, ...], context: Context, penalties: Floats, draw: Draw, *, moment: "_Moment"
