@@ -71,26 +71,41 @@ class TextTokens:
 
 def estimate_text_tokens(text: str) -> TextTokens:
     """Return about how many tokens `text` has; the time is linear in its length, whatever its characters."""
+    if len(text) <= _CHUNK_CHARS and text.isascii():
+        return TextTokens(_ascii_tokens(text), "")
     size = len(_KINDS)
     chars, runs = np.zeros(size), np.zeros(size)  # (19,) each, by kind
     before = _NONE_BEFORE
     for start in range(0, len(text), _CHUNK_CHARS):
         kinds = _kinds_of(text[start : start + _CHUNK_CHARS])  # (m,) of the chunk's m UTF-16 units
-        begins = np.empty(len(kinds), dtype=np.bool_)
+        begins = _begins(kinds)
         begins[0] = kinds[0] != before
-        np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
-        # A unit that begins a run is counted apart from the others of its kind, so that all are counted at once.
-        units = np.bincount(kinds + begins.view(np.uint8) * _BEGINS, minlength=2 * size).reshape(2, size)
-        chars += np.add.reduce(units)
-        runs += units[1]
+        chars += np.bincount(kinds, minlength=size)
+        runs += np.bincount(kinds[begins], minlength=size)
         before = int(kinds[-1])
     tokens = runs * _PER_RUN + chars * _PER_CHAR
-    total = float(np.add.reduce(tokens))
+    total = sum(tokens.tolist())  # kind after kind, as `_ascii_tokens` does
     if text.isascii():
         return TextTokens(total, "")
     by_script = {script: float(tokens[_OF_SCRIPT[script]].sum()) for script in _OF_SCRIPT}
     script = max(by_script, key=by_script.__getitem__)
     return TextTokens(total, script if by_script[script] > _MOST * total else "")
+
+
+def _ascii_tokens(text: str) -> float:
+    """Return the tokens of a text of ASCII, to the last bit: counting bytes takes half the time of counting numbers."""
+    kinds = text.encode("ascii").translate(_ASCII_KINDS)
+    units = np.frombuffer(kinds, dtype=np.uint8)
+    begun = units[_begins(units)].tobytes()
+    return sum([begun.count(kind) * run + kinds.count(kind) * char for kind, run, char in _ASCII_COSTS])
+
+
+def _begins(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return which units (m,) begin a run of their kind, the first among them."""
+    begins = np.empty(len(kinds), dtype=np.bool_)
+    begins[:1] = True
+    np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
+    return begins
 
 
 def _kinds_of(text: str) -> npt.NDArray[np.uint8]:
@@ -111,9 +126,11 @@ def _unit_kinds() -> npt.NDArray[np.uint8]:
     return table
 
 
-_BEGINS: Final = np.uint8(len(_KINDS))
 _UNIT_KINDS: Final = _unit_kinds()
 _ASCII_KINDS: Final = _UNIT_KINDS[:256].tobytes()
 _OF_SCRIPT: Final = {script: [list(_KINDS).index(kind) for kind in kinds] for script, kinds in _SCRIPTS.items()}
 _PER_RUN: Final = np.array([per_run for per_run, _ in _KINDS.values()])
 _PER_CHAR: Final = np.array([per_char for _, per_char in _KINDS.values()])
+_ASCII_COSTS: Final = [  # of each kind that ASCII has: its byte, and what a run of it and a unit cost
+    (number, *costs) for number, costs in enumerate(_KINDS.values()) if number in _ASCII_KINDS[:128]
+]

@@ -1,9 +1,11 @@
 import time
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highwayman.env.prompt import text_tokens
 from highwayman.env.prompt.text_tokens import estimate_text_tokens
 
 
@@ -19,6 +21,13 @@ from highwayman.env.prompt.text_tokens import estimate_text_tokens
 )
 def test_short_texts_of_several_kinds_are_within_a_third(text: str, tokens: float) -> None:
     assert tokens / 1.33 <= estimate_text_tokens(text).tokens <= tokens * 1.33
+
+
+@given(st.text(st.characters(max_codepoint=127), min_size=2, max_size=200), st.integers(1, 70))
+def test_ascii_has_to_the_last_bit_what_counting_it_chunk_after_chunk_gives(text: str, chunk: int) -> None:
+    at_once = estimate_text_tokens(text)
+    with patch.object(text_tokens, "_CHUNK_CHARS", min(chunk, len(text) - 1)):
+        assert estimate_text_tokens(text) == at_once
 
 
 def test_no_text_has_no_tokens() -> None:
