@@ -40,6 +40,7 @@ class AmountPosterior:
         self._d, amounts = d, self._amounts
         self._rows: dict[str, int] = {}
         self._a: Floats = np.zeros((0, d, d))  # (K, d, d) sum x x^T
+        self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
         self._b: Floats = np.zeros((0, amounts, d))  # sum y x
         self._squares: Floats = np.zeros((0, amounts))  # sum y^2
         self._calls: Floats = np.zeros(0)
@@ -67,7 +68,7 @@ class AmountPosterior:
         row = self._row(arm)
         y = np.array([0.0 if math.isnan(ratio) else math.log(max(ratio, _LEAST_RATIO)) for ratio in ratios])
         signed = sign * features
-        self._a[row] += signed[:, None].dot(features[None, :])
+        self._a[row] += signed[:, None].dot(features[None, :], out=self._outer)
         self._b[row] += y[:, None] * signed
         self._squares[row] += sign * y**2
         self._calls[row] += sign

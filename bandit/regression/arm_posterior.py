@@ -161,6 +161,10 @@ class ArmPosterior(ABC):
             means, squares = self._means_and_squares(features, rows)
         return means, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
+    def means(self, features: Floats, arms: Sequence[str]) -> Floats:
+        """Return each arm's mean alone, (K,), at x (d,)."""
+        return self.mean_and_std(features, arms)[0]
+
     def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
         """Return the mean of each arm in `rows` and the square of its deviation, (K,) each, at x (d,)."""
         inverse, theta = self._inverse[rows], self._theta[rows]
@@ -196,7 +200,7 @@ class ArmPosterior(ABC):
     def _noise_sums(self) -> tuple[float, float]:
         """Return the sum of squared residuals and its weight, the prior's included."""
         prior, prior_weight = self._noise
-        seen, squared = self._statistics.sums.sum(axis=0).tolist()
+        seen, squared = np.add.reduce(self._statistics.sums, axis=0).tolist()
         residual = squared + self._prior_squares() - float(np.vdot(self._b, self._theta))
         return prior * prior_weight + max(residual, 0.0), prior_weight + max(seen, 0.0)
 

@@ -122,7 +122,7 @@ class ArmStatistics:
 
     def weight(self) -> float:
         """Return the weight of all feedback standing, over all arms."""
-        return float(self.sums[:, 0].sum())
+        return float(np.add.reduce(self.sums[:, 0]))
 
     def merge(self, other: "ArmStatistics") -> None:
         """Add what another shard of the same traffic was told. Raises ValueError for features of another length."""

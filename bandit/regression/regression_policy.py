@@ -18,7 +18,7 @@ class RegressionPolicy(Generic[P]):
 
     def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
         """Return the expected quality of each arm's answer, shape (K,)."""
-        return self.posterior.mean_and_std(context.features, arms)[0]
+        return self.posterior.means(context.features, arms)
 
     def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's expected quality and its standard deviation, (K,) at features (d,), (m, K) at (m, d)."""

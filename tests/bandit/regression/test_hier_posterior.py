@@ -251,6 +251,7 @@ def test_columns_of_tags_that_are_0_are_left_out_of_the_sums_and_change_nothing(
         for arms in (ARMS, ARMS[1:]):
             one, many = learned.mean_and_std(x, arms), learned.mean_and_std_many(x[None], arms)
             assert one[0] == pytest.approx(many[0][0], abs=1e-12)
+            assert learned.means(x, arms) == pytest.approx(one[0], abs=1e-12)
             assert one[1] == pytest.approx(many[1][0], abs=1e-12)
 
 
@@ -260,6 +261,7 @@ def test_an_arm_is_believed_the_same_of_whichever_others_are_asked_about_with_it
     for arms in (("b",), ("c", "a"), ("b", "c"), ("c", "b", "a")):
         places = [ARMS.index(arm) for arm in arms]
         assert learned.mean_and_std(x, arms)[0] == pytest.approx(means[places], abs=1e-12)
+        assert learned.means(x, arms) == pytest.approx(means[places], abs=1e-12)
         assert learned.mean_and_std(x, list(arms))[1] == pytest.approx(spreads[places], abs=1e-12)
 
 
