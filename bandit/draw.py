@@ -1,7 +1,9 @@
 """The one place where the floor is mixed in and an arm is drawn, so that every policy's propensity is exact."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +33,9 @@ def draw(probs: Floats, *, floor: Floor, rng: np.random.Generator) -> Draw:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
     """
     mixed = mix(probs, floor=floor)
-    edges = np.add.accumulate(mixed)
+    edges = list(accumulate(mixed.tolist()))  # a list of few is gone through before an array has started
     # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
-    action = int(edges.searchsorted(rng.random() * edges[-1], side="right"))
+    action = bisect_right(edges, rng.random() * edges[-1])
     return Draw(action, mixed, propensity=float(mixed[action]))
 
 

@@ -1,5 +1,7 @@
 """A floor that is worth its price: arms that lose more are drawn less beyond what the policy gives them."""
 
+from typing import Any
+
 import numpy as np
 
 from highwayman.env.types import Floats
@@ -30,12 +32,13 @@ def priced_floor(quality: Floats, deviations: Floats, penalties: Floats, *, floo
     even = floor / quality.shape[-1]
     least = LEAST_SHARE * even
     utilities = quality - penalties
-    # Reductions by name: those of arrays take twice as long to start.
-    gaps = np.maximum.reduce(utilities, axis=-1, keepdims=True) - utilities
+    # Reductions by name: those of arrays take twice as long to start. Of one decision they give plain numbers.
+    rows: Any = {} if quality.ndim == 1 else {"axis": -1, "keepdims": True}
+    gaps = np.maximum.reduce(utilities, **rows) - utilities
     gaps -= deviations
     np.maximum(gaps, _NO_GAP, out=gaps)
     roots = np.sqrt(gaps)
-    left = np.maximum(max_loss - least * np.add.reduce(gaps, axis=-1, keepdims=True), 0.0)
-    roots *= np.add.reduce(roots, axis=-1, keepdims=True)
+    left = np.maximum(max_loss - least * np.add.reduce(gaps, **rows), 0.0)
+    roots *= np.add.reduce(roots, **rows)
     priced: Floats = np.minimum(left / roots + least, even)
     return priced

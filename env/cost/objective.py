@@ -71,8 +71,8 @@ class Objective:
 
 def most_where_unknown(amounts: Floats) -> Floats:
     """Return amounts (..., K) >= 0 with the most of the K that are known where one is not (NaN); 0 where none is."""
-    unknown = np.isnan(amounts)
-    if not np.logical_or.reduce(unknown, axis=None):
+    if not math.isnan(np.add.reduce(amounts, axis=None)):
         return amounts
+    unknown = np.isnan(amounts)
     known = np.where(unknown, 0.0, amounts)
     return np.where(unknown, known.max(axis=-1, keepdims=True), amounts)

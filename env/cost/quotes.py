@@ -43,6 +43,7 @@ class _Lines:
         self.known: list[tuple[object, ...]] = [()] * count  # of each arm, that its lines hang on
         # A call reads overhead + ratio x, and its prompt has added + slope x for the arm's tokenizer; (K,) each.
         self.overhead, self.ratio, self.added, self.slope = np.zeros((4, count))
+        self.most_added = self.steepest = 0.0  # of all arms
 
 
 class PoolQuotes:
@@ -71,6 +72,11 @@ class PoolQuotes:
         tokens = lines.slope * prompt_tokens
         tokens += lines.added
         return np.maximum(np.ceil(tokens, out=tokens), 1.0, out=tokens)
+
+    def most_prompt_tokens(self, prompt_tokens: int, *, script: str = "") -> int:
+        """Return how many tokens `prompt_tokens` has at most, of whichever arm."""
+        lines = self._lines_of(script)
+        return max(math.ceil(lines.steepest * prompt_tokens + lines.most_added), 1)
 
     def prompt_tokens_of(self, place: int, prompt_tokens: int, *, script: str = "") -> int:
         """Return what `prompt_tokens` does for the arm at one place."""
@@ -135,6 +141,7 @@ class PoolQuotes:
                 lines.slope[k] = ratio / samples
                 lines.known[k] = known
         lines.uses = self._uses
+        lines.most_added, lines.steepest = max(lines.added.tolist()), max(lines.slope.tolist())
         return lines
 
 

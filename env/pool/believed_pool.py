@@ -54,14 +54,16 @@ class BelievedPool:
         limits = [arm.profile.max_tokens for arm in believed]
         self._limits: Floats = np.array([np.inf if limit is None else float(limit) for limit in limits])
         self._answers: Floats = np.where(np.isinf(self._limits), LEAST_ANSWER_TOKENS, self._limits)
-        self._allowed: dict[tuple[object, ...], Bools] = {}  # by the form of a query
+        self._least_window = float(self._windows.min())
+        self._least_room = float((self._windows - self._answers).min())  # for a prompt, where no answer is limited
+        self._allowed: dict[tuple[object, ...], tuple[Bools, bool]] = {}  # by the form of a query: which, whether all
 
     def able(self, query: Query, prompt_tokens: int | Floats) -> Bools:
         """Return which arms no rule refuses, (n,), for a prompt of so many tokens at each, (n,) or all alike."""
         room = query.answer_room
         answers = self._answers if room is None else np.minimum(self._limits, float(room))
         able: Bools = (answers + prompt_tokens) <= self._windows
-        able &= self._allowed_by_form(query)
+        able &= self._allowed_by_form(query)[0]
         if self._other_rules:
             tokens = np.broadcast_to(prompt_tokens, able.shape).tolist()
             for k in np.flatnonzero(able).tolist():
@@ -80,14 +82,18 @@ class BelievedPool:
             () if resting is None else tuple(names[k] for k in np.flatnonzero(resting).tolist()),
         )
 
-    def _allowed_by_form(self, query: Query) -> Bools:
-        """Return which arms no rule refuses for a query's form, (n,)."""
+    def takes_all(self, query: Query, most_tokens: int) -> bool:
+        """Return whether it is plain that no rule refuses any arm, for a prompt of at most so many tokens at each."""
+        asked = query.answer_room
+        room = self._least_room if asked is None else self._least_window - asked
+        return most_tokens <= room and self._allowed_by_form(query)[1] and not self._other_rules
+
+    def _allowed_by_form(self, query: Query) -> tuple[Bools, bool]:
+        """Return which arms no rule refuses for a query's form, (n,), and whether those are all."""
         zones = None if query.clearance is None else query.clearance.zones
         form = query.modalities, query.images > 0, query.tools > 0, query.plain_text, zones
         allowed = self._allowed.get(form)
         if allowed is None:
-            allowed = np.array(
-                [all(rule(arm, query, 0) is None for rule in self._form_rules) for arm in self._believed]
-            )
-            self._allowed[form] = allowed
+            by_arm = [all(rule(arm, query, 0) is None for rule in self._form_rules) for arm in self._believed]
+            allowed = self._allowed[form] = np.array(by_arm), all(by_arm)
         return allowed

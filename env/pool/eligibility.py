@@ -190,6 +190,14 @@ class Pool:
         askable[out], resting[out] = False, able[out]
         return pool.at(askable, resting=resting) if np.logical_or.reduce(askable) else pool.at(able)
 
+    def all_answerable(self, query: Query, most_tokens: int) -> Answerable | None:
+        """Return what `answerable` does where that is plain: all arms, for a prompt of at most so many tokens at each.
+
+        None: each arm has to be asked.
+        """
+        pool = self._current()
+        return pool.all if pool.takes_all(query, most_tokens) and not self._out(pool) else None
+
     def _nobody_for(self, query: Query, prompt_tokens: PromptTokens) -> NoEligibleArm:
         """Return the error of a query that no arm may answer; of another kind where that is for its class alone."""
         clearance, unruled = query.clearance, replace(query, clearance=None)

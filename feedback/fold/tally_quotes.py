@@ -45,6 +45,10 @@ class TallyQuotes:
         """Return how many tokens the prompt has for each arm's own tokenizer, (K,), as far as it is learned."""
         return self._quotes.prompt_tokens(context.prompt_tokens, script=context.script)
 
+    def most_prompt_tokens(self, context: Context) -> int:
+        """Return how many tokens the prompt has at most, for whichever arm."""
+        return self._quotes.most_prompt_tokens(context.prompt_tokens, script=context.script)
+
     def prompt_tokens_of(self, arm: str, context: Context) -> int:
         """Return how many tokens the prompt has for an arm of the pool's."""
         return self._quotes.prompt_tokens_of(self._places[arm], context.prompt_tokens, script=context.script)

@@ -47,7 +47,10 @@ class CandidateFinder:
 
         Raises NoEligibleArm.
         """
-        answerable = self.pool.answerable(query, self.quotes.prompt_tokens(context))
+        quotes = self.quotes
+        answerable = self.pool.all_answerable(query, quotes.most_prompt_tokens(context))
+        if answerable is None:
+            answerable = self.pool.answerable(query, quotes.prompt_tokens(context))
         if answerable.resting:
             resting = {RESTING_FLAG + name for name in answerable.resting}
             context = replace(context, flags=context.flags | resting)

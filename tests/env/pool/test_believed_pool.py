@@ -123,6 +123,27 @@ def play(rules: tuple[Rule, ...], rng: np.random.Generator) -> None:
             assert pool.eligible(query, lambda arm: by_name[arm.name]) == answerable.arms
 
 
+@pytest.mark.parametrize("rules", [RULES, (*RULES, refuses_long_answers)], ids=["shipped", "own"])
+def test_where_it_is_plain_that_all_may_answer_each_may_by_itself(rules: tuple[Rule, ...]) -> None:
+    arms = [arm for arm in ARMS if arm.state is not ArmState.DRAINING]
+    clock, plain = Clock(), 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        pool = Pool(arms, EndpointHealth(clock), rules, loads=ReplicaLoads(clock), clock=clock)
+        if seed % 3 == 0:
+            pool.on_window_too_small(arms[int(rng.integers(4))], int(rng.integers(1, 1000)))
+        if seed % 5 == 0:
+            pool.health.on_failure(arms[int(rng.integers(4))].endpoints[0])
+        tokens = dict(zip(pool.arms, rng.integers(1, 700, 4).tolist(), strict=True))
+        for query in QUERIES:
+            answerable = pool.all_answerable(query, max(tokens.values()))
+            if answerable is not None:
+                plain += 1
+                assert one_by_one(pool, query, tokens) == (list(answerable.names), [])
+                assert answerable is pool.answerable(query, np.array(list(tokens.values()), dtype=float))
+    assert plain > 40 if rules is RULES else plain == 0
+
+
 def test_whoever_comes_to_be_well_again_is_no_longer_looked_at() -> None:
     clock = Clock()
     health = EndpointHealth(clock)

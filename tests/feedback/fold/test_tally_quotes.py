@@ -61,6 +61,7 @@ def check(quotes: TallyQuotes, tally: Tally, query: Context, max_tokens: int | N
     ]
     assert quotes.prompt_tokens(query).tolist() == tokens
     assert [quotes.prompt_tokens_of(name, query) for name in NAMES] == tokens
+    assert quotes.most_prompt_tokens(query) >= max(tokens)
     for at in (outcome("d").at, outcome("d").at + 7.0):
         chances = quotes.chances(at)
         wanted_chances = [tally.arms.get(name, ArmTally()).answer_rate.chance(at) for name in NAMES]
