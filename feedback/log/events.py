@@ -179,8 +179,9 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
     made = tuple([Attempt(*values[:5]) for values in tried])
     named = next((more for more in rest if isinstance(more, dict)), {})
     stages = tuple([CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())])
-    told = made, tokens_cached, estimated, named.get("tools_dropped") is True, stages, named.get("wh")
-    return Outcome(decision_id, at, arm, Status(status), *called, attempts, *told)
+    tools_dropped, wh = named.get("tools_dropped") is True, named.get("wh")
+    values = [*called, attempts, made, tokens_cached, estimated, tools_dropped, stages, wh]
+    return Outcome(decision_id, at, arm, Status(status), *values)
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:

@@ -56,26 +56,26 @@ class _IdsByWord(dict[str, bytes]):
         super().__init__((piece, _as_bytes([place])) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
         self._tokenizer, self._unknown = word_piece_tokenizer(pieces), pieces.index(UNKNOWN)
         self._model = self._tokenizer.model
-        self.split: dict[str, bytes] = {}
+        self.split: list[str] = []  # of the words that are here, those that had to be
 
     def __missing__(self, word: str) -> bytes:
-        ids = self.split.get(word)
-        if ids is None:
-            ids = self._split(word)
-            if len(word) <= LONGEST_REMEMBERED:
-                if len(self.split) >= REMEMBERED_WORDS:
-                    self.split.clear()  # what is common is soon back
-                self.split[word] = ids
+        ids = self._split(word)
+        if len(word) <= LONGEST_REMEMBERED:
+            if len(self.split) >= REMEMBERED_WORDS:
+                forgotten, self.split = self.split, []  # what is common is soon back
+                for known in forgotten:
+                    self.pop(known, None)
+            self.split.append(word)
+            self[word] = ids
         return ids
 
     def _split(self, word: str) -> bytes:
         if not word.isascii():
-            return self._known(self._tokenizer.encode(word, add_special_tokens=False).ids)
-        if not word.isalnum() and len(parts := _WORD.findall(word)) > 1:  # a word and the marks around it
+            ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        elif not word.isalnum() and len(parts := _WORD.findall(word)) > 1:  # a word and the marks around it
             return b"".join(map(self.__getitem__, parts))
-        return self._known([piece.id for piece in self._model.tokenize(word)])
-
-    def _known(self, ids: list[int]) -> bytes:
+        else:
+            ids = [piece.id for piece in self._model.tokenize(word)]
         return _as_bytes([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
 
 

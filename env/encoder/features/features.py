@@ -102,7 +102,7 @@ def _form(query: Query) -> _Form:
 def _numbers(form: _Form) -> Floats:
     query, sample, length = form.query, form.sample, max(1, len(form.sample))
     _, digits, _, signs, latin, alphabet, ideographs = form.counts
-    numbers = np.array(
+    numbers: Floats = np.array(
         [
             _log_length(max(query.prompt_chars, len(query.text))),
             _log_length(len(query.text)),
@@ -124,7 +124,8 @@ def _numbers(form: _Form) -> Floats:
         ]
     )
     np.maximum(numbers, -1.0, out=numbers)
-    return np.minimum(numbers, 1.0, out=numbers)
+    np.minimum(numbers, 1.0, out=numbers)
+    return numbers
 
 
 def _counts(text: str) -> list[int]:
