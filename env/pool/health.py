@@ -70,6 +70,7 @@ class EndpointHealth:
         """Take the clock, in seconds from any origin."""
         self._clock = clock
         self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
+        self._known_of: dict[tuple[str, str], list[_State]] = {}  # by endpoint and model, of the states: theirs
         self._suspects: set[str] = set()  # endpoints that may be out: no other is
         self._calls = count()
         self._answers = 0
@@ -205,8 +206,16 @@ class EndpointHealth:
             state.rests = 0
 
     def _known(self, endpoint: str, model: str) -> list[_State]:
-        states = self._states.get(endpoint, {})
-        return list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
+        known = self._known_of.get((endpoint, model))
+        if known is None:
+            states = self._states.get(endpoint, {})
+            known = list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
+            self._known_of[endpoint, model] = known
+        return known
 
     def _write(self, endpoint: str, model: str) -> _State:
-        return self._states.setdefault(endpoint, {}).setdefault(model, _State())
+        state = self._states.get(endpoint, {}).get(model)
+        if state is None:  # `setdefault` would make one for every call
+            state = self._states.setdefault(endpoint, {})[model] = _State()
+            self._known_of.clear()
+        return state

@@ -16,15 +16,19 @@ class _Sample:
     """The last few values of something, as a quantile of them is wanted."""
 
     values: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    ordered: list[float] | None = None  # the same by size, as long as none has come since
 
     def add(self, value: float) -> None:
         self.values.append(value)
+        self.ordered = None
 
     def quantile(self, share: float) -> float | None:
         """Return the value that `share` of those kept do not exceed, None as long as there are too few."""
         if len(self.values) < _ENOUGH:
             return None
-        return sorted(self.values)[math.ceil(share * len(self.values)) - 1]
+        if self.ordered is None:
+            self.ordered = sorted(self.values)
+        return self.ordered[math.ceil(share * len(self.ordered)) - 1]
 
 
 @dataclass(slots=True)
@@ -53,18 +57,24 @@ class ResponseTimes:
 
     def on_begun(self, endpoint: str, model: str, *, seconds: float, request_bytes: int, waiting: int) -> None:
         """Note when a stream had its first meaningful event, and how many calls waited beside it, itself included."""
-        times = self._times.setdefault((endpoint, model), _Times())
+        times = self._own(endpoint, model)
         times.first_s.add(seconds)
         times.request_bytes.add(request_bytes)
         times.load.add(waiting)
 
     def on_whole(self, endpoint: str, model: str, *, seconds: float, tokens: int | None, waiting: int) -> None:
         """Note when a whole answer had come, and how many tokens it has, if that is known."""
-        times = self._times.setdefault((endpoint, model), _Times())
+        times = self._own(endpoint, model)
         times.whole_s.add(seconds)
         times.load.add(waiting)
         if tokens:
             times.token_s.add(seconds / tokens)
+
+    def _own(self, endpoint: str, model: str) -> _Times:
+        times = self._times.get((endpoint, model))
+        if times is None:  # `setdefault` would make one for every answer
+            times = self._times[endpoint, model] = _Times()
+        return times
 
     def usual_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return how long one waits there, for the first event of a stream or a whole answer: the median, if known."""
