@@ -208,11 +208,12 @@ class Learner:
         event, record = entry.event, entry.record
         if isinstance(event, Decision):
             self.on_decision(event)
-        if isinstance(event, Control) and event.kind is ControlKind.ARM_ADDED:
-            self.add_arm(str(event.detail["arm"]))
-            return True
-        if isinstance(event, Control) and event.kind is ControlKind.CHANGE_NOTICED:
-            return not any(entry.id in span for span in self._voids) and self._discount(event)
+        elif isinstance(event, Control):
+            if event.kind is ControlKind.ARM_ADDED:
+                self.add_arm(str(event.detail["arm"]))
+                return True
+            if event.kind is ControlKind.CHANGE_NOTICED:
+                return not any(entry.id in span for span in self._voids) and self._discount(event)
         learned = self._learn(record, entry.id) if record is not None and record.feedback else False
         self._count(entry)
         return learned

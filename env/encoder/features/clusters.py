@@ -79,7 +79,7 @@ class Clusters:
             distances: the text's part of the squared distances, (m,).
             numbers: the query's numeric features, (q,).
         """
-        squares = distances - self._twice_numbers @ numbers
+        squares = distances - self._twice_numbers.dot(numbers)
         # Reductions by name: those of arrays take twice as long to start.
         near = np.exp(SHARPNESS * (np.minimum.reduce(squares) - squares))
         shares: Floats = near / np.add.reduce(near) - 1.0 / self.m
