@@ -97,6 +97,8 @@ class EndpointHealth:
 
         Not while it rests, nor while another call finds out whether it is well again, nor while many wait in vain.
         """
+        if endpoint not in self._suspects:
+            return True
         is_out, late = self.standing(endpoint, model)
         return not is_out and late < _MOST_VICTIMS
 

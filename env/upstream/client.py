@@ -122,7 +122,8 @@ class Upstream:
                 arm = target.arm
                 if arm.name not in sendings:
                     sendings[arm.name] = await _sending(path, body_for(arm), until, arm=arm, large=large)
-                    continue  # somebody else may have asked it meanwhile
+                    if large:
+                        continue  # somebody else may have asked it meanwhile
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
                     break
                 sending, second = sendings[arm.name], targets.take(target)

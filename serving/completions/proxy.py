@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
@@ -250,10 +250,11 @@ class ProxiedCompletion:
 
     def _end_attempt(self, ending: Ending, why: str = "") -> None:
         """Settle how the attempt ended that had answered, or begun to."""
-        if self._answer is None or not self._tried or self._tried[-1].ending != Ending.ANSWERED:
+        last = self._tried[-1] if self._tried else None
+        if self._answer is None or last is None or last.ending != Ending.ANSWERED:
             return
         seconds = self._dependencies.timer() - self._answer.sent_at
-        self._tried[-1] = replace(self._tried[-1], seconds=seconds, ending=str(ending), why=why)
+        self._tried[-1] = Attempt(last.arm, last.endpoint, seconds, ending.value, why)
 
     def _identity(self) -> ResponseIdentity:
         return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat)
@@ -336,7 +337,10 @@ class ProxiedCompletion:
         """Put the outcome on the log, behind its decision: the journal keeps the order. Then observers look at it."""
         dependencies = self._dependencies
         dependencies.metrics.on_outcome(self._route.decision, outcome)
-        completed = CompletedCall(self._request, self._route.decision, outcome, self._transcript, self._transcript_for)
         logged = dependencies.journal.submit(outcome)
-        logged.add_done_callback(lambda _: dependencies.observers.notify(completed))
+        if dependencies.observers:
+            completed = CompletedCall(
+                self._request, self._route.decision, outcome, self._transcript, self._transcript_for
+            )
+            logged.add_done_callback(lambda _: dependencies.observers.notify(completed))
         dependencies.background.await_in_the_end(logged)

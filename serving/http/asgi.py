@@ -28,11 +28,15 @@ class ClientDisconnected(HighwaymanError):
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the request header `name` (lower case), the first one if it came several times, or None."""
+    value = _headers(scope).get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if headers is None:  # gone through once, however many names are asked for
         headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
-    value = headers.get(name)
-    return None if value is None else value.decode("latin-1")
+    return headers
 
 
 def with_header(scope: Scope, name: bytes, value: str) -> Scope:
@@ -52,14 +56,16 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patienc
     parts: list[bytes] = []
     size = 0
     is_here = BODY_IS_HERE in scope.get("extensions", ())
-    began = asyncio.get_running_loop().time()
+    began = 0.0 if is_here else asyncio.get_running_loop().time()
     while True:
-        until = None if is_here else began + patience_s + size / _SLOWEST_BYTES_PER_S  # a timer takes a while to set
-        try:
-            async with asyncio.timeout_at(until):
-                message = await receive()
-        except TimeoutError:
-            raise BadRequest("The body did not come in time.", status=408) from None
+        if is_here:  # a time limit takes a while to set
+            message = await receive()
+        else:
+            try:
+                async with asyncio.timeout_at(began + patience_s + size / _SLOWEST_BYTES_PER_S):
+                    message = await receive()
+            except TimeoutError:
+                raise BadRequest("The body did not come in time.", status=408) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         part = message.get("body", b"")

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from highwayman.serving.http.asgi import BODY_IS_HERE
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
+from highwayman.serving.http.joined_writes import JoinedWrites
 
 _MOST_HEAD_BYTES = 64 * 1024
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
@@ -129,6 +130,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._reading_body = True
             self._head_bytes = 0
             super().on_headers_complete()
+            if self.cycle is not None:  # its task has not begun yet
+                self.cycle.transport = JoinedWrites(self.transport, self.loop)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         """End the request's body."""

@@ -48,6 +48,10 @@ class CompletionObservers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self._observers)
+
     def wanting_transcript(
         self, request: CompletionRequest, decision: Decision, arm: Arm
     ) -> tuple[CompletionObserver, ...]:
