@@ -34,6 +34,14 @@ def test_no_text_has_no_tokens() -> None:
     assert estimate_text_tokens("").tokens == 0.0
 
 
+@given(st.text(st.characters(max_codepoint=127), min_size=2, max_size=300))
+def test_ascii_text_has_as_many_tokens_in_few_steps_as_piece_by_piece(text: str) -> None:
+    tokens = estimate_text_tokens(text).tokens
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_tokens, "_CHUNK_CHARS", 1)
+        assert estimate_text_tokens(text).tokens == pytest.approx(tokens, rel=1e-12)
+
+
 @given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=200))  # lone surrogates too
 def test_any_text_has_a_number_of_tokens_that_grows_with_it(text: str) -> None:
     tokens = estimate_text_tokens(text).tokens
