@@ -23,6 +23,7 @@ from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.completions.routing.router import RequestOrigin, Route, Router
 from highwayman.serving.http.asgi import (
+    HAS_ROOM,
     ClientDisconnected,
     Receive,
     ResponseStartTracker,
@@ -86,7 +87,7 @@ class CompletionsEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request, or tell that it was cut where the router ends before."""
-        drain, begun = self._dependencies.drain, ResponseStartTracker(send)
+        drain, begun = self._dependencies.drain, ResponseStartTracker(send, scope["extensions"].get(HAS_ROOM))
         task = drain.enter()
         try:
             await self._answer(scope, receive, begun, principal)

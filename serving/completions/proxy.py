@@ -26,6 +26,7 @@ from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
+from highwayman.serving.completions.calls.passing import passing
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.router import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
@@ -229,17 +230,19 @@ class ProxiedCompletion:
 
     async def _pass_events(self, send: Send, answer: UpstreamResponse, stream: SseRewriter) -> bytes:
         """Pass a stream on but for its last bytes, which are returned. Raises UpstreamError if it breaks off."""
+        ready = b""
         try:
-            async for chunk in answer.chunks():
+            async for chunk in answer.chunks(passing(send, stream)):
                 ready = await feed_aside(stream, chunk)
-                if ready:
+                if ready and not (stream.complete and answer.has_ended):  # else it goes with the last bytes
                     await send({"type": "http.response.body", "body": ready, "more_body": True})
+                    ready = b""
                 if stream.failure is not None:
                     raise answer.broken(stream.failure)
         except UpstreamError:
             if not stream.complete:
                 raise
-        last = stream.finish()
+        last = ready + stream.finish()
         if not stream.complete:
             raise answer.broken(stream.failure or "it ended without a finish reason")
         return last

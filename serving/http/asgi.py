@@ -1,8 +1,8 @@
 """Small pieces of ASGI for the request path, where a framework's layers would cost more than the routing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any, cast
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving.http.validation import BadRequest
@@ -13,6 +13,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 BODY_IS_HERE = "highwayman.body_is_here"  # among the extensions of a scope: nothing of its body is to come any more
+HAS_ROOM = "highwayman.has_room"  # among the extensions: says whether `send` would return without waiting
 _HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
@@ -90,8 +91,10 @@ async def send_response(send: Send, status: int, body: bytes, headers: Headers =
 class ResponseStartTracker:
     """A `send` that is true once a response has begun."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, has_room: Callable[[], bool] | None = None) -> None:
+        """Take the `send`, and what says whether it would return without waiting; None: nobody knows."""
         self._send = send
+        self.has_room = has_room or _unknown_room
         self._begun = False
         self.is_open_event_stream = False  # one that has begun and not ended
 
@@ -108,3 +111,16 @@ class ResponseStartTracker:
         elif not message.get("more_body"):
             self.is_open_event_stream = False
         await self._send(message)
+
+    def send_part(self, body: bytes) -> None:
+        """Send a part of a body, without waiting, where there is room. Raises RuntimeError where there is none."""
+        sending = self._send({"type": "http.response.body", "body": body, "more_body": True})
+        try:
+            cast("Coroutine[Any, Any, None]", sending).send(None)
+        except StopIteration:
+            return
+        raise RuntimeError("a send that had room has waited")
+
+
+def _unknown_room() -> bool:
+    return False

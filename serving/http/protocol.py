@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from highwayman.serving.http.asgi import BODY_IS_HERE
+from highwayman.serving.http.asgi import BODY_IS_HERE, HAS_ROOM
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 from highwayman.serving.http.joined_writes import JoinedWrites
 
@@ -100,7 +100,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self.scope["extensions"] = {DISCONNECT: self._disconnect}  # type: ignore[dict-item]
+        extensions: dict[str, Any] = {DISCONNECT: self._disconnect, HAS_ROOM: self._has_room}
+        self.scope["extensions"] = extensions
         self._head_bytes = 0
         self._in_head = True
 
@@ -146,6 +147,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._reading_body:
             self._arm(self.timeouts.body_s)
+
+    def _has_room(self) -> bool:
+        """Return whether more may be written without waiting."""
+        return not self.flow.write_paused
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -124,9 +124,10 @@ class SseRewriter:
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what of `chunk` and what was held back can go to the client; an unfinished line is held back."""
-        passed = self._alike(chunk)
-        if passed is None:
-            passed = b"".join(map(self._line, self.lines.feed(chunk)))
+        passed = self.pass_words(chunk)
+        if passed is not None:
+            return passed
+        passed = b"".join(map(self._line, self.lines.feed(chunk)))
         self._bytes += len(chunk)
         if self.failure is None and self._bytes > self._sizes.stream:
             self.failure = self._sizes.too_long_a_stream()
@@ -139,14 +140,20 @@ class SseRewriter:
         rest = self.lines.finish()
         return self._line(rest).rstrip(b"\n") if rest else b""
 
-    def _alike(self, chunk: bytes) -> bytes | None:
-        """Return what goes out for a chunk of whole events that say nothing but words; None for any other chunk."""
+    def pass_words(self, chunk: bytes) -> bytes | None:
+        """Return what goes out for a chunk of whole events that say nothing but words.
+
+        None for any other chunk, and for one that is too many: it changes nothing, and has to be fed.
+        """
         if self._template is None or self.lines.held_bytes or self.failure is not None:
+            return None
+        if self._bytes + len(chunk) > self._sizes.stream:
             return None
         words = self._template.words_of_chunk(chunk)
         if words is None:
             return None
         self._dropped = False
+        self._bytes += len(chunk)
         self._on_words(words)
         return self._template.chunk(words)
 

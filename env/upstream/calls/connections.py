@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import aiohttp
 
 from highwayman.env.types import Arm
+from highwayman.env.upstream.calls.chunk_tap import ChunkTap, StreamedResponse
 from highwayman.env.upstream.calls.reading import JSON
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -30,6 +31,18 @@ class _Request(aiohttp.ClientRequest):
         self.is_on_kept = conn.protocol in self._used
         self._used.add(conn.protocol)
         return await super().send(conn)
+
+
+class _StreamRequest(_Request):
+    """Asks for a stream."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """Go over a connection."""
+        tap = ChunkTap(conn.transport)
+        response = await super().send(conn)
+        if isinstance(response, StreamedResponse):
+            response.tap = tap
+        return response
 
 
 async def _tell_stale(request: Any, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -58,21 +71,33 @@ class Connections:
         self._connect_s = connect_s
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
+        self._streams: aiohttp.ClientSession | None = None  # goes over the connections of the first one
 
     async def start(self) -> None:
         """Open the pool; needs a running event loop."""
-        self._session = self._open_session(_tell_stale, keepalive_timeout=60.0)
-        self._fresh = self._open_session(force_close=True)
+        shared, fresh = self._connector(keepalive_timeout=60.0), self._connector(force_close=True)
+        self._session = self._open_session(shared, _tell_stale)
+        self._fresh = self._open_session(fresh)
+        self._streams = self._open_session(
+            shared,
+            _tell_stale,
+            connector_owner=False,
+            request_class=_StreamRequest,
+            response_class=StreamedResponse,
+        )
 
     async def close(self) -> None:
         """Close every connection."""
-        for session in (self._session, self._fresh):
+        for session in (self._streams, self._session, self._fresh):
             if session is not None:
                 await session.close()
 
-    async def post(self, arm: Arm, url: str, body: bytes, *, content_type: str = JSON) -> aiohttp.ClientResponse:
+    async def post(
+        self, arm: Arm, url: str, body: bytes, *, content_type: str = JSON, stream: bool = False
+    ) -> aiohttp.ClientResponse:
         """Return the head of what the arm's server answers; a kept connection that it has closed is no failure."""
-        if self._session is None or self._fresh is None:
+        session = self._streams if stream else self._session
+        if session is None or self._fresh is None:
             raise RuntimeError("Upstream.start was not awaited")
         headers = {"content-type": content_type}
         key = os.environ.get(arm.api_key_env) if arm.api_key_env else None
@@ -81,18 +106,26 @@ class Connections:
         if arm.headers:
             headers |= _filled_in(arm.headers)
         try:
-            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+            response = await session.post(url, data=body, headers=headers, allow_redirects=False)
+            if isinstance(response, StreamedResponse) and response.tap is not None and not response.tap.begin(response):
+                response.tap = None
+            return response
         except _StaleConnection:
             pass
         # The server had closed a connection that was kept for it: that is nobody's fault, and a new one will do.
         return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
 
-    def _open_session(self, *middlewares: aiohttp.ClientMiddlewareType, **connection: Any) -> aiohttp.ClientSession:
+    def _connector(self, **options: Any) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **options)
+
+    def _open_session(
+        self, connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType, **options: Any
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **connection),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
             # One session serves all tenants: a cookie one of them was given must not go out with another's request.
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_Request,
             middlewares=middlewares,
+            **{"request_class": _Request, **options},
         )

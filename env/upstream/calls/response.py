@@ -1,7 +1,8 @@
 """A model server that has answered, or begun to."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,11 @@ from highwayman.env.errors import UpstreamError
 from highwayman.env.types import Arm
 from highwayman.env.upstream.answers.endings import ANSWERED, Account, account_of_exception
 from highwayman.env.upstream.answers.silence import SilenceLimit
+from highwayman.env.upstream.calls.chunk_tap import StreamedResponse, Take
+
+
+def _takes_none(_: bytes) -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -38,17 +44,25 @@ class UpstreamResponse:
         """Whether all of it is here."""
         return self._response is None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether all that is to come of it has been read."""
+        return self._response is None or self._response.content.at_eof()
+
+    async def chunks(self, take: Take = _takes_none) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises UpstreamError if it breaks off or falls silent.
+
+        What `take` takes is not yielded: it is called with a chunk as it comes, and says whether it has passed it on.
+        """
         yield self._first
         if self._response is None:
             return
-        content = self._response.content
         with SilenceLimit(self._silence_s, self._response.close) as silence:
+            read = self._reading(take, silence)
             while True:
                 try:
                     silence.wait()
-                    chunk = await content.readany()
+                    chunk = await read()
                     silence.end()
                 except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
                     cause = TimeoutError() if silence.was_reached else error
@@ -57,6 +71,19 @@ class UpstreamResponse:
                     self._on_over()
                     return
                 yield chunk
+
+    def _reading(self, take: Take, silence: SilenceLimit) -> Callable[[], Awaitable[bytes]]:
+        """Return what returns the next chunk that is not taken."""
+        tap = self._response.tap if isinstance(self._response, StreamedResponse) else None
+        if tap is None or self._response is None:
+            return self._response.content.readany  # type: ignore[union-attr]
+
+        def took(chunk: bytes) -> bool:
+            is_taken = take(chunk)
+            silence.wait()
+            return is_taken
+
+        return partial(tap.next, took)
 
     async def body(self) -> bytes:
         """Return the whole body. Raises UpstreamError if it breaks off."""

@@ -116,7 +116,7 @@ class ServerCalls:
         sent_at = self._clock()
         limit_s = min(self._limits.first_byte_s, sending.limit_s, sending.until - sent_at)
         async with asyncio.timeout(max(limit_s, 0.0)):
-            response = await self.connections.post(arm, endpoint + sending.path, sending.body)
+            response = await self.connections.post(arm, endpoint + sending.path, sending.body, stream=sending.stream)
         answer = UpstreamResponse(
             arm=arm,
             status=response.status,
