@@ -20,7 +20,7 @@ from highwayman.env.types import (
     PreferenceChange,
     RewardChange,
 )
-from highwayman.feedback.fold.cascade_gates import count_looks, teach_changes
+from highwayman.feedback.fold.cascade_gates import Credit, count_looks, teach_changes
 from highwayman.feedback.fold.join import (
     AttributedReward,
     attribute_reward,
@@ -188,7 +188,7 @@ class Learner:
     def on_decision(self, decision: Decision) -> None:
         """Look at a decision before anything is learned from it; here nobody does."""
 
-    def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
+    def on_reward(self, decision: Decision, before: Credit, after: Credit) -> None:
         """Look at what an event changed of a decision's reward, before it is learned; here nobody does."""
 
     def add_arm(self, name: str) -> None:
@@ -242,7 +242,7 @@ class Learner:
         points = LogPoint(event_id, inclusive=False), LogPoint(event_id)
         before, after = (attribute_reward(record, self._spec, point, voided=self._voids) for point in points)
         looked_before, looked = (stages_at(record, point) for point in points)
-        self.on_reward(decision, before, after)
+        self.on_reward(decision, (before, looked_before), (after, looked))
         context = self.context_of(decision)
         features = (decision.context if context is None else context).features
         changes = reward_changes(before, after, features, at=decision.at)

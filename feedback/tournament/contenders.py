@@ -10,6 +10,7 @@ import msgpack
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.cascade.returns import options_of
 from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
 from highwayman.bandit.policy import PredictsQuality
 from highwayman.env.cost.objective import Objective
@@ -28,11 +29,20 @@ class Contender(Protocol):
     def reads_calls(self) -> bool:
         """Whether it reads in the learner's tally what calls took; rewards are there for everybody."""
 
+    @property
+    def cascades(self) -> bool:
+        """Whether its arms' answers may be gone on from, as those on the log were; else they are served."""
+
     def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
         """Return the probabilities for the decision's arms, (K,), and the quality expected of each, (K,)."""
 
-    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
-        """Take what an event changed of a reward; return the policy's state from here on, None if that is its own."""
+    def on_reward(
+        self, decision: Decision, before: float | None, after: float | None, *, shares: tuple[float, float]
+    ) -> bytes | None:
+        """Take what an event changed of a reward, which counts so many times for it, before and after.
+
+        Returns the policy's state from here on, None if that is its own.
+        """
 
     def state(self) -> bytes:
         """Return what is known beside the learner."""
@@ -55,8 +65,9 @@ class PolicyContender:
     Whatever it decides by, it is scored with the penalties on the log: those are what the operator counts.
     """
 
-    def __init__(self, rules: ExplorationRules, dial: PolicyDial | None = None) -> None:
-        """Take its floor, and its dial; None: that of the champion, as logged."""
+    def __init__(self, rules: ExplorationRules, dial: PolicyDial | None = None, *, cascades: bool = True) -> None:
+        """Take its floor, its dial (None: that of the champion, as logged), and whether the plan may go on from it."""
+        self.cascades = cascades
         self._rules = rules
         self._dial = dial
         self._quotes = TallyQuotes(dial.arms) if dial is not None else None
@@ -84,13 +95,17 @@ class PolicyContender:
         dial, quotes = self._dial, self._quotes
         if dial is None or quotes is None or not self._places.keys() >= set(decision.arms):
             return decision.penalties, None
+        options = options_of(decision) if self.cascades else None
         quotes.follow(learner.tally)
         estimates = quotes.estimates(context, queue=(lambda arm: None) if dial.objective.points_per_s > 0 else None)
         places = [self._places[arm] for arm in decision.arms]
         chances = quotes.chances(decision.at)
-        return estimates.penalties(dial.objective)[places], None if chances is None else chances[places]
+        penalties = estimates.penalties(dial.objective)[places]
+        return penalties if options is None else penalties - options, None if chances is None else chances[places]
 
-    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
+    def on_reward(
+        self, decision: Decision, before: float | None, after: float | None, *, shares: tuple[float, float]
+    ) -> bytes | None:
         """Return nothing: the learner teaches the policy."""
 
     def state(self) -> bytes:
@@ -108,6 +123,8 @@ class ConstantContender:
     other queries than the average one. Which arm leads is settled before each query, so that what its choice earns
     needs no correction for having been the best of several.
     """
+
+    cascades = False
 
     def __init__(self) -> None:
         """Start with nothing known: who decided is followed."""
@@ -141,15 +158,17 @@ class ConstantContender:
         chosen[decision.arms.index(best)] = 1.0
         return chosen, quality
 
-    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> bytes | None:
+    def on_reward(
+        self, decision: Decision, before: float | None, after: float | None, *, shares: tuple[float, float]
+    ) -> bytes | None:
         """Count a reward of the arm drawn; return the state of a policy that takes the new leader, if there is one."""
         leader = self.leader
         sums = self._sums.setdefault(decision.arm, [0.0, 0.0])
         dearer = min(float(decision.penalties[decision.action] - decision.penalties.min()), 1.0)
-        for reward, sign in ((before, -1.0), (after, 1.0)):
+        for reward, share, sign in zip((before, after), shares, (-1.0, 1.0), strict=True):
             if reward is not None:
-                sums[0] += sign / decision.propensity
-                sums[1] += sign * (reward - dearer) / decision.propensity
+                sums[0] += sign * share / decision.propensity
+                sums[1] += sign * share * (reward - dearer) / decision.propensity
         changed = self.leader != leader and self.leader
         return snapshot.pack({"kind": "fixed", "arm": self.leader}, {}) if changed else None
 

@@ -12,6 +12,8 @@ _TINY = 1e-9
 class PolicyContrast:
     """`lower + slope * r` and `upper + slope * r`: both expect the difference; r is the reward in [0, 1].
 
+    Of a round that counts s times for the challenger they are lower + (slope + 1) s r - r and
+    upper + (slope + 1) (1 - s (1 - r)) - r; s is 1 unless there are `returns`.
     The first is at least -SPAN, the second at most SPAN, so that one can bet on either with limited liability.
     """
 
@@ -29,6 +31,7 @@ def contrast(
     *,
     quality: Sequence[float],
     penalties: Sequence[float],
+    returns: Sequence[float | None] | None = None,
 ) -> PolicyContrast:
     """Return what a round says of a challenger's utility (reward minus penalty) minus that of the policy that drew.
 
@@ -48,6 +51,9 @@ def contrast(
         action: the place of the arm drawn.
         quality: expected of each before the reward was known; how good it is decides how soon something is known.
         penalties: in quality units.
+        returns: expected of an arm whose answer the policy that drew may go on from, where the challenger would serve
+            it: of that one's reward only a share is known, which is 0 where it was not served. So at the lower end
+            nothing is expected of it, at the upper one all. None: both do the same with it.
     """
     if min(logged) > 0.0:
         able = sum(challenger)
@@ -63,14 +69,17 @@ def contrast(
         ratio = gap / p
         share = 1.0 / ratio if ratio > 1.0 else 1.0
         low, high = q if q < share else share, q if q > 1.0 - share else 1.0 - share
+        champion_low, champion_high = low, high
+        if returns is not None and (value := returns[place]) is not None:
+            low, high, champion_low, champion_high = 0.0, 1.0, value, value
         dearer = min(penalty - least_penalty, _MOST_DEARER)
-        lower += gap * (low - dearer)
-        upper += gap * (high - dearer)
+        lower += (gap + p) * low - p * champion_low - gap * dearer
+        upper += (gap + p) * high - p * champion_high - gap * dearer
         spread += gap * ratio
         if place == action:
             slope = ratio
-            lower -= ratio * low
-            upper -= ratio * high
+            lower -= (ratio + 1.0) * low - champion_low
+            upper -= (ratio + 1.0) * high - champion_high
     return PolicyContrast(lower, upper, slope, max(unsupported, 0.0), spread)
 
 

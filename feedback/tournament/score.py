@@ -1,5 +1,6 @@
 """What a challenger would have earned beyond the policy that decided, as far as the log tells: pure, revisable sums."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,43 +82,72 @@ class ChallengerScore:
         self._recent = RecentContrasts(self._window)
         self._begin()
 
-    def on_decision(self, decision: Decision, challenger: Floats, quality: Floats) -> None:
+    def on_decision(
+        self,
+        decision: Decision,
+        challenger: Floats,
+        quality: Floats,
+        *,
+        returns: Sequence[float | None] | None = None,
+    ) -> None:
         """Score a decision that was drawn.
 
         Args:
             decision: of the log.
             challenger: (K,) its probabilities for the decision's arms, knowing what came before.
             quality: (K,) expected of each arm then.
+            returns: as `contrast` takes them.
         """
         probs, penalties = challenger.tolist(), decision.penalties.tolist()
-        if ONLY_DRAWN in decision.context.flags:
+        if ONLY_DRAWN in decision.context.flags:  # told by another router, which does not cascade here
             line = contrast_by_propensity(probs, decision.propensity, decision.action, penalties=penalties)
         else:
             line = contrast(
-                probs, decision.probs.tolist(), decision.action, quality=quality.tolist(), penalties=penalties
+                probs,
+                decision.probs.tolist(),
+                decision.action,
+                quality=quality.tolist(),
+                penalties=penalties,
+                returns=returns,
             )
         self._recent.add(decision.id, RoundContrast(line.lower, line.upper, line.slope, stake_level(self._spread)))
         self._spread = next_spread(self._spread, line.spread)
         self._decisions += 1
         self._unsupported += line.unsupported
 
-    def on_reward(self, decision: Decision, before: float | None, after: float | None) -> None:
-        """Take what an event changed of the reward of the arm drawn, in [0, 1]; None: there is none."""
+    def on_reward(
+        self,
+        decision: Decision,
+        before: float | None,
+        after: float | None,
+        *,
+        shares: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        """Take what an event changed of the reward of the arm drawn, in [0, 1]; None: there is none.
+
+        With shares, it counts so many times for the challenger, before and after: where that one would have served an
+        answer from which the policy that decided may have gone on.
+        """
         if before is None and after is not None:
             self.watch.observe(after)
         line = self._recent.get(decision.id)
         if line is None:
             return
-        for reward, sign in ((before, -1), (after, 1)):
+        ratio = line.slope + 1.0
+        for reward, share, sign in zip((before, after), shares, (-1, 1), strict=True):
             if reward is not None:
-                self._bets.add(
-                    line.lower + line.slope * reward, line.upper + line.slope * reward, line.level, sign=sign
-                )
-                self._ratios += sign * (line.slope + 1.0)
-                self._squares += sign * (line.slope + 1.0) ** 2
+                lower = line.lower + ratio * share * reward - reward
+                upper = line.upper + ratio * (1.0 - share * (1.0 - reward)) - reward
+                self._bets.add(lower, upper, line.level, sign=sign)
+                self._ratios += sign * ratio * share
+                self._squares += sign * (ratio * share) ** 2
 
-    def on_outcome(self, outcome: Outcome) -> None:
-        """Take how a call ended that a decision drew."""
+    def on_unsupported(self) -> None:
+        """Count a round in which what the challenger would have done could not have been drawn."""
+        self._unsupported += 1.0
+
+    def on_outcome(self, outcome: Outcome, *, goes_on: bool = True) -> None:
+        """Take how a call ended that a decision drew; the challenger may not go on from its first answer."""
         line, status = self._recent.get(outcome.decision_id), outcome.status
         if line is None or not (status is Status.OK or status in _FAILED):
             return
@@ -125,18 +155,22 @@ class ChallengerScore:
         self._meter(FAILURES, float(failed), line)
         if failed:
             return
+        first = outcome.stages[0] if outcome.stages and not goes_on else None
+        own = {} if first is None else {SECONDS: first.seconds, DOLLARS: first.cost_usd or 0.0}
         for name, amount in ((SECONDS, outcome.latency_s), (DOLLARS, outcome.cost_usd)):
             sums = self._means[name]
             if amount is None:
                 continue
             if sums[0] > 0:
                 mean = sums[0] / sums[1]  # of the calls before
-                self._meter(name, min(amount / mean, _MOST_TIMES_MEAN) / _MOST_TIMES_MEAN, line)
+                self._meter(name, _in_means(amount, mean), line, _in_means(own.get(name, amount), mean))
             sums[0], sums[1] = sums[0] + amount, sums[1] + 1.0
 
-    def _meter(self, name: str, amount: float, line: RoundContrast) -> None:
+    def _meter(self, name: str, amount: float, line: RoundContrast, own: float | None = None) -> None:
         # The slope expects 0, so either end may be shifted by it: neither lies beyond what bets survive.
-        self._meters[name].add(line.slope * amount, line.slope * (amount - 1.0), line.level)
+        own = amount if own is None else own  # the challenger's, were the same arm drawn
+        low = (line.slope + 1.0) * own - amount
+        self._meters[name].add(low, low - line.slope, line.level)
 
     def verdict(self, alpha: float) -> Verdict:
         """Return what is known by now, each end wrong with probability `alpha` at most, however often one looks."""
@@ -193,6 +227,10 @@ class ChallengerScore:
             self._means = {SECONDS: means[:2], DOLLARS: means[2:]}
         except (LookupError, ValueError) as error:
             raise SnapshotError(f"score is damaged: {type(error).__name__}") from error
+
+
+def _in_means(amount: float, mean: float) -> float:
+    return min(amount / mean, _MOST_TIMES_MEAN) / _MOST_TIMES_MEAN
 
 
 def _refusal(rounds: int, ess: float, unsupported: float) -> str:

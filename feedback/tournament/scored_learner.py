@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import msgpack
+import numpy as np
 
+from highwayman.bandit.cascade.returns import cascade_return, charged_penalties, options_of
 from highwayman.bandit.policy import Policy
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import NO_EXPLORATION, TOLD, Control, ControlKind, Decision, Mode, Outcome
-from highwayman.feedback.fold.join import AttributedReward
+from highwayman.feedback.fold.cascade_gates import Credit
 from highwayman.feedback.fold.learner import Learner, LogEntry, Snapshot
 from highwayman.feedback.tournament.contenders import Contender
 from highwayman.feedback.tournament.remembered_baseline import RememberedBaseline
@@ -34,7 +36,9 @@ class ScoredLearner(Learner):
     """A challenger's learner, with what it would have earned beyond the policy that decided.
 
     Scored are decisions that were drawn, on features that it learns from; what another arm answered after a failover is
-    not. Whenever somebody else becomes champion, as the log says, the score begins anew.
+    not. Of a cascade the draw of the first arm counts, and what all its stages came to; for a challenger that would not
+    go on, also the draws that kept the first answer. Whenever somebody else becomes champion, as the log says, the
+    score begins anew.
     """
 
     def __init__(
@@ -63,25 +67,40 @@ class ScoredLearner(Learner):
         for arm in decision.arms:
             if arm not in self.tally.arms:  # a pool file may have brought it without a word on the log
                 self.add_arm(arm)
-        probs, quality = self._scoring.contender.on_decision(decision, context, self)
+        contender, priced = self._scoring.contender, _priced(decision)
+        probs, quality = contender.on_decision(decision if contender.cascades else priced, context, self)
         if probs is not decision.probs:  # else it follows who decided, control slice and all
             probs = self._baseline.mixed(decision, probs)
         self._baseline.observe(decision)
-        self.score.on_decision(decision, probs, quality)
+        returns, options = None, options_of(decision)
+        if options is not None:
+            expected = np.clip(quality + options, 0.0, 1.0)
+            if contender.cascades:
+                quality = expected
+            else:
+                pairs = zip(expected.tolist(), options.tolist(), strict=True)
+                returns = [value if option > 0.0 else None for value, option in pairs]
+        self.score.on_decision(priced, probs, quality, returns=returns)
 
     def _is_scored(self, decision: Decision) -> bool:
         """Return whether a decision was drawn, and by the champion: another router's say nothing of this one."""
         is_told = decision.policy.partition("+")[0] == TOLD
-        drawn = decision.mode is Mode.ROUTE and decision.propensity < _CERTAIN
-        return drawn and is_told == (self._champion == TOLD)
+        return _is_drawn(decision) and is_told == (self._champion == TOLD)
 
-    def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
+    def on_reward(self, decision: Decision, before: Credit, after: Credit) -> None:
         """Take what an event changed of the reward of the arm drawn."""
-        old, new = _reward_of(decision, before), _reward_of(decision, after)
-        if old == new or not self._is_scored(decision):
+        if not self._is_scored(decision):
             return
-        self.score.on_reward(decision, old, new)
-        state = self._scoring.contender.on_reward(decision, old, new)
+        old, new = _round_of(decision, before), _round_of(decision, after)
+        if old == new:
+            return
+        contender = self._scoring.contender
+        rewards = (old.reward if old else None), (new.reward if new else None)
+        shares = (1.0, 1.0) if contender.cascades else (old.kept_ratio if old else 1.0, new.kept_ratio if new else 1.0)
+        self.score.on_reward(decision, *rewards, shares=shares)
+        if new is not None and new.is_certain and old is None and not contender.cascades:
+            self.score.on_unsupported()
+        state = contender.on_reward(_priced(decision), *rewards, shares=shares)
         if state is not None:
             self._policies.restore(state)
             self._replaced = True
@@ -103,8 +122,8 @@ class ScoredLearner(Learner):
 
     def _on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count what a call took; where another arm answered, and not after a failure, nothing is known of this one."""
-        if outcome.tried or outcome.arm == decision.arm:
-            self.score.on_outcome(outcome)
+        if outcome.tried or outcome.stages or outcome.arm == decision.arm:
+            self.score.on_outcome(outcome, goes_on=self._scoring.contender.cascades)
 
     def _follow(self, event: Control) -> None:
         """Begin anew where the champion is another one from here on."""
@@ -138,8 +157,37 @@ class ScoredLearner(Learner):
         super().restore(snapshot)
 
 
-def _reward_of(decision: Decision, credit: AttributedReward | None) -> float | None:
-    """Return the reward of the arm drawn, None where nothing is known of it."""
-    if credit is None or credit.arm != decision.arm or not credit.reward.weight > 0:
+@dataclass(frozen=True, slots=True)
+class _ScoredRound:
+    """What a decision came to."""
+
+    reward: float  # in [0, 1]: of the answer served, less what it took to go on to it
+    kept_ratio: float = 1.0  # as in `CascadeReturn`
+    is_certain: bool = False
+
+
+def _is_drawn(decision: Decision) -> bool:
+    """Return whether another arm could have been drawn, with what is known of what each would have led to."""
+    is_known = decision.mode is Mode.ROUTE or (decision.mode is Mode.CASCADE and options_of(decision) is not None)
+    return is_known and decision.propensity < _CERTAIN
+
+
+def _priced(decision: Decision) -> Decision:
+    """Return a decision with the penalties that were charged: without what it was worth to go on."""
+    penalties = charged_penalties(decision)
+    return decision if penalties is decision.penalties else replace(decision, penalties=penalties)
+
+
+def _round_of(decision: Decision, credit: Credit) -> _ScoredRound | None:
+    """Return what a drawn decision came to, None where nothing is known of it."""
+    attributed, stages = credit
+    if attributed is None or not attributed.reward.weight > 0:
         return None
-    return min(max(credit.reward.quality, 0.0), 1.0)
+    quality, options = min(max(attributed.reward.quality, 0.0), 1.0), options_of(decision)
+    if options is None or not stages:
+        return _ScoredRound(quality) if attributed.arm == decision.arm else None
+    if stages[0].arm != decision.arm:  # it failed
+        return None
+    penalties = dict(zip(decision.arms, charged_penalties(decision).tolist(), strict=True))
+    result = cascade_return(stages, penalties)
+    return _ScoredRound(min(max(quality - result.further_penalty, 0.0), 1.0), result.kept_ratio, result.is_certain)

@@ -31,6 +31,9 @@ class ChallengerConfig(Strict):
     name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
     policy: PolicyConfig = PolicyConfig()
     objective: DialConfig | None = None  # null: that of the champion, as each request had it
+    # Whether its arms' answers may be gone on from where the champion's are. Without it is scored only, never tried:
+    # which of them drew an arm is not known where a share of the draws is its own.
+    cascade: bool = True
 
     def own_objective(self) -> Objective | None:
         """Return its dial as an objective, None where it goes by that of each request."""
@@ -97,7 +100,8 @@ class TournamentConfig(Strict):
     def rules(self) -> RampRules:
         """Return what follows from verdicts."""
         limits = {FAILURES: self.guards.failures, SECONDS: self.guards.seconds, DOLLARS: self.guards.dollars}
-        names = (CONFIGURED, *self.names) if self.champion == TOLD else tuple(self.names)
+        tried = tuple(challenger.name for challenger in self.challengers if challenger.cascade)
+        names = (CONFIGURED, *tried) if self.champion == TOLD else tried
         return RampRules(
             names,
             tuple(self.ramp),

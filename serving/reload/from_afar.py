@@ -8,6 +8,7 @@ from typing import Any
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.pool.changes.pool_changes import Changes, with_changes
 from highwayman.env.pool.pool_file import parse_entries
+from highwayman.env.types import Arm
 from highwayman.feedback.log.config_events import config_changes, with_arms
 from highwayman.feedback.log.store import Store
 from highwayman.serving.config.config import Config
@@ -52,7 +53,7 @@ class RunningRouters:
                 return count
         raise StoreUnavailable("others change what is in force at the same time")
 
-    async def edit(self, by: str, edit: Edit, check: Callable[[Config, Collection[str]], None]) -> Change:
+    async def edit(self, by: str, edit: Edit, check: Callable[[Config, Collection[Arm]], None]) -> Change:
         """Change arms in all routers.
 
         Args:
@@ -68,7 +69,7 @@ class RunningRouters:
             entries = announced.pool or {}
             changes = edit(entries, state.changes)
             arms = parse_entries(with_changes(entries, changes), name="the pool, as changed").arms
-            check(announced.load(), [arm.name for arm in arms])
+            check(announced.load(), arms)
             changed = differences(_told(announced, state.changes), _told(announced, changes))
             after = with_arms(before, arms)
             controls = config_changes(before, after, at=time.time(), by=by, changed=changed)

@@ -158,9 +158,13 @@ class LearnerFactory:
 
     def _scored_learner(self) -> ScoredLearner:
         is_constant = self.contender == BEST_CONSTANT
-        contender = ConstantContender() if is_constant else PolicyContender(self._rules(), self._dial())
-        settings = self.config.tournament
-        alpha = settings.alpha if is_constant else settings.alpha / max(len(settings.rules().challengers), 1)
+        settings, challenger = self.config.tournament, self.config.tournament.challenger(self.contender)
+        goes_on = challenger is None or challenger.cascade
+        contender = (
+            ConstantContender() if is_constant else PolicyContender(self._rules(), self._dial(), cascades=goes_on)
+        )
+        rivals = len(settings.challengers) + (settings.champion == TOLD)
+        alpha = settings.alpha if is_constant else settings.alpha / max(rivals, 1)
         scoring = Scoring(contender, alpha, settings.window, settings.champion)
         return ScoredLearner(
             self.policy(), self.spec, fingerprint=self.encoder.fingerprint, arms=self.arm_names,
@@ -182,7 +186,8 @@ class LearnerFactory:
         dial = None if challenger is None or challenger.objective is None else challenger.objective.model_dump()
         tournament = self.config.tournament
         champion = [tournament.champion] if tournament.champion == TOLD else []  # else it is named as ever
-        return [self.contender, policy.floor, policy.floor_loss, dial, tournament.window, *champion]
+        alone = ["no cascade"] if challenger is not None and not challenger.cascade else []
+        return [self.contender, policy.floor, policy.floor_loss, dial, tournament.window, *champion, *alone]
 
     def pending_feedback(self, client: "aioredis.Redis") -> PendingFeedback:
         """Return the feedback that waits for its decisions."""

@@ -52,7 +52,7 @@ def summarise_log(pages: Pages) -> LogSummary:
                 event = decode(data)
             except BadEvent:
                 continue
-            if isinstance(event, Decision) and event.mode is Mode.ROUTE:
+            if isinstance(event, Decision) and event.mode in (Mode.ROUTE, Mode.CASCADE):
                 arms.update(dict.fromkeys(event.arms))
                 encoder, d = event.context.fingerprint, len(event.context.features)
             elif isinstance(event, Control):

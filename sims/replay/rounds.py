@@ -7,9 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from highwayman.bandit.cascade.returns import cascade_return, charged_penalties, options_of
 from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats, Mode
+from highwayman.feedback.fold.join import stages_at
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.feedback.log.record import Record
@@ -25,6 +27,7 @@ class Counterfactual:
     objective: Objective | None = None  # what counts how much; None: with the penalties that were logged
     pool: tuple[Arm, ...] = ()  # with their prices and states; needed for an objective, and for a cap in dollars
     without: frozenset[str] = frozenset()  # arms that would not have been there
+    cascade: bool = True  # whether answers would have been gone on from, where and as the log's were
 
     def __post_init__(self) -> None:
         """Raise ValueError for an objective, or a cap in dollars, without prices."""
@@ -36,6 +39,8 @@ class Counterfactual:
 
 _REASONS: Final = {
     "not_routed": "forced, sticky or shadow: nothing was drawn",
+    "cascades": "cascades of which it is not known what would have followed: of before option values were logged, with "
+    "arms left out, or an answer that could not have been kept",
     "unexplored": "without exploration (a tool loop, a later turn, a single arm): they tell nothing of other arms, and "
     "the estimates speak of the rest only",
     "other_encoder": "features of another encoder",
@@ -61,6 +66,7 @@ class ReplayCounts:
     rounds: int = 0  # that an estimate can use, with feedback or without
     conversational: int = 0  # of these rounds, those whose reward was said of several draws
     not_routed: int = 0  # forced, sticky or shadow: nothing was drawn
+    cascades: int = 0  # what would have followed on their first answers is not known
     unexplored: int = 0  # drawn with probability 1: no other arm could have been
     other_encoder: int = 0  # on features of another encoder
     unpriced: int = 0  # an eligible arm is not in the pool given
@@ -106,6 +112,7 @@ class _Round:
     cost_usd: float
     others: float
     draws: int
+    further_penalty: float  # of the arms that were asked after the one drawn
 
 
 class CounterfactualObserver:
@@ -132,7 +139,10 @@ class CounterfactualObserver:
         session = self._conversations.session(decision)
         context = learner.context_of(decision)
         is_kept = np.array([arm not in self._counterfactual.without for arm in decision.arms])
-        if decision.mode is not Mode.ROUTE:
+        options = options_of(decision) if decision.mode is Mode.CASCADE else None
+        if decision.mode is Mode.CASCADE and (options is None or not is_kept.all()):
+            self._counts.cascades += 1
+        elif decision.mode not in (Mode.ROUTE, Mode.CASCADE):
             self._counts.not_routed += 1
         elif decision.propensity >= _CERTAIN:
             self._counts.unexplored += 1
@@ -158,8 +168,13 @@ class CounterfactualObserver:
         attributed, outcome = self._learner.attribute_reward(record), record.outcome
         if attributed is None:
             self._counts.erased += 1
-        elif attributed.arm != decision.arm:
+            return
+        stages = stages_at(record) if decision.mode is Mode.CASCADE else ()
+        result = cascade_return(stages, dict(zip(decision.arms, target.penalties.tolist(), strict=True)))
+        if (stages[0].arm if stages else attributed.arm) != decision.arm:
             self._counts.failed_over += 1
+        elif result.is_certain and not self._counterfactual.cascade:
+            self._counts.cascades += 1
         else:
             self._counts.rounds += 1
             quality, weight = attributed.reward.quality, attributed.reward.weight
@@ -167,7 +182,10 @@ class CounterfactualObserver:
             cost = outcome.cost_usd if outcome is not None and outcome.cost_usd is not None else np.nan
             others, number = self._conversations.others(decision, attributed.contributions)
             self._counts.conversational += number > 0
-            self.ready.append(_Round(decision, target, *reward, cost, others, 1 + number))
+            if stages and not self._counterfactual.cascade:
+                others, number = others * result.kept_ratio, number + 1
+                cost = np.nan if stages[0].cost_usd is None else stages[0].cost_usd
+            self.ready.append(_Round(decision, target, *reward, cost, others, 1 + number, result.further_penalty))
 
     def take_ready(self, arms: Sequence[str]) -> ReplayChunk:
         """Return the rounds that are ready, over all of the log's arms, and begin anew."""
@@ -178,6 +196,7 @@ class CounterfactualObserver:
         for row, round_ in enumerate(rounds):
             columns = [column_of[arm] for arm in round_.decision.arms]
             target[row, columns], penalties[row, columns] = round_.target.probs, round_.target.penalties
+            penalties[row, column_of[round_.decision.arm]] += round_.further_penalty
             eligible[row, columns] = round_.decision.probs > 0
         log = LoggedData(
             arms=tuple(arms),
@@ -202,7 +221,9 @@ class CounterfactualObserver:
         for arm in arms:
             if arm not in self._learner.tally.arms:  # a pool file may have brought it without a word on the log
                 self._learner.add_arm(arm)
-        penalties, usd = self._price(decision)
+        charged, usd = self._price(decision)
+        options = options_of(decision) if self._counterfactual.cascade else None
+        penalties = charged if options is None else charged - options
         probs = np.zeros(len(decision.arms))
         probs[columns] = decision_probs(
             self._learner.policy_for(decision.tenant),
@@ -214,7 +235,7 @@ class CounterfactualObserver:
             explores=NO_EXPLORATION not in decision.context.flags,
             at=decision.at,
         )
-        return _TargetDecision(probs, penalties, session)
+        return _TargetDecision(probs, charged, session)
 
     def _price(self, decision: Decision) -> tuple[Floats, Floats]:
         """Return the penalty of each of the decision's arms, (K,), and the dollars a call is expected to cost, (K,).
@@ -222,13 +243,13 @@ class CounterfactualObserver:
         Dollars are NaN where no pool file says what the arms cost.
         """
         if not self._places.keys() >= set(decision.arms):
-            return decision.penalties, np.full(len(decision.arms), np.nan)
+            return charged_penalties(decision), np.full(len(decision.arms), np.nan)
         objective = self._counterfactual.objective
         self._quotes.follow(self._learner.tally)
         has_seconds = objective is not None and objective.points_per_s > 0
         estimates = self._quotes.estimates(decision.context, queue=_no_queue if has_seconds else None)
         places = [self._places[arm] for arm in decision.arms]
-        penalties = decision.penalties if objective is None else estimates.penalties(objective)[places]
+        penalties = charged_penalties(decision) if objective is None else estimates.penalties(objective)[places]
         return penalties, estimates.usd[places]
 
     def _probation_usd(self, arms: Sequence[str]) -> list[float | None] | None:

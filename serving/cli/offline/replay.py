@@ -52,6 +52,7 @@ from highwayman.sims.reports.answers_page import EvaluationReport
 @click.option("--cost-weight", type=click.FloatRange(min=0),
               help="Instead: as if the pool's dearest arm had had to be so much better than its cheapest.")  # fmt: skip
 @click.option("--without", multiple=True, metavar="ARM", help="As if the arm had not been there.")
+@click.option("--no-cascade", is_flag=True, help="As if the first answer had been served, whatever it looked like.")
 @floor_option
 @method_options
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False),
@@ -63,7 +64,7 @@ def replay(  # noqa: PLR0917  (one parameter per option)
     config: Path | None, pool: Path | None, without: tuple[str, ...], **estimation_options: Any,
 ) -> None:  # fmt: skip
     """Replay an exported event log as production folds it, and say what another policy would have earned."""
-    configured = load_config(config)
+    configured, cascade = load_config(config), not estimation_options.pop("no_cascade")
     counterfactual = _counterfactual(
         configured,
         pool,
@@ -72,6 +73,7 @@ def replay(  # noqa: PLR0917  (one parameter per option)
         cost_weight=estimation_options.pop("cost_weight"),
         floor=estimation_options.pop("floor"),
     )
+    counterfactual = replace(counterfactual, cascade=cascade)
     method = build_method(**estimation_options)
     names, factories = policy_factories(policies, configured)
     console, counts = Console(stderr=True), ReplayCounts()
@@ -136,6 +138,7 @@ def _counterfactual_fields(counterfactual: Counterfactual) -> dict[str, Any]:
         "floor_loss": counterfactual.rules.floor_loss,
         "points_per_usd": None if objective is None else objective.points_per_usd,
         "without": sorted(counterfactual.without),
+        **({} if counterfactual.cascade else {"cascade": False}),
     }
 
 

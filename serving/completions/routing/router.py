@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from highwayman.bandit.cascade.returns import option_flags
 from highwayman.bandit.decision import Candidates, Choice, Dial, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
@@ -216,6 +217,7 @@ class Router:
             )
             if later.is_open:
                 moment = replace(moment, mode=Mode.CASCADE)
+                context = replace(context, flags=context.flags | option_flags(choice.candidates.options))
                 if choice.control is not None:
                     choice = replace(choice, control=choice.control.apart(choice.draw.propensity))
         candidates, draw = choice.candidates, choice.draw

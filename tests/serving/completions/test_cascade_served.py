@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -135,6 +136,11 @@ async def test_an_answer_that_is_sure_is_served_by_the_cheap_arm_alone(served: S
     assert (text, served.asked(), headers["x-highwayman-cascade"]) == ("Paris it is.", ["cheap"], "cheap")
     (stage,) = decision["outcome"]["stages"]
     assert (decision["mode"], stage["arm"], stage["went_on"], stage["goes_on"]) == ("cascade", "cheap", False, 0.0)
+    (options,) = (flag for flag in decision["context"]["flags"] if flag.startswith("options:"))
+    charged = np.add(decision["penalties"], [float(value) for value in options.removeprefix("options:").split(",")])
+    # Estimates take what was charged, without the option.
+    assert charged.min() == pytest.approx(0.0, abs=0.01)
+    assert min(decision["penalties"]) < -0.5
     assert stage["signals"]["token_logprob"] == pytest.approx(SURE)
     assert stage["cost_usd"] == decision["outcome"]["cost_usd"] == pytest.approx(12e-6)
 

@@ -35,3 +35,9 @@ def test_with_challengers_the_configured_policy_is_scored_too() -> None:
 def test_what_cannot_be_is_refused_with_what_is_wrong(tournament: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         config(**tournament)
+
+
+def test_a_challenger_without_cascades_is_scored_and_never_tried() -> None:
+    tournament = config(challengers=[{"name": "x"}, {"name": "alone", "cascade": False}]).tournament
+    assert tournament.contenders() == ["best-constant", "configured", "x", "alone"]
+    assert tournament.rules().challengers == ("x",)
