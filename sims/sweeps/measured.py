@@ -10,6 +10,7 @@ from highwayman.env.types import Floats
 from highwayman.sims.logs.logged import Bools
 from highwayman.sims.measures.budget import SETTLING, budget_compliance
 from highwayman.sims.measures.value import Choices, regret_best_fixed, regret_oracle, shares, taken
+from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario
 from highwayman.sims.sweeps.results import Bin, RunResult
 
@@ -19,7 +20,15 @@ _FIRST, _LAST = 0.1, 0.25  # shares of the rounds that `first_value` and `last_v
 class Measured:
     """n rounds of choices: actions (n,), or probabilities (n, K), which count by expectation."""
 
-    def __init__(self, scenario: Scenario, utility: Floats, choices: Choices, *, where: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        utility: Floats,
+        choices: Choices,
+        *,
+        where: Mapping[str, Any],
+        cascades: Run | None = None,
+    ) -> None:
         """Take what was chosen on a scenario.
 
         Args:
@@ -27,6 +36,8 @@ class Measured:
             utility: (n, K) quality minus penalty.
             choices: actions or probabilities.
             where: table, world, policy and seed, which name the rows.
+            cascades: a run in which the choices were asked first, and others after them: what all of that came to
+                counts, the shares of arms are of the choices.
         """
         self._course, self._choices, self._where = scenario, choices, dict(where)
         self._utility = taken(utility, choices)
@@ -34,6 +45,12 @@ class Measured:
         self._quality = taken(scenario.quality, choices)
         self._regret = regret_best_fixed(utility, choices, scenario.available)
         self._regret_oracle = regret_oracle(utility, choices, scenario.available)
+        self._asked = None if cascades is None else cascades.asked
+        if cascades is not None:
+            lost = self._utility - cascades.utility(scenario)
+            self._regret, self._regret_oracle = self._regret + lost, self._regret_oracle + lost
+            self._utility, self._quality = cascades.utility(scenario), cascades.quality(scenario)
+            self._cost = cascades.cost_usd(scenario)
 
     def run(self, kind: str, **more: Any) -> RunResult:
         """Return the run as a row: `kind` says of what, `more` are columns that only the caller knows."""
@@ -85,6 +102,13 @@ class Measured:
             return {"budget_usd": ceiling}
         return {"budget_usd": ceiling, "budget_ratio": budget_compliance(self._cost, ceiling).worst}
 
+    def _seconds(self) -> Floats:
+        """Return how long each answer took, (n,), after all that were asked before it."""
+        if self._asked is None:
+            return taken(self._course.latency_s, self._choices)
+        seconds: Floats = np.where(self._asked, self._course.latency_s, 0.0).sum(axis=1)
+        return seconds
+
     def _ies(self) -> float:
         """Return the mean Inference Efficiency Score, NaN where a call is free or has no price.
 
@@ -94,5 +118,5 @@ class Measured:
         if self._choices.ndim == 2:
             return float("nan")
         known = bool(np.isfinite(self._course.latency_s[self._course.available]).all())
-        latency_s = taken(self._course.latency_s, self._choices) if known else None
+        latency_s = self._seconds() if known else None
         return float(inference_efficiencies(self._quality, latency_s, self._cost, alpha=0.5 if known else 1.0).mean())

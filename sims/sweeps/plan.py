@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from highwayman.bandit.cascade.plan import CascadeRules
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.loading import load_policy, parse_policy
@@ -14,6 +15,7 @@ from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.encoder.features.tags import Tag, TagColumns
 from highwayman.env.errors import ConfigError
 from highwayman.sims.baselines.protocol import load_baseline
+from highwayman.sims.simulation.cascade_spec import cascade_rules
 from highwayman.sims.simulation.world_spec import parse_world
 
 TAGS = {"task": "tasks", "dataset": "datasets"}  # what a table says of each prompt, by the name of the tag
@@ -33,6 +35,7 @@ class RouterPlan:
     exploration_regret_per_request: float | None = None
     probation: tuple[str, ...] = ()  # arms that are on probation for the whole run
     quota: ProbationQuota = field(default_factory=ProbationQuota)  # of arms on probation
+    cascade: CascadeRules = field(default_factory=CascadeRules)  # of those that a plan names, but for their gates
 
     def objective(self, points_per_usd: float, spread: PoolSpread) -> Objective:
         """Return what every request asks for; weights refer to `spread`. Raises ValueError for numbers below 0."""
@@ -57,6 +60,7 @@ class Plan:
     """The choices of whoever asks; everything is given as text, as on the command line."""
 
     policies: tuple[str, ...]
+    cascades: tuple[str, ...] = ()  # gates, as `cascade_rules` reads them; every policy runs without and with each
     worlds: tuple[str, ...] = ("calm",)
     seeds: int = 20
     first_seed: int = 0
@@ -87,6 +91,9 @@ class Plan:
             if not values:
                 raise ConfigError(f"a sweep needs a {kind} or more, got none")
         more = {"points per dollar": self.points_per_usd, "baseline": self.baselines, "tag": self.tags}
+        more["cascade"] = self.cascades
+        for gate in self.cascades:
+            cascade_rules(gate, self.router.cascade)
         for kind, values in {**required, **more}.items():
             _refuse_twice(kind, values)
         for spec in self.policies:

@@ -54,8 +54,8 @@ def sweep(
 def _trials(plan: Plan, dials: Mapping[str, Sequence[DialSetting]]) -> Iterator[SweepTrial]:
     seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
     for table, world, seed in product(dials, plan.worlds, seeds):
-        for policy, setting in product(plan.policies, dials[table]):
-            yield SweepTrial(table, world, policy, seed, setting, plan)
+        for policy, gate, setting in product(plan.policies, (None, *plan.cascades), dials[table]):
+            yield SweepTrial(table, world, policy, seed, setting, plan, gate)
         yield SweepTrial(table, world, None, seed, dials[table][0], plan)
 
 
@@ -73,14 +73,14 @@ class _Gathered:
         """Keep what a trial came to: at another setting than the first, only its place on the frontier."""
         if trial.policy is not None:
             (run,) = result.runs
-            at = (trial.table, trial.world, trial.policy, trial.setting)
+            at = (trial.table, trial.world, trial.name, trial.setting)
             self.settings.setdefault(at, []).append((run.cost_usd, run.quality))
         if trial.setting != self.dials[trial.table][0]:
             return
         self.runs += result.runs
         self.curves += result.curves
         if result.log is not None and trial.policy is not None:
-            self.logs.setdefault((trial.table, trial.world, trial.policy), []).append(result.log)
+            self.logs.setdefault((trial.table, trial.world, trial.name), []).append(result.log)
 
     def results(self, arms: Mapping[str, Arms], manifest: Mapping[str, Any]) -> Results:
         """Return it all, in order; a frontier only where the dial has more than one setting."""

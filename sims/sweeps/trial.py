@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from highwayman.bandit.cascade.plan import CascadeRules
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.env.types import Floats
 from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
+from highwayman.sims.simulation.cascade_spec import cascade_rules, check_told, with_cascade
 from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
 from highwayman.sims.simulation.prompt_caches import cached_amounts
 from highwayman.sims.simulation.scenario import Scenario
@@ -36,6 +38,17 @@ class SweepTrial:
     seed: int
     setting: DialSetting
     plan: Plan
+    cascade: str | None = None  # the gate of a cascade, as `cascade_rules` reads it
+
+    @property
+    def name(self) -> str:
+        """What the run of a policy is called."""
+        return with_cascade(self.policy or "", self.cascade)
+
+    @property
+    def cascade_rules(self) -> CascadeRules | None:
+        """What its cascades may do, None without them."""
+        return None if self.cascade is None else cascade_rules(self.cascade, self.plan.router.cascade)
 
     def router(self) -> SimulatedRouter:
         """Return a new router as the plan has it."""
@@ -43,6 +56,7 @@ class SweepTrial:
             self.setting.objective,
             self.plan.router.rules(self.plan.floor, self.plan.floor_loss),
             self.plan.router.probation,
+            cascade=self.cascade_rules,
         )
 
 
@@ -79,6 +93,8 @@ def run_trial(trial: SweepTrial, prepared: Prepared) -> TrialResult:
 
 def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: Floats, *, spec: str) -> TrialResult:
     path, options = parse_policy(spec)
+    if trial.cascade_rules is not None:
+        check_told(trial.cascade_rules, scenario, trial.world)
     policy = load_policy(path, d=prepared.features.shape[1], fingerprint=prepared.fingerprint, options=options)
     simulated = simulate(
         policy,
@@ -88,9 +104,13 @@ def _policy(trial: SweepTrial, prepared: Prepared, scenario: Scenario, utility: 
         rng=generator(trial.seed, "draws"),
         frozen_for=trial.plan.frozen_for,
     )
-    measured = _measured(trial, scenario, utility, simulated.actions, name=spec)
+    served = simulated.actions if simulated.served is None else simulated.served
+    if simulated.served is None:
+        measured = _measured(trial, scenario, utility, simulated.actions, name=trial.name)
+    else:
+        measured = Measured(scenario, utility, simulated.actions, where=_where(trial, trial.name), cascades=simulated)
     run = measured.run(POLICY, exploration_usd=exploration_usd(scenario.cost_usd, simulated.probs))
-    learned = _learned(scenario, simulated.actions, trial.plan.frozen_for)
+    learned = _learned(scenario, served, trial.plan.frozen_for)
     ratio = 1.0 / ((simulated.probs > 0).sum(axis=1) * simulated.propensities)
     return TrialResult((run,), tuple(measured.bins(trial.plan.bins, learned)), _log(ratio))
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from highwayman.bandit.cascade.plan import CascadeRules
 from highwayman.env.arrow import file_errors
 from highwayman.env.atomic_write import write_atomically
 from highwayman.env.encoder.encoder import make_encoder
@@ -45,6 +46,9 @@ from highwayman.sims.tables.table_file import read_table
 )
 @click.option("--policy", "policies", multiple=True, default=("HierTS",), show_default=True,
               help="NAME[:option=value,...] or module:Class[:...]; several are compared.")  # fmt: skip
+@click.option("--cascade", "cascades", multiple=True, metavar="GATE",
+              help="Every policy with a cascade, too: learned, cheapest (begins with that arm) or SIGNAL:NUMBER; needs "
+                   "a world whose answers tell a signal, as Confidence:separation=2.")  # fmt: skip
 @click.option("--baseline", "baselines", multiple=True, default=BASELINES,
               help="What they are compared with, beside best_fixed and oracle; all of ours if not given.")  # fmt: skip
 @click.option("--world", "worlds", multiple=True, default=("calm",), show_default=True,
@@ -62,7 +66,8 @@ from highwayman.sims.tables.table_file import read_table
 @click.option("--arms", type=click.IntRange(min=2), help="So many arms, spread over the range of mean quality.")
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A router's highwayman.yaml: its floor, caps on exploration, quota of probation, weights of latency "
-                   "and energy, and the tags of context:, each told by the tables' column of its name.")  # fmt: skip
+                   "and energy, stages and floor of cascades, and the tags of context:, each told by the tables' "
+                   "column of its name.")  # fmt: skip
 @click.option(
     "--floor",
     type=click.FloatRange(0, 1),
@@ -133,6 +138,7 @@ def _router_plan(config: Config, min_quality: float | None, probation: tuple[str
         exploration_regret_per_request=config.exploration.regret_per_request,
         probation=probation,
         quota=config.trial.quota(),
+        cascade=CascadeRules() if config.cascade is None else config.cascade.rules(),
     )
 
 

@@ -54,6 +54,15 @@ def kept(tmp_path: Path) -> Callable[..., Path]:
     return written
 
 
+def test_a_policy_with_a_cascade_stands_beside_the_policy_alone(kept: Callable[..., Path]) -> None:
+    words = ("--data", kept(), *QUICK, "--policy", "LinTS", "--world", "Confidence:separation=3")
+    (case,) = told(*words, "--cascade", "learned")["cases"]
+    assert {"LinTS", "LinTS | cascade learned"} <= {row["name"] for row in case["results"]}
+    refused = run(*FEW, *words, "--cascade", "learnt")
+    assert refused.exit_code == 1
+    assert "did you mean 'learned'" in refused.output
+
+
 def test_results_a_report_and_a_summary_are_written(kept: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     found = told("--data", kept(), "--out", out, "--cost-weight", 0.1, "--cost-weight", 0.5)
