@@ -5,6 +5,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from highwayman.env.types import Context, Floats, PreferenceChange, RewardChange
 
+HalfLife = tuple[float | None, float | None]  # of feedback, in rounds of it, or in hours: one of the two
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -87,6 +89,15 @@ class NamesArms(Protocol):
     @property
     def named_arms(self) -> tuple[str, ...]:
         """The arms, each once."""
+
+
+@runtime_checkable
+class HasHalfLife(Protocol):
+    """A policy that may forget at a half-life."""
+
+    @property
+    def half_life(self) -> HalfLife | None:
+        """The half-life of feedback, in rounds of feedback or in hours; None: it counts for ever."""
 
 
 @runtime_checkable

@@ -34,6 +34,11 @@ class IsotonicCalibration:
         if weight <= 0:
             self._fitted_at = None
 
+    def scale(self, factor: float) -> None:
+        """Multiply the sums by a factor."""
+        self._sums *= factor
+        self._fitted_at = None
+
     def __call__(self, estimates: Floats) -> Floats:
         """Return the calibrated estimates, of the same shape, each in [0, 1]."""
         stage = int(math.log(max(float(self._sums[0].sum()), 1.0)) / _STEP)

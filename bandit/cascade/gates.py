@@ -8,7 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from highwayman.bandit.cascade.calibration import IsotonicCalibration
+from highwayman.bandit.cascade.columns import answer_vectors, bernoulli_spread, next_vector, remainder_sums
+from highwayman.bandit.cascade.gate_clock import GateClock
 from highwayman.bandit.cascade.shared_regression import SharedRegression
+from highwayman.bandit.policy import HalfLife
 from highwayman.env.types import Floats
 
 # Written beside a stage's signals on the log, so that what it teaches is a function of the log alone.
@@ -18,7 +21,6 @@ NEXT_EXPECTED = "next_expected"  # quality of the next arm's answer, as the poli
 _OWN_NAMES = frozenset({EXPECTED, ESTIMATE, NEXT_EXPECTED})
 
 _MOST_SIGNALS = 24  # that are learned from, the first ones met
-_HINGES = (1 / 3, 2 / 3)
 # Precisions: the level is what the policy has learned, and moves slowly; what a signal tells is to be found out.
 _LEVEL = (20.0, 20.0)  # the constant, what is expected
 _SIGNAL = (20.0, 1.0, 2.0, 2.0)  # whether it is told, its size, how far it is beyond each hinge
@@ -27,7 +29,6 @@ _KEPT = 128  # answers of each arm, the latest, that tell how far looking moves 
 _QUANTILES = 32
 _STALE = 8  # more looks at an arm's answers, after which quantiles are taken anew
 _LINE_PRECISION = 0.1
-_LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Gates:
         self._seen: dict[str, list[list[float]]] = {}  # of each look what was expected, and signals by column, or NaN
         self._looks: dict[str, int] = {}  # how many there have been
         self._quantiles: dict[str, tuple[int, int, Floats, Floats]] = {}  # as `_surprises`, and what it was taken from
+        self._clock = GateClock()
 
     def judge(self, arm: str, expected: float, signals: Mapping[str, float]) -> Judgement:
         """Return what is believed of an arm's answer with such signals, of which a quality in [0, 1] was expected."""
@@ -100,7 +102,7 @@ class Gates:
         level, slope = np.array(levels).T
         middle = np.clip(expected, 0.0, 1.0)
         level = middle + level + slope * (middle - 0.5)
-        looks = level[:, None] + np.array(quantiles) * _spread(middle)[:, None]
+        looks = level[:, None] + np.array(quantiles) * bernoulli_spread(middle)[:, None]
         return self._calibration(np.clip(looks, 0.0, 1.0))
 
     def on_look(self, arm: str, signals: Mapping[str, float]) -> None:
@@ -117,17 +119,27 @@ class Gates:
         self._looks[arm] = self._looks.get(arm, 0) + 1
         del seen[:-_KEPT]
 
-    def learn(self, arm: str, signals: Mapping[str, float], *, weight: float, weighted: float, squared: float) -> None:
+    def learn(
+        self,
+        arm: str,
+        signals: Mapping[str, float],
+        *,
+        weight: float,
+        weighted: float,
+        squared: float,
+        share: float = 1.0,
+    ) -> None:
         """Learn from feedback on an answer with signals as they stand on the log.
 
-        Takes what changes of the sums of w, w*r and w*r**2, r its quality: negative numbers take away.
+        Takes what changes of the sums of w, w*r and w*r**2, r its quality: negative numbers take away. Of the arm
+        alone it counts for a share.
         """
         expected = signals.get(EXPECTED)
         if expected is None:
             return
         self._make_columns(signals)
         x = self._vector(expected, signals)
-        self._quality.learn(arm, x, **_remainder(expected, weight, weighted, squared))
+        self._quality.learn(arm, x, **remainder_sums(expected, share * weight, share * weighted, share * squared))
         estimate = min(max(signals.get(ESTIMATE, expected), 0.0), 1.0)
         self._calibration.learn(estimate, weight=weight, weighted=weighted)
 
@@ -149,7 +161,35 @@ class Gates:
         if before is None or expected is None:
             return
         x = next_vector(np.array(expected), before, np.array(good))
-        self._next_quality.learn(arm, x, **_remainder(expected, weight, weighted, squared))
+        self._next_quality.learn(arm, x, **remainder_sums(expected, weight, weighted, squared))
+
+    def weigh(self, arm: str, at: float, *, new: bool, half_life: HalfLife | None) -> tuple[float, float]:
+        """Return how much feedback on an answer of `arm` counts by now, and how much of that for this arm alone.
+
+        The first fades at the half-life, of the policy that the gates judge with; the second is less than 1 for answers
+        of before the arm changed. What fades is made to fade first, where that is due.
+
+        Args:
+            arm: whose answer was served.
+            at: seconds since the epoch, when the decision was made; 0: now.
+            new: whether the answer had no feedback before.
+            half_life: in rounds of feedback or in hours; None: nothing fades.
+        """
+        self._clock.set_half_life(half_life)
+        if self._clock.due():
+            factor = self._clock.rebase()
+            for sums in (self._quality, self._next_quality, self._calibration):
+                sums.scale(factor)
+        return self._clock.weigh(arm, at, new=new)
+
+    def discount(self, arm: str, share: float) -> None:
+        """Let the feedback on an arm's answers so far count for a share in (0, 1]: it has changed.
+
+        The isotonic map stays: it is of all arms together, and what estimates are worth.
+        """
+        self._clock.discount(arm, share)
+        self._quality.scale(share, arm)
+        self._next_quality.scale(share, arm)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain numbers; empty before the first answer was looked at."""
@@ -164,6 +204,7 @@ class Gates:
                 arm: [[None if math.isnan(value) else value for value in row] for row in rows]
                 for arm, rows in self._seen.items()
             },
+            **self._clock.to_json(),
         }
 
     @classmethod
@@ -178,6 +219,7 @@ class Gates:
         )
         gates._next_quality = SharedRegression.from_json(state["next_quality"], precisions=_NEXT)
         gates._calibration = IsotonicCalibration.from_json(state["calibration"])
+        gates._clock = GateClock.from_json(state)
         gates._seen = {
             str(arm): [[math.nan if value is None else float(value) for value in row] for row in rows][-_KEPT:]
             for arm, rows in state["seen"].items()
@@ -229,7 +271,7 @@ class Gates:
             moved, level = x @ coefficients, x[:, :2]
             line = np.linalg.solve(level.T @ level + _LINE_PRECISION * np.eye(2), level.T @ moved)
             places = ((np.arange(_QUANTILES) + 0.5) / _QUANTILES * len(rows)).astype(np.intp)
-            quantiles = np.sort((moved - level @ line) / _spread(level[:, 1] + 0.5))[places]
+            quantiles = np.sort((moved - level @ line) / bernoulli_spread(level[:, 1] + 0.5))[places]
         self._quantiles[arm] = self._quality.settled, looks, line, quantiles
         return line, quantiles
 
@@ -255,46 +297,4 @@ class Gates:
         table = np.full((len(rows), 1 + len(self._columns)), np.nan)
         for place, row in enumerate(rows):
             table[place, : len(row)] = row
-        values = table[:, 1:]
-        told = ~np.isnan(values)
-        sizes = np.where(told, _squashed(np.where(told, values, 0.0)), 0.0)
-        x = np.empty((len(rows), self._quality.p))
-        x[:, 0], x[:, 1] = 1.0, table[:, 0] - 0.5
-        blocks = [told, sizes, *(np.maximum(np.abs(sizes) - hinge, 0.0) for hinge in _HINGES)]
-        for place, block in enumerate(blocks, len(_LEVEL)):
-            x[:, place :: len(_SIGNAL)] = block
-        return x
-
-
-def next_vector(expected: Floats, before: float | Floats, good: Floats) -> Floats:
-    """Return what the next arm's remainder is regressed on, (..., 5), for arrays of one shape or that broadcast."""
-    own, now = expected - 0.5, good - 0.5
-    x = np.empty((*np.broadcast_shapes(own.shape, now.shape), len(_NEXT)))
-    x[..., 0], x[..., 1], x[..., 2], x[..., 3] = 1.0, own, np.subtract(before, 0.5), now
-    x[..., 4] = own * now
-    return x
-
-
-def _remainder(expected: float, weight: float, weighted: float, squared: float) -> dict[str, float]:
-    """Return the sums of w, w*y and w*y**2 for y = r - expected."""
-    return {
-        "weight": weight,
-        "weighted": weighted - weight * expected,
-        "squared": squared - 2.0 * expected * weighted + weight * expected**2,
-    }
-
-
-def _spread(expected: Floats) -> Floats:
-    """Return the deviation of what is 1 with such a probability: how far looking can move it at most."""
-    spread: Floats = np.sqrt(np.maximum(expected * (1.0 - expected), _LEAST_SPREAD**2))
-    return spread
-
-
-def _squashed(values: Floats) -> Floats:
-    """Return signals within (-1, 2), rising with them; what lies in [0, 1] stays.
-
-    Log probabilities become probabilities less one.
-    """
-    above = 2.0 - 1.0 / np.maximum(values, 1.0)
-    squashed: Floats = np.where(values < 0.0, np.expm1(np.minimum(values, 0.0)), np.where(values <= 1.0, values, above))
-    return squashed
+        return answer_vectors(table[:, 0], table[:, 1:])

@@ -73,6 +73,15 @@ class SharedRegression:
         if weight <= 0:
             self._settled_at = None
 
+    def scale(self, factor: float, arm: str | None = None) -> None:
+        """Multiply the sums by a factor: an arm's, if it has any, or everybody's."""
+        row = slice(None) if arm is None else self._rows.get(arm)
+        if row is None:
+            return
+        for sums in (self._a, self._b, self._squares, self._weights):
+            sums[row] *= factor
+        self._settled_at = None
+
     def coefficients(self, arms: Sequence[str]) -> Floats:
         """Return the arms' coefficients, (K, p); those that arms have in common for an arm without answers."""
         self._settle()

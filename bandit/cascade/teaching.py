@@ -33,16 +33,19 @@ def teach_gates(
     weight: float,
     weighted: float,
     squared: float,
+    counts: tuple[float, float] = (1.0, 1.0),
 ) -> None:
     """Teach what feedback on the answer of `served` changes of sums of w, w*r and w*r**2, r its quality.
 
     If it was looked at, that teaches the gate of it; and if another was rejected before, what is made of that one's
-    query.
+    query. It counts as `Gates.weigh` says.
     """
-    sums = {"weight": weight, "weighted": weighted, "squared": squared}
+    fades, share = counts
+    sums = {"weight": fades * weight, "weighted": fades * weighted, "squared": fades * squared}
     last = stages[-1]
     if not last.went_on and last.arm == served:
-        gates.learn(served, last.signals, **sums)
+        gates.learn(served, last.signals, **sums, share=share)
     rejected = [stage for stage in stages if stage.went_on]
     if rejected and rejected[-1].next_arm == served:
-        gates.learn_next(served, rejected[-1].signals, rejected[-1].good, **sums)
+        own = {name: share * value for name, value in sums.items()}
+        gates.learn_next(served, rejected[-1].signals, rejected[-1].good, **own)

@@ -32,7 +32,11 @@ class ArmDiscounts:
 
     def factor(self, change: RewardChange) -> float:
         """Return what a change's round counts for, 1 if its time is unknown; the round has been seen then."""
-        factor, arm, at = 1.0, change.arm, change.at
+        return self.share(change.arm, change.at)
+
+    def share(self, arm: str, at: float) -> float:
+        """Return the same for a round of an arm decided at `at`, seconds since the epoch; 0: unknown."""
+        factor = 1.0
         if at:
             for before, share in self._found.get(arm, ()):
                 if at < before:

@@ -7,6 +7,8 @@ from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from highwayman.bandit.policy import HalfLife
+
 NEW_CLOCK: Final[Mapping[str, Any]] = MappingProxyType({"now": 0.0, "base": 0.0, "newest": 0.0, "marks": ()})
 
 _TOLERANCE = 0.03  # half-lives that may pass before everything known is made to fade
@@ -43,6 +45,11 @@ class Forgetting:
     def from_half_life(cls, events: float | None, hours: float | None) -> Self | None:
         """Return the fading of these options, None without either."""
         return None if events is None and hours is None else cls(events=events, hours=hours)
+
+    @property
+    def half_life(self) -> HalfLife:
+        """The half-life, as `from_half_life` takes it."""
+        return (self._half_life, None) if self._unit == "rounds" else (None, self._half_life)
 
     def weight(self, at: float, *, new: bool) -> float:
         """Return what a round decided at `at` (seconds since the epoch; 0: now) weighs, relative to the base.

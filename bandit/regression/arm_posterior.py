@@ -10,6 +10,7 @@ import numpy as np
 from highwayman.bandit import snapshot
 from highwayman.bandit.drift.arm_discounts import ArmDiscounts
 from highwayman.bandit.drift.forgetting import NEW_CLOCK, Forgetting
+from highwayman.bandit.policy import HalfLife
 from highwayman.bandit.regression.arm_statistics import ArmStatistics
 from highwayman.bandit.regression.prior import Prior
 from highwayman.bandit.regression.sequential import PosteriorSummary
@@ -54,6 +55,7 @@ class ArmPosterior(ABC):
         self.fingerprint = fingerprint
         self._noise = noise
         self._forgetting, self._discounts = forgetting, ArmDiscounts()
+        self.half_life: HalfLife | None = None if forgetting is None else forgetting.half_life
         self._statistics = ArmStatistics(d, fades=fades)
         self._inverse: Floats = np.empty((0, d, d))  # (K, d, d) of the precision
         self._b: Floats = np.empty((0, d))  # (K, d) with the prior's share

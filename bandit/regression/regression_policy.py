@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Generic, Self, TypeVar
 
+from highwayman.bandit.policy import HalfLife
 from highwayman.bandit.regression.arm_posterior import ArmPosterior
 from highwayman.bandit.regression.prior import Prior
 from highwayman.env.types import Context, Floats, RewardChange
@@ -25,6 +26,11 @@ class RegressionPolicy(Generic[P]):
         ask = self.posterior.mean_and_std if features.ndim == 1 else self.posterior.mean_and_std_many
         means, spreads = ask(features, arms)
         return means, spreads * math.sqrt(self.posterior.noise_variance())
+
+    @property
+    def half_life(self) -> HalfLife | None:
+        """The half-life of feedback, in rounds of it or in hours; None: it counts for ever."""
+        return self.posterior.half_life
 
     def learn(self, changes: Sequence[RewardChange]) -> None:
         """Fold changes of reward into the posterior, in log order."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from highwayman.bandit.drift.change_monitor import ChangeMonitors, discount_share
-from highwayman.bandit.policy import LearnsPreferences, Policy, SupportsDiscount
+from highwayman.bandit.policy import HasHalfLife, LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.encoder.features.tags import named_calls_teach, translated
 from highwayman.env.reward import RewardSpec
@@ -20,7 +20,7 @@ from highwayman.env.types import (
     PreferenceChange,
     RewardChange,
 )
-from highwayman.feedback.fold.cascade_gates import Credit, count_looks, teach_changes
+from highwayman.feedback.fold.cascade_gates import Credit, count_looks, discount_gates, teach_changes
 from highwayman.feedback.fold.join import (
     AttributedReward,
     attribute_reward,
@@ -255,7 +255,9 @@ class Learner:
             firsts = first_arms_reward(before, looked_before), first_arms_reward(after, looked)
             lessons = reward_changes(*firsts, features, at=decision.at)
             if is_drawn:
-                teach_changes(self.tally, decision.tenant, (before, looked_before), (after, looked))
+                policy = self._policies.policy_for(decision.tenant)
+                half_life = policy.half_life if isinstance(policy, HasHalfLife) else None
+                teach_changes(self.tally, decision, (before, looked_before), (after, looked), half_life=half_life)
         if lessons and teaches:
             for lesson in lessons:
                 self._policies.add_arm(lesson.arm)
@@ -331,6 +333,7 @@ class Learner:
         arm, share = str(event.detail["arm"]), float(event.detail["share"])
         self.add_arm(arm)
         policy.discount(arm, share=share)
+        discount_gates(self.tally, tenant, arm, share)
         if self.change_monitors is not None:
             self.change_monitors.for_tenant(tenant).resume(arm)
         return True

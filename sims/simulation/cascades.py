@@ -9,7 +9,7 @@ from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, StageChoice
 from highwayman.bandit.cascade.teaching import first_arms_outcome, teach_gates
 from highwayman.bandit.decision import Candidates, Choice
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.policy import HasHalfLife, Policy
 from highwayman.env.types import CascadeStage, Context, RewardChange
 from highwayman.sims.simulation.scenario import Scenario
 
@@ -47,14 +47,15 @@ class SimulatedCascades:
         self._stages[t], self.good[t] = tuple(stages), stages[-1].good
         return [self._columns[answer.arm] for answer in answers]
 
-    def learn(self, t: int, change: RewardChange) -> RewardChange:
+    def learn(self, policy: Policy, t: int, change: RewardChange) -> RewardChange:
         """Teach the gates feedback on round t's answer, and return what the policy is to be taught of it."""
         stages = self._stages.pop(t, None)
         if stages is None:
             return change
-        teach_gates(
-            self.plan.gates, stages, change.arm, weight=change.weight, weighted=change.weighted, squared=change.squared
-        )
+        half_life = policy.half_life if isinstance(policy, HasHalfLife) else None
+        gates, sums = self.plan.gates, {"weight": change.weight, "weighted": change.weighted, "squared": change.squared}
+        counts = gates.weigh(change.arm, change.at, new=True, half_life=half_life)
+        teach_gates(gates, stages, change.arm, **sums, counts=counts)
         arm, quality = first_arms_outcome(stages, change.weighted / change.weight)
         return replace(change, arm=arm, weighted=change.weight * quality, squared=change.weight * quality**2)
 

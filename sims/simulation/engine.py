@@ -360,5 +360,5 @@ class _Simulation:
             _, answered, action, reward = heappop(pending)
             arm, features = self._scenario.arms[action], self._contexts[answered].features
             change = RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered])
-            changes.append(change if self._cascades is None else self._cascades.learn(answered, change))
+            changes.append(change if self._cascades is None else self._cascades.learn(self._policy, answered, change))
         self._policy.learn(changes)

@@ -5,7 +5,9 @@ import pytest
 
 from highwayman.bandit.cascade.calibration import IsotonicCalibration, expected_calibration_error
 from highwayman.bandit.cascade.gates import Gates
-from highwayman.env.types import Floats
+from highwayman.bandit.cascade.teaching import teach_gates
+from highwayman.bandit.policy import HalfLife
+from highwayman.env.types import CascadeStage, Floats
 
 ARMS = ("a", "b", "c")
 
@@ -92,3 +94,62 @@ def test_the_isotonic_map_never_falls_and_begins_as_the_identity() -> None:
         calibration.learn(estimate, weight=1.0, weighted=float(rng.random() < estimate**2))
     assert (np.diff(calibration(grid)) >= 0).all()
     assert np.abs(calibration(grid) - grid**2).max() < 0.08
+
+
+def told(
+    gates: Gates, margin: float, reward: float, *, at: float, half_life: HalfLife | None = None, sign: float = 1.0
+) -> None:
+    """Teach a gate one labelled answer, or with a sign of -1 take it away again."""
+    stage = CascadeStage("a", {"margin": margin, "expected": 0.6, "estimate": 0.6}, 0.6, 0.0, False)
+    counts = gates.weigh("a", at, new=sign > 0, half_life=half_life)
+    sums = {"weight": sign, "weighted": sign * reward, "squared": sign * reward}
+    teach_gates(gates, [stage], "a", **sums, counts=counts)
+
+
+@pytest.mark.parametrize("half_life", [(100.0, None), (None, 100.0 / 3600.0)])
+def test_a_gate_that_forgets_follows_a_signal_that_turns_and_one_that_does_not_is_misled(half_life: HalfLife) -> None:
+    forgets, remembers = Gates(), Gates()
+    for number in range(1_200):
+        margin = (number % 10) / 10
+        turned = number >= 900
+        reward = float((margin < 0.5) if turned else (margin >= 0.5))
+        told(forgets, margin, reward, at=1.0 + number, half_life=half_life)
+        told(remembers, margin, reward, at=1.0 + number)
+    sure, unsure = (forgets.judge("a", 0.6, {"margin": margin}).good for margin in (0.9, 0.1))
+    assert unsure > sure + 0.4
+    sure, unsure = (remembers.judge("a", 0.6, {"margin": margin}).good for margin in (0.9, 0.1))
+    assert sure > unsure + 0.2
+
+
+@pytest.mark.parametrize("half_life", [None, (20.0, None), (None, 0.01)])
+def test_what_is_taken_back_long_after_leaves_nothing_though_gates_forget_and_an_arm_has_changed(
+    half_life: HalfLife | None,
+) -> None:
+    with_it, without = Gates(), Gates()
+    for gates in (with_it, without):
+        for number in range(60):
+            if number == 30:
+                gates.discount("a", 0.25)
+            if number == 10 and gates is with_it:
+                told(gates, 0.9, 1.0, at=10.5, half_life=half_life)
+            told(gates, number / 60, float(number % 2), at=1.0 + number, half_life=half_life)
+    restored = Gates.from_json(json.loads(json.dumps(with_it.to_json())))
+    for gates in (with_it, restored):
+        told(gates, 0.9, 1.0, at=10.5, half_life=half_life, sign=-1.0)
+    assert restored.distance(with_it) < 1e-12
+    if half_life is None or half_life[0] is None:  # else it was a round, by which the others are older
+        for gates in (with_it, without):  # fade to the same moment
+            for at in (100.0, 101.0):
+                told(gates, 0.5, 1.0, at=at, half_life=half_life)
+        assert with_it.distance(without) < 1e-9
+
+
+def test_an_arm_that_has_changed_is_judged_by_what_came_since() -> None:
+    gates, doubtful = Gates(), Gates()
+    for number in range(600):
+        for known in (gates, doubtful):
+            if known is doubtful and number == 500:
+                known.discount("a", 0.02)
+            told(known, 0.9, float(number < 500), at=1.0 + number)
+    assert doubtful.judge("a", 0.6, {"margin": 0.9}).good < 0.3
+    assert gates.judge("a", 0.6, {"margin": 0.9}).good > 0.7

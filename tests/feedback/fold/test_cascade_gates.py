@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from highwayman.bandit.cascade.gates import Gates
+from highwayman.bandit.policies.lin_ts import LinTS
+from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import CascadeStage, Control, ControlKind, Mode, Outcome
 from highwayman.feedback.fold.learner import Learner, LogEntry
 from highwayman.feedback.fold.log_fold import snapshot_difference
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import Record
-from tests.feedback.worlds import decision, entries, make_learner, outcome, policy_sums, thumb
+from tests.feedback.worlds import FINGERPRINT, decision, entries, make_learner, outcome, policy_sums, thumb
 
 KEPT = CascadeStage("a", {"margin": 0.9, "expected": 0.6, "estimate": 0.7, "next_expected": 0.8}, 0.7, 0.2, False, "b")
 REJECTED = replace(KEPT, good=0.3, goes_on=0.98, went_on=True)
@@ -84,6 +86,25 @@ def test_in_whatever_order_decision_outcome_and_feedback_come_the_same_is_known(
     events = (decision("d"), escalated(), thumb("d", 1.0))
     state = after(*(events[place] for place in order))
     assert snapshot_difference(state.snapshot(), after(*events).snapshot()).largest < 1e-12
+
+
+def test_gates_forget_at_the_policys_half_life_and_where_an_arm_has_changed() -> None:
+    policy = LinTS(d=3, fingerprint=FINGERPRINT, half_life_events=1.0)
+    forgets = Learner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a", "b"))
+    names = [f"u{number}" for number in range(6)]
+    ups = [event for name in names for event in (decision(name), kept(name), thumb(name, 1.0))]
+    down = (decision("d"), kept("d"), thumb("d", 0.0))
+    changed = Control(0.0, ControlKind.CHANGE_NOTICED, {"arm": "a", "share": 0.02, "better": False})
+    forgets.step(entries((*ups, *down)))
+    goods = [gates(state).judge("a", 0.6, {"margin": 0.9}).good for state in (after(*ups, *down), forgets)]
+    told = entries((*ups, *down))
+    doubtful = make_learner()
+    doubtful.step([*told[:-3], LogEntry("18-1", changed), *told[-3:]])
+    goods.append(gates(doubtful).judge("a", 0.6, {"margin": 0.9}).good)
+    assert goods[0] > max(goods[1:]) + 0.1
+    restarted = make_learner()
+    restarted.restore(doubtful.snapshot())
+    assert snapshot_difference(restarted.snapshot(), doubtful.snapshot()).largest == 0
 
 
 def test_events_read_again_change_nothing() -> None:
