@@ -19,7 +19,14 @@ AXES, CLUSTERS, NORM = 16, 30, 0.25
 
 
 def held_out(tables: Sequence[FullTable], place: int) -> Encoder:
-    """Return the static encoder with projection and clusters fitted on the prompts of all tables but one."""
+    """Return the static encoder with projection and clusters fitted on the prompts of all tables but one.
+
+    Raises SystemExit where there is no other.
+    """
+    if len(tables) < 2:
+        raise SystemExit(
+            "features of a table are fitted on the prompts of the others: give two tables or more, or --shipped"
+        )
     others = [sorted(set(table.prompts)) for number, table in enumerate(tables) if number != place]
     texts = balanced(others, PROMPTS, seed=0)
     engine = make_engine("static")
