@@ -22,6 +22,7 @@ _LATE = 0.01  # weight of the last call in their mean
 _LUMP = 100.0  # targets that a call counts for in it at most
 _OUT_OF_ROOM = 1.0  # quality units that a soft ceiling lays on a call that the window has no room for
 _TOLERATED = 0.01  # of a window, that a soft ceiling may be passed by
+_SPARE = 1 / 8  # of a window, that may be kept free for longer for one call dearer than any before it
 _RESERVES = 1.25  # times what is kept free for one call's overrun, that the price leaves free: so bars seldom bind
 _LATE_RESERVE = 0.005  # weight of the last call in the mean of what is kept free
 _LEAST_AIM = 0.92  # of the ceiling, however much is kept free for dear calls: less dear ones can fill the rest
@@ -127,7 +128,7 @@ class Pacer:
         room_usd = self._window.headroom_usd(
             self.budget_usd, cheapest_usd=float(expected_usd[cheapest]), under_way=under_way
         )
-        barred: npt.NDArray[np.bool_] = self._overruns.upper_bound_usd(expected_usd) > room_usd
+        barred: npt.NDArray[np.bool_] = self._upper_bound_usd(expected_usd) > room_usd
         barred[cheapest] = False
         self._bars = bool(barred.any())
         return barred
@@ -154,6 +155,10 @@ class Pacer:
         self._barred += (self._bars - self._barred) * _LATE
         self._pressure = min(max(self._pressure * math.exp(moved), self._least()), _MOST)
 
+    def _upper_bound_usd(self, expected_usd: Floats) -> Floats:
+        spare_usd = _SPARE * self.budget_usd * self._window.size
+        return self._overruns.upper_bound_usd(expected_usd, spare_usd=spare_usd)
+
     def _tolerated_usd(self) -> float:
         return 0.0 if self.hard else _TOLERATED * self.budget_usd * self._window.size
 
@@ -161,7 +166,7 @@ class Pacer:
         """Let the price aim below what is kept free for calls such as those that take the money."""
         if self._moves or not (expected_usd > 0 and math.isfinite(expected_usd)):
             return
-        most = self._overruns.upper_bound_usd if self.hard else self._overruns.most_met_usd
+        most = self._upper_bound_usd if self.hard else self._overruns.most_met_usd
         most_usd = float(most(np.array([expected_usd]))[0])
         overrun_usd = max(most_usd - expected_usd - self._tolerated_usd(), 0.0)
         self._expected_usd += (expected_usd - self._expected_usd) * _LATE_RESERVE

@@ -12,6 +12,7 @@ _SURPRISES = 3.0  # standard deviations that the cheapest arm's costs are allowe
 _AT_FIRST = 12.0  # times its expectation that a call is taken to cost at most
 _KNOWN_CALLS = 200  # from so many on, what was met bounds what may come
 _BEYOND = 3.0  # times the largest ratio met, that a call is then taken to cost at most; it nears 1 with more calls
+_SPARED_CALLS = 2500  # known, until which money to spare is kept for what was not met; from then on less, in proportion
 
 
 class SpendWindow:
@@ -72,7 +73,9 @@ class CostOverruns:
 
     No distribution is assumed, nor would an estimated quantile do where no window may go over: it is the largest ratio
     that was met by calls of about the price, and three times that, up to twelve, for what was not met yet; less, the
-    more calls there were. One call beyond it is unforeseeable.
+    more calls there were. Of n calls the dearest comes last with probability 1 / n, whatever their distribution, so
+    little more than was met is too little for long: out of money to spare all of that is kept for longer. One call
+    beyond it is unforeseeable: only what is known to bound a call, such as a limit on tokens, makes a promise.
     """
 
     def __init__(self) -> None:
@@ -86,9 +89,12 @@ class CostOverruns:
             calls, largest = self._met.get(step, (0, 1.0))
             self._met[step] = calls + 1, max(largest, cost_usd / expected_usd)
 
-    def upper_bound_usd(self, expected_usd: Floats) -> Floats:
-        """Return what calls of expected cost (K,) are taken to cost at most, shape (K,); NaN stays NaN."""
-        return np.array([usd * self._ratio(usd) if usd > 0 else usd for usd in expected_usd.tolist()])
+    def upper_bound_usd(self, expected_usd: Floats, *, spare_usd: float = 0.0) -> Floats:
+        """Return what calls of expected cost (K,) are taken to cost at most, shape (K,); NaN stays NaN.
+
+        `spare_usd` may be kept free for what was not met yet, beyond what is kept anyway.
+        """
+        return np.array([self._most_usd(usd, spare_usd) if usd > 0 else usd for usd in expected_usd.tolist()])
 
     def most_met_usd(self, expected_usd: Floats) -> Floats:
         """Return what calls of expected cost (K,) come to at the largest ratio met, shape (K,); 0 where none was."""
@@ -104,12 +110,14 @@ class CostOverruns:
         met = [self._met.get(step, (0, 1.0)) for step in (power - 1, power, power + 1)]
         return sum(calls for calls, _ in met), max(largest for _, largest in met)
 
-    def _ratio(self, expected_usd: float) -> float:
+    def _most_usd(self, expected_usd: float, spare_usd: float) -> float:
         calls, largest = self._met_by(expected_usd)
         if calls < _KNOWN_CALLS:
-            return max(largest, _AT_FIRST)
+            return expected_usd * max(largest, _AT_FIRST)
         beyond = 1.0 + (_BEYOND - 1.0) * _KNOWN_CALLS / calls
-        return max(largest, min(beyond * largest, _AT_FIRST))
+        usual = max(largest, min(beyond * largest, _AT_FIRST))
+        spared_usd = min(expected_usd * min(_BEYOND * largest, _AT_FIRST), spare_usd * min(_SPARED_CALLS / calls, 1.0))
+        return max(expected_usd * usual, spared_usd)
 
     def state(self) -> dict[str, list[float]]:
         """Return what was met, as plain numbers."""

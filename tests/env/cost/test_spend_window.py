@@ -91,3 +91,14 @@ def test_calls_under_way_push_all_but_the_last_that_ended_out_of_the_window() ->
         window.add(cost)
     rooms = [window.headroom_usd(2.0, cheapest_usd=0.0, under_way=[0.0] * count) for count in (0, 1, 2, 3, 9)]
     assert rooms == [8.0 - 4.0, 8.0 - 3.0, 8.0 - 2.0, 8.0 - 2.0, 8.0 - 2.0]
+
+
+def test_out_of_money_to_spare_three_times_the_dearest_is_kept_until_thousands_of_calls_are_known() -> None:
+    overruns, expected, bounds = CostOverruns(), np.array([1.0]), []
+    for calls in range(1, 10_001):
+        overruns.add(3.0, 1.0)
+        if calls in (199, 400, 2500, 10_000):
+            bounds += overruns.upper_bound_usd(expected, spare_usd=20.0).tolist()
+    assert bounds == pytest.approx([12.0, 9.0, 9.0, 5.0])
+    assert overruns.upper_bound_usd(expected, spare_usd=1.0) == pytest.approx([3.12])
+    assert overruns.upper_bound_usd(expected) == pytest.approx([3.12])
