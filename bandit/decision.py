@@ -36,6 +36,8 @@ class Candidates:
     chances: Floats | None = None  # (K,) in (0, 1], of each arm to answer at all; None: penalties have them, or all do
     # (K,) what it is worth to be able to go on from each arm's answer, already taken off its penalty; None: nothing.
     options: Floats | None = None
+    # (K,) dollars that no call to each arm can cost more than; NaN: nobody can tell. None: of no arm.
+    most_usd: Floats | None = None
 
     def where(self, kept: Bools) -> "Candidates":
         """Return the candidates that `kept` (K,) is true of."""
@@ -49,6 +51,7 @@ class Candidates:
             None if spent_usd is None else [spent_usd[k] for k in places],
             None if self.chances is None else self.chances[places],
             None if self.options is None else self.options[places],
+            None if self.most_usd is None else self.most_usd[places],
         )
 
 
@@ -58,8 +61,11 @@ class BudgetRule(Protocol):
     def penalties(self, expected_usd: Floats) -> Floats:
         """Return what the arms carry for the budget's sake, shape (K,), in quality units."""
 
-    def over_budget(self, expected_usd: Floats) -> Bools:
-        """Return which arms may not be called now, shape (K,)."""
+    def over_budget(self, expected_usd: Floats, most_usd: Floats | None = None) -> Bools:
+        """Return which arms may not be called now, shape (K,).
+
+        `most_usd` is what a call to each can cost at most, (K,), NaN where nobody can tell; None: of no arm.
+        """
 
 
 class RequestLimits(Protocol):
@@ -280,7 +286,7 @@ def within_max_usd(candidates: Candidates, max_usd: float) -> Candidates:
 
 def within_budget(candidates: Candidates, budget: BudgetRule) -> Candidates:
     """Return the arms that the budget does not bar. Raises BudgetExhausted where it bars all of them."""
-    barred = budget.over_budget(candidates.usd)
+    barred = budget.over_budget(candidates.usd, candidates.most_usd)
     if barred.all():
         raise BudgetExhausted("The budget allows no arm for this request now; a day's budget begins anew at 0:00 UTC.")
     return candidates.where(~barred)

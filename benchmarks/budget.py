@@ -1,10 +1,12 @@
 """How well a ceiling on dollars per request is kept, in every window and not only on average, and what it buys.
 
-    python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--floor 0.02] [--share S]... [--soft]
+    python -m benchmarks.budget TABLE... [--seeds 5] [--rounds 20000] [--share S]... [--policy P] [--measured | --soft]
 
 Eight arms spread over the range of mean quality, prompts that have a price for each of them, shuffled; cost weight 0
 (the ceiling alone makes arms dear), shipped features. A ceiling lies a share of the way from the mean cost of the
-cheapest arm to that of the dearest.
+cheapest arm to that of the dearest. What a call can cost at most is known, as prices and a limit on the answer's tokens
+make it: what the arm's dearest answer in the table costs. With `--measured` nobody knows it, and it is taken from
+the calls that were made.
 
 Printed per table and ceiling, over all seeds: the highest mean metered cost of any 500 rounds in a row after the first
 200, over the ceiling, and what the dearest single call adds to such a mean; the share of these windows that are at
@@ -46,6 +48,7 @@ class Setting:
     rounds: int
     floor: float
     hard: bool
+    knows_most: bool  # whether it is known beforehand what the dearest answer of an arm costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.02)
     parser.add_argument("--share", type=float, action="append", dest="shares")
     parser.add_argument("--policy", default="LinTS")
-    parser.add_argument("--soft", action="store_true", help="arms are made dear, but never barred")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--soft", action="store_true", help="arms are made dear, but never barred")
+    kinds.add_argument("--measured", action="store_true", help="nobody knows what a call can cost at most")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     encoder = make_encoder("static")
@@ -77,8 +82,9 @@ def main() -> None:
         table = read_table(path).spread(8)
         table = table.take(np.isfinite(table.cost_usd).all(axis=1))
         contexts = encoder.encode_many([Query(text=text, prompt_chars=len(text)) for text in table.prompts])
-        setting = Setting(0.0, options.policy, options.rounds, options.floor, not options.soft)
-        mode = ", soft" if options.soft else ""
+        knows_most = not (options.soft or options.measured)
+        setting = Setting(0.0, options.policy, options.rounds, options.floor, not options.soft, knows_most)
+        mode = ", soft" if options.soft else ", measured" if options.measured else ""
         print(
             f"{path.stem}: {setting.policy}, {options.seeds} seeds of {setting.rounds:,}, floor {setting.floor}{mode}"
         )
@@ -103,7 +109,8 @@ def run(table: FullTable, contexts: Sequence[Context], setting: Setting, seed: i
     policy = load_policy(path, d=len(contexts[0].features), fingerprint=contexts[0].fingerprint, options=options)
     draws = generator(seed, "draws")
     pacer = Pacer(ceiling, hard=setting.hard)
-    router = SimulatedRouter(Objective("auto", 0.0), ExplorationRules(setting.floor), pacer=pacer)
+    most_usd = table.cost_usd.max(axis=0) if setting.knows_most else None
+    router = SimulatedRouter(Objective("auto", 0.0), ExplorationRules(setting.floor), pacer=pacer, most_usd=most_usd)
     done = simulate(
         policy,
         scenario,

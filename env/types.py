@@ -148,6 +148,7 @@ class Query:
     # Its images in base64, the last ones; an empty text is one of which only the address is known.
     pictures: tuple[str, ...] = field(default=(), repr=False)
     tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
+    answers: int = 1  # that the caller asks for
     clearance: Clearance | None = None  # where the request may go; None: anywhere, as nobody has rules
 
     @property

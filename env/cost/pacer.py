@@ -116,11 +116,17 @@ class Pacer:
         too_dear = (usd > room_usd) | (self._overruns.most_met_usd(usd) > room_usd + self._tolerated_usd())
         return penalties + _OUT_OF_ROOM * (too_dear & (usd > cheapest_usd))
 
-    def over_budget(self, expected_usd: Floats, *, under_way: Sequence[float] = ()) -> npt.NDArray[np.bool_]:
+    def over_budget(
+        self, expected_usd: Floats, most_usd: Floats | None = None, *, under_way: Sequence[float] = ()
+    ) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,) the window has no room for; none unless `hard`.
 
-        The cheapest arm that has a price is never barred, nor are arms without one. `under_way` is what calls that
-        have not ended are expected to cost.
+        The cheapest arm that has a price is never barred, nor are arms without one.
+
+        Args:
+            expected_usd: dollars a call to each arm is expected to cost, NaN without a price.
+            most_usd: what it can cost at most, (K,), NaN where that is not known: there, as in `upper_bound_usd`.
+            under_way: what calls that have not ended may still cost.
         """
         if not self.hard or np.isnan(expected_usd).all():
             return np.zeros(len(expected_usd), dtype=np.bool_)
@@ -128,10 +134,23 @@ class Pacer:
         room_usd = self._window.headroom_usd(
             self.budget_usd, cheapest_usd=float(expected_usd[cheapest]), under_way=under_way
         )
-        barred: npt.NDArray[np.bool_] = self._upper_bound_usd(expected_usd) > room_usd
+        barred: npt.NDArray[np.bool_] = self.upper_bound_usd(expected_usd, most_usd) > room_usd
         barred[cheapest] = False
         self._bars = bool(barred.any())
         return barred
+
+    def upper_bound_usd(self, expected_usd: Floats, most_usd: Floats | None = None) -> Floats:
+        """Return what calls of expected cost (K,) are taken to cost at most, shape (K,); NaN without a price.
+
+        It is `most_usd` where that is known, else what calls of about the price have taught.
+        """
+        spare_usd = _SPARE * self.budget_usd * self._window.size
+        measured_usd = self._overruns.upper_bound_usd(expected_usd, spare_usd=spare_usd)
+        return measured_usd if most_usd is None else np.where(np.isnan(most_usd), measured_usd, most_usd)
+
+    def most_met_usd(self, expected_usd: Floats) -> Floats:
+        """Return what calls of expected cost (K,) come to at the largest ratio met of about their price, (K,)."""
+        return np.fmax(expected_usd, self._overruns.most_met_usd(expected_usd))
 
     def charge(self, cost_usd: float | None, expected_usd: float | None = None) -> None:
         """Count a call that ended, at its metered cost; None (no price) counts as free.
@@ -155,10 +174,6 @@ class Pacer:
         self._barred += (self._bars - self._barred) * _LATE
         self._pressure = min(max(self._pressure * math.exp(moved), self._least()), _MOST)
 
-    def _upper_bound_usd(self, expected_usd: Floats) -> Floats:
-        spare_usd = _SPARE * self.budget_usd * self._window.size
-        return self._overruns.upper_bound_usd(expected_usd, spare_usd=spare_usd)
-
     def _tolerated_usd(self) -> float:
         return 0.0 if self.hard else _TOLERATED * self.budget_usd * self._window.size
 
@@ -166,7 +181,7 @@ class Pacer:
         """Let the price aim below what is kept free for calls such as those that take the money."""
         if self._moves or not (expected_usd > 0 and math.isfinite(expected_usd)):
             return
-        most = self._upper_bound_usd if self.hard else self._overruns.most_met_usd
+        most = self.upper_bound_usd if self.hard else self._overruns.most_met_usd
         most_usd = float(most(np.array([expected_usd]))[0])
         overrun_usd = max(most_usd - expected_usd - self._tolerated_usd(), 0.0)
         self._expected_usd += (expected_usd - self._expected_usd) * _LATE_RESERVE

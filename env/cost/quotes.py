@@ -12,6 +12,8 @@ from highwayman.env.cost.usage import PER_MTOK, TokenUse, UsageEstimate, expecte
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Floats
 
+_PROMPT_SURPRISE = 2.0  # times the tokens that a prompt is expected to have, that it has at most
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolEstimates:
@@ -55,6 +57,7 @@ class PoolQuotes:
         self.samples: Floats = np.array([float(max(arm.profile.best_of, 1)) for arm in arms])  # (K,)
         limits = [arm.profile.max_tokens for arm in arms]
         self._limits: Floats = self.samples * [np.inf if limit is None else float(limit) for limit in limits]
+        self._most_usd_in = np.array([_dearest_in(arm) for arm in arms])
         self._usd_in, self._usd_out = np.array([_prices(arm) for arm in arms]).reshape(-1, 2).T
         self._wh: Floats | None = None
         if any(arm.wh_per_mtok is not None for arm in arms):
@@ -114,6 +117,27 @@ class PoolQuotes:
         wh = None if self._wh is None else (tokens_in + tokens_out) * self._wh * PER_MTOK
         return PoolEstimates(usd, latency_s, wh)
 
+    def most_usd(
+        self, prompt_tokens: int, *, script: str = "", max_tokens: int | None = None, answers: int = 1
+    ) -> Floats:
+        """Return what a call to each arm can cost at most, (K,); NaN: nothing limits its answer, or it has no price.
+
+        That is so if its server keeps to the limit on tokens, and makes no more than twice the tokens of the prompt
+        that are expected of it.
+
+        Args:
+            prompt_tokens: of the caller's prompt, estimated.
+            script: of the prompt.
+            max_tokens: the caller's limit on an answer; the arm's profile may have one, too.
+            answers: that the caller asks for.
+        """
+        lines = self._lines_of(script)
+        tokens_in = _PROMPT_SURPRISE * np.maximum(lines.ratio * prompt_tokens + lines.overhead, 1.0)
+        limits = self._limits if max_tokens is None else np.minimum(self._limits, max_tokens * self.samples)
+        tokens_out = np.where(np.isinf(limits), np.nan, limits) * answers
+        usd: Floats = (tokens_in * self._most_usd_in + tokens_out * self._usd_out) * PER_MTOK
+        return usd
+
     def latencies_s(
         self, usual_s: Floats, under_way: Callable[[str], int], queue: Callable[[str], QueueState | None]
     ) -> Floats:
@@ -143,6 +167,11 @@ class PoolQuotes:
         lines.uses = self._uses
         lines.most_added, lines.steepest = max(lines.added.tolist()), max(lines.slope.tolist())
         return lines
+
+
+def _dearest_in(arm: Arm) -> float:
+    """Return the dollars per million tokens read, cached or not, at most; NaN where a price is not known."""
+    return max(_prices(arm)[0], arm.usd_per_mtok_cached_in or 0.0)
 
 
 def _prices(arm: Arm) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """The call to a model server: replicas and other arms are tried until one says something, then no more."""
 
 import asyncio
+import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -96,6 +97,7 @@ class Upstream:
         large: bool = False,
         affinity: str = "",
         needed_tokens: Callable[[Arm], int] | None = None,
+        may_ask: Callable[[Arm], bool] | None = None,
     ) -> UpstreamResponse:
         """Return the first answer that begins, trying each arm's replicas in turn, the arms in the order given.
 
@@ -107,6 +109,7 @@ class Upstream:
             large: whether bodies are written down beside the event loop.
             affinity: names a conversation, which has replicas of its own that are asked before others.
             needed_tokens: returns what the request takes of an arm's window; None: it is guessed from its size.
+            may_ask: returns whether an arm may be asked, as its turn comes; None: all may.
 
         Raises:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
@@ -120,6 +123,9 @@ class Upstream:
         try:
             while (target := targets.first) is not None:
                 arm = target.arm
+                if arm.name not in sendings and may_ask is not None and not may_ask(arm):
+                    targets.keep(partial(operator.is_not, arm))
+                    continue
                 if arm.name not in sendings:
                     sendings[arm.name] = await _sending(path, body_for(arm), until, arm=arm, large=large)
                     if large:

@@ -78,6 +78,12 @@ class TallyQuotes:
             max_tokens=max_tokens,
         )
 
+    def most_usd(self, context: Context, *, max_tokens: int | None, answers: int) -> Floats:
+        """Return what a call to each arm can cost at most, (K,); NaN where nobody can tell."""
+        return self._quotes.most_usd(
+            context.prompt_tokens, script=context.script, max_tokens=max_tokens, answers=answers
+        )
+
     def chances(self, at: float) -> Floats | None:
         """Return the chance of each arm to answer a call at `at`, (K,), seconds since the epoch; None: all are 1."""
         if not self._failing:

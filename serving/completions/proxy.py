@@ -160,6 +160,7 @@ class ProxiedCompletion:
             affinity=self._route.affinity,
             tried=self._tried,
             needed_tokens=self._route.needed_tokens,
+            may_ask=self._route.may_ask,
         )
 
     def _body_for(self, arm: Arm) -> dict[str, object]:

@@ -19,7 +19,7 @@ from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.cost.switching import SERVED_TURNS
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.simulation.call_account import CallAccount
+from highwayman.sims.simulation.call_account import CallAccount, WindowRule
 from highwayman.sims.simulation.cascades import SimulatedCascades
 from highwayman.sims.simulation.prompt_caches import PromptCaches
 from highwayman.sims.simulation.run import Run
@@ -43,6 +43,7 @@ class SimulatedRouter:
     rules: ExplorationRules  # a cap among them goes on from what it has granted already
     probation: Collection[str] = ()  # arms that are on probation for the whole run
     pacer: Pacer | None = None  # holds a budget; None: a new one if the scenario has a budget
+    most_usd: Floats | None = None  # (K,) that no call to each of the scenario's arms costs more than; None: unknown
     switching: Switching = Switching.PRICED  # between the turns of a conversation
     served_turns: float = SERVED_TURNS  # that an arm is expected to answer once it is switched to
     predicts: bool = True  # what a call will take, by prompt; else the price list is all that is known of it
@@ -176,6 +177,9 @@ class _Simulation:
         self._amounts = AmountPosterior(2) if router.predicts and router.heeds_amounts else None
         needed = router.pacer is not None or router.probation or self._amounts is not None
         self._calls = CallAccount(scenario, self._contexts, self._amounts) if needed else None
+        self._budget: WindowRule | None = None
+        if router.pacer is not None and self._calls is not None:
+            self._budget = WindowRule(router.pacer, self._calls)
         turns = scenario.conversations
         self._caches = None if turns is None else PromptCaches(scenario, turns)
         self._cascades: SimulatedCascades | None = None
@@ -223,7 +227,8 @@ class _Simulation:
                 penalties = penalties + self._caches.switch_penalties(
                     t, pool, router.objective, served_turns=router.served_turns
                 )
-            candidates = Candidates(arms, usd, penalties, self._probation_usd(arms))
+            most_usd = None if router.most_usd is None else router.most_usd[pool]
+            candidates = Candidates(arms, usd, penalties, self._probation_usd(arms), most_usd=most_usd)
             # What is explored is explored at a conversation's start, and so is what answers are looked at for.
             goes_on = holder is not None or self._scenario.in_a_tool_loop(t)
             limits = not_exploring if goes_on else router.objective
@@ -238,7 +243,7 @@ class _Simulation:
                 limits=limits,
                 at=self._at[t],
                 rng=self._rng,
-                budget=router.pacer,
+                budget=self._budget,
             )
             candidates = choice.candidates
             columns = (
@@ -340,7 +345,8 @@ class _Simulation:
         if self._calls is not None:
             for call in asked:
                 saved_usd = float(self.done.saved_usd[t]) if call == action else 0.0
-                self._calls.begin(t, call, saved_usd=saved_usd, expected_usd=expected_usd[call])
+                most_usd = nan if self._router.most_usd is None else float(self._router.most_usd[call])
+                self._calls.begin(t, call, saved_usd=saved_usd, expected_usd=expected_usd[call], most_usd=most_usd)
 
     def _schedule_feedback(self, t: int, action: int) -> None:
         """Put the feedback on round t's answer, if there is any, among the feedback to come."""

@@ -51,7 +51,9 @@ class Till:
     def penalties(self, expected_usd: Floats) -> Floats:
         return 0.1 * expected_usd
 
-    def over_budget(self, expected_usd: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def over_budget(
+        self, expected_usd: Floats, most_usd: Floats | None = None
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return expected_usd > self.most_usd
 
 

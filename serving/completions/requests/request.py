@@ -110,6 +110,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
         tools_tokens=reading.tools_tokens,
         pictures=_pictures(messages) if "image" in reading.modalities else (),
+        answers=checked.n or 1,
     )
     return _completion_request(body, checked, query, chat=True, size_bytes=len(raw))
 
@@ -119,6 +120,7 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
     body = parse_object(raw, limits)
     checked = validate(_CompletionBody, body, checks=prompt_problems(body))
     prompts = checked.prompt if isinstance(checked.prompt, list) else [checked.prompt]
+    count = 1 if prompts and isinstance(prompts[0], int) else len(prompts)  # of one prompt, token ids
     texts = [prompt for prompt in prompts if isinstance(prompt, str)]
     reading = read_completion(body)
     query = Query(
@@ -128,6 +130,7 @@ def parse_completion(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> Complet
         plain_text=bool(texts),
         prompt_tokens=reading.tokens,
         script=reading.script,
+        answers=max(checked.n or 1, best_of if isinstance(best_of := body.get("best_of"), int) else 1) * count,
     )
     return _completion_request(body, checked, query, chat=False, size_bytes=len(raw))
 

@@ -75,7 +75,11 @@ class CandidateFinder:
             queue=self._queue if objective.points_per_s else None,  # nobody else asks for seconds
         )
         usd, penalties, chances = estimates.usd, estimates.penalties(objective), quotes.chances(at)
+        most_usd = None
+        if self.spend_tracker.is_hard:
+            most_usd = quotes.most_usd(context, max_tokens=query.max_tokens, answers=query.answers)
         if answerable.places is not None:
+            most_usd = None if most_usd is None else most_usd[answerable.places]
             usd, penalties = usd[answerable.places], penalties[answerable.places]
             chances = None if chances is None else chances[answerable.places]
         if continuation.holder in answerable.names:
@@ -87,7 +91,7 @@ class CandidateFinder:
                 holder=continuation.holder or "",
                 savings={arm.name: self._saving(arm, cached_tokens) for arm in answerable.arms},
             )
-        return Candidates(answerable.names, usd, penalties, self._probation_usd(answerable), chances)
+        return Candidates(answerable.names, usd, penalties, self._probation_usd(answerable), chances, most_usd=most_usd)
 
     def seconds(self, names: tuple[str, ...], query: Query, context: Context) -> Floats:
         """Return the seconds that an answer of each arm is expected to take, (K,), 0 where nobody can know."""
@@ -101,13 +105,14 @@ class CandidateFinder:
         known = self.live.tally.arms.get(arm.name)
         latency_s = known.latency_s / known.calls if known is not None and known.calls else 0.0
         penalty = objective.penalties(np.zeros(1), np.array([latency_s]), np.zeros(1))
-        probation_usd, chances = candidates.probation_usd, candidates.chances
+        probation_usd, chances, most_usd = candidates.probation_usd, candidates.chances, candidates.most_usd
         return Candidates(
             (*candidates.arms, arm.name),
             np.append(candidates.usd, 0.0),
             np.append(candidates.penalties, penalty),
             None if probation_usd is None else [*probation_usd, None],
             None if chances is None else np.append(chances, 1.0),
+            most_usd=None if most_usd is None else np.append(most_usd, 0.0),
         )
 
     def _saving(self, arm: Arm, cached_tokens: float) -> CacheSaving:

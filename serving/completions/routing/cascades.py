@@ -1,5 +1,6 @@
 """Which requests may be answered by a cascade, what that is worth at each arm, and whether another arm is asked."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,8 @@ class Cascades:
     reader: SignalReader
     aliases: frozenset[str]  # whose requests may be answered by one
     rng: np.random.Generator
-    on_next_stage: Callable[[str, float], None] = lambda decision_id, usd: None  # told what all stages may come to
+    # Told what all stages are expected to come to, and what they can at most (NaN: nobody can tell).
+    on_next_stage: Callable[[str, float, float], None] = lambda decision_id, usd, most_usd: None
 
     def offer(self, request: CompletionRequest, options: RoutingOptions, tenant: str) -> "CascadeOffer | None":
         """Return what a tenant's request may be answered with, None where its caller or its kind forbids it."""
@@ -122,7 +124,7 @@ class CascadeRoute:
     limits: RequestLimits  # hold for all stages together
     budget: BudgetRule | None
     tries: bool  # whether the answer is looked at, with further calls, though nothing says that it is worth it
-    on_next_stage: Callable[[str, float], None]
+    on_next_stage: Callable[[str, float, float], None]
 
     @property
     def is_open(self) -> bool:
@@ -145,7 +147,7 @@ class CascadeRoute:
         if self.limits.max_usd is not None:
             left &= candidates.usd <= self.limits.max_usd - spent_usd  # False where NaN
         if self.budget is not None:
-            left &= ~self.budget.over_budget(candidates.usd)
+            left &= ~self.budget.over_budget(candidates.usd, candidates.most_usd)
         left |= np.array([arm in asked for arm in candidates.arms])
         return self.plan.next_stage(
             self.policy,
@@ -168,8 +170,10 @@ class CascadeRoute:
 
     def reserve(self, decision_id: str, next_arm: str, *, spent_usd: float) -> None:
         """Tell the budget what a request comes to whose next arm is asked now."""
-        usd = float(self.candidates.usd[self.candidates.arms.index(next_arm)])
-        self.on_next_stage(decision_id, spent_usd + (usd if usd > 0 else 0.0))  # NaN: it has no price
+        place, most_usd = self.candidates.arms.index(next_arm), self.candidates.most_usd
+        usd = float(self.candidates.usd[place])
+        most = math.nan if most_usd is None else float(most_usd[place])
+        self.on_next_stage(decision_id, spent_usd + (usd if usd > 0 else 0.0), spent_usd + most)  # NaN: without a price
 
     def seen(self, answer: LookedAt) -> StageChoice:
         """Return the stage of an answer that was passed on as it came."""

@@ -1,5 +1,6 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -46,7 +47,8 @@ from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
 Arms = tuple[Arm, ...]
-_Decided = tuple[Decision, Arms, CascadeRoute | None]
+_MayAsk = Callable[[Arm], bool]
+_Decided = tuple[Decision, Arms, CascadeRoute | None, _MayAsk | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Route:
     tools_dropped: bool = False  # whether the request goes on without the tools it offers
     cascade: CascadeRoute | None = field(default=None, compare=False)  # None: the answer is passed on as it comes
     cached: CachedAnswer | None = None  # that is given, without asking an arm
+    # Whether an arm may be asked after others have not answered; None: nothing stands in the way.
+    may_ask: Callable[[Arm], bool] | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -138,10 +142,10 @@ class Router:
             query = query.without_tools()
             context = _without_tools(context, query)
         if named is not None:
-            decision, arms, later = self._forced(named, query, as_named(context), origin)
+            decision, arms, later, may_ask = self._forced(named, query, as_named(context), origin)
         elif objective is not None:
             objective = options.apply_to(objective, self.objectives.spread)
-            decision, arms, later = self._routed(
+            decision, arms, later, may_ask = self._routed(
                 objective, query, context, origin=origin, continuation=continuation, cascade=cascade, cached=cached
             )
         prompt_tokens = self._prompt_tokens(context)
@@ -153,6 +157,7 @@ class Router:
             tools_dropped=tools_dropped,
             cascade=later,
             cached=cached if cached is not None and arms[0] is cached.arm else None,
+            may_ask=may_ask,
         )
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
@@ -175,7 +180,7 @@ class Router:
             raise kind(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
         draw = Draw(0, np.ones(1), propensity=1.0)
         moment = _Moment(self.clock(), DIRECT, Mode.FORCED, query.text, origin)
-        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None
+        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None, None
 
     def _routed(
         self,
@@ -226,8 +231,8 @@ class Router:
                 later = None
             context = replace(context, flags=context.flags | choice.control.flags)
         decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
-        self.spend_tracker.on_decision(decision, float(candidates.usd[draw.action]))
-        return decision, self._in_order(choice, draw.action), later
+        may_ask = self._reserve(decision, candidates, draw.action)
+        return decision, self._in_order(choice, draw.action), later, may_ask
 
     def _first_of_stages(
         self,
@@ -267,8 +272,18 @@ class Router:
         place = choice.candidates.arms.index(caller)
         penalties, draw = choice.candidates.penalties[place : place + 1], Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
-        self.spend_tracker.on_decision(decision, float(choice.candidates.usd[place]))
-        return decision, self._in_order(choice, place), None
+        may_ask = self._reserve(decision, choice.candidates, place)
+        return decision, self._in_order(choice, place), None, may_ask
+
+    def _reserve(self, decision: Decision, candidates: Candidates, place: int) -> _MayAsk | None:
+        """Set aside what a call may cost, and return whether those asked after it may cost what they do."""
+        most_usd = candidates.most_usd
+        most = math.nan if most_usd is None else float(most_usd[place])
+        self.spend_tracker.on_decision(decision, float(candidates.usd[place]), most)
+        if not self.spend_tracker.is_hard:
+            return None
+        first = candidates.arms[place]
+        return lambda arm: arm.name == first or self.spend_tracker.may_ask_instead(decision.id, candidates, arm.name)
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""

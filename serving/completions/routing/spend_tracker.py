@@ -1,11 +1,13 @@
 """What calls under way and ended mean for the next decision: what is left of the budget, and who is busy."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.bandit.decision import Candidates
 from highwayman.env.cost.budget import SpendLimits, TenantBudget
 from highwayman.env.cost.spend_ledger import SpendLedger
 from highwayman.env.load.queueing import LatencyLine, QueueState
@@ -41,6 +43,11 @@ class SpendTracker:
         """Go on with other ceilings."""
         self._budget.follow(ceilings)
 
+    @property
+    def is_hard(self) -> bool:
+        """Whether a hard ceiling makes a difference of what calls can cost at most."""
+        return self._budget.limits.hard and self.rule is not None
+
     def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
         return self._busy[arm]
@@ -53,9 +60,22 @@ class SpendTracker:
         """Return what the budget adds to arms of expected cost (K,), in quality units."""
         return self._budget.penalties(expected_usd, at=self._clock())
 
-    def over_budget(self, expected_usd: Floats) -> npt.NDArray[np.bool_]:
-        """Return which arms of expected cost (K,) the ceilings do not allow now."""
-        return self._budget.over_budget(expected_usd, at=self._clock())
+    def over_budget(self, expected_usd: Floats, most_usd: Floats | None = None) -> npt.NDArray[np.bool_]:
+        """Return which arms of expected cost (K,), and at most `most_usd` (NaN: unknown), the ceilings bar now."""
+        return self._budget.over_budget(expected_usd, most_usd, at=self._clock())
+
+    def may_ask_instead(self, decision_id: str, candidates: Candidates, arm: str) -> bool:
+        """Return whether a call under way may go to another of its candidates, whose cost is then set aside.
+
+        It takes the place of a call that came to nothing; no less than for that one stays set aside.
+        """
+        usd, most_usd, place = candidates.usd, candidates.most_usd, candidates.arms.index(arm)
+        if self._budget.over_budget(usd, most_usd, at=self._clock(), call=decision_id)[place]:
+            return False
+        if decision_id in self._expected:
+            most = math.nan if most_usd is None else float(most_usd[place])
+            self._budget.reserve_for_another(decision_id, float(usd[place]), most)
+        return True
 
     def spent_usd(self, arm: str) -> float:
         """Return what an arm has cost all processes so far, as far as is published; calls under way as expected."""
@@ -68,13 +88,13 @@ class SpendTracker:
             self._tally = tally
             self._ledger.on_published(sort_key(position), tally.spent_by_all())
 
-    def on_decision(self, decision: Decision, expected_usd: float) -> None:
-        """Count a call that goes out."""
+    def on_decision(self, decision: Decision, expected_usd: float, most_usd: float = math.nan) -> None:
+        """Count a call that goes out, and can cost `most_usd` at most (NaN: nobody can tell)."""
         usd = expected_usd if expected_usd > 0 else 0.0
         self._expected[decision.id] = decision.arm, usd, self._busy[decision.arm]
         self._busy[decision.arm] += 1
         self._promised_usd[decision.arm] += usd
-        self._budget.reserve(decision.id, expected_usd)
+        self._budget.reserve(decision.id, expected_usd, most_usd)
 
     def on_delegated(self, decision: Decision) -> None:
         """Count a call no more that somebody else makes: it may never be heard of, and is charged once it is told."""
@@ -83,10 +103,13 @@ class SpendTracker:
             self._settle(arm, usd)
             self._budget.release(decision.id)
 
-    def on_next_stage(self, decision_id: str, expected_usd: float) -> None:
-        """Count a call under way that another arm is asked for, too: at what all of it is expected to cost by now."""
+    def on_next_stage(self, decision_id: str, expected_usd: float, most_usd: float = math.nan) -> None:
+        """Count a call under way that another arm is asked for, too: at what all of it is expected to cost by now.
+
+        `most_usd` is what it can all cost at most, NaN where nobody can tell.
+        """
         if decision_id in self._expected:
-            self._budget.reserve(decision_id, expected_usd)
+            self._budget.reserve(decision_id, expected_usd, most_usd)
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""

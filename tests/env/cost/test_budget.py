@@ -186,3 +186,75 @@ def test_other_ceilings_hold_at_once_and_what_was_spent_and_is_under_way_counts_
     budget.follow(SpendLimits())
     assert not budget.over_budget(np.array([1e9]), at=1.0).any()
     assert budget.penalties(COSTS, at=1.0).tolist() == [0.0, 0.0, 0.0]
+
+
+CALLS = st.lists(st.tuples(st.floats(0.001, 0.3), st.floats(1.0, 40.0), st.floats(0.0, 1.0), st.integers(0, 8)))
+
+
+@given(CALLS)
+def test_a_hard_day_is_never_overspent_whatever_calls_cost_up_to_what_they_can_at_most_and_however_many_run(
+    calls: list[tuple[float, float, float, int]],
+) -> None:
+    budget, under_way, spent = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True)), list[tuple[int, float]](), 0.0
+    for number, (expected, times, share, ends) in enumerate(calls):
+        most = expected * times
+        if not budget.over_budget(np.array([expected]), np.array([most]), at=0.0)[0]:
+            budget.reserve(str(number), expected, most)
+            under_way.append((number, share * most))
+        for _ in range(min(ends, len(under_way))):
+            ended, cost = under_way.pop(0)
+            budget.charge(str(ended), cost, at=0.0)
+            spent += cost
+    assert spent + sum(cost for _, cost in under_way) <= 1.0 + 1e-9
+
+
+@given(CALLS)
+def test_no_window_of_a_hard_mean_goes_above_it_whatever_calls_cost_up_to_what_they_can_at_most(
+    calls: list[tuple[float, float, float, int]],
+) -> None:
+    budget, under_way = TenantBudget(SpendLimits(usd_per_request=0.02, hard=True)), list[tuple[int, float]]()
+    costs = [0.02] * 500
+    for number, (expected, times, share, ends) in enumerate(calls):
+        dear = np.array([0.0, expected]), np.array([0.0, expected * times])
+        barred = budget.over_budget(*dear, at=0.0)[1]
+        budget.reserve(str(number), float(dear[0][1 - barred]), float(dear[1][1 - barred]))
+        under_way.append((number, 0.0 if barred else share * expected * times))
+        for _ in range(min(ends, len(under_way))):
+            ended, cost = under_way.pop(0)
+            budget.charge(str(ended), cost, at=0.0)
+            costs.append(cost)
+    assert max(np.convolve(costs, np.ones(500), mode="valid")) <= 500 * 0.02 * (1 + 1e-9)
+
+
+def test_what_was_set_aside_for_a_call_comes_back_when_it_ends_cheaper_and_moves_with_it_to_another_arm() -> None:
+    budget, expected, most = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True)), np.array([0.1]), np.array([0.6])
+    budget.reserve("a", 0.1, 0.6)
+    assert budget.remaining_usd(at=0.0) == pytest.approx(0.4)
+    assert budget.over_budget(expected, most, at=0.0)[0]
+    assert not budget.over_budget(expected, most, at=0.0, call="a")[0]  # of itself it is not in the way
+    budget.reserve("a", 0.05, 0.2)
+    assert budget.remaining_usd(at=0.0) == pytest.approx(0.8)
+    budget.charge("a", 0.01, at=0.0)
+    assert budget.remaining_usd(at=0.0) == pytest.approx(0.99)
+    assert not budget.over_budget(expected, most, at=0.0)[0]
+
+
+def test_a_hard_day_takes_a_call_without_a_known_limit_to_cost_as_many_times_its_expectation_as_any_did() -> None:
+    budget, expected = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True)), np.array([0.1, math.nan])
+    assert budget.over_budget(np.array([1.01]), at=0.0)[0]
+    assert not budget.over_budget(expected, np.array([math.nan, math.nan]), at=0.0).any()
+    budget.reserve("a", 0.1)
+    budget.charge("a", 0.4, at=0.0)
+    budget.reserve("b", 0.1)
+    assert budget.remaining_usd(at=0.0) == pytest.approx(1.0 - 0.4 - 0.4)
+    assert budget.over_budget(expected, at=0.0).tolist() == [True, False]
+
+
+def test_without_hard_what_calls_can_cost_at_most_makes_no_difference() -> None:
+    for limits in (SpendLimits(usd_per_request=0.02), SpendLimits(usd_per_day=4.0)):
+        plain, told = TenantBudget(limits), TenantBudget(limits)
+        plain.reserve("a", 0.1)
+        told.reserve("a", 0.1, 3.9)
+        assert plain.remaining_usd(at=0.0) == told.remaining_usd(at=0.0)
+        assert plain.over_budget(COSTS, at=0.0).tolist() == told.over_budget(COSTS, 100 * COSTS, at=0.0).tolist()
+        assert plain.penalties(COSTS, at=0.0).tolist() == told.penalties(COSTS, at=0.0).tolist()

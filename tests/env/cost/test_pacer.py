@@ -235,7 +235,7 @@ def test_hard_what_bars_keep_free_is_not_waited_for_so_the_price_decides_who_is_
 
 def test_the_dearest_call_carries_next_to_nothing_where_money_is_left_and_more_where_arms_are_barred() -> None:
     free, barring = Pacer(1.0), Pacer(1.0)
-    for _ in range(2000):
+    for _ in range(1500):
         free.over_budget(np.array([0.1, 0.9]))
         barring.over_budget(np.array([0.1, 0.9, 900.0]))
         for pacer in (free, barring):

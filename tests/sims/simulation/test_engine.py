@@ -71,7 +71,8 @@ class Witness(Uniform):
 
 def go(policy: Policy, met: Scenario, *, seed: int = 0, **how: Any) -> Run:
     objective, floor = Objective("auto", how.pop("points_per_usd", 750.0)), how.pop("floor", 0.02)
-    router = SimulatedRouter(objective, ExplorationRules(floor), pacer=how.pop("pacer", None))
+    limits = {"pacer": how.pop("pacer", None), "most_usd": how.pop("most_usd", None)}
+    router = SimulatedRouter(objective, ExplorationRules(floor), **limits)
     how = {"router": router, "rng": generator(seed, "draws")} | how
     return simulate(policy, met, SIDES if len(met.arms) == 2 else contexts(), **how)
 
@@ -257,6 +258,23 @@ def test_a_hard_budget_stops_even_a_policy_that_does_not_listen() -> None:
     assert means.max() <= 0.004 * (1 + 1e-9)
     assert means[-1] > 0.003  # room is kept for a call that costs more than was expected of it
     done.logged(met, contexts()).check()
+
+
+@pytest.mark.parametrize("latency_s", [0.0, 9.5])
+def test_a_hard_budget_that_knows_what_calls_can_cost_at_most_is_never_overspent_in_any_window(
+    latency_s: float,
+) -> None:
+    met = course(rounds=1500)
+    dear = (np.arange(1500) % 600) // 40 == 14  # a stretch in which the dear arm's calls cost forty times as much
+    costs = met.cost_usd * np.where(dear[:, np.newaxis], [1.0, 1.0, 40.0], 1.0)
+    met = met.replace(cost_usd=costs, latency_s=np.full((1500, 3), latency_s))
+    ceiling, worst = 0.004, []
+    for most_usd in (None, costs.max(axis=0)):
+        spent = go(Witness("large"), met, pacer=Pacer(ceiling), most_usd=most_usd).cost_usd(met)
+        worst.append(np.convolve(spent, np.ones(500) / 500, mode="valid").max() / ceiling)
+        assert spent.mean() > 0.5 * ceiling
+    assert worst[0] > 1.01, "or it is no test: what was met so far is no bound"
+    assert worst[1] <= 1.0 + 1e-9
 
 
 def test_a_call_is_charged_when_it_ends() -> None:

@@ -137,3 +137,14 @@ def test_the_images_of_all_messages_are_read_in_order_and_one_at_an_address_is_n
     assert query.pictures == ("AAAA", "", "BBBB")
     assert "AAAA" not in repr(query)
     assert parse_chat(json.dumps({"model": "auto", "messages": messages[1:2]}).encode()).query.pictures == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [({}, 1), ({"n": 3}, 3), ({"prompt": ["a", "b"]}, 2), ({"prompt": ["a", "b"], "n": 2, "best_of": 4}, 8),
+     ({"prompt": [1, 2, 3]}, 1), ({"prompt": [[1], [2]]}, 2), ({"best_of": "x"}, 1)],
+)  # fmt: skip
+def test_the_answers_that_are_paid_for_are_counted(asked: dict[str, Any], answers: int) -> None:
+    assert parse_completion(json.dumps({"model": "auto", "prompt": "Hi", **asked}).encode()).query.answers == answers
+    if "prompt" not in asked:
+        assert parse_chat(chat(**asked)).query.answers == answers

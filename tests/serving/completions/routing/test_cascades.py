@@ -43,7 +43,7 @@ class Ceiling:
     def penalties(self, expected_usd: Floats) -> Floats:
         return np.zeros(len(expected_usd))
 
-    def over_budget(self, expected_usd: Floats) -> Any:
+    def over_budget(self, expected_usd: Floats, most_usd: Floats | None = None) -> Any:
         return expected_usd >= self.usd
 
 

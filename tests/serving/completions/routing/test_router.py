@@ -520,3 +520,45 @@ async def test_a_named_arm_is_asked_whatever_is_stored(routers: Routers) -> None
     cached = CachedAnswer(CACHED_ARMS["cache"], StoredAnswer("Paris.", "large", NOW), 0.0)
     route = await routers(two()).route("small", QUERY, cached=cached)
     assert (route.cached, route.decision.arms) == (None, ("small",))
+
+
+LIMITED = replace(QUERY, max_tokens=100)  # at most 100 * $100 / M of the dear arm's answer, and the prompt: 1 cent
+TWO_CALLS = SpendLimits(usd_per_day=0.026, hard=True)
+
+
+async def test_a_hard_budget_sets_aside_what_a_limited_answer_can_cost_and_gives_back_what_it_did_not(
+    routers: Routers,
+) -> None:
+    router = routers([two()[1]], limits=TWO_CALLS)
+    calls = [(await router.route("auto", LIMITED)).decision for _ in range(2)]
+    with pytest.raises(BudgetExhausted):
+        await router.route("auto", LIMITED)
+    router.spend_tracker.on_outcome(replace(outcome(calls[0].id, arm="large", cost_usd=0.001), at=NOW))
+    await router.route("auto", LIMITED)
+    with pytest.raises(BudgetExhausted):
+        await routers([two()[1]], limits=TWO_CALLS).route("auto", replace(LIMITED, answers=3))
+
+
+async def test_an_arm_whose_limit_is_dearer_than_what_is_left_is_not_eligible_however_short_its_answers_are(
+    routers: Routers,
+) -> None:
+    router = routers(two(), limits=TWO_CALLS)
+    assert (await router.route("auto", LIMITED)).decision.arms == ("small", "large")
+    assert (await router.route("auto", replace(LIMITED, max_tokens=1000))).decision.arms == ("small",)
+    soft = routers(two(), limits=replace(TWO_CALLS, hard=False))
+    assert (await soft.route("auto", replace(LIMITED, max_tokens=1000))).decision.arms == ("small", "large")
+
+
+async def test_after_a_failure_a_hard_budget_lets_a_dearer_arm_be_asked_only_while_it_fits_and_sets_its_cost_aside(
+    routers: Routers,
+) -> None:
+    router = routers(two(), limits=TWO_CALLS)
+    await taught(router, {"small": 1.0, "large": 0.0})
+    routes = [await router.route("auto", LIMITED, options=GREEDY) for _ in range(3)]
+    assert [route.arms[0].name for route in routes] == ["small"] * 3
+    may_ask = [route.may_ask for route in routes if route.may_ask is not None]
+    small, large = routes[0].arms
+    assert [ask(large) for ask in may_ask] == [True, True, False]
+    assert all(ask(small) for ask in may_ask)
+    assert may_ask[0](large), "for whom it is set aside already"
+    assert (await routers(two()).route("auto", LIMITED)).may_ask is None
