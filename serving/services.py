@@ -168,7 +168,7 @@ def _proxy_dependencies(
         background=routing.background,
         clock=time.time,
         timer=time.monotonic,  # Upstream's: an answer's latency is from its sending, by that clock
-        on_outcome=routing.spend_tracker.on_outcome,
+        on_outcome=routing.on_outcome,
         observers=feedback.observers,
         drain=settings.drain,
         vote_link=feedback.vote_link,

@@ -99,7 +99,7 @@ class TenantBudget:
             barred |= self._per_request.over_budget(expected_usd, known_usd, under_way=under_way)
         if self.limits.hard and self.limits.usd_per_day is not None:
             left_usd = self.limits.usd_per_day - self._ledger.spent(day_of(at)).usd - math.fsum(under_way)
-            barred |= self._most_usd(expected_usd, most_usd) > left_usd
+            barred |= self.most_usd(expected_usd, most_usd) > left_usd
         return barred
 
     def remaining_usd(self, *, at: float) -> float:
@@ -119,7 +119,7 @@ class TenantBudget:
         """
         expected_usd = expected_usd if expected_usd > 0 else 0.0
         if self.limits.hard:
-            most_usd = float(self._most_usd(np.array([expected_usd]), np.array([most_usd]))[0])
+            most_usd = float(self.most_usd(np.array([expected_usd]), np.array([most_usd]))[0])
         self._under_way[call] = _Reserved(expected_usd, most_usd if self.limits.hard else expected_usd)
 
     def reserve_for_another(self, call: str, expected_usd: float, most_usd: float = math.nan) -> None:
@@ -129,8 +129,8 @@ class TenantBudget:
         after = self._under_way[call]
         self._under_way[call] = after._replace(most_usd=max(before.most_usd, after.most_usd))
 
-    def release(self, call: str) -> None:
-        """Count a call no more that went out: somebody else pays for it until it is charged."""
+    def give_back(self, call: str) -> None:
+        """Forget a call that does not go out after all, or that somebody else pays for until it is charged."""
         self._under_way.pop(call, None)
 
     def charge(self, call: str, cost_usd: float | None, *, at: float, arm: str = "") -> None:
@@ -156,7 +156,7 @@ class TenantBudget:
         back_usd = math.fsum(reserved.most_usd - reserved.expected_usd for reserved in self._under_way.values())
         return max((self.remaining_usd(at=at) + back_usd) / expected, _LEAST_SHARE * usd)
 
-    def _most_usd(self, expected_usd: Floats, most_usd: Floats | None) -> Floats:
+    def most_usd(self, expected_usd: Floats, most_usd: Floats | None) -> Floats:
         """Return what calls of expected cost (K,) are taken to cost at most, (K,), under a hard ceiling."""
         pacer = self._per_day or self._per_request
         measured_usd = expected_usd if pacer is None else pacer.most_met_usd(expected_usd)

@@ -49,26 +49,34 @@ class SharedDollars:
 
     async def reserve(self, usd: float) -> ReservedDollars | None:
         """Set dollars aside; None if the day has not so much left, or nobody can tell."""
+        try:
+            return await self.claim(usd)
+        except StoreUnavailable:
+            return None
+
+    async def claim(self, usd: float) -> ReservedDollars | None:
+        """Set dollars aside; None if the day has not so much left. Raises StoreUnavailable."""
         units, key = math.ceil(usd * _UNITS), self._keys("usd", self._name, str(day_of(self._clock())))
         if self._most is None:
             return ReservedDollars(0, key)
         if units > self._most:
             return None
-        try:
-            with redis_errors():
-                total = await self._client.incrby(key, units)
-                await self._client.expire(key, _KEPT_S)
-                if total > self._most:
-                    await self._client.decrby(key, units)
-                    return None
-        except StoreUnavailable:
-            return None
+        with redis_errors():
+            total = await self._client.incrby(key, units)
+            await self._client.expire(key, _KEPT_S)
+            if total > self._most:
+                await self._client.decrby(key, units)
+                return None
         return ReservedDollars(units, key)
 
+    def nothing(self) -> ReservedDollars:
+        """Return what is set aside for a call that nobody asked about: settled, all it took is counted."""
+        return ReservedDollars(0, self._keys("usd", self._name, str(day_of(self._clock()))))
+
     async def settle(self, reserved: ReservedDollars, paid_usd: float) -> None:
-        """Give back what a call did not take; where Redis is away, it stays spent."""
+        """Give back what a call did not take, and count what it took beyond; where Redis is away, all stays so."""
         left = reserved.units - math.ceil(paid_usd * _UNITS)
-        if left <= 0:
+        if left == 0:
             return
         try:
             with redis_errors():

@@ -18,10 +18,13 @@ from highwayman.env.load.replica_loads import ReplicaLoads
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.tasks import BackgroundTasks
+from highwayman.env.types import Outcome
 from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
+from highwayman.serving.completions.routing.day_claims import DayClaims
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
@@ -58,6 +61,13 @@ class RoutingComponents:
     router: Router
     power: PowerMeter | None  # None: no arm says who tells what its servers draw
     poller: LoadPoller | None  # None: nobody is asked how busy it is
+    claims: DayClaims | None = None  # of a hard day, for all processes; None: there is none
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Charge a call that ended."""
+        self.spend_tracker.on_outcome(outcome)
+        if self.claims is not None:
+            self.claims.on_outcome(outcome)
 
 
 def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) -> PolicyComponents:
@@ -133,8 +143,18 @@ async def build_routing(
     background = BackgroundTasks()
     stack.push_async_callback(background.drain)
     rng = np.random.default_rng(settings.seed)
-    router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng)
-    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power, load_poller)
+    claims = _claims(log, background)
+    router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng, claims=claims)
+    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power, load_poller, claims)
+
+
+def _claims(log: LogComponents, background: BackgroundTasks) -> DayClaims | None:
+    """Return what claims a hard day's dollars for all processes; None where no day is hard."""
+    config, usd = log.factory.config, log.factory.config.budget.usd_per_day
+    if usd is None or not config.budget.hard:
+        return None
+    dollars = SharedDollars(log.client, config.namespace, name="budget", usd_per_day=usd, clock=time.time)
+    return DayClaims(usd, dollars, background)
 
 
 def _power(settings: Settings) -> PowerMeter | None:
@@ -178,6 +198,7 @@ def _router(
     pool: Pool,
     spend_tracker: SpendTracker,
     rng: np.random.Generator,
+    claims: DayClaims | None,
 ) -> Router:
     config = log.factory.config
     return Router(
@@ -195,6 +216,7 @@ def _router(
         keep_prompts=config.retention.prompts,
         control=build_control(config, pool),
         ramp=policy.ramp,
+        claims=claims,
     )
 
 

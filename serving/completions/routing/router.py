@@ -40,15 +40,16 @@ from highwayman.serving.completions.requests.routing_options import NO_OPTIONS, 
 from highwayman.serving.completions.routing.candidates import CandidateFinder
 from highwayman.serving.completions.routing.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
+from highwayman.serving.completions.routing.day_claims import DayClaims
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.live_ramp import LiveRamp
 from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
+_CLAIMS = 5  # of the day's dollars for one request, where others are faster
 Arms = tuple[Arm, ...]
-_MayAsk = Callable[[Arm], bool]
-_Decided = tuple[Decision, Arms, CascadeRoute | None, _MayAsk | None]
+_Decided = tuple[Decision, Arms, CascadeRoute | None, "_Funds | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,14 @@ class Route:
     may_ask: Callable[[Arm], bool] | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Funds:
+    """What a hard ceiling pays for a call."""
+
+    most_usd: float  # that it can cost, whichever arm is asked in the end
+    may_ask: Callable[[Arm], bool]  # after others have not answered
+
+
 @dataclass(slots=True)
 class Router:
     """Decides, request by request, with the live policy."""
@@ -95,6 +104,7 @@ class Router:
     spend_tracker: SpendTracker
     keep_prompts: bool = False  # whether decisions carry the newest message
     control: ControlBaseline | None = None  # takes part in draws; None: nobody does
+    claims: DayClaims | None = None  # of a hard day, for all processes; None: there is none
     ramp: LiveRamp = field(default_factory=LiveRamp)  # who decides in place of the live policy, and for how much
     _known_finder: CandidateFinder | None = field(default=None, init=False)
 
@@ -142,12 +152,14 @@ class Router:
             query = query.without_tools()
             context = _without_tools(context, query)
         if named is not None:
-            decision, arms, later, may_ask = self._forced(named, query, as_named(context), origin)
+            decision, arms, later, funds = self._forced(named, query, as_named(context), origin)
         elif objective is not None:
             objective = options.apply_to(objective, self.objectives.spread)
-            decision, arms, later, may_ask = self._routed(
-                objective, query, context, origin=origin, continuation=continuation, cascade=cascade, cached=cached
-            )
+            decide_now = partial(
+                self._routed, objective, query, context, origin=origin, continuation=continuation, cascade=cascade,
+                cached=cached,
+            )  # fmt: skip
+            decision, arms, later, funds = await self._claimed(decide_now)
         prompt_tokens = self._prompt_tokens(context)
         return Route(
             decision,
@@ -157,8 +169,36 @@ class Router:
             tools_dropped=tools_dropped,
             cascade=later,
             cached=cached if cached is not None and arms[0] is cached.arm else None,
-            may_ask=may_ask,
+            may_ask=None if funds is None else funds.may_ask,
         )
+
+    async def _claimed(self, decide_now: Callable[[], _Decided]) -> _Decided:
+        """Return a decision whose cost the day has left, all processes counted.
+
+        Should others have claimed what this process took to be left, it decides anew by what is. Raises as `route`.
+        """
+        left_usd = math.inf
+        for _ in range(_CLAIMS):
+            self.spend_tracker.left_usd = left_usd
+            try:
+                decided = decide_now()
+            finally:
+                self.spend_tracker.left_usd = math.inf
+            decision, *_, funds = decided
+            if self.claims is None or funds is None or await self._claims(self.claims, decision, funds):
+                return decided
+            left_usd = await self.claims.left_usd()
+        raise BudgetExhausted("What the day's budget has left is claimed by other requests now; try again.")
+
+    async def _claims(self, claims: DayClaims, decision: Decision, funds: "_Funds") -> bool:
+        """Return whether the day has what a call can cost at most; it is as if it was not decided if not."""
+        is_claimed = False
+        try:
+            is_claimed = await claims.claim(decision.id, funds.most_usd)
+        finally:
+            if not is_claimed:
+                self.spend_tracker.on_given_back(decision)
+        return is_claimed
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""
@@ -231,8 +271,8 @@ class Router:
                 later = None
             context = replace(context, flags=context.flags | choice.control.flags)
         decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
-        may_ask = self._reserve(decision, candidates, draw.action)
-        return decision, self._in_order(choice, draw.action), later, may_ask
+        funds = self._reserve(decision, candidates, draw.action)
+        return decision, self._in_order(choice, draw.action), later, funds
 
     def _first_of_stages(
         self,
@@ -272,18 +312,21 @@ class Router:
         place = choice.candidates.arms.index(caller)
         penalties, draw = choice.candidates.penalties[place : place + 1], Draw(0, np.ones(1), propensity=1.0)
         decision = self._decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
-        may_ask = self._reserve(decision, choice.candidates, place)
-        return decision, self._in_order(choice, place), None, may_ask
+        funds = self._reserve(decision, choice.candidates, place)
+        return decision, self._in_order(choice, place), None, funds
 
-    def _reserve(self, decision: Decision, candidates: Candidates, place: int) -> _MayAsk | None:
-        """Set aside what a call may cost, and return whether those asked after it may cost what they do."""
+    def _reserve(self, decision: Decision, candidates: Candidates, place: int) -> "_Funds | None":
+        """Set aside what a call may cost, and return what it can at whichever arm; None without a hard ceiling."""
         most_usd = candidates.most_usd
         most = math.nan if most_usd is None else float(most_usd[place])
         self.spend_tracker.on_decision(decision, float(candidates.usd[place]), most)
         if not self.spend_tracker.is_hard:
             return None
         first = candidates.arms[place]
-        return lambda arm: arm.name == first or self.spend_tracker.may_ask_instead(decision.id, candidates, arm.name)
+        return _Funds(
+            self.spend_tracker.most_usd(candidates),
+            lambda arm: arm.name == first or self.spend_tracker.may_ask_instead(decision.id, candidates, arm.name),
+        )
 
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""

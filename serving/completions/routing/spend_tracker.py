@@ -32,6 +32,7 @@ class SpendTracker:
         self._expected: dict[str, tuple[str, float, int]] = {}  # by decision: arm intended, dollars, calls before it
         self._latencies: defaultdict[str, LatencyLine] = defaultdict(LatencyLine)  # by arm
         self._tally = Tally()
+        self.left_usd = math.inf  # of the day, for all processes, as far as one of them was told just now
 
     @property
     def rule(self) -> "SpendTracker | None":
@@ -62,7 +63,10 @@ class SpendTracker:
 
     def over_budget(self, expected_usd: Floats, most_usd: Floats | None = None) -> npt.NDArray[np.bool_]:
         """Return which arms of expected cost (K,), and at most `most_usd` (NaN: unknown), the ceilings bar now."""
-        return self._budget.over_budget(expected_usd, most_usd, at=self._clock())
+        barred = self._budget.over_budget(expected_usd, most_usd, at=self._clock())
+        if self.left_usd < math.inf:
+            barred |= self._budget.most_usd(expected_usd, most_usd) > self.left_usd
+        return barred
 
     def may_ask_instead(self, decision_id: str, candidates: Candidates, arm: str) -> bool:
         """Return whether a call under way may go to another of its candidates, whose cost is then set aside.
@@ -96,12 +100,19 @@ class SpendTracker:
         self._promised_usd[decision.arm] += usd
         self._budget.reserve(decision.id, expected_usd, most_usd)
 
-    def on_delegated(self, decision: Decision) -> None:
-        """Count a call no more that somebody else makes: it may never be heard of, and is charged once it is told."""
-        arm, usd, _ = self._expected.pop(decision.id, ("", 0.0, 0))
-        if arm:
-            self._settle(arm, usd)
-            self._budget.release(decision.id)
+    def most_usd(self, candidates: Candidates) -> float:
+        """Return what a call to any of the candidates can cost at most; 0 where none has a price."""
+        usd = self._budget.most_usd(candidates.usd, candidates.most_usd)
+        return 0.0 if np.isnan(usd).all() else float(np.nanmax(usd))
+
+    def on_given_back(self, decision: Decision) -> None:
+        """Forget a call that does not go out after all, or that somebody else makes.
+
+        The latter may never be heard of, and is charged once it is told.
+        """
+        if decision.id in self._expected:
+            self._forget(decision.id)
+            self._budget.give_back(decision.id)
 
     def on_next_stage(self, decision_id: str, expected_usd: float, most_usd: float = math.nan) -> None:
         """Count a call under way that another arm is asked for, too: at what all of it is expected to cost by now.
@@ -113,17 +124,19 @@ class SpendTracker:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
-        arm, usd, before = self._expected.pop(outcome.decision_id, ("", 0.0, 0))
+        arm, before = self._forget(outcome.decision_id)
         if arm == outcome.arm and outcome.status is Status.OK:
             self._latencies[arm] = self._latencies[arm].plus(before, outcome.latency_s)
-        self._settle(arm, usd)
         self._budget.charge(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
 
-    def _settle(self, arm: str, usd: float) -> None:
+    def _forget(self, decision_id: str) -> tuple[str, int]:
+        """Take a call from those under way; return its arm, and how many calls that had before it."""
+        arm, usd, before = self._expected.pop(decision_id, ("", 0.0, 0))
         self._busy[arm] -= 1
         self._promised_usd[arm] -= usd
         if not self._busy[arm]:
             self._promised_usd.pop(arm, None)  # what is left of taking away what was added
+        return arm, before
 
     def on_logged(self, outcome: Outcome, event_id: EventId | None) -> None:
         """Note where on the log the outcome of a call that ended stands; None: it waits in the spool."""

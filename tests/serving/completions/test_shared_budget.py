@@ -57,6 +57,22 @@ async def test_two_routers_and_a_restarted_one_hold_one_ceiling_for_the_day(
             assert await asked(restarted) == 429
 
 
+async def test_requests_that_come_to_two_routers_at_once_do_not_take_the_day_above_its_ceiling(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    arms = [arm("small", upstream.url, price=PRICE)]
+    config = {"budget": {"usd_per_day": 0.006, "hard": True}}
+    async with (
+        running_router(arms, valkey_url, namespace, config=config) as one,
+        running_router(arms, valkey_url, namespace, config=config) as other,
+    ):
+        statuses = [*await asyncio.gather(*(asked(router) for router in (one, other) * 8))]
+        while (status := await asked(one)) == 200:  # what calls did not cost is given back
+            statuses.append(status)
+        assert 3 <= statuses.count(200) <= 5
+        assert set(statuses) == {200, 429}
+
+
 async def probs(router: Router, **headers: str) -> dict[str, float]:
     """Return the probabilities of one request's decision, by arm, once it is known what it cost."""
     named = {f"x-highwayman-{name.replace('_', '-')}": value for name, value in headers.items()}

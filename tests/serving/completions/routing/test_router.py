@@ -562,3 +562,31 @@ async def test_after_a_failure_a_hard_budget_lets_a_dearer_arm_be_asked_only_whi
     assert all(ask(small) for ask in may_ask)
     assert may_ask[0](large), "for whom it is set aside already"
     assert (await routers(two()).route("auto", LIMITED)).may_ask is None
+
+
+class FasterOthers:
+    """What others leave of a day: as much as was told, none of which this process knew."""
+
+    def __init__(self, left_usd: float) -> None:
+        self.usd = left_usd
+
+    async def claim(self, decision_id: str, most_usd: float) -> bool:
+        return most_usd <= self.usd
+
+    async def left_usd(self) -> float:
+        return self.usd
+
+
+async def test_where_others_have_claimed_the_day_a_request_goes_to_an_arm_that_fits_in_what_they_leave_or_is_refused(
+    routers: Routers,
+) -> None:
+    router = routers(two(), limits=TWO_CALLS)
+    router.claims = FasterOthers(0.005)  # type: ignore[assignment]
+    assert (await router.route("auto", LIMITED)).decision.arms == ("small",)
+    router.claims = FasterOthers(0.0)  # type: ignore[assignment]
+    for _ in range(5):
+        with pytest.raises(BudgetExhausted):
+            await router.route("auto", LIMITED)
+    router.claims = None
+    assert (await router.route("auto", LIMITED)).decision.arms == ("small", "large"), "nothing stayed set aside"
+    assert router.spend_tracker.in_flight("small") + router.spend_tracker.in_flight("large") == 2

@@ -1,0 +1,49 @@
+"""What calls under way may cost all routers of a namespace: claimed from the day before they are made."""
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.env.types import Outcome
+from highwayman.feedback.log.shared_dollars import ReservedDollars, SharedDollars
+
+_PATIENCE_S = 0.5  # for Redis, before a request goes on without it
+
+
+@dataclass(slots=True)
+class DayClaims:
+    """Claims dollars of a hard day for calls of this process, exact however many processes claim at once.
+
+    Without Redis nothing is claimed, nor refused: each process knows its own calls alone until it is back.
+    """
+
+    usd_per_day: float
+    dollars: SharedDollars
+    background: BackgroundTasks
+    _claimed: dict[str, ReservedDollars] = field(default_factory=dict, init=False)  # by decision
+
+    async def claim(self, decision_id: str, most_usd: float) -> bool:
+        """Return whether the day has so much left for a call, which it then has no more."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                claimed = await self.dollars.claim(most_usd)
+        except (StoreUnavailable, TimeoutError):
+            return True
+        if claimed is not None:
+            self._claimed[decision_id] = claimed
+        return claimed is not None
+
+    async def left_usd(self) -> float:
+        """Return what of the day no router has spent or claimed; infinite where nobody can tell."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return self.usd_per_day - await self.dollars.spent_usd()
+        except (StoreUnavailable, TimeoutError):
+            return math.inf
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Give back what a call that ended did not cost; one that nobody claimed for is counted."""
+        claimed = self._claimed.pop(outcome.decision_id, None) or self.dollars.nothing()
+        self.background.spawn(self.dollars.settle(claimed, outcome.cost_usd or 0.0))

@@ -1,0 +1,62 @@
+"""Two cents a day that two processes claim from, with a real Redis."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from highwayman.env.tasks import BackgroundTasks
+from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.shared_dollars import SharedDollars
+from highwayman.serving.completions.routing.day_claims import DayClaims
+from tests.feedback.worlds import outcome
+from tests.ports import free_port
+
+
+@pytest.fixture
+async def processes(valkey_url: str, namespace: str) -> AsyncIterator[list[DayClaims]]:
+    clients = [connect(valkey_url) for _ in range(2)]
+    yield [claims_of(client, namespace) for client in clients]
+    for client in clients:
+        await client.aclose()
+
+
+def claims_of(client: object, namespace: str) -> DayClaims:
+    dollars = SharedDollars(client, namespace, name="budget", usd_per_day=0.02, clock=lambda: 86_400.0)  # type: ignore[arg-type]
+    return DayClaims(0.02, dollars, BackgroundTasks())
+
+
+async def test_what_one_process_has_claimed_no_other_has_left_until_the_call_ends_cheaper(
+    processes: list[DayClaims],
+) -> None:
+    one, other = processes
+    assert await one.claim("a", 0.015)
+    assert not await other.claim("b", 0.015)
+    assert await other.left_usd() == pytest.approx(0.005)
+    one.on_outcome(outcome("a", cost_usd=0.001))
+    await one.background.drain()
+    assert await other.claim("b", 0.015)
+    assert await one.left_usd() == pytest.approx(0.004)
+
+
+async def test_calls_that_nobody_claimed_for_and_those_that_cost_more_than_was_claimed_are_counted(
+    processes: list[DayClaims],
+) -> None:
+    one, other = processes
+    one.on_outcome(outcome("named by its caller", cost_usd=0.012))
+    one.on_outcome(replace(outcome("without a price"), cost_usd=None))
+    assert await one.claim("a", 0.001)
+    one.on_outcome(outcome("a", cost_usd=0.003))
+    await one.background.drain()
+    assert await other.left_usd() == pytest.approx(0.005)
+    assert not await other.claim("b", 0.006)
+
+
+async def test_without_redis_each_process_goes_by_what_it_knows_itself(namespace: str) -> None:
+    client = connect(f"redis://127.0.0.1:{free_port()}")
+    claims = claims_of(client, namespace)
+    assert await claims.claim("a", 0.01)
+    claims.on_outcome(outcome("a", cost_usd=1.0))
+    await claims.background.drain()
+    assert await claims.left_usd() == float("inf")
+    await client.aclose()
