@@ -149,8 +149,11 @@ class Pacer:
         return measured_usd if most_usd is None else np.where(np.isnan(most_usd), measured_usd, most_usd)
 
     def most_met_usd(self, expected_usd: Floats) -> Floats:
-        """Return what calls of expected cost (K,) come to at the largest ratio met of about their price, (K,)."""
-        return np.fmax(expected_usd, self._overruns.most_met_usd(expected_usd))
+        """Return what calls of expected cost (K,) come to at the largest ratio met of about their price, (K,).
+
+        Where none was met, as expected; NaN stays NaN.
+        """
+        return np.maximum(expected_usd, self._overruns.most_met_usd(expected_usd))
 
     def charge(self, cost_usd: float | None, expected_usd: float | None = None) -> None:
         """Count a call that ended, at its metered cost; None (no price) counts as free.

@@ -248,6 +248,8 @@ def test_a_hard_day_takes_a_call_without_a_known_limit_to_cost_as_many_times_its
     budget.reserve("b", 0.1)
     assert budget.remaining_usd(at=0.0) == pytest.approx(1.0 - 0.4 - 0.4)
     assert budget.over_budget(expected, at=0.0).tolist() == [True, False]
+    budget.charge("b", 5.0, at=0.0)
+    assert budget.over_budget(expected, at=0.0).tolist() == [True, False], "an arm without a price stays open"
 
 
 def test_without_hard_what_calls_can_cost_at_most_makes_no_difference() -> None:
