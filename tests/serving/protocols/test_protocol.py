@@ -54,6 +54,7 @@ def changed(value: Any, place: tuple[Any, ...], other: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", AGENTS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_what_an_agent_sends_with_anything_else_in_it_is_a_chat_or_is_refused_in_words(
     path: str, data: st.DataObject

@@ -5,7 +5,7 @@ import json
 from collections.abc import MutableMapping
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.serving.http.validation import DEFAULT_LIMITS
@@ -38,6 +38,7 @@ def body_of(sent: list[Any]) -> bytes:
     return b"".join(message.get("body", b"") for message in sent)
 
 
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
 async def test_it_makes_no_difference_where_a_stream_is_cut(cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(STREAM)]

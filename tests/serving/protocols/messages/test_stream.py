@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.serving.protocols.messages.answer import MessageAnswers, error_body
@@ -69,6 +69,7 @@ def streamed(chunks: list[dict[str, Any]], answers: MessageAnswers) -> dict[str,
     return assembled(events_of(b"".join(map(stream.feed, chunks)) + stream.finish()))
 
 
+@settings(max_examples=30)
 @given(
     thoughts=st.lists(WORDS, max_size=3),
     words=st.lists(WORDS, max_size=4),

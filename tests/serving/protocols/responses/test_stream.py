@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
@@ -65,6 +65,7 @@ def streamed(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(events[-1]["response"])
 
 
+@settings(max_examples=30)
 @given(
     thoughts=st.lists(WORDS, max_size=3),
     words=st.lists(WORDS, max_size=4),
