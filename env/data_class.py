@@ -74,13 +74,15 @@ class Clearance:
 
     def objection(self) -> str:
         """Return why something outside its zones may not have the data, in words."""
-        return f"may not have {self.data_class.label} data: {self._rule()}"
+        return f"may not have {self.data_class.label} data{self._origins()}: {self._rule()}"
 
     def refusal(self) -> str:
         """Return why nobody may, in words for whoever asked: class, who says so, and rule."""
-        origins = f" (so says: {', '.join(self.origins)})" if self.origins else ""
-        label = self.data_class.label
-        return f"No arm that could answer may have this request, which is {label}{origins}: {self._rule()}."
+        told = f"{self.data_class.label}{self._origins()}"
+        return f"No arm that could answer may have this request, which is {told}: {self._rule()}."
+
+    def _origins(self) -> str:
+        return f" (so says: {', '.join(self.origins)})" if self.origins else ""
 
     def _rule(self) -> str:
         return f"rule {self.rule} allows {', '.join(sorted(self.zones or ())) or 'no zone'}"

@@ -117,7 +117,7 @@ async def test_an_image_is_secret_as_nobody_reads_it(router: Router) -> None:
     body = {"model": "auto", "messages": [{"role": "user", "content": [image]}]}
     status, answer, _ = await sent(router, body)
     assert status in (400, 403)  # no arm of this pool reads images, either
-    assert "may not have secret data" in answer["error"]["message"]
+    assert "may not have secret data (so says: unread)" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("more", [{}, {"metadata": {"data_class": "internal"}}])
