@@ -94,7 +94,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         await start_ramp(stack, settings, log, policy.ramp)
         routing = await build_routing(stack, settings, log, policy=policy, spend_tracker=spend_tracker, metrics=metrics)
         if guard is not None:
-            routing.router.encoder = cleared_encoder(settings, log, guard, metrics)
+            routing.router.encoder = cleared_encoder(settings, log, routing.pool, guard=guard, metrics=metrics)
         answers = build_answer_cache(settings, log, metrics)
         observers, on_filed = build_answer_listeners(answers, log, routing.background, guard)
         dependencies = FeedbackDependencies(log, routing, metrics, policy.live, observers, on_filed, guard)

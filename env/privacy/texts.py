@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from highwayman.env.prompt.modalities import modality_of
 
 _LONG_NUMBER = 10_000_000  # shorter ones are nobody's
+_IDS = ("prompt", "input")  # fields that may be token ids
 _MEDIA = ("image_url", "input_audio", "audio_url", "video_url")  # keys that vLLM takes without a type
 
 
@@ -19,7 +20,7 @@ class BodyTexts(NamedTuple):
 def texts_of(body: Mapping[str, Any]) -> BodyTexts:
     """Return the texts of a body: of all its fields, since all of them go to whoever answers."""
     texts: list[str] = []
-    has_unread = _gather(body, texts) if "prompt" not in body else _gather_completion(body, texts)
+    has_unread = _gather(body, texts) or any(_is_of_ids(body[name]) for name in _IDS if name in body)
     return BodyTexts("\n".join(texts), has_unread)
 
 
@@ -48,13 +49,9 @@ def _gather(value: Any, texts: list[str]) -> bool:
     return has_unread
 
 
-def _gather_completion(body: Mapping[str, Any], texts: list[str]) -> bool:
-    """Append the texts of a completion's body, whose prompt may be token ids, which nobody can read here."""
-    prompt = body["prompt"]
-    ids = [part for part in (prompt if isinstance(prompt, list) else ()) if not isinstance(part, str)]
-    rest = {key: value for key, value in body.items() if key != "prompt"}
-    texts += [part for part in (prompt if isinstance(prompt, list) else (prompt,)) if isinstance(part, str)]
-    return _gather(rest, texts) or bool(ids)
+def _is_of_ids(value: Any) -> bool:
+    """Return whether a prompt, or one of several, is token ids, which nobody can read here."""
+    return isinstance(value, list) and any(not isinstance(part, str | dict) for part in value)
 
 
 def _is_medium(part: Mapping[str, Any]) -> bool:

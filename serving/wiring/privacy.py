@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 
 from highwayman.env.data_class import DataClass
+from highwayman.env.pool.eligibility import Pool
 from highwayman.serving.completions.privacy.cleared_encoder import ClearedEncoder
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.privacy.text_reader import TextReader
@@ -16,7 +17,7 @@ def build_guard(stack: AsyncExitStack, settings: Settings) -> DataGuard | None:
     config = settings.config.privacy
     if config is None:
         return None
-    config.check_zones(arm.zone for arm in settings.arms)
+    config.check_zones([*(arm.zone for arm in settings.arms), *(model.arm.zone for model in settings.named)])
     detector, reader = config.load_detector(), None
     if detector is not None:
         kinds = {kind: DataClass.labelled(name) for kind, name in config.kinds.items()}
@@ -35,8 +36,10 @@ def build_guard(stack: AsyncExitStack, settings: Settings) -> DataGuard | None:
     )
 
 
-def cleared_encoder(settings: Settings, log: LogComponents, guard: DataGuard, metrics: Metrics) -> ClearedEncoder:
+def cleared_encoder(
+    settings: Settings, log: LogComponents, pool: Pool, *, guard: DataGuard, metrics: Metrics
+) -> ClearedEncoder:
     """Return what encodes requests that have a class."""
     images, config = settings.config.images, settings.config.privacy
     images_zone = None if images is None or config is None else config.zone_of(images.engine, config.images_zone)
-    return ClearedEncoder(log.factory.encoder, settings.arms, guard.encoder_zone, images_zone, metrics.on_masked)
+    return ClearedEncoder(log.factory.encoder, pool, guard.encoder_zone, images_zone, metrics.on_masked)
