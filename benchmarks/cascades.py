@@ -10,7 +10,8 @@ Printed per table and separation, over all rounds but the first 2,000 (a third o
 penalty, in points of a hundred, at settings of the dial over the table's useful range, means over seeds, of paired
 differences ± twice the standard error; the plan's quality over that of fixed thresholds at its cost, along the chain of
 arms from the cheapest up (FrugalGPT, AutoMix, margin deferral, by what the signal is), and of the best pair of arms
-with the best threshold, both known beforehand; and the gates' expected calibration error over the same rounds.
+with the best threshold, both known beforehand; the gates' expected calibration error over the same rounds; and what
+those answers are worth that the gates are sure of, which is what a conformal threshold would promise.
 """
 
 import argparse
@@ -45,6 +46,7 @@ PLANS: dict[str, CascadeRules | None] = {
     "plan": CascadeRules(max_stages=3),
 }
 THRESHOLDS = 41
+SURE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Reached:
     usd: float
     asked: float = 1.0  # arms asked a request
     calibration_error: float = np.nan  # expected, of the gates, over the same rounds
+    sure: tuple[float, float, float] = (np.nan, np.nan, np.nan)  # of answers judged `SURE` good: share, belief, quality
 
 
 def main() -> None:
@@ -108,7 +111,13 @@ def run(
         if done.asked is not None and done.good is not None:
             error = expected_calibration_error(done.good[late], quality)
             asked = float(done.asked[late].sum(axis=1).mean())
-            reached[name] = replace(reached[name], asked=asked, calibration_error=error)
+            good, sure = done.good[late], done.good[late] >= SURE
+            of_sure = (
+                (float(sure.mean()), float(good[sure].mean()), float(quality[sure].mean()))
+                if sure.any()
+                else (0.0, np.nan, np.nan)
+            )
+            reached[name] = replace(reached[name], asked=asked, calibration_error=error, sure=of_sure)
     reached["chain"] = threshold_chain(scenario, reached["plan"].usd)
     reached["best pair"] = best_thresholds(scenario, reached["plan"].usd)
     return reached
@@ -168,6 +177,8 @@ def _print(separation: float, rate: float, seeds: Sequence[dict[str, Reached]]) 
         parts.append(f"{name} {_interval(gain)}")
     asked, error = (np.mean([getattr(seed["plan"], name) for seed in seeds]) for name in ("asked", "calibration_error"))
     parts.append(f"asks {asked:.2f}, calibration error {error:.3f}")
+    share, belief, quality = np.mean([seed["plan"].sure for seed in seeds], axis=0)
+    parts.append(f"{share:.0%} are judged {SURE} good or better: {belief:.3f} on average, and are {quality:.3f}")
     print(f"  separation {separation:g}, {rate:8.3g} points per dollar: " + ", ".join(parts), flush=True)
 
 

@@ -14,6 +14,7 @@ from highwayman.env.types import Context, Floats
 
 GOOD = "good"  # names the learned gate among the signals
 _UNKNOWN_QUALITY = 0.5  # of an arm, where the policy does not say what it expects
+_OPTIMISM = 8.0  # deviations times both shares of answers, at most a quarter; see `option_values`
 _LEAST_TOLD = 0.001  # quality units by which looking at an answer must be better than to do the same whatever it says
 
 
@@ -94,11 +95,12 @@ class CascadePlan:
         """Return what it is worth to be able to go on from each arm's answer, (K,) >= 0, in quality units.
 
         0 where no cascade that begins with the arm is expected to be worth more than the best arm alone, or where
-        looking would hardly change what is done: such an answer need not be looked at before it is passed on. An arm is
-        taken for a standard deviation better than the policy expects, as far as that is of use: who can go on from a
-        bad answer loses little by trying an arm, and without it the few bad answers that an arm began with would decide
-        (Auer, Cesa-Bianchi & Fischer, "Finite-time Analysis of the Multiarmed Bandit Problem", 2002; there the bonus
-        is on the reward itself, and shrinks by a rule).
+        looking would hardly change what is done: such an answer need not be looked at before it is passed on. An arm
+        gets up to two standard deviations of what the policy expects, the more the more evenly its answers would be
+        served and gone on from: who can go on from a bad answer loses little by trying an arm, and without it the few
+        bad answers that an arm began with would decide (Auer, Cesa-Bianchi & Fischer, "Finite-time Analysis of the
+        Multiarmed Bandit Problem", 2002; there the bonus is on the reward itself, and shrinks by a rule). An arm that
+        would nearly always be served is no cascade: as much for it kept others from being begun.
 
         Args:
             policy: says what quality it expects.
@@ -116,13 +118,16 @@ class CascadePlan:
             first *= 1.0 + float(penalties @ first) - float(penalties.min())
             return first
         expected, deviations = _beliefs(policy, context, arms)
-        looks = self.gates.looks(arms, np.clip(expected + deviations, 0.0, 1.0) if explores else expected)  # (K, m)
+        looks = self.gates.looks(arms, expected)  # (K, m)
         after = self.gates.going_on(arms, expected, looks) - penalties  # (K, m, K)
         after[np.arange(len(arms)), :, np.arange(len(arms))] = -np.inf
         best = after.max(axis=2)
         worth = np.maximum(looks, best).mean(axis=1)
         told = worth - np.maximum(looks.mean(axis=1), best.mean(axis=1))
         gains = worth - expected if looking is None else worth - expected - looking
+        if explores:
+            goes_on = (looks < best).mean(axis=1)
+            gains = gains + _OPTIMISM * deviations * goes_on * (1.0 - goes_on)
         alone = expected - penalties
         is_worth_it = (alone + gains > alone.max()) & (told > _LEAST_TOLD)
         options: Floats = np.where(is_worth_it, np.maximum(gains, 0.0), 0.0)

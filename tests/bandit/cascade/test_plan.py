@@ -169,6 +169,27 @@ def test_an_arm_is_taken_for_better_than_expected_only_where_trying_is_allowed()
     assert sober[0] > 0.05
 
 
+def test_what_is_hoped_of_an_arm_is_more_the_more_evenly_its_answers_are_served_and_gone_on_from() -> None:
+    class Evenly(Looks):
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self._share = share
+
+        def looks(self, arms: Sequence[str], expected: Floats) -> Floats:
+            told = np.repeat(expected[:, None], 100, axis=1)
+            told[list(arms).index("cheap")] = np.arange(100) >= 100 * self._share
+            return told
+
+    policy, offered = IsUnsure(cheap=0.5, middle=0.2, dear=0.9), candidates(0.0, 0.0, 0.3)
+    hopes = []
+    for share in (0.5, 0.1, 0.0):
+        plan = CascadePlan(gates=Evenly(share))
+        hoped, sober = (plan.option_values(policy, CONTEXT, offered, explores=explores) for explores in (True, False))
+        hopes.append(float(hoped[0] - sober[0]))
+        assert hoped[1:].tolist() == sober[1:].tolist() == [0.0, 0.0]  # served whatever they look like
+    assert hopes == pytest.approx([0.2, 8 * 0.1 * 0.09, 0.0])  # two deviations; none where all answers are served
+
+
 def test_a_policy_that_does_not_say_what_it_expects_can_be_asked_all_the_same() -> None:
     ready = CascadePlan().with_options(Uniform(d=1), CONTEXT, candidates(0.0, 0.1, 0.5))
     choice = CascadePlan().next_stage(
