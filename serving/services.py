@@ -146,7 +146,7 @@ def _outcomes(
         metrics=metrics,
         observers=feedback.observers,
         judge=feedback.judge,
-        on_outcome=routing.spend_tracker.on_outcome,
+        on_outcome=routing.on_outcome,
         clock=time.time,
         window_s=settings.config.limits.feedback_window_s,
         guard=guard,

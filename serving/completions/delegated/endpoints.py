@@ -74,7 +74,7 @@ class DelegatedEndpoints:
             route, turn, _ = await self.completions.decide(
                 scope, request, options, principal=principal, started=started, delegated=True
             )
-            self.view.router.spend_tracker.on_given_back(route.decision)
+            self.view.router.give_back(route.decision)
             return route, turn
 
         route, turn = await (decide(request, options) if told is None else self._told(told, request, options, decide))

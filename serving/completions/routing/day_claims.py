@@ -43,6 +43,12 @@ class DayClaims:
         except (StoreUnavailable, TimeoutError):
             return math.inf
 
+    def give_back(self, decision_id: str) -> None:
+        """Give back all that a call was to cost, since it does not go out from here."""
+        claimed = self._claimed.pop(decision_id, None)
+        if claimed is not None:
+            self.background.spawn(self.dollars.settle(claimed, 0.0))
+
     def on_outcome(self, outcome: Outcome) -> None:
         """Give back what a call that ended did not cost; one that nobody claimed for is counted."""
         claimed = self._claimed.pop(outcome.decision_id, None) or self.dollars.nothing()

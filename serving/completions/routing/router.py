@@ -200,6 +200,12 @@ class Router:
                 self.spend_tracker.on_given_back(decision)
         return is_claimed
 
+    def give_back(self, decision: Decision) -> None:
+        """Set nothing aside any more for a call that somebody else makes: it is charged once it is told."""
+        self.spend_tracker.on_given_back(decision)
+        if self.claims is not None:
+            self.claims.give_back(decision.id)
+
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""
         if not (query.tools and query.tools_optional) or self._may_answer(named, query, context):
