@@ -181,7 +181,9 @@ class CompletionsEndpoint:
             request = replace(request, query=replace(request.query, limit_is_ceiling=True))
         query = replace(request.query, tags=tags) if tags else request.query
         cached, cascade = None, None
-        may_look_up = not (task or delegated) and (self._guard is None or self._guard.may_look_up(request))
+        may_look_up = self._answers is not None and not (task or delegated)
+        if may_look_up and self._guard is not None:
+            may_look_up = self._guard.may_look_up(request)
         if self._answers is not None and may_look_up and request.model not in self._router.pool.arms:
             asked_by = AskedBy(principal.tenant, options.alias or request.model, query.tags)
             request, cached = await self._answers.look_up(request, asked_by, parse_cache_control(scope))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import pydantic_core
@@ -36,6 +36,11 @@ class DataGuard:
     redacted: frozenset[DataClass]  # classes of which placeholders go out
     encoder_zone: str | None  # where the encoder's engine is; None: here
     limits: BodyLimits
+    _frees_plain: bool = field(init=False)  # whether what nobody says anything of goes anywhere
+
+    def __post_init__(self) -> None:
+        """Note what holds for most requests."""
+        object.__setattr__(self, "_frees_plain", self._clearance(self._defaults()).says_nothing)
 
     async def clear(
         self,
@@ -58,6 +63,8 @@ class DataGuard:
         Raises:
             BadRequest: for a class that is none.
         """
+        if not known and self._is_plain(request, scope, principal):
+            return request
         claims = [*self._claims(request.body, scope, principal), *([("decision", known)] if known else [])]
         if self.reader is None:
             return self._with(request, claims)
@@ -120,9 +127,23 @@ class DataGuard:
         is_stored = clearance is None or (clearance.is_stored and not request.placeholders)
         return is_stored and self.may_encode(request)
 
+    def _is_plain(self, request: CompletionRequest, scope: Scope, principal: Principal) -> bool:
+        """Return whether nobody says anything of a request, and nothing is seen in it: most are such, and are spared.
+
+        False also where that takes a while, or cannot be told.
+        """
+        if not self._frees_plain or request.is_large or request.query.modalities or "metadata" in request.body:
+            return False
+        if header(scope, HEADER) is not None or principal.tenant in self.tenants or principal.key_id in self.keys:
+            return False
+        return self.reader is None or self.reader.sees_nothing(request.body)
+
+    def _defaults(self) -> list[tuple[str, DataClass]]:
+        return [("default", self.default)] if self.default else []
+
     def _claims(self, body: Mapping[str, Any], scope: Scope, principal: Principal) -> list[tuple[str, DataClass]]:
         """Return who says which class a request is of, without having looked into it. Raises BadRequest."""
-        claims = [("default", self.default)] if self.default else []
+        claims = self._defaults()
         for name, claim in (
             ("caller", _declared(body, scope)),
             ("tenant", self.tenants.get(principal.tenant)),

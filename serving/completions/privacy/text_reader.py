@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from highwayman.env.data_class import DataClass
 from highwayman.env.privacy.detector import Detection, Detector
 from highwayman.env.privacy.redaction import Redaction
-from highwayman.env.privacy.texts import replaced
+from highwayman.env.privacy.texts import replaced, texts_of
 
 _FEW_CHARS: Final = 8_000  # read in the event loop: a thread takes longer
 _THREADS: Final = 4  # a detector that hangs in all of them makes every request secret, and stops nothing else
@@ -36,6 +36,18 @@ class TextReader:
     def close(self) -> None:
         """Start nothing any more, and wait for nothing."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def sees_nothing(self, body: Mapping[str, Any]) -> bool:
+        """Return whether nothing is in a body, as far as that can be told at once: else `kinds` tells what there is."""
+        if not self._inline:
+            return False
+        texts = texts_of(body)
+        if texts.has_unread or len(texts.text) > _FEW_CHARS:
+            return False
+        try:
+            return not self._detector.detect(texts.text)
+        except Exception:  # it fails in `kinds`, too, where that is told
+            return False
 
     async def kinds(self, text: str) -> Mapping[str, DataClass]:
         """Return what a text holds, with the class of each kind. Raises DetectorFailed."""
