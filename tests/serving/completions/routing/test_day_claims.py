@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from highwayman.env.tasks import BackgroundTasks
-from highwayman.feedback.log.redis import connect
+from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.serving.completions.routing.day_claims import DayClaims
 from tests.feedback.worlds import outcome
