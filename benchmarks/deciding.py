@@ -36,6 +36,8 @@ from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.learning.publications import Publications
 from highwayman.feedback.log.redis.redis import connect
+from highwayman.serving.completions.routing.call_funds import CallFunds
+from highwayman.serving.completions.routing.decision_records import DecisionRecords
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config
@@ -115,11 +117,10 @@ def router_of(arms: list[Arm], folder: Path, seed: int) -> tuple[Router, list[Co
         rules=ExplorationRules(
             config.policy.floor, config.trial.quota(), config.exploration.cap(), floor_loss=config.policy.floor_loss
         ),
-        new_id=ids.issue,
         clock=time.time,
         rng=rng,
-        pseudonym=ids.pseudonym,
-        spend_tracker=SpendTracker(SpendLimits(), time.time),
+        records=DecisionRecords(ids.issue, ids.pseudonym),
+        funds=CallFunds(SpendTracker(SpendLimits(), time.time)),
     )
     taught(router, arms, rng)
     return router, asked
@@ -143,7 +144,7 @@ async def routes(router: Router, n: int) -> float:
         route = await router.route("auto", QUERY)
         times[t] = time.process_time_ns() - started
         decision = route.decision
-        router.spend_tracker.on_outcome(
+        router.funds.spend_tracker.on_outcome(
             Outcome(decision.id, decision.at, decision.arm, Status.OK, 64, 80, 150, 0.0002, 0.2, 1.0, "stop")
         )
     return float(np.median(times)) / 1e3
@@ -177,9 +178,10 @@ def measured(arms: int, requests: int, seed: int) -> Micros:
 
 
 def measured_beside(checkout: str, arms: int, requests: int, seed: int) -> float:
-    """Return another checkout's time of the whole way: this file, with that checkout's packages."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--arms", str(arms), "--requests", str(requests)]
-    env = {**os.environ, "PYTHONPATH": str(Path(checkout) / "src")}
+    """Return another checkout's time of the whole way: by its own file of this name, as it builds its router."""
+    script = Path(checkout).resolve() / "benchmarks" / "deciding.py"
+    command = [sys.executable, str(script), "--arms", str(arms), "--requests", str(requests)]
+    env = {**os.environ, "PYTHONPATH": str(script.parents[1] / "src")}
     done = subprocess.run(  # noqa: S603  (our own file)
         [*command, "--seed", str(seed)], check=True, capture_output=True, text=True, env=env
     )

@@ -21,7 +21,7 @@ from highwayman.serving.completions.held_messages import HeldMessages
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.cascades import CascadeRoute
-from highwayman.serving.completions.routing.router import Route
+from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import Headers, Send
 
 

@@ -21,7 +21,9 @@ from highwayman.serving.completions.requests.routing_options import (
 )
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
-from highwayman.serving.completions.routing.router import RequestOrigin, Route, Router
+from highwayman.serving.completions.routing.decision_records import RequestOrigin
+from highwayman.serving.completions.routing.route import Route
+from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.http.asgi import (
     HAS_ROOM,
     ClientDisconnected,

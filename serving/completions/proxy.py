@@ -28,7 +28,7 @@ from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, 
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.calls.passing import passing
 from highwayman.serving.completions.requests.request import CompletionRequest
-from highwayman.serving.completions.routing.router import Route
+from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response

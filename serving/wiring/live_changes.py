@@ -112,7 +112,7 @@ class LiveFollowers:
         routing.upstream.follow(upstream_timeouts(config.limits))
         routing.spend_tracker.follow(config.budget.limits())
         router.rules = exploration_rules(config, self.policy.live.policy)
-        router.control, router.keep_prompts = build_control(config, routing.pool), config.retention.prompts
+        router.control, router.records.keep_prompts = build_control(config, routing.pool), config.retention.prompts
         self.conversations.follow(**turn_needs(config, arms))
         if self.feedback.judge is not None:
             judging = [routing.pool.arm(name) for name in config.feedback.judge.arms]

@@ -23,8 +23,10 @@ from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
+from highwayman.serving.completions.routing.call_funds import CallFunds
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
 from highwayman.serving.completions.routing.day_claims import DayClaims
+from highwayman.serving.completions.routing.decision_records import DecisionRecords
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
 from highwayman.serving.config.config import Config, LimitsConfig
@@ -208,15 +210,12 @@ def _router(
         policy_name=config.policy.name,
         objectives=log.objectives,
         rules=policy.rules,
-        new_id=log.ids.issue,
         clock=time.time,
         rng=rng,
-        pseudonym=log.ids.pseudonym,
-        spend_tracker=spend_tracker,
-        keep_prompts=config.retention.prompts,
+        records=DecisionRecords(log.ids.issue, log.ids.pseudonym, keep_prompts=config.retention.prompts),
+        funds=CallFunds(spend_tracker, claims),
         control=build_control(config, pool),
         ramp=policy.ramp,
-        claims=claims,
     )
 
 

@@ -18,7 +18,7 @@ from highwayman.serving.completions.delegated.told import ToldChoice, as_drawn, 
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
 from highwayman.serving.completions.requests.routing_options import RoutingOptions
-from highwayman.serving.completions.routing.router import Route
+from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import JSON, ClientDisconnected, Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
@@ -74,7 +74,7 @@ class DelegatedEndpoints:
             route, turn, _ = await self.completions.decide(
                 scope, request, options, principal=principal, started=started, delegated=True
             )
-            self.view.router.give_back(route.decision)
+            self.view.router.funds.give_back(route.decision)
             return route, turn
 
         route, turn = await (decide(request, options) if told is None else self._told(told, request, options, decide))

@@ -9,7 +9,8 @@ from highwayman.bandit.policy import PredictsQuality
 from highwayman.env.types import Arm, Decision, Floats, JsonObject, Profile
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.serving.completions.requests.request import CompletionRequest
-from highwayman.serving.completions.routing.router import Route, Router
+from highwayman.serving.completions.routing.route import Route
+from highwayman.serving.completions.routing.router import Router
 
 OUTCOMES_PATH = "/v1/outcomes"
 

@@ -1,11 +1,11 @@
 """From a query to the arms that can answer it, with what a call to each is expected to cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates
+from highwayman.bandit.decision import Candidates, Dial
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_penalties
 from highwayman.env.load.queueing import QueueState
@@ -133,3 +133,14 @@ class CandidateFinder:
     def _queue(self, name: str) -> QueueState | None:
         """Return what is measured of an arm's load: by its servers, or else by the calls from here."""
         return self.pool.loads.queue(self.pool.arms[name]) or self.spend_tracker.queue(name)
+
+
+def dials(
+    objectives: Mapping[str, Objective], candidates: Candidates, priced: Callable[..., Candidates]
+) -> dict[str, Dial]:
+    """Return what each objective makes each arm carry beyond what it carries, by name and arm."""
+    by_name: dict[str, Dial] = {}
+    for name, objective in objectives.items():
+        beyond = (priced(objective=objective).penalties - candidates.penalties).tolist()
+        by_name[name] = dict(zip(candidates.arms, beyond, strict=True))
+    return by_name

@@ -1,18 +1,16 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from highwayman.bandit.cascade.returns import option_flags
-from highwayman.bandit.decision import Candidates, Choice, Dial, ExplorationRules, decide
+from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
-from highwayman.env.data_class import NOT_STORED
 from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.encoder.features.tags import as_named
 from highwayman.env.errors import BudgetExhausted, DataClassBarred, NoEligibleArm, UnknownArm
@@ -20,7 +18,6 @@ from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool, needed_tokens, refuses_data_class, tools_hint
 from highwayman.env.types import (
     CLIENT_TASK,
-    DEFAULT_TENANT,
     NO_EXPLORATION,
     SIMILARITY_FLAG,
     STORED_BY_FLAG,
@@ -28,8 +25,6 @@ from highwayman.env.types import (
     TOOLS_DROPPED,
     Arm,
     Context,
-    Decision,
-    Floats,
     Mode,
     Query,
 )
@@ -37,54 +32,22 @@ from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswe
 from highwayman.serving.completions.conversations.continuation import NEW_CONVERSATION, Continuation
 from highwayman.serving.completions.privacy.cleared_encoder import ClearedEncoder
 from highwayman.serving.completions.requests.routing_options import NO_OPTIONS, RoutingOptions
-from highwayman.serving.completions.routing.candidates import CandidateFinder
+from highwayman.serving.completions.routing.call_funds import CallFunds
+from highwayman.serving.completions.routing.candidates import CandidateFinder, dials
 from highwayman.serving.completions.routing.cascades import CascadeOffer, CascadeRoute
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
-from highwayman.serving.completions.routing.day_claims import DayClaims
-from highwayman.serving.completions.routing.spend_tracker import SpendTracker
+from highwayman.serving.completions.routing.decision_records import (
+    ANONYMOUS_ORIGIN,
+    DecisionRecords,
+    Moment,
+    RequestOrigin,
+)
+from highwayman.serving.completions.routing.route import Decided, Route
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.live_ramp import LiveRamp
 from highwayman.serving.state.pool_objectives import PoolObjectives
 
 DIRECT = "as_named"  # the objective of a caller who named an arm
-_CLAIMS = 5  # of the day's dollars for one request, where others are faster
-Arms = tuple[Arm, ...]
-_Decided = tuple[Decision, Arms, CascadeRoute | None, "_Funds | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestOrigin:
-    """Whose request it is, and under which other ids it is known."""
-
-    tenant: str = DEFAULT_TENANT
-    user: str | None = None  # the person, as the caller names them
-    links: tuple[str, ...] = ()  # digests of the ids that the client sent along
-
-
-ANONYMOUS_ORIGIN = RequestOrigin()
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A decision and the arms to try: the intended one, then the others by their probability."""
-
-    decision: Decision
-    arms: tuple[Arm, ...]
-    affinity: str = ""  # what names the conversation, whose replicas are asked before others
-    needed_tokens: Callable[[Arm], int] | None = field(default=None, compare=False)  # of prompt and answer at an arm
-    tools_dropped: bool = False  # whether the request goes on without the tools it offers
-    cascade: CascadeRoute | None = field(default=None, compare=False)  # None: the answer is passed on as it comes
-    cached: CachedAnswer | None = None  # that is given, without asking an arm
-    # Whether an arm may be asked after others have not answered; None: nothing stands in the way.
-    may_ask: Callable[[Arm], bool] | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Funds:
-    """What a hard ceiling pays for a call."""
-
-    most_usd: float  # that it can cost, whichever arm is asked in the end
-    may_ask: Callable[[Arm], bool]  # after others have not answered
 
 
 @dataclass(slots=True)
@@ -97,14 +60,11 @@ class Router:
     policy_name: str  # logged with every decision
     objectives: PoolObjectives  # by alias
     rules: ExplorationRules  # the cap among them counts for one tenant
-    new_id: Callable[[str], str]  # for a tenant
     clock: Callable[[], float]  # seconds since the epoch
     rng: np.random.Generator  # draws the arms
-    pseudonym: Callable[[str | None], str]  # of the person who asks
-    spend_tracker: SpendTracker
-    keep_prompts: bool = False  # whether decisions carry the newest message
+    records: DecisionRecords
+    funds: CallFunds
     control: ControlBaseline | None = None  # takes part in draws; None: nobody does
-    claims: DayClaims | None = None  # of a hard day, for all processes; None: there is none
     ramp: LiveRamp = field(default_factory=LiveRamp)  # who decides in place of the live policy, and for how much
     _known_finder: CandidateFinder | None = field(default=None, init=False)
 
@@ -113,7 +73,7 @@ class Router:
         """What knows the candidates of the pool as it is now."""
         finder = self._known_finder
         if finder is None or finder.arms is not self.pool.arms:
-            finder = self._known_finder = CandidateFinder(self.pool, self.live, self.spend_tracker)
+            finder = self._known_finder = CandidateFinder(self.pool, self.live, self.funds.spend_tracker)
         return finder
 
     async def route(
@@ -152,14 +112,15 @@ class Router:
             query = query.without_tools()
             context = _without_tools(context, query)
         if named is not None:
-            decision, arms, later, funds = self._forced(named, query, as_named(context), origin)
+            decided = self._forced(named, query, as_named(context), origin)
         elif objective is not None:
             objective = options.apply_to(objective, self.objectives.spread)
             decide_now = partial(
                 self._routed, objective, query, context, origin=origin, continuation=continuation, cascade=cascade,
                 cached=cached,
             )  # fmt: skip
-            decision, arms, later, funds = await self._claimed(decide_now)
+            decided = await self.funds.within_day(decide_now)
+        decision, arms, later, funds = decided
         prompt_tokens = self._prompt_tokens(context)
         return Route(
             decision,
@@ -171,40 +132,6 @@ class Router:
             cached=cached if cached is not None and arms[0] is cached.arm else None,
             may_ask=None if funds is None else funds.may_ask,
         )
-
-    async def _claimed(self, decide_now: Callable[[], _Decided]) -> _Decided:
-        """Return a decision whose cost the day has left, all processes counted.
-
-        Should others have claimed what this process took to be left, it decides anew by what is. Raises as `route`.
-        """
-        left_usd = math.inf
-        for _ in range(_CLAIMS):
-            self.spend_tracker.left_usd = left_usd
-            try:
-                decided = decide_now()
-            finally:
-                self.spend_tracker.left_usd = math.inf
-            decision, *_, funds = decided
-            if self.claims is None or funds is None or await self._claims(self.claims, decision, funds):
-                return decided
-            left_usd = await self.claims.left_usd()
-        raise BudgetExhausted("What the day's budget has left is claimed by other requests now; try again.")
-
-    async def _claims(self, claims: DayClaims, decision: Decision, funds: "_Funds") -> bool:
-        """Return whether the day has what a call can cost at most; it is as if it was not decided if not."""
-        is_claimed = False
-        try:
-            is_claimed = await claims.claim(decision.id, funds.most_usd)
-        finally:
-            if not is_claimed:
-                self.spend_tracker.on_given_back(decision)
-        return is_claimed
-
-    def give_back(self, decision: Decision) -> None:
-        """Set nothing aside any more for a call that somebody else makes: it is charged once it is told."""
-        self.spend_tracker.on_given_back(decision)
-        if self.claims is not None:
-            self.claims.give_back(decision.id)
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""
@@ -218,15 +145,15 @@ class Router:
             return self.pool.refusal(named, query, self._prompt_tokens(context)) is None
         return self.pool.is_answerable(query, self._finder.quotes.prompt_tokens(context))
 
-    def _forced(self, arm: Arm, query: Query, context: Context, origin: RequestOrigin) -> _Decided:
+    def _forced(self, arm: Arm, query: Query, context: Context, origin: RequestOrigin) -> Decided:
         refusal = self.pool.refusal(arm, query, self._prompt_tokens(context))
         if refusal is not None:
             hint = tools_hint(refusal)
             kind = NoEligibleArm if refuses_data_class(arm, query, 0) is None else DataClassBarred
             raise kind(f"The model {arm.name!r} may not answer this request: it {refusal}{hint or '.'}")
         draw = Draw(0, np.ones(1), propensity=1.0)
-        moment = _Moment(self.clock(), DIRECT, Mode.FORCED, query.text, origin)
-        return self._decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,), None, None
+        moment = self._moment(DIRECT, Mode.FORCED, query, origin)
+        return Decided(self.records.decision((arm.name,), context, np.zeros(1), draw, moment=moment), (arm,))
 
     def _routed(
         self,
@@ -238,19 +165,19 @@ class Router:
         continuation: Continuation,
         cascade: CascadeOffer | None,
         cached: CachedAnswer | None,
-    ) -> _Decided:
-        self.spend_tracker.on_published(self.live.tally, self.live.position)
+    ) -> Decided:
+        self.funds.spend_tracker.on_published(self.live.tally, self.live.position)
         # What is explored is explored at a conversation's start.
         if query.in_tool_loop or continuation.reads_tool_result or continuation.holder is not None:
             objective = objective.with_overrides(explore=False)
         if not objective.explore:
             context = replace(context, flags=context.flags | {NO_EXPLORATION})
-        moment = _Moment(self.clock(), objective.name, Mode.ROUTE, query.text, origin)
+        moment = self._moment(objective.name, Mode.ROUTE, query, origin)
         answerable, context = self._finder.answerable(query, context)
         candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
         if self.ramp.objectives and cached is None:
             priced = partial(self._finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
-            moment = replace(moment, dials=_dials(self.ramp.objectives, candidates, priced))
+            moment = replace(moment, dials=dials(self.ramp.objectives, candidates, priced))
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
             answer, similarity = cached.answer, f"{cached.similarity:.4f}"
@@ -276,9 +203,9 @@ class Router:
             if choice.control.is_control:  # the baseline is that arm alone, whatever its answer looks like
                 later = None
             context = replace(context, flags=context.flags | choice.control.flags)
-        decision = self._decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
-        funds = self._reserve(decision, candidates, draw.action)
-        return decision, self._in_order(choice, draw.action), later, funds
+        decision = self.records.decision(candidates.arms, context, candidates.penalties, draw, moment=moment)
+        funds = self.funds.reserve(decision, candidates, draw.action)
+        return Decided(decision, self._in_order(choice, draw.action), later, funds)
 
     def _first_of_stages(
         self,
@@ -287,11 +214,11 @@ class Router:
         context: Context,
         *,
         objective: Objective,
-        moment: "_Moment",
+        moment: Moment,
         cascade: CascadeOffer,
     ) -> tuple[Choice, CascadeRoute]:
         """Return whose answer is the first, and what the stages after it are decided with."""
-        policy, budget = self._champion(moment.origin.tenant), self.spend_tracker.rule
+        policy, budget = self._champion(moment.origin.tenant), self.funds.spend_tracker.rule
         waiting_s = None
         if cascade.streams and objective.points_per_s:
             waiting_s = self._finder.seconds(candidates.arms, query, context)
@@ -301,8 +228,8 @@ class Router:
         return choice, cascade.route(policy, context, choice, limits=objective, budget=budget)
 
     def _sticky(
-        self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment", *, caller: str | None
-    ) -> _Decided | None:
+        self, candidates: Candidates, context: Context, objective: Objective, moment: Moment, *, caller: str | None
+    ) -> Decided | None:
         """Return the way to the arm that called the tool, None where nobody knows it or it may not answer.
 
         It is no draw: nothing else could have come of it. Should it fail, what the policy would have chosen is next.
@@ -317,24 +244,11 @@ class Router:
             return None
         place = choice.candidates.arms.index(caller)
         penalties, draw = choice.candidates.penalties[place : place + 1], Draw(0, np.ones(1), propensity=1.0)
-        decision = self._decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
-        funds = self._reserve(decision, choice.candidates, place)
-        return decision, self._in_order(choice, place), None, funds
+        decision = self.records.decision((caller,), context, penalties, draw, moment=replace(moment, mode=Mode.STICKY))
+        funds = self.funds.reserve(decision, choice.candidates, place)
+        return Decided(decision, self._in_order(choice, place), funds=funds)
 
-    def _reserve(self, decision: Decision, candidates: Candidates, place: int) -> "_Funds | None":
-        """Set aside what a call may cost, and return what it can at whichever arm; None without a hard ceiling."""
-        most_usd = candidates.most_usd
-        most = math.nan if most_usd is None else float(most_usd[place])
-        self.spend_tracker.on_decision(decision, float(candidates.usd[place]), most)
-        if not self.spend_tracker.is_hard:
-            return None
-        first = candidates.arms[place]
-        return _Funds(
-            self.spend_tracker.most_usd(candidates),
-            lambda arm: arm.name == first or self.spend_tracker.may_ask_instead(decision.id, candidates, arm.name),
-        )
-
-    def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: "_Moment") -> Choice:
+    def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: Moment) -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
         tenant = moment.origin.tenant
         rules = self.ramp.rules_for(tenant, self.rules, moment.dials)
@@ -348,14 +262,14 @@ class Router:
             limits=objective,
             at=moment.at,
             rng=self.rng,
-            budget=self.spend_tracker.rule,
+            budget=self.funds.spend_tracker.rule,
         )
 
     def _champion(self, tenant: str) -> Policy:
         """Return the policy that decides for a tenant, beside whoever is tried on a share of its traffic."""
         return self.ramp.champion_for(tenant) or self.live.policy_for(tenant)
 
-    def _in_order(self, choice: Choice, first: int) -> Arms:
+    def _in_order(self, choice: Choice, first: int) -> tuple[Arm, ...]:
         """Return the arms of a choice as they are tried: one first, then the others by their probability.
 
         One that gives stored answers can only be first: whoever is asked in vain is followed by who can be asked.
@@ -370,51 +284,9 @@ class Router:
         quotes = self._finder.quotes
         return lambda arm: quotes.prompt_tokens_of(arm.name, context)
 
-    def _decision(
-        self, arms: tuple[str, ...], context: Context, penalties: Floats, draw: Draw, *, moment: "_Moment"
-    ) -> Decision:
-        origin = moment.origin
-        return Decision(
-            id=self.new_id(origin.tenant),
-            tenant=origin.tenant,
-            at=moment.at,
-            context=context,
-            arms=arms,
-            penalties=penalties,
-            probs=draw.probs,
-            action=draw.action,
-            propensity=draw.propensity,
-            policy=self.ramp.policy_name or self.policy_name,
-            policy_version=self.live.version,
-            objective=moment.objective,
-            mode=moment.mode,
-            user=self.pseudonym(origin.user) if origin.user else "",
-            prompt=moment.prompt if self.keep_prompts and NOT_STORED not in context.flags else None,
-            links=origin.links,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """What a decision says beside what was drawn."""
-
-    at: float  # seconds since the epoch
-    objective: str
-    mode: Mode
-    prompt: str
-    origin: RequestOrigin
-    dials: Mapping[str, Dial] = field(default_factory=dict)  # by contender, of those that have one of their own
-
-
-def _dials(
-    objectives: Mapping[str, Objective], candidates: Candidates, priced: Callable[..., Candidates]
-) -> dict[str, Dial]:
-    """Return what each objective makes each arm carry beyond what it carries, by name and arm."""
-    dials: dict[str, Dial] = {}
-    for name, objective in objectives.items():
-        beyond = (priced(objective=objective).penalties - candidates.penalties).tolist()
-        dials[name] = dict(zip(candidates.arms, beyond, strict=True))
-    return dials
+    def _moment(self, objective: str, mode: Mode, query: Query, origin: RequestOrigin) -> Moment:
+        policy = self.ramp.policy_name or self.policy_name
+        return Moment(self.clock(), objective, mode, query.text, origin, policy, self.live.version)
 
 
 def _without_tools(context: Context, query: Query) -> Context:

@@ -25,7 +25,7 @@ from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObservers
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
 from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
-from highwayman.serving.completions.routing.router import Route
+from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.metrics import Metrics
 from tests.feedback.worlds import decision
 from tests.serving.running_router import arm, ask
