@@ -1,31 +1,12 @@
 from dataclasses import FrozenInstanceError
 
-import numpy as np
 import pytest
 
-from highwayman.env.types import Arm, Context, Decision
+from highwayman.env.types import Arm
 
 
 def arm(usd_in: float | None, usd_out: float | None) -> Arm:
     return Arm("a", ("http://h:1",), "m", usd_in, usd_out, 4096)
-
-
-def test_a_decision_names_the_arm_its_action_points_at() -> None:
-    decision = Decision(
-        id="1",
-        tenant="t",
-        at=0.0,
-        context=Context(np.ones(1), "f", 1),
-        arms=("a", "b", "c"),
-        penalties=np.zeros(3),
-        probs=np.array([0.2, 0.3, 0.5]),
-        action=1,
-        propensity=0.3,
-        policy="p",
-        policy_version=0,
-        objective="auto",
-    )
-    assert decision.arm == "b"
 
 
 @pytest.mark.parametrize(
