@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import ControlDraw, Floats
-from highwayman.feedback.fold.arm_contrast import ContrastSums, contrast, contrast_terms
+from highwayman.feedback.fold.tallies.arm_contrast import ContrastSums, contrast, contrast_terms
 from highwayman.feedback.savings.difference import difference_interval
 
 _PRICES = np.array([0.0004, 0.001, 0.004])  # mean dollars a call; the last is the baseline's

@@ -12,7 +12,7 @@ from highwayman.env.types import Feedback
 from highwayman.feedback.calibration.correction import Correction, fit_correction
 from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.calibration.response_rates import flip_rate
-from highwayman.feedback.fold.calibration_counts import NAMED, PAIRS, THUMBS, CalibrationCounts
+from highwayman.feedback.fold.tallies.calibration_counts import NAMED, PAIRS, THUMBS, CalibrationCounts
 
 _EVERY_S = 30.0
 _ENOUGH_PAIRS = 100.0  # of thumbs on the same answer, before they tell how often thumbs are flipped

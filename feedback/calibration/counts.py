@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.feedback.fold.calibration_counts import BINS, CalibrationCell, CellCounts
+from highwayman.feedback.fold.tallies.calibration_counts import BINS, CalibrationCell, CellCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from highwayman.bandit.drift.change_monitor import ChangeMonitors, discount_share
 from highwayman.bandit.policy import HasHalfLife, LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.encoder.features.tags import named_calls_teach, translated
@@ -18,21 +17,21 @@ from highwayman.env.types import (
     Feedback,
     Outcome,
     PreferenceChange,
-    RewardChange,
 )
-from highwayman.feedback.fold.cascade_gates import Credit, count_looks, discount_gates, teach_changes
+from highwayman.feedback.fold.cascade_gates import Credit, discount_gates, teach_changes
+from highwayman.feedback.fold.change_notices import ChangeNotices
+from highwayman.feedback.fold.event_counts import count_answers, count_event
 from highwayman.feedback.fold.join import (
     AttributedReward,
     attribute_reward,
     first_arms_reward,
-    new_statements,
     preference_changes,
     reward_changes,
     stages_at,
 )
 from highwayman.feedback.fold.rollbacks import VoidedRange, effective_rollbacks, voided_range
 from highwayman.feedback.fold.tally import Tally
-from highwayman.feedback.log.event_id import START, EventId, sort_key  # fmt: skip
+from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import LogPoint, Record
 
@@ -84,9 +83,8 @@ class StepResult:
     learned: bool
     rejected: tuple[tuple[EventId, str], ...] = ()
     rewind: Rewind | None = None
-    detected_changes: tuple[
-        Control, ...
-    ] = ()  # arms that have changed: to be put on the log, and followed when met there
+    # Arms that have changed: to be put on the log, and followed when met there.
+    detected_changes: tuple[Control, ...] = ()
 
 
 class Learner:
@@ -117,8 +115,7 @@ class Learner:
         self._spec = spec
         self._fingerprint = fingerprint
         self.tally = Tally()
-        self.change_monitors: ChangeMonitors | None = None  # of whoever maintains the log; no part of the fold
-        self._noticed: list[Control] = []
+        self.notices = ChangeNotices(spec, fingerprint)
         self.position: EventId = START
         self._rollbacks: tuple[VoidedRange, ...] = ()
         self._voids: tuple[VoidedRange, ...] = ()
@@ -153,17 +150,12 @@ class Learner:
             try:
                 rewind = self._rewind(entry)
                 if rewind is not None:
-                    return StepResult(learned, tuple(refused), rewind, self._drain_detected_changes())
+                    return StepResult(learned, tuple(refused), rewind, self.notices.drain())
                 learned |= self._fold(entry)
             except (ValueError, ArithmeticError, LookupError) as error:
                 refused.append((entry.id, f"{type(error).__name__}: {error}"))
             self.position = entry.id
-        return StepResult(learned, tuple(refused), detected_changes=self._drain_detected_changes())
-
-    def _drain_detected_changes(self) -> tuple[Control, ...]:
-        """Return what was noticed since the last call."""
-        changes, self._noticed = tuple(self._noticed), []
-        return changes
+        return StepResult(learned, tuple(refused), detected_changes=self.notices.drain())
 
     def snapshot(self, *, with_policy: bool = True) -> Snapshot:
         """Return the state as it stands; the policy's, by far the largest part, may be left out."""
@@ -220,19 +212,7 @@ class Learner:
 
     def _count(self, entry: LogEntry) -> None:
         """Count what the event says of decisions and calls; what it says of rewards is learned already."""
-        event, record = entry.event, entry.record
-        before = LogPoint(entry.id, inclusive=False)
-        if isinstance(event, Decision):
-            self.tally.on_decision(event)
-            if record is not None and record.outcome is not None and before.includes(record.outcome_id):
-                self.tally.on_tenant_known(record.outcome, event.tenant)
-                self._count_answer(event, record.outcome)
-        elif isinstance(event, Outcome):
-            self.tally.on_outcome(event, tenant=_tenant_at(record, before))
-            if record is not None and record.decision is not None and before.includes(record.decision_id):
-                self._count_answer(record.decision, event)
-        elif record is not None and record.erased_id == entry.id:
-            self._uncount(record, before)
+        count_event(self.tally, entry.id, entry.event, entry.record, fingerprint=self._fingerprint)
 
     def _learn(self, record: Record, event_id: EventId) -> bool:
         """Teach the policy and the tally what the event changed of its decision's reward."""
@@ -261,17 +241,18 @@ class Learner:
         if lessons and teaches:
             for lesson in lessons:
                 self._policies.add_arm(lesson.arm)
+            policy = self._policies.policy_for(decision.tenant)
             # Statements are about the answer that was served: of a rejected one they say nothing to a monitor.
             if looked and looked[0].went_on:
-                self._policies.policy_for(decision.tenant).learn(lessons)
+                policy.learn(lessons)
             else:
-                self._teach(decision, lessons, before, after)
+                self.notices.teach(policy, decision, lessons, before=before, after=after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
         if changes:
             self.tally.control.on_reward(decision, before, after)
             self.tally.efficiency.on_reward(decision, before, after)
-        self._count_answers(before, after)
+        count_answers(self.tally, before, after)
         return (bool(lessons) or compared) and teaches
 
     def context_of(self, decision: Decision) -> Context | None:
@@ -299,31 +280,6 @@ class Learner:
         policy.learn(changes)
         return True
 
-    def _teach(
-        self,
-        decision: Decision,
-        changes: Sequence[RewardChange],
-        before: AttributedReward | None,
-        after: AttributedReward | None,
-    ) -> None:
-        """Teach the tenant's policy, and keep notices for the log of arms that have changed."""
-        policy = self._policies.policy_for(decision.tenant)
-        if self.change_monitors is None:
-            policy.learn(changes)
-            return
-        tenant_field = {} if decision.tenant == DEFAULT_TENANT else {"tenant": decision.tenant}
-        for arm_change in self.change_monitors.for_tenant(decision.tenant).learn(
-            policy, changes, fingerprint=self._fingerprint, statements=new_statements(before, after, self._spec)
-        ):
-            if isinstance(policy, SupportsDiscount):
-                detail = {
-                    "arm": arm_change.arm,
-                    "share": discount_share(policy, arm_change.arm),
-                    "better": arm_change.direction > 0,
-                    **tenant_field,
-                }
-                self._noticed.append(Control(decision.at, ControlKind.CHANGE_NOTICED, detail))
-
     def _discount(self, event: Control) -> bool:
         """Let the feedback on an arm that has changed count for little; return whether the policy can."""
         tenant = str(event.detail.get("tenant", DEFAULT_TENANT))
@@ -334,47 +290,8 @@ class Learner:
         self.add_arm(arm)
         policy.discount(arm, share=share)
         discount_gates(self.tally, tenant, arm, share)
-        if self.change_monitors is not None:
-            self.change_monitors.for_tenant(tenant).resume(arm)
+        self.notices.on_discounted(tenant, arm)
         return True
-
-    def _count_answers(self, before: AttributedReward | None, after: AttributedReward | None) -> None:
-        """Count answers that have feedback standing: this event may have given, moved or taken the last of it."""
-        for credit, sign in ((before, -1), (after, 1)):
-            if credit is not None and credit.reward.weight > 0:
-                self.tally.arm(credit.arm).feedback += sign
-
-    def _count_answer(
-        self, decision: Decision, outcome: Outcome, *, sign: int = 1, known_at: EventId | None = None
-    ) -> None:
-        """Learn what takes decision and outcome to know, both of which are; with `sign` -1 take it away again."""
-        calls = outcome.calls
-        self.tally.control.on_answer(decision, outcome, sign=sign)
-        self.tally.efficiency.on_answer(decision, outcome, sign=sign)
-        if sign > 0:
-            self.tally.on_prompt_read(decision, calls[-1])
-            count_looks(self.tally, decision, outcome)
-        if decision.context.fingerprint == self._fingerprint:
-            for call in calls:
-                self.tally.amounts.on_answer(decision, call, sign=sign, known_at=known_at)
-
-    def _uncount(self, record: Record, point: LogPoint) -> None:
-        """Take an erased decision and its outcome out of the tally, as far as they had been counted."""
-        if record.decision is not None and point.includes(record.decision_id):
-            self.tally.on_decision(record.decision, sign=-1)
-        if record.outcome is not None and point.includes(record.outcome_id):
-            self.tally.on_outcome(record.outcome, tenant=_tenant_at(record, point), sign=-1)
-            if record.decision is not None and point.includes(record.decision_id):
-                ids = (event_id for event_id in (record.decision_id, record.outcome_id) if event_id is not None)
-                known_at = max(ids, key=sort_key)
-                self._count_answer(record.decision, record.outcome, sign=-1, known_at=known_at)
-
-
-def _tenant_at(record: Record | None, point: LogPoint) -> str:
-    """Return whose decision it is, the default tenant as long as the log up to `point` does not hold it."""
-    if record is None or record.decision is None or not point.includes(record.decision_id):
-        return DEFAULT_TENANT
-    return record.decision.tenant
 
 
 def needs_record(event: Event) -> bool:

@@ -13,11 +13,11 @@ from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.snapshot import unpack
 from highwayman.bandit.tenants import split_state
 from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
-from highwayman.feedback.fold.call_amounts import CallAmounts
-from highwayman.feedback.fold.control_tally import ControlTally
-from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
 from highwayman.feedback.fold.rollbacks import VoidedRange
+from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
+from highwayman.feedback.fold.tallies.control_tally import ControlTally
+from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, CONTROLS, EFFICIENCY, FITS, GATES, OVERLAP, PREFILL
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode

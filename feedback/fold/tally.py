@@ -1,28 +1,26 @@
 """Counts and sums per arm over the whole log, and dollars by day: what tables show and budgets are made of."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from highwayman.bandit.cascade.gates import Gates
 from highwayman.env.cost.prefill_fit import PrefillFit
-from highwayman.env.cost.spend_ledger import NO_SPEND, Spend, day_of
+from highwayman.env.cost.spend_ledger import Spend, day_of
 from highwayman.env.cost.token_fit import TokenFit
-from highwayman.env.cost.usage import TokenUse
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
-from highwayman.feedback.fold.answer_rate import AnswerRate
-from highwayman.feedback.fold.calibration_counts import CalibrationCounts
-from highwayman.feedback.fold.call_amounts import CallAmounts
-from highwayman.feedback.fold.control_tally import JUDGE, ControlTally
-from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
+from highwayman.feedback.fold.tallies.answer_rate import AnswerRate
+from highwayman.feedback.fold.tallies.arm_tally import ArmTally
+from highwayman.feedback.fold.tallies.calibration_counts import CalibrationCounts
+from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
+from highwayman.feedback.fold.tallies.control_tally import JUDGE, ControlTally
+from highwayman.feedback.fold.tallies.daily_spend import DailySpend
+from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencyTally
 from highwayman.feedback.log.event_id import START, EventId
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
-_Z95 = 1.959963984540054
-_DAYS = 3  # whose dollars are kept: today's, yesterday's for the rate of requests, and one for clocks that disagree
 _SPENT = "#spent"  # where they stand among the arms, none of which can be called that
 OVERLAP = "#overlap"
 FITS = "#fits"
@@ -32,59 +30,8 @@ AMOUNTS = "#amounts"
 GATES = "#gates"
 CONTROLS = "#control"
 EFFICIENCY = "#efficiency"
-_OWN = frozenset({"fits", "prefill", "answer_rate"})
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
-
-
-@dataclass(slots=True)
-class ArmTally:
-    """One arm's sums; weights w and qualities r of rewards as in RewardChange."""
-
-    decisions: int = 0
-    routed: int = 0
-    recent: float = 0.0
-    calls: int = 0  # outcomes with an answer
-    failures: int = 0
-    overhead_tokens: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: float = 0.0
-    latency_s: float = 0.0
-    feedback: int = 0  # answers that have feedback standing
-    weight: float = 0.0
-    weighted: float = 0.0
-    squared: float = 0.0
-    fits: dict[str, TokenFit] = field(default_factory=dict)  # by script: its tokenizer, as far as it reported usage
-    prefill: PrefillFit = field(default_factory=PrefillFit)  # how fast its server reads prompts
-    answer_rate: AnswerRate = field(default_factory=AnswerRate)
-
-    @property
-    def token_use(self) -> TokenUse:
-        """What its calls used."""
-        return TokenUse(
-            self.calls, self.overhead_tokens, float(self.tokens_out), self.latency_s, self.fits, self.prefill
-        )
-
-    def on_failure(self, at: float, sign: int) -> None:
-        """Count a request that it did not answer, at `at`, seconds since the epoch; with `sign` -1 uncount it."""
-        self.failures += sign
-        if sign > 0:
-            self.answer_rate = self.answer_rate.plus(at, failed=True)
-
-    def quality(self) -> tuple[float | None, float, float]:
-        """Return the mean quality seen (None if none) and its 95% interval in [0, 1].
-
-        Wilson, JASA 1927, with the weight as the number of trials: exact enough for thumbs, wide for anything finer.
-        Over the answers this arm was chosen for, which is not all traffic.
-        """
-        if self.weight <= 0:
-            return None, 0.0, 1.0
-        n, mean = self.weight, min(max(self.weighted / self.weight, 0.0), 1.0)
-        z2 = _Z95**2
-        middle = (mean + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z95 / (1 + z2 / n) * math.sqrt(mean * (1 - mean) / n + z2 / (4 * n * n))
-        return mean, max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 class Tally:
@@ -97,7 +44,7 @@ class Tally:
         self.control = ControlTally()
         self.efficiency = EfficiencyTally()
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
-        self._spent: dict[str, dict[int, Spend]] = {}  # by tenant and day of UTC
+        self._spend = DailySpend()
         self._gates: dict[str, Gates] = {}  # by tenant
 
     def gates_for(self, tenant: str) -> Gates:
@@ -120,15 +67,11 @@ class Tally:
 
     def spent(self, tenant: str = DEFAULT_TENANT) -> Mapping[int, Spend]:
         """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
-        return self._spent.get(tenant, {})
+        return self._spend.of(tenant)
 
     def spent_by_all(self) -> Mapping[int, Spend]:
         """Return what the calls of all tenants cost by the day of UTC they ended on, as `spent` does for one."""
-        total: dict[int, Spend] = {}
-        for days in self._spent.values():
-            for day, spent in days.items():
-                total[day] = total.get(day, NO_SPEND).plus(spent.usd, spent.calls)
-        return total
+        return self._spend.of_all()
 
     def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision for the arm it chose; with `sign` -1 uncount it (the recent share keeps its trace)."""
@@ -152,7 +95,7 @@ class Tally:
         if outcome.status is Status.LOST:
             return  # nothing is known of it, and the call's own outcome may still come
         self.revision += 1
-        self._pay(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
+        self._spend.add(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
         for name in outcome.failed_arms:
             self.arm(name).on_failure(outcome.at, sign)
         for call in outcome.calls:
@@ -196,8 +139,8 @@ class Tally:
         if outcome.status is Status.LOST or tenant == DEFAULT_TENANT:
             return
         day, usd = day_of(outcome.at), outcome.cost_usd or 0.0
-        self._pay(DEFAULT_TENANT, day, -usd, -1)
-        self._pay(tenant, day, usd, 1)
+        self._spend.add(DEFAULT_TENANT, day, -usd, -1)
+        self._spend.add(tenant, day, usd, 1)
 
     def on_reward_changes(self, changes: Iterable[RewardChange]) -> None:
         """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
@@ -207,11 +150,11 @@ class Tally:
             tally.weighted += change.weighted
             tally.squared += change.squared
 
-    def totals(self) -> "ArmTally":
+    def totals(self) -> ArmTally:
         """Return the sums over all arms."""
         total = ArmTally()
         for tally in self.arms.values():
-            for name, value in _sums(tally).items():
+            for name, value in tally.sums().items():
                 setattr(total, name, getattr(total, name) + value)
         return total
 
@@ -227,14 +170,10 @@ class Tally:
 
     def to_json(self) -> bytes:
         """Return the sums as JSON: an object of numbers for each arm, of dollars by day, tokenizers and prefill."""
-        sums: dict[str, Any] = {name: _sums(tally) for name, tally in self.arms.items()}
-        if self._spent:
-            sums[_SPENT] = {
-                f"{day} {what} {tenant}": value
-                for tenant, days in self._spent.items()
-                for day, spent in days.items()
-                for what, value in asdict(spent).items()
-            }
+        sums: dict[str, Any] = {name: tally.sums() for name, tally in self.arms.items()}
+        spend = self._spend.to_json()
+        if spend:
+            sums[_SPENT] = spend
         fits = {
             f"{name} {script} {arm}": value
             for arm, tally in self.arms.items()
@@ -275,7 +214,7 @@ class Tally:
         tally = cls()
         try:
             sums = json.loads(data)
-            tally._spent = _days(sums.pop(_SPENT, {}))
+            tally._spend = DailySpend.from_json(sums.pop(_SPENT, {}))
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             tally.control = ControlTally.from_json(sums.pop(CONTROLS, {}))
             tally.efficiency = EfficiencyTally.from_json(sums.pop(EFFICIENCY, []))
@@ -300,35 +239,6 @@ class Tally:
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise SnapshotError(f"tally is damaged: {type(error).__name__}") from error
         return tally
-
-    def _pay(self, tenant: str, day: int, usd: float, calls: int) -> None:
-        """Add to a day, if it is one of the last; of those, only the last stay."""
-        newest = max((known for days in self._spent.values() for known in days), default=day)
-        if day <= newest - _DAYS:
-            return
-        days = self._spent.setdefault(tenant, {})
-        days[day] = days.get(day, NO_SPEND).plus(usd, calls)
-        if day > newest:
-            kept = {
-                name: {known: spent for known, spent in own.items() if known > day - _DAYS}
-                for name, own in self._spent.items()
-            }
-            self._spent = {name: own for name, own in kept.items() if own}
-
-
-def _sums(tally: ArmTally) -> dict[str, Any]:
-    """Return an arm's sums by name, all but what adds up with no other's: of its server, its chance to answer."""
-    return {name: value for name, value in asdict(tally).items() if name not in _OWN}
-
-
-def _days(numbers: Mapping[str, float]) -> dict[str, dict[int, Spend]]:
-    """Return what was written, by tenant and day. Raises LookupError, TypeError or ValueError if it is damaged."""
-    by_tenant: dict[str, dict[int, Spend]] = {}
-    for key, usd in numbers.items():
-        day, what, tenant = key.split(" ", 2)
-        if what == "usd":
-            by_tenant.setdefault(tenant, {})[int(day)] = Spend(float(usd), int(numbers[f"{day} calls {tenant}"]))
-    return by_tenant
 
 
 def _fits(numbers: Mapping[str, float]) -> dict[str, dict[str, TokenFit]]:

@@ -8,8 +8,9 @@ from highwayman.env.cost.quotes import PoolEstimates, PoolQuotes
 from highwayman.env.cost.usage import TokenUse
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import Arm, Context, Floats
-from highwayman.feedback.fold.call_amounts import AnswerLevels
-from highwayman.feedback.fold.tally import ArmTally, Tally
+from highwayman.feedback.fold.tallies.arm_tally import ArmTally
+from highwayman.feedback.fold.tallies.call_amounts import AnswerLevels
+from highwayman.feedback.fold.tally import Tally
 
 _NO_CALLS = ArmTally()
 

@@ -147,9 +147,8 @@ class LearnerSession:
         raw = {event_id: data for event_id, data, _ in page}
         async with aclosing(self._slices(page)) as slices:
             async for entries in slices:
-                self.learner.change_monitors = (
-                    None if self._catching_up else self._change_monitors
-                )  # what lies back was noticed before
+                # What lies back was noticed before.
+                self.learner.notices.monitors = None if self._catching_up else self._change_monitors
                 step = self.learner.step(entries)
                 learned |= step.learned
                 await self._dead_letter(raw, step.rejected)

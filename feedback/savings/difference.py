@@ -2,7 +2,7 @@
 
 import math
 
-from highwayman.feedback.fold.arm_contrast import BaselineContrast
+from highwayman.feedback.fold.tallies.arm_contrast import BaselineContrast
 
 LEVEL = 0.95
 _LEAST_DRAWN = 20  # by the slice: below, those of its draws that weigh most may not have been seen at all

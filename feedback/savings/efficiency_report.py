@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from highwayman.env.cost.efficiency import inference_efficiency
-from highwayman.feedback.fold.efficiency_tally import EfficiencySums, EfficiencyTally
+from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencySums, EfficiencyTally
 
 By = Literal["arm", "policy", "tenant"]
 _PLACES: Final[Mapping[By, int]] = {"tenant": 0, "policy": 1, "arm": 2}

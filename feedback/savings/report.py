@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from highwayman.env.cost.spend_ledger import DAY_S
-from highwayman.feedback.fold.arm_contrast import BaselineContrast
-from highwayman.feedback.fold.control_tally import ControlTally
+from highwayman.feedback.fold.tallies.arm_contrast import BaselineContrast
+from highwayman.feedback.fold.tallies.control_tally import ControlTally
 from highwayman.feedback.savings.difference import LEVEL, difference_interval
 
 

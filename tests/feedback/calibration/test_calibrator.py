@@ -17,7 +17,7 @@ from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator, tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
-from highwayman.feedback.fold.calibration_counts import BINS, NAMED, PAIRS, CalibrationCounts
+from highwayman.feedback.fold.tallies.calibration_counts import BINS, NAMED, PAIRS, CalibrationCounts
 from highwayman.feedback.log.event_id import sort_key
 from highwayman.feedback.log.store import Keys
 from tests.serving.running_router import arm, ask, running_router

@@ -1,12 +1,10 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from highwayman.env.cost.spend_ledger import Spend
 from highwayman.env.errors import SnapshotError
-from highwayman.env.types import Attempt, CascadeStage, Decision, Mode, Outcome, RewardChange, Status
+from highwayman.env.types import Attempt, CascadeStage, Decision, Mode, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import decision, outcome
 
@@ -143,27 +141,6 @@ def test_a_call_that_the_router_itself_cut_off_is_paid_for_and_nobodys_failure()
     assert (tally.arm("a").failures, tally.arm("a").calls, tally.arm("a").cost_usd) == (0, 0, 0.002)
 
 
-def test_quality_of_one_thumb_up_is_wilsons_interval() -> None:
-    tally = Tally()
-    arm = tally.arm("a")
-    arm.weight = arm.weighted = arm.squared = 1.0
-    mean, low, high = arm.quality()
-    assert (mean, low, high) == (1.0, pytest.approx(0.2065, abs=1e-4), pytest.approx(1.0))
-
-
-def test_quality_is_the_weighted_mean_of_what_was_said() -> None:
-    tally = Tally()
-    tally.on_reward_changes(
-        [RewardChange("a", np.ones(1), 3.0, 0.0, 0.0), RewardChange("a", np.ones(1), 1.0, 0.5, 0.25)]
-    )
-    assert tally.arm("a").quality()[0] == pytest.approx(0.125)
-    assert (tally.arm("a").weight, tally.arm("a").weighted, tally.arm("a").squared) == (4.0, 0.5, 0.25)
-
-
-def test_an_arm_without_feedback_has_no_quality() -> None:
-    assert Tally().arm("a").quality() == (None, 0.0, 1.0)
-
-
 def called(tokens_in: int, *, estimated: int = 1_000, script: str = "", **changed: Any) -> tuple[Decision, Outcome]:
     asked = decision("d")
     context = replace(asked.context, prompt_tokens=estimated, flags=frozenset({f"script:{script}"} if script else ()))
@@ -243,91 +220,12 @@ def test_the_tally_round_trips() -> None:
     assert Tally.from_json(tally.to_json()).arms == tally.arms
 
 
-def at(day: int, *, usd: float | None, name: str = "d", status: Status = Status.OK) -> Outcome:
-    return replace(outcome(name, cost_usd=usd, status=status), at=day * 86_400.0 + 5.0)
-
-
-def test_dollars_are_kept_by_tenant_and_day_of_utc() -> None:
-    tally = Tally()
-    tally.on_outcome(at(100, usd=0.5))
-    tally.on_outcome(at(100, usd=0.25, status=Status.FAILED))  # it cost what it cost
-    tally.on_outcome(at(101, usd=None))
-    tally.on_outcome(at(101, usd=1.0), tenant="of another")
-    tally.on_outcome(at(101, usd=9.0, status=Status.LOST))  # nobody knows
-    assert tally.spent() == {100: Spend(0.75, 2), 101: Spend(0.0, 1)}
-    assert tally.spent("of another") == {101: Spend(1.0, 1)}
-    assert tally.spent("nobody") == {}
-
-
-def test_three_days_are_kept_whoever_spends() -> None:
-    tally = Tally()
-    for day in (100, 101, 102):
-        tally.on_outcome(at(day, usd=1.0))
-    tally.on_outcome(at(103, usd=1.0), tenant="of another")
-    assert list(tally.spent()) == [101, 102]
-    tally.on_outcome(at(100, usd=1.0))  # a spool that was drained late
-    assert list(tally.spent()) == [101, 102]
-
-
-def test_an_erased_outcome_is_not_counted_in_its_day() -> None:
-    tally = Tally()
-    tally.on_outcome(at(100, usd=1.0))
-    tally.on_outcome(at(100, usd=0.5, name="e"))
-    tally.on_outcome(at(100, usd=0.5, name="e"), sign=-1)
-    assert tally.spent() == {100: Spend(1.0, 1)}
-
-
-def test_dollars_by_day_round_trip_and_older_tallies_have_none() -> None:
-    tally = Tally()
-    tally.on_outcome(at(100, usd=0.5))
-    tally.on_outcome(at(101, usd=0.1), tenant="of another")
-    again = Tally.from_json(tally.to_json())
-    assert (again.spent(), again.spent("of another")) == (tally.spent(), tally.spent("of another"))
-    assert again.to_json() == tally.to_json()
-    assert again.arms == tally.arms
-    assert Tally.from_json(b'{"a": {"decisions": 3}}').spent() == {}
-
-
-def test_what_all_tenants_spent_is_the_sum_of_what_each_did() -> None:
-    tally = Tally()
-    tally.on_outcome(at(100, usd=0.5))
-    tally.on_outcome(at(101, usd=0.25))
-    tally.on_outcome(at(101, usd=1.0), tenant="of another")
-    assert tally.spent_by_all() == {100: Spend(0.5, 1), 101: Spend(1.25, 2)}
-    assert Tally().spent_by_all() == {}
-
-
-def test_dollars_written_when_all_were_the_default_tenants_are_read_as_that() -> None:
-    before = b'{"#spent": {"100 calls default": 2, "100 usd default": 0.75}, "a": {"cost_usd": 0.75}}'
-    tally = Tally.from_json(before)
-    tally.on_outcome(at(100, usd=0.25), tenant="of another")
-    assert (tally.spent(), tally.spent("of another")) == ({100: Spend(0.75, 2)}, {100: Spend(0.25, 1)})
-    assert tally.spent_by_all() == {100: Spend(1.0, 3)}
-
-
-def test_dollars_move_to_the_tenant_once_the_decision_comes() -> None:
-    tally = Tally()
-    early = at(100, usd=0.5)
-    tally.on_outcome(early)
-    tally.on_tenant_known(early, "of another")
-    assert (tally.spent("of another"), tally.spent_by_all()) == ({100: Spend(0.5, 1)}, {100: Spend(0.5, 1)})
-    assert tally.spent() == {100: Spend(0.0, 0)}
-    tally.on_tenant_known(at(100, usd=9.0, status=Status.LOST), "of another")
-    assert tally.spent_by_all() == {100: Spend(0.5, 1)}
-
-
 @pytest.mark.parametrize(
     "damaged", [b'{"#spent": 3}', b'{"#spent": {"1 usd": 2}}', b'{"#spent": {"1 usd t": 2}}', b"[]"]
 )
 def test_a_tally_that_makes_no_sense_is_refused(damaged: bytes) -> None:
     with pytest.raises(SnapshotError, match="tally is damaged"):
         Tally.from_json(damaged)
-
-
-def test_quality_of_eight_thumbs_up_of_ten_is_wilsons_interval() -> None:
-    tally = Tally()
-    tally.on_reward_changes([RewardChange("a", np.ones(1), 10.0, 8.0, 8.0)])
-    assert tally.arm("a").quality() == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-4)
 
 
 def test_a_chance_to_answer_rises_with_every_answer_after_a_failure_and_is_no_lower_for_an_erased_one() -> None:

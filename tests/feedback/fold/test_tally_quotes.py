@@ -12,7 +12,8 @@ from highwayman.env.cost.penalties import arm_penalties, estimate_usage, expecte
 from highwayman.env.cost.usage import TokenUse, expected_prompt_tokens
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.types import SCRIPT_FLAG, Arm, Context, Mode, Profile, Status
-from highwayman.feedback.fold.tally import ArmTally, Tally
+from highwayman.feedback.fold.tallies.arm_tally import ArmTally
+from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from tests.feedback.worlds import context, decision, outcome
 

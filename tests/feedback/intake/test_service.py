@@ -18,7 +18,7 @@ from highwayman.env.reward import reward_spec
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Decision, Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator
-from highwayman.feedback.fold.calibration_counts import CalibrationCounts
+from highwayman.feedback.fold.tallies.calibration_counts import CalibrationCounts
 from highwayman.feedback.intake.influence_weights import InfluenceWeights
 from highwayman.feedback.intake.pending import PendingCounts, PendingFeedback
 from highwayman.feedback.intake.pending_retraction import PendingRetraction

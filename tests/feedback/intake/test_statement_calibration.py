@@ -10,7 +10,7 @@ import pytest
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Context, Feedback
 from highwayman.feedback.calibration.calibrator import CalibrationSettings, Calibrator
-from highwayman.feedback.fold.calibration_counts import CalibrationCounts
+from highwayman.feedback.fold.tallies.calibration_counts import CalibrationCounts
 from highwayman.feedback.intake.statement_calibration import StatementCalibration
 from highwayman.feedback.log.record import Record
 from tests.feedback.intake.tenants import OURS, Clock, Records, decided, decision_ids, record_of

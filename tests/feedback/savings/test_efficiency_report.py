@@ -6,8 +6,8 @@ import pytest
 
 from highwayman.env.cost.efficiency import inference_efficiency
 from highwayman.env.types import Decision, Mode, Outcome, Status
-from highwayman.feedback.fold.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencyTally
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.savings.efficiency_report import efficiency_report
 from tests.feedback.worlds import decision, fold, outcome, thumb

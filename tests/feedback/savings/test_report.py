@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import ControlDraw
-from highwayman.feedback.fold.control_tally import ControlTally
+from highwayman.feedback.fold.tallies.control_tally import ControlTally
 from highwayman.feedback.savings.difference import difference_interval
 from highwayman.feedback.savings.report import MeanDifference, savings_report
 

@@ -10,7 +10,7 @@ from highwayman.env.errors import NoEligibleArm
 from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.types import NO_EXPLORATION, ArmState, Attempt, Mode, Query
-from highwayman.feedback.fold.answer_rate import AnswerRate
+from highwayman.feedback.fold.tallies.answer_rate import AnswerRate
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.answer_cache.answer_store import StoredAnswer
 from highwayman.serving.completions.conversations.continuation import Continuation

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from highwayman.env.errors import SnapshotError
 from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Feedback
-from highwayman.feedback.fold.calibration_counts import PAIRS, CalibrationCell, CalibrationCounts, CellCounts
 from highwayman.feedback.fold.learner import LogEntry
+from highwayman.feedback.fold.tallies.calibration_counts import PAIRS, CalibrationCell, CalibrationCounts, CellCounts
 from highwayman.feedback.log.events import Event
 from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import decision, make_learner, thumb

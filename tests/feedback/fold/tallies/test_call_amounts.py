@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from highwayman.env.types import Control, ControlKind, Decision, Mode, Outcome
-from highwayman.feedback.fold.call_amounts import CallAmounts
 from highwayman.feedback.fold.learner import Learner, LogEntry, Snapshot
 from highwayman.feedback.fold.log_fold import snapshot_difference
+from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
 from highwayman.feedback.fold.tally import AMOUNTS
 from highwayman.feedback.log.record import Record
 from tests.feedback.worlds import context, decision, make_learner, outcome

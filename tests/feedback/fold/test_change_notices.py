@@ -59,7 +59,7 @@ def noticed_after(told: Told) -> list[int]:
     rng, numbers = np.random.default_rng(0), []
     policy = HierTS(d=1, fingerprint=FINGERPRINT)
     learner = Learner(policy, DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a",))
-    learner.change_monitors = ChangeMonitors(100_000.0)
+    learner.notices.monitors = ChangeMonitors(100_000.0)
     position = 0
     for number in range(ANSWERS):
         made = replace(decision(f"d{number}"), context=Context(np.ones(1), FINGERPRINT, 1), at=1e9 + number)
@@ -99,7 +99,7 @@ class Tenants:
             return HierTS(d=1, fingerprint=FINGERPRINT)
 
         self.learner = Learner(make(), DEFAULT_SPEC, fingerprint=FINGERPRINT, arms=("a",), make=make)
-        self.learner.change_monitors = ChangeMonitors(1_000.0)
+        self.learner.notices.monitors = ChangeMonitors(1_000.0)
         self.position = 0
 
     def put(self, *events: Event) -> list[Control]:

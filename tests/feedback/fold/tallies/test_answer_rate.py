@@ -1,6 +1,6 @@
 import pytest
 
-from highwayman.feedback.fold.answer_rate import AnswerRate
+from highwayman.feedback.fold.tallies.answer_rate import AnswerRate
 
 
 def after(*answers: bool, every_s: float = 1.0) -> AnswerRate:

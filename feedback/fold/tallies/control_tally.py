@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from highwayman.env.types import Decision, Mode, Outcome
-from highwayman.feedback.fold.arm_contrast import ContrastSums
 from highwayman.feedback.fold.join import AttributedReward
+from highwayman.feedback.fold.tallies.arm_contrast import ContrastSums
 
 JUDGE = "judge"  # the objective of decisions that stand for a judge's calls
 _REALS = ("since", "until", "judge_usd", "shadow_usd")

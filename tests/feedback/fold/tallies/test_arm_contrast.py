@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import ControlDraw
-from highwayman.feedback.fold.arm_contrast import BaselineContrast, ContrastSums
+from highwayman.feedback.fold.tallies.arm_contrast import BaselineContrast, ContrastSums
 
 
 def known(sums: ContrastSums) -> BaselineContrast:

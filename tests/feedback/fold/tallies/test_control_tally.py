@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from highwayman.env.types import Control, ControlDraw, ControlKind, Decision, Mode, Outcome
-from highwayman.feedback.fold.control_tally import TenantControl
 from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.tallies.control_tally import TenantControl
 from highwayman.feedback.fold.tally import Tally
 from tests.feedback.worlds import context, decision, fold, outcome, thumb
 

@@ -1,0 +1,1 @@
+"""What a tally is made of: each sums one thing that events tell, and knows how it is written down."""
