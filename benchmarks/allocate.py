@@ -30,7 +30,9 @@ from highwayman.env.cost.pacer import Pacer
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
 

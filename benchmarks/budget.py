@@ -31,7 +31,9 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Query
 from highwayman.sims.measures.budget import SETTLING, WINDOW, budget_compliance
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table

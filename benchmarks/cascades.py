@@ -32,8 +32,10 @@ from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.confidence import Confidence
 from highwayman.sims.sweeps.dial import useful_points_per_usd
 from highwayman.sims.tables.table import FullTable

@@ -28,7 +28,9 @@ from highwayman.env.types import Context, Query
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.measures.over_seeds import paired_difference
 from highwayman.sims.simulation.conversation_turns import ConversationTurns
-from highwayman.sims.simulation.engine import SimulatedRouter, Switching, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter, Switching
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.dial import table_spread
 from highwayman.sims.tables.table import FullTable

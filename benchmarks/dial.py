@@ -28,7 +28,9 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.measures.hull import Hull
 from highwayman.sims.measures.tradeoff import aiq, cost_at_equal_quality
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.sweeps.dial import useful_points_per_usd
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable

@@ -27,8 +27,10 @@ from highwayman.bandit.policy import Policy, SupportsDiscount
 from highwayman.env.cost.objective import Objective
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query, RewardChange
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.dial import table_spread
 from highwayman.sims.sweeps.prepared import fixed_penalties

@@ -25,7 +25,9 @@ from highwayman.env.encoder.features.clusters import Clusters
 from highwayman.env.encoder.features.features import numeric_features, utf8_sample
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.baselines.ridge import Ridge
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.sweeps.dial import table_spread
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable

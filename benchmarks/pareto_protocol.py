@@ -33,8 +33,10 @@ from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.types import Context, Floats, Query
 from highwayman.sims.measures.budget import budget_compliance
 from highwayman.sims.measures.hull import Hull
-from highwayman.sims.simulation.engine import SimulatedRouter, generator, simulate
+from highwayman.sims.simulation.drawing import generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import stationary
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.tables.table import FullTable
 
 CEILINGS = {2.35e-4: 0.859, 6.5e-4: 0.898, 1.71e-3: 0.917, 4.7e-3: 0.924, 1.11e-2: 0.929}  # and the paper's quality

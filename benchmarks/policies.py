@@ -22,9 +22,8 @@ import numpy as np
 from policies_rivals import ARMS, FEATURES, rounds
 
 from highwayman.bandit.loading import load_policy, shipped_policies
-from highwayman.bandit.policy import Policy
+from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.env.types import Context, RewardChange
-from highwayman.sims.simulation.engine import BatchPolicy
 
 RIVALS = Path(__file__).with_name("policies_rivals.py")
 NAMES = tuple("abcdefgh")

@@ -27,7 +27,9 @@ from highwayman.sims.measures.llm_router_bench import router_bench_accuracy, rou
 from highwayman.sims.measures.router_arena import arena_score, optimality
 from highwayman.sims.measures.router_eval import router_eval_scores
 from highwayman.sims.measures.tradeoff import aiq
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.sweeps.dial import useful_points_per_usd
 from highwayman.sims.sweeps.prepared import fixed_penalties
 from highwayman.sims.tables.table import FullTable

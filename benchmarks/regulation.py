@@ -25,8 +25,10 @@ from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import POINT
 from highwayman.env.types import Floats
-from highwayman.sims.simulation.engine import SimulatedRouter, compose, generator, simulate
+from highwayman.sims.simulation.drawing import compose, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.regulation import Regulation
 
 HOMES = ("8B", "1B;8B;30B")

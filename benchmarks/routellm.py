@@ -37,7 +37,9 @@ from highwayman.sims.baselines.folds import fold_of
 from highwayman.sims.baselines.ridge import Ridge, ridge_predictions
 from highwayman.sims.logs.logged import Indices
 from highwayman.sims.measures.two_arms import apgr, cpt, quality_by_share
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.tables.table import FullTable
 from highwayman.sims.tables.table_file import read_table
 

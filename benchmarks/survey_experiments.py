@@ -27,8 +27,10 @@ from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.efficiency import inference_efficiencies
 from highwayman.env.cost.objective import POINT, Objective
 from highwayman.env.types import Context, Floats
-from highwayman.sims.simulation.engine import SimulatedRouter, generator, simulate
+from highwayman.sims.simulation.drawing import generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario, stationary
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.tables.table import FullTable
 
 SIZES = (1.0, 8.0, 30.0, 100.0)  # billions of parameters

@@ -1,105 +1,25 @@
-"""The engine: a scenario drawn from a table and worlds, and a policy let loose on it as in production."""
+"""The engine: a policy let loose on a scenario, as in production."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from hashlib import sha256
-from heapq import heappop, heappush
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from math import isnan, nan
+from math import nan
 
 import numpy as np
 
-from highwayman.bandit.cascade.plan import CascadeRules
-from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.decision import Candidates, decide
 from highwayman.bandit.draw import Draw, Indices, draw_many
 from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.bandit.regression.amount_posterior import AmountPosterior
-from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
-from highwayman.env.cost.switching import SERVED_TURNS
-from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.simulation.call_account import CallAccount, WindowRule
-from highwayman.sims.simulation.cascades import SimulatedCascades
-from highwayman.sims.simulation.prompt_caches import PromptCaches
+from highwayman.env.types import Context, Floats
+from highwayman.sims.simulation.accounts.call_account import CallAccount, WindowRule
+from highwayman.sims.simulation.accounts.cascades import SimulatedCascades
+from highwayman.sims.simulation.accounts.feedback_queue import FeedbackQueue
+from highwayman.sims.simulation.accounts.prompt_caches import PromptCaches
 from highwayman.sims.simulation.run import Run
-from highwayman.sims.simulation.scenario import Scenario, Stage, World, WorldError, stationary
-from highwayman.sims.tables.table import FullTable
-
-
-class Switching(StrEnum):
-    """When a conversation changes its arm."""
-
-    PRICED = "priced"  # when it pays, as in production
-    NEVER = "never"  # the first turn's arm answers all of them
-    UNPRICED = "unpriced"  # every turn is drawn as if it stood alone
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SimulatedRouter:
-    """What decides beside the policy, as a router's configuration and pool file have it."""
-
-    objective: Objective  # of every request; in a tool loop none explores
-    rules: ExplorationRules  # a cap among them goes on from what it has granted already
-    probation: Collection[str] = ()  # arms that are on probation for the whole run
-    pacer: Pacer | None = None  # holds a budget; None: a new one if the scenario has a budget
-    most_usd: Floats | None = None  # (K,) that no call to each of the scenario's arms costs more than; None: unknown
-    switching: Switching = Switching.PRICED  # between the turns of a conversation
-    served_turns: float = SERVED_TURNS  # that an arm is expected to answer once it is switched to
-    predicts: bool = True  # what a call will take, by prompt; else the price list is all that is known of it
-    cascade: CascadeRules | None = None  # answers may be looked at, and other arms asked; None: they are not
-
-    @property
-    def only_mixes_a_floor(self) -> bool:
-        """Whether a decision is the policy's probabilities and the floor, and hangs on no other round."""
-        limits = (self.objective.max_usd, self.objective.min_quality, self.rules.cap, self.pacer)
-        plain = not self.probation and self.cascade is None
-        return self.objective.explore and plain and all(limit is None for limit in limits)
-
-    @property
-    def heeds_amounts(self) -> bool:
-        """Whether it makes any difference what a call is expected to take."""
-        objective = self.objective
-        points = (objective.points_per_usd, objective.points_per_s, objective.points_per_wh)
-        return any(points) or objective.max_usd is not None or self.rules.cap is not None or self.pacer is not None
-
-
-def generator(seed: int, name: str) -> np.random.Generator:
-    """Return the generator of one purpose: the same for the same seed and name, independent of any other's."""
-    number = int.from_bytes(sha256(name.encode()).digest()[:8], "big")
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-
-
-def draw_scenario(table: FullTable, worlds: Sequence[World], *, rounds: int, seed: int) -> Scenario:
-    """Return a scenario of `rounds` rounds of prompts from `table`, as `worlds` have it. Raises WorldError."""
-    return compose(stationary(table, rounds=rounds, rng=generator(seed, "prompts")), worlds, seed=seed)
-
-
-def compose(scenario: Scenario, worlds: Sequence[World], *, seed: int) -> Scenario:
-    """Return the scenario with worlds applied stage by stage, within a stage in the order given.
-
-    Each draws from a generator named after its class, and numbered if there are several of one: adding a world leaves
-    the noise of the others alone. Of two worlds that give feedback on the same answer, the later one counts.
-
-    Raises:
-        WorldError: a world does not fit the scenario, or a round is left without any arm.
-    """
-    counts: dict[str, int] = {}
-    has_feedback_world = False
-    for world in sorted(worlds, key=lambda world: world.stage):
-        name = type(world).__name__
-        counts[name] = counts.get(name, 0) + 1
-        changed = world.apply(scenario, generator(seed, f"{name} {counts[name]}"))
-        if has_feedback_world and world.stage is Stage.FEEDBACK:
-            changed = changed.replace(
-                feedback=np.where(np.isnan(changed.feedback), scenario.feedback, changed.feedback)
-            )
-        has_feedback_world = has_feedback_world or world.stage is Stage.FEEDBACK
-        scenario = changed
-    empty = ~scenario.available.any(axis=1)
-    if empty.any():
-        raise WorldError(f"no arm is left in the pool in round {int(np.flatnonzero(empty)[0])}; remove fewer")
-    return scenario
+from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter, Switching
 
 
 def simulate(
@@ -172,8 +92,7 @@ class _Simulation:
         self._rng, self._frozen_for = rng, frozen_for
         self._contexts = [contexts[row] for row in scenario.rows.tolist()]  # (n,)
         self._at: list[float] = scenario.at.tolist()
-        # A heap: when it comes, round, action, reward.
-        self._pending_feedback: list[tuple[float, int, int, float]] = []
+        self._feedback = FeedbackQueue(scenario, self._contexts, self._at)
         self._amounts = AmountPosterior(2) if router.predicts and router.heeds_amounts else None
         needed = router.pacer is not None or router.probation or self._amounts is not None
         self._calls = CallAccount(scenario, self._contexts, self._amounts) if needed else None
@@ -310,7 +229,7 @@ class _Simulation:
             done.propensities[block] = mixed[np.arange(last - first), actions]
             done.probs[block, columns] = mixed
             for t in range(first, last):
-                self._schedule_feedback(t, int(done.actions[t]))
+                self._feedback.put(t, int(done.actions[t]))
                 if self._calls is not None:
                     self._calls.begin(t, int(done.actions[t]), saved_usd=0.0, expected_usd=nan)
 
@@ -337,7 +256,7 @@ class _Simulation:
         self.done.probs[t, columns] = draw.probs
         if self.done.asked is not None and self.done.served is not None:
             self.done.asked[t, asked], self.done.served[t] = True, served
-        self._schedule_feedback(t, served)
+        self._feedback.put(t, served)
         if self._caches is not None:
             self.done.penalties[t] -= self._caches.savings(t, self._router.objective)
             self.done.saved_usd[t] = self._caches.saved_share(t, action) * self._scenario.cost_usd[t, action]
@@ -348,23 +267,13 @@ class _Simulation:
                 most_usd = nan if self._router.most_usd is None else float(self._router.most_usd[call])
                 self._calls.begin(t, call, saved_usd=saved_usd, expected_usd=expected_usd[call], most_usd=most_usd)
 
-    def _schedule_feedback(self, t: int, action: int) -> None:
-        """Put the feedback on round t's answer, if there is any, among the feedback to come."""
-        reward = float(self._scenario.feedback[t, action])
-        if not isnan(reward):
-            heappush(
-                self._pending_feedback, (self._at[t] + float(self._scenario.delay_s[t, action]), t, action, reward)
-            )
-
     def _learn(self, t: int) -> None:
         """Let the policy learn the feedback that has come by round t, if an update is due."""
-        pending, now = self._pending_feedback, self._at[t]
-        if t % self._frozen_for or not pending or pending[0][0] > now:
+        if t % self._frozen_for:
             return
-        changes = []
-        while pending and pending[0][0] <= now:
-            _, answered, action, reward = heappop(pending)
-            arm, features = self._scenario.arms[action], self._contexts[answered].features
-            change = RewardChange(arm, features, 1.0, reward, reward**2, self._at[answered])
-            changes.append(change if self._cascades is None else self._cascades.learn(self._policy, answered, change))
-        self._policy.learn(changes)
+        changes = [
+            change if self._cascades is None else self._cascades.learn(self._policy, answered, change)
+            for answered, change in self._feedback.come_by(self._at[t])
+        ]
+        if changes:
+            self._policy.learn(changes)

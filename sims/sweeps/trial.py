@@ -13,10 +13,12 @@ from highwayman.sims.baselines.static_mixture import StaticMixture
 from highwayman.sims.logs.logged import Bools, Indices
 from highwayman.sims.measures.exploration import exploration_usd
 from highwayman.sims.measures.value import Choices, best_fixed, taken
+from highwayman.sims.simulation.accounts.prompt_caches import cached_amounts
 from highwayman.sims.simulation.cascade_spec import cascade_rules, check_told, with_cascade
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
-from highwayman.sims.simulation.prompt_caches import cached_amounts
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.dial import DialSetting
 from highwayman.sims.sweeps.measured import Measured

@@ -19,8 +19,9 @@ from highwayman.feedback.log.store import Store
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.pool_objectives import PoolObjectives
-from highwayman.sims.simulation.engine import SimulatedRouter, simulate
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from tests.serving.running_router import ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from highwayman.env.types import Context
-from highwayman.sims.simulation.engine import draw_scenario
+from highwayman.sims.simulation.drawing import draw_scenario
 from highwayman.sims.simulation.scenario import Scenario, World
 from highwayman.sims.tables.table import FullTable
 

@@ -15,9 +15,11 @@ from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.types import Context, Floats, RewardChange
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario, World
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.arm_added import ArmAdded
 from highwayman.sims.simulation.worlds.arm_removed import ArmRemoved
 from highwayman.sims.simulation.worlds.budget import Budget

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from highwayman.sims.measures.value import best_fixed, taken
-from highwayman.sims.simulation.engine import draw_scenario
+from highwayman.sims.simulation.drawing import draw_scenario
 from highwayman.sims.simulation.scenario import Scenario, WorldError
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.sweeps.dial import DialSetting, dial_settings

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from highwayman.sims.simulation.engine import draw_scenario
+from highwayman.sims.simulation.drawing import draw_scenario
 from highwayman.sims.simulation.scenario import WorldError
 from highwayman.sims.simulation.worlds.budget import Budget
 from highwayman.sims.tables.table import FullTable

@@ -4,8 +4,10 @@ import pytest
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.env.cost.objective import Objective
-from highwayman.sims.simulation.engine import SimulatedRouter, generator, simulate
+from highwayman.sims.simulation.drawing import generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.scenario import WorldError
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.simulation.worlds.arm_removed import ArmRemoved
 from highwayman.sims.simulation.worlds.regulation import Regulation

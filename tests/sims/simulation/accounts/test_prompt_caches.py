@@ -11,11 +11,13 @@ from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Context
+from highwayman.sims.simulation.accounts.prompt_caches import PromptCaches, cached_amounts
 from highwayman.sims.simulation.conversation_turns import ConversationTurns
-from highwayman.sims.simulation.engine import SimulatedRouter, Switching, draw_scenario, generator, simulate
-from highwayman.sims.simulation.prompt_caches import PromptCaches, cached_amounts
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter, Switching
 from highwayman.sims.simulation.world_spec import parse_world
 from highwayman.sims.simulation.worlds.conversations import Conversations
 from highwayman.sims.tables.table import FullTable

@@ -8,9 +8,11 @@ from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Context
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.run import Run
 from highwayman.sims.simulation.scenario import Scenario
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.confidence import Confidence
 from highwayman.sims.tables.table import FullTable
 
