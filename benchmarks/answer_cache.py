@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pydantic_core
 
-from highwayman.env.encoder.encoder import make_engine
+from highwayman.env.encoder.engine import make_engine
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy, answer_key
 from highwayman.serving.completions.answer_cache.nearest import NearestQuestions
 from highwayman.serving.completions.requests.request import parse_chat

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from highwayman.env.encoder.encoder import Encoder, make_encoder, make_engine
+from highwayman.env.encoder.encoder import Encoder, make_encoder
+from highwayman.env.encoder.engine import make_engine
 from highwayman.env.encoder.engines.static_engine import ASSETS
 from highwayman.env.types import Query
 

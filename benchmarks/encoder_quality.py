@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
+from highwayman.env.encoder.encoder import MAX_CHARS
+from highwayman.env.encoder.engine import make_engine
 from highwayman.env.encoder.features.features import numeric_features, utf8_sample
 from highwayman.env.types import Floats, Query
 from scripts.make_projection import principal

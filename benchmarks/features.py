@@ -20,7 +20,8 @@ from benchmarks.learning_data import NORM, PROMPTS
 from highwayman.bandit.decision import ExplorationRules
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.cost.objective import Objective
-from highwayman.env.encoder.encoder import MAX_CHARS, make_engine
+from highwayman.env.encoder.encoder import MAX_CHARS
+from highwayman.env.encoder.engine import make_engine
 from highwayman.env.encoder.features.clusters import Clusters
 from highwayman.env.encoder.features.features import numeric_features, utf8_sample
 from highwayman.env.types import Context, Floats, Query

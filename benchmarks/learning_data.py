@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from highwayman.env.encoder.encoder import MAX_CHARS, Encoder, make_encoder, make_engine
+from highwayman.env.encoder.encoder import MAX_CHARS, Encoder, make_encoder
+from highwayman.env.encoder.engine import make_engine
 from highwayman.env.encoder.engines.static_engine import ASSETS
 from highwayman.env.encoder.features.clusters import Clusters
 from highwayman.env.encoder.features.features import numeric_features, utf8_sample

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from highwayman.env.encoder.encoder import MAX_CHARS, Engine, make_engine
+from highwayman.env.encoder.encoder import MAX_CHARS
+from highwayman.env.encoder.engine import Engine, make_engine
 from highwayman.env.encoder.engines.static_engine import ASSETS
 from highwayman.env.encoder.features.features import numeric_features, utf8_sample
 from highwayman.env.types import Floats, Query

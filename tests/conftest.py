@@ -23,7 +23,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No test asks a server of the world, and to read all whom a machine trusts takes every router 40 ms.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
 
-from highwayman.env.encoder import encoder
+from highwayman.env.encoder import engine
 from highwayman.env.encoder.engines.static_engine import StaticEngine
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
@@ -53,7 +53,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def shared_table() -> Iterator[None]:
     """Encoders of one process share the static table, as a router has but one: to open and digest it takes 55 ms."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "StaticEngine", functools.cache(StaticEngine))
+        patch.setattr(engine, "StaticEngine", functools.cache(StaticEngine))
         yield
 
 

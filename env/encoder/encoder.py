@@ -5,15 +5,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 
-from highwayman.env.class_paths import class_at
 from highwayman.env.encoder.batching import BacklogFull, Batcher
-from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
-from highwayman.env.encoder.engines.static_engine import ASSETS, StaticEngine
-from highwayman.env.encoder.engines.transformers_engine import TransformersEngine
+from highwayman.env.encoder.engine import SHIPPED_PROJECTIONS, Engine, make_engine
 from highwayman.env.encoder.features.clusters import Clusters
 from highwayman.env.encoder.features.features import (
     NUMERIC_NAMES,
@@ -38,32 +35,8 @@ BACKLOG_LIMIT: Final = 1_024
 
 _NO_FLAGS: Final[frozenset[str]] = frozenset()
 _NUMBERS: Final = len(NUMERIC_NAMES)
-_SHIPPED: Final = {
-    "static": ASSETS / "projection_static.npz",
-    "onnx": ASSETS / "projection_minilm.npz",
-    "transformers": ASSETS / "projection_minilm.npz",
-}
 _all = np.logical_and.reduce  # by name: that of arrays takes twice as long to start
 _log = logging.getLogger(__name__)
-
-
-class Engine(Protocol):
-    """Turns texts into vectors. `embed` blocks; it is called from one worker thread, and from offline code's own.
-
-    An engine that needs no more than a thread's hand-over costs, some 100 us, says so by an attribute `inline = True`:
-    it is then called in the event loop's own thread.
-    """
-
-    @property
-    def fingerprint(self) -> str:
-        """Its name and a hash of its assets: equal fingerprints give equal vectors, but for rounding."""
-
-    @property
-    def width(self) -> int:
-        """Dimensions of a vector."""
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """Return one vector per text, shape (n, width), each of length 1, or 0 where nothing is known of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,32 +294,7 @@ def make_encoder(
     given = {"model": model, "device": device, "dtype": dtype}
     options = {key: value for key, value in given.items() if value is not None}
     engine = make_engine(name, **options)
-    path = projection or (None if model else _SHIPPED.get(name))
+    path = projection or (None if model else SHIPPED_PROJECTIONS.get(name))
     chosen = Projection.load(path) if path else Projection.gaussian(engine.width, p=TEXT_DIMENSIONS)
     clusters = Clusters.load(path) if path else None
     return Encoder(engine, chosen, clusters=clusters, tags=tags, deadline_s=deadline_s, cache_size=cache_size)
-
-
-def make_engine(name: str, **options: Any) -> Engine:
-    """Return an engine by the names that `make_encoder` takes.
-
-    Raises:
-        EncoderError: the name is unknown, or a library or an asset is missing.
-    """
-    if name == "transformers":
-        return TransformersEngine(**options)
-    if ":" in name:
-        return _imported(name, options)
-    if name not in {"static", "onnx"}:
-        raise EncoderError(f"unknown encoder {name!r}: give static, onnx, transformers or module:Class")
-    if options:
-        raise EncoderError(f"encoder {name!r} takes no {', '.join(options)}; only transformers does")
-    return OnnxEngine() if name == "onnx" else StaticEngine()
-
-
-def _imported(path: str, options: dict[str, Any]) -> Engine:
-    try:
-        engine: Engine = class_at(path)(**options)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise EncoderError(f"encoder {path!r}: {error}") from error
-    return engine

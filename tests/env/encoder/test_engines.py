@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from highwayman.env.encoder.encoder import Engine, make_encoder
+from highwayman.env.encoder.encoder import make_encoder
+from highwayman.env.encoder.engine import Engine
 from highwayman.env.encoder.engines import minilm, minilm_graph, onnx_engine, transformers_engine
 from highwayman.env.encoder.engines.minilm import minilm_folder, read_safetensors
 from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
