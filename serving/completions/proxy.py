@@ -18,15 +18,15 @@ from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.answers.lines import feed_aside
 from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.answers.transcript import Transcript
-from highwayman.env.upstream.answers.usage_report import parse_reported_usage
+from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream
-from highwayman.env.upstream.stored_response import stored_response
 from highwayman.feedback.log.writing.journal import Journal
-from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
+from highwayman.serving.completions.calls.answer_headers import answer_headers
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.calls.passing import passing
+from highwayman.serving.completions.calls.tool_use import learn_of_tools
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
@@ -34,8 +34,6 @@ from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response
 from highwayman.serving.metrics import Metrics
 
-_CALLED = "tool_calls"  # a finish reason
-_LEAST_READ = 0.5  # of the tools' tokens as estimated: an arm that has read fewer tokens in all has not read the tools
 _COME_AGAIN = frozenset({429, 503})  # statuses that a Retry-After goes with
 
 
@@ -108,7 +106,8 @@ class ProxiedCompletion:
             if self._answer is not None:
                 self._answer.close()
             outcome = self._outcome()
-            self._learn_of_tools(outcome)
+            if self._dependencies.tools is not None:
+                learn_of_tools(self._dependencies.tools, self._arm, self._request.query, outcome)
             self._dependencies.on_outcome(outcome)
             self._log_outcome(outcome)
 
@@ -129,7 +128,7 @@ class ProxiedCompletion:
             NoEligibleArm: no arm takes tools, and the caller wants one called.
         """
         if self._route.cached is not None:
-            return self._stored(self._route.cached)
+            return self._route.cached.response(self._request, now=self._started_at)
         answer = await self._ask_arms(self._route.arms)
         if answer.account.ending is not Ending.TOOLS_REFUSED or not self._request.query.tools:
             return answer
@@ -138,18 +137,6 @@ class ProxiedCompletion:
             raise tools_refused(dict.fromkeys(attempt.arm for attempt in self._tried))
         self._tools_dropped = True
         return await self._ask_arms(self._route.arms)
-
-    def _stored(self, cached: CachedAnswer) -> UpstreamResponse:
-        answer, request = cached.answer, self._request
-        return stored_response(
-            cached.arm,
-            answer.text,
-            usage=(answer.tokens_in, answer.tokens_out),
-            chat=request.chat,
-            stream=request.stream,
-            created_at=answer.at,
-            now=self._started_at,
-        )
 
     async def _ask_arms(self, arms: Sequence[Arm]) -> UpstreamResponse:
         return await self._dependencies.upstream.open(
@@ -183,13 +170,7 @@ class ProxiedCompletion:
     async def _pass_whole(self, send: Send, answer: UpstreamResponse) -> None:
         body, text = await answer.body(), AnswerText()
         text.add(answer.answer)
-        self._metered = meter(
-            parse_reported_usage(answer.answer),
-            text,
-            prompt_tokens=self._prompt_tokens,
-            samples=answer.samples,
-            uncounted=answer.uncounted,
-        )
+        self._metered = self._meter(parse_reported_usage(answer.answer), text, answer)
         self._finish_reason = parse_finish_reason(answer.answer)
         if self._transcript is not None:
             self._transcript.add(answer.answer)
@@ -212,15 +193,13 @@ class ProxiedCompletion:
             self._end_attempt(Ending.BROKE_OFF, str(error))
             last = self._last_event(error)
         finally:
-            self._metered = meter(
-                stream.usage,
-                stream.words(),
-                prompt_tokens=self._prompt_tokens,
-                samples=answer.samples,
-                uncounted=answer.uncounted,
-            )
+            self._metered = self._meter(stream.usage, stream.words(), answer)
             self._finish_reason = stream.finish_reason
         await send({"type": "http.response.body", "body": last})
+
+    def _meter(self, report: ReportedUsage | None, text: AnswerText, answer: UpstreamResponse) -> MeteredUsage:
+        tokens, samples, uncounted = self._prompt_tokens, answer.samples, answer.uncounted
+        return meter(report, text, prompt_tokens=tokens, samples=samples, uncounted=uncounted)
 
     def _rewriter(self) -> SseRewriter:
         return SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)
@@ -272,29 +251,14 @@ class ProxiedCompletion:
         await send_response(send, status, body, headers)
 
     def _headers(self, content_type: str) -> Headers:
-        decision = self._route.decision
-        return [
-            (b"content-type", content_type.encode("latin-1")),
-            (b"x-highwayman-decision", decision.id.encode()),
-            (b"x-highwayman-arm", self._arm.name.encode()),
-            (b"x-highwayman-propensity", repr(decision.propensity).encode()),
-            *([(b"x-highwayman-tools", b"dropped")] if self._tools_dropped else ()),
-            *self._cached_headers(),
-            *self._vote_link(decision),
-        ]
-
-    def _cached_headers(self) -> Headers:
-        cached = self._route.cached
-        if cached is None:
-            return ()
-        return (
-            (b"age", str(int(cached.age_s)).encode()),
-            (b"x-highwayman-similarity", f"{cached.similarity:.4f}".encode()),
+        return answer_headers(
+            content_type,
+            self._route.decision,
+            self._arm,
+            tools_dropped=self._tools_dropped,
+            cached=self._route.cached,
+            vote_link=self._dependencies.vote_link,
         )
-
-    def _vote_link(self, decision: Decision) -> Headers:
-        link = self._dependencies.vote_link
-        return () if link is None else ((b"x-highwayman-feedback-url", link(decision).encode()),)
 
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
@@ -326,16 +290,6 @@ class ProxiedCompletion:
         if power is not None and self._power_mark is not None and self._answer is not None and self._attempts == 1:
             measured = power.used_wh(self._arm, self._power_mark)
         return energy_wh(self._arm, usage) if measured is None else measured
-
-    def _learn_of_tools(self, outcome: Outcome) -> None:
-        """Tell who called a tool, and who has by its own count read less than the tools alone would be."""
-        tools, query = self._dependencies.tools, self._request.query
-        if tools is None or not query.tools or self._tools_dropped or outcome.status is not Status.OK:
-            return
-        if outcome.finish_reason == _CALLED:
-            tools.on_called(self._arm)
-        elif not outcome.estimated and 0 < outcome.tokens_in < _LEAST_READ * query.tools_tokens:
-            tools.on_ignored(self._arm)
 
     def _log_outcome(self, outcome: Outcome) -> None:
         """Put the outcome on the log, behind its decision: the journal keeps the order. Then observers look at it."""

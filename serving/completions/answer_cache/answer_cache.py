@@ -13,6 +13,8 @@ from highwayman.env.encoder.features.similarity_bands import SimilarityBands
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.pool.cached_arms import CACHED_ARMS, EXACT, SEMANTIC
 from highwayman.env.types import Arm
+from highwayman.env.upstream.calls.response import UpstreamResponse
+from highwayman.env.upstream.stored_response import stored_response
 from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.serving.completions.answer_cache.answer_key import AnswerKey, AskedBy, answer_key
 from highwayman.serving.completions.answer_cache.answer_store import AnswerRow, AnswerStore, StoredAnswer
@@ -47,6 +49,19 @@ class CachedAnswer:
     age_s: float
     similarity: float = 1.0  # of the two questions' vectors
     tags: tuple[tuple[str, int], ...] = ()  # which tell policies of that
+
+    def response(self, request: CompletionRequest, *, now: float) -> UpstreamResponse:
+        """Return it as if it had just come, in answer to a request; `now` is monotonic seconds."""
+        answer = self.answer
+        return stored_response(
+            self.arm,
+            answer.text,
+            usage=(answer.tokens_in, answer.tokens_out),
+            chat=request.chat,
+            stream=request.stream,
+            created_at=answer.at,
+            now=now,
+        )
 
 
 class AnswerCache:

@@ -1,0 +1,20 @@
+"""What an answer tells of whether its arm calls tools."""
+
+from highwayman.env.pool.tool_beliefs import ToolBeliefs
+from highwayman.env.types import Arm, Outcome, Query, Status
+
+_CALLED = "tool_calls"  # a finish reason
+_LEAST_READ = 0.5  # of the tools' tokens as estimated: an arm that has read fewer tokens in all has not read the tools
+
+
+def learn_of_tools(beliefs: ToolBeliefs, arm: Arm, query: Query, outcome: Outcome) -> None:
+    """Note that an arm called a tool, or that it has by its own count read less than the tools alone would be.
+
+    Where none were offered, or passed on, an answer tells nothing.
+    """
+    if not query.tools or outcome.tools_dropped or outcome.status is not Status.OK:
+        return
+    if outcome.finish_reason == _CALLED:
+        beliefs.on_called(arm)
+    elif not outcome.estimated and 0 < outcome.tokens_in < _LEAST_READ * query.tools_tokens:
+        beliefs.on_ignored(arm)
