@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import ExplorationRules, decide
 from highwayman.bandit.loading import load_policy, parse_policy
 from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.bandit.regression.amount_posterior import AmountPosterior

@@ -1,6 +1,7 @@
 """The files that what is decided and learned hangs on: those that `make mutants` puts faults into."""
 
 CORE = (
+    "bandit/candidates.py",
     "bandit/decision.py",
     "bandit/draw.py",
     "bandit/best_arm.py",

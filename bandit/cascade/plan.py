@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.gates import ESTIMATE, EXPECTED, NEXT_EXPECTED, Gates, Judgement
-from highwayman.bandit.decision import Candidates
 from highwayman.bandit.draw import Floor, draw, one_hot_argmax
 from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import FLOOR_LOSS, priced_floor

@@ -10,8 +10,9 @@ import msgpack
 import numpy as np
 
 from highwayman.bandit import snapshot
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.returns import options_of
-from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.decision import ExplorationRules, decision_probs
 from highwayman.bandit.policy import PredictsQuality
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Arm, Context, Decision, Floats

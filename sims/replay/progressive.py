@@ -11,7 +11,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import ExplorationRules, decision_probs
 from highwayman.bandit.draw import mix_many
 from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.bandit.regression.sequential import PosteriorSummary, SequentialPredictions

@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.returns import cascade_return, charged_penalties, options_of
-from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.decision import ExplorationRules, decision_probs
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import NO_EXPLORATION, Arm, ArmState, Decision, Floats, Mode
 from highwayman.feedback.fold.join import stages_at

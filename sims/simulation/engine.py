@@ -7,7 +7,8 @@ from math import nan
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, decide
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import decide
 from highwayman.bandit.draw import Draw, Indices, draw_many
 from highwayman.bandit.policy import BatchPolicy, Policy
 from highwayman.bandit.regression.amount_posterior import AmountPosterior

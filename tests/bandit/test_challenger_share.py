@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from highwayman.bandit.decision import Candidates, ChallengerShare, ExplorationRules, decide, decision_probs
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import ChallengerShare, ExplorationRules, decide, decision_probs
 from highwayman.bandit.draw import one_hot_argmax
 from highwayman.bandit.policies.fixed import Fixed
 from highwayman.env.cost.objective import Objective

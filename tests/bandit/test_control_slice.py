@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.control_slice import ControlSlice
-from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide, decision_probs
+from highwayman.bandit.decision import Choice, ExplorationRules, decide, decision_probs
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Context

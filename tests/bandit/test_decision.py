@@ -1,4 +1,4 @@
-"""The decision core. Ada costs $1, Bob $2, Cy $4 a call; a policy that knows them expects .4, .6, .9 of them."""
+"""The decision core, of arms and a policy that `knowing.py` has."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,61 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from highwayman.bandit.decision import Candidates, ExplorationRules, decide, decision_probs
+from highwayman.bandit.decision import ExplorationRules, decide, decision_probs
 from highwayman.bandit.draw import mix
 from highwayman.bandit.exploration_cap import ExplorationCap
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota
-from highwayman.env.cost.objective import Objective
-from highwayman.env.errors import BudgetExhausted, NoEligibleArm
 from highwayman.env.types import Context, Floats, RewardChange
-
-ARMS = ("ada", "bob", "cy")
-QUALITY = {"ada": 0.4, "bob": 0.6, "cy": 0.9}
-CONTEXT = Context(np.ones(1), "f", 1)
-CANDIDATES = Candidates(ARMS, usd=np.array([1.0, 2.0, 4.0]), penalties=np.array([0.0, 0.1, 0.2]))
-AUTO = Objective("auto", 0.0)
-FLOOR = ExplorationRules(floor=0.3)
-
-
-class Knowing(Uniform):
-    """Expects QUALITY, and takes the best arm of what it is asked about, seven times out of ten."""
-
-    def __init__(self) -> None:
-        super().__init__(d=1)
-
-    def expected_quality(self, context: Context, arms: Sequence[str]) -> Floats:
-        return np.array([QUALITY[arm] for arm in arms])
-
-    def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:
-        probs = np.full(len(arms), 0.3 / len(arms))
-        probs[int((self.expected_quality(context, arms) - penalties).argmax())] += 0.7
-        return probs
-
-
-class Till:
-    """A budget that asks a tenth of quality a dollar, and pays for so much a call."""
-
-    def __init__(self, most_usd: float) -> None:
-        self.most_usd = most_usd
-
-    def penalties(self, expected_usd: Floats) -> Floats:
-        return 0.1 * expected_usd
-
-    def over_budget(
-        self, expected_usd: Floats, most_usd: Floats | None = None
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return expected_usd > self.most_usd
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def probs_of(candidates: Candidates = CANDIDATES, rules: ExplorationRules = FLOOR, *, explores: bool = True) -> Floats:
-    return decision_probs(Knowing(), CONTEXT, candidates, rules, explores=explores, at=0.0)
+from tests.bandit.knowing import ARMS, AUTO, CANDIDATES, CONTEXT, FLOOR, QUALITY, Knowing, probs_of, rng
 
 
 def test_the_floor_is_mixed_into_what_the_policy_says() -> None:
@@ -84,53 +38,11 @@ def test_without_exploration_the_most_probable_arm_is_certain() -> None:
     assert probs_of(explores=False).tolist() == [0.0, 0.0, 1.0]
 
 
-def test_arms_dearer_than_the_caller_allows_are_not_drawn_from() -> None:
-    choice = decide(Knowing(), CONTEXT, CANDIDATES, FLOOR, limits=replace(AUTO, max_usd=2.0), at=0.0, rng=rng())
-    assert choice.candidates.arms == ("ada", "bob")
-    assert choice.candidates.usd.tolist() == [1.0, 2.0]
-
-
-def test_where_no_arm_is_cheap_enough_the_prices_are_told() -> None:
-    unpriced = replace(CANDIDATES, usd=np.array([1.0, np.nan, 4.0]))
-    with pytest.raises(NoEligibleArm, match=r"at most \$0.5: ada about \$1; bob has no price; cy about \$4\."):
-        decide(Knowing(), CONTEXT, unpriced, FLOOR, limits=replace(AUTO, max_usd=0.5), at=0.0, rng=rng())
-
-
-def test_a_budget_bars_arms_and_its_price_is_among_the_penalties() -> None:
-    choice = decide(Knowing(), CONTEXT, CANDIDATES, FLOOR, limits=AUTO, at=0.0, rng=rng(), budget=Till(3.0))
-    assert choice.candidates.arms == ("ada", "bob")
-    assert choice.candidates.penalties == pytest.approx([0.1, 0.3])
-    with pytest.raises(BudgetExhausted, match="begins anew at 0:00 UTC"):
-        decide(Knowing(), CONTEXT, CANDIDATES, FLOOR, limits=AUTO, at=0.0, rng=rng(), budget=Till(0.5))
-
-
-@pytest.mark.parametrize(("least", "left"), [(0.5, ("bob", "cy")), (0.95, ("cy",)), (0.0, ARMS)])
-def test_arms_must_reach_the_quality_asked_for_if_any_does(least: float, left: tuple[str, ...]) -> None:
-    limits = replace(AUTO, min_quality=least)
-    choice = decide(Knowing(), CONTEXT, CANDIDATES, FLOOR, limits=limits, at=0.0, rng=rng())
-    assert choice.candidates.arms == left
-
-
-def test_a_policy_that_expects_nothing_leaves_every_arm_whatever_quality_is_asked_for() -> None:
-    limits = replace(AUTO, min_quality=0.95)
-    choice = decide(Uniform(d=1), CONTEXT, CANDIDATES, FLOOR, limits=limits, at=0.0, rng=rng())
-    assert choice.candidates.arms == ARMS
-
-
 def test_an_arm_on_probation_has_its_quota_until_it_has_cost_what_it_may() -> None:
     rules = ExplorationRules(0.0, ProbationQuota(share=0.5, max_usd=10.0))
     new, spent = (replace(CANDIDATES, probation_usd=[usd, None, None]) for usd in (9.0, 10.0))
     assert probs_of(new, rules)[0] == 0.5
     assert probs_of(spent, rules)[0] == pytest.approx(0.1)
-
-
-def test_a_quota_follows_its_arm_when_others_are_left_out() -> None:
-    rules = ExplorationRules(0.0, ProbationQuota(share=0.5))
-    candidates = replace(CANDIDATES, probation_usd=[None, 0.0, None])
-    limits = replace(AUTO, min_quality=0.5)
-    choice = decide(Knowing(), CONTEXT, candidates, rules, limits=limits, at=0.0, rng=rng())
-    assert choice.candidates.arms == ("bob", "cy")
-    assert choice.draw.probs.tolist() == [0.5, 0.5]
 
 
 def test_a_cap_that_grants_nothing_leaves_the_best_arm_alone_and_the_quota_its_own() -> None:
@@ -276,29 +188,3 @@ def test_whatever_the_rules_probabilities_sum_to_one_and_no_floor_is_lost(
     assert probs.min() >= 0.0
     if explores and cap is None:
         assert probs.min() >= floor / 3 - 1e-12
-
-
-def test_quality_counts_times_the_chance_to_answer_at_all() -> None:
-    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
-    choice = decide(Knowing(), CONTEXT, failing, FLOOR, limits=AUTO, at=0.0, rng=rng())
-    assert choice.candidates.penalties.tolist() == pytest.approx([0.0, 0.1, 0.2 + 0.5 * 0.9])
-    assert choice.draw.probs.argmax() == 1, "of cy .9 * .5 - .2 are left, of bob .6 - .1"
-    assert choice.draw.probs == pytest.approx(probs_of(failing))
-
-
-def test_an_arm_that_never_fails_is_what_it_was() -> None:
-    well = replace(CANDIDATES, chances=np.ones(3))
-    assert probs_of(well) == pytest.approx(probs_of())
-
-
-def test_a_quality_that_is_wished_for_is_one_that_comes() -> None:
-    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
-    limits = AUTO.with_overrides(min_quality=0.55)
-    choice = decide(Knowing(), CONTEXT, failing, FLOOR, limits=limits, at=0.0, rng=rng())
-    assert choice.candidates.arms == ("bob",)
-
-
-def test_of_a_policy_that_expects_nothing_the_best_is_expected() -> None:
-    failing = replace(CANDIDATES, chances=np.array([1.0, 1.0, 0.5]))
-    choice = decide(Uniform(d=1), CONTEXT, failing, FLOOR, limits=AUTO, at=0.0, rng=rng())
-    assert choice.candidates.penalties.tolist() == pytest.approx([0.0, 0.1, 0.7])

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, ExplorationRules, decision_probs
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import ExplorationRules, decision_probs
 from highwayman.bandit.draw import draw_from_mixture
 from highwayman.env.types import ONLY_DRAWN, TOLD, Decision
 from highwayman.serving.completions.routing.router import Router

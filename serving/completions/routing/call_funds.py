@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from highwayman.bandit.decision import Candidates
+from highwayman.bandit.candidates import Candidates
 from highwayman.env.errors import BudgetExhausted
 from highwayman.env.types import Decision
 from highwayman.serving.completions.routing.day_claims import DayClaims

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from highwayman.bandit.decision import Candidates, Dial
+from highwayman.bandit.candidates import Candidates
+from highwayman.bandit.decision import Dial
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_penalties
 from highwayman.env.load.queueing import QueueState

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from highwayman.bandit.candidates import BudgetRule, Candidates, RequestLimits, with_failures
 from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, StageChoice
-from highwayman.bandit.decision import BudgetRule, Candidates, Choice, RequestLimits, with_failures
+from highwayman.bandit.decision import Choice
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import POINT, Objective
 from highwayman.env.types import Context, Floats

@@ -6,8 +6,9 @@ from functools import partial
 
 import numpy as np
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.returns import option_flags
-from highwayman.bandit.decision import Candidates, Choice, ExplorationRules, decide
+from highwayman.bandit.decision import Choice, ExplorationRules, decide
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from highwayman.bandit.decision import Candidates
+from highwayman.bandit.candidates import Candidates
 from highwayman.env.cost.budget import SpendLimits, TenantBudget
 from highwayman.env.cost.spend_ledger import SpendLedger
 from highwayman.env.load.queueing import LatencyLine, QueueState

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import isnan, nan
 
-from highwayman.bandit.decision import Bools
+from highwayman.bandit.candidates import Bools
 from highwayman.bandit.regression.amount_posterior import AmountPosterior
 from highwayman.env.cost.pacer import Pacer
 from highwayman.env.types import Context, Floats

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, StageChoice
 from highwayman.bandit.cascade.teaching import first_arms_outcome, teach_gates
-from highwayman.bandit.decision import Candidates, Choice
+from highwayman.bandit.decision import Choice
 from highwayman.bandit.policy import HasHalfLife, Policy
 from highwayman.env.types import CascadeStage, Context, RewardChange
 from highwayman.sims.simulation.scenario import Scenario

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.cascade.plan import CascadePlan, CascadeRules, LookedAt, Threshold
-from highwayman.bandit.decision import Candidates
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.env.types import Context, Floats
 

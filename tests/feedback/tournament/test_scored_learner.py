@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.control_slice import ControlSlice
-from highwayman.bandit.decision import Candidates, ExplorationRules, decide
+from highwayman.bandit.decision import ExplorationRules, decide
 from highwayman.bandit.policies.fixed import Fixed
 from highwayman.bandit.policies.lin_ts import LinTS
 from highwayman.bandit.snapshot import unpack

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.cascade.gates import EXPECTED, Gates
 from highwayman.bandit.cascade.plan import CascadeRules, LookedAt, Threshold
-from highwayman.bandit.decision import Candidates, Choice
+from highwayman.bandit.decision import Choice
 from highwayman.bandit.draw import Draw
 from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.env.confidence.agreement import Agreement
