@@ -45,6 +45,10 @@ class PrivacyConfig(Strict):
         zones = {DataClass.labelled(name): allowed for name, allowed in self.classes.items()}
         return PrivacyRules(zones, stored=DataClass.labelled(self.stored))
 
+    def zones(self) -> set[str]:
+        """Return those that something may go to."""
+        return {zone for zones in self.classes.values() for zone in zones}
+
     def check_zones(self, pool: Iterable[str]) -> None:
         """Raise ConfigError for a zone in which there is no arm, and no encoder: nothing could go there."""
         known = sorted({*pool, *filter(None, (self.encoder_zone, self.images_zone))})

@@ -53,13 +53,15 @@ class RunningRouters:
                 return count
         raise StoreUnavailable("others change what is in force at the same time")
 
-    async def edit(self, by: str, edit: Edit, check: Callable[[Config, Collection[Arm]], None]) -> Change:
+    async def edit(
+        self, by: str, edit: Edit, check: Callable[[Config, Collection[Arm], Collection[Arm]], None]
+    ) -> Change:
         """Change arms in all routers.
 
         Args:
             by: who wants it.
             edit: the change.
-            check: raises ConfigError for arms that the configuration names, and that are gone.
+            check: raises ConfigError where the configuration names what was there before, and is gone after.
 
         Raises:
             ConfigError: why that cannot be; nothing is changed.
@@ -68,8 +70,11 @@ class RunningRouters:
             (before, announced), state = await self.announced(), await self.shared.read()
             entries = announced.pool or {}
             changes = edit(entries, state.changes)
-            arms = parse_entries(with_changes(entries, changes), name="the pool, as changed").arms
-            check(announced.load(), arms)
+            arms, arms_before = (
+                parse_entries(with_changes(entries, those), name="the pool, as changed").arms
+                for those in (changes, state.changes)
+            )
+            check(announced.load(), arms_before, arms)
             changed = differences(_told(announced, state.changes), _told(announced, changes))
             after = with_arms(before, arms)
             controls = config_changes(before, after, at=time.time(), by=by, changed=changed)

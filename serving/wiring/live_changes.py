@@ -79,7 +79,7 @@ class LiveFollowers:
     def check(self, live: LiveConfig) -> Sequence[str]:
         """Return what of it needs a restart beside keys of the configuration. Raises ConfigError."""
         check_configuration(self.factory(live))
-        check_arms(live.config, live.arms)
+        check_arms(live.config, live.arms, named_zones=[model.arm.zone for model in live.loaded.pool.named])
         asked = () if self.routing.power is None else self.routing.power.urls
         return [
             *(f"pool.{arm.name}.power_url" for arm in live.arms if arm.power_url not in {None, *asked}),

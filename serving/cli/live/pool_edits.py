@@ -11,7 +11,7 @@ from highwayman.env.errors import ConfigError
 from highwayman.env.pool.changes.pool_changes import with_changes
 from highwayman.serving.cli.live.routers import RoutersOptions, print_outcome, routers_options, who
 from highwayman.serving.reload.arm_edits import edit_of
-from highwayman.serving.wiring.checks import check_arms
+from highwayman.serving.wiring.checks import check_edited_arms
 
 _PRICES = (
     click.option("--in", "usd_per_mtok_in", type=click.FloatRange(0), help="US dollars per million tokens read."),
@@ -116,7 +116,7 @@ async def show(options: RoutersOptions) -> None:
 async def _edit(options: RoutersOptions, verb: str, arm: str, keys: dict[str, Any]) -> None:
     by = who()
     async with options.open() as routers:
-        change = await routers.edit(by, edit_of(verb, arm, keys, by=by, at=time.time()), check_arms)
+        change = await routers.edit(by, edit_of(verb, arm, keys, by=by, at=time.time()), check_edited_arms)
         await print_outcome(routers, change.generation, change.changed)
 
 

@@ -35,10 +35,11 @@ def check(file: Path, pool_file: Path | None) -> None:
     loaded.feedback.adapters()
     encoder = warm_encoder(loaded)
     try:
-        factory = LearnerFactory(loaded, load_pool(pool_file).arms if pool_file is not None else (), encoder)
+        pool = load_pool(pool_file) if pool_file is not None else None
+        factory = LearnerFactory(loaded, pool.arms if pool is not None else (), encoder)
         check_configuration(factory)
-        if pool_file is not None:
-            check_arms(loaded, factory.arms)
+        if pool is not None:
+            check_arms(loaded, pool.arms, named_zones=[model.arm.zone for model in pool.named])
         lines = _summary(factory)
     finally:
         encoder.close()

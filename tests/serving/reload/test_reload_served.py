@@ -47,8 +47,8 @@ class World:
         prices = {"usd_per_mtok_in": 1.0, "usd_per_mtok_out": 1.0}
         return {"endpoint": self.upstream.url, "model": "m", "context_window_tokens": 4096, **prices, **keys}
 
-    def write(self, arms: dict[str, Any], **config: Any) -> ConfigFiles:
-        (self.folder / "pool.yaml").write_text(yaml.safe_dump({"arms": arms}))
+    def write(self, arms: dict[str, Any], *, by_name: dict[str, Any] | None = None, **config: Any) -> ConfigFiles:
+        (self.folder / "pool.yaml").write_text(yaml.safe_dump({"arms": arms, "by_name": by_name or {}}))
         (self.folder / "highwayman.yaml").write_text(yaml.safe_dump({"namespace": self.namespace, **SMALL, **config}))
         return ConfigFiles(self.folder / "pool.yaml", self.folder / "highwayman.yaml")
 
@@ -87,15 +87,24 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def two_arms(here: World) -> ConfigFiles:
+    return here.write({"a": here.arm(), "b": here.arm()})
+
+
 @asynccontextmanager
-async def two_replicas(redis_url: str, folder: Path) -> AsyncIterator[World]:
+async def two_replicas(
+    redis_url: str, folder: Path, write: Callable[[World], ConfigFiles] = two_arms
+) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(ScriptedUpstream())
         upstream.script(ANY, Say("Paris."))
         here = World(redis_url, uuid4().hex, upstream, folder)
-        loaded = here.write({"a": here.arm(), "b": here.arm()}).load()
+        loaded = write(here).load()
         for _ in range(2):
-            router = running_router(loaded.pool.arms, redis_url, here.namespace, config=SMALL, loaded=loaded)
+            config, named = loaded.config.model_dump(by_alias=True), loaded.pool.named
+            router = running_router(
+                loaded.pool.arms, redis_url, here.namespace, config=config, loaded=loaded, named=named
+            )
             here.replicas.append(await stack.enter_async_context(router))
         yield here
 

@@ -77,6 +77,14 @@ def test_an_arm_called_like_the_one_that_gives_stored_answers_is_told(tmp_path: 
     assert (result.exit_code, "the pool has an arm 'cache'" in result.output) == (1, True), result.output
 
 
+def test_a_zone_may_be_that_of_a_model_asked_by_name_alone(tmp_path: Path) -> None:
+    path, pool = written(tmp_path, "privacy: {classes: {secret: [vectors]}}"), tmp_path / "pool.yaml"
+    by_name = "{endpoint: 'http://127.0.0.1:9', model: e, serves: [embeddings], zone: vectors}"
+    pool.write_text(f"{POOL}by_name: {{embedder: {by_name}}}\n")
+    result = config("check", path, "--pool", pool)
+    assert result.exit_code == 0, result.output
+
+
 def test_the_schema_knows_every_key() -> None:
     schema = json.loads(config("schema").stdout)
     assert schema["properties"].keys() == Config.model_fields.keys()

@@ -1,0 +1,49 @@
+"""A reload beside trust zones and models asked by name: through two started routers, on one namespace."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from highwayman.serving.reload.config_files import ConfigFiles
+from tests.serving.reload.test_reload_served import World, two_replicas
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PRICE = 100.0  # dollars per million tokens: a call of 9 + 2 of them costs 0.0011
+
+
+PRIVACY = {"classes": {"internal": ["default"], "personal": ["default"], "secret": ["vectors"]}, "redact": ["personal"]}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def world(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with two_replicas(
+        valkey_url, tmp_path_factory.mktemp("files"), lambda here: write(here, limits={"messages": 3})
+    ) as here:
+        yield here
+
+
+def write(here: World, **config: Any) -> ConfigFiles:
+    """Write the files: two dear arms, and a model asked by its name that is alone in its zone."""
+    arm = here.arm(usd_per_mtok_in=PRICE, usd_per_mtok_out=PRICE)
+    embedder = {"endpoint": here.upstream.url, "model": "e", "serves": ["embeddings"], "zone": "vectors"}
+    return here.write({"a": arm, "b": arm}, by_name={"embedder": embedder}, privacy=PRIVACY, **config)
+
+
+async def reloaded(here: World, **config: Any) -> None:
+    write(here, **config)
+    status, answer = await here.post("/v1/admin/reload")
+    assert (status, answer.get("needs_restart")) == (200, []), answer
+    assert all(worker["generation"] >= answer["generation"] for worker in answer["workers"].values())
+
+
+async def test_an_arm_is_changed_by_api_and_by_command_where_only_a_model_asked_by_name_is_in_a_zone(
+    world: World,
+) -> None:
+    await reloaded(world)
+    assert (await world.post("/v1/admin/pool/drain/b"))[0] == 200
+    code, said = await world.command("pool", "undrain", "b")
+    assert code == 0, said
+    assert (await world.post("/v1/admin/pool/reset/b"))[0] == 200
