@@ -44,8 +44,12 @@ class SharedDollars:
         self._client: Any = client
         self._keys = Keys(namespace)
         self._name = name
-        self._most = None if usd_per_day is None else math.floor(usd_per_day * _UNITS)
+        self.usd_per_day = usd_per_day
         self._clock = clock
+
+    def follow(self, usd_per_day: float | None) -> None:
+        """Go on with another ceiling; what is spent or set aside stays."""
+        self.usd_per_day = usd_per_day
 
     async def reserve(self, usd: float) -> ReservedDollars | None:
         """Set dollars aside; None if the day has not so much left, or nobody can tell."""
@@ -54,17 +58,19 @@ class SharedDollars:
         except StoreUnavailable:
             return None
 
-    async def claim(self, usd: float) -> ReservedDollars | None:
-        """Set dollars aside; None if the day has not so much left. Raises StoreUnavailable."""
+    async def claim(self, usd: float, *, before_usd: float = 0.0) -> ReservedDollars | None:
+        """Set dollars aside; None if the day has not so much left. Raises StoreUnavailable.
+
+        `before_usd` is what was spent before anything was counted here, which whoever counts first adds.
+        """
         units, key = math.ceil(usd * _UNITS), self._keys("usd", self._name, str(day_of(self._clock())))
-        if self._most is None:
+        if self.usd_per_day is None:
             return ReservedDollars(0, key)
-        if units > self._most:
+        most = math.floor(self.usd_per_day * _UNITS)
+        if units > most:
             return None
         with redis_errors():
-            total = await self._client.incrby(key, units)
-            await self._client.expire(key, _KEPT_S)
-            if total > self._most:
+            if await self._add(key, units, before_usd) > most:
                 await self._client.decrby(key, units)
                 return None
         return ReservedDollars(units, key)
@@ -73,14 +79,17 @@ class SharedDollars:
         """Return what is set aside for a call that nobody asked about: settled, all it took is counted."""
         return ReservedDollars(0, self._keys("usd", self._name, str(day_of(self._clock()))))
 
-    async def settle(self, reserved: ReservedDollars, paid_usd: float) -> None:
-        """Give back what a call did not take, and count what it took beyond; where Redis is away, all stays so."""
+    async def settle(self, reserved: ReservedDollars, paid_usd: float, *, before_usd: float = 0.0) -> None:
+        """Give back what a call did not take, and count what it took beyond; where Redis is away, all stays so.
+
+        `before_usd` is as of `claim`.
+        """
         left = reserved.units - math.ceil(paid_usd * _UNITS)
         if left == 0:
             return
         try:
             with redis_errors():
-                await self._client.decrby(reserved.key, left)
+                await self._add(reserved.key, -left, before_usd)
         except StoreUnavailable:
             return
 
@@ -89,3 +98,10 @@ class SharedDollars:
         with redis_errors():
             units = await self._client.get(self._keys("usd", self._name, str(day_of(self._clock()))))
         return int(units or 0) / _UNITS
+
+    async def _add(self, key: str, units: int, before_usd: float) -> int:
+        """Return what a day comes to with so much more."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.set(key, math.floor(before_usd * _UNITS), nx=True, ex=_KEPT_S)
+        pipeline.incrby(key, units)
+        return int((await pipeline.execute())[-1])

@@ -110,7 +110,7 @@ class LiveFollowers:
             routing.power.follow(arms)
         routing.pool.replace_arms(arms)
         routing.upstream.follow(upstream_timeouts(config.limits))
-        routing.spend_tracker.follow(config.budget.limits())
+        routing.follow_budget(config.budget)
         router.rules = exploration_rules(config, self.policy.live.policy)
         router.control, router.records.keep_prompts = build_control(config, routing.pool), config.retention.prompts
         self.conversations.follow(**turn_needs(config, arms))

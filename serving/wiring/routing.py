@@ -29,7 +29,7 @@ from highwayman.serving.completions.routing.day_claims import DayClaims
 from highwayman.serving.completions.routing.decision_records import DecisionRecords
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
-from highwayman.serving.config.config import Config, LimitsConfig
+from highwayman.serving.config.config import BudgetConfig, Config, LimitsConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.live_ramp import LiveRamp, OwnRules
@@ -63,13 +63,17 @@ class RoutingComponents:
     router: Router
     power: PowerMeter | None  # None: no arm says who tells what its servers draw
     poller: LoadPoller | None  # None: nobody is asked how busy it is
-    claims: DayClaims | None = None  # of a hard day, for all processes; None: there is none
+    claims: DayClaims  # of a hard day, for all processes
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
         self.spend_tracker.on_outcome(outcome)
-        if self.claims is not None:
-            self.claims.on_outcome(outcome)
+        self.claims.on_outcome(outcome)
+
+    def follow_budget(self, budget: BudgetConfig) -> None:
+        """Go on with other ceilings."""
+        self.spend_tracker.follow(budget.limits())
+        self.claims.dollars.follow(_hard_day(budget))
 
 
 def build_policy(stack: AsyncExitStack, log: LogComponents, metrics: Metrics) -> PolicyComponents:
@@ -145,18 +149,29 @@ async def build_routing(
     background = BackgroundTasks()
     stack.push_async_callback(background.drain)
     rng = np.random.default_rng(settings.seed)
-    claims = _claims(log, background)
+    claims = _claims(log, policy.live, spend_tracker, background)
     router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng, claims=claims)
     return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power, load_poller, claims)
 
 
-def _claims(log: LogComponents, background: BackgroundTasks) -> DayClaims | None:
-    """Return what claims a hard day's dollars for all processes; None where no day is hard."""
-    config, usd = log.factory.config, log.factory.config.budget.usd_per_day
-    if usd is None or not config.budget.hard:
-        return None
-    dollars = SharedDollars(log.client, config.namespace, name="budget", usd_per_day=usd, clock=time.time)
-    return DayClaims(usd, dollars, background)
+def _claims(
+    log: LogComponents, live: LivePolicy, spend_tracker: SpendTracker, background: BackgroundTasks
+) -> DayClaims:
+    """Return what claims a hard day's dollars for all processes, nothing as long as no day is hard."""
+    config = log.factory.config
+    dollars = SharedDollars(
+        log.client, config.namespace, name="budget", usd_per_day=_hard_day(config.budget), clock=time.time
+    )
+
+    def known_usd() -> float:
+        spend_tracker.on_published(live.tally, live.position)
+        return spend_tracker.spent_today_usd()
+
+    return DayClaims(dollars, background, known_usd)
+
+
+def _hard_day(budget: BudgetConfig) -> float | None:
+    return budget.usd_per_day if budget.hard else None
 
 
 def _power(settings: Settings) -> PowerMeter | None:
@@ -200,7 +215,7 @@ def _router(
     pool: Pool,
     spend_tracker: SpendTracker,
     rng: np.random.Generator,
-    claims: DayClaims | None,
+    claims: DayClaims,
 ) -> Router:
     config = log.factory.config
     return Router(

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from highwayman.env.errors import StoreUnavailable
@@ -16,19 +17,22 @@ _PATIENCE_S = 0.5  # for Redis, before a request goes on without it
 class DayClaims:
     """Claims dollars of a hard day for calls of this process, exact however many processes claim at once.
 
-    Without Redis nothing is claimed, nor refused: each process knows its own calls alone until it is back.
+    Where no day is hard, or without Redis, nothing is claimed, nor refused: each process knows its own calls alone
+    until it is back. A day that becomes hard begins with what was spent by then.
     """
 
-    usd_per_day: float
     dollars: SharedDollars
     background: BackgroundTasks
+    known_usd: Callable[[], float]  # returns what this process knows of as spent today
     _claimed: dict[str, ReservedDollars] = field(default_factory=dict, init=False)  # by decision
 
     async def claim(self, decision_id: str, most_usd: float) -> bool:
         """Return whether the day has so much left for a call, which it then has no more."""
+        if self.dollars.usd_per_day is None or most_usd <= 0.0:  # also of a day that is overspent
+            return True
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                claimed = await self.dollars.claim(most_usd)
+                claimed = await self.dollars.claim(most_usd, before_usd=self.known_usd())
         except (StoreUnavailable, TimeoutError):
             return True
         if claimed is not None:
@@ -37,9 +41,12 @@ class DayClaims:
 
     async def left_usd(self) -> float:
         """Return what of the day no router has spent or claimed; infinite where nobody can tell."""
+        usd_per_day = self.dollars.usd_per_day
+        if usd_per_day is None:
+            return math.inf
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                return self.usd_per_day - await self.dollars.spent_usd()
+                return usd_per_day - await self.dollars.spent_usd()
         except (StoreUnavailable, TimeoutError):
             return math.inf
 
@@ -51,5 +58,9 @@ class DayClaims:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Give back what a call that ended did not cost; one that nobody claimed for is counted."""
-        claimed = self._claimed.pop(outcome.decision_id, None) or self.dollars.nothing()
-        self.background.spawn(self.dollars.settle(claimed, outcome.cost_usd or 0.0))
+        claimed, usd = self._claimed.pop(outcome.decision_id, None), outcome.cost_usd or 0.0
+        if claimed is not None:
+            self.background.spawn(self.dollars.settle(claimed, usd))
+        elif self.dollars.usd_per_day is not None:
+            before_usd = max(self.known_usd() - usd, 0.0)  # this call is known by now
+            self.background.spawn(self.dollars.settle(self.dollars.nothing(), usd, before_usd=before_usd))

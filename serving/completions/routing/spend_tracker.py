@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from highwayman.bandit.candidates import Candidates
 from highwayman.env.cost.budget import SpendLimits, TenantBudget
-from highwayman.env.cost.spend_ledger import SpendLedger
+from highwayman.env.cost.spend_ledger import SpendLedger, day_of
 from highwayman.env.load.queueing import LatencyLine, QueueState
 from highwayman.env.types import Decision, Floats, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
@@ -85,6 +85,10 @@ class SpendTracker:
         """Return what an arm has cost all processes so far, as far as is published; calls under way as expected."""
         published_usd = self._tally.arms[arm].cost_usd if arm in self._tally.arms else 0.0
         return published_usd + self._ledger.unpublished_usd(arm) + self._promised_usd.get(arm, 0.0)
+
+    def spent_today_usd(self) -> float:
+        """Return what all processes have spent on this day of UTC, as far as this one knows."""
+        return self._ledger.spent(day_of(self._clock())).usd
 
     def on_published(self, tally: Tally, position: EventId) -> None:
         """Take what all processes have spent, as the log up to `position` has it; nothing if it is known already."""

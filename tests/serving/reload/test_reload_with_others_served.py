@@ -1,5 +1,7 @@
-"""A reload beside trust zones and models asked by name: through two started routers, on one namespace."""
+"""A reload beside hard budgets, trust zones and models asked by name: through two started routers, on one namespace."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest_asyncio
 
 from highwayman.serving.reload.config_files import ConfigFiles
 from tests.serving.reload.test_reload_served import World, two_replicas
+from tests.serving.running_router import Router, ask
+from tests.upstream_server import ANY, Say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,6 +43,18 @@ async def reloaded(here: World, **config: Any) -> None:
     assert all(worker["generation"] >= answer["generation"] for worker in answer["workers"].values())
 
 
+async def asked(router: Router) -> int:
+    return (await router.post("/v1/chat/completions", ask(max_tokens=2)))[0]
+
+
+async def until_known(here: World, usd: float) -> None:
+    """Wait until all replicas have heard that so much was spent."""
+    async with asyncio.timeout(10):
+        for replica in here.replicas:
+            while sum(arm["cost_usd"] for arm in (await replica.get("/v1/policy"))[1]["arms"].values()) < usd - 1e-9:
+                await asyncio.sleep(0.02)
+
+
 async def test_an_arm_is_changed_by_api_and_by_command_where_only_a_model_asked_by_name_is_in_a_zone(
     world: World,
 ) -> None:
@@ -47,3 +63,20 @@ async def test_an_arm_is_changed_by_api_and_by_command_where_only_a_model_asked_
     code, said = await world.command("pool", "undrain", "b")
     assert code == 0, said
     assert (await world.post("/v1/admin/pool/reset/b"))[0] == 200
+
+
+async def test_the_days_ceiling_that_all_routers_claim_from_is_the_one_read_last(world: World) -> None:
+    async def statuses() -> Counter[int]:
+        return Counter(await asyncio.gather(*(asked(replica) for replica in world.replicas * 8)))
+
+    world.upstream.script(ANY, *[Say("Paris.", tokens_in=9, tokens_out=2)] * 200)
+    assert (await statuses())[200] == 16, "there is no ceiling"
+    await until_known(world, 0.0176)
+    await reloaded(world, budget={"usd_per_day": 0.0176 + 0.006, "hard": True})
+    ended = await statuses()
+    assert 1 <= ended[200] <= 5, ended
+    await reloaded(world, budget={"usd_per_day": 1.0, "hard": True})
+    assert (await statuses())[200] == 16
+    await reloaded(world, budget={"usd_per_day": 0.01, "hard": True})
+    assert (await statuses()) == {429: 16}
+    await reloaded(world)

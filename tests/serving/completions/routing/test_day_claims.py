@@ -21,9 +21,9 @@ async def processes(valkey_url: str, namespace: str) -> AsyncIterator[list[DayCl
         await client.aclose()
 
 
-def claims_of(client: object, namespace: str) -> DayClaims:
+def claims_of(client: object, namespace: str, *, known_usd: float = 0.0) -> DayClaims:
     dollars = SharedDollars(client, namespace, name="budget", usd_per_day=0.02, clock=lambda: 86_400.0)  # type: ignore[arg-type]
-    return DayClaims(0.02, dollars, BackgroundTasks())
+    return DayClaims(dollars, BackgroundTasks(), known_usd=lambda: known_usd)
 
 
 async def test_what_one_process_has_claimed_no_other_has_left_until_the_call_ends_cheaper(
@@ -50,6 +50,57 @@ async def test_calls_that_nobody_claimed_for_and_those_that_cost_more_than_was_c
     await one.background.drain()
     assert await other.left_usd() == pytest.approx(0.005)
     assert not await other.claim("b", 0.006)
+
+
+async def test_a_ceiling_that_is_moved_holds_for_the_next_claim_and_what_was_claimed_stays(
+    processes: list[DayClaims],
+) -> None:
+    one, other = processes
+    assert await one.claim("a", 0.015)
+    for process in processes:
+        process.dollars.follow(0.05)
+    assert await other.claim("b", 0.03)
+    assert await one.left_usd() == pytest.approx(0.005)
+    one.dollars.follow(0.02)
+    assert not await one.claim("c", 0.001)
+    one.dollars.follow(None)
+    assert await one.claim("c", 5.0)
+    assert await one.left_usd() == float("inf")
+    one.on_outcome(outcome("c", cost_usd=5.0))  # nobody counts what no ceiling holds
+    one.on_outcome(outcome("a", cost_usd=0.0))
+    await one.background.drain()
+    assert await other.left_usd() == pytest.approx(0.02)
+
+
+async def test_what_was_spent_before_the_day_had_a_hard_ceiling_is_counted_once(
+    valkey_url: str, namespace: str
+) -> None:
+    async with connect(valkey_url) as client:
+        one, other = (claims_of(client, namespace, known_usd=usd) for usd in (0.012, 0.013))
+        assert not await one.claim("a", 0.009)
+        assert await one.claim("b", 0.005)
+        assert not await other.claim("c", 0.004)
+        one.on_outcome(outcome("b", cost_usd=0.001))
+        await one.background.drain()
+        assert await other.left_usd() == pytest.approx(0.007)
+
+
+async def test_a_call_that_was_under_way_when_the_ceiling_came_is_not_counted_twice(
+    valkey_url: str, namespace: str
+) -> None:
+    async with connect(valkey_url) as client:
+        claims = claims_of(client, namespace, known_usd=0.012)  # that call included
+        claims.on_outcome(outcome("soft", cost_usd=0.002))
+        await claims.background.drain()
+        assert await claims.left_usd() == pytest.approx(0.008)
+
+
+async def test_a_call_without_a_price_is_made_on_a_day_that_is_overspent(processes: list[DayClaims]) -> None:
+    one, _ = processes
+    one.on_outcome(outcome("named by its caller", cost_usd=0.03))
+    await one.background.drain()
+    assert await one.claim("a", 0.0)
+    assert not await one.claim("b", 0.001)
 
 
 async def test_without_redis_each_process_goes_by_what_it_knows_itself(namespace: str) -> None:
