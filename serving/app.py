@@ -102,7 +102,7 @@ class Application:
             running.feedback_rate.follow(config.feedback.posts_per_s)
             cascades = running.services.build_cascades(config)
             running.completions.follow(cascades=cascades, body_limit_bytes=config.limits.body_bytes)
-            running.protocols.follow(live.loaded.pool.named, config.limits.body_bytes)
+            running.protocols.follow(live.loaded.pool.named, config.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
@@ -214,7 +214,6 @@ class Application:
                     services.conversations,
                     services.metrics,
                     bodies,
-                    config.limits.body_bytes,
                 ),
                 FeedbackEndpoints(
                     feedback.service,

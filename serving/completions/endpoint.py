@@ -74,13 +74,13 @@ class CompletionsEndpoint:
         self._tags = tags
         self._cascades = cascades
         self._conversations = conversations
-        self._body_limit_bytes = body_limit_bytes
+        self.body_limit_bytes = body_limit_bytes
         self._answers = answers
         self._guard = guard
 
     def follow(self, *, cascades: Cascades | None, body_limit_bytes: int) -> None:
         """Go on with these for the requests to come."""
-        self._cascades, self._body_limit_bytes = cascades, body_limit_bytes
+        self._cascades, self.body_limit_bytes = cascades, body_limit_bytes
 
     @staticmethod
     def matches(scope: Scope) -> bool:
@@ -151,7 +151,7 @@ class CompletionsEndpoint:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
-        raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
+        raw = await self._bodies.receive(scope, receive, limit_bytes=self.body_limit_bytes)
         started = self._dependencies.timer()
         request = await self._bodies.read(raw, lambda: parse(raw, self._bodies.limits))
         return request, parse_routing_options(scope), started

@@ -94,10 +94,9 @@ class NamedModelEndpoint:
 
         `guard` knows which data may go where; None: anything goes anywhere.
         """
-        self.follow(models, body_limit_bytes)
+        self.follow(models, body_limit_bytes, limits)
         self._bodies = bodies
         self._guard = guard
-        self._limits = limits
         self._drain = drain
         self._connections = Connections(limits.connect_s)
         self._turns = itertools.count()
@@ -110,13 +109,13 @@ class NamedModelEndpoint:
         """Close every connection."""
         await self._connections.close()
 
-    def follow(self, models: Sequence[NamedModel], body_limit_bytes: int) -> None:
-        """Go on with other models, and another limit on bodies."""
+    def follow(self, models: Sequence[NamedModel], body_limit_bytes: int, limits: UpstreamTimeouts) -> None:
+        """Go on with other models, another limit on bodies, and other time limits, all but that of connecting."""
         self._models = {
             path: {model.arm.name: model.arm for model in models if served in model.serves}
             for path, served in PATHS.items()
         }
-        self._body_limit_bytes = body_limit_bytes
+        self._body_limit_bytes, self._limits = body_limit_bytes, limits
 
     def names(self) -> list[str]:
         """Return the models' names, each once."""

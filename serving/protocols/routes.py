@@ -9,6 +9,7 @@ from highwayman.env.pool.pool_file import NamedModel
 from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.privacy.data_guard import DataGuard
+from highwayman.serving.config.config import LimitsConfig
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.routes.paths import DEPLOYMENT
@@ -35,10 +36,10 @@ class ProtocolRoutes:
         self._protocols = protocols
         self._named = named
 
-    def follow(self, models: Sequence[NamedModel], body_limit_bytes: int) -> None:
-        """Go on with other models that are asked by name, and another limit on bodies."""
-        self._protocols.follow(body_limit_bytes)
-        self._named.follow(models, body_limit_bytes)
+    def follow(self, models: Sequence[NamedModel], limits: LimitsConfig) -> None:
+        """Go on with other models that are asked by name, and other limits."""
+        self._protocols.follow(limits.body_bytes)
+        self._named.follow(models, limits.body_bytes, upstream_timeouts(limits))
 
     def names(self) -> list[str]:
         """Return the names of models that are asked by name."""

@@ -32,7 +32,6 @@ def build_guard(stack: AsyncExitStack, settings: Settings) -> DataGuard | None:
         keys={name: DataClass.labelled(label) for name, label in config.keys.items()},
         redacted=frozenset(map(DataClass.labelled, config.redact)),
         encoder_zone=config.zone_of(settings.config.encoder.engine, config.encoder_zone),
-        limits=settings.config.limits.body_limits(),
     )
 
 

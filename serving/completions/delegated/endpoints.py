@@ -43,7 +43,6 @@ class DelegatedEndpoints:
     conversations: ConversationTracker
     metrics: Metrics
     bodies: BodyReader
-    body_limit_bytes: int
 
     @staticmethod
     def matches(scope: Scope) -> bool:
@@ -116,7 +115,7 @@ class DelegatedEndpoints:
             raise Forbidden("This API key may not ask for answers, nor say what came of them.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
-        raw = await self.bodies.receive(scope, receive, limit_bytes=self.body_limit_bytes)
+        raw = await self.bodies.receive(scope, receive, limit_bytes=self.completions.body_limit_bytes)
         told = await self.bodies.read(raw, lambda: parse_outcome(raw, self.bodies.limits))
         standing = await self.outcomes.take(told, scope, principal)
         await send_response(send, 200, pydantic_core.to_json(standing), JSON)

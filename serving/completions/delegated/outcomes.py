@@ -1,5 +1,6 @@
 """What came of a decision that somebody else carried out: checked, and put on the log once."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -145,9 +146,9 @@ class OutcomeService:
         return record.decision, None if outcome is None or outcome.status is Status.LOST else outcome
 
     def _outcome(self, decision: Decision, body: OutcomeBody) -> Outcome:
-        arm, metered = self._arm(body.arm or decision.arm), _metered(body, decision.context.prompt_tokens)
+        arm, metered = self._arm(body.arm or decision.arm, decision), _metered(body, decision.context.prompt_tokens)
         for name in body.failed_arms:
-            self._arm(name)
+            self._arm(name, decision)
         usage, seconds = metered.usage, body.latency_s or 0.0
         ending = "answered" if body.status == "ok" else "arms_fault"
         attempts = [Attempt(name, "", 0.0, "arms_fault") for name in body.failed_arms]
@@ -171,8 +172,11 @@ class OutcomeService:
             wh=energy_wh(arm, usage),
         )
 
-    def _arm(self, name: str) -> Arm:
+    def _arm(self, name: str, decision: Decision) -> Arm:
+        """Return an arm of the pool, or one that was a candidate and is gone since, whose prices nobody knows."""
         arm = self.pool.arms.get(name)
+        if arm is None and name in decision.arms:
+            return Arm(name, (), name, None, None, sys.maxsize)
         if arm is None:
             raise UnknownArm(f"The arm {name!r} is not in the pool. Known here: {', '.join(self.pool.arms)}.")
         return arm
@@ -193,7 +197,7 @@ class OutcomeService:
         judge = self.judge
         if judge is None or request is None or answer is None or outcome.status is not Status.OK:
             return
-        if not judge.wants_transcript(request, decision, self._arm(outcome.arm)):
+        if not judge.wants_transcript(request, decision, self._arm(outcome.arm, decision)):
             return
         transcript = Transcript()
         transcript.add({"choices": [{"message": {"content": answer}}]})

@@ -1,6 +1,7 @@
 """Settles how confidential a request is: by its caller, its key, its tenant, and what a detector sees in it."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
@@ -18,6 +19,7 @@ from highwayman.serving.http.validation import BadRequest, BodyLimits
 
 HEADER = b"x-highwayman-data-class"
 METADATA = "data_class"  # of a request's metadata
+_AS_IT_CAME: Final = BodyLimits(sys.maxsize, sys.maxsize)  # of a body that has been let in already
 _WORST: Final[Mapping[str, DataClass]] = {"detector_failed": DataClass.SECRET}  # seen by a detector that fails
 
 _Result = TypeVar("_Result")
@@ -35,7 +37,6 @@ class DataGuard:
     keys: Mapping[str, DataClass]
     redacted: frozenset[DataClass]  # classes of which placeholders go out
     encoder_zone: str | None  # where the encoder's engine is; None: here
-    limits: BodyLimits
     _frees_plain: bool = field(init=False)  # whether what nobody says anything of goes anywhere
 
     def __post_init__(self) -> None:
@@ -174,10 +175,11 @@ class DataGuard:
         """Return what is read of a request's body, of a large one beside the event loop."""
         return await asyncio.to_thread(read) if request.is_large else read()
 
-    def _parsed(self, request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:
+    @staticmethod
+    def _parsed(request: CompletionRequest, body: Mapping[str, Any]) -> CompletionRequest:
         """Return the request of another body: all that is read of it is read anew."""
         path = CHAT_PATH if request.chat else COMPLETION_PATH
-        return PARSERS[path](pydantic_core.to_json(body), self.limits)
+        return PARSERS[path](pydantic_core.to_json(body), _AS_IT_CAME)
 
 
 def _declared(body: Mapping[str, Any], scope: Scope) -> DataClass | None:

@@ -178,6 +178,6 @@ async def test_models_that_are_asked_by_name_change_while_the_router_runs() -> N
     parts = {"bodies": BodyReader(), "limits": UpstreamTimeouts(), "drain": Drain()}
     endpoint = NamedModelEndpoint([], body_limit_bytes=9, **parts)  # type: ignore[arg-type]
     assert not endpoint.matches({"path": EMBEDDINGS})
-    endpoint.follow([model("e")], 9)
+    endpoint.follow([model("e")], 9, UpstreamTimeouts())
     assert (endpoint.matches({"path": EMBEDDINGS}), endpoint.matches({"path": SPEECH})) == (True, False)
     assert endpoint.names() == ["e"]

@@ -80,3 +80,41 @@ async def test_the_days_ceiling_that_all_routers_claim_from_is_the_one_read_last
     await reloaded(world, budget={"usd_per_day": 0.01, "hard": True})
     assert (await statuses()) == {429: 16}
     await reloaded(world)
+
+
+async def test_a_request_with_placeholders_may_be_as_large_as_the_limits_read_last_allow(world: World) -> None:
+    asked = {**ask("My mail is jane.doe@example.com."), "max_tokens": 2}
+    await reloaded(world)
+    asked["messages"] = asked["messages"] * 4
+    status, answer, _ = await world.replicas[0].post("/v1/chat/completions", asked)
+    assert status == 200, answer
+
+
+async def test_the_limits_read_last_hold_on_every_route(world: World) -> None:
+    await reloaded(world, limits={"body_bytes": 2048, "first_byte_s": 0.05})
+    world.upstream.script("e", Say("late", before=asyncio.Event()))
+    status, answer = await world.post("/v1/embeddings", {"model": "embedder", "input": "x"})
+    assert (status, answer["error"]["code"]) == (502, "upstream_failed"), answer
+    for path in (
+        "/v1/outcomes",
+        "/v1/route",
+        "/v1/messages",
+        "/v1/responses",
+        "/v1/embeddings",
+        "/v1/chat/completions",
+    ):
+        assert (await world.post(path, {"x": "x" * 4000}))[0] == 413, path
+    await reloaded(world)
+
+
+async def test_an_outcome_of_an_arm_that_was_removed_since_is_taken_and_costs_what_is_told(world: World) -> None:
+    await reloaded(world)
+    routes = [(await world.post("/v1/route", ask(model="b")))[1] for _ in range(2)]
+    assert (await world.post("/v1/admin/pool/remove/b"))[0] == 200
+    done = {"status": "ok", "usage": {"prompt_tokens": 9, "completion_tokens": 2}, "latency_s": 0.5}
+    status, plain = await world.post("/v1/outcomes", {"decision_id": routes[0]["id"], **done})
+    assert (status, plain.get("cost_usd")) == (200, None), plain
+    told = {"decision_id": routes[1]["id"], **done, "failed_arms": ["b"], "arm": "a", "cost_usd": 0.5}
+    status, plain = await world.post("/v1/outcomes", told)
+    assert (status, plain.get("arm"), plain.get("cost_usd")) == (200, "a", 0.5), plain
+    assert (await world.post("/v1/admin/pool/reset/b"))[0] == 200
