@@ -1,6 +1,7 @@
 """What calls under way may cost all routers of a namespace: claimed from the day before they are made."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,14 +31,26 @@ class DayClaims:
         """Return whether the day has so much left for a call, which it then has no more."""
         if self.dollars.usd_per_day is None or most_usd <= 0.0:  # also of a day that is overspent
             return True
+        asked, is_heard = asyncio.create_task(self.dollars.claim(most_usd, before_usd=self.known_usd())), False
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                claimed = await self.dollars.claim(most_usd, before_usd=self.known_usd())
+                claimed = await asyncio.shield(asked)
+            is_heard = True
         except (StoreUnavailable, TimeoutError):
             return True
+        finally:
+            if not is_heard:
+                self.background.spawn(self._take_back(asked))
         if claimed is not None:
             self._claimed[decision_id] = claimed
         return claimed is not None
+
+    async def _take_back(self, asked: "asyncio.Task[ReservedDollars | None]") -> None:
+        """Give back what Redis grants when nobody waits for it any more: else it is spent until the day ends."""
+        with contextlib.suppress(StoreUnavailable):
+            claimed = await asked
+            if claimed is not None:
+                await self.dollars.settle(claimed, 0.0)
 
     async def left_usd(self) -> float:
         """Return what of the day no router has spent or claimed; infinite where nobody can tell."""

@@ -1,5 +1,6 @@
 """Two cents a day that two processes claim from, with a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ import pytest
 
 from highwayman.env.tasks import BackgroundTasks
 from highwayman.feedback.log.redis.redis import connect
-from highwayman.feedback.log.shared_dollars import SharedDollars
+from highwayman.feedback.log.shared_dollars import ReservedDollars, SharedDollars
+from highwayman.serving.completions.routing import day_claims
 from highwayman.serving.completions.routing.day_claims import DayClaims
 from tests.feedback.worlds import outcome
 from tests.ports import free_port
@@ -101,6 +103,32 @@ async def test_a_call_without_a_price_is_made_on_a_day_that_is_overspent(process
     await one.background.drain()
     assert await one.claim("a", 0.0)
     assert not await one.claim("b", 0.001)
+
+
+async def test_what_redis_grants_too_late_is_given_back(
+    valkey_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granting, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Late(SharedDollars):
+        async def claim(self, usd: float, *, before_usd: float = 0.0) -> ReservedDollars | None:
+            claimed = await super().claim(usd, before_usd=before_usd)
+            granting.set()
+            await goes_on.wait()
+            return claimed
+
+    async with connect(valkey_url) as client:
+        claims = claims_of(client, namespace)
+        claims.dollars = Late(client, namespace, name="budget", usd_per_day=0.02, clock=lambda: 86_400.0)
+        left = asyncio.create_task(claims.claim("of a client that left", 0.005))
+        await granting.wait()
+        left.cancel()
+        monkeypatch.setattr(day_claims, "_PATIENCE_S", 0.01)
+        assert await claims.claim("slow", 0.005), "nobody waits for it"
+        goes_on.set()
+        await asyncio.gather(left, return_exceptions=True)
+        await claims.background.drain()
+        assert await claims.left_usd() == pytest.approx(0.02)
 
 
 async def test_without_redis_each_process_goes_by_what_it_knows_itself(namespace: str) -> None:
