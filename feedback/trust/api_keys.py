@@ -20,9 +20,11 @@ from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys, Store
 from highwayman.feedback.trust.anomaly_detector import SuspectedKey
 from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
+from highwayman.feedback.trust.quotas import parse_quotas
 
 _PREFIX, _ID_PREFIX = "hwk-", "key-"
 _SECRET_BYTES, _ID_BYTES = 32, 6
+_SHOWN = len(_PREFIX) + 4  # characters of a key by which its owner knows it again
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,11 @@ class ApiKey:
     rate_per_s: float | None = None  # feedback posts it may send; None: as configured
     why: str = ""  # it is in quarantine
     since: float | None = None  # seconds since the epoch: what came with it from then on is quarantined
+    expires_at: float | None = None  # seconds since the epoch; None: never
+    prefix: str = ""  # its first characters; empty where an older release made it
+    limits: Mapping[str, float] = field(default_factory=dict)  # by name, as `parse_quotas` takes them
+    previous_mac: str = ""  # of the key that it had before it was rotated
+    previous_until: float = 0.0  # seconds since the epoch: until then that one opens what it opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class KeyGrant:
     scopes: Sequence[str] = field(default=(ANSWERS, FEEDBACK))
     influence: float | None = None
     rate_per_s: float | None = None
+    expires_at: float | None = None  # seconds since the epoch
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.tenant:
@@ -75,6 +84,7 @@ class KeyGrant:
             raise ValueError(f"influence must be in (0, 1], got {self.influence!r}")
         if self.rate_per_s is not None and not (math.isfinite(self.rate_per_s) and self.rate_per_s > 0):
             raise ValueError(f"rate_per_s must be > 0, got {self.rate_per_s!r}")
+        parse_quotas(self.limits)
 
 
 class KeyStore:
@@ -83,27 +93,89 @@ class KeyStore:
     def __init__(self, client: "aioredis.Redis", namespace: str, store: Store) -> None:
         """Take a client, the namespace, and its store, which has the secrets."""
         self._client: Any = client  # its replies are bytes, which its types do not promise
-        self._key = Keys(namespace)("keys")
+        self._key, self._used_key = Keys(namespace)("keys"), Keys(namespace)("keys", "used")
         self._store = store
         self._scripts = Scripts(client, "swap_field")
 
     async def add(self, grant: KeyGrant, *, at: float) -> tuple[ApiKey, str]:
         """Make a key; return it as it is kept, and the key itself, which nobody can show again."""
-        signing_secrets = await self._store.secrets(secrets.token_bytes(32), issued=False)
-        text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        text, mac = await self._new_key()
         api_key = ApiKey(
             id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
             name=grant.name,
             tenant=grant.tenant,
             created_at=at,
-            mac=key_mac(signing_secrets[0], text),
+            mac=mac,
             scopes=tuple(grant.scopes),
             influence=grant.influence,
             rate_per_s=grant.rate_per_s,
+            expires_at=grant.expires_at,
+            prefix=text[:_SHOWN],
+            limits=dict(grant.limits),
         )
         with redis_errors():
             await self._client.hset(self._key, api_key.id, key_json(api_key))
         return api_key, text
+
+    async def rotate(self, key_id: str, *, grace_until: float, expires_at: float | None = None) -> tuple[ApiKey, str]:
+        """Give a key new text and leave all else as it is; return it, and the text. Raises UnknownKey.
+
+        Args:
+            key_id: of the key; it stays, and so does what hangs on it: limits, influence, quarantine.
+            grace_until: seconds since the epoch; until then the old text opens what it opened.
+            expires_at: of the key from now on, None: as before.
+
+        Raises:
+            ValueError: it is revoked.
+        """
+        text, mac = await self._new_key()
+        while True:
+            data, api_key = await self._found(key_id)
+            if api_key.state is KeyState.REVOKED:
+                raise ValueError(f"{key_id} is revoked; make another key")
+            until = grace_until if api_key.expires_at is None else min(grace_until, api_key.expires_at)
+            changed = replace(
+                api_key,
+                mac=mac,
+                prefix=text[:_SHOWN],
+                previous_mac=api_key.mac,
+                previous_until=until,
+                expires_at=api_key.expires_at if expires_at is None else expires_at,
+            )
+            if await self._swapped(data, changed):
+                return changed, text
+
+    async def _new_key(self) -> tuple[str, str]:
+        """Return the text of a new key, and its HMAC."""
+        signing_secrets = await self._store.secrets(secrets.token_bytes(32), issued=False)
+        text = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        return text, key_mac(signing_secrets[0], text)
+
+    async def named(self, name: str) -> ApiKey:
+        """Return the key with this id, or else the one with this name that is not revoked.
+
+        Raises:
+            UnknownKey: there is none.
+            ValueError: several have the name.
+        """
+        keys = await self.all()
+        known = [key for key in keys if key.id == name]
+        known = known or [key for key in keys if key.name == name and key.state is not KeyState.REVOKED]
+        if not known:
+            raise _unknown(name)
+        if len(known) > 1:
+            raise ValueError(f"several keys are called {name!r}: {', '.join(key.id for key in known)}; give the id")
+        return known[0]
+
+    async def on_used(self, used: Mapping[str, float]) -> None:
+        """Note when keys were used last: by id, seconds since the epoch."""
+        with redis_errors():
+            await self._client.hset(self._used_key, mapping=dict(used))
+
+    async def last_used(self) -> dict[str, float]:
+        """Return when keys were used last, to the minute: by id, seconds since the epoch."""
+        with redis_errors():
+            return {name.decode(): float(at) for name, at in (await self._client.hgetall(self._used_key)).items()}
 
     async def all(self) -> list[ApiKey]:
         """Return the keys, oldest first; one that cannot be read is taken for revoked."""
@@ -145,11 +217,15 @@ class KeyStore:
         with redis_errors():
             data = await self._client.hget(self._key, key_id)
         if data is None:
-            raise UnknownKey(f"there is no key {key_id!r}; `highwayman keys list` shows them")
+            raise _unknown(key_id)
         return data, _readable(key_id.encode(), data)
 
     async def _swapped(self, data: bytes, key: ApiKey) -> bool:
         return bool(await self._scripts.call("swap_field", [self._key], [key.id, data, key_json(key)]))
+
+
+def _unknown(name: str) -> UnknownKey:
+    return UnknownKey(f"there is no key {name!r}; `highwayman keys list` shows them")
 
 
 def key_mac(secret: bytes, text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from highwayman.env.types import DEFAULT_TENANT
+from highwayman.feedback.trust.quotas import Quota
 
 ANSWERS, FEEDBACK, ADMIN = "answers", "feedback", "admin"
 SCOPES = frozenset({ANSWERS, FEEDBACK, ADMIN})
@@ -17,7 +18,8 @@ class Principal:
     scopes: frozenset[str] = SCOPES
     quarantined: bool = False  # its feedback is kept, and does not count for now
     influence: float | None = None  # the most of the tenant's evidence that may be its own; None: as configured
-    rate_per_s: float | None = None  # requests it may send; None: as configured
+    rate_per_s: float | None = None  # feedback posts it may send; None: as configured
+    quotas: tuple[Quota, ...] = ()  # of its own, beside its tenant's
 
 
 ANONYMOUS = Principal()

@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 
 from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.trust.api_keys import ApiKey, KeyState, KeyStore, key_mac
 from highwayman.feedback.trust.principal import Principal
+from highwayman.feedback.trust.quotas import Quota, parse_quotas
 from highwayman.serving.state.local_state import LocalState
 
 _EVERY_S = 1.0
+_USED_EVERY_S = 60.0  # a key's last use is told to the minute
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +21,21 @@ log = logging.getLogger(__name__)
 class ApiKeyCache:
     """Knows a caller by their key, as of the last second."""
 
-    def __init__(self, keys: KeyStore, local_state: LocalState, secrets: Callable[[], Sequence[bytes]]) -> None:
-        """Take where keys are, where they are kept for a start without Redis, and the namespace's secrets."""
+    def __init__(
+        self, keys: KeyStore, local_state: LocalState, secrets: Callable[[], Sequence[bytes]],
+        *, clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """Take where keys are, where they are kept for a start without Redis, the namespace's secrets, and a clock,
+        seconds since the epoch.
+        """
         self._keys = keys
         self._local_state = local_state
         self._secrets = secrets
+        self._clock = clock
         self._all: tuple[ApiKey, ...] = ()
-        self._principals: dict[str, Principal] = {}
+        self._principals: dict[str, tuple[Principal, float]] = {}  # by HMAC, and until when (seconds since the epoch)
+        self._used: dict[str, float] = {}  # by key: when it was used last, as far as is not told yet
+        self._told_used: dict[str, float] = {}
         self._closed = False
         self._use(local_state.keys())
 
@@ -32,9 +44,17 @@ class ApiKeyCache:
         return self._closed
 
     def lookup(self, text: str) -> Principal | None:
-        """Return who has this key, None for one that is unknown or revoked."""
-        principals = (self._principals.get(key_mac(secret, text)) for secret in self._secrets())
-        return next((principal for principal in principals if principal is not None), None)
+        """Return who has this key, None for one that is unknown, revoked or has expired."""
+        for secret in self._secrets():
+            known = self._principals.get(key_mac(secret, text))
+            if known is not None:
+                principal, until = known
+                now = self._clock()
+                if now >= until:
+                    return None
+                self._used[principal.key_id] = now
+                return principal
+        return None
 
     async def refresh(self) -> None:
         """Read the keys anew. Raises StoreUnavailable."""
@@ -42,6 +62,12 @@ class ApiKeyCache:
         if keys != self._all:
             self._use(keys)
             await asyncio.to_thread(self._local_state.save_keys, keys)
+        used = {
+            key_id: at for key_id, at in self._used.items() if at - self._told_used.get(key_id, 0.0) >= _USED_EVERY_S
+        }
+        if used:
+            await self._keys.on_used(used)
+            self._told_used.update(used)
 
     async def run(self) -> None:
         """Keep up with changes until cancelled; without Redis, what was read last holds."""
@@ -55,7 +81,14 @@ class ApiKeyCache:
     def _use(self, keys: Sequence[ApiKey]) -> None:
         self._all = tuple(keys)
         self._closed = self._closed or bool(self._all)
-        self._principals = {key.mac: _principal(key) for key in keys if key.state is not KeyState.REVOKED}
+        self._principals = {}
+        for key in keys:
+            if key.state is not KeyState.REVOKED:
+                until = math.inf if key.expires_at is None else key.expires_at
+                principal = _principal(key)
+                self._principals[key.mac] = principal, until
+                if key.previous_mac:
+                    self._principals[key.previous_mac] = principal, key.previous_until
 
 
 def _principal(key: ApiKey) -> Principal:
@@ -66,4 +99,14 @@ def _principal(key: ApiKey) -> Principal:
         quarantined=key.state is KeyState.QUARANTINED,
         influence=key.influence,
         rate_per_s=key.rate_per_s,
+        quotas=_quotas(key),
     )
+
+
+def _quotas(key: ApiKey) -> tuple[Quota, ...]:
+    """Return a key's limits, those that this release can read."""
+    try:
+        return parse_quotas(key.limits)
+    except (ValueError, TypeError, AttributeError):
+        log.error("the limits of key %s cannot be read: %s", key.id, key.limits)
+        return ()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +14,30 @@ from rich.markup import escape
 from rich.table import Table
 
 from highwayman.env.errors import ConfigError
-from highwayman.feedback.trust.api_keys import ApiKey, KeyGrant, KeyState
+from highwayman.feedback.trust.api_keys import ApiKey, KeyGrant, KeyState, KeyStore
 from highwayman.feedback.trust.principal import ANSWERS, FEEDBACK, SCOPES
+from highwayman.feedback.trust.quotas import QUOTA_NAMES, parse_quotas
 from highwayman.serving.cli.context import KeyStoreOptions, key_store_options, print_report
+from highwayman.serving.cli.durations import Duration
 from highwayman.serving.cli.errors import PlainErrorGroup
 
+_SECRET = frozenset({"mac", "previous_mac"})  # what of a key is never shown, though it opens nothing
+_KEEP = "Keep the key: it cannot be shown again. Routers know it within a second."
+_FIRST = """\
+This is the namespace's first key: from now on every request needs one, within a second, on all routers. Open stay
+/healthz and /readyz, pages for one vote, and webhooks that are signed. What an operator looks at (/metrics,
+/v1/policy, /v1/admin/...) takes a key with the scope admin."""
+
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each limit that a key may have."""
+    for name, (resource, period) in reversed(QUOTA_NAMES.items()):
+        said = "Dollars" if resource == "usd" else resource.capitalize()
+        command = click.option(f"--{name.replace('_', '-')}", name, type=click.FloatRange(0, min_open=True),
+                               help=f"{said} a {period}, of this key alone.")(command)  # fmt: skip
+    return command
 
 
 @click.group(cls=PlainErrorGroup)
@@ -34,22 +53,58 @@ def keys() -> None:
 @click.option("--influence", type=click.FloatRange(0, 1, min_open=True),
               help="The most of the tenant's latest evidence that may come with it.")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Feedback posts a second.")
+@click.option("--expires", type=Duration(), help="After how long it opens nothing any more: 90d, 12h.")
+@_limit_options
 @_json
 @key_store_options
 async def add(  # noqa: PLR0917  (one parameter per option)
     key_store: KeyStoreOptions, name: str, tenant: str, scopes: tuple[str, ...], influence: float | None,
-    rate: float | None, as_json: bool,
+    rate: float | None, expires: float | None, as_json: bool, **limits: float | None,
 ) -> None:  # fmt: skip
     """Make a key called NAME. It is shown once, and not kept."""
+    now = time.time()
+    given = {limit: amount for limit, amount in limits.items() if amount is not None}
     try:
-        grant = KeyGrant(name, tenant, tuple(sorted(set(scopes))), influence, rate)
+        expires_at = None if expires is None else now + expires
+        grant = KeyGrant(name, tenant, tuple(sorted(set(scopes))), influence, rate, expires_at, given)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     async with key_store.open() as store:
-        key, text = await store.add(grant, at=time.time())
-    print_report({"key": text, "id": key.id, "tenant": tenant, "scopes": list(key.scopes)}, as_json=as_json)
+        is_first = not await store.all()
+        key, text = await store.add(grant, at=now)
+    report: dict[str, Any] = {"key": text, "id": key.id, "tenant": tenant, "scopes": list(key.scopes)}
+    report |= {"limits": given if as_json else _limits(key)} if given else {}
+    report |= {} if expires_at is None else {"expires": _minute(expires_at)}
+    print_report({**report, "first": is_first} if as_json else report, as_json=as_json)
     if not as_json:
-        click.echo("Keep the key: it cannot be shown again. Routers know it within a second.")
+        click.echo(_KEEP)
+        if is_first:
+            click.echo(_FIRST)
+
+
+@keys.command()
+@click.argument("name", metavar="NAME")
+@click.option("--grace", type=Duration(), default="24h", show_default=True,
+              help="How long the key that it was before goes on opening what it opened; 0s: not at all.")  # fmt: skip
+@click.option("--expires", type=Duration(), help="After how long the new one opens nothing any more; else as before.")
+@_json
+@key_store_options
+async def rotate(  # noqa: PLR0917  (one parameter per option)
+    key_store: KeyStoreOptions, name: str, grace: float, expires: float | None, as_json: bool
+) -> None:
+    """Give the key called NAME (or with this id) another text; its id, tenant, scopes and limits stay."""
+    now = time.time()
+    async with key_store.open() as store:
+        known = await _named(store, name)
+        try:
+            expires_at = None if expires is None else now + expires
+            key, text = await store.rotate(known.id, grace_until=now + grace, expires_at=expires_at)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    until = _minute(key.previous_until)
+    print_report({"key": text, "id": key.id, "tenant": key.tenant, "old_key_until": until}, as_json=as_json)
+    if not as_json:
+        click.echo(_KEEP)
 
 
 @keys.command("list")
@@ -58,41 +113,62 @@ async def add(  # noqa: PLR0917  (one parameter per option)
 async def list_keys(key_store: KeyStoreOptions, as_json: bool) -> None:
     """Show the keys: everything but the keys themselves."""
     async with key_store.open() as store:
-        api_keys = await store.all()
+        api_keys, used = await store.all(), await store.last_used()
     if as_json:
-        click.echo(json.dumps([_public_fields(key) for key in api_keys]))
+        click.echo(json.dumps([{**_public_fields(key), "last_used_at": used.get(key.id)} for key in api_keys]))
         return
+    now = time.time()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("id", "name", "tenant", "scopes", "caps", "state", "made"):
-        table.add_column(heading, no_wrap=heading in {"id", "made"}, overflow="fold")
+    for heading in ("id", "name", "tenant", "scopes", "limits", "state", "days"):
+        width = 9 if heading == "name" else None
+        table.add_column(heading, no_wrap=heading in {"id", "days"}, overflow="fold", min_width=width)
     for key in api_keys:
-        cells = (key.id, key.name, key.tenant, " ".join(key.scopes), _caps(key), _state(key), _day(key.created_at))
+        days = {"made": key.created_at, "used": used.get(key.id), "ends": key.expires_at}
+        cells = (
+            *(key.id, f"{key.name}\n{key.prefix}", key.tenant, " ".join(key.scopes), _limits(key), _state(key, now)),
+            "\n".join(f"{what} {_day(at)}" for what, at in days.items() if at is not None),
+        )
         table.add_row(*map(escape, cells))
     Console().print(table if api_keys else "no keys: the router is open to anybody who can reach it")
 
 
 @keys.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("name", metavar="ID")
 @key_store_options
-async def revoke(key_store: KeyStoreOptions, key_id: str) -> None:
-    """Let a key open nothing any more; what came with it stays (see `highwayman feedback`)."""
+async def revoke(key_store: KeyStoreOptions, name: str) -> None:
+    """Let a key (by its id or name) open nothing any more; what came with it stays (see `highwayman feedback`)."""
     async with key_store.open() as store:
-        await store.set_state(key_id, KeyState.REVOKED)
-    click.echo(f"{key_id} is revoked; routers know it within a second")
+        key = await _named(store, name)
+        await store.set_state(key.id, KeyState.REVOKED)
+    click.echo(f"{key.id} is revoked; routers know it within a second")
+
+
+async def _named(store: KeyStore, name: str) -> ApiKey:
+    try:
+        return await store.named(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _public_fields(key: ApiKey) -> dict[str, Any]:
-    return {name: value for name, value in asdict(key).items() if name != "mac"}
+    return {name: value for name, value in asdict(key).items() if name not in _SECRET}
 
 
-def _caps(key: ApiKey) -> str:
-    share = [] if key.influence is None else [f"{key.influence:.0%}"]
-    rate = [] if key.rate_per_s is None else [f"{key.rate_per_s:g}/s"]
-    return " ".join(share + rate) or "-"
+def _limits(key: ApiKey) -> str:
+    share = [] if key.influence is None else [f"{key.influence:.0%} of influence"]
+    rate = [] if key.rate_per_s is None else [f"{key.rate_per_s:g} feedback/s"]
+    quotas = [f"{quota.limit:g} {quota.resource}/{quota.period}" for quota in parse_quotas(key.limits)]
+    return ", ".join(share + rate + quotas) or "-"
 
 
-def _state(key: ApiKey) -> str:
+def _state(key: ApiKey, now: float) -> str:
+    if key.state is not KeyState.REVOKED and key.expires_at is not None and now >= key.expires_at:
+        return "expired"
     return f"{key.state}: {key.why}" if key.why else str(key.state)
+
+
+def _minute(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _day(at: float) -> str:

@@ -232,3 +232,57 @@ async def test_without_redis_what_was_read_last_holds_and_writing_says_so(
 def test_a_key_for_what_no_key_can_be_for_is_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         KeyGrant(**{"name": "app", "tenant": "acme", **wrong})
+
+
+async def test_a_key_opens_nothing_from_the_moment_it_expires(keys: KeyStore, kept: LocalState, store: Store) -> None:
+    now = [100.0]
+    _, text = await keys.add(KeyGrant("app", "acme", expires_at=160.0), at=now[0])
+    known = await store.known_secrets()
+    ring = ApiKeyCache(keys, kept, lambda: known, clock=lambda: now[0])
+    await ring.refresh()
+    now[0] = 159.9
+    assert ring.lookup(text) is not None
+    now[0] = 160.0
+    assert ring.lookup(text) is None
+    assert ring  # and the router is not open for that
+
+
+async def test_a_rotated_keys_old_text_opens_until_the_grace_is_over_and_both_are_one_key(
+    keys: KeyStore, kept: LocalState, store: Store
+) -> None:
+    now = [100.0]
+    made, old = await keys.add(KeyGrant("app", "acme"), at=now[0])
+    rotated, new = await keys.rotate(made.id, grace_until=200.0)
+    known = await store.known_secrets()
+    ring = ApiKeyCache(keys, kept, lambda: known, clock=lambda: now[0])
+    await ring.refresh()
+    callers = [ring.lookup(text) for text in (old, new)]
+    assert callers[0] == callers[1]
+    assert callers[0] is not None
+    assert callers[0].key_id == made.id == rotated.id
+    now[0] = 200.0
+    assert ring.lookup(old) is None
+    assert ring.lookup(new) is not None
+    await keys.set_state(made.id, KeyState.REVOKED)
+    await ring.refresh()
+    assert ring.lookup(new) is None
+
+
+async def test_when_a_key_was_used_last_is_told_to_the_minute(keys: KeyStore, kept: LocalState, store: Store) -> None:
+    now = [1000.0]
+    made, text = await keys.add(KeyGrant("app", "acme"), at=now[0])
+    known = await store.known_secrets()
+    ring = ApiKeyCache(keys, kept, lambda: known, clock=lambda: now[0])
+    await ring.refresh()
+    assert await keys.last_used() == {}
+    ring.lookup(text)
+    await ring.refresh()
+    assert await keys.last_used() == {made.id: 1000.0}
+    now[0] = 1030.0
+    ring.lookup(text)
+    await ring.refresh()
+    assert await keys.last_used() == {made.id: 1000.0}
+    now[0] = 1060.0
+    ring.lookup(text)
+    await ring.refresh()
+    assert await keys.last_used() == {made.id: 1060.0}

@@ -90,3 +90,51 @@ def test_a_redis_that_is_away_is_told_in_a_line() -> None:
     done = keys("list", "--redis-url", "redis://127.0.0.1:1/0")
     assert done.exit_code == 1
     assert "Redis did not answer" in done.output
+
+
+def test_the_first_key_says_what_closes_and_what_stays_open_and_the_second_does_not(place: list[str]) -> None:
+    first, second = (keys("add", name, "--tenant", "acme", *place).output for name in ("a", "b"))
+    assert "from now on every request needs one" in first
+    assert "/readyz" in first
+    assert "scope admin" in first
+    assert "from now on" not in second
+
+
+def test_a_key_that_expires_and_has_limits_is_listed_with_both_and_with_how_it_begins(place: list[str]) -> None:
+    limits = ("--requests-per-minute", "100", "--usd-per-month", "25")
+    done = keys("add", "app", "--tenant", "acme", "--expires", "90d", *limits, *place)
+    assert done.exit_code == 0, done.output
+    text = next(word for word in done.output.split() if word.startswith("hwk-"))
+    (key,) = listed(place)
+    assert key["limits"] == {"requests_per_minute": 100.0, "usd_per_month": 25.0}
+    assert key["expires_at"] - key["created_at"] == 90 * 86_400
+    assert key["prefix"] == text[:8]
+    assert key["last_used_at"] is None
+
+
+def test_a_rotated_key_keeps_its_id_and_limits_and_has_another_text(place: list[str]) -> None:
+    made = json.loads(keys("add", "app", "--tenant", "acme", "--tokens-per-day", "9", "--json", *place).stdout)
+    done = keys("rotate", "app", "--grace", "1h", "--json", *place)
+    assert done.exit_code == 0, done.output
+    rotated = json.loads(done.stdout)
+    assert rotated["id"] == made["id"]
+    assert rotated["key"] != made["key"]
+    (key,) = listed(place)
+    assert key["limits"] == {"tokens_per_day": 9.0}
+    assert "previous_mac" not in key
+
+
+@pytest.mark.parametrize("value", ["90", "d", "-1d", "90 days", "nand"])
+def test_a_duration_that_is_none_is_told_with_what_would_be_one(place: list[str], value: str) -> None:
+    done = keys("add", "app", "--tenant", "acme", f"--expires={value}", *place)
+    assert done.exit_code == 2
+    assert "write 90d, 12h, 30m or 45s" in done.output.replace("\n", " ")
+
+
+def test_a_name_that_several_keys_have_is_no_name_to_rotate_or_revoke_one_by(place: list[str]) -> None:
+    for _ in range(2):
+        assert keys("add", "app", "--tenant", "acme", *place).exit_code == 0
+    for command in ("rotate", "revoke"):
+        done = keys(command, "app", *place)
+        assert done.exit_code == 1
+        assert "several keys are called 'app'" in done.output
