@@ -190,6 +190,7 @@ class Application:
                 body_limit_bytes=config.limits.body_bytes,
                 answers=services.answers,
                 guard=services.guard,
+                quotas=services.quotas,
             )
             refused = services.metrics.refused
             protocols = await stack.enter_async_context(
@@ -199,6 +200,7 @@ class Application:
                     bodies,
                     on_refused=lambda code: refused.labels(code).inc(),
                     guard=services.guard,
+                    quotas=services.quotas,
                 )
             )
             self._running = _Running(

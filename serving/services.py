@@ -18,6 +18,7 @@ from highwayman.serving.completions.conversations.conversations import Conversat
 from highwayman.serving.completions.delegated.outcomes import OutcomeService
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.proxy import ProxyDependencies
+from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades
 from highwayman.serving.completions.routing.router import Router
@@ -71,6 +72,7 @@ class Services:
     on_change: list[Callable[[LiveConfig], None]]  # called with what is in force from then on
     build_cascades: Callable[[Config], Cascades | None]  # for a configuration that has been checked
     guard: DataGuard | None  # None: every arm may have everything
+    quotas: QuotaGate
 
 
 @asynccontextmanager
@@ -125,6 +127,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             reloader=build_reloader(stack, settings, shared_state, followers),
             on_change=followers.others,
             guard=guard,
+            quotas=routing.quotas,
         )
 
 

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.env.types import Query
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy
@@ -13,6 +14,7 @@ from highwayman.serving.completions.conversations.conversations import Conversat
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.privacy.restoring_send import RestoringSend
 from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
+from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest, RequestParser
 from highwayman.serving.completions.requests.routing_options import (
     RoutingOptions,
@@ -26,7 +28,9 @@ from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.http.asgi import (
     HAS_ROOM,
+    JSON,
     ClientDisconnected,
+    Headers,
     Receive,
     ResponseStartTracker,
     Scope,
@@ -37,8 +41,16 @@ from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.client_ids import LinkExtractor
 from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import tell_cut
-from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
+from highwayman.serving.http.errors import (
+    Forbidden,
+    RouteNotFound,
+    error_response,
+    internal_error,
+    limit_headers,
+    redacted,
+)
 
+QUOTA_HEADERS = "highwayman.quota_headers"  # in the scope of a request that has limits: what tells of them
 LIMIT_IS_CEILING = "highwayman.limit_is_ceiling"  # in the scope of a request whose protocol wants a limit always
 
 log = logging.getLogger(__name__)
@@ -60,12 +72,14 @@ class CompletionsEndpoint:
         body_limit_bytes: int,
         answers: AnswerCache | None = None,
         guard: DataGuard | None = None,
+        quotas: QuotaGate | None = None,
     ) -> None:
         """Take what decides, calls, reads the client's own ids, tags and bodies, and who knows the turn before.
 
         `cascades` is what looks at answers before they are passed on; None: nothing does.
         `body_limit_bytes` is the largest body accepted; `answers` are those that may be given again, None: none.
         `guard` says how confidential a request is, None: nobody has rules for that.
+        `quotas` counts what callers take, None: nobody does.
         """
         self._bodies = bodies
         self._router = router
@@ -77,6 +91,7 @@ class CompletionsEndpoint:
         self.body_limit_bytes = body_limit_bytes
         self._answers = answers
         self._guard = guard
+        self._quotas = quotas
 
     def follow(self, *, cascades: Cascades | None, body_limit_bytes: int) -> None:
         """Go on with these for the requests to come."""
@@ -108,12 +123,13 @@ class CompletionsEndpoint:
         except HighwaymanError as error:
             status, body, code = error_response(error)
             self._dependencies.metrics.refused.labels(code).inc()
-            await send_response(send, status, body)
+            await send_response(send, status, body, (*JSON, *limit_headers(error)))
             return
         except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
             log.error("could not route a request: %s", type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
             return
+        send.headers = scope.get(QUOTA_HEADERS, ())
         call = self._call(request, route, scope["path"])
         out = self._conversations.recording(turn, send, route.decision.id)
         if request.placeholders:
@@ -146,11 +162,14 @@ class CompletionsEndpoint:
             Forbidden: the key may not ask for answers.
             RouteNotFound: it is no POST.
             BadRequest: the body or a header cannot be followed.
+            RateLimited: the key or its tenant has no requests left.
         """
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")
         if scope["method"] != "POST":
             raise RouteNotFound(f"{scope['path']} takes POST only.", status=405)
+        if self._quotas is not None:
+            self._quotas.check(principal)
         raw = await self._bodies.receive(scope, receive, limit_bytes=self.body_limit_bytes)
         started = self._dependencies.timer()
         request = await self._bodies.read(raw, lambda: parse(raw, self._bodies.limits))
@@ -169,7 +188,7 @@ class CompletionsEndpoint:
         """Return how a request is answered, where it stands in its conversation, and the request as it goes on.
 
         `delegated`: the client calls the arm itself, so no answer is looked at, and no stored one is given. Raises what
-        `Router.route` does.
+        `Router.route` does, and RateLimited where a limit does not allow it.
         """
         turn = await self._conversations.turn(request, scope, principal.tenant)
         # A client's own task carries the ids of the answer beside it: what is said under them does not mean the task.
@@ -201,5 +220,20 @@ class CompletionsEndpoint:
             cascade=cascade,
             cached=cached,
         )
+        if self._quotas is not None and self._quotas.limits(principal):
+            scope[QUOTA_HEADERS] = await self._admitted(self._quotas, principal, route, query)
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
         return route, turn, request
+
+    async def _admitted(self, quotas: QuotaGate, principal: Principal, route: Route, query: Query) -> Headers:
+        """Take from a caller's limits what a call is expected to need; it is as if it was not decided if that fails."""
+        tokens, usd, is_admitted = 0, 0.0, False
+        try:
+            if quotas.is_metered(principal):
+                tokens, usd = self._router.expected_use(route.decision, query)
+            headers = await quotas.admit(principal, route.decision.id, tokens=tokens, usd=usd)
+            is_admitted = True
+        finally:
+            if not is_admitted:
+                self._router.funds.give_back(route.decision)
+        return headers

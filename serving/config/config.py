@@ -28,6 +28,7 @@ from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.config.privacy import PrivacyConfig
 from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.config.strict import Strict
+from highwayman.serving.config.tenants import TenantConfig
 from highwayman.serving.config.tournament import TournamentConfig
 from highwayman.serving.http.protocol import ConnectionTimeouts
 from highwayman.serving.http.validation import BodyLimits
@@ -120,6 +121,7 @@ class LimitsConfig(Strict):
     outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
     spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20
     feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
+    without_redis: Literal["pass", "refuse"] = "pass"  # requests of those that have limits, while nobody can count
 
     def connection_timeouts(self) -> ConnectionTimeouts:
         """Return how long a connection may take."""
@@ -162,6 +164,9 @@ class Config(Strict):
         default_factory=list, description="names a router without keys is called by, beside this machine's own"
     )
     retention: RetentionConfig = RetentionConfig()
+    tenants: dict[str, TenantConfig] = Field(
+        default_factory=dict, description="by name, what a tenant may take; `*` stands for each that is not named"
+    )
     privacy: PrivacyConfig | None = None  # without rules, every arm may have everything
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()

@@ -96,6 +96,7 @@ class ResponseStartTracker:
         self._send = send
         self.has_room = has_room or _unknown_room
         self._begun = False
+        self.headers: Headers = ()  # that the response has beside its own
         self.is_open_event_stream = False  # one that has begun and not ended
 
     def __bool__(self) -> bool:
@@ -105,6 +106,8 @@ class ResponseStartTracker:
         """Send the message on."""
         if not self._begun:
             self._begun = True
+            if self.headers:
+                message = {**message, "headers": [*message["headers"], *self.headers]}
             self.is_open_event_stream = any(
                 name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
             )

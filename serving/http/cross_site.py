@@ -24,7 +24,9 @@ _TYPES = frozenset({"application/json", "application/octet-stream", "application
 _TAKES_FILES = frozenset({"/v1/audio/transcriptions", "/v1/audio/translations"})
 _EXPOSED = (
     b"x-highwayman-decision, x-highwayman-arm, x-highwayman-propensity, x-highwayman-cascade, "
-    b"x-highwayman-feedback-url, x-highwayman-left-out, retry-after"
+    b"x-highwayman-feedback-url, x-highwayman-left-out, retry-after, "
+    b"x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    b"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
 )
 _ALLOW_ORIGIN = b"access-control-allow-origin"
 _HOST_REFUSED = (

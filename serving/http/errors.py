@@ -1,6 +1,8 @@
 """The one place that knows status codes: every error of ours as an OpenAI-shaped answer."""
 
 import json
+import math
+from collections.abc import Iterable
 
 from highwayman.env.errors import (
     BudgetExhausted,
@@ -31,11 +33,12 @@ class OriginNotAllowed(HighwaymanError):
 
 
 class RateLimited(HighwaymanError):
-    """More requests than a key may send; `wait_s` says when there may be another."""
+    """More than a key or its tenant may have; `wait_s` says when there may be more (infinite: never of that size)."""
 
-    def __init__(self, message: str, *, wait_s: float) -> None:
+    def __init__(self, message: str, *, wait_s: float, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+        self.headers = tuple(headers)  # that tell of the limits
 
 
 class ShuttingDown(HighwaymanError):
@@ -87,6 +90,14 @@ def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:
         if isinstance(error, kind_of_error):
             return status, error_body(str(error), kind, code), code
     return 500, internal_error(), "internal_error"
+
+
+def limit_headers(error: HighwaymanError) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that go with an error about limits, none with any other."""
+    if not isinstance(error, RateLimited):
+        return ()
+    retry = () if math.isinf(error.wait_s) else ((b"retry-after", str(math.ceil(error.wait_s)).encode()),)
+    return (*error.headers, *retry)
 
 
 def internal_error() -> bytes:

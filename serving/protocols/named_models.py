@@ -18,7 +18,9 @@ from highwayman.env.upstream.calls.connections import Connections
 from highwayman.env.upstream.calls.sending import UpstreamTimeouts
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.privacy.data_guard import DataGuard
+from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.http.asgi import (
+    JSON,
     ClientDisconnected,
     Headers,
     Receive,
@@ -31,7 +33,7 @@ from highwayman.serving.http.asgi import (
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import Drain
-from highwayman.serving.http.errors import Forbidden, error_response, internal_error, redacted
+from highwayman.serving.http.errors import Forbidden, error_response, internal_error, limit_headers, redacted
 from highwayman.serving.http.routes.methods import refuse_method
 from highwayman.serving.http.routes.paths import DEPLOYMENT
 from highwayman.serving.http.validation import BadRequest, BodyLimits, parse_object
@@ -88,12 +90,14 @@ class NamedModelEndpoint:
 
     def __init__(
         self, models: Sequence[NamedModel], *, bodies: BodyReader, body_limit_bytes: int, limits: UpstreamTimeouts,
-        drain: Drain, guard: DataGuard | None = None,
+        drain: Drain, guard: DataGuard | None = None, quotas: QuotaGate | None = None,
     ) -> None:  # fmt: skip
         """Take the models, what reads bodies, the largest of these, time limits, and who knows what is under way.
 
-        `guard` knows which data may go where; None: anything goes anywhere.
+        `guard` knows which data may go where; None: anything goes anywhere. `quotas` counts requests; None: nobody
+        does.
         """
+        self._quotas = quotas
         self.follow(models, body_limit_bytes, limits)
         self._bodies = bodies
         self._guard = guard
@@ -136,7 +140,7 @@ class NamedModelEndpoint:
             if begun:
                 raise
             status, body, _ = error_response(error)
-            await send_response(begun, status, body)
+            await send_response(begun, status, body, (*JSON, *limit_headers(error)))
         except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
             log.error("could not pass a request on: %s", type(error).__name__, exc_info=redacted(error))
             if not begun:
@@ -144,12 +148,14 @@ class NamedModelEndpoint:
         finally:
             self._drain.leave(task)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
         if scope["method"] != "POST":
             await refuse_method(scope, send)
             return
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")
+        if self._quotas is not None:
+            self._quotas.check(principal)
         raw = await self._bodies.receive(scope, receive, limit_bytes=self._body_limit_bytes)
         content_type = header(scope, b"content-type") or _JSON
         request = await self._bodies.read(raw, lambda: _read(raw, content_type, self._bodies.limits))
@@ -162,6 +168,8 @@ class NamedModelEndpoint:
             clearance = await self._guard.clearance(request.body, scope, principal, has_unread=request.has_unread)
             if not clearance.admits(arm.zone):
                 raise DataClassBarred(clearance.refusal())
+        if self._quotas is not None and self._quotas.limits(principal):
+            send.headers = await self._quotas.admit(principal, "", tokens=0, usd=0.0)
         body = await self._bodies.read(raw, lambda: request.with_model(arm.model))
         await cancel_on_disconnect(self._pass_on(arm, scope["path"], body, send, content_type=content_type), scope)
 

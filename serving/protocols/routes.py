@@ -9,6 +9,7 @@ from highwayman.env.pool.pool_file import NamedModel
 from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.privacy.data_guard import DataGuard
+from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.config.config import LimitsConfig
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
@@ -64,9 +65,10 @@ async def open_protocols(
     *,
     on_refused: Callable[[str], None],
     guard: DataGuard | None,
+    quotas: QuotaGate,
 ) -> AsyncIterator[ProtocolRoutes]:
     """Yield the routes; what they hold open is closed on leaving. `on_refused` is told the codes of refusals;
-    `guard` knows which data may go where, None: anything goes anywhere.
+    `guard` knows which data may go where, None: anything goes anywhere; `quotas` counts what callers take.
     """
     limits = settings.config.limits
     protocols = ProtocolEndpoint(
@@ -83,6 +85,7 @@ async def open_protocols(
         limits=upstream_timeouts(limits),
         drain=settings.drain,
         guard=guard,
+        quotas=quotas,
     )
     await named.start()
     try:

@@ -7,9 +7,9 @@ from highwayman.serving.config.config import Config
 
 _LIVE: Final = (
     *("objective", "cost_weights", "latency_weight", "energy_weight", "budget", "exploration", "trial", "control"),
-    *("cascade", "reload", "cors", "allowed_hosts", "retention.prompts", "feedback.posts_per_s"),
+    *("cascade", "reload", "cors", "allowed_hosts", "tenants", "retention.prompts", "feedback.posts_per_s"),
     *(f"limits.{name}" for name in ("body_bytes", "body_values", "messages", "body_s")),
-    *(f"limits.{name}" for name in ("first_byte_s", "silence_s", "all_attempts_s")),
+    *(f"limits.{name}" for name in ("first_byte_s", "silence_s", "all_attempts_s", "without_redis")),
 )
 _LONGEST = 200  # characters of a value that is told
 

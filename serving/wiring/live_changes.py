@@ -23,6 +23,7 @@ from highwayman.serving.wiring.checks import check_arms, check_configuration
 from highwayman.serving.wiring.conversations import turn_needs
 from highwayman.serving.wiring.feedback import FeedbackComponents
 from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.quotas import follow_quotas
 from highwayman.serving.wiring.routing import (
     PolicyComponents,
     RoutingComponents,
@@ -111,6 +112,7 @@ class LiveFollowers:
         routing.pool.replace_arms(arms)
         routing.upstream.follow(upstream_timeouts(config.limits))
         routing.follow_budget(config.budget)
+        follow_quotas(routing.quotas, config)
         router.rules = exploration_rules(config, self.policy.live.policy)
         router.control, router.records.keep_prompts = build_control(config, routing.pool), config.retention.prompts
         self.conversations.follow(**turn_needs(config, arms))

@@ -23,6 +23,7 @@ from highwayman.env.upstream.answer_observer import AnswerObserver
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
+from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.completions.routing.call_funds import CallFunds
 from highwayman.serving.completions.routing.control_baseline import ControlBaseline
 from highwayman.serving.completions.routing.day_claims import DayClaims
@@ -36,6 +37,7 @@ from highwayman.serving.state.live_ramp import LiveRamp, OwnRules
 from highwayman.serving.state.local_state import LocalState
 from highwayman.serving.wiring.background import start_in_background
 from highwayman.serving.wiring.log import LogComponents
+from highwayman.serving.wiring.quotas import build_quotas
 from highwayman.serving.wiring.settings import Settings
 
 _POWER_EVERY_S = 1.0  # between two readings of power, where no load is read
@@ -63,11 +65,13 @@ class RoutingComponents:
     router: Router
     power: PowerMeter | None  # None: no arm says who tells what its servers draw
     poller: LoadPoller | None  # None: nobody is asked how busy it is
+    quotas: QuotaGate
     claims: DayClaims  # of a hard day, for all processes
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Charge a call that ended."""
         self.spend_tracker.on_outcome(outcome)
+        self.quotas.on_outcome(outcome)
         self.claims.on_outcome(outcome)
 
     def follow_budget(self, budget: BudgetConfig) -> None:
@@ -151,7 +155,9 @@ async def build_routing(
     rng = np.random.default_rng(settings.seed)
     claims = _claims(log, policy.live, spend_tracker, background)
     router = _router(log, policy, pool=pool, spend_tracker=spend_tracker, rng=rng, claims=claims)
-    return RoutingComponents(pool, upstream, background, rng, spend_tracker, router, power, load_poller, claims)
+    return RoutingComponents(
+        pool, upstream, background, rng, spend_tracker, router, power, load_poller, build_quotas(stack, log), claims
+    )
 
 
 def _claims(

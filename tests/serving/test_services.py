@@ -26,7 +26,7 @@ BEFORE_LEARNER = [
 ]
 AFTER_LEARNER = [
     "LiveRamp.run",
-    *("LoadPoller.run", "Upstream.start", "Upstream.close", "BackgroundTasks.drain"),
+    *("LoadPoller.run", "Upstream.start", "Upstream.close", "BackgroundTasks.drain", "SharedQuotas.close"),
     *("Calibrator.run", "PendingSpool.run", "CompletionObservers.close"),
 ]
 STARTED = [*BEFORE_LEARNER, *LEARNER, *AFTER_LEARNER]

@@ -33,7 +33,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for each limit that a key may have."""
-    for name, (resource, period) in reversed(QUOTA_NAMES.items()):
+    for name, (resource, period) in reversed(list(QUOTA_NAMES.items())):
         said = "Dollars" if resource == "usd" else resource.capitalize()
         command = click.option(f"--{name.replace('_', '-')}", name, type=click.FloatRange(0, min_open=True),
                                help=f"{said} a {period}, of this key alone.")(command)  # fmt: skip

@@ -15,13 +15,20 @@ from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.outcomes import OutcomeService, delegated, parse_outcome
 from highwayman.serving.completions.delegated.route_view import OUTCOMES_PATH, RouteView
 from highwayman.serving.completions.delegated.told import ToldChoice, as_drawn, parse_told, without_draw
-from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.completions.endpoint import QUOTA_HEADERS, CompletionsEndpoint
 from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
 from highwayman.serving.completions.requests.routing_options import RoutingOptions
 from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import JSON, ClientDisconnected, Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
-from highwayman.serving.http.errors import Forbidden, RouteNotFound, error_response, internal_error, redacted
+from highwayman.serving.http.errors import (
+    Forbidden,
+    RouteNotFound,
+    error_response,
+    internal_error,
+    limit_headers,
+    redacted,
+)
 from highwayman.serving.metrics import Metrics
 
 ROUTE_PATH = "/v1/route"
@@ -60,7 +67,7 @@ class DelegatedEndpoints:
             status, body, code = error_response(error)
             self.metrics.refused.labels(code).inc()
             retry = ((b"retry-after", b"1"),) if status == 503 else ()
-            await send_response(send, status, body, (*JSON, *retry))
+            await send_response(send, status, body, (*JSON, *retry, *limit_headers(error)))
         except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
             log.error("could not answer %s: %s", scope["path"], type(error).__name__, exc_info=redacted(error))
             await send_response(send, 500, internal_error())
@@ -87,6 +94,7 @@ class DelegatedEndpoints:
             *JSON,
             (b"x-highwayman-decision", decision.id.encode()),
             (b"x-highwayman-arm", decision.arm.encode()),
+            *scope.get(QUOTA_HEADERS, ()),
         )
         # Who holds the conversation from here on is remembered as for an answer of the router's.
         sending = self.conversations.recording(turn, send, decision.id)

@@ -1,5 +1,6 @@
 """From a query to the arms that can answer it, with what a call to each is expected to cost."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.decision import Dial
 from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_penalties
+from highwayman.env.cost.usage import GUESSED_ANSWER_TOKENS
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.believed_pool import Answerable
 from highwayman.env.pool.eligibility import Pool
@@ -100,6 +102,17 @@ class CandidateFinder:
             context, max_tokens=query.max_tokens, under_way=self.spend_tracker.in_flight, queue=self._queue
         ).by_arm(tuple(self.pool.arms))
         return np.array([estimates[name].latency_s or 0.0 for name in names])
+
+    def expected_use(self, name: str, context: Context, query: Query) -> tuple[int, float]:
+        """Return the tokens and the dollars that a call to an arm is expected to take; nothing of a stored answer."""
+        if name not in self.arms:
+            return 0, 0.0
+        quotes = self.quotes
+        estimates = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))
+        use = quotes.token_use(name)
+        answer = use.tokens_out / use.calls if use.calls else GUESSED_ANSWER_TOKENS
+        answer = answer if query.max_tokens is None else min(answer, query.max_tokens)
+        return quotes.prompt_tokens_of(name, context) + query.answers * math.ceil(answer), estimates[name].usd or 0.0
 
     def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
         """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""

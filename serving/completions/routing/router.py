@@ -26,6 +26,7 @@ from highwayman.env.types import (
     TOOLS_DROPPED,
     Arm,
     Context,
+    Decision,
     Mode,
     Query,
 )
@@ -133,6 +134,10 @@ class Router:
             cached=cached if cached is not None and arms[0] is cached.arm else None,
             may_ask=None if funds is None else funds.may_ask,
         )
+
+    def expected_use(self, decision: Decision, query: Query) -> tuple[int, float]:
+        """Return the tokens and the dollars that the call of a decision is expected to take."""
+        return self._finder.expected_use(decision.arm, decision.context, query)
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""

@@ -1,0 +1,224 @@
+"""Lets requests through as far as their key's and their tenant's limits go, and tells how much is left."""
+
+import datetime
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.env.types import Outcome
+from highwayman.feedback.log.store import Keys
+from highwayman.feedback.trust.principal import Principal
+from highwayman.feedback.trust.quotas import DAY, MINUTE, REQUESTS, TOKENS, USD, Quota, units_of
+from highwayman.feedback.trust.shared_quotas import CALENDAR, SLIDING, Amount, SharedQuotas, Taken
+from highwayman.serving.config.tenants import EVERY_TENANT
+from highwayman.serving.http.asgi import Headers
+from highwayman.serving.http.errors import RateLimited
+
+_MINUTE_S, _DAY_S = 60.0, 86_400.0
+_REMEMBERED: Final = 10_000  # callers whose windows are known, and requests that have not ended
+_NAMES: Final = {USD: "dollars"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A limit's window as it is today."""
+
+    quota: Quota
+    owner: str  # whose it is, in words
+    key: str
+    kind: str
+    ends_at: float  # seconds since the epoch; of a sliding one, never
+    keep_s: int
+
+
+class QuotaGate:
+    """Counts in Redis, for all routers of a namespace."""
+
+    def __init__(self, shared: SharedQuotas, namespace: str, *, clock: Callable[[], float]) -> None:
+        """Take where amounts are counted, the namespace, and a clock, seconds since the epoch."""
+        self._shared = shared
+        self._keys = Keys(namespace)
+        self._clock = clock
+        self._tenants: Mapping[str, Sequence[Quota]] = {}
+        self._is_open = True
+        self._windows: dict[Principal, tuple[_Window, ...]] = {}
+        self._day = -1
+        self._held: dict[str, tuple[int, list[tuple[_Window, int]]]] = {}  # by decision: second, what was taken
+        self._full: dict[Principal, tuple[float, _Window]] = {}  # who has no requests left, and until when
+
+    def follow(self, tenants: Mapping[str, Sequence[Quota]], *, is_open_without_redis: bool) -> None:
+        """Go on with these quotas of tenants (`*`: of each that is not named); what was taken stays.
+
+        `is_open_without_redis` says whether requests go through while nobody can count.
+        """
+        self._tenants = tenants
+        self._is_open = is_open_without_redis
+        self._windows.clear()
+        self._full.clear()
+
+    def limits(self, principal: Principal) -> bool:
+        """Return whether a caller has any limit."""
+        return bool(principal.quotas) or (bool(self._tenants) and bool(self._of_tenant(principal.tenant)))
+
+    def is_metered(self, principal: Principal) -> bool:
+        """Return whether a caller has a limit in tokens or dollars."""
+        return any(window.quota.resource != REQUESTS for window in self._windows_of(principal))
+
+    def check(self, principal: Principal) -> None:
+        """Raise RateLimited if it is known here that a caller has no requests left: nothing of it need be read."""
+        known = self._full.get(principal)
+        if known is None:
+            return
+        until, window = known
+        wait_s = until - self._clock()
+        if wait_s <= 0:
+            del self._full[principal]
+            return
+        raise _refusal(window, wait_s, _headers([(window, window.quota.units, wait_s)]))
+
+    async def admit(self, principal: Principal, decision_id: str, *, tokens: int, usd: float) -> Headers:
+        """Take what a request is expected to need; return what tells of the limits. No decision: nothing is settled.
+
+        Raises:
+            RateLimited: a limit does not allow it.
+            StoreUnavailable: nobody can count, and nothing goes through then.
+        """
+        windows = self._windows_of(principal)
+        needs = {REQUESTS: 1, TOKENS: tokens, USD: units_of(USD, usd)}
+        amounts = [
+            Amount(window.key, window.kind, window.quota.units, needs[window.quota.resource], window.keep_s)
+            for window in windows
+        ]
+        try:
+            taken = await self._shared.take(amounts)
+        except StoreUnavailable:
+            if self._is_open:
+                return ()
+            raise StoreUnavailable("Limits cannot be counted now, as Redis does not answer; try again.") from None
+        now = self._clock()
+        if taken.refused is not None:
+            raise self._refused(principal, windows, taken, now)
+        metered = [(window, needs[window.quota.resource]) for window in windows if window.quota.resource != REQUESTS]
+        if metered and decision_id:
+            self._held[decision_id] = taken.second, metered
+            if len(self._held) > _REMEMBERED:  # of calls that others make, and of which nothing is told
+                self._held.pop(next(iter(self._held)))
+        return _headers(
+            [(window, held, _reset_s(window, now)) for window, held in zip(windows, taken.sums, strict=True)]
+        )
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Settle what a call has taken: what is beyond the estimate is counted, what is not is given back."""
+        held = self._held.pop(outcome.decision_id, None) if self._held else None
+        if held is None:
+            return
+        second, metered = held
+        used = {
+            TOKENS: outcome.tokens_in + outcome.tokens_out,
+            USD: units_of(USD, outcome.cost_usd or 0.0),
+        }
+        left = [
+            Amount(window.key, window.kind, None, used[window.quota.resource] - units, window.keep_s, second)
+            for window, units in metered
+            if used[window.quota.resource] != units
+        ]
+        if left:
+            self._shared.settle(left)
+
+    def _refused(self, principal: Principal, windows: Sequence[_Window], taken: Taken, now: float) -> RateLimited:
+        place = taken.refused or 0
+        window, ends_s = windows[place], _reset_s(windows[place], now)
+        wait_s = taken.wait_s if window.kind == SLIDING else ends_s
+        if window.quota.resource == REQUESTS and wait_s is not None:
+            if len(self._full) > _REMEMBERED:
+                self._full.clear()
+            self._full[principal] = now + wait_s, window
+        told = [
+            (each, held, ends_s if wait_s is None else wait_s) if each is window else (each, held, _reset_s(each, now))
+            for each, held in zip(windows, taken.sums, strict=True)
+        ]
+        return _refusal(window, wait_s, _headers(told))
+
+    def _windows_of(self, principal: Principal) -> tuple[_Window, ...]:
+        """Return a caller's windows as they are today."""
+        day = int(self._clock() // _DAY_S)
+        if day != self._day or len(self._windows) > _REMEMBERED:
+            self._day = day
+            self._windows.clear()
+        windows = self._windows.get(principal)
+        if windows is None:
+            owners = (
+                (f"the API key {principal.key_id}", f"key:{principal.key_id}", principal.quotas),
+                (f"the tenant {principal.tenant}", f"tenant:{principal.tenant}", self._of_tenant(principal.tenant)),
+            )
+            windows = self._windows[principal] = tuple(
+                self._window(quota, said, owner) for said, owner, quotas in owners for quota in quotas
+            )
+        return windows
+
+    def _of_tenant(self, tenant: str) -> Sequence[Quota]:
+        quotas = self._tenants.get(tenant)
+        return self._tenants.get(EVERY_TENANT, ()) if quotas is None else quotas
+
+    def _window(self, quota: Quota, said: str, owner: str) -> _Window:
+        name = ("quota", owner, quota.resource, quota.period)
+        if quota.period == MINUTE:
+            return _Window(quota, said, self._keys(*name), SLIDING, math.inf, int(2 * _MINUTE_S))
+        today = datetime.datetime.fromtimestamp(self._day * _DAY_S, datetime.UTC).date()
+        if quota.period == DAY:
+            begun, ended = today.isoformat(), today + datetime.timedelta(days=1)
+        else:
+            begun, ended = f"{today:%Y-%m}", (today.replace(day=1) + datetime.timedelta(days=32)).replace(day=1)
+        ends_at = datetime.datetime.combine(ended, datetime.time(), datetime.UTC).timestamp()
+        keep_s = int(ends_at - self._clock() + _DAY_S)
+        return _Window(quota, said, self._keys(*name, begun), CALENDAR, ends_at, keep_s)
+
+
+def _reset_s(window: _Window, now: float) -> float:
+    """Return in how many seconds all of a window is free again, if nothing more is taken from it."""
+    return _MINUTE_S if window.kind == SLIDING else max(window.ends_at - now, 0.0)
+
+
+def _refusal(window: _Window, wait_s: float | None, headers: Headers) -> RateLimited:
+    quota = window.quota
+    resource = _NAMES.get(quota.resource, quota.resource)
+    when = "This request alone would take more." if wait_s is None else f"The next may come in {math.ceil(wait_s)} s."
+    message = f"The limit of {window.owner} is reached: {quota.limit:g} {resource} a {quota.period}. {when}"
+    return RateLimited(message, wait_s=math.inf if wait_s is None else wait_s, headers=headers)
+
+
+def _headers(told: Sequence[tuple[_Window, int, float]]) -> Headers:
+    """Return OpenAI's headers, by resource: of windows, what each holds, and in how many seconds it is free again.
+
+    Of several limits of a resource, that one is told of which the least part is left.
+    """
+    tightest: dict[str, tuple[float, Quota, float]] = {}
+    for window, held, reset_s in told:
+        quota = window.quota
+        left = max(1 - held / quota.units, 0.0)
+        if quota.resource not in tightest or left < tightest[quota.resource][0]:
+            tightest[quota.resource] = left, quota, reset_s
+    return [
+        (f"x-ratelimit-{what}-{resource}".encode(), value.encode())
+        for resource, (left, quota, reset_s) in tightest.items()
+        for what, value in (
+            ("limit", _number(quota.limit)),
+            ("remaining", _number(left * quota.limit)),
+            ("reset", _duration(reset_s)),
+        )
+    ]
+
+
+def _number(amount: float) -> str:
+    return f"{amount:.6f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as OpenAI's API writes it: 1.5s, 6m0s, 23h59m2s."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
