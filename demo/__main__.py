@@ -16,6 +16,8 @@ from demo.page import page
 from demo.play import last_third, play
 from demo.report import print_report
 from demo.rounds import Journal, OtherRun, Round, Settings, open_journal
+from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.state.operator_key import local_key
 
 _MOST_ROUNDS = 1200  # there are not many more different facts
 
@@ -40,7 +42,9 @@ def parse_options() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8790", help="the router, without /v1")
-    parser.add_argument("--api-key", default=os.environ.get("HIGHWAYMAN_API_KEY", "none"))
+    parser.add_argument(
+        "--api-key", default=os.environ.get("HIGHWAYMAN_API_KEY"), help="else the one in this machine's state folder"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the prompts and of the resampling")
     parser.add_argument("--rounds", type=int, default=450)
     parser.add_argument("--concurrency", type=int, default=3, help="prompts in flight; learning wants few")
@@ -55,7 +59,8 @@ def parse_options() -> argparse.Namespace:
 
 async def run(options: argparse.Namespace, console: Console) -> Journal:
     """Return the journal with every round played."""
-    router = RouterClient(options.url, options.api_key)
+    key = options.api_key or local_key(options.url, state_folder()) or "none"
+    router = RouterClient(options.url, key)
     try:
         if options.points_per_usd is None:
             options.points_per_usd = await router.points_per_usd()

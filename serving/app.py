@@ -17,7 +17,7 @@ from highwayman.env.errors import HighwaymanError, UnknownArm
 from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.admin_routes import add_admin_routes
-from highwayman.serving.auth.admission import CALLER, caller_of, need_scope
+from highwayman.serving.auth.admission import CALLER, need_scope, tenant_of
 from highwayman.serving.auth.rate_limit import RateLimit
 from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
@@ -270,9 +270,9 @@ def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[
 
     @rest.get("/v1/decisions/{decision_id}")
     async def decision(decision_id: str, request: Request) -> dict[str, Any]:
-        """What was decided, why, and what came of it."""
+        """What was decided, why, and what came of it; an admin names the tenant (`tenant=`, or a header)."""
         decision_id = without_prefix(decision_id)
-        services.ids.verify(decision_id, caller_of(request).tenant)
+        services.ids.verify(decision_id, tenant_of(request))
         return decision_view(await services.store.record(decision_id), services.spec)
 
     @rest.get("/v1/policy")
@@ -293,9 +293,9 @@ def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[
 
     @rest.get("/v1/savings")
     async def savings(request: Request) -> dict[str, Any]:
-        """What the router saved beside its baseline, for the tenant of the key that asks."""
+        """What the router saved beside its baseline, for the tenant of the key that asks, or that an admin names."""
         need_scope(ADMIN, request)
-        return savings_view(services, caller_of(request).tenant)
+        return savings_view(services, tenant_of(request))
 
     add_admin_routes(rest, services)
     _add_probes(rest, services)

@@ -28,6 +28,7 @@ from highwayman.serving.metrics import Metrics
 from highwayman.serving.reload.live_config import LiveConfig
 from highwayman.serving.reload.reloader import Reloader
 from highwayman.serving.state.live_policy import LivePolicy
+from highwayman.serving.state.operator_key import operator_key
 from highwayman.serving.state.referee import Referee
 from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_listeners
 from highwayman.serving.wiring.cascades import build_cascades
@@ -111,7 +112,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             ids=log.ids,
             spec=factory.spec,
             feedback=feedback,
-            authenticator=Authenticator(settings.api_keys, log.key_cache),
+            authenticator=Authenticator(settings.api_keys, log.key_cache, operator_key(settings.state)),
             encoder=factory.encoder,
             live=policy.live,
             router=routing.router,

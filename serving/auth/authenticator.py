@@ -14,9 +14,10 @@ from highwayman.serving.http.asgi import Scope, header
 class Authenticator:
     """Knows the operator's keys, which a router is started with, and those that tenants were given."""
 
-    def __init__(self, operator_keys: Iterable[str], key_cache: ApiKeyCache) -> None:
-        """Take both."""
+    def __init__(self, operator_keys: Iterable[str], key_cache: ApiKeyCache, own_key: str | None = None) -> None:
+        """Take both, and the key that the router's own machine has, which is an operator's and closes nothing."""
         self._keys = tuple(key.encode() for key in operator_keys)
+        self._known = (*self._keys, *([own_key.encode()] if own_key else ()))
         self._key_cache = key_cache
 
     @property
@@ -31,7 +32,7 @@ class Authenticator:
         api_key = api_key_from(scope)
         if api_key is not None:
             secret = api_key.encode("utf-8", "surrogatepass")
-            if any([hmac.compare_digest(secret, key) for key in self._keys]):  # noqa: C419  (all, in equal time)
+            if any([hmac.compare_digest(secret, key) for key in self._known]):  # noqa: C419  (all, in equal time)
                 return ANONYMOUS
             principal = self._key_cache.lookup(api_key)
             if principal is not None:

@@ -26,7 +26,8 @@ _KEEP = "Keep the key: it cannot be shown again. Routers know it within a second
 _FIRST = """\
 This is the namespace's first key: from now on every request needs one, within a second, on all routers. Open stay
 /healthz and /readyz, pages for one vote, and webhooks that are signed. What an operator looks at (/metrics,
-/v1/policy, /v1/admin/...) takes a key with the scope admin."""
+/v1/policy, /v1/admin/...) takes a key with the scope admin; on a router's own machine, `highwayman top` and the demo go
+on with the key that stands in its state folder, operator.key."""
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,7 +12,10 @@ from rich.live import Live
 from rich.table import Table
 
 from highwayman.env.errors import HighwaymanError
+from highwayman.serving.cli.context import STATE_DIR
 from highwayman.serving.cli.router.router_options import DEFAULT_PORT
+from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.state.operator_key import local_key
 
 _EVERY_S = 0.5
 _STATES = {"draining": "draining", "probation": "on probation"}  # of arms, and how they are told
@@ -23,10 +27,12 @@ class RouterUnreachable(HighwaymanError):
 
 @click.command()
 @click.option("--url", default=f"http://127.0.0.1:{DEFAULT_PORT}", show_default=True, help="The router's address.")
+@click.option("--state-dir", type=STATE_DIR, help="Of the router, whose operator's key stands there.")
 @click.option("--once", is_flag=True, help="Print the table once and end.")
-def top(url: str, once: bool) -> None:
-    """Watch the arms: share, quality, cost, latency, feedback."""
-    asyncio.run(run_top(url, once=once, api_key=os.environ.get("HIGHWAYMAN_API_KEY")))
+def top(url: str, state_dir: Path | None, once: bool) -> None:
+    """Watch the arms: share, quality, cost, latency, feedback. Where keys are needed, HIGHWAYMAN_API_KEY is one."""
+    key = os.environ.get("HIGHWAYMAN_API_KEY") or local_key(url, state_dir or state_folder())
+    asyncio.run(run_top(url, once=once, api_key=key))
 
 
 async def run_top(url: str, *, once: bool, api_key: str | None) -> None:

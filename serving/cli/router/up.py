@@ -11,6 +11,7 @@ from highwayman.serving.config.config import load_config
 from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import forwarded_cli_options
 from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.state.operator_key import operator_key_path
 
 
 @click.command("up")
@@ -25,14 +26,13 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
     set_log_level(log_level)
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
-    up_options = UpOptions(
-        host, port, state_dir or state_folder(), redis_url, pool_file, load_config(config).limits.drain_s, options
-    )
+    state = state_dir or state_folder()
+    up_options = UpOptions(host, port, state, redis_url, pool_file, load_config(config).limits.drain_s, options)
     console = Console(stderr=True)
-    asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port))))
+    asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port, state))))
 
 
-def _banner(port: int) -> str:
+def _banner(port: int, state: Path) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
     url = f"http://127.0.0.1:{port}"
     return f"""
@@ -49,5 +49,6 @@ curl {url}/v1/feedback -H 'content-type: application/json' \\
   -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
 
 Watch it learn:  .venv/bin/highwayman top    (the same as JSON: {url}/v1/policy)
+Once API keys are given out, this machine's own is in {operator_key_path(state)}
 Stop with Ctrl-C; what was learned is kept.
 """
