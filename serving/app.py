@@ -26,6 +26,7 @@ from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.config.config import Config
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
+from highwayman.serving.http.admin_plane import AdminPlane
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
@@ -77,6 +78,8 @@ class Application:
         self._settings = settings
         self._running: _Running | None = None
         self._guard_against(settings.config)
+        admin = settings.config.admin
+        self._plane = None if admin is None else AdminPlane(admin.port)
         self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
@@ -133,6 +136,8 @@ class Application:
             return
         match = None if is_completion or other is not None else running.feedback.match(scope)
         try:
+            if self._plane is not None:
+                self._plane.check(scope)
             principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
         except HighwaymanError as error:
             status, body, _ = error_response(error)

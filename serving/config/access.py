@@ -36,3 +36,10 @@ class CorsConfig(Strict):
     """Pages of which origins may use the router."""
 
     allow_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)  # "*": every one
+
+
+class AdminConfig(Strict):
+    """A port of its own for what an operator looks at and changes; it leaves the public one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)]

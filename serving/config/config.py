@@ -16,7 +16,7 @@ from highwayman.env.encoder.features.tags import IMAGES, NAMED_CALL, Tag, TagCol
 from highwayman.env.errors import ConfigError
 from highwayman.env.suggestions import did_you_mean
 from highwayman.feedback.log.store import Keys
-from highwayman.serving.config.access import CorsConfig, HostName
+from highwayman.serving.config.access import AdminConfig, CorsConfig, HostName
 from highwayman.serving.config.answer_cache import AnswerCacheConfig
 from highwayman.serving.config.cascade import CascadeConfig
 from highwayman.serving.config.context import TagConfig, TagSource
@@ -156,6 +156,7 @@ class Config(Strict):
     control: ControlConfig | None = None  # no slice, where nothing is said of it
     tournament: TournamentConfig = TournamentConfig()
     limits: LimitsConfig = LimitsConfig()
+    admin: AdminConfig | None = None  # without it, the operator's routes are on the one port
     cors: CorsConfig = CorsConfig()
     reload: Literal["when_told", "on_change"] = Field(
         default="when_told", description="whether files are read again when they change, or when somebody says so"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from highwayman.env.pool.pool_file import PoolFile, load_pool
+from highwayman.serving.config.access import AdminConfig
 from highwayman.serving.config.config import Config, EncoderConfig, load_config
 
 Stamp = tuple[tuple[int, int, int] | None, ...]  # of each file: which it is, when it was written, its bytes
@@ -16,12 +17,17 @@ class ConfigFiles:
     pool: Path
     config: Path | None = None  # None: all is as by default
     encoder: str | None = None  # that the command line has in place of the configuration's
+    admin_port: int | None = None  # likewise
 
     def load(self) -> "LoadedFiles":
         """Return what they say now. Raises ConfigError."""
         stamp, config = self.stamp(), load_config(self.config)
         if self.encoder is not None:
             config = config.model_copy(update={"encoder": EncoderConfig(engine=self.encoder)})
+        if self.admin_port is not None:
+            admin = AdminConfig(port=self.admin_port)
+            kept = {} if config.admin is None else {"host": config.admin.host}
+            config = config.model_copy(update={"admin": admin.model_copy(update=kept)})
         return LoadedFiles(self, config, load_pool(self.pool), stamp)
 
     def stamp(self) -> Stamp:

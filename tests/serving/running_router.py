@@ -72,9 +72,15 @@ class Router:
 
 @asynccontextmanager
 async def running_router(
-    arms: Sequence[Arm], redis_url: str, namespace: str, *, config: dict[str, Any] | None = None, **settings: Any
+    arms: Sequence[Arm],
+    redis_url: str,
+    namespace: str,
+    *,
+    config: dict[str, Any] | None = None,
+    also: Sequence[socket.socket] = (),
+    **settings: Any,
 ) -> AsyncIterator[Router]:
-    """Serve `arms` until the block ends."""
+    """Serve `arms` until the block ends, on a port, and on other sockets that listen."""
     loaded = Config.model_validate({"namespace": namespace, **(config or {})})
     state = Path(tempfile.mkdtemp(prefix="highwayman-test-"))
     wanted = Settings(tuple(arms), redis_url, loaded, **{"seed": 0, "state": state, **settings})
@@ -85,7 +91,7 @@ async def running_router(
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = asyncio.create_task(server.serve(sockets=[listener, *also]))
         try:
             while not server.started:
                 assert not serving.done(), "the router did not start"

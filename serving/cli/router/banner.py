@@ -24,8 +24,10 @@ def serve_banner(settings: Settings, host: str, port: int, *, workers: int, embe
     arms = ", ".join(
         arm.name if arm.state is ArmState.ACTIVE else f"{arm.name} ({arm.state.value})" for arm in settings.arms
     )
+    admin = config.admin
     facts = {
         "serves": f"in {workers} process{'' if workers == 1 else 'es'}; other routes: {url}/docs",
+        **({} if admin is None else {"admin": f"/metrics, /v1/policy, /v1/admin on {admin.host}, port {admin.port}"}),
         "policy": f"{config.policy.name}, namespace {config.namespace}",
         "arms": arms,
         "redis": "a Valkey of its own" if embedded else _without_secrets(settings.redis_url),

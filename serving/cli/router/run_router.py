@@ -11,7 +11,9 @@ from highwayman.serving.app import Application
 from highwayman.serving.http.access_log import AccessLog
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.server import TELLING_S, DrainingServer, end_after_failure, server_config
+from highwayman.serving.processes.admin_listeners import admin_listeners
 from highwayman.serving.processes.hangup import on_hangup
+from highwayman.serving.processes.workers import open_listeners
 from highwayman.serving.services import BackgroundTaskFailed
 from highwayman.serving.wiring.settings import Settings
 
@@ -51,6 +53,10 @@ async def run_router(
         drain_s=limits.drain_s,
         on_started=on_started,
     )
+    admin = settings.config.admin
+    if admin is not None:
+        public = sockets or open_listeners(host, port, sets=1)[0]
+        sockets = [*public, *admin_listeners(admin.host, admin.port, shared=sockets is not None)]
     server.listen_for_signals()
     on_hangup(lambda: application.reload(f"SIGHUP at {socket.gethostname()}"))
     await server.serve(sockets)

@@ -16,6 +16,7 @@ from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.cli.loading import collector_at_rest
 from highwayman.serving.cli.router.router_options import router_options, set_log_level
 from highwayman.serving.metrics import adopt_worker_metrics
+from highwayman.serving.processes.admin_listeners import admin_listeners
 from highwayman.serving.processes.workers import (
     WorkerOptions,
     ensure_redis,
@@ -39,14 +40,15 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 @click.option("--fd", "fds", type=int, multiple=True, hidden=True, help="Of a worker: a listening socket to serve.")
 @click.option("--door", type=click.Path(path_type=Path), hidden=True, help="Of a worker: its own socket, made anew.")
 def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
-    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    host: str, port: int, admin_port: int | None, state_dir: Path | None, redis_url: str | None, config: Path | None,
+    encoder: str | None,
     pool_file: Path, learn: bool, seed: int | None, workers: int, log_level: str, access_log: bool, banner: bool,
     fds: tuple[int, ...], door: Path | None,
 ) -> None:  # fmt: skip
     """Run the router on a pool of yours."""
     set_log_level(log_level)
     operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
-    files = ConfigFiles(pool_file, config, encoder).load()
+    files = ConfigFiles(pool_file, config, encoder, admin_port).load()
     loaded, arms = files.config, files.pool.arms
     state = state_dir or state_folder()
 
@@ -60,6 +62,9 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     if workers > 1:
         options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed", "banner"})
         drain_s = loaded.limits.drain_s
+        if loaded.admin is not None:  # each worker listens there by itself: whether the port is free is told here
+            for listener in admin_listeners(loaded.admin.host, loaded.admin.port, shared=False):
+                listener.close()
         worker_options = WorkerOptions(workers, host, port, redis_url, state, seed, options, drain_s)
         asyncio.run(run_workers(worker_options, on_listening))
         return
@@ -70,8 +75,9 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
 
     async def run() -> None:
         async with ensure_redis(redis_url, state) as url:
-            if not operators and not _loopback(host):
-                await _need_keys(url, loaded.namespace, host)
+            for wanted in (host, *([] if loaded.admin is None else [loaded.admin.host])):
+                if not operators and not _loopback(wanted):
+                    await _need_keys(url, loaded.namespace, wanted)
             sockets = inherited_sockets(fds, door) if door is not None else None
             settings = Settings(arms, url, loaded, operators, learn, seed, state, loaded=files, named=files.pool.named)
             await run_router(settings, host, port, sockets, access_log=access_log, on_started=on_listening)

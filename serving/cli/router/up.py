@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from highwayman.serving.cli.router.router_options import router_options, set_log_level
+from highwayman.serving.cli.router.router_options import DEFAULT_PORT, router_options, set_log_level
 from highwayman.serving.config.config import load_config
 from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import forwarded_cli_options
@@ -20,7 +20,8 @@ from highwayman.serving.state.operator_key import operator_key_path
     "--pool", "pool_file", type=click.Path(path_type=Path, exists=True), help="Instead of the local CPU pool."
 )
 def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
-    host: str, port: int, state_dir: Path | None, redis_url: str | None, config: Path | None, encoder: str | None,
+    host: str, port: int, admin_port: int | None, state_dir: Path | None, redis_url: str | None, config: Path | None,
+    encoder: str | None,
     workers: int, log_level: str, access_log: bool, pool_file: Path | None,
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
@@ -29,12 +30,19 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     state = state_dir or state_folder()
     up_options = UpOptions(host, port, state, redis_url, pool_file, load_config(config).limits.drain_s, options)
     console = Console(stderr=True)
-    asyncio.run(up(up_options, lambda text: console.print(f"[dim]{text}"), lambda: click.echo(_banner(port, state))))
+    asyncio.run(
+        up(
+            up_options,
+            lambda text: console.print(f"[dim]{text}"),
+            lambda: click.echo(_banner(port, state, admin_port or port)),
+        )
+    )
 
 
-def _banner(port: int, state: Path) -> str:
+def _banner(port: int, state: Path, admin_port: int) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
-    url = f"http://127.0.0.1:{port}"
+    url, admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
+    told = "" if admin_port == DEFAULT_PORT else f" --url {admin}"
     return f"""
 Highwayman is up. OpenAI API: {url}/v1   Its other routes: {url}/docs
 
@@ -48,7 +56,7 @@ Send a thumb, with the id in the answer's x-highwayman-decision header:
 curl {url}/v1/feedback -H 'content-type: application/json' \\
   -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
 
-Watch it learn:  .venv/bin/highwayman top    (the same as JSON: {url}/v1/policy)
+Watch it learn:  .venv/bin/highwayman top{told}    (the same as JSON: {admin}/v1/policy)
 Once API keys are given out, this machine's own is in {operator_key_path(state)}
 Stop with Ctrl-C; what was learned is kept.
 """
