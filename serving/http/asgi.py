@@ -29,11 +29,12 @@ class ClientDisconnected(HighwaymanError):
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the request header `name` (lower case), the first one if it came several times, or None."""
-    value = _headers(scope).get(name)
+    value = header_map(scope).get(name)
     return None if value is None else value.decode("latin-1")
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
+def header_map(scope: Scope) -> dict[bytes, bytes]:
+    """Return the request's headers by name (lower case), the first one of each that came several times."""
     headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
     if headers is None:  # gone through once, however many names are asked for
         headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
@@ -108,9 +109,10 @@ class ResponseStartTracker:
             self._begun = True
             if self.headers:
                 message = {**message, "headers": [*message["headers"], *self.headers]}
-            self.is_open_event_stream = any(
-                name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"]
-            )
+            for name, value in message["headers"]:
+                if name == b"content-type":
+                    self.is_open_event_stream = value.startswith(b"text/event-stream")
+                    break
         elif not message.get("more_body"):
             self.is_open_event_stream = False
         await self._send(message)

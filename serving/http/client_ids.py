@@ -1,11 +1,11 @@
 """Ids that a client sends along with its request: feedback may name the answer, or the conversation, by them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from highwayman.feedback.intake.targets import UNNAMED
-from highwayman.serving.http.asgi import Scope, header
+from highwayman.serving.http.asgi import Scope, header, header_map
 
 _IDS = "highwayman.client_ids"  # in the scope of a request that has been asked for them
 _LONGEST = 256
@@ -26,6 +26,10 @@ class ClientIds:
     previous_answer: str | None = None  # the id of the answer before
 
 
+_NO_IDS = ClientIds()
+_KEYS = frozenset({"metadata", _CACHE_KEY, _PREVIOUS})  # of a body, where names stand
+
+
 LinkExtractor = Callable[[Scope, Mapping[str, Any], str], tuple[str, ...]]  # of a request, for a tenant
 
 
@@ -37,10 +41,18 @@ class ClientIdSources:
     request_keys: Sequence[str]
     conversation_headers: Sequence[str]
     conversation_keys: Sequence[str]
+    _headers: frozenset[bytes] = field(init=False, repr=False, compare=False)  # all of them, as they come
+
+    def __post_init__(self) -> None:
+        """Note which headers are looked for, so that a request without any of them is soon seen to be."""
+        names = (*self.request_headers, *self.conversation_headers)
+        object.__setattr__(self, "_headers", frozenset(name.encode() for name in names))
 
     def extract(self, scope: Scope, body: Mapping[str, Any]) -> ClientIds:
         """Return what the request is called; names longer than 256 characters are passed over."""
-        sources, ids = scope.get(_IDS, (None, ClientIds()))
+        if self._headers.isdisjoint(header_map(scope)) and _KEYS.isdisjoint(body):
+            return _NO_IDS
+        sources, ids = scope.get(_IDS, (None, _NO_IDS))
         if sources != self:  # several parts of a router ask for the same ones
             ids = self._extracted(scope, body)
             scope[_IDS] = self, ids

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from highwayman.env.types import JsonObject
-from highwayman.serving.http.asgi import Scope, header
+from highwayman.serving.http.asgi import Scope, header, header_map
 
 # Beginnings of the prompts with which chat clients ask for something of their own.
 KNOWN_PROMPTS = (
@@ -30,10 +30,17 @@ class ClientTasks:
 
     headers: Sequence[str]  # lower case, whose value names the task
     prompts: Sequence[re.Pattern[str]]  # of the newest message, matched at its beginning
+    _names: frozenset[bytes] = field(init=False, repr=False, compare=False)  # of the headers, as they come
+
+    def __post_init__(self) -> None:
+        """Note which headers are looked for, so that a request without any of them is soon seen to be."""
+        object.__setattr__(self, "_names", frozenset(name.encode() for name in self.headers))
 
     def matches(self, scope: Scope, body: JsonObject) -> bool:
         """Return whether a request is a client's own task, by its headers or by how its newest message begins."""
-        if any(_names_task(header(scope, name.encode())) for name in self.headers):
+        if not self._names.isdisjoint(header_map(scope)) and any(
+            _names_task(header(scope, name)) for name in self._names
+        ):
             return True
         messages = body.get("messages")
         text = _beginning(messages[-1]) if isinstance(messages, list) and messages else ""
@@ -42,7 +49,8 @@ class ClientTasks:
 
 def client_tasks(headers: Sequence[str], prompts: Sequence[str]) -> ClientTasks:
     """Return what recognises tasks: those known here and those that `prompts` (regular expressions) match."""
-    patterns = [re.compile(prompt, re.IGNORECASE) for prompt in (*KNOWN_PROMPTS, *prompts)]
+    known = "|".join(f"(?:{prompt})" for prompt in KNOWN_PROMPTS)  # ours go together: none has flags of its own
+    patterns = [re.compile(prompt, re.IGNORECASE) for prompt in (known, *prompts)]
     return ClientTasks([name.lower() for name in headers], patterns)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from highwayman.env.cost.objective import AUTO, MOST_POINTS, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.serving.http.asgi import Scope, header
+from highwayman.serving.http.asgi import Scope, header, header_map
 from highwayman.serving.http.validation import BadRequest
 
 _OURS = b"x-highwayman-"
@@ -48,7 +48,7 @@ NO_OPTIONS = RoutingOptions()
 
 def parse_routing_options(scope: Scope) -> RoutingOptions:
     """Return the options in the request's headers. Raises BadRequest naming the header and what it takes."""
-    if not any(name.startswith(_OURS) for name, _ in scope["headers"]):
+    if _OURS not in b"\n".join(header_map(scope)):  # looked for once, however many headers there are
         return NO_OPTIONS
     objective = header(scope, OBJECTIVE)
     alias = _NAMED.get(objective.strip().lower()) if objective is not None else None
