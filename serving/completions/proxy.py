@@ -295,7 +295,7 @@ class ProxiedCompletion:
         """Put the outcome on the log, behind its decision: the journal keeps the order. Then observers look at it."""
         dependencies = self._dependencies
         dependencies.metrics.on_outcome(self._route.decision, outcome)
-        logged = dependencies.journal.submit(outcome)
+        logged = dependencies.journal.submit(outcome, may_wait=True)
         if dependencies.observers:
             completed = CompletedCall(
                 self._request, self._route.decision, outcome, self._transcript, self._transcript_for

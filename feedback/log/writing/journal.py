@@ -6,6 +6,9 @@ only when it is empty do events go directly again. A server that lost the end of
 between two syncs, or replaced by a replica that was behind) is found out by the mark left behind each batch, and gets
 the last seconds once more. The mark is looked at until what it stands behind is old enough to be safe, whether or not
 there is more to write.
+
+What nobody waits for, such as the outcome of a plain request, waits a moment for company: asked one request after the
+other, a router writes each outcome with the decision that comes next, in one call instead of two.
 """
 
 import asyncio
@@ -33,6 +36,7 @@ from highwayman.feedback.log.writing.spool import Spool
 __all__ = ["DeliveryOutcome", "Journal"]
 
 _BATCH = MOST_TOGETHER
+_COMPANY_S = 0.005  # that an event for which nobody waits may wait for others
 _LOOK_S = 1.0  # at the mark, while there is nothing to write
 _PROBE_S = (0.1, 2.0)  # first and longest pause between two looks whether Redis is back
 
@@ -66,6 +70,8 @@ class Journal:
         self._patience_s = patience_s
         self._on_delivery_outcome = on_delivery_outcome
         self._queue: deque[QueuedWrite] = deque()
+        self._is_due = False  # whether what is queued, if anything is, goes now
+        self._due_later: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._writability = WritabilityCheck(on_delivery_outcome)
         self._spools = EventSpools(spools, self._writability, on_delivery_outcome)
@@ -104,18 +110,26 @@ class Journal:
         """
         return await self.submit(event)
 
-    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+    def submit(self, event: Written, *, may_wait: bool = False) -> "asyncio.Future[EventId | None]":
         """Take an event behind those that were taken before; return the future of what `put` returns or raises.
 
-        Whoever need not wait spares a task; to cancel the future changes nothing about the event.
+        Whoever need not wait spares a task; to cancel the future changes nothing about the event. One that `may_wait`
+        goes with the next one that may not, a few milliseconds later at most.
         """
         future: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()
         if self._ended:
             self._refuse(event, future)
         else:
             self._queue.append((event, future))
-            self._wake.set()
+            if not may_wait:
+                self._write_soon()
+            elif self._due_later is None:
+                self._due_later = future.get_loop().call_later(_COMPANY_S, self._write_soon)
         return future
+
+    def _write_soon(self) -> None:
+        self._is_due = True
+        self._wake.set()
 
     def _refuse(self, event: Written, future: "asyncio.Future[EventId | None]") -> None:
         """Count an event that nothing takes any more; feedback is refused."""
@@ -140,7 +154,7 @@ class Journal:
                 task.result()
         finally:
             self._stopping = True
-            self._wake.set()
+            self._write_soon()
             for task in others:
                 await cancel_and_wait(task)
             await asyncio.wait({writing})
@@ -150,7 +164,7 @@ class Journal:
 
     async def _write(self) -> None:
         while self._queue or not self._stopping:
-            if self._queue or self._look:
+            if (self._queue and self._is_due) or self._look:
                 await self._write_batch()
             else:
                 self._wake.clear()
@@ -166,7 +180,10 @@ class Journal:
 
     async def _write_batch(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
-        self._look = False
+        self._look, self._is_due = False, bool(self._queue) or self._stopping
+        if self._due_later is not None:
+            self._due_later.cancel()
+            self._due_later = None
         if self._away:
             self._spools.append(batch)
             return
@@ -179,6 +196,7 @@ class Journal:
         except UnwritableEvent:
             self._direct.was_not_sent()
             self._queue.extendleft(reversed(self._writability.set_aside(batch)))
+            self._is_due = True
             return
         except BaseException:
             self._queue.extendleft(reversed(batch))  # a fault of ours: `run` puts what waits into the spool

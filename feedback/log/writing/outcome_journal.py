@@ -21,9 +21,9 @@ class OutcomeJournal(Journal):
         super().__init__(*parts, **more)
         self._on_logged = on_logged
 
-    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+    def submit(self, event: Written, *, may_wait: bool = False) -> "asyncio.Future[EventId | None]":
         """Return what `Journal.submit` does; an outcome is reported as soon as its future is done."""
-        future = super().submit(event)
+        future = super().submit(event, may_wait=may_wait)
         if isinstance(event, Outcome):
             future.add_done_callback(partial(self._on_done, event))
         return future

@@ -40,7 +40,7 @@ class GatedJournal(Journal):
         self.gate.set()
         self.gated: type = Decision
 
-    def submit(self, event: Written) -> "asyncio.Future[EventId | None]":
+    def submit(self, event: Written, *, may_wait: bool = False) -> "asyncio.Future[EventId | None]":
         if self.gate.is_set() or not isinstance(event, self.gated):
             return super().submit(event)
         later: asyncio.Future[EventId | None] = asyncio.get_running_loop().create_future()

@@ -96,6 +96,36 @@ async def test_events_put_together_are_on_the_log_in_order(world: World) -> None
     assert not world.fates
 
 
+async def test_an_event_for_which_nobody_waits_goes_with_the_next_one_in_one_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[list[Event]] = []
+    put_marked = Store.put_marked
+
+    async def counting(store: Store, events: Any, **more: Any) -> Any:
+        writes.append(list(events))
+        return await put_marked(store, events, **more)
+
+    monkeypatch.setattr(Store, "put_marked", counting)
+    async with world.journal() as journal:
+        await journal.put(decision("a"))
+        told = journal.submit(outcome("a"), may_wait=True)
+        await journal.put(decision("b"))
+        assert told.done()
+        alone = journal.submit(outcome("b"), may_wait=True)
+        async with asyncio.timeout(WITHIN_S):
+            assert await alone is not None  # no other comes: then it goes by itself
+    assert [len(events) for events in writes] == [1, 2, 1]
+    assert brief(await world.log()) == ["a", "a", "b", "b"]
+
+
+async def test_what_waits_for_company_is_written_when_the_journal_ends(world: World) -> None:
+    async with world.journal() as journal:
+        await journal.put(decision("a"))
+        journal.submit(outcome("a"), may_wait=True)
+    assert brief(await world.log()) == ["a", "a"]
+
+
 async def test_while_redis_is_down_events_wait_in_order_and_are_drained_when_it_is_back(world: World) -> None:
     async with world.journal() as journal:
         await journal.put(decision("before"))
