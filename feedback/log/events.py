@@ -59,8 +59,9 @@ def _check_finite(event: Event) -> None:
             numbers += (stage.good, stage.goes_on, stage.cost_usd, stage.seconds, *stage.signals.values())
     elif isinstance(event, Feedback):
         numbers = (event.value, event.weight, event.quality)
-    if not all(number is None or math.isfinite(number) for number in numbers):
-        raise ValueError("not finite")
+    for number in numbers:
+        if number is not None and not math.isfinite(number):
+            raise ValueError("not finite")
 
 
 def decode(data: bytes) -> Event:
@@ -98,14 +99,15 @@ def decision_id_in(data: bytes) -> str:
         return ""
 
 
+_FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 _STAGE_FIELDS = len(fields(CascadeStage))  # a later version may write more behind them
 _KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
 
 
 def _encode_decision(event: Decision) -> tuple[str, list[Any]]:
     at = event.context
-    context = [at.features.astype("<f4").tobytes(), at.fingerprint, at.prompt_tokens, sorted(at.flags)]
-    arrays = event.penalties.astype("<f8").tobytes(), event.probs.astype("<f8").tobytes()
+    context = [at.features.astype(_FLOAT32).tobytes(), at.fingerprint, at.prompt_tokens, sorted(at.flags)]
+    arrays = event.penalties.astype(_FLOAT64, copy=False).tobytes(), event.probs.astype(_FLOAT64, copy=False).tobytes()
     head = [event.id, event.tenant, event.at, context, event.arms, *arrays, event.action]
     policy = [event.policy, event.policy_version, event.objective, str(event.mode)]
     links = [event.links] if event.links else []

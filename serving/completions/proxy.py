@@ -18,7 +18,7 @@ from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.answers.lines import feed_aside
 from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter, parse_finish_reason
 from highwayman.env.upstream.answers.transcript import Transcript
-from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
+from highwayman.env.upstream.answers.usage_report import ReportedUsage
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.log.writing.journal import Journal
@@ -168,9 +168,8 @@ class ProxiedCompletion:
             await self._pass_whole(send, answer)
 
     async def _pass_whole(self, send: Send, answer: UpstreamResponse) -> None:
-        body, text = await answer.body(), AnswerText()
-        text.add(answer.answer)
-        self._metered = self._meter(parse_reported_usage(answer.answer), text, answer)
+        body = await answer.body()
+        self._metered = self._meter(answer.reported_usage(), AnswerText(answer.answer), answer)
         self._finish_reason = parse_finish_reason(answer.answer)
         if self._transcript is not None:
             self._transcript.add(answer.answer)

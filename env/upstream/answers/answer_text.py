@@ -12,7 +12,9 @@ _MOST_UNREAD_BYTES = 1 << 18
 class AnswerText:
     """The words of an answer: content, reasoning, refusals, calls of tools; put together from a body or from chunks."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Any = None) -> None:
+        """Begin with a whole answer (parsed), which is read once somebody asks, or with nothing."""
+        self._whole = whole
         self._chars = 0
         self._pieces = 0
         self._parts: list[str] = []
@@ -54,6 +56,9 @@ class AnswerText:
             self._read()
 
     def _read(self) -> None:
+        if self._whole is not None:
+            whole, self._whole = self._whole, None
+            self.add(whole)
         if not self._unread:
             return
         unread, self._unread, self._unread_bytes = self._unread, [], 0

@@ -1,8 +1,8 @@
 """An answer on its way through: the arm's name put in, usage read, everything else byte for byte."""
 
 import asyncio
-import json
 import re
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from highwayman.env.json_pieces import PIECE_BYTES
@@ -31,8 +31,8 @@ class ResponseIdentity:
 
     def __init__(self, arm: str, decision_id: str, *, chat: bool = True) -> None:
         """Take the name of the arm that serves, the decision's id, and whether it is a chat's answer."""
-        self._model = b'"model":' + json.dumps(arm).encode()
-        self._id = json.dumps(decision_id).encode()[1:]
+        self._model = b'"model":' + encode_basestring_ascii(arm).encode()
+        self._id = encode_basestring_ascii(decision_id).encode()[1:]
         self._prefix = b'"chatcmpl-' if chat else b'"cmpl-'
 
     def rewrite(self, data: bytes) -> bytes:

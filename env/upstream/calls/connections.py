@@ -29,7 +29,8 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """Go over a connection."""
         self.is_on_kept = conn.protocol in self._used
-        self._used.add(conn.protocol)
+        if not self.is_on_kept:
+            self._used.add(conn.protocol)
         return await super().send(conn)
 
 

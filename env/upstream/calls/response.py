@@ -11,6 +11,7 @@ from highwayman.env.errors import UpstreamError
 from highwayman.env.types import Arm
 from highwayman.env.upstream.answers.endings import ANSWERED, Account, account_of_exception
 from highwayman.env.upstream.answers.silence import SilenceLimit
+from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
 from highwayman.env.upstream.calls.chunk_tap import StreamedResponse, Take
 
 
@@ -35,6 +36,8 @@ class UpstreamResponse:
     answer: Any = field(default=None, repr=False)  # a whole one, parsed
     samples: int = 1  # answers that were drawn for it, all of which are paid
     uncounted: int = 0  # of these, where there are several: those that reported no usage, which the sum therefore lacks
+    _usage: ReportedUsage | None = field(default=None, init=False, repr=False)
+    _usage_of: Any = field(default=None, init=False, repr=False)  # the answer that it was read of
     _on_broken: Callable[[], None] = field(default=lambda: None, repr=False)
     _on_over: Callable[[], None] = field(default=lambda: None, repr=False)
     _on_whole: Callable[[], None] = field(default=lambda: None, repr=False)
@@ -85,8 +88,16 @@ class UpstreamResponse:
 
         return partial(tap.next, took)
 
+    def reported_usage(self) -> ReportedUsage | None:
+        """Return what a whole answer says that it took, read once however many ask."""
+        if self._usage_of is not self.answer:
+            self._usage_of, self._usage = self.answer, parse_reported_usage(self.answer)
+        return self._usage
+
     async def body(self) -> bytes:
         """Return the whole body. Raises UpstreamError if it breaks off."""
+        if self._response is None:
+            return self._first
         return b"".join([chunk async for chunk in self.chunks()])
 
     def blame(self) -> None:

@@ -13,7 +13,6 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.response_times import ResponseTimes
 from highwayman.env.types import Arm
 from highwayman.env.upstream.answers.endings import AttemptFailed, Ending, account_of_exception
-from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 from highwayman.env.upstream.calls.connections import Connections
 from highwayman.env.upstream.calls.reading import JSON, AnswerReader, refusal_within_200
 from highwayman.env.upstream.calls.response import UpstreamResponse
@@ -101,7 +100,7 @@ class ServerCalls:
             size = len(sending.body)
             self.times.on_begun(endpoint, model, seconds=seconds, request_bytes=size, waiting=load)
         elif answer.account.ending is Ending.ANSWERED:
-            usage = parse_reported_usage(answer.answer)
+            usage = answer.reported_usage()
             tokens = usage.tokens_out if usage is not None else None
             self.times.on_whole(endpoint, model, seconds=seconds, tokens=tokens, waiting=load)
         if answer.is_whole:
