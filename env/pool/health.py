@@ -1,8 +1,7 @@
 """Which endpoints answer for which model, learned from the calls themselves."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -37,7 +36,7 @@ class _State:
 
     def rests_at(self, now: float) -> bool:
         """Return whether it is left alone."""
-        return now < max(self.until, self.asked_until)
+        return now < self.until or now < self.asked_until
 
     def is_suspect(self, now: float) -> bool:
         """Return whether it may not be asked, or might not be before long: there is more to look at."""
@@ -55,6 +54,20 @@ class _State:
 
 
 _UNKNOWN = _State()  # never written to
+
+
+class _Waiting:
+    """A block in which a call waits; a generator would take twice as long to be one."""
+
+    __slots__ = ("_call", "_late_at")
+
+    def __init__(self, late_at: dict[int, float | None], call: int) -> None:
+        self._late_at, self._call = late_at, call
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        del self._late_at[self._call]
 
 
 class EndpointHealth:
@@ -139,8 +152,7 @@ class EndpointHealth:
         state = max(self._known(endpoint, model), key=lambda state: state.asked_until, default=_UNKNOWN)
         return max(state.asked_until - self._clock(), 0.0), state.asked_status
 
-    @contextmanager
-    def waiting(self, endpoint: str, model: str, *, late_s: float | None) -> Iterator[None]:
+    def waiting(self, endpoint: str, model: str, *, late_s: float | None) -> "_Waiting":
         """Count a call that waits for an answer until the block ends; from `late_s` seconds on it does so in vain.
 
         None: nobody knows how long is long. Who has never answered then gets a few calls at a time.
@@ -152,10 +164,7 @@ class EndpointHealth:
         state.none_late_before = min(state.none_late_before, -math.inf if late_at is None else late_at)
         if len(state.late_at) >= _SUSPECT_CALLS:
             self._suspects.add(endpoint)
-        try:
-            yield
-        finally:
-            del state.late_at[call]
+        return _Waiting(state.late_at, call)
 
     def on_failure(
         self,
@@ -192,9 +201,12 @@ class EndpointHealth:
 
     def on_begun(self, endpoint: str, model: str) -> None:
         """Note that it has begun to answer: it may be asked, but what it failed is forgotten when it has ended well."""
-        self._answers += 1
         self._write(endpoint, model)
-        for state in self._known(endpoint, model):
+        self._on_answer(self._known(endpoint, model))
+
+    def _on_answer(self, states: list[_State]) -> None:
+        self._answers += 1
+        for state in states:
             state.has_answered = True
             if state.half_open:
                 state.opened_at = self._clock()
@@ -203,8 +215,9 @@ class EndpointHealth:
     def on_success(self, endpoint: str, model: str = "") -> None:
         """Forget its failures; a rest that its server asked for is not over."""
         self._write(endpoint, model).count(failed=False)
-        self.on_begun(endpoint, model)
-        for state in self._known(endpoint, model):
+        states = self._known(endpoint, model)
+        self._on_answer(states)
+        for state in states:
             state.rests = 0
 
     def _known(self, endpoint: str, model: str) -> list[_State]:

@@ -14,6 +14,7 @@ from highwayman.env.prompt.text_tokens import estimate_text_tokens
 _TOKENS_PER_MESSAGE: Final = 4  # the chat template's role marks
 _TOKENS_PER_CALL: Final = 8  # and those around a call of a tool
 _MOST_MEASURED: Final = 256  # media of one modality
+_ROLE_AND_CONTENT: Final = 2  # keys of a message that has no others
 _MESSAGE_TEXTS: Final = ("name", "refusal", "reasoning", "reasoning_content", "thinking")
 _MESSAGE_OBJECTS: Final = ("reasoning_details", "function_call")
 _BODY_OBJECTS: Final = ("tools", "functions", "documents")
@@ -41,9 +42,13 @@ def read_chat(body: Mapping[str, Any]) -> Reading:
     texts: list[str] = []
     tokens = _TOKENS_PER_MESSAGE * len(messages)
     for message in messages:
+        content = message.get("content")
+        if len(message) == _ROLE_AND_CONTENT and isinstance(content, str) and "role" in message:
+            texts.append(content)  # as nearly all are
+            continue
         texts += _message_texts(message)
         tokens += _TOKENS_PER_CALL * len(_calls(message))
-        for part in parts_of(message.get("content")):
+        for part in parts_of(content):
             modality = modality_of(part)
             if modality is None:
                 texts.append(_part_text(part))

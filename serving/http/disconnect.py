@@ -1,8 +1,7 @@
 """A client that hangs up: whoever answers it is told by its connection, and needs no task that waits for it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from highwayman.serving.http.asgi import Scope
@@ -23,16 +22,15 @@ class Disconnect:
         for on_disconnect in tuple(self._callbacks):
             on_disconnect()
 
-    @contextmanager
-    def telling(self, on_disconnect: Callable[[], None]) -> Iterator[None]:
-        """Call `on_disconnect` if the client hangs up before the block ends, or has done so already."""
+    def begin_telling(self, on_disconnect: Callable[[], None]) -> None:
+        """Call `on_disconnect` if the client hangs up before `end_telling`, or has done so already."""
         self._callbacks.add(on_disconnect)
-        try:
-            if self._has_happened:
-                on_disconnect()
-            yield
-        finally:
-            self._callbacks.discard(on_disconnect)
+        if self._has_happened:
+            on_disconnect()
+
+    def end_telling(self, on_disconnect: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._callbacks.discard(on_disconnect)
 
 
 async def cancel_on_disconnect(work: Coroutine[Any, Any, None], scope: Scope) -> None:
@@ -46,9 +44,11 @@ async def cancel_on_disconnect(work: Coroutine[Any, Any, None], scope: Scope) ->
             hung_up = True
             task.cancel()
 
+    disconnect.begin_telling(cancel)
     try:
-        with disconnect.telling(cancel):
-            await work
+        await work
     except asyncio.CancelledError:
         if task is None or not hung_up or task.uncancel():  # somebody else cancels the task, too
             raise
+    finally:
+        disconnect.end_telling(cancel)

@@ -55,7 +55,7 @@ class _IdsByWord(dict[str, bytes]):
     def __init__(self, pieces: Sequence[str]) -> None:
         super().__init__((piece, _as_bytes([place])) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
         self._tokenizer, self._unknown = word_piece_tokenizer(pieces), pieces.index(UNKNOWN)
-        self._model = self._tokenizer.model
+        self._tokenize = self._tokenizer.model.tokenize
         self.split: list[str] = []  # of the words that are here, those that had to be
 
     def __missing__(self, word: str) -> bytes:
@@ -75,7 +75,7 @@ class _IdsByWord(dict[str, bytes]):
         elif not word.isalnum() and len(parts := _WORD.findall(word)) > 1:  # a word and the marks around it
             return b"".join(map(self.__getitem__, parts))
         else:
-            ids = [piece.id for piece in self._model.tokenize(word)]
+            ids = [piece.id for piece in self._tokenize(word)]
         return _as_bytes([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
 
 

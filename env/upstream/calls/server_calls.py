@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import aiohttp
@@ -91,7 +90,7 @@ class ServerCalls:
         if sending.is_probe:  # nobody waits for it; but it must end, for the next one to begin
             known, unknown_s = limit_s < math.inf, _UNKNOWN_PROBE_S if sending.stream else math.inf
             limit_s = max(_PROBE_PATIENCE * limit_s, _LEAST_PROBE_S) if known else unknown_s
-        return sending if limit_s == sending.limit_s else replace(sending, limit_s=limit_s)
+        return sending if limit_s == sending.limit_s else sending.within(limit_s)
 
     def _on_answer(self, answer: UpstreamResponse, endpoint: str, sending: Sending, load: int) -> None:
         """Note that a server has answered, or begun to, and how long that took."""
