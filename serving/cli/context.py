@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.serving.config.config import Config, EncoderConfig, load_config
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
-from highwayman.serving.state.announced_config import AnnouncedConfig, parse_announcement
+from highwayman.serving.reload.live_keys import differences
+from highwayman.serving.state.announced_config import AnnouncedConfig, parse_announcement, public_settings
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.state.local_state import state_folder
 
@@ -44,12 +45,13 @@ class LogOptions:
 
     @asynccontextmanager
     async def open(
-        self, *, for_learning: bool = False, for_all: bool = False
+        self, *, for_learning: bool = False, for_all: bool = False, by: Collection[str] = ()
     ) -> AsyncIterator[tuple["aioredis.Redis", LearnerFactory]]:
         """Yield a client and what is configured: with --config, or as routers have announced it. Say what that is.
 
         Where nothing is announced, there is no router to hurt: the defaults are taken. A learner may learn another
-        lineage than is in force; what is `for_all` lineages can only be done by the one in force.
+        lineage than is in force; what is `for_all` lineages can only be done by the one in force. What is done `by`
+        some keys of the configuration is done by them as they are in force.
 
         Raises:
             ConfigError: it is not what is in force, or could be that of several namespaces.
@@ -59,8 +61,8 @@ class LogOptions:
             announced = parse_announcement(await Store(client, namespace).active_config(), namespace)
             config = given or (announced.load() if announced is not None else Config(namespace=namespace))
             with self._factory(config) as factory:
-                refusal = self._refusal(factory, announced, for_all=for_all)
-                if refusal is not None and not for_learning:
+                refusal = self._refusal(factory, announced, for_all=for_all) or _other_keys(config, announced, by)
+                if refusal and not for_learning:
                     raise ConfigError(refusal)
                 self._say(factory, announced)
                 yield client, factory
@@ -156,6 +158,21 @@ class LogOptions:
         return embedded.url
 
 
+def _other_keys(config: Config, announced: AnnouncedConfig | None, by: Collection[str]) -> str:
+    """Return why a command that is done `by` some keys must not go on, empty if it may."""
+    if announced is None or not by:
+        return ""
+    told = [key for key in by if key in announced.settings]  # routers of earlier releases do not tell all
+    try:
+        in_force = public_settings(announced.load())
+    except ConfigError:  # a later release's
+        in_force = dict(announced.settings)
+    given = public_settings(config)
+    pairs = differences({key: in_force[key] for key in told}, {key: given[key] for key in told})
+    lines = [f"{key}: {own}, in force is {other}" for key, (other, own) in pairs.items()]
+    return "\n".join(["--config has other keys than are in force; leave it out, or reload:", *lines]) if lines else ""
+
+
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say which router is meant."""
     for option in reversed((
@@ -230,11 +247,15 @@ async def published_tally(client: "aioredis.Redis", factory: LearnerFactory) -> 
     return Tally.from_json(published.snapshot.tally) if published is not None else Tally()
 
 
+def whereabouts(factory: LearnerFactory) -> dict[str, str]:
+    """Return of what machines are told something: the namespace and the lineage."""
+    return {"namespace": factory.config.namespace, "lineage": factory.lineage}
+
+
 def print_report(report: dict[str, Any], *, as_json: bool, of: LearnerFactory | None = None) -> None:
     """Print findings, a line each, or as one JSON object, which says of which lineage they are."""
     if as_json:
-        whereabouts = {} if of is None else {"namespace": of.config.namespace, "lineage": of.lineage}
-        click.echo(json.dumps({**whereabouts, **report}))
+        click.echo(json.dumps({**({} if of is None else whereabouts(of)), **report}))
         return
     width = max(map(len, report))
     for name, value in report.items():

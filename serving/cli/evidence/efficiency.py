@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from highwayman.feedback.savings.efficiency_report import By, GroupEfficiency, efficiency_report
-from highwayman.serving.cli.context import LogOptions, log_options, published_tally
+from highwayman.serving.cli.context import LogOptions, log_options, published_tally, whereabouts
 
 
 @click.command("efficiency")
@@ -25,7 +25,7 @@ async def efficiency(options: LogOptions, by: str, tenant: str | None, as_json: 
         tally = await published_tally(client, factory)
     report = efficiency_report(tally.efficiency, by=cast(By, by), tenant=tenant)
     if as_json:
-        click.echo(json.dumps([asdict(group) for group in report]))
+        click.echo(json.dumps([{**whereabouts(factory), **asdict(group)} for group in report]))
         return
     Console(width=80).print(_table(report, by))
 

@@ -11,7 +11,7 @@ from highwayman.serving.cli.evidence.tournament import who_decides
 @log_options
 async def rollback(options: LogOptions) -> None:
     """Take a challenger's share of the traffic back, or, where nobody has one, the last promotion."""
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True, by=("tournament",)) as (client, factory):
         await factory.referee(client).rollback()
         ramp = Ramp.from_json(await factory.store(client).ramp(), first=factory.config.tournament.champion)
     click.echo(who_decides(ramp, factory.config.policy.name))

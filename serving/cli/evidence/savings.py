@@ -8,7 +8,7 @@ import click
 
 from highwayman.env.types import DEFAULT_TENANT
 from highwayman.feedback.savings.report import MeanDifference, SavingsReport, savings_report
-from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally
+from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally, whereabouts
 
 _NO_SLICE = "no request of a control slice is on the log; `control: {}` in highwayman.yaml begins one (docs/savings.md)"
 
@@ -25,7 +25,7 @@ async def savings(options: LogOptions, tenant: str, as_json: bool) -> None:
         usd_per_day = 0.0 if control is None else control.router_usd_per_day
     report = savings_report(tally.control, tenant=tenant, router_usd_per_day=usd_per_day)
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        click.echo(json.dumps({**whereabouts(factory), **report.to_dict()}))
     elif not report.requests:
         click.echo(_NO_SLICE)
     else:

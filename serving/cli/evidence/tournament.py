@@ -12,7 +12,7 @@ from rich.table import Table
 from highwayman.env.types import TOLD
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
-from highwayman.serving.cli.context import LogOptions, log_options
+from highwayman.serving.cli.context import LogOptions, log_options, whereabouts
 from highwayman.serving.views import tournament_view
 
 
@@ -26,7 +26,7 @@ async def tournament(options: LogOptions, as_json: bool) -> None:
         verdicts = await factory.referee(client).verdicts()
         view = tournament_view(ramp, verdicts, factory.config.tournament.rules())
     if as_json:
-        click.echo(json.dumps(view))
+        click.echo(json.dumps({**whereabouts(factory), **view}))
         return
     click.echo(who_decides(ramp, factory.config.policy.name))
     Console(width=None if sys.stdout.isatty() else 120).print(contenders_table(view))

@@ -29,9 +29,15 @@ class RoutersOptions:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[RunningRouters]:
-        """Yield the routers of the namespace that is meant. Raises ConfigError, StoreUnavailable."""
+        """Yield the routers of the namespace that is meant, and say what is in force there.
+
+        Raises ConfigError (also where there are none, or some of an earlier release), StoreUnavailable.
+        """
         async with self.log.connected() as (client, namespace, _):
-            yield RunningRouters(Store(client, namespace), SharedConfig(client, namespace), namespace)
+            routers = RunningRouters(Store(client, namespace), SharedConfig(client, namespace), namespace)
+            _, announced = await routers.announced()
+            click.echo(f"namespace {namespace}, lineage {announced.lineage}: in force", err=True)
+            yield routers
 
 
 def routers_options(command: Callable[..., Any]) -> Callable[..., Any]:

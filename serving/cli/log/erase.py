@@ -38,7 +38,7 @@ async def erase(  # noqa: PLR0917  (one parameter per option)
 
     First it shows what would go, and asks.
     """
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True) as (client, factory):
         known = await factory.store(client).known_secrets()
         ids = DecisionIds(known, secrets.token_bytes, time.time)
         new_erasure: NewErasure = partial(

@@ -21,7 +21,7 @@ from highwayman.serving.cli.context import LogOptions, log_options
 @log_options
 async def export_command(options: LogOptions, folder: Path, trim: bool, as_json: bool) -> None:
     """Copy the log into Parquet files, from where the last export ended."""
-    async with options.open() as (client, factory):
+    async with options.open(for_all=trim, by=("retention",) if trim else ()) as (client, factory):
         keep_s = factory.config.retention.log_s
         if trim and keep_s is None:
             raise ConfigError("--trim: the configuration's retention.log_s is null, so the log is kept for ever")

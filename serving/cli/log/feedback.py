@@ -43,7 +43,7 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
     options: LogOptions, key_id: str, since: float | None, archive: Path | None, as_json: bool
 ) -> None:
     """Quarantine everything that came with KEY, and what will come: it is kept, and does not count."""
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True) as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         api_key = await keys.set_state(key_id, KeyState.QUARANTINED, why="by hand", since=since)
         count = await _apply_quarantine(
@@ -59,7 +59,7 @@ async def quarantine(  # noqa: PLR0917  (one parameter per option)
 @log_options
 async def release(options: LogOptions, key_id: str, archive: Path | None, as_json: bool) -> None:
     """Let everything count again that came with KEY and was quarantined, and what will come."""
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True) as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         api_key = await keys.set_state(key_id, KeyState.ACTIVE)
         count = await _apply_quarantine(client, factory, archive, QuarantineChange(key_id, quarantined=False))
@@ -81,7 +81,7 @@ async def forget(  # noqa: PLR0917  (one parameter per option)
 
     First it shows what would go, and asks.
     """
-    async with options.open() as (client, factory):
+    async with options.open(for_all=True) as (client, factory):
         keys = KeyStore(client, factory.config.namespace, factory.store(client))
         await keys.get(key_id)  # an id that is not known is told, before anybody is asked
         new_erasure: NewErasure = partial(Erasure, pseudonyms=(), keys=(key_id,))

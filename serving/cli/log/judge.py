@@ -13,7 +13,7 @@ from highwayman.feedback.calibration.calibrator import tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.judge.report import MORE_FLIPS, ArmReport, JudgeCalls, JudgeReport, judge_report
 from highwayman.feedback.log.event_id import START
-from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally
+from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally, whereabouts
 from highwayman.serving.cli.errors import PlainErrorGroup
 
 
@@ -40,7 +40,7 @@ async def report_command(options: LogOptions, metric: str, tenant: str, as_json:
         cells, calls, flip=tenant_flip_rate(tally.calibration_counts, tenant, otherwise=default_flip_rate)
     )
     if as_json:
-        click.echo(json.dumps({"lineage": factory.lineage, **report.to_dict()}))
+        click.echo(json.dumps({**whereabouts(factory), **report.to_dict()}))
         return
     print_report(_lines(report), as_json=False)
     if report.arms:

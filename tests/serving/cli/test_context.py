@@ -39,13 +39,13 @@ def other_config(world: World, text: str = "policy: {name: LinTS}") -> Path:
     return path
 
 
-def announce(world: World, path: Path) -> LearnerFactory:
+def announce(world: World, path: Path, entries: dict[str, Any] | None = None) -> LearnerFactory:
     """Put in force what a router with this configuration would; return what learns with it."""
     config = load_config(path)
     factory = LearnerFactory(config, (), warm_encoder(config))
 
     async def work(client: "aioredis.Redis") -> None:
-        announced = active_config(factory, PoolObjectives(config, (), {}))
+        announced = active_config(factory, PoolObjectives(config, (), {}), entries)
         await record_config_change(Store(client, world.namespace), announced, at=time.time())
 
     world.at(work)
@@ -90,6 +90,41 @@ def test_a_rollback_counts_for_every_lineage_and_so_is_of_the_one_in_force_only(
     assert len(world.log()) == events
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "promote another",
+        "rollback",
+        "erase --user ann --yes",
+        "feedback quarantine some-key",
+        "feedback release some-key",
+        "feedback forget some-key --yes",
+        "export --to {folder}/out --trim",
+    ],
+)
+def test_what_is_done_to_a_whole_namespace_is_done_as_the_configuration_in_force_has_it(
+    world: World, command: str
+) -> None:
+    in_force = announce(world, other_config(world))
+    events = len(world.log())
+    words = command.format(folder=world.folder).split()
+    result = run([*words, "--lineage", world.learning.lineage, *world.options])
+    assert result.exit_code == 1, result.output
+    assert f"lineage {in_force.lineage} (LinTS) is in force" in result.output
+    assert "add --lineage" not in result.output
+    assert len(world.log()) == events
+    assert not (world.folder / "out").exists()
+
+
+def test_a_log_is_not_trimmed_by_another_retention_than_is_in_force(world: World) -> None:
+    in_force = announce(world, other_config(world, "retention: {log_s: null}"))
+    assert in_force.lineage == world.learning.lineage
+    result = run(["export", "--to", world.folder / "out", "--trim", *world.options])
+    assert result.exit_code == 1, result.output
+    assert "retention.log_s" in result.output
+    assert not (world.folder / "out").exists()
+
+
 def test_without_a_configuration_a_command_takes_the_one_in_force_and_says_its_lineage(world: World) -> None:
     text = "policy: {name: LinTS, options: {prior_precision: 3.0}}\nfeedback: {metrics: {solved: {kind: boolean}}}"
     in_force = announce(world, other_config(world, text))
@@ -101,6 +136,17 @@ def test_without_a_configuration_a_command_takes_the_one_in_force_and_says_its_l
     assert f"namespace {world.namespace}, lineage {in_force.lineage}" in listed.stderr
     report = json.loads(run(["rebuild", "--json", *options]).stdout)
     assert (report["lineage"], report["equal"]) == (in_force.lineage, True)
+    for words in ("savings --json", "judge report --json", "tournament --json"):
+        told = json.loads(run([*words.split(), *options]).stdout)
+        assert (told["namespace"], told["lineage"]) == (world.namespace, in_force.lineage)
+
+
+def test_a_command_that_changes_running_routers_says_which_are_meant(world: World) -> None:
+    entries = {"a": {"endpoint": "http://127.0.0.1:1", "model": "m", "price": "unknown", "context_window_tokens": 99}}
+    in_force = announce(world, other_config(world), entries)
+    for words in ("reload", "pool price a --in 1 --out 2", "pool show"):
+        result = run([*words.split(), "--redis-url", world.url, "--namespace", world.namespace])
+        assert f"namespace {world.namespace}, lineage {in_force.lineage}: in force" in result.stderr
 
 
 def test_a_command_finds_the_one_namespace_and_asks_which_where_there_are_several(world: World) -> None:
