@@ -21,6 +21,7 @@ from highwayman.env.types import Floats
 _PACKAGE = "highwayman.bandit.policies"  # named, not imported: it lies above
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSED_ON = re.compile(r"options of `(\w+)`")
+_NOTE = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)  # of an argument, in a docstring
 
 # Lineages of these were named by the path that the class had at the time. The names stay, wherever the classes move.
 _LINEAGE_NAMES = MappingProxyType(
@@ -156,6 +157,18 @@ def policy_options(kind: type) -> dict[str, Parameter] | None:
     inner = {"self", "d", "fingerprint", "forgetting"}
     by_keyword = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return {k: v for k, v in options.items() if k not in inner and v.kind in by_keyword} if complete else None
+
+
+def option_notes(kind: type) -> dict[str, str]:
+    """Return what docstrings say of a policy's options, by name; of what is passed on, its takers' do."""
+    notes: dict[str, str] = {}
+    for owner in (ancestor for ancestor in inspect.getmro(kind) if "__init__" in vars(ancestor)):
+        text = inspect.getdoc(vars(owner)["__init__"]) or ""
+        takers = (vars(sys.modules[owner.__module__]).get(name) for name in _PASSED_ON.findall(text))
+        for source in (text, *(inspect.getdoc(taker.__init__) or "" for taker in takers if inspect.isclass(taker))):
+            told = _NOTE.findall(source.partition("Args:\n")[2].partition("\n\n")[0])
+            notes = {**{name: " ".join(note.split()) for name, note in told}, **notes}
+    return {name: note for name, note in notes.items() if name in (policy_options(kind) or {})}
 
 
 def shipped_policies() -> dict[str, str]:

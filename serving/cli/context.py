@@ -19,7 +19,8 @@ from highwayman.feedback.log.config_events import active_namespaces
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyStore
-from highwayman.serving.config.config import Config, EncoderConfig, load_config
+from highwayman.serving.config.config import Config, load_config
+from highwayman.serving.config.resources.engines import EncoderConfig
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.reload.live_keys import differences
 from highwayman.serving.state.announced_config import AnnouncedConfig, parse_announcement, public_settings

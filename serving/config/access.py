@@ -35,11 +35,17 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 class CorsConfig(Strict):
     """Pages of which origins may use the router."""
 
-    allow_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)  # "*": every one
+    allow_origins: list[Annotated[str, AfterValidator(_origin)]] = Field(
+        default_factory=list,
+        description=(
+            "Origins whose pages may call the router and read its answers, such as https://chat.example; `*`: every "
+            "one."
+        ),
+    )
 
 
 class AdminConfig(Strict):
     """A port of its own for what an operator looks at and changes; it leaves the public one."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)]
+    host: str = Field(default="127.0.0.1", description="Address it listens on; others than loopback need keys.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(description="Port it listens on.")

@@ -13,15 +13,27 @@ from highwayman.serving.config.strict import Strict
 class AnswerCacheConfig(Strict):
     """Answers are stored in Redis, and given again within a tenant; without this part of the file none is."""
 
-    lifetime_s: Annotated[float, Field(ge=1)] = 3600.0
-    entries: Annotated[int, Field(ge=10, le=100_000)] = 5_000  # the oldest go first
-    similarity: Annotated[float, Field(gt=0, le=1)] | None = (
-        None  # from which on a question is like another; null: never
+    lifetime_s: Annotated[float, Field(ge=1)] = Field(
+        default=3600.0, description="Seconds for which an answer may be given again."
     )
-    max_temperature: Annotated[float, Field(ge=0)] = (
-        0.5  # above it a request asks for variety; none given asks for none
+    entries: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        default=5_000, description="Answers that are kept, of all tenants together; the oldest go first."
     )
-    repeat_s: Annotated[float, Field(ge=0)] = 600.0  # for so long a person who asks the same again wants another answer
+    similarity: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description=(
+            "From which cosine on a question is like a stored one; null: only the same question gets a stored answer."
+        ),
+    )
+    max_temperature: Annotated[float, Field(ge=0)] = Field(
+        default=0.5,
+        description=(
+            "A request above it asks for variety, and gets no stored answer; one that gives none asks for none."
+        ),
+    )
+    repeat_s: Annotated[float, Field(ge=0)] = Field(
+        default=600.0, description="A person who asks the same again within so many seconds wants another answer."
+    )
 
     def tags(self) -> list[Tag]:
         """Return what policies are told of a stored question: how like it is."""

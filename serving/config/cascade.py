@@ -22,21 +22,33 @@ _ALIASES: tuple[Alias, ...] = ("auto", "auto-cheap", "auto-quality")
 class ThresholdConfig(Strict):
     """A gate that is not learned: the next dearer arm is asked wherever a signal is below a number."""
 
-    signal: str
-    threshold: float
+    signal: str = Field(description="The signal that is looked at, by the name that `cascade.signals` tells it under.")
+    threshold: float = Field(description="Below it, the next dearer arm is asked.")
 
 
 class CascadeConfig(Strict):
     """Answers that are looked at, after which another arm may be asked."""
 
-    gate: Literal["learned"] | ThresholdConfig = "learned"
+    gate: Literal["learned"] | ThresholdConfig = Field(
+        default="learned",
+        description="Who says whether to go on: `learned` from feedback, or a signal and its threshold.",
+    )
     signals: Annotated[list[_SignalSpec], Field(min_length=1)] = Field(
         default_factory=lambda: list(_FREE), description="by class name, with options, or by module:Class"
     )
-    max_stages: Annotated[int, Field(ge=2, le=8)] = 2  # answers at most, the one served among them
-    floor: Annotated[float, Field(ge=0, le=0.5)] = 0.02  # probability at most with which the other thing is done
-    floor_loss: Annotated[float, Field(ge=0)] = FLOOR_LOSS  # quality minus penalty that this may lose a request
-    look_s: Annotated[float, Field(gt=0)] = 10.0  # that further calls about an answer may take
+    max_stages: Annotated[int, Field(ge=2, le=8)] = Field(
+        default=2, description="Answers to a request at most, the one served among them."
+    )
+    floor: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.02,
+        description="Probability at most with which the other thing is done, so that both can be learned of.",
+    )
+    floor_loss: Annotated[float, Field(ge=0)] = Field(
+        default=FLOOR_LOSS, description="Quality minus penalty that this may lose a request."
+    )
+    look_s: Annotated[float, Field(gt=0)] = Field(
+        default=10.0, description="Seconds that further calls about an answer may take."
+    )
     aliases: list[Alias] = Field(default_factory=lambda: list(_ALIASES), description="whose requests may be cascades")
 
     @model_validator(mode="after")

@@ -7,9 +7,6 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from highwayman.bandit.exploration_cap import ExplorationCap
-from highwayman.bandit.probation import ProbationQuota
-from highwayman.env.cost.budget import SpendLimits
 from highwayman.env.cost.objective import ALIAS_WEIGHTS, AUTO, Objective
 from highwayman.env.cost.pool_spread import PoolSpread
 from highwayman.env.encoder.features.tags import IMAGES, NAMED_CALL, Tag, TagColumns
@@ -26,38 +23,15 @@ from highwayman.serving.config.feedback import FeedbackConfig
 from highwayman.serving.config.objective import Alias, ObjectiveConfig, Points
 from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.config.privacy import PrivacyConfig
+from highwayman.serving.config.resources.engines import EncoderConfig, ImagesConfig
+from highwayman.serving.config.resources.limits import LimitsConfig, RetentionConfig
+from highwayman.serving.config.resources.spending import BudgetConfig, ExplorationConfig, TrialConfig
 from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.config.strict import Strict
 from highwayman.serving.config.tenants import TenantConfig
 from highwayman.serving.config.tournament import TournamentConfig
-from highwayman.serving.http.protocol import ConnectionTimeouts
-from highwayman.serving.http.validation import BodyLimits
 
 _NULL = "tag:yaml.org,2002:null"
-
-
-class EncoderConfig(Strict):
-    """Which engine turns prompts into features."""
-
-    engine: str = "static"  # static | onnx | transformers | module:Class
-    model: str | None = None  # of the transformers engine: an id or a folder
-    device: str | None = None
-    dtype: str | None = None
-    deadline_s: Annotated[float, Field(gt=0)] = 0.25
-
-
-class ImagesConfig(Strict):
-    """Which engine looks at a request's images."""
-
-    engine: str = "pixels"  # pixels | transformers | module:Class
-    model: str | None = None  # of the transformers engine: the folder or id of a vision encoder
-    device: str | None = None
-    dtype: str | None = None
-
-    def options(self) -> dict[str, str]:
-        """Return what is given, as the engine takes it."""
-        given = {"model": self.model, "device": self.device, "dtype": self.dtype}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 def _possible_namespace(name: str) -> str:
@@ -66,97 +40,25 @@ def _possible_namespace(name: str) -> str:
     return name
 
 
-class BudgetConfig(Strict):
-    """What may be spent; null: as much as it takes."""
-
-    usd_per_request: Annotated[float, Field(gt=0)] | None = None  # on average
-    usd_per_day: Annotated[float, Field(gt=0)] | None = None  # days of UTC
-    hard: bool = False  # whether arms that would take the day above it are barred, be none left
-
-    def limits(self) -> SpendLimits:
-        """Return it as the budget takes it."""
-        return SpendLimits(self.usd_per_request, self.usd_per_day, self.hard)
-
-
-class ExplorationConfig(Strict):
-    """What trying arms out may cost; null: what it does."""
-
-    usd_per_day: Annotated[float, Field(ge=0)] | None = None  # expected, beyond the greedy arm's; days of UTC
-    regret_per_request: Annotated[float, Field(ge=0)] | None = None  # expected, in quality units, on average
-
-    def cap(self) -> ExplorationCap | None:
-        """Return it as decisions take it, None where nothing is capped."""
-        if self.usd_per_day is None and self.regret_per_request is None:
-            return None
-        return ExplorationCap(usd_per_day=self.usd_per_day, regret_per_request=self.regret_per_request)
-
-
-class TrialConfig(Strict):
-    """What arms on probation get, whatever the policy thinks of them."""
-
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.02  # of the requests they may answer, all of them together
-    max_usd: Annotated[float, Field(ge=0)] | None = 10.0  # that an arm may cost for it; null: no end
-
-    def quota(self) -> ProbationQuota:
-        """Return it as decisions take it."""
-        return ProbationQuota(self.share, self.max_usd)
-
-
-class LimitsConfig(Strict):
-    """Sizes and times."""
-
-    body_bytes: Annotated[int, Field(ge=1024)] = 16 * 2**20
-    body_values: Annotated[int, Field(ge=1024)] = 500_000  # values and keys in a body's JSON
-    messages: Annotated[int, Field(ge=1)] = 10_000  # of a conversation
-    head_s: Annotated[float, Field(gt=0)] = 10.0  # for a request's address and headers
-    body_s: Annotated[float, Field(gt=0)] = 30.0  # for a request's body, and a second more for each 16 kB of it
-    idle_s: Annotated[float, Field(gt=0)] = 60.0  # a connection may wait for its next request
-    connect_s: Annotated[float, Field(gt=0)] = 2.0
-    first_byte_s: Annotated[float, Field(gt=0)] = 120.0
-    silence_s: Annotated[float, Field(gt=0)] = 120.0
-    replica_load_s: Annotated[float, Field(ge=0)] = 1.0  # between two readings of a replica's load; 0: none is read
-    drain_s: Annotated[float, Field(ge=0)] = 60.0  # from being told to end to cutting the answers under way
-    all_attempts_s: Annotated[float, Field(gt=0)] = 300.0  # until somebody answers a request, whoever was tried
-    redis_s: Annotated[float, Field(gt=0)] = 0.05  # a write that takes longer goes to the spool
-    outcome_s: Annotated[float, Field(ge=1)] = 900.0  # a call without an outcome is given up as lost after this
-    spool_bytes: Annotated[int, Field(ge=4096)] = 256 * 2**20
-    feedback_window_s: Annotated[int, Field(ge=60)] = 7 * 24 * 3600
-    without_redis: Literal["pass", "refuse"] = "pass"  # requests of those that have limits, while nobody can count
-
-    def connection_timeouts(self) -> ConnectionTimeouts:
-        """Return how long a connection may take."""
-        return ConnectionTimeouts(self.head_s, self.body_s)
-
-    def body_limits(self) -> BodyLimits:
-        """Return how much a body may hold, beside its bytes."""
-        return BodyLimits(self.body_values, self.messages)
-
-
-class RetentionConfig(Strict):
-    """What is stored, and for how long."""
-
-    log_s: Annotated[int, Field(ge=60)] | None = 30 * 24 * 3600  # contexts and all else on the log; null: for ever
-    export_first: bool = False  # nothing leaves the log before `highwayman export` has it
-    version_every_s: Annotated[float, Field(ge=0)] = 60.0  # a version is kept for a rollback at most this often
-    prompts: bool = False  # whether decisions carry the newest message
-
-
 class Config(Strict):
     """Everything but the pool, which has a file of its own."""
 
-    namespace: Annotated[str, AfterValidator(_possible_namespace)] = "default"
+    namespace: Annotated[str, AfterValidator(_possible_namespace)] = Field(
+        default="default",
+        description="What the names of all keys in Redis begin with: routers of one namespace share log and learning.",
+    )
     encoder: EncoderConfig = EncoderConfig()
-    images: ImagesConfig | None = None  # without it, none is looked at
+    images: ImagesConfig | None = Field(default=None, description="Null: no image is looked at.")
     policy: PolicyConfig = PolicyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: BudgetConfig = BudgetConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     trial: TrialConfig = TrialConfig()
     shadow: ShadowConfig = ShadowConfig()
-    control: ControlConfig | None = None  # no slice, where nothing is said of it
+    control: ControlConfig | None = Field(default=None, description="Null: no share of the requests is set aside.")
     tournament: TournamentConfig = TournamentConfig()
     limits: LimitsConfig = LimitsConfig()
-    admin: AdminConfig | None = None  # without it, the operator's routes are on the one port
+    admin: AdminConfig | None = Field(default=None, description="Null: the operator's routes are on the one port.")
     cors: CorsConfig = CorsConfig()
     reload: Literal["when_told", "on_change"] = Field(
         default="when_told", description="whether files are read again when they change, or when somebody says so"
@@ -168,11 +70,11 @@ class Config(Strict):
     tenants: dict[str, TenantConfig] = Field(
         default_factory=dict, description="by name, what a tenant may take; `*` stands for each that is not named"
     )
-    privacy: PrivacyConfig | None = None  # without rules, every arm may have everything
+    privacy: PrivacyConfig | None = Field(default=None, description="Null: every arm may have everything.")
     feedback: FeedbackConfig = FeedbackConfig()
     conversations: ConversationsConfig = ConversationsConfig()
-    answer_cache: AnswerCacheConfig | None = None  # without it, no answer is given again
-    cascade: CascadeConfig | None = None  # null: every answer is passed on as it comes
+    answer_cache: AnswerCacheConfig | None = Field(default=None, description="Null: no answer is given again.")
+    cascade: CascadeConfig | None = Field(default=None, description="Null: every answer is passed on as it comes.")
     context: dict[str, TagConfig] = Field(
         default_factory=dict, description="tags, by name: what callers tell of a request"
     )
@@ -180,8 +82,12 @@ class Config(Strict):
     cost_weights: dict[Alias, Points] = Field(
         default_factory=dict, description="older than objective.points_per_usd; read on, with a warning"
     )
-    latency_weight: Points = 0.0
-    energy_weight: Points = 0.0
+    latency_weight: Points = Field(
+        default=0.0, description="Older than `objective.points_per_s`; read on, with a warning."
+    )
+    energy_weight: Points = Field(
+        default=0.0, description="Older than `objective.points_per_wh`; read on, with a warning."
+    )
 
     @model_validator(mode="after")
     def _say_it_once(self) -> Self:

@@ -26,11 +26,16 @@ class TagConfig(Strict):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
 
-    source: Annotated[str, AfterValidator(_source)] = Field(alias="from")
+    source: Annotated[str, AfterValidator(_source)] = Field(
+        alias="from",
+        description="Where it stands: `header:NAME`, `metadata:NAME`, `key`, `tenant`, `app` or `system_prompt`.",
+    )
     levels: list[Annotated[str, Field(min_length=1)]] = Field(
         default_factory=list, description="those told apart; without them, the first that come often"
     )
-    slots: Annotated[int, Field(ge=1, le=512)] = SLOTS  # how many of those
+    slots: Annotated[int, Field(ge=1, le=512)] = Field(
+        default=SLOTS, description="How many levels are told apart where none are given."
+    )
 
     def tag(self, name: str) -> Tag:
         """Return it as features take it. Raises ValueError for a name that cannot be, or a level given twice."""

@@ -15,10 +15,19 @@ BEST_CONSTANT = "best_constant"
 class ControlConfig(Strict):
     """A randomised share of the requests goes to a baseline, so that what the router saves is measured."""
 
-    share: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # of the requests in which arms are tried at all
-    # An arm, a split (arms with weights), or best_constant: the arm that would have earned most, had it answered all.
-    baseline: str | dict[str, Annotated[float, Field(gt=0)]] = BEST_CONSTANT
-    router_usd_per_day: Annotated[float, Field(ge=0)] = 0.0  # what the router's own machines cost; savings are after it
+    share: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.01, description="Share of the requests in which arms are tried at all."
+    )
+    baseline: str | dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default=BEST_CONSTANT,
+        description=(
+            "An arm, a split (arms with weights), or `best_constant`: the arm that would have earned most, had it "
+            "answered all."
+        ),
+    )
+    router_usd_per_day: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Dollars that the router's own machines cost a day; savings are told after it."
+    )
 
     def weights(self, arms: Iterable[str]) -> Mapping[str, float] | None:
         """Return the baseline's arms with their weights, None for the best constant one.

@@ -21,10 +21,16 @@ def _pattern(text: str) -> str:
 class ConversationsConfig(Strict):
     """How long a router remembers who called a tool, and which calls are a chat client's own."""
 
-    lifetime_s: Annotated[float, Field(ge=1)] = 3600.0  # after the call
-    entries: Annotated[int, Field(ge=100)] = 100_000  # of each process; in Redis only the lifetime bounds them
-    # Their value names the task; empty: it is a message of a person's.
-    task_headers: list[str] = Field(default_factory=lambda: ["x-highwayman-task", "x-openwebui-task"])
+    lifetime_s: Annotated[float, Field(ge=1)] = Field(
+        default=3600.0, description="Seconds after a call for which it is known who called a tool."
+    )
+    entries: Annotated[int, Field(ge=100)] = Field(
+        default=100_000, description="Conversations that each process knows; in Redis only the lifetime bounds them."
+    )
+    task_headers: list[str] = Field(
+        default_factory=lambda: ["x-highwayman-task", "x-openwebui-task"],
+        description="Headers whose value names the task of a chat client's own call; empty: a person's message.",
+    )
     task_prompts: list[Annotated[str, AfterValidator(_pattern)]] = Field(
         default_factory=list, description="regular expressions for how such prompts begin, beside the known ones"
     )

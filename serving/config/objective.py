@@ -17,5 +17,5 @@ class ObjectiveConfig(Strict):
     points_per_usd: dict[Alias, Points] = Field(
         default_factory=dict, description="by alias; what is not given is derived from the pool's prices, once"
     )
-    points_per_s: Points = 0.0
-    points_per_wh: Points = 0.0
+    points_per_s: Points = Field(default=0.0, description="Points for each second that an answer takes.")
+    points_per_wh: Points = Field(default=0.0, description="Points for each watt-hour that an answer takes.")

@@ -42,20 +42,43 @@ def _rules_in(path: Path) -> dict[str, Any]:
 class PolicyConfig(Strict):
     """Which policy decides, by its class name (its import path, where it is not a shipped one), and its options."""
 
-    name: Annotated[str, AfterValidator(_known_policy)] = "HierTS"
-    options: dict[str, Any] = Field(default_factory=dict)
+    name: Annotated[str, AfterValidator(_known_policy)] = Field(
+        default="HierTS",
+        description="Its class name (`highwayman policies` lists them), or a class of yours as `module:Class`.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="What the class takes (`highwayman policies NAME`)."
+    )
     rules: Annotated[str | None, Field(description="a file with the options of `Rules`; read at once")] = None
-    prior: str | None = None  # a file that `highwayman prior fit` wrote
-    # Features that it does not see: text, kinds, numbers, images, tags, or one tag as tags.NAME.
-    ignores: list[str] = Field(default_factory=list)
-    # An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches.
-    false_alarm_every: Annotated[float, Field(gt=10)] | None = 100_000.0
-    # Whether answers of arms that a caller named, and of the judge's shadow calls, teach, told apart by a tag.
-    learns_from_named_calls: bool = False
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.02  # share of traffic spread over the eligible arms
-    # Expected quality minus penalty that the floor may lose a request; null: it is spread evenly, whatever is lost. So
-    # it is, too, where a floor is given and nothing is said of this, as configurations of older versions have it.
-    floor_loss: Annotated[float, Field(ge=0)] | None = FLOOR_LOSS
+    prior: str | None = Field(default=None, description="A file that `highwayman prior fit` wrote.")
+    ignores: list[str] = Field(
+        default_factory=list,
+        description=(
+            "Features that it does not see: `text`, `kinds`, `numbers`, `images`, `tags`, or one tag as `tags.NAME`."
+        ),
+    )
+    false_alarm_every: Annotated[float, Field(gt=10)] | None = Field(
+        default=100_000.0,
+        description=(
+            "An arm that has not changed is taken for changed once in so many answers of its own; null: nobody watches."
+        ),
+    )
+    learns_from_named_calls: bool = Field(
+        default=False,
+        description=(
+            "Whether answers of arms that a caller named, and of the judge's shadow calls, teach, told apart by a tag."
+        ),
+    )
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.02, description="Share of the traffic that is spread over the eligible arms."
+    )
+    floor_loss: Annotated[float, Field(ge=0)] | None = Field(
+        default=FLOOR_LOSS,
+        description=(
+            "Expected quality minus penalty that the floor may lose a request; null, or not given where `floor` is: it"
+            " is spread evenly, whatever is lost."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -25,20 +25,28 @@ class PrivacyConfig(Strict):
     classes: Annotated[dict[ClassName, list[Zone]], Field(min_length=1)] = Field(
         description="zones whose arms may have data of the class; an empty list: none may"
     )
-    default: ClassName = "public"  # of requests of which nobody says anything
-    unread: ClassName = "secret"  # of what a detector cannot read: images, sound, files, token ids
-    stored: ClassName = "internal"  # the highest class whose prompts and answers may be kept
+    default: ClassName = Field(default="public", description="The class of requests of which nobody says anything.")
+    unread: ClassName = Field(
+        default="secret", description="The class of what a detector cannot read: images, sound, files, token ids."
+    )
+    stored: ClassName = Field(
+        default="internal", description="The highest class whose prompts and answers may be kept."
+    )
     tenants: dict[str, ClassName] = Field(default_factory=dict, description="the least class of a tenant's requests")
     keys: dict[str, ClassName] = Field(default_factory=dict, description="the least class by the id of an API key")
-    detector: str = _PATTERNS  # patterns | none | module:Class
+    detector: str = Field(default=_PATTERNS, description="`patterns`, `none`, or a class of yours as `module:Class`.")
     detector_options: dict[str, Any] = Field(default_factory=dict, description="what its class takes, as keywords")
-    detector_s: Annotated[float, Field(gt=0)] = 0.5  # that it may take; beyond, a request is secret
+    detector_s: Annotated[float, Field(gt=0)] = Field(
+        default=0.5, description="Seconds that the detector may take; beyond, a request is secret."
+    )
     kinds: dict[str, ClassName] = Field(default_factory=dict, description="other classes of what a detector knows")
     redact: list[ClassName] = Field(
         default_factory=list, description="classes of which arms get placeholders; answers come back with the values"
     )
-    encoder_zone: Zone | None = None  # where the encoder's engine is; null: in this process, if it is a shipped one
-    images_zone: Zone | None = None  # where what looks at images is, likewise
+    encoder_zone: Zone | None = Field(
+        default=None, description="Where the encoder's engine is; null: in this process, if it is a shipped one."
+    )
+    images_zone: Zone | None = Field(default=None, description="Where what looks at images is, likewise.")
 
     def rules(self) -> PrivacyRules:
         """Return them as decisions take them."""

@@ -18,16 +18,22 @@ Judged = Annotated[Literal["no", "score", "preference"], BeforeValidator(lambda 
 class ShadowConfig(Strict):
     """Which answers get a second one unseen, whose, and what is made of it; without a rate, none does."""
 
-    rate: Share = 0.0  # of the answers to routed requests
-    usd_per_day: Annotated[float, Field(ge=0)] | None = 1.0  # days of UTC, all processes together; null: no end
-    arms: list[str] = Field(default_factory=list)  # who may be asked; empty: whoever could have answered
-    max_tokens: Annotated[int, Field(ge=1)] = (
-        1024  # of a shadow answer: what it can cost is known before it is asked for
+    rate: Share = Field(default=0.0, description="Share of the answers to routed requests that get another one unseen.")
+    usd_per_day: Annotated[float, Field(ge=0)] | None = Field(
+        default=1.0, description="Dollars that they may cost a day of UTC, all processes together; null: no end."
     )
-    timeout_s: Annotated[float, Field(gt=0)] = 60.0
-    at_once: Annotated[int, Field(ge=1)] = 4  # calls of each process; beyond, none is made
-    judged: Judged = "no"  # by the first of feedback.judge.arms that gave neither answer
-    never_tenants: list[str] = Field(default_factory=list)  # whose requests no other arm is to see
+    arms: list[str] = Field(default_factory=list, description="Who may be asked; empty: whoever could have answered.")
+    max_tokens: Annotated[int, Field(ge=1)] = Field(
+        default=1024, description="Tokens of a shadow answer at most: what it can cost is known before it is asked for."
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(default=60.0, description="Seconds that it may take.")
+    at_once: Annotated[int, Field(ge=1)] = Field(
+        default=4, description="Calls of each process at the same time; beyond, none is made."
+    )
+    judged: Judged = Field(
+        default="no", description="How both are judged, by the first of `feedback.judge.arms` that gave neither."
+    )
+    never_tenants: list[str] = Field(default_factory=list, description="Tenants whose requests no other arm is to see.")
     never: dict[str, list[str]] = Field(
         default_factory=dict, description="levels of declared tags whose requests no other arm is to see"
     )

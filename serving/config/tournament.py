@@ -20,20 +20,28 @@ _RESERVED = (CONFIGURED, BEST_CONSTANT, TOLD)
 class DialConfig(Strict):
     """What a challenger counts dollars, seconds and energy for, in place of the logged penalties."""
 
-    points_per_usd: Points
-    points_per_s: Points = 0.0
-    points_per_wh: Points = 0.0
+    points_per_usd: Points = Field(description="Points of quality for each dollar.")
+    points_per_s: Points = Field(default=0.0, description="Points of quality for each second.")
+    points_per_wh: Points = Field(default=0.0, description="Points of quality for each watt-hour.")
 
 
 class ChallengerConfig(Strict):
     """A policy that learns beside the one that decides."""
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
+    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")] = Field(
+        description="What it is called, such as in `highwayman promote NAME`."
+    )
     policy: PolicyConfig = PolicyConfig()
-    objective: DialConfig | None = None  # null: that of the champion, as each request had it
-    # Whether its arms' answers may be gone on from where the champion's are. Without it is scored only, never tried:
-    # which of them drew an arm is not known where a share of the draws is its own.
-    cascade: bool = True
+    objective: DialConfig | None = Field(
+        default=None, description="Its own dial; null: that of the champion, as each request had it."
+    )
+    cascade: bool = Field(
+        default=True,
+        description=(
+            "Whether its arms' answers may be gone on from where the champion's are. Without it is scored only, never "
+            "tried: which of them drew an arm is not known where a share of the draws is its own."
+        ),
+    )
 
     def own_objective(self) -> Objective | None:
         """Return its dial as an objective, None where it goes by that of each request."""
@@ -46,25 +54,47 @@ class ChallengerConfig(Strict):
 class GuardLimits(Strict):
     """What a challenger's calls may take beyond the champion's, as far as is certain."""
 
-    failures: Annotated[float, Field(ge=0)] = 0.02  # of all calls
-    seconds: Annotated[float, Field(ge=0)] = 0.5  # of the mean
-    dollars: Annotated[float, Field(ge=0)] = 0.5  # of the mean
+    failures: Annotated[float, Field(ge=0)] = Field(
+        default=0.02, description="Share of all calls that may fail beyond the champion's."
+    )
+    seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.5, description="Share of the champion's mean seconds that may be added."
+    )
+    dollars: Annotated[float, Field(ge=0)] = Field(
+        default=0.5, description="Share of the champion's mean dollars that may be added."
+    )
 
 
 class TournamentConfig(Strict):
     """Who competes, and what follows from it."""
 
-    challengers: list[ChallengerConfig] = Field(default_factory=list)
-    # Who decides as long as nobody was promoted: the configured policy, or another router, told by POST /v1/route; then
-    # the configured policy is a challenger of it.
-    champion: Literal["configured", "told"] = "configured"
-    guard: bool = True  # whether the best constant arm competes, too
-    stop: bool = False  # whether it takes over where the policy loses to it
-    promote: Literal["hand", "evidence"] = "hand"
-    ramp: list[_Share] = Field(default_factory=lambda: [0.01, 0.05, 0.25, 1.0], min_length=1)
-    step_decisions: Annotated[int, Field(ge=1)] = 500  # that a share of the ramp lasts, at least
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # chance that any is promoted, ever, that is no better
-    window: Annotated[int, Field(ge=100)] = WINDOW  # decisions whose rewards are waited for
+    challengers: list[ChallengerConfig] = Field(
+        default_factory=list, description="Policies that learn beside the one that decides."
+    )
+    champion: Literal["configured", "told"] = Field(
+        default="configured",
+        description=(
+            "Who decides as long as nobody was promoted: the configured policy, or another router, told by `POST "
+            "/v1/route`; then the configured policy is a challenger of it."
+        ),
+    )
+    guard: bool = Field(default=True, description="Whether the best constant arm competes, too.")
+    stop: bool = Field(default=False, description="Whether it takes over where the policy loses to it.")
+    promote: Literal["hand", "evidence"] = Field(
+        default="hand", description="Who lets a challenger in: an operator, or the evidence."
+    )
+    ramp: list[_Share] = Field(
+        default_factory=lambda: [0.01, 0.05, 0.25, 1.0],
+        min_length=1,
+        description="Shares of the traffic that a challenger gets, one after the other.",
+    )
+    step_decisions: Annotated[int, Field(ge=1)] = Field(
+        default=500, description="Decisions that each of them lasts at least."
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        default=0.05, description="Chance that any challenger is ever promoted that is no better."
+    )
+    window: Annotated[int, Field(ge=100)] = Field(default=WINDOW, description="Decisions whose rewards are waited for.")
     guards: GuardLimits = GuardLimits()
 
     @field_validator("ramp")

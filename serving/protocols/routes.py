@@ -10,7 +10,7 @@ from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.quota_gate import QuotaGate
-from highwayman.serving.config.config import LimitsConfig
+from highwayman.serving.config.resources.limits import LimitsConfig
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.routes.paths import DEPLOYMENT

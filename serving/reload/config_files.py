@@ -5,7 +5,8 @@ from pathlib import Path
 
 from highwayman.env.pool.pool_file import PoolFile, load_pool
 from highwayman.serving.config.access import AdminConfig
-from highwayman.serving.config.config import Config, EncoderConfig, load_config
+from highwayman.serving.config.config import Config, load_config
+from highwayman.serving.config.resources.engines import EncoderConfig
 
 Stamp = tuple[tuple[int, int, int] | None, ...]  # of each file: which it is, when it was written, its bytes
 

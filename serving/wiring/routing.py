@@ -30,7 +30,9 @@ from highwayman.serving.completions.routing.day_claims import DayClaims
 from highwayman.serving.completions.routing.decision_records import DecisionRecords
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
-from highwayman.serving.config.config import BudgetConfig, Config, LimitsConfig
+from highwayman.serving.config.config import Config
+from highwayman.serving.config.resources.limits import LimitsConfig
+from highwayman.serving.config.resources.spending import BudgetConfig
 from highwayman.serving.metrics import Metrics
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.live_ramp import LiveRamp, OwnRules

