@@ -2,15 +2,54 @@
 
 import re
 import textwrap
+from dataclasses import dataclass
 
+from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import ArmState
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyState, KeyStore
+from highwayman.serving.state.announced_config import parse_announcement
 from highwayman.serving.wiring.settings import Settings
 
 _WIDTH = 80
 _INDENT = " " * 10
+_PATIENCE_S = 1.0  # with Redis, for a line or two
 
 
-def serve_banner(settings: Settings, host: str, port: int, *, workers: int, embedded: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """What Redis says of a namespace."""
+
+    lineage: str = ""  # in force; empty: not announced yet
+    keys: int = 0  # that open the router
+
+
+async def namespace_facts(url: str, namespace: str) -> NamespaceFacts | None:
+    """Return what the Redis at `url` says of the namespace, None where it does not answer."""
+    client = connect(url, timeout_s=_PATIENCE_S)
+    try:
+        store = Store(client, namespace)
+        announced = parse_announcement(await store.active_config(), namespace)
+        keys = await KeyStore(client, namespace, store).all()
+    except StoreUnavailable:
+        return None
+    finally:
+        await client.aclose()
+    lineage = "" if announced is None else announced.lineage
+    return NamespaceFacts(lineage, sum(key.state is not KeyState.REVOKED for key in keys))
+
+
+def serve_banner(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    workers: int,
+    embedded: bool = False,
+    pool: str = "pool.yaml",
+    told: NamespaceFacts | None = None,
+) -> str:
     """Return where a router listens, with what, and how it is stopped, in lines of up to 80 characters.
 
     Args:
@@ -19,6 +58,8 @@ def serve_banner(settings: Settings, host: str, port: int, *, workers: int, embe
         port: it listens on.
         workers: processes behind the port.
         embedded: whether the Valkey is the router's own.
+        pool: the pool's file.
+        told: what Redis says; None: it does not answer.
     """
     url, config = f"http://{f'[{host}]' if ':' in host else host}:{port}", settings.config
     arms = ", ".join(
@@ -28,8 +69,9 @@ def serve_banner(settings: Settings, host: str, port: int, *, workers: int, embe
     facts = {
         "serves": f"in {workers} process{'' if workers == 1 else 'es'}; other routes: {url}/docs",
         **({} if admin is None else {"admin": f"/metrics, /v1/policy, /v1/admin on {admin.host}, port {admin.port}"}),
-        "policy": f"{config.policy.name}, namespace {config.namespace}",
-        "arms": arms,
+        "pool": f"{pool}: {arms}",
+        "policy": f"{config.policy.name}, namespace {config.namespace}{_lineage(told)}",
+        "keys": _keys(settings, told),
         "redis": "a Valkey of its own" if embedded else _without_secrets(settings.redis_url),
         "encoder": config.encoder.engine,
         "learner": "stands by here" if settings.learn else "none here (--no-learn); highwayman learn is one",
@@ -39,6 +81,20 @@ def serve_banner(settings: Settings, host: str, port: int, *, workers: int, embe
         lines += textwrap.wrap(f"{name:<8}{fact}", _WIDTH, initial_indent="  ", subsequent_indent=_INDENT)
     lines.append(f"Stop with Ctrl-C or SIGTERM: answers under way have {config.limits.drain_s:g} s; again, none.")
     return "\n".join(lines)
+
+
+def _lineage(told: NamespaceFacts | None) -> str:
+    return f", lineage {told.lineage}" if told is not None and told.lineage else ""
+
+
+def _keys(settings: Settings, told: NamespaceFacts | None) -> str:
+    """Return who may use the router."""
+    own = len(settings.api_keys)
+    operators = [f"{own} of an operator's"] if own else []
+    if told is None:
+        return ", ".join([*operators, "those given out are not known yet: Redis does not answer"])
+    given = [f"{told.keys} given out (highwayman keys list)"] if told.keys else []
+    return ", ".join([*operators, *given]) or "none: open to whoever can reach it; highwayman keys add closes it"
 
 
 def _without_secrets(url: str) -> str:

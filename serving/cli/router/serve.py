@@ -17,6 +17,7 @@ from highwayman.serving.cli.loading import collector_at_rest
 from highwayman.serving.cli.router.router_options import router_options, set_log_level
 from highwayman.serving.metrics import adopt_worker_metrics
 from highwayman.serving.processes.admin_listeners import admin_listeners
+from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.workers import (
     WorkerOptions,
     ensure_redis,
@@ -51,13 +52,20 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     files = ConfigFiles(pool_file, config, encoder, admin_port).load()
     loaded, arms = files.config, files.pool.arms
     state = state_dir or state_folder()
+    said: list[asyncio.Future[None]] = []  # held, as the loop does not
+
+    async def say_where() -> None:
+        from highwayman.serving.cli.router.banner import namespace_facts, serve_banner  # noqa: PLC0415  (workers say none)
+
+        settings = Settings(arms, redis_url or "", loaded, operators, learn, seed, state)
+        told = await namespace_facts(redis_url or EmbeddedValkey(state / "valkey").url, loaded.namespace)
+        embedded, pool = redis_url is None, str(pool_file)
+        text = serve_banner(settings, host, port, workers=workers, embedded=embedded, pool=pool, told=told)
+        click.echo(text, err=True)
 
     def on_listening() -> None:
         if banner and door is None and log_level in {"debug", "info"}:
-            from highwayman.serving.cli.router.banner import serve_banner  # noqa: PLC0415  (workers need none)
-
-            settings = Settings(arms, redis_url or "", loaded, operators, learn, seed, state)
-            click.echo(serve_banner(settings, host, port, workers=workers, embedded=redis_url is None), err=True)
+            said.append(asyncio.ensure_future(say_where()))
 
     if workers > 1:
         options = forwarded_cli_options(click.get_current_context(), but={"workers", "redis_url", "seed", "banner"})

@@ -11,8 +11,15 @@ from subprocess import DEVNULL, PIPE, Popen
 import aiohttp
 
 from highwayman.env.types import ArmState
-from highwayman.serving.cli.router.banner import serve_banner
+from highwayman.feedback.log.config_events import record_config_change
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.feedback.log.store import Store
+from highwayman.feedback.trust.api_keys import KeyGrant, KeyState, KeyStore
+from highwayman.serving.cli.router.banner import namespace_facts, serve_banner
 from highwayman.serving.config.config import Config
+from highwayman.serving.state.announced_config import active_config
+from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
+from highwayman.serving.state.pool_objectives import PoolObjectives
 from highwayman.serving.wiring.settings import Settings
 from tests.ports import free_port
 from tests.serving.running_router import arm, ask
@@ -31,13 +38,39 @@ def test_a_router_says_where_it_listens_with_what_and_how_to_stop_it() -> None:
     told = serve_banner(settings(), "127.0.0.1", 8790, workers=2)
     for part in (
         "http://127.0.0.1:8790/v1", "HierTS", "small, old (draining)", "redis://cache:6379/2", "static",
-        "--no-learn", "2 processes", "Ctrl-C", "60 s",
+        "--no-learn", "2 processes", "pool.yaml", "Ctrl-C", "60 s",
     ):  # fmt: skip
         assert part in told, told
     assert "hush" not in told
     assert max(map(len, told.splitlines())) <= 80
     assert "http://[::1]:8790/v1" in serve_banner(settings(), "::1", 8790, workers=1)
     assert "Valkey of its own" in serve_banner(settings("unix:///s/valkey.sock"), "::1", 8790, workers=1, embedded=True)
+
+
+async def test_a_router_says_which_lineage_is_in_force_and_whether_keys_are_needed(
+    valkey_url: str, namespace: str
+) -> None:
+    config = Config(namespace=namespace)
+    open_to_all = await namespace_facts(valkey_url, namespace)
+    assert "none: open to whoever can reach it" in serve_banner(settings(), "::1", 8790, workers=1, told=open_to_all)
+    client = connect(valkey_url)
+    encoder = warm_encoder(config)
+    try:
+        factory, store = LearnerFactory(config, (), encoder), Store(client, namespace)
+        in_force = active_config(factory, PoolObjectives(config, (), {}))
+        await record_config_change(store, in_force, at=1.0)
+        keys = KeyStore(client, namespace, store)
+        for name in ("old", "new"):
+            key, _ = await keys.add(KeyGrant(name, "acme"), at=1.0)
+        await keys.set_state(key.id, KeyState.REVOKED)
+    finally:
+        encoder.close()
+        await client.aclose()
+    told = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts(valkey_url, namespace))
+    assert f"lineage {factory.lineage}" in told
+    assert "1 given out" in told
+    away = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts("redis://[::1]:1", namespace))
+    assert "Redis does not answer" in away
 
 
 async def test_an_access_log_names_decisions_and_no_prompt_and_errors_alone_are_logged_where_that_is_asked(
