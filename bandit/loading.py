@@ -165,8 +165,12 @@ def option_notes(kind: type) -> dict[str, str]:
     for owner in (ancestor for ancestor in inspect.getmro(kind) if "__init__" in vars(ancestor)):
         text = inspect.getdoc(vars(owner)["__init__"]) or ""
         takers = (vars(sys.modules[owner.__module__]).get(name) for name in _PASSED_ON.findall(text))
-        for source in (text, *(inspect.getdoc(taker.__init__) or "" for taker in takers if inspect.isclass(taker))):
-            told = _NOTE.findall(source.partition("Args:\n")[2].partition("\n\n")[0])
+        own = [
+            inspect.getdoc(doc) or "" for taker in takers if inspect.isclass(taker) for doc in (taker.__init__, taker)
+        ]
+        for source in (text, *own):
+            _, _, section = source.partition("Args:\n" if "Args:\n" in source else "Attributes:\n")  # a dataclass' own
+            told = _NOTE.findall(section.partition("\n\n")[0])
             notes = {**{name: " ".join(note.split()) for name, note in told}, **notes}
     return {name: note for name, note in notes.items() if name in (policy_options(kind) or {})}
 

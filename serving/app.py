@@ -37,6 +37,7 @@ from highwayman.serving.http.routes.methods import as_get, refuse_method
 from highwayman.serving.http.routes.paths import canonical
 from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
+from highwayman.serving.reference.docs_page import add_docs_page
 from highwayman.serving.reload.live_config import LiveConfig
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
@@ -82,7 +83,7 @@ class Application:
         self._plane = None if admin is None else AdminPlane(admin.port)
         self._failure: HighwaymanError | None = None
         self._rest = FastAPI(
-            title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url="/docs", redoc_url=None
+            title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
         add_errors(self._rest)
 
@@ -303,6 +304,7 @@ def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[
         return savings_view(services, tenant_of(request))
 
     add_admin_routes(rest, services)
+    add_docs_page(rest)
     _add_probes(rest, services)
 
 

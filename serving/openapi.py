@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from highwayman.serving.completions.delegated.route_view import OUTCOMES_PATH
 from highwayman.serving.completions.delegated.told import ToldBody
 from highwayman.serving.completions.requests.request import BODY_MODELS, CHAT_PATH, COMPLETION_PATH
 from highwayman.serving.feedback.body import FeedbackBody
+from highwayman.serving.feedback.vote_page import VOTE_PATH
 from highwayman.serving.protocols.endpoint import PROTOCOLS
 from highwayman.serving.protocols.named_models import PATHS
 
@@ -48,6 +50,16 @@ _REFUSALS: Final = {
     "503": "The router is about to end, or every model asks to be left alone for a while.",
     "504": "No model server answered in time.",
 }
+# Groups of routes, in the order in which they are shown, and how the paths of each begin; the last: all the others.
+_GROUPS: Final = {
+    "Answers": (CHAT_PATH, COMPLETION_PATH, *PROTOCOLS, *PATHS, "/v1/models"),
+    "Decisions without a call": (ROUTE_PATH, OUTCOMES_PATH),
+    "Feedback": ("/v1/feedback", VOTE_PATH),
+    "What was decided and learned": ("/v1/decisions", "/v1/policy", "/v1/savings"),
+    "Operators": ("/v1/admin", "/v1/tournament", "/metrics", "/healthz", "/readyz"),
+    "Feedback of other products": (),
+}
+_WHOLE_PATHS: Final = frozenset((CHAT_PATH, COMPLETION_PATH, *PROTOCOLS, *PATHS))  # others below them are others'
 _OF_CALLS: Final = frozenset({"422", "502", "504"})  # that only whoever calls an arm can meet
 _SUMMARIES: Final = {
     CHAT_PATH: "Answer a conversation, whole or as a stream; `model` is an alias, or an arm.",
@@ -59,20 +71,34 @@ def describe_by_hand(rest: FastAPI, adapters: Sequence[FeedbackAdapter]) -> Call
     """Return what gives the document of all routes: FastAPI's own, and those that it does not serve."""
     described_by_fastapi = rest.openapi
 
+    @cache  # adapters and routes stay as they are at the start
     def openapi() -> JsonObject:
         schema = described_by_fastapi()
         for operations in schema["paths"].values():
             for operation in operations.values():
+                operation["summary"] = operation.pop("description")  # what the function's docstring says
+                operation["responses"].pop("422", None)  # never in FastAPI's shape: `add_errors`
                 operation["responses"].setdefault("4XX", _error("See `error.message`."))
                 operation["responses"].setdefault("5XX", _error("See `error.message`."))
-        schema.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+        schema["components"] = {"schemas": {"Error": _ERROR}}
         for adapter in adapters:
             for route in adapter.routes:
                 _add_route(schema["paths"], route, adapter.source)
-        schema["paths"].update(_completions(), **_other_protocols(), **_delegated(), **_feedback())
+        schema["paths"].update(_completions(), **_other_protocols(), **_delegated(), **_feedback(), **_votes())
+        schema["tags"] = [{"name": group} for group in _GROUPS]
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                operation["tags"] = [_group(path)]
         return schema
 
     return openapi
+
+
+def _group(path: str) -> str:
+    """Return the group whose paths begin like this one; of several, the one with the longest beginning."""
+    beginnings = {begins: group for group, those in _GROUPS.items() for begins in those if path.startswith(begins)}
+    own = {begins: group for begins, group in beginnings.items() if path == begins or begins not in _WHOLE_PATHS}
+    return own[max(own, key=len)] if own else [*_GROUPS][-1]
 
 
 def _completions() -> JsonObject:
@@ -171,6 +197,18 @@ def _feedback() -> JsonObject:
             }
         },
     }
+
+
+def _votes() -> JsonObject:
+    """Return the routes behind a link for one vote, which need no key."""
+    parameters, refusals = [_path_parameter("ticket")], {"4XX": _error("Refused."), "5XX": _error("Not taken.")}
+    page = {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}
+    vote = {"type": "object", "required": ["value"], "properties": {"value": {"enum": ["up", "down"]}}}
+    form = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": vote}}}
+    shown = {"summary": "Ask for a vote on one answer.", "parameters": parameters}
+    taken = {"summary": "Take the vote.", "parameters": parameters, "requestBody": form}
+    answers = {"responses": {"200": page, **refusals}}
+    return {f"{VOTE_PATH}{{ticket}}": {"get": {**shown, **answers}, "post": {**taken, **answers}}}
 
 
 def _add_route(paths: JsonObject, route: str, source: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from scripts.draw_how_it_works import ALT, HEIGHT, PICTURE, WIDTH, draw
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_IT_WORKS = ROOT / "docs" / "how_it_works.md"
 
 _FOLDERS = "bandit|benchmarks|demo|docs|env|feedback|requirements|scripts|serving|sims|tests"

@@ -13,7 +13,13 @@ class Fixed:
     """Chooses one arm whenever it may answer, any of the others alike when it may not. Learns nothing."""
 
     def __init__(self, *, d: int, fingerprint: str = "", arm: str = "") -> None:
-        """Take the arm's name; empty, it is the first that is added. The rest does not matter here."""
+        """Take the arm.
+
+        Args:
+            d: does not matter here.
+            fingerprint: does not matter here.
+            arm: its name; empty, it is the first that is added.
+        """
         self._arm = arm
 
     def probs(self, context: Context, arms: Sequence[str], penalties: Floats) -> Floats:

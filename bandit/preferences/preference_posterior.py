@@ -23,14 +23,23 @@ _PATIENCE = 16  # changes that are waited for at least
 
 @dataclass(frozen=True, slots=True)
 class PreferencePrior:
-    """What is believed before any feedback. Precisions are in units of the noise: so many observations."""
+    """What is believed before any feedback. Precisions are in units of the noise: so many observations.
 
-    prior_precision: float = 2.0  # of every weight but the intercept
+    Attributes:
+        prior_precision: of every weight but the intercept.
+        intercept_precision: of the intercept.
+        prior_mean: expected quality of an arm nothing is known of.
+        noise_variance: of rewards around their mean; learned from there.
+        noise_weight: observations that `noise_variance` is worth.
+        scale: log-odds of being preferred per unit of quality: 0.1 better is preferred 65 times in 100.
+    """
+
+    prior_precision: float = 2.0
     intercept_precision: float = 1.0
-    prior_mean: float = 0.6  # expected quality of an arm nothing is known of
-    noise_variance: float = 0.1  # of rewards around their mean; learned from there
-    noise_weight: float = 20.0  # observations that `noise_variance` is worth
-    scale: float = 6.0  # log-odds of being preferred per unit of quality: 0.1 better is preferred 65 times in 100
+    prior_mean: float = 0.6
+    noise_variance: float = 0.1
+    noise_weight: float = 20.0
+    scale: float = 6.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number that cannot be."""

@@ -20,16 +20,27 @@ _NOISE_WEIGHT = 20.0  # observations that the prior's noise is worth
 
 @dataclass(frozen=True, slots=True)
 class HierPrior:
-    """What is believed before any feedback. Precisions are in units of the noise: so many observations."""
+    """What is believed before any feedback. Precisions are in units of the noise: so many observations.
 
-    early_precision: float = 3000.0  # of an arm's own features, after one round of feedback per arm
-    final_precision: float = 2.0  # what that falls to
-    rare_tag_precision: float = 60.0  # of an arm's effects at the levels of tags, where no evidence speaks for them
-    caution: float = 10.0  # times the precision that the evidence speaks for is enough, however early
-    shared_precision: float = 30.0  # of the shared features
-    intercept_precision: float = 1.0  # of the shared intercept, and of each arm's own
-    prior_mean: float = 0.6  # expected quality of an arm nothing is known of
-    noise_variance: float = 0.15  # of rewards around their mean, worth 20 observations; learned from there
+    Attributes:
+        early_precision: of an arm's own features, after one round of feedback per arm.
+        final_precision: what that falls to.
+        rare_tag_precision: of an arm's effects at the levels of tags, where no evidence speaks for them.
+        caution: times the precision that the evidence speaks for is enough, however early.
+        shared_precision: of the shared features.
+        intercept_precision: of the shared intercept, and of each arm's own.
+        prior_mean: expected quality of an arm nothing is known of.
+        noise_variance: of rewards around their mean, worth 20 observations; learned from there.
+    """
+
+    early_precision: float = 3000.0
+    final_precision: float = 2.0
+    rare_tag_precision: float = 60.0
+    caution: float = 10.0
+    shared_precision: float = 30.0
+    intercept_precision: float = 1.0
+    prior_mean: float = 0.6
+    noise_variance: float = 0.15
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number that cannot be."""

@@ -57,6 +57,13 @@ _BAD_REQUESTS = {
     **{408: "request_timeout", 413: "request_too_large"},
     **{415: "unsupported_media_type", 422: "invalid_feedback"},
 }
+_BAD_REQUESTS_IN_WORDS = {
+    400: "The request cannot be followed; `param` says which field.",
+    408: "The body did not come in time.",
+    413: "The body is too large.",
+    415: "A body of a type that is not taken.",
+    422: "Feedback that cannot be followed.",
+}
 _INVALID, _SERVER = "invalid_request_error", "server_error"
 _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (UnknownArm, 404, _INVALID, "model_not_found"),
@@ -74,6 +81,19 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (ShuttingDown, 503, _SERVER, "shutting_down"),
     (RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
 )
+
+
+def error_codes() -> list[tuple[int, str, str]]:
+    """Return status and code of every error that is told, and when it is, in words, by status."""
+    told = [(status, code, (kind.__doc__ or "").partition("\n")[0]) for kind, status, _, code in _BY_KIND]
+    bad_requests = [(400, "invalid_request"), *_BAD_REQUESTS.items()]
+    told += [(status, code, _BAD_REQUESTS_IN_WORDS[status]) for status, code in bad_requests]
+    told += [
+        (404, "not_found", "A path or method that is not served; the message says which to take instead."),
+        (500, "internal_error", "A fault of the router's."),
+        (502, "upstream_failed", "No model server answered; 429 and 503, too, where that is what the servers say."),
+    ]
+    return sorted(dict.fromkeys(told))
 
 
 def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:

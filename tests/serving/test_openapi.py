@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from highwayman.env.types import JsonObject
 from highwayman.serving.completions.requests.request import BODY_MODELS, parse_chat, parse_completion
 from highwayman.serving.http.validation import BadRequest
+from scripts.reference.__main__ import FOLDER
+from scripts.reference.routes import routes_page
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
@@ -55,6 +57,7 @@ async def test_every_route_is_described_with_what_it_takes_and_how_it_refuses(ro
             assert operation["summary"], path
             assert any(status.startswith("4") for status in operation["responses"]), path
     assert json.dumps(document) == json.dumps((await router.get("/openapi.json"))[1])
+    assert (FOLDER / "routes.md").read_text(encoding="utf-8") == routes_page(document), "make reference"
 
 
 def schema_of(operation: JsonObject) -> Any:

@@ -15,7 +15,8 @@ from highwayman.serving.cli.context import LogOptions, log_options, published_ta
 
 
 @click.command("efficiency")
-@click.option("--by", type=click.Choice(["arm", "policy", "tenant"]), default="arm", show_default=True)
+@click.option("--by", type=click.Choice(["arm", "policy", "tenant"]), default="arm", show_default=True,
+              help="What a line is of.")  # fmt: skip
 @click.option("--tenant", help="Whose answers alone; everybody's without it.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @log_options

@@ -14,7 +14,7 @@ _NO_SLICE = "no request of a control slice is on the log; `control: {}` in highw
 
 
 @click.command("savings")
-@click.option("--tenant", default=DEFAULT_TENANT, show_default=True)
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="Whose answers.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @log_options
 async def savings(options: LogOptions, tenant: str, as_json: bool) -> None:

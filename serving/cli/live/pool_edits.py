@@ -31,7 +31,8 @@ def _with_prices(command: Any) -> Any:
 @click.argument("arm")
 @click.option("--endpoint", "endpoints", multiple=True, required=True, help="URL of a server; several are replicas.")
 @click.option("--model", required=True, help="Its id, as the servers' /v1/models names it.")
-@click.option("--context-window-tokens", type=click.IntRange(min=1), required=True)
+@click.option("--context-window-tokens", type=click.IntRange(min=1), required=True,
+              help="Most tokens of prompt and answer together.")  # fmt: skip
 @_with_prices
 @click.option("--probation", is_flag=True, help="Try it out first (docs/budgets.md).")
 @click.option("--set", "further", multiple=True, metavar="KEY=VALUE", help="Another key of pool.yaml, as YAML.")

@@ -24,7 +24,7 @@ def judge() -> None:
 
 @judge.command("report")
 @click.option("--metric", default="judge", show_default=True, help="The judge, or another metric that is corrected.")
-@click.option("--tenant", default=DEFAULT_TENANT, show_default=True)
+@click.option("--tenant", default=DEFAULT_TENANT, show_default=True, help="Whose answers.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @log_options
 async def report_command(options: LogOptions, metric: str, tenant: str, as_json: bool) -> None:

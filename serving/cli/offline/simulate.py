@@ -53,9 +53,9 @@ from highwayman.sims.tables.table_file import read_table
               help="What they are compared with, beside best_fixed and oracle; all of ours if not given.")  # fmt: skip
 @click.option("--world", "worlds", multiple=True, default=("calm",), show_default=True,
               help="Worlds joined by +, as Thumbs:rate=0.05,flip=0.1+Delay:mean_s=600.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=1), default=20_000, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True, help="Runs of each.")
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of them.")
+@click.option("--rounds", type=click.IntRange(min=1), default=20_000, show_default=True, help="Queries of a run.")
 @click.option("--cost-weight", "cost_weights", type=click.FloatRange(min=0), multiple=True, default=(0.15,),
               show_default=True, help="What a table's dearest arm must be better by than its cheapest; the first "
               "one is reported, several draw a frontier.")  # fmt: skip

@@ -16,7 +16,8 @@ def router_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of every router."""
     for option in reversed((
         click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback, needs API keys."),
-        click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True),
+        click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True,
+                     help="Where it listens."),
         click.option("--admin-port", type=click.IntRange(1, 65535),
                      help="For /metrics, /v1/policy, /v1/admin ...; on loopback unless admin.host says otherwise."),
         click.option("--state-dir", type=STATE_DIR, help="Where the embedded Valkey keeps its data."),

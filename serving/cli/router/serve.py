@@ -34,7 +34,8 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 
 @click.command()
 @router_options
-@click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True)
+@click.option("--pool", "pool_file", type=click.Path(path_type=Path), default="pool.yaml", show_default=True,
+              help="The models it routes to.")  # fmt: skip
 @click.option("--learn/--no-learn", default=True, show_default=True, help="Stand for the learner's lease.")
 @click.option("--seed", type=int, help="Of the draws, to repeat a run; worker k (from 0) has seed + k.")
 @click.option("--banner/--no-banner", default=True, hidden=True, help="Whether it says where it listens.")

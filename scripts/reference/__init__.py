@@ -1,0 +1,1 @@
+"""`make reference`: docs/reference/, written from what the code says of itself."""

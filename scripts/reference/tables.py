@@ -1,0 +1,32 @@
+"""Markdown as the pages of the reference have it."""
+
+from collections.abc import Iterable
+
+NOTE = "<!-- Written by `make reference`; change what it is written from. -->"
+
+
+def page(title: str, intro: str, parts: Iterable[str]) -> str:
+    """Return a page."""
+    return "\n\n".join([f"# {title}", NOTE, intro, *parts]) + "\n"
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table; cells may hold `|`."""
+    heads = [*heads]
+    return "\n".join([_row(heads), _row("---" for _ in heads), *map(_row, rows)])
+
+
+def sentence(text: str) -> str:
+    """Return a description with a capital and a full stop."""
+    text = " ".join(text.split())
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    kept = (letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
+    return "".join(kept).replace(" ", "-")
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -1,0 +1,1 @@
+"""What the router takes, in words: of schemas and routes, for people."""
