@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 RESERVED_NAMES = frozenset({"auto", "auto-cheap", "auto-quality"})
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # of the router's environment, in a header's value
 _ARM_NAME = r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}"
 _OWN_HEADERS = frozenset(
     {"host", "content-type", "content-length", "transfer-encoding", "connection", "accept-encoding"}

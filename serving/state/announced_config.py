@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import ConfigError
+from highwayman.env.pool.schema import VARIABLE
 from highwayman.feedback.log.config_events import describe_config
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.learner_factory import LearnerFactory
@@ -62,11 +63,15 @@ def active_config(
 
 
 def public_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pool's arms as they may be shown: with digests in place of the texts of their profiles."""
-    return {
-        name: {key: _without_texts(value) if key == "profile" else value for key, value in entry.items()}
-        for name, entry in entries.items()
-    }
+    """Return a pool's arms as they may be shown: with digests of their profiles' texts, and of values of headers."""
+    return {name: {key: _shown(key, value) for key, value in entry.items()} for name, entry in entries.items()}
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a key of an arm as it may be shown; of a header, the names of environment variables stay."""
+    if key == "headers" and isinstance(value, Mapping):
+        return {name: text if VARIABLE.search(str(text)) else _without_texts(text) for name, text in value.items()}
+    return _without_texts(value) if key == "profile" else value
 
 
 def _without_texts(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import PoolFile, parse_entries
+from highwayman.env.pool.schema import VARIABLE
 from highwayman.env.suggestions import did_you_mean
 
 Entry = Mapping[str, Any]  # an arm's keys, as a pool file has them
@@ -61,20 +62,29 @@ def add_arm(entries: Mapping[str, Entry], changes: Changes, name: str, change: A
     entry = change.entry or {}
     if not change.is_whole:
         raise ConfigError(f"arm {name!r}: no model. Give the model's id as the server's /v1/models names it.")
-    key = entry.get("api_key_env")
-    if key is not None and not {*_endpoints(entry)} <= {*_endpoints_with(entries, key)}:
-        raise ConfigError(
-            f"arm {name!r}: api_key_env {key!r} goes to servers to which the pool file does not send it; an arm that "
-            "has a key of its own belongs into the file"
-        )
+    for where, key in _variables(entry):
+        if not {*_endpoints(entry)} <= {*_endpoints_with(entries, key)}:
+            raise ConfigError(
+                f"arm {name!r}: {where} {key!r} goes to servers to which the pool file does not send it; an arm that "
+                "has a key of its own belongs into the file"
+            )
     return {**changes, name: change}
 
 
 def _endpoints_with(entries: Mapping[str, Entry], key: str) -> Iterator[str]:
-    """Yield the endpoints to which a file sends the key in this environment variable."""
+    """Yield the endpoints to which a file sends this environment variable."""
     for entry in entries.values():
-        if entry.get("api_key_env") == key:
+        if any(key == variable for _, variable in _variables(entry)):
             yield from _endpoints(entry)
+
+
+def _variables(entry: Entry) -> Iterator[tuple[str, Any]]:
+    """Yield each environment variable that an arm's server is sent, after the key that says so."""
+    if entry.get("api_key_env") is not None:
+        yield "api_key_env", entry["api_key_env"]
+    headers = entry.get("headers")
+    for value in headers.values() if isinstance(headers, Mapping) else ():
+        yield from (("headers", variable) for variable in VARIABLE.findall(str(value)))
 
 
 def _endpoints(entry: Entry) -> list[str]:

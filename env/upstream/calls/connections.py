@@ -1,19 +1,17 @@
 """Connections to model servers, kept open between calls."""
 
 import os
-import re
 import ssl
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import aiohttp
 
+from highwayman.env.pool.schema import VARIABLE
 from highwayman.env.types import Arm
 from highwayman.env.upstream.calls.chunk_tap import ChunkTap, StreamedResponse
 from highwayman.env.upstream.calls.reading import JSON
-
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class _StaleConnection(aiohttp.ClientError):
@@ -59,8 +57,8 @@ def _filled_in(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with the environment's variables in them, without those of which one is not set."""
     filled = {}
     for name, value in headers.items():
-        if all(variable in os.environ for variable in _VARIABLE.findall(value)):
-            filled[name] = _VARIABLE.sub(lambda match: os.environ[match[1]], value)
+        if all(variable in os.environ for variable in VARIABLE.findall(value)):
+            filled[name] = VARIABLE.sub(lambda match: os.environ[match[1]], value)
     return filled
 
 

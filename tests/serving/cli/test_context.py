@@ -216,6 +216,26 @@ def test_what_is_announced_can_be_read_back_whole_but_for_secrets(world: World) 
     assert load_config(again) == given.model_copy(update={"feedback": given.feedback.model_copy(update={"doors": {}})})
 
 
+def test_a_pool_is_announced_without_the_secrets_that_headers_may_hold(world: World) -> None:
+    headers = {"x-key": "canary", "authorization": "Bearer ${A_KEY}"}
+    entry = {
+        "endpoint": "http://h:1",
+        "model": "m",
+        "price": "unknown",
+        "context_window_tokens": 99,
+        "headers": headers,
+    }
+    announce(world, other_config(world), {"a": entry})
+
+    async def told(client: "aioredis.Redis") -> str:
+        return await Store(client, world.namespace).active_config()
+
+    assert "canary" not in world.at(told)
+    shown = run(["pool", "show", "--redis-url", world.url, "--namespace", world.namespace])
+    assert shown.exit_code == 0, shown.output
+    assert "${A_KEY}" in shown.stdout
+
+
 def test_a_configuration_of_a_later_release_is_told_as_one_and_needs_not_be_read_where_another_is_given(
     world: World,
 ) -> None:

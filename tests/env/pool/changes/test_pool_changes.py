@@ -97,6 +97,8 @@ def test_a_key_of_the_routers_environment_is_sent_nowhere_but_where_the_file_sen
         {**given, "endpoint": "http://elsewhere"},
         {**given, "endpoints": ["http://10.0.0.1:8000", "http://elsewhere"]},
         {**given, "endpoint": "http://10.0.0.1:8000", "api_key_env": "HOME"},
+        {**given, "endpoint": "http://10.0.0.1:8000", "headers": {"x-key": "${HOME}"}},
+        {**given, "api_key_env": None, "endpoint": "http://elsewhere", "headers": {"x-key": "a ${UPSTREAM_KEY}"}},
     ):
         with pytest.raises(ConfigError, match="belongs into the file"):
             add_arm(pool.entries, {}, "new", edit(**wanted))
