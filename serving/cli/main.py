@@ -15,6 +15,7 @@ _COMMANDS = {
     "evaluate": "offline.evaluate:evaluate",
     "export": "log.export:export_command",
     "feedback": "log.feedback:feedback",
+    "import": "imports.imports:import_group",
     "judge": "log.judge:judge",
     "keys": "router.keys:keys",
     "learn": "log.log:learn",

@@ -1,0 +1,1 @@
+"""`highwayman import`: configurations and logs of other programs, made into ours."""
