@@ -39,6 +39,7 @@ from highwayman.serving.openapi import describe_by_hand
 from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
 from highwayman.serving.reference.docs_page import add_docs_page
 from highwayman.serving.reload.live_config import LiveConfig
+from highwayman.serving.scrape import scrape
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
     decision_view,
@@ -47,7 +48,6 @@ from highwayman.serving.views import (
     pending_counts,
     policy_view,
     readiness_view,
-    savings_of,
     savings_view,
 )
 from highwayman.serving.wiring.settings import Settings
@@ -324,9 +324,4 @@ def _add_probes(rest: FastAPI, services: Services) -> None:
     async def metrics(request: Request) -> Response:
         """Prometheus' text format."""
         need_scope(ADMIN, request)
-        for arm in services.pool.arms.values():
-            chance = services.live.tally.arm(arm.name).answer_rate.chance(time.time())
-            services.metrics.on_health(arm.name, resting=len(services.pool.resting_endpoints(arm)), chance=chance)
-        for tenant in services.live.tally.control.tenants:
-            services.metrics.on_savings(tenant, savings_of(services, tenant))
-        return Response(services.metrics.exposition(await pending_counts(services)), media_type=CONTENT_TYPE_LATEST)
+        return Response(await scrape(services), media_type=CONTENT_TYPE_LATEST)

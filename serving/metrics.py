@@ -3,211 +3,180 @@
 import asyncio
 import math
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    values,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from highwayman.env.data_class import TELLING, Clearance
+from highwayman.env.data_class import Clearance
 from highwayman.env.load.replica_loads import ReplicaState
-from highwayman.env.types import (
-    BASELINE_FLAG,
-    CLIENT_TASK,
-    CONTROL,
-    DELEGATED,
-    NO_EXPLORATION,
-    ONLY_DRAWN,
-    RESTING_FLAG,
-    SCRIPT_FLAG,
-    SIMILARITY_FLAG,
-    STORED_BY_FLAG,
-    STORED_FROM_FLAG,
-    TOOLS_DROPPED,
-    Decision,
-    Outcome,
-)
+from highwayman.env.types import Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.upstream.answers.endings import Ending
+from highwayman.feedback.intake.decision_ids import seconds_of
 from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.savings.report import SavingsReport
 from highwayman.feedback.tournament.ramp import Ramp
-
-_LATENCY_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-_OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+from highwayman.serving.telemetry.context_flags import what_is_missing
+from highwayman.serving.telemetry.exposition import exposition_of
+from highwayman.serving.telemetry.families import FAMILIES
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
-# flags of whole contexts
-_NOT_DEGRADED = frozenset({NO_EXPLORATION, CLIENT_TASK, TOOLS_DROPPED, CONTROL, DELEGATED, ONLY_DRAWN})
-# What begins other such flags.
-_TELLING = (SCRIPT_FLAG, RESTING_FLAG, BASELINE_FLAG, SIMILARITY_FLAG, STORED_BY_FLAG, STORED_FROM_FLAG, *TELLING)
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
+_FATES = ("spooled", "drained", "lost", "set_aside", "sent_again")
+_ASKED: Final = (Mode.ROUTE, Mode.CASCADE, Mode.FORCED, Mode.STICKY)  # modes of requests that clients make
+_STATUSES: Final = tuple(status for status in Status if status is not Status.LOST)  # which no router sees itself
+# Counters of arms beside those that every call counts, and the other label's values.
+_OF_ARMS: Final[Mapping[str, Iterable[tuple[str, ...]]]] = {
+    "failovers": ((),),
+    "conversation_switches": ((),),
+    "attempts": tuple((ending.value,) for ending in Ending),
+}
+_REPLICA: Final = {
+    "replica_requests_waiting": "waiting",
+    "replica_requests_running": "running",
+    "replica_kv_cache_usage_ratio": "kv_cache_usage",
+    "replica_first_token_seconds": "first_token_s",
+}
+_LATEST: Final = 64  # decisions, whose exploration and beliefs are shown
+
+
+@dataclass(frozen=True, slots=True)
+class _ArmChildren:
+    """What every call of an arm counts; to look each up by its labels takes as long as to count."""
+
+    latency: Any
+    first_token: Any
+    tokens_in: Any
+    tokens_out: Any
+    cost_usd: Any
+    energy_wh: Any
 
 
 class Metrics:
     """The counters of one router process, in a registry of their own."""
 
     def __init__(self) -> None:
+        # A gauge for each series, which tells nothing that resets of counters do not.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
+        self._made = {family.name: family.make(registry) for family in FAMILIES}
         self._children: dict[tuple[Any, ...], Any] = {}  # of what every request counts, by metric and labels
-        self._requests = Counter(
-            "highwayman_requests", "Requests answered", ["arm", "mode", "status"], registry=registry
-        )
-        self._latency = Histogram(
-            "highwayman_latency_seconds", "Whole upstream calls", ["arm"], buckets=_LATENCY_S, registry=registry
-        )
-        self._ttft = Histogram(
-            "highwayman_time_to_first_byte_seconds", "From sending upstream to its first meaningful event", ["arm"],
-            buckets=_LATENCY_S, registry=registry,
-        )  # fmt: skip
-        self.overhead = Histogram(
-            "highwayman_decision_seconds", "From the request's last byte to its decision",
-            buckets=_OVERHEAD_S, registry=registry,
-        )  # fmt: skip
-        self._tokens = Counter("highwayman_tokens", "Tokens metered", ["arm", "direction"], registry=registry)
-        self._cost = Counter("highwayman_cost_usd", "Dollars metered", ["arm"], registry=registry)
-        self._failovers = Counter(
-            "highwayman_failovers", "Answers by another arm than intended", ["arm"], registry=registry
-        )
-        self._attempts = Counter(
-            "highwayman_attempts", "Calls of arms, by how each ended", ["arm", "ending"], registry=registry
-        )
-        self._stages = Counter(
-            "highwayman_cascade_stages", "Answers that a cascade looked at, and what became of each: served, rejected",
-            ["arm", "fate"], registry=registry,
-        )  # fmt: skip
-        self._rejected_usd = Counter(
-            "highwayman_cascade_rejected_usd", "Dollars of rejected answers, which are among highwayman_cost_usd",
-            ["arm"], registry=registry,
-        )  # fmt: skip
-        # Both are set when they are asked for, and so by whichever process is asked.
-        self._resting = Gauge(
-            "highwayman_resting_endpoints", "Endpoints that rest after failures", ["arm"],
-            registry=registry, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
-        self._chance = Gauge(
-            "highwayman_chance_to_answer", "Of a call to answer at all, by those that ended lately", ["arm"],
-            registry=registry, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
-        self._savings = self._savings_gauge(
-            "savings_usd_per_request", "Saved beside the baseline, all costs of the router's included"
-        )
-        self._total_savings = self._savings_gauge("savings_usd", "Saved in all since the control slice began")
-        self._quality_gain = self._savings_gauge("quality_gain", "Quality beyond the baseline's, of rated answers")
-        self.refused = Counter("highwayman_refused", "Requests refused", ["code"], registry=registry)
-        self._masked = Counter(
-            "highwayman_masked", "Requests kept from arms", ["data_class", "rule"], registry=registry
-        )
-        self.feedback = Counter("highwayman_feedback", "Feedback accepted", ["metric"], registry=registry)
-        self.judged = Counter(
-            "highwayman_judged", "Answers drawn for the judge: a score, a preference, or why neither", ["came_to"],
-            registry=registry,
-        )  # fmt: skip
-        self.answer_lookups = Counter(
-            "highwayman_answer_lookups", "Stored answers looked for: exact, semantic, none", ["came_to"],
-            registry=registry,
-        )  # fmt: skip
-        self._energy = Counter(
-            "highwayman_energy_wh", "Watt-hours of requests, where they are known", ["arm"], registry=registry
-        )
-        self.shadowed = Counter(
-            "highwayman_shadowed", "Requests drawn for an unseen second answer, by what came of it", ["came_to"],
-            registry=registry,
-        )  # fmt: skip
-        self._delivery_outcomes = Counter(
-            "highwayman_degraded_events",
-            "Events that did not go to the log directly: spooled, drained, sent_again; lost where nothing took them, "
-            "set_aside where they cannot be written",
-            ["event", "fate"], registry=registry,
-        )  # fmt: skip
-        self.degraded = Counter(
-            "highwayman_degraded_contexts", "Decisions without the text", ["flag"], registry=registry
-        )
-        self.policy_version = Gauge(
-            "highwayman_policy_version", "Version in force", registry=registry, multiprocess_mode="livemin"
-        )
-        self._policy_lag = Gauge(
-            "highwayman_policy_lag_seconds",
-            "From the publication of the version in force to its coming into force",
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self._worth_exploring = Gauge(
-            "highwayman_worth_its_exploration",
-            "0 where the best constant arm earns more than the policy, as its lower bound shows, else 1",
-            registry=registry, multiprocess_mode="livemin",
-        )  # fmt: skip
+        self._arms: dict[str, _ArmChildren] = {}
+        self._requests, self._propensity = self.counter("requests"), self.histogram("propensity")
+        self._attempts = self.counter("attempts")
+        self.overhead = self.histogram("decision_seconds")
+        self.in_flight = self.gauge("requests_in_flight")
+        self.refused = self.counter("request_errors")
+        self.feedback = self.counter("feedback")
+        self.judged = self.counter("judged")
+        self.shadowed = self.counter("shadowed")
+        self.answer_lookups = self.counter("answer_lookups")
+        self.degraded = self.counter("degraded_contexts")
+        self.policy_version = self.gauge("policy_version")
+        self._worth_exploring = self.gauge("worth_its_exploration")
         self._worth_exploring.set(1)
-        self._challenger_share = Gauge(
-            "highwayman_challenger_share", "Share of the traffic that a challenger decides for", ["challenger"],
-            registry=registry, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+        self._challenger_share = self.gauge("challenger_share")
         self._challengers: set[str] = set()  # that have had a share
-        self._tasks = Gauge(
-            "highwayman_tasks",
-            "Tasks alive in the process that is asked; they grow with the requests under way, and go back",
-            registry=registry,
-            multiprocess_mode="mostrecent",
-        )
+        self.latest: deque[Decision] = deque(maxlen=_LATEST)  # decisions of this process
+        self.spooled: Callable[[], int] = lambda: 0  # how many events wait for Redis
 
-        self._waiting = self._replica_gauge("requests_waiting", "Requests that a replica has not begun, as it says")
-        self._running = self._replica_gauge("requests_running", "Requests that a replica works on, as it says")
-        self._kv_cache = self._replica_gauge("kv_cache_usage_ratio", "Share of a replica's KV cache that is taken")
-        self._first_token = self._replica_gauge("first_token_seconds", "What a replica's first tokens take of late")
+    def counter(self, name: str) -> Counter:
+        """Return a counter by its name without prefix and suffix."""
+        return cast(Counter, self._made[f"highwayman_{name}"])
 
-    def _replica_gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(
-            f"highwayman_replica_{name}", documentation, ["endpoint"], registry=self.registry,
-            multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+    def gauge(self, name: str) -> Gauge:
+        """Return a gauge by its name without prefix."""
+        return cast(Gauge, self._made[f"highwayman_{name}"])
 
-    def _savings_gauge(self, name: str, documentation: str) -> Gauge:
-        """Return a gauge with an interval that holds at every scrape at once; it is set when it is asked for."""
-        return Gauge(
-            f"highwayman_{name}", documentation, ["tenant", "bound"], registry=self.registry,
-            multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+    def histogram(self, name: str) -> Histogram:
+        """Return a histogram by its name without prefix."""
+        return cast(Histogram, self._made[f"highwayman_{name}"])
+
+    def start_at_zero(self, arms: Iterable[str]) -> None:
+        """Show what these arms count from the start on: a rate does not see the step from nothing to 1."""
+        for arm in arms:
+            self._of(arm)
+            for mode in _ASKED:
+                self._propensity.labels(arm, mode)
+                for status in _STATUSES:
+                    self._requests.labels(arm, mode, status)
+            for name, values_of_label in _OF_ARMS.items():
+                for value in values_of_label:
+                    self.counter(name).labels(arm, *value)
+
+    def start_values_at_zero(self, values_of: Mapping[str, Iterable[str]]) -> None:
+        """Show counters of one label from the start on, with the values of it that are known, by the metric's name."""
+        for event, fate in product(_EVENTS.values(), _FATES):
+            self.counter("degraded_events").labels(event, fate)
+        for name, known in values_of.items():
+            for value in known:
+                self._made[f"highwayman_{name}"].labels(value)
 
     def on_savings(self, tenant: str, report: SavingsReport) -> None:
         """Say what a tenant's control slice tells; NaN what is not known."""
-        for gauge, difference in (
-            (self._savings, report.saving_usd),
-            (self._total_savings, report.total_usd),
-            (self._quality_gain, report.quality),
+        for name, difference in (
+            ("savings_usd_per_request", report.saving_usd),
+            ("savings_usd", report.total_usd),
+            ("quality_gain", report.quality),
         ):
             for bound in ("value", "low", "high"):
-                known = getattr(difference, bound, None)
-                gauge.labels(tenant, bound).set(math.nan if known is None else known)
+                self.gauge(name).labels(tenant, bound).set(_known(getattr(difference, bound, None)))
 
     def on_replica_load(self, endpoint: str, state: ReplicaState | None) -> None:
         """Say what a replica has to do; NaN what is not known."""
-        waiting, running = (state.waiting, state.running) if state is not None else (math.nan, math.nan)
-        self._waiting.labels(endpoint).set(waiting)
-        self._running.labels(endpoint).set(running)
-        usage, first_token_s = (state.kv_cache_usage, state.first_token_s) if state is not None else (None, None)
-        self._kv_cache.labels(endpoint).set(math.nan if usage is None else usage)
-        self._first_token.labels(endpoint).set(math.nan if first_token_s is None else first_token_s)
+        for name, told in _REPLICA.items():
+            self.gauge(name).labels(endpoint).set(_known(getattr(state, told, None)))
 
     def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
         arm, child = outcome.arm, self._child
         child(self._requests, arm, decision.mode, outcome.status).inc()
         for call in outcome.calls:
-            child(self._latency, call.arm).observe(call.latency_s)
+            of_arm = self._arms.get(call.arm) or self._of(call.arm)
+            of_arm.latency.observe(call.latency_s)
             if call.ttft_s is not None:
-                child(self._ttft, call.arm).observe(call.ttft_s)
-            child(self._tokens, call.arm, "in").inc(call.tokens_in)
-            child(self._tokens, call.arm, "out").inc(call.tokens_out)
-            child(self._cost, call.arm).inc(call.cost_usd or 0.0)
+                of_arm.first_token.observe(call.ttft_s)
+            of_arm.tokens_in.inc(call.tokens_in)
+            of_arm.tokens_out.inc(call.tokens_out)
+            of_arm.cost_usd.inc(call.cost_usd or 0.0)
         for stage in outcome.stages:
-            child(self._stages, stage.arm, "rejected" if stage.went_on else "served").inc()
+            self.counter("cascade_stages").labels(stage.arm, "rejected" if stage.went_on else "served").inc()
             if stage.went_on:
-                child(self._rejected_usd, stage.arm).inc(stage.cost_usd or 0.0)
+                self.counter("cascade_rejected_usd").labels(stage.arm).inc(stage.cost_usd or 0.0)
         if outcome.wh is not None:
-            child(self._energy, arm).inc(outcome.wh)
+            self._of(arm).energy_wh.inc(outcome.wh)
         for attempt in outcome.tried:
             child(self._attempts, attempt.arm, attempt.ending).inc()
         if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):
-            self._failovers.labels(decision.arm).inc()
+            self.counter("failovers").labels(decision.arm).inc()
+
+    def _of(self, arm: str) -> _ArmChildren:
+        """Return what every call of an arm counts, at zero where nothing was counted yet."""
+        children = self._arms.get(arm)
+        if children is None:
+            tokens = self.counter("tokens")
+            children = self._arms[arm] = _ArmChildren(
+                self.histogram("latency_seconds").labels(arm),
+                self.histogram("time_to_first_token_seconds").labels(arm),
+                tokens.labels(arm, "in"),
+                tokens.labels(arm, "out"),
+                self.counter("cost_usd").labels(arm),
+                self.counter("energy_wh").labels(arm),
+            )
+        return children
 
     def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
         """Return what `metric.labels` does, which takes a while to look it up."""
@@ -220,18 +189,43 @@ class Metrics:
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
-        for flag in decision.context.flags - _NOT_DEGRADED:
-            if not flag.startswith(_TELLING):
+        self._child(self._propensity, decision.arm, decision.mode).observe(decision.propensity)
+        self.latest.append(decision)
+        if decision.context.flags:  # as most have none
+            for flag in what_is_missing(decision.context.flags):
                 self.degraded.labels(flag).inc()
+
+    def on_turn(self, decision: Decision, holder: str) -> None:
+        """Count a turn of a conversation whose turn before `holder` answered."""
+        if decision.arm != holder:
+            self.counter("conversation_switches").labels(decision.arm).inc()
 
     def on_masked(self, clearance: Clearance) -> None:
         """Count a request that some arms may not have."""
-        self._child(self._masked, clearance.data_class.label, clearance.rule).inc()
+        self._child(self.counter("masked"), clearance.data_class.label, clearance.rule).inc()
+
+    def on_feedback(self, feedback: Feedback) -> None:
+        """Count a statement."""
+        self.feedback.labels(feedback.metric).inc()
+
+    def on_filed(self, shares: Sequence[Feedback]) -> None:
+        """Note how long after its decision a statement came; of one on several, each has its own delay."""
+        for share in shares:
+            decided_at = seconds_of(share.decision_id)
+            if decided_at is not None:  # to the second, so what comes at once may look a second late
+                delay_s = max(share.at - decided_at, 0.0)
+                self.histogram("feedback_delay_seconds").labels(share.metric).observe(delay_s)
 
     def on_health(self, arm: str, *, resting: int, chance: float) -> None:
         """Say how many of an arm's endpoints rest, and how likely it answers."""
-        self._resting.labels(arm).set(resting)
-        self._chance.labels(arm).set(chance)
+        self.gauge("resting_endpoints").labels(arm).set(resting)
+        self.gauge("chance_to_answer").labels(arm).set(chance)
+
+    def on_reload(self, *, taken: bool, at: float) -> None:
+        """Say whether configuration and pool, read at `at`, s since the epoch, were taken; else the old stay."""
+        self.gauge("config_last_reload_successful").set(taken)
+        if taken:
+            self.gauge("config_last_reload_success_timestamp_seconds").set(at)
 
     def on_ramp(self, ramp: Ramp) -> None:
         """Say who decides beside the champion, and whether the best constant arm would do better."""
@@ -245,40 +239,29 @@ class Metrics:
     def on_version(self, version: int, lag_s: float) -> None:
         """Say which version is in force; where several processes count together, the oldest of theirs is shown."""
         self.policy_version.set(version)
-        self._policy_lag.set(lag_s)
+        self.gauge("policy_lag_seconds").set(lag_s)
 
     def on_delivery_outcome(self, delivery_outcome: str, kind: str) -> None:
         """Count what became of an event of this kind (d, o, f) that did not go to the log directly."""
-        self._delivery_outcomes.labels(_EVENTS[kind], delivery_outcome).inc()
+        self.counter("degraded_events").labels(_EVENTS[kind], delivery_outcome).inc()
+        self.gauge("spooled_events").set(self.spooled())
 
     def exposition(self, pending: PendingCounts | None = None) -> bytes:
         """Return everything in Prometheus' text format, summed over the processes that count together.
 
         `pending` is of the whole namespace, the same whichever process is asked; None: Redis did not tell.
         """
-        self._tasks.set(_alive_tasks())
+        self.gauge("tasks").set(_alive_tasks())
+        self.gauge("spooled_events").set(self.spooled())
         registry = self.registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + (b"" if pending is None else _pending_exposition(pending))
+        return exposition_of(registry, pending)
 
 
-def _pending_exposition(pending: PendingCounts) -> bytes:
-    registry = CollectorRegistry()
-    waiting = Gauge(
-        "highwayman_feedback_waiting", "Feedback that waits for its decision, in the namespace", registry=registry
-    )
-    waiting.set(pending.waiting)
-    held = Gauge(
-        "highwayman_feedback_held_total",
-        "Feedback that came without a decision, in the namespace, and what became of it: joined, expired, withdrawn",
-        ["fate"],
-        registry=registry,
-    )
-    for fate in ("held", "joined", "expired", "withdrawn"):
-        held.labels(fate).set(getattr(pending, fate))
-    return generate_latest(registry)
+def _known(number: float | None) -> float:
+    return math.nan if number is None else number
 
 
 def adopt_worker_metrics(worker: str) -> None:

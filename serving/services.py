@@ -10,6 +10,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import RewardSpec
 from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.log.history import LogHistory
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.auth.authenticator import Authenticator
@@ -33,6 +34,7 @@ from highwayman.serving.state.referee import Referee
 from highwayman.serving.wiring.answer_cache import build_answer_cache, build_answer_listeners
 from highwayman.serving.wiring.cascades import build_cascades
 from highwayman.serving.wiring.conversations import build_conversations
+from highwayman.serving.wiring.counters import start_at_zero
 from highwayman.serving.wiring.feedback import FeedbackComponents, FeedbackDependencies, build_feedback
 from highwayman.serving.wiring.live_changes import LiveFollowers, build_reloader, with_shared_changes
 from highwayman.serving.wiring.log import LogComponents, build_learner_factory, build_log, start_log
@@ -53,6 +55,7 @@ class Services:
     settings: Settings
     pool: Pool
     store: Store
+    history: LogHistory
     journal: Journal
     ids: DecisionIds
     spec: RewardSpec
@@ -104,10 +107,12 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         feedback = build_feedback(stack, settings, dependencies, adapters)
         conversations = build_conversations(settings, log, routing.background)
         followers = LiveFollowers(log, policy, routing, feedback, conversations, metrics, others=[])
+        start_at_zero(metrics, settings, log)
         yield Services(
             settings=settings,
             pool=routing.pool,
             store=log.store,
+            history=LogHistory(log.client, settings.config.namespace),
             journal=log.journal,
             ids=log.ids,
             spec=factory.spec,

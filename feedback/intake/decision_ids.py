@@ -94,6 +94,15 @@ class DecisionIds:
         return _text(hashlib.blake2b(text, key=secret, digest_size=12, person=b"vote").digest())
 
 
+def seconds_of(decision_id: str) -> float | None:
+    """Return the second that an id, verified or not, says it was issued in (s, epoch); None: it says none."""
+    try:
+        raw = base64.urlsafe_b64decode(decision_id.removeprefix(_PREFIX))
+        return float(_TIME.unpack_from(raw)[0]) if decision_id.startswith(_PREFIX) else None
+    except (ValueError, struct.error):
+        return None
+
+
 def without_prefix(answer_id: str) -> str:
     """Return the decision id in the id of an answer ("chatcmpl-hw-..."), any other text as it is."""
     for prefix in _ANSWERS:

@@ -14,6 +14,11 @@ def sort_key(event_id: EventId) -> tuple[int, int]:
     return int(milliseconds), int(sequence)
 
 
+def milliseconds_of(event_id: EventId) -> int:
+    """Return when Redis wrote the event, in milliseconds since the epoch."""
+    return sort_key(event_id)[0]
+
+
 def previous_id(event_id: EventId) -> EventId:
     """Return the largest id smaller than this one."""
     milliseconds, sequence = sort_key(event_id)

@@ -105,7 +105,8 @@ class CompletionsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request, or tell that it was cut where the router ends before."""
         drain, begun = self._dependencies.drain, ResponseStartTracker(send, scope["extensions"].get(HAS_ROOM))
-        task = drain.enter()
+        task, in_flight = drain.enter(), self._dependencies.metrics.in_flight
+        in_flight.inc()
         try:
             await self._answer(scope, receive, begun, principal)
         except asyncio.CancelledError:
@@ -113,6 +114,7 @@ class CompletionsEndpoint:
                 raise
             await tell_cut(begun)
         finally:
+            in_flight.dec()
             drain.leave(task)
 
     async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
@@ -223,6 +225,8 @@ class CompletionsEndpoint:
         if self._quotas is not None and self._quotas.limits(principal):
             scope[QUOTA_HEADERS] = await self._admitted(self._quotas, principal, route, query)
         self._dependencies.metrics.on_decision(route.decision, self._dependencies.timer() - started)
+        if turn.continuation.holder is not None:
+            self._dependencies.metrics.on_turn(route.decision, turn.continuation.holder)
         return route, turn, request
 
     async def _admitted(self, quotas: QuotaGate, principal: Principal, route: Route, query: Query) -> Headers:

@@ -82,6 +82,14 @@ _BY_KIND: tuple[tuple[type[HighwaymanError], int, str, str], ...] = (
     (RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
 )
 
+CODES = (  # of all errors that are told
+    *dict.fromkeys((*_BAD_REQUESTS.values(), *(code for *_, code in _BY_KIND))),
+    "invalid_request",
+    "not_found",
+    "upstream_failed",
+    "internal_error",
+)
+
 
 def error_codes() -> list[tuple[int, str, str]]:
     """Return status and code of every error that is told, and when it is, in words, by status."""

@@ -35,6 +35,7 @@ class LiveParts:
     check: Callable[[LiveConfig], Sequence[str]]  # returns what of it needs a restart; raises ConfigError
     use: Callable[[LiveConfig], None]  # between two requests; never raises
     describe: Callable[[LiveConfig], str]  # what is announced of it as in force
+    on_reload: Callable[[bool], None] = lambda taken: None  # called with whether what was to be put in force was
 
 
 class Reloader:
@@ -175,6 +176,7 @@ class Reloader:
         before = self.running
         if (live.config, live.arms, live.loaded.pool) != (before.config, before.arms, before.loaded.pool):
             self._parts.use(live)
+        self._parts.on_reload(True)
         if changed or not (self._untold or by == _OTHERS):
             log.info("%s: %s", by, change)
         self.running, self._state, self._error = live, state, ""
@@ -186,6 +188,7 @@ class Reloader:
     async def _refuse(self, by: str, error: ConfigError) -> None:
         """Tell that what is in force stays; the log says it once."""
         log.error("%s: what was in force stays: %s", by, error)
+        self._parts.on_reload(False)
         with contextlib.suppress(StoreUnavailable):
             state = await self._shared.read()
             if state.refused != str(error):
@@ -246,6 +249,7 @@ class Reloader:
             live = await self._planned(loaded, state.changes)
         except ConfigError as error:
             log.error("others have changed what is in force; it stays as it was here: %s", error)
+            self._parts.on_reload(False)
             self._state, self._error = state, str(error)
         else:
             await self._use(live, state, by=_OTHERS)

@@ -113,6 +113,11 @@ def _pending_spool(settings: Settings, log: LogComponents) -> PendingSpool:
 def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: PendingSpool) -> FeedbackService:
     log, metrics = dependencies.log, dependencies.metrics
     config, store, ids, spec = log.factory.config, log.store, log.ids, log.factory.spec
+
+    def on_filed(shares: Sequence[Feedback]) -> None:
+        metrics.on_filed(shares)
+        dependencies.on_filed(shares)
+
     return FeedbackService(
         spec=spec,
         targets=TargetResolver(
@@ -125,8 +130,8 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: 
         journal=log.journal,
         pending=log.factory.pending_feedback(log.client),
         clock=time.time,
-        on_feedback=lambda feedback: metrics.feedback.labels(feedback.metric).inc(),
-        on_filed=dependencies.on_filed,
+        on_feedback=metrics.on_feedback,
+        on_filed=on_filed,
         pending_spool=spool,
     )
 

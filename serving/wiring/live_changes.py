@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -96,6 +97,10 @@ class LiveFollowers:
         objectives = live.config.objectives(self.log.objectives.spread)
         return active_config(self.factory(live), objectives, live.loaded.pool.entries)
 
+    def on_reload(self, taken: bool) -> None:
+        """Let metrics tell whether what was to be put in force was."""
+        self.metrics.on_reload(taken=taken, at=time.time())
+
     def use(self, live: LiveConfig) -> None:
         """Put it in force; requests under way end as they began."""
         config, arms, names = live.config, live.arms, [arm.name for arm in live.arms]
@@ -121,6 +126,7 @@ class LiveFollowers:
             self.feedback.judge.judge.arms = judging
         for name in gone:
             self.metrics.on_health(name, resting=0, chance=1.0)
+        self.metrics.start_at_zero(names)
         for other in self.others:
             other(live)
 
@@ -138,7 +144,7 @@ def build_reloader(
         state,
         shared=SharedConfig(log.client, settings.config.namespace, settings.state),
         store=log.store,
-        parts=LiveParts(followers.check, followers.use, followers.describe),
+        parts=LiveParts(followers.check, followers.use, followers.describe, followers.on_reload),
         worker=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}",
     )
     start_in_background(stack, reloader.run(), settings.on_failure)

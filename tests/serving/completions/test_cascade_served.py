@@ -410,4 +410,5 @@ async def test_metrics_count_each_answer_where_it_was_given(anew: Served) -> Non
     } <= set(metrics)
     (rejected,) = [line for line in metrics if line.startswith("highwayman_cascade_rejected_usd_total{")]
     assert float(rejected.split()[-1]) == pytest.approx(12e-6)
-    assert not any(line.startswith("highwayman_failovers_total{") for line in metrics)
+    failovers = [line for line in metrics if line.startswith("highwayman_failovers_total{")]
+    assert [line.split()[-1] for line in failovers] == ["0.0", "0.0"]
