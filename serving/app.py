@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from highwayman import __version__
 from highwayman.env.errors import HighwaymanError, UnknownArm
-from highwayman.feedback.intake.decision_ids import without_prefix
 from highwayman.feedback.trust.principal import ADMIN, ANONYMOUS, Principal
 from highwayman.serving.admin_routes import add_admin_routes
 from highwayman.serving.auth.admission import CALLER, need_scope, tenant_of
@@ -24,6 +23,7 @@ from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoint
 from highwayman.serving.completions.delegated.route_view import RouteView
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.config.config import Config
+from highwayman.serving.decisions.routes import add_decision_routes
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.admin_plane import AdminPlane
@@ -42,7 +42,6 @@ from highwayman.serving.reload.live_config import LiveConfig
 from highwayman.serving.scrape import scrape
 from highwayman.serving.services import Services, build_services
 from highwayman.serving.views import (
-    decision_view,
     model_view,
     models_view,
     pending_counts,
@@ -274,13 +273,6 @@ def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[
             raise UnknownArm(f"The model {name!r} does not exist. Known here: {', '.join(names())}.")
         return model_view(name)
 
-    @rest.get("/v1/decisions/{decision_id}")
-    async def decision(decision_id: str, request: Request) -> dict[str, Any]:
-        """What was decided, why, and what came of it; an admin names the tenant (`tenant=`, or a header)."""
-        decision_id = without_prefix(decision_id)
-        services.ids.verify(decision_id, tenant_of(request))
-        return decision_view(await services.store.record(decision_id), services.spec)
-
     @rest.get("/v1/policy")
     async def policy(request: Request) -> dict[str, Any]:
         """The policy in force and each arm's numbers over the whole log."""
@@ -303,6 +295,7 @@ def _add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[
         need_scope(ADMIN, request)
         return savings_view(services, tenant_of(request))
 
+    add_decision_routes(rest, services)
     add_admin_routes(rest, services)
     add_docs_page(rest)
     _add_probes(rest, services)

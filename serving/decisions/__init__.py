@@ -1,0 +1,1 @@
+"""Decisions for people to read: found, filtered, and explained."""
