@@ -91,7 +91,7 @@ class BelievedPool:
     def _allowed_by_form(self, query: Query) -> tuple[Bools, bool]:
         """Return which arms no rule refuses for a query's form, (n,), and whether those are all."""
         zones = None if query.clearance is None else query.clearance.zones
-        form = query.modalities, query.images > 0, query.tools > 0, query.plain_text, zones
+        form = query.modalities, query.images > 0, query.tools > 0, query.plain_text, zones, query.allowed
         allowed = self._allowed.get(form)
         if allowed is None:
             by_arm = [all(rule(arm, query, 0) is None for rule in self._form_rules) for arm in self._believed]

@@ -74,7 +74,13 @@ def refuses_data_class(arm: Arm, query: Query, prompt_tokens: int) -> str | None
     return None if clearance is None or clearance.admits(arm.zone) else clearance.objection()
 
 
+def refuses_tenant(arm: Arm, query: Query, prompt_tokens: int) -> str | None:
+    """Object to a tenant that has arms of its own, of which this is none."""
+    return None if query.allowed is None or arm.name in query.allowed else "is not among this tenant's arms"
+
+
 RULES: tuple[Rule, ...] = (
+    refuses_tenant,
     refuses_data_class,
     refuses_draining,
     refuses_long_prompt,
@@ -83,7 +89,9 @@ RULES: tuple[Rule, ...] = (
     refuses_token_ids,
 )
 # Those whose word hangs on what a query holds, not on how long it is.
-_FORM_RULES = frozenset({refuses_data_class, refuses_draining, refuses_modalities, refuses_tools, refuses_token_ids})
+_FORM_RULES = frozenset(
+    {refuses_tenant, refuses_data_class, refuses_draining, refuses_modalities, refuses_tools, refuses_token_ids}
+)
 
 
 def tools_hint(*reasons: str | None) -> str:

@@ -32,6 +32,7 @@ class Query:
     tags: tuple[tuple[str, int], ...] = ()  # declared tags, and the column of the level (`encoder/features/tags.py`)
     answers: int = 1  # that the caller asks for
     clearance: Clearance | None = None  # where the request may go; None: anywhere, as nobody has rules
+    allowed: frozenset[str] | None = None  # arms that its tenant may have; None: all of them
 
     @property
     def answer_room(self) -> int | None:

@@ -1,10 +1,17 @@
 """The part of the configuration that says what each tenant may take, and what is its own."""
 
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
+from highwayman.env.cost.objective import Objective
+from highwayman.env.errors import ConfigError
+from highwayman.env.suggestions import did_you_mean
+from highwayman.env.types import Query
 from highwayman.feedback.trust.quotas import Quota, parse_quotas
+from highwayman.serving.config.objective import ObjectiveConfig
 from highwayman.serving.config.strict import Strict
 
 EVERY_TENANT = "*"  # stands for each tenant that is not named
@@ -39,3 +46,29 @@ class TenantConfig(Strict):
     """What holds for one tenant."""
 
     limits: QuotasConfig = QuotasConfig()
+    arms: Annotated[list[str], Field(min_length=1)] | None = None  # that may answer it; null: all of the pool
+    objective: ObjectiveConfig = ObjectiveConfig()  # in place of the router's, as far as it is given
+
+    def query(self, query: Query) -> Query:
+        """Return a query with the arms that may answer it."""
+        return query if self.arms is None else replace(query, allowed=frozenset(self.arms))
+
+    def priced(self, objective: Objective) -> Objective:
+        """Return the objective of an alias as it is for this tenant."""
+        own, given = self.objective, self.objective.model_fields_set
+        return objective.with_overrides(
+            points_per_usd={str(alias): points for alias, points in own.points_per_usd.items()}.get(objective.name),
+            points_per_s=own.points_per_s if "points_per_s" in given else None,
+            points_per_wh=own.points_per_wh if "points_per_wh" in given else None,
+        )
+
+    def check_arms(self, name: str, known: Collection[str]) -> None:
+        """Raise ConfigError for an arm that is not in the pool; `name` is the tenant's."""
+        for arm in self.arms or ():
+            if arm not in known:
+                raise ConfigError(f"tenants.{name}.arms: there is no arm {arm!r} in the pool{did_you_mean(arm, known)}")
+
+
+def tenant_config(tenants: Mapping[str, TenantConfig], name: str) -> TenantConfig | None:
+    """Return what holds for a tenant, None where nothing does."""
+    return tenants.get(name) or tenants.get(EVERY_TENANT)

@@ -28,6 +28,8 @@ def check_arms(config: Config, arms: Collection[Arm], *, named_zones: Iterable[s
     names = [arm.name for arm in arms]
     if config.privacy is not None:
         config.privacy.check_zones([*(arm.zone for arm in arms), *named_zones])
+    for name, tenant in config.tenants.items():
+        tenant.check_arms(name, names)
     if config.control is not None:
         config.control.weights(names)
     if config.cascade is not None:

@@ -118,6 +118,7 @@ class LiveFollowers:
         routing.upstream.follow(upstream_timeouts(config.limits))
         routing.follow_budget(config.budget)
         follow_quotas(routing.quotas, config)
+        router.tenants = config.tenants
         router.rules = exploration_rules(config, self.policy.live.policy)
         router.control, router.records.keep_prompts = build_control(config, routing.pool), config.retention.prompts
         self.conversations.follow(**turn_needs(config, arms))

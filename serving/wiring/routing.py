@@ -226,6 +226,8 @@ def _router(
     claims: DayClaims,
 ) -> Router:
     config = log.factory.config
+    for name, tenant in config.tenants.items():
+        tenant.check_arms(name, pool.arms)
     return Router(
         pool=pool,
         encoder=log.factory.encoder,
@@ -239,6 +241,7 @@ def _router(
         funds=CallFunds(spend_tracker, claims),
         control=build_control(config, pool),
         ramp=policy.ramp,
+        tenants=config.tenants,
     )
 
 

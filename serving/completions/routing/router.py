@@ -1,6 +1,6 @@
 """From a parsed request to a decision and the order in which arms are tried. Knows no HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -45,6 +45,7 @@ from highwayman.serving.completions.routing.decision_records import (
     RequestOrigin,
 )
 from highwayman.serving.completions.routing.route import Decided, Route
+from highwayman.serving.config.tenants import TenantConfig, tenant_config
 from highwayman.serving.state.live_policy import LivePolicy
 from highwayman.serving.state.live_ramp import LiveRamp
 from highwayman.serving.state.pool_objectives import PoolObjectives
@@ -67,6 +68,7 @@ class Router:
     records: DecisionRecords
     funds: CallFunds
     control: ControlBaseline | None = None  # takes part in draws; None: nobody does
+    tenants: Mapping[str, TenantConfig] = field(default_factory=dict)  # what is a tenant's own
     ramp: LiveRamp = field(default_factory=LiveRamp)  # who decides in place of the live policy, and for how much
     _known_finder: CandidateFinder | None = field(default=None, init=False)
 
@@ -106,6 +108,10 @@ class Router:
             known_models = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
         named = None if objective is not None else self.pool.arm(model)  # it may be removed meanwhile: it still answers
+        own = tenant_config(self.tenants, origin.tenant) if self.tenants else None
+        if own is not None:
+            query = own.query(query)
+            objective = None if objective is None else own.priced(objective)
         context = await self.encoder.encode(query)
         if continuation.is_client_task:
             context = replace(context, flags=context.flags | {CLIENT_TASK})
