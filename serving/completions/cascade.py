@@ -6,9 +6,9 @@ from functools import partial
 
 from highwayman.bandit.cascade.plan import LookedAt, StageChoice
 from highwayman.env.confidence.signal import FinishedAnswer
-from highwayman.env.cost.usage import cost_usd, energy_wh
+from highwayman.env.cost.usage import cost_usd
 from highwayman.env.errors import NoEligibleArm, UpstreamError
-from highwayman.env.types import Arm, CascadeStage, Outcome, Status, Usage
+from highwayman.env.types import Arm, Outcome, Status, Usage
 from highwayman.env.upstream.answers.answer_assembly import AnswerAssembly, without_logprobs
 from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.answers.sse import SseRewriter
@@ -22,6 +22,7 @@ from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDepende
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.cascades import CascadeRoute
 from highwayman.serving.completions.routing.route import Route
+from highwayman.serving.completions.stage_costs import StageCosts
 from highwayman.serving.http.asgi import Headers, Send
 
 
@@ -59,14 +60,12 @@ class CascadedCompletion(ProxiedCompletion):
         super().__init__(dependencies, request, route, path=path)
         self._cascade = cascade
         self._answered: list[LookedAt] = []
-        self._stages: list[CascadeStage] = []
+        self._costs = StageCosts()
         self._rejected: _Rejected | None = None
         self._held: HeldMessages | None = None  # of the answer that comes now, where it is to be looked at
         self._assembly: AnswerAssembly | None = None
         self._finished: FinishedAnswer | None = None
         self._widens = True  # whether something is added to what the caller asks
-        self._look_usd: list[float | None] = []  # of looking at the answer that lies there
-        self._lost_usd: list[float | None] = []  # of answers that broke off before anybody saw them
         self._first_sent_at: float | None = None
         self._released_at: float | None = None
 
@@ -137,14 +136,14 @@ class CascadedCompletion(ProxiedCompletion):
             self._finished_answer(),
             answer.arm,
             prompt_tokens=self._prompt_tokens,
-            on_cost=self._look_usd.append,
+            on_cost=self._costs.look_usd.append,
             may_ask=partial(self._cascade.may_ask, spent_usd=self._spent_usd() or 0.0),
             clearance=self._request.query.clearance,
         )
         self._answered.append(LookedAt(answer.arm.name, signals))
         failed = [attempt.arm for attempt in self._tried if attempt.ending != Ending.ANSWERED]
         choice = self._cascade.next_stage(self._answered, spent_usd=self._spent_usd() or 0.0, failed=failed)
-        self._stages.append(self._stage_of(choice, seconds=seconds))
+        self._costs.stages.append(self._costs.stage(choice, self._arm, self._metered.usage, seconds=seconds))
         following = await self._ask_next(held, answer, choice) if choice.went_on else None
         if following is None:
             await self._serve(held, went_on=choice.went_on)
@@ -153,7 +152,7 @@ class CascadedCompletion(ProxiedCompletion):
     async def _serve(self, held: HeldMessages, *, went_on: bool) -> None:
         """Serve the answer looked at last, also where another arm was to be asked: there was nobody, as it is."""
         if went_on:
-            self._stages[-1] = replace(self._stages[-1], goes_on=0.0, went_on=False, next_arm="")
+            self._costs.stages[-1] = replace(self._costs.stages[-1], goes_on=0.0, went_on=False, next_arm="")
         self._released_at = self._dependencies.timer()
         await held.release()
 
@@ -162,7 +161,13 @@ class CascadedCompletion(ProxiedCompletion):
     ) -> UpstreamResponse | None:
         """Return the answer of the next arm, None where it has none: then all is as it was before."""
         rejected = _Rejected(
-            held, answer, self._metered, self._finish_reason, self._transcript, self._transcript_for, self._look_usd
+            held,
+            answer,
+            self._metered,
+            self._finish_reason,
+            self._transcript,
+            self._transcript_for,
+            self._costs.look_usd,
         )
         following = next(arm for arm in self._route.arms if arm.name == choice.next_arm)
         self._cascade.reserve(self._route.decision.id, following.name, spent_usd=self._spent_usd() or 0.0)
@@ -185,7 +190,7 @@ class CascadedCompletion(ProxiedCompletion):
         """Return the answer of another arm, or serve the one rejected last; raise the error where there is neither."""
         lost_usd = cost_usd(self._arm, self._metered.usage)
         if self._rejected is not None:
-            self._lost_usd.append(lost_usd)
+            self._costs.lost_usd.append(lost_usd)
             self._restore(self._rejected)
             await self._serve(self._rejected.held, went_on=True)
             return None
@@ -193,7 +198,7 @@ class CascadedCompletion(ProxiedCompletion):
         others = [arm for arm in self._route.arms if arm.name not in failed]
         if not others:
             raise error
-        self._lost_usd.append(lost_usd)
+        self._costs.lost_usd.append(lost_usd)
         self._clear(others[0])
         begun = await self._ask_arms(others)
         self._take(begun)
@@ -202,12 +207,12 @@ class CascadedCompletion(ProxiedCompletion):
     def _clear(self, arm: Arm) -> None:
         """Forget the answer that is not served, before `arm` is asked: what comes of that is not known yet."""
         self._answer, self._arm, self._metered, self._finish_reason = None, arm, UNUSED, None
-        self._transcript, self._transcript_for, self._look_usd = None, (), []
+        self._transcript, self._transcript_for, self._costs.look_usd = None, (), []
         self._status = Status.FAILED
 
     def _restore(self, rejected: _Rejected) -> None:
         self._answer, self._arm, self._metered = rejected.answer, rejected.answer.arm, rejected.metered
-        self._finish_reason, self._look_usd = rejected.finish_reason, rejected.look_usd
+        self._finish_reason, self._costs.look_usd = rejected.finish_reason, rejected.look_usd
         self._transcript, self._transcript_for = rejected.transcript, rejected.transcript_for
         self._attempts, self._status = len(self._tried), Status.OK
 
@@ -232,34 +237,15 @@ class CascadedCompletion(ProxiedCompletion):
             return FinishedAnswer(self._request.body, answer)
         return self._finished
 
-    def _stage_of(self, choice: StageChoice, *, seconds: float) -> CascadeStage:
-        arm, usage = self._arm, self._metered.usage
-        return CascadeStage(
-            arm.name,
-            choice.signals,
-            choice.good,
-            choice.goes_on,
-            choice.went_on,
-            choice.next_arm,
-            usage.tokens_in,
-            usage.tokens_out,
-            _total([cost_usd(arm, usage), *self._look_usd]),
-            seconds,
-        )
-
     def _spent_usd(self) -> float | None:
         """Return the dollars of everything so far, None where nothing of it has a price."""
-        gone_on = [stage.cost_usd for stage in self._stages if stage.went_on]
-        return _total([cost_usd(self._arm, self._metered.usage), *gone_on, *self._lost_usd, *self._look_usd])
+        return self._costs.spent_usd(self._arm, self._metered.usage)
 
     def _energy_wh(self, usage: Usage) -> float | None:
         """Return the energy of every answer, None where nobody can know any of it; of several, by coefficients."""
-        arms = {arm.name: arm for arm in self._route.arms}
-        gone_on = [stage for stage in self._stages if stage.went_on and stage.arm in arms]
-        if not gone_on:
+        if not any(stage.went_on for stage in self._costs.stages):
             return super()._energy_wh(usage)
-        used = [(arms[stage.arm], Usage(stage.tokens_in, stage.tokens_out)) for stage in gone_on]
-        return _total([energy_wh(self._arm, usage), *(energy_wh(arm, tokens) for arm, tokens in used)])
+        return self._costs.energy_wh(self._arm, usage, asked=self._route.arms)
 
     def _outcome(self) -> Outcome:
         outcome, now = super()._outcome(), self._dependencies.timer()
@@ -276,7 +262,7 @@ class CascadedCompletion(ProxiedCompletion):
             ttft_s=ttft_s,
             latency_s=now - begun_at,
             attempts=max(len(self._tried), 1),
-            stages=tuple(self._stages),
+            stages=tuple(self._costs.stages),
         )
 
     def _log_outcome(self, outcome: Outcome) -> None:
@@ -290,18 +276,12 @@ class CascadedCompletion(ProxiedCompletion):
         """Log an answer that was passed on as it came, with what it tells."""
         signals = await self._cascade.reader.look_on(self._finished_answer())
         choice = self._cascade.seen(LookedAt(outcome.arm, signals))
-        stage = self._stage_of(choice, seconds=outcome.latency_s)
+        stage = self._costs.stage(choice, self._arm, self._metered.usage, seconds=outcome.latency_s)
         super()._log_outcome(replace(outcome, stages=(stage,)))
 
     def _headers(self, content_type: str) -> Headers:
         headers = super()._headers(content_type)
         if not self._cascade.is_open:
             return headers
-        asked = [*(stage.arm for stage in self._stages if stage.went_on), self._arm.name]
+        asked = [*(stage.arm for stage in self._costs.stages if stage.went_on), self._arm.name]
         return [*headers, (b"x-highwayman-cascade", ", ".join(asked).encode())]
-
-
-def _total(dollars: Sequence[float | None]) -> float | None:
-    """Return the sum of what is known, None where nothing is."""
-    known = [usd for usd in dollars if usd is not None]
-    return sum(known) if known else None
