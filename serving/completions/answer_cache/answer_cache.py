@@ -12,7 +12,7 @@ from highwayman.env.encoder.encoder import MAX_CHARS, Encoder
 from highwayman.env.encoder.features.similarity_bands import SimilarityBands
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.pool.cached_arms import CACHED_ARMS, EXACT, SEMANTIC
-from highwayman.env.types import Arm
+from highwayman.env.types import SIMILARITY_FLAG, STORED_BY_FLAG, STORED_FROM_FLAG, Arm
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.stored_response import stored_response
 from highwayman.feedback.log.event_id import START, EventId, sort_key
@@ -49,6 +49,13 @@ class CachedAnswer:
     age_s: float
     similarity: float = 1.0  # of the two questions' vectors
     tags: tuple[tuple[str, int], ...] = ()  # which tell policies of that
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """What a decision's context says of it, on which it may be given."""
+        answer, similarity = self.answer, f"{self.similarity:.4f}"
+        told = (SIMILARITY_FLAG + similarity, STORED_BY_FLAG + answer.arm, STORED_FROM_FLAG + answer.decision_id)
+        return frozenset(told)
 
     def response(self, request: CompletionRequest, *, now: float) -> UpstreamResponse:
         """Return it as if it had just come, in answer to a request; `now` is monotonic seconds."""

@@ -20,9 +20,6 @@ from highwayman.env.pool.eligibility import Pool, needed_tokens, refuses_data_cl
 from highwayman.env.types import (
     CLIENT_TASK,
     NO_EXPLORATION,
-    SIMILARITY_FLAG,
-    STORED_BY_FLAG,
-    STORED_FROM_FLAG,
     TOOLS_DROPPED,
     Arm,
     Context,
@@ -192,9 +189,7 @@ class Router:
             moment = replace(moment, dials=dials(self.ramp.objectives, candidates, priced))
         if cached is not None:
             candidates = self._finder.with_cached(candidates, cached.arm, objective)
-            answer, similarity = cached.answer, f"{cached.similarity:.4f}"
-            told = {SIMILARITY_FLAG + similarity, STORED_BY_FLAG + answer.arm, STORED_FROM_FLAG + answer.decision_id}
-            context = replace(context, flags=context.flags | told)
+            context = replace(context, flags=context.flags | cached.flags)
         sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
         if sticky is not None:
             return sticky
