@@ -126,7 +126,7 @@ class FeedbackService:
         target, hold = await self._resolved(submission, metric, principal.tenant)
         statement = await self.statements.build(submission, metric, principal, direct=target.direct)
         about = target.decision_ids or target.names
-        statement = self.influence_weights.apply(statement, metric, principal, about)
+        statement = await self.influence_weights.weigh(statement, metric, principal, about)
         if not target.decision_ids:
             return _Prepared(statement, target, hold=hold)
         shares = split_weight(statement, target.decision_ids)

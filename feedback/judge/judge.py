@@ -23,6 +23,7 @@ from highwayman.feedback.judge.sampling import AdmissionLimiter, DailyBudget, ma
 from highwayman.feedback.judge.score_parsing import parse_score
 from highwayman.feedback.judge.settings import JudgeSettings
 from highwayman.feedback.judge.types import JudgeInput, JudgeVerdict, NoVerdict, NoVerdictReason, Preference
+from highwayman.feedback.log.shared_dollars import SharedDollars
 
 _PATH = "/v1/chat/completions"
 _ASKS_TOO_MUCH = frozenset({400, 422, 501})  # to a request with something the server does not know
@@ -41,6 +42,7 @@ class LlmJudge:
     timer: Callable[[], float]  # monotonic seconds
     entropy: Callable[[int], bytes]  # unguessable, such as secrets.token_bytes
     rng: np.random.Generator
+    dollars: SharedDollars | None = None  # a day's, that all processes pay from; None: this one has its own
     counts: Counter[str] = field(init=False, default_factory=Counter)  # cases by what came of them
     budget: DailyBudget = field(init=False)
     _admission: AdmissionLimiter = field(init=False)
@@ -149,19 +151,33 @@ class LlmJudge:
     async def _complete_within_budget(
         self, meter: CallCostMeter, requests: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
     ) -> list[Read] | NoVerdictReason:
-        reserved = self.budget.reserve(sum(max_cost_usd(meter.judge, request) for request in requests))
+        most_usd = sum(max_cost_usd(meter.judge, request) for request in requests)
+        if self.dollars is not None:
+            shared = await self.dollars.reserve(most_usd)
+            if shared is None:
+                return "budget"
+            try:
+                return await self._complete_all(meter, requests, read)
+            finally:
+                await self.dollars.settle(shared, meter.upper_bound_usd)
+        reserved = self.budget.reserve(most_usd)
         if reserved is None:
             return "budget"
-        readings: list[Read] = []
         try:
-            for request in requests:
-                reading = await self._call(meter, request, read)
-                if isinstance(reading, str):
-                    return cast(NoVerdictReason, reading)  # nothing that is read is a string
-                readings.append(reading)
-            return readings
+            return await self._complete_all(meter, requests, read)
         finally:
             self.budget.settle(reserved, meter.upper_bound_usd)
+
+    async def _complete_all(
+        self, meter: CallCostMeter, requests: Sequence[JsonObject], read: Callable[[Any], Read | NoVerdictReason]
+    ) -> list[Read] | NoVerdictReason:
+        readings: list[Read] = []
+        for request in requests:
+            reading = await self._call(meter, request, read)
+            if isinstance(reading, str):
+                return cast(NoVerdictReason, reading)  # nothing that is read is a string
+            readings.append(reading)
+        return readings
 
     async def _call(
         self, meter: CallCostMeter, body: JsonObject, read: Callable[[Any], Read | NoVerdictReason]

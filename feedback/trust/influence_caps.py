@@ -37,8 +37,8 @@ class InfluenceLimiter:
 
     A contributor's weight, after the statement, is at most the larger of `grace` and share / (1 - share) times what all
     others of the tenant weigh: at most `share` of the whole, then, and at any later time, as all weights fade alike. A
-    statement that replaces another has that one's weight: it is not to be weighed again. Several routers keep accounts
-    of their own, each of which sees its part of everybody's statements; so does one that starts anew.
+    statement that replaces another has that one's weight: it is not to be weighed again. Several routers share an
+    account in Redis (`SharedInfluence`); without it each goes by its own, which begins anew with it.
     """
 
     def __init__(self, caps: InfluenceCaps, *, most: int = _MOST) -> None:

@@ -24,6 +24,7 @@ from highwayman.feedback.judge.judge import LlmJudge
 from highwayman.feedback.log.shared_dollars import SharedDollars
 from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.feedback.trust.influence_caps import InfluenceLimiter
+from highwayman.feedback.trust.shared_influence import SharedInfluence
 from highwayman.serving.completions.calls.internal_calls import InternalCalls
 from highwayman.serving.completions.calls.observers import CompletionObserver, CompletionObservers
 from highwayman.serving.completions.privacy.data_guard import DataGuard
@@ -113,6 +114,7 @@ def _pending_spool(settings: Settings, log: LogComponents) -> PendingSpool:
 def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: PendingSpool) -> FeedbackService:
     log, metrics = dependencies.log, dependencies.metrics
     config, store, ids, spec = log.factory.config, log.store, log.ids, log.factory.spec
+    caps = config.feedback.influence.caps()
 
     def on_filed(shares: Sequence[Feedback]) -> None:
         metrics.on_filed(shares)
@@ -124,7 +126,7 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: 
             ids, store.linked_decisions, time.time, config.limits.feedback_window_s, store.linked_decisions_of
         ),
         statements=StatementBuilder(ids, spec, store.record, time.time),
-        influence_weights=InfluenceWeights(InfluenceLimiter(config.feedback.influence.caps())),
+        influence_weights=InfluenceWeights(InfluenceLimiter(caps), SharedInfluence(log.client, config.namespace, caps)),
         calibration=StatementCalibration(calibrator, store.records),
         filed=FiledStatements(ids, store.linked_decisions, store.records),
         journal=log.journal,
@@ -149,6 +151,7 @@ def _judge(dependencies: FeedbackDependencies, service: FeedbackService, rng: np
         timer=time.monotonic,
         entropy=secrets.token_bytes,
         rng=rng,
+        dollars=None if config.usd_per_day is None else _dollars(log, "judge", config.usd_per_day),
     )
     return JudgeObserver(
         judge=judge,
@@ -168,9 +171,7 @@ def _shadow(dependencies: FeedbackDependencies, judge: JudgeObserver | None) -> 
     log, routing = dependencies.log, dependencies.routing
     config = log.factory.config
     config.shadow.check_arms(routing.pool.arms, config.feedback.judge.arms)
-    dollars = SharedDollars(
-        log.client, config.namespace, name="shadow", usd_per_day=config.shadow.usd_per_day, clock=time.time
-    )
+    dollars = _dollars(log, "shadow", config.shadow.usd_per_day)
     return ShadowObserver(
         config=config.shadow,
         forbidden=config.shadow.forbidden(config.declared_tags()),
@@ -183,6 +184,11 @@ def _shadow(dependencies: FeedbackDependencies, judge: JudgeObserver | None) -> 
         on_result=lambda result: dependencies.metrics.shadowed.labels(result).inc(),
         judge=judge,
     )
+
+
+def _dollars(log: LogComponents, name: str, usd_per_day: float | None) -> SharedDollars:
+    """Return a day's dollars that all processes of the namespace pay from."""
+    return SharedDollars(log.client, log.factory.config.namespace, name=name, usd_per_day=usd_per_day, clock=time.time)
 
 
 def check_judge(config: JudgeConfig, judging: Collection[str], answering: Collection[str]) -> None:

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.judge.types import JudgeVerdict, NoVerdict
+from highwayman.feedback.log.shared_dollars import SharedDollars
 from tests.feedback.judge.askers import OTHER, Answered, judge
 from tests.feedback.judge.cases import arm, case, completion
 from tests.upstream_server import (
@@ -99,3 +101,18 @@ async def test_a_case_that_is_given_up_leaves_the_line_and_the_reserve(
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert isinstance(await made.score(case()), JudgeVerdict)
+
+
+async def test_judges_of_several_processes_keep_to_the_days_dollars_together(
+    server: ScriptedUpstream, upstream: Upstream, redis_client: Redis, namespace: str
+) -> None:
+    server.script(ANY, Say("4", tokens_in=900, tokens_out=1))
+    both = [judge(upstream, arm("large", server.url), at_once=20) for _ in range(2)]
+    for each in both:
+        each.dollars = SharedDollars(redis_client, namespace, name="judge", usd_per_day=0.01, clock=lambda: 1e9)
+    verdicts = await asyncio.gather(*(each.score(case()) for each in both for _ in range(20)))
+    paid = sum(verdict.cost_usd or 0.0 for verdict in verdicts)
+    assert 0.0 < paid <= 0.01
+    assert both[0].dollars is not None
+    assert await both[0].dollars.spent_usd() == pytest.approx(paid)
+    assert {reason for each in both for reason in each.counts} == {"verdict", "budget"}

@@ -1,0 +1,47 @@
+"""How much one key, and one person, may weigh in a tenant's latest feedback, counted in Redis for all routers."""
+
+import asyncio
+import math
+from typing import Final
+
+import redis.asyncio as aioredis
+
+from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.log.redis.scripts import Scripts
+from highwayman.feedback.log.store import Keys
+from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
+
+_HALVES_KEPT: Final = 20  # half-lives, after which a millionth of a weight is left
+_PATIENCE_S: Final = 0.5
+
+
+class SharedInfluence:
+    """Weighs statements as `InfluenceLimiter` does, exact however many processes ask at once.
+
+    While Redis does not answer, each process goes by its own account of what it has weighed.
+    """
+
+    def __init__(self, client: "aioredis.Redis", namespace: str, caps: InfluenceCaps) -> None:
+        """Take where sums are kept, and the caps."""
+        self._scripts = Scripts(client, "influence")
+        self._keys = Keys(namespace)
+        self._caps = caps
+        self._own = InfluenceLimiter(caps)
+
+    async def allowed_weight(
+        self, tenant: str, *, key: str, person: str, at: float, key_share: float | None = None
+    ) -> float:
+        """Return what a statement may weigh, in [0, 1], and keep account of it, as `InfluenceLimiter` does."""
+        own = self._own.allowed_weight(tenant, key=key, person=person, at=at, key_share=key_share)
+        caps = self._caps
+        shares = [("key", key, caps.key_share if key_share is None else key_share)]
+        shares.append(("person", person, caps.person_share))
+        capped = [(kind, name, share) for kind, name, share in shares if name and share is not None and share < 1.0]
+        names = [self._keys("influence", tenant), *(self._keys("influence", tenant, *each[:2]) for each in capped)]
+        keep_s = math.ceil(_HALVES_KEPT * caps.half_life_s)
+        words = (at, caps.half_life_s, caps.grace, keep_s, *(share for *_, share in capped))
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return float(await self._scripts.call("influence", names, words))
+        except (StoreUnavailable, TimeoutError):
+            return own

@@ -1,0 +1,44 @@
+"""On a real Valkey: what keys and people weigh, as several processes see it."""
+
+import random
+
+import pytest
+from redis.asyncio import Redis
+
+from highwayman.feedback.log.redis.redis import connect
+from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
+from highwayman.feedback.trust.shared_influence import SharedInfluence
+
+CAPS = InfluenceCaps(key_share=0.3, person_share=0.2, grace=3.0, half_life_s=100.0)
+
+
+async def test_two_processes_weigh_as_one_that_sees_all(redis_client: Redis, namespace: str) -> None:
+    both = [SharedInfluence(redis_client, namespace, CAPS) for _ in range(2)]
+    one, rng, at = InfluenceLimiter(CAPS), random.Random(3), 1e9
+    for _ in range(300):
+        at += rng.expovariate(0.5)
+        who = {"key": rng.choice(["k", "K", ""]), "person": rng.choice(["ann", "bob", "cid", "dan", "eve", ""])}
+        share = rng.choice([None, 0.1, 1.0])
+        tenant = rng.choice("tT")
+        expected = one.allowed_weight(tenant, at=at, key_share=share, **who)
+        weight = await rng.choice(both).allowed_weight(tenant, at=at, key_share=share, **who)
+        assert weight == pytest.approx(expected, abs=1e-9)
+
+
+async def test_a_flood_spread_over_processes_weighs_the_grace_once(redis_client: Redis, namespace: str) -> None:
+    both = [SharedInfluence(redis_client, namespace, CAPS) for _ in range(2)]
+    flood = [await both[n % 2].allowed_weight("t", key="bad", person="", at=1e9) for n in range(20)]
+    assert sum(flood) == pytest.approx(3.0)
+
+
+async def test_sums_end_by_themselves(redis_client: Redis, namespace: str) -> None:
+    await SharedInfluence(redis_client, namespace, CAPS).allowed_weight("t", key="k", person="ann", at=1e9)
+    names = await redis_client.keys(f"highwayman:{{{namespace}}}:influence:*")
+    assert len(names) == 3
+    for name in names:
+        assert 1900 < await redis_client.ttl(name) <= 2000
+
+
+async def test_without_redis_a_process_goes_by_its_own_account(namespace: str) -> None:
+    away = SharedInfluence(connect("redis://127.0.0.1:1/0"), namespace, CAPS)
+    assert [await away.allowed_weight("t", key="bad", person="", at=1e9) for _ in range(4)] == [1.0, 1.0, 1.0, 0.0]
