@@ -69,6 +69,7 @@ class SharedQuotas:
         self._queue: deque[tuple[Sequence[Amount], asyncio.Future[Taken] | None]] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._away_until = float("-inf")
+        self._is_closed = False
 
     async def take(self, amounts: Sequence[Amount]) -> Taken:
         """Take all amounts, or none of them. Raises StoreUnavailable."""
@@ -78,10 +79,12 @@ class SharedQuotas:
 
     def settle(self, amounts: Sequence[Amount]) -> None:
         """Add amounts, which may be below 0, to what was taken; where Redis is away, all stays as it is."""
-        self._submit(amounts, None)
+        if not self._is_closed:
+            self._submit(amounts, None)
 
     async def close(self) -> None:
-        """Send what waits, and close the connection."""
+        """Send what waits, and close the connection; what comes later is not settled."""
+        self._is_closed = True
         if self._sending is not None:
             await asyncio.wait({self._sending})
         await self._connection.close()

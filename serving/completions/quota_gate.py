@@ -1,5 +1,6 @@
 """Lets requests through as far as their key's and their tenant's limits go, and tells how much is left."""
 
+import asyncio
 import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from highwayman.feedback.log.store import Keys
 from highwayman.feedback.trust.principal import Principal
 from highwayman.feedback.trust.quotas import DAY, MINUTE, REQUESTS, TOKENS, USD, Quota, units_of
 from highwayman.feedback.trust.shared_quotas import CALENDAR, SLIDING, Amount, SharedQuotas, Taken
+from highwayman.serving.completions.quota_lease import KEPT_S, QuotaLease
 from highwayman.serving.config.tenants import EVERY_TENANT
 from highwayman.serving.http.asgi import Headers
 from highwayman.serving.http.errors import RateLimited
@@ -33,6 +35,16 @@ class _Window:
     keep_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a request has taken."""
+
+    principal: Principal
+    windows: tuple[_Window, ...]
+    needs: Sequence[int]
+    second: int  # by Redis' clock
+
+
 class QuotaGate:
     """Counts in Redis, for all routers of a namespace."""
 
@@ -45,7 +57,8 @@ class QuotaGate:
         self._is_open = True
         self._windows: dict[Principal, tuple[_Window, ...]] = {}
         self._day = -1
-        self._held: dict[str, tuple[int, list[tuple[_Window, int]]]] = {}  # by decision: second, what was taken
+        self._leases: dict[Principal, QuotaLease] = {}
+        self._held: dict[str, _Held] = {}  # by decision, of requests that have tokens or dollars to settle
         self._full: dict[Principal, tuple[float, _Window]] = {}  # who has no requests left, and until when
 
     def follow(self, tenants: Mapping[str, Sequence[Quota]], *, is_open_without_redis: bool) -> None:
@@ -55,7 +68,7 @@ class QuotaGate:
         """
         self._tenants = tenants
         self._is_open = is_open_without_redis
-        self._windows.clear()
+        self._forget_windows()
         self._full.clear()
 
     def limits(self, principal: Principal) -> bool:
@@ -85,52 +98,82 @@ class QuotaGate:
             RateLimited: a limit does not allow it.
             StoreUnavailable: nobody can count, and nothing goes through then.
         """
-        windows = self._windows_of(principal)
-        needs = {REQUESTS: 1, TOKENS: tokens, USD: units_of(USD, usd)}
-        amounts = [
-            Amount(window.key, window.kind, window.quota.units, needs[window.quota.resource], window.keep_s)
-            for window in windows
-        ]
-        try:
-            taken = await self._shared.take(amounts)
-        except StoreUnavailable:
-            if self._is_open:
-                return ()
-            raise StoreUnavailable("Limits cannot be counted now, as Redis does not answer; try again.") from None
-        now = self._clock()
-        if taken.refused is not None:
-            raise self._refused(principal, windows, taken, now)
-        metered = [(window, needs[window.quota.resource]) for window in windows if window.quota.resource != REQUESTS]
-        if metered and decision_id:
-            self._held[decision_id] = taken.second, metered
+        windows, now = self._windows_of(principal), self._clock()
+        by_resource = {REQUESTS: 1, TOKENS: tokens, USD: units_of(USD, usd)}
+        needs = [by_resource[window.quota.resource] for window in windows]
+        lease = self._leases.get(principal)
+        if lease is None:
+            lease = self._leases[principal] = QuotaLease([0] * len(windows))
+        sums, second = lease.spend(needs, now), lease.second
+        if sums is None:
+            try:
+                taken = await self._taken(windows, needs, lease, now)
+            except StoreUnavailable:
+                if self._is_open:
+                    return ()
+                raise StoreUnavailable("Limits cannot be counted now, as Redis does not answer; try again.") from None
+            if taken.refused is not None:
+                raise self._refused(principal, windows, needs, taken)
+            sums, second = taken.sums, taken.second
+        if decision_id and any(window.quota.resource != REQUESTS for window in windows):
+            self._held[decision_id] = _Held(principal, windows, needs, second)
             if len(self._held) > _REMEMBERED:  # of calls that others make, and of which nothing is told
                 self._held.pop(next(iter(self._held)))
-        return _headers(
-            [(window, held, _reset_s(window, now)) for window, held in zip(windows, taken.sums, strict=True)]
-        )
+        return _headers([(window, total, _reset_s(window, now)) for window, total in zip(windows, sums, strict=True)])
+
+    async def _taken(self, windows: Sequence[_Window], needs: Sequence[int], lease: QuotaLease, now: float) -> Taken:
+        """Take what a request needs, and for some more like it where the caller asks often. Raises StoreUnavailable."""
+        if lease.is_taking:
+            return await self._shared.take(_amounts(windows, needs))
+        lease.is_taking = True
+        try:
+            count = lease.next_size(needs, [window.quota.units for window in windows], now)
+            self._give_back(lease, windows)
+            taken = await self._shared.take(_amounts(windows, [count * need for need in needs]))
+            if taken.refused is not None and count > 1:
+                count, taken = 1, await self._shared.take(_amounts(windows, needs))
+            if taken.refused is None:
+                ahead, done_at = [(count - 1) * need for need in needs], self._clock()
+                lease.fill(ahead, taken.sums, second=taken.second, now=done_at)
+                sums = tuple(total - have for total, have in zip(taken.sums, lease.held, strict=True))
+                taken = Taken(None, None, taken.second, sums)
+                if count > 1:
+                    asyncio.get_running_loop().call_later(2 * KEPT_S, self._give_back, lease, windows)
+            return taken
+        finally:
+            lease.is_taking = False
+
+    def _give_back(self, lease: QuotaLease, windows: Sequence[_Window]) -> None:
+        """Give back what was taken ahead and not asked for soon."""
+        left = [-units for units in lease.expired(self._clock())]
+        if any(left):
+            self._shared.settle(_settled(windows, left, lease.second))
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Settle what a call has taken: what is beyond the estimate is counted, what is not is given back."""
         held = self._held.pop(outcome.decision_id, None) if self._held else None
         if held is None:
             return
-        second, metered = held
         used = {
             TOKENS: outcome.tokens_in + outcome.tokens_out,
             USD: units_of(USD, outcome.cost_usd or 0.0),
         }
         left = [
-            Amount(window.key, window.kind, None, used[window.quota.resource] - units, window.keep_s, second)
-            for window, units in metered
-            if used[window.quota.resource] != units
+            need - used.get(window.quota.resource, need) for window, need in zip(held.windows, held.needs, strict=True)
         ]
-        if left:
-            self._shared.settle(left)
+        lease = self._leases.get(held.principal)
+        is_current = lease is not None and self._windows.get(held.principal) is held.windows
+        if any(left) and not (lease is not None and is_current and lease.credit(left, self._clock())):
+            self._shared.settle(_settled(held.windows, [-units for units in left], held.second))
 
-    def _refused(self, principal: Principal, windows: Sequence[_Window], taken: Taken, now: float) -> RateLimited:
-        place = taken.refused or 0
+    def _refused(
+        self, principal: Principal, windows: Sequence[_Window], needs: Sequence[int], taken: Taken
+    ) -> RateLimited:
+        now, place = self._clock(), taken.refused or 0
         window, ends_s = windows[place], _reset_s(windows[place], now)
         wait_s = taken.wait_s if window.kind == SLIDING else ends_s
+        if needs[place] > window.quota.units:
+            wait_s = None
         if window.quota.resource == REQUESTS and wait_s is not None:
             if len(self._full) > _REMEMBERED:
                 self._full.clear()
@@ -146,7 +189,7 @@ class QuotaGate:
         day = int(self._clock() // _DAY_S)
         if day != self._day or len(self._windows) > _REMEMBERED:
             self._day = day
-            self._windows.clear()
+            self._forget_windows()
         windows = self._windows.get(principal)
         if windows is None:
             owners = (
@@ -157,6 +200,11 @@ class QuotaGate:
                 self._window(quota, said, owner) for said, owner, quotas in owners for quota in quotas
             )
         return windows
+
+    def _forget_windows(self) -> None:
+        """Have windows made anew; what was taken ahead stays taken."""
+        self._windows.clear()
+        self._leases.clear()
 
     def _of_tenant(self, tenant: str) -> Sequence[Quota]:
         quotas = self._tenants.get(tenant)
@@ -174,6 +222,22 @@ class QuotaGate:
         ends_at = datetime.datetime.combine(ended, datetime.time(), datetime.UTC).timestamp()
         keep_s = int(ends_at - self._clock() + _DAY_S)
         return _Window(quota, said, self._keys(*name, begun), CALENDAR, ends_at, keep_s)
+
+
+def _amounts(windows: Sequence[_Window], needs: Sequence[int]) -> list[Amount]:
+    return [
+        Amount(window.key, window.kind, window.quota.units, need, window.keep_s)
+        for window, need in zip(windows, needs, strict=True)
+    ]
+
+
+def _settled(windows: Sequence[_Window], units: Sequence[int], second: int) -> list[Amount]:
+    """Return what is added to windows (below 0: given back) for what was taken in a second."""
+    return [
+        Amount(window.key, window.kind, None, more, window.keep_s, second)
+        for window, more in zip(windows, units, strict=True)
+        if more
+    ]
 
 
 def _reset_s(window: _Window, now: float) -> float:
