@@ -2,11 +2,13 @@
 
 import asyncio
 import math
+from collections.abc import Collection
 from typing import Final
 
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable
+from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.redis.scripts import Scripts
 from highwayman.feedback.log.store import Keys
 from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
@@ -45,3 +47,14 @@ class SharedInfluence:
                 return float(await self._scripts.call("influence", names, words))
         except (StoreUnavailable, TimeoutError):
             return own
+
+
+async def forget_influence(
+    client: "aioredis.Redis", namespace: str, *, tenants: Collection[str], pseudonyms: Collection[str]
+) -> None:
+    """Remove what some persons weigh in what some tenants were told of late. Raises StoreUnavailable."""
+    keys = Keys(namespace)
+    names = [keys("influence", tenant, "person", person) for tenant in tenants for person in pseudonyms]
+    if names:
+        with redis_errors():
+            await client.delete(*names)

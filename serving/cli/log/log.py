@@ -22,6 +22,7 @@ from highwayman.feedback.log.event_id import START, EventId, sort_key
 from highwayman.feedback.log.store import GRACE_S
 from highwayman.feedback.log.upkeep.erasure import ErasableArchive, Erasure
 from highwayman.feedback.log.upkeep.retention import Retention
+from highwayman.feedback.trust.shared_influence import forget_influence
 from highwayman.serving.cli.context import LogOptions, log_options, print_report
 from highwayman.serving.completions.answer_cache.answer_store import AnswerStore
 from highwayman.serving.state.learner_factory import LearnerFactory
@@ -97,6 +98,8 @@ async def run_erasure(
         erasure = new_erasure(retention, archive)
         events = await erasure.find()
         decisions = sum(erased.whole for erased in erasure.found.values())
+        namespace = factory.config.namespace
+        await forget_influence(client, namespace, tenants=erasure.tenants, pseudonyms=erasure.pseudonyms)
         last = await erasure.put_markers(at=time.time())
         async with _working(client, factory):
             dropped = await _settled(client, factory, erasure, last)
@@ -104,7 +107,7 @@ async def run_erasure(
             await factory.version_history(client, lineage=lineage).drop_before(last)
         removed_from_log, removed_from_archive = await erasure.forget()
         remaining = await erasure.find()
-        answers = AnswerStore(client, factory.config.namespace, clock=time.time)
+        answers = AnswerStore(client, namespace, clock=time.time)
         stored_answers = await answers.forget(erasure.pseudonyms, is_meant=erasure.is_meant)
     published = await factory.publications(client).load()
     report: dict[str, Any] = {

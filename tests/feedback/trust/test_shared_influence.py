@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLimiter
-from highwayman.feedback.trust.shared_influence import SharedInfluence
+from highwayman.feedback.trust.shared_influence import SharedInfluence, forget_influence
 
 CAPS = InfluenceCaps(key_share=0.3, person_share=0.2, grace=3.0, half_life_s=100.0)
 
@@ -37,6 +37,17 @@ async def test_sums_end_by_themselves(redis_client: Redis, namespace: str) -> No
     assert len(names) == 3
     for name in names:
         assert 1900 < await redis_client.ttl(name) <= 2000
+
+
+async def test_an_erased_persons_sum_goes_and_another_tenants_person_of_that_name_stays(
+    redis_client: Redis, namespace: str
+) -> None:
+    shared = SharedInfluence(redis_client, namespace, CAPS)
+    for tenant in "tT":
+        await shared.allowed_weight(tenant, key="", person="ann", at=1e9)
+    await forget_influence(redis_client, namespace, tenants=["t"], pseudonyms=["ann"])
+    names = await redis_client.keys(f"highwayman:{{{namespace}}}:influence:*:person:*")
+    assert [name.decode().rpartition("influence:")[2] for name in names] == ["T:person:ann"]
 
 
 async def test_without_redis_a_process_goes_by_its_own_account(namespace: str) -> None:
