@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -87,7 +88,7 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400, checks:
         problems += [_unknown_key(kind, key) for key in islice(unknown, _MOST_REPORTED)]
     model: _Model | None = None
     try:
-        model = kind.model_validate({name: body[name] for name in kind.model_fields if name in body})
+        model = kind.model_validate({name: body[name] for name in _field_names(kind) if name in body})
     except ValidationError as error:
         problems += _described(error.errors(include_input=False, include_url=False, include_context=False))
     problems += islice(checks, _MOST_REPORTED)
@@ -96,6 +97,11 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400, checks:
         message = "; ".join(f"{location}: {text}" for location, text in told)
         raise BadRequest(message, param=told[0][0] or None, status=status)
     return model
+
+
+@cache
+def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(kind.model_fields)  # which takes a while to ask for
 
 
 def _described(errors: Sequence[Any]) -> list[Problem]:

@@ -18,18 +18,39 @@ class _StaleConnection(aiohttp.ClientError):
     """A connection that was kept for a server had been closed by it."""
 
 
+class _Response(aiohttp.ClientResponse):
+    """Knows whether it comes over a connection that others have used; a middleware can tell, too, but takes longer."""
+
+    is_on_kept = False
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """Read the head. Raises _StaleConnection where the server had closed a connection that was kept for it."""
+        try:
+            return await super().start(connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if not self.is_on_kept:
+                raise
+            raise _StaleConnection from error
+
+
+class _StreamResponse(_Response, StreamedResponse):
+    """One that may be a stream."""
+
+
 class _Request(aiohttp.ClientRequest):
     """Knows whether it goes over a connection that others have used; aiohttp's traces tell it, too, at 20 us a call."""
 
-    is_on_kept = False
     _used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()  # of the connections' protocols
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """Go over a connection."""
-        self.is_on_kept = conn.protocol in self._used
-        if not self.is_on_kept:
+        is_on_kept = conn.protocol in self._used
+        if not is_on_kept:
             self._used.add(conn.protocol)
-        return await super().send(conn)
+        response = await super().send(conn)
+        if isinstance(response, _Response):
+            response.is_on_kept = is_on_kept
+        return response
 
 
 class _StreamRequest(_Request):
@@ -42,15 +63,6 @@ class _StreamRequest(_Request):
         if isinstance(response, StreamedResponse):
             response.tap = tap
         return response
-
-
-async def _tell_stale(request: Any, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        if not request.is_on_kept:
-            raise
-        raise _StaleConnection from error
 
 
 def _filled_in(headers: Mapping[str, str]) -> dict[str, str]:
@@ -75,14 +87,13 @@ class Connections:
     async def start(self) -> None:
         """Open the pool; needs a running event loop."""
         shared, fresh = self._connector(keepalive_timeout=60.0), self._connector(force_close=True)
-        self._session = self._open_session(shared, _tell_stale)
+        self._session = self._open_session(shared, response_class=_Response)
         self._fresh = self._open_session(fresh)
         self._streams = self._open_session(
             shared,
-            _tell_stale,
             connector_owner=False,
             request_class=_StreamRequest,
-            response_class=StreamedResponse,
+            response_class=_StreamResponse,
         )
 
     async def close(self) -> None:
@@ -117,14 +128,11 @@ class Connections:
     def _connector(self, **options: Any) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **options)
 
-    def _open_session(
-        self, connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType, **options: Any
-    ) -> aiohttp.ClientSession:
+    def _open_session(self, connector: aiohttp.TCPConnector, **options: Any) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
             # One session serves all tenants: a cookie one of them was given must not go out with another's request.
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=middlewares,
             **{"request_class": _Request, **options},
         )
