@@ -138,6 +138,7 @@ async def _answers(url: str) -> None:
 def main() -> None:
     """Serve the model until ended."""
     parser = argparse.ArgumentParser(prog="highwayman.serving.processes.local_pool", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="beyond loopback, nobody is asked for a key")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--slots", type=int, default=4, help="requests decoded together")
     parser.add_argument("--slot-tokens", type=int, default=4096, help="context window of each")
@@ -153,7 +154,7 @@ def _serve(options: argparse.Namespace) -> object:
     params = xllamacpp.CommonParams()
     params.model.path = str(model_path())
     params.model_alias = {MODEL}
-    params.port = options.port
+    params.hostnames, params.port = [options.host], options.port
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.slot_tokens
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads

@@ -1,0 +1,75 @@
+"""The image without an engine: the Dockerfile's files, installed by its last step, do the main job."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+import urllib.request
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+def built(folder: Path) -> Path:
+    """Return the `highwayman` that the Dockerfile's steps install; what the lock brings is that of these tests."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).split("\nFROM ")[1]
+    source, home = folder / "src", folder / "home"
+    source.mkdir()
+    for words in re.findall(r"^COPY (.*)$", text, re.MULTILINE):
+        *paths, target = words.split()
+        for path in paths:
+            place = source / (path if target == "./" else target)
+            if (ROOT / path).is_dir():
+                shutil.copytree(
+                    ROOT / path, place, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+                )
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / path, place)
+    venv.create(home, with_pip=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    for older in site.glob("setuptools*"):  # what Python 3.11 brings; the lock has a newer one
+        shutil.rmtree(older)
+    (site / "lock.pth").write_text(sysconfig.get_paths()["purelib"])
+    step = re.findall(r"^RUN (.*)$", text, re.MULTILINE)[-1].replace("/opt/highwayman", str(home))
+    subprocess.run(step.split(), cwd=source, check=True, capture_output=True, env=environment())
+    return home / "bin" / "highwayman"
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+@pytest.mark.timeout(240)
+def test_the_dockerfiles_files_and_last_step_make_a_highwayman_that_answers(tmp_path: Path) -> None:
+    program, port, away = built(tmp_path), free_port(), tmp_path / "away"
+    away.mkdir()
+    words = [str(program), "up", "--port", str(port), "--state-dir", str(tmp_path / "state")]
+    with subprocess.Popen(words, cwd=away, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert any("Stop with Ctrl-C" in line for line in process.stdout), "it comes up"
+            body = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{port}/v1/chat/completions",
+                json.dumps(body).encode(),
+                {"content-type": "application/json"},
+            )
+            with urllib.request.urlopen(asked, timeout=60) as response:
+                assert json.load(response)["choices"][0]["message"]["content"]
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    found = subprocess.run(
+        [str(program.parent / "python"), "-c", "import highwayman; print(highwayman.__file__)"],
+        cwd=away, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert Path(found.stdout.strip()).is_relative_to(program.parents[1]), "and it is the one that was installed"
