@@ -166,7 +166,7 @@ class JudgeConfig(Strict):
         default_factory=dict, description="Shares of arms that have their own, by name."
     )
     usd_per_day: Annotated[float, Field(ge=0)] | None = Field(
-        default=1.0, description="Dollars that judging may cost a day of UTC, all router processes together; null: no end."
+        default=1.0, description="Dollars that judging may cost a day of UTC, in all processes; null: no end."
     )
     pairwise: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0, description="Share of the cases that are compared with another arm's answer."

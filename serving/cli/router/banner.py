@@ -22,7 +22,7 @@ class NamespaceFacts:
     """What Redis says of a namespace."""
 
     lineage: str = ""  # in force; empty: not announced yet
-    keys: int = 0  # that open the router
+    keys: int | None = None  # given out that open it; None: no key ever closed it
 
 
 async def namespace_facts(url: str, namespace: str) -> NamespaceFacts | None:
@@ -37,7 +37,7 @@ async def namespace_facts(url: str, namespace: str) -> NamespaceFacts | None:
     finally:
         await client.aclose()
     lineage = "" if announced is None else announced.lineage
-    return NamespaceFacts(lineage, sum(key.state is not KeyState.REVOKED for key in keys))
+    return NamespaceFacts(lineage, sum(key.state is not KeyState.REVOKED for key in keys) if keys else None)
 
 
 def serve_banner(
@@ -93,7 +93,7 @@ def _keys(settings: Settings, told: NamespaceFacts | None) -> str:
     operators = [f"{own} of an operator's"] if own else []
     if told is None:
         return ", ".join([*operators, "those given out are not known yet: Redis does not answer"])
-    given = [f"{told.keys} given out (highwayman keys list)"] if told.keys else []
+    given = [] if told.keys is None else [f"{told.keys} given out (highwayman keys list)"]
     return ", ".join([*operators, *given]) or "none: open to whoever can reach it; highwayman keys add closes it"
 
 

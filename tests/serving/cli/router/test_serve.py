@@ -63,12 +63,16 @@ async def test_a_router_says_which_lineage_is_in_force_and_whether_keys_are_need
         for name in ("old", "new"):
             key, _ = await keys.add(KeyGrant(name, "acme"), at=1.0)
         await keys.set_state(key.id, KeyState.REVOKED)
+        told = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts(valkey_url, namespace))
+        for key in await keys.all():
+            await keys.set_state(key.id, KeyState.REVOKED)
     finally:
         encoder.close()
         await client.aclose()
-    told = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts(valkey_url, namespace))
     assert f"lineage {factory.lineage}" in told
     assert "1 given out" in told
+    closed = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts(valkey_url, namespace))
+    assert "0 given out" in closed
     away = serve_banner(settings(), "::1", 8790, workers=1, told=await namespace_facts("redis://[::1]:1", namespace))
     assert "Redis does not answer" in away
 
