@@ -46,8 +46,12 @@ class TenantConfig(Strict):
     """What holds for one tenant."""
 
     limits: QuotasConfig = QuotasConfig()
-    arms: Annotated[list[str], Field(min_length=1)] | None = None  # that may answer it; null: all of the pool
-    objective: ObjectiveConfig = ObjectiveConfig()  # in place of the router's, as far as it is given
+    arms: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="Those that may answer it; null: all of the pool."
+    )
+    objective: ObjectiveConfig = Field(
+        default=ObjectiveConfig(), description="In place of the router's, as far as it is given."
+    )
 
     def query(self, query: Query) -> Query:
         """Return a query with the arms that may answer it."""

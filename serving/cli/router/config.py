@@ -8,11 +8,13 @@ from typing import Any
 import click
 import yaml
 
+from highwayman.bandit.loading import policy_class, policy_options, policy_path
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.serving.cli.context import LogOptions, place_options
 from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.config.config import Config, load_config
+from highwayman.serving.config.policy import PolicyConfig
 from highwayman.serving.state.announced_config import public_settings
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
 from highwayman.serving.wiring.checks import check_arms, check_configuration
@@ -70,6 +72,9 @@ def show(file: Path | None, config: Path | None, **place: Any) -> None:
     if path is None or shown.feedback.doors:
         click.echo("# feedback.doors is left out, as it may hold secrets")
     click.echo(yaml.safe_dump(public_settings(shown), sort_keys=False, allow_unicode=True), nl=False)
+    others = _options_left_out(shown.policy)
+    if others:
+        click.echo(f"# options of {shown.policy.name} that are as by default: {others}")
 
 
 async def _in_force(options: LogOptions) -> tuple[str, Config]:
@@ -80,6 +85,17 @@ async def _in_force(options: LogOptions) -> tuple[str, Config]:
     if not announced.is_whole:
         raise ConfigError("the router in force, of an earlier release, does not say all of its configuration")
     return f"in force in namespace {announced.namespace}, lineage {announced.lineage}", announced.load()
+
+
+def _options_left_out(policy: PolicyConfig) -> str:
+    """Return the options that a policy takes and is not given, with their defaults; empty where there are none.
+
+    Of a policy that is not shipped none are told: its class need not be on this machine.
+    """
+    if ":" in policy.name:
+        return ""
+    options = policy_options(policy_class(policy_path(policy.name))) or {}
+    return ", ".join(f"{name} {option.default}" for name, option in options.items() if name not in policy.options)
 
 
 def _summary(factory: LearnerFactory) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio as aioredis
 from click.testing import CliRunner, Result
 
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.feedback.log.config_events import record_config_change
 from highwayman.feedback.log.store import Keys, Store
 from highwayman.serving.cli.context import LogOptions
@@ -139,6 +140,31 @@ def test_without_a_configuration_a_command_takes_the_one_in_force_and_says_its_l
     for words in ("savings --json", "judge report --json", "tournament --json"):
         told = json.loads(run([*words.split(), *options]).stdout)
         assert (told["namespace"], told["lineage"]) == (world.namespace, in_force.lineage)
+
+
+def test_a_rollback_without_a_configuration_is_of_the_lineage_in_force_and_leaves_its_learner_well(
+    world: World,
+) -> None:
+    in_force = announce(world, other_config(world, "policy: {name: LinTS}\nretention: {version_every_s: 0}"))
+    world.learning = in_force
+    first = world.learned()
+
+    async def rolled_back(client: "aioredis.Redis") -> Result:
+        learning = asyncio.create_task(in_force.worker(client).run())
+        words = ["snapshot", "rollback", first.stamp.version, "--redis-url", world.url, "--namespace", world.namespace]
+        try:
+            return await asyncio.to_thread(run, words)
+        finally:
+            assert not learning.done(), "the learner has failed"
+            await cancel_and_wait(learning)
+
+    result = world.at(rolled_back)
+    assert result.exit_code == 0, result.output
+    assert f"lineage {in_force.lineage}: in force" in result.stderr
+    options = ["--redis-url", world.url, "--namespace", world.namespace]
+    report = json.loads(run(["rebuild", "--json", *options]).stdout)
+    assert (report["lineage"], report["equal"]) == (in_force.lineage, True)
+    assert report["position"] > first.snapshot.position
 
 
 def test_a_command_that_changes_running_routers_says_which_are_meant(world: World) -> None:

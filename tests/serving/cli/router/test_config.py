@@ -122,6 +122,7 @@ def test_a_file_is_shown_with_its_defaults_and_without_its_secrets(tmp_path: Pat
     shown = config("show", path).stdout
     assert "canary" not in shown
     assert "feedback.doors is left out" in shown
+    assert "options of HierTS that are as by default: exploration 0.75, patience 250.0" in shown
     again = written(tmp_path, shown)
     assert load_config(again) == Config.model_validate({"budget": {"usd_per_day": 3.0}})
     assert yaml.safe_load(shown)["limits"]["drain_s"] == 60.0
