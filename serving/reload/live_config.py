@@ -48,7 +48,13 @@ class LiveConfig:
         except ValidationError as error:
             raise ConfigError("; ".join(str(problem["msg"]) for problem in error.errors(include_url=False))) from error
         live = LiveConfig(loaded, changes, config, arms)
-        return replace(live, needs_restart=(*needs_restart, *check(live)))
+        try:
+            return replace(live, needs_restart=(*needs_restart, *check(live)))
+        except ConfigError as error:
+            if not needs_restart:
+                raise
+            kept = ", ".join(needs_restart)  # else the files may say all that is asked for
+            raise ConfigError(f"{error} (until a restart these stay as they were: {kept})") from error
 
 
 @dataclass(frozen=True, slots=True)

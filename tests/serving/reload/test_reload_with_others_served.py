@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from highwayman.serving.reload.config_files import ConfigFiles
 from tests.serving.reload.test_reload_served import World, two_replicas
@@ -118,3 +119,17 @@ async def test_an_outcome_of_an_arm_that_was_removed_since_is_taken_and_costs_wh
     status, plain = await world.post("/v1/outcomes", told)
     assert (status, plain.get("arm"), plain.get("cost_usd")) == (200, "a", 0.5), plain
     assert (await world.post("/v1/admin/pool/reset/b"))[0] == 200
+
+
+async def test_what_is_refused_as_a_file_has_changed_on_both_sides_says_what_stays_until_a_restart(
+    world: World,
+) -> None:
+    files = write(world, feedback={"judge": {"arms": ["c"]}})
+    pool = yaml.safe_load(files.pool.read_text())
+    pool["by_name"]["embedder"]["zone"] = "away"
+    files.pool.write_text(yaml.safe_dump(pool))
+    status, answer = await world.post("/v1/admin/reload")
+    assert status == 400
+    assert "privacy.classes.secret: no arm of the pool has `zone: vectors`" in answer["error"]["message"]
+    assert "until a restart these stay as they were: feedback.judge.arms" in answer["error"]["message"]
+    await reloaded(world)
