@@ -37,6 +37,10 @@ class ExplorationCap:
         self._spent_usd = 0.0  # today
         self._regret = 0.0  # saved up
 
+    def go_on_from(self, before: "ExplorationCap") -> None:
+        """Count on from what another one has spent today and saved up, whose place this one takes."""
+        self._day, self._spent_usd, self._regret = before._day, before._spent_usd, before._regret
+
     @property
     def counts_usd(self) -> bool:
         """Whether there is a ceiling in dollars."""

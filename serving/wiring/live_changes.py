@@ -119,7 +119,9 @@ class LiveFollowers:
         routing.follow_budget(config.budget)
         follow_quotas(routing.quotas, config)
         router.tenants = config.tenants
-        router.rules = exploration_rules(config, self.policy.live.policy)
+        before, router.rules = router.rules, exploration_rules(config, self.policy.live.policy)
+        if before.cap is not None and router.rules.cap is not None:
+            router.rules.cap.go_on_from(before.cap)
         router.control, router.records.keep_prompts = build_control(config, routing.pool), config.retention.prompts
         self.conversations.follow(**turn_needs(config, arms))
         if self.feedback.judge is not None:

@@ -123,3 +123,15 @@ def test_without_exploration_the_other_arms_have_no_probability() -> None:
 def test_a_ceiling_below_zero_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a number >= 0 or None, got -0.1"):
         ExplorationCap(**{name: -0.1})
+
+
+def test_a_cap_that_takes_anothers_place_goes_on_from_what_that_one_has_spent_and_saved() -> None:
+    before, after = ExplorationCap(usd_per_day=2.4), ExplorationCap(usd_per_day=3.6)
+    assert before.share(PROBS, 0, usd=USD, utilities=None, at=0.0) == pytest.approx(1.0)
+    after.go_on_from(before)
+    assert after.share(PROBS, 0, usd=USD, utilities=None, at=0.0) == pytest.approx(0.5)  # 0.15 less 0.1
+    saved, after = ExplorationCap(regret_per_request=0.1), ExplorationCap(regret_per_request=0.01)
+    for _ in range(9):
+        saved.share(np.array([1.0, 0.0]), 0, usd=USD, utilities=UTILITIES, at=0.0)
+    after.go_on_from(saved)
+    assert after.share(PROBS, 0, usd=USD, utilities=UTILITIES, at=0.0) == pytest.approx(1.0)

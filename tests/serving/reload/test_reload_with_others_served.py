@@ -1,6 +1,7 @@
 """A reload beside hard budgets, trust zones and models asked by name: through two started routers, on one namespace."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from highwayman.env.cost.spend_ledger import DAY_S
 from highwayman.serving.reload.config_files import ConfigFiles
 from tests.serving.reload.test_reload_served import World, two_replicas
 from tests.serving.running_router import Router, ask
@@ -132,4 +134,26 @@ async def test_what_is_refused_as_a_file_has_changed_on_both_sides_says_what_sta
     assert status == 400
     assert "privacy.classes.secret: no arm of the pool has `zone: vectors`" in answer["error"]["message"]
     assert "until a restart these stay as they were: feedback.judge.arms" in answer["error"]["message"]
+    await reloaded(world)
+
+
+async def test_what_exploration_has_cost_today_counts_on_whatever_is_changed(world: World) -> None:
+    async def routed() -> list[dict[str, Any]]:
+        return list((await world.post("/v1/route", ask()))[1]["candidates"])
+
+    async def explored() -> bool:
+        return all(arm["probability"] < 1.0 for arm in await routed())
+
+    await reloaded(world)
+    assert (await world.post("/v1/admin/pool/price/a", {"usd_per_mtok_in": 50.0, "usd_per_mtok_out": 50.0}))[0] == 200
+    beyond_usd = sum(arm["probability"] * (arm["expected_usd"] or 0.0) for arm in await routed())
+    beyond_usd -= min(arm["expected_usd"] for arm in await routed())
+    due = min((time.time() % DAY_S + 3600.0) / DAY_S, 1.0)
+    await reloaded(world, exploration={"usd_per_day": 1.6 * beyond_usd / due})
+    assert [await explored() for _ in range(3)] == [True, True, False], "it is spent"
+    assert (await world.post("/v1/admin/pool/drain/b"))[0] == 200
+    assert (await world.post("/v1/admin/pool/undrain/b"))[0] == 200
+    assert not await explored()
+    for arm in "ab":
+        assert (await world.post(f"/v1/admin/pool/reset/{arm}"))[0] == 200
     await reloaded(world)
