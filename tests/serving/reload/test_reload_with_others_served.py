@@ -77,6 +77,8 @@ async def test_the_days_ceiling_that_all_routers_claim_from_is_the_one_read_last
     await until_known(world, 0.0176)
     await reloaded(world, budget={"usd_per_day": 0.0176 + 0.006, "hard": True})
     ended = await statuses()
+    while (status := await asked(world.replicas[0])) == 200:  # who asked beside others may have been refused
+        ended[status] += 1
     assert 1 <= ended[200] <= 5, ended
     await reloaded(world, budget={"usd_per_day": 1.0, "hard": True})
     assert (await statuses())[200] == 16
