@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +50,7 @@ from highwayman.serving.views import (
     savings_view,
 )
 from highwayman.serving.wiring.settings import Settings
+from highwayman.serving.wiring.tracing import TracedMetrics
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _NEW_OBJECTS = 10_000  # between two collections; with Python's 700, those that requests under way hold set them off
@@ -70,6 +71,9 @@ class _Running:
     feedback_rate: RateLimit
 
 
+_Handler = Callable[[_Running, Scope, Receive, Send], Awaitable[None]]
+
+
 class Application:
     """Checks the key, then hands completions to their bare route and the rest to FastAPI."""
 
@@ -81,6 +85,7 @@ class Application:
         admin = settings.config.admin
         self._plane = None if admin is None else AdminPlane(admin.port)
         self._failure: HighwaymanError | None = None
+        self._handle: _Handler = self._admit
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
@@ -114,7 +119,7 @@ class Application:
         elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
             await self._rest(as_get(scope), receive, send)
         else:
-            await self._admit(self._running, scope, receive, send)
+            await self._handle(self._running, scope, receive, send)
 
     async def _admit(self, running: "_Running", scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to its handler, if whoever sends it may."""
@@ -234,6 +239,8 @@ class Application:
                 feedback_rate,
             )
             services.on_change.append(self._follow)
+            if isinstance(services.metrics, TracedMetrics):
+                self._handle = services.metrics.tracer.wrapping(self._admit)
             _add_routes(rest, services, protocols.names)
             rest.openapi = describe_by_hand(rest, feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again

@@ -42,6 +42,7 @@ from highwayman.serving.wiring.privacy import build_guard, cleared_encoder
 from highwayman.serving.wiring.routing import RoutingComponents, build_policy, build_routing, start_ramp
 from highwayman.serving.wiring.settings import Settings
 from highwayman.serving.wiring.tags import build_tags
+from highwayman.serving.wiring.tracing import TracedMetrics, build_metrics
 
 
 class BackgroundTaskFailed(HighwaymanError):
@@ -93,7 +94,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         settings, shared_state = await with_shared_changes(settings)
         guard = build_guard(stack, settings)
         factory = build_learner_factory(stack, settings)
-        metrics, spend_tracker = Metrics(), SpendTracker(settings.config.budget.limits(), time.time)
+        metrics = build_metrics(stack, settings)
+        spend_tracker = SpendTracker(settings.config.budget.limits(), time.time)
         log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
@@ -108,6 +110,9 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         conversations = build_conversations(settings, log, routing.background)
         followers = LiveFollowers(log, policy, routing, feedback, conversations, metrics, others=[])
         start_at_zero(metrics, settings, log)
+        if isinstance(metrics, TracedMetrics):
+            metrics.pool = routing.pool
+            routing.upstream.send_along(metrics.tracer.call_headers)
         yield Services(
             settings=settings,
             pool=routing.pool,

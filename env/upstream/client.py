@@ -3,7 +3,7 @@
 import asyncio
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -72,6 +72,10 @@ class Upstream:
         """Go on with other time limits, all but that of connecting."""
         self._limits = limits
         self._calls.follow(limits)
+
+    def send_along(self, call_headers: Callable[[], Mapping[str, str]]) -> None:
+        """Send with every call what is returned for it, such as within which trace it is."""
+        self._calls.connections.call_headers = call_headers
 
     async def start(self) -> None:
         """Open the connection pool; needs a running event loop."""

@@ -28,8 +28,10 @@ from highwayman.serving.config.resources.limits import LimitsConfig, RetentionCo
 from highwayman.serving.config.resources.spending import BudgetConfig, ExplorationConfig, TrialConfig
 from highwayman.serving.config.shadow import ShadowConfig
 from highwayman.serving.config.strict import Strict
+from highwayman.serving.config.telemetry import TelemetryConfig
 from highwayman.serving.config.tenants import TenantConfig
 from highwayman.serving.config.tournament import TournamentConfig
+from highwayman.serving.telemetry.json_logs import LogFormat
 
 _NULL = "tag:yaml.org,2002:null"
 
@@ -67,6 +69,8 @@ class Config(Strict):
         default_factory=list, description="names a router without keys is called by, beside this machine's own"
     )
     retention: RetentionConfig = RetentionConfig()
+    log_format: LogFormat = Field(default="text", description="of what goes to standard error")
+    telemetry: TelemetryConfig = TelemetryConfig()
     tenants: dict[str, TenantConfig] = Field(
         default_factory=dict, description="by name, what a tenant may take; `*` stands for each that is not named"
     )

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from highwayman.serving.http.asgi import Receive, Scope, Send
+from highwayman.serving.telemetry.json_logs import FIELDS
 
 _DECISION = b"x-highwayman-decision"
 _SHOWN = 200  # characters of an address; the query is never shown: it may hold keys
+
+_FIELDS = ("client", "method", "path", "status", "seconds", "decision")
 
 log = logging.getLogger("highwayman.access")
 
@@ -40,6 +43,6 @@ class AccessLog:
             client = scope.get("client") or ("-",)
             path = scope["path"][:_SHOWN].encode("unicode_escape").decode()
             seconds = self._clock() - started
-            log.info(
-                '%s "%s %s" %s %.3f s %s', client[0], scope["method"], path, status or "-", seconds, decision or "-"
-            )
+            told = (client[0], scope["method"], path, status or "-", round(seconds, 3), decision or "-")
+            fields = {FIELDS: dict(zip(_FIELDS, told, strict=True))}
+            log.info('%s "%s %s" %s %.3f s %s', *told, extra=fields)

@@ -3,7 +3,7 @@
 import os
 import ssl
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import aiohttp
@@ -80,6 +80,7 @@ class Connections:
     def __init__(self, connect_s: float) -> None:
         """Take the seconds that a connection may take to be made."""
         self._connect_s = connect_s
+        self.call_headers: Callable[[], Mapping[str, str]] | None = None  # what every call is sent with; None: nothing
         self._session: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None  # never reuses a connection
         self._streams: aiohttp.ClientSession | None = None  # goes over the connections of the first one
@@ -115,6 +116,8 @@ class Connections:
             headers["authorization"] = f"Bearer {key}"
         if arm.headers:
             headers |= _filled_in(arm.headers)
+        if self.call_headers is not None:
+            headers |= self.call_headers()
         try:
             response = await session.post(url, data=body, headers=headers, allow_redirects=False)
             if isinstance(response, StreamedResponse) and response.tap is not None and not response.tap.begin(response):

@@ -28,6 +28,8 @@ def router_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Router processes behind the port."),
         click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
                      show_default=True, help="Of what the router says on standard error; no prompt, ever."),
+        click.option("--log-format", type=click.Choice(["text", "json"]),
+                     help="Of what it says; as `log_format` in the configuration if it is not given."),
         click.option("--access-log/--no-access-log", default=False, show_default=True,
                      help="A line for each request: who, path, status, seconds, decision."),
     )):  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import ipaddress
+import logging
 import os
 from pathlib import Path
 
@@ -27,9 +28,12 @@ from highwayman.serving.processes.workers import (
 )
 from highwayman.serving.reload.config_files import ConfigFiles
 from highwayman.serving.state.local_state import state_folder
+from highwayman.serving.telemetry.json_logs import LogFormat, set_log_format
 from highwayman.serving.wiring.settings import Settings
 
 _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -44,14 +48,16 @@ _KEYS_ENV = "HIGHWAYMAN_API_KEYS"
 def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
     host: str, port: int, admin_port: int | None, state_dir: Path | None, redis_url: str | None, config: Path | None,
     encoder: str | None,
-    pool_file: Path, learn: bool, seed: int | None, workers: int, log_level: str, access_log: bool, banner: bool,
-    fds: tuple[int, ...], door: Path | None,
+    pool_file: Path, learn: bool, seed: int | None, workers: int, log_level: str, log_format: LogFormat | None,
+    access_log: bool, banner: bool, fds: tuple[int, ...], door: Path | None,
 ) -> None:  # fmt: skip
     """Run the router on a pool of yours."""
     set_log_level(log_level)
     operators = frozenset(filter(None, (key.strip() for key in os.environ.get(_KEYS_ENV, "").split(","))))
     files = ConfigFiles(pool_file, config, encoder, admin_port).load()
     loaded, arms = files.config, files.pool.arms
+    log_format = log_format or loaded.log_format
+    set_log_format(log_format)
     state = state_dir or state_folder()
     said: list[asyncio.Future[None]] = []  # held, as the loop does not
 
@@ -65,7 +71,9 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
         click.echo(text, err=True)
 
     def on_listening() -> None:
-        if banner and door is None and log_level in {"debug", "info"}:
+        if log_format == "json":
+            log.info("listens on %s, port %d, in %d processes", host, port, workers)
+        elif banner and door is None and log_level in {"debug", "info"}:
             said.append(asyncio.ensure_future(say_where()))
 
     if workers > 1:

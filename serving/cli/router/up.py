@@ -14,6 +14,7 @@ from highwayman.serving.processes.supervisor import UpOptions, up
 from highwayman.serving.processes.workers import forwarded_cli_options
 from highwayman.serving.state.local_state import state_folder
 from highwayman.serving.state.operator_key import operator_key_path
+from highwayman.serving.telemetry.json_logs import LogFormat, set_log_format
 
 
 @click.command("up")
@@ -24,13 +25,15 @@ from highwayman.serving.state.operator_key import operator_key_path
 def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     host: str, port: int, admin_port: int | None, state_dir: Path | None, redis_url: str | None, config: Path | None,
     encoder: str | None,
-    workers: int, log_level: str, access_log: bool, pool_file: Path | None,
+    workers: int, log_level: str, log_format: LogFormat | None, access_log: bool, pool_file: Path | None,
 ) -> None:  # fmt: skip
     """Start Valkey, a local pool of real models and the router: everything on this machine."""
     set_log_level(log_level)
+    loaded = load_config(config)
+    set_log_format(log_format or loaded.log_format)
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
-    state = state_dir or state_folder()
-    up_options = UpOptions(host, port, state, redis_url, pool_file, load_config(config).limits.drain_s, options)
+    state, drain_s = state_dir or state_folder(), loaded.limits.drain_s
+    up_options = UpOptions(host, port, state, redis_url, pool_file, drain_s, options)
     console = Console(stderr=True)
     asyncio.run(
         up(
