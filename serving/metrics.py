@@ -37,6 +37,7 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count toge
 _EVENTS = {"d": "decision", "o": "outcome", "f": "feedback"}
 _FATES = ("spooled", "drained", "lost", "set_aside", "sent_again")
 _ASKED: Final = (Mode.ROUTE, Mode.CASCADE, Mode.FORCED, Mode.STICKY)  # modes of requests that clients make
+_DRAWN: Final = frozenset({Mode.ROUTE, Mode.CASCADE})
 _STATUSES: Final = tuple(status for status in Status if status is not Status.LOST)  # which no router sees itself
 # Counters of arms beside those that every call counts, and the other label's values.
 _OF_ARMS: Final[Mapping[str, Iterable[tuple[str, ...]]]] = {
@@ -55,8 +56,9 @@ _LATEST: Final = 64  # decisions, whose exploration and beliefs are shown
 
 @dataclass(frozen=True, slots=True)
 class _ArmChildren:
-    """What every call of an arm counts; to look each up by its labels takes as long as to count."""
+    """What every decision and call of an arm counts; to look each up by its labels takes as long as to count."""
 
+    propensity: Any
     latency: Any
     first_token: Any
     tokens_in: Any
@@ -75,7 +77,7 @@ class Metrics:
         self._made = {family.name: family.make(registry) for family in FAMILIES}
         self._children: dict[tuple[Any, ...], Any] = {}  # of what every request counts, by metric and labels
         self._arms: dict[str, _ArmChildren] = {}
-        self._requests, self._propensity = self.counter("requests"), self.histogram("propensity")
+        self._requests, self._decisions = self.counter("requests"), self.counter("decisions")
         self._attempts = self.counter("attempts")
         self.overhead = self.histogram("decision_seconds")
         self.in_flight = self.gauge("requests_in_flight")
@@ -110,7 +112,7 @@ class Metrics:
         for arm in arms:
             self._of(arm)
             for mode in _ASKED:
-                self._propensity.labels(arm, mode)
+                self._decisions.labels(arm, mode)
                 for status in _STATUSES:
                     self._requests.labels(arm, mode, status)
             for name, values_of_label in _OF_ARMS.items():
@@ -169,6 +171,7 @@ class Metrics:
         if children is None:
             tokens = self.counter("tokens")
             children = self._arms[arm] = _ArmChildren(
+                self.histogram("propensity").labels(arm),
                 self.histogram("latency_seconds").labels(arm),
                 self.histogram("time_to_first_token_seconds").labels(arm),
                 tokens.labels(arm, "in"),
@@ -189,8 +192,11 @@ class Metrics:
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
-        self._child(self._propensity, decision.arm, decision.mode).observe(decision.propensity)
-        self.latest.append(decision)
+        arm, mode = decision.arm, decision.mode
+        self._child(self._decisions, arm, mode).inc()
+        if mode in _DRAWN:
+            (self._arms.get(arm) or self._of(arm)).propensity.observe(decision.propensity)
+            self.latest.append(decision)
         if decision.context.flags:  # as most have none
             for flag in what_is_missing(decision.context.flags):
                 self.degraded.labels(flag).inc()
@@ -251,8 +257,16 @@ class Metrics:
 
         `pending` is of the whole namespace, the same whichever process is asked; None: Redis did not tell.
         """
+        self.look()
+        return self.as_text(pending)
+
+    def look(self) -> None:
+        """See how things stand in this process, in its event loop."""
         self.gauge("tasks").set(_alive_tasks())
         self.gauge("spooled_events").set(self.spooled())
+
+    def as_text(self, pending: PendingCounts | None) -> bytes:
+        """Return what was counted and seen, as `exposition` does; may be called in another thread."""
         registry = self.registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()

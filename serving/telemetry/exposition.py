@@ -1,6 +1,6 @@
-"""From what was counted to what Prometheus is shown: old names of a release before, and what follows from the rest."""
+"""From what was counted to what Prometheus is shown: what is in Redis beside it, and old names for one release."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -8,9 +8,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from highwayman.feedback.intake.pending import PendingCounts
-from highwayman.serving.telemetry.families import DECISIONS, HELD, OLD_NAMES, WAITING
+from highwayman.serving.telemetry.families import HELD, OLD_NAMES, WAITING
 
-_PROPENSITY_COUNT = "highwayman_propensity_count"
 _FATES = ("held", "joined", "expired", "withdrawn")
 
 
@@ -25,7 +24,6 @@ class _Shown(Collector):
             yield family
             if family.name in OLD_NAMES:
                 yield _renamed(family, OLD_NAMES[family.name])
-            yield from _decisions(family.samples)
         if self._pending is not None:
             yield from _pending(self._pending)
 
@@ -44,16 +42,6 @@ def _renamed(family: Metric, name: str) -> Metric:
         Sample(name + sample.name.removeprefix(family.name), sample.labels, sample.value) for sample in family.samples
     ]
     return old
-
-
-def _decisions(samples: Iterable[Sample]) -> Iterator[Metric]:
-    """Yield how many decisions there were, as the propensities tell: a request counts but once."""
-    counts = [sample for sample in samples if sample.name == _PROPENSITY_COUNT]
-    if counts:
-        decisions = CounterMetricFamily(DECISIONS.name, DECISIONS.meaning, labels=DECISIONS.labels)
-        for sample in counts:
-            decisions.add_metric([sample.labels[label] for label in DECISIONS.labels], sample.value)
-        yield decisions
 
 
 def _pending(pending: PendingCounts) -> Iterator[Metric]:

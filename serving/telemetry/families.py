@@ -76,7 +76,8 @@ _REQUESTS: Final = (
     _counter("answer_lookups", "Stored answers looked for: exact, semantic, none", "came_to"),
 )  # fmt: skip
 _DECISIONS: Final = (
-    _histogram("propensity", "Probability with which the arm was drawn; a named arm's is 1", "arm", "mode",
+    _counter("decisions", "Decisions, by the arm intended", "arm", "mode"),
+    _histogram("propensity", "Probability of the arm that was drawn; of routed and cascaded requests", "arm",
                buckets=_PROBABILITY),
     _counter("degraded_contexts", "Decisions on less than the whole context, by what is missing", "flag"),
     _counter("conversation_switches", "Turns that went to another arm than the turn before, by the new arm", "arm"),
@@ -132,7 +133,6 @@ _HEALTH: Final = (
 )  # fmt: skip
 FAMILIES: Final = (*_REQUESTS, *_DECISIONS, *_LEARNING, *_HEALTH)
 
-DECISIONS: Final = Family("highwayman_decisions", "counter", "Decisions, by the arm intended", ("arm", "mode"))
 WAITING: Final = Family(
     "highwayman_feedback_waiting", "gauge", "Feedback that waits for its decision, in the namespace"
 )
@@ -141,7 +141,7 @@ HELD: Final = Family(
     "Feedback that came without a decision, in the namespace, and what became of it: joined, expired, withdrawn",
     ("fate",),
 )  # fmt: skip
-MADE_AT_SCRAPE: Final = (DECISIONS, WAITING, HELD)  # of what is counted already, here or in Redis
+MADE_AT_SCRAPE: Final = (WAITING, HELD)  # of what is counted in Redis
 
 # What was called otherwise before is shown under its old name, too, for one release.
 OLD_NAMES: Final = {

@@ -145,8 +145,8 @@ async def test_decisions_are_counted_by_arm_and_mode_with_their_propensities(scr
     text = scrapes[1]
     assert sum(value(text, "highwayman_decisions_total", mode="route")) == 8
     assert value(text, "highwayman_decisions_total", arm="small", mode="forced") == [1.0]
-    drawn = sum(value(text, "highwayman_propensity_sum", mode="route"))
-    assert 0 < drawn <= 8
+    assert sum(value(text, "highwayman_propensity_count")) == 8
+    assert 0 < sum(value(text, "highwayman_propensity_sum")) <= 8
 
 
 async def test_reward_coverage_and_delay_tell_of_the_thumbs_given(scrapes: tuple[str, str]) -> None:
