@@ -34,16 +34,15 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Call:
-    """A decided request whose answer is under way."""
+class _Request:
+    """A request under way whose trace is recorded, and its call, once it is decided."""
 
-    decision_id: str
-    span: Span
-    is_over: bool = False
+    operation: str
+    decision_id: str = ""
+    call: Span | None = None  # None: there is none, or it is over
 
 
-_path: ContextVar[str] = ContextVar("highwayman_path", default="")
-_call: ContextVar[_Call | None] = ContextVar("highwayman_call", default=None)
+_request: ContextVar[_Request | None] = ContextVar("highwayman_request", default=None)  # None: it is not recorded
 
 
 class RequestTracer:
@@ -60,9 +59,15 @@ class RequestTracer:
         async def traced(running: Any, scope: _Scope, receive: _Receive, send: _Send) -> None:
             told = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _CARRIED}
             attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
-            span = self._tracer.start_span(
-                f"{scope['method']} {scope['path']}", _W3C.extract(told, Context()), SpanKind.SERVER, attributes
-            )
+            parent = _W3C.extract(told, Context()) if told else Context()
+            span = self._tracer.start_span(f"{scope['method']} {scope['path']}", parent, SpanKind.SERVER, attributes)
+            otel_context.attach(trace.set_span_in_context(span))  # of this request's task alone, which ends with it
+            _request.set(None)
+            if not span.is_recording():  # by the sampler: then nothing but its id goes on
+                await handler(running, scope, receive, send)
+                return
+            request = _Request("text_completion" if scope["path"] == _COMPLETION else "chat")
+            _request.set(request)
 
             async def send_noted(message: MutableMapping[str, Any]) -> None:
                 if message["type"] == "http.response.start":
@@ -71,15 +76,11 @@ class RequestTracer:
                         span.set_status(Status(StatusCode.ERROR))
                 await send(message)
 
-            token, _ = otel_context.attach(trace.set_span_in_context(span)), _path.set(scope["path"])
-            _call.set(None)
             try:
                 await handler(running, scope, receive, send_noted)
             finally:
-                call = _call.get()
-                if call is not None and not call.is_over:  # nobody has said what came of it, as of a decision alone
-                    call.span.end()
-                otel_context.detach(token)
+                if request.call is not None:  # nobody has said what came of it, as of a decision alone
+                    request.call.end()
                 span.end()
 
         return traced
@@ -92,32 +93,34 @@ class RequestTracer:
 
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Make the span of a decision that took so long, and begin that of the call."""
+        request = _request.get()
+        if request is None:
+            return
         ended_ns = time.time_ns()
         decided = self._tracer.start_span(
             "highwayman.decide", attributes=_told_by(decision), start_time=ended_ns - int(seconds * _NS)
         )
         decided.end(ended_ns)
-        operation = "text_completion" if _path.get() == _COMPLETION else "chat"
         arm = self._arms().get(decision.arm)
         model = decision.arm if arm is None else arm.model
         attributes = {
-            "gen_ai.operation.name": operation,
+            "gen_ai.operation.name": request.operation,
             "gen_ai.provider.name": _provider(arm),
             "gen_ai.request.model": model,
             "highwayman.decision.id": decision.id,
             "highwayman.arm": decision.arm,
         }
-        span = self._tracer.start_span(f"{operation} {model}", kind=SpanKind.CLIENT, attributes=attributes)
-        _call.set(_Call(decision.id, span))
-        otel_context.attach(trace.set_span_in_context(span))  # of this request's context alone, which ends with it
+        span = self._tracer.start_span(f"{request.operation} {model}", kind=SpanKind.CLIENT, attributes=attributes)
+        request.decision_id, request.call = decision.id, span
+        otel_context.attach(trace.set_span_in_context(span))
 
     def on_outcome(self, outcome: Outcome) -> None:
         """End the span of a call with what came of it."""
-        call = _call.get()
-        if call is None or call.decision_id != outcome.decision_id or call.is_over:
+        request = _request.get()
+        if request is None or request.call is None or request.decision_id != outcome.decision_id:
             return
-        call.is_over = True
-        span, arm = call.span, self._arms().get(outcome.arm)
+        span, request.call = request.call, None
+        arm = self._arms().get(outcome.arm)
         span.set_attributes({name: value for name, value in _came_of(outcome, arm).items() if value is not None})
         if outcome.status is not CallStatus.OK:
             span.set_attribute("error.type", outcome.status.value)
@@ -157,7 +160,6 @@ def _told_by(decision: Decision) -> dict[str, Any]:
         "highwayman.propensity": decision.propensity,
         "highwayman.candidates": list(decision.arms),
         "highwayman.probabilities": decision.probs.tolist(),
-        "highwayman.penalties": decision.penalties.tolist(),
         "highwayman.mode": decision.mode.value,
         "highwayman.objective": decision.objective,
         "highwayman.policy": decision.policy,
