@@ -2,7 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +55,19 @@ class Imported:
             self.note(
                 f"prices of {', '.join(unpriced)}", f"not told; until you put them in, cost plays no part{budget}"
             )
+
+
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Raise ConfigError that names the place where what stands there is of another shape than documented.
+
+    What stands there is not said: it may be a key.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        kind = "a number, a text, a list or keys where another of these should be"
+        raise ConfigError(f"{place}: cannot be read; it has {kind} ({type(error).__name__})") from error
 
 
 def free_name(text: str, taken: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import click
 
 from highwayman.env.errors import ConfigError
 from highwayman.env.pool.yaml_lines import read_yaml
-from highwayman.serving.cli.imports.imported import Imported, write_files
+from highwayman.serving.cli.imports.imported import Imported, reading, write_files
 from highwayman.serving.cli.imports.litellm_models import add_models
 
 _SETTINGS: Final = ("litellm_settings", "router_settings", "general_settings")
@@ -75,10 +75,27 @@ def imported_litellm(data: Mapping[str, Any], name: str) -> Imported:
     """Return what a configuration comes to here. `name` is its file's."""
     imported, rest = Imported(f"LiteLLM's {name}"), dict(data)
     add_models(rest.pop("model_list"), imported)
-    settings = {key: dict(rest.pop(key, None) or {}) for key in _SETTINGS}
+    settings = dict[str, dict[str, Any]]()
+    for key in _SETTINGS:
+        with reading(key):
+            settings[key] = dict(rest.pop(key, None) or {})
     proxy, router = settings["litellm_settings"], settings["router_settings"]
-    _add_budget(proxy, imported)
-    _add_cache(proxy, imported)
+    with reading("litellm_settings, router_settings or environment_variables"):
+        _add_budget(proxy, imported)
+        _add_cache(proxy, imported)
+        _add_routing(proxy, router, imported)
+        if variables := dict(rest.pop("environment_variables", None) or {}):
+            imported.set_in_environment.update(map(str, variables))
+            imported.note("environment_variables", "set them yourself: keys do not belong in a file")
+    for place, left in settings.items():
+        imported.note_rest(place, left, _REASONS)
+    imported.note_rest("", rest, _REASONS)
+    imported.note_gaps()
+    return imported
+
+
+def _add_routing(proxy: dict[str, Any], router: dict[str, Any], imported: Imported) -> None:
+    """Carry over how long a request may take, and tell what becomes of the strategy."""
     seconds = [proxy.pop("request_timeout", None), router.pop("timeout", None)]
     if given := [float(value) for value in seconds if value is not None]:
         imported.config["limits"] = {"all_attempts_s": min(given)}
@@ -86,14 +103,6 @@ def imported_litellm(data: Mapping[str, Any], name: str) -> Imported:
     if strategy is not None:
         why = _STRATEGIES.get(strategy, "which arm answers is learned from feedback")
         imported.note(f"router_settings.routing_strategy ({strategy})", why)
-    if variables := dict(rest.pop("environment_variables", None) or {}):
-        imported.set_in_environment.update(map(str, variables))
-        imported.note("environment_variables", "set them yourself: keys do not belong in a file")
-    for place, left in settings.items():
-        imported.note_rest(place, left, _REASONS)
-    imported.note_rest("", rest, _REASONS)
-    imported.note_gaps()
-    return imported
 
 
 def _add_budget(settings: dict[str, Any], imported: Imported) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from highwayman.serving.cli.imports.imported import WINDOW, Imported, free_name
+from highwayman.serving.cli.imports.imported import WINDOW, Imported, free_name, reading
 from highwayman.serving.cli.imports.providers import PROVIDERS, place_of
 
 _ENV: Final = "os.environ/"
@@ -87,18 +87,23 @@ def add_models(models: list[Any], imported: Imported) -> None:
 
 def _deployments(models: list[Any], imported: Imported) -> Iterator[_Deployment]:
     for number, model in enumerate(models):
-        rest = dict(model) if isinstance(model, dict) else {}
-        params, info = dict(rest.pop("litellm_params", None) or {}), dict(rest.pop("model_info", None) or {})
-        group = str(rest.pop("model_name", None) or params.get("model") or "")
-        place = f"model_list[{number}] ({group})"
-        if not isinstance(params.get("model"), str) or not group:
-            imported.note(place, "has no litellm_params.model, so nobody knows what it is")
-            continue
-        reader = _DeploymentReader(place, group, params, info, imported)
-        deployment = reader.deployment()
+        with reading(f"model_list[{number}]"):
+            deployment = _read_deployment(f"model_list[{number}]", dict(model), imported)
         if deployment is not None:
-            imported.note_rest(place, {**params, **rest}, _REASONS)
             yield deployment
+
+
+def _read_deployment(place: str, rest: dict[str, Any], imported: Imported) -> _Deployment | None:
+    params, info = dict(rest.pop("litellm_params", None) or {}), dict(rest.pop("model_info", None) or {})
+    group = str(rest.pop("model_name", None) or params.get("model") or "")
+    place = f"{place} ({group})"
+    if not isinstance(params.get("model"), str) or not group:
+        imported.note(place, "has no litellm_params.model, so nobody knows what it is")
+        return None
+    deployment = _DeploymentReader(place, group, params, info, imported).deployment()
+    if deployment is not None:
+        imported.note_rest(place, {**params, **rest}, _REASONS)
+    return deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ import click
 from highwayman.env.encoder.encoder import make_encoder
 from highwayman.env.errors import ConfigError
 from highwayman.feedback.archive.archive import Archive
-from highwayman.serving.cli.imports.imported import CONFIG, POOL, Imported, refuse_existing, tell_notes, write_files
+from highwayman.serving.cli.imports.imported import (
+    CONFIG,
+    POOL,
+    Imported,
+    reading,
+    refuse_existing,
+    tell_notes,
+    write_files,
+)
 from highwayman.serving.cli.imports.tensorzero_config import Drawing, imported_function
 
 
@@ -58,7 +66,8 @@ def _import_log(imported: Imported, drawing: Drawing, tables: Path, log_folder: 
     try:
         name = imported.source.rpartition(" ")[2]
         log = TensorZeroLog(tables, name, drawing, encoder, user_key=secrets.token_bytes(16))
-        log.read(list(metrics))
+        with reading(str(tables)):
+            log.read(list(metrics))
     finally:
         encoder.close()
     counts = log.counts

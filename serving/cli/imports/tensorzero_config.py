@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from highwayman.env.errors import ConfigError
-from highwayman.serving.cli.imports.imported import WINDOW, Imported, free_name
+from highwayman.serving.cli.imports.imported import WINDOW, Imported, free_name, reading
 from highwayman.serving.cli.imports.providers import PROVIDERS, place_of
 
 _TYPES: Final = {  # TensorZero's name for a provider -> ours, and where its variable has another name
@@ -59,7 +59,14 @@ def imported_function(data: Mapping[str, Any], folder: Path, name: str, function
     Raises:
         ConfigError: there is no such function.
     """
-    imported, rest = Imported(f"TensorZero's {name}, function {function}"), dict(data)
+    imported = Imported(f"TensorZero's {name}, function {function}")
+    with reading(name):
+        return imported, _import_function(dict(data), folder, name, function, imported=imported)
+
+
+def _import_function(
+    rest: dict[str, Any], folder: Path, name: str, function: str, *, imported: Imported
+) -> Drawing:  # fmt: skip
     functions, models = dict(rest.pop("functions", None) or {}), dict(rest.pop("models", None) or {})
     if function not in functions:
         raise ConfigError(f"{name}: there is no function {function!r}; there are {', '.join(functions) or 'none'}")
@@ -69,7 +76,8 @@ def imported_function(data: Mapping[str, Any], folder: Path, name: str, function
     imported.config["namespace"] = re.sub(r"[{}]", "-", function)
     place, arms = f"functions.{function}", dict[str, str]()
     for variant, keys in variants.items():
-        _add_variant(variant, dict(keys), _Models(models, folder, f"{place}.variants.{variant}", imported), arms)
+        with reading(f"{place}.variants.{variant}"):
+            _add_variant(variant, dict(keys), _Models(models, folder, f"{place}.variants.{variant}", imported), arms)
     probs = _probabilities(variants, experiment)
     for variant in arms.keys() - probs.keys() if probs else ():
         imported.arms[arms[variant]]["state"] = "draining"
@@ -85,7 +93,7 @@ def imported_function(data: Mapping[str, Any], folder: Path, name: str, function
         imported.note(f"functions {others}", "each has a pool, a configuration and a namespace of its own (--function)")
     imported.note_rest("", rest, _REASONS)
     imported.note_gaps()
-    return imported, Drawing(probs, arms)
+    return Drawing(probs, arms)
 
 
 def _add_variant(variant: str, keys: dict[str, Any], models: "_Models", arms: dict[str, str]) -> None:
@@ -221,9 +229,11 @@ def _probabilities(variants: Mapping[str, Any], experiment: Mapping[str, Any]) -
 def _add_metrics(metrics: dict[str, Any], imported: Imported) -> None:
     """Carry over metrics; they come in at the same address as there, `POST /feedback`."""
     ours: dict[str, Any] = {}
-    for name, keys in metrics.items():
+    for name, given in metrics.items():
+        with reading(f"metrics.{name}"):
+            keys = dict(given)
         kind, direction = keys.get("type"), {"max": "higher", "min": "lower"}.get(keys.get("optimize", "max"))
-        if kind not in ("boolean", "float") or direction is None:
+        if not isinstance(kind, str) or kind not in ("boolean", "float") or direction is None:
             imported.note(
                 f"metrics.{name}", f"type {kind!r}, optimize {keys.get('optimize')!r}: there is no such metric here"
             )

@@ -171,3 +171,23 @@ def test_a_file_of_which_nothing_can_be_routed_to_writes_nothing(tmp_path: Path)
     assert not (tmp_path / "pool.yaml").exists()
     other = imported(tmp_path, "arms: {}")
     assert "has no model_list" in other.output
+
+
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        ("{litellm_params: {model: gpt-5, temperature: warm}}", "model_list[0]"),
+        ("{litellm_params: [gpt-5]}", "model_list[0]"),
+        ("gpt-5", "model_list[0]"),
+        (
+            "{litellm_params: {model: gpt-5}}\nlitellm_settings: {max_budget: [1], budget_duration: 1d}",
+            "litellm_settings",
+        ),
+    ],
+)
+def test_what_has_another_shape_than_documented_is_told_by_its_place(tmp_path: Path, model: str, place: str) -> None:
+    result = imported(tmp_path, f"model_list:\n  - {model}\n")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit), "no traceback"
+    assert f"Error: {place}" in result.output
+    assert "cannot be read" in result.output

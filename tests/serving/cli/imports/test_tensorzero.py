@@ -251,3 +251,27 @@ def test_one_of_several_functions_must_be_named(tmp_path: Path) -> None:
     taken = imported(tmp_path, "--function", "other", config=config)
     assert taken.exit_code == 0, taken.output
     assert [arm.name for arm in load_pool(tmp_path / "out" / "pool.yaml").arms] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [
+        ("temperature = 0", 'temperature = "warm"', "functions.draft_email.variants.small"),
+        ("[metrics.edits]", "[metrics]\nedits = 3\n[other]", "metrics.edits"),
+    ],
+)
+def test_what_has_another_shape_than_documented_is_told_by_its_place(
+    tmp_path: Path, before: str, after: str, place: str
+) -> None:
+    config = CONFIG.replace("[metrics.task_success]", "[other_metrics]") if "metrics" in before else CONFIG
+    result = imported(tmp_path, config=config.replace(before, after))
+    assert isinstance(result.exception, SystemExit), "no traceback"
+    assert f"Error: {place}: cannot be read" in result.output
+
+
+def test_a_table_that_is_cut_off_is_told_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "ChatInference.jsonl").write_text('{"id": "1"}\n{"id": ')
+    result = imported(tmp_path, "--tables", tmp_path / "tables", "--log", tmp_path / "log")
+    assert "ChatInference.jsonl: line 2: is no row in JSON" in result.output
+    assert not (tmp_path / "log").exists()
