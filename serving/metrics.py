@@ -64,7 +64,6 @@ class _ArmChildren:
     tokens_in: Any
     tokens_out: Any
     cost_usd: Any
-    energy_wh: Any
 
 
 class Metrics:
@@ -78,7 +77,7 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}  # of what every request counts, by metric and labels
         self._arms: dict[str, _ArmChildren] = {}
         self._requests, self._decisions = self.counter("requests"), self.counter("decisions")
-        self._attempts = self.counter("attempts")
+        self._attempts, self._energy = self.counter("attempts"), self.counter("energy_wh")
         self.overhead = self.histogram("decision_seconds")
         self.in_flight = self.gauge("requests_in_flight")
         self.refused = self.counter("request_errors")
@@ -159,7 +158,7 @@ class Metrics:
             if stage.went_on:
                 self.counter("cascade_rejected_usd").labels(stage.arm).inc(stage.cost_usd or 0.0)
         if outcome.wh is not None:
-            self._of(arm).energy_wh.inc(outcome.wh)
+            child(self._energy, arm).inc(outcome.wh)  # an arm whose energy nobody knows has no sum of it
         for attempt in outcome.tried:
             child(self._attempts, attempt.arm, attempt.ending).inc()
         if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):
@@ -177,7 +176,6 @@ class Metrics:
                 tokens.labels(arm, "in"),
                 tokens.labels(arm, "out"),
                 self.counter("cost_usd").labels(arm),
-                self.counter("energy_wh").labels(arm),
             )
         return children
 

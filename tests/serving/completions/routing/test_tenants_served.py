@@ -63,7 +63,7 @@ def test_a_tenants_objective_stands_in_place_of_the_routers_as_far_as_it_is_give
 def test_arms_that_a_tenant_names_must_be_in_the_pool() -> None:
     config = Config.model_validate({"tenants": {"one": {"arms": ["smal"]}}})
     with pytest.raises(ConfigError, match=r"tenants\.one\.arms: there is no arm 'smal'.*did you mean 'small'"):
-        check_arms(config, [arm("small", "http://x")])
+        check_arms(config, [arm("small", "http://x")], named_zones=())
 
 
 def test_a_tenant_without_any_arm_is_refused() -> None:
