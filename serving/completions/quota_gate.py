@@ -104,7 +104,11 @@ class QuotaGate:
         lease = self._leases.get(principal)
         if lease is None:
             lease = self._leases[principal] = QuotaLease([0] * len(windows))
-        sums, second = lease.spend(needs, now), lease.second
+        sums = lease.spend(needs, now)
+        if sums is None and lease.filling is not None:
+            await lease.filling.wait()
+            sums = lease.spend(needs, self._clock())
+        second = lease.second
         if sums is None:
             try:
                 taken = await self._taken(windows, needs, lease, now)
@@ -128,6 +132,8 @@ class QuotaGate:
         lease.is_taking = True
         try:
             count = lease.next_size(needs, [window.quota.units for window in windows], now)
+            if count > 1:
+                lease.filling = asyncio.Event()
             self._give_back(lease, windows)
             taken = await self._shared.take(_amounts(windows, [count * need for need in needs]))
             if taken.refused is not None and count > 1:
@@ -142,6 +148,9 @@ class QuotaGate:
             return taken
         finally:
             lease.is_taking = False
+            if lease.filling is not None:
+                lease.filling.set()
+                lease.filling = None
 
     def _give_back(self, lease: QuotaLease, windows: Sequence[_Window]) -> None:
         """Give back what was taken ahead and not asked for soon."""

@@ -1,5 +1,6 @@
 """Amounts that a process takes ahead for a caller who asks often, so that not every request waits for Redis."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ class QuotaLease:
     until: float = float("-inf")
     size: int = 1  # requests' worth that is taken at a time
     is_taking: bool = False
+    filling: asyncio.Event | None = None  # set when more has come that others may have, too
 
     def spend(self, needs: Sequence[int], now: float) -> tuple[int, ...] | None:
         """Take what a request needs; return what the windows hold beside what is held; None: too little is."""

@@ -14,7 +14,7 @@ from highwayman.env.cost.usage import GUESSED_ANSWER_TOKENS
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.believed_pool import Answerable
 from highwayman.env.pool.eligibility import Pool
-from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Floats, Query
+from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Decision, Floats, Query
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.serving.completions.conversations.continuation import Continuation
 from highwayman.serving.completions.routing.spend_tracker import SpendTracker
@@ -103,16 +103,18 @@ class CandidateFinder:
         ).by_arm(tuple(self.pool.arms))
         return np.array([estimates[name].latency_s or 0.0 for name in names])
 
-    def expected_use(self, name: str, context: Context, query: Query) -> tuple[int, float]:
-        """Return the tokens and the dollars that a call to an arm is expected to take; nothing of a stored answer."""
-        if name not in self.arms:
+    def expected_use(self, decision: Decision, query: Query) -> tuple[int, float]:
+        """Return the tokens and dollars that the call of a decision is expected to take; a stored answer takes none."""
+        arm, context, quotes = decision.arm, decision.context, self.quotes
+        if arm not in self.arms:
             return 0, 0.0
-        quotes = self.quotes
-        estimates = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))
-        use = quotes.token_use(name)
+        usd = self.spend_tracker.expected_usd(decision.id)
+        if usd is None:  # the caller named the arm
+            usd = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))[arm].usd
+        use = quotes.token_use(arm)
         answer = use.tokens_out / use.calls if use.calls else GUESSED_ANSWER_TOKENS
         answer = answer if query.max_tokens is None else min(answer, query.max_tokens)
-        return quotes.prompt_tokens_of(name, context) + query.answers * math.ceil(answer), estimates[name].usd or 0.0
+        return quotes.prompt_tokens_of(arm, context) + query.answers * math.ceil(answer), usd or 0.0
 
     def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
         """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""

@@ -140,7 +140,7 @@ class Router:
 
     def expected_use(self, decision: Decision, query: Query) -> tuple[int, float]:
         """Return the tokens and the dollars that the call of a decision is expected to take."""
-        return self._finder.expected_use(decision.arm, decision.context, query)
+        return self._finder.expected_use(decision, query)
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""
