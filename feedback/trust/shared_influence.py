@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Final
 
 import redis.asyncio as aioredis
@@ -15,6 +16,7 @@ from highwayman.feedback.trust.influence_caps import InfluenceCaps, InfluenceLim
 
 _HALVES_KEPT: Final = 20  # half-lives, after which a millionth of a weight is left
 _PATIENCE_S: Final = 0.5
+_PAUSE_S: Final = 1.0
 
 
 class SharedInfluence:
@@ -23,8 +25,16 @@ class SharedInfluence:
     While Redis does not answer, each process goes by its own account of what it has weighed.
     """
 
-    def __init__(self, client: "aioredis.Redis", namespace: str, caps: InfluenceCaps) -> None:
-        """Take where sums are kept, and the caps."""
+    def __init__(
+        self,
+        client: "aioredis.Redis",
+        namespace: str,
+        caps: InfluenceCaps,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take where sums are kept, the caps, and a clock in monotonic seconds."""
+        self._timer = timer
+        self._away_until = float("-inf")  # Redis has not answered just now, and is left alone
         self._scripts = Scripts(client, "influence")
         self._keys = Keys(namespace)
         self._caps = caps
@@ -42,10 +52,13 @@ class SharedInfluence:
         names = [self._keys("influence", tenant), *(self._keys("influence", tenant, *each[:2]) for each in capped)]
         keep_s = math.ceil(_HALVES_KEPT * caps.half_life_s)
         words = (at, caps.half_life_s, caps.grace, keep_s, *(share for *_, share in capped))
+        if self._timer() < self._away_until:
+            return own
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return float(await self._scripts.call("influence", names, words))
         except (StoreUnavailable, TimeoutError):
+            self._away_until = self._timer() + _PAUSE_S
             return own
 
 

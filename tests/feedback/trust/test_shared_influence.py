@@ -1,6 +1,10 @@
 """On a real Valkey: what keys and people weigh, as several processes see it."""
 
 import random
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
@@ -48,6 +52,25 @@ async def test_an_erased_persons_sum_goes_and_another_tenants_person_of_that_nam
     await forget_influence(redis_client, namespace, tenants=["t"], pseudonyms=["ann"])
     names = await redis_client.keys(f"highwayman:{{{namespace}}}:influence:*:person:*")
     assert [name.decode().rpartition("influence:")[2] for name in names] == ["T:person:ann"]
+
+
+async def test_a_redis_that_hangs_holds_up_one_statement_a_second_and_not_each(namespace: str) -> None:
+    now, waited = [0.0], list[float]()
+    async with silent_port() as port:
+        hanging = SharedInfluence(connect(f"redis://127.0.0.1:{port}/0"), namespace, CAPS, lambda: now[0])
+        for at in (0.0, 0.9, 1.1):
+            now[0] = at
+            begun = time.monotonic()
+            assert await hanging.allowed_weight("t", key="k", person="", at=1e9) == 1.0
+            waited.append(time.monotonic() - begun)
+    assert [seconds > 0.3 for seconds in waited] == [True, False, True]
+
+
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[int]:
+    """A port where somebody listens and nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 async def test_without_redis_a_process_goes_by_its_own_account(namespace: str) -> None:
