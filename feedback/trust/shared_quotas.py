@@ -13,6 +13,7 @@ from highwayman.feedback.log.redis.connection import DedicatedConnection
 from highwayman.feedback.log.redis.scripts import Scripts
 
 SLIDING, CALENDAR = "m", "c"  # kinds of windows
+_SETTLED_WITHIN_S: Final = 0.1
 _MOST_TOGETHER: Final = 100  # a Lua call holds everybody else up
 
 
@@ -70,27 +71,40 @@ class SharedQuotas:
         self._sending: asyncio.Task[None] | None = None
         self._away_until = float("-inf")
         self._is_closed = False
+        self._settling: asyncio.TimerHandle | None = None
 
     async def take(self, amounts: Sequence[Amount]) -> Taken:
         """Take all amounts, or none of them. Raises StoreUnavailable."""
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._submit(amounts, future)
+        self._queue.append((amounts, future))
+        self._start()
         return await future
 
     def settle(self, amounts: Sequence[Amount]) -> None:
-        """Add amounts, which may be below 0, to what was taken; where Redis is away, all stays as it is."""
-        if not self._is_closed:
-            self._submit(amounts, None)
+        """Add amounts, which may be below 0, to what was taken, with the next call or soon.
+
+        Where Redis is away, all stays as it is.
+        """
+        if self._is_closed:
+            return
+        self._queue.append((amounts, None))
+        if self._sending is None and self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(_SETTLED_WITHIN_S, self._start)
 
     async def close(self) -> None:
         """Send what waits, and close the connection; what comes later is not settled."""
         self._is_closed = True
+        if self._queue:
+            self._start()
         if self._sending is not None:
             await asyncio.wait({self._sending})
         await self._connection.close()
 
-    def _submit(self, amounts: Sequence[Amount], future: "asyncio.Future[Taken] | None") -> None:
-        self._queue.append((amounts, future))
+    def _start(self) -> None:
+        """Have what waits sent."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 

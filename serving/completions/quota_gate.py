@@ -81,7 +81,7 @@ class QuotaGate:
 
     def check(self, principal: Principal) -> None:
         """Raise RateLimited if it is known here that a caller has no requests left: nothing of it need be read."""
-        known = self._full.get(principal)
+        known = self._full.get(principal) if self._full else None
         if known is None:
             return
         until, window = known
