@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from highwayman.serving.cli.main import main
+from highwayman.serving.telemetry.families import FAMILIES, MADE_AT_SCRAPE, OLD_NAMES
 from tests.ports import free_port
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
@@ -30,6 +32,7 @@ pytestmark = [
 ]
 
 WITHIN_S = 50.0
+KNOWN = {family.name for family in (*FAMILIES, *MADE_AT_SCRAPE)} | {*OLD_NAMES.values()}  # of metrics
 ASKED = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
 
 
@@ -253,6 +256,16 @@ async def test_a_scrape_of_either_worker_reports_the_sum_over_both(two: Serving)
         await worker.ask()
     assert await one.counted() == await other.counted() == before + 3
     assert await one.counted("highwayman_latency_seconds_count") == before + 3
+
+
+async def test_a_scrape_of_two_workers_shows_each_metric_once_and_nobody_under_way(two: Serving) -> None:
+    workers = await two.workers()
+    async with workers[0].http() as http, http.get("/metrics") as response:
+        names = re.findall(r"^# TYPE (\S+) ", await response.text(), re.MULTILINE)
+    assert len(names) == len(set(names)) > len(FAMILIES) / 2
+    assert {name.removesuffix("_total") for name in names} <= KNOWN
+    assert await workers[1].counted("highwayman_requests_in_flight") == 0
+    assert await workers[1].counted("highwayman_config_last_reload_successful") == 1
 
 
 async def test_a_hangup_has_both_workers_read_the_pool_again_and_ends_none_of_them(two: Serving) -> None:
