@@ -7,6 +7,7 @@ from highwayman.serving.http.errors import RouteNotFound
 from highwayman.serving.http.routes.paths import canonical
 
 _ADMIN: Final = ("/metrics", "/v1/policy", "/v1/savings", "/v1/tournament", "/v1/admin")
+_LIST: Final = "/v1/decisions"  # the list is the operator's, too; a decision is told to whoever knows its id
 
 
 class AdminPlane:
@@ -19,7 +20,7 @@ class AdminPlane:
     def check(self, scope: Scope) -> None:
         """Return if a request has come in by its route's port. Raises RouteNotFound."""
         path = canonical(scope)["path"]
-        is_admin = any(path == root or path.startswith(f"{root}/") for root in _ADMIN)
+        is_admin = path == _LIST or any(path == root or path.startswith(f"{root}/") for root in _ADMIN)
         server = scope.get("server")
         if is_admin == (server is not None and server[1] == self._port):
             return

@@ -11,7 +11,7 @@ from tests.serving.running_router import arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
-ADMIN = ("/metrics", "/v1/policy", "/v1/policy/", "/v1/savings", "/v1/tournament")
+ADMIN = ("/metrics", "/v1/policy", "/v1/policy/", "/v1/savings", "/v1/tournament", "/v1/decisions")
 
 
 async def test_one_port_has_the_operators_routes_and_the_other_the_rest_and_both_say_whether_they_are_well(
@@ -28,7 +28,9 @@ async def test_one_port_has_the_operators_routes_and_the_other_the_rest_and_both
         for path in ADMIN:
             assert (await router.http.get(path)).status == 404, path
             assert (await admin.get(path)).status == 200, path
-        assert (await router.post(CHAT, ask()))[0] == 200
+        status, _, headers = await router.post(CHAT, ask())
+        assert status == 200
+        assert (await router.get(f"/v1/decisions/{headers['x-highwayman-decision']}"))[0] == 200
         async with admin.post(CHAT, json=ask()) as response:
             assert response.status == 404
             assert "this is the admin port" in (await response.json())["error"]["message"]
