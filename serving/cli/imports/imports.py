@@ -4,7 +4,7 @@ import click
 
 from highwayman.serving.cli.loading import LazyGroup
 
-_COMMANDS = {"dsjson": "dsjson:dsjson", "litellm": "litellm:litellm", "tensorzero": "tensorzero:tensorzero"}
+_COMMANDS = {"dsjson": "dsjson:dsjson", "litellm": "litellm:litellm", "tensorzero": "tensorzero.command:tensorzero"}
 
 
 @click.group(

@@ -17,8 +17,8 @@ from highwayman.env.types import DEFAULT_TENANT, TOLD, Decision, Feedback, JsonO
 from highwayman.feedback.archive.archive import Archive
 from highwayman.feedback.archive.manifest import ArchiveManifest
 from highwayman.feedback.log.events import Event, encode
-from highwayman.serving.cli.imports.tensorzero_config import Drawing
-from highwayman.serving.cli.imports.tensorzero_tables import chat_of, milliseconds, read_rows, table_files
+from highwayman.serving.cli.imports.tensorzero.config import Drawing
+from highwayman.serving.cli.imports.tensorzero.tables import chat_of, milliseconds, read_rows, table_files
 from highwayman.serving.completions.requests.request import parse_chat
 from highwayman.serving.http.validation import BadRequest
 

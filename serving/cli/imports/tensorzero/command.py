@@ -19,7 +19,7 @@ from highwayman.serving.cli.imports.imported import (
     tell_notes,
     write_files,
 )
-from highwayman.serving.cli.imports.tensorzero_config import Drawing, imported_function
+from highwayman.serving.cli.imports.tensorzero.config import Drawing, imported_function
 
 
 @click.command()
@@ -59,7 +59,7 @@ def tensorzero(
 
 def _import_log(imported: Imported, drawing: Drawing, tables: Path, log_folder: Path) -> tuple[list[str], list[str]]:
     """Write the tables as a log; return what it came to, and what was left out of it, in words."""
-    from highwayman.serving.cli.imports.tensorzero_log import TensorZeroLog  # noqa: PLC0415  (reads numpy, parsers)
+    from highwayman.serving.cli.imports.tensorzero.log import TensorZeroLog  # noqa: PLC0415  (reads numpy, parsers)
 
     metrics: dict[str, Any] = imported.config.get("feedback", {}).get("metrics", {})
     encoder = make_encoder("static")

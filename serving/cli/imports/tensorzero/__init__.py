@@ -1,0 +1,1 @@
+"""Of TensorZero: a function of its configuration, and its tables."""
