@@ -40,7 +40,9 @@ _PRICES: Final = {
 }
 _SERVES: Final = {"embedding": "embeddings", "audio_transcription": "transcriptions", "audio_speech": "speech"}
 _REASONS: Final = {
-    **dict.fromkeys(("rpm", "tpm", "max_parallel_requests"), "arms have no limit of their own; a key and a tenant may"),
+    **dict.fromkeys(
+        ("rpm", "tpm", "max_parallel_requests"), "arms have no limit of their own; keys and tenants have (docs/keys.md)"
+    ),
     "weight": "who is asked how often is learned, not given",
     "order": "who is asked first is learned, not given",
     **dict.fromkeys(("timeout", "stream_timeout"), "one for all arms (limits.first_byte_s, docs/limits.md)"),
