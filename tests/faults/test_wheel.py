@@ -44,6 +44,14 @@ def built(folder: Path) -> Path:
     return home / "bin" / "highwayman"
 
 
+def data_files() -> list[Path]:
+    """Return what lies in the rooms beside Python, relative to the package."""
+    package = ROOT / "src" / "highwayman"
+    rooms = [room for room in package.iterdir() if room.is_dir() and room.name != "__pycache__"]
+    paths = [path for room in rooms for path in room.resolve().rglob("*") if path.is_file()]
+    return [path.relative_to(ROOT) for path in paths if path.suffix not in (".py", ".pyc")]
+
+
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
@@ -72,4 +80,7 @@ def test_the_dockerfiles_files_and_last_step_make_a_highwayman_that_answers(tmp_
         [str(program.parent / "python"), "-c", "import highwayman; print(highwayman.__file__)"],
         cwd=away, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert Path(found.stdout.strip()).is_relative_to(program.parents[1]), "and it is the one that was installed"
+    package = Path(found.stdout.strip()).parent
+    assert package.is_relative_to(program.parents[1]), "and it is the one that was installed"
+    left_out = [path for path in data_files() if not (package / path).is_file()]
+    assert left_out == [], "what is read at run time is in the wheel (package-data in pyproject.toml)"
