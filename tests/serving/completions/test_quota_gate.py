@@ -107,3 +107,12 @@ def test_a_process_takes_ahead_more_as_it_is_asked_again_soon_and_never_more_tha
     assert QuotaLease([0], until=1.0, size=64).next_size([1], [1_000], 0.0) == 6
     assert QuotaLease([0], until=1.0, size=64).next_size([1], [199], 0.0) == 1
     assert QuotaLease([0, 0], until=1.0, size=64).next_size([1, 300], [100_000, 120_000], 0.0) == 3
+
+
+async def test_a_limit_that_is_raised_lets_more_in_at_once_and_what_was_taken_stays(gate: MakeGate) -> None:
+    made = gate(requests_per_minute=2)
+    assert [await is_let_in(made) for _ in range(3)] == [True, True, False]
+    made.follow({"*": parse_quotas({"requests_per_minute": 3})}, is_open_without_redis=False)
+    assert [await is_let_in(made) for _ in range(2)] == [True, False]
+    made.follow({}, is_open_without_redis=False)
+    assert not made.limits(WE)

@@ -181,6 +181,20 @@ async def test_keys_that_cannot_change_are_named_and_the_others_change_all_the_s
     assert (await world.post("/v1/admin/reload"))[1]["needs_restart"] == []
 
 
+async def test_what_a_tenant_may_take_and_have_changes_with_a_reload_on_every_replica(world: World) -> None:
+    arms, chat = {"a": world.arm(), "b": world.arm()}, "/v1/chat/completions"
+    world.write(arms, tenants={"default": {"arms": ["b"], "limits": {"requests_per_minute": 1}}})
+    assert (await world.post("/v1/admin/reload"))[0] == 200
+    assert [(await replica.post(chat, ask(model="a")))[0] for replica in world.replicas] == [400] * len(world.replicas)
+    assert sorted([(await replica.post(chat, ask()))[0] for replica in world.replicas])[:2] == [200, 429]
+    world.write({"a": world.arm()}, tenants={"default": {"arms": ["b"]}})
+    status, answer = await world.post("/v1/admin/reload")
+    assert (status, "tenants.default.arms: there is no arm 'b'" in answer["error"]["message"]) == (400, True)
+    world.write(arms)
+    assert (await world.post("/v1/admin/reload"))[0] == 200
+    assert [(await replica.post(chat, ask(model="a")))[0] for replica in world.replicas] == [200] * len(world.replicas)
+
+
 async def test_every_key_that_may_change_does_so_for_the_next_request(world: World) -> None:
     arms, one = {"a": world.arm(), "b": world.arm()}, world.replicas[0]
 
