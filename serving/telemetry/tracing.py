@@ -34,7 +34,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Request:
+class _TracedRequest:
     """A request under way whose trace is recorded, and its call, once it is decided."""
 
     operation: str
@@ -42,7 +42,7 @@ class _Request:
     call: Span | None = None  # None: there is none, or it is over
 
 
-_request: ContextVar[_Request | None] = ContextVar("highwayman_request", default=None)  # None: it is not recorded
+_request: ContextVar[_TracedRequest | None] = ContextVar("highwayman_request", default=None)  # None: it is not recorded
 
 
 class RequestTracer:
@@ -66,7 +66,7 @@ class RequestTracer:
             if not span.is_recording():  # by the sampler: then nothing but its id goes on
                 await handler(running, scope, receive, send)
                 return
-            request = _Request("text_completion" if scope["path"] == _COMPLETION else "chat")
+            request = _TracedRequest("text_completion" if scope["path"] == _COMPLETION else "chat")
             _request.set(request)
 
             async def send_noted(message: MutableMapping[str, Any]) -> None:
