@@ -96,7 +96,14 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
         factory = build_learner_factory(stack, settings)
         metrics = build_metrics(stack, settings)
         spend_tracker = SpendTracker(settings.config.budget.limits(), time.time)
-        log = build_log(stack, settings, factory, metrics=metrics, on_logged=spend_tracker.on_logged)
+        log = build_log(
+            stack,
+            settings,
+            factory,
+            metrics=metrics,
+            on_logged=spend_tracker.on_logged,
+            on_drained=spend_tracker.on_drained,
+        )
         policy = build_policy(stack, log, metrics)
         await start_log(stack, settings, log, policy.live)
         await start_ramp(stack, settings, log, policy.ramp)

@@ -46,7 +46,8 @@ class SpendLedger:
 
     The published sums are a fold of the log up to a place. A call of this process is in them if its outcome stands at
     that place or before it. One that was spooled while the log was away has a place nobody told; it was written before
-    the next one that went to the log directly, so it counts as published when that one is.
+    the spool was seen empty, and before the next one that went to the log directly, so it counts as published when the
+    last of the spool is, or that one.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,11 @@ class SpendLedger:
             self._spooled[charge.day, charge.arm] = both
             return
         self._written += [(options, paid) for paid in (*self._spooled.values(), charge)]
+        self._spooled.clear()
+
+    def on_drained(self, upto: LogPosition) -> None:
+        """Note that all that waited in the spool stands on the log, at this place or before it."""
+        self._written += [(upto, paid) for paid in self._spooled.values()]
         self._spooled.clear()
 
     def on_published(self, upto: LogPosition, by_day: Mapping[int, Spend]) -> None:

@@ -66,8 +66,10 @@ def build_log(
     *,
     metrics: Metrics,
     on_logged: Callable[[Outcome, EventId | None], None],
+    on_drained: Callable[[EventId], None],
 ) -> LogComponents:
-    """Return the parts of the log, none of which has spoken with Redis yet; `on_logged` is told of every outcome.
+    """Return the parts of the log, none of which has spoken with Redis yet; `on_logged` is told of every outcome,
+    `on_drained` of the place of the last event that had waited in the spool.
 
     Raises:
         ConfigError: the prior or the folder for the state cannot be used.
@@ -85,6 +87,7 @@ def build_log(
         patience_s=config.limits.redis_s,
         on_delivery_outcome=metrics.on_delivery_outcome,
         on_logged=on_logged,
+        on_drained=on_drained,
     )
     objectives = PoolObjectives(config, settings.arms, local_state.spread())
     own = secrets.token_bytes(32)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.tasks import cancel_and_wait
 from highwayman.env.types import Feedback
-from highwayman.feedback.log.event_id import EventId
+from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import UnwritableEvent, kind_letter
 from highwayman.feedback.log.store import MOST_TOGETHER, Store, Written
 from highwayman.feedback.log.writing.event_spools import EventSpools
@@ -83,6 +83,7 @@ class Journal:
         if self._away:
             self._went_away.set()
         self._stopping = self._ended = False
+        self._drained_upto: EventId = "0-0"  # the last event that came from the spool
         self._look = False  # the mark is to be looked at, be there events to write or not
 
     @property
@@ -224,6 +225,7 @@ class Journal:
                         await self._store.ping()
                     await self._drain()
                     self._away = False  # in the same breath as the spool was seen empty
+                    self._tell_drained()
                     self._went_away.clear()
                     log.info("events go to the log again")
                 except (StoreUnavailable, TimeoutError):
@@ -238,5 +240,9 @@ class Journal:
         self._direct.forget_mark()
 
     async def _put_waiting(self, events: Sequence[Written]) -> None:
-        await self._store.put_all(events)
+        ids = await self._store.put_all(events)
         self._direct.remember(events)
+        self._drained_upto = max([self._drained_upto, *filter(None, ids)], key=sort_key)
+
+    def _tell_drained(self) -> None:
+        """Take that all that waited is on the log; to be told on."""

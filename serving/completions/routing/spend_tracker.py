@@ -147,6 +147,10 @@ class SpendTracker:
             self._promised_usd.pop(arm, None)  # what is left of taking away what was added
         return arm, before
 
+    def on_drained(self, event_id: EventId) -> None:
+        """Note that all outcomes that waited in the spool stand on the log, at this place or before it."""
+        self._ledger.on_drained(sort_key(event_id))
+
     def on_logged(self, outcome: Outcome, event_id: EventId | None) -> None:
         """Note where on the log the outcome of a call that ended stands; None: it waits in the spool."""
         self._ledger.on_logged(outcome.decision_id, None if event_id is None else sort_key(event_id))

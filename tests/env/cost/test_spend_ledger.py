@@ -41,6 +41,20 @@ def test_what_waited_in_the_spool_is_published_with_the_next_call_written() -> N
     assert ledger.spent(DAY) == Spend(2.75, 4)
 
 
+def test_what_waited_in_the_spool_is_published_once_that_is_drained_though_nothing_is_written_after_it() -> None:
+    ledger = SpendLedger()
+    ledger.on_drained((4, 0))  # of others
+    for name in ("one", "two"):
+        ledger.charge(name, 1.0, arm="a", at=NOON)
+        ledger.on_logged(name, None)
+    ledger.on_drained((8, 0))
+    ledger.on_published((6, 0), {DAY: Spend(0.25, 1)})
+    assert ledger.spent(DAY) == Spend(2.25, 3)
+    ledger.on_published((8, 0), {DAY: Spend(2.25, 3)})
+    assert ledger.spent(DAY) == Spend(2.25, 3)
+    assert ledger.unpublished_usd("a") == 0.0
+
+
 def test_a_call_of_another_process_is_not_ones_own() -> None:
     ledger = SpendLedger()
     ledger.on_logged("theirs", (3, 0))

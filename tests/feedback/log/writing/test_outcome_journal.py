@@ -28,6 +28,7 @@ async def journal(url: str, folder: Path, told: Told, namespace: str) -> AsyncIt
         patience_s=0.2,
         on_delivery_outcome=lambda outcome, kind: None,
         on_logged=lambda ended, event_id: told.append((ended.decision_id, event_id)),
+        on_drained=lambda event_id: told.append(("drained", event_id)),
     )
     running = asyncio.create_task(found.run())
     try:
@@ -69,15 +70,17 @@ async def test_what_was_spooled_stands_before_the_next_outcome_that_is_told_a_pl
             async with asyncio.timeout(20):
                 while writes.degraded:
                     await asyncio.sleep(0.01)
+            told_by_then = [*told]
             await writes.put(outcome("after"))
         client = connect(valkey.url)
         records = await Store(client, "test").records(["during", "after"])
         await client.aclose()
     finally:
         await valkey.stop()
-    assert [name for name, _ in told] == ["during", "after"]
+    assert [name for name, _ in told] == ["during", "drained", "after"]
     assert told[0][1] is None
     place = records["during"].outcome_id
     assert place is not None
-    assert told[1][1] == records["after"].outcome_id
-    assert sort_key(place) < sort_key(str(told[1][1]))
+    assert told_by_then[1:] == [("drained", place)]
+    assert told[2][1] == records["after"].outcome_id
+    assert sort_key(place) < sort_key(str(told[2][1]))
