@@ -146,16 +146,13 @@ async def test_what_exploration_has_cost_today_counts_on_whatever_is_changed(wor
     async def explored() -> bool:
         return all(arm["probability"] < 1.0 for arm in await routed())
 
-    await reloaded(world)
     assert (await world.post("/v1/admin/pool/price/a", {"usd_per_mtok_in": 50.0, "usd_per_mtok_out": 50.0}))[0] == 200
     beyond_usd = sum(arm["probability"] * (arm["expected_usd"] or 0.0) for arm in await routed())
     beyond_usd -= min(arm["expected_usd"] for arm in await routed())
     due = min((time.time() % DAY_S + 3600.0) / DAY_S, 1.0)
     await reloaded(world, exploration={"usd_per_day": 1.6 * beyond_usd / due})
     assert [await explored() for _ in range(3)] == [True, True, False], "it is spent"
-    assert (await world.post("/v1/admin/pool/drain/b"))[0] == 200
-    assert (await world.post("/v1/admin/pool/undrain/b"))[0] == 200
+    assert (await world.post("/v1/admin/pool/price/b", {"usd_per_mtok_in": PRICE, "usd_per_mtok_out": PRICE}))[0] == 200
     assert not await explored()
     for arm in "ab":
         assert (await world.post(f"/v1/admin/pool/reset/{arm}"))[0] == 200
-    await reloaded(world)
