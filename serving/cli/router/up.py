@@ -33,13 +33,14 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     set_log_format(log_format or loaded.log_format)
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
     state, drain_s = state_dir or state_folder(), loaded.limits.drain_s
+    shown_port = admin_port or (port if loaded.admin is None else loaded.admin.port)
     up_options = UpOptions(host, port, state, redis_url, pool_file, drain_s, options)
     console = Console(stderr=True)
     asyncio.run(
         up(
             up_options,
             lambda text: console.print(f"[dim]{text}"),
-            lambda: click.echo(_banner(port, state, admin_port or port)),
+            lambda: click.echo(_banner(port, state, shown_port)),
         )
     )
 
