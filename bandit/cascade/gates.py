@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from highwayman.bandit.cascade.calibration import IsotonicCalibration
 from highwayman.bandit.cascade.columns import answer_vectors, bernoulli_spread, next_vector, remainder_sums
 from highwayman.bandit.cascade.gate_clock import GateClock
+from highwayman.bandit.cascade.ignorance import Judgement, fewness, share_and_deviation
 from highwayman.bandit.cascade.shared_regression import SharedRegression
 from highwayman.bandit.policy import HalfLife
 from highwayman.env.types import Floats
@@ -29,15 +29,6 @@ _KEPT = 128  # answers of each arm, the latest, that tell how far looking moves 
 _QUANTILES = 32
 _STALE = 8  # more looks at an arm's answers, after which quantiles are taken anew
 _LINE_PRECISION = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What is believed of an answer that was looked at."""
-
-    estimate: float  # probability that it is good, before calibration
-    good: float  # calibrated
-    deviation: float  # of that belief, not of single answers
 
 
 class Gates:
@@ -65,7 +56,18 @@ class Gates:
         linear = expected + float(self._quality.coefficients([arm])[0] @ x)
         estimate = min(max(linear, 0.0), 1.0)
         good = float(self._calibration(np.array(estimate)))
-        return Judgement(estimate, good, float(self._quality.deviations(x[None], [arm])[0]))
+        # By its own answers: another arm's that are always good make no belief of this one's surer.
+        variance = np.maximum(self._quality.spreads(x[None], [arm]) ** 2, fewness(self.labels([arm])))
+        return Judgement(estimate, good, float(share_and_deviation(np.array([good]), variance)[1][0]))
+
+    @property
+    def has_signals(self) -> bool:
+        """Whether any answer has told a signal."""
+        return bool(self._columns)
+
+    def labels(self, arms: Sequence[str]) -> Floats:
+        """Return the weight of feedback on each arm's answers that were looked at, (K,)."""
+        return np.array([self._quality.weight_of(arm) for arm in arms])
 
     def next_quality(
         self, arms: Sequence[str], expected: Floats, *, before: float, good: float

@@ -1,12 +1,14 @@
 """A plan that may answer with one arm, look at the answer, and go on to another: solved anew after every answer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from highwayman.bandit.candidates import Candidates
-from highwayman.bandit.cascade.gates import ESTIMATE, EXPECTED, NEXT_EXPECTED, Gates, Judgement
+from highwayman.bandit.cascade.gates import ESTIMATE, EXPECTED, NEXT_EXPECTED, Gates
+from highwayman.bandit.cascade.ignorance import Judgement, hoped_quality, untold
 from highwayman.bandit.draw import Floor, draw, one_hot_argmax
 from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import FLOOR_LOSS, priced_floor
@@ -119,11 +121,12 @@ class CascadePlan:
             return first
         expected, deviations = _beliefs(policy, context, arms)
         looks = self.gates.looks(arms, expected)  # (K, m)
-        after = self.gates.going_on(arms, expected, looks) - penalties  # (K, m, K)
-        after[np.arange(len(arms)), :, np.arange(len(arms))] = -np.inf
-        best = after.max(axis=2)
+        best = self._best_after(arms, expected, looks, penalties=penalties)
         worth = np.maximum(looks, best).mean(axis=1)
         told = worth - np.maximum(looks.mean(axis=1), best.mean(axis=1))
+        if explores:
+            more = self._hope_for_signals(arms, expected, worth, penalties=penalties)
+            worth, told = worth + more, told + more
         gains = worth - expected if looking is None else worth - expected - looking
         if explores:
             goes_on = (looks < best).mean(axis=1)
@@ -132,6 +135,28 @@ class CascadePlan:
         is_worth_it = (alone + gains > alone.max()) & (told > _LEAST_TOLD)
         options: Floats = np.where(is_worth_it, np.maximum(gains, 0.0), 0.0)
         return options
+
+    def _best_after(self, arms: Sequence[str], expected: Floats, looks: Floats, *, penalties: Floats) -> Floats:
+        """Return what it is worth to go on from each arm's answer to the best other arm, at m looks: (K, m)."""
+        after = self.gates.going_on(arms, expected, looks) - penalties  # (K, m, K)
+        after[np.arange(len(arms)), :, np.arange(len(arms))] = -np.inf
+        best: Floats = after.max(axis=2)
+        return best
+
+    def _hope_for_signals(self, arms: Sequence[str], expected: Floats, worth: Floats, *, penalties: Floats) -> Floats:
+        """Return what more to look at each arm's answers may be worth than it is by what signals have told, (K,).
+
+        That is as much as if they told good from bad without fail, as far as feedback has not told yet what they do:
+        who always asks the dear arm learns nothing of the cheap one's answers, so what is believed of them stays.
+        """
+        if not self.gates.has_signals:
+            return np.zeros(len(arms))
+        bad, labels = np.zeros((len(arms), 1)), self.gates.labels(arms)
+        next_worth = np.maximum(self._best_after(arms, expected, bad, penalties=penalties)[:, 0], 0.0)
+        hoped = hoped_quality(expected, labels)
+        without_fail = hoped * np.maximum(1.0, next_worth) + (1.0 - hoped) * next_worth
+        more: Floats = untold(labels) * np.maximum(without_fail - worth, 0.0)
+        return more
 
     def with_options(
         self,
@@ -189,7 +214,10 @@ class CascadePlan:
         costs = np.array([0.0, penalties[place]])
         stays = self._stays(beliefs[0] - costs, {**last.signals, GOOD: judgement.good})
         floor = self._floor(*beliefs, costs) if explores else 0.0
-        drawn = draw(np.array([1.0, 0.0] if stays else [0.0, 1.0]), floor=floor, rng=rng)
+        keeps = 1.0 if stays else 0.0
+        if explores and not stays and self.rules.threshold is None and self.rules.floor > 0.0 and last.signals:
+            keeps = self._kept_to_learn(last.arm, *beliefs, costs)
+        drawn = draw(np.array([keeps, 1.0 - keeps]), floor=floor, rng=rng)
         signals[NEXT_EXPECTED] = float(quality[place])
         return StageChoice(judgement.good, float(drawn.probs[1]), drawn.action == 1, left.arms[place], signals)
 
@@ -228,6 +256,16 @@ class CascadePlan:
             return bool(utilities[0] >= utilities[1])
         value = signals.get(threshold.signal)
         return value is None or value >= threshold.below
+
+    def _kept_to_learn(self, arm: str, quality: Floats, deviations: Floats, costs: Floats) -> float:
+        """Return the probability with which an answer is served although going on looks better, all of them (2,).
+
+        The probability that serving it is better after all (Thompson, 1933); at least what feedback has not told of
+        the arm's answers (`untold`). Only served answers get feedback: who rejects all of them is never told more.
+        """
+        gap = float(quality[1] - costs[1] - quality[0] + costs[0])
+        better = 0.5 * math.erfc(gap / math.sqrt(2.0) / math.hypot(*deviations))
+        return max(better, float(untold(self.gates.labels([arm]))[0]))
 
     def _floor(self, quality: Floats, deviations: Floats, penalties: Floats) -> Floor:
         """Return the least probabilities of serving the answer and of going on, (2,)."""

@@ -40,6 +40,7 @@ class SharedRegression:
         self._settled = 0
         self._theta: Floats = np.zeros((1, p))  # (K + 1, p); the last are the shared ones
         self._covariance: Floats = np.zeros((1, p, p))
+        self._noise = _NOISE_VARIANCE
 
     @property
     def p(self) -> int:
@@ -94,6 +95,15 @@ class SharedRegression:
         covariance = self._covariance[[self._rows.get(arm, -1) for arm in arms]]
         variances: Floats = np.einsum("kp,kpq,kq->k", x, covariance, x)
         return np.sqrt(np.maximum(variances, 0.0))
+
+    def weight_of(self, arm: str) -> float:
+        """Return the weight of what has been learned of an arm, at least 0."""
+        row = self._rows.get(arm)
+        return 0.0 if row is None else max(float(self._weights[row]), 0.0)
+
+    def spreads(self, x: Floats, arms: Sequence[str]) -> Floats:
+        """Return what `deviations` does in units of the noise's, (K,): it hangs on the vectors learned from alone."""
+        return self.deviations(x, arms) / math.sqrt(self._noise)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums as plain numbers; empty before the first answer."""
@@ -167,6 +177,7 @@ class SharedRegression:
         fitted = np.einsum("kp,kpq,kq->k", theta, self._a, theta)
         residual = np.maximum(self._squares - 2.0 * (theta * self._b).sum(axis=1) + fitted, 0.0).sum()
         noise = (residual + _NOISE_VARIANCE * _NOISE_WEIGHT) / (max(self.weight(), 0.0) + _NOISE_WEIGHT)
+        self._noise = float(noise)
         lent = inverse @ (own[:, None] * uncertainty * own) @ inverse
         unknown = uncertainty + np.diag(1.0 / own)
         self._theta = np.concatenate([theta, common[None]])

@@ -357,7 +357,7 @@ async def test_a_gate_is_learned_from_thumbs_whichever_answers_it_lets_through(s
     ) as router:
         checked, asked = Served(router, served.upstream, served.redis_url), list[tuple[bool, str]]()
         for number in range(110):
-            if number in (35, 70):  # what was said is learned, however fast it was said
+            if number % 5 == 0:  # what was said is learned, however fast it was said
                 async with asyncio.timeout(10):
                     while (
                         sum(each["feedback"] for each in (await router.get("/v1/policy"))[1]["arms"].values()) < number
