@@ -30,6 +30,7 @@ def start_at_zero(metrics: Metrics, settings: Settings, log: LogComponents) -> N
             "feedback": spec.metrics,
             "feedback_delay_seconds": spec.metrics,
             "judged": judged,
+            "energy_wh": [arm.name for arm in settings.arms if arm.wh_per_mtok is not None or arm.power_url],
             "shadowed": _SHADOWED if config.shadow.rate else (),
             "answer_lookups": () if config.answer_cache is None else _LOOKED_UP,
         }

@@ -8,8 +8,10 @@ from highwayman.bandit.policies.hier_ts import HierTS
 from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Context
-from highwayman.sims.simulation.engine import SimulatedRouter, draw_scenario, generator, simulate
+from highwayman.sims.simulation.drawing import draw_scenario, generator
+from highwayman.sims.simulation.engine import simulate
 from highwayman.sims.simulation.run import Run
+from highwayman.sims.simulation.simulated_router import SimulatedRouter
 from highwayman.sims.simulation.worlds.confidence import Confidence
 from highwayman.sims.tables.table import FullTable
 

@@ -1,6 +1,7 @@
 """Answers judged on a running router, by another arm of its pool."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ async def judged(router: Router, came_to: str) -> None:
     async with asyncio.timeout(10):
         while True:
             async with router.http.get("/metrics") as response:
-                if f'highwayman_judged_total{{came_to="{came_to}"}}' in await response.text():
+                if re.search(rf'^highwayman_judged_total{{came_to="{came_to}"}} [1-9]', await response.text(), re.M):
                     return
             await asyncio.sleep(0.01)
 

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ async def scrapes(valkey_url: str, module_namespace: str) -> AsyncIterator[tuple
     """The text of a router's first scrape, and of one after requests, refusals and feedback that was learned."""
     async with ScriptedUpstream() as upstream:
         upstream.script(ANY, Say("Paris.", tokens_in=9, tokens_out=2))
-        arms = [arm("small", upstream.url, price=0.1), arm("large", upstream.url, price=100.0)]
+        arms = [
+            arm("small", upstream.url, price=0.1),
+            replace(arm("large", upstream.url, price=100.0), wh_per_mtok=50.0),
+        ]
         async with running_router(arms, valkey_url, module_namespace) as router:
             first = await metrics(router)
             for n in range(8):
