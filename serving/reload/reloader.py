@@ -113,17 +113,14 @@ class Reloader:
             self._tried = self._files.stamp()
             try:
                 loaded = await asyncio.to_thread(self._files.load)
-                return await self._change(by, loaded, lambda _, changes: changes, reloads=1)
+                try:
+                    return await self._change(by, loaded, lambda _, changes: changes, reloads=1)
+                except StoreUnavailable as error:
+                    return await self._change_alone(by, loaded, error)
             except ConfigError as error:
                 self._error = str(error)
                 await self._refuse(by, error)
                 raise
-            except StoreUnavailable as error:
-                if not self._untold:
-                    log.warning("%s: the other workers hear of it when Redis is back (%s)", by, error)
-                self._untold = by
-                live = await self._planned(loaded, self.running.changes)
-                return await self._use(live, self._state, by=by)
 
     async def edit(self, by: str, edit: Edit) -> Change:
         """Change arms, with all workers.
@@ -157,6 +154,14 @@ class Reloader:
             if await self._shared.put(state, new_state, controls, (before, after)):
                 return await self._use(live, replace(new_state, text=new_state.as_json()), by=by)
         raise StoreUnavailable("others change what is in force at the same time")
+
+    async def _change_alone(self, by: str, loaded: LoadedFiles, away: StoreUnavailable) -> Change:
+        """Go on with files while nobody else can hear of it. Raises ConfigError."""
+        live = await self._planned(loaded, self.running.changes)
+        if not self._untold:
+            log.warning("%s: the other workers hear of it when Redis is back (%s)", by, away)
+        self._untold = by
+        return await self._use(live, self._state, by=by)
 
     def _announced(self, in_force: str, state: SharedState) -> dict[str, Any]:
         """Return what all were told last, as it may be shown; what this worker runs with, where that is nothing."""

@@ -78,3 +78,29 @@ async def test_a_reload_without_redis_holds_here_and_is_told_to_the_others_with_
     assert [event.kind.value for event in told] == ["configuration", "price_changed"]
     assert told[0].detail["changed"] == {"pool.a.usd_per_mtok_in": [1.0, 2.0]}
     assert len(used) == 1, "it holds already"
+
+
+async def test_files_that_cannot_be_are_told_of_at_once_also_without_redis_and_promised_to_nobody(
+    redis_client: Any, namespace: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded, taken = write(tmp_path, 1.0, namespace=namespace).load(), list[bool]()
+
+    def check(live: LiveConfig) -> tuple[str, ...]:
+        if live.arms[0].usd_per_mtok_in == 2.0:
+            raise ConfigError("2 is too much")
+        return ()
+
+    reloader = Reloader(
+        LiveConfig(loaded, {}, loaded.config, loaded.pool.arms),
+        SharedState(),
+        shared=OftenAway(redis_client, namespace),
+        store=Store(redis_client, namespace),
+        parts=LiveParts(check, lambda live: None, describe, taken.append),
+        worker="w",
+    )
+    write(tmp_path, 2.0, namespace=namespace)
+    with pytest.raises(ConfigError, match="2 is too much"):
+        await reloader.reload("SIGHUP at here")
+    assert taken == [False]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["SIGHUP at here: what was in force stays: 2 is too much"]
