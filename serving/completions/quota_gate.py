@@ -143,7 +143,7 @@ class QuotaGate:
                 lease.fill(ahead, taken.sums, second=taken.second, now=done_at)
                 sums = tuple(total - have for total, have in zip(taken.sums, lease.held, strict=True))
                 taken = Taken(None, None, taken.second, sums)
-                if count > 1:
+                if lease.size > 1:  # also where nothing is taken ahead: what calls do not use is held, too
                     asyncio.get_running_loop().call_later(2 * KEPT_S, self._give_back, lease, windows)
             return taken
         finally:

@@ -76,6 +76,13 @@ async def test_what_was_taken_ahead_is_given_back_where_nobody_asks_for_it(
             await asyncio.sleep(0.05)
 
 
+def outcome_of(decision_id: str, tokens_out: int) -> Outcome:
+    return Outcome(
+        decision_id=decision_id, at=0.0, arm="a", status=Status.OK, prompt_tokens=5, tokens_in=5,
+        tokens_out=tokens_out, cost_usd=None, ttft_s=None, latency_s=1.0, finish_reason="stop",
+    )  # fmt: skip
+
+
 async def test_tokens_are_settled_to_what_was_used_whether_taken_ahead_or_not(
     gate: MakeGate, redis_client: Redis, namespace: str
 ) -> None:
@@ -83,15 +90,23 @@ async def test_tokens_are_settled_to_what_was_used_whether_taken_ahead_or_not(
     for number in range(40):
         assert await is_let_in(made, f"d{number}", tokens=300)
     for number in range(40):
-        made.on_outcome(
-            Outcome(
-                decision_id=f"d{number}", at=0.0, arm="a", status=Status.OK, prompt_tokens=5, tokens_in=5,
-                tokens_out=10 * number, cost_usd=None, ttft_s=None, latency_s=1.0, finish_reason="stop",
-            )
-        )  # fmt: skip
+        made.on_outcome(outcome_of(f"d{number}", 10 * number))
     used = sum(5 + 10 * number for number in range(40))
     async with asyncio.timeout(5):
         while await sum_of(redis_client, namespace, "tokens:day") != used:
+            await asyncio.sleep(0.05)
+
+
+async def test_tokens_that_a_call_has_not_used_come_back_though_nothing_is_taken_ahead_and_nobody_asks_again(
+    gate: MakeGate, redis_client: Redis, namespace: str
+) -> None:
+    made = gate(tokens_per_day=1000)
+    for name in ("d1", "d2"):
+        assert await is_let_in(made, name, tokens=100)
+    for name in ("d1", "d2"):
+        made.on_outcome(outcome_of(name, 15))
+    async with asyncio.timeout(5):
+        while await sum_of(redis_client, namespace, "tokens:day") != 40:
             await asyncio.sleep(0.05)
 
 
