@@ -31,7 +31,7 @@ from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.cross_site import CorsPolicy, CrossSiteGuard
 from highwayman.serving.http.drain import refuse
-from highwayman.serving.http.errors import error_response
+from highwayman.serving.http.errors import send_error
 from highwayman.serving.http.routes.errors import add_errors
 from highwayman.serving.http.routes.methods import as_get, refuse_method
 from highwayman.serving.http.routes.paths import canonical
@@ -89,13 +89,17 @@ class Application:
         self._rest = FastAPI(
             title="Highwayman", version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
-        add_errors(self._rest)
+        add_errors(self._rest, self._on_error)
 
     def reload(self, by: str) -> None:
         """Have configuration and pool read again soon, for whom `by` names; they are, when a start is over."""
         reloader = None if self._running is None else self._running.services.reloader
         if reloader is not None:
             reloader.request(by)
+
+    def _on_error(self, code: str) -> None:
+        if self._running is not None:
+            self._running.services.metrics.on_error(code)
 
     def _guard_against(self, config: Config) -> None:
         self._guard = CrossSiteGuard(config.allowed_hosts, config.cors.allow_origins)
@@ -145,8 +149,7 @@ class Application:
                 self._plane.check(scope)
             principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
         except HighwaymanError as error:
-            status, body, _ = error_response(error)
-            await send_response(send, status, body)
+            await send_error(send, error, running.services.metrics.on_error)
             return
         if is_completion and scope["method"] == "POST":
             await running.completions(scope, receive, send, principal)
@@ -202,13 +205,12 @@ class Application:
                 guard=services.guard,
                 quotas=services.quotas,
             )
-            refused = services.metrics.refused
             protocols = await stack.enter_async_context(
                 open_protocols(
                     self._settings,
                     completions,
                     bodies,
-                    on_refused=lambda code: refused.labels(code).inc(),
+                    on_error=services.metrics.on_error,
                     guard=services.guard,
                     quotas=services.quotas,
                 )
@@ -234,6 +236,7 @@ class Application:
                     feedback_rate,
                     bodies=bodies,
                     clock=time.time,
+                    on_error=services.metrics.on_error,
                 ),
                 bodies,
                 feedback_rate,

@@ -10,14 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, cast
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    values,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from highwayman.env.data_class import Clearance
@@ -219,6 +212,10 @@ class Metrics:
             if decided_at is not None:  # to the second, so what comes at once may look a second late
                 delay_s = max(share.at - decided_at, 0.0)
                 self.histogram("feedback_delay_seconds").labels(share.metric).observe(delay_s)
+
+    def on_error(self, code: str) -> None:
+        """Count an error that a client was told."""
+        self.refused.labels(code).inc()
 
     def on_health(self, arm: str, *, resting: int, chance: float) -> None:
         """Say how many of an arm's endpoints rest, and how likely it answers."""

@@ -1,7 +1,6 @@
 """`/v1/chat/completions` and `/v1/completions` as bare ASGI: from the request's bytes to its call."""
 
 import asyncio
-import logging
 from dataclasses import replace
 
 from highwayman.env.errors import HighwaymanError
@@ -28,32 +27,21 @@ from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.http.asgi import (
     HAS_ROOM,
-    JSON,
     ClientDisconnected,
     Headers,
     Receive,
     ResponseStartTracker,
     Scope,
     Send,
-    send_response,
 )
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.client_ids import LinkExtractor
 from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import tell_cut
-from highwayman.serving.http.errors import (
-    Forbidden,
-    RouteNotFound,
-    error_response,
-    internal_error,
-    limit_headers,
-    redacted,
-)
+from highwayman.serving.http.errors import Forbidden, RouteNotFound, send_error, send_fault
 
 QUOTA_HEADERS = "highwayman.quota_headers"  # in the scope of a request that has limits: what tells of them
 LIMIT_IS_CEILING = "highwayman.limit_is_ceiling"  # in the scope of a request whose protocol wants a limit always
-
-log = logging.getLogger(__name__)
 
 
 class CompletionsEndpoint:
@@ -118,18 +106,16 @@ class CompletionsEndpoint:
             drain.leave(task)
 
     async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
+        on_error = self._dependencies.metrics.on_error
         try:
             request, route, turn = await self._decide(scope, receive, principal)
         except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, code = error_response(error)
-            self._dependencies.metrics.refused.labels(code).inc()
-            await send_response(send, status, body, (*JSON, *limit_headers(error)))
+            await send_error(send, error, on_error)
             return
-        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
-            log.error("could not route a request: %s", type(error).__name__, exc_info=redacted(error))
-            await send_response(send, 500, internal_error())
+        except Exception as error:  # a client gets an answer, whatever it is
+            await send_fault(send, error, on_error, doing="route a request")
             return
         send.headers = scope.get(QUOTA_HEADERS, ())
         call = self._call(request, route, scope["path"])
@@ -139,9 +125,7 @@ class CompletionsEndpoint:
         try:
             await cancel_on_disconnect(call.run(out), scope)
         except Exception as error:
-            log.error("could not answer a request: %s", type(error).__name__, exc_info=redacted(error))
-            if not send:
-                await send_response(send, 500, internal_error())
+            await send_fault(None if send else send, error, on_error, doing="answer a request")
 
     def _call(self, request: CompletionRequest, route: Route, path: str) -> ProxiedCompletion:
         if route.cascade is None:

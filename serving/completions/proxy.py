@@ -243,7 +243,7 @@ class ProxiedCompletion:
 
     async def _refuse(self, send: Send, error: UpstreamError | NoEligibleArm) -> None:
         status, body, code = error_response(error)
-        self._dependencies.metrics.refused.labels(code).inc()
+        self._dependencies.metrics.on_error(code)
         headers = self._headers("application/json")
         if isinstance(error, UpstreamError) and error.retry_after_s is not None and status in _COME_AGAIN:
             headers = [*headers, (b"retry-after", str(math.ceil(error.retry_after_s)).encode())]

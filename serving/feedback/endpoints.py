@@ -1,8 +1,6 @@
 """Where feedback comes in, as bare ASGI: our own routes, the webhooks of other products, and links for one vote."""
 
 import json
-import logging
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +22,13 @@ from highwayman.serving.feedback.body import parse_feedback
 from highwayman.serving.feedback.vote_page import VOTE_PATH, VotePage
 from highwayman.serving.http.asgi import ClientDisconnected, Receive, Scope, Send, header, send_response
 from highwayman.serving.http.body_reader import BodyReader
-from highwayman.serving.http.errors import Forbidden, RateLimited, error_response, internal_error, redacted
+from highwayman.serving.http.errors import Forbidden, OnError, RateLimited, send_error, send_fault
 from highwayman.serving.http.validation import BadRequest, BodyLimits, parse_body
 
 LIMIT_BYTES = 64 * 1024
 _IMPORT_LIMIT_BYTES = 16 * 2**20  # of an integration's request: an export file, or a batch of spans
 MOST_STATEMENTS = 10_000  # of an integration's request
 _OWN = "/v1/feedback"
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[["FeedbackRequest"], Awaitable[None]]
 
@@ -78,8 +74,12 @@ class FeedbackEndpoints:
         *,
         bodies: BodyReader,
         clock: Callable[[], float],
+        on_error: OnError,
     ) -> None:
-        """Take what files statements, adapters, the page for votes, the rate limit, a reader, a clock (s, epoch)."""
+        """Take what files statements, adapters, the page for votes, the rate limit, a reader, a clock (s, epoch), and
+        who is told of errors.
+        """
+        self._on_error = on_error
         self._bodies = bodies
         self._limit = limit
         self._service = service
@@ -112,13 +112,9 @@ class FeedbackEndpoints:
         except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, _ = error_response(error)
-            wait_s = math.ceil(error.wait_s) if isinstance(error, RateLimited) else 1
-            retry = ((b"retry-after", str(wait_s).encode()),) if status in (429, 503) else ()
-            await send_response(send, status, body, ((b"content-type", b"application/json"), *retry))
-        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
-            log.error("could not take feedback: %s", type(error).__name__, exc_info=redacted(error))
-            await send_response(send, 500, internal_error())
+            await send_error(send, error, self._on_error)
+        except Exception as error:  # a client gets an answer, whatever it is
+            await send_fault(send, error, self._on_error, doing="take feedback")
 
     def _check(self, principal: Principal) -> None:
         """Raise Forbidden or RateLimited where a key may not give feedback, or no more of it now."""

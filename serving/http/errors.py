@@ -1,8 +1,9 @@
 """The one place that knows status codes: every error of ours as an OpenAI-shaped answer."""
 
 import json
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from highwayman.env.errors import (
     BudgetExhausted,
@@ -17,7 +18,12 @@ from highwayman.env.errors import (
     UpstreamError,
 )
 from highwayman.feedback.log.events import UnwritableEvent
+from highwayman.serving.http.asgi import JSON, Send, send_response
 from highwayman.serving.http.validation import BadRequest
+
+OnError = Callable[[str], None]  # called with the code of an error that a client is told
+
+log = logging.getLogger(__name__)
 
 
 class Forbidden(HighwaymanError):
@@ -120,8 +126,25 @@ def error_response(error: HighwaymanError) -> tuple[int, bytes, str]:
     return 500, internal_error(), "internal_error"
 
 
-def limit_headers(error: HighwaymanError) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers that go with an error about limits, none with any other."""
+async def send_error(send: Send, error: HighwaymanError, on_error: OnError) -> None:
+    """Tell a client about an error, with when to ask again where that may help."""
+    status, body, code = error_response(error)
+    on_error(code)
+    await send_response(send, status, body, (*JSON, *retry_headers(error)))
+
+
+async def send_fault(send: Send | None, error: Exception, on_error: OnError, *, doing: str) -> None:
+    """Tell a client that the router failed; None: an answer has begun. The log names the place and no payload."""
+    log.error("could not %s: %s", doing, type(error).__name__, exc_info=redacted(error))
+    on_error("internal_error")
+    if send is not None:
+        await send_response(send, 500, internal_error())
+
+
+def retry_headers(error: HighwaymanError) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that say when to ask again, and what limits there are; none where that does not help."""
+    if isinstance(error, (StoreUnavailable, ShuttingDown)):
+        return ((b"retry-after", b"1"),)
     if not isinstance(error, RateLimited):
         return ()
     retry = () if math.isinf(error.wait_s) else ((b"retry-after", str(math.ceil(error.wait_s)).encode()),)

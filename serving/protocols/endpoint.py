@@ -3,8 +3,7 @@
 So does a chat or a completion whose path names the model, as Azure's do.
 """
 
-import logging
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from highwayman.env.errors import HighwaymanError
@@ -24,7 +23,7 @@ from highwayman.serving.http.asgi import (
 )
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import Drain
-from highwayman.serving.http.errors import Forbidden, error_response, internal_error, redacted
+from highwayman.serving.http.errors import Forbidden, OnError, send_error, send_fault
 from highwayman.serving.http.routes.methods import refuse_method
 from highwayman.serving.http.routes.paths import DEPLOYMENT
 from highwayman.serving.http.validation import BodyLimits, parse_object
@@ -58,20 +57,18 @@ PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
 
 _SESSION = b"x-session-id"  # names the conversation, by default (docs/feedback.md)
 
-log = logging.getLogger(__name__)
-
 
 class ProtocolEndpoint:
     """Answers requests in other protocols by way of the one path of completions."""
 
     def __init__(
         self, completions: CompletionsEndpoint, *, bodies: BodyReader, body_limit_bytes: int, drain: Drain,
-        on_refused: Callable[[str], None],
+        on_error: OnError,
     ) -> None:  # fmt: skip
         """Take what answers chats, what reads bodies, the largest of them, and who is told of answers and refusals."""
         self._completions = completions
         self._drain = drain
-        self._on_refused = on_refused
+        self._on_error = on_error
         self._bodies = bodies
         self._body_limit_bytes = body_limit_bytes
 
@@ -100,13 +97,10 @@ class ProtocolEndpoint:
         except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, code = error_response(error)
-            self._on_refused(code)
-            await send_response(send, status, body)
+            await send_error(send, error, self._on_error)
             return
-        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
-            log.error("could not translate a request: %s", type(error).__name__, exc_info=redacted(error))
-            await send_response(send, 500, internal_error())
+        except Exception as error:  # a client gets an answer, whatever it is
+            await send_fault(send, error, self._on_error, doing="translate a request")
             return
         if request is not None and scope["path"] == COUNT_PATH:
             await send_response(send, 200, b'{"input_tokens":%d}' % read_chat(request.chat).tokens)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.http.asgi import (
-    JSON,
     ClientDisconnected,
     Headers,
     Receive,
@@ -28,12 +26,11 @@ from highwayman.serving.http.asgi import (
     Scope,
     Send,
     header,
-    send_response,
 )
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.disconnect import cancel_on_disconnect
 from highwayman.serving.http.drain import Drain
-from highwayman.serving.http.errors import Forbidden, error_response, internal_error, limit_headers, redacted
+from highwayman.serving.http.errors import Forbidden, OnError, send_error, send_fault
 from highwayman.serving.http.routes.methods import refuse_method
 from highwayman.serving.http.routes.paths import DEPLOYMENT
 from highwayman.serving.http.validation import BadRequest, BodyLimits, parse_object
@@ -82,17 +79,15 @@ def _read(raw: bytes, content_type: str, limits: BodyLimits) -> _NamedRequest:
     return _NamedRequest(model, body, has_unread, lambda model: dump_json({**body, "model": model}))
 
 
-log = logging.getLogger(__name__)
-
-
 class NamedModelEndpoint:
     """Hands requests to the server of the model that they name."""
 
     def __init__(
         self, models: Sequence[NamedModel], *, bodies: BodyReader, body_limit_bytes: int, limits: UpstreamTimeouts,
-        drain: Drain, guard: DataGuard | None = None, quotas: QuotaGate | None = None,
+        drain: Drain, on_error: OnError, guard: DataGuard | None = None, quotas: QuotaGate | None = None,
     ) -> None:  # fmt: skip
-        """Take the models, what reads bodies, the largest of these, time limits, and who knows what is under way.
+        """Take the models, what reads bodies, the largest of these, time limits, who knows what is under way, and who
+        is told of errors.
 
         `guard` knows which data may go where; None: anything goes anywhere. `quotas` counts requests; None: nobody
         does.
@@ -102,6 +97,7 @@ class NamedModelEndpoint:
         self._bodies = bodies
         self._guard = guard
         self._drain = drain
+        self._on_error = on_error
         self._connections = Connections(limits.connect_s)
         self._turns = itertools.count()
 
@@ -139,12 +135,9 @@ class NamedModelEndpoint:
         except HighwaymanError as error:
             if begun:
                 raise
-            status, body, _ = error_response(error)
-            await send_response(begun, status, body, (*JSON, *limit_headers(error)))
-        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
-            log.error("could not pass a request on: %s", type(error).__name__, exc_info=redacted(error))
-            if not begun:
-                await send_response(begun, 500, internal_error())
+            await send_error(begun, error, self._on_error)
+        except Exception as error:  # a client gets an answer, whatever it is
+            await send_fault(None if begun else begun, error, self._on_error, doing="pass a request on")
         finally:
             self._drain.leave(task)
 

@@ -13,6 +13,7 @@ from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.config.resources.limits import LimitsConfig
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
+from highwayman.serving.http.errors import OnError
 from highwayman.serving.http.routes.paths import DEPLOYMENT
 from highwayman.serving.protocols.endpoint import PROTOCOLS, ProtocolEndpoint
 from highwayman.serving.protocols.named_models import NamedModelEndpoint
@@ -63,11 +64,11 @@ async def open_protocols(
     completions: CompletionsEndpoint,
     bodies: BodyReader,
     *,
-    on_refused: Callable[[str], None],
+    on_error: OnError,
     guard: DataGuard | None,
     quotas: QuotaGate,
 ) -> AsyncIterator[ProtocolRoutes]:
-    """Yield the routes; what they hold open is closed on leaving. `on_refused` is told the codes of refusals;
+    """Yield the routes; what they hold open is closed on leaving. `on_error` is told the codes of errors;
     `guard` knows which data may go where, None: anything goes anywhere; `quotas` counts what callers take.
     """
     limits = settings.config.limits
@@ -76,7 +77,7 @@ async def open_protocols(
         bodies=bodies,
         body_limit_bytes=limits.body_bytes,
         drain=settings.drain,
-        on_refused=on_refused,
+        on_error=on_error,
     )
     named = NamedModelEndpoint(
         settings.named,
@@ -84,6 +85,7 @@ async def open_protocols(
         body_limit_bytes=limits.body_bytes,
         limits=upstream_timeouts(limits),
         drain=settings.drain,
+        on_error=on_error,
         guard=guard,
         quotas=quotas,
     )

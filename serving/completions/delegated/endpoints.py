@@ -1,6 +1,5 @@
 """`/v1/route` and `/v1/outcomes` as bare ASGI, for those who call models themselves."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -21,19 +20,10 @@ from highwayman.serving.completions.requests.routing_options import RoutingOptio
 from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import JSON, ClientDisconnected, Receive, Scope, Send, send_response
 from highwayman.serving.http.body_reader import BodyReader
-from highwayman.serving.http.errors import (
-    Forbidden,
-    RouteNotFound,
-    error_response,
-    internal_error,
-    limit_headers,
-    redacted,
-)
+from highwayman.serving.http.errors import Forbidden, RouteNotFound, send_error, send_fault
 from highwayman.serving.metrics import Metrics
 
 ROUTE_PATH = "/v1/route"
-
-log = logging.getLogger(__name__)
 
 _Decide = Callable[[CompletionRequest, RoutingOptions], Awaitable[tuple[Route, Turn]]]
 
@@ -64,13 +54,9 @@ class DelegatedEndpoints:
         except ClientDisconnected:
             return
         except HighwaymanError as error:
-            status, body, code = error_response(error)
-            self.metrics.refused.labels(code).inc()
-            retry = ((b"retry-after", b"1"),) if status == 503 else ()
-            await send_response(send, status, body, (*JSON, *retry, *limit_headers(error)))
-        except Exception as error:  # a client gets an answer, whatever it is; the log names the place and no payload
-            log.error("could not answer %s: %s", scope["path"], type(error).__name__, exc_info=redacted(error))
-            await send_response(send, 500, internal_error())
+            await send_error(send, error, self.metrics.on_error)
+        except Exception as error:  # a client gets an answer, whatever it is
+            await send_fault(send, error, self.metrics.on_error, doing=f"answer {scope['path']}")
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         request, options, started = await self.completions.read(scope, receive, principal, parse_chat)

@@ -175,7 +175,7 @@ async def test_models_that_are_asked_by_name_change_while_the_router_runs() -> N
     def model(name: str) -> NamedModel:
         return NamedModel(Arm(name, ("http://h:1",), name, None, None, 0), frozenset({"embeddings"}))
 
-    parts = {"bodies": BodyReader(), "limits": UpstreamTimeouts(), "drain": Drain()}
+    parts = {"bodies": BodyReader(), "limits": UpstreamTimeouts(), "drain": Drain(), "on_error": len}
     endpoint = NamedModelEndpoint([], body_limit_bytes=9, **parts)  # type: ignore[arg-type]
     assert not endpoint.matches({"path": EMBEDDINGS})
     endpoint.follow([model("e")], 9, UpstreamTimeouts())
