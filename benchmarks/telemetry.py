@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     rounds = parser.parse_args().rounds
     metrics = Metrics()
-    metrics.start_at_zero(_NAMES)
+    metrics.start_at_zero(Arm(name, (), name, 1.0, 1.0, 4096) for name in _NAMES)
 
     async def counted() -> None:
         metrics.on_decision(_DECISION, 7e-4)

@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from highwayman.env.data_class import Clearance
 from highwayman.env.load.replica_loads import ReplicaState
-from highwayman.env.types import Decision, Feedback, Mode, Outcome, Status
+from highwayman.env.types import Arm, Decision, Feedback, Mode, Outcome, Status
 from highwayman.env.upstream.answers.endings import Ending
 from highwayman.feedback.intake.decision_ids import seconds_of
 from highwayman.feedback.intake.pending import PendingCounts
@@ -99,17 +99,19 @@ class Metrics:
         """Return a histogram by its name without prefix."""
         return cast(Histogram, self._made[f"highwayman_{name}"])
 
-    def start_at_zero(self, arms: Iterable[str]) -> None:
+    def start_at_zero(self, arms: Iterable[Arm]) -> None:
         """Show what these arms count from the start on: a rate does not see the step from nothing to 1."""
         for arm in arms:
-            self._of(arm)
+            self._of(arm.name)
+            if arm.wh_per_mtok is not None:
+                self._energy.labels(arm.name)
             for mode in _ASKED:
-                self._decisions.labels(arm, mode)
+                self._decisions.labels(arm.name, mode)
                 for status in _STATUSES:
-                    self._requests.labels(arm, mode, status)
+                    self._requests.labels(arm.name, mode, status)
             for name, values_of_label in _OF_ARMS.items():
                 for value in values_of_label:
-                    self.counter(name).labels(arm, *value)
+                    self.counter(name).labels(arm.name, *value)
 
     def start_values_at_zero(self, values_of: Mapping[str, Iterable[str]]) -> None:
         """Show counters of one label from the start on, with the values of it that are known, by the metric's name."""

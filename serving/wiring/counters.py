@@ -21,7 +21,7 @@ def start_at_zero(metrics: Metrics, settings: Settings, log: LogComponents) -> N
     config, spec = settings.config, log.factory.spec
     metrics.spooled = lambda: log.journal.waiting
     metrics.on_reload(taken=True, at=time.time())
-    metrics.start_at_zero(arm.name for arm in settings.arms)
+    metrics.start_at_zero(settings.arms)
     judged = (*get_args(NoVerdictReason), *spec.metrics) if config.feedback.judge.arms else ()
     metrics.start_values_at_zero(
         {
@@ -30,7 +30,6 @@ def start_at_zero(metrics: Metrics, settings: Settings, log: LogComponents) -> N
             "feedback": spec.metrics,
             "feedback_delay_seconds": spec.metrics,
             "judged": judged,
-            "energy_wh": [arm.name for arm in settings.arms if arm.wh_per_mtok is not None or arm.power_url],
             "shadowed": _SHADOWED if config.shadow.rate else (),
             "answer_lookups": () if config.answer_cache is None else _LOOKED_UP,
         }

@@ -129,7 +129,7 @@ class LiveFollowers:
             self.feedback.judge.judge.arms = judging
         for name in gone:
             self.metrics.on_health(name, resting=0, chance=1.0)
-        self.metrics.start_at_zero(names)
+        self.metrics.start_at_zero(arms)
         for other in self.others:
             other(live)
 

@@ -36,8 +36,8 @@ async def scrapes(valkey_url: str, module_namespace: str) -> AsyncIterator[tuple
     async with ScriptedUpstream() as upstream:
         upstream.script(ANY, Say("Paris.", tokens_in=9, tokens_out=2))
         arms = [
-            arm("small", upstream.url, price=0.1),
-            replace(arm("large", upstream.url, price=100.0), wh_per_mtok=50.0),
+            replace(arm(name, upstream.url, price=price), wh_per_mtok=300.0)
+            for name, price in (("small", 0.1), ("large", 100.0))
         ]
         async with running_router(arms, valkey_url, module_namespace) as router:
             first = await metrics(router)
