@@ -1,12 +1,15 @@
 """`highwayman policies`: which there are, and what each takes."""
 
 import inspect
+import re
 from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from highwayman.bandit.loading import missing_policies, parse_policy, policy_class, policy_options, shipped_policies
 
@@ -38,17 +41,23 @@ def _print_policy(console: Console, name: str) -> None:
     path, _ = parse_policy(name)
     policy = policy_class(path)
     console.print(f"[bold]{name}[/bold]  {path}\n", highlight=False)
-    console.print(inspect.getdoc(policy) or "", markup=False, highlight=False)
-    console.print(f"\n{_options(policy)}", markup=False, highlight=False)
+    paragraphs = re.sub(
+        r"(?<!\n)\n(?=\S)", " ", inspect.getdoc(policy) or ""
+    )  # the terminal breaks them, not the source
+    console.print(paragraphs, markup=False, highlight=False)
+    options = policy_options(policy) or {}
+    option_lines = [f"  {name} = {option.default!r}" for name, option in options.items()] or ["  none"]
+    console.print("\n".join(["\nOptions:", *option_lines]), markup=False, highlight=False)
+    notes = _notes(policy)
+    if notes:
+        console.print(Padding(Text("\n".join(notes)), (1, 0, 0, 4)))
 
 
-def _options(kind: Any) -> str:
-    """Return the constructor's options with their defaults, those it passes on among them, and what it says of them."""
+def _notes(kind: Any) -> list[str]:
+    """Return what the constructor says of its options, a line for each."""
     _, _, args_section = (inspect.getdoc(kind.__init__) or "").partition("Args:\n")
-    options = policy_options(kind) or {}
-    option_lines = [f"  {name} = {option.default!r}" for name, option in options.items()]
-    notes = [line for line in args_section.splitlines() if not line.strip().startswith(("d:", "fingerprint:"))]
-    return "\n".join(["Options:", *(option_lines or ["  none"]), *([""] if notes else []), *notes])
+    lines = re.sub(r"\n {8,}", " ", args_section.partition("Raises:")[0].strip()).splitlines()
+    return [line.strip() for line in lines if not line.strip().startswith(("d:", "fingerprint:"))]
 
 
 def _first_line(kind: Any) -> str:

@@ -24,10 +24,12 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 _SECRET = frozenset({"mac", "previous_mac"})  # what of a key is never shown, though it opens nothing
 _KEEP = "Keep the key: it cannot be shown again. Routers know it within a second."
 _FIRST = """\
-This is the namespace's first key: from now on every request needs one, within a second, on all routers. Open stay
-/healthz and /readyz, pages for one vote, and webhooks that are signed. What an operator looks at (/metrics,
-/v1/policy, /v1/admin/...) takes a key with the scope admin; on a router's own machine, `highwayman top` and the demo go
-on with the key that stands in its state folder, operator.key."""
+This is the namespace's first key: from now on every request needs one, within a
+second, on all routers. Open stay /healthz and /readyz, pages for one vote, and
+webhooks that are signed. What an operator looks at (/metrics, /v1/policy,
+/v1/admin/...) takes a key with the scope admin; on a router's own machine,
+`highwayman top` and the demo go on with the key that stands in its state
+folder, operator.key."""
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
@@ -119,17 +121,16 @@ async def list_keys(key_store: KeyStoreOptions, as_json: bool) -> None:
         click.echo(json.dumps([{**_public_fields(key), "last_used_at": used.get(key.id)} for key in api_keys]))
         return
     now = time.time()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("id", "name", "tenant", "scopes", "limits", "state", "days"):
-        width = 9 if heading == "name" else None
-        table.add_column(heading, no_wrap=heading in {"id", "days"}, overflow="fold", min_width=width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    # Eighty columns hold ids, scopes and days whole; long names and reasons are broken.
+    for heading, width in {"id": 16, "name, tenant": 12, "scopes": 8, "limits": 19, "state": 15}.items():
+        table.add_column(heading, overflow="fold", min_width=width)
     for key in api_keys:
         days = {"made": key.created_at, "used": used.get(key.id), "ends": key.expires_at}
-        cells = (
-            *(key.id, f"{key.name}\n{key.prefix}", key.tenant, " ".join(key.scopes), _limits(key), _state(key, now)),
-            "\n".join(f"{what} {_day(at)}" for what, at in days.items() if at is not None),
-        )
-        table.add_row(*map(escape, cells))
+        state = [_state(key, now), *(f"{what} {_day(at)}" for what, at in days.items() if at is not None)]
+        limits = _limits(key).split(", ")
+        lines = ((key.id, key.prefix), (key.name, key.tenant), key.scopes, limits, state)
+        table.add_row(*(escape("\n".join(cell)) for cell in lines))
     Console().print(table if api_keys else "no keys: the router is open to anybody who can reach it")
 
 
@@ -158,7 +159,7 @@ def _public_fields(key: ApiKey) -> dict[str, Any]:
 def _limits(key: ApiKey) -> str:
     share = [] if key.influence is None else [f"{key.influence:.0%} of influence"]
     rate = [] if key.rate_per_s is None else [f"{key.rate_per_s:g} feedback/s"]
-    quotas = [f"{quota.limit:g} {quota.resource}/{quota.period}" for quota in parse_quotas(key.limits)]
+    quotas = [f"{quota.limit:,.10g} {quota.resource}/{quota.period}" for quota in parse_quotas(key.limits)]
     return ", ".join(share + rate + quotas) or "-"
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from click.testing import CliRunner
 
@@ -25,6 +27,16 @@ def test_a_policy_that_is_named_says_what_it_takes_with_defaults() -> None:
     assert "prior_precision = 2.0" in page
     assert "early_precision = 3000.0" in told("HierTS")
     assert "Options:\n  none" in told("Uniform")
+
+
+def test_a_page_of_a_policy_is_broken_where_the_terminal_ends_and_nowhere_else() -> None:
+    lines = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["policies", "HierTS"]).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    (start,) = (place for place, line in enumerate(lines) if line.startswith("Hong, Kveton"))
+    paragraph = [line.strip() for line in lines[start : lines.index("Options:") - 1]]
+    assert all(len(f"{line} {after.split()[0]}") > 80 for line, after in pairwise(paragraph))
+    (place,) = (place for place, line in enumerate(lines) if line.startswith("    patience: weight"))
+    assert lines[place + 1].startswith("    ")
 
 
 def test_a_policy_that_there_is_not_is_a_plain_error_with_the_nearest_one() -> None:

@@ -1,6 +1,7 @@
 """The commands of `highwayman keys`, against a real Valkey."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,18 @@ def test_a_key_is_shown_once_and_listed_with_everything_but_itself(place: list[s
     assert one["id"] in shown.output
     assert text not in shown.output + json.dumps(one)
     assert "mac" not in one
+
+
+def test_a_terminal_of_80_columns_shows_words_and_days_of_every_key_whole(place: list[str]) -> None:
+    limits = ("--requests-per-minute", "100", "--tokens-per-day", "5000000", "--usd-per-day", "5")
+    assert keys("add", "chat-frontend", "--tenant", "acme", "--expires", "90d", *limits, *place).exit_code == 0
+    (key,) = listed(place)
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["keys", "list", *place]).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    days = [time.strftime("%Y-%m-%d", time.gmtime(key[name])) for name in ("created_at", "expires_at")]
+    words = (key["id"], key["prefix"], "chat-frontend", "acme", "answers", "feedback", "active", *days)
+    assert set(words) <= set(shown.split())
+    assert all(limit in shown for limit in ("100 requests/minute", "5,000,000 tokens/day", "5 usd/day")), shown
 
 
 def test_scopes_are_those_that_were_named(place: list[str]) -> None:
