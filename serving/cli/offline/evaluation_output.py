@@ -85,8 +85,10 @@ def _print(evaluation: EvaluationReport, console: Console) -> None:
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {evaluation.method.reward}"
     )
-    for column in ("", *(_HEADS[kind] for kind in kinds), "gained", "verdict"):
-        table.add_column(column, justify="left" if column in ("", "verdict") else "right", overflow="fold")
+    name_width = min(_NAME_WIDTH, max(len(answer.policy) for answer in evaluation.rows))
+    table.add_column("", overflow="fold", min_width=name_width)
+    for column in (*(_HEADS[kind] for kind in kinds), "gained", "verdict"):
+        table.add_column(column, justify="left" if column == "verdict" else "right", overflow="fold")
     ran = ["as it ran", *(_number(kind, logged.means[kind].value) for kind in kinds), "", ""]
     rows = [_row(answer, kinds) for answer in evaluation.rows]
     known = evaluation.best_fixed is not None
@@ -107,6 +109,7 @@ def _row(answer: PolicyEstimate, kinds: Sequence[RewardKind]) -> list[str]:
     return [answer.policy, *values, _interval(answer.gain), str(answer.verdict)]
 
 
+_NAME_WIDTH = 20  # columns that a policy's name has at least, if it needs them: what is gained is broken first
 _HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
 
 

@@ -133,6 +133,12 @@ def test_answers_on_a_terminal_fit_eighty_columns(archive: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_the_name_of_a_policy_is_not_broken_on_a_terminal(archive: Path) -> None:
+    done = run("replay", "--from", archive, "--policy", "LinUCB:alpha=0.25", "--policy", "Fixed:arm=b")
+    assert "LinUCB:alpha=0.25" in done.stdout.split()
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 def test_without_feedback_the_log_cannot_tell_and_says_so(tmp_path: Path) -> None:
     silent = archived(tmp_path / "silent", events(50, said=0.0))
     found = told("replay", "--from", silent, "--policy", "LinTS")
