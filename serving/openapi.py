@@ -45,9 +45,9 @@ _REFUSALS: Final = {
     "408": "The body did not come in time.",
     "413": "The body is too large.",
     "422": "The model that was asked refuses it.",
-    "429": "The budget is spent, or every model asks to be left alone for a while.",
+    "429": "The budget is spent, a limit of the key or its tenant is reached, or every model asks to be left alone.",
     "502": "No model server answered.",
-    "503": "The router is about to end, or every model asks to be left alone for a while.",
+    "503": "The router is about to end, every model asks to be left alone, or nobody can count what is limited.",
     "504": "No model server answered in time.",
 }
 # Groups of routes, in the order in which they are shown, and how the paths of each begin; the last: all the others.

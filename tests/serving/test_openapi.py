@@ -42,6 +42,7 @@ async def test_every_route_is_described_with_what_it_takes_and_how_it_refuses(ro
         operation = document["paths"][path]["post"]
         assert {"model", "stream"} < set(schema_of(operation)["properties"])
         assert {"400", "401", "404", "413", "429", "502", "503", "504"} < set(operation["responses"])
+        assert "limit of the key" in operation["responses"]["429"]["description"]
     chat = schema_of(document["paths"]["/v1/chat/completions"]["post"])
     assert chat["required"] == ["model", "messages"]
     assert chat["properties"]["messages"]["items"]["required"] == ["role"]
