@@ -110,6 +110,13 @@ def text_of(value: JsonObject, key: str, where: str) -> str:
     return text
 
 
+def plain_content(parts: list[JsonObject]) -> str | list[JsonObject]:
+    """Return parts as one text where they are nothing else: every server reads that."""
+    if all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
 def function_tool(function: JsonObject) -> JsonObject:
     """Return a tool as a chat offers it, without what is not said of it."""
     return {"type": "function", "function": {key: value for key, value in function.items() if value is not None}}

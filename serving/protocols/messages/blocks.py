@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from highwayman.env.types import JsonObject
 from highwayman.serving.http.validation import BadRequest
-from highwayman.serving.protocols.protocol import LeftOut, objects, text_of
+from highwayman.serving.protocols.protocol import LeftOut, objects, plain_content, text_of
 
 # Claude Code's first line or block, of no meaning to a model. It differs in each request, so that what a server keeps
 # of prompts would be of no use: github.com/vllm-project/vllm/pull/36829 and others leave it out, too.
@@ -36,7 +36,7 @@ def user_messages(content: Any, where: str, left_out: LeftOut) -> list[JsonObjec
             parts += _parts(block, f"{where}.{place}", left_out)
     if results and not parts:
         return results
-    return [*results, {"role": "user", "content": _plain(parts)}]
+    return [*results, {"role": "user", "content": plain_content(parts)}]
 
 
 def assistant_message(content: Any, where: str, left_out: LeftOut) -> JsonObject:
@@ -127,10 +127,3 @@ def _document(block: JsonObject, where: str, left_out: LeftOut) -> list[JsonObje
         f"{where}.source.type: must be text, content or base64; nothing is fetched or kept here",
         param=f"{where}.source",
     )
-
-
-def _plain(parts: list[JsonObject]) -> str | list[JsonObject]:
-    """Return parts as one text where they are nothing else: every server reads that."""
-    if all(part["type"] == "text" for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    return parts

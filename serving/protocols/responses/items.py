@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from highwayman.env.types import JsonObject
 from highwayman.serving.http.validation import BadRequest
-from highwayman.serving.protocols.protocol import LeftOut, objects, text_of
+from highwayman.serving.protocols.protocol import LeftOut, objects, plain_content, text_of
 from highwayman.serving.protocols.responses.tools import custom_arguments
 
 _ROLES: Final = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
@@ -51,7 +51,7 @@ def _message(item: JsonObject, where: str) -> JsonObject:
     content = item.get("content")
     if isinstance(content, str):
         return {"role": role, "content": content}
-    return {"role": role, "content": _plain(_parts(content, f"{where}.content"))}
+    return {"role": role, "content": plain_content(_parts(content, f"{where}.content"))}
 
 
 def _add_call(messages: list[JsonObject], item: JsonObject, arguments: str, where: str) -> None:
@@ -95,13 +95,6 @@ def _part(part: JsonObject, where: str) -> JsonObject:
         "input_audio; no files are kept here",
         param=where,
     )
-
-
-def _plain(parts: list[JsonObject]) -> str | list[JsonObject]:
-    """Return parts as one text where they are nothing else: every server reads that."""
-    if all(part["type"] == "text" for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    return parts
 
 
 def _with_one_beginning(messages: list[JsonObject]) -> list[JsonObject]:
