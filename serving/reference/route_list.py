@@ -40,16 +40,20 @@ def route_entries(document: JsonObject) -> list[RouteEntry]:
     """Return every route of a document, by group, in the order of the document's tags."""
     groups = [tag["name"] for tag in document["tags"]]
     entries = [
-        _entry(path, method, operation, document)
+        _entry(path, method, operation)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
     return sorted(entries, key=lambda entry: groups.index(entry.group))  # within a group as they came
 
 
-def _entry(path: str, method: str, operation: JsonObject, document: JsonObject) -> RouteEntry:
+def _entry(path: str, method: str, operation: JsonObject) -> RouteEntry:
     parameters = [
-        RouteField(each["name"], each["in"], type_words(each["schema"]), each.get("required", False), "")
+        RouteField(
+            *(each["name"], each["in"], type_words(each["schema"])),
+            needed=each.get("required", False),
+            description=each.get("description", ""),
+        )
         for each in operation.get("parameters", ())
     ]
     responses = {status: response["description"] for status, response in operation["responses"].items()}

@@ -27,6 +27,10 @@ async def test_the_page_of_routes_lists_every_one_and_loads_nothing(router: Rout
     told = [f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods]
     assert sorted(shown) == sorted(told)
     assert "decision_id" in page
+    for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
+        for parameter in operation.get("parameters", ()):
+            described = parameter.get("description", "").replace("`", "")
+            assert described in unescape(re.sub("</?code>", "", page)), parameter["name"]
     assert re.findall(r"<script|<link|<img|\bsrc=|https?://|\bstyle=|\bon\w+=", page) == []
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
