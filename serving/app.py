@@ -98,7 +98,7 @@ class Application:
             is_completion = other is None and CompletionsEndpoint.matches(scope)
         send = send if other is None else other.send
         if self._settings.drain.begun:
-            await refuse(send)
+            await refuse(send, running.services.metrics.on_error)
             return
         match = None if is_completion or other is not None else running.feedback.match(scope)
         try:
@@ -111,7 +111,7 @@ class Application:
         if is_completion and scope["method"] == "POST":
             await running.completions(scope, receive, send, principal)
         elif is_completion:
-            await refuse_method(scope, send)
+            await refuse_method(scope, send, running.services.metrics.on_error)
         elif other is not None:
             await other.answer(scope, receive, send, principal)
         elif DelegatedEndpoints.matches(scope):

@@ -100,7 +100,7 @@ class CompletionsEndpoint:
         except asyncio.CancelledError:
             if not drain.is_cut:
                 raise
-            await tell_cut(begun)
+            await tell_cut(begun, self._dependencies.metrics.on_error)
         finally:
             in_flight.dec()
             drain.leave(task)

@@ -3,7 +3,7 @@
 import asyncio
 
 from highwayman.serving.http.asgi import ResponseStartTracker, Send, send_response
-from highwayman.serving.http.errors import ShuttingDown, error_response
+from highwayman.serving.http.errors import OnError, ShuttingDown, error_response
 
 _RETRY: tuple[tuple[bytes, bytes], ...] = (
     (b"content-type", b"application/json"),
@@ -62,21 +62,23 @@ class Drain:
             self._idle.set()
 
 
-async def refuse(send: Send) -> None:
+async def refuse(send: Send, on_error: OnError) -> None:
     """Answer a request that came too late: 503, to be asked again, elsewhere or of whoever follows."""
-    status, body, _ = error_response(
+    status, body, code = error_response(
         ShuttingDown("This router is shutting down and takes no more requests. Ask again.")
     )
+    on_error(code)
     await send_response(send, status, body, _RETRY)
 
 
-async def tell_cut(response: ResponseStartTracker) -> None:
+async def tell_cut(response: ResponseStartTracker, on_error: OnError) -> None:
     """End an answer that was cut: a stream by an error event without [DONE], one that has not begun by a 503.
 
     A whole answer that is partly out stays as it is: closing the connection before its length is reached says enough.
     """
     error = ShuttingDown("This router is shutting down, and the answer was cut off. Ask again.")
-    status, body, _ = error_response(error)
+    status, body, code = error_response(error)
+    on_error(code)
     try:
         async with asyncio.timeout(_TELLING_S):
             if not response:

@@ -81,7 +81,7 @@ class ProtocolEndpoint:
     ) -> None:
         """Answer one request."""
         if scope["method"] != "POST":
-            await refuse_method(scope, send)
+            await refuse_method(scope, send, self._on_error)
             return
         task = self._drain.enter()  # from here on the router's end waits for it
         try:

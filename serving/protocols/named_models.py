@@ -143,7 +143,7 @@ class NamedModelEndpoint:
 
     async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
         if scope["method"] != "POST":
-            await refuse_method(scope, send)
+            await refuse_method(scope, send, self._on_error)
             return
         if ANSWERS not in principal.scopes:
             raise Forbidden("This API key may not ask for answers.")

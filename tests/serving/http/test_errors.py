@@ -35,6 +35,8 @@ async def test_every_error_that_a_client_is_told_is_counted_by_its_code_whicheve
         ):
             assert (await router.post(path, body))[0] >= 400, path
         assert (await router.get("/v1/decisions/x"))[0] == 404
+        for path in (CHAT, "/v1/messages", "/v1/embeddings", "/v1/outcomes"):
+            assert (await router.get(path))[0] == 405, path
         async with router.http.get("/metrics") as response:
             lines = re.findall(r'request_errors_total\{code="(\w+)"\} (\d)', await response.text())
     assert {code: int(count) for code, count in lines if count != "0"} == {
@@ -43,5 +45,5 @@ async def test_every_error_that_a_client_is_told_is_counted_by_its_code_whicheve
         "invalid_request": 1,
         "upstream_failed": 1,
         "decision_not_found": 3,
-        "not_found": 1,
+        "not_found": 5,
     }
