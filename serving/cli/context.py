@@ -223,8 +223,8 @@ class KeyStoreOptions:
             yield KeyStore(client, namespace, store)
 
 
-def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
+def place_command(command: Callable[..., Any], place: Callable[[LogOptions], Any]) -> Callable[..., Any]:
+    """Give a coroutine the options that say which router is meant; what `place` makes of them is its first argument."""
 
     @place_options
     @functools.wraps(command)
@@ -233,9 +233,14 @@ def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         quiet = bool(options.get("as_json"))
         log = LogOptions(redis_url, state_dir, config, None, None, namespace=namespace, quiet=quiet)
-        return asyncio.run(_whole(command(KeyStoreOptions(log), **options)))
+        return asyncio.run(_whole(command(place(log), **options)))
 
     return run
+
+
+def key_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that make a `KeyStoreOptions`, its first argument; the command is a coroutine."""
+    return place_command(command, KeyStoreOptions)
 
 
 async def _whole(command: Awaitable[Any]) -> Any:

@@ -14,7 +14,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # older clicks take 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds. Raises click.BadParameter for what is no duration above 0."""
+        """Return the seconds. Raises click.BadParameter for what is none."""
         if isinstance(value, float):
             return value
         text, unit = str(value)[:-1], str(value)[-1:]

@@ -1,20 +1,17 @@
 """What commands that change running routers share: where these are, who speaks, and what came of it."""
 
-import asyncio
-import functools
 import getpass
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from highwayman.feedback.log.store import Store
-from highwayman.serving.cli.context import LogOptions, place_options
+from highwayman.serving.cli.context import LogOptions, place_command
 from highwayman.serving.reload.from_afar import RunningRouters
 from highwayman.serving.reload.shared_state import SharedConfig
 
@@ -42,16 +39,7 @@ class RoutersOptions:
 
 def routers_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a `RoutersOptions`, its first argument; the command is a coroutine."""
-
-    @place_options
-    @functools.wraps(command)
-    def run(
-        redis_url: str | None, state_dir: Path | None, config: Path | None, namespace: str | None, **options: Any
-    ) -> None:
-        log = LogOptions(redis_url, state_dir, config, None, None, namespace=namespace)
-        asyncio.run(command(RoutersOptions(log), **options))
-
-    return run
+    return place_command(command, RoutersOptions)
 
 
 def who() -> str:
