@@ -42,7 +42,15 @@ def _pairs(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[tuple[str
 
 
 def _told(value: Any) -> Any:
+    value = _given_of(value)
     return value if len(str(value)) <= _LONGEST else f"{str(value)[:_LONGEST]}..."
+
+
+def _given_of(value: Any) -> Any:
+    """Return a value without the keys, at any depth, that say nothing."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _given_of(part) for name, part in value.items() if part is not None}
 
 
 def _given(config: Config) -> dict[str, Any]:

@@ -53,7 +53,12 @@ def _lines(report: SavingsReport) -> dict[str, str | int]:
 
 
 def _dollars(difference: MeanDifference) -> str:
-    return _interval(difference, lambda usd: f"{'-' if usd < 0 else ''}${abs(usd):.3g}")
+    return _interval(difference, _usd)
+
+
+def _usd(amount: float) -> str:
+    amount = round(amount, 12)  # below that it is what rounding has left of nothing
+    return f"{'-' if amount < 0 else ''}${abs(amount):.3g}"
 
 
 def _points(difference: MeanDifference) -> str:

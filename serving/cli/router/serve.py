@@ -113,8 +113,8 @@ async def _need_keys(url: str, namespace: str, host: str) -> None:
         await client.aclose()
     if not api_keys:
         raise ConfigError(
-            f"--host {host} is reachable from elsewhere; give keys out (`highwayman keys add`), or set {_KEYS_ENV} "
-            "(comma-separated), to open it"
+            f"--host {host} is reachable from elsewhere; give keys out (`highwayman keys add`, while it runs "
+            f"without --host), or set {_KEYS_ENV} (comma-separated), to open it"
         )
 
 

@@ -17,6 +17,7 @@ from highwayman.serving.cli.router.router_options import DEFAULT_PORT
 from highwayman.serving.state.local_state import state_folder
 from highwayman.serving.state.operator_key import local_key
 
+_HOW_TO_START = "start one: highwayman up (from its repository: make run)"
 _EVERY_S = 0.5
 _STATES = {"draining": "draining", "probation": "on probation"}  # of arms, and how they are told
 
@@ -54,7 +55,7 @@ async def _policy(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
         async with session.get("/v1/policy") as response:
             policy: dict[str, Any] = await response.json()
     except (aiohttp.ClientError, ValueError) as error:
-        raise RouterUnreachable(f"no router answers at {url} ({type(error).__name__}); start one: make run") from error
+        raise RouterUnreachable(f"no router answers at {url} ({type(error).__name__}); {_HOW_TO_START}") from error
     if response.status != 200:
         raise RouterUnreachable(f"{url} answered {response.status}: {policy.get('error', {}).get('message')}")
     return policy

@@ -50,3 +50,10 @@ def test_differences_are_told_by_key_with_what_was_and_what_is() -> None:
     assert told["pool.b"] == [{"usd": 2.0}, None]
     assert [*told] == ["pool.a.usd", "pool.b", "y"]
     assert len(told["y"][1]) == 203
+
+
+def test_a_section_that_comes_or_goes_is_told_whole_without_the_keys_that_say_nothing() -> None:
+    said = config(tenants={"acme": {"limits": {"requests_per_minute": 600}}}).model_dump(mode="json")
+    none = config().model_dump(mode="json")
+    ((before, after),) = differences(said, none).values()
+    assert (before["limits"], after) == ({"requests_per_minute": 600.0}, None)
