@@ -260,9 +260,11 @@ class Pool:
         return any(self.health.may_ask(endpoint, arm.model) for endpoint in self.loads.serving(arm))
 
     def unwell(self, arm: Arm) -> str | None:
-        """Return why nothing can be expected of the arm's servers now, None if something can."""
+        """Return why nothing can be expected of the arm's servers now, None if something can, or it has none."""
+        if not arm.endpoints:  # stored answers
+            return None
         serving = self.loads.serving(arm)
-        if arm.endpoints and not serving:
+        if not serving:
             return f"no replica serves the model {arm.model!r}"
         well = any(self.health.is_up(endpoint, arm.model) for endpoint in serving)
         return None if well else "all replicas rest after failures"

@@ -72,7 +72,7 @@ def serve(  # noqa: PLR0913, PLR0917  (one parameter per option)
 
     def on_listening() -> None:
         if log_format == "json":
-            log.info("listens on %s, port %d, in %d processes", host, port, workers)
+            log.info("listens on %s, port %d, in %d process%s", host, port, workers, "" if workers == 1 else "es")
         elif banner and door is None and log_level in {"debug", "info"}:
             said.append(asyncio.ensure_future(say_where()))
 

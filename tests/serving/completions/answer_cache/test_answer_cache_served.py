@@ -91,6 +91,12 @@ async def test_the_same_question_is_answered_from_the_store_and_told_like_any_an
     assert 0 < outcome["latency_s"] < 5
 
 
+async def test_stored_answers_have_no_server_that_could_be_down(served: Served) -> None:
+    _, policy = await served.router.get("/v1/policy")
+    unwell = {name: arm["unwell"] for name, arm in policy["arms"].items()}
+    assert unwell == {"a": None, "cache": None, "cache-semantic": None}
+
+
 async def test_a_stored_answer_is_streamed_and_a_streamed_one_is_stored(served: Served) -> None:
     body = ask("Which city is it, streamed?", stream=True, stream_options={"include_usage": True})
     await served.teach(body)
