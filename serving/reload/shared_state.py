@@ -13,6 +13,7 @@ from urllib.parse import quote
 import redis.asyncio as aioredis
 
 from highwayman.env.atomic_write import write_atomically
+from highwayman.env.errors import StoreUnavailable
 from highwayman.env.pool.changes.pool_changes import ArmEdit, Changes
 from highwayman.env.types import Control
 from highwayman.feedback.log.events import encode
@@ -67,12 +68,24 @@ class SharedConfig:
         self._log, self._in_force = keys("log"), keys("in_force")
         self._state, self._reports = keys("live"), keys("live_reports")
         self._scripts = Scripts(client, "put_control")
+        self._unreadable = b""
         self._file = None if state_folder is None else state_folder / f"live-{quote(namespace, safe='')}.json"
 
     async def read(self) -> SharedState:
-        """Return the state, that of generation 0 before any change."""
+        """Return the state, that of generation 0 before any change.
+
+        One that this release cannot read, since another one has written it, is told once and counts as none at all:
+        what is in force here stays.
+        """
         with redis_errors():
-            return SharedState.parse((await self._client.get(self._state) or b"").decode())
+            data: bytes = await self._client.get(self._state) or b""
+        try:
+            return SharedState.parse(data.decode())
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            if data != self._unreadable:
+                log.error("%s is not as this release writes it; what was changed stays out: %s", self._state, error)
+                self._unreadable = data
+            raise StoreUnavailable(f"what was changed while routers ran ({self._state}) cannot be read here") from None
 
     async def put(
         self,
