@@ -89,8 +89,8 @@ async def serving(
 ) -> AsyncIterator[Served]:
     async with ScriptedUpstream() as upstream:
         namespace, port = f"test-{uuid4().hex}", free_port()
-        limits = {} if drain_s is None else {"limits": {"drain_s": drain_s}}
-        (folder / "highwayman.yaml").write_text(yaml.safe_dump({"namespace": namespace, **limits}))
+        limits = {"redis_s": 5.0} | ({} if drain_s is None else {"drain_s": drain_s})  # a slow Redis is no lost one
+        (folder / "highwayman.yaml").write_text(yaml.safe_dump({"namespace": namespace, "limits": limits}))
         arm = {"endpoint": upstream.url, "model": "m", "price": "unknown", "context_window_tokens": 4096}
         (folder / "pool.yaml").write_text(yaml.safe_dump({"arms": {"a": arm, "b": arm}}))
         words = [f"--config={folder}/highwayman.yaml", f"--pool={folder}/pool.yaml", f"--state-dir={folder}/state"]
