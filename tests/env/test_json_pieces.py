@@ -1,6 +1,7 @@
 """Texts larger than a piece are read and written as the parser and the writer do it at once, and refused alike."""
 
 import json
+import math
 from typing import Any
 
 import pydantic_core
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env import json_pieces
-from highwayman.env.json_pieces import InvalidJson, NumberTooLarge, dump_json, parse_json
+from highwayman.env.json_pieces import LARGEST_INT, InvalidJson, NumberTooLarge, dump_json, parse_json
 from highwayman.env.json_structure import TooManyValues
 
 MANY = 10**9
@@ -66,7 +67,18 @@ def test_a_damaged_text_is_refused_exactly_where_the_parser_refuses_it(value: An
         with pytest.raises((InvalidJson, NumberTooLarge)):
             parse_json(bytes(raw), most_values=MANY)
     else:
-        assert same(parse_json(bytes(raw), most_values=MANY), wanted)
+        try:
+            assert same(parse_json(bytes(raw), most_values=MANY), wanted)
+        except NumberTooLarge:  # a digit that comes in an exponent: the parser makes infinity of it
+            assert any(not math.isfinite(number) or abs(number) > LARGEST_INT for number in _numbers(wanted))
+
+
+def _numbers(value: Any) -> list[float]:
+    """Return all numbers in a value."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return [number for part in inner for number in _numbers(part)]
+    return [value] if isinstance(value, int | float) else []
 
 
 @settings(max_examples=100)

@@ -171,7 +171,7 @@ async def test_endpoints_that_come_are_asked_and_those_that_go_are_asked_no_more
     server.metrics = vllm_metrics()
     task = asyncio.create_task(poller.run())
     poller.follow([arm(server.url), arm(gone)])
-    await until(lambda: loads.state(server.url) is not None)
+    await until(lambda: any(state is not None for _, state in shown))
     poller.follow([arm(gone)])
     assert shown[-1] == (server.url, None), "what it said last stays on display"
     asked = len(shown)
