@@ -17,7 +17,12 @@ def claude(router: str) -> anthropic.Anthropic:
 
 
 def test_a_message_is_answered_whole_and_streamed_alike(claude: anthropic.Anthropic) -> None:
-    asked: dict[str, Any] = {"model": "smollm2", "max_tokens": 12, "temperature": 0, "messages": CAPITAL}
+    asked: dict[str, Any] = {
+        "model": "smollm2",
+        "max_tokens": 12,
+        "messages": CAPITAL,
+        "extra_body": {"temperature": 0},
+    }
     whole = claude.messages.create(**asked)
     assert (whole.type, whole.role, whole.model) == ("message", "assistant", "smollm2")
     assert isinstance(whole.content[0], anthropic.types.TextBlock)
