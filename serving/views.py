@@ -14,7 +14,7 @@ from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.pool.cached_arms import CACHED_ARMS
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import FeedbackStatus, RewardContribution, RewardSpec
-from highwayman.env.types import Arm, Outcome
+from highwayman.env.types import Arm, Decision, Outcome
 from highwayman.feedback.fold.join import attribute_reward, explain_reward
 from highwayman.feedback.intake.feedback_ids import public_id
 from highwayman.feedback.intake.pending import PendingCounts
@@ -176,12 +176,8 @@ def _load_view(pool: Pool, arm: Arm) -> dict[str, Any]:
     return {"unwell": pool.unwell(arm), "replicas": replicas}
 
 
-def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
-    """Return what was decided, why, and what came of it."""
-    decision, attributed = record.decision, attribute_reward(record, spec)
-    if decision is None or attributed is None:
-        raise UnknownDecision("This decision is not known any more.")
-    reward = attributed.reward
+def decision_head(decision: Decision) -> dict[str, Any]:
+    """Return what is shown of a decision wherever it is."""
     return {
         "id": decision.id,
         "object": "highwayman.decision",
@@ -192,6 +188,17 @@ def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
         "policy_version": decision.policy_version,
         "arm": decision.arm,
         "propensity": decision.propensity,
+    }
+
+
+def decision_view(record: Record, spec: RewardSpec) -> dict[str, Any]:
+    """Return what was decided, why, and what came of it."""
+    decision, attributed = record.decision, attribute_reward(record, spec)
+    if decision is None or attributed is None:
+        raise UnknownDecision("This decision is not known any more.")
+    reward = attributed.reward
+    return {
+        **decision_head(decision),
         "arms": list(decision.arms),
         "resting": list(decision.context.resting),
         "shadow_of": decision.context.shadow_of or None,

@@ -14,6 +14,7 @@ from highwayman.feedback.log.history import LogHistory
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 from highwayman.serving.decisions.filters import DecisionFilter
+from highwayman.serving.views import decision_head
 
 _READ = 200  # events at a time
 _READ_IN_ALL = 4_000  # for one page: where few match, it ends early, and says where to go on
@@ -68,15 +69,7 @@ def _view(decision: Decision, record: Record, spec: RewardSpec) -> dict[str, Any
     reward = attributed.reward if attributed is not None else None
     names = ("status", "tokens_in", "tokens_out", "cost_usd", "ttft_s", "latency_s")
     return {
-        "id": decision.id,
-        "object": "highwayman.decision",
-        "at": decision.at,
-        "mode": decision.mode,
-        "objective": decision.objective,
-        "policy": decision.policy,
-        "policy_version": decision.policy_version,
-        "arm": decision.arm,
-        "propensity": decision.propensity,
+        **decision_head(decision),
         "served_by": outcome.arm if outcome is not None else None,
         **{name: getattr(outcome, name, None) for name in names},
         "tags": tag_places(decision.context),
