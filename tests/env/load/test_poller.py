@@ -12,6 +12,7 @@ from aiohttp import web
 from highwayman.env.load.poller import LoadPoller
 from highwayman.env.load.replica_loads import ReplicaLoads, ReplicaState
 from highwayman.env.types import Arm
+from tests.served_app import served
 from tests.upstream_server import ScriptedUpstream, closed_url
 from tests.vllm_metrics import vllm_metrics
 
@@ -56,14 +57,8 @@ async def serving(handler: Callable[[web.Request], object]) -> AsyncIterator[str
     """Yield the URL of a server that answers every GET of /metrics with `handler`."""
     app = web.Application()
     app.router.add_get("/metrics", handler)  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url
 
 
 async def test_load_and_models_of_a_server_are_filed_again_and_again(

@@ -1,30 +1,14 @@
 """The operator's key of a state folder, and tenants that an admin names, on a started router."""
 
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-from redis.asyncio import Redis
-
-from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyGrant, KeyStore
 from highwayman.serving.state.operator_key import local_key, operator_key, operator_key_path
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-async def keys(redis_client: Redis, namespace: str) -> KeyStore:
-    return KeyStore(redis_client, namespace, Store(redis_client, namespace))
 
 
 async def status_of(router: Router, path: str, key: str | None, **headers: str) -> int:

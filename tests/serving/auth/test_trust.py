@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,17 +28,6 @@ CHAT, FEEDBACK = "/v1/chat/completions", "/v1/feedback"
 PROBES = [f"What about {name}?" for name in ("rivers", "prime numbers", "Ottoman law", "soup", "sorting a list in C")]
 CAP = 0.1  # the most of a tenant's evidence that the poisoner's key may have
 FLOOD = 2_400  # statements within seconds, 30 times as many as the honest key says: a key of 10 times as many floods
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-async def keys(redis_client: Redis, namespace: str) -> KeyStore:
-    return KeyStore(redis_client, namespace, Store(redis_client, namespace))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from tests.ports import free_port
+from tests.served_app import served
 from tests.serving.running_router import arm, ask, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
@@ -17,7 +17,7 @@ CHAT, WATTS = "/v1/chat/completions", 3_600_000.0  # so that a millisecond takes
 @pytest.fixture
 async def exporter() -> AsyncIterator[tuple[str, asyncio.Event]]:
     """The address of one, and what is set once it has been asked."""
-    asked, port = asyncio.Event(), free_port()
+    asked = asyncio.Event()
 
     async def tell(request: web.Request) -> web.Response:
         asked.set()
@@ -25,11 +25,8 @@ async def exporter() -> AsyncIterator[tuple[str, asyncio.Event]]:
 
     app = web.Application()
     app.router.add_get("/power", tell)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}/power", asked
-    await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/power", asked
 
 
 async def test_energy_is_measured_where_an_exporter_tells_and_by_the_coefficient_elsewhere(

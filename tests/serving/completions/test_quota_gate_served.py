@@ -2,29 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyGrant, KeyStore
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-async def keys(redis_client: Redis, namespace: str) -> KeyStore:
-    return KeyStore(redis_client, namespace, Store(redis_client, namespace))
 
 
 async def asked(router: Router, key: str = "", path: str = CHAT, **more: Any) -> tuple[int, Any, dict[str, str]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,6 @@ from tests.upstream_server import Hang, Say, ScriptedUpstream
 CHAT = "/v1/chat/completions"
 TOOLS = [{"type": "function", "function": {"name": "add"}}]
 JUDGED = {"arms": ["judge"], "rate": 1.0}
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
 
 
 async def asked(router: Router, text: str = "What is 2 + 2?", **more: Any) -> str:

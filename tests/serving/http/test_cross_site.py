@@ -19,12 +19,6 @@ PAGE = "https://chat.example"
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[ScriptedUpstream]:
-    async with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
 async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
     """One without keys."""
     async with running_router([arm("a", upstream.url)], valkey_url, namespace) as started:

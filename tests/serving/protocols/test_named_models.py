@@ -16,6 +16,7 @@ from highwayman.env.upstream.calls.sending import UpstreamTimeouts
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.drain import Drain
 from highwayman.serving.protocols.named_models import NamedModelEndpoint
+from tests.served_app import served
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import closed_url
 
@@ -58,13 +59,8 @@ async def server() -> AsyncIterator[AudioServer]:
     app.router.add_post(EMBEDDINGS, audio.embeddings)
     app.router.add_post(TRANSCRIPTIONS, audio.transcriptions)
     app.router.add_post(SPEECH, audio.speech)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    audio.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    yield audio
-    await runner.cleanup()
+    async with served(app) as audio.url:
+        yield audio
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.served_app import served
 from tests.serving.running_router import Router, arm, ask, running_router
 from tests.upstream_server import ANY, Fail, Say, ScriptedUpstream
 
@@ -69,14 +70,8 @@ async def collector(collected: Collected) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/v1/traces", take_traces)
     app.router.add_post("/v1/logs", take_logs)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
