@@ -104,17 +104,22 @@ class CandidateFinder:
         return np.array([estimates[name].latency_s or 0.0 for name in names])
 
     def expected_use(self, decision: Decision, query: Query) -> tuple[int, float]:
-        """Return the tokens and dollars that the call of a decision is expected to take; a stored answer takes none."""
-        arm, context, quotes = decision.arm, decision.context, self.quotes
-        if arm not in self.arms:
-            return 0, 0.0
-        usd = self.spend_tracker.expected_usd(decision.id)
-        if usd is None:  # the caller named the arm
-            usd = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))[arm].usd
-        use = quotes.token_use(arm)
-        answer = use.tokens_out / use.calls if use.calls else GUESSED_ANSWER_TOKENS
-        answer = answer if query.max_tokens is None else min(answer, query.max_tokens)
-        return quotes.prompt_tokens_of(arm, context) + query.answers * math.ceil(answer), usd or 0.0
+        """Return the tokens and dollars that a call is expected to take; a stored answer takes none.
+
+        It is the mean over the arms that could be drawn, by their probabilities. Were it of the arm drawn alone, limits
+        that are nearly reached would refuse draws of dear arms, and those that are left on the log would not have been
+        drawn with the propensities they have.
+        """
+        context, quotes, tokens, dollars = decision.context, self.quotes, 0.0, 0.0
+        expected = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))
+        for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True):
+            if prob > 0 and arm in self.arms:
+                use = quotes.token_use(arm)
+                answer = use.tokens_out / use.calls if use.calls else GUESSED_ANSWER_TOKENS
+                answer = answer if query.max_tokens is None else min(answer, query.max_tokens)
+                tokens += prob * (quotes.prompt_tokens_of(arm, context) + query.answers * answer)
+                dollars += prob * (expected[arm].usd or 0.0)
+        return math.ceil(tokens), dollars
 
     def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
         """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""

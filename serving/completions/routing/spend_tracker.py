@@ -68,11 +68,6 @@ class SpendTracker:
             barred |= self._budget.most_usd(expected_usd, most_usd) > self.left_usd
         return barred
 
-    def expected_usd(self, decision_id: str) -> float | None:
-        """Return what a call under way was expected to cost when it was decided; None for one that nobody priced."""
-        expected = self._expected.get(decision_id)
-        return None if expected is None else expected[1]
-
     def may_ask_instead(self, decision_id: str, candidates: Candidates, arm: str) -> bool:
         """Return whether a call under way may go to another of its candidates, whose cost is then set aside.
 

@@ -145,3 +145,15 @@ async def test_a_stored_answer_is_drawn_among_the_others_and_costs_nothing_but_t
         assert (route.cached is not None) == (decision.arm == "cache" == route.arms[0].name)
         drawn.add(decision.arm)
     assert drawn == {"small", "large", "cache"}
+
+
+async def test_what_a_request_takes_of_a_limit_does_not_hang_on_the_arm_that_was_drawn(routers: Routers) -> None:
+    router = routers(two(), Uniform)
+    uses = {}
+    for _ in range(64):
+        decision = (await router.route("auto", QUERY)).decision
+        uses[decision.arm] = router.expected_use(decision, QUERY)
+    assert uses.keys() == {"small", "large"}
+    assert uses["small"] == pytest.approx(uses["large"])
+    named = {name: router.expected_use((await router.route(name, QUERY)).decision, QUERY)[1] for name in uses}
+    assert named["small"] < uses["small"][1] < named["large"]
