@@ -111,14 +111,17 @@ class CandidateFinder:
         drawn with the propensities they have.
         """
         context, quotes, tokens, dollars = decision.context, self.quotes, 0.0, 0.0
-        expected = quotes.estimates(context, max_tokens=query.max_tokens).by_arm(tuple(self.arms))
-        for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True):
-            if prob > 0 and arm in self.arms:
+        probs = dict(zip(decision.arms, decision.probs.tolist(), strict=True))
+        prompts = quotes.prompt_tokens(context).tolist()
+        prices: Floats = np.nan_to_num(quotes.estimates(context, max_tokens=query.max_tokens).usd)
+        for arm, prompt, usd in zip(self.arms, prompts, prices.tolist(), strict=True):
+            prob = probs.get(arm, 0.0)
+            if prob > 0:
                 use = quotes.token_use(arm)
                 answer = use.tokens_out / use.calls if use.calls else GUESSED_ANSWER_TOKENS
                 answer = answer if query.max_tokens is None else min(answer, query.max_tokens)
-                tokens += prob * (quotes.prompt_tokens_of(arm, context) + query.answers * answer)
-                dollars += prob * (expected[arm].usd or 0.0)
+                tokens += prob * (prompt + query.answers * answer)
+                dollars += prob * usd
         return math.ceil(tokens), dollars
 
     def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
