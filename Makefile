@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint mutants demo picture reference bench schemathesis test-faults test-vllm lock clean
+.PHONY: run test lint mutants demo picture reference vendor bench schemathesis test-faults test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -47,6 +47,9 @@ demo: $(VENV)/.test
 
 reference: $(VENV)/.test  # docs/reference/: every key, command and route
 	$(BIN)/python -m scripts.reference
+
+vendor: $(VENV)/.run  # pages/static/vendor/: the browser's libraries, from npm's registry
+	$(BIN)/python -m scripts.vendor
 
 picture: $(VENV)/.run  # docs/images/how_it_works.svg
 	$(BIN)/python -m scripts.draw_how_it_works

@@ -14,6 +14,7 @@ from highwayman.serving.auth.admission import CALLER
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.config.config import Config
+from highwayman.serving.dashboard.entry import Dashboard
 from highwayman.serving.handlers import Handlers, open_handlers
 from highwayman.serving.http.admin_plane import AdminPlane
 from highwayman.serving.http.asgi import Receive, Scope, Send, send_response
@@ -104,7 +105,9 @@ class Application:
         try:
             if self._plane is not None:
                 self._plane.check(scope)
-            principal = ANONYMOUS if match is not None and match.route.keyless else self._principal(running, scope)
+            # The dashboard has a way in of its own.
+            is_keyless = Dashboard.matches(scope) if match is None else match.route.keyless
+            principal = ANONYMOUS if is_keyless else self._principal(running, scope)
         except HighwaymanError as error:
             await send_error(send, error, running.services.metrics.on_error)
             return
@@ -114,12 +117,19 @@ class Application:
             await refuse_method(scope, send, running.services.metrics.on_error)
         elif other is not None:
             await other.answer(scope, receive, send, principal)
-        elif DelegatedEndpoints.matches(scope):
-            await running.delegated(scope, receive, send, principal)
         elif match is not None:
             await running.feedback(scope, receive, send, match=match, principal=principal)
         else:
-            await self._rest({**as_get(scope), CALLER: principal}, receive, send)
+            await self._answer_small(running, {**scope, CALLER: principal}, receive, send)
+
+    async def _answer_small(self, running: Handlers, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request, with its caller, to a handler that is none of the busy ones."""
+        if Dashboard.matches(scope):
+            await running.dashboard(scope, receive, send, self._guard)
+        elif DelegatedEndpoints.matches(scope):
+            await running.delegated(scope, receive, send, scope[CALLER])
+        else:
+            await self._rest(as_get(scope), receive, send)
 
     def _principal(self, running: Handlers, scope: Scope) -> Principal:
         """Return who sends a request. Raises Unauthorized, or without keys what `CrossSiteGuard` raises."""

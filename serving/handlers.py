@@ -10,6 +10,7 @@ from highwayman.serving.completions.delegated.apprentice import Apprentice
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
 from highwayman.serving.completions.delegated.route_view import RouteView
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.dashboard.entry import Dashboard
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.body_reader import BodyReader
@@ -28,6 +29,7 @@ class Handlers:
     protocols: ProtocolRoutes
     delegated: DelegatedEndpoints
     feedback: FeedbackEndpoints
+    dashboard: Dashboard
     bodies: BodyReader
     feedback_rate: RateLimit
 
@@ -63,6 +65,7 @@ async def open_handlers(settings: Settings, services: Services) -> AsyncIterator
                 protocols,
                 _delegated(services, completions, bodies, settings),
                 _feedback(services, bodies, feedback_rate),
+                Dashboard(services, completions),
                 bodies,
                 feedback_rate,
             )

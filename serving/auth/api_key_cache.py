@@ -46,15 +46,19 @@ class ApiKeyCache:
     def lookup(self, text: str) -> Principal | None:
         """Return who has this key, None for one that is unknown, revoked or has expired."""
         for secret in self._secrets():
-            known = self._principals.get(key_mac(secret, text))
-            if known is not None:
-                principal, until = known
-                now = self._clock()
-                if now >= until:
-                    return None
-                self._used[principal.key_id] = now
-                return principal
+            mac = key_mac(secret, text)
+            if mac in self._principals:
+                return self.of_mac(mac)
         return None
+
+    def of_mac(self, mac: str) -> Principal | None:
+        """Return who has the key with this HMAC, None for one that is unknown, revoked or has expired."""
+        principal, until = self._principals.get(mac, (None, 0.0))
+        now = self._clock()
+        if principal is None or now >= until:
+            return None
+        self._used[principal.key_id] = now
+        return principal
 
     async def refresh(self) -> None:
         """Read the keys anew. Raises StoreUnavailable."""

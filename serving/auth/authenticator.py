@@ -4,11 +4,15 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterable
+from typing import Final
 
 from highwayman.env.errors import Unauthorized
+from highwayman.feedback.trust.api_keys import key_mac
 from highwayman.feedback.trust.principal import ANONYMOUS, Principal
 from highwayman.serving.auth.api_key_cache import ApiKeyCache
 from highwayman.serving.http.asgi import Scope, header
+
+_REFUSED: Final = "Give a valid API key: Authorization: Bearer KEY."
 
 
 class Authenticator:
@@ -30,14 +34,25 @@ class Authenticator:
         if self.is_open:
             return ANONYMOUS
         api_key = api_key_from(scope)
-        if api_key is not None:
-            secret = api_key.encode("utf-8", "surrogatepass")
-            if any([hmac.compare_digest(secret, key) for key in self._known]):  # noqa: C419  (all, in equal time)
-                return ANONYMOUS
-            principal = self._key_cache.lookup(api_key)
-            if principal is not None:
-                return principal
-        raise Unauthorized("Give a valid API key: Authorization: Bearer KEY.")
+        if api_key is None:
+            raise Unauthorized(_REFUSED)
+        return self.of_key(api_key)
+
+    def of_key(self, api_key: str) -> Principal:
+        """Return whom a key stands for. Raises Unauthorized for one that is unknown, revoked or has expired."""
+        secret = api_key.encode("utf-8", "surrogatepass")
+        if any([hmac.compare_digest(secret, key) for key in self._known]):  # noqa: C419  (all, in equal time)
+            return ANONYMOUS
+        principal = self._key_cache.lookup(api_key)
+        if principal is None:
+            raise Unauthorized(_REFUSED)
+        return principal
+
+    def of_mac(self, mac: str, secret: bytes) -> Principal | None:
+        """Return whom the key stands for whose HMAC under a secret of the namespace this is, None for nobody."""
+        if any(hmac.compare_digest(key_mac(secret, key.decode()), mac) for key in self._known):
+            return ANONYMOUS
+        return self._key_cache.of_mac(mac)
 
 
 def api_key_from(scope: Scope) -> str | None:

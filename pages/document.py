@@ -1,0 +1,43 @@
+"""Pages from templates: what is put in is text, never markup, unless a template says so."""
+
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from highwayman.pages import formats
+from highwayman.pages.assets import Assets
+
+
+def environment(assets: Assets, *packages: str, static: str = "") -> Environment:
+    """Return what renders the templates of this room, and of further packages' `templates` folders.
+
+    Args:
+        assets: the files that pages refer to, or hold.
+        packages: by import path.
+        static: the path under which `assets` are served; empty for pages that hold all they need.
+    """
+    loaders = [PackageLoader(package) for package in (*packages, "highwayman.pages")]
+    made = Environment(
+        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(
+        number=formats.number,
+        percent=formats.percent,
+        usd=formats.usd,
+        seconds=formats.seconds,
+        time=formats.time,
+        count=formats.count,
+    )
+    made.globals.update(static=lambda name: assets.url(name, static), inlined=lambda name: _inlined(assets, name))
+    return made
+
+
+def render(pages: Environment, template: str, **context: Any) -> str:
+    """Return a page. Raises jinja2.UndefinedError if its template names what is not given."""
+    return pages.get_template(template).render(context)
+
+
+def _inlined(assets: Assets, name: str) -> Markup:
+    """Return a style sheet or script of ours to stand in the page itself."""
+    return Markup(assets.text(name).replace("</script", "<\\/script"))  # noqa: S704

@@ -1,0 +1,17 @@
+"""Numbers in words."""
+
+import pytest
+
+from highwayman.pages import formats
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "$0.00"), (12.5, "$12.50"), (-0.25, "-$0.25"), (0.0000123, "$0.000012"), (None, "–")]
+)
+def test_dollars_have_cents_or_two_digits_that_count(value: float | None, said: str) -> None:
+    assert formats.usd(value) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0123, "12 ms"), (3.2, "3.2 s"), (600, "10 min"), (90_000, "25 h")])
+def test_spans_are_told_in_the_unit_that_fits(value: float, said: str) -> None:
+    assert formats.seconds(value) == said
