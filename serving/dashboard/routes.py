@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving.auth.sessions import Sessions
-from highwayman.serving.dashboard import live, overview, sign_in
+from highwayman.serving.dashboard import live
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
+from highwayman.serving.dashboard.views import overview, sign_in
 from highwayman.serving.http.errors import error_response
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does

@@ -21,10 +21,22 @@ from highwayman.serving.services import Services
 ROOT: Final = "/dashboard"
 PACKAGE: Final = "highwayman.serving.dashboard"
 
-# The pages in the order of the rail: path, name, and what it answers in a few words.
-PAGES: Final[Mapping[str, str]] = {
+# The pages in the order of the rail: path and name. Those that are not built yet stand here, too, for their order.
+_ORDER: Final[Mapping[str, str]] = {
     "": "Overview",
+    "why": "Why",
+    "arms": "Arms",
+    "map": "Map",
+    "decisions": "Decisions",
+    "policies": "Policies",
+    "budget": "Budget",
+    "feedback": "Feedback",
+    "privacy": "Privacy",
+    "audit": "Audit",
+    "playground": "Playground",
 }
+_BUILT: Final = frozenset({""})
+PAGES: Final = {path: name for path, name in _ORDER.items() if path in _BUILT}
 
 
 @dataclass(frozen=True, slots=True)
