@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint mutants demo picture reference vendor bench schemathesis test-faults test-vllm lock clean
+.PHONY: run test lint mutants demo picture reference vendor bench schemathesis test-faults test-browser test-vllm lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -14,7 +14,7 @@ run: $(VENV)/.run
 # tests of a file share is started once.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore tests/faults --durations 10 \
+	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/browser --durations 10 \
 	    -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	$(MAKE) --no-print-directory lint
 
@@ -23,6 +23,12 @@ KILL_ROUNDS := 200
 PAUSE_S := 30
 test-faults: $(VENV)/.test
 	HIGHWAYMAN_KILL_ROUNDS=$(KILL_ROUNDS) HIGHWAYMAN_PAUSE_S=$(PAUSE_S) $(BIN)/python -m pytest -s tests/faults --durations 5
+
+# The dashboard in a real Chromium (apt-get install chromium), before a router with the local pool and a filled log.
+SCREENSHOTS := build/screenshots
+test-browser: $(VENV)/.test
+	mkdir -p $(SCREENSHOTS)
+	HIGHWAYMAN_SCREENSHOTS=$(abspath $(SCREENSHOTS)) $(BIN)/python -m pytest -s tests/browser --durations 5
 
 # Seeded faults in the core's files, and which of them no test notices: some minutes for forty (SEED=1, COUNT=400, FILES=...).
 SEED := 0

@@ -150,6 +150,10 @@
     const chart = JSON.parse(plot.dataset.chart);
     const drawing = kinds[chart.kind](chart, width);
     drawing.querySelectorAll("style").forEach((style) => style.remove());  // style.css has its rules: a page allows no others
+    // The figure says in a sentence and in a table what is drawn: a screen reader is spared the strokes.
+    drawing.setAttribute("aria-hidden", "true");
+    drawing.querySelectorAll("[aria-label]").forEach((part) => part.removeAttribute("aria-label"));
+    drawing.querySelectorAll("a").forEach((link) => link.setAttribute("tabindex", "-1"));
     plot.replaceChildren(drawing);
     plot.drawn = drawn;
   };
