@@ -17,6 +17,7 @@ def count_event(tally: Tally, event_id: EventId, event: Event, record: Record | 
     before = LogPoint(event_id, inclusive=False)
     if isinstance(event, Decision):
         tally.on_decision(event)
+        tally.history.on_decision(event)
         if record is not None and record.outcome is not None and before.includes(record.outcome_id):
             tally.on_tenant_known(record.outcome, event.tenant)
             _count_answer(tally, event, record.outcome, fingerprint=fingerprint)
@@ -48,6 +49,7 @@ def _count_answer(
     calls = outcome.calls
     tally.control.on_answer(decision, outcome, sign=sign)
     tally.efficiency.on_answer(decision, outcome, sign=sign)
+    tally.history.on_answer(decision, outcome, sign=sign)
     if sign > 0:
         tally.on_prompt_read(decision, calls[-1])
         count_looks(tally, decision, outcome)
@@ -60,6 +62,7 @@ def _uncount(tally: Tally, record: Record, point: LogPoint, *, fingerprint: str)
     """Take an erased decision and its outcome out of the tally, as far as they had been counted."""
     if record.decision is not None and point.includes(record.decision_id):
         tally.on_decision(record.decision, sign=-1)
+        tally.history.on_decision(record.decision, sign=-1)
     if record.outcome is not None and point.includes(record.outcome_id):
         tally.on_outcome(record.outcome, tenant=_tenant_at(record, point), sign=-1)
         if record.decision is not None and point.includes(record.decision_id):

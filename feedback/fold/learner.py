@@ -201,6 +201,7 @@ class Learner:
         if isinstance(event, Decision):
             self.on_decision(event)
         elif isinstance(event, Control):
+            self.tally.history.changes.add(event)
             if event.kind is ControlKind.ARM_ADDED:
                 self.add_arm(str(event.detail["arm"]))
                 return True
@@ -249,9 +250,7 @@ class Learner:
                 self.notices.teach(policy, decision, lessons, before=before, after=after)
         self.tally.on_reward_changes(changes)
         self.tally.calibration_counts.update(before, after, self._spec, decision)
-        if changes:
-            self.tally.control.on_reward(decision, before, after)
-            self.tally.efficiency.on_reward(decision, before, after)
+        self.tally.on_reward(decision, before, after, changed=bool(changes))
         count_answers(self.tally, before, after)
         return (bool(lessons) or compared) and teaches
 

@@ -18,7 +18,18 @@ from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
 from highwayman.feedback.fold.tallies.control_tally import ControlTally
 from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencyTally
-from highwayman.feedback.fold.tally import AMOUNTS, ANSWER_RATES, CONTROLS, EFFICIENCY, FITS, GATES, OVERLAP, PREFILL
+from highwayman.feedback.fold.tallies.history import History
+from highwayman.feedback.fold.tally import (
+    AMOUNTS,
+    ANSWER_RATES,
+    CONTROLS,
+    EFFICIENCY,
+    FITS,
+    GATES,
+    HISTORY,
+    OVERLAP,
+    PREFILL,
+)
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
 from highwayman.feedback.log.record import Record
@@ -247,6 +258,10 @@ def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
         if name == EFFICIENCY:
             efficiency, other_efficiency = (EfficiencyTally.from_json(sums.get(name, [])) for sums in (left, right))
             difference = max(difference, efficiency.distance(other_efficiency))
+            continue
+        if name == HISTORY:
+            history, other_history = (History.from_json(sums.get(name, {})) for sums in (left, right))
+            difference = max(difference, history.distance(other_history))
             continue
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))

@@ -11,6 +11,7 @@ from highwayman.env.cost.spend_ledger import Spend, day_of
 from highwayman.env.cost.token_fit import TokenFit
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import DEFAULT_TENANT, Decision, Mode, Outcome, RewardChange, Status
+from highwayman.feedback.fold.join import AttributedReward
 from highwayman.feedback.fold.tallies.answer_rate import AnswerRate
 from highwayman.feedback.fold.tallies.arm_tally import ArmTally
 from highwayman.feedback.fold.tallies.calibration_counts import CalibrationCounts
@@ -18,6 +19,7 @@ from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
 from highwayman.feedback.fold.tallies.control_tally import JUDGE, ControlTally
 from highwayman.feedback.fold.tallies.daily_spend import DailySpend
 from highwayman.feedback.fold.tallies.efficiency_tally import EfficiencyTally
+from highwayman.feedback.fold.tallies.history import History
 from highwayman.feedback.log.event_id import START, EventId
 
 _RECENT = 0.98  # weight of the past in the recent share, per routed decision: about the last 50
@@ -30,6 +32,7 @@ AMOUNTS = "#amounts"
 GATES = "#gates"
 CONTROLS = "#control"
 EFFICIENCY = "#efficiency"
+HISTORY = "#history"
 _STREAMED = 0.9  # of an answer's seconds: one whose first token came later came whole
 _CHOSEN = frozenset({Mode.ROUTE, Mode.CASCADE})  # modes of decisions that the policy drew
 
@@ -43,6 +46,7 @@ class Tally:
         self.amounts = CallAmounts()  # what calls take, by prompt and arm
         self.control = ControlTally()
         self.efficiency = EfficiencyTally()
+        self.history = History()
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
         self._spend = DailySpend()
         self._gates: dict[str, Gates] = {}  # by tenant
@@ -150,6 +154,18 @@ class Tally:
             tally.weighted += change.weighted
             tally.squared += change.squared
 
+    def on_reward(
+        self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None, *, changed: bool
+    ) -> None:
+        """Take what was said of an answer out of the sums by tenant, policy and time, and add what is said of it now.
+
+        Only sums over time look at who said it when, too; the others have nothing to do where no reward has changed.
+        """
+        self.history.on_reward(decision, before, after)
+        if changed:
+            self.control.on_reward(decision, before, after)
+            self.efficiency.on_reward(decision, before, after)
+
     def totals(self) -> ArmTally:
         """Return the sums over all arms."""
         total = ArmTally()
@@ -200,6 +216,7 @@ class Tally:
             sums[CONTROLS] = self.control.to_json()
         if self.efficiency.groups:
             sums[EFFICIENCY] = self.efficiency.to_json()
+        sums[HISTORY] = self.history.to_json()
         overlap = self.calibration_counts.to_json()
         if overlap:
             sums[OVERLAP] = overlap
@@ -218,6 +235,7 @@ class Tally:
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             tally.control = ControlTally.from_json(sums.pop(CONTROLS, {}))
             tally.efficiency = EfficiencyTally.from_json(sums.pop(EFFICIENCY, []))
+            tally.history = History.from_json(sums.pop(HISTORY, {}))
             amounts = sums.pop(AMOUNTS, None)
             tally._gates = {tenant: Gates.from_json(gates) for tenant, gates in sums.pop(GATES, {}).items()}
             fits = _fits(sums.pop(FITS, {}))

@@ -26,10 +26,18 @@ def difference_interval(contrast: BaselineContrast, *, level: float = LEVEL) -> 
     """
     if contrast.drawn < _LEAST_DRAWN:
         return None
-    alpha = 1.0 - level
-    rho_squared = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / _TUNED_TO
-    scaled = contrast.n * rho_squared + 1.0
     stderr = math.hypot(contrast.stderr, math.sqrt(_PSEUDO_DRAWS) * contrast.deviation / contrast.drawn)
-    reach = stderr * math.sqrt(2 * scaled / (scaled - 1.0) * math.log(math.sqrt(scaled) / alpha))
+    reach = reach_at_every_look(stderr, contrast.n, level=level, tuned_to=_TUNED_TO)
     difference = contrast.baseline - contrast.policy
     return difference - reach, difference + reach
+
+
+def reach_at_every_look(stderr: float, n: float, *, level: float, tuned_to: float) -> float:
+    """Return how far an interval reaches to either side of a mean of `n` values so that it holds at every look at once.
+
+    It is narrowest, beside what it could be, at `tuned_to` values.
+    """
+    alpha = 1.0 - level
+    rho_squared = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / tuned_to
+    scaled = n * rho_squared + 1.0
+    return stderr * math.sqrt(2 * scaled / (scaled - 1.0) * math.log(math.sqrt(scaled) / alpha))

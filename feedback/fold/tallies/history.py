@@ -1,0 +1,221 @@
+"""What happened over time: sums by tenant and arm in buckets of time, and what was changed meanwhile."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from highwayman.env.reward import FeedbackStatus
+from highwayman.env.types import Decision, Mode, Outcome, Status
+from highwayman.feedback.fold.join import AttributedReward
+from highwayman.feedback.fold.tallies.change_list import ChangeList
+from highwayman.feedback.fold.tallies.control_tally import JUDGE
+from highwayman.feedback.fold.tallies.time_buckets import Cells, TimeBuckets
+
+OTHERS: Final = "#others"  # the tenants beyond the first eight together; no tenant is called so
+_TENANTS: Final = 8
+_ALL_ARMS: Final = ""  # where sums stand that are of no arm
+_ROUTED: Final = frozenset({Mode.ROUTE, Mode.CASCADE})
+_FAILED: Final = frozenset({Status.FAILED, Status.TIMEOUT})
+_SERVED: Final = frozenset({Mode.ROUTE, Mode.CASCADE, Mode.STICKY})
+DELAYS_S: Final = (60.0, 600.0, 3_600.0, 86_400.0)  # ends of the bins of feedback's delay, but for the last one
+# Whole units, so that sums are the same in any order and nothing is left of what is taken away.
+_USD, _S, _WEIGHT, _QUALITY, _SHARE = 1e9, 1e3, 1e3, 1e4, 1e4  # of a dollar, a second, a weight, quality, a draw
+_ARM_SIZE: Final = 10
+_TOTAL_SIZE: Final = 3 + len(DELAYS_S) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSums:
+    """One arm's sums over a stretch of time, by when its requests were decided."""
+
+    routed: int = 0  # decisions that drew it, whoever answered then
+    served: int = 0  # answers
+    failed: int = 0  # requests it did not answer
+    cost_usd: float = 0.0
+    latency_s: float = 0.0  # of its answers
+    rated: int = 0  # answers of which something is known
+    weight: float = 0.0  # of their rewards
+    weighted: float = 0.0  # weight times quality
+    squared: float = 0.0  # weight times quality squared
+    weight_squared: float = 0.0
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "ArmSums":
+        """Return them from whole units."""
+        routed, served, failed, usd, latency, rated, w, wq, wqq, ww = numbers
+        return cls(
+            routed, served, failed, usd / _USD, latency / _S, rated,
+            w / _WEIGHT, wq / _QUALITY, wqq / _QUALITY, ww / _WEIGHT,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TotalSums:
+    """What is counted of no arm."""
+
+    decisions: int = 0  # of callers, whichever way they came about
+    unlikely: float = 0.0  # sum over drawn arms of the probability that went to others than the likeliest
+    internal_usd: float = 0.0  # of the judge's and shadow calls
+    rated_within: tuple[int, ...] = (0,) * (len(DELAYS_S) + 1)  # rated answers, by when the first word on them came
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "TotalSums":
+        """Return them from whole units."""
+        decisions, unlikely, internal, *rated_within = numbers
+        return cls(decisions, unlikely / _SHARE, internal / _USD, tuple(rated_within))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBucket:
+    """A stretch of time, from `begin` to `end` (seconds since the epoch)."""
+
+    begin: float
+    end: float
+    total: TotalSums
+    arms: Mapping[str, ArmSums]
+
+
+class History:
+    """The sums of all buckets and the latest changes, as a fold over the log, by the times of decisions.
+
+    A snapshot of a release without it begins an empty one: what lies before is not told.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.changes = ChangeList()
+        self._buckets = TimeBuckets()
+        self._tenants: list[str] = []
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants that have sums of their own, and `OTHERS` if there are more."""
+        return tuple(self._tenants)
+
+    def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
+        """Count a decision; with `sign` -1 take it away."""
+        mode = decision.mode
+        if mode is Mode.SHADOW or (mode is Mode.FORCED and decision.objective == JUDGE):
+            return
+        if sign > 0:
+            self._buckets.advance(decision.at)
+        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
+        total = self._total(cells, tenant)
+        total[0] += sign
+        if mode in _ROUTED:
+            total[1] += sign * round(_SHARE * (1.0 - max(decision.probs.tolist())))
+            self._arm(cells, tenant, decision.arm)[0] += sign
+
+    def on_answer(self, decision: Decision, outcome: Outcome, *, sign: int = 1) -> None:
+        """Add what came of a decision, once both are known; with `sign` -1 take it away."""
+        status = outcome.status
+        if status is Status.LOST:
+            return
+        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
+        if decision.mode is Mode.SHADOW or decision.objective == JUDGE:
+            self._total(cells, tenant)[2] += sign * round(_USD * (outcome.cost_usd or 0.0))
+            return
+        if status is not Status.OK or outcome.attempts > 1:
+            for name in outcome.failed_arms:
+                self._arm(cells, tenant, name)[2] += sign
+        if status in _FAILED and not outcome.tried:  # as before attempts were kept
+            self._arm(cells, tenant, outcome.arm)[2] += sign
+        for call in outcome.calls:
+            sums = self._arm(cells, tenant, call.arm)
+            sums[3] += sign * round(_USD * (call.cost_usd or 0.0))
+            if call.status is Status.OK:
+                sums[1] += sign
+                sums[4] += sign * round(_S * call.latency_s)
+
+    def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
+        """Take what was said of an answer away, and add what is said of it now."""
+        if decision.mode not in _SERVED:
+            return
+        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
+        for credit, sign in ((before, -1), (after, 1)):
+            if credit is None or credit.reward.weight <= 0:
+                continue
+            self._total(cells, tenant)[3 + _delay_bin(decision, credit)] += sign
+            w, q = credit.reward.weight, credit.reward.quality
+            sums = self._arm(cells, tenant, credit.arm)
+            sums[5] += sign
+            sums[6] += sign * round(_WEIGHT * w)
+            sums[7] += sign * round(_QUALITY * w * q)
+            sums[8] += sign * round(_QUALITY * w * q * q)
+            sums[9] += sign * round(_WEIGHT * w * w)
+
+    def buckets(self, tenant: str | None = None, *, since: float = 0.0) -> Iterator[HistoryBucket]:
+        """Yield the buckets that end after `since` (seconds since the epoch), in order; None: of all tenants."""
+        for start, end, cells in self._buckets:
+            if end <= since:
+                continue
+            sums: defaultdict[str, list[list[int]]] = defaultdict(list)
+            for (own, name), numbers in cells.items():
+                if tenant is None or own == tenant:
+                    sums[name].append(numbers)
+            added = {name: [*map(sum, zip(*parts, strict=True))] for name, parts in sums.items()}
+            total = added.pop(_ALL_ARMS, [0] * _TOTAL_SIZE)
+            arms = {name: ArmSums.of(numbers) for name, numbers in sorted(added.items())}
+            yield HistoryBucket(start, end, TotalSums.of(total), arms)
+
+    def distance(self, other: "History") -> float:
+        """Return the largest difference of two sums over all time, in shares of the larger where that is above 1.
+
+        What falls into which bucket depends on the newest decision there was, and changes are never taken back: of
+        both there is no difference.
+        """
+        sums, others = self._sums(), other._sums()
+        nothing = [0] * max(_ARM_SIZE, _TOTAL_SIZE)
+        pairs = (
+            pair
+            for cell in sums.keys() | others.keys()
+            for pair in zip(sums.get(cell, nothing), others.get(cell, nothing), strict=False)
+        )
+        return max((abs(a - b) / max(abs(a), abs(b), 1.0) for a, b in pairs), default=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON has it."""
+        return {"buckets": self._buckets.to_json(), "tenants": self._tenants, "changes": self.changes.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "History":
+        """Return what `to_json` wrote, or for nothing an empty one. Raises LookupError, TypeError, ValueError."""
+        history = cls()
+        if values:
+            history._buckets = TimeBuckets.from_json(values["buckets"])
+            history._tenants = [str(tenant) for tenant in values["tenants"]]
+            history.changes = ChangeList.from_json(values["changes"])
+        return history
+
+    def _sums(self) -> dict[tuple[str, str], list[int]]:
+        sums: dict[tuple[str, str], list[int]] = {}
+        for _, _, cells in self._buckets:
+            for cell, numbers in cells.items():
+                before = sums.get(cell)
+                sums[cell] = numbers if before is None else [a + b for a, b in zip(before, numbers, strict=True)]
+        return sums
+
+    def _tenant(self, tenant: str) -> str:
+        """Return under which name a tenant is counted."""
+        if tenant in self._tenants:
+            return tenant
+        if len(self._tenants) >= _TENANTS:
+            tenant = OTHERS
+            if tenant in self._tenants:
+                return tenant
+        self._tenants.append(tenant)
+        return tenant
+
+    def _arm(self, cells: Cells, tenant: str, name: str) -> list[int]:
+        return cells.get((tenant, name)) or self._buckets.add_cell(cells, (tenant, name), _ARM_SIZE)
+
+    def _total(self, cells: Cells, tenant: str) -> list[int]:
+        return cells.get((tenant, _ALL_ARMS)) or self._buckets.add_cell(cells, (tenant, _ALL_ARMS), _TOTAL_SIZE)
+
+
+def _delay_bin(decision: Decision, credit: AttributedReward) -> int:
+    """Return in which bin of `DELAYS_S` the delay of the first standing word on an answer is."""
+    said = [part.feedback.at for part in credit.contributions if part.status is FeedbackStatus.COUNTS]
+    return bisect_left(DELAYS_S, min(said) - decision.at) if said else 0
