@@ -55,7 +55,14 @@ _GROUPS: Final = {
     "Answers": (CHAT_PATH, COMPLETION_PATH, *PROTOCOLS, *PATHS, "/v1/models"),
     "Decisions without a call": (ROUTE_PATH, OUTCOMES_PATH),
     "Feedback": ("/v1/feedback", VOTE_PATH),
-    "What was decided and learned": ("/v1/decisions", "/v1/policy", "/v1/savings"),
+    "What was decided and learned": (
+        "/v1/decisions",
+        "/v1/policy",
+        "/v1/savings",
+        "/v1/history",
+        "/v1/kinds",
+        "/v1/map",
+    ),
     "Operators": ("/v1/admin", "/v1/tournament", "/metrics", "/healthz", "/readyz"),
     "Feedback of other products": (),
 }

@@ -88,7 +88,7 @@ class Encoder:
                 f"need deadline_s > 0, cache_size >= 0, max_chars >= 8; got {deadline_s!r}, "
                 f"{cache_size!r}, {max_chars!r}"
             )
-        self._engine, self._projection, self._clusters = engine, projection, clusters
+        self._engine, self.projection, self._clusters = engine, projection, clusters
         self._text_map = TextMap(projection, clusters)
         self._images: ImageFeatures | None = None
         self._inline = bool(getattr(engine, "inline", False))
@@ -239,7 +239,7 @@ class Encoder:
         return rows
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
-        (numbers, tokens), p = numbers_and_tokens(query), self._projection.p
+        (numbers, tokens), p = numbers_and_tokens(query), self.projection.p
         rounded = np.zeros(len(self._own_names), dtype=np.float32)
         if text_part is not None:
             rounded[:p] = text_part[:p]

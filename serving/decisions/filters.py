@@ -68,8 +68,8 @@ def parse_filter(parts: Mapping[str, str], tenant: str, tags: Mapping[str, Tag])
         arm=parts.get("arm"),
         mode=Mode(_one_of(parts, "mode", tuple(Mode))) if "mode" in parts else None,
         status=_one_of(parts, "status", (*Status, _PENDING)) if "status" in parts else None,
-        since=_time("since", parts["since"]) if "since" in parts else -math.inf,
-        until=_time("until", parts["until"]) if "until" in parts else math.inf,
+        since=parse_moment("since", parts["since"]) if "since" in parts else -math.inf,
+        until=parse_moment("until", parts["until"]) if "until" in parts else math.inf,
         tag=_tag(parts["tag"], tags) if "tag" in parts else None,
         feedback=_one_of(parts, "feedback", ("true", "false")) == "true" if "feedback" in parts else None,
     )
@@ -96,7 +96,7 @@ def _one_of(parts: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _time(name: str, text: str) -> float:
+def parse_moment(name: str, text: str) -> float:
     """Return a moment in seconds since the epoch, given so or as ISO 8601; without a zone, of UTC."""
     try:
         at = float(text)

@@ -6,7 +6,17 @@ from highwayman.serving.http.asgi import Scope
 from highwayman.serving.http.errors import RouteNotFound
 from highwayman.serving.http.routes.paths import canonical
 
-_ADMIN: Final = ("/metrics", "/v1/policy", "/v1/savings", "/v1/tournament", "/v1/admin", "/dashboard")
+_ADMIN: Final = (
+    "/metrics",
+    "/v1/policy",
+    "/v1/savings",
+    "/v1/history",
+    "/v1/kinds",
+    "/v1/map",
+    "/v1/tournament",
+    "/v1/admin",
+    "/dashboard",
+)
 _LIST: Final = "/v1/decisions"  # the list is the operator's, too; a decision is told to whoever knows its id
 
 

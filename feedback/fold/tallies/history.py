@@ -31,10 +31,10 @@ class ArmSums:
     """One arm's sums over a stretch of time, by when its requests were decided."""
 
     routed: int = 0  # decisions that drew it, whoever answered then
-    served: int = 0  # answers
+    served: int = 0  # answers that reached their clients
     failed: int = 0  # requests it did not answer
-    cost_usd: float = 0.0
-    latency_s: float = 0.0  # of its answers
+    cost_usd: float = 0.0  # of all its calls, those included whose answers did not do
+    latency_s: float = 0.0  # until these had come, with all that went before
     rated: int = 0  # answers of which something is known
     weight: float = 0.0  # of their rewards
     weighted: float = 0.0  # weight times quality
@@ -123,11 +123,11 @@ class History:
         if status in _FAILED and not outcome.tried:  # as before attempts were kept
             self._arm(cells, tenant, outcome.arm)[2] += sign
         for call in outcome.calls:
-            sums = self._arm(cells, tenant, call.arm)
-            sums[3] += sign * round(_USD * (call.cost_usd or 0.0))
-            if call.status is Status.OK:
-                sums[1] += sign
-                sums[4] += sign * round(_S * call.latency_s)
+            self._arm(cells, tenant, call.arm)[3] += sign * round(_USD * (call.cost_usd or 0.0))
+        if status is Status.OK:
+            served = self._arm(cells, tenant, outcome.arm)
+            served[1] += sign
+            served[4] += sign * round(_S * outcome.latency_s)
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what was said of an answer away, and add what is said of it now."""

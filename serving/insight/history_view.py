@@ -1,0 +1,95 @@
+"""What happened over time, as plain data: traffic, rewards with their bands, dollars, feedback, changes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from highwayman.feedback.fold.tallies.history import DELAYS_S, ArmSums, History, HistoryBucket
+from highwayman.feedback.savings.difference import LEVEL
+from highwayman.feedback.savings.reward_band import reward_band
+from highwayman.serving.insight.change_words import change_view
+
+ALL_TENANTS: Final = "*"
+_LATER: Final = "later"
+
+
+def history_view(history: History, *, tenant: str, since: float, arms: Sequence[str]) -> dict[str, Any]:
+    """Return what happened since a moment (seconds since the epoch) to a tenant, or to all of them (`*`).
+
+    Bands are of all answers from `since` on that somebody rated: the one beside a bucket, of those up to its end. They
+    hold at every look at once, for a `since` that was chosen beforehand. `arms` stand first among the names.
+    """
+    buckets = list(history.buckets(None if tenant == ALL_TENANTS else tenant, since=since))
+    by_arm: defaultdict[str, list[ArmSums]] = defaultdict(list)
+    shown, so_far = [], []
+    for bucket in buckets:
+        so_far += bucket.arms.values()
+        for name, sums in bucket.arms.items():
+            by_arm[name].append(sums)
+        band = reward_band(so_far)
+        so_far = [_added(so_far)]
+        shown.append({**_bucket_view(bucket), "reward": asdict(band)})
+    return {
+        "object": "highwayman.history",
+        "tenant": tenant,
+        "begin": buckets[0].begin if buckets else None,
+        "end": buckets[-1].end if buckets else None,
+        "arms": list(dict.fromkeys((*arms, *by_arm))),
+        "level": LEVEL,
+        "buckets": shown,
+        "reward": asdict(reward_band(so_far)),
+        "arm_rewards": {name: asdict(reward_band(parts)) for name, parts in by_arm.items()},
+        "feedback": _feedback_view(buckets),
+        "changes": [
+            change_view(change)
+            for change in history.changes
+            if change.at >= since and tenant in (ALL_TENANTS, change.detail.get("tenant", tenant))
+        ],
+    }
+
+
+def _bucket_view(bucket: HistoryBucket) -> dict[str, Any]:
+    routed = sum(sums.routed for sums in bucket.arms.values())
+    return {
+        "begin": bucket.begin,
+        "end": bucket.end,
+        "decisions": bucket.total.decisions,
+        "explored": bucket.total.unlikely / routed if routed else None,
+        "internal_usd": bucket.total.internal_usd,
+        "arms": {name: _arm_view(sums) for name, sums in bucket.arms.items()},
+    }
+
+
+def _arm_view(sums: ArmSums) -> dict[str, Any]:
+    return {
+        "routed": sums.routed,
+        "served": sums.served,
+        "failed": sums.failed,
+        "cost_usd": sums.cost_usd,
+        "latency_s": sums.latency_s / sums.served if sums.served else None,
+        "rated": sums.rated,
+        "quality": sums.weighted / sums.weight if sums.weight > 0 else None,
+    }
+
+
+def _feedback_view(buckets: Sequence[HistoryBucket]) -> dict[str, Any]:
+    served = sum(sums.served for bucket in buckets for sums in bucket.arms.values())
+    rated = sum(sums.rated for bucket in buckets for sums in bucket.arms.values())
+    within = [sum(bucket.total.rated_within[place] for bucket in buckets) for place in range(len(DELAYS_S) + 1)]
+    names = [*(f"{end:g}" for end in DELAYS_S), _LATER]
+    return {
+        "served": served,
+        "rated": rated,
+        "coverage": rated / served if served else None,
+        "rated_within_s": dict(zip(names, within, strict=True)),
+    }
+
+
+def _added(parts: Sequence[ArmSums]) -> ArmSums:
+    """Return what rewards of several stretches come to in one."""
+    totals: Mapping[str, float] = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in ("rated", "weight", "weighted", "squared", "weight_squared")
+    }
+    return ArmSums(**totals)  # type: ignore[arg-type]  # the count stays a whole number

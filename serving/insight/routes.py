@@ -1,0 +1,39 @@
+"""The routes of what operators want to see at a glance."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from highwayman.feedback.trust.principal import ADMIN
+from highwayman.serving.auth.admission import need_scope, tenant_of
+from highwayman.serving.decisions.filters import parse_moment
+from highwayman.serving.insight.history_view import history_view
+from highwayman.serving.services import Services
+
+_TENANT = "Whose, for an admin; otherwise the key's own. `*`: of all tenants together."
+_SINCE = "Not older than this: seconds since 1970, or ISO 8601."
+
+
+def _parameters(**texts: str) -> dict[str, Any]:
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+            for name, text in texts.items()
+        ]
+    }
+
+
+def add_insight_routes(rest: FastAPI, services: Services) -> None:
+    """Add them, closing over the running services."""
+
+    @rest.get("/v1/history", openapi_extra=_parameters(since=_SINCE, tenant=_TENANT))
+    async def history(request: Request) -> dict[str, Any]:
+        """What happened over time: traffic, rewards, dollars, feedback, changes; finer the newer it is."""
+        need_scope(ADMIN, request)
+        since = request.query_params.get("since")
+        return history_view(
+            services.live.tally.history,
+            tenant=tenant_of(request),
+            since=0.0 if since is None else parse_moment("since", since),
+            arms=list(services.pool.arms),
+        )
