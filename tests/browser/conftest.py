@@ -90,7 +90,7 @@ def _lag_s(url: str) -> float | None:
 
 @pytest.fixture(scope="session")
 def browser(router_url: str) -> Iterator[Browser]:
-    """Chromium, Debian's unless CHROMIUM names another; last to come and first to go, as its loop stands over others."""
+    """Chromium, Debian's unless CHROMIUM names another; it comes last, as its loop stands over others."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail("there is no Chromium: apt-get install chromium, or name one in CHROMIUM")
