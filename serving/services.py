@@ -13,6 +13,8 @@ from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.history import LogHistory
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.writing.journal import Journal
+from highwayman.feedback.trust.api_keys import KeyStore
+from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.auth.authenticator import Authenticator
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.conversations.conversations import ConversationTracker
@@ -62,6 +64,8 @@ class Services:
     spec: RewardSpec
     feedback: FeedbackComponents
     authenticator: Authenticator
+    keys: KeyStore
+    quarantine: Quarantine
     encoder: Encoder
     live: LivePolicy
     router: Router
@@ -130,6 +134,8 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             spec=factory.spec,
             feedback=feedback,
             authenticator=Authenticator(settings.api_keys, log.key_cache, operator_key(settings.state)),
+            keys=KeyStore(log.client, settings.config.namespace, log.store),
+            quarantine=Quarantine(log.store, factory.retention(log.client)),
             encoder=factory.encoder,
             live=policy.live,
             router=routing.router,

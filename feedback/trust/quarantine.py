@@ -1,7 +1,9 @@
 """What came with a key, quarantined and released: not forgotten, and not counted meanwhile."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from highwayman.env.types import DEFAULT_TENANT, Control, ControlKind, Feedback
 from highwayman.feedback.fold.join import is_quarantined
@@ -11,6 +13,8 @@ from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import MOST_TOGETHER, Store
 from highwayman.feedback.log.upkeep.erasure import ErasableArchive, Erasure
 from highwayman.feedback.log.upkeep.retention import Retention
+
+_KEY_STATE_SYNC_S: Final = 3.0  # by then every router that can learn a key's state has
 
 
 @dataclass(slots=True)
@@ -28,6 +32,22 @@ class Quarantine:
         self._store = store
         self._retention = retention
         self._archive = archive
+
+    async def follow_key(
+        self, key_id: str, *, quarantined: bool, clock: Callable[[], float], after: EventId = START
+    ) -> int:
+        """Turn what came with a key whose state has just changed; return how many statements that were.
+
+        It takes some seconds: what arrives before every router and the abuse monitor know of the state is turned, too.
+        Raises StoreUnavailable.
+        """
+        count = 0
+        for pause_s in (_KEY_STATE_SYNC_S, 0.0):
+            count += await self.set_quarantined([key_id], quarantined=quarantined, at=clock(), after=after)
+            await asyncio.sleep(pause_s)
+        if quarantined:
+            await self.withdraw_change_notices([key_id], at=clock(), after=after)
+        return count
 
     async def set_quarantined(
         self, keys: Collection[str], *, quarantined: bool, at: float, after: EventId = START

@@ -11,9 +11,10 @@ from starlette.routing import Route
 from highwayman.env.errors import HighwaymanError
 from highwayman.serving.auth.sessions import Sessions
 from highwayman.serving.dashboard import live
+from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.dashboard.views import overview, sign_in
+from highwayman.serving.dashboard.views import feedback, overview, privacy, sign_in
 from highwayman.serving.http.errors import error_response
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does
@@ -23,8 +24,11 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def build_pages(site: Site, sessions: Sessions) -> Starlette:
     """Return the application of all pages."""
+    recent = RecentLog(site.services.history)
     routes = [
         *overview.routes(site),
+        *feedback.routes(site, recent),
+        *privacy.routes(site, recent),
         *live.routes(site),
         *sign_in.routes(site, sessions),
         Route(f"{ROOT}/static/{{name}}", _static(site)),

@@ -1,6 +1,5 @@
 """The commands of `highwayman feedback`: what came with a key, quarantined, released, or gone for good."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +17,6 @@ from highwayman.serving.cli.errors import PlainErrorGroup
 from highwayman.serving.cli.log.erase import NewErasure, confirm_erasure, find_erasure, yes_option
 from highwayman.serving.cli.log.log import NotEqual, open_archive, run_erasure
 from highwayman.serving.state.learner_factory import LearnerFactory
-
-_KEY_STATE_SYNC_S = 3.0  # by then every router that can learn a key's state has
 
 _json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 _key = click.argument("key_id", metavar="KEY")
@@ -111,12 +108,4 @@ async def _apply_quarantine(
     opened_archive = open_archive(archive, factory) if archive is not None else None
     quarantines = Quarantine(factory.store(client), factory.retention(client), opened_archive)
     after = START if change.since is None else f"{int(change.since * 1000)}-0"
-    count = 0
-    for pause_s in (_KEY_STATE_SYNC_S, 0.0):  # what arrived before routers and the abuse monitor knew is included
-        count += await quarantines.set_quarantined(
-            [change.key_id], quarantined=change.quarantined, at=time.time(), after=after
-        )
-        await asyncio.sleep(pause_s)
-    if change.quarantined:
-        await quarantines.withdraw_change_notices([change.key_id], at=time.time(), after=after)
-    return count
+    return await quarantines.follow_key(change.key_id, quarantined=change.quarantined, clock=time.time, after=after)

@@ -21,6 +21,12 @@
     beforeNodeRemoved: (node) => !node.parentElement?.classList.contains("plot"),
   };
 
+  // What cannot be undone is asked about first.
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.ask;
+    if (question && !confirm(question)) event.preventDefault();
+  }, true);
+
   // What changes by itself can be held still: news are not followed while the switch is off or the page is not seen.
   let missed = false;
   const follows = () => (!live || live.getAttribute("aria-pressed") === "true") && !document.hidden;
