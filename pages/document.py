@@ -21,6 +21,7 @@ def environment(assets: Assets, *packages: str, static: str = "") -> Environment
     made = Environment(
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}  # arms stay in their order
     made.filters.update(
         number=formats.number,
         percent=formats.percent,

@@ -14,7 +14,7 @@ from highwayman.serving.dashboard import live
 from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.dashboard.views import feedback, overview, privacy, sign_in
+from highwayman.serving.dashboard.views import audit, feedback, overview, privacy, sign_in
 from highwayman.serving.http.errors import error_response
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does
@@ -26,9 +26,10 @@ def build_pages(site: Site, sessions: Sessions) -> Starlette:
     """Return the application of all pages."""
     recent = RecentLog(site.services.history)
     routes = [
-        *overview.routes(site),
+        *overview.routes(site, recent),
         *feedback.routes(site, recent),
         *privacy.routes(site, recent),
+        *audit.routes(site),
         *live.routes(site),
         *sign_in.routes(site, sessions),
         Route(f"{ROOT}/static/{{name}}", _static(site)),

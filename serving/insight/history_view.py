@@ -1,11 +1,11 @@
 """What happened over time, as plain data: traffic, rewards with their bands, dollars, feedback, changes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
-from highwayman.feedback.fold.tallies.history import DELAYS_S, ArmSums, History, HistoryBucket
+from highwayman.feedback.fold.tallies.history import DELAYS_S, ArmSums, History, HistoryBucket, TotalSums
 from highwayman.feedback.savings.difference import LEVEL
 from highwayman.feedback.savings.reward_band import reward_band
 from highwayman.serving.insight.change_words import change_view
@@ -14,21 +14,25 @@ ALL_TENANTS: Final = "*"
 _LATER: Final = "later"
 
 
-def history_view(history: History, *, tenant: str, since: float, arms: Sequence[str]) -> dict[str, Any]:
+def history_view(
+    history: History, *, tenant: str, since: float, arms: Sequence[str], least_s: float = 0.0
+) -> dict[str, Any]:
     """Return what happened since a moment (seconds since the epoch) to a tenant, or to all of them (`*`).
 
     Bands are of all answers from `since` on that somebody rated: the one beside a bucket, of those up to its end. They
-    hold at every look at once, for a `since` that was chosen beforehand. `arms` stand first among the names.
+    hold at every look at once, for a `since` that was chosen beforehand. `arms` stand first among the names. Buckets
+    that are shorter than `least_s` seconds are joined with those before.
     """
-    buckets = list(history.buckets(None if tenant == ALL_TENANTS else tenant, since=since))
+    buckets = joined_buckets(history.buckets(None if tenant == ALL_TENANTS else tenant, since=since), least_s)
     by_arm: defaultdict[str, list[ArmSums]] = defaultdict(list)
-    shown, so_far = [], []
+    shown: list[dict[str, Any]] = []
+    so_far: list[ArmSums] = []
     for bucket in buckets:
         so_far += bucket.arms.values()
         for name, sums in bucket.arms.items():
             by_arm[name].append(sums)
         band = reward_band(so_far)
-        so_far = [_added(so_far)]
+        so_far = [_sum(so_far)]
         shown.append({**_bucket_view(bucket), "reward": asdict(band)})
     return {
         "object": "highwayman.history",
@@ -47,6 +51,30 @@ def history_view(history: History, *, tenant: str, since: float, arms: Sequence[
             if change.at >= since and tenant in (ALL_TENANTS, change.detail.get("tenant", tenant))
         ],
     }
+
+
+def joined_buckets(buckets: Iterable[HistoryBucket], least_s: float) -> list[HistoryBucket]:
+    """Return buckets of at least so many seconds, but for the last one: neighbours that are shorter are added."""
+    joined: list[HistoryBucket] = []
+    for bucket in buckets:
+        if joined and joined[-1].end - joined[-1].begin < least_s:
+            joined[-1] = _joined(joined[-1], bucket)
+        else:
+            joined.append(bucket)
+    return joined
+
+
+def _joined(before: HistoryBucket, after: HistoryBucket) -> HistoryBucket:
+    names = dict.fromkeys([*before.arms, *after.arms])
+    none, totals = ArmSums(), (before.total, after.total)
+    rated_within = tuple(map(sum, zip(*(total.rated_within for total in totals), strict=True)))
+    sums = {name: sum(getattr(total, name) for total in totals) for name in ("decisions", "unlikely", "internal_usd")}
+    arms = {name: _sum([before.arms.get(name, none), after.arms.get(name, none)]) for name in names}
+    return HistoryBucket(before.begin, after.end, TotalSums(**sums, rated_within=rated_within), arms)
+
+
+def _sum(parts: Sequence[ArmSums]) -> ArmSums:
+    return ArmSums(*(sum(values) for values in zip(*map(astuple, parts), strict=True)))
 
 
 def _bucket_view(bucket: HistoryBucket) -> dict[str, Any]:
@@ -84,12 +112,3 @@ def _feedback_view(buckets: Sequence[HistoryBucket]) -> dict[str, Any]:
         "coverage": rated / served if served else None,
         "rated_within_s": dict(zip(names, within, strict=True)),
     }
-
-
-def _added(parts: Sequence[ArmSums]) -> ArmSums:
-    """Return what rewards of several stretches come to in one."""
-    totals: Mapping[str, float] = {
-        name: sum(getattr(part, name) for part in parts)
-        for name in ("rated", "weight", "weighted", "squared", "weight_squared")
-    }
-    return ArmSums(**totals)  # type: ignore[arg-type]  # the count stays a whole number

@@ -32,6 +32,13 @@ _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgrou
 expect.set_options(timeout=15_000)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test the time that the router takes to start and to read its log, on a busy machine, too."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def router_url(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `highwayman up` on a filled log, whose learner has read all of it."""
