@@ -3,8 +3,8 @@
     python -m benchmarks.cascades TABLE... [--seeds 5] [--rounds 10000] [--separations 0 0.5 1 2 4] [--settings 1]
 
 Every answer tells one signal, good ones and bad ones `separation` standard deviations apart (`Confidence`,
-docs/worlds.md); feedback comes for every answer that is served. Policy and gates begin with nothing, and learn from
-that feedback alone.
+docs/reference/worlds.md); feedback comes for every answer that is served. Policy and gates begin with nothing, and
+learn from that feedback alone.
 
 Printed per table and separation, over all rounds but the first 2,000 (a third of fewer than 6,000): quality minus
 penalty, in points of a hundred, at settings of the dial over the table's useful range, means over seeds, of paired

@@ -4,8 +4,8 @@
 
 Eight arms spread over the range of mean quality, 20,000 rounds from nothing, shipped features, a router's exploration
 floor, or one that is spread evenly. The dial stands at so many settings over the table's useful range, in points of
-quality per dollar. Printed per table, of all rounds and of the last 5,000: AIQ (docs/measures.md) beside the static
-hull's, and what the policy needs for a quality one point below the best arm's, as a share of what the best fixed
+quality per dollar. Printed per table, of all rounds and of the last 5,000: AIQ (docs/reference/measures.md) beside the
+static hull's, and what the policy needs for a quality one point below the best arm's, as a share of what the best fixed
 mixture needs; means over seeds and their standard deviation. `foresight` is a choice that knows every answer
 beforehand: it tells whether the dial itself loses anything.
 """

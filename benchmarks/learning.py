@@ -2,10 +2,10 @@
 
     python -m benchmarks.learning TABLE... [--seeds 20] [--shipped] [--policy NAME[:option=value,...]]...
 
-A table is a file in one of the formats of docs/tables.md. Eight arms spread over the range of mean quality are taken,
-prompts shuffled, feedback at once and on the chosen arm only, 20,000 rounds, from nothing. The features of each table
-are of the shipped kind, but with projection and clusters fitted on the prompts of the other tables (`--shipped`: as
-shipped, whose clusters have seen the prompts of the tables they were made from, never an answer).
+A table is a file in one of the formats of docs/reference/tables.md. Eight arms spread over the range of mean quality
+are taken, prompts shuffled, feedback at once and on the chosen arm only, 20,000 rounds, from nothing. The features of
+each table are of the shipped kind, but with projection and clusters fitted on the prompts of the other tables
+(`--shipped`: as shipped, whose clusters have seen the prompts of the tables they were made from, never an answer).
 
 Printed per table, cost weight and policy, as means over seeds and their standard deviation: what the policy earns over
 the first 2,000 rounds beyond the default policy without contexts; what over the last 5,000 beyond the best fixed

@@ -2,11 +2,11 @@
 
     python -m benchmarks.published_measures TABLE... [--policy HierTS] [--seeds 3] [--settings 9] [--format NAME]
 
-A table is a file or a folder in any format of docs/tables.md, these benchmarks' own among them; routing for quality
-alone, but for the last three columns, which are of a dial with so many settings. The policy learns online, in a random
-order of the prompts, each once, with a router's floor: all of it counts, its first round too. `ridge` and `task mean`
-have seen every arm's answer to the other prompts (cross-validated), `best fixed` and `oracle` all of them. `task mean`
-knows the task's label. Means over seeds of what is drawn.
+A table is a file or a folder in any format of docs/reference/tables.md, these benchmarks' own among them; routing for
+quality alone, but for the last three columns, which are of a dial with so many settings. The policy learns online, in a
+random order of the prompts, each once, with a router's floor: all of it counts, its first round too. `ridge` and `task
+mean` have seen every arm's answer to the other prompts (cross-validated), `best fixed` and `oracle` all of them. `task
+mean` knows the task's label. Means over seeds of what is drawn.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What compliance costs: from noon on, personal requests may go to some arms only (docs/privacy.md).
+"""What compliance costs: from noon on, personal requests may go to some arms only (docs/how-to/privacy.md).
 
     python -m benchmarks.regulation [--seeds 5] [--rounds 6000] [--policy HierTS]
 

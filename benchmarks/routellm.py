@@ -2,10 +2,11 @@
 
     python -m benchmarks.routellm routellm.parquet [--seeds 20]
 
-The table (docs/tables.md) has a weak and a strong arm, and tasks mt_bench, mmlu and gsm8k. Each predictor says by how
-much the strong arm will be better on a prompt; the prompts of the largest gain go to it, from none of them to all in
-tenths, as in the paper. Printed per benchmark: APGR, CPT(50%), CPT(80%) (docs/measures.md), as means over seeds and
-their standard deviation, and the best fixed arm, which has an APGR of 1 and answers every call, first.
+The table (docs/reference/tables.md) has a weak and a strong arm, and tasks mt_bench, mmlu and gsm8k. Each predictor
+says by how much the strong arm will be better on a prompt; the prompts of the largest gain go to it, from none of them
+to all in tenths, as in the paper. Printed per benchmark: APGR, CPT(50%), CPT(80%) (docs/reference/measures.md), as
+means over seeds and their standard deviation, and the best fixed arm, which has an APGR of 1 and answers every call,
+first.
 
 - `regression`: ridge regression on the shipped features, which saw both arms' answers to the other prompts of all three
   benchmarks: five folds, never a prompt with itself; a seed is a split.

@@ -1,4 +1,4 @@
-"""The surveys' first experiments, on synthetic pools whose true quality is known (docs/surveys.md).
+"""The surveys' first experiments, on synthetic pools whose true quality is known (docs/explanation/surveys.md).
 
     python -m benchmarks.survey_experiments [--seeds 5] [--rounds 4000] [--policy HierTS]
 

@@ -3,7 +3,8 @@
     python -m scripts.draw_how_it_works
 
 Plain SVG, written without a library, so that it comes out the same everywhere. The numbers are those of the lists in
-docs/how_it_works.md. Lengths are in pixels at about the width that GitHub gives a page, from the upper left corner.
+docs/explanation/how_it_works.md. Lengths are in pixels at about the width that GitHub gives a page, from the
+upper left corner.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@
 A table has a column `prompt`; needs pyarrow. Prompts are taken once each, the same number from every table. The axes
 are the principal ones; axis i, of standard deviation s_i, is divided by s_i ** `--whitening` (0: as it is, 1: white).
 Then all are scaled alike, so that the projected part has the mean squared norm `--norm` ** 2. Both matter to a policy
-with a fixed prior: docs/encoder.md has the figures that chose them.
+with a fixed prior: docs/explanation/encoder.md has the figures that chose them.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from highwayman.serving.telemetry.families import FAMILIES, MADE_AT_SCRAPE, OLD_NAMES, Family
 
-PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 BEGIN, END = "<!-- made by `python -m scripts.metrics_page` -->\n", "<!-- end of what is made -->\n"
 
 

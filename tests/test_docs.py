@@ -15,7 +15,7 @@ from scripts.draw_how_it_works import ALT, HEIGHT, PICTURE, WIDTH, draw
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-HOW_IT_WORKS = ROOT / "docs" / "how_it_works.md"
+HOW_IT_WORKS = ROOT / "docs" / "explanation" / "how_it_works.md"
 
 _FOLDERS = "bandit|benchmarks|demo|deploy|docs|env|feedback|requirements|scripts|serving|sims|tests"
 _PATH = re.compile(rf"(?<![\w./:{{}}-])(?:{_FOLDERS})/[\w./-]*")
@@ -100,7 +100,7 @@ def test_every_room_has_its_line_on_the_page_of_the_code() -> None:
 
 def test_the_picture_is_what_its_source_draws() -> None:
     assert PICTURE.read_text(encoding="utf-8") == draw(), "make picture"
-    assert f"![{ALT}](images/{PICTURE.name})" in HOW_IT_WORKS.read_text()
+    assert f"![{ALT}](../images/{PICTURE.name})" in HOW_IT_WORKS.read_text()
 
 
 def test_the_steps_of_the_picture_are_those_of_the_page() -> None:

@@ -45,15 +45,15 @@ class HierTS(RegressionPolicy[HierPosterior]):
     algorithm 1, but P(argmax) itself is integrated and returned, over the arms' own parts: what they share moves all of
     them alike. It explores less than the posterior says, and less still once there is feedback of weight
     `patience` on each arm, by the root of how much more: measured to earn more on routing tables within 20,000 rounds
-    (docs/learning.md). An arm of less than a quarter of the usual weight, as a newcomer is, is measured by its own: by
-    the pool's it waited thousands of rounds to be tried. And it explores an arm as a whole before it explores what it
-    does with single queries: of the squared deviation that a query adds to the least that any query has, the arm's own
-    1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm that has less than
-    half of the usual weight, all on one that has none. At a level of a tag its own weight is the level's, so that an
-    arm is explored as a whole at each level: other levels do not show who is best there. Queries differ, and by that
-    alone try an arm's features out (Bastani, Bayati & Khosravi, "Mostly Exploration-Free Algorithms for Contextual
-    Bandits", Management Science 2021); were all of it explored, the first 2,000 rounds would cost more than a sampler
-    without contexts loses in them.
+    (docs/explanation/learning.md). An arm of less than a quarter of the usual weight, as a newcomer is, is measured by
+    its own: by the pool's it waited thousands of rounds to be tried. And it explores an arm as a whole before it
+    explores what it does with single queries: of the squared deviation that a query adds to the least that any query
+    has, the arm's own 1 / (weight + `intercept_precision`), a share counts, `query_exploration`; more of it on an arm
+    that has less than half of the usual weight, all on one that has none. At a level of a tag its own weight is the
+    level's, so that an arm is explored as a whole at each level: other levels do not show who is best there. Queries
+    differ, and by that alone try an arm's features out (Bastani, Bayati & Khosravi, "Mostly Exploration-Free Algorithms
+    for Contextual Bandits", Management Science 2021); were all of it explored, the first 2,000 rounds would cost more
+    than a sampler without contexts loses in them.
     Routing breaks their assumption that rewards arrive before the next round.
     """
 

@@ -27,7 +27,7 @@ class LinTS(LinearPolicy):
             d: number of features, the last of them the constant 1.
             fingerprint: of the encoder that makes the features.
             exploration: factor on the posterior's standard deviations; 1 is Thompson sampling proper, less learns
-                sooner and more often stays with an arm that is not the best (docs/policy.md).
+                sooner and more often stays with an arm that is not the best (docs/explanation/policy.md).
             prior: options of `LinearPosterior`.
         """
         if not (math.isfinite(exploration) and exploration > 0):

@@ -11,7 +11,8 @@ from highwayman.env.cost.usage import TokenUse
 from highwayman.env.types import Arm, Floats
 
 _PER_MTOK = 1e-6
-# Measured (docs/conversations.md): with 3 to 12 turns and topics that change at 5 to 50% of them, 2 is as good as any.
+# Measured (docs/explanation/conversations.md): with 3 to 12 turns and topics that change at 5 to 50% of them, 2 is as
+# good as any.
 SERVED_TURNS = 2.0
 
 

@@ -1,6 +1,6 @@
 """Detects by patterns: what is well known by its shape, most of it by a checksum as well. No model, no download.
 
-What patterns miss (names, addresses, what is spelled out or encoded) is told in docs/privacy.md.
+What patterns miss (names, addresses, what is spelled out or encoded) is told in docs/how-to/privacy.md.
 """
 
 import re

@@ -55,7 +55,7 @@ PROTOCOLS: Final[Mapping[str, ClientProtocol]] = {
     ),
 }
 
-_SESSION = b"x-session-id"  # names the conversation, by default (docs/feedback.md)
+_SESSION = b"x-session-id"  # names the conversation, by default (docs/how-to/feedback.md)
 
 
 class ProtocolEndpoint:

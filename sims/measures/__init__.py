@@ -1,1 +1,1 @@
-"""What a run is judged by: pure functions on arrays, each with its definition and source; docs/measures.md."""
+"""What a run is judged by: pure functions on arrays, each with definition and source; docs/reference/measures.md."""

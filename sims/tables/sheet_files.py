@@ -26,7 +26,7 @@ def opened(path: Path) -> Sheet:
         conversion = f"pandas.read_pickle('{path.name}').to_parquet('{path.stem}.parquet')"
         told = f'convert it with pandas: python -c "import pandas; {conversion}"'
         if path.stem.endswith(_ROUTER_EVAL):
-            told = "write one of RouterEval's pools as JSON, as docs/tables.md says"
+            told = "write one of RouterEval's pools as JSON, as docs/reference/tables.md says"
         raise TableError(
             f"{path}: a pickle runs what it holds when it is opened, so none is read here. If you trust it, {told}"
         )

@@ -20,7 +20,7 @@ from highwayman.env.types import Floats
 UNSEEN: Final = "image_unseen"  # the flag of a context whose images were not all looked at
 MOST_SEEN: Final = 4  # images of a request that are looked at, the last ones
 VIEWS: Final = 8  # axes of an engine's view
-_VIEW_NORM: Final = 0.25  # as the shipped projections of texts have it (docs/encoder.md)
+_VIEW_NORM: Final = 0.25  # as the shipped projections of texts have it (docs/explanation/encoder.md)
 _FORM: Final = ("seen", "pixels", "width", "density")
 _CACHED: Final = 256
 

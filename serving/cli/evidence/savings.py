@@ -10,7 +10,9 @@ from highwayman.env.types import DEFAULT_TENANT
 from highwayman.feedback.savings.report import MeanDifference, SavingsReport, savings_report
 from highwayman.serving.cli.context import LogOptions, log_options, print_report, published_tally, whereabouts
 
-_NO_SLICE = "no request of a control slice is on the log; `control: {}` in highwayman.yaml begins one (docs/savings.md)"
+_NO_SLICE = (
+    "no request of a control slice is on the log; `control: {}` in highwayman.yaml begins one (docs/how-to/savings.md)"
+)
 
 
 @click.command("savings")

@@ -32,6 +32,6 @@ def dsjson(log: Path, out: Path, force: bool) -> None:
         click.echo(f"note: {note}")
     tell_notes([
         *(f"{number:,} lines {why}" for why, number in source.left_out.items()),
-        "the actions' own features: an arm is its name (docs/off_policy.md)",
+        "the actions' own features: an arm is its name (docs/explanation/off_policy.md)",
     ])  # fmt: skip
     click.echo(f"judge policies by it:  highwayman evaluate {out} --policy LinTS")

@@ -36,21 +36,21 @@ _REASONS: Final = {
     **dict.fromkeys(
         ("num_retries", "allowed_fails", "cooldown_time", "retry_policy", "allowed_fails_policy", "retry_after",
          "disable_cooldowns", "max_fallbacks", "enable_pre_call_checks"),
-        "how long who rests after which failure is settled (docs/failures.md)",
+        "how long who rests after which failure is settled (docs/explanation/failures.md)",
     ),
     **dict.fromkeys(("redis_host", "redis_port", "redis_password", "redis_url"), "give REDIS_URL in the environment"),
     **dict.fromkeys(
         ("success_callback", "failure_callback", "callbacks"),
-        "what Langfuse's and others' clients say of answers comes in as ever (docs/feedback.md); metrics: /metrics",
+        "what Langfuse's and others' clients say of answers comes in (docs/how-to/feedback.md); metrics: /metrics",
     ),
-    **dict.fromkeys(("drop_params", "modify_params"), "an arm's quirks say what its server takes (docs/pool.md)"),
-    "provider_budget_config": "a budget is of all arms together: budget.usd_per_day (docs/budgets.md)",
+    **dict.fromkeys(("drop_params", "modify_params"), "an arm's quirks say what it takes (docs/how-to/pool.md)"),
+    "provider_budget_config": "a budget is of all arms together: budget.usd_per_day (docs/explanation/budgets.md)",
     "model_group_alias": "an arm has one name; callers that use the alias must say the arm's, or auto",
     "master_key": "give it in HIGHWAYMAN_API_KEYS, or make keys with `highwayman keys add`",
     **dict.fromkeys(("database_url", "store_model_in_db"), "there is no database: what is learned is in Redis"),
     "cache_params": "of it only ttl and similarity_threshold",
     "set_verbose": "highwayman serve --log-level debug",
-    "json_logs": "docs/serving.md says what is logged",
+    "json_logs": "docs/how-to/serving.md says what is logged",
     "include": "import each of these files",
 }  # fmt: skip
 

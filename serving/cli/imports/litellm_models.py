@@ -41,14 +41,17 @@ _PRICES: Final = {
 _SERVES: Final = {"embedding": "embeddings", "audio_transcription": "transcriptions", "audio_speech": "speech"}
 _REASONS: Final = {
     **dict.fromkeys(
-        ("rpm", "tpm", "max_parallel_requests"), "arms have no limit of their own; keys and tenants have (docs/keys.md)"
+        ("rpm", "tpm", "max_parallel_requests"),
+        "arms have no limit of their own; keys and tenants have (docs/how-to/keys.md)",
     ),
     "weight": "who is asked how often is learned, not given",
     "order": "who is asked first is learned, not given",
-    **dict.fromkeys(("timeout", "stream_timeout"), "one for all arms (limits.first_byte_s, docs/limits.md)"),
-    "max_retries": "another arm or replica is asked instead (docs/failures.md)",
-    **dict.fromkeys(("max_budget", "budget_duration"), "budgets are of all arms together (docs/budgets.md)"),
-    "tags": "rules choose arms by tags of the request (docs/policies.md, Rules)",
+    **dict.fromkeys(("timeout", "stream_timeout"), "one for all arms (limits.first_byte_s, docs/reference/limits.md)"),
+    "max_retries": "another arm or replica is asked instead (docs/explanation/failures.md)",
+    **dict.fromkeys(
+        ("max_budget", "budget_duration"), "budgets are of all arms together (docs/explanation/budgets.md)"
+    ),
+    "tags": "rules choose arms by tags of the request (docs/how-to/policies.md, Rules)",
 }
 
 

@@ -34,7 +34,7 @@ def _with_prices(command: Any) -> Any:
 @click.option("--context-window-tokens", type=click.IntRange(min=1), required=True,
               help="Most tokens of prompt and answer together.")  # fmt: skip
 @_with_prices
-@click.option("--probation", is_flag=True, help="Try it out first (docs/budgets.md).")
+@click.option("--probation", is_flag=True, help="Try it out first (docs/explanation/budgets.md).")
 @click.option("--set", "further", multiple=True, metavar="KEY=VALUE", help="Another key of pool.yaml, as YAML.")
 @routers_options
 async def add(  # noqa: PLR0917  (one parameter per option)

@@ -72,7 +72,7 @@ def print_evaluation(
 
 _SELECTIVE = (
     "Not every round is rated. Where bad answers are rated more often than good ones, values are too low and gains too "
-    "large, and nothing here need show it, unless rewards are weighed for it (docs/off_policy.md)."
+    "large, and nothing here need show it, unless rewards are weighed for it (docs/explanation/off_policy.md)."
 )
 
 

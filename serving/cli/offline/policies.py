@@ -19,7 +19,7 @@ from highwayman.bandit.loading import missing_policies, parse_policy, policy_cla
 def policies(name: str | None) -> None:
     """List the policies, or say what the one called NAME takes.
 
-    docs/policies.md says which one is for what.
+    docs/how-to/policies.md says which one is for what.
     """
     console = Console()
     if name is not None:

@@ -27,7 +27,7 @@ def prior() -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True),
-    help="A table: every arm's quality on every prompt (docs/tables.md).",
+    help="A table: every arm's quality on every prompt (docs/reference/tables.md).",
 )
 @click.option("--log", type=click.Path(path_type=Path, exists=True), help="Or a bandit log in Parquet.")
 @click.option(

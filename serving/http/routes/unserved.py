@@ -7,7 +7,7 @@ _CHAT: Final = "POST /v1/chat/completions with the whole conversation in `messag
 _EACH: Final = (
     "send each request to its own route; `highwayman allocate` plans a batch of prompts for the pool within a budget"
 )
-_BY_NAME: Final = "the pool file names no model for it: put one under `by_name:` (docs/protocols.md)"
+_BY_NAME: Final = "the pool file names no model for it: put one under `by_name:` (docs/reference/protocols.md)"
 # The longest beginning of a path counts.
 _INSTEAD: Final = {
     "/v1/responses/": _KEPT_NOWHERE,

@@ -1,8 +1,8 @@
 """RouterEval (Huang et al. 2025, arXiv 2503.10657): one pool of candidates, and what each scored on every prompt.
 
 It is distributed as pickles, <dataset>_router_dataset.pkl, of several pools by difficulty, number of candidates and
-group. What is read here is one of those pools as JSON, converted as docs/tables.md says: `model`, the candidates'
-names; `prompt`, the texts of its splits; `data`, their scores. There are no costs.
+group. What is read here is one of those pools as JSON, converted as docs/reference/tables.md says: `model`, the
+candidates' names; `prompt`, the texts of its splits; `data`, their scores. There are no costs.
 """
 
 from collections.abc import Mapping

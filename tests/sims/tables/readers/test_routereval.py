@@ -51,5 +51,7 @@ def test_what_cannot_be_is_named(tmp_path: Path, changes: dict[str, Any], messag
 def test_its_pickle_is_not_opened_and_the_message_says_where_the_conversion_stands(tmp_path: Path) -> None:
     path = tmp_path / "arc_router_dataset.pkl"
     path.write_bytes(b"never read")
-    with pytest.raises(TableError, match=r"arc_router_dataset\.pkl: a pickle runs .* as JSON, as docs/tables\.md says"):
+    with pytest.raises(
+        TableError, match=r"arc_router_dataset\.pkl: a pickle runs .* as JSON, as docs/reference/tables\.md says"
+    ):
         read_table(path)
