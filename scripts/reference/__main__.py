@@ -4,15 +4,12 @@ python -m scripts.reference
 """
 
 import asyncio
-from pathlib import Path
-from typing import Final
 
 from scripts.reference.commands import commands_page
 from scripts.reference.keys import configuration_page, pool_page
 from scripts.reference.routes import routes_page
 from scripts.reference.served_document import served_document
-
-FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
+from scripts.reference.tables import FOLDER
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from scripts.reference.tables import page, table
 
 _INTRO = """Every command of `highwayman`, with what `--help` says of it. Those that look after the log take the
 configuration that running routers have announced, and say of which namespace and lineage they speak
-([log.md](../explanation/log.md))."""
+([the log](../explanation/log.md))."""
 _NAME = "highwayman"
 
 

@@ -19,14 +19,14 @@ from scripts.reference.tables import page, sentence, slug, table
 
 _CONFIGURATION = """Every key of `highwayman.yaml`, which is given with `--config`. `highwayman config show FILE` prints
 a file with all defaults, `highwayman config check FILE` what is wrong with it; an unknown key is an error. Which
-keys may change while a router runs is said in [serving.md](../how-to/serving.md). For editors, `highwayman config
-schema` prints a JSON Schema."""
+keys may change while a router runs is said in [running the router](../how-to/serving.md). For editors,
+`highwayman config schema` prints a JSON Schema."""
 _POOL = """Every key of `pool.yaml`, in which the models are. An arm needs a server (`endpoint`, `endpoints`, or a
 `launch` entry), a price (both of them, or `price: unknown`) and, unless it is launched here, its context window.
-[pool.md](../how-to/pool.md) says what for; `highwayman pool check FILE` says what is wrong with a file. For editors,
+[The pool](../how-to/pool.md) says what for; `highwayman pool check FILE` says what is wrong with a file. For editors,
 `highwayman pool schema` prints a JSON Schema."""
 _OPTIONS = """What may stand under `policy.options`, by policy; those that take nothing are left out.
-[policies.md](../how-to/policies.md) says which one is for what."""
+[Which policy when](../how-to/policies.md) says which one is for what."""
 _LONGEST = 60  # characters of a default
 
 

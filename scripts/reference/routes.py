@@ -9,8 +9,9 @@ from scripts.reference.tables import page, sentence, table
 
 _INTRO = """Every route of a router whose configuration is as by default. A router shows its own as a page at `/docs`,
 which loads nothing from elsewhere, and as OpenAPI at `/openapi.json`. Azure's paths, and addresses without `/v1` or
-with a slash at the end, lead to the same ([protocols.md](protocols.md)). With API keys, a key goes as
-`authorization: Bearer KEY`, `x-api-key` or `api-key`; who needs none is said in [serving.md](../how-to/serving.md)."""
+with a slash at the end, lead to the same ([what clients speak](protocols.md)). With API keys, a key goes as
+`authorization: Bearer KEY`, `x-api-key` or `api-key`; who needs none is said in
+[running the router](../how-to/serving.md)."""
 _ERRORS = """Every error has OpenAI's shape, `{"error": {"message", "type", "param", "code"}}`; Anthropic's routes write
 the same errors in theirs. What an arm's own server says of a request goes through as it came."""
 

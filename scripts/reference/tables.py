@@ -1,13 +1,17 @@
 """Markdown as the pages of the reference have it."""
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 NOTE = "<!-- Written by `make reference`; change what it is written from. -->"
 
 
 def page(title: str, intro: str, parts: Iterable[str]) -> str:
     """Return a page."""
-    return "\n\n".join([f"# {title}", NOTE, intro, *parts]) + "\n"
+    return "\n\n".join([f"# {title}", NOTE, intro, *map(_linked, parts)]) + "\n"
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -26,6 +30,16 @@ def slug(heading: str) -> str:
     """Return the anchor of a heading, as GitHub makes it."""
     kept = (letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
     return "".join(kept).replace(" ", "-")
+
+
+def _linked(text: str) -> str:
+    """Return a text with a link, by its title, to each page that it names as a path, as the code does."""
+    return re.sub(r"(?<![\w/`])docs/([a-z-]+)/([a-z_]+)\.md", lambda match: _link(match[1], match[2]), text)
+
+
+def _link(part: str, name: str) -> str:
+    title = (FOLDER.parent / part / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    return f"[{title}](../{part}/{name}.md)"
 
 
 def _row(cells: Iterable[str]) -> str:
