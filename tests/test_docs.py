@@ -16,6 +16,7 @@ from scripts.draw_how_it_works import ALT, HEIGHT, PICTURE, WIDTH, draw
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_IT_WORKS = ROOT / "docs" / "explanation" / "how_it_works.md"
+CODE = ROOT / "docs" / "explanation" / "code.md"
 
 _FOLDERS = "bandit|benchmarks|demo|deploy|docs|env|feedback|requirements|scripts|serving|sims|tests"
 _PATH = re.compile(rf"(?<![\w./:{{}}-])(?:{_FOLDERS})/[\w./-]*")
@@ -82,13 +83,13 @@ def test_every_class_named_in_the_docs_exists(page: Path, classes: set[str]) -> 
     assert set(_CLASS.findall(prose)) - classes - _CLASS_OF_OTHERS == set()
 
 
-def test_the_files_beside_a_file_named_on_the_page_of_the_code_exist() -> None:
-    bare = set(re.findall(r"`([a-z_]+\.py)`", HOW_IT_WORKS.read_text()))
+def test_the_files_beside_a_file_named_on_the_pages_of_the_code_exist() -> None:
+    bare = set(re.findall(r"`([a-z_]+\.py)`", HOW_IT_WORKS.read_text() + CODE.read_text()))
     assert [name for name in sorted(bare) if not any(ROOT.glob(f"[bdefs]*/**/{name}"))] == []
 
 
 def test_every_room_has_its_line_on_the_page_of_the_code() -> None:
-    rows = "\n".join(line for line in HOW_IT_WORKS.read_text().splitlines() if line.startswith("|"))
+    rows = "\n".join(line for line in CODE.read_text().splitlines() if line.startswith("|"))
     rooms = [
         folder.name
         for package in ("bandit", "env", "feedback", "serving", "sims")

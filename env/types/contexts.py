@@ -27,7 +27,7 @@ SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the 
 class Context:
     """What a policy sees of a query: features (d,), the last of them 1.0, exactly representable in float32."""
 
-    features: Floats
+    features: Floats  # what the encoder made of it
     fingerprint: str  # of the encoder; features of another fingerprint do not mix
     prompt_tokens: int  # estimated
     flags: frozenset[str] = frozenset()  # e.g. "encoder_timeout": the text part is missing (zeros); NO_EXPLORATION

@@ -13,11 +13,11 @@ TOLD = "told"  # the policy of a decision that another router took, and told
 class Mode(StrEnum):
     """How a decision came about. Only `route` decisions enter off-policy estimates."""
 
-    ROUTE = "route"
-    CASCADE = "cascade"
-    SHADOW = "shadow"
-    FORCED = "forced"
-    STICKY = "sticky"
+    ROUTE = "route"  # the policy drew the arm
+    CASCADE = "cascade"  # likewise, and another arm may be asked once its answer has been seen
+    SHADOW = "shadow"  # a second answer that nobody sees
+    FORCED = "forced"  # the caller named the arm
+    STICKY = "sticky"  # the arm that called a tool reads its result
 
 
 # Who names an arm has a reason, such as a hard task, that no feature tells: the arm is not to be judged by it.
@@ -28,19 +28,19 @@ NAMED_MODES = frozenset({Mode.FORCED, Mode.SHADOW})
 class Decision:
     """What was decided for one request, and with which probabilities."""
 
-    id: str
-    tenant: str
+    id: str  # as in `x-highwayman-decision`
+    tenant: str  # whose key asked
     at: float  # seconds since the epoch
-    context: Context
+    context: Context  # what the policy saw
     arms: tuple[str, ...]  # the K eligible arms
     penalties: Floats  # (K,) in quality units
     probs: Floats  # (K,) after the exploration floor: what was drawn from
     action: int  # index into arms
-    propensity: float  # probs[action]
-    policy: str
-    policy_version: int
-    objective: str
-    mode: Mode = Mode.ROUTE
+    propensity: float  # the probability that the arm was drawn with: probs[action]
+    policy: str  # its class name, or import path
+    policy_version: int  # of what it had learned
+    objective: str  # such as auto, auto-cheap, auto-quality
+    mode: Mode = Mode.ROUTE  # how it came about
     user: str = ""  # pseudonym of the person who asked, under the namespace's secret; empty: not known
     prompt: str | None = None  # the newest message, only where the configuration asks for it
     links: tuple[str, ...] = ()  # digests of ids that the client sent along: under them feedback may speak of it, too

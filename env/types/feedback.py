@@ -13,12 +13,12 @@ class Feedback:
     """
 
     id: str  # of the statement; sent again, it is the same. Before a dot: the name by which its decisions are found
-    decision_id: str
+    decision_id: str  # what it is about
     at: float  # seconds since the epoch
-    source: str
-    metric: str
-    value: float | None
-    weight: float = 1.0
+    source: str  # who or what said it: user, tool, grader, judge, or an adapter's name
+    metric: str  # such as thumbs
+    value: float | None  # what was said, on the metric's own scale; None: taken back
+    weight: float = 1.0  # how much it counts beside other statements
     user: str = ""  # pseudonym of the person who gave it
     key: str = ""  # id of the API key it came with
     text: str = ""  # a comment, a choice's name or a better answer, in the person's words

@@ -10,11 +10,11 @@ _FAILURES = frozenset({"arms_fault", "broke_off"})  # endings of an attempt that
 class Status(StrEnum):
     """How a call to an arm ended."""
 
-    OK = "ok"
+    OK = "ok"  # with an answer
     REFUSED = "refused"  # the upstream called the request itself wrong (4xx)
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-    CLIENT_GONE = "client_gone"
+    FAILED = "failed"  # no arm answered, or the answer broke off
+    TIMEOUT = "timeout"  # no arm answered in time
+    CLIENT_GONE = "client_gone"  # the client left before the end
     CUT = "cut"  # the router ended before the answer had; the client was told
     LOST = "lost"  # no outcome came in time: the router that made the call died
 
@@ -32,8 +32,8 @@ class Usage:
 class Attempt:
     """One call to an arm's server for a decision."""
 
-    arm: str
-    endpoint: str
+    arm: str  # who was asked
+    endpoint: str  # at which of its servers
     seconds: float  # from sending to its end
     ending: str  # an Ending of env/upstream/answers/endings.py
     why: str = ""  # it did not answer, in words
@@ -49,8 +49,8 @@ class CascadeStage:
     goes_on: float  # probability with which the next arm was to be asked
     went_on: bool  # whether it was, and nothing of this answer reached the client
     next_arm: str = ""  # who was, or would have been; empty: nobody was left
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int = 0  # tokens read
+    tokens_out: int = 0  # tokens written
     cost_usd: float | None = None  # of this answer alone, with all that looking at it cost; None: no price
     seconds: float = 0.0  # from sending to the answer's end
 
@@ -59,18 +59,18 @@ class CascadeStage:
 class Outcome:
     """What came of a decision: who served it, at what price, how fast."""
 
-    decision_id: str
-    at: float
+    decision_id: str  # what it came of
+    at: float  # seconds since the epoch: when the call ended
     arm: str  # who served; differs from the decision's arm after a failover
-    status: Status
+    status: Status  # how the call ended
     prompt_tokens: int = 0  # the estimate the decision was made on; tokens_in beyond it is the arm's own overhead
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: float | None = None  # None: the arm has no price
+    tokens_in: int = 0  # tokens read
+    tokens_out: int = 0  # tokens written
+    cost_usd: float | None = None  # dollars of the call; None: the arm has no price
     ttft_s: float | None = None  # from sending upstream to the first meaningful event of the answer
-    latency_s: float = 0.0
-    finish_reason: str | None = None
-    attempts: int = 1
+    latency_s: float = 0.0  # to its last
+    finish_reason: str | None = None  # as the arm gave it
+    attempts: int = 1  # calls made
     tried: tuple[Attempt, ...] = ()  # every attempt, in order; empty on events of before it was kept
     tokens_cached: int = 0  # of tokens_in, those that the arm's prompt cache held
     estimated: bool = False  # whether a number of tokens is counted from the text, as the arm did not tell it

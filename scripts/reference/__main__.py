@@ -1,4 +1,4 @@
-"""Writes docs/reference/: every key, command and route.
+"""Writes docs/reference/: every key, command and route, and the log's format.
 
 python -m scripts.reference
 """
@@ -7,6 +7,7 @@ import asyncio
 
 from scripts.reference.commands import commands_page
 from scripts.reference.keys import configuration_page, pool_page
+from scripts.reference.log_format import log_format_page
 from scripts.reference.routes import routes_page
 from scripts.reference.served_document import served_document
 from scripts.reference.tables import FOLDER
@@ -18,6 +19,7 @@ def main() -> None:
         "configuration": configuration_page(),
         "pool": pool_page(),
         "commands": commands_page(),
+        "log_format": log_format_page(),
         "routes": routes_page(asyncio.run(served_document())),
     }
     FOLDER.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from scripts.reference.tables import page, table
 
 _INTRO = """Every command of `highwayman`, with what `--help` says of it. Those that look after the log take the
 configuration that running routers have announced, and say of which namespace and lineage they speak
-([the log](../explanation/log.md))."""
+([look after the log](../how-to/look_after_the_log.md))."""
 _NAME = "highwayman"
 
 

@@ -41,7 +41,7 @@ _REASONS: Final = {
     **dict.fromkeys(("redis_host", "redis_port", "redis_password", "redis_url"), "give REDIS_URL in the environment"),
     **dict.fromkeys(
         ("success_callback", "failure_callback", "callbacks"),
-        "what Langfuse's and others' clients say of answers comes in (docs/how-to/feedback.md); metrics: /metrics",
+        "what Langfuse's and others' clients say comes in (docs/how-to/feedback_adapters.md); metrics: /metrics",
     ),
     **dict.fromkeys(("drop_params", "modify_params"), "an arm's quirks say what it takes (docs/how-to/pool.md)"),
     "provider_budget_config": "a budget is of all arms together: budget.usd_per_day (docs/explanation/budgets.md)",

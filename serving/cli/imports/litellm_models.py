@@ -51,7 +51,7 @@ _REASONS: Final = {
     **dict.fromkeys(
         ("max_budget", "budget_duration"), "budgets are of all arms together (docs/explanation/budgets.md)"
     ),
-    "tags": "rules choose arms by tags of the request (docs/how-to/policies.md, Rules)",
+    "tags": "rules choose arms by tags of the request (docs/how-to/write_a_policy.md)",
 }
 
 

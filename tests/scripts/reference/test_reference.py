@@ -5,11 +5,17 @@ import pytest
 from scripts.reference.__main__ import FOLDER
 from scripts.reference.commands import commands_page
 from scripts.reference.keys import configuration_page, pool_page
+from scripts.reference.log_format import log_format_page
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("configuration", configuration_page), ("pool", pool_page), ("commands", commands_page)],
+    [
+        ("configuration", configuration_page),
+        ("pool", pool_page),
+        ("commands", commands_page),
+        ("log_format", log_format_page),
+    ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_the_reference_is_up_to_date(name: str, text: object) -> None:
@@ -18,5 +24,5 @@ def test_the_reference_is_up_to_date(name: str, text: object) -> None:
 
 
 def test_everything_in_the_reference_says_what_it_is() -> None:
-    for text in (configuration_page(), pool_page(), commands_page()):
+    for text in (configuration_page(), pool_page(), commands_page(), log_format_page()):
         assert [line for line in text.splitlines() if line.endswith("|  |")] == []

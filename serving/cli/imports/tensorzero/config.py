@@ -31,7 +31,7 @@ _REASONS: Final = {
     "gateway": "the router's own options: highwayman serve --help",
     "clickhouse": "the log is in Redis; `highwayman export` makes Parquet of it",
     "postgres": "the log is in Redis; `highwayman export` makes Parquet of it",
-    "evaluations": "judges grade a share of the answers (docs/how-to/feedback.md)",
+    "evaluations": "judges grade a share of the answers (docs/how-to/judge.md)",
     "tools": "the application sends its tools itself",
     "provider_types": "who serves an arm is in the pool file",
     "object_storage": "pictures are not stored",
