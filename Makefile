@@ -60,6 +60,18 @@ vendor: $(VENV)/.run  # pages/static/vendor/: the browser's libraries, from npm'
 picture: $(VENV)/.run  # docs/images/how_it_works.svg
 	$(BIN)/python -m scripts.draw_how_it_works
 
+.PHONY: docs test-docs
+# The documentation as a site, in build/docs; a broken link, a missing anchor or a page without its place is an error.
+DOCS := .venv-docs
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html; to search in it: $(PYTHON) -m http.server --directory build/docs"
+
+$(DOCS)/.installed: requirements/docs.lock
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements/docs.lock
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Highwayman needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
@@ -120,6 +132,8 @@ lock:
 	uv pip compile pyproject.toml --extra all --group test --universal --python-version 3.11 --generate-hashes --quiet \
 	    --group build --group model --override requirements/excluded.txt --custom-compile-command "make lock" \
 	    -o requirements/test.lock
+	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --quiet \
+	    --custom-compile-command "make lock" -o requirements/docs.lock
 
 clean:
-	rm -rf $(VENV) .venv-vllm $(SCHEMATHESIS) build dist *.egg-info
+	rm -rf $(VENV) .venv-vllm $(SCHEMATHESIS) $(DOCS) build dist *.egg-info
