@@ -14,7 +14,7 @@ run: $(VENV)/.run
 # tests of a file share is started once.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/browser --durations 10 \
+	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/browser --ignore tests/snippets --durations 10 \
 	    -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	$(MAKE) --no-print-directory lint
 
@@ -66,6 +66,10 @@ DOCS := .venv-docs
 docs: $(DOCS)/.installed
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 	@echo "build/docs/index.html; to search in it: $(PYTHON) -m http.server --directory build/docs"
+
+# What the pages say to run, run beside a router with the local pool: under a minute.
+test-docs: $(VENV)/.test
+	$(BIN)/python -m pytest tests/snippets --timeout 300 --durations 3
 
 $(DOCS)/.installed: requirements/docs.lock
 	$(PYTHON) -m venv $(DOCS)

@@ -5,12 +5,15 @@ import importlib
 import importlib.util
 import itertools
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from highwayman.serving.cli.main import main
 from scripts.draw_how_it_works import ALT, HEIGHT, PICTURE, WIDTH, draw
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +26,8 @@ _PATH = re.compile(rf"(?<![\w./:{{}}-])(?:{_FOLDERS})/[\w./-]*")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MODULE = re.compile(r"python3? -m ((?:benchmarks|demo|highwayman|scripts)[\w.]*)")
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+_SHELL = ("console", "sh")  # languages of blocks in which commands stand
 _PARSED = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _CLASS = re.compile(r"`([A-Z][a-zA-Z]*[a-z][a-zA-Z]*)[`(:.]")
 _CLASS_OF_OTHERS = {"InverseProbabilityWeighting"}  # obp's
@@ -56,6 +61,50 @@ def test_every_relative_link_in_the_docs_leads_somewhere(page: Path) -> None:
 def test_every_module_that_the_docs_run_exists(page: Path) -> None:
     modules = {name.rstrip(".") for name in _MODULE.findall(page.read_text())}
     assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
+
+
+def commands_in(page: Path) -> Iterator[list[str]]:
+    """Yield the words behind `highwayman` of every command in a block, as the shell parts them."""
+    blocks = [block for language, block in _BLOCK.findall(page.read_text()) if language in _SHELL]
+    for block in blocks:
+        for line in re.findall(
+            r"^(?:[$#] )?((?:[A-Z_]+=\S+ )*(?:highwayman|uvx|nohup) .*)$", block.replace("\\\n", " "), re.MULTILINE
+        ):
+            lexer = shlex.shlex(line.replace("URL...", "http://url"), posix=True, punctuation_chars="|&;<>")
+            lexer.whitespace_split = True
+            for pipes, words in itertools.groupby(lexer, key=lambda word: set(word) <= set("|&;")):
+                named = [*words]
+                if not pipes and "highwayman" in named:
+                    yield list(
+                        itertools.takewhile(lambda word: word not in "<>", named[named.index("highwayman") + 1 :])
+                    )
+
+
+@every_page
+def test_every_command_in_the_docs_is_one_that_the_program_takes(page: Path) -> None:
+    assert [fault for words in commands_in(page) if (fault := fault_of(words))] == []
+
+
+def fault_of(words: list[str]) -> str:
+    """Return what the program's own parser says against a command; empty: nothing."""
+    command: click.Command = main
+    context, rest = click.Context(main), [*words]
+    while isinstance(command, click.Group):
+        chosen = command.get_command(context, rest[0]) if rest else None
+        if chosen is None:
+            return f"no command {' '.join(words)}"
+        command, rest, context = chosen, rest[1:], click.Context(chosen, parent=context)
+    try:
+        command.make_parser(context).parse_args(rest)
+    except click.UsageError as error:
+        return f"{' '.join(words)}: {error.message}"
+    return ""
+
+
+def test_a_command_that_there_is_not_would_be_noticed() -> None:
+    assert fault_of(["pool", "chek", "pool.yaml"]) == "no command pool chek pool.yaml"
+    assert "--polices" in fault_of(["replay", "--from", "archive/", "--polices", "LinTS"])
+    assert fault_of(["replay", "--from", "archive/", "--policy", "LinTS"]) == ""
 
 
 def imports_in(page: Path) -> Iterator[tuple[str, str]]:
