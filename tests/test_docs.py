@@ -57,6 +57,12 @@ def test_every_relative_link_in_the_docs_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_a_page_names_another_by_a_link(page: Path) -> None:
+    prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+    assert re.findall(r"(?<![\w./])docs/[\w/-]+\.md", prose) == []
+
+
 @every_page
 def test_every_module_that_the_docs_run_exists(page: Path) -> None:
     modules = {name.rstrip(".") for name in _MODULE.findall(page.read_text())}
