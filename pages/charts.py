@@ -54,6 +54,7 @@ class Series:
     low: Sequence[float] = ()  # (n,) or none
     high: Sequence[float] = ()
     dashed: bool = False
+    dash: str = ""  # SVG's pattern of dashes, where lines of one color have to be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,11 @@ class Lines:
     series: Sequence[Series]
     markers: Sequence[Marker] = ()
     height: int = 240  # pixels
+    named: bool = False  # at their ends, where there is room; else by the figure's legend
 
     def table(self) -> Table:
-        """Return a row for each point of each line."""
+        """Return a row for each point of each line, or for some of them, the last among these."""
+        most = max(_MOST_ROWS // max(len(self.series), 1), 2)
         heads = ("", self.x.label or "at", self.y.label or "value", "low", "high")
         rows = [
             (
@@ -88,8 +91,9 @@ class Lines:
             )
             for line in self.series
             for place, (x, y) in enumerate(zip(line.x, line.y, strict=True))
+            if (len(line.x) - 1 - place) % -(-len(line.x) // most) == 0
         ]
-        return heads, rows[-_MOST_ROWS:]
+        return heads, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Values with their intervals, a row each, beside a reference."""
+    """Values with their intervals, a row each, beside a reference; arrows point to what lies beyond the axis."""
 
     kind: ClassVar[str] = "intervals"
     alt: str
@@ -159,6 +163,7 @@ class Point:
     group: str = ""  # said when it is pointed at, beside the name
     href: str = ""
     labelled: bool = True
+    faint: bool = False  # one of many that another dot is the mean of
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,11 @@ class Scatter:
     def table(self) -> Table:
         """Return a row for each dot."""
         heads = ("", self.x.label or "x", self.y.label or "y", "")
-        rows = [(point.name, self.x.said(point.x), self.y.said(point.y), point.group) for point in self.points]
+        rows = [
+            (point.name, self.x.said(point.x), self.y.said(point.y), point.group)
+            for point in self.points
+            if not point.faint
+        ]
         return heads, rows[:_MOST_ROWS]
 
 
@@ -218,6 +227,7 @@ class Histogram:
     counts: Sequence[float]  # (n,)
     color: str = INK
     height: int = 160
+    reference: float | None = None
 
     def table(self) -> Table:
         """Return a row for each bin."""
@@ -234,7 +244,8 @@ class Figure:
     chart: Chart
     caption: str = ""
     title: str = ""
-    legend: Mapping[str, str] = field(default_factory=dict)  # colors by name
+    legend: Mapping[str, str] = field(default_factory=dict)  # colors by name; what the drawing names is taken out
+    dashes: Mapping[str, str] = field(default_factory=dict)  # SVG's patterns, of those names that are lines with dashes
 
     def data(self) -> dict[str, Any]:
         """Return what charts.js reads: numbers that are none are null."""

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from math import floor, isfinite, log10
 from typing import Final, Literal
 
-Unit = Literal["number", "percent", "usd", "seconds", "time", "count"]
+Unit = Literal["number", "signed", "percent", "usd", "seconds", "time", "count"]
 
 NONE: Final = "–"  # where there is no number
+_NOTHING: Final = 1e-12  # what rounding leaves of a difference of 0
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 
@@ -16,6 +17,15 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not isfinite(value):
         return NONE
     return f"{value:.{digits}g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign: three decimals, or three digits that count where it is large; 0 without."""
+    if value is None or not isfinite(value):
+        return NONE
+    if abs(value) < _NOTHING:
+        return "0"
+    return (f"{value:+.3f}" if abs(value) < 10 else f"{value:+,.0f}").replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value: float | None) -> str:
@@ -60,6 +70,7 @@ def count(value: float | None) -> str:
 
 FORMATS: Final[Mapping[Unit, Callable[[float], str]]] = {
     "number": number,
+    "signed": signed,
     "percent": percent,
     "usd": usd,
     "seconds": seconds,

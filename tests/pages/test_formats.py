@@ -15,3 +15,11 @@ def test_dollars_have_cents_or_two_digits_that_count(value: float | None, said: 
 @pytest.mark.parametrize(("value", "said"), [(0.0123, "12 ms"), (3.2, "3.2 s"), (600, "10 min"), (90_000, "25 h")])
 def test_spans_are_told_in_the_unit_that_fits(value: float, said: str) -> None:
     assert formats.seconds(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0341, "+0.034"), (-0.5, "\N{MINUS SIGN}0.500"), (1234.5, "+1,234"), (1e-15, "0"), (None, "–")],
+)
+def test_differences_have_their_sign(value: float | None, said: str) -> None:
+    assert formats.signed(value) == said
