@@ -15,6 +15,7 @@ from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
 from highwayman.serving.dashboard.views import audit, feedback, overview, privacy, sign_in
+from highwayman.serving.dashboard.views.decisions import routes as decisions
 from highwayman.serving.http.errors import error_response
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does
@@ -27,6 +28,7 @@ def build_pages(site: Site, sessions: Sessions) -> Starlette:
     recent = RecentLog(site.services.history)
     routes = [
         *overview.routes(site, recent),
+        *decisions.routes(site),
         *feedback.routes(site, recent),
         *privacy.routes(site, recent),
         *audit.routes(site),

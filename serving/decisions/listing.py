@@ -26,7 +26,19 @@ async def decisions_page(history: LogHistory, store: Store, wanted: DecisionFilt
 
     Raises StoreUnavailable.
     """
-    shown: list[dict[str, Any]] = []
+    records, place = await newest_decisions(history, store, wanted)
+    shown = [_view(record.decision, record, spec) for record in records if record.decision is not None]
+    return {"object": "list", "data": shown, "has_more": place is not None, "next": place}
+
+
+async def newest_decisions(
+    history: LogHistory, store: Store, wanted: DecisionFilter
+) -> tuple[list[Record], EventId | None]:
+    """Return the records of a page of decisions, newest first, and where the next page goes on, None: nowhere.
+
+    Raises StoreUnavailable.
+    """
+    shown: list[Record] = []
     place, has_more = wanted.after, True
     for _ in range(_READ_IN_ALL // _READ):
         events = await history.newest(before=place, count=_READ)
@@ -36,14 +48,14 @@ async def decisions_page(history: LogHistory, store: Store, wanted: DecisionFilt
             record = records.get(decision.id)
             if record is None or not wanted.takes(record):
                 continue
-            shown.append(_view(decision, record, spec))
+            shown.append(record)
             if len(shown) == wanted.limit:
-                return _page(shown, event_id)
+                return shown, event_id
         has_more = len(events) == _READ and milliseconds_of(events[-1][0]) / 1000 >= wanted.since - _CLOCKS_S
         if not has_more:
             break
         place = events[-1][0]
-    return _page(shown, place if has_more else None)
+    return shown, place if has_more else None
 
 
 def _candidates(events: Sequence[tuple[EventId, bytes]], wanted: DecisionFilter) -> list[tuple[EventId, Decision]]:
@@ -57,10 +69,6 @@ def _candidates(events: Sequence[tuple[EventId, bytes]], wanted: DecisionFilter)
         if isinstance(event, Decision) and wanted.may_take(event):
             decisions.append((event_id, event))
     return decisions
-
-
-def _page(shown: list[dict[str, Any]], place: EventId | None) -> dict[str, Any]:
-    return {"object": "list", "data": shown, "has_more": place is not None, "next": place}
 
 
 def _view(decision: Decision, record: Record, spec: RewardSpec) -> dict[str, Any]:

@@ -4,13 +4,20 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from highwayman.env.types import CONTROL, Decision, Mode, Outcome, Status
+from highwayman.env.types import CONTROL, ONLY_DRAWN, Decision, Mode, Outcome, Status
 
 _WITHOUT_COMPARISON: Final = {
     Mode.FORCED: "The caller named {arm}; no policy was asked.",
     Mode.STICKY: "{arm} called the tool whose result this is, and so read it.",
     Mode.SHADOW: "An unseen second answer, to be compared with the one that was served: {arm} was drawn with "
     "probability {probability}.",
+}
+
+_NTH: Final = {2: "2nd", 3: "3rd"}
+_IN_SHORT: Final = {
+    Mode.FORCED: "named",
+    Mode.STICKY: "reads its tool's result",
+    Mode.SHADOW: "unseen second answer",
 }
 
 
@@ -38,6 +45,25 @@ class ArmNumbers:
 def why(decision: Decision, arms: list[ArmNumbers], outcome: Outcome | None = None) -> str:
     """Return why the arm of a decision was taken; `arms` are its candidates, in the decision's order."""
     return " ".join(filter(None, (_choice(decision, arms), _failover(decision, outcome))))
+
+
+def why_in_short(decision: Decision, outcome: Outcome | None = None) -> str:
+    """Return why the arm of a decision was taken in a few words, by the log alone."""
+    told = _IN_SHORT.get(decision.mode)
+    if told is None and CONTROL in decision.context.flags:
+        told = "control slice"
+    if told is None and ONLY_DRAWN in decision.context.flags:
+        told = "told by another router"
+    if told is None and len(decision.arms) == 1:
+        told = "only candidate"
+    if told is None:
+        place = 1 + int((decision.probs > decision.propensity).sum())
+        nth = "" if place == 1 else f"{_NTH.get(place, f'{place}th')} "
+        told = f"{nth}most probable of {len(decision.arms)}"
+    if outcome is None or outcome.arm == decision.arm or outcome.status is Status.LOST:
+        return told
+    looked_at = any(stage.arm == decision.arm for stage in outcome.stages)
+    return f"{told}; {'did not do' if looked_at else 'failed'}, {outcome.arm} answered"
 
 
 def _choice(decision: Decision, arms: list[ArmNumbers]) -> str:

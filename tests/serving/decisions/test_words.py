@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from highwayman.env.types import CONTROL, CascadeStage, Context, Decision, Mode, Outcome, Status
-from highwayman.serving.decisions.words import ArmNumbers, why
+from highwayman.serving.decisions.words import ArmNumbers, why, why_in_short
 
 NAN = math.nan
 LARGE, SMALL = ArmNumbers("large", 0.91, 0.82, 0.05, 0.03), ArmNumbers("small", 0.09, 0.70, 0.10, 0.01)
@@ -67,3 +67,12 @@ def test_who_answered_in_its_place_is_told() -> None:
     went_on = Outcome("d", 1.0, "small", Status.OK, stages=(stage,))
     assert why(decided(0), [LARGE, SMALL], went_on).endswith("Its answer was looked at and did not do; small answered.")
     assert "answered" not in why(decided(0), [LARGE, SMALL], Outcome("d", 1.0, "small", Status.LOST))
+
+
+def test_in_short_a_draw_is_told_by_its_place_among_the_probabilities_and_by_who_answered() -> None:
+    outcome = Outcome("d", 1.0, "small", Status.OK)
+    assert why_in_short(decided(0)) == "most probable of 2"
+    assert why_in_short(decided(1)) == "2nd most probable of 2"
+    assert why_in_short(decided(0), outcome) == "most probable of 2; failed, small answered"
+    assert why_in_short(decided(0, flags=frozenset({CONTROL}))) == "control slice"
+    assert why_in_short(decided(0, mode=Mode.STICKY)) == "reads its tool's result"
