@@ -1,0 +1,1 @@
+"""What the pages of arms and of dollars show of calls, and what they do to an arm."""

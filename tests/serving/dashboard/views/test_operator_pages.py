@@ -1,0 +1,126 @@
+"""Arms, policies and dollars through a started router: what is shown, what is done, what the log says of it."""
+
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from highwayman.serving.reload.config_files import ConfigFiles
+from tests.serving.running_router import Router, ask, running_router
+from tests.upstream_server import ANY, Say, ScriptedUpstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ARMS = "/dashboard/arms"
+
+
+class Words(HTMLParser):
+    """The text of a page, as one line."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+    def __str__(self) -> str:
+        return " ".join(" ".join(self.parts).split())
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def router(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Router]:
+    """A router with files, a budget and a challenger, and some answers on its log."""
+    folder = tmp_path_factory.mktemp("files")
+    async with ScriptedUpstream() as upstream:
+        upstream.script(ANY, Say("Paris."))
+        keys = {"endpoint": upstream.url, "model": "m", "context_window_tokens": 4096}
+        prices = {"usd_per_mtok_in": 1.0, "usd_per_mtok_out": 1.0}
+        (folder / "pool.yaml").write_text(
+            yaml.safe_dump({"arms": {"small": {**keys, **prices}, "large": {**keys, **prices}}})
+        )
+        config = {
+            "namespace": uuid4().hex,
+            "budget": {"usd_per_day": 5.0, "hard": True},
+            "tournament": {"guard": False, "challengers": [{"name": "greedy", "policy": {"name": "LinTS"}}]},
+            "tenants": {"acme": {"limits": {"requests_per_day": 10}}},
+        }
+        (folder / "highwayman.yaml").write_text(yaml.safe_dump(config))
+        loaded = ConfigFiles(folder / "pool.yaml", folder / "highwayman.yaml").load()
+        given = loaded.config.model_dump(by_alias=True)
+        async with running_router(
+            loaded.pool.arms, valkey_url, loaded.config.namespace, config=given, loaded=loaded, named=loaded.pool.named
+        ) as started:
+            for _ in range(4):
+                status, _, headers = await started.post("/v1/chat/completions", ask())
+                assert status == 200
+            await started.decision(headers["x-highwayman-decision"])
+            yield started
+
+
+async def page(router: Router, path: str, form: dict[str, str] | None = None) -> tuple[int, str]:
+    """Status and words of a page, or of what a form of it brings."""
+    method = router.http.get(path) if form is None else router.http.post(path, data=form)
+    async with method as response:
+        return response.status, str(Words(await response.text()))
+
+
+async def test_what_is_done_to_an_arm_names_what_changed_and_who_has_taken_it(router: Router) -> None:
+    status, words = await page(router, ARMS, {"verb": "drain", "arm": "small"})
+    assert status == 200
+    assert "small drains: it finishes what it has and gets no more. The one worker there is has taken it." in words
+    assert "pool.small.state : not set → draining" in words
+    assert "Changed beside the pool file by dashboard, an operator" in words
+    assert (await router.get("/v1/admin/pool"))[1]["changes"]["small"]["by"] == "dashboard, an operator"
+    status, words = await page(router, ARMS, {"verb": "reset", "arm": "small"})
+    assert (status, "Changed beside" in words) == (200, False)
+
+
+async def test_what_cannot_be_done_to_an_arm_says_why_and_changes_nothing(router: Router) -> None:
+    status, words = await page(router, ARMS, {"verb": "reset", "arm": "small"})
+    assert (status, "Nothing has changed: arm 'small' is as the pool file has it" in words) == (400, True)
+    form = {
+        "verb": "add",
+        "arm": "third",
+        "key.model": "m",
+        "key.endpoint": "nowhere",
+        "key.context_window_tokens": "4k",
+    }
+    status, words = await page(router, ARMS, form)
+    assert (status, "context_window_tokens" in words, "Nothing has changed" in words) == (400, True, True)
+
+
+async def test_an_arm_that_is_removed_can_be_put_back_and_one_that_is_added_begins_on_probation(router: Router) -> None:
+    assert "Put large back" in (await page(router, ARMS, {"verb": "remove", "arm": "large"}))[1]
+    assert "Put large back" not in (await page(router, ARMS, {"verb": "reset", "arm": "large"}))[1]
+    form = {"key.model": "m", "key.endpoint": "http://127.0.0.1:9", "key.context_window_tokens": "4096"}
+    form |= {"key.price": "unknown", "key.tools": "yes", "key.state": "probation", "key.zone": ""}
+    assert "third is added to the pool" in (await page(router, ARMS, {"verb": "add", "arm": "third", **form}))[1]
+    third = (await router.get("/v1/admin/pool"))[1]["arms"]["third"]
+    assert third.items() >= {"state": "probation", "tools": True, "price": "unknown"}.items()
+    assert "third is removed" in (await page(router, ARMS, {"verb": "remove", "arm": "third"}))[1]
+
+
+async def test_another_price_is_shown_by_what_it_would_have_done_before_it_is_put_in_force(router: Router) -> None:
+    asked = "usd_per_mtok_in=50&usd_per_mtok_out=50"
+    status, words = await page(router, f"{ARMS}/price?arm=small&{asked}")
+    assert status == 200
+    assert "Put this price in force" in words
+    assert (await router.get("/v1/admin/pool"))[1]["arms"]["small"]["usd_per_mtok_in"] == 1.0
+    for wrong, why in (("usd_per_mtok_in=x&usd_per_mtok_out=1", "got 'x'"), ("usd_per_mtok_in=1", "Give both prices")):
+        status, words = await page(router, f"{ARMS}/price?arm=small&{wrong}")
+        assert (status, why in words) == (400, True)
+    price = {"verb": "price", "arm": "small", "key.usd_per_mtok_in": "50", "key.usd_per_mtok_out": "50"}
+    assert "small has another price." in (await page(router, ARMS, price))[1]
+    assert (await router.get("/v1/admin/pool"))[1]["arms"]["small"]["usd_per_mtok_in"] == 50.0
+    assert "small is as the pool file has it." in (await page(router, ARMS, {"verb": "reset", "arm": "small"}))[1]
+
+
+async def test_the_newest_answers_are_set_beside_what_they_were_foretold_to_cost(router: Router) -> None:
+    status, words = await page(router, f"{ARMS}/foretold")
+    assert status == 200
+    assert "metered for each dollar foretold" in words
