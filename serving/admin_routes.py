@@ -96,13 +96,13 @@ def _add_tournament(rest: FastAPI, services: Services) -> None:
     async def promote(challenger: str, request: Request, at_once: bool = False) -> dict[str, Any]:
         """Let a challenger in, by the ramp's first share, or at once for everything."""
         need_scope(ADMIN, request)
-        return await after(referee.promote(challenger, at_once=at_once))
+        return await after(referee.promote(challenger, at_once=at_once, who=_who(request)))
 
     @rest.post("/v1/tournament/rollback")
     async def rollback(request: Request) -> dict[str, Any]:
         """Take the challenger's traffic back, or go back to the champion before."""
         need_scope(ADMIN, request)
-        return await after(referee.rollback())
+        return await after(referee.rollback(who=_who(request)))
 
 
 def _who(request: Request) -> str:

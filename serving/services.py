@@ -10,6 +10,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.env.pool.eligibility import Pool
 from highwayman.env.reward import RewardSpec
 from highwayman.feedback.intake.decision_ids import DecisionIds
+from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.log.history import LogHistory
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.writing.journal import Journal
@@ -70,6 +71,7 @@ class Services:
     live: LivePolicy
     router: Router
     referee: Referee
+    versions: VersionHistory  # kept of what the router decides with
     conversations: ConversationTracker
     tags: TagReader
     cascades: Cascades | None  # None: every answer is passed on as it comes
@@ -140,6 +142,7 @@ async def build_services(settings: Settings) -> AsyncIterator[Services]:
             live=policy.live,
             router=routing.router,
             referee=factory.referee(log.client),
+            versions=factory.version_history(log.client),
             conversations=conversations,
             tags=build_tags(stack, settings, log),
             cascades=build_cascades(settings, policy.live, routing, guard),

@@ -100,8 +100,13 @@ def next_step(ramp: Ramp, verdicts: Mapping[str, VerdictFields], rules: RampRule
     )
 
 
-def promote_by_hand(ramp: Ramp, name: str, rules: RampRules, *, at_once: bool, evidence: VerdictFields) -> RampStep:
-    """Return the step that lets a challenger in, at the first share or at once for everything. Raises ConfigError."""
+def promote_by_hand(
+    ramp: Ramp, name: str, rules: RampRules, *, at_once: bool, evidence: VerdictFields, who: str = ""
+) -> RampStep:
+    """Return the step that lets a challenger in, at the first share or at once for everything, since `who` asks.
+
+    Raises ConfigError.
+    """
     known = [known for known in rules.known if known != ramp.champion]
     if name == ramp.champion:
         raise ConfigError(f"{name} is the champion already")
@@ -109,20 +114,23 @@ def promote_by_hand(ramp: Ramp, name: str, rules: RampRules, *, at_once: bool, e
         raise ConfigError(f"no challenger {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
     asked = replace(ramp, by=BY_HAND, barred=tuple(other for other in ramp.barred if other != name))
     if at_once:
-        return _promoted(replace(asked, challenger=name), "asked for, at once", evidence)
+        return _promoted(replace(asked, challenger=name), _asked_for(who, ", at once"), evidence)
     begun = replace(
         asked, challenger=name, share=rules.shares[0], decisions=int(evidence.get("decisions", 0)), warned=False
     )
-    return (
-        RampStep(begun, "trial", "asked for", evidence) if begun.share < 1 else _promoted(begun, "asked for", evidence)
-    )
+    reason = _asked_for(who)
+    return RampStep(begun, "trial", reason, evidence) if begun.share < 1 else _promoted(begun, reason, evidence)
 
 
-def rollback_by_hand(ramp: Ramp, *, evidence: VerdictFields) -> RampStep:
+def rollback_by_hand(ramp: Ramp, *, evidence: VerdictFields, who: str = "") -> RampStep:
     """Return the step that takes the challenger's traffic back, or the promotion. Raises ConfigError if neither is."""
     if not ramp.challenger and not ramp.previous:
         raise ConfigError(f"nobody has a share of the traffic, and nobody was champion before {ramp.champion}")
-    return _rolled_back(replace(ramp, by=BY_HAND), "asked for", evidence)
+    return _rolled_back(replace(ramp, by=BY_HAND), _asked_for(who), evidence)
+
+
+def _asked_for(who: str, how: str = "") -> str:
+    return f"asked for{how}" + (f" by {who}" if who else "")
 
 
 def _on_the_ramp(ramp: Ramp, verdict: VerdictFields | None, rules: RampRules) -> RampStep | None:

@@ -14,7 +14,7 @@ from highwayman.serving.dashboard import live
 from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.dashboard.views import arms, audit, feedback, overview, privacy, sign_in
+from highwayman.serving.dashboard.views import arms, audit, feedback, overview, policies, privacy, sign_in
 from highwayman.serving.dashboard.views.decisions import routes as decisions
 from highwayman.serving.http.errors import error_response
 
@@ -29,6 +29,7 @@ def build_pages(site: Site, sessions: Sessions) -> Starlette:
     routes = [
         *overview.routes(site, recent),
         *arms.routes(site),
+        *policies.routes(site),
         *decisions.routes(site),
         *feedback.routes(site, recent),
         *privacy.routes(site, recent),

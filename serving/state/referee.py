@@ -45,18 +45,20 @@ class Referee:
         texts = {name: await publications.verdict() for name, publications in self._publications.items()}
         return {name: json.loads(text) for name, text in texts.items() if text}
 
-    async def promote(self, name: str, *, at_once: bool) -> None:
-        """Let a challenger in, since somebody asks. Raises ConfigError, StoreUnavailable."""
+    async def promote(self, name: str, *, at_once: bool, who: str = "") -> None:
+        """Let a challenger in, since somebody asks; the log says who. Raises ConfigError, StoreUnavailable."""
         await self.take(
             lambda ramp, verdicts: promote_by_hand(
-                ramp, name, self._rules, at_once=at_once, evidence=verdicts.get(name, {})
+                ramp, name, self._rules, at_once=at_once, evidence=verdicts.get(name, {}), who=who
             )
         )
 
-    async def rollback(self) -> None:
+    async def rollback(self, *, who: str = "") -> None:
         """Take traffic back, or a promotion, since somebody asks. Raises ConfigError, StoreUnavailable."""
         await self.take(
-            lambda ramp, verdicts: rollback_by_hand(ramp, evidence=verdicts.get(ramp.challenger or ramp.previous, {}))
+            lambda ramp, verdicts: rollback_by_hand(
+                ramp, evidence=verdicts.get(ramp.challenger or ramp.previous, {}), who=who
+            )
         )
 
     async def take(self, choose: Callable[[Ramp, Verdicts], RampStep | None]) -> RampStep | None:

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from highwayman.env.errors import ConfigError, StoreUnavailable
 from highwayman.env.pool.changes.pool_changes import PRICES
 from highwayman.feedback.trust.principal import Principal
+from highwayman.serving.dashboard.told import Told, who
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.reload.arm_edits import ARM_EDITS, edit_of
 from highwayman.serving.reload.live_config import Change
@@ -24,21 +24,6 @@ _DONE: Final[Mapping[str, str]] = {
     "remove": "{arm} is removed from the pool.",
     "reset": "{arm} is as the pool file has it.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What came of an action, for the top of a page."""
-
-    tone: str  # good | bad | warn
-    text: str
-    changed: Mapping[str, Any]  # by key: the value before, and now
-    taken: str = ""  # by whom
-
-
-def who(caller: Principal) -> str:
-    """Return by whom a change is, as the log names them."""
-    return f"dashboard, {caller.key_id or 'an operator'}"
 
 
 async def act(reloader: Reloader | None, form: Mapping[str, str], caller: Principal) -> Told:

@@ -21,13 +21,14 @@ from highwayman.pages.charts import Axis, Figure, Interval, Intervals, Point, Sc
 from highwayman.pages.palette import QUIET
 from highwayman.serving.auth.admission import caller_of
 from highwayman.serving.config.tenants import tenant_config
-from highwayman.serving.dashboard.arms.actions import Told, act
+from highwayman.serving.dashboard.arms.actions import act
 from highwayman.serving.dashboard.arms.predictions import LEAST_CALLS, ForetoldCall, cost_ratios, foretold_calls
 from highwayman.serving.dashboard.arms.price_preview import MOST_DECISIONS, Deciders, PricePreview, preview_price
 from highwayman.serving.dashboard.arms.recent_calls import RecentCalls
 from highwayman.serving.dashboard.arms.rows import arm_rows
 from highwayman.serving.dashboard.forms import form_of
 from highwayman.serving.dashboard.site import ROOT, Site
+from highwayman.serving.dashboard.told import Told
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.reload.arm_edits import changes_view
 

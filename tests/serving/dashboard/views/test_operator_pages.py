@@ -2,19 +2,19 @@
 
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 import yaml
 
+from highwayman.env.types import Control, ControlKind
 from highwayman.serving.reload.config_files import ConfigFiles
-from tests.serving.running_router import Router, ask, running_router
+from tests.serving.running_router import Router, ask, log_of, running_router
 from tests.upstream_server import ANY, Say, ScriptedUpstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ARMS = "/dashboard/arms"
+ARMS, POLICIES = "/dashboard/arms", "/dashboard/policies"
 
 
 class Words(HTMLParser):
@@ -33,7 +33,9 @@ class Words(HTMLParser):
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def router(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Router]:
+async def router(
+    valkey_url: str, module_namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Router]:
     """A router with files, a budget and a challenger, and some answers on its log."""
     folder = tmp_path_factory.mktemp("files")
     async with ScriptedUpstream() as upstream:
@@ -44,7 +46,7 @@ async def router(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> A
             yaml.safe_dump({"arms": {"small": {**keys, **prices}, "large": {**keys, **prices}}})
         )
         config = {
-            "namespace": uuid4().hex,
+            "namespace": module_namespace,
             "budget": {"usd_per_day": 5.0, "hard": True},
             "tournament": {"guard": False, "challengers": [{"name": "greedy", "policy": {"name": "LinTS"}}]},
             "tenants": {"acme": {"limits": {"requests_per_day": 10}}},
@@ -124,3 +126,36 @@ async def test_the_newest_answers_are_set_beside_what_they_were_foretold_to_cost
     status, words = await page(router, f"{ARMS}/foretold")
     assert status == 200
     assert "metered for each dollar foretold" in words
+
+
+async def last_control(valkey_url: str, namespace: str, kind: ControlKind) -> dict[str, object]:
+    """What the newest event of a kind says."""
+    events = await log_of(valkey_url, namespace)
+    told = [event.detail for event in events if isinstance(event, Control) and event.kind is kind]
+    return dict(told[-1])
+
+
+async def test_a_challenger_is_let_in_and_sent_back_and_the_log_says_who_asked_for_it(
+    router: Router, valkey_url: str, module_namespace: str
+) -> None:
+    assert "greedy is let in" in (await page(router, POLICIES, {"do": "promote", "policy": "greedy"}))[1]
+    told = await last_control(valkey_url, module_namespace, ControlKind.TOURNAMENT)
+    assert (told["step"], told["reason"]) == ("trial", "asked for by dashboard, an operator")
+    assert "greedy is tried on 1.0% of the traffic" in (await page(router, POLICIES))[1]
+    assert "What was given is taken back." in (await page(router, POLICIES, {"do": "roll back"}))[1]
+    assert "greedy decides" in (await page(router, POLICIES, {"do": "promote at once", "policy": "greedy"}))[1]
+    assert "Let configured (HierTS, as configured) decide again" in (await page(router, POLICIES))[1]
+    assert (await page(router, POLICIES, {"do": "roll back"}))[0] == 200
+    status, words = await page(router, POLICIES, {"do": "roll back"})
+    assert (status, "Nothing has changed: nobody has a share of the traffic" in words) == (400, True)
+
+
+async def test_a_version_that_is_kept_is_gone_back_to_and_the_log_says_who_asked_for_it(
+    router: Router, valkey_url: str, module_namespace: str
+) -> None:
+    status, words = await page(router, POLICIES, {"do": "go back", "version": "1"})
+    assert (status, "Back to version 1." in words) == (200, True)
+    told = await last_control(valkey_url, module_namespace, ControlKind.ROLLBACK)
+    assert (told["version"], told["by"]) == (1, "dashboard, an operator")
+    status, words = await page(router, POLICIES, {"do": "go back", "version": "77"})
+    assert (status, "version 77 is not kept" in words) == (400, True)
