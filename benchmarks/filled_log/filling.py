@@ -14,7 +14,7 @@ from benchmarks.filled_log.world import World, filled_config
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.env.cost.objective import AUTO
 from highwayman.env.cost.pool_spread import PoolSpread
-from highwayman.env.types import Decision
+from highwayman.env.types import Decision, Mode
 from highwayman.feedback.intake.decision_ids import DecisionIds
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.quarantine import Quarantine
@@ -121,7 +121,7 @@ def _erase(factory: LearnerFactory, client: "aioredis.Redis", events: list[Writt
 
     async def put(store: Store, at: float) -> object:
         retention = factory.retention(client)
-        gone = [event.id for event in events if isinstance(event, Decision)][:2]
+        gone = [event.id for event in events if isinstance(event, Decision) and event.mode is Mode.ROUTE][:2]
         return [await retention.put_erasure(name, feedback=(), known=(), at=at) for name in gone]
 
     return put

@@ -63,7 +63,7 @@ def parse_filter(parts: Mapping[str, str], tenant: str, tags: Mapping[str, Tag])
         raise BadRequest(f"{unknown[0]!r} filters nothing{hint}; there are {', '.join(_PARTS)}.", param=unknown[0])
     return DecisionFilter(
         tenant=tenant,
-        limit=_limit(parts.get("limit", "20")),
+        limit=parse_limit(parts.get("limit", "20")),
         after=_place(parts["after"]) if "after" in parts else None,
         arm=parts.get("arm"),
         mode=Mode(_one_of(parts, "mode", tuple(Mode))) if "mode" in parts else None,
@@ -75,9 +75,10 @@ def parse_filter(parts: Mapping[str, str], tenant: str, tags: Mapping[str, Tag])
     )
 
 
-def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MOST:
-        raise BadRequest(f"limit: must be a whole number from 1 to {_MOST}, got {text[:20]!r}.", param="limit")
+def parse_limit(text: str, *, most: int = _MOST) -> int:
+    """Return how many are asked for. Raises BadRequest."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+        raise BadRequest(f"limit: must be a whole number from 1 to {most}, got {text[:20]!r}.", param="limit")
     return int(text)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from highwayman.env.types import DEFAULT_TENANT, ControlKind
-from highwayman.feedback.fold.tallies.change_list import Change
+from highwayman.feedback.fold.tallies.change_list import RecordedChange
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
 
@@ -18,12 +18,12 @@ _STEPS: Mapping[str, str] = {
 _NAMES = {CONFIGURED: "the configured policy", BEST_CONSTANT: "the best constant arm"}
 
 
-def change_view(change: Change) -> dict[str, Any]:
+def change_view(change: RecordedChange) -> dict[str, Any]:
     """Return a change as JSON has it, with a sentence."""
     return {"at": change.at, "kind": change.kind.value, "words": change_words(change), "detail": dict(change.detail)}
 
 
-def change_words(change: Change) -> str:
+def change_words(change: RecordedChange) -> str:
     """Return a change in a sentence, with who made it where the log says so."""
     said, by = _SAID[change.kind](change.detail), change.detail.get("by")
     told = said if _begins_with_name(said, change) else said[:1].upper() + said[1:]
@@ -42,7 +42,7 @@ def _price_changed(detail: Mapping[str, Any]) -> str:
     return f"the price of {detail['arm']} went {before}to {_dollars(detail.get('usd_per_mtok'))}"
 
 
-def _begins_with_name(said: str, change: Change) -> bool:
+def _begins_with_name(said: str, change: RecordedChange) -> bool:
     """Return whether a sentence begins with a name, whose letters stay as they are."""
     names = (change.detail.get(key) for key in ("arm", "challenger", "champion"))
     return any(name and said.startswith(str(name)) for name in names)

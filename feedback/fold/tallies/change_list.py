@@ -17,7 +17,7 @@ _TOURNAMENT: Final = ("step", "reason", "by", "champion", "challenger", "share")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordedChange:
     """One change; what `detail` holds depends on the kind, and it holds no evidence and no decision's id."""
 
     at: float  # seconds since the epoch
@@ -30,11 +30,11 @@ class ChangeList:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._entries: deque[Change] = deque(maxlen=_KEPT)
+        self._entries: deque[RecordedChange] = deque(maxlen=_KEPT)
         self._prices: dict[str, list[Any]] = {}  # in force, by arm
         self._digests: dict[str, str] = {}  # of the configuration in force, by its top key
 
-    def __iter__(self) -> Iterator[Change]:
+    def __iter__(self) -> Iterator[RecordedChange]:
         """Iterate over the changes in log order."""
         return iter(self._entries)
 
@@ -43,7 +43,7 @@ class ChangeList:
         if control.kind in _COUNTED:
             self._count(control)
             return
-        self._entries.append(Change(control.at, control.kind, self._told(control)))
+        self._entries.append(RecordedChange(control.at, control.kind, self._told(control)))
 
     def to_json(self) -> dict[str, Any]:
         """Return them as JSON has it."""
@@ -55,7 +55,7 @@ class ChangeList:
         """Return what `to_json` wrote. Raises LookupError, TypeError or ValueError where it is damaged."""
         changes = cls()
         for at, kind, detail in values["entries"]:
-            changes._entries.append(Change(float(at), ControlKind(kind), dict(detail)))
+            changes._entries.append(RecordedChange(float(at), ControlKind(kind), dict(detail)))
         changes._prices = {str(arm): list(prices) for arm, prices in values["prices"].items()}
         changes._digests = {str(key): str(digest) for key, digest in values["digests"].items()}
         return changes
@@ -65,9 +65,11 @@ class ChangeList:
         last = self._entries[-1] if self._entries else None
         count = 1 if control.kind is ControlKind.ERASURE else len(control.detail.get("feedback", ()))
         if last is not None and last.kind is control.kind and control.at - last.detail["since"] <= _TOGETHER_S:
-            self._entries[-1] = Change(control.at, last.kind, {**last.detail, "count": last.detail["count"] + count})
+            self._entries[-1] = RecordedChange(
+                control.at, last.kind, {**last.detail, "count": last.detail["count"] + count}
+            )
             return
-        self._entries.append(Change(control.at, control.kind, {"count": count, "since": control.at}))
+        self._entries.append(RecordedChange(control.at, control.kind, {"count": count, "since": control.at}))
 
     def _told(self, control: Control) -> dict[str, Any]:
         """Return of an event's detail what a reader wants of it, with what was in force before."""

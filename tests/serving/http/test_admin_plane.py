@@ -11,7 +11,8 @@ from tests.serving.running_router import arm, ask, running_router
 from tests.upstream_server import ScriptedUpstream
 
 CHAT = "/v1/chat/completions"
-ADMIN = ("/metrics", "/v1/policy", "/v1/policy/", "/v1/savings", "/v1/tournament", "/v1/decisions")
+READ = ("/v1/savings", "/v1/history", "/v1/kinds", "/v1/map", "/v1/tournament", "/v1/decisions")
+ADMIN = ("/metrics", "/v1/policy", "/v1/policy/", *READ)
 
 
 async def test_one_port_has_the_operators_routes_and_the_other_the_rest_and_both_say_whether_they_are_well(

@@ -3,7 +3,7 @@
 import pytest
 
 from highwayman.env.types import ControlKind
-from highwayman.feedback.fold.tallies.change_list import Change
+from highwayman.feedback.fold.tallies.change_list import RecordedChange
 from highwayman.serving.insight.change_words import change_words
 
 K = ControlKind
@@ -31,9 +31,9 @@ K = ControlKind
     ],
 )  # fmt: skip
 def test_a_change_is_told_in_a_sentence(kind: ControlKind, detail: dict[str, object], words: str) -> None:
-    assert change_words(Change(1.0, kind, detail)) == words
+    assert change_words(RecordedChange(1.0, kind, detail)) == words
 
 
 def test_every_kind_of_change_there_is_has_a_sentence() -> None:
     for kind in ControlKind:
-        assert change_words(Change(1.0, kind, {"arm": "a"})).endswith(".")
+        assert change_words(RecordedChange(1.0, kind, {"arm": "a"})).endswith(".")
