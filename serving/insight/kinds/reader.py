@@ -1,6 +1,7 @@
 """Looks at a tenant's newest decisions on the log, once for all who ask within a minute, off the event loop."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,18 @@ from typing import Any, Final
 import numpy as np
 
 from highwayman.serving.insight.kinds.clustering import FeatureColumns
+from highwayman.serving.insight.kinds.exploration import exploration_view
 from highwayman.serving.insight.kinds.names import WordTable
 from highwayman.serving.insight.kinds.sample import Sample, make_sample
 from highwayman.serving.insight.kinds.views import ExpectedQuality, kinds_by_tag, kinds_by_words, kinds_view, map_view
 from highwayman.serving.insight.recent_log import recent_records
 from highwayman.serving.insight.shared_answers import SharedAnswers
+from highwayman.serving.scrape import usd_per_call
 from highwayman.serving.services import Services
 
 DECISIONS: Final = 4_000  # that are looked at
 MOST_POINTS: Final = 2_000  # on the map
+_log = logging.getLogger(__name__)
 _FRESH_S: Final = 60.0  # to look takes a third of a second of one core
 _ASKED: Final = 200  # decisions about which the policy is asked at once, between which requests go on
 
@@ -76,11 +80,19 @@ class KindsReader:
             if change.detail.get("tenant", tenant) == tenant
         ]
         return TrafficLook(
-            {**kinds_view(sample, {**groups, "words": by_words}, beliefs, changes), "tenant": tenant},
+            {
+                **kinds_view(sample, {**groups, "words": by_words}, beliefs, changes),
+                "exploration": exploration_view(sample, beliefs, usd_per_call(self._services.live.tally)),
+                "tenant": tenant,
+            },
             {**map_view(sample, columns, by_words, beliefs, limit=MOST_POINTS), "tenant": tenant},
         )
 
-    def _words(self) -> WordTable:
+    def _words(self) -> WordTable | None:
+        """Return the words that kinds may be named by; None where the engine cannot tell of them now."""
         if self._table is None:
-            self._table = WordTable(self._services.encoder)
+            try:
+                self._table = WordTable(self._services.encoder)
+            except Exception as error:  # whatever an engine may raise: kinds are told without names then
+                _log.warning("kinds are not named: the encoder's engine failed with %s", type(error).__name__)
         return self._table

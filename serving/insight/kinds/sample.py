@@ -44,6 +44,12 @@ class Sample:
         """Return the moment before which half of the decisions lie."""
         return float(np.median(self.at)) if self.n else 0.0
 
+    def time_bins(self, count: int) -> tuple[Floats, npt.NDArray[np.intp]]:
+        """Return the edges of equal stretches of the time, (count + 1,), and in which each decision lies, (n,)."""
+        edges = np.linspace(self.at[0], self.at[-1], count + 1) if self.n else np.zeros(count + 1)
+        bins = np.searchsorted(edges, self.at, side="right") - 1
+        return edges, np.clip(bins, 0, count - 1).astype(np.intp)
+
     def latest_penalties(self) -> Floats:
         """Return the mean penalty of each arm over the last decisions that it was a candidate of, (A,); 0: of none."""
         means = np.zeros(len(self.arms))

@@ -47,18 +47,19 @@ class Kind:
     rows: Rows
 
 
-def kinds_by_words(sample: Sample, columns: FeatureColumns, table: Callable[[], WordTable]) -> list[Kind]:
+def kinds_by_words(sample: Sample, columns: FeatureColumns, table: Callable[[], WordTable | None]) -> list[Kind]:
     """Return kinds that lie together by what their texts say, the largest first, named by words."""
     labels = group(columns.points(sample.features), rng=np.random.default_rng(0)) if sample.n else _none()
     members = [np.flatnonzero(labels == label) for label in range(int(labels.max(initial=-1)) + 1)]
     names = own_words([[sample.decisions[row].prompt for row in rows.tolist()] for rows in members])
-    if not all(names) and columns.text:
+    words = table() if columns.text and not all(names) else None
+    if words is not None:
         text = sample.features[:, columns.text]
-        near = table().nearest(np.stack([text[rows].mean(axis=0) for rows in members]), text.mean(axis=0))
+        near = words.nearest(np.stack([text[rows].mean(axis=0) for rows in members]), text.mean(axis=0))
         names = [own or by_table for own, by_table in zip(names, near, strict=True)]
     return [
-        Kind(f"words-{place}", ", ".join(words) or f"kind {place + 1}", rows)
-        for place, (rows, words) in enumerate(zip(members, names, strict=True))
+        Kind(f"words-{place}", ", ".join(name) or f"kind {place + 1}", rows)
+        for place, (rows, name) in enumerate(zip(members, names, strict=True))
     ]
 
 
@@ -167,10 +168,9 @@ def _arm_view(place: int, rows: Rows, sample: Sample, beliefs: ExpectedQuality, 
 
 def _over_time(rows: Rows, sample: Sample) -> list[dict[str, Any]]:
     """Return how often each arm was drawn for a kind in equal stretches of the sample's time."""
-    edges = np.linspace(sample.at[0], sample.at[-1], _BINS + 1)
-    bins = np.clip(np.searchsorted(edges, sample.at[rows], side="right") - 1, 0, _BINS - 1)
+    edges, bins = sample.time_bins(_BINS)
     counts = np.zeros((_BINS, len(sample.arms)), dtype=np.intp)
-    np.add.at(counts, (bins, sample.drawn[rows]), 1)
+    np.add.at(counts, (bins[rows], sample.drawn[rows]), 1)
     return [
         {
             "begin": float(edges[place]),

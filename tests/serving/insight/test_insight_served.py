@@ -75,6 +75,10 @@ async def test_kinds_are_told_by_tag_and_by_words_and_every_decision_is_on_the_m
             assert sum(count for bin in kind["over_time"] for count in bin["arms"].values()) == kind["count"]
             assert kind["moved"]["words"].endswith(".")
     assert sum(kind["count"] for kind in by_words["kinds"]) == kinds["decisions"]
+    explored = kinds["exploration"]
+    assert explored["per_request"]["regret"] > 0
+    assert 0 < explored["per_request"]["explored"] < 1
+    assert sum(stretch["decisions"] for stretch in explored["over_time"]) == kinds["decisions"]
     _, drawn = await router.get("/v1/map?limit=2000")
     assert len(drawn["points"]) == kinds["decisions"]
     assert {point["kind"] for point in drawn["points"]} == {kind["id"] for kind in by_words["kinds"]}
