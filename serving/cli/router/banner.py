@@ -9,12 +9,15 @@ from highwayman.env.types import ArmState
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyState, KeyStore
+from highwayman.serving.config.config import Config
 from highwayman.serving.state.announced_config import parse_announcement
+from highwayman.serving.state.operator_key import operator_key_path
 from highwayman.serving.wiring.settings import Settings
 
 _WIDTH = 80
 _INDENT = " " * 10
 _PATIENCE_S = 1.0  # with Redis, for a line or two
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared, not bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,15 @@ async def namespace_facts(url: str, namespace: str) -> NamespaceFacts | None:
     return NamespaceFacts(lineage, sum(key.state is not KeyState.REVOKED for key in keys) if keys else None)
 
 
+def operators_url(config: Config, host: str, port: int, *, admin_port: int | None = None) -> str:
+    """Return the address, from this machine, of what operators look at; `admin_port` is the command line's."""
+    admin = config.admin
+    if admin is not None or admin_port is not None:
+        host = "127.0.0.1" if admin is None else admin.host
+        port = admin_port or (port if admin is None else admin.port)
+    return _url(_EVERYWHERE.get(host, host), port)
+
+
 def serve_banner(
     settings: Settings,
     host: str,
@@ -61,7 +73,7 @@ def serve_banner(
         pool: the pool's file.
         told: what Redis says; None: it does not answer.
     """
-    url, config = f"http://{f'[{host}]' if ':' in host else host}:{port}", settings.config
+    url, config = _url(host, port), settings.config
     arms = ", ".join(
         arm.name if arm.state is ArmState.ACTIVE else f"{arm.name} ({arm.state.value})" for arm in settings.arms
     )
@@ -76,11 +88,17 @@ def serve_banner(
         "encoder": config.encoder.engine,
         "learner": "stands by here" if settings.learn else "none here (--no-learn); highwayman learn is one",
     }
-    lines = [f"Highwayman listens on {url}/v1 (OpenAI's API)"]
+    lines = [f"Highwayman listens on {url}/v1 (OpenAI's API)", f"Open {operators_url(config, host, port)}/dashboard"]
+    if settings.api_keys or (told is not None and told.keys is not None):
+        lines.append(f"  with an operator's key; this machine's is in {operator_key_path(settings.state)}")
     for name, fact in facts.items():
         lines += textwrap.wrap(f"{name:<8}{fact}", _WIDTH, initial_indent="  ", subsequent_indent=_INDENT)
     lines.append(f"Stop with Ctrl-C or SIGTERM: answers under way have {config.limits.drain_s:g} s; again, none.")
     return "\n".join(lines)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _lineage(told: NamespaceFacts | None) -> str:

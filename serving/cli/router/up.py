@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from highwayman.serving.cli.router.banner import operators_url
 from highwayman.serving.cli.router.router_options import DEFAULT_PORT, router_options, set_log_level
 from highwayman.serving.config.config import load_config
 from highwayman.serving.processes.supervisor import UpOptions, up
@@ -33,26 +34,27 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     set_log_format(log_format or loaded.log_format)
     options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
     state, drain_s = state_dir or state_folder(), loaded.limits.drain_s
-    shown_port = admin_port or (port if loaded.admin is None else loaded.admin.port)
+    operators = operators_url(loaded, host, port, admin_port=admin_port)
     up_options = UpOptions(host, port, state, redis_url, pool_file, drain_s, options)
     console = Console(stderr=True)
     asyncio.run(
         up(
             up_options,
             lambda text: console.print(f"[dim]{text}"),
-            lambda: click.echo(_banner(port, state, shown_port)),
+            lambda: click.echo(_banner(port, state, operators)),
         )
     )
 
 
-def _banner(port: int, state: Path, admin_port: int) -> str:
+def _banner(port: int, state: Path, operators: str) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
-    url, admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
-    told, name = "" if admin_port == DEFAULT_PORT else f" --url {admin}", sys.argv[0]
-    top = "highwayman top" if os.path.isabs(name) else f"{name} top"
+    url, name = f"http://127.0.0.1:{port}", sys.argv[0]
+    told = "" if operators == f"http://127.0.0.1:{DEFAULT_PORT}" else f" --url {operators}"
+    command = "highwayman" if os.path.isabs(name) else name
     return f"""
-Highwayman is up. OpenAI API: {url}/v1   Its other routes: {url}/docs
+Highwayman is up. Open {operators}/dashboard
 
+OpenAI API: {url}/v1   Its other routes: {url}/docs
 Ask, with any OpenAI client (base_url above, model "auto"), or:
 
 curl -i {url}/v1/chat/completions -H 'content-type: application/json' \\
@@ -63,7 +65,8 @@ Send a thumb, with the id in the answer's x-highwayman-decision header:
 curl {url}/v1/feedback -H 'content-type: application/json' \\
   -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
 
-Watch it learn:  {top}{told}    (the same as JSON: {admin}/v1/policy)
-Once API keys are given out, this machine's own is in {operator_key_path(state)}
+Watch it learn:  {command} top{told}    (the same as JSON: {operators}/v1/policy)
+Once API keys are given out, the dashboard asks for one; this machine's own is in
+{operator_key_path(state)}
 Stop with Ctrl-C; what was learned is kept.
 """

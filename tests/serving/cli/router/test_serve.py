@@ -15,7 +15,8 @@ from highwayman.feedback.log.config_events import record_config_change
 from highwayman.feedback.log.redis.redis import connect
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.api_keys import KeyGrant, KeyState, KeyStore
-from highwayman.serving.cli.router.banner import namespace_facts, serve_banner
+from highwayman.serving.cli.router.banner import NamespaceFacts, namespace_facts, operators_url, serve_banner
+from highwayman.serving.config.access import AdminConfig
 from highwayman.serving.config.config import Config
 from highwayman.serving.state.announced_config import active_config
 from highwayman.serving.state.learner_factory import LearnerFactory, warm_encoder
@@ -45,6 +46,18 @@ def test_a_router_says_where_it_listens_with_what_and_how_to_stop_it() -> None:
     assert max(map(len, told.splitlines())) <= 80
     assert "http://[::1]:8790/v1" in serve_banner(settings(), "::1", 8790, workers=1)
     assert "Valkey of its own" in serve_banner(settings("unix:///s/valkey.sock"), "::1", 8790, workers=1, embedded=True)
+
+
+def test_a_router_says_where_its_dashboard_is_opened_and_once_there_are_keys_with_which() -> None:
+    opened = serve_banner(settings(), "0.0.0.0", 8790, workers=1, told=NamespaceFacts())
+    assert "Open http://127.0.0.1:8790/dashboard\n" in opened
+    assert "operator.key" not in opened
+    closed = serve_banner(settings(), "127.0.0.1", 8790, workers=1, told=NamespaceFacts(keys=1))
+    assert "with an operator's key; this machine's is in state/operator.key" in closed
+    elsewhere = Config(admin=AdminConfig(host="::1", port=9000))
+    assert operators_url(elsewhere, "127.0.0.1", 8790) == "http://[::1]:9000"
+    assert operators_url(elsewhere, "127.0.0.1", 8790, admin_port=9001) == "http://[::1]:9001"
+    assert operators_url(Config(), "::", 8790, admin_port=9001) == "http://127.0.0.1:9001"
 
 
 async def test_a_router_says_which_lineage_is_in_force_and_whether_keys_are_needed(
