@@ -11,6 +11,7 @@ COPY env env
 COPY feedback feedback
 COPY serving serving
 COPY sims sims
+COPY demo demo
 RUN /opt/highwayman/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim

@@ -48,8 +48,8 @@ BENCH :=
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks proxies $(BENCH)
 
-demo: $(VENV)/.test
-	$(BIN)/python -m demo
+demo: $(VENV)/.run
+	$(BIN)/highwayman demo
 
 reference: $(VENV)/.test  # docs/reference/: every key, command and route
 	$(BIN)/python -m scripts.reference

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demo.prompts import Prompt, generate
+from highwayman.demo.questions.prompts import Prompt, generate
 from highwayman.env.confidence.loading import load_signals
 from highwayman.env.confidence.signal import AskingSignal, FinishedAnswer, Signal, read_signals
 from highwayman.env.pool.health import EndpointHealth

@@ -4,9 +4,9 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from demo.client import Answer, RouterClient
-from demo.prompts import KINDS, Prompt, generate
-from demo.rounds import Journal, Round, Served, Settings
+from highwayman.demo.client import Answer, RouterClient
+from highwayman.demo.questions.prompts import KINDS, Prompt, generate
+from highwayman.demo.rounds import Round, RoundsFile, RunSettings, Served
 
 _STRETCH = 5  # of so many blocks of rounds before the last third, every arm is asked in one, for the curve
 
@@ -16,7 +16,7 @@ def last_third(rounds: int) -> int:
     return rounds - rounds // 3
 
 
-def compared_rounds(settings: Settings) -> frozenset[int]:
+def compared_rounds(settings: RunSettings) -> frozenset[int]:
     """Return the rounds on which every arm is asked: all of the last third, a random block in every five before.
 
     A block holds one prompt of each kind, so that the few early comparisons are of the same mixture as the rest.
@@ -30,7 +30,7 @@ def compared_rounds(settings: Settings) -> frozenset[int]:
     return frozenset(compared)
 
 
-async def play(router: RouterClient, journal: Journal, *, at_once: int, on_round: Callable[[Round], None]) -> None:
+async def play(router: RouterClient, journal: RoundsFile, *, at_once: int, on_round: Callable[[Round], None]) -> None:
     """Play every round that is not done yet, `at_once` of them in flight, started in order."""
     prompts = generate(journal.settings.rounds, seed=journal.settings.seed)
     compared = compared_rounds(journal.settings)

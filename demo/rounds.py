@@ -44,7 +44,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunSettings:
     """What makes two runs the same run. `arms` are those of the pool, in its order."""
 
     seed: int
@@ -52,10 +52,10 @@ class Settings:
     arms: tuple[str, ...]
 
 
-class Journal:
+class RoundsFile:
     """The rounds done so far, appended to a file of JSON lines whose first line holds the settings."""
 
-    def __init__(self, path: Path, settings: Settings, done: Sequence[Round]) -> None:
+    def __init__(self, path: Path, settings: RunSettings, done: Sequence[Round]) -> None:
         self._path = path
         self.settings = settings
         self._done = {done_round.index: done_round for done_round in done}
@@ -76,7 +76,7 @@ class Journal:
         self._done[finished.index] = finished
 
 
-def open_journal(path: Path, settings: Settings, *, fresh: bool) -> Journal:
+def open_rounds(path: Path, settings: RunSettings, *, fresh: bool) -> RoundsFile:
     """Return the journal at `path`, continued where its settings are the same, begun anew where asked.
 
     Raises:
@@ -89,7 +89,7 @@ def open_journal(path: Path, settings: Settings, *, fresh: bool) -> Journal:
         whole = [json.dumps(asdict(settings)) + "\n"]
     path.write_text("".join(whole), encoding="utf-8")
     head, *records = map(json.loads, whole)
-    found = Settings(head["seed"], head["rounds"], tuple(head["arms"]))
+    found = RunSettings(head["seed"], head["rounds"], tuple(head["arms"]))
     if found != settings:
         raise OtherRun(f"{path} holds {found}, not {settings}; add --fresh to begin anew")
-    return Journal(path, settings, [Round.from_json(record) for record in records])
+    return RoundsFile(path, settings, [Round.from_json(record) for record in records])

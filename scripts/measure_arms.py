@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from demo.prompts import Prompt, generate
+from highwayman.demo.questions.prompts import Prompt, generate
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.env.pool.profile import upstream_body

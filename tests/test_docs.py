@@ -31,7 +31,7 @@ _SHELL = ("console", "sh")  # languages of blocks in which commands stand
 _PARSED = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _CLASS = re.compile(r"`([A-Z][a-zA-Z]*[a-z][a-zA-Z]*)[`(:.]")
 _CLASS_OF_OTHERS = {"InverseProbabilityWeighting"}  # obp's
-_WRITTEN_BY_A_RUN = ("demo/out/",)
+_WRITTEN_BY_A_RUN = ("highwayman-demo/",)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -147,7 +147,7 @@ def test_every_room_has_its_line_on_the_page_of_the_code() -> None:
     rows = "\n".join(line for line in CODE.read_text().splitlines() if line.startswith("|"))
     rooms = [
         folder.name
-        for package in ("bandit", "env", "feedback", "serving", "sims")
+        for package in ("bandit", "env", "feedback", "serving", "sims", "demo")
         for folder in sorted((ROOT / package).iterdir())
         if (folder / "__init__.py").exists()
     ]

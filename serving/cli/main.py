@@ -37,7 +37,13 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, places={name: f"highwayman.serving.cli.{place}" for name, place in _COMMANDS.items()})
+_PLACES = {
+    **{name: f"highwayman.serving.cli.{place}" for name, place in _COMMANDS.items()},
+    "demo": "highwayman.demo.command:demo",  # a room above this one
+}
+
+
+@click.group(cls=LazyGroup, places=_PLACES)
 @click.version_option(__version__)
 def main() -> None:
     """Highwayman: a REST router that learns which language model should answer."""

@@ -1,6 +1,5 @@
 """The demonstration against a real router; only the models' answers are scripted."""
 
-import argparse
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.__main__ import conclude, run
-from demo.play import compared_rounds
-from demo.prompts import generate
-from demo.rounds import Settings
+from highwayman.demo.command import DemoOptions, conclude, run
+from highwayman.demo.play import compared_rounds
+from highwayman.demo.questions.prompts import generate
+from highwayman.demo.rounds import RunSettings
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import Say, ScriptedUpstream
 
@@ -38,10 +37,8 @@ async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) ->
         yield started
 
 
-def options(url: str, out: Path) -> argparse.Namespace:
-    return argparse.Namespace(
-        url=url, api_key="none", seed=7, rounds=ROUNDS, concurrency=3, points_per_usd=None, out=out, fresh=False
-    )
+def options(url: str, out: Path) -> DemoOptions:
+    return DemoOptions(url, None, None, seed=7, rounds=ROUNDS, concurrency=3, points_per_usd=None, out=out, fresh=False)
 
 
 async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
@@ -49,8 +46,8 @@ async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
 ) -> None:
     console = Console(record=True, width=120)
     chosen_options = options(router.url, tmp_path)
-    journal = await run(chosen_options, console)
-    compared = compared_rounds(Settings(7, ROUNDS, ("knows", "guesses")))
+    journal, points_per_usd = await run(chosen_options, console)
+    compared = compared_rounds(RunSettings(7, ROUNDS, ("knows", "guesses")))
     assert [one.index for one in journal.rounds] == list(range(ROUNDS))
     assert all(one.chosen.quality == float(one.chosen.arm == "knows") for one in journal.rounds)
     assert {one.index for one in journal.rounds if one.every_arm} == compared
@@ -61,9 +58,8 @@ async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
     for one in journal.rounds:
         decision = await router.decision(one.decision)
         assert decision["feedback"][0]["value"] == one.chosen.quality
-    conclude(journal, chosen_options, console)
+    conclude(journal, chosen_options, console, points_per_usd=points_per_usd)
     assert "the best fixed arm (always knows)" in " ".join(console.export_text().split())
-    assert (tmp_path / "seed-7.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "seed-7.html").read_text()
     assert "<svg" in page
     assert 'src="' not in page  # self-contained
@@ -71,8 +67,8 @@ async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
 
 
 async def test_a_finished_run_asks_nothing_again(router: Router, upstream: ScriptedUpstream, tmp_path: Path) -> None:
-    first = await run(options(router.url, tmp_path), Console(quiet=True))
+    first, _ = await run(options(router.url, tmp_path), Console(quiet=True))
     asked = len(upstream.requests)
-    second = await run(options(router.url, tmp_path), Console(quiet=True))
+    second, _ = await run(options(router.url, tmp_path), Console(quiet=True))
     assert second.rounds == first.rounds
     assert len(upstream.requests) == asked

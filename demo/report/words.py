@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from demo.comparison import Comparison, Difference, Strategy
+from highwayman.demo.report.comparison import Comparison, PairedDifference, Strategy
 
 Rows = list[list[str]]
 
@@ -29,7 +29,7 @@ def footnote(found: Comparison) -> str:
     return (
         f"Last third: {found.rounds} prompts, each answered by every arm. Reward = quality - the arm's "
         f"mean cost here at {found.points_per_usd:,.6g} points (.01) per dollar. Intervals: 95%, paired bootstrap over "
-        "prompts. The best fixed arm and the best arm of each kind are known only in hindsight."
+        "prompts. The best fixed arm and the best arm of each kind (*) are known only in hindsight."
     )
 
 
@@ -42,12 +42,9 @@ def strategies(found: Comparison) -> tuple[list[str], Rows]:
 
 
 def kinds(found: Comparison, arms: Sequence[str]) -> tuple[list[str], Rows]:
-    """Return the table of kinds: for each arm its share of the router's choices and its quality."""
-    rows = [
-        [kind, *(f"{found.shares[kind][arm]:.0%} ({found.qualities[kind][arm]:.2f})" for arm in arms)]
-        for kind in found.shares
-    ]
-    return ["kind: share chosen (quality)", *arms], rows
+    """Return the table of kinds: for each arm its share of the router's choices and its quality; * the best."""
+    rows = [[kind, *(_share(found, kind, arm) for arm in arms)] for kind in found.shares]
+    return ["kind: share chosen (quality), * best", *arms], rows
 
 
 def print_report(console: Console, found: Comparison, arms: Sequence[str]) -> None:
@@ -68,9 +65,14 @@ def _tables(found: Comparison, arms: Sequence[str]) -> Iterator[tuple[str, tuple
     yield "Last third, by kind", kinds(found, arms)
 
 
+def _share(found: Comparison, kind: str, arm: str) -> str:
+    mark = "*" if found.best_for[kind] == arm else ""
+    return f"{found.shares[kind][arm]:.0%} ({found.qualities[kind][arm]:.2f}){mark}"
+
+
 def _strategy(one: Strategy, name: str) -> list[str]:
     return [name, f"{one.reward:.3f}", f"{one.quality:.3f}", f"{1e6 * one.cost_usd:.2f}"]
 
 
-def _interval(difference: Difference) -> str:
+def _interval(difference: PairedDifference) -> str:
     return f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.checkers import Checker, exactly, json_object, label, names, number
+from highwayman.demo.questions.checkers import Checker, exactly, json_object, label, names, number
 
 RIGHT = [
     (names("Paris"), "The capital of France is Paris."),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from demo.comparison import bootstrap, compare
-from demo.curve import fixed_curve, learned_curve, random_curve
-from demo.report import verdict
-from demo.rounds import Round, Served
+from highwayman.demo.report.comparison import bootstrap, compare
+from highwayman.demo.report.curve import fixed_curve, learned_curve, random_curve
+from highwayman.demo.report.words import kinds, verdict
+from highwayman.demo.rounds import Round, Served
 
 COSTS = {"cheap": 1e-6, "dear": 100e-6}
 
@@ -45,6 +45,11 @@ def test_shares_and_qualities_are_counted_by_kind() -> None:
     found = compare(specialists(), ["cheap", "dear"], points_per_usd=200_000.0, seed=1)
     assert found.shares == {"facts": {"cheap": 0.0, "dear": 1.0}, "sums": {"cheap": 1.0, "dear": 0.0}}
     assert found.qualities == found.shares
+    assert found.best_for == {"facts": "dear", "sums": "cheap"}
+    assert kinds(found, ["cheap", "dear"])[1] == [
+        ["facts", "0% (0.00)", "100% (1.00)*"],
+        ["sums", "100% (1.00)*", "0% (0.00)"],
+    ]
 
 
 def test_the_verdict_names_the_winner_only_when_the_interval_excludes_zero() -> None:

@@ -3,9 +3,9 @@
 import html
 from collections.abc import Sequence
 
-from demo.comparison import Comparison
-from demo.report import Rows, footnote, kinds, strategies, verdict
-from demo.rounds import Round, Settings
+from highwayman.demo.report.comparison import Comparison
+from highwayman.demo.report.words import Rows, footnote, kinds, strategies, verdict
+from highwayman.demo.rounds import Round, RunSettings
 
 _SHOWN = 40  # answers listed
 _STYLE = """
@@ -17,9 +17,9 @@ th:first-child,td:first-child,.text th,.text td{text-align:left} .verdict{font-w
 """
 
 
-def page(rounds: Sequence[Round], settings: Settings, found: Comparison, picture: str) -> str:
-    """Return the page; `picture` is the SVG, put in as it is."""
-    svg = picture[picture.index("<svg") :]
+def page(rounds: Sequence[Round], settings: RunSettings, found: Comparison, picture: str) -> str:
+    """Return the page; `picture` is the SVG, put in as it is, or empty."""
+    svg = picture[max(picture.find("<svg"), 0) :]
     last = [_answer_row(one) for one in rounds[-_SHOWN:]]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.rounds import Round
+from highwayman.demo.rounds import Round
 from highwayman.env.types import Floats
 
 _LEAST_ROUNDS = 15  # a mean of fewer says nothing

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from demo.prompts import KINDS, generate
+from highwayman.demo.questions.prompts import KINDS, generate
 from highwayman.serving.processes.local_pool import local_pool_yaml
 
 

@@ -5,9 +5,9 @@ import random
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
-from demo import facts
-from demo.checkers import Checker, exactly, json_object, label, names, number
-from demo.vocabulary import (
+from highwayman.demo.questions import facts
+from highwayman.demo.questions.checkers import Checker, exactly, json_object, label, names, number
+from highwayman.demo.questions.vocabulary import (
     BAD,
     BLAME,
     CITIES,

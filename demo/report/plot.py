@@ -1,17 +1,17 @@
 """The picture: reward over time, and which arm the router chose for each kind at the end."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from io import StringIO
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from demo.comparison import Comparison
-from demo.curve import Curve, fixed_curve, learned_curve, random_curve
-from demo.play import last_third
-from demo.rounds import Round, Settings
+from highwayman.demo.play import last_third
+from highwayman.demo.report.comparison import Comparison
+from highwayman.demo.report.curve import Curve, fixed_curve, learned_curve, random_curve
+from highwayman.demo.rounds import Round, RunSettings
 
 _INK, _QUIET = "#1f2933", "#7b8794"
 _LEARNED, _FIXED, _RANDOM = "#0b6e4f", "#c8553d", "#8d99ae"
@@ -20,18 +20,19 @@ _WINDOW = 60
 _FIXED_WINDOW = 125  # rivals do not learn, and before the last third only every fifth round shows what they would do
 
 
-def draw_picture(rounds: Sequence[Round], settings: Settings, found: Comparison, paths: Sequence[Path]) -> None:
-    """Write the picture to each of `paths`; the suffix says in which format."""
+def draw_picture(rounds: Sequence[Round], settings: RunSettings, found: Comparison) -> str:
+    """Return the picture as SVG."""
     with mpl.rc_context({"font.size": 10, "text.color": _INK, "axes.labelcolor": _INK, "svg.hashsalt": "demo"}):
         figure = Figure(figsize=(10, 7.2), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
         _draw_reward(top, rounds, settings, found)
         _draw_shares(bottom, settings.arms, found)
-        for path in paths:
-            figure.savefig(path, dpi=140, metadata={"Date": None} if path.suffix == ".svg" else None)
+        svg = StringIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    return svg.getvalue()
 
 
-def _draw_reward(axes: Axes, rounds: Sequence[Round], settings: Settings, found: Comparison) -> None:
+def _draw_reward(axes: Axes, rounds: Sequence[Round], settings: RunSettings, found: Comparison) -> None:
     best = found.best_fixed.name.removeprefix("always ")
     lines = (
         ("learned", _LEARNED, 2.4, learned_curve(rounds, found.penalty, window=_WINDOW)),

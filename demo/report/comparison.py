@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from demo.rounds import Round
+from highwayman.demo.rounds import Round
 from highwayman.env.cost.objective import AUTO, Objective
 from highwayman.env.types import Floats
 
@@ -25,7 +25,7 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """A mean difference of reward with its 95% interval."""
 
     mean: float
@@ -50,10 +50,11 @@ class Comparison:
     uniform: Strategy
     per_kind: Strategy  # the best arm for each kind, known only in hindsight
     arms: Sequence[Strategy]
-    over_fixed: Difference
-    over_uniform: Difference
+    over_fixed: PairedDifference
+    over_uniform: PairedDifference
     shares: Mapping[str, Mapping[str, float]]  # kind -> arm -> share of the router's choices
     qualities: Mapping[str, Mapping[str, float]]  # kind -> arm -> mean quality
+    best_for: Mapping[str, str]  # kind -> the arm that earned most on it
 
 
 def compare(rounds: Sequence[Round], arms: Sequence[str], *, points_per_usd: float, seed: int) -> Comparison:
@@ -87,6 +88,7 @@ def compare(rounds: Sequence[Round], arms: Sequence[str], *, points_per_usd: flo
         over_uniform=bootstrap(earned - grid.reward.mean(axis=1), rng),
         shares=_by_kind(grid.kinds, arms, grid.chosen),
         qualities=_by_kind(grid.kinds, arms, grid.quality),
+        best_for={kind: arms[best] for kind, best in grid.best_by_kind().items()},
     )
 
 
@@ -129,9 +131,14 @@ class _Grid:
         picks[:, arm] = 1.0
         return picks
 
+    def best_by_kind(self) -> dict[str, int]:
+        """Return the column of the arm that earned most on each kind."""
+        kinds = sorted(set(self.kinds.tolist()))
+        return {kind: int(self.reward[self.kinds == kind].mean(axis=0).argmax()) for kind in kinds}
+
     def best_of_kind(self) -> Floats:
         """Return the picks (n, K) of the arm that did best on each kind."""
-        best = {kind: self.reward[self.kinds == kind].mean(axis=0).argmax() for kind in set(self.kinds.tolist())}
+        best = self.best_by_kind()
         picks: Floats = np.eye(self.reward.shape[1])[[best[kind] for kind in self.kinds.tolist()]]
         return picks
 
@@ -146,7 +153,7 @@ def arm_penalties(rounds: Sequence[Round], arms: Sequence[str], *, points_per_us
     return dict(zip(arms, penalties.tolist(), strict=True))
 
 
-def bootstrap(differences: Floats, rng: np.random.Generator) -> Difference:
+def bootstrap(differences: Floats, rng: np.random.Generator) -> PairedDifference:
     """Return the mean of paired differences (n,) with its 95% percentile interval.
 
     Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 1979. It assumes rounds that
@@ -154,7 +161,7 @@ def bootstrap(differences: Floats, rng: np.random.Generator) -> Difference:
     """
     picks = rng.integers(len(differences), size=(_RESAMPLES, len(differences)))
     low, high = np.quantile(differences[picks].mean(axis=1), [0.025, 0.975])
-    return Difference(float(differences.mean()), float(low), float(high))
+    return PairedDifference(float(differences.mean()), float(low), float(high))
 
 
 def _by_kind(kinds: npt.NDArray[np.str_], arms: Sequence[str], values: Floats) -> dict[str, dict[str, float]]:
