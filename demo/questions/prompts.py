@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from highwayman.demo.questions import facts
-from highwayman.demo.questions.checkers import Checker, exactly, json_object, label, names, number
+from highwayman.demo.questions.checkers import Checker, detail, either, exactly, heading, json_object, names, number
 from highwayman.demo.questions.vocabulary import (
     BAD,
     BLAME,
@@ -25,6 +25,7 @@ from highwayman.demo.questions.vocabulary import (
 _PATIENCE = 1000
 # Sums that the local pool's arms are shown as worked examples are not asked.
 _SHOWN = ({12, 9}, {15, 8}, {11, 13}, {6, 7})
+_VERDICTS = {"good": ("good", "great", "positive"), "bad": ("bad", "negative")}
 _SUMS = tuple((a, b) for a in range(3, 20) for b in range(3, 20) if {a, b} not in _SHOWN)
 
 
@@ -92,7 +93,7 @@ def sentiment(rng: random.Random) -> Prompt:
         "A {first} {thing}: {remark}.",
     )).format(thing=rng.choice(PRODUCTS), first=first, second=second, remark=rng.choice(remarks))  # fmt: skip
     question = rng.choice(('"{}" Is this review good or bad?', 'Is this review good or bad? "{}"'))
-    return Prompt("sentiment", question.format(review), right, label(right, ("good", "bad")))
+    return Prompt("sentiment", question.format(review), right, either(right, _VERDICTS))
 
 
 def extraction(rng: random.Random) -> Prompt:
@@ -116,7 +117,8 @@ def extraction(rng: random.Random) -> Prompt:
     ))  # fmt: skip
     note = note.format(name=name, city=rng.choice(CITIES), thing=rng.choice(PRODUCTS), **details)
     question = rng.choice(("Extract the {}: {}", "Find the {}: {}"))
-    return Prompt("extraction", question.format(wanted, note), details[wanted], exactly(details[wanted]))
+    check = detail(wanted, details[wanted], note=note)
+    return Prompt("extraction", question.format(wanted, note), details[wanted], check)
 
 
 def formatting(rng: random.Random) -> Prompt:
@@ -133,7 +135,7 @@ def _upper_case(rng: random.Random) -> Prompt:
 def _heading(rng: random.Random) -> Prompt:
     phrase = f"the {rng.choice(TRAITS)} {rng.choice(NOUNS)}"
     question = rng.choice(("Write as an HTML heading: {}", "Turn into an HTML heading: {}"))
-    return Prompt("formatting", question.format(phrase), f"<h1>{phrase}</h1>", exactly(f"<h1>{phrase}</h1>"))
+    return Prompt("formatting", question.format(phrase), f"<h1>{phrase}</h1>", heading(phrase))
 
 
 def _as_json(rng: random.Random) -> Prompt:
