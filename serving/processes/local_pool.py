@@ -94,8 +94,7 @@ async def start_local_pool(options: ServerOptions | None = None) -> LocalPool:
 
 def local_pool_yaml(url: str) -> str:
     """Return the text of a pool.yaml: the measured profiles of the local model, served at `url`."""
-    asset = importlib.resources.files("highwayman.serving.processes").joinpath("assets/local_pool.yaml")
-    return asset.read_text(encoding="utf-8").replace("LOCAL_POOL_URL", url)
+    return _asset("local_pool.yaml").replace("LOCAL_POOL_URL", url)
 
 
 def model_path() -> Path:
@@ -107,6 +106,12 @@ def model_path() -> Path:
     if importlib.util.find_spec("xllamacpp") is None:
         raise ConfigError("the local pool needs xllamacpp: pip install 'highwayman[local]'")
     return gguf_path()
+
+
+def _asset(name: str) -> str:
+    return (
+        importlib.resources.files("highwayman.serving.processes").joinpath("assets", name).read_text(encoding="utf-8")
+    )
 
 
 def _command(options: ServerOptions, port: int) -> list[str]:
@@ -154,6 +159,7 @@ def _serve(options: argparse.Namespace) -> object:
     params = xllamacpp.CommonParams()
     params.model.path = str(model_path())
     params.model_alias = {MODEL}
+    params.chat_template = _asset("smollm2_chat.jinja")  # the model's own has no place for tools
     params.hostnames, params.port = [options.host], options.port
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.slot_tokens

@@ -54,6 +54,39 @@ async def test_the_model_answers_with_its_name_tokens_and_logprobs(pool: LocalPo
     assert answer["usage"]["completion_tokens"] == len(choice["logprobs"]["content"])  # type: ignore[index]
 
 
+async def prompt_of(url: str, messages: list[dict[str, object]], **options: object) -> str:
+    body = {"messages": messages, **options}
+    async with aiohttp.ClientSession() as session, session.post(f"{url}/apply-template", json=body) as response:
+        assert response.status == 200, await response.text()
+        return str((await response.json())["prompt"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_prompt_is_as_the_models_own_template_makes_it_and_holds_the_tools_where_some_are_offered(
+    pool: LocalPool,
+) -> None:
+    asked: dict[str, object] = {"role": "user", "content": "Is it cold?"}
+    own = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+    turn = "<|im_start|>user\nIs it cold?<|im_end|>\n<|im_start|>assistant\n"
+    assert await prompt_of(pool.url, [asked]) == f"<|im_start|>system\n{own}<|im_end|>\n{turn}"
+    system: dict[str, object] = {"role": "system", "content": "Be brief."}
+    assert await prompt_of(pool.url, [system, asked]) == f"<|im_start|>system\nBe brief.<|im_end|>\n{turn}"
+    tool = {"type": "function", "function": {"name": "thermometer", "parameters": {"type": "object"}}}
+    call = {"id": "1", "type": "function", "function": {"name": "thermometer", "arguments": "{}"}}
+    result: list[dict[str, object]] = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "4"},
+    ]
+    prompt = await prompt_of(pool.url, [system, asked, *result], tools=[tool])
+    assert prompt.startswith("<|im_start|>system\nBe brief.\n\n")
+    assert prompt.index('"name": "thermometer"') < prompt.index("get_time") < prompt.index("Is it cold?")
+    assert prompt.endswith(
+        "Is it cold?<|im_end|>\n<|im_start|>assistant\n<tool_call>\n"
+        '{"name": "thermometer", "arguments": {}}\n</tool_call><|im_end|>\n'
+        "<|im_start|>user\nResult: 4<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_killed_server_comes_back_on_the_same_port(pool: LocalPool) -> None:
     url, before = pool.url, pool.pid
