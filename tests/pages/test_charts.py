@@ -59,3 +59,13 @@ def test_a_report_may_run_its_own_scripts_and_ask_nobody() -> None:
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     hashes = [b64encode(sha256(script.encode()).digest()).decode() for script in scripts]
     assert [f"'sha256-{digest}'" in html.unescape(rules) for digest in hashes] == [True] * 3
+
+
+def test_parts_of_a_whole_are_drawn_in_their_own_order() -> None:
+    figure = Figure(Shares("alt", Axis(), [1.0], {"plain": [1.0], "critic": [2.0]}, {}))
+    page = (
+        environment(Assets())
+        .from_string('{% from "figures.html.j2" import figure %}{{ figure(f, "i") }}')
+        .render(f=figure)
+    )
+    assert page.index('"plain": [1.0]') < page.index('"critic": [2.0]')
