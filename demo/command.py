@@ -1,7 +1,6 @@
 """`highwayman demo`: prompts and thumbs for a running router while somebody watches, then whether it learned."""
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from highwayman.demo.client import RouterAway, RouterClient, RouterRefused
 from highwayman.demo.play import last_third, play
-from highwayman.demo.report.comparison import Comparison, compare
+from highwayman.demo.report.comparison import compare
 from highwayman.demo.report.page import page
 from highwayman.demo.report.words import print_report
 from highwayman.demo.rounds import OtherRun, Round, RoundsFile, RunSettings, open_rounds
@@ -137,20 +136,11 @@ def conclude(journal: RoundsFile, options: DemoOptions, console: Console, *, poi
     judged = rounds[last_third(settings.rounds) :]
     comparison = compare(judged, settings.arms, points_per_usd=points_per_usd, seed=settings.seed)
     html = options.journal.with_suffix(".html")
-    html.write_text(page(rounds, settings, comparison, _picture(rounds, settings, comparison)), encoding="utf-8")
+    html.write_text(page(rounds, settings, comparison), encoding="utf-8")
     print_report(console, comparison, settings.arms)
     console.print(f"Page:      {html}", highlight=False, soft_wrap=True)
     dashboard = (options.admin_url or options.url).rstrip("/") + "/dashboard"
     console.print(f"Dashboard: {dashboard}", highlight=False, soft_wrap=True)
-
-
-def _picture(rounds: Sequence[Round], settings: RunSettings, comparison: Comparison) -> str:
-    """Return the picture as SVG, empty where there is nothing to draw it with."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return ""
-    from highwayman.demo.report.plot import draw_picture  # noqa: PLC0415  (slow to load)
-
-    return draw_picture(rounds, settings, comparison)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,12 +11,12 @@ from benchmarks.filled_log.answers import Answers
 from benchmarks.filled_log.statements import Statements
 from benchmarks.filled_log.steps import CHAMPIONS, Champion
 from benchmarks.filled_log.world import TASK, TASKS, TENANT, TOKENS_OUT, World
-from demo.prompts import KINDS, Prompt, generate
 from highwayman.bandit.candidates import Candidates
 from highwayman.bandit.control_slice import ControlSlice
 from highwayman.bandit.decision import ExplorationRules, decide
 from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.bandit.tenants import TenantPolicies
+from highwayman.demo.questions.prompts import KINDS, Prompt, generate
 from highwayman.env.cost.objective import Objective
 from highwayman.env.data_class import Clearance, DataClass
 from highwayman.env.encoder.encoder import TIMEOUT, Encoder

@@ -29,7 +29,7 @@ def footnote(found: Comparison) -> str:
     return (
         f"Last third: {found.rounds} prompts, each answered by every arm. Reward = quality - the arm's "
         f"mean cost here at {found.points_per_usd:,.6g} points (.01) per dollar. Intervals: 95%, paired bootstrap over "
-        "prompts. The best fixed arm and the best arm of each kind (*) are known only in hindsight."
+        "prompts. The best fixed arm and the best arm of each kind are known only in hindsight."
     )
 
 

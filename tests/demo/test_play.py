@@ -9,7 +9,7 @@ from rich.console import Console
 
 from highwayman.demo.command import DemoOptions, conclude, run
 from highwayman.demo.play import compared_rounds
-from highwayman.demo.questions.prompts import generate
+from highwayman.demo.questions.prompts import KINDS, generate
 from highwayman.demo.rounds import RunSettings
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import Say, ScriptedUpstream
@@ -61,7 +61,8 @@ async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
     conclude(journal, chosen_options, console, points_per_usd=points_per_usd)
     assert "the best fixed arm (always knows)" in " ".join(console.export_text().split())
     page = (tmp_path / "seed-7.html").read_text()
-    assert "<svg" in page
+    assert page.count("data-chart=") == 2
+    assert page.count("badge good") == len(KINDS)  # the best arm of each kind is marked
     assert 'src="' not in page  # self-contained
     assert 'href="http' not in page
 

@@ -92,6 +92,8 @@ def test_curves_are_means_of_the_last_rounds_and_rivals_use_compared_rounds_only
     assert learned.y[[0, -1]].tolist() == pytest.approx([1.0, 0.75])
     assert fixed_curve(mixed, "cheap", penalty, window=20).x.tolist() == list(range(34, 40))
     assert random_curve(mixed, penalty, window=20).y[-1] == pytest.approx(0.25)
+    # Ten times 1 and ten times 0.5: a deviation of 0.25, and 1.96 / sqrt(19) of it on both sides.
+    assert (learned.high - learned.low)[[0, -1]].tolist() == pytest.approx([0.0, 2 * 1.96 * 0.25 / 19**0.5])
 
 
 def _values(strategy: object) -> tuple[float, float, float]:
