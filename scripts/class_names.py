@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-PACKAGES = ("env", "bandit", "feedback", "serving", "sims", "demo")
+PACKAGES = ("env", "bandit", "feedback", "pages", "serving", "sims", "demo", "client")
 
 
 def declared_twice(paths: Iterable[Path]) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_IT_WORKS = ROOT / "docs" / "explanation" / "how_it_works.md"
 CODE = ROOT / "docs" / "explanation" / "code.md"
 
-_FOLDERS = "bandit|benchmarks|demo|deploy|docs|env|feedback|requirements|scripts|serving|sims|tests"
+_FOLDERS = "bandit|benchmarks|client|demo|deploy|docs|env|feedback|requirements|scripts|serving|sims|tests"
 _PATH = re.compile(rf"(?<![\w./:{{}}-])(?:{_FOLDERS})/[\w./-]*")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MODULE = re.compile(r"python3? -m ((?:benchmarks|demo|highwayman|scripts)[\w.]*)")
