@@ -7,6 +7,7 @@ RUN python -m venv /opt/highwayman \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY bandit bandit
+COPY client client
 COPY env env
 COPY feedback feedback
 COPY serving serving

@@ -56,6 +56,18 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
+def said_by_its_client(program: Path, port: int, answer_id: str) -> list[str]:
+    """Return what the installed `highwayman.client` comes to: the state of a thumb, and the arm of the decision."""
+    script = f"""
+from highwayman.client import Client
+client = Client(base_url="http://127.0.0.1:{port}")
+print(client.thumbs_up({answer_id!r}).state, client.decision({answer_id!r}).arm)
+"""
+    python = str(program.parent / "python")
+    done = subprocess.run([python, "-c", script], env=environment(), capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 @pytest.mark.timeout(240)
 def test_the_dockerfiles_files_and_last_step_make_a_highwayman_that_answers(tmp_path: Path) -> None:
     program, port, away = built(tmp_path), free_port(), tmp_path / "away"
@@ -72,7 +84,9 @@ def test_the_dockerfiles_files_and_last_step_make_a_highwayman_that_answers(tmp_
                 {"content-type": "application/json"},
             )
             with urllib.request.urlopen(asked, timeout=60) as response:
-                assert json.load(response)["choices"][0]["message"]["content"]
+                answer = json.load(response)
+            assert answer["choices"][0]["message"]["content"]
+            assert said_by_its_client(program, port, answer["id"]) == ["logged", answer["model"]]
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
