@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0  # where the index offers one, the CPU build; TORCH= with --index-url for another
 
-.PHONY: run test lint mutants demo picture reference vendor bench schemathesis test-faults test-browser test-vllm lock clean
+.PHONY: run test lint mutants demo notebooks picture reference vendor bench schemathesis test-faults test-browser test-docs test-vllm docs lock clean
 
 run: $(VENV)/.run
 	$(BIN)/highwayman up
@@ -57,6 +57,11 @@ reference: $(VENV)/.test  # docs/reference/: every key, command and route
 vendor: $(VENV)/.run  # pages/static/vendor/: the browser's libraries, from npm's registry
 	$(BIN)/python -m scripts.vendor
 
+# The notebooks of docs/notebooks, executed; NOTEBOOKS="--write" puts what they print into them.
+NOTEBOOKS :=
+notebooks: $(VENV)/.notebooks
+	$(BIN)/python -m scripts.notebooks $(NOTEBOOKS)
+
 picture: $(VENV)/.run  # docs/images/how_it_works.svg
 	$(BIN)/python -m scripts.draw_how_it_works
 
@@ -91,6 +96,10 @@ $(VENV)/.test: requirements/test.lock pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --quiet --no-deps --require-hashes -r requirements/test.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.run
+
+$(VENV)/.notebooks: requirements/notebooks.lock $(VENV)/.test
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements/notebooks.lock
+	touch $@
 
 # Schemathesis on our own OpenAPI document, from an environment of its own: it brings a framework for the web.
 SCHEMATHESIS := .venv-schemathesis
@@ -138,6 +147,8 @@ lock:
 	    -o requirements/test.lock
 	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --quiet \
 	    --custom-compile-command "make lock" -o requirements/docs.lock
+	uv pip compile --group notebooks --constraint requirements/test.lock --universal --python-version 3.11 \
+	    --generate-hashes --quiet --custom-compile-command "make lock" -o requirements/notebooks.lock
 
 clean:
 	rm -rf $(VENV) .venv-vllm $(SCHEMATHESIS) $(DOCS) build dist *.egg-info
