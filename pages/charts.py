@@ -121,7 +121,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class IntervalRow:
     """A value and the ends of its interval, NaN where there is none."""
 
     name: str
@@ -140,7 +140,7 @@ class Intervals:
     kind: ClassVar[str] = "intervals"
     alt: str
     x: Axis
-    rows: Sequence[Interval]
+    rows: Sequence[IntervalRow]
     reference: float | None = None
     reference_label: str = ""
 

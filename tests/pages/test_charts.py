@@ -8,7 +8,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 from highwayman.pages.assets import Assets
-from highwayman.pages.charts import Axis, Figure, Histogram, Interval, Intervals, Lines, Series, Shares
+from highwayman.pages.charts import Axis, Figure, Histogram, IntervalRow, Intervals, Lines, Series, Shares
 from highwayman.pages.document import environment
 from highwayman.pages.multiples import Multiples
 
@@ -30,7 +30,7 @@ def test_the_table_says_what_the_chart_shows() -> None:
 
 def test_what_is_put_into_a_page_is_text_wherever_it_stands() -> None:
     evil = "'><script>alert(1)</script>"
-    figure = Figure(Intervals(evil, Axis(evil), [Interval(evil, 0.5)]), evil, evil, {evil: evil})
+    figure = Figure(Intervals(evil, Axis(evil), [IntervalRow(evil, 0.5)]), evil, evil, {evil: evil})
     page = environment(Assets()).from_string(
         '{% from "figures.html.j2" import figure with context %}{{ figure(f, "i") }}'
     )

@@ -17,7 +17,7 @@ from highwayman.bandit.policy import Policy
 from highwayman.env.cost.objective import Objective
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Arm, Decision
-from highwayman.pages.charts import Axis, Figure, Interval, Intervals, Point, Scatter, Series
+from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals, Point, Scatter, Series
 from highwayman.pages.palette import QUIET
 from highwayman.serving.auth.admission import caller_of
 from highwayman.serving.config.tenants import tenant_config
@@ -95,7 +95,7 @@ def _foretold(site: Site, calls: Sequence[ForetoldCall]) -> dict[str, Any]:
     """Return what the section on costs foretold shows."""
     colors, ratios = site.colors(), cost_ratios(calls)
     rows = [
-        Interval(
+        IntervalRow(
             name, ratio.ratio, ratio.low, ratio.high, color=colors[name], hollow=math.isnan(ratio.low),
             note=f"{ratio.calls} calls" + (f", {LEAST_CALLS} make an interval" if math.isnan(ratio.low) else ""),
         )
@@ -107,7 +107,7 @@ def _foretold(site: Site, calls: Sequence[ForetoldCall]) -> dict[str, Any]:
     return {"calls": len(calls), "ratios": ratio_figure, "scatter": _scatter(calls, colors)}
 
 
-def _furthest(rows: Sequence[Interval]) -> float:
+def _furthest(rows: Sequence[IntervalRow]) -> float:
     ends = [end for row in rows for end in (row.value, row.high) if math.isfinite(end)]
     return max([2.0, *(1.05 * end for end in ends)])
 

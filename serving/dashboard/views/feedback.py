@@ -19,7 +19,7 @@ from highwayman.feedback.calibration.calibrator import tenant_flip_rate
 from highwayman.feedback.calibration.counts import CountTable
 from highwayman.feedback.judge.report import JudgeCalls, JudgeReport, judge_report
 from highwayman.feedback.trust.api_keys import KeyState, UnknownKey
-from highwayman.pages.charts import Axis, Bar, Bars, Figure, Interval, Intervals
+from highwayman.pages.charts import Axis, Bar, Bars, Figure, IntervalRow, Intervals
 from highwayman.pages.formats import FORMATS, seconds
 from highwayman.serving.dashboard.forms import form_of
 from highwayman.serving.dashboard.recent_log import RecentEvents, RecentLog
@@ -173,8 +173,8 @@ def _calibrated(site: Site, report: JudgeReport) -> Figure:
     colors, rows = site.colors(), []
     for arm in sorted(report.arms, key=lambda arm: site.arm_names().index(arm.arm)):
         color = colors[arm.arm]
-        rows.append(Interval(f"{arm.arm}, as scored", arm.score, color=color, hollow=True))
+        rows.append(IntervalRow(f"{arm.arm}, as scored", arm.score, color=color, hollow=True))
         if arm.quality is not None and arm.low is not None and arm.high is not None:
-            rows.append(Interval(f"{arm.arm}, by thumbs", arm.quality, arm.low, arm.high, color))
+            rows.append(IntervalRow(f"{arm.arm}, by thumbs", arm.quality, arm.low, arm.high, color))
     alt = "Each arm's mean as it was scored, and corrected by thumbs with its 95% interval."
     return Figure(Intervals(alt, Axis("quality", low=0.0, high=1.0), rows), caption=alt)

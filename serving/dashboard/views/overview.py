@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from highwayman.env.types import Decision
-from highwayman.pages.charts import Axis, Figure, Interval, Intervals, Lines, Marker, Series, Shares
+from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals, Lines, Marker, Series, Shares
 from highwayman.pages.formats import percent
 from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.site import ROOT, Site
@@ -136,7 +136,7 @@ def _quality(site: Site, history: Mapping[str, Any]) -> Figure:
     for name in site.arm_names():
         band = history["arm_rewards"].get(name) or {"mean": None, "low": None, "high": None, "rated": 0}
         value, low, high = (math.nan if band[end] is None else band[end] for end in ("mean", "low", "high"))
-        rows.append(Interval(name, value, low, high, colors[name], note=f"{band['rated']} rated answers"))
+        rows.append(IntervalRow(name, value, low, high, colors[name], note=f"{band['rated']} rated answers"))
     alt = "Mean reward of each arm's rated answers with its band."
     caption = "Of the queries each arm was chosen for, which are not the same: an arm can be best where it is sent."
     return Figure(Intervals(alt, Axis("reward", low=0.0, high=1.0), rows), caption)

@@ -18,7 +18,7 @@ from highwayman.feedback.log.event_id import milliseconds_of
 from highwayman.feedback.tournament.ramp import BEST_CONSTANT, Ramp
 from highwayman.feedback.tournament.score import DOLLARS, FAILURES, SECONDS
 from highwayman.feedback.tournament.scored_learner import CONFIGURED
-from highwayman.pages.charts import Axis, Figure, Interval, Intervals
+from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals
 from highwayman.pages.palette import OTHERS, policy_colors
 from highwayman.serving.auth.admission import caller_of
 from highwayman.serving.dashboard.forms import form_of
@@ -202,7 +202,7 @@ def _intervals(standings: list[Standing]) -> Figure | None:
         ends = (_POINTS * verdict[end] for end in ("difference", "low", "high"))
         value, low, high = ends
         rows.append(
-            Interval(
+            IntervalRow(
                 standing.name, value, low, high, color=standing.color,
                 hollow=not (verdict["better"] or verdict["worse"]), note=standing.known[0],
             )

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from highwayman.env.types import CONTROL, ONLY_DRAWN, Decision, Mode
-from highwayman.pages.charts import Axis, Figure, Interval, Intervals
+from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals
 from highwayman.pages.palette import INK, OTHERS
 
 _DEVIATIONS: Final = 2.0  # each way, that a line in the chart has
@@ -80,6 +80,6 @@ def beliefs_figure(explained: Mapping[str, Any], colors: Mapping[str, str]) -> F
     return Figure(Intervals(alt, Axis("expected quality", low=0.0, high=1.0), rows), caption=caption)
 
 
-def _interval(arm: str, quality: float, deviation: float, color: str) -> Interval:
+def _interval(arm: str, quality: float, deviation: float, color: str) -> IntervalRow:
     width = _DEVIATIONS * deviation
-    return Interval(arm, quality, max(quality - width, 0.0), min(quality + width, 1.0), color=color)
+    return IntervalRow(arm, quality, max(quality - width, 0.0), min(quality + width, 1.0), color=color)

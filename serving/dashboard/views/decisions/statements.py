@@ -29,7 +29,7 @@ _STANDINGS: Final[Mapping[FeedbackStatus, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatementView:
     """A statement; rewards are qualities in [0, 1], None where nothing counts."""
 
     at: float  # seconds since the epoch, when it was accepted
@@ -44,7 +44,7 @@ class Statement:
     after: float | None
 
 
-def statements(record: Record, spec: RewardSpec) -> list[Statement]:
+def statements(record: Record, spec: RewardSpec) -> list[StatementView]:
     """Return what was said of a decision's answer, in the order of the log."""
     events = sorted(record.feedback, key=sort_key)
     return [
@@ -53,7 +53,7 @@ def statements(record: Record, spec: RewardSpec) -> list[Statement]:
     ]
 
 
-def reward_figure(said: Sequence[Statement], color: str) -> Figure | None:
+def reward_figure(said: Sequence[StatementView], color: str) -> Figure | None:
     """Return the reward over time; None where it never was another than the first."""
     changes = [statement for statement in said if statement.before != statement.after]
     if len(changes) < 2:
@@ -70,9 +70,9 @@ def reward_figure(said: Sequence[Statement], color: str) -> Figure | None:
     return Figure(lines, title="Quality, after each statement that changed it")
 
 
-def _statement(record: Record, spec: RewardSpec, event_id: EventId, part: RewardContribution) -> Statement:
+def _statement(record: Record, spec: RewardSpec, event_id: EventId, part: RewardContribution) -> StatementView:
     feedback = part.feedback
-    return Statement(
+    return StatementView(
         at=feedback.at,
         source=feedback.source,
         metric=feedback.metric,

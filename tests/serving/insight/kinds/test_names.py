@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from demo.prompts import Prompt, generate
+from highwayman.demo.questions.prompts import Prompt, generate
 from highwayman.env.encoder.encoder import Encoder, make_encoder
 from highwayman.env.types import Floats, Query
 from highwayman.serving.insight.kinds.clustering import FeatureColumns, Labels, group, laid_out
