@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -43,4 +44,10 @@ def _link(part: str, name: str) -> str:
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Return a cell's text; a `|` in code is an entity, as a backslash there is shown by some and not by others."""
+    html = re.sub(r"`([^`]*\|[^`]*)`", lambda match: f"<code>{escape(match[1]).replace('|', '&#124;')}</code>", text)
+    return html.replace("|", "\\|")
