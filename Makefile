@@ -72,6 +72,7 @@ picture: $(VENV)/.run  ## docs/images/how_it_works.svg anew
 DOCS := .venv-docs
 docs: $(DOCS)/.installed  ## the documentation as a site, in build/docs
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@! grep -rE '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//' build/docs --include='*.html'  # nothing from elsewhere
 	@echo "build/docs/index.html; to search in it: $(PYTHON) -m http.server --directory build/docs"
 
 # What the pages say to run, run beside a router with the local pool: under a minute.
