@@ -68,10 +68,11 @@ notebooks: $(VENV)/.notebooks  ## execute docs/notebooks; NOTEBOOKS=--write keep
 picture: $(VENV)/.run  ## docs/images/how_it_works.svg anew
 	$(BIN)/python -m scripts.draw_how_it_works
 
-# The documentation as a site, in build/docs; a broken link, a missing anchor or a page without its place is an error.
+# The documentation as a site, in build/docs; a broken link, a missing anchor or a page without its place is an error
+# (never with --quiet, which lets them pass).
 DOCS := .venv-docs
 docs: $(DOCS)/.installed  ## the documentation as a site, in build/docs
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 	@! grep -rE '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//' build/docs --include='*.html'  # nothing from elsewhere
 	@echo "build/docs/index.html; to search in it: $(PYTHON) -m http.server --directory build/docs"
 

@@ -25,7 +25,7 @@ def test_what_a_page_says_to_run_runs(page: Path, shell: Shell, tmp_path: Path) 
         for words, wanted in tasks(snippet):
             local = [_DECISION.sub(about, _ADDRESS.sub(shell.address, word)) for word in words]
             done = subprocess.run(
-                local, check=False, cwd=tmp_path, env=shell.environment, capture_output=True, text=True, timeout=60
+                local, check=False, cwd=tmp_path, env=shell.environment, capture_output=True, text=True, timeout=180
             )
             place = f"{page.name}, line {snippet.line}: {local[-1]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             assert done.returncode == 0, place
