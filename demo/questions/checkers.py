@@ -15,6 +15,7 @@ _CLAIM = re.compile(
     rf"({_NUMBER})(?![\d.,]*\d)(?!\**\s*{_OPERATOR})"
 )
 _NEGATED = re.compile(r"(?:\b(?:not|never|neither|nor|hardly)|n['’]t)(?:\s+\w+){0,2}\s*$", re.IGNORECASE)
+_TAKEN_BACK = re.compile(r"\b(?:but|however|although|though)\b", re.IGNORECASE)
 _HEADING = re.compile(r"<(h[1-6])>\s*(.*?)\s*</\1>", re.DOTALL | re.IGNORECASE)
 _FENCE = re.compile(r"^```\w*|```$")
 _DRESS = " \t\n\"'`*.“”‘’"
@@ -37,7 +38,7 @@ def names(*accepted: str) -> Checker:
 def either(right: str, labels: Mapping[str, Sequence[str]]) -> Checker:
     """Return a checker for answers that say `right`, one of two labels, in any of its words, and never the other.
 
-    One that hedges is of no use. A word that is denied (`not a bad film`) says the other label.
+    One that hedges is of no use (`positive, but ...`). A word that is denied (`not a bad film`) says the other label.
     """
     if right not in labels or len(labels) != 2:
         raise ValueError(f"labels must be two, with {right!r} among them, got {list(labels)}")
@@ -51,7 +52,7 @@ def either(right: str, labels: Mapping[str, Sequence[str]]) -> Checker:
             label = label_of[match[0].lower()]
             denied = _NEGATED.search(answer, 0, match.start()) is not None
             said.add({right: other, other: right}[label] if denied else label)
-        return said == {right}
+        return said == {right} and _TAKEN_BACK.search(answer) is None
 
     return check
 
@@ -77,13 +78,17 @@ def number(right: int) -> Checker:
 def detail(kind: str, right: str, *, note: str) -> Checker:
     """Return a checker for answers that give one detail of a note, bare or in a sentence of their own.
 
-    An answer that gives another one, too, or only says the note again, has found nothing.
+    An answer that gives another one, too, has a number that the note has not, or only says the note again, has found
+    nothing.
     """
     pattern, alone, repeated = _DETAILS[kind], exactly(right, ignore_case=True), " ".join(_words(note))
+    numbers = {*re.findall(r"\d+", note)}
 
     def check(answer: str) -> bool:
         given = {_plain(match[0], kind) for match in pattern.finditer(answer)}
-        return alone(answer) or (given == {right.lower()} and repeated not in " ".join(_words(answer)))
+        is_made_up = not numbers.issuperset(re.findall(r"\d+", answer))
+        is_repeated = repeated in " ".join(_words(answer))
+        return alone(answer) or (given == {right.lower()} and not is_made_up and not is_repeated)
 
     return check
 
@@ -130,6 +135,6 @@ def _words(text: str) -> list[str]:
 
 
 def _plain(given: str, kind: str) -> str:
-    """Return a detail as notes have it: in dollars with their sign and without cents, times without spaces."""
+    """Return a detail as notes have it: dollars with their sign, times without spaces."""
     text = "".join(given.lower().split())
-    return f"${text.removeprefix('$').removesuffix('.00')}" if kind == "price" else text.rstrip(".")
+    return f"${text.removeprefix('$')}" if kind == "price" else text.rstrip(".")

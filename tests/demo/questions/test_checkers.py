@@ -15,7 +15,7 @@ RIGHT = [
     (either("bad", VERDICTS), "The review is bad"),
     (either("good", VERDICTS), "positive"),
     (either("bad", VERDICTS), "This review is negative."),
-    (either("good", VERDICTS), "It's a great review, but it's not a bad review. It's a good one."),
+    (either("bad", VERDICTS), "This review is negative and not good."),
     (number(21), "12 + 9 = 21"),
     (number(24), "17 + 7 = 24. The answer is 2"),  # cut off
     (number(26), "10 + 16 = 26, which is the sum of 10 and 16."),
@@ -45,6 +45,7 @@ WRONG = [
     (either("good", VERDICTS), "goodness"),
     (either("bad", VERDICTS), "This review is positive, but a bit harsh. It's not a bad film."),
     (either("bad", VERDICTS), "It's not bad."),
+    (either("good", VERDICTS), "This review is positive, but it could be improved."),
     (either("bad", VERDICTS), "The tour was boring and dreadful."),
     (number(21), "12 + 9 = 22"),
     (number(24), "17 + 7 = 2"),
@@ -61,6 +62,7 @@ WRONG = [
     (heading("the old boat"), "<h1>the old boat is a boat</h1>"),
     (detail("time", "3:30", note=NOTE), NOTE),  # nothing is found in it
     (detail("time", "3:30", note=NOTE), "3:30:10"),
+    (detail("time", "3:30", note=NOTE), "3:30 + 11 = 121"),
     (detail("time", "3:30", note=NOTE), "The train leaves at 3:30 PM."),  # the note does not say so
     (detail("month", "May", note="The tent was sold in May."), "May is the month after April"),
     (detail("email", "leo@fernbank.org", note="Write to leo@fernbank.org before May."), "The photos to leo."),
