@@ -1,8 +1,9 @@
 """Measures arms of the local model on checkable prompts: quality by kind, tokens, CPU time, and so the prices.
 
-    python -m scripts.measure_arms --prompts 200 --seed 1 --out arms_table.jsonl [--pool candidates.yaml]
+    python -m scripts.measure_arms --prompts 240 --seed 101 --out answers.jsonl [--pool candidates.yaml]
 
-Every arm answers every prompt. One model serves all arms, so all have the same price per token; it is fitted to the
+Every arm answers every prompt, and what is written is a table as docs/tables.md has it, for `highwayman simulate` and
+`python -m benchmarks.small_pool`. One model serves all arms, so all have the same price per token; it is fitted to the
 CPU time the server spent and to a price per core and hour.
 """
 
@@ -24,10 +25,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from highwayman.demo.questions.prompts import Prompt, generate
+from highwayman.env.cost.usage import cost_usd
 from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.pool.pool_file import load_pool
 from highwayman.env.pool.profile import upstream_body
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, Usage
 from highwayman.env.upstream.client import Upstream
 from highwayman.serving.processes.local_pool import local_pool_yaml, start_local_pool
 
@@ -36,14 +38,16 @@ _CPU_FIELDS = slice(11, 13)  # of /proc/PID/stat behind the name: utime and stim
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one arm made of one prompt."""
+    """What one arm made of one prompt: a row of a table, with the answer beside it."""
 
+    prompt_id: str  # the prompt itself: none comes twice
     prompt: str
-    kind: str
-    arm: str
+    task: str
+    model: str  # the arm
     quality: float
-    tokens_in: int
-    tokens_out: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
     answer: str
     expected: str
 
@@ -71,8 +75,10 @@ async def ask(upstream: Upstream, arm: Arm, prompt: Prompt) -> Row:
     reply = json.loads(await answer.body())
     text, usage = reply["choices"][0]["message"]["content"] or "", reply["usage"]
     quality = float(prompt.check(text))
-    tokens = (usage["prompt_tokens"], usage["completion_tokens"])
-    return Row(prompt.text, prompt.kind, arm.name, quality, *tokens, text, prompt.expected)
+    tokens = Usage(usage["prompt_tokens"], usage["completion_tokens"])
+    usd = cost_usd(arm, tokens) or 0.0
+    counts = quality, tokens.tokens_in, tokens.tokens_out, usd
+    return Row(prompt.text, prompt.text, prompt.kind, arm.name, *counts, text, prompt.expected)
 
 
 async def measure_block(upstream: Upstream, arm: Arm, prompts: Sequence[Prompt], *, pid: int, at_once: int) -> Block:
@@ -139,7 +145,7 @@ def cpu_per_token(blocks: Sequence[Block]) -> tuple[float, float]:
     Prompt tokens count as billed, though most of an arm's own prefix is in the server's cache: so the price of a
     prompt token is an average over cached and fresh ones, as on a price list.
     """
-    tokens = np.array([[sum(r.tokens_in for r in b.rows), sum(r.tokens_out for r in b.rows)] for b in blocks])
+    tokens = np.array([[sum(r.input_tokens for r in b.rows), sum(r.output_tokens for r in b.rows)] for b in blocks])
     spent = np.array([block.cpu_s for block in blocks])
     solution, *_ = np.linalg.lstsq(tokens.astype(float), spent, rcond=None)
     return float(solution[0]), float(solution[1])
@@ -149,7 +155,7 @@ def quality_table(blocks: Sequence[Block]) -> Table:
     """Return quality by arm and kind, with tokens and CPU time per answer."""
     kinds = list(dict.fromkeys(block.kind for block in blocks))
     table = Table(title="quality by arm and kind")
-    for column in ("arm", *kinds, "all", "tokens in", "tokens out", "CPU ms"):
+    for column in ("arm", *kinds, "all", "in", "out", "$/M", "CPU ms"):
         table.add_column(column, justify="left" if column == "arm" else "right")
     for arm in dict.fromkeys(block.arm for block in blocks):
         mine = {block.kind: block for block in blocks if block.arm == arm}
@@ -158,8 +164,9 @@ def quality_table(blocks: Sequence[Block]) -> Table:
             arm,
             *(f"{np.mean([row.quality for row in mine[kind].rows]):.2f}" for kind in kinds),
             f"{np.mean([row.quality for row in rows]):.2f}",
-            f"{np.mean([row.tokens_in for row in rows]):.0f}",
-            f"{np.mean([row.tokens_out for row in rows]):.1f}",
+            f"{np.mean([row.input_tokens for row in rows]):.0f}",
+            f"{np.mean([row.output_tokens for row in rows]):.1f}",
+            f"{1e6 * np.mean([row.cost_usd for row in rows]):.1f}",
             f"{1000 * sum(block.cpu_s for block in mine.values()) / len(rows):.0f}",
         )
     return table

@@ -97,6 +97,11 @@ def local_pool_yaml(url: str) -> str:
     return _asset("local_pool.yaml").replace("LOCAL_POOL_URL", url)
 
 
+def local_pool_config() -> str:
+    """Return the text of a highwayman.yaml: what learns soonest from a few thumbs on the local pool."""
+    return _asset("local_pool_config.yaml")
+
+
 def model_path() -> Path:
     """Return where the model's GGUF lies; what is not on this machine is fetched.
 

@@ -15,7 +15,7 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.hangup import pass_on_hangups
-from highwayman.serving.processes.local_pool import ServerOptions, local_pool_yaml, start_local_pool
+from highwayman.serving.processes.local_pool import ServerOptions, local_pool_config, local_pool_yaml, start_local_pool
 from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
 
 _ROUTER_GRACE_S = GRACE_S + 10.0  # beside the drain: more than the router gives its workers
@@ -32,6 +32,7 @@ class UpOptions:
     state: Path
     redis_url: str | None  # None: the embedded Valkey
     pool: Path | None  # None: the local CPU pool
+    config: Path | None  # None: what suits the local pool, or else the default
     drain_s: float = 60.0  # how long the router, told to end, lets the requests under way go on
     serve_options: tuple[str, ...] = ()  # handed on to `highwayman serve`
 
@@ -86,23 +87,27 @@ async def _start(
         await valkey.start()
         redis_url = valkey.url
         echo("valkey is up")
-    pool = options.pool
+    pool, config = options.pool, options.config
     if pool is None:
         local = await start_local_pool(ServerOptions(log_path=options.state / "local_pool.log"))
         stack.push_async_callback(local.stop)
         pool = options.state / "local_pool.yaml"
         pool.write_text(local_pool_yaml(local.url), encoding="utf-8")
+        if config is None:
+            config = options.state / "local_pool_config.yaml"
+            config.write_text(local_pool_config(), encoding="utf-8")
         echo("local model pool is up")
     router = SupervisedProcess(
-        "router", _serve_argv(options, pool), probe=lambda: _ready(options), env={"REDIS_URL": redis_url}
+        "router", _serve_argv(options, pool, config), probe=lambda: _ready(options), env={"REDIS_URL": redis_url}
     )
     routers.append(router)
     stack.push_async_callback(router.stop, patience_s=options.drain_s + _ROUTER_GRACE_S)
     await router.start()
 
 
-def _serve_argv(options: UpOptions, pool: Path) -> list[str]:
+def _serve_argv(options: UpOptions, pool: Path, config: Path | None) -> list[str]:
     base = [sys.executable, "-m", "highwayman.serving.cli.main", "serve", "--no-banner", "--pool", str(pool)]
+    base += [] if config is None else ["--config", str(config)]
     return [*base, "--host", options.host, "--port", str(options.port), *options.serve_options]
 
 

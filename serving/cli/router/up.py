@@ -32,10 +32,12 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
     set_log_level(log_level)
     loaded = load_config(config)
     set_log_format(log_format or loaded.log_format)
-    options = forwarded_cli_options(click.get_current_context(), but={"host", "port", "redis_url", "pool_file"})
+    options = forwarded_cli_options(
+        click.get_current_context(), but={"host", "port", "redis_url", "pool_file", "config"}
+    )
     state, drain_s = state_dir or state_folder(), loaded.limits.drain_s
     operators = operators_url(loaded, host, port, admin_port=admin_port)
-    up_options = UpOptions(host, port, state, redis_url, pool_file, drain_s, options)
+    up_options = UpOptions(host, port, state, redis_url, pool_file, config, drain_s, options)
     console = Console(stderr=True)
     asyncio.run(
         up(

@@ -118,6 +118,7 @@ async def test_what_was_learned_outlives_the_router_valkey_and_the_supervisor(tm
         assert answer["usage"]["completion_tokens"] > 0
         running.call("/v1/feedback", {"decision_id": headers["x-highwayman-decision"], "value": True})
         before = await running.until("/v1/policy", good=lambda found: learned(found) == 1)
+        assert before["policy"] == "LinTS", "what suits the local pool, as no --config is given"
 
         for name in ("router", "valkey"):
             children = running.children()
