@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--policy", action="append", dest="policies")
-    parser.add_argument("--points-per-usd", type=float, default=1.71e6, help="as `up` says of the local pool")
+    parser.add_argument("--points-per-usd", type=float, default=840_000.0, help="as `up` says of the local pool")
     options = parser.parse_args()
     table = read_table(options.table)
     encoder = make_encoder("static")

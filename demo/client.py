@@ -49,7 +49,7 @@ class RouterClient:
 
     async def policy(self) -> JsonObject:
         """Return what GET /v1/policy says: the arms, in the pool's order, and what quality is worth in dollars."""
-        policy: JsonObject = (await self._again("GET", f"{self._admin_url}/v1/policy"))[0]
+        policy: JsonObject = (await self._once("GET", f"{self._admin_url}/v1/policy"))[0]
         return policy
 
     async def ask(self, model: str, text: str) -> Answer:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from highwayman.demo.command import DemoOptions, conclude, run
 from highwayman.demo.play import compared_rounds
 from highwayman.demo.questions.prompts import KINDS, generate
 from highwayman.demo.rounds import RunSettings
+from highwayman.serving.cli.main import main
+from tests.ports import free_port
 from tests.serving.running_router import Router, arm, running_router
 from tests.upstream_server import Say, ScriptedUpstream
 
@@ -65,6 +68,13 @@ async def test_a_run_grades_thumbs_its_own_choices_only_and_reports(
     assert page.count("badge good") == len(KINDS)  # the best arm of each kind is marked
     assert 'src="' not in page  # self-contained
     assert 'href="http' not in page
+
+
+def test_without_a_router_the_command_says_how_to_start_one() -> None:
+    ended = CliRunner().invoke(main, ["demo", "--url", f"http://127.0.0.1:{free_port()}"])
+    assert ended.exit_code == 1
+    assert "no router answers" in ended.output
+    assert "highwayman up" in ended.output
 
 
 async def test_a_finished_run_asks_nothing_again(router: Router, upstream: ScriptedUpstream, tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def up_command(  # noqa: PLR0913, PLR0917  (one parameter per option)
 def _banner(port: int, state: Path, operators: str) -> str:
     """Return what to do next; commands stand alone on their lines, to be pasted."""
     url, name = f"http://127.0.0.1:{port}", sys.argv[0]
-    told = "" if operators == f"http://127.0.0.1:{DEFAULT_PORT}" else f" --url {operators}"
+    usual = f"http://127.0.0.1:{DEFAULT_PORT}"
+    top_told = "" if operators == usual else f" --url {operators}"
+    demo_told = "" if url == usual else f" --url {url}"
+    demo_told += "" if operators == url else f" --admin-url {operators}"
     command = "highwayman" if os.path.isabs(name) else name
     return f"""
 Highwayman is up. Open {operators}/dashboard
@@ -67,7 +70,8 @@ Send a thumb, with the id in the answer's x-highwayman-decision header:
 curl {url}/v1/feedback -H 'content-type: application/json' \\
   -d '{{"decision_id": "hw-...", "metric": "thumbs", "value": true}}'
 
-Watch it learn:  {command} top{told}    (the same as JSON: {operators}/v1/policy)
+See it learn:    {command} demo{demo_told}    (240 prompts, a thumb each)
+Watch the arms:  {command} top{top_told}    (the same as JSON: {operators}/v1/policy)
 Once API keys are given out, the dashboard asks for one; this machine's own is in
 {operator_key_path(state)}
 Stop with Ctrl-C; what was learned is kept.
