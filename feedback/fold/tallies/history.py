@@ -16,9 +16,10 @@ from highwayman.feedback.fold.tallies.time_buckets import Cells, TimeBuckets
 OTHERS: Final = "#others"  # the tenants beyond the first eight together; no tenant is called so
 _TENANTS: Final = 8
 _ALL_ARMS: Final = ""  # where sums stand that are of no arm
-_ROUTED: Final = frozenset({Mode.ROUTE, Mode.CASCADE})
-_FAILED: Final = frozenset({Status.FAILED, Status.TIMEOUT})
-_SERVED: Final = frozenset({Mode.ROUTE, Mode.CASCADE, Mode.STICKY})
+# By name, and compared by identity: an enum's attributes and hashes take longer than all else that is done here.
+_ROUTE, _CASCADE, _SHADOW, _STICKY = Mode.ROUTE, Mode.CASCADE, Mode.SHADOW, Mode.STICKY
+_OK, _LOST = Status.OK, Status.LOST
+_FAILED: Final = (Status.FAILED, Status.TIMEOUT)
 DELAYS_S: Final = (60.0, 600.0, 3_600.0, 86_400.0)  # ends of the bins of feedback's delay, but for the last one
 # Whole units, so that sums are the same in any order and nothing is left of what is taken away.
 _USD, _S, _WEIGHT, _QUALITY, _SHARE = 1e9, 1e3, 1e3, 1e4, 1e4  # of a dollar, a second, a weight, quality, a draw
@@ -77,6 +78,19 @@ class HistoryBucket:
     arms: Mapping[str, ArmSums]
 
 
+class _CountedTenants(dict[str, str]):
+    """Under which name each tenant is counted: the first ones that are met under their own, all others together."""
+
+    @property
+    def own(self) -> Iterator[str]:
+        """Iterate over those that are counted under their own, in the order in which they were met."""
+        return (tenant for tenant, name in self.items() if tenant == name)
+
+    def __missing__(self, tenant: str) -> str:
+        name = self[tenant] = tenant if len(self) < _TENANTS else OTHERS
+        return name
+
+
 class History:
     """The sums of all buckets and the latest changes, as a fold over the log, by the times of decisions.
 
@@ -87,53 +101,49 @@ class History:
         """Start with nothing."""
         self.changes = ChangeList()
         self._buckets = TimeBuckets()
-        self._tenants: list[str] = []
-
-    @property
-    def tenants(self) -> tuple[str, ...]:
-        """The tenants that have sums of their own, and `OTHERS` if there are more."""
-        return tuple(self._tenants)
+        self._counted = _CountedTenants()
 
     def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision; with `sign` -1 take it away."""
         mode = decision.mode
-        if mode is Mode.SHADOW or (mode is Mode.FORCED and decision.objective == JUDGE):
+        if mode is _SHADOW or decision.objective == JUDGE:
             return
-        if sign > 0:
+        if decision.at > self._buckets.newest and sign > 0:
             self._buckets.advance(decision.at)
-        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
+        cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
         total = self._total(cells, tenant)
         total[0] += sign
-        if mode in _ROUTED:
+        if mode is _ROUTE or mode is _CASCADE:
             total[1] += sign * round(_SHARE * (1.0 - max(decision.probs.tolist())))
             self._arm(cells, tenant, decision.arm)[0] += sign
 
     def on_answer(self, decision: Decision, outcome: Outcome, *, sign: int = 1) -> None:
         """Add what came of a decision, once both are known; with `sign` -1 take it away."""
         status = outcome.status
-        if status is Status.LOST:
+        if status is _LOST:
             return
-        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
-        if decision.mode is Mode.SHADOW or decision.objective == JUDGE:
+        cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
+        if decision.mode is _SHADOW or decision.objective == JUDGE:
             self._total(cells, tenant)[2] += sign * round(_USD * (outcome.cost_usd or 0.0))
             return
-        if status is not Status.OK or outcome.attempts > 1:
+        if status is not _OK or outcome.attempts > 1:
             for name in outcome.failed_arms:
                 self._arm(cells, tenant, name)[2] += sign
         if status in _FAILED and not outcome.tried:  # as before attempts were kept
             self._arm(cells, tenant, outcome.arm)[2] += sign
-        for call in outcome.calls:
+        for call in outcome.calls if outcome.stages else (outcome,):
             self._arm(cells, tenant, call.arm)[3] += sign * round(_USD * (call.cost_usd or 0.0))
-        if status is Status.OK:
+        if status is _OK:
             served = self._arm(cells, tenant, outcome.arm)
             served[1] += sign
             served[4] += sign * round(_S * outcome.latency_s)
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
         """Take what was said of an answer away, and add what is said of it now."""
-        if decision.mode not in _SERVED:
+        mode = decision.mode
+        if mode is not _ROUTE and mode is not _CASCADE and mode is not _STICKY:
             return
-        cells, tenant = self._buckets.at(decision.at), self._tenant(decision.tenant)
+        cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
         for credit, sign in ((before, -1), (after, 1)):
             if credit is None or credit.reward.weight <= 0:
                 continue
@@ -177,7 +187,11 @@ class History:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON has it."""
-        return {"buckets": self._buckets.to_json(), "tenants": self._tenants, "changes": self.changes.to_json()}
+        return {
+            "buckets": self._buckets.to_json(),
+            "tenants": list(self._counted.own),
+            "changes": self.changes.to_json(),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "History":
@@ -185,7 +199,8 @@ class History:
         history = cls()
         if values:
             history._buckets = TimeBuckets.from_json(values["buckets"])
-            history._tenants = [str(tenant) for tenant in values["tenants"]]
+            for tenant in values["tenants"]:
+                history._counted[str(tenant)]
             history.changes = ChangeList.from_json(values["changes"])
         return history
 
@@ -196,17 +211,6 @@ class History:
                 before = sums.get(cell)
                 sums[cell] = numbers if before is None else [a + b for a, b in zip(before, numbers, strict=True)]
         return sums
-
-    def _tenant(self, tenant: str) -> str:
-        """Return under which name a tenant is counted."""
-        if tenant in self._tenants:
-            return tenant
-        if len(self._tenants) >= _TENANTS:
-            tenant = OTHERS
-            if tenant in self._tenants:
-                return tenant
-        self._tenants.append(tenant)
-        return tenant
 
     def _arm(self, cells: Cells, tenant: str, name: str) -> list[int]:
         return cells.get((tenant, name)) or self._buckets.add_cell(cells, (tenant, name), _ARM_SIZE)

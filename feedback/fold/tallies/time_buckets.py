@@ -18,13 +18,13 @@ Cells = dict[Cell, list[int]]  # whole numbers, so that what is taken away leave
 class Bucket:
     """The sums of one stretch of time, or the text of them that has not been read yet."""
 
-    __slots__ = ("_text", "cells", "end", "start")
+    __slots__ = ("_text", "cells", "end", "start", "text_is_old")
 
     def __init__(self, start: int, end: int, text: str = "") -> None:
         """Take its beginning and its end (seconds since the epoch), and the text of its sums, empty for none."""
         self.start, self.end = start, end
         self.cells: Cells | None = None if text else {}
-        self._text = text
+        self._text, self.text_is_old = text, not text
 
     def read(self, names: Sequence[str]) -> Cells:
         """Return its sums, to be looked at; `names` are those that its text refers to."""
@@ -34,18 +34,17 @@ class Bucket:
 
     def change(self, names: Sequence[str]) -> Cells:
         """Return its sums, to be changed."""
-        cells = self.read(names)
-        self._text = ""
-        return cells
+        self.text_is_old = True
+        return self.read(names)
 
     def text(self, places: Mapping[str, int]) -> str:
         """Return it as text, with the places of names; the same text as long as nothing changes."""
-        if not self._text:
+        if self.text_is_old:
             cells = (
                 f"{places[tenant]} {places[name]} {' '.join(map(str, numbers))}"
                 for (tenant, name), numbers in (self.cells or {}).items()
             )
-            self._text = ";".join((f"{self.start} {self.end}", *cells))
+            self._text, self.text_is_old = ";".join((f"{self.start} {self.end}", *cells)), False
         return self._text
 
 
@@ -69,6 +68,7 @@ class TimeBuckets:
         self._places: dict[str, int] = {}
         self._count = 0  # of cells
         self._last: Bucket | None = None
+        self._turns = 0  # the moment from which on something has become old
 
     def __iter__(self) -> Iterator[tuple[int, int, Cells]]:
         """Yield the beginning, the end and the sums of each bucket in order of time."""
@@ -80,7 +80,9 @@ class TimeBuckets:
         last = self._last
         if last is None or not last.start <= moment < last.end:
             last = self._last = self._bucket(moment)
-        return last.change(self._names)
+            last.read(self._names)
+        last.text_is_old = True
+        return last.cells  # type: ignore[return-value]  # was read
 
     def add_cell(self, cells: Cells, cell: Cell, size: int) -> list[int]:
         """Return the sums of a cell that a bucket has not had, `size` noughts, to be changed."""
@@ -95,7 +97,10 @@ class TimeBuckets:
         if at <= self.newest:
             return
         before, self.newest = self.newest, at
+        if at < self._turns:
+            return
         width = 2 * _FIRST_S
+        self._turns = (int(at // width) + 1) * width
         while int(before // width) != int(at // width) and (not self._starts or self._starts[0] < self._border(width)):
             self._merge(width)
             width *= 2
