@@ -18,7 +18,7 @@ _TENANTS: Final = 8
 _ALL_ARMS: Final = ""  # where sums stand that are of no arm
 # By name, and compared by identity: an enum's attributes and hashes take longer than all else that is done here.
 _ROUTE, _CASCADE, _SHADOW, _STICKY = Mode.ROUTE, Mode.CASCADE, Mode.SHADOW, Mode.STICKY
-_OK, _LOST = Status.OK, Status.LOST
+_OK, _LOST, _COUNTS = Status.OK, Status.LOST, FeedbackStatus.COUNTS
 _FAILED: Final = (Status.FAILED, Status.TIMEOUT)
 DELAYS_S: Final = (60.0, 600.0, 3_600.0, 86_400.0)  # ends of the bins of feedback's delay, but for the last one
 # Whole units, so that sums are the same in any order and nothing is left of what is taken away.
@@ -145,15 +145,18 @@ class History:
             return
         cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
         for credit, sign in ((before, -1), (after, 1)):
-            if credit is None or credit.reward.weight <= 0:
+            if credit is None:
                 continue
-            self._total(cells, tenant)[3 + _delay_bin(decision, credit)] += sign
-            w, q = credit.reward.weight, credit.reward.quality
+            w = credit.reward.weight
+            if w <= 0:
+                continue
+            wq = w * credit.reward.quality
+            self._total(cells, tenant)[3 + _delay_bin(decision.at, credit)] += sign
             sums = self._arm(cells, tenant, credit.arm)
             sums[5] += sign
             sums[6] += sign * round(_WEIGHT * w)
-            sums[7] += sign * round(_QUALITY * w * q)
-            sums[8] += sign * round(_QUALITY * w * q * q)
+            sums[7] += sign * round(_QUALITY * wq)
+            sums[8] += sign * round(_QUALITY * wq * credit.reward.quality)
             sums[9] += sign * round(_WEIGHT * w * w)
 
     def buckets(self, tenant: str | None = None, *, since: float = 0.0) -> Iterator[HistoryBucket]:
@@ -219,7 +222,7 @@ class History:
         return cells.get((tenant, _ALL_ARMS)) or self._buckets.add_cell(cells, (tenant, _ALL_ARMS), _TOTAL_SIZE)
 
 
-def _delay_bin(decision: Decision, credit: AttributedReward) -> int:
+def _delay_bin(asked_at: float, credit: AttributedReward) -> int:
     """Return in which bin of `DELAYS_S` the delay of the first standing word on an answer is."""
-    said = [part.feedback.at for part in credit.contributions if part.status is FeedbackStatus.COUNTS]
-    return bisect_left(DELAYS_S, min(said) - decision.at) if said else 0
+    said = [part.feedback.at for part in credit.contributions if part.status is _COUNTS]
+    return bisect_left(DELAYS_S, min(said) - asked_at) if said else 0
