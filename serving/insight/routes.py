@@ -1,5 +1,6 @@
 """The routes of what operators want to see at a glance."""
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -36,7 +37,8 @@ def add_insight_routes(rest: FastAPI, services: Services) -> None:
         """What happened over time: traffic, rewards, dollars, feedback, changes; finer the newer it is."""
         need_scope(ADMIN, request)
         since = request.query_params.get("since")
-        return history_view(
+        return await asyncio.to_thread(  # some milliseconds, in which requests go on
+            history_view,
             services.live.tally.history,
             tenant=tenant_of(request),
             since=0.0 if since is None else parse_moment("since", since),
