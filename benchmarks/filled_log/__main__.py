@@ -34,6 +34,7 @@ async def filled(arguments: argparse.Namespace) -> Filled:
             decisions=arguments.decisions,
             seed=arguments.seed,
             world=World(arguments.hours, filled_arms(arguments.pool_url)),
+            **({"retention": {"prompts": True}} if arguments.prompts else {}),
         )
     finally:
         await client.aclose()
@@ -48,6 +49,9 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=48.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pool-url", default="http://127.0.0.1:9", help="where the arms are served")
+    parser.add_argument(
+        "--prompts", action="store_true", help="whether the log keeps prompts, as retention.prompts says"
+    )
     parser.add_argument("--write", type=Path, help="a folder for a router's two files")
     arguments = parser.parse_args()
     began = time.perf_counter()

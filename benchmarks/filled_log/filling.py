@@ -65,7 +65,15 @@ async def fill(
         ids = DecisionIds(await store.secrets(secret, issued=False), rng.bytes, clock)
         begin = now - _MARGIN_S - world.hours * 3600.0
         traffic = Traffic(
-            world, factory.encoder, _policies(factory), factory.spec, _objective(factory), ids, clock, rng
+            world,
+            factory.encoder,
+            _policies(factory),
+            factory.spec,
+            _objective(factory),
+            ids,
+            clock,
+            rng,
+            keep_prompts=loaded.retention.prompts,
         )
         caught = world.at(_CAUGHT)
         events = sorted(

@@ -18,7 +18,7 @@ from highwayman.bandit.priced_floor import FLOOR_LOSS
 from highwayman.bandit.tenants import TenantPolicies
 from highwayman.demo.questions.prompts import KINDS, Prompt, generate
 from highwayman.env.cost.objective import Objective
-from highwayman.env.data_class import Clearance, DataClass
+from highwayman.env.data_class import NOT_STORED, Clearance, DataClass
 from highwayman.env.encoder.encoder import TIMEOUT, Encoder
 from highwayman.env.reward import RewardSpec
 from highwayman.env.types import (
@@ -70,6 +70,7 @@ class Traffic:
     ids: DecisionIds  # whose clock is `clock`
     clock: "Clock"
     rng: np.random.Generator
+    keep_prompts: bool = False
     _lessons: list[tuple[float, int, str, RewardChange]] = field(default_factory=list, init=False)
 
     def events(self, decisions: int, *, begin: float, liar_from: float, liar_until: float) -> Iterator[Written]:
@@ -86,6 +87,8 @@ class Traffic:
             kind = self._kind(tenant, second)
             prompt = prompts[kind][int(self.rng.integers(len(prompts[kind])))]
             decision = self._decided(tenant, kind, prompt, second)
+            if self.keep_prompts and NOT_STORED not in decision.context.flags:
+                decision = replace(decision, prompt=prompt.text)
             able = self.world.chance(kind, decision.arm, second)
             outcome = (
                 self._answers.with_stages(decision, second, able)
