@@ -115,7 +115,8 @@ def _ratings(sample: Sample, rows: npt.NDArray[np.intp], places: Sequence[int]) 
         own = rows[sample.rated[rows] == place]
         if len(own):
             mean = float(np.average(sample.quality[own], weights=sample.weight[own]))
-            told.append(f"{len(own)} rated answers of {sample.arms[place]}: {mean:.2f} on average")
+            answers = "rated answer" if len(own) == 1 else "rated answers"
+            told.append(f"{len(own)} {answers} of {sample.arms[place]}: {mean:.2f} on average")
     return f"{'; '.join(told)}." if told else ""
 
 
