@@ -16,6 +16,7 @@ from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
 from highwayman.serving.dashboard.views import arms, audit, feedback, overview, policies, privacy, sign_in
 from highwayman.serving.dashboard.views.decisions import routes as decisions
+from highwayman.serving.dashboard.views.playground import routes as playground
 from highwayman.serving.http.errors import error_response
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does
@@ -34,6 +35,7 @@ def build_pages(site: Site, sessions: Sessions) -> Starlette:
         *feedback.routes(site, recent),
         *privacy.routes(site, recent),
         *audit.routes(site),
+        *playground.routes(site),
         *live.routes(site),
         *sign_in.routes(site, sessions),
         Route(f"{ROOT}/static/{{name}}", _static(site)),

@@ -1,7 +1,7 @@
 """What a decision's candidates were worth, by name, and why the other arms of the pool were none."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from highwayman.bandit.policy import QuantifiesQuality
@@ -29,7 +29,7 @@ def explained(record: Record, services: Services) -> dict[str, Any]:
     decision = record.decision
     if decision is None:
         return {}
-    quality, deviations = _beliefs(decision, services)
+    quality, deviations = believed_quality(decision, decision.arms, services)
     usd = _usd(decision, services)
     arms = [
         ArmNumbers(name, float(decision.probs[k]), quality[k], deviations[k], float(decision.penalties[k]))
@@ -48,13 +48,13 @@ def explained(record: Record, services: Services) -> dict[str, Any]:
     }
 
 
-def _beliefs(decision: Decision, services: Services) -> tuple[list[float], list[float]]:
-    """Return expected quality and deviation of each candidate, by whoever decides for the tenant now; NaN: unknown."""
+def believed_quality(decision: Decision, arms: Sequence[str], services: Services) -> tuple[list[float], list[float]]:
+    """Return expected quality and deviation of each arm for a decision's query, by who decides now; NaN: unknown."""
     policy = services.router.ramp.champion_for(decision.tenant) or services.live.policy_for(decision.tenant)
     context = translated(decision.context, services.encoder.fingerprint)
     if context is None or not isinstance(policy, QuantifiesQuality):
-        return [math.nan] * len(decision.arms), [math.nan] * len(decision.arms)
-    quality, deviations = policy.quality_and_deviation(context.features, decision.arms)
+        return [math.nan] * len(arms), [math.nan] * len(arms)
+    quality, deviations = policy.quality_and_deviation(context.features, arms)
     return quality.tolist(), deviations.tolist()
 
 

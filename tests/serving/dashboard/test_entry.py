@@ -52,6 +52,9 @@ async def test_with_keys_a_session_is_opened_by_one_of_the_scope_admin_and_ends_
         assert (await opened(router, SIGN_IN))[0] == 200
         assert (await opened(router, authorization=f"Bearer {plain}"))[0] == 403
         assert (await opened(router, authorization=f"Bearer {key}"))[0] == 200
+        _, playground = await opened(router, "/dashboard/playground", authorization=f"Bearer {key}")
+        assert "lacks the scope <code>answers</code>" in playground  # it is there to look after the router
+        assert "Which answer is better?" not in playground
         assert (await signed_in(router, "hw-none"))[0] == 401
         status, goal, cookie = await signed_in(router, key, "//evil.example/dashboard/")
         assert (status, goal) == (303, "/dashboard")

@@ -1,0 +1,1 @@
+"""The playground: ask, see the decision, and what a thumb changes."""
