@@ -99,6 +99,18 @@
     return group;
   };
 
+  // Dashes are no channel of a mark: lines of each pattern are a mark of their own.
+  const dashedLines = (rows, more) => [...d3.group(rows, (r) => r.dash)].map(([dash, part]) => Plot.line(part, {
+    x: "x", y: "y", z: "name", stroke: (r) => r.color, strokeDasharray: dash, clip: true, ...more,
+  }));
+
+  // Margins that hold the words of the axes: at the left those of its numbers, at the right half of a moment's.
+  const margins = (chart, numbers) => {
+    const axis = chart.y, low = axis.low ?? d3.min(numbers), high = axis.high ?? d3.max(numbers);
+    const ticks = axis.scale === "log" || !(low < high) ? [low, high].filter(Number.isFinite) : d3.ticks(low, high, 5);
+    return { marginLeft: Math.max(52, 16 + (d3.max(ticks, (v) => wide(formats[axis.unit](v))) || 0)), marginRight: isTime(chart.x) ? 24 : 16 };
+  };
+
   const lines = (chart, width) => {
     const labels = chart.named ? endLabels(chart) : [], needed = 34 + (d3.max(labels, (label) => wide(label.text, true)) || 0);
     const endNames = labels.length > 0 && width - needed >= 340;
@@ -107,10 +119,10 @@
       low: s.low.length ? numeric(s.low[i]) : NaN, high: s.high.length ? numeric(s.high[i]) : NaN,
     })));
     return Plot.plot(common(width, chart, {
-      x: scale(chart.x, { grid: false }), y: scale(chart.y, { insetTop: 4 }), ...(endNames ? { marginRight: needed } : {}),
+      x: scale(chart.x, { grid: false }), y: scale(chart.y, { insetTop: 4 }), ...margins(chart, rows.map((r) => r.y)), ...(endNames ? { marginRight: needed } : {}),
       marks: [
         Plot.areaY(rows, { x: "x", y1: "low", y2: "high", z: "name", fill: (r) => r.color, fillOpacity: 0.16, clip: true }),
-        Plot.line(rows, { x: "x", y: "y", z: "name", stroke: (r) => r.color, strokeWidth: 1.8, strokeDasharray: (r) => r.dash, clip: true }),
+        ...dashedLines(rows, { strokeWidth: 1.8 }),
         ...(endNames ? [ends(chart, labels)] : []),
         ...chart.series.filter((s) => s.x.length === 1).map((s) => Plot.dot([s], { x: place(chart.x, s.x[0]), y: numeric(s.y[0]), fill: s.color })),
         ...events(chart),
@@ -230,9 +242,9 @@
     const said = (p) => [p.name, p.group, chart.bare ? "" : `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`].filter(Boolean).join("\n");
     return Plot.plot(common(width, chart, {
       x: chart.bare ? { axis: null } : scale(chart.x), y: chart.bare ? { axis: null } : scale(chart.y), inset: chart.bare ? 10 : 6,
-      ...(chart.bare ? { marginLeft: 4, marginBottom: 4, marginRight: 4 } : {}), symbol: { type: "identity" },
+      ...(chart.bare ? { marginLeft: 4, marginBottom: 4, marginRight: 4 } : margins(chart, chart.points.map((p) => p.y))), symbol: { type: "identity" },
       marks: [
-        Plot.line(paths, { x: "x", y: "y", z: "name", stroke: (r) => r.color, strokeDasharray: (r) => r.dash, clip: true }),
+        ...dashedLines(paths, {}),
         Plot.dot(chart.points.filter((p) => p.faint), { ...at, fill: (p) => p.color, fillOpacity: 0.3, r: 2.5 }),
         Plot.dot(chart.points.filter((p) => !p.faint), { ...at, fill: (p) => p.color, fillOpacity: chart.bare ? 0.75 : 1, stroke: "var(--card)", strokeWidth: 0.7, r: chart.bare ? 4 : 5.5, symbol: (p) => p.shape, href: (p) => p.href || null, title: said, tip }),
         beside(chart),
