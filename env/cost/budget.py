@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from highwayman.env.cost.pacer import Pacer
-from highwayman.env.cost.spend_ledger import DAY_S, SpendLedger, day_of
+from highwayman.env.cost.spend_ledger import DAY_S, Spend, SpendLedger, day_of
 from highwayman.env.types import Floats
 
 _MEMORY_S = 3600.0  # how much of yesterday's rate of requests stands for today's until today has its own
@@ -24,6 +24,20 @@ class SpendLimits:
     # Arms that could take what was spent today above the day's ceiling are barred, and what a call can cost at most is
     # set aside until it ends, for the mean per request, too.
     hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """Where a budget stands, as one process knows it; None where there is no such ceiling."""
+
+    today: Spend  # of all processes
+    yesterday: Spend
+    under_way: int  # calls of this process
+    set_aside_usd: float  # for them
+    request_points_per_usd: float | None  # what the mean per request adds to an objective's points
+    day_points_per_usd: float | None
+    mean_usd: float | None  # of this process' last calls
+    aim_usd: float | None  # that a request may cost for the day's dollars to last
 
 
 class _Reserved(NamedTuple):
@@ -111,6 +125,20 @@ class TenantBudget:
             return math.inf
         under_way_usd = math.fsum(reserved.most_usd for reserved in self._under_way.values())
         return self.limits.usd_per_day - self._ledger.spent(day_of(at)).usd - under_way_usd
+
+    def standing(self, *, at: float) -> BudgetStanding:
+        """Return where it stands at a moment, seconds since the epoch."""
+        request, day = self._per_request, self._per_day
+        return BudgetStanding(
+            today=self._ledger.spent(day_of(at)),
+            yesterday=self._ledger.spent(day_of(at) - 1),
+            under_way=len(self._under_way),
+            set_aside_usd=math.fsum(reserved.most_usd for reserved in self._under_way.values()),
+            request_points_per_usd=None if request is None else request.points_per_usd,
+            day_points_per_usd=None if day is None else day.points_per_usd,
+            mean_usd=None if request is None else request.mean_usd,
+            aim_usd=None if day is None else self._aim(at),
+        )
 
     def reserve(self, call: str, expected_usd: float, most_usd: float = math.nan) -> None:
         """Set aside what a call that goes out may cost; NaN or 0: it has no price. What it had before is given back.

@@ -100,6 +100,11 @@ class Pacer:
         """The dual price: how many points of quality a dollar counts beyond what the objective says."""
         return self._pressure / self.budget_usd / POINT
 
+    @property
+    def mean_usd(self) -> float:
+        """The mean of the window's calls, dollars; those before the first count as the ceiling."""
+        return math.fsum(self._window.costs()) / self._window.size
+
     def set_target(self, budget_usd: float) -> None:
         """Go on with another ceiling; what was learned of the pressure stays."""
         share = self._target_usd / self.budget_usd

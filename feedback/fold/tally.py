@@ -73,6 +73,11 @@ class Tally:
         """Return what a tenant's calls cost by the day of UTC they ended on, the last three days on the log."""
         return self._spend.of(tenant)
 
+    @property
+    def spending_tenants(self) -> tuple[str, ...]:
+        """The tenants of which `spent` tells anything."""
+        return self._spend.tenants
+
     def spent_by_all(self) -> Mapping[int, Spend]:
         """Return what the calls of all tenants cost by the day of UTC they ended on, as `spent` does for one."""
         return self._spend.of_all()

@@ -60,6 +60,10 @@ class ApiKeyCache:
         self._used[principal.key_id] = now
         return principal
 
+    def all(self) -> Sequence[tuple[ApiKey, Principal]]:
+        """Return the keys that are not revoked, and whom each stands for, oldest first."""
+        return [(key, _principal(key)) for key in self._all if key.state is not KeyState.REVOKED]
+
     async def refresh(self) -> None:
         """Read the keys anew. Raises StoreUnavailable."""
         keys = tuple(await self._keys.all())

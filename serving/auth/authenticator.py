@@ -3,11 +3,11 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from highwayman.env.errors import Unauthorized
-from highwayman.feedback.trust.api_keys import key_mac
+from highwayman.feedback.trust.api_keys import ApiKey, key_mac
 from highwayman.feedback.trust.principal import ANONYMOUS, Principal
 from highwayman.serving.auth.api_key_cache import ApiKeyCache
 from highwayman.serving.http.asgi import Scope, header
@@ -28,6 +28,10 @@ class Authenticator:
     def is_open(self) -> bool:
         """Whether no key is configured, so that anybody may come in."""
         return not self._keys and not self._key_cache
+
+    def tenants_keys(self) -> Sequence[tuple[ApiKey, Principal]]:
+        """Return the keys that tenants were given and that are not revoked, and whom each stands for."""
+        return self._key_cache.all()
 
     def authenticate(self, scope: Scope) -> Principal:
         """Return who sends a request: anybody, where no key is configured. Raises Unauthorized."""

@@ -1,7 +1,6 @@
 """Lets requests through as far as their key's and their tenant's limits go, and tells how much is left."""
 
 import asyncio
-import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Outcome
 from highwayman.feedback.log.store import Keys
 from highwayman.feedback.trust.principal import Principal
-from highwayman.feedback.trust.quotas import DAY, MINUTE, REQUESTS, TOKENS, USD, Quota, units_of
-from highwayman.feedback.trust.shared_quotas import CALENDAR, SLIDING, Amount, SharedQuotas, Taken
+from highwayman.feedback.trust.quotas import REQUESTS, TOKENS, USD, Quota, units_of
+from highwayman.feedback.trust.shared_quotas import SLIDING, Amount, SharedQuotas, Taken
 from highwayman.serving.completions.quota_lease import KEPT_S, QuotaLease
+from highwayman.serving.completions.quota_windows import QuotaWindow, quota_window
 from highwayman.serving.config.tenants import EVERY_TENANT
 from highwayman.serving.http.asgi import Headers
 from highwayman.serving.http.errors import RateLimited
@@ -24,23 +24,11 @@ _NAMES: Final = {USD: "dollars"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """A limit's window as it is today."""
-
-    quota: Quota
-    owner: str  # whose it is, in words
-    key: str
-    kind: str
-    ends_at: float  # seconds since the epoch; of a sliding one, never
-    keep_s: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Held:
     """What a request has taken."""
 
     principal: Principal
-    windows: tuple[_Window, ...]
+    windows: tuple[QuotaWindow, ...]
     needs: Sequence[int]
     second: int  # by Redis' clock
 
@@ -55,11 +43,11 @@ class QuotaGate:
         self._clock = clock
         self._tenants: Mapping[str, Sequence[Quota]] = {}
         self._is_open = True
-        self._windows: dict[Principal, tuple[_Window, ...]] = {}
+        self._windows: dict[Principal, tuple[QuotaWindow, ...]] = {}
         self._day = -1
         self._leases: dict[Principal, QuotaLease] = {}
         self._held: dict[str, _Held] = {}  # by decision, of requests that have tokens or dollars to settle
-        self._full: dict[Principal, tuple[float, _Window]] = {}  # who has no requests left, and until when
+        self._full: dict[Principal, tuple[float, QuotaWindow]] = {}  # who has no requests left, and until when
 
     def follow(self, tenants: Mapping[str, Sequence[Quota]], *, is_open_without_redis: bool) -> None:
         """Go on with these quotas of tenants (`*`: of each that is not named); what was taken stays.
@@ -78,6 +66,14 @@ class QuotaGate:
     def is_metered(self, principal: Principal) -> bool:
         """Return whether a caller has a limit in tokens or dollars."""
         return any(window.quota.resource != REQUESTS for window in self._windows_of(principal))
+
+    async def taken_by(self, principal: Principal) -> list[tuple[QuotaWindow, float]]:
+        """Return a caller's windows, and what each holds now, as a share of its limit. Raises StoreUnavailable."""
+        windows = self._windows_of(principal)
+        if not windows:
+            return []
+        sums = (await self._shared.take(_amounts(windows, [0] * len(windows)))).sums
+        return [(window, held / window.quota.units) for window, held in zip(windows, sums, strict=True)]
 
     def check(self, principal: Principal) -> None:
         """Raise RateLimited if it is known here that a caller has no requests left: nothing of it need be read."""
@@ -125,7 +121,9 @@ class QuotaGate:
                 self._held.pop(next(iter(self._held)))
         return _headers([(window, total, _reset_s(window, now)) for window, total in zip(windows, sums, strict=True)])
 
-    async def _taken(self, windows: Sequence[_Window], needs: Sequence[int], lease: QuotaLease, now: float) -> Taken:
+    async def _taken(
+        self, windows: Sequence[QuotaWindow], needs: Sequence[int], lease: QuotaLease, now: float
+    ) -> Taken:
         """Take what a request needs, and for some more like it where the caller asks often. Raises StoreUnavailable."""
         if lease.is_taking:
             return await self._shared.take(_amounts(windows, needs))
@@ -152,7 +150,7 @@ class QuotaGate:
                 lease.filling.set()
                 lease.filling = None
 
-    def _give_back(self, lease: QuotaLease, windows: Sequence[_Window]) -> None:
+    def _give_back(self, lease: QuotaLease, windows: Sequence[QuotaWindow]) -> None:
         """Give back what was taken ahead and not asked for soon."""
         left = [-units for units in lease.expired(self._clock())]
         if any(left):
@@ -176,7 +174,7 @@ class QuotaGate:
             self._shared.settle(_settled(held.windows, [-units for units in left], held.second))
 
     def _refused(
-        self, principal: Principal, windows: Sequence[_Window], needs: Sequence[int], taken: Taken
+        self, principal: Principal, windows: Sequence[QuotaWindow], needs: Sequence[int], taken: Taken
     ) -> RateLimited:
         now, place = self._clock(), taken.refused or 0
         window, ends_s = windows[place], _reset_s(windows[place], now)
@@ -193,7 +191,7 @@ class QuotaGate:
         ]
         return _refusal(window, wait_s, _headers(told))
 
-    def _windows_of(self, principal: Principal) -> tuple[_Window, ...]:
+    def _windows_of(self, principal: Principal) -> tuple[QuotaWindow, ...]:
         """Return a caller's windows as they are today."""
         day = int(self._clock() // _DAY_S)
         if day != self._day or len(self._windows) > _REMEMBERED:
@@ -206,7 +204,9 @@ class QuotaGate:
                 (f"the tenant {principal.tenant}", f"tenant:{principal.tenant}", self._of_tenant(principal.tenant)),
             )
             windows = self._windows[principal] = tuple(
-                self._window(quota, said, owner) for said, owner, quotas in owners for quota in quotas
+                quota_window(quota, said, self._keys, owner, day=day, now=self._clock())
+                for said, owner, quotas in owners
+                for quota in quotas
             )
         return windows
 
@@ -219,28 +219,15 @@ class QuotaGate:
         quotas = self._tenants.get(tenant)
         return self._tenants.get(EVERY_TENANT, ()) if quotas is None else quotas
 
-    def _window(self, quota: Quota, said: str, owner: str) -> _Window:
-        name = ("quota", owner, quota.resource, quota.period)
-        if quota.period == MINUTE:
-            return _Window(quota, said, self._keys(*name), SLIDING, math.inf, int(2 * _MINUTE_S))
-        today = datetime.datetime.fromtimestamp(self._day * _DAY_S, datetime.UTC).date()
-        if quota.period == DAY:
-            begun, ended = today.isoformat(), today + datetime.timedelta(days=1)
-        else:
-            begun, ended = f"{today:%Y-%m}", (today.replace(day=1) + datetime.timedelta(days=32)).replace(day=1)
-        ends_at = datetime.datetime.combine(ended, datetime.time(), datetime.UTC).timestamp()
-        keep_s = int(ends_at - self._clock() + _DAY_S)
-        return _Window(quota, said, self._keys(*name, begun), CALENDAR, ends_at, keep_s)
 
-
-def _amounts(windows: Sequence[_Window], needs: Sequence[int]) -> list[Amount]:
+def _amounts(windows: Sequence[QuotaWindow], needs: Sequence[int]) -> list[Amount]:
     return [
         Amount(window.key, window.kind, window.quota.units, need, window.keep_s)
         for window, need in zip(windows, needs, strict=True)
     ]
 
 
-def _settled(windows: Sequence[_Window], units: Sequence[int], second: int) -> list[Amount]:
+def _settled(windows: Sequence[QuotaWindow], units: Sequence[int], second: int) -> list[Amount]:
     """Return what is added to windows (below 0: given back) for what was taken in a second."""
     return [
         Amount(window.key, window.kind, None, more, window.keep_s, second)
@@ -249,12 +236,12 @@ def _settled(windows: Sequence[_Window], units: Sequence[int], second: int) -> l
     ]
 
 
-def _reset_s(window: _Window, now: float) -> float:
+def _reset_s(window: QuotaWindow, now: float) -> float:
     """Return in how many seconds all of a window is free again, if nothing more is taken from it."""
     return _MINUTE_S if window.kind == SLIDING else max(window.ends_at - now, 0.0)
 
 
-def _refusal(window: _Window, wait_s: float | None, headers: Headers) -> RateLimited:
+def _refusal(window: QuotaWindow, wait_s: float | None, headers: Headers) -> RateLimited:
     quota = window.quota
     resource = _NAMES.get(quota.resource, quota.resource)
     when = "This request alone would take more." if wait_s is None else f"The next may come in {math.ceil(wait_s)} s."
@@ -262,7 +249,7 @@ def _refusal(window: _Window, wait_s: float | None, headers: Headers) -> RateLim
     return RateLimited(message, wait_s=math.inf if wait_s is None else wait_s, headers=headers)
 
 
-def _headers(told: Sequence[tuple[_Window, int, float]]) -> Headers:
+def _headers(told: Sequence[tuple[QuotaWindow, int, float]]) -> Headers:
     """Return OpenAI's headers, by resource: of windows, what each holds, and in how many seconds it is free again.
 
     Of several limits of a resource, that one is told of which the least part is left.

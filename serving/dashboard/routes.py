@@ -14,7 +14,7 @@ from highwayman.serving.dashboard import live
 from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.dashboard.views import arms, audit, feedback, overview, policies, privacy, sign_in
+from highwayman.serving.dashboard.views import arms, audit, budget, feedback, overview, policies, privacy, sign_in
 from highwayman.serving.dashboard.views.decisions import routes as decisions
 from highwayman.serving.dashboard.views.playground import routes as playground
 from highwayman.serving.http.errors import error_response
@@ -31,6 +31,7 @@ def build_pages(site: Site, sessions: Sessions) -> Starlette:
         *overview.routes(site, recent),
         *arms.routes(site),
         *policies.routes(site),
+        *budget.routes(site),
         *decisions.routes(site),
         *feedback.routes(site, recent),
         *privacy.routes(site, recent),

@@ -35,7 +35,7 @@ _ORDER: Final[Mapping[str, str]] = {
     "audit": "Audit",
     "playground": "Playground",
 }
-_BUILT: Final = frozenset({"", "feedback", "privacy", "audit", "decisions", "arms", "policies", "playground"})
+_BUILT: Final = frozenset({"", "feedback", "privacy", "audit", "decisions", "arms", "policies", "playground", "budget"})
 PAGES: Final = {path: name for path, name in _ORDER.items() if path in _BUILT}
 
 

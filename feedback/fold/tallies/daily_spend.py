@@ -18,6 +18,11 @@ class DailySpend:
         """Return what a tenant's calls cost by the day they ended on, the last three days on the log."""
         return self._days.get(tenant, {})
 
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Those that have spent anything in the last days."""
+        return tuple(self._days)
+
     def of_all(self) -> Mapping[int, Spend]:
         """Return what the calls of all tenants cost by the day they ended on."""
         total: dict[int, Spend] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from highwayman.bandit.candidates import Candidates
-from highwayman.env.cost.budget import SpendLimits, TenantBudget
+from highwayman.env.cost.budget import BudgetStanding, SpendLimits, TenantBudget
 from highwayman.env.cost.spend_ledger import SpendLedger, day_of
 from highwayman.env.load.queueing import LatencyLine, QueueState
 from highwayman.env.types import Decision, Floats, Outcome, Status
@@ -39,6 +39,10 @@ class SpendTracker:
         """What says which arms the budget pays for: this, if there is any ceiling."""
         limits = self._budget.limits
         return None if limits.usd_per_request is None and limits.usd_per_day is None else self
+
+    def standing(self) -> BudgetStanding:
+        """Return where the budget stands now, as this process knows it."""
+        return self._budget.standing(at=self._clock())
 
     def follow(self, ceilings: SpendLimits) -> None:
         """Go on with other ceilings."""

@@ -56,6 +56,20 @@ def test_a_hard_ceiling_counts_calls_under_way() -> None:
     assert not budget.over_budget(COSTS, at=1.0)[2]
 
 
+def test_where_a_budget_stands_is_what_ended_what_is_set_aside_and_what_a_dollar_counts_now() -> None:
+    budget = TenantBudget(SpendLimits(usd_per_request=0.02, usd_per_day=1.0))
+    budget.reserve("a", 0.1)
+    budget.reserve("b", 0.1)
+    budget.charge("a", 0.3, at=0.5 * DAY_S)
+    standing = budget.standing(at=0.5 * DAY_S)
+    assert (standing.today, standing.yesterday, standing.under_way) == (Spend(0.3, 1), Spend(), 1)
+    assert standing.set_aside_usd == pytest.approx(0.1)
+    assert standing.request_points_per_usd is not None
+    assert standing.request_points_per_usd > 100 / 0.02  # 1 of quality a budget at first, and the first call was dear
+    assert standing.mean_usd == pytest.approx((499 * 0.02 + 0.3) / 500)
+    assert TenantBudget(SpendLimits()).standing(at=0.0).day_points_per_usd is None
+
+
 @given(st.lists(st.floats(0.0005, 0.2), min_size=1, max_size=60))
 def test_a_hard_day_is_never_overspent_where_calls_cost_what_was_expected(prices: list[float]) -> None:
     budget, spent = TenantBudget(SpendLimits(usd_per_day=1.0, hard=True)), 0.0

@@ -1,7 +1,9 @@
 """Arms, policies and dollars through a started router: what is shown, what is done, what the log says of it."""
 
+import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,7 +16,7 @@ from tests.upstream_server import ANY, Say, ScriptedUpstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ARMS, POLICIES = "/dashboard/arms", "/dashboard/policies"
+ARMS, POLICIES, BUDGET = "/dashboard/arms", "/dashboard/policies", "/dashboard/budget"
 
 
 class Words(HTMLParser):
@@ -32,12 +34,15 @@ class Words(HTMLParser):
         return " ".join(" ".join(self.parts).split())
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the router's files are."""
+    return tmp_path_factory.mktemp("files")
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def router(
-    valkey_url: str, module_namespace: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Router]:
+async def router(valkey_url: str, module_namespace: str, folder: Path) -> AsyncIterator[Router]:
     """A router with files, a budget and a challenger, and some answers on its log."""
-    folder = tmp_path_factory.mktemp("files")
     async with ScriptedUpstream() as upstream:
         upstream.script(ANY, Say("Paris."))
         keys = {"endpoint": upstream.url, "model": "m", "context_window_tokens": 4096}
@@ -49,7 +54,7 @@ async def router(
             "namespace": module_namespace,
             "budget": {"usd_per_day": 5.0, "hard": True},
             "tournament": {"guard": False, "challengers": [{"name": "greedy", "policy": {"name": "LinTS"}}]},
-            "tenants": {"acme": {"limits": {"requests_per_day": 10}}},
+            "tenants": {"default": {"limits": {"requests_per_month": 1000}}},
         }
         (folder / "highwayman.yaml").write_text(yaml.safe_dump(config))
         loaded = ConfigFiles(folder / "pool.yaml", folder / "highwayman.yaml").load()
@@ -159,3 +164,20 @@ async def test_a_version_that_is_kept_is_gone_back_to_and_the_log_says_who_asked
     assert (told["version"], told["by"]) == (1, "dashboard, an operator")
     status, words = await page(router, POLICIES, {"do": "go back", "version": "77"})
     assert (status, "version 77 is not kept" in words) == (400, True)
+
+
+async def test_what_is_spent_is_told_beside_its_ceilings_and_limits_and_without_any_how_to_set_one(
+    router: Router, folder: Path
+) -> None:
+    status, words = await page(router, BUDGET)
+    assert status == 200
+    assert "4 calls, all routers and tenants" in words
+    assert "$5.00 a day, hard" in words
+    assert "the answer is 429 budget_exhausted until midnight (UTC)" in words
+    taken = re.search(r"tenant default default 1,000 requests a month (\d+)", words)
+    assert taken is not None
+    assert int(taken[1]) >= 4  # where they came fast, some are taken ahead
+    config = yaml.safe_load((folder / "highwayman.yaml").read_text())
+    (folder / "highwayman.yaml").write_text(yaml.safe_dump({**config, "budget": {}}))
+    assert (await router.post("/v1/admin/reload", None))[0] == 200
+    assert "No ceiling is set." in (await page(router, BUDGET))[1]

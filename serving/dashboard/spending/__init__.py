@@ -1,0 +1,1 @@
+"""What the page of dollars shows: what was spent over time, and what of limits is taken."""
