@@ -11,6 +11,8 @@ from highwayman.pages.palette import INK
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # heads and rows
 
 _MOST_ROWS: Final = 200  # of a chart's table: beyond, a reader wants the numbers as a file
+_MOST_POINTS: Final = 60  # of lines
+_LARGE: Final = 1e6  # seconds since the epoch are: they keep ten digits, where six are more than a chart can show
 
 
 class Chart(Protocol):
@@ -80,7 +82,7 @@ class Lines:
 
     def table(self) -> Table:
         """Return a row for each point of each line, or for some of them, the last among these."""
-        most = max(_MOST_ROWS // max(len(self.series), 1), 2)
+        most = max(_MOST_POINTS // max(len(self.series), 1), 2)
         heads = ("", self.x.label or "at", self.y.label or "value", "low", "high")
         rows = [
             (
@@ -256,7 +258,7 @@ class Figure:
 def _finite(value: Any) -> Any:
     """Return JSON's value for one of ours, shortened to what a chart can show."""
     if isinstance(value, float):
-        return float(f"{value:.10g}") if math.isfinite(value) else None  # ten digits: seconds since the epoch, too
+        return float(f"{value:.{10 if abs(value) >= _LARGE else 6}g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -16,13 +16,14 @@
   const place = (axis, v) => isTime(axis) ? new Date(1000 * v) : numeric(v);
 
   // Round numbers of a logarithmic scale: powers of ten, and more between if these are few.
-  const roundSteps = (low, high) => {
+  const roundSteps = (low, high, most) => {
     const powers = d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1);
     const steps = [[1], [1, 3], [1, 2, 5]].map((factors) => powers.flatMap((power) => factors.map((factor) => +`${factor}e${power}`)).filter((step) => step >= low && step <= high));
-    return steps.find((ticks) => ticks.length >= 4) || steps[2];
+    const ticks = steps.find((some) => some.length >= 4) || steps[2], first = Math.max(ticks.indexOf(1), 0);
+    return ticks.length > most ? ticks.filter((tick, i) => (i - first) % 2 === 0) : ticks;
   };
 
-  const scale = (axis, extra = {}) => {
+  const scale = (axis, extra = {}, width = 600) => {
     const options = { label: axis.label || null, grid: true, nice: false, ...extra };
     if (isTime(axis)) options.type = "utc";
     else {
@@ -31,7 +32,7 @@
       if (axis.scale === "log") options.type = "log";
     }
     if (axis.low !== null && axis.high !== null) options.domain = [place(axis, axis.low), place(axis, axis.high)];
-    if (axis.scale === "log" && options.domain) options.ticks = roundSteps(...options.domain);
+    if (axis.scale === "log" && options.domain) options.ticks = roundSteps(...options.domain, width / 55);
     return options;
   };
 
@@ -81,17 +82,19 @@
 
   // Names at the right ends of lines, apart from one another; with value and arrow where an end lies off the frame.
   const endLabels = (chart) => chart.series.filter((s) => s.y.some((y) => y !== null)).map((s) => {
-    const y = s.y.findLast((value) => value !== null), { low, high, unit } = chart.y;
+    const y = s.y.findLast((value) => value !== null), { low, high } = chart.y;
     const arrow = low === null ? "" : y > high ? "\u2191" : y < low ? "\u2193" : "";
-    return { name: s.name, color: s.color, y, text: arrow ? `${s.name} ${formats[unit](y)} ${arrow}` : s.name };
+    return { name: s.name, color: s.color, y, text: arrow ? `${s.name} ${arrow}` : s.name };
   });
   const ends = (chart, labels) => (index, scales, values, dimensions, context) => {
     const group = svg(context, "g", { class: "names", "font-weight": 600, "text-anchor": "start" }), right = dimensions.width - dimensions.marginRight;
     const bottom = dimensions.height - dimensions.marginBottom, top = dimensions.marginTop;
     const at = labels.map((label) => Math.min(Math.max(scales.y(label.y), top), bottom));
-    const placed = spread(at, 15), over = Math.max(0, d3.max(placed) - bottom - 8);
+    const placed = spread(at, 15), order = d3.range(at.length).sort((a, b) => placed[a] - placed[b]);
+    order.forEach((i, rank) => { placed[i] = Math.max(placed[i], 8 + 15 * rank); });
+    order.reverse().forEach((i, rank) => { placed[i] = Math.min(placed[i], bottom + 8 - 15 * rank); });
     labels.forEach((label, i) => {
-      const y = placed[i] - over;
+      const y = placed[i];
       group.append(svg(context, "path", { d: `M${right},${at[i]}L${right + 6},${at[i]}L${right + 14},${y}`, stroke: label.color, fill: "none", "stroke-opacity": 0.7 }),
         svg(context, "text", { x: right + 18, y: y + 4, fill: label.color }, label.text));
       chart.written.add(label.name);
@@ -119,7 +122,7 @@
       low: s.low.length ? numeric(s.low[i]) : NaN, high: s.high.length ? numeric(s.high[i]) : NaN,
     })));
     return Plot.plot(common(width, chart, {
-      x: scale(chart.x, { grid: false }), y: scale(chart.y, { insetTop: 4 }), ...margins(chart, rows.map((r) => r.y)), ...(endNames ? { marginRight: needed } : {}),
+      x: scale(chart.x, { grid: false, ...(endNames ? { labelAnchor: "center" } : {}) }), y: scale(chart.y, { insetTop: 4 }), ...margins(chart, rows.map((r) => r.y)), ...(endNames ? { marginRight: needed } : {}),
       marks: [
         Plot.areaY(rows, { x: "x", y1: "low", y2: "high", z: "name", fill: (r) => r.color, fillOpacity: 0.16, clip: true }),
         ...dashedLines(rows, { strokeWidth: 1.8 }),
@@ -174,8 +177,8 @@
     const { low, high, unit } = chart.x;
     if (low === null || high === null) return [];
     const arrows = chart.rows.filter((row) => row.value !== null).flatMap((row) => [
-      ...(row.value < low || (row.low !== null && row.low < low) ? [{ ...row, x: low, text: row.value < low ? `\u25c2 ${formats[unit](row.value)}` : "\u25c2" }] : []),
-      ...(row.value > high || (row.high !== null && row.high > high) ? [{ ...row, x: high, text: row.value > high ? `${formats[unit](row.value)} \u25b8` : "\u25b8" }] : []),
+      ...(row.value < low || (row.value <= high && row.low !== null && row.low < low) ? [{ ...row, x: low, text: row.value < low ? `\u25c2 ${formats[unit](row.value)}` : "\u25c2" }] : []),
+      ...(row.value > high || (row.value >= low && row.high !== null && row.high > high) ? [{ ...row, x: high, text: row.value > high ? `${formats[unit](row.value)} \u25b8` : "\u25b8" }] : []),
     ]);
     return ["start", "end"].map((textAnchor) => Plot.text(arrows.filter((arrow) => (arrow.x === low) === (textAnchor === "start")), { y: "name", x: "x", text: "text", textAnchor, fill: (arrow) => arrow.color, fontWeight: 600 }));
   };
@@ -188,7 +191,7 @@
       height: top + 36 + rows.height * chart.rows.length, marginTop: top, marginLeft: rows.marginLeft, x: scale(chart.x), y: { domain: chart.rows.map((row) => row.name), ...rows.options, ...rows.inset },
       marks: [
         ...reference(chart), ...rows.marks,
-        Plot.ruleY(chart.rows.filter((row) => row.low !== null && row.high !== null), { y: "name", x1: "low", x2: "high", stroke: (row) => row.color, strokeWidth: 2.5, clip: true }),
+        Plot.ruleY(chart.rows.filter((row) => inside(row) && row.low !== null && row.high !== null), { y: "name", x1: "low", x2: "high", stroke: (row) => row.color, strokeWidth: 2.5, clip: true }),
         ...beyond(chart),
         Plot.dot(chart.rows.filter(inside), { y: "name", x: "value", r: 5, stroke: (row) => row.color, strokeWidth: 1.6, fill: (row) => row.hollow ? "var(--card)" : row.color,
           title: (row) => `${row.name}: ${formats[unit](row.value)}${row.low === null ? "" : ` (${formats[unit](row.low)} to ${formats[unit](row.high)})`}${row.note ? `\n${row.note}` : ""}`, tip }),
@@ -210,7 +213,7 @@
   const histogram = (chart, width) => {
     const bins = chart.counts.map((count, i) => ({ low: chart.edges[i], high: chart.edges[i + 1], count }));
     return Plot.plot(common(width, chart, {
-      x: scale(chart.x, { grid: false }), y: { label: null, grid: true, ticks: 4 },
+      x: scale(chart.x, { grid: false }, width), y: { label: null, grid: true, ticks: 4 },
       marks: [Plot.rectY(bins, { x1: "low", x2: "high", y: "count", fill: chart.color, inset: 0.5, title: (bin) => `${formats[chart.x.unit](bin.low)} to ${formats[chart.x.unit](bin.high)}: ${formats.count(bin.count)}`, tip }),
         ...(chart.reference === null || chart.reference === undefined ? [] : [Plot.ruleX([chart.reference], { stroke: "var(--ink)", strokeDasharray: "4,3" })]), Plot.ruleY([0], { stroke: "var(--line)" })],
     }));
@@ -241,7 +244,7 @@
     const paths = chart.lines.flatMap((s) => s.x.map((x, i) => ({ name: s.name, color: s.color, dash: s.dash || (s.dashed ? "4,3" : null), x: place(chart.x, x), y: numeric(s.y[i]) })));
     const said = (p) => [p.name, p.group, chart.bare ? "" : `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`].filter(Boolean).join("\n");
     return Plot.plot(common(width, chart, {
-      x: chart.bare ? { axis: null } : scale(chart.x), y: chart.bare ? { axis: null } : scale(chart.y), inset: chart.bare ? 10 : 6,
+      x: chart.bare ? { axis: null } : scale(chart.x, {}, width), y: chart.bare ? { axis: null } : scale(chart.y), inset: chart.bare ? 10 : 6,
       ...(chart.bare ? { marginLeft: 4, marginBottom: 4, marginRight: 4 } : margins(chart, chart.points.map((p) => p.y))), symbol: { type: "identity" },
       marks: [
         ...dashedLines(paths, {}),
