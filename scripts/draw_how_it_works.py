@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from highwayman.sims.plots.palette import ARM_COLORS, AXIS, INK, PAPER, POLICY_COLORS, QUIET
-
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "images" / "how_it_works.svg"
 ALT: Final = (
     "A request goes from the client through the router (authenticate and parse, encode, eligible arms, price, decide) "
@@ -27,10 +25,14 @@ HEIGHT: Final = 692
 TITLE_PX: Final = 18
 TEXT_PX: Final = 16
 SMALL_PX: Final = 14
-REQUEST: Final = ARM_COLORS[0]
-LEARNING: Final = POLICY_COLORS[0]
-OFFLINE: Final = POLICY_COLORS[7]
-CORE: Final = POLICY_COLORS[4]
+INK: Final = "#1f2933"
+QUIET: Final = "#616e7c"
+AXIS: Final = "#9aa5b1"
+PAPER: Final = "#ffffff"
+REQUEST: Final = "#0c71be"
+LEARNING: Final = "#0b6e4f"
+OFFLINE: Final = "#524d6b"
+CORE: Final = "#1b1f7a"
 CORE_TINT: Final = "#e9ebfa"
 ROW_TINT: Final = "#f1f4f8"
 GROUND: Final = "#fafbfc"

@@ -15,6 +15,7 @@ import pytest
 
 from highwayman.serving.cli.main import main
 from scripts.draw_how_it_works import ALT, HEIGHT, PICTURE, WIDTH, draw
+from tests.dejavu import width
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -171,18 +172,14 @@ Extent = tuple[str, float, float, float, float]  # what, left, top, right, botto
 
 def words_drawn() -> list[Extent]:
     """Return where each text stands in the widest font that browsers are likely to take, DejaVu."""
-    from matplotlib.font_manager import FontProperties  # noqa: PLC0415  (slow)
-    from matplotlib.textpath import TextToPath  # noqa: PLC0415
-
     extents = []
     for text in ET.fromstring(draw()).iter("{http://www.w3.org/2000/svg}text"):
         size, words = float(text.attrib["font-size"]), str(text.text)
-        family = "DejaVu Sans Mono" if "monospace" in text.get("font-family", "") else "DejaVu Sans"
-        font = FontProperties(family=family, weight="bold" if "font-weight" in text.attrib else "normal", size=size)
-        width = TextToPath().get_text_width_height_descent(words, font, ismath=False)[0]
+        mono = "monospace" in text.get("font-family", "")
+        across = width(words, size, bold="font-weight" in text.attrib, mono=mono)
         x, y = float(text.attrib["x"]), float(text.attrib["y"])
-        left = x - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[text.attrib["text-anchor"]]
-        extents.append((words, left, y - 0.75 * size, left + width, y + 0.22 * size))
+        left = x - across * {"start": 0.0, "middle": 0.5, "end": 1.0}[text.attrib["text-anchor"]]
+        extents.append((words, left, y - 0.75 * size, left + across, y + 0.22 * size))
     return extents
 
 

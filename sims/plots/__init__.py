@@ -1,1 +1,1 @@
-"""The report's pictures, one file each: a case (a table and a world) in, an SVG with its description out."""
+"""What a report shows, one file each: a case (a table and a world) in, a chart's data out."""

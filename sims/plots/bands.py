@@ -1,18 +1,17 @@
-"""Means over seeds with their 95% bands, thinned to what a plot can show."""
+"""Means over seeds with their 95% bands, thinned to what a chart can show."""
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from highwayman.env.types import Floats
+from highwayman.pages.charts import Series
 from highwayman.sims.measures.student_t import student_t
-from highwayman.sims.plots.style import Look
+from highwayman.sims.plots.focus import Window
+from highwayman.sims.plots.look import Look
 from highwayman.sims.sweeps.results import Case
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _MOST = 80  # points of a line
 
@@ -79,11 +78,30 @@ def thinned(rounds: Floats, values: Floats, *, keep_last: bool = False, most: in
     return rounds[np.array(ends) - 1], np.stack(means, axis=1)
 
 
-def draw_band(axes: "Axes", policy_band: Band, name: str, look: Look, *, shaded: bool = True) -> None:
-    """Draw the mean as a line and, if `shaded`, the interval as a pale area around it."""
-    color = look.color(name)
-    if shaded and np.isfinite(policy_band.low).all():
-        axes.fill_between(policy_band.rounds, policy_band.low, policy_band.high, color=color, alpha=0.14, linewidth=0)
-    axes.plot(
-        policy_band.rounds, policy_band.mean, color=color, linewidth=1.9 if shaded else 1.2, linestyle=look.dash(name)
+def series(policy_band: Band, name: str, look: Look, *, shaded: bool = True) -> Series:
+    """Return the mean as a line and, if `shaded` and known, the interval as a band around it."""
+    shaded = shaded and bool(np.isfinite(policy_band.low).all())
+    low, high = (policy_band.low.tolist(), policy_band.high.tolist()) if shaded else ((), ())
+    return Series(
+        name,
+        look.policies[name],
+        policy_band.rounds.tolist(),
+        policy_band.mean.tolist(),
+        low,
+        high,
+        dash=look.dash(name),
     )
+
+
+def framed(window: Window, lines: Sequence[Series]) -> tuple[Window, list[Series], str]:
+    """Return a window that holds the lines' bands whole, the lines without those too wide for it, and which these are.
+
+    Args:
+        window: what the lines' means need.
+        lines: with their bands.
+    """
+    ends = {line.name: (min(line.low), max(line.high)) for line in lines if len(line.low)}
+    window, held = window.with_bands(ends)
+    kept = [line if line.name in held else replace(line, low=(), high=()) for line in lines]
+    left = [name for name in ends if name not in held]
+    return window, kept, f" Too wide to be drawn: the intervals of {', '.join(left)}." if left else ""

@@ -2,71 +2,56 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
+from highwayman.pages.charts import Axis, Figure, Lines, Series
+from highwayman.pages.palette import BAD
 from highwayman.sims.measures.budget import WINDOW
-from highwayman.sims.plots.bands import Band, band, draw_band
-from highwayman.sims.plots.focus import best_first
-from highwayman.sims.plots.labels import Label, label_ends
-from highwayman.sims.plots.palette import INK, OVER
-from highwayman.sims.plots.style import (
-    WIDTH_IN,
-    Look,
-    Picture,
-    gridlines,
-    house_style,
-    panel,
-    room,
-    round_ticks,
-    sheet,
-    title,
-    usd,
-)
-from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.plots.bands import Band, band, framed, series
+from highwayman.sims.plots.dollars import usd
+from highwayman.sims.plots.focus import Window, best_first
+from highwayman.sims.plots.look import Look
 from highwayman.sims.sweeps.results import POLICY, Case
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_LEFT, _TOP, _HEIGHT = 0.5, 0.35, 2.6
 _BANDS = 5  # more than so many cover each other
+_CEILING = "ceiling"
 
 
-def budget(case: Case, look: Look) -> Picture | None:
-    """Return the plot of rolling mean cost over the ceiling, or None where no budget was set or no cost is known."""
+def budget(case: Case, look: Look) -> Figure | None:
+    """Return the chart of rolling mean cost over the ceiling, or None where no budget was set or no cost is known."""
     ceiling = case.budget_usd
     bands_if_known = {name: band(case, name, "cost_usd", window=WINDOW) for name in case.names(POLICY)}
     bands = {name: policy_band for name, policy_band in bands_if_known.items() if policy_band is not None}
     if not ceiling > 0 or not bands:
         return None
-    with house_style():
-        figure = sheet(_TOP + _HEIGHT + 0.5)
-        width = WIDTH_IN - _LEFT - room([*bands, "ceiling"])
-        axes = panel(figure, _LEFT, _TOP, width=width, height=_HEIGHT)
-        _draw(axes, {name: bands[name] for name in best_first(case) if name in bands}, look, ceiling)
-        return Picture("budget", svg_of(figure), _alt(case, bands, ceiling), _caption(case, ceiling))
-
-
-def _draw(axes: "Axes", bands: Mapping[str, Band], look: Look, ceiling: float) -> None:
-    """Draw the bands, best policy first."""
     last = max(float(policy_band.rounds[-1]) for policy_band in bands.values())
-    labels = [Label(last, 1.0, "ceiling", INK)]
-    for place, (name, policy_band) in enumerate(bands.items()):
-        scaled = Band(
-            policy_band.rounds, policy_band.mean / ceiling, policy_band.low / ceiling, policy_band.high / ceiling
-        )
-        draw_band(axes, scaled, name, look, shaded=place < _BANDS)
-        labels.append(Label(float(policy_band.rounds[-1]), float(scaled.mean[-1]), name, look.color(name)))
     highest = max(float(policy_band.mean.max()) for policy_band in bands.values()) / ceiling
-    axes.set_ylim(0, max(1.25, 1.1 * highest))
-    axes.axhspan(1.0, axes.get_ylim()[1], color=OVER, alpha=0.06, linewidth=0)
-    axes.axhline(1.0, color=INK, linewidth=1.0)
-    round_ticks(axes, last)
-    axes.yaxis.set_major_formatter("{x:g}×")
-    title(axes, f"Mean cost of the last {WINDOW} rounds, times the ceiling")
-    axes.set_xlabel("round", loc="left")
-    gridlines(axes)
-    label_ends(axes, labels)
+    lines = [
+        series(_over(bands[name], ceiling), name, look, shaded=place < _BANDS)
+        for place, name in enumerate(name for name in best_first(case) if name in bands)
+    ]
+    window, lines, too_wide = framed(Window(0.0, max(1.25, 1.1 * highest)), lines)
+    chart = Lines(
+        _alt(case, bands, ceiling),
+        Axis("round", "count", low=0.0, high=last),
+        Axis(low=window.low, high=window.high),
+        [Series(_CEILING, BAD, [0.0, last], [1.0, 1.0]), *lines],
+        height=max(240, 16 * len(lines) + 60),
+        named=True,
+    )
+    return Figure(
+        chart,
+        title=f"Mean cost of the last {WINDOW} rounds, times the ceiling",
+        caption=_caption(case, ceiling) + too_wide,
+        legend={_CEILING: BAD, **{name: look.policies[name] for name in bands}},
+        dashes=look.dashes,
+    )
+
+
+def _over(policy_band: Band, ceiling: float) -> Band:
+    return replace(
+        policy_band, mean=policy_band.mean / ceiling, low=policy_band.low / ceiling, high=policy_band.high / ceiling
+    )
 
 
 def _alt(case: Case, bands: Mapping[str, Band], ceiling: float) -> str:

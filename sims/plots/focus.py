@@ -1,33 +1,52 @@
-"""What a plot has to show, where showing everything would leave nothing to see."""
+"""What a chart has to show, where showing everything would leave nothing to see."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from highwayman.sims.plots.labels import Label
 from highwayman.sims.sweeps.results import Case
 from highwayman.sims.sweeps.standings import standings
 
-_FAR: Final = 1.0  # what is further away from the rest than this share of their range is off the plot
+_FAR: Final = 1.0  # what is further away from the rest than this share of their range is off the chart
 _AT_LEAST: Final = 3
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The values that a plot has room for."""
+    """The values that a chart has room for."""
 
     low: float
     high: float
 
-    def label_with_value(self, label: Label, form: str) -> Label:
-        """Return the label, with the value and an arrow to it where it lies off the plot."""
-        arrow = self.beyond(label.y)
-        return replace(label, note=f" {label.y:{form}} {arrow}".replace("-", "\u2212")) if arrow else label
+    def widened(self, share: float = 0.06) -> "Window":
+        """Return a window with some room around these."""
+        margin = share * (self.high - self.low) or 0.05
+        return Window(self.low - margin, self.high + margin)
+
+    def with_bands(self, bands: Mapping[str, tuple[float, float]]) -> tuple["Window", frozenset[str]]:
+        """Return a window that holds bands, (lowest, highest) each, and which of them: none is drawn in part.
+
+        What is wider than the rest of the chart leaves nothing else to see, so it is left out.
+        """
+        reach = _FAR * (self.high - self.low)
+        held = {
+            name: ends for name, ends in bands.items() if self.low - reach <= ends[0] and ends[1] <= self.high + reach
+        }
+        low, high = (
+            min([self.low, *(low for low, _ in held.values())]),
+            max([self.high, *(high for _, high in held.values())]),
+        )
+        return Window(low, high), frozenset(held)
 
     def beyond(self, value: float) -> str:
-        """Return an arrow to where the value lies off the plot; nothing where it is on it."""
+        """Return an arrow to where the value lies off the chart; nothing where it is on it."""
         return "\u2191" if value > self.high else "\u2193" if value < self.low else ""
+
+    def left_out(self, values: Mapping[str, float], form: str) -> str:
+        """Return in a sentence what lies off the chart, each with its value and an arrow to it; nothing without any."""
+        told = [f"{name} {value:{form}} {self.beyond(value)}" for name, value in values.items() if self.beyond(value)]
+        return f" Off the chart: {', '.join(told)}.".replace(" -", " \u2212") if told else ""
 
 
 def best_first(case: Case) -> tuple[str, ...]:
@@ -36,7 +55,7 @@ def best_first(case: Case) -> tuple[str, ...]:
 
 
 def foremost(ranked: Sequence[_T]) -> Sequence[_T]:
-    """Return those that a plot is about, of policies that stand best first: half of them, and at least three."""
+    """Return those that a chart is about, of policies that stand best first: half of them, and at least three."""
     return ranked[: max(_AT_LEAST, -(-len(ranked) // 2))]
 
 

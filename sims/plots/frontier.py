@@ -3,35 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from highwayman.env.types import Floats
-from highwayman.sims.plots.labels import Label, label_points
-from highwayman.sims.plots.palette import INK, QUIET
-from highwayman.sims.plots.style import (
-    WIDTH_IN,
-    Look,
-    Picture,
-    gridlines,
-    house_style,
-    log_steps,
-    panel,
-    room,
-    sheet,
-    short,
-    steps,
-    tick_usd,
-    title,
-    usd,
-)
-from highwayman.sims.plots.svg import svg_of
+from highwayman.pages.charts import Axis, Figure, Point, Scatter, Series
+from highwayman.pages.palette import INK, OTHERS, QUIET
+from highwayman.sims.plots.dollars import usd
+from highwayman.sims.plots.look import Look
 from highwayman.sims.simulation.world_spec import CALM
 from highwayman.sims.sweeps.results import POLICY, Case, Setting
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _PER = 1000.0  # requests a price is given for
 _BESIDE = 4  # policies that are named beside their points
@@ -46,35 +27,33 @@ class FrontierLine:
 
     cost: Floats
     quality: Floats
-    weights: tuple[float, ...]
+    settings: tuple[str, ...]  # in words; empty where there is only one
     seeds: Floats
 
 
-def frontier(case: Case, look: Look) -> Picture | None:
-    """Return the plot, or None where no cost is known."""
+def frontier(case: Case, look: Look) -> Figure | None:
+    """Return the chart, or None where no cost is known."""
     lines = _lines(case)
     costs = [*(cost for line in lines.values() for cost in line.cost), *case.arms.cost_usd]
     if not any(math.isfinite(cost) and cost > 0 for cost in costs):
         return None
-    listed = len(lines) > _BESIDE
-    with house_style():
-        figure = sheet(5.35)
-        right = room(list(lines)) + 0.4 if listed else 0.8
-        axes = panel(figure, 0.5, 0.35, width=WIDTH_IN - 0.5 - right, height=4.5)
-        _scale(axes, [_PER * cost for cost in costs if math.isfinite(cost)])
-        policies, arms = _draw_policies(axes, lines, look), _draw_arms(axes, case)
-        axes.margins(y=0.1)
-        axes.set_ylim(axes.get_ylim())
-        title(axes, "Quality and cost")
-        axes.set_xlabel("mean cost of 1,000 requests, dollars", loc="left")
-        gridlines(axes, "both")
-        if listed:
-            _list(axes, lines, look)
-        labels = arms if listed else [*policies, *arms]
-        label_points(
-            axes, labels, avoid=[_on_hull(case), *((_PER * line.cost, line.quality) for line in lines.values())]
-        )
-        return Picture("frontier", svg_of(figure), _alt(case, lines), _caption(case))
+    axis = _axis([_PER * cost for cost in costs if math.isfinite(cost)])
+    chart = Scatter(
+        _alt(case, lines),
+        axis,
+        Axis("quality"),
+        [*_arms(case, look), *_policies(lines, look), *_oracle(case)],
+        [*_hull(case), *_curves(lines, look)],
+        height=430,
+    )
+    policies = {name: look.policies[name] for name in lines}
+    return Figure(
+        chart,
+        title="Quality and cost",
+        caption=_caption(case),
+        legend={**policies, **look.arms[case.table]},
+        dashes={name: look.dash(name) for name in lines},
+    )
 
 
 def _lines(case: Case) -> dict[str, FrontierLine]:
@@ -82,73 +61,59 @@ def _lines(case: Case) -> dict[str, FrontierLine]:
     lines = {}
     for name in case.names(POLICY):
         settings = [
-            (setting.cost_usd, setting.quality, setting.cost_weight)
+            (setting.cost_usd, setting.quality, _dial([setting]))
             for setting in case.results.frontier
             if (setting.table, setting.world, setting.policy) == (case.table, case.world, name)
-        ] or [(tuple(case.values(name, "cost_usd")), tuple(case.values(name, "quality")), math.nan)]
+        ] or [(tuple(case.values(name, "cost_usd")), tuple(case.values(name, "quality")), "")]
         points = [np.array([cost, quality]) for cost, quality, _ in settings]
         means = np.array([point.mean(axis=1) for point in points])
         order = np.argsort(means[:, 0], kind="stable")
         if np.isfinite(means).all():
-            weights = tuple(settings[place][2] for place in order)
-            lines[name] = FrontierLine(means[order, 0], means[order, 1], weights, np.concatenate(points, axis=1).T)
+            told = tuple(settings[place][2] for place in order)
+            lines[name] = FrontierLine(means[order, 0], means[order, 1], told, np.concatenate(points, axis=1).T)
     return lines
 
 
-def _scale(axes: "Axes", costs: Sequence[float]) -> None:
+def _axis(costs: Sequence[float]) -> Axis:
     low, high = min(costs), max(costs)
     if 0 < low * _LOG_FROM <= high:
-        axes.set_xscale("log")
-        axes.set_xlim(low / 1.35, high * 1.35)
-        axes.set_xticks(log_steps(low / 1.35, high * 1.35))
-        axes.set_xticks([], minor=True)
-    else:
-        margin = 0.08 * (high - low) or 0.1 * high
-        axes.set_xlim(max(low - margin, 0.0), high + margin)
-        axes.set_xticks(steps(*axes.get_xlim(), most=6))
-    axes.xaxis.set_major_formatter(tick_usd)
+        return Axis("mean cost of 1,000 requests", "usd", "log", low / 1.35, high * 1.35)
+    margin = 0.08 * (high - low) or 0.1 * high
+    return Axis("mean cost of 1,000 requests", "usd", low=max(low - margin, 0.0), high=high + margin)
 
 
-def _draw_policies(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> list[Label]:
-    labels = []
+def _policies(lines: Mapping[str, FrontierLine], look: Look) -> list[Point]:
+    """Return the policies' points; of few the best bears the name, of many the legend says who they are."""
+    points = []
     for name, line in lines.items():
-        color = look.color(name)
-        axes.plot(*(_PER * line.seeds[:, :1], line.seeds[:, 1:]), "o", color=color, alpha=0.22, markersize=3, mew=0)
-        axes.plot(_PER * line.cost, line.quality, color=color, linewidth=1.7, linestyle=look.dash(name), zorder=2.5)
-        axes.plot(_PER * line.cost, line.quality, "o", color=color, markersize=5.5, mew=0, zorder=2.6)
-        best = int(line.quality.argmax())
-        labels.append(Label(_PER * float(line.cost[best]), float(line.quality[best]), name, color))
-    return labels
+        color, best = look.policies[name], int(line.quality.argmax())
+        points += [Point(_PER * cost, quality, name, color, faint=True) for cost, quality in line.seeds.tolist()]
+        points += [
+            Point(_PER * cost, quality, name, color, group=told, labelled=place == best and len(lines) <= _BESIDE)
+            for place, (cost, quality, told) in enumerate(
+                zip(line.cost.tolist(), line.quality.tolist(), line.settings, strict=True)
+            )
+        ]
+    return points
 
 
-def _list(axes: "Axes", lines: Mapping[str, FrontierLine], look: Look) -> None:
-    """Name the policies beside the plot, the one of the best quality first: beside their points there is no room."""
-    inches = axes.get_window_extent().width / axes.figure.dpi
-    best_first = sorted(lines, key=lambda name: -float(lines[name].quality.max()))
-    for place, name in enumerate(best_first):
-        y = 0.97 - 0.045 * place
-        line = [1 + 0.12 / inches, 1 + 0.42 / inches]
-        options: dict[str, Any] = {"transform": axes.transAxes, "color": look.color(name), "clip_on": False}
-        axes.plot(line, [y, y], linewidth=1.7, linestyle=look.dash(name), **options)
-        axes.text(1 + 0.5 / inches, y, short(name), fontweight="bold", va="center_baseline", **options)
+def _curves(lines: Mapping[str, FrontierLine], look: Look) -> list[Series]:
+    return [
+        Series(name, look.policies[name], (_PER * line.cost).tolist(), line.quality.tolist(), dash=look.dash(name))
+        for name, line in lines.items()
+    ]
 
 
-def _draw_arms(axes: "Axes", case: Case) -> list[Label]:
-    """Draw the arms, their hull, and the oracle where its cost is known; return the names there is room for."""
-    arms = case.arms
-    if arms.hull:
-        axes.plot(*_on_hull(case), color=QUIET, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1.5)
-    points = [(name, cost, quality) for name, cost, quality in zip(arms.names, arms.cost_usd, arms.quality, strict=True)
-              if math.isfinite(cost)]  # fmt: skip
-    for _, cost, quality in points:
-        axes.plot([_PER * cost], [quality], "s", color=QUIET, markersize=5, mew=0, zorder=2.4)
-    named = _named(case)
-    labels = [Label(_PER * cost, quality, name, QUIET, bold=False) for name, cost, quality in points if name in named]
-    best = _oracle(case)
-    if best is not None:
-        axes.plot([_PER * best[0]], [best[1]], "D", color=INK, markersize=5.5, mew=0, zorder=2.7)
-        labels.append(Label(_PER * best[0], best[1], case.results.oracle, INK))
-    return labels
+def _arms(case: Case, look: Look) -> list[Point]:
+    named, colors = _named(case), look.arms[case.table]
+    return [
+        Point(
+            _PER * cost, quality, name, QUIET if colors[name] == OTHERS else colors[name], "square", "arm",
+            labelled=name in named,
+        )
+        for name, cost, quality in zip(case.arms.names, case.arms.cost_usd, case.arms.quality, strict=True)
+        if math.isfinite(cost)
+    ]  # fmt: skip
 
 
 def _named(case: Case) -> frozenset[str]:
@@ -166,27 +131,28 @@ def _named(case: Case) -> frozenset[str]:
     return frozenset(list(dict.fromkeys([*on_hull, *by_share]))[:_NAMED])
 
 
-def _on_hull(case: Case) -> tuple[Floats, Floats]:
-    """Return points of the hull, close enough for what is straight in dollars to be bent where the scale is not."""
+def _hull(case: Case) -> list[Series]:
+    """Return the hull by points close enough for what is straight in dollars to be bent where the scale is not."""
     cost, quality = np.array(case.arms.hull, dtype=np.float64).reshape(-1, 2).T
-    if len(cost) < 2:
-        return _PER * cost, quality
+    if not len(cost):
+        return []
     corners = np.arange(len(cost), dtype=np.float64)
     at = np.linspace(0.0, corners[-1], _HULL_POINTS * (len(cost) - 1) + 1)
-    return _PER * np.interp(at, corners, cost), np.interp(at, corners, quality)
+    x, y = _PER * np.interp(at, corners, cost), np.interp(at, corners, quality)
+    return [Series("drawing between two arms", QUIET, x.tolist(), y.tolist(), dashed=True)]
 
 
-def _oracle(case: Case) -> tuple[float, float] | None:
+def _oracle(case: Case) -> list[Point]:
     name = case.results.oracle
     runs = case.of(name)
     static = case.arms.baselines.get(name)
     if runs:
-        cost_and_quality = float(case.values(name, "cost_usd").mean()), float(case.values(name, "quality").mean())
+        cost, quality = float(case.values(name, "cost_usd").mean()), float(case.values(name, "quality").mean())
     elif static is not None:
-        cost_and_quality = static.cost_usd, static.quality
+        cost, quality = static.cost_usd, static.quality
     else:
-        return None
-    return cost_and_quality if math.isfinite(cost_and_quality[0]) else None
+        return []
+    return [Point(_PER * cost, quality, name, INK, "diamond", "baseline")] if math.isfinite(cost) else []
 
 
 def _alt(case: Case, lines: Mapping[str, FrontierLine]) -> str:
@@ -218,6 +184,6 @@ def _dial(settings: Sequence[Setting]) -> str:
     """Return in words what settings stand for: points per dollar, weights in results from before those."""
     rates = sorted({setting.points_per_usd for setting in settings})
     if all(map(math.isfinite, rates)):
-        return f"points per dollar ({', '.join(f'{rate:.3g}' for rate in rates)})"
+        return f"points per dollar ({', '.join(f'{rate:,.0f}' if rate >= 1000 else f'{rate:.3g}' for rate in rates)})"
     weights = sorted({setting.cost_weight for setting in settings})
     return f"cost weights ({', '.join(f'{weight:g}' for weight in weights)})"

@@ -1,83 +1,46 @@
-"""How well each policy's log can judge other policies: importance ratios, and what they leave of the rounds."""
+"""How well a log can judge other policies than its own: importance ratios, and what they leave of the rounds."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from highwayman.sims.plots.palette import INK, QUIET
-from highwayman.sims.plots.style import (
-    TITLE_LETTER_IN,
-    WIDTH_IN,
-    Look,
-    Picture,
-    columns,
-    heading,
-    house_style,
-    log_steps,
-    panel,
-    sheet,
-    short,
-    title,
-)
-from highwayman.sims.plots.svg import svg_of
+from highwayman.pages.charts import Axis, Figure, Histogram
+from highwayman.pages.multiples import Multiples
+from highwayman.sims.plots.look import Look
 from highwayman.sims.sweeps.results import Case, Ratios
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-_PANEL_IN, _ROW_IN = 1.0, 2.0
-_LEFT, _GAP, _TOP, _RIGHT = 0.1, 0.4, 0.7, 0.3
-
-
-def ratios(case: Case, look: Look) -> Picture | None:
+def ratios(case: Case, look: Look) -> Multiples | None:
     """Return small histograms, one per policy, or None where there are none."""
-    case_ratios = [
-        policy_ratios
-        for policy_ratios in case.results.ratios
-        if (policy_ratios.table, policy_ratios.world) == (case.table, case.world)
-        and any(policy_ratios.counts)
-        and policy_ratios.policy in look.names
+    figures = [
+        histogram(policy_ratios, look.policies[policy_ratios.policy], _span(case), _effective(policy_ratios))
+        for policy_ratios in _of(case)
+        if policy_ratios.policy in look.policies
     ]
-    heading_text = "Importance ratios of an even draw against each policy's log"
-    alt = "Importance ratios of an even target."
-    return histograms(case_ratios, look, (heading_text, alt, _CAPTION))
+    return (
+        Multiples(figures, "Importance ratios of an even draw against each policy's log", _CAPTION) if figures else None
+    )
 
 
-def histograms(ratios_of_policies: Sequence[Ratios], look: Look, texts: tuple[str, str, str]) -> Picture | None:
-    """Return a small histogram of each, under a heading, described and captioned; None without any."""
-    if not ratios_of_policies:
-        return None
-    low, high = _range(ratios_of_policies)
-    with house_style():
-        across = columns(len(ratios_of_policies))
-        figure = sheet(_TOP - 0.3 + _ROW_IN * -(-len(ratios_of_policies) // across))
-        heading(figure, texts[0])
-        width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
-        for place, policy_ratios in enumerate(ratios_of_policies):
-            row, column = divmod(place, across)
-            left, top = _LEFT + column * (width + _GAP), _TOP + row * _ROW_IN
-            axes = panel(figure, left, top, width=width, height=_PANEL_IN)
-            axes.set_xscale("log")
-            axes.set_xlim(low, high)
-            title(
-                axes, short(policy_ratios.policy, int(width / TITLE_LETTER_IN)), color=look.color(policy_ratios.policy)
-            )
-            _draw(axes, policy_ratios, look)
-        sizes = "; ".join(
-            f"{policy_ratios.policy}: {' '.join(_effective(policy_ratios))}" for policy_ratios in ratios_of_policies
-        )
-        return Picture("ratios", svg_of(figure), f"{texts[1]} {sizes}.", texts[2])
+def histogram(policy_ratios: Ratios, color: str, span: tuple[float, float], caption: str = "") -> Figure:
+    """Return a small histogram of importance ratios, on a logarithmic axis over `span`."""
+    low, high = span
+    bins = [
+        place
+        for place, edge in enumerate(policy_ratios.edges[:-1])
+        if edge < high * (1 - 1e-9) and policy_ratios.edges[place + 1] > low * (1 + 1e-9)
+    ]
+    first, last = bins[0], bins[-1]
+    chart = Histogram(
+        f"Importance ratios of {policy_ratios.policy}, in {sum(policy_ratios.counts):,} rounds. {caption}".strip(),
+        Axis("importance ratio", scale="log", low=low, high=high),
+        policy_ratios.edges[first : last + 2],
+        policy_ratios.counts[first : last + 1],
+        color=color,
+        reference=1.0,
+    )
+    return Figure(chart, title=policy_ratios.policy, caption=caption)
 
 
-_CAPTION = (
-    "Each round's ratio is the probability an even draw would have given to the arm taken, over the probability the "
-    "policy gave it. Ratios near 1 mean that the log can judge others; a long tail at the right means that a few "
-    "rounds would decide, and the effective sample size says how few."
-)
-
-
-def _range(ratios_of_policies: Sequence[Ratios]) -> tuple[float, float]:
+def span_of(ratios_of_policies: Sequence[Ratios]) -> tuple[float, float]:
     """Return the least and the greatest ratio there was, 1 being among them."""
     filled = [
         (edge, policy_ratios.edges[place + 1])
@@ -88,20 +51,26 @@ def _range(ratios_of_policies: Sequence[Ratios]) -> tuple[float, float]:
     return min([0.9, *(low for low, _ in filled)]), max([1.1, *(high for _, high in filled)])
 
 
-def _draw(axes: "Axes", policy_ratios: Ratios, look: Look) -> None:
-    color = look.color(policy_ratios.policy)
-    heights = np.array(policy_ratios.counts, dtype=np.float64) / sum(policy_ratios.counts)
-    axes.stairs(heights, policy_ratios.edges, fill=True, color=color, alpha=0.85)
-    axes.axvline(1.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.set_ylim(0, 1.12 * heights.max())
-    axes.set_yticks([])
-    axes.set_xticks(log_steps(*axes.get_xlim()))
-    axes.set_xticks([], minor=True)
-    axes.xaxis.set_major_formatter("{x:g}")
-    for line, text in enumerate(_effective(policy_ratios)):
-        axes.text(0.0, -0.36 - 0.16 * line, text, color=QUIET, transform=axes.transAxes, va="center_baseline")
+_CAPTION = (
+    "Each round's ratio is the probability an even draw would have given to the arm taken, over the probability the "
+    "policy gave it. Ratios near 1 (the dashed line) mean that the log can judge others; a long tail at the right "
+    "means that a few rounds would decide, and the effective sample size says how few: so many rounds drawn evenly "
+    "would tell as much of an even draw."
+)
 
 
-def _effective(policy_ratios: Ratios) -> tuple[str, str]:
+def _of(case: Case) -> list[Ratios]:
+    return [
+        policy_ratios
+        for policy_ratios in case.results.ratios
+        if (policy_ratios.table, policy_ratios.world) == (case.table, case.world) and any(policy_ratios.counts)
+    ]
+
+
+def _span(case: Case) -> tuple[float, float]:
+    return span_of(_of(case))
+
+
+def _effective(policy_ratios: Ratios) -> str:
     n = sum(policy_ratios.counts)
-    return "effective sample size", f"{policy_ratios.ess:,.0f} of {n:,} rounds ({policy_ratios.ess / n:.0%})"
+    return f"effective sample size {policy_ratios.ess:,.0f} of {n:,} rounds ({policy_ratios.ess / n:.0%})"

@@ -1,68 +1,32 @@
 """Which arms each policy chose, over time."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from highwayman.env.types import Floats
+from highwayman.pages.charts import Axis, Figure, Shares
+from highwayman.pages.multiples import Multiples
+from highwayman.pages.palette import OTHERS
 from highwayman.sims.plots.bands import thinned
-from highwayman.sims.plots.palette import ARM_COLORS, OTHERS, PAPER, WRITTEN_ON_DARK, WRITTEN_ON_LIGHT
-from highwayman.sims.plots.style import (
-    LETTER_IN,
-    TITLE_LETTER_IN,
-    WIDTH_IN,
-    Look,
-    Picture,
-    columns,
-    heading,
-    house_style,
-    panel,
-    round_ticks,
-    sheet,
-    short,
-    title,
-)
-from highwayman.sims.plots.svg import svg_of
+from highwayman.sims.plots.look import ARM_COLORS, Look
 from highwayman.sims.sweeps.results import POLICY, Case
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_PANEL_IN, _ROW_IN, _LINE_IN = 1.35, 1.95, 0.24
-_LEFT, _GAP, _TOP, _RIGHT = 0.5, 0.4, 0.75, 0.3
-_NAMES_IN = WIDTH_IN - 0.16
-_POINTS = 40
-_DARK = frozenset(("#0c71be", "#7a4550", "#2c3e63", "#ad622e"))
+_POINTS = 32
+_Areas = Mapping[str, tuple[Floats, Floats]]  # rounds (b,) and shares (b, K) of each policy
 
 
-def shares(case: Case, look: Look) -> Picture | None:
-    """Return small plots, one per policy, of the arms' shares of the rounds; None where no run says which it took."""
+def shares(case: Case, look: Look) -> Multiples | None:
+    """Return small charts, one per policy, of the arms' shares of the rounds; None where no run says which it took."""
     areas_of_policies = {
         name: policy_areas for name in case.names(POLICY) if (policy_areas := _mean_shares(case, name)) is not None
     }
     if not areas_of_policies:
         return None
-    arms, colors, folded = _folded(case.arms.names, areas_of_policies)
-    across, names = columns(len(areas_of_policies)), _in_rows(arms)
-    above = _TOP + _LINE_IN * len(names)
-    with house_style():
-        figure = sheet(above + _ROW_IN * -(-len(areas_of_policies) // across) - 0.35)
-        heading(figure, "Arms chosen over time")
-        _name_arms(panel(figure, 0.08, 0.38, width=_NAMES_IN, height=_LINE_IN * len(names)), names, colors)
-        width = (WIDTH_IN - _LEFT - _GAP * (across - 1) - _RIGHT) / across
-        for place, (name, (rounds, areas)) in enumerate(folded.items()):
-            row, column = divmod(place, across)
-            left, top = _LEFT + column * (width + _GAP), above + row * _ROW_IN
-            axes = panel(figure, left, top, width=width, height=_PANEL_IN)
-            _draw(axes, rounds, areas, colors)
-            title(axes, short(name, int(width / TITLE_LETTER_IN)), color=look.color(name))
-            axes.set_yticks([0, 0.5, 1] if column == 0 else [])
-            axes.yaxis.set_major_formatter("{x:.0%}")
-        return Picture("shares", svg_of(figure), _alt(arms, folded), "Means over seeds; each area is an arm's share.")
-
-
-_Areas = Mapping[str, tuple[Floats, Floats]]
+    colors, folded = _folded(case.arms.names, areas_of_policies, look.arms[case.table])
+    figures = [Figure(_chart(name, rounds, areas, colors), title=name) for name, (rounds, areas) in folded.items()]
+    caption = "Means over seeds; each area is an arm's share."
+    return Multiples(figures, title="Arms chosen over time", caption=caption, legend=colors)
 
 
 def _mean_shares(case: Case, name: str) -> tuple[Floats, Floats] | None:
@@ -73,63 +37,34 @@ def _mean_shares(case: Case, name: str) -> tuple[Floats, Floats] | None:
     return rounds, np.asarray(values.mean(axis=0), dtype=np.float64)  # (b,), (b, K)
 
 
-def _folded(names: Sequence[str], areas_of_policies: _Areas) -> tuple[list[str], list[str], _Areas]:
-    """Return arms, colors and areas in which all but the arms taken most are one: there are only so many colors."""
-    if len(names) <= len(ARM_COLORS) + 1:
-        return list(names), [*ARM_COLORS, OTHERS][: len(names)], areas_of_policies
-    taken = np.sum([areas.mean(axis=0) for _, areas in areas_of_policies.values()], axis=0)
-    top = np.sort(np.argsort(-taken, kind="stable")[: len(ARM_COLORS)])
-    rest = np.setdiff1d(np.arange(len(names)), top)
+def _folded(
+    names: Sequence[str], areas_of_policies: _Areas, colors: Mapping[str, str]
+) -> tuple[Mapping[str, str], _Areas]:
+    """Return the arms' colors, and areas in which all arms without a color of their own are one."""
+    if len(names) <= ARM_COLORS:
+        return colors, areas_of_policies
+    top = [place for place, name in enumerate(names) if colors[name] != OTHERS]
+    rest = [place for place, name in enumerate(names) if colors[name] == OTHERS]
     folded = {
         name: (rounds, np.column_stack([areas[:, top], areas[:, rest].sum(axis=1)]))
         for name, (rounds, areas) in areas_of_policies.items()
     }
-    return [*(names[column] for column in top), f"{len(rest)} others"], [*ARM_COLORS, OTHERS], folded
+    return {**{names[place]: colors[names[place]] for place in top}, _others(names, rest): OTHERS}, folded
 
 
-def _draw(axes: "Axes", rounds: Floats, areas: Floats, colors: Sequence[str]) -> None:
-    x = np.concatenate([[0.0], rounds])
-    stacked = np.concatenate([areas[:1], areas]).T
-    axes.stackplot(x, stacked, colors=colors, linewidth=0.5, edgecolor=PAPER)
-    round_ticks(axes, float(rounds[-1]))
-    axes.set_ylim(0, 1)
-    middles = np.cumsum(areas[-1]) - areas[-1] / 2
-    for share, middle, color in zip(areas[-1], middles, colors, strict=True):
-        if share >= 0.14:
-            ink = WRITTEN_ON_DARK if color in _DARK else WRITTEN_ON_LIGHT
-            axes.text(rounds[-1] * 0.98, middle, f"{share:.0%}", color=ink, ha="right", va="center_baseline")
+def _others(names: Sequence[str], rest: Sequence[int]) -> str:
+    return names[rest[0]] if len(rest) == 1 else f"{len(rest)} others"
 
 
-def _in_rows(arms: Sequence[str]) -> list[list[tuple[str, float]]]:
-    """Return the arms' names, as short as they have to be, and where each begins, in as few rows as hold them."""
-    rows: list[list[tuple[str, float]]] = [[]]
-    left = 0.0
-    for arm in arms:
-        name = short(arm)
-        needed = 0.36 + LETTER_IN * len(name)
-        if rows[-1] and left + needed > _NAMES_IN:
-            rows.append([])
-            left = 0.0
-        rows[-1].append((name, left))
-        left += needed
-    return rows
-
-
-def _name_arms(axes: "Axes", rows: Sequence[Sequence[tuple[str, float]]], colors: Sequence[str]) -> None:
-    """Write the arms' names, each after a square of its color."""
-    axes.set_axis_off()
-    axes.set_xlim(0, _NAMES_IN)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    unused_colors = iter(colors)
-    for row, names in enumerate(rows):
-        for name, left in names:
-            axes.plot([left + 0.06], [row], "s", color=next(unused_colors), markersize=8, mew=0)
-            axes.text(left + 0.18, row, name, va="center_baseline")
-
-
-def _alt(arms: Sequence[str], areas_of_policies: _Areas) -> str:
-    parts = []
-    for name, (_, areas) in areas_of_policies.items():
-        last = sorted(zip(areas[-1], arms, strict=True), reverse=True)[:3]
-        parts.append(f"{name} ends at " + ", ".join(f"{arm} {share:.0%}" for share, arm in last))
-    return f"Shares of the arms over time. {'; '.join(parts)}."
+def _chart(name: str, rounds: Floats, areas: Floats, colors: Mapping[str, str]) -> Shares:
+    """Return the areas of one policy: each bin's shares from where it begins, and the last bin's where it ends."""
+    steps = np.concatenate([areas, areas[-1:]])
+    last = sorted(zip(areas[-1], colors, strict=True), reverse=True)[:3]
+    return Shares(
+        f"Shares of the arms over time: {name} ends at {', '.join(f'{arm} {share:.0%}' for share, arm in last)}.",
+        Axis("round", "count", low=0.0, high=float(rounds[-1])),
+        [0.0, *rounds.tolist()],
+        {arm: steps[:, place].tolist() for place, arm in enumerate(colors)},
+        colors,
+        height=150,
+    )

@@ -3,25 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from highwayman.env.atomic_write import write_atomically
-from highwayman.sims.plots.answers import answers
-from highwayman.sims.plots.ratios import histograms
-from highwayman.sims.plots.style import Look, Picture, usd
-from highwayman.sims.plots.svg import placed
+from highwayman.pages.multiples import Multiples
+from highwayman.pages.palette import policy_colors
+from highwayman.sims.ope.estimators.rewards import RewardKind
+from highwayman.sims.plots.answers import AS_IT_RAN, CAPTION, answers
+from highwayman.sims.plots.dollars import usd
+from highwayman.sims.plots.ratios import histogram, span_of
 from highwayman.sims.replay.comparison import EDGES, EstimationMethod, LoggedPolicyValue, PolicyEstimate, PolicyVerdict
-from highwayman.sims.reports.tables import manifest_table
-from highwayman.sims.sweeps.results import Ratios, ResultsError
+from highwayman.sims.reports.document import document, write_document
+from highwayman.sims.reports.tables import Cell, ReportTable, Row, manifest_table
+from highwayman.sims.sweeps.results import Ratios
 
 _BADGES = {
     PolicyVerdict.MORE: ("good", "▲"),
     PolicyVerdict.LESS: ("bad", "▼"),
-    PolicyVerdict.UNCLEAR: ("open", "○"),
-    PolicyVerdict.REFUSED: ("open", "∅"),
+    PolicyVerdict.UNCLEAR: ("", "○"),
+    PolicyVerdict.REFUSED: ("", "∅"),
 }
 _NOTE = (
     "Estimates are of requests like those on the log, and of rounds with feedback as far as they speak of quality. "
@@ -31,11 +31,16 @@ _NOTE = (
     "about, one may look good by chance."
 )
 _RATIOS = (
-    "How the log covers each policy: importance ratios of its choices",
-    "Importance ratios of each policy's choices on the log.",
-    "Each round's ratio is the policy's probability of the arm taken, over the probability it was drawn with. Ratios "
-    "near 1 mean that the log did what the policy would do; a long tail at the right means that a few rounds decide.",
+    "Each round's ratio is the policy's probability of the arm taken, over the probability it was drawn with; every "
+    "round counts, rated or not. Ratios near 1 (the dashed line) mean that the log did what the policy would do; a "
+    "long tail at the right means that a few rounds decide."
 )
+_SUPPORT = {
+    "effective sample size": "how many rounds of the policy's own the rated rounds are worth to its estimate, by Kong "
+    "1992: (sum of ratios)² / sum of squared ratios",
+    "largest ratio": "the policy's probability of what was drawn over the log's, where that is largest",
+    "not covered": "the share of the policy's choices that could not have been drawn",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +69,26 @@ class EvaluationReport:
 
 
 def write_answers(evaluation: EvaluationReport, path: Path) -> None:
-    """Write the page to `path`, whole or not at all. Raises ResultsError, and ConfigError without matplotlib."""
-    blob = page(evaluation).encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, blob)
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror or error}") from error
+    """Write the page to `path`, whole or not at all. Raises ResultsError."""
+    write_document(page(evaluation), path)
 
 
 def page(evaluation: EvaluationReport) -> str:
     """Return the page; the same for the same answers."""
-    look = Look(tuple(estimate.policy for estimate in evaluation.answers))
-    style = resources.files("highwayman.sims").joinpath("assets/report.css").read_text(encoding="utf-8")
-    ratios = histograms([_ratios(estimate) for estimate in evaluation.answers], look, _RATIOS)
-    verdict_text, common = headline(evaluation.answers), _common(evaluation.answers)
-    common_notes = "".join(f'<p class="note">Of all of them: {escape(warning)}.</p>' for warning in sorted(common))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><meta name="description" content="{escape(verdict_text)}">
-<title>Highwayman: what another policy would have earned</title><style>{style}</style></head><body>
-<header><h1>What would have been earned?</h1><p class="ran">{escape(_ran(evaluation))}</p></header>
-<main><section aria-label="Verdict"><p class="verdict">{escape(verdict_text)}</p>
-<ul class="judgements">{"".join(_item(estimate, evaluation.method, common) for estimate in evaluation.rows)}</ul>
-<p class="note">{escape(evaluation.about_best_fixed)}</p>{common_notes}
-{_figure(answers(evaluation.logged, evaluation.answers, look))}{_figures(evaluation)}{_shares(evaluation)}
-{_figure(ratios) if ratios else ""}
-<p class="note">{_NOTE}</p></section>
-<section><h2>How it came about</h2>{manifest_table(evaluation.manifest)}</section></main>
-</body></html>
-"""
+    colors, common = policy_colors(estimate.policy for estimate in evaluation.answers), _common(evaluation.answers)
+    charts = answers(evaluation.logged, evaluation.rows, colors)
+    return document(
+        "evaluation.html.j2",
+        ran=_ran(evaluation),
+        verdict=headline(evaluation.answers),
+        items=[_item(estimate, evaluation.method, common) for estimate in evaluation.rows],
+        notes=[evaluation.about_best_fixed, *(f"Of all of them: {warning}." for warning in sorted(common))],
+        answers=Multiples(charts, "What would have been earned", CAPTION),
+        tables=(_figures(evaluation, colors), _shares(evaluation, colors)),
+        ratios=_ratios(evaluation.answers, colors),
+        note=_NOTE,
+        manifest=manifest_table(evaluation.manifest),
+    )
 
 
 def headline(answers: Sequence[PolicyEstimate]) -> str:
@@ -128,80 +123,68 @@ def _ran(evaluation: EvaluationReport) -> str:
     return f"{evaluation.source}: {logged.rounds:,} rounds, {since} to {until} UTC. {method}.{left_out}"
 
 
-def _item(estimate: PolicyEstimate, method: EstimationMethod, common: frozenset[str]) -> str:
-    css, mark = _BADGES[estimate.verdict]
+@dataclass(frozen=True, slots=True)
+class AnswerItem:
+    """What is said of a policy."""
+
+    policy: str
+    verdict: str
+    tone: str
+    mark: str
+    gain: str
+    reasons: Sequence[str]
+
+
+def _item(estimate: PolicyEstimate, method: EstimationMethod, common: frozenset[str]) -> AnswerItem:
     gain = estimate.gain
-    gain_text = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
+    told = f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] {method.reward} per round over what ran"
     reasons = [
-        *(f"Cannot tell: {refusal}" for refusal in gain.refused),
-        *(warning for warning in gain.warnings if warning not in common),
+        *(f"Cannot tell: {refusal}." for refusal in gain.refused),
+        *(f"{warning}." for warning in gain.warnings if warning not in common),
     ]
-    more = "".join(f'<p class="more">{escape(reason)}.</p>' for reason in reasons)
-    badge = f'<span class="badge">{mark} {estimate.verdict}</span> {escape(estimate.policy)}'
-    return f'<li class="{css}"><p>{badge}</p><p>{escape(gain_text.replace("-", "−"))}</p>{more}</li>'
+    tone, mark = _BADGES[estimate.verdict]
+    return AnswerItem(estimate.policy, str(estimate.verdict), tone, mark, told.replace("-", "−"), reasons)
 
 
-def _figures(evaluation: EvaluationReport) -> str:
-    kinds = [kind for kind, mean in evaluation.logged.means.items() if mean.n]
-    ran = [
-        _value(kind, *(getattr(evaluation.logged.means[kind], end) for end in ("value", "low", "high")))
-        for kind in kinds
-    ]
-    rows = [("as it ran", [*ran, "–", "–", "–"])]
+def _figures(evaluation: EvaluationReport, colors: Mapping[str, str]) -> ReportTable:
+    means = evaluation.logged.means
+    kinds = [kind for kind, mean in means.items() if mean.n]
+    ran = [_value(kind, means[kind].value, means[kind].low, means[kind].high) for kind in kinds]
+    rows = [Row(AS_IT_RAN, [*ran, *(Cell("–") for _ in _SUPPORT)], quiet=True)]
     for estimate in evaluation.rows:
-        support = estimate.gain.support
-        values = [
-            _value(kind, estimate.values[kind].value, estimate.values[kind].low, estimate.values[kind].high)
-            for kind in kinds
-        ]
-        support_cells = [
-            f"{support.ess:,.0f} of {support.n:,}",
-            f"{support.max_ratio:.1f}",
-            f"{support.unsupported:.1%}",
-        ]
-        rows.append((estimate.policy, [*values, *support_cells]))
-    if evaluation.best_fixed is not None:
-        rows[:2] = rows[1::-1]  # before what ran
-    heads = [*(_HEADS[kind] for kind in kinds), "effective sample size", "largest ratio", "not covered"]
-    return _table("All figures per request, with intervals", heads, rows)
+        support, values = estimate.gain.support, estimate.values
+        told = (f"{support.ess:,.0f} of {support.n:,}", f"{support.max_ratio:.1f}", f"{support.unsupported:.1%}")
+        cells = [_value(kind, values[kind].value, values[kind].low, values[kind].high) for kind in kinds]
+        row = Row(estimate.policy, [*cells, *map(Cell, told)], colors.get(estimate.policy, ""))
+        rows.insert(0 if estimate is evaluation.best_fixed else len(rows), row)  # the best fixed arm before what ran
+    heads = ("", *(_HEADS[kind] for kind in kinds), *_SUPPORT)
+    return ReportTable("All figures per request, with intervals", heads, rows, _SUPPORT)
 
 
 _HEADS = {"quality": "quality", "cost_usd": "cost of 1,000 requests", "utility": "utility"}
 
 
-def _shares(evaluation: EvaluationReport) -> str:
-    heads = ["as it ran", *(estimate.policy for estimate in evaluation.answers)]
-    shares = [evaluation.logged.shares, *(estimate.shares for estimate in evaluation.answers)]
-    rows = [(arm, [f"{arm_shares.get(arm, 0.0):.1%}" for arm_shares in shares]) for arm in evaluation.logged.shares]
-    return _table("Which arm would have answered: share of the requests", heads, rows)
+def _shares(evaluation: EvaluationReport, colors: Mapping[str, str]) -> ReportTable:
+    logged = evaluation.logged.shares
+    whole = [(AS_IT_RAN, logged), *((estimate.policy, estimate.shares) for estimate in evaluation.answers)]
+    rows = [
+        Row(name, [Cell(f"{shares.get(arm, 0.0):.1%}") for arm in logged], colors.get(name, ""), name == AS_IT_RAN)
+        for name, shares in whole
+    ]
+    return ReportTable("Which arm would have answered: share of the requests", ("", *logged), rows)
 
 
-def _table(caption: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in ("", *heads))
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
-        for name, cells in rows
-    )
-    return (
-        f'<div class="wide" tabindex="0" role="group" aria-label="{caption}"><table><caption>{caption}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _value(kind: str, value: float, low: float, high: float) -> str:
+def _value(kind: RewardKind, value: float, low: float, high: float) -> Cell:
     if kind == "cost_usd":
-        return f"{usd(1000 * value)} [{usd(1000 * low)}, {usd(1000 * high)}]"
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]".replace("-", "−")
+        return Cell(usd(1000 * value), f"[{usd(1000 * low)}, {usd(1000 * high)}]")
+    return Cell(f"{value:.4f}".replace("-", "−"), f"[{low:.4f}, {high:.4f}]".replace("-", "−"))
 
 
-def _ratios(estimate: PolicyEstimate) -> Ratios:
-    support = estimate.gain.support
-    return Ratios(
-        "", "", estimate.policy, EDGES, estimate.ratios, ess=support.ess * sum(estimate.ratios) / max(support.n, 1)
-    )
-
-
-def _figure(picture: Picture) -> str:
-    svg = placed(picture.svg, prefix=picture.name, label=picture.alt)
-    plot = f'<div class="plot" tabindex="0" role="group" aria-label="{picture.name}">{svg}</div>'
-    return f'<figure class="{picture.name}">{plot}<figcaption>{escape(picture.caption)}</figcaption></figure>\n'
+def _ratios(estimates: Sequence[PolicyEstimate], colors: Mapping[str, str]) -> Multiples:
+    """Return how the log covers each policy; what that leaves of the rounds says the table of all figures."""
+    counted = [
+        Ratios("", "", estimate.policy, EDGES, estimate.ratios, ess=estimate.gain.support.ess) for estimate in estimates
+    ]
+    span = span_of(counted)
+    figures = [histogram(ratios, colors[ratios.policy], span) for ratios in counted]
+    return Multiples(figures, "How the log covers each policy: importance ratios of its choices", _RATIOS)

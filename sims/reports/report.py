@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from highwayman.env.atomic_write import write_atomically
+from highwayman.sims.reports.document import write_document
 from highwayman.sims.reports.page import page
-from highwayman.sims.sweeps.results import Results, ResultsError
+from highwayman.sims.sweeps.results import Results
 
 
 def write_report(results: Results, path: Path) -> None:
@@ -12,12 +12,6 @@ def write_report(results: Results, path: Path) -> None:
 
     Raises:
         ResultsError: the results do not fit together, or the file cannot be written.
-        ConfigError: matplotlib is not installed.
     """
     results.check()
-    blob = page(results).encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, blob)
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror or error}") from error
+    write_document(page(results), path)

@@ -35,7 +35,7 @@ class CaseVerdict:
     case: Case
     verdict: RoutingVerdict
     why: str  # about the best policy
-    others: str = ""  # how they stand to the best fixed arm
+    others: str = ""  # which of them are ahead of the best fixed arm, and which behind: the figures are the table's
 
 
 def judge_case(case: Case) -> CaseVerdict:
@@ -167,11 +167,7 @@ def _others(case: Case, rest: Sequence[PolicyStanding], ahead_for_sure: Collecti
         ([standing for standing in compared if standing.finding is Finding.UNCLEAR], "Not clearly different: {}."),
         ([standing for standing in compared if standing.finding is Finding.BEHIND], "Behind: {}."),
     ]
-    named_groups = [
-        (template, [f"{standing.name} {interval(standing.over_fixed)}" for standing in group])
-        for group, template in groups
-        if group
-    ]
+    named_groups = [(template, [standing.name for standing in group]) for group, template in groups if group]
     return " ".join(template.format(_listed(names)) for template, names in named_groups)
 
 

@@ -24,7 +24,6 @@ from highwayman.env.errors import ConfigError
 from highwayman.serving.cli.offline.standings_output import print_standings
 from highwayman.serving.config.config import Config, load_config
 from highwayman.sims.measures.student_t import import_special
-from highwayman.sims.plots.style import house_style
 from highwayman.sims.reports.report import write_report
 from highwayman.sims.sweeps.dial import dial_settings
 from highwayman.sims.sweeps.machines import Machines
@@ -158,9 +157,7 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 
 
 def _check_out(out: Path) -> None:
-    """Return if a report can be drawn and written there: after hours of runs it would be late to find out."""
-    with house_style():
-        pass
+    """Return if a report can be written there: after hours of runs it would be late to find out."""
     folder = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
         raise ConfigError(f"--out {out}: {folder} is no folder that can be written to")

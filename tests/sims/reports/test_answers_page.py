@@ -10,6 +10,7 @@ from highwayman.sims.replay.comparison import EstimationMethod, compare_policies
 from highwayman.sims.reports.answers_page import EvaluationReport, headline, page, write_answers
 from highwayman.sims.sweeps.results import ResultsError
 from tests.sims.replay.test_comparison import random_log
+from tests.sims.reports.test_report import charts, told
 
 NASTY = '<script>alert("policy")</script>'
 
@@ -34,12 +35,30 @@ def test_the_headline_says_who_earns_more_and_who_less() -> None:
 
 
 def test_the_page_needs_nothing_but_itself_and_escapes_names() -> None:
-    html = page(answered("better", NASTY))
-    assert NASTY not in html
-    assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import', html)
-    assert html.count("<svg") == 2
-    assert "3 erased" in html
-    assert "highwayman evaluate" in html
+    text = page(answered("better", NASTY))
+    assert NASTY not in text
+    said = told(text)
+    assert not re.search(r'(?:src|href)="(?!#)|url\((?!#)|@import|https?:', said)
+    assert [chart["kind"] for chart in charts(text)] == ["intervals"] * 3 + ["histogram"] * 2
+    assert "3 erased" in said
+    assert "highwayman evaluate" in said
+
+
+def test_what_the_log_cannot_tell_is_hollow_and_the_best_fixed_arm_stands_first() -> None:
+    known = answered("better", "worse", "same")
+    best = replace(known.answers[0], policy="best fixed: a")
+    rows = charts(page(replace(known, best_fixed=best)))[0]["rows"]
+    assert [row["name"] for row in rows] == ["best fixed: a", "as it ran", "better", "worse", "same"]
+    assert [row["hollow"] for row in rows] == [False, False, False, False, True]
+
+
+def test_there_is_one_effective_sample_size_and_it_is_said_what_it_is() -> None:
+    known = answered("better", "worse")
+    said = told(page(known))
+    support = known.answers[0].gain.support
+    assert said.count(f"{support.ess:,.0f} of {support.n:,}") == 1
+    assert "how many rounds of the policy&#39;s own the rated rounds are worth" in said
+    assert not re.search("effective sample size", " ".join(re.findall(r"data-chart='[^']*'", said)))
 
 
 def test_the_same_answers_give_the_same_page() -> None:
@@ -58,9 +77,9 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_the_first_row_of_the_figures_is_the_best_fixed_arm_by_name() -> None:
     known = answered("better", "worse")
-    html = page(replace(known, best_fixed=replace(known.answers[0], policy="best fixed: a")))
-    figures = html[html.index("All figures per request") :]
+    said = page(replace(known, best_fixed=replace(known.answers[0], policy="best fixed: a")))
+    figures = said[said.index("All figures per request") :]
     places = [figures.index(name) for name in ("best fixed: a", "as it ran", "better", "worse")]
     assert places == sorted(places)
-    assert "picked among the arms by these same numbers" in html
+    assert "picked among the arms by these same numbers" in said
     assert "can tell of no arm" in page(known)

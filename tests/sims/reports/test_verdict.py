@@ -11,7 +11,7 @@ def test_routing_pays_where_the_whole_interval_is_above_0() -> None:
     assert judged.verdict is RoutingVerdict.PAYS
     assert "On average good did best: it earned 0.631" in judged.why
     assert "more than the best fixed arm (general-32b) by +0.031 [+0.029, +0.033] (3 seeds)." in judged.why
-    assert judged.others == "Behind: bad −0.031 [−0.033, −0.029]."
+    assert judged.others == "Behind: bad."
 
 
 def test_routing_does_not_pay_where_every_policy_is_behind() -> None:
@@ -30,14 +30,14 @@ def test_routing_is_not_shown_to_pay_where_the_interval_includes_0() -> None:
 def test_one_policy_that_is_not_clearly_behind_keeps_the_question_open() -> None:
     judged = judge_case(only(made(bad=BEHIND, unsure=(-0.05, 0.01, -0.01))))
     assert judged.verdict is RoutingVerdict.NOT_SHOWN
-    assert judged.others == "Not clearly different: unsure −0.017 [−0.093, +0.059]."
+    assert judged.others == "Not clearly different: unsure."
 
 
 def test_a_policy_shown_ahead_counts_though_another_had_the_higher_mean() -> None:
     judged = judge_case(only(made(wild=(-0.05, 0.05, 0.15), steady=(0.01, 0.011, 0.012))))
     assert judged.verdict is RoutingVerdict.PAYS
     assert "wild did best" in judged.why
-    assert judged.others.startswith("Ahead: steady +0.011")
+    assert judged.others == "Ahead: steady."
 
 
 def test_the_best_of_many_does_not_pay_by_an_interval_that_allows_for_itself_alone() -> None:
@@ -47,7 +47,7 @@ def test_the_best_of_many_does_not_pay_by_an_interval_that_allows_for_itself_alo
     judged = judge_case(only(crowd))
     assert judged.verdict is RoutingVerdict.NOT_SHOWN
     assert "by +0.020 [+0.010, +0.030] (3 seeds), but one of 11 policies may look so by chance." in judged.why
-    assert "Ahead, but over budget or perhaps by chance: also +0.019" in judged.others
+    assert "Ahead, but over budget or perhaps by chance: also." in judged.others
 
 
 def test_what_learning_cost_is_told_from_what_it_brought() -> None:

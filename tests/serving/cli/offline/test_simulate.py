@@ -255,7 +255,7 @@ def test_a_folder_for_results_that_is_a_file_or_in_one_is_refused_before_anythin
     assert f"{path} is no folder that can be written to" in inside.output
 
 
-@pytest.mark.parametrize("missing", ["ray", "matplotlib", "joblib", "scipy.special"])
+@pytest.mark.parametrize("missing", ["ray", "joblib", "scipy.special"])
 def test_a_library_that_is_missing_is_named_before_anything_runs(
     kept: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
 ) -> None:
