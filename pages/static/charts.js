@@ -222,7 +222,7 @@
   // Names beside their dots where they meet neither each other nor a dot, nor a line if that can be: the first free place.
   const beside = (chart) => (index, scales, values, dimensions, context) => {
     const group = svg(context, "g", { class: "names", "font-weight": 600, "text-anchor": "start" }), at = (p) => [scales.x(place(chart.x, p.x)), scales.y(place(chart.y, p.y))];
-    const dots = chart.points.map(at), taken = dots.filter((dot, i) => !chart.points[i].faint).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
+    const dots = chart.points.map(at), taken = dots.filter((dot, i) => !chart.points[i].faint && (!chart.bare || chart.points[i].labelled)).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
     const crossed = chart.lines.flatMap((s) => d3.pairs(s.x.map((x, i) => at({ x, y: s.y[i] }))).flatMap(([[x, y], [X, Y]]) => d3.range(0, 1, 6 / Math.max(Math.hypot(X - x, Y - y), 6)).map((t) => [x + t * (X - x), y + t * (Y - y)])));
     const free = ([l, t, r, b]) => l >= dimensions.marginLeft && r <= dimensions.width && t >= 0 && b <= dimensions.height - dimensions.marginBottom + 4 && !taken.some(([L, T, R, B]) => l < R && r > L && t < B && b > T);
     const clear = ([l, t, r, b]) => !crossed.some(([x, y]) => x > l && x < r && y > t && y < b);
@@ -234,7 +234,9 @@
       if (!spot) return;
       taken.push(spot);
       chart.written.add(point.name);
-      group.append(svg(context, "text", { x: spot[0], y: spot[1] + 10, fill: point.color }, point.name));
+      // On a map names lie over dots that have none, with paper around their letters.
+      const halo = chart.bare ? { stroke: "var(--card)", "stroke-width": 4, "stroke-linejoin": "round", "paint-order": "stroke" } : {};
+      group.append(svg(context, "text", { x: spot[0], y: spot[1] + 10, fill: point.color, ...halo }, point.name));
     });
     return group;
   };

@@ -14,10 +14,22 @@ from highwayman.serving.dashboard import live
 from highwayman.serving.dashboard.recent_log import RecentLog
 from highwayman.serving.dashboard.security import HEADERS
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.dashboard.views import arms, audit, budget, feedback, overview, policies, privacy, sign_in
+from highwayman.serving.dashboard.views import (
+    arms,
+    audit,
+    budget,
+    feedback,
+    map_of_queries,
+    overview,
+    policies,
+    privacy,
+    sign_in,
+    why,
+)
 from highwayman.serving.dashboard.views.decisions import routes as decisions
 from highwayman.serving.dashboard.views.playground import routes as playground
 from highwayman.serving.http.errors import error_response
+from highwayman.serving.insight.kinds.reader import KindsReader
 
 _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes when it does
 
@@ -26,10 +38,12 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def build_pages(site: Site, sessions: Sessions) -> Starlette:
     """Return the application of all pages."""
-    recent = RecentLog(site.services.history)
+    recent, kinds = RecentLog(site.services.history), KindsReader(site.services)
     routes = [
         *overview.routes(site, recent),
+        *why.routes(site, kinds),
         *arms.routes(site),
+        *map_of_queries.routes(site, kinds),
         *policies.routes(site),
         *budget.routes(site),
         *decisions.routes(site),

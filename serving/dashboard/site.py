@@ -21,8 +21,8 @@ from highwayman.serving.services import Services
 ROOT: Final = "/dashboard"
 PACKAGE: Final = "highwayman.serving.dashboard"
 
-# The pages in the order of the rail: path and name. Those that are not built yet stand here, too, for their order.
-_ORDER: Final[Mapping[str, str]] = {
+# The pages in the order of the rail: path and name.
+PAGES: Final[Mapping[str, str]] = {
     "": "Overview",
     "why": "Why",
     "arms": "Arms",
@@ -35,8 +35,6 @@ _ORDER: Final[Mapping[str, str]] = {
     "audit": "Audit",
     "playground": "Playground",
 }
-_BUILT: Final = frozenset({"", "feedback", "privacy", "audit", "decisions", "arms", "policies", "playground", "budget"})
-PAGES: Final = {path: name for path, name in _ORDER.items() if path in _BUILT}
 
 
 @dataclass(frozen=True, slots=True)
