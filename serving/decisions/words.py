@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from highwayman.env.types import CONTROL, ONLY_DRAWN, Decision, Mode, Outcome, Status
+from highwayman.feedback.fold.tallies.control_tally import JUDGE
 
 _WITHOUT_COMPARISON: Final = {
     Mode.FORCED: "The caller named {arm}; no policy was asked.",
@@ -13,6 +14,7 @@ _WITHOUT_COMPARISON: Final = {
     "probability {probability}.",
 }
 
+_JUDGES_CALL: Final = "{arm} was asked to judge an answer; no policy was asked."
 _NTH: Final = {2: "2nd", 3: "3rd"}
 _IN_SHORT: Final = {
     Mode.FORCED: "named",
@@ -49,7 +51,7 @@ def why(decision: Decision, arms: list[ArmNumbers], outcome: Outcome | None = No
 
 def why_in_short(decision: Decision, outcome: Outcome | None = None) -> str:
     """Return why the arm of a decision was taken in a few words, by the log alone."""
-    told = _IN_SHORT.get(decision.mode)
+    told = "judges an answer" if decision.objective == JUDGE else _IN_SHORT.get(decision.mode)
     if told is None and CONTROL in decision.context.flags:
         told = "control slice"
     if told is None and ONLY_DRAWN in decision.context.flags:
@@ -68,7 +70,7 @@ def why_in_short(decision: Decision, outcome: Outcome | None = None) -> str:
 
 def _choice(decision: Decision, arms: list[ArmNumbers]) -> str:
     taken = arms[decision.action]
-    told = _WITHOUT_COMPARISON.get(decision.mode)
+    told = _JUDGES_CALL if decision.objective == JUDGE else _WITHOUT_COMPARISON.get(decision.mode)
     if told is None and CONTROL in decision.context.flags:
         told = "The control slice took the baseline's arm, {arm}, to measure what routing saves."
     if told is None and len(arms) == 1:

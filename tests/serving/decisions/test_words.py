@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,3 +77,9 @@ def test_in_short_a_draw_is_told_by_its_place_among_the_probabilities_and_by_who
     assert why_in_short(decided(0), outcome) == "most probable of 2; failed, small answered"
     assert why_in_short(decided(0, flags=frozenset({CONTROL}))) == "control slice"
     assert why_in_short(decided(0, mode=Mode.STICKY)) == "reads its tool's result"
+
+
+def test_a_judges_call_is_told_to_be_one() -> None:
+    judging = replace(decided(0, mode=Mode.FORCED), objective="judge")
+    assert why_in_short(judging) == "judges an answer"
+    assert why(judging, [LARGE, SMALL]) == "large was asked to judge an answer; no policy was asked."
