@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from highwayman.env.types import Outcome
+from highwayman.env.types import Attempt, Outcome
 from highwayman.env.upstream.answers.endings import Ending
 
 _ENDINGS: Final[Mapping[str, tuple[str, str]]] = {  # in words, and how good that is
@@ -17,6 +17,7 @@ _ENDINGS: Final[Mapping[str, tuple[str, str]]] = {  # in words, and how good tha
     Ending.OVERTAKEN: ("another was faster", ""),
     Ending.CLIENT_LEFT: ("the caller left", "warn"),
 }
+_ALL_AT_ONCE: Final = 0.97  # of an attempt's time: an answer that begins later came whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +36,29 @@ class Step:
 
 def steps(outcome: Outcome | None) -> Sequence[Step]:
     """Return the attempts of a call in their order, none where the log has none."""
-    tried = () if outcome is None else outcome.tried
-    whole = sum(attempt.seconds for attempt in tried) or 1.0
-    shown, begin = [], 0.0
-    for place, attempt in enumerate(tried):
+    if outcome is None:
+        return ()
+    whole, shown, begin = sum(attempt.seconds for attempt in outcome.tried) or 1.0, [], 0.0
+    for attempt in outcome.tried:
         said, tone = _ENDINGS.get(attempt.ending, (attempt.ending.replace("_", " "), ""))
-        served = place == len(tried) - 1 and outcome is not None and not outcome.stages
-        ttft_s = outcome.ttft_s if served and outcome is not None else None
-        shown.append(
-            Step(
-                attempt.arm,
-                attempt.endpoint,
-                attempt.seconds,
-                f"{said}: {attempt.why}" if attempt.why else said,
-                tone,
-                begin / whole,
-                attempt.seconds / whole,
-                None if ttft_s is None or ttft_s > attempt.seconds else (begin + ttft_s) / whole,
-            )
+        first_s = _first_word_s(outcome, attempt)
+        step = Step(
+            attempt.arm,
+            attempt.endpoint,
+            attempt.seconds,
+            f"{said}: {attempt.why}" if attempt.why else said,
+            tone,
+            begin / whole,
+            attempt.seconds / whole,
+            None if first_s is None else (begin + first_s) / whole,
         )
+        shown.append(step)
         begin += attempt.seconds
     return shown
+
+
+def _first_word_s(outcome: Outcome, attempt: Attempt) -> float | None:
+    """Return after how many seconds an attempt's answer began, None where it is not known, or it came whole."""
+    if attempt is not outcome.tried[-1] or outcome.stages or outcome.ttft_s is None:
+        return None
+    return outcome.ttft_s if outcome.ttft_s <= _ALL_AT_ONCE * attempt.seconds else None

@@ -40,6 +40,7 @@ async def decisions(site: Site, request: Request) -> Response:
         status=400 if wrong else 200,
         wrong=wrong,
         parts=parts,
+        query=f"?{urlencode({'tenant': parts['tenant']})}" if "tenant" in parts else "",
         is_narrowed=not _PLACES.issuperset(parts),
         times={"since": _moment(wanted.since), "until": _moment(wanted.until)},
         choices=_choices(site, tags),

@@ -54,7 +54,8 @@ async def test_the_list_shows_what_the_address_asks_for_and_says_what_is_wrong_w
     assert (named in text, drawn in text) == (True, False)
     status, text = await page(router, "?tag=app:code&limit=1")
     assert (coded in text, drawn in text) == (True, False)
-    status, text = await page(router, "?limit=1")
+    status, text = await page(router, "?limit=1&tenant=default")
+    assert f'{PAGES}/{coded}?tenant=default"' in text
     assert "after=" in text
     status, text = await page(router, "?status=gone")
     assert (status, "status: must be one of" in text) == (400, True)
