@@ -83,7 +83,7 @@ class Lines:
     def table(self) -> Table:
         """Return a row for each point of each line, or for some of them, the last among these."""
         most = max(_MOST_POINTS // max(len(self.series), 1), 2)
-        heads = ("", self.x.label or "at", self.y.label or "value", "low", "high")
+        heads = ("name", self.x.label or "at", self.y.label or "value", "low", "high")
         rows = [
             (
                 line.name,
@@ -150,7 +150,7 @@ class Intervals:
         """Return a row for each value."""
         said = self.x.said
         rows = [(row.name, said(row.value), said(row.low), said(row.high), row.note) for row in self.rows]
-        return ("", self.x.label or "value", "low", "high", ""), rows
+        return ("name", self.x.label or "value", "low", "high", "note"), rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Scatter:
 
     def table(self) -> Table:
         """Return a row for each dot."""
-        heads = ("", self.x.label or "x", self.y.label or "y", "")
+        heads = ("name", self.x.label or "x", self.y.label or "y", "note")
         rows = [
             (point.name, self.x.said(point.x), self.y.said(point.y), point.group)
             for point in self.points
@@ -215,7 +215,8 @@ class Bars:
 
     def table(self) -> Table:
         """Return a row for each."""
-        return ("", self.x.label or "value", ""), [(bar.name, self.x.said(bar.value), bar.note) for bar in self.bars]
+        heads = ("name", self.x.label or "value", "note")
+        return heads, [(bar.name, self.x.said(bar.value), bar.note) for bar in self.bars]
 
 
 @dataclass(frozen=True, slots=True)

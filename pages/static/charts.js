@@ -41,13 +41,6 @@
     style: { background: "none", overflow: "visible" }, ...more,
   });
 
-  // What happened, as lines across; their words are told when they are pointed at.
-  const events = (chart) => (chart.markers || []).length === 0 ? [] : [
-    Plot.ruleX(chart.markers, { x: (m) => place(chart.x, m.x), stroke: "var(--warn)", strokeDasharray: "2,3" }),
-    Plot.dot(chart.markers, { x: (m) => place(chart.x, m.x), frameAnchor: "top", r: 4, fill: "var(--warn)" }),
-    Plot.tip(chart.markers, Plot.pointerX({ x: (m) => place(chart.x, m.x), frameAnchor: "top", title: "label", maxRadius: 12, fill: "var(--card)", stroke: "var(--line)" })),
-  ];
-
   const halo = { stroke: "var(--card)", strokeWidth: 3 };
   const ruler = document.createElement("canvas").getContext("2d");
   const wide = (text, bold) => { ruler.font = `${bold ? "600 " : ""}12px system-ui, sans-serif`; return ruler.measureText(text).width; };
@@ -63,6 +56,17 @@
     if (made.length && wide(made.at(-1) + part) <= room) made[made.length - 1] += part; else made.push(part);
     return made;
   }, []);
+
+  // What is pointed at says its whole name, then its numbers.
+  const tip = { fill: "var(--card)", stroke: "var(--line)", lineWidth: 60 };
+  const told = (name, ...lines) => [...(name ? parted(name, 250) : []), ...lines.filter(Boolean)].join("\n");
+
+  // What happened, as lines across; their words are told when they are pointed at.
+  const events = (chart) => (chart.markers || []).length === 0 ? [] : [
+    Plot.ruleX(chart.markers, { x: (m) => place(chart.x, m.x), stroke: "var(--warn)", strokeDasharray: "2,3" }),
+    Plot.dot(chart.markers, { x: (m) => place(chart.x, m.x), frameAnchor: "top", r: 4, fill: "var(--warn)" }),
+    Plot.tip(chart.markers, Plot.pointerX({ x: (m) => place(chart.x, m.x), frameAnchor: "top", title: (m) => told(m.label), maxRadius: 12, ...tip })),
+  ];
 
   // Places as near to the targets as can be (least squares), in the same order, at least a gap apart: an isotonic
   // regression, solved by pooling neighbours that are out of order (Barlow et al. 1972).
@@ -92,7 +96,7 @@
     const at = labels.map((label) => Math.min(Math.max(scales.y(label.y), top), bottom));
     const placed = spread(at, 15), order = d3.range(at.length).sort((a, b) => placed[a] - placed[b]);
     order.forEach((i, rank) => { placed[i] = Math.max(placed[i], 8 + 15 * rank); });
-    order.reverse().forEach((i, rank) => { placed[i] = Math.min(placed[i], bottom + 8 - 15 * rank); });
+    order.reverse().forEach((i, rank) => { placed[i] = Math.min(placed[i], bottom - 15 * rank); });
     labels.forEach((label, i) => {
       const y = placed[i];
       group.append(svg(context, "path", { d: `M${right},${at[i]}L${right + 6},${at[i]}L${right + 14},${y}`, stroke: label.color, fill: "none", "stroke-opacity": 0.7 }),
@@ -116,7 +120,7 @@
 
   const lines = (chart, width) => {
     const labels = chart.named ? endLabels(chart) : [], needed = 34 + (d3.max(labels, (label) => wide(label.text, true)) || 0);
-    const endNames = labels.length > 0 && width - needed >= 340;
+    const endNames = labels.length > 0 && width - needed >= Math.max(340, 0.55 * width);
     const rows = chart.series.flatMap((s) => s.x.map((x, i) => ({
       name: s.name, color: s.color, dash: s.dash || (s.dashed ? "5,4" : null), x: place(chart.x, x), y: numeric(s.y[i]),
       low: s.low.length ? numeric(s.low[i]) : NaN, high: s.high.length ? numeric(s.high[i]) : NaN,
@@ -129,7 +133,7 @@
         ...(endNames ? [ends(chart, labels)] : []),
         ...chart.series.filter((s) => s.x.length === 1).map((s) => Plot.dot([s], { x: place(chart.x, s.x[0]), y: numeric(s.y[0]), fill: s.color })),
         ...events(chart),
-        Plot.tip(rows, Plot.pointerX({ x: "x", y: "y", fill: "var(--card)", stroke: "var(--line)", title: (r) => `${r.name}\n${formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)}: ${formats[chart.y.unit](r.y)}${Number.isFinite(r.low) ? `\n${formats[chart.y.unit](r.low)} to ${formats[chart.y.unit](r.high)}` : ""}` })),
+        Plot.tip(rows, Plot.pointerX({ x: "x", y: "y", ...tip, title: (r) => told(r.name, `${formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)}: ${formats[chart.y.unit](r.y)}`, Number.isFinite(r.low) && `${formats[chart.y.unit](r.low)} to ${formats[chart.y.unit](r.high)}`) })),
       ],
     }));
   };
@@ -143,7 +147,7 @@
       marks: [
         Plot.areaY(rows, Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", fill: (r) => chart.colors[r.name], stroke: "var(--card)", strokeWidth: 0.7, curve: "step-after" })),
         ...events(chart),
-        Plot.tip(rows, Plot.pointerX(Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", fill: "var(--card)", stroke: "var(--line)", title: (r) => `${r.name}: ${formats.percent(r.y / (whole.get(+r.x) || 1))}\n${formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)}` }))),
+        Plot.tip(rows, Plot.pointerX(Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", ...tip, title: (r) => told(`${r.name}: ${formats.percent(r.y / (whole.get(+r.x) || 1))}`, formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)) }))),
       ],
     }));
   };
@@ -183,7 +187,6 @@
     return ["start", "end"].map((textAnchor) => Plot.text(arrows.filter((arrow) => (arrow.x === low) === (textAnchor === "start")), { y: "name", x: "x", text: "text", textAnchor, fill: (arrow) => arrow.color, fontWeight: 600 }));
   };
 
-  const tip = { fill: "var(--card)", stroke: "var(--line)" };
   const intervals = (chart, width) => {
     const rows = named(chart.rows.map((row) => row.name), width), top = headroom(chart, width), { low, high, unit } = chart.x;
     const inside = (row) => row.value !== null && (low === null || high === null || (row.value >= low && row.value <= high));
@@ -194,7 +197,7 @@
         Plot.ruleY(chart.rows.filter((row) => inside(row) && row.low !== null && row.high !== null), { y: "name", x1: "low", x2: "high", stroke: (row) => row.color, strokeWidth: 2.5, clip: true }),
         ...beyond(chart),
         Plot.dot(chart.rows.filter(inside), { y: "name", x: "value", r: 5, stroke: (row) => row.color, strokeWidth: 1.6, fill: (row) => row.hollow ? "var(--card)" : row.color,
-          title: (row) => `${row.name}: ${formats[unit](row.value)}${row.low === null ? "" : ` (${formats[unit](row.low)} to ${formats[unit](row.high)})`}${row.note ? `\n${row.note}` : ""}`, tip }),
+          title: (row) => told(`${row.name}: ${formats[unit](row.value)}${row.low === null ? "" : ` (${formats[unit](row.low)} to ${formats[unit](row.high)})`}`, row.note), tip }),
       ],
     }));
   };
@@ -204,7 +207,7 @@
     return Plot.plot(common(width, chart, {
       height: top + 36 + rows.height * chart.bars.length, marginTop: top, marginLeft: rows.marginLeft, x: scale(chart.x), y: { domain: chart.bars.map((bar) => bar.name), ...rows.options },
       marks: [
-        Plot.barX(chart.bars, { y: "name", x: "value", fill: (bar) => bar.color, rx: 2, insetTop: half - (rows.above ? 2 : 7), insetBottom: half - (rows.above ? 12 : 7), title: (bar) => `${bar.name}: ${formats[chart.x.unit](bar.value)}${bar.note ? `\n${bar.note}` : ""}`, tip }),
+        Plot.barX(chart.bars, { y: "name", x: "value", fill: (bar) => bar.color, rx: 2, insetTop: half - (rows.above ? 2 : 7), insetBottom: half - (rows.above ? 12 : 7), title: (bar) => told(`${bar.name}: ${formats[chart.x.unit](bar.value)}`, bar.note), tip }),
         ...reference(chart), ...rows.marks,
       ],
     }));
@@ -244,7 +247,7 @@
   const scatter = (chart, width) => {
     const at = { x: (p) => place(chart.x, p.x), y: (p) => place(chart.y, p.y) };
     const paths = chart.lines.flatMap((s) => s.x.map((x, i) => ({ name: s.name, color: s.color, dash: s.dash || (s.dashed ? "4,3" : null), x: place(chart.x, x), y: numeric(s.y[i]) })));
-    const said = (p) => [p.name, p.group, chart.bare ? "" : `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`].filter(Boolean).join("\n");
+    const said = (p) => told(p.name, p.group, !chart.bare && `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`);
     return Plot.plot(common(width, chart, {
       x: chart.bare ? { axis: null } : scale(chart.x, {}, width), y: chart.bare ? { axis: null } : scale(chart.y), inset: chart.bare ? 10 : 6,
       ...(chart.bare ? { marginLeft: 4, marginBottom: 4, marginRight: 4 } : margins(chart, chart.points.map((p) => p.y))), symbol: { type: "identity" },

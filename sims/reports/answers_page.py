@@ -83,7 +83,7 @@ def page(evaluation: EvaluationReport) -> str:
         verdict=headline(evaluation.answers),
         items=[_item(estimate, evaluation.method, common) for estimate in evaluation.rows],
         notes=[evaluation.about_best_fixed, *(f"Of all of them: {warning}." for warning in sorted(common))],
-        answers=Multiples(charts, "What would have been earned", CAPTION),
+        answers=Multiples(charts, caption=CAPTION),
         tables=(_figures(evaluation, colors), _shares(evaluation, colors)),
         ratios=_ratios(evaluation.answers, colors),
         note=_NOTE,
@@ -157,7 +157,7 @@ def _figures(evaluation: EvaluationReport, colors: Mapping[str, str]) -> ReportT
         cells = [_value(kind, values[kind].value, values[kind].low, values[kind].high) for kind in kinds]
         row = Row(estimate.policy, [*cells, *map(Cell, told)], colors.get(estimate.policy, ""))
         rows.insert(0 if estimate is evaluation.best_fixed else len(rows), row)  # the best fixed arm before what ran
-    heads = ("", *(_HEADS[kind] for kind in kinds), *_SUPPORT)
+    heads = ("policy", *(_HEADS[kind] for kind in kinds), *_SUPPORT)
     return ReportTable("All figures per request, with intervals", heads, rows, _SUPPORT)
 
 
@@ -171,7 +171,7 @@ def _shares(evaluation: EvaluationReport, colors: Mapping[str, str]) -> ReportTa
         Row(name, [Cell(f"{shares.get(arm, 0.0):.1%}") for arm in logged], colors.get(name, ""), name == AS_IT_RAN)
         for name, shares in whole
     ]
-    return ReportTable("Which arm would have answered: share of the requests", ("", *logged), rows)
+    return ReportTable("Which arm would have answered: share of the requests", ("policy", *logged), rows)
 
 
 def _value(kind: RewardKind, value: float, low: float, high: float) -> Cell:
