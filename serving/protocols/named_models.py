@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from highwayman.env.json_pieces import dump_json
 from highwayman.env.pool.pool_file import NamedModel
 from highwayman.env.types import Arm, JsonObject
 from highwayman.env.upstream.calls.connections import Connections
+from highwayman.env.upstream.calls.exchange import ServerResponse
 from highwayman.env.upstream.calls.sending import UpstreamTimeouts
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.privacy.data_guard import DataGuard
@@ -179,13 +181,13 @@ class NamedModelEndpoint:
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 why = type(error).__name__
                 continue
-            async with response:
+            with closing(response):
                 if response.status < _UNWELL or is_last:
                     await self._pass(response, arm.name, send)
                     return
         raise UpstreamError(f"model {arm.name!r}: no server answered ({why})", attempts=len(arm.endpoints))
 
-    async def _pass(self, response: aiohttp.ClientResponse, name: str, send: Send) -> None:
+    async def _pass(self, response: ServerResponse, name: str, send: Send) -> None:
         headers: Headers = [
             (b"content-type", response.headers.get("content-type", _JSON).encode("latin-1")),
             (b"x-highwayman-arm", name.encode()),
@@ -195,6 +197,6 @@ class NamedModelEndpoint:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _next(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _next(self, response: ServerResponse) -> bytes:
         async with asyncio.timeout(self._limits.silence_s):
             return await response.content.readany()

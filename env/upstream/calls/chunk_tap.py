@@ -8,7 +8,7 @@ which misses nothing by then: it has seen each chunk to its end, or not at all.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -48,9 +48,8 @@ class ChunkTap(asyncio.Protocol):
         self._waiter: asyncio.Future[bytes] | None = None
         transport.set_protocol(self)
 
-    def begin(self, response: aiohttp.ClientResponse) -> bool:
+    def begin(self, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bool:
         """Return whether the chunks of an answer, whose head has come, may be taken; if not, this is out of the way."""
-        headers, content = response.headers, response.content
         is_plain = headers.get("transfer-encoding", "").lower() == "chunked" and "content-encoding" not in headers
         if not is_plain or content.is_eof():
             self._remove()
@@ -141,9 +140,3 @@ class ChunkTap(asyncio.Protocol):
     def _remove(self) -> None:
         if self._transport.get_protocol() is self:  # else the connection has gone on to another answer
             self._transport.set_protocol(self._inner)
-
-
-class StreamedResponse(aiohttp.ClientResponse):
-    """One that may be a stream, whose chunks can be had as they come."""
-
-    tap: ChunkTap | None = None

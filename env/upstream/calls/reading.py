@@ -4,8 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable
 
-import aiohttp
-
 from highwayman.env.json_pieces import parse_aside
 from highwayman.env.load.replica_loads import CallCount
 from highwayman.env.types import Arm, JsonObject
@@ -13,6 +11,7 @@ from highwayman.env.upstream.answers.endings import Account, AttemptFailed, Endi
 from highwayman.env.upstream.answers.lines import AnswerSizes, feed_aside
 from highwayman.env.upstream.answers.self_consistency import to_sse
 from highwayman.env.upstream.answers.stream_opening import StreamOpening
+from highwayman.env.upstream.calls.exchange import ServerResponse
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.calls.sending import Sending, UpstreamTimeouts
 
@@ -42,7 +41,7 @@ class AnswerReader:
         self._limits = limits
 
     async def read(
-        self, answer: UpstreamResponse, response: aiohttp.ClientResponse, sending: Sending, waiting: CallCount
+        self, answer: UpstreamResponse, response: ServerResponse, sending: Sending, waiting: CallCount
     ) -> None:
         """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
         until = min(answer.sent_at + min(self._limits.first_byte_s, sending.limit_s), sending.until)
@@ -54,6 +53,7 @@ class AnswerReader:
             account = account_of_status(response.status, body, response.headers, now=self._wall_clock())
             if account.ending is Ending.ARMS_FAULT:
                 raise AttemptFailed(account)
+            response.close()
             answer.account, answer._first, answer._response = account, body, None
         elif sending.stream and not answer.content_type.startswith(JSON):
             opening = StreamOpening(self._sizes)
@@ -77,7 +77,7 @@ class AnswerReader:
                 answer.answer, answer._first, answer._response = parsed, body, None
 
     async def _whole_body(
-        self, response: aiohttp.ClientResponse, waiting: CallCount, *, first_until: float, until: float
+        self, response: ServerResponse, waiting: CallCount, *, first_until: float, until: float
     ) -> bytes:
         """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`.
 

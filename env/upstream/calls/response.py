@@ -12,7 +12,8 @@ from highwayman.env.types import Arm
 from highwayman.env.upstream.answers.endings import ANSWERED, Account, account_of_exception
 from highwayman.env.upstream.answers.silence import SilenceLimit
 from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
-from highwayman.env.upstream.calls.chunk_tap import StreamedResponse, Take
+from highwayman.env.upstream.calls.chunk_tap import Take
+from highwayman.env.upstream.calls.exchange import ServerResponse
 
 
 def _takes_none(_: bytes) -> bool:
@@ -29,7 +30,7 @@ class UpstreamResponse:
     sent_at: float  # by the clock given to Upstream
     first_byte_at: float  # when its first meaningful event had come; of a whole answer, when it was here
     _first: bytes = field(repr=False)
-    _response: aiohttp.ClientResponse | None = field(default=None, repr=False)  # None: `_first` is all there is
+    _response: ServerResponse | None = field(default=None, repr=False)  # None: `_first` is all there is
     _silence_s: float = 0.0
     attempts: int = 1
     account: Account = ANSWERED  # so far
@@ -77,7 +78,7 @@ class UpstreamResponse:
 
     def _reading(self, take: Take, silence: SilenceLimit) -> Callable[[], Awaitable[bytes]]:
         """Return what returns the next chunk that is not taken."""
-        tap = self._response.tap if isinstance(self._response, StreamedResponse) else None
+        tap = None if self._response is None else self._response.tap
         if tap is None or self._response is None:
             return self._response.content.readany  # type: ignore[union-attr]
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, strategies
 
 from highwayman.env.types import Arm
-from highwayman.env.upstream.calls.chunk_tap import ChunkTap, StreamedResponse, whole_chunks
+from highwayman.env.upstream.calls.chunk_tap import ChunkTap, whole_chunks
 from highwayman.env.upstream.calls.connections import Connections
+from highwayman.env.upstream.calls.exchange import ServerResponse
 
 ARM = Arm("small", ("http://s:1",), "m", None, None, 4096)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -83,9 +84,8 @@ async def serving(*answers: Sequence[bytes]) -> AsyncIterator[tuple[Server, Conn
         listener.close()
 
 
-async def tapped(connections: Connections, url: str) -> tuple[StreamedResponse, ChunkTap]:
+async def tapped(connections: Connections, url: str) -> tuple[ServerResponse, ChunkTap]:
     response = await connections.post(ARM, url, b"{}", stream=True)
-    assert isinstance(response, StreamedResponse)
     assert response.tap is not None
     return response, response.tap
 
@@ -179,5 +179,5 @@ async def test_an_answer_that_is_no_stream_or_has_ended_already_is_read_as_any_o
     async with serving([answer], [answer]) as (server, connections, url):
         for _ in range(2):
             response = await connections.post(ARM, url, b"{}", stream=True)
-            assert await response.read() == b"{}"
+            assert await response.content.read() == b"{}"
         assert server.connections == 1

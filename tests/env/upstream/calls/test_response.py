@@ -20,7 +20,7 @@ class Connection:
     def __init__(self, *chunks: bytes, then: BaseException | None = None, silent: bool = False) -> None:
         self._chunks, self._then, self._silent = list(chunks), then, silent
         self._closing = asyncio.Event()
-        self.content = SimpleNamespace(readany=self._readany)
+        self.content, self.tap = SimpleNamespace(readany=self._readany), None
 
     @property
     def closed(self) -> bool:
