@@ -10,6 +10,7 @@ COPY bandit bandit
 COPY client client
 COPY env env
 COPY feedback feedback
+COPY pages pages
 COPY serving serving
 COPY sims sims
 COPY demo demo

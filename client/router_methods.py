@@ -18,7 +18,7 @@ from highwayman.client.statement import HasId, decision_id_of
 
 
 class Wanted(TypedDict, total=False):
-    """Which decisions are listed (docs/decisions.md)."""
+    """Which decisions are listed (docs/how-to/decisions.md)."""
 
     limit: int  # of a page, up to 100
     arm: str
@@ -32,7 +32,7 @@ class Wanted(TypedDict, total=False):
 
 
 class OutcomeDetails(TypedDict, total=False):
-    """What may be told of a call beside its status (docs/delegated.md)."""
+    """What may be told of a call beside its status (docs/how-to/delegated.md)."""
 
     arm: str
     failed_arms: Sequence[str]
