@@ -22,7 +22,7 @@ from pathlib import Path
 SKILL = {  # the chance of a right answer, by kind of question
     "abacus": {"sum": 0.95, "capital": 0.20, "review": 0.30},
     "atlas": {"sum": 0.20, "capital": 0.95, "review": 0.30},
-    "scholar": {"sum": 0.50, "capital": 0.55, "review": 0.90},
+    "scholar": {"sum": 0.35, "capital": 0.40, "review": 0.90},
 }
 USD_PER_MTOK = {"abacus": 0.1, "atlas": 0.1, "scholar": 2.0}
 
