@@ -159,7 +159,7 @@ class Application:
             services.on_change.append(self._follow)
             if isinstance(services.metrics, TracedMetrics):
                 self._handle = services.metrics.tracer.wrapping(self._admit)
-            add_routes(rest, services, handlers.protocols.names)
+            add_routes(rest, services, handlers.protocols.names, handlers.kinds)
             rest.openapi = describe_by_hand(rest, services.feedback.adapters)  # type: ignore[method-assign]
             gc.freeze()  # what is loaded now stays; a full collection would stop every request to look at it again
             thresholds = gc.get_threshold()

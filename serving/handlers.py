@@ -14,6 +14,7 @@ from highwayman.serving.dashboard.entry import Dashboard
 from highwayman.serving.feedback.endpoints import FeedbackEndpoints
 from highwayman.serving.feedback.vote_page import VotePage
 from highwayman.serving.http.body_reader import BodyReader
+from highwayman.serving.insight.kinds.reader import KindsReader
 from highwayman.serving.protocols.routes import ProtocolRoutes, open_protocols
 from highwayman.serving.reload.live_config import LiveConfig
 from highwayman.serving.services import Services
@@ -30,6 +31,7 @@ class Handlers:
     delegated: DelegatedEndpoints
     feedback: FeedbackEndpoints
     dashboard: Dashboard
+    kinds: KindsReader
     bodies: BodyReader
     feedback_rate: RateLimit
 
@@ -49,6 +51,7 @@ async def open_handlers(settings: Settings, services: Services) -> AsyncIterator
     config = settings.config
     bodies = BodyReader(config.limits.body_limits(), patience_s=config.limits.body_s)
     completions = _completions(services, bodies, body_limit_bytes=config.limits.body_bytes)
+    kinds = KindsReader(services)
     feedback_rate = RateLimit(config.feedback.posts_per_s)
     try:
         async with open_protocols(
@@ -65,7 +68,8 @@ async def open_handlers(settings: Settings, services: Services) -> AsyncIterator
                 protocols,
                 _delegated(services, completions, bodies, settings),
                 _feedback(services, bodies, feedback_rate),
-                Dashboard(services, completions),
+                Dashboard(services, completions, kinds),
+                kinds,
                 bodies,
                 feedback_rate,
             )

@@ -13,6 +13,7 @@ from highwayman.feedback.trust.principal import ADMIN
 from highwayman.serving.admin_routes import add_admin_routes
 from highwayman.serving.auth.admission import need_scope, tenant_of
 from highwayman.serving.decisions.routes import add_decision_routes
+from highwayman.serving.insight.kinds.reader import KindsReader
 from highwayman.serving.insight.routes import add_insight_routes
 from highwayman.serving.reference.docs_page import add_docs_page
 from highwayman.serving.scrape import scrape
@@ -27,7 +28,7 @@ from highwayman.serving.views import (
 )
 
 
-def add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[str]]) -> None:
+def add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[str]], kinds: KindsReader) -> None:
     """Add every small route, each closing over the running services; `named` gives the models asked by name."""
 
     def names() -> list[str]:
@@ -68,7 +69,7 @@ def add_routes(rest: FastAPI, services: Services, named: Callable[[], Iterable[s
         return savings_view(services, tenant_of(request))
 
     add_decision_routes(rest, services)
-    add_insight_routes(rest, services)
+    add_insight_routes(rest, services, kinds)
     add_admin_routes(rest, services)
     add_docs_page(rest)
     _add_probes(rest, services)

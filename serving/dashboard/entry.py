@@ -14,6 +14,7 @@ from highwayman.serving.dashboard.security import need_same_origin
 from highwayman.serving.http.asgi import Receive, Scope, Send, header, send_response
 from highwayman.serving.http.cross_site import CrossSiteGuard
 from highwayman.serving.http.errors import Forbidden, send_error
+from highwayman.serving.insight.kinds.reader import KindsReader
 from highwayman.serving.services import Services
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ _KEYLESS: Final = (_SIGN_IN, f"{_ROOT}/static/")
 class Dashboard:
     """Lets the operator in, by a key, by a session that was opened with one, or where the router asks for none."""
 
-    def __init__(self, services: Services, completions: CompletionsEndpoint) -> None:
-        """Take the running services, and what answers the playground's questions."""
+    def __init__(self, services: Services, completions: CompletionsEndpoint, kinds: KindsReader) -> None:
+        """Take the running services, what answers the playground's questions, and what tells kinds of query."""
         self._services = services
         self._completions = completions
+        self._kinds = kinds
         self._sessions = Sessions(services.authenticator, lambda: services.ids.secrets, time.time)
         self._pages: ASGIApp | None = None
 
@@ -77,7 +79,8 @@ class Dashboard:
             from highwayman.serving.dashboard.routes import build_pages  # noqa: PLC0415
             from highwayman.serving.dashboard.site import build_site  # noqa: PLC0415
 
-            self._pages = build_pages(build_site(self._services, self._completions), self._sessions)
+            site = build_site(self._services, self._completions)
+            self._pages = build_pages(site, self._sessions, self._kinds)
         return self._pages
 
 

@@ -36,9 +36,9 @@ _FOR_EVER = "public, max-age=31536000, immutable"  # a file's address changes wh
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def build_pages(site: Site, sessions: Sessions) -> Starlette:
+def build_pages(site: Site, sessions: Sessions, kinds: KindsReader) -> Starlette:
     """Return the application of all pages."""
-    recent, kinds = RecentLog(site.services.history), KindsReader(site.services)
+    recent = RecentLog(site.services.history)
     routes = [
         *overview.routes(site, recent),
         *why.routes(site, kinds),

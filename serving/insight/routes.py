@@ -28,9 +28,8 @@ def _parameters(**texts: str) -> dict[str, Any]:
     }
 
 
-def add_insight_routes(rest: FastAPI, services: Services) -> None:
-    """Add them, closing over the running services."""
-    reader = KindsReader(services)
+def add_insight_routes(rest: FastAPI, services: Services, reader: KindsReader) -> None:
+    """Add them, closing over the running services; the dashboard's pages share `reader`."""
 
     @rest.get("/v1/history", openapi_extra=_parameters(since=_SINCE, tenant=_TENANT))
     async def history(request: Request) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from highwayman.serving.dashboard.views.decisions.candidates import draw_shown
 from highwayman.serving.dashboard.views.decisions.course import steps
 from highwayman.serving.dashboard.views.decisions.detail import record_of
 from highwayman.serving.dashboard.views.decisions.operator import SOURCE, say, say_thumb, thumb_of
-from highwayman.serving.dashboard.views.playground.movement import Beliefs, movements
+from highwayman.serving.dashboard.views.playground.movement import QueryBeliefs, movements
 from highwayman.serving.decisions.explanation import believed_quality, explained
 from highwayman.serving.http.validation import BadRequest
 
 _PREFERENCES = {"this": 1.0, "neither": 0.5, "other": 0.0}
 
 
-async def about(site: Site, request: Request, before: Beliefs | None = None) -> Response:
+async def about(site: Site, request: Request, before: QueryBeliefs | None = None) -> Response:
     """Return the part of the page; `before` is what was believed before a thumb, as the address says if not given.
 
     Raises UnknownDecision, StoreUnavailable.
@@ -34,7 +34,7 @@ async def about(site: Site, request: Request, before: Beliefs | None = None) -> 
         raise UnknownDecision("This decision is not known any more.")
     now = _beliefs(site, record.decision)
     arms = list(site.services.pool.arms)
-    before = before or Beliefs.from_text(request.query_params.get("before", ""), len(arms))
+    before = before or QueryBeliefs.from_text(request.query_params.get("before", ""), len(arms))
     colors, is_learned = site.colors(), _is_learned(site, record)
     return site.page(
         request,
@@ -77,10 +77,10 @@ async def prefer(site: Site, request: Request) -> Response:
     return site.page(request, "playground/preferred.html.j2", learns=learns, policy=site.services.router.policy_name)
 
 
-def _beliefs(site: Site, decision: Decision) -> Beliefs:
+def _beliefs(site: Site, decision: Decision) -> QueryBeliefs:
     """Return what the version in force expects of each arm of the pool, candidate or not, for a decision's query."""
     services = site.services
-    return Beliefs(services.live.version, *believed_quality(decision, list(services.pool.arms), services))
+    return QueryBeliefs(services.live.version, *believed_quality(decision, list(services.pool.arms), services))
 
 
 def _is_learned(site: Site, record: Record) -> bool:

@@ -9,7 +9,7 @@ _DEVIATIONS: Final = 2.0  # each way, that a bar has
 
 
 @dataclass(frozen=True, slots=True)
-class Beliefs:
+class QueryBeliefs:
     """A version's beliefs of K arms' answers to one query; NaN where it says nothing."""
 
     version: int
@@ -34,7 +34,7 @@ class Beliefs:
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class BeliefMovement:
     """One arm's belief now, and by how much it has moved; shares of one."""
 
     arm: str
@@ -49,11 +49,11 @@ class Movement:
         return None if self.before is None else self.quality - self.before
 
 
-def movements(arms: Sequence[str], now: Beliefs, before: Beliefs | None) -> list[Movement]:
+def movements(arms: Sequence[str], now: QueryBeliefs, before: QueryBeliefs | None) -> list[BeliefMovement]:
     """Return each arm's belief now beside the one before, for those of whom the policy says something."""
     earlier = [None] * len(arms) if before is None else list(before.quality)
     return [
-        Movement(arm, quality, max(quality - width, 0.0), min(quality + width, 1.0), was)
+        BeliefMovement(arm, quality, max(quality - width, 0.0), min(quality + width, 1.0), was)
         for arm, quality, width, was in zip(
             arms, now.quality, (_DEVIATIONS * deviation for deviation in now.deviations), earlier, strict=True
         )
