@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any, Final
 
 from highwayman.feedback.fold.tallies.history import DELAYS_S, ArmSums, History, HistoryBucket, TotalSums
@@ -12,6 +13,7 @@ from highwayman.serving.insight.change_words import change_view
 
 ALL_TENANTS: Final = "*"
 _LATER: Final = "later"
+_ARM_SUMS: Final = attrgetter(*(field.name for field in fields(ArmSums)))
 
 
 def history_view(
@@ -74,7 +76,7 @@ def _joined(before: HistoryBucket, after: HistoryBucket) -> HistoryBucket:
 
 
 def _sum(parts: Sequence[ArmSums]) -> ArmSums:
-    return ArmSums(*(sum(values) for values in zip(*map(astuple, parts), strict=True)))
+    return ArmSums(*map(sum, zip(*map(_ARM_SUMS, parts), strict=True)))
 
 
 def _bucket_view(bucket: HistoryBucket) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
             arms=list(site.services.pool.arms),
             least_s=_least_s(site, SPANS_S[span]),
         )
-        latest = (await recent.events()).decisions.values()
+        # Those of this process are at hand; the log is read where it has just started.
+        latest = site.services.metrics.latest or (await recent.events()).decisions.values()
         markers = [Marker(change["at"], change["words"]) for change in history["changes"]]
         return site.page(
             request,
