@@ -90,6 +90,9 @@ def test_the_dockerfiles_files_and_last_step_make_a_highwayman_that_answers(tmp_
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+    demo = [str(program), "demo", "--help"]
+    told = subprocess.run(demo, cwd=away, env=environment(), capture_output=True, text=True, check=True)
+    assert "Send prompts and thumbs" in told.stdout, "it can be seen to learn, too"
     found = subprocess.run(
         [str(program.parent / "python"), "-c", "import highwayman; print(highwayman.__file__)"],
         cwd=away, env=environment(), capture_output=True, text=True, check=True,
