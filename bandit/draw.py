@@ -61,7 +61,11 @@ def draw_from_mixture(components: Floats, shares: Floats, *, rng: np.random.Gene
 
 
 def shares_of(weights: Mapping[str, float], arms: Sequence[str]) -> Floats | None:
-    """Return each of K arms' share of the weights, (K,), none of one that has no weight; None where no arm has any."""
+    """Return each of K arms' share of the weights, (K,), none of one that has no weight; None where no arm has any.
+
+    >>> shares_of({"small": 3, "large": 1, "gone": 2}, ["small", "large"]).tolist()
+    [0.75, 0.25]
+    """
     weighed = np.array([weights.get(arm, 0.0) for arm in arms])
     total = float(np.add.reduce(weighed))
     return weighed / total if total > 0 else None
@@ -78,7 +82,11 @@ def one_hot_argmax(probs: Floats) -> Floats:
 
 
 def mix(probs: Floats, *, floor: Floor) -> Floats:
-    """Return `probs` (K,) mixed with the floor: what an arm is drawn from. Raises ValueError as `draw` does."""
+    """Return `probs` (K,) mixed with the floor: what an arm is drawn from. Raises ValueError as `draw` does.
+
+    >>> mix(np.array([1.0, 0.0]), floor=0.5).tolist()
+    [0.75, 0.25]
+    """
     # Reductions by name: those of arrays take twice as long to start.
     least: Floor
     if isinstance(floor, np.ndarray):

@@ -80,6 +80,9 @@ def parse_policy(spec: str) -> tuple[str, dict[str, Any]]:
 
     NAME is the class name of a policy shipped (`LinTS`), or an import path (`module:Class`). Values are read as JSON
     where they are JSON, else as text. Raises ConfigError.
+
+    >>> parse_policy("mine.policies:Best:patience=3,arm=small")
+    ('mine.policies:Best', {'patience': 3, 'arm': 'small'})
     """
     name, colon, last = spec.rpartition(":")
     if not colon or "=" not in last:

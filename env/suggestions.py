@@ -12,6 +12,10 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" to put behind a name that is not known; empty where nothing comes near."""
+    """Return what to put behind a name that is not known; empty where nothing comes near.
+
+    >>> did_you_mean("usd_per_mtok_input", ["usd_per_mtok_in", "model"])
+    " (did you mean 'usd_per_mtok_in'?)"
+    """
     close = closest(name, known)
     return f" (did you mean {close!r}?)" if close else ""

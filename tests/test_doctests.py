@@ -5,7 +5,10 @@ import importlib
 
 import pytest
 
-MODULES = ("client", "client.endpoint", "client.errors", "client.statement")
+MODULES = (
+    *("bandit.draw", "bandit.loading", "client", "client.endpoint", "client.errors", "client.statement"),
+    *("env.cost.efficiency", "env.suggestions", "feedback.intake.decision_ids", "sims.simulation.world_spec"),
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

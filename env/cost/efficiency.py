@@ -41,7 +41,11 @@ def inference_efficiencies(
 def inference_efficiency(
     quality: float, latency_s: float, cost_usd: float | None, *, alpha: float = 0.5
 ) -> float | None:
-    """Return the score of one call, as `inference_efficiencies` has it; None where unpriced. Raises ValueError."""
+    """Return the score of one call, as `inference_efficiencies` has it; None where unpriced. Raises ValueError.
+
+    >>> inference_efficiency(0.8, 1.0, 0.002)  # (half of .8 and half of 1 / (1 + 1 s)), over the $2 of a thousand calls
+    0.325
+    """
     dollars = math.nan if cost_usd is None else cost_usd
     (score,) = inference_efficiencies(np.array([quality]), np.array([latency_s]), np.array([dollars]), alpha=alpha)
     return None if math.isnan(score) else float(score)

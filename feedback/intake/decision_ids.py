@@ -104,7 +104,11 @@ def seconds_of(decision_id: str) -> float | None:
 
 
 def without_prefix(answer_id: str) -> str:
-    """Return the decision id in the id of an answer ("chatcmpl-hw-..."), any other text as it is."""
+    """Return the decision id in the id of an answer, any other text as it is.
+
+    >>> without_prefix("chatcmpl-hw-Zk3"), without_prefix("chatcmpl-9")
+    ('hw-Zk3', 'chatcmpl-9')
+    """
     for prefix in _ANSWERS:
         if answer_id.startswith(prefix + _PREFIX):
             return answer_id[len(prefix) :]

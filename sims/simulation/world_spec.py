@@ -30,6 +30,9 @@ def parse_world(spec: str) -> list[World]:
 
     `calm` is no world at all. A parameter that is given by arm is written `arm:value;arm:value`.
 
+    >>> parse_world("Missing:rate=0.1,factors=large:2;small:1")
+    [Missing(rate=0.1, rate_when_bad=None, factors={'large': 2.0, 'small': 1.0})]
+
     Raises:
         WorldError: a world or a parameter is unknown, or a value is of the wrong type or out of its range.
     """
