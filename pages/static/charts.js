@@ -271,7 +271,13 @@
     // The figure says in a sentence and in a table what is drawn: a screen reader is spared the strokes.
     drawing.setAttribute("aria-hidden", "true");
     drawing.querySelectorAll("[aria-label]").forEach((part) => part.removeAttribute("aria-label"));
-    drawing.querySelectorAll("a").forEach((link) => link.setAttribute("tabindex", "-1"));
+    // What is a picture to a screen reader holds no links: a dot that leads somewhere does so for the pointer.
+    drawing.querySelectorAll("a").forEach((link) => {
+      const to = link.getAttribute("href") || link.getAttribute("xlink:href"), part = svg({ document }, "g", { class: "leads" });
+      part.append(...link.childNodes);
+      part.addEventListener("click", () => location.assign(to));
+      link.replaceWith(part);
+    });
     plot.replaceChildren(drawing);
     plot.parentElement.querySelectorAll(":scope > .legend li").forEach((item) => { item.hidden = chart.written.has(item.textContent.trim()); });
     plot.drawn = drawn;
