@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -45,11 +46,14 @@ def who_decides(ramp: Ramp, policy_name: str) -> str:
 
 
 def contenders_table(view: Mapping[str, Any]) -> Table:
-    """Return a line for each contender; what is known of it is broken where the terminal ends."""
-    table = Table(title="points (.01 of reward minus penalty) a round, against who decided")
-    for name in ("contender", "points", "low", "high", "rounds", "effective", "what is known"):
-        is_text = name in ("contender", "what is known")
-        table.add_column(name, justify="left" if is_text else "right", no_wrap=name != "what is known")
+    """Return a line for each contender; its name and what is known of it are broken where the terminal ends."""
+    table = Table(
+        title="points (.01 of reward minus penalty) a round, against who decided", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("contender", overflow="fold", min_width=13)
+    for name in ("points", "low", "high", "rounds", "effective"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what is known", min_width=9)
     for name, verdict in view["contenders"].items():
         if verdict is None or verdict["difference"] is None:
             table.add_row(name, "-", "-", "-", "0", "0", "nothing yet")

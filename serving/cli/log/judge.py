@@ -44,7 +44,7 @@ async def report_command(options: LogOptions, metric: str, tenant: str, as_json:
         return
     print_report(_lines(report), as_json=False)
     if report.arms:
-        Console().print(_table(report.arms))
+        Console().print(arms_table(report.arms))
 
 
 def _lines(report: JudgeReport) -> dict[str, Any]:
@@ -80,10 +80,12 @@ def _of(count: int, share: float | None) -> str:
     return f"{count}" if share is None else f"{count}, {share:.1%} of all"
 
 
-def _table(arms: list[ArmReport] | Any) -> Table:
+def arms_table(arms: list[ArmReport] | Any) -> Table:
+    """Return a line for each arm; its name is broken where the terminal ends, no number is."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("arm", "scored", "thumbs", "mean score", "calibrated (95%)", "bias"):
-        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    table.add_column("arm", overflow="fold")
+    for heading in ("scored", "thumbs", "mean score", "calibrated (95%)", "bias"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for arm in arms:
         is_calibrated = arm.quality is not None
         table.add_row(

@@ -85,10 +85,13 @@ def _print(evaluation: EvaluationReport, console: Console) -> None:
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=f"per request, deciding by {evaluation.method.reward}"
     )
-    name_width = min(_NAME_WIDTH, max(len(answer.policy) for answer in evaluation.rows))
-    table.add_column("", overflow="fold", min_width=name_width)
-    for column in (*(_HEADS[kind] for kind in kinds), "gained", "verdict"):
-        table.add_column(column, justify="left" if column == "verdict" else "right", overflow="fold")
+    table.add_column("", overflow="fold")
+    for kind in kinds:
+        table.add_column(_HEADS[kind], justify="right", no_wrap=True)
+    # On a narrow terminal what is gained stands in three lines, and the verdict in two: names get the rest.
+    gained, verdict = (_GAINED_WIDTH, _VERDICT_WIDTH) if console.width < _WIDE else (None, None)
+    table.add_column("gained", justify="right", width=gained)
+    table.add_column("verdict", width=verdict)
     ran = ["as it ran", *(_number(kind, logged.means[kind].value) for kind in kinds), "", ""]
     rows = [_row(answer, kinds) for answer in evaluation.rows]
     known = evaluation.best_fixed is not None
@@ -109,7 +112,8 @@ def _row(answer: PolicyEstimate, kinds: Sequence[RewardKind]) -> list[str]:
     return [answer.policy, *values, _interval(answer.gain), str(answer.verdict)]
 
 
-_NAME_WIDTH = 20  # columns that a policy's name has at least, if it needs them: what is gained is broken first
+_WIDE = 110  # columns of a terminal on which every line is whole
+_GAINED_WIDTH, _VERDICT_WIDTH = 9, 14  # of "[-0.2249," and "the log cannot"
 _HEADS = {"quality": "quality", "cost_usd": "$ per 1k", "utility": "utility"}
 
 

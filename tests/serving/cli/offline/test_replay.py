@@ -133,6 +133,19 @@ def test_answers_on_a_terminal_fit_eighty_columns(archive: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_no_letter_is_lost_on_eighty_columns_however_long_a_name_is(archive: Path) -> None:
+    long = "highwayman.bandit.policies.lin_ucb:LinUCB:alpha=0.25,noise_variance=0.05"
+    done = run("replay", "--from", archive, "--policy", long, "--policy", "Fixed:arm=b")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    lines = done.stdout.splitlines()
+    head = next(number for number, line in enumerate(lines) if "verdict" in line)
+    body = lines[head + 2 : next(number for number, line in enumerate(lines) if number > head and not line.strip())]
+    at = lines[head].index("verdict")
+    assert long in "".join(line[:24].strip() for line in body)
+    words = " ".join(line[at:].strip() for line in body).split()
+    assert set(words) <= {"earns", "more", "less", "no", "difference", "shown", "the", "log", "cannot", "tell"}
+
+
 def test_the_name_of_a_policy_is_not_broken_on_a_terminal(archive: Path) -> None:
     done = run("replay", "--from", archive, "--policy", "LinUCB:alpha=0.25", "--policy", "Fixed:arm=b")
     assert "LinUCB:alpha=0.25" in done.stdout.split()
