@@ -15,7 +15,7 @@ _UNDER_WAY = "under way"
 
 
 @dataclass(frozen=True, slots=True)
-class ListedDecision:
+class DecisionLine:
     """What is shown of a decision among others; times are of UTC."""
 
     id: str
@@ -33,21 +33,21 @@ class ListedDecision:
     statements: int
 
 
-def rows(records: Iterable[Record], spec: RewardSpec) -> list[ListedDecision]:
+def rows(records: Iterable[Record], spec: RewardSpec) -> list[DecisionLine]:
     """Return a row for each record that has a decision, in their order."""
     return [_row(record, record.decision, spec) for record in records if record.decision is not None]
 
 
-def by_day(lines: Iterable[ListedDecision]) -> Mapping[str, list[ListedDecision]]:
+def by_day(lines: Iterable[DecisionLine]) -> Mapping[str, list[DecisionLine]]:
     """Return rows that stand in the order of their times by their day."""
     return {day: list(group) for day, group in groupby(lines, key=lambda row: row.day)}
 
 
-def _row(record: Record, decision: Decision, spec: RewardSpec) -> ListedDecision:
+def _row(record: Record, decision: Decision, spec: RewardSpec) -> DecisionLine:
     outcome, attributed = record.outcome, attribute_reward(record, spec)
     reward = attributed.reward if attributed is not None else None
     moment = datetime.fromtimestamp(decision.at, UTC)
-    return ListedDecision(
+    return DecisionLine(
         id=decision.id,
         at=decision.at,
         day=f"{moment:%A}, {moment.day} {moment:%B %Y}",
