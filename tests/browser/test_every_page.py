@@ -17,7 +17,7 @@ def test_a_page_is_accessible_and_fits_every_width_light_and_dark(page: Page, ro
     page.goto(f"{router_url}{path}")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("document.querySelectorAll('.plot:not(:has(svg))').length === 0")
+        expect(page.locator(".plot:not(:has(svg))")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than {width}"
         keep_picture(page, f"{path.strip('/').replace('/', '-')}-{width}")
     check_accessible(page)

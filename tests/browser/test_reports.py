@@ -60,7 +60,7 @@ def reader(browser: Browser, reports: dict[str, Path]) -> Iterator[Page]:
 def open_report(page: Page, path: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(path.as_uri())
-    page.wait_for_function("document.querySelectorAll('.plot:not(:has(svg))').length === 0")
+    expect(page.locator(".plot:not(:has(svg))")).to_have_count(0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
