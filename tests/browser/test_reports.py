@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from highwayman.sims.reports.answers_page import write_answers
 from highwayman.sims.reports.report import write_report
