@@ -44,13 +44,13 @@ def strategies(found: Comparison) -> tuple[list[str], Rows]:
 def kinds(found: Comparison, arms: Sequence[str]) -> tuple[list[str], Rows]:
     """Return the table of kinds: for each arm its share of the router's choices and its quality; * the best."""
     rows = [[kind, *(_share(found, kind, arm) for arm in arms)] for kind in found.shares]
-    return ["kind: share chosen (quality), * best", *arms], rows
+    return ["kind", *arms], rows
 
 
 def print_report(console: Console, found: Comparison, arms: Sequence[str]) -> None:
     """Print tables and verdict."""
     for title, (head, rows) in _tables(found, arms):
-        table = Table(title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
         for place, column in enumerate(head):
             table.add_column(column, justify="right" if place else "left")
         for row in rows:
@@ -62,12 +62,13 @@ def print_report(console: Console, found: Comparison, arms: Sequence[str]) -> No
 
 def _tables(found: Comparison, arms: Sequence[str]) -> Iterator[tuple[str, tuple[list[str], Rows]]]:
     yield "Last third", strategies(found)
-    yield "Last third, by kind", kinds(found, arms)
+    yield "\nLast third, by kind: share chosen (quality), * best for it", kinds(found, arms)
 
 
 def _share(found: Comparison, kind: str, arm: str) -> str:
     mark = "*" if found.best_for[kind] == arm else ""
-    return f"{found.shares[kind][arm]:.0%} ({found.qualities[kind][arm]:.2f}){mark}"
+    quality = f"{found.qualities[kind][arm]:.2f}".removeprefix("0")  # five arms fit into 80 columns
+    return f"{found.shares[kind][arm]:.0%} ({quality}){mark}"
 
 
 def _strategy(one: Strategy, name: str) -> list[str]:

@@ -47,8 +47,8 @@ def test_shares_and_qualities_are_counted_by_kind() -> None:
     assert found.qualities == found.shares
     assert found.best_for == {"facts": "dear", "sums": "cheap"}
     assert kinds(found, ["cheap", "dear"])[1] == [
-        ["facts", "0% (0.00)", "100% (1.00)*"],
-        ["sums", "100% (1.00)*", "0% (0.00)"],
+        ["facts", "0% (.00)", "100% (1.00)*"],
+        ["sums", "100% (1.00)*", "0% (.00)"],
     ]
 
 
