@@ -15,7 +15,7 @@ from highwayman.client.decision import AsyncDecision
 from highwayman.client.endpoint import endpoint
 from highwayman.client.errors import ConnectionFailed, RequestTimedOut, RouterError, status_error
 from highwayman.client.feedback_methods import FeedbackMethods, said
-from highwayman.client.results import DecisionRow, Receipt
+from highwayman.client.results import ListedDecision, Receipt
 from highwayman.client.router_methods import RouterMethods, Wanted
 from highwayman.client.statement import HasId, Statement, decision_id_of
 
@@ -81,7 +81,7 @@ class AsyncClient(FeedbackMethods, RouterMethods, AsyncSender):
         turns = asyncio.Semaphore(at_once)
         return await asyncio.gather(*(self._said(statement, turns) for statement in statements))
 
-    async def each_decision(self, **wanted: Unpack[Wanted]) -> AsyncIterator[DecisionRow]:
+    async def each_decision(self, **wanted: Unpack[Wanted]) -> AsyncIterator[ListedDecision]:
         """Go through the decisions, newest first, page by page."""
         page = await self.decisions(**wanted)
         for row in page.data:

@@ -58,7 +58,7 @@ class CallOutcome(Result):
     ttft_s: float | None = None
 
 
-class DecisionRow(Result):
+class ListedDecision(Result):
     """A decision in a line of the list."""
 
     id: str
@@ -78,7 +78,7 @@ class DecisionRow(Result):
 class DecisionPage(Result):
     """Some decisions, newest first; `next` is the `after` of the page behind."""
 
-    data: Sequence[DecisionRow]
+    data: Sequence[ListedDecision]
     has_more: bool
     next: str | None
 

@@ -16,7 +16,7 @@ from highwayman.client.decision import SyncDecision
 from highwayman.client.endpoint import endpoint
 from highwayman.client.errors import ConnectionFailed, RequestTimedOut, RouterError, status_error
 from highwayman.client.feedback_methods import FeedbackMethods, said
-from highwayman.client.results import DecisionRow, Receipt
+from highwayman.client.results import ListedDecision, Receipt
 from highwayman.client.router_methods import RouterMethods, Wanted
 from highwayman.client.statement import HasId, Statement, decision_id_of
 
@@ -81,7 +81,7 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         with ThreadPoolExecutor(at_once) as threads:
             return list(threads.map(self._said, statements))
 
-    def each_decision(self, **wanted: Unpack[Wanted]) -> Iterator[DecisionRow]:
+    def each_decision(self, **wanted: Unpack[Wanted]) -> Iterator[ListedDecision]:
         """Go through the decisions, newest first, page by page."""
         page = self.decisions(**wanted)
         yield from page.data
