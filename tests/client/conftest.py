@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -31,7 +31,7 @@ def served(valkey_url: str, module_namespace: str) -> Iterator[Served]:
     async def serve() -> None:
         async with ScriptedUpstream() as upstream:
             upstream.script(ANY, Say("Paris is it."))
-            arms = [arm("small", upstream.url), arm("large", upstream.url)]
+            arms = [replace(arm(name, upstream.url), tools=True) for name in ("small", "large")]
             async with running_router(arms, valkey_url, module_namespace, config=config) as router:
                 started.append(Served(router.url, upstream))
                 ready.set()

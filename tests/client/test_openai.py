@@ -5,12 +5,30 @@ from typing import Any, cast
 
 import openai
 import pytest
+from aiohttp import web
 
 from highwayman.client import Client
 from highwayman.client.openai import async_decision_of, decision_of, with_decisions
 from tests.client.conftest import Served
+from tests.upstream_server import ANY, Say
 
 ASKED: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+
+
+class CallsATool:
+    """Calls the tool where one is offered and has not answered yet."""
+
+    async def serve(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if body["messages"][-1]["role"] == "tool" or "tools" not in body:
+            return await Say("Paris is it.").serve(request, body)
+        call = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+        return web.json_response(
+            {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+            | {"usage": usage}
+        )
 
 
 @pytest.fixture
@@ -38,6 +56,22 @@ def test_responses_their_streams_and_copies_of_the_client_keep_it(client: openai
     events = patient.responses.create(model="auto", input="Paris?", stream=True)
     assert {decision_of(event).id for event in events} == {decision_of(events).id}
     assert decision_of(client.chat.completions.with_raw_response.create(**ASKED)).id.startswith("hw-")
+
+
+def test_each_answer_of_a_tool_loop_has_a_decision_and_the_loop_keeps_its_arm(
+    served: Served, client: openai.OpenAI
+) -> None:
+    served.upstream.script(ANY, CallsATool())
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+    asks = client.chat.completions.create(**ASKED, tools=[tool])
+    (call,) = asks.choices[0].message.tool_calls or []
+    result = {"role": "tool", "tool_call_id": call.id, "content": "Paris"}
+    messages = [*ASKED["messages"], asks.choices[0].message.model_dump(exclude_none=True), result]
+    says = client.chat.completions.create(model="auto", messages=messages, tools=[tool])
+    report = decision_of(says).report()
+    assert decision_of(asks).id != report.id
+    assert (report.mode, report.arm) == ("sticky", asks.model)
+    assert decision_of(says).thumbs_up().state == "logged"
 
 
 async def test_an_async_client_and_its_streams_do_the_same(served: Served) -> None:
