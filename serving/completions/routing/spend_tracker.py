@@ -1,8 +1,8 @@
 """What calls under way and ended mean for the next decision: what is left of the budget, and who is busy."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from highwayman.env.load.queueing import LatencyLine, QueueState
 from highwayman.env.types import Decision, Floats, Outcome, Status
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.log.event_id import EventId, sort_key
+
+_PRESSURE_EVERY_S = 60.0  # between two that are kept
+_PRESSURES_KEPT = 1440  # a day of them, where calls end all the time
 
 
 class SpendTracker:
@@ -32,6 +35,7 @@ class SpendTracker:
         self._expected: dict[str, tuple[str, float, int]] = {}  # by decision: arm intended, dollars, calls before it
         self._latencies: defaultdict[str, LatencyLine] = defaultdict(LatencyLine)  # by arm
         self._tally = Tally()
+        self._standings: deque[tuple[float, BudgetStanding]] = deque(maxlen=_PRESSURES_KEPT)
         self.left_usd = math.inf  # of the day, for all processes, as far as one of them was told just now
 
     @property
@@ -43,6 +47,10 @@ class SpendTracker:
     def standing(self) -> BudgetStanding:
         """Return where the budget stands now, as this process knows it."""
         return self._budget.standing(at=self._clock())
+
+    def standings(self) -> Sequence[tuple[float, BudgetStanding]]:
+        """Return where the budget stood as calls ended, a minute apart at least, with the seconds since the epoch."""
+        return tuple(self._standings)
 
     def follow(self, ceilings: SpendLimits) -> None:
         """Go on with other ceilings."""
@@ -136,6 +144,14 @@ class SpendTracker:
         if arm == outcome.arm and outcome.status is Status.OK:
             self._latencies[arm] = self._latencies[arm].plus(before, outcome.latency_s)
         self._budget.charge(outcome.decision_id, outcome.cost_usd, at=outcome.at, arm=outcome.arm)
+        if self.rule is not None:
+            self._note_standing()
+
+    def _note_standing(self) -> None:
+        """Keep where the budget stands, if the last one kept is old enough."""
+        now = self._clock()
+        if not self._standings or now - self._standings[-1][0] >= _PRESSURE_EVERY_S:
+            self._standings.append((now, self._budget.standing(at=now)))
 
     def _forget(self, decision_id: str) -> tuple[str, int]:
         """Take a call from those under way; return its arm, and how many calls that had before it."""

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from highwayman.env.cost.budget import BudgetStanding
 from highwayman.env.cost.spend_ledger import DAY_S, NO_SPEND, Spend, day_of
 from highwayman.env.types import ControlKind
 from highwayman.pages.charts import Axis, Bar, Bars, Figure, Lines, Marker, Series
-from highwayman.pages.palette import INK, OTHERS, QUIET
+from highwayman.pages.palette import GOOD, INK, OTHERS, QUIET
 from highwayman.serving.config.config import Config
 from highwayman.serving.dashboard.site import ROOT, Site
 from highwayman.serving.dashboard.spending.limits import limits_used
@@ -59,6 +60,7 @@ async def _page(site: Site, request: Request) -> Response:
         exploration=config.exploration,
         spent=_spent(today, limits.usd_per_day, midnight, now),
         hourly=_hourly(site, now),
+        pressure=_pressure(tracker.standings()),
         arms=_by_arm(site, today),
         tenants=_tenants(site, now),
         pool=services.pool.arms.values(),
@@ -84,7 +86,7 @@ def _spent(today: SpentSince, ceiling_usd: float | None, midnight: float, now: f
         "." if ceiling_usd is None else ", beside an even pace to the ceiling."
     )
     chart = Lines(alt, Axis("", "time", low=midnight, high=end), Axis("", "usd", low=0.0, high=_top(series)), series)
-    return Figure(chart, legend={line.name: line.color for line in series}, title="Since midnight (UTC)")
+    return Figure(chart, legend={line.name: line.color for line in series})
 
 
 def _top(series: Sequence[Series]) -> float:
@@ -116,9 +118,29 @@ def _hourly(site: Site, now: float) -> Figure | None:
     return Figure(
         chart,
         legend={line.name: line.color for line in series},
-        title=f"Dollars an hour, the last {_HOURS} hours",
-        caption="Dashed: a price changed." if markers else "",
+        caption=f"The last {_HOURS} hours." + (" Dotted: a price changed." if markers else ""),
     )
+
+
+def _pressure(standings: Sequence[tuple[float, BudgetStanding]]) -> Figure | None:
+    """Return the points that the budget added to a dollar over time; None where fewer than two are known."""
+    ceilings = {
+        "mean per request": (GOOD, [standing.request_points_per_usd for _, standing in standings]),
+        "day": (INK, [standing.day_points_per_usd for _, standing in standings]),
+    }
+    at = [moment for moment, _ in standings]
+    series = [
+        Series(name, color, at, [math.nan if value is None else value for value in points])
+        for name, (color, points) in ceilings.items()
+        if any(value is not None for value in points)
+    ]
+    if len(at) < 2 or not series:
+        return None
+    alt = "Points of quality that each ceiling added to what a dollar counts, over time."
+    known = [points for line in series for points in line.y if points > 0]
+    chart = Lines(alt, Axis("", "time"), Axis("", "count", "log", min(known) / 1.5, max(known) * 1.5), series)
+    legend = {line.name: line.color for line in series}
+    return Figure(chart, legend=legend, caption="Of this worker, since it started.")
 
 
 def _by_arm(site: Site, today: SpentSince) -> Figure | None:
