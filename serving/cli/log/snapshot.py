@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -75,9 +76,10 @@ async def list_command(options: LogOptions) -> None:
     async with options.open() as (client, factory):
         versions = await factory.version_history(client).all()
         published = await factory.publications(client).load()
-    table = Table(title=f"lineage {factory.lineage}, in force: {published.stamp.version if published else 'nothing'}")
+    in_force = published.stamp.version if published else "nothing"
+    table = Table(title=f"lineage {factory.lineage}, in force: {in_force}", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("version", "kept at (UTC)", "decisions", "with feedback", "position"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for info in versions:
         at = datetime.fromtimestamp(info.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(str(info.version), at, str(info.decisions), str(info.feedback), info.position)
