@@ -52,20 +52,21 @@
   };
 
   // A name in as many lines as hold it, broken where its parts end; else anywhere.
-  const parted = (name, room) => name.split(/(?<=[^\p{L}\p{N}.])/u).flatMap((part) => wide(part) <= room ? [part] : [...part]).reduce((made, part) => {
+  const parted = (name, room) => name.split(/(?<=[^\p{L}\p{N}.])|(?<=\.)(?=\p{L}{3})/u).flatMap((part) => wide(part) <= room ? [part] : [...part]).reduce((made, part) => {
     if (made.length && wide(made.at(-1) + part) <= room) made[made.length - 1] += part; else made.push(part);
     return made;
   }, []);
 
   // What is pointed at says its whole name, then its numbers.
   const tip = { fill: "var(--card)", stroke: "var(--line)", lineWidth: 60 };
-  const told = (name, ...lines) => [...(name ? parted(name, 250) : []), ...lines.filter(Boolean)].join("\n");
+  const told = (width, name, ...lines) => [...(name ? parted(name, Math.min(250, 0.42 * width)) : []), ...lines.filter(Boolean)].join("\n");
+  const range = (unit, { low, high }) => Number.isFinite(low) && `${formats[unit](low)} to ${formats[unit](high)}`;
 
   // What happened, as lines across; their words are told when they are pointed at.
-  const events = (chart) => (chart.markers || []).length === 0 ? [] : [
+  const events = (chart, width) => (chart.markers || []).length === 0 ? [] : [
     Plot.ruleX(chart.markers, { x: (m) => place(chart.x, m.x), stroke: "var(--warn)", strokeDasharray: "2,3" }),
     Plot.dot(chart.markers, { x: (m) => place(chart.x, m.x), frameAnchor: "top", r: 4, fill: "var(--warn)" }),
-    Plot.tip(chart.markers, Plot.pointerX({ x: (m) => place(chart.x, m.x), frameAnchor: "top", title: (m) => told(m.label), maxRadius: 12, ...tip })),
+    Plot.tip(chart.markers, Plot.pointerX({ x: (m) => place(chart.x, m.x), frameAnchor: "top", title: (m) => told(width, m.label), maxRadius: 12, ...tip })),
   ];
 
   // Places as near to the targets as can be (least squares), in the same order, at least a gap apart: an isotonic
@@ -132,8 +133,8 @@
         ...dashedLines(rows, { strokeWidth: 1.8 }),
         ...(endNames ? [ends(chart, labels)] : []),
         ...chart.series.filter((s) => s.x.length === 1).map((s) => Plot.dot([s], { x: place(chart.x, s.x[0]), y: numeric(s.y[0]), fill: s.color })),
-        ...events(chart),
-        Plot.tip(rows, Plot.pointerX({ x: "x", y: "y", ...tip, title: (r) => told(r.name, `${formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)}: ${formats[chart.y.unit](r.y)}`, Number.isFinite(r.low) && `${formats[chart.y.unit](r.low)} to ${formats[chart.y.unit](r.high)}`) })),
+        ...events(chart, width),
+        Plot.tip(rows, Plot.pointerX({ x: "x", y: "y", ...tip, title: (r) => told(width, r.name, `${formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)}: ${formats[chart.y.unit](r.y)}`, range(chart.y.unit, r)) })),
       ],
     }));
   };
@@ -146,8 +147,8 @@
       x: scale(chart.x, { grid: false }), y: { label: null, percent: true, tickFormat: (v) => `${v}%`, grid: true, ticks: 4 },
       marks: [
         Plot.areaY(rows, Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", fill: (r) => chart.colors[r.name], stroke: "var(--card)", strokeWidth: 0.7, curve: "step-after" })),
-        ...events(chart),
-        Plot.tip(rows, Plot.pointerX(Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", ...tip, title: (r) => told(`${r.name}: ${formats.percent(r.y / (whole.get(+r.x) || 1))}`, formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)) }))),
+        ...events(chart, width),
+        Plot.tip(rows, Plot.pointerX(Plot.stackY({ offset: "normalize", order: names }, { x: "x", y: "y", z: "name", ...tip, title: (r) => told(width, r.name, formats.percent(r.y / (whole.get(+r.x) || 1)), formats[chart.x.unit](isTime(chart.x) ? r.x / 1000 : r.x)) }))),
       ],
     }));
   };
@@ -197,7 +198,7 @@
         Plot.ruleY(chart.rows.filter((row) => inside(row) && row.low !== null && row.high !== null), { y: "name", x1: "low", x2: "high", stroke: (row) => row.color, strokeWidth: 2.5, clip: true }),
         ...beyond(chart),
         Plot.dot(chart.rows.filter(inside), { y: "name", x: "value", r: 5, stroke: (row) => row.color, strokeWidth: 1.6, fill: (row) => row.hollow ? "var(--card)" : row.color,
-          title: (row) => told(`${row.name}: ${formats[unit](row.value)}${row.low === null ? "" : ` (${formats[unit](row.low)} to ${formats[unit](row.high)})`}`, row.note), tip }),
+          title: (row) => told(width, row.name, formats[unit](row.value), range(unit, row), row.note), tip }),
       ],
     }));
   };
@@ -207,7 +208,7 @@
     return Plot.plot(common(width, chart, {
       height: top + 36 + rows.height * chart.bars.length, marginTop: top, marginLeft: rows.marginLeft, x: scale(chart.x), y: { domain: chart.bars.map((bar) => bar.name), ...rows.options },
       marks: [
-        Plot.barX(chart.bars, { y: "name", x: "value", fill: (bar) => bar.color, rx: 2, insetTop: half - (rows.above ? 2 : 7), insetBottom: half - (rows.above ? 12 : 7), title: (bar) => told(`${bar.name}: ${formats[chart.x.unit](bar.value)}`, bar.note), tip }),
+        Plot.barX(chart.bars, { y: "name", x: "value", fill: (bar) => bar.color, rx: 2, insetTop: half - (rows.above ? 2 : 7), insetBottom: half - (rows.above ? 12 : 7), title: (bar) => told(width, bar.name, formats[chart.x.unit](bar.value), bar.note), tip }),
         ...reference(chart), ...rows.marks,
       ],
     }));
@@ -247,7 +248,7 @@
   const scatter = (chart, width) => {
     const at = { x: (p) => place(chart.x, p.x), y: (p) => place(chart.y, p.y) };
     const paths = chart.lines.flatMap((s) => s.x.map((x, i) => ({ name: s.name, color: s.color, dash: s.dash || (s.dashed ? "4,3" : null), x: place(chart.x, x), y: numeric(s.y[i]) })));
-    const said = (p) => told(p.name, p.group, !chart.bare && `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`);
+    const said = (p) => told(width, p.name, p.group, !chart.bare && `${formats[chart.x.unit](p.x)}, ${formats[chart.y.unit](p.y)}`);
     return Plot.plot(common(width, chart, {
       x: chart.bare ? { axis: null } : scale(chart.x, {}, width), y: chart.bare ? { axis: null } : scale(chart.y), inset: chart.bare ? 10 : 6,
       ...(chart.bare ? { marginLeft: 4, marginBottom: 4, marginRight: 4 } : margins(chart, chart.points.map((p) => p.y))), symbol: { type: "identity" },

@@ -118,4 +118,4 @@ def test_what_is_pointed_at_says_its_name_and_its_numbers(reader: Page, reports:
     assert box is not None
     reader.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     told = plot.evaluate("plot => plot.textContent").replace("\u200b", "")
-    assert re.search(rf"{re.escape(next(iter(POLICIES)))}: 0\.\d+ \(0\.\d+ to 0\.\d+\)", told)
+    assert re.search(rf"{re.escape(next(iter(POLICIES)))}0\.\d+0\.\d+ to 0\.\d+earns more", told)
