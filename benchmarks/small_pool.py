@@ -1,6 +1,6 @@
 """Which policy learns visibly from tens of thumbs: the local pool's table, many orders of its prompts.
 
-    python -m scripts.measure_arms --prompts 300 --seed 101 --out answers.jsonl
+    python -m scripts.measure_arms --prompts 240 --seed 101 --out answers.jsonl
     python -m benchmarks.small_pool answers.jsonl [--seeds 40] [--policy NAME[:option=value,...]]...
 
 Every prompt comes once, in an order of each seed's own; the arm that was drawn gets a thumb, and the policy learns of
