@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from highwayman.env.class_paths import class_at
-from highwayman.env.encoder.engines.onnx_engine import OnnxEngine
 from highwayman.env.encoder.engines.static_engine import ASSETS, StaticEngine
-from highwayman.env.encoder.engines.transformers_engine import TransformersEngine
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
 
@@ -42,7 +40,9 @@ def make_engine(name: str, **options: Any) -> Engine:
     Raises:
         EncoderError: the name is unknown, or a library or an asset is missing.
     """
-    if name == "transformers":
+    if name == "transformers":  # loaded by those who take it
+        from highwayman.env.encoder.engines.transformers_engine import TransformersEngine  # noqa: PLC0415
+
         return TransformersEngine(**options)
     if ":" in name:
         return _imported(name, options)
@@ -50,7 +50,11 @@ def make_engine(name: str, **options: Any) -> Engine:
         raise EncoderError(f"unknown encoder {name!r}: give static, onnx, transformers or module:Class")
     if options:
         raise EncoderError(f"encoder {name!r} takes no {', '.join(options)}; only transformers does")
-    return OnnxEngine() if name == "onnx" else StaticEngine()
+    if name == "static":
+        return StaticEngine()
+    from highwayman.env.encoder.engines.onnx_engine import OnnxEngine  # noqa: PLC0415
+
+    return OnnxEngine()
 
 
 def _imported(path: str, options: dict[str, Any]) -> Engine:
