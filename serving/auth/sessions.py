@@ -30,7 +30,10 @@ class Sessions:
     def open(self, api_key: str) -> str:
         """Return the session of a key. Raises Unauthorized if there is no such key."""
         self._authenticator.of_key(api_key)
-        secret = self._secrets()[0]
+        secrets = self._secrets()
+        # A key stands under the secret that was the first when it was made.
+        known = (secret for secret in secrets if self._authenticator.of_mac(key_mac(secret, api_key), secret))
+        secret = next(known, secrets[0])
         body = f"{int(self._clock() + SESSION_S)}.{key_mac(secret, api_key)}"
         return f"{body}.{_signature(secret, body)}"
 
@@ -39,7 +42,8 @@ class Sessions:
         body, _, signature = (_cookie(scope) or "").rpartition(".")
         until, _, mac = body.partition(".")
         for secret in self._secrets():
-            if hmac.compare_digest(_signature(secret, body), signature) and self._clock() < int(until):
+            is_ours = hmac.compare_digest(_signature(secret, body).encode(), signature.encode())  # text may be any
+            if is_ours and self._clock() < int(until):
                 principal = self._authenticator.of_mac(mac, secret)
                 if principal is not None:
                     return principal
