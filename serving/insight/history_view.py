@@ -105,8 +105,8 @@ def _arm_view(sums: ArmSums) -> dict[str, Any]:
 
 def _feedback_view(buckets: Sequence[HistoryBucket]) -> dict[str, Any]:
     served = sum(sums.served for bucket in buckets for sums in bucket.arms.values())
-    rated = sum(sums.rated for bucket in buckets for sums in bucket.arms.values())
     within = [sum(bucket.total.rated_within[place] for bucket in buckets) for place in range(len(DELAYS_S) + 1)]
+    rated = sum(within)
     names = [*(f"{end:g}" for end in DELAYS_S), _LATER]
     return {
         "served": served,

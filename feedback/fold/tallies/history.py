@@ -36,7 +36,7 @@ class ArmSums:
     failed: int = 0  # requests it did not answer
     cost_usd: float = 0.0  # of all its calls, those included whose answers did not do
     latency_s: float = 0.0  # until these had come, with all that went before
-    rated: int = 0  # answers of which something is known
+    rated: int = 0  # answers of which something is known, but for those of callers who named it
     weight: float = 0.0  # of their rewards
     weighted: float = 0.0  # weight times quality
     squared: float = 0.0  # weight times quality squared
@@ -139,10 +139,14 @@ class History:
             served[4] += sign * round(_S * outcome.latency_s)
 
     def on_reward(self, decision: Decision, before: AttributedReward | None, after: AttributedReward | None) -> None:
-        """Take what was said of an answer away, and add what is said of it now."""
+        """Take what was said of an answer away, and add what is said of it now.
+
+        Who named an arm had a reason: what is said of its answer is counted, and no part of the arm's rewards.
+        """
         mode = decision.mode
-        if mode is not _ROUTE and mode is not _CASCADE and mode is not _STICKY:
+        if mode is _SHADOW or decision.objective == JUDGE:
             return
+        is_drawn = mode is _ROUTE or mode is _CASCADE or mode is _STICKY
         cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
         for credit, sign in ((before, -1), (after, 1)):
             if credit is None:
@@ -152,6 +156,8 @@ class History:
                 continue
             wq = w * credit.reward.quality
             self._total(cells, tenant)[3 + _delay_bin(decision.at, credit)] += sign
+            if not is_drawn:
+                continue
             sums = self._arm(cells, tenant, credit.arm)
             sums[5] += sign
             sums[6] += sign * round(_WEIGHT * w)

@@ -12,6 +12,7 @@ from highwayman.feedback.fold.learner import LogEntry
 from highwayman.feedback.fold.tallies.history import OTHERS, History
 from highwayman.feedback.fold.tally import HISTORY, Tally
 from highwayman.feedback.log.record import Record
+from highwayman.serving.insight.history_view import history_view
 from tests.feedback.worlds import decision, fold, make_learner, outcome, thumb
 
 DAY = 86_400.0
@@ -85,6 +86,15 @@ def test_a_judges_and_a_shadow_call_are_no_traffic_but_cost() -> None:
     history = fold(shadow, outcome("s", cost_usd=0.5), judge, outcome("j", cost_usd=0.25)).tally.history
     (bucket,) = history.buckets()
     assert (bucket.total.decisions, bucket.total.internal_usd, dict(bucket.arms)) == (0, 0.75, {})
+
+
+def test_a_named_arms_answer_is_rated_as_any_and_no_part_of_the_arms_rewards() -> None:
+    named = replace(decision("n", mode=Mode.FORCED), at=1e9)
+    history = fold(asked("d", 1e9), outcome("d"), thumb("d", 1.0), named, outcome("n"), thumb("n", 0.0)).tally.history
+    (bucket,) = history.buckets()
+    assert (sum(bucket.total.rated_within), bucket.arms["a"].rated, bucket.arms["a"].weighted) == (2, 1, 1.0)
+    told = history_view(history, tenant="default", since=0.0, arms=[])
+    assert told["feedback"]["coverage"] == told["reward"]["mean"] == 1.0
 
 
 def test_tenants_are_apart_and_the_many_are_together() -> None:
