@@ -1,6 +1,8 @@
 """What is sent again, and what is not, where a router fails in between."""
 
+import select
 import socket
+import threading
 
 import pytest
 
@@ -48,6 +50,28 @@ def test_where_no_router_is_both_clients_say_where_they_looked() -> None:
             with pytest.raises(ConnectionFailed, match=url) as error:
                 client.rollback()
             assert not error.value.sent
+
+
+def test_a_connection_that_the_router_has_closed_is_not_written_to() -> None:
+    standings = b'{"champion": "a", "challenger": null, "share": 0, "worth_its_exploration": true, "contenders": {}}'
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(standings), standings)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_once_each() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)  # and close, without having said so
+
+        router = threading.Thread(target=answer_once_each, daemon=True)
+        router.start()
+        with Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", max_retries=0) as client:
+            assert client.rollback().champion == "a"
+            (kept,) = client._idle
+            select.select([kept.sock], [], [], 5)  # until the end of the connection is here
+            assert client.rollback().champion == "a", "which is not sent again once it may have been done"
+        router.join()
 
 
 def test_waits_double_and_what_the_router_says_goes_before() -> None:
