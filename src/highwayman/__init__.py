@@ -1,3 +1,3 @@
 """Highwayman: a REST router that learns in production which language model should answer."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
