@@ -137,7 +137,7 @@ _COLUMNS: tuple[_Column, ...] = (
     ("regret to best fixed", "regret_fixed", "+.3f", "what a round earned less than the best fixed arm; below 0, more"),
     ("regret to oracle", "regret_oracle", "+.3f", "what a round earned less than the best answer to every prompt"),
     ("exploration, whole run", "exploration_usd", "dollars", "what draws beyond the first choice cost"),
-    ("efficiency (IES), per dollar of 1,000 requests", "ies", ".3f", "Inference Efficiency Score (docs/reference/measures.md)"),
+    ("efficiency (IES), per dollar of 1,000 requests", "ies", ".3f", "Inference Efficiency Score"),
     ("worst 500 rounds over ceiling", "budget_ratio", "times", "mean cost of the dearest 500 rounds in a row"),
 )  # fmt: skip
 
