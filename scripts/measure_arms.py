@@ -3,8 +3,8 @@
     python -m scripts.measure_arms --prompts 240 --seed 101 --out answers.jsonl [--pool candidates.yaml]
 
 Every arm answers every prompt, and what is written is a table as docs/reference/tables.md has it, for `highwayman
-simulate` and `python -m benchmarks.small_pool`. One model serves all arms, so all have the same price per token; it is fitted to the
-CPU time the server spent and to a price per core and hour.
+simulate` and `python -m benchmarks.small_pool`. One model serves all arms, so all have the same price per token; it is
+fitted to the CPU time the server spent and to a price per core and hour.
 """
 
 import argparse
