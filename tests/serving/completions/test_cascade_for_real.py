@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from highwayman.env.pool.pool_file import load_pool
-from highwayman.env.types import Arm
+from highwayman.env.types import Arm, Profile
 from highwayman.serving.processes.local_pool import local_pool_yaml, start_local_pool
 from tests.serving.running_router import ask, running_router
 
@@ -20,7 +20,7 @@ def arms(url: str, folder: Path) -> list[Arm]:
     (folder / "pool.yaml").write_text(local_pool_yaml(url))
     by_name = {arm.name: arm for arm in load_pool(folder / "pool.yaml").arms}
     dear = replace(by_name["abacus"], usd_per_mtok_in=0.07, usd_per_mtok_out=1.55)
-    return [by_name["plain"], dear]
+    return [replace(by_name["plain"], profile=Profile(temperature=0.0, max_tokens=64)), dear]
 
 
 @pytest.mark.timeout(180)
