@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from highwayman.serving.state.learner_factory import LearnerFactory
 from highwayman.serving.state.pool_objectives import objectives_view
 
 _SECRETS: Any = {"feedback": {"doors"}}  # a door may have a signing secret; nothing that is learned depends on doors
+_DIGEST: Final = re.compile(r"#[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ def _shown(key: str, value: Any) -> Any:
 
 
 def _without_texts(value: Any) -> Any:
-    """Return a part of a profile with digests in place of its texts, by which a change can be told."""
+    """Return a part of a profile with digests in place of its texts, by which a change can be told.
+
+    What was announced has digests already: they stay, or every text would seem to have changed.
+    """
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value
     if isinstance(value, str):
         return f"#{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
     if isinstance(value, Mapping):
