@@ -1,5 +1,6 @@
 """What operators, routers and learners changed, in a sentence each, from what the log says of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ _STEPS: Mapping[str, str] = {
     "rollback": "rolled back: {champion} decides",
     "guard": "the guard has something to say",
 }
+# An arm's keys that have an event of their own; names may have dots.
+_OWN_EVENT: Final = re.compile(r"pool\.[^.]+|pool\..+\.usd_per_mtok_(in|out)")
+_STATE: Final = re.compile(r"pool\.(.+)\.state")
 _NAMES = {CONFIGURED: "the configured policy", BEST_CONSTANT: "the best constant arm"}
 
 
@@ -54,11 +58,28 @@ def _dollars(prices: Any) -> str:
     return "$" + " in and $".join(f"{price:g}" for price in prices) + " out a million tokens"
 
 
+def is_told_twice(change: RecordedChange) -> bool:
+    """Return whether events beside a change of the configuration say all of it: an arm that came or went, a price."""
+    keys = change.detail.get("keys")
+    return change.kind is ControlKind.CONFIGURATION and bool(keys) and all(map(_OWN_EVENT.fullmatch, keys))
+
+
 def _configuration(detail: Mapping[str, Any]) -> str:
     if detail.get("first"):
         return "the first configuration came into force"
     keys = detail.get("keys") or []
+    if keys == ["refused"]:
+        return "a change was refused, and nothing has changed"
+    states = [match[1] for match in map(_STATE.fullmatch, keys) if match]
+    if keys and len(states) == len(keys):
+        return f"the state of {', '.join(states)} changed: active, on probation or draining"
     return f"the configuration changed: {', '.join(keys)}" if keys else "the configuration was announced again"
+
+
+def _lineage(detail: Mapping[str, Any]) -> str:
+    if "from" in detail and detail["from"] is None:
+        return "learning began"
+    return "all is learned anew from the log, by another policy, options, encoder or metrics"
 
 
 def _tournament(detail: Mapping[str, Any]) -> str:
@@ -77,7 +98,7 @@ _SAID: Final[Mapping[ControlKind, Callable[[Mapping[str, Any]], str]]] = {
     ControlKind.ARM_ADDED: lambda detail: f"{detail['arm']} joined the pool, at {_dollars(detail.get('usd_per_mtok'))}",
     ControlKind.ARM_DROPPED: lambda detail: f"{detail['arm']} left the pool",
     ControlKind.PRICE_CHANGED: _price_changed,
-    ControlKind.POLICY_PROMOTED: lambda _: "another lineage is learned: another policy, options, encoder or metrics",
+    ControlKind.POLICY_PROMOTED: _lineage,
     ControlKind.CONFIGURATION: _configuration,
     ControlKind.CHANGE_NOTICED: _noticed,
     ControlKind.CHANGE_WITHDRAWN: lambda _: "a notice that an arm had changed was withdrawn",

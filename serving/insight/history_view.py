@@ -9,7 +9,7 @@ from typing import Any, Final
 from highwayman.feedback.fold.tallies.history import DELAYS_S, ArmSums, History, HistoryBucket, TotalSums
 from highwayman.feedback.savings.difference import LEVEL
 from highwayman.feedback.savings.reward_band import reward_band
-from highwayman.serving.insight.change_words import change_view
+from highwayman.serving.insight.change_words import change_view, is_told_twice
 
 ALL_TENANTS: Final = "*"
 _LATER: Final = "later"
@@ -50,7 +50,9 @@ def history_view(
         "changes": [
             change_view(change)
             for change in history.changes
-            if change.at >= since and tenant in (ALL_TENANTS, change.detail.get("tenant", tenant))
+            if change.at >= since
+            and tenant in (ALL_TENANTS, change.detail.get("tenant", tenant))
+            and not is_told_twice(change)
         ],
     }
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from highwayman.feedback.trust.api_keys import ApiKey, KeyState
 from highwayman.serving.dashboard.site import ROOT, Site
-from highwayman.serving.insight.change_words import change_view
+from highwayman.serving.insight.change_words import change_view, is_told_twice
 from highwayman.serving.reload.arm_edits import pool_view
 
 
@@ -19,7 +19,8 @@ def routes(site: Site) -> list[Route]:
 
     async def show(request: Request) -> Response:
         keys, used = await site.services.keys.all(), await site.services.keys.last_used()
-        changes = [change_view(change) for change in site.services.live.tally.history.changes]
+        history = site.services.live.tally.history
+        changes = [change_view(change) for change in history.changes if not is_told_twice(change)]
         return site.page(
             request,
             "audit.html.j2",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from highwayman.env.types import ControlKind
 from highwayman.feedback.fold.tallies.change_list import RecordedChange
-from highwayman.serving.insight.change_words import change_view
+from highwayman.serving.insight.change_words import change_view, is_told_twice
 from highwayman.serving.insight.kinds.sample import Sample
 
 _LEAST: Final = 10  # queries in either half
@@ -71,6 +71,8 @@ def movement(
 
 def _concerns(change: RecordedChange, names: Sequence[str]) -> bool:
     detail = change.detail
+    if is_told_twice(change) or detail.get("keys") == ["refused"]:
+        return False
     is_news = change.kind is ControlKind.CONFIGURATION and not detail.get("first") and bool(detail.get("keys"))
     return change.kind in _EVERYBODYS or is_news or detail.get("arm") in names
 
