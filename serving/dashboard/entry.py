@@ -67,11 +67,22 @@ class Dashboard:
             return ANONYMOUS
         if scope["path"].startswith(_KEYLESS):
             return ANONYMOUS
-        key = api_key_from(scope)
-        principal = self._sessions.principal(scope) if key is None else authenticator.of_key(key)
+        principal = self._signed_in(scope)
         if ADMIN not in principal.scopes:
             raise Forbidden(f"The dashboard takes an API key with the scope {ADMIN!r}.")
         return principal
+
+    def _signed_in(self, scope: Scope) -> Principal:
+        """Return whom a session or else a key stands for: a proxy before us may have asked for a password of its own,
+        and a browser sends that along. Raises Unauthorized.
+        """
+        try:
+            return self._sessions.principal(scope)
+        except Unauthorized:
+            key = api_key_from(scope)
+            if key is None:
+                raise
+            return self._services.authenticator.of_key(key)
 
     def _loaded(self) -> "ASGIApp":
         """Return the pages, loaded when they are first asked for: a router that nobody looks at is no larger."""

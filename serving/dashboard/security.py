@@ -21,9 +21,10 @@ HEADERS: Final = {
 def need_same_origin(scope: Scope) -> None:
     """Return if a page of ours sends a request that changes something. Raises OriginNotAllowed.
 
-    Browsers say by `sec-fetch-site` or `origin` whose page sends a POST; what says neither is no browser, and brings
-    its key itself.
+    Browsers say by `sec-fetch-site` whose page sends a POST, whatever a proxy makes of our name, and by `origin` where
+    they reach us without TLS; what says neither is no browser, and brings its key itself.
     """
     site, origin, host = (header(scope, name) for name in (b"sec-fetch-site", b"origin", b"host"))
-    if site not in (None, "same-origin") or (origin is not None and origin.partition("://")[2] != host):
+    is_own = site == "same-origin" if site is not None else origin is None or origin.partition("://")[2] == host
+    if not is_own:
         raise OriginNotAllowed("The dashboard takes changes from its own pages only.")

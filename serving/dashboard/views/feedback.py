@@ -80,7 +80,7 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
     async def change(request: Request) -> Response:
         """Put a key in quarantine or release it, and what came with it, while the page goes on."""
         key_id = (await form_of(request)).get("key", "")
-        quarantined = request.path_params["verb"] == "quarantine"
+        quarantined = request.url.path.endswith("/quarantine")
         state = KeyState.QUARANTINED if quarantined else KeyState.ACTIVE
         try:
             key = await site.services.keys.set_state(key_id, state, why=_BY_HAND if quarantined else "")
@@ -91,7 +91,7 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
 
     return [
         Route(f"{ROOT}/feedback", show),
-        Route(f"{ROOT}/feedback/{{verb:str}}", change, methods=["POST"]),
+        *(Route(f"{ROOT}/feedback/{verb}", change, methods=["POST"]) for verb in ("quarantine", "release")),
     ]
 
 

@@ -61,6 +61,12 @@ async def test_with_keys_a_session_is_opened_by_one_of_the_scope_admin_and_ends_
         assert {"HttpOnly", "SameSite=strict", "Path=/dashboard"} <= set(cookie.split("; "))
         session = cookie.partition(";")[0]
         assert (await opened(router, cookie=session))[0] == 200
+        # A proxy may have asked for a password of its own, and called us by another name.
+        assert (await opened(router, cookie=session, authorization="Basic cHJveHk6c2VjcmV0"))[0] == 200
+        proxied = {"origin": "https://router.example", "sec-fetch-site": "same-origin"}
+        assert (await signed_in(router, key, **proxied))[0] == 303
+        async with router.http.post("/dashboard/feedback/x", data={"key": admin.id}, headers={"cookie": session}) as no:
+            assert no.status == 404
         until, mac, signature = session.removeprefix(f"{COOKIE}=").split(".")
         for forged in (f"{int(until) + 1}.{mac}.{signature}", f"{until}.{mac[::-1]}.{signature}", "1.2", "..", "x.y.z"):
             assert (await opened(router, cookie=f"{COOKIE}={forged}"))[0] == 303, forged
