@@ -14,6 +14,7 @@ from highwayman.serving.http.validation import BadRequest
 
 _MOST = 100
 _PARTS = ("limit", "after", "arm", "mode", "status", "since", "until", "tag", "feedback", "tenant")
+_FIRST_YEAR, _LAST_YEAR = -62_135_596_800.0, 253_402_300_800.0  # begin and end of what a calendar tells, 1 to 9999
 _PENDING = "under_way"  # beside the statuses of outcomes
 
 
@@ -110,8 +111,8 @@ def parse_moment(name: str, text: str) -> float:
                 param=name,
             ) from None
         at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(at):
-        raise BadRequest(f"{name}: must be a time, got {text[:40]!r}.", param=name)
+    if not _FIRST_YEAR <= at < _LAST_YEAR:
+        raise BadRequest(f"{name}: must be a time, in seconds and not in milliseconds, got {text[:40]!r}.", param=name)
     return at
 
 

@@ -37,16 +37,19 @@ async def act(reloader: Reloader | None, form: Mapping[str, str], caller: Princi
     try:
         keys = _keys(form) if verb in ("add", "price") else {}
         change = await reloader.edit(by, edit_of(verb, arm, keys, by=by, at=time.time()))
-        return Told("good", _DONE[verb].format(arm=arm), change.changed, await _taken(reloader, change))
     except ConfigError as error:
         return Told("bad", f"Nothing has changed: {error}.", {})
     except StoreUnavailable:
         return Told("bad", "Nothing has changed: Redis does not answer, so no router would hear of it.", {})
+    return Told("good", _DONE[verb].format(arm=arm), change.changed, await _taken(reloader, change))
 
 
 async def _taken(reloader: Reloader, change: Change) -> str:
     """Return in words who has taken a change."""
-    workers = await reloader.everybody(change.generation, within_s=_WITHIN_S)
+    try:
+        workers = await reloader.everybody(change.generation, within_s=_WITHIN_S)
+    except StoreUnavailable:
+        return "Redis has stopped answering: which workers have it is not known."
     late = [name for name, report in workers.items() if report["generation"] < change.generation or report["error"]]
     if not late:
         return "The one worker there is has taken it." if len(workers) == 1 else f"All {len(workers)} workers have it."

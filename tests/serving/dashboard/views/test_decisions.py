@@ -59,6 +59,8 @@ async def test_the_list_shows_what_the_address_asks_for_and_says_what_is_wrong_w
     assert "after=" in text
     status, text = await page(router, "?status=gone")
     assert (status, "status: must be one of" in text) == (400, True)
+    status, text = await page(router, "?since=1796097586000")
+    assert (status, "in seconds and not in milliseconds" in text) == (400, True)
 
 
 async def test_a_page_explains_the_draw_the_call_and_the_conversation(asked: tuple[Router, list[str]]) -> None:
