@@ -49,9 +49,14 @@ class ServerResponse:
             self._connection = None
 
     def _on_eof(self) -> None:
-        if self._connection is not None:
-            self._connection.release()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        transport = connection.transport
+        if transport is not None and transport.get_write_buffer_size():
+            connection.close()  # answered before it has read the request: nobody knows whether it reads the next
+        else:
+            connection.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,28 @@ async def test_an_answer_that_is_closed_before_its_end_takes_its_connection_with
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_connection_on_which_a_request_is_answered_before_it_is_read_is_not_kept(stream: bool) -> None:
+    answered = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await answered.wait()
+        writer.close()
+
+    connections = Connections(2.0)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        await connections.start()
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
+        async with asyncio.timeout(2):
+            for body in (b" " * 10_000_000, b"{}"):
+                answer = await connections.post(ARM, url, body, stream=stream)
+                assert await answer.content.read() == b"{}"
+        answered.set()
+        await connections.close()
+
+
 async def test_a_call_that_is_given_up_takes_its_connection_with_it() -> None:
     async with serving(b"HTTP/1.1 200 OK\r\n") as (server, connections, url):
         for _ in range(2):
