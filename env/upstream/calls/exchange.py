@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDict
 from yarl import URL
 
 from highwayman.env.upstream.calls.chunk_tap import ChunkTap
@@ -68,8 +69,14 @@ class Address:
 
     @classmethod
     def of(cls, url: str, headers: Mapping[str, str]) -> "Address":
-        """Return that of a POST with these headers and aiohttp's own. Raises ValueError for a line break in one."""
-        request = aiohttp.ClientRequest("POST", URL(url), headers=headers, loop=asyncio.get_running_loop())
+        """Return that of a POST with these headers, the last of each name, and aiohttp's own.
+
+        Raises ValueError for a line break in one.
+        """
+        own = CIMultiDict[str]()
+        for name, value in headers.items():
+            own[name] = value
+        request = aiohttp.ClientRequest("POST", URL(url), headers=own, loop=asyncio.get_running_loop())
         lines = [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
         if any(not _NOT_IN_HEADS.isdisjoint(line) for line in lines):
             raise ValueError("a header that is sent to a model server must have no line break in it")
