@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from highwayman.env.types import Decision
+from highwayman.feedback.fold.tallies.history import HistoryBucket
 from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals, Lines, Marker, Series, Shares
 from highwayman.pages.formats import percent
 from highwayman.serving.dashboard.recent_log import RecentLog
@@ -34,12 +35,13 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
     async def overview(request: Request) -> Response:
         tenant, span = site.tenant(request), request.query_params.get("span", _USUAL)
         span = span if span in SPANS_S else _USUAL
+        kept, since = site.services.live.tally.history, max(time.time() - SPANS_S[span], 0.0)
         history = history_view(
-            site.services.live.tally.history,
+            kept,
             tenant=tenant,
-            since=max(time.time() - SPANS_S[span], 0.0),
+            since=since,
             arms=list(site.services.pool.arms),
-            least_s=_least_s(site, SPANS_S[span]),
+            least_s=least_stretch_s(list(kept.buckets(None, since=since))),
         )
         # Those of this process are at hand; the log is read where it has just started.
         latest = site.services.metrics.latest or (await recent.events()).decisions.values()
@@ -69,12 +71,12 @@ async def _beliefs(site: Site, latest: Sequence[Decision]) -> Beliefs:
     return await asyncio.to_thread(beliefs_of, asked, services.live.policy_for, usd)
 
 
-def _least_s(site: Site, span_s: float) -> float:
-    """Return how long a stretch of the time axis is at least, so that few requests make no noise of it."""
-    if math.isinf(span_s):
-        buckets = list(site.services.live.tally.history.buckets(None, since=0.0))
-        span_s = buckets[-1].end - buckets[0].begin if buckets else 0.0
-    return span_s / _STRETCHES
+def least_stretch_s(buckets: Sequence[HistoryBucket]) -> float:
+    """Return how long a stretch of the time axis is at least, so that few requests make no noise of it.
+
+    It goes by the time in which there were requests: a router's first minutes are no single stretch of its first day.
+    """
+    return (buckets[-1].end - buckets[0].begin) / _STRETCHES if buckets else 0.0
 
 
 def _spent(history: Mapping[str, Any]) -> float:
