@@ -28,9 +28,11 @@ def environment(assets: Assets, *packages: str, static: str = "") -> Environment
         number=formats.number,
         percent=formats.percent,
         usd=formats.usd,
+        price=formats.price,
         seconds=formats.seconds,
         time=formats.time,
         count=formats.count,
+        counted=formats.counted,
     )
     made.globals.update(
         static=lambda name: assets.url(name, static),

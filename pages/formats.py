@@ -45,6 +45,11 @@ def usd(value: float | None) -> str:
     return f"{sign}${size:.{min(1 - floor(log10(size)), 12)}f}"
 
 
+def price(value: float | None) -> str:
+    """Return dollars for a million tokens, as whoever set them wrote them: nothing is rounded away."""
+    return NONE if value is None or not isfinite(value) else f"${value:.10g}"
+
+
 def seconds(value: float | None) -> str:
     """Return a span of time."""
     if value is None or not isfinite(value):
@@ -66,6 +71,11 @@ def time(value: float | None) -> str:
 def count(value: float | None) -> str:
     """Return a whole number, its thousands apart."""
     return NONE if value is None or not isfinite(value) else f"{value:,.0f}"
+
+
+def counted(value: float, name: str) -> str:
+    """Return how many there are of what has a name."""
+    return f"{count(value)} {name}{'' if value == 1 else 's'}"
 
 
 FORMATS: Final[Mapping[Unit, Callable[[float], str]]] = {

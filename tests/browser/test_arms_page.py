@@ -46,9 +46,12 @@ def test_an_arm_is_added_and_removed_again(page: Page, router_url: str) -> None:
         ("Name", "helper"),
         ("Model, as its server names it", "m"),
         ("Address", "http://127.0.0.1:9"),
-        ("Window, tokens", "4096"),
+        ("Context window, tokens", "4096"),
     ):
         page.get_by_label(label, exact=True).fill(text)
+    page.get_by_role("button", name="Add the arm").click()
+    expect(page.locator("#done")).to_contain_text("Nothing has changed")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("helper")  # what was typed is there to be mended
     page.locator("select[name='key.price']").select_option("its price is unknown")
     page.get_by_role("button", name="Add the arm").click()
     expect(page.locator("#done")).to_contain_text("helper is added to the pool")
@@ -62,7 +65,7 @@ def test_a_price_is_tried_on_the_newest_decisions_before_it_is_put_in_force(page
     page.goto(f"{router_url}/dashboard/arms")
     change(page, "plain")
     page.locator("section", has=page.get_by_role("heading", name="plain")).get_by_role("link", name="Price…").click()
-    page.get_by_label("$ / Mtok written").fill("4")
+    page.get_by_label("$ per million written").fill("4")
     page.get_by_role("button", name="Show what it would have done").click()
     row = page.get_by_role("row", name=re.compile("^plain"))
     expect(row).to_contain_text("-")  # points of share that it loses

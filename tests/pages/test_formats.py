@@ -23,3 +23,11 @@ def test_spans_are_told_in_the_unit_that_fits(value: float, said: str) -> None:
 )
 def test_differences_have_their_sign(value: float | None, said: str) -> None:
     assert formats.signed(value) == said
+
+
+def test_a_price_is_told_as_it_was_set_and_not_rounded() -> None:
+    assert [formats.price(usd) for usd in (0.155, 0.007, 15.0, 1.25, None)] == ["$0.155", "$0.007", "$15", "$1.25", "–"]
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    assert [formats.counted(n, "call") for n in (0, 1, 1200)] == ["0 calls", "1 call", "1,200 calls"]

@@ -38,7 +38,7 @@ async def act(reloader: Reloader | None, form: Mapping[str, str], caller: Princi
         keys = _keys(form) if verb in ("add", "price") else {}
         change = await reloader.edit(by, edit_of(verb, arm, keys, by=by, at=time.time()))
     except ConfigError as error:
-        return Told("bad", f"Nothing has changed: {error}.", {})
+        return Told("bad", f"Nothing has changed: {str(error).removesuffix('.')}.", {})
     except StoreUnavailable:
         return Told("bad", "Nothing has changed: Redis does not answer, so no router would hear of it.", {})
     return Told("good", _DONE[verb].format(arm=arm), change.changed, await _taken(reloader, change))

@@ -13,7 +13,6 @@ from highwayman.serving.dashboard.site import Site
 from highwayman.serving.views import policy_view
 
 _TOOLS: Final = {True: "yes", False: "no", None: "not known, tried"}
-_MTOK_TOKENS: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class ArmRow:
     recent: int  # answers among the newest calls
     latency_s: float | None  # their median
     ttft_s: float | None
-    mtok: tuple[float, float]  # millions of tokens read and written, over the whole log
+    tokens: tuple[int, int]  # read and written, over the whole log
     tools: str
     change: ArmEdit | None  # what lies over the pool file
 
@@ -75,7 +74,7 @@ def arm_rows(site: Site, calls: Sequence[LoggedCall]) -> list[ArmRow]:
                 recent=len(answers),
                 latency_s=median(answer.latency_s for answer in answers) if answers else None,
                 ttft_s=median(first) if first else None,
-                mtok=(tally.tokens_in / _MTOK_TOKENS, tally.tokens_out / _MTOK_TOKENS),
+                tokens=(tally.tokens_in, tally.tokens_out),
                 tools=_TOOLS[numbers["tools"]],
                 change=changes.get(arm.name),
             )

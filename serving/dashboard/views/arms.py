@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -41,11 +42,13 @@ def routes(site: Site) -> list[Route]:
     recent = RecentCalls(site.services.history, timer=time.monotonic)
 
     async def arms(request: Request) -> Response:
-        return await _page(site, recent, request, None)
+        return await _page(site, recent, request, None, typed={})
 
     async def change(request: Request) -> Response:
-        told = await act(site.services.reloader, await form_of(request), caller_of(request))
-        return await _page(site, recent, request, told)
+        form = await form_of(request)
+        told = await act(site.services.reloader, form, caller_of(request))
+        is_kept = told.tone == "bad" and form.get("verb") == "add"  # what was typed of an arm that was refused
+        return await _page(site, recent, request, told, typed=form if is_kept else {})
 
     async def foretold(request: Request) -> Response:
         calls, services = await recent.all(), site.services
@@ -65,7 +68,9 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-async def _page(site: Site, recent: RecentCalls, request: Request, told: Told | None) -> Response:
+async def _page(
+    site: Site, recent: RecentCalls, request: Request, told: Told | None, *, typed: Mapping[str, str]
+) -> Response:
     rows, reloader = arm_rows(site, await recent.all()), site.services.reloader
     changes = {} if reloader is None else changes_view(reloader.running.changes)
     return site.page(
@@ -74,6 +79,7 @@ async def _page(site: Site, recent: RecentCalls, request: Request, told: Told | 
         status=400 if told is not None and told.tone == "bad" else 200,
         rows=rows,
         told=told,
+        typed=defaultdict(str, typed),
         removed={name: change for name, change in changes.items() if change["keys"] is None},
         can_change=reloader is not None,
         workers=await _workers(site),

@@ -97,7 +97,7 @@ async def _act(site: Site, form: Mapping[str, str], by: str) -> Told:
             case "go back":
                 return await _go_back(site, form.get("version", ""), by)
     except ConfigError as error:
-        return Told("bad", f"Nothing has changed: {error}.")
+        return Told("bad", f"Nothing has changed: {str(error).removesuffix('.')}.")
     except StoreUnavailable:
         return Told("bad", "Nothing has changed: Redis does not answer.")
     raise BadRequest(f"{form.get('do', '')!r} is nothing that is done to a policy.")
