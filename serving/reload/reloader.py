@@ -22,7 +22,7 @@ from highwayman.serving.state.announced_config import parse_announcement
 
 _EVERY_S = 0.25  # between two looks at what others have changed
 _REPORT_EVERY_S = 5.0
-_OTHERS = "another worker"  # in place of who wanted a change, which it has told
+_OTHERS = "another worker or a command"  # in place of who wanted a change, who has told
 _TRIES = 5  # where others change something at the same time
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,12 @@ class OftenAway(SharedConfig):
 
 
 def write(folder: Path, price: Any, **config: Any) -> ConfigFiles:
-    arm: dict[str, Any] = {"endpoint": "http://h:1", "model": "m", "context_window_tokens": 100, "usd_per_mtok_out": 1.0}
+    arm: dict[str, Any] = {
+        "endpoint": "http://h:1",
+        "model": "m",
+        "context_window_tokens": 100,
+        "usd_per_mtok_out": 1.0,
+    }
     arm["profile"] = {"system": "Be brief.", "few_shot": [{"user": "Hm?", "assistant": "Yes."}]}  # told by its digest
     (folder / "pool.yaml").write_text(yaml.safe_dump({"arms": {"a": {**arm, "usd_per_mtok_in": price}}}))
     (folder / "highwayman.yaml").write_text(yaml.safe_dump(config))
