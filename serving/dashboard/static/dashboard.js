@@ -13,6 +13,9 @@
   });
   nameTheme();
 
+  // On a phone the pages stand in a row that scrolls: the one that is open is in sight.
+  document.querySelector(".rail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // What is swapped in leaves alone what the reader has done: details that are open, words being typed, charts as drawn.
   Idiomorph.defaults.ignoreActiveValue = true;
   Idiomorph.defaults.callbacks = {

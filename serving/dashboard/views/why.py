@@ -15,6 +15,7 @@ from highwayman.serving.insight.kinds.reader import KindsReader
 
 _Z95: Final = 1.959963984540054
 _WORDS: Final = "words"
+_LEAST: Final = 30  # decisions, before which kinds are chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,16 @@ def routes(site: Site, reader: KindsReader) -> list[Route]:
         groups = {group["by"]: group["kinds"] for group in told["groups"]}
         by = request.query_params.get("by", "")
         by = by if by in groups else next((name for name in (_WORDS, *groups) if name in groups), "")
-        sections = [_section(site, kind) for kind in groups.get(by, ())]
+        sections = [_section(site, kind) for kind in groups.get(by, ()) if told["decisions"] >= _LEAST]
         return site.page(
-            request, "why.html.j2", told=told, by=by, groups=list(groups), sections=sections, colors=site.colors()
+            request,
+            "why.html.j2",
+            told=told,
+            by=by,
+            groups=list(groups),
+            sections=sections,
+            colors=site.colors(),
+            least=_LEAST,
         )
 
     return [Route(f"{ROOT}/why", show)]
@@ -71,6 +79,7 @@ def _expected(site: Site, kind: Mapping[str, Any], arms: Mapping[str, Mapping[st
         low, high = max(mean - _Z95 * deviation, 0.0), min(mean + _Z95 * deviation, 1.0)
         preferred = name == kind["preferred"]
         note = "preferred here, after what it costs" if preferred else ""
+        mean = min(max(mean, 0.0), 1.0)  # a belief may lie outside, where quality does not: the table says where
         rows.append(IntervalRow(name, mean, low, high, colors[name], hollow=not preferred, note=note))
     alt = f"{kind['name']}: quality expected of each arm by the policy in force, with its 95% interval."
     return Figure(Intervals(alt, Axis("expected quality", low=0.0, high=1.0), rows))
