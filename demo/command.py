@@ -26,6 +26,7 @@ from highwayman.serving.state.operator_key import local_key
 LEAST_ROUNDS, MOST_ROUNDS = 30, 1200  # there are not many more different facts
 _TOLD_EVERY = 40  # rounds
 _KEPT = "What was done is kept; run the same command again to go on."
+_ARMS_GONE = "If an arm was drained or removed meanwhile: put it back first, or begin anew with --fresh."
 
 
 class DemoStopped(HighwaymanError):
@@ -81,8 +82,10 @@ def demo(  # noqa: PLR0913, PLR0917  (one parameter per option)
         journal, worth = asyncio.run(run(options, console))
     except* RouterAway as group:
         raise DemoStopped(f"{_first(group)}; start one: highwayman up (from its repository: make run)") from group
-    except* (RouterRefused, OtherRun) as group:
-        raise DemoStopped(f"{_first(group)}\n{_KEPT}") from group
+    except* RouterRefused as group:
+        raise DemoStopped(f"{_first(group)}\n{_KEPT} {_ARMS_GONE}") from group
+    except* OtherRun as group:
+        raise DemoStopped(str(_first(group))) from group
     except* KeyboardInterrupt as group:
         raise DemoStopped(f"stopped. {_KEPT}") from group
     conclude(journal, options, console, points_per_usd=worth)
@@ -96,7 +99,8 @@ async def run(options: DemoOptions, console: Console) -> tuple[RoundsFile, float
         worth = options.points_per_usd
         if worth is None:
             worth = float(policy["objectives"]["auto"]["points_per_usd"])
-        settings = RunSettings(options.seed, options.rounds, tuple(policy["arms"]))
+        arms = tuple(name for name, arm in policy["arms"].items() if arm["state"] != "draining")  # that can be asked
+        settings = RunSettings(options.seed, options.rounds, arms)
         journal = open_rounds(options.journal, settings, fresh=options.fresh)
         thumbs = sum(arm["feedback"] for arm in policy["arms"].values())
         if len(journal.rounds) == settings.rounds:

@@ -51,6 +51,9 @@ class RunSettings:
     rounds: int
     arms: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.rounds} prompts, seed {self.seed}, arms {', '.join(self.arms)}"
+
 
 class RoundsFile:
     """The rounds done so far, appended to a file of JSON lines whose first line holds the settings."""
@@ -91,5 +94,5 @@ def open_rounds(path: Path, settings: RunSettings, *, fresh: bool) -> RoundsFile
     head, *records = map(json.loads, whole)
     found = RunSettings(head["seed"], head["rounds"], tuple(head["arms"]))
     if found != settings:
-        raise OtherRun(f"{path} holds {found}, not {settings}; add --fresh to begin anew")
+        raise OtherRun(f"{path} holds a run of {found}; this one is of {settings}: add --fresh to begin anew")
     return RoundsFile(path, settings, [Round.from_json(record) for record in records])

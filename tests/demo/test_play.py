@@ -1,6 +1,7 @@
 """The demonstration against a real router; only the models' answers are scripted."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from highwayman.demo.command import DemoOptions, conclude, run
 from highwayman.demo.play import compared_rounds
 from highwayman.demo.questions.prompts import KINDS, generate
 from highwayman.demo.rounds import RunSettings
+from highwayman.env.types import ArmState
 from highwayman.serving.cli.main import main
 from tests.ports import free_port
 from tests.serving.running_router import Router, arm, running_router
@@ -35,7 +37,8 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 @pytest.fixture
 async def router(upstream: ScriptedUpstream, valkey_url: str, namespace: str) -> AsyncIterator[Router]:
-    arms = [arm("knows", upstream.url, price=0.2), arm("guesses", upstream.url, price=0.1)]
+    drained = replace(arm("drained", upstream.url, price=0.1), state=ArmState.DRAINING)  # is not asked, and not missed
+    arms = [arm("knows", upstream.url, price=0.2), arm("guesses", upstream.url, price=0.1), drained]
     async with running_router(arms, valkey_url, namespace) as started:
         yield started
 

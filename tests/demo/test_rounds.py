@@ -40,7 +40,7 @@ def test_other_settings_are_refused_unless_fresh(tmp_path: Path) -> None:
     path = tmp_path / "seed-1.jsonl"
     open_rounds(path, SETTINGS, fresh=False).add(a_round(0))
     other = RunSettings(seed=1, rounds=90, arms=("a", "b"))
-    with pytest.raises(OtherRun, match="--fresh"):
+    with pytest.raises(OtherRun, match=r"a run of 60 prompts, seed 1, arms a, b; this one is of 90 prompts.*--fresh"):
         open_rounds(path, other, fresh=False)
     assert open_rounds(path, other, fresh=True).rounds == []
 
