@@ -25,7 +25,7 @@ SPANS_S: Final[Mapping[str, float]] = {"hour": 3600.0, "day": 86400.0, "week": 7
 _USUAL: Final = "day"
 _TIME: Final = Axis(unit="time")
 _CHANGES: Final = 12
-_LATEST: Final = 500  # requests that beliefs are asked about
+_LATEST: Final = 200  # requests that beliefs are asked about: a hundredth of a second of a core
 _STRETCHES: Final = 40  # of a time axis, at most
 
 
