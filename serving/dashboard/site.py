@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 from starlette.requests import Request
@@ -60,6 +61,7 @@ class Site:
             version=__version__,
             caller=caller_of(request),
             tenant=self.tenant(request),
+            to=lambda path="", **parts: address(path, self.tenant_named(request), **parts),
             needs_key=not self.services.authenticator.is_open,
             now=time.time(),
             **context,
@@ -70,6 +72,11 @@ class Site:
         """Return whose decisions and numbers are shown. Raises Forbidden."""
         return tenant_of(request)
 
+    def tenant_named(self, request: Request) -> str:
+        """Return whose decisions and numbers are shown where they are not the caller's own, else nothing."""
+        tenant = self.tenant(request)
+        return "" if tenant == caller_of(request).tenant else tenant
+
     def arm_names(self) -> list[str]:
         """Return the arms in the pool's order, then those that only the log knows: the order everywhere."""
         return list(dict.fromkeys([*self.services.pool.arms, *self.services.live.tally.arms]))
@@ -77,6 +84,12 @@ class Site:
     def colors(self) -> Mapping[str, str]:
         """Return each arm's color."""
         return arm_colors(self.arm_names())
+
+
+def address(path: str, tenant: str = "", **parts: str) -> str:
+    """Return where a page of the dashboard is; a tenant that is named stays so on all that is gone to."""
+    query = urlencode({**parts, "tenant": tenant} if tenant else parts)
+    return f"{ROOT}{path}" + (f"?{query}" if query else "")
 
 
 def build_site(services: Services, completions: CompletionsEndpoint) -> Site:

@@ -39,6 +39,7 @@ def history_view(
     return {
         "object": "highwayman.history",
         "tenant": tenant,
+        "counted_as": tenant if tenant == ALL_TENANTS else history.counted_as(tenant),
         "begin": buckets[0].begin if buckets else None,
         "end": buckets[-1].end if buckets else None,
         "arms": list(dict.fromkeys((*arms, *by_arm))),

@@ -87,8 +87,12 @@ class _CountedTenants(dict[str, str]):
         return (tenant for tenant, name in self.items() if tenant == name)
 
     def __missing__(self, tenant: str) -> str:
-        name = self[tenant] = tenant if len(self) < _TENANTS else OTHERS
+        name = self[tenant] = self.name_of(tenant)
         return name
+
+    def name_of(self, tenant: str) -> str:
+        """Return under which name a tenant is counted, or would be."""
+        return self.get(tenant) or (tenant if len(self) < _TENANTS else OTHERS)
 
 
 class History:
@@ -164,6 +168,10 @@ class History:
             sums[7] += sign * round(_QUALITY * wq)
             sums[8] += sign * round(_QUALITY * wq * credit.reward.quality)
             sums[9] += sign * round(_WEIGHT * w * w)
+
+    def counted_as(self, tenant: str) -> str:
+        """Return under which name a tenant's sums stand: its own, or `OTHERS`."""
+        return self._counted.name_of(tenant)
 
     def buckets(self, tenant: str | None = None, *, since: float = 0.0) -> Iterator[HistoryBucket]:
         """Yield the buckets that end after `since` (seconds since the epoch), in order; None: of all tenants."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from highwayman.env.cost.usage import cost_usd
-from highwayman.env.types import Arm, Usage
+from highwayman.env.types import DEFAULT_TENANT, Arm, Usage
 from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.feedback.log.event_id import EventId, sort_key
@@ -26,6 +26,7 @@ class ForetoldCall:
     arm: str
     foretold_usd: float
     metered_usd: float
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def foretold_calls(
             expected_usd = float(quotes.estimates(call.decision.context).usd[place])
             usage = Usage(outcome.tokens_in, outcome.tokens_out, outcome.tokens_cached)
             metered_usd = cost_usd(arms[place], usage) or 0.0
-            foretold.append(ForetoldCall(call.decision.id, call.decision.at, outcome.arm, expected_usd, metered_usd))
+            decision = call.decision
+            foretold.append(
+                ForetoldCall(decision.id, decision.at, outcome.arm, expected_usd, metered_usd, decision.tenant)
+            )
         _learn(known, call, sign=1)
     return foretold
 

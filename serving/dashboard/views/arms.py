@@ -28,7 +28,7 @@ from highwayman.serving.dashboard.arms.price_preview import MOST_DECISIONS, Deci
 from highwayman.serving.dashboard.arms.recent_calls import RecentCalls
 from highwayman.serving.dashboard.arms.rows import arm_rows
 from highwayman.serving.dashboard.forms import form_of
-from highwayman.serving.dashboard.site import ROOT, Site
+from highwayman.serving.dashboard.site import ROOT, Site, address
 from highwayman.serving.dashboard.told import Told
 from highwayman.serving.http.validation import BadRequest
 from highwayman.serving.reload.arm_edits import changes_view
@@ -123,7 +123,7 @@ def _scatter(calls: Sequence[ForetoldCall], colors: Mapping[str, str]) -> Figure
     points = [
         Point(
             1000 * call.foretold_usd, 1000 * call.metered_usd, call.arm, colors[call.arm], labelled=False,
-            href=f"{ROOT}/decisions/{call.decision}",
+            href=address(f"/decisions/{call.decision}", call.tenant),
         )
         for call in shown
     ]  # fmt: skip

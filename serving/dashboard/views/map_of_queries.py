@@ -10,7 +10,7 @@ from starlette.routing import Route
 from highwayman.pages.charts import Axis, Figure, Point, Scatter
 from highwayman.pages.formats import number
 from highwayman.pages.palette import INK, OTHERS
-from highwayman.serving.dashboard.site import ROOT, Site
+from highwayman.serving.dashboard.site import ROOT, Site, address
 from highwayman.serving.insight.kinds.reader import KindsReader
 
 _POINTS: Final = 1_000
@@ -25,14 +25,18 @@ def routes(site: Site, reader: KindsReader) -> list[Route]:
         points = told["points"][-_POINTS:]
         by_drawn = request.query_params.get("by") == "drawn"
         stored = any(point["prompt"] for point in points)
-        figure = _map(site, {**told, "points": points}, "arm" if by_drawn else "preferred") if points else None
+        shown, by = {**told, "points": points}, "arm" if by_drawn else "preferred"
+        figure = _map(site, shown, by, tenant=site.tenant_named(request)) if points else None
         return site.page(request, "map.html.j2", map=figure, by_drawn=by_drawn, stored=stored, kinds=told["kinds"])
 
     return [Route(f"{ROOT}/map", show)]
 
 
-def _map(site: Site, told: Mapping[str, Any], by: str) -> Figure:
-    """Return the map, its dots colored by the arm preferred or drawn, each kind named at its middle."""
+def _map(site: Site, told: Mapping[str, Any], by: str, *, tenant: str) -> Figure:
+    """Return the map, its dots colored by the arm preferred or drawn, each kind named at its middle.
+
+    Dots lead to their decisions, of the `tenant` if one is named.
+    """
     colors, names = site.colors(), {kind["id"]: kind["name"] for kind in told["kinds"]}
     dots = [
         Point(
@@ -41,7 +45,7 @@ def _map(site: Site, told: Mapping[str, Any], by: str) -> Figure:
             f"{point[by]}{'' if point['quality'] is None else ', rated ' + number(point['quality'])}",
             colors.get(point[by], OTHERS),
             group="\n".join(filter(None, (names.get(point["kind"], ""), (point["prompt"] or "")[:_SHOWN]))),
-            href=f"{ROOT}/decisions/{point['id']}",
+            href=address(f"/decisions/{point['id']}", tenant),
             labelled=False,
         )
         for point in told["points"]

@@ -74,7 +74,9 @@ async def test_a_server_gets_what_an_aiohttp_session_would_send(monkeypatch: pyt
         assert server.connections == 2  # one is kept, and the session has its own
 
 
-async def test_an_arms_own_header_takes_the_place_of_ours_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_arms_own_header_takes_the_place_of_ours_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("SMALL_KEY", "k")
     arm = replace(ARM, api_key_env="SMALL_KEY", headers={"Authorization": "Basic z", "Content-Type": "text/json"})
     async with serving() as (server, connections, url):

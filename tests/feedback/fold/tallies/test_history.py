@@ -104,6 +104,9 @@ def test_tenants_are_apart_and_the_many_are_together() -> None:
     assert [total(history, f"t{k}")[0] for k in range(12)] == [1] * 8 + [0] * 4
     assert total(history, OTHERS)[0] == 4
     assert total(history)[0] == 12
+    for told in (history, History.from_json(json.loads(json.dumps(history.to_json())))):
+        assert [told.counted_as(name) for name in ("t7", "t8", "new")] == ["t7", OTHERS, OTHERS]
+    assert History().counted_as("new") == "new"
 
 
 def test_the_room_it_takes_is_bounded_whatever_tenants_and_arms_there_are() -> None:
