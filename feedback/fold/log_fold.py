@@ -260,8 +260,9 @@ def _tallies_apart(left: dict[str, Any], right: dict[str, Any]) -> float:
             difference = max(difference, efficiency.distance(other_efficiency))
             continue
         if name == HISTORY:
-            history, other_history = (History.from_json(sums.get(name, {})) for sums in (left, right))
-            difference = max(difference, history.distance(other_history))
+            if name in left and name in right:  # else one is of a release without it
+                history, other_history = (History.from_json(sums[name]) for sums in (left, right))
+                difference = max(difference, history.distance(other_history))
             continue
         if name == OVERLAP:
             difference = max(difference, _cells_apart(left.get(name, []), right.get(name, [])))

@@ -240,7 +240,7 @@ class Tally:
             tally.calibration_counts = CalibrationCounts.from_json(sums.pop(OVERLAP, []))
             tally.control = ControlTally.from_json(sums.pop(CONTROLS, {}))
             tally.efficiency = EfficiencyTally.from_json(sums.pop(EFFICIENCY, []))
-            tally.history = History.from_json(sums.pop(HISTORY, {}))
+            tally.history = History.from_json(sums.pop(HISTORY, {}), at=at)
             amounts = sums.pop(AMOUNTS, None)
             tally._gates = {tenant: Gates.from_json(gates) for tenant, gates in sums.pop(GATES, {}).items()}
             fits = _fits(sums.pop(FITS, {}))

@@ -12,6 +12,7 @@ from highwayman.feedback.fold.join import AttributedReward
 from highwayman.feedback.fold.tallies.change_list import ChangeList
 from highwayman.feedback.fold.tallies.control_tally import JUDGE
 from highwayman.feedback.fold.tallies.time_buckets import Cells, TimeBuckets
+from highwayman.feedback.log.event_id import START, EventId, milliseconds_of
 
 OTHERS: Final = "#others"  # the tenants beyond the first eight together; no tenant is called so
 _TENANTS: Final = 8
@@ -98,19 +99,21 @@ class _CountedTenants(dict[str, str]):
 class History:
     """The sums of all buckets and the latest changes, as a fold over the log, by the times of decisions.
 
-    A snapshot of a release without it begins an empty one: what lies before is not told.
+    A snapshot of a release without it begins an empty one: of what was decided before, nothing is told, whatever comes
+    of it later.
     """
 
-    def __init__(self) -> None:
-        """Start with nothing."""
+    def __init__(self, since: float = 0.0) -> None:
+        """Start with nothing, for decisions from a moment on (seconds since the epoch)."""
         self.changes = ChangeList()
+        self._since = since
         self._buckets = TimeBuckets()
         self._counted = _CountedTenants()
 
     def on_decision(self, decision: Decision, *, sign: int = 1) -> None:
         """Count a decision; with `sign` -1 take it away."""
         mode = decision.mode
-        if mode is _SHADOW or decision.objective == JUDGE:
+        if mode is _SHADOW or decision.objective == JUDGE or decision.at < self._since:
             return
         if decision.at > self._buckets.newest and sign > 0:
             self._buckets.advance(decision.at)
@@ -124,7 +127,7 @@ class History:
     def on_answer(self, decision: Decision, outcome: Outcome, *, sign: int = 1) -> None:
         """Add what came of a decision, once both are known; with `sign` -1 take it away."""
         status = outcome.status
-        if status is _LOST:
+        if status is _LOST or decision.at < self._since:
             return
         cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
         if decision.mode is _SHADOW or decision.objective == JUDGE:
@@ -148,7 +151,7 @@ class History:
         Who named an arm had a reason: what is said of its answer is counted, and no part of the arm's rewards.
         """
         mode = decision.mode
-        if mode is _SHADOW or decision.objective == JUDGE:
+        if mode is _SHADOW or decision.objective == JUDGE or decision.at < self._since:
             return
         is_drawn = mode is _ROUTE or mode is _CASCADE or mode is _STICKY
         cells, tenant = self._buckets.at(decision.at), self._counted[decision.tenant]
@@ -191,8 +194,10 @@ class History:
         """Return the largest difference of two sums over all time, in shares of the larger where that is above 1.
 
         What falls into which bucket depends on the newest decision there was, and changes are never taken back: of
-        both there is no difference.
+        both there is no difference; nor is there of histories that begin at different moments.
         """
+        if self._since != other._since:
+            return 0.0
         sums, others = self._sums(), other._sums()
         nothing = [0] * max(_ARM_SIZE, _TOTAL_SIZE)
         pairs = (
@@ -208,12 +213,16 @@ class History:
             "buckets": self._buckets.to_json(),
             "tenants": list(self._counted.own),
             "changes": self.changes.to_json(),
+            **({"since": self._since} if self._since else {}),
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "History":
-        """Return what `to_json` wrote, or for nothing an empty one. Raises LookupError, TypeError, ValueError."""
-        history = cls()
+    def from_json(cls, values: Mapping[str, Any], *, at: EventId = START) -> "History":
+        """Return what `to_json` wrote, or for nothing an empty one that begins at a place of the log.
+
+        Raises LookupError, TypeError, ValueError.
+        """
+        history = cls(float(values.get("since", 0.0)) if values else milliseconds_of(at) / 1000)
         if values:
             history._buckets = TimeBuckets.from_json(values["buckets"])
             for tenant in values["tenants"]:

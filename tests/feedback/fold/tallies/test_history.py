@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from highwayman.env.reward import DEFAULT_SPEC
 from highwayman.env.types import Control, ControlKind, Decision, Feedback, Mode, Outcome
+from highwayman.feedback.fold.join import attribute_reward
 from highwayman.feedback.fold.learner import LogEntry
 from highwayman.feedback.fold.tallies.history import OTHERS, History
 from highwayman.feedback.fold.tally import HISTORY, Tally
@@ -121,6 +123,22 @@ def test_a_snapshot_of_a_release_without_it_begins_an_empty_history() -> None:
     sums = json.loads(fold(asked("d", 1e9)).tally.to_json())
     del sums[HISTORY]
     assert list(Tally.from_json(json.dumps(sums).encode()).history.buckets()) == []
+
+
+def test_after_an_upgrade_what_comes_of_older_decisions_takes_nothing_away_from_what_was_never_counted() -> None:
+    old, new = 1e9, 1e9 + 100.0
+    sums = json.loads(fold(asked("d", old), outcome("d"), thumb("d", 1.0)).tally.to_json())
+    del sums[HISTORY]
+    history = Tally.from_json(json.dumps(sums).encode(), at=f"{int(1000 * old) + 1}-0").history
+    history = History.from_json(json.loads(json.dumps(history.to_json())))
+    history.on_decision(asked("n", new))
+    told, gone = asked("d", old), outcome("d")
+    history.on_decision(told, sign=-1)
+    history.on_answer(told, gone, sign=-1)
+    said = attribute_reward(Record(told, "1-0", feedback={"2-0": thumb("d", 1.0)}), DEFAULT_SPEC)
+    history.on_reward(told, said, None)
+    assert total(history) == (1, 0, 0)
+    assert all(bucket.begin >= old for bucket in history.buckets())
 
 
 def test_changes_are_kept_without_ids_and_evidence_and_prices_with_what_was_before() -> None:
