@@ -9,6 +9,7 @@ Unit = Literal["number", "signed", "percent", "usd", "seconds", "time", "count"]
 
 NONE: Final = "–"  # where there is no number
 _NOTHING: Final = 1e-12  # what rounding leaves of a difference of 0
+_FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800.0, 253_402_300_800.0  # of the years 1 to 9999
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 
@@ -64,8 +65,10 @@ def seconds(value: float | None) -> str:
 
 
 def time(value: float | None) -> str:
-    """Return a moment, seconds since the epoch, in UTC."""
-    return NONE if value is None or not isfinite(value) else f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+    """Return a moment, seconds since the epoch, in UTC; a log may hold one that is in no calendar."""
+    if value is None or not _FIRST_MOMENT <= value < _LAST_MOMENT:
+        return NONE
+    return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def count(value: float | None) -> str:

@@ -31,3 +31,10 @@ def test_a_price_is_told_as_it_was_set_and_not_rounded() -> None:
 
 def test_one_of_a_kind_is_told_as_one() -> None:
     assert [formats.counted(n, "call") for n in (0, 1, 1200)] == ["0 calls", "1 call", "1,200 calls"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "1970-01-01 00:00:00"), (5e11, "–"), (-1e12, "–"), (float("nan"), "–"), (None, "–")]
+)
+def test_a_moment_in_no_calendar_is_no_number(value: float | None, said: str) -> None:
+    assert formats.time(value) == said
