@@ -38,12 +38,17 @@ class Dashboard:
 
     @staticmethod
     def matches(scope: Scope) -> bool:
-        """Return whether a request is for the dashboard."""
+        """Return whether a request is for the dashboard; a browser that asks for the address alone is led there."""
         path: str = scope["path"]
+        if path == "/":
+            return _wants_page(scope)
         return path.startswith(_ROOT) and (path == _ROOT or path[len(_ROOT)] == "/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, guard: CrossSiteGuard) -> None:
         """Answer one request; `guard` keeps other origins' pages out of a router without keys."""
+        if scope["path"] == "/":
+            await send_response(send, 307, b"", [(b"location", _ROOT.encode())])
+            return
         try:
             if scope["method"] not in ("GET", "HEAD"):
                 need_same_origin(scope)

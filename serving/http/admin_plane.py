@@ -16,6 +16,7 @@ _ADMIN: Final = (
     "/v1/tournament",
     "/v1/admin",
     "/dashboard",
+    "/",  # where a browser is led to the dashboard
 )
 _LIST: Final = "/v1/decisions"  # the list is the operator's, too; a decision is told to whoever knows its id
 

@@ -38,6 +38,8 @@ async def test_without_keys_only_this_machines_own_names_and_pages_are_let_in(
         assert (await signed_in(router, "x", origin="http://evil.example"))[0] == 403
         assert (await opened(router, "/dashboard/nothing"))[0] == 404
         assert (await opened(router, "/dashboards"))[0] == 404
+        assert await opened(router, "/") == (307, "/dashboard"), "who types the address alone finds the way"
+        assert (await opened(router, "/", accept="*/*"))[0] == 404, "a script is told what is served"
 
 
 async def test_with_keys_a_session_is_opened_by_one_of_the_scope_admin_and_ends_with_it(
