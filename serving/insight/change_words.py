@@ -60,7 +60,7 @@ def _dollars(prices: Any) -> str:
 
 def is_told_twice(change: RecordedChange) -> bool:
     """Return whether events beside a change of the configuration say all of it: an arm that came or went, a price."""
-    keys = change.detail.get("keys")
+    keys = change.detail.get("keys") or []
     return change.kind is ControlKind.CONFIGURATION and bool(keys) and all(map(_OWN_EVENT.fullmatch, keys))
 
 
