@@ -108,9 +108,11 @@ class SupportTally:
             return ""
         # The converse does not hold: who rates bad answers rather than good ones biases values by more than this.
         censoring = ", or whether people say anything depends on the arm" if support.censored else ""
+        # An arm that is hardly ever drawn leaves the few large ratios out that would make up for the small ones.
+        chance = "with so few rounds of its own that may be chance; else " if support.ess < LEAST_ESS else ""
         times = f"{deviation / stderr:.0f}" if stderr else "any number of"
         return (
             f"the mean importance ratio is {support.mean_ratio:.3f}, {times} standard errors from the {expected:.3f} "
-            "expected: the propensities are not what the arms were drawn with, or rounds are missing from the log"
-            f"{censoring}"
+            f"expected: {chance}the propensities are not what the arms were drawn with, or rounds are missing from "
+            f"the log{censoring}"
         )

@@ -94,3 +94,11 @@ def test_where_rewards_are_missing_what_is_said_may_depend_on_the_arm() -> None:
     (why,) = judged(quiet).refused
     assert "any number of standard errors from the 1.000 expected" in why
     assert why.endswith("or whether people say anything depends on the arm")
+
+
+def test_a_mean_ratio_that_is_off_for_want_of_rounds_is_not_laid_to_wrong_propensities_alone() -> None:
+    few = judged(replace(uniform(40), propensities=np.full(40, 0.3))).refused
+    many = judged(replace(uniform(4000), propensities=np.full(4000, 0.3))).refused
+    assert [
+        sum("that may be chance; else the propensities are not" in why for why in whys) for whys in (few, many)
+    ] == [1, 0]
