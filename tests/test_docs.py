@@ -70,6 +70,22 @@ def test_every_module_that_the_docs_run_exists(page: Path) -> None:
     assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
 
 
+@every_page
+def test_what_the_copy_button_takes_of_a_block_is_whole_commands(page: Path) -> None:
+    """It takes lines that begin with `$ `, and those after a backslash: a quote may not be open at their end."""
+    blocks = [block for language, block in _BLOCK.findall(page.read_text()) if language == "console"]
+    lines = [line for block in blocks for line in re.findall(r"^ *\$ (.*)$", block.replace("\\\n", " "), re.MULTILINE)]
+    assert [line for line in lines if not _is_whole(line)] == []
+
+
+def _is_whole(command: str) -> bool:
+    try:
+        shlex.split(command, comments=True)
+    except ValueError:  # no closing quotation
+        return False
+    return True
+
+
 def commands_in(page: Path) -> Iterator[list[str]]:
     """Yield the words behind `highwayman` of every command in a block, as the shell parts them."""
     blocks = [block for language, block in _BLOCK.findall(page.read_text()) if language in _SHELL]
