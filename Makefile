@@ -90,6 +90,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements/run.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV): once, a minute or two"
 	$(PIP) install --quiet --no-deps --require-hashes -r requirements/run.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
