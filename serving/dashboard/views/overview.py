@@ -1,15 +1,16 @@
 """Overview: whether the router earns its keep, in ten seconds; and why traffic moved, on one time axis."""
 
-import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from highwayman.env.encoder.features.tags import translated
 from highwayman.env.types import Decision
 from highwayman.feedback.fold.tallies.history import HistoryBucket
 from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals, Lines, Marker, Series, Shares
@@ -53,7 +54,7 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
             spans=list(SPANS_S),
             history=history,
             spent=_spent(history),
-            beliefs=await _beliefs(site, [decision for decision in latest if decision.tenant == tenant]),
+            beliefs=_beliefs(site, [decision for decision in latest if decision.tenant == tenant]),
             savings=savings_view(site.services, tenant),
             shares=_shares(site, history, markers),
             reward=_reward(history, markers),
@@ -64,11 +65,16 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
     return [Route(ROOT, overview), Route(f"{ROOT}/", overview)]
 
 
-async def _beliefs(site: Site, latest: Sequence[Decision]) -> Beliefs:
-    """Return what the policy in force believes of a tenant's latest requests, and what exploring was to cost."""
+def _beliefs(site: Site, latest: Sequence[Decision]) -> Beliefs:
+    """Return what the policy in force believes of a tenant's latest requests, and what exploring was to cost.
+
+    Those of before another tag was declared are asked about without it, those of another encoder not at all. It takes
+    some milliseconds, on the event loop: policies are asked nowhere else.
+    """
     services = site.services
-    asked, usd = latest[:_LATEST], usd_per_call(services.live.tally)
-    return await asyncio.to_thread(beliefs_of, asked, services.live.policy_for, usd)
+    told = ((decision, translated(decision.context, services.encoder.fingerprint)) for decision in latest[:_LATEST])
+    asked = [replace(decision, context=context) for decision, context in told if context is not None]
+    return beliefs_of(asked, services.live.policy_for, usd_per_call(services.live.tally))
 
 
 def least_stretch_s(buckets: Sequence[HistoryBucket]) -> float:
