@@ -29,7 +29,8 @@ def routes(site: Site, sessions: Sessions) -> list[Route]:
             wrong = "There is no such key, or it has expired or been revoked."
             return site.page(request, _TEMPLATE, status=401, goal=goal, wrong=wrong)
         answer = RedirectResponse(goal, 303)
-        secure = request.url.scheme == "https"
+        # The browser says by which scheme it came, also where a proxy has taken TLS off.
+        secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
         answer.set_cookie(
             COOKIE, session, max_age=int(SESSION_S), path=ROOT, secure=secure, httponly=True, samesite="strict"
         )

@@ -66,7 +66,8 @@ async def test_with_keys_a_session_is_opened_by_one_of_the_scope_admin_and_ends_
         # A proxy may have asked for a password of its own, and called us by another name.
         assert (await opened(router, cookie=session, authorization="Basic cHJveHk6c2VjcmV0"))[0] == 200
         proxied = {"origin": "https://router.example", "sec-fetch-site": "same-origin"}
-        assert (await signed_in(router, key, **proxied))[0] == 303
+        status, _, cookie = await signed_in(router, key, **proxied)
+        assert (status, "Secure" in cookie.split("; ")) == (303, True)
         async with router.http.post("/dashboard/feedback/x", data={"key": admin.id}, headers={"cookie": session}) as no:
             assert no.status == 404
         until, mac, signature = session.removeprefix(f"{COOKIE}=").split(".")
