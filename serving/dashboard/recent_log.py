@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from highwayman.env.types import Decision, Feedback, Outcome
+from highwayman.env.types import Control, ControlKind, Decision, Feedback
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, decode
+from highwayman.feedback.log.events import BadEvent, Event, decode
 from highwayman.feedback.log.history import LogHistory
 
 _READ: Final = 3_000  # events: some 1,200 requests
@@ -21,8 +22,31 @@ class RecentEvents:
     """What the newest events of a log are, newest first."""
 
     decisions: dict[str, Decision] = field(default_factory=dict)  # by id
-    outcomes: list[Outcome] = field(default_factory=list)
-    feedback: list[Feedback] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)  # quarantined or not as it is by now
+    turns: Counter[str] = field(default_factory=Counter)  # how often a statement was quarantined or released, by id
+    erased: set[str] = field(default_factory=set)  # ids of decisions and statements
+
+    def add(self, event: Event) -> None:
+        """File an event."""
+        match event:
+            case Decision():
+                self.decisions[event.id] = event
+            case Feedback():
+                self.feedback.append(event)
+            case Control(kind=ControlKind.QUARANTINE):
+                self.turns.update(event.detail["feedback"])
+            case Control(kind=ControlKind.ERASURE):
+                self.erased.update(event.detail.get("feedback") or [event.detail["decision"]])
+
+    def settle(self) -> None:
+        """Follow what was erased, quarantined and released, which stands behind what it is about: all of it is here."""
+        for name in self.erased & self.decisions.keys():
+            del self.decisions[name]
+        self.feedback = [
+            replace(told, quarantined=told.quarantined != bool(self.turns[told.id] % 2))
+            for told in self.feedback
+            if self.erased.isdisjoint((told.id, told.decision_id))
+        ]
 
 
 class RecentLog:
@@ -53,19 +77,13 @@ class RecentLog:
             if len(rows) < _TOGETHER:
                 break
             place = rows[-1][0]
+        recent.settle()
         return recent
 
 
 def _sort(rows: list[bytes], recent: RecentEvents) -> None:
     for data in rows:
         try:
-            event = decode(data)
+            recent.add(decode(data))
         except BadEvent:
             continue
-        match event:
-            case Decision():
-                recent.decisions[event.id] = event
-            case Outcome():
-                recent.outcomes.append(event)
-            case Feedback():
-                recent.feedback.append(event)
