@@ -77,7 +77,7 @@ def _statement(record: Record, spec: RewardSpec, event_id: EventId, part: Reward
         source=feedback.source,
         metric=feedback.metric,
         value=_value(feedback, spec),
-        text=feedback.text,
+        text="" if part.status is FeedbackStatus.ERASED else feedback.text,  # it goes once learners have followed
         weight=part.weight,
         standing=_STANDINGS[part.status],
         counts=part.status is FeedbackStatus.COUNTS,

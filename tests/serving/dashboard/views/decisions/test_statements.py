@@ -5,6 +5,12 @@ from highwayman.serving.dashboard.views.decisions.statements import reward_figur
 from tests.feedback.worlds import decision
 
 
+def test_the_words_of_an_erased_statement_are_not_shown() -> None:
+    said = {"2-0": Feedback("1", "d", 2.0, "user", "comment", 1.0, text="my name is")}
+    (shown,) = statements(Record(decision("d"), "1-0", feedback=said, erased_feedback={"1": "3-0"}), DEFAULT_SPEC)
+    assert (shown.standing, shown.text) == ("erased", "")
+
+
 def test_each_statement_says_what_it_changed() -> None:
     said = {
         "2-0": Feedback("1", "d", 2.0, "user", "thumbs", 1.0),
