@@ -39,7 +39,7 @@ class LimitUse:
 
 
 async def limits_used(site: Site) -> tuple[list[LimitUse], int] | None:
-    """Return the limits of tenants and keys, and how many keys are not shown; None where nobody can count now."""
+    """Return the limits of tenants and keys, and of how many they are not shown; None where nobody can count now."""
     callers = _callers(site)
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -65,7 +65,7 @@ async def limits_used(site: Site) -> tuple[list[LimitUse], int] | None:
 
 
 def _callers(site: Site) -> Sequence[tuple[str, Principal]]:
-    """Return the tenants that are known, and the keys, with the names of the latter."""
+    """Return who has limits of the tenants that are known and of the keys, with the names of the latter."""
     services = site.services
     keys = services.authenticator.tenants_keys()
     tenants = dict.fromkeys(
@@ -76,4 +76,5 @@ def _callers(site: Site) -> Sequence[tuple[str, Principal]]:
         ]
     )
     named = [("", Principal(tenant=tenant)) for tenant in tenants if tenant != EVERY_TENANT]
-    return [*named, *((key.name or key.id, principal) for key, principal in keys if principal.quotas)]
+    limited = [(name, caller) for name, caller in named if services.quotas.limits(caller)]
+    return [*limited, *((key.name or key.id, principal) for key, principal in keys if principal.quotas)]
