@@ -2,7 +2,8 @@
 
 import http.client
 import json
-import select
+import selectors
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Sequence
@@ -112,7 +113,7 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         """Return a connection that is open. Raises ConnectionFailed."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+            if connection.sock is not None and not _has_said_something(connection.sock):
                 return connection
             connection.close()  # the router has closed its end, or said what nobody asked
         if self._tls is None:
@@ -126,6 +127,13 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         except OSError as error:
             raise ConnectionFailed(f"no router at {self.endpoint.base_url}: {error}", sent=False) from error
         return connection
+
+
+def _has_said_something(sock: socket.socket) -> bool:
+    """Return whether there is something to read, if only the end; `select` knows 1,024 files, and others more."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _exchange(

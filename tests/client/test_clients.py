@@ -1,5 +1,7 @@
 """Both clients against a started router: whatever is said and asked goes the whole way."""
 
+import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -54,6 +56,20 @@ def test_a_thumb_on_an_answer_counts_and_the_decision_says_why_it_was_made(serve
     assert report.feedback[0].text == "just it"
     assert report.why
     assert set(report.candidates) == {"small", "large"}
+
+
+def test_a_program_with_more_files_open_than_select_knows_of_keeps_its_connections(served: Served) -> None:
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1_200:
+        pytest.skip("this machine allows no process as many")
+    opened = [os.dup(0)]
+    try:
+        while opened[-1] < 1_100:
+            opened.append(os.dup(0))
+        with Client(base_url=served.url, max_retries=0) as many:
+            assert many.policy() == many.policy()
+    finally:
+        for number in opened:
+            os.close(number)
 
 
 def test_what_was_said_is_taken_back_by_its_receipt_even_if_the_first_answer_was_lost(
