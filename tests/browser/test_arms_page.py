@@ -49,9 +49,6 @@ def test_an_arm_is_added_and_removed_again(page: Page, router_url: str) -> None:
         ("Context window, tokens", "4096"),
     ):
         page.get_by_label(label, exact=True).fill(text)
-    page.get_by_role("button", name="Add the arm").click()
-    expect(page.locator("#done")).to_contain_text("Nothing has changed")
-    expect(page.get_by_label("Name", exact=True)).to_have_value("helper")  # what was typed is there to be mended
     page.locator("select[name='key.price']").select_option("its price is unknown")
     page.get_by_role("button", name="Add the arm").click()
     expect(page.locator("#done")).to_contain_text("helper is added to the pool")
@@ -83,3 +80,20 @@ def test_costs_foretold_and_metered_are_fetched_and_drawn(page: Page, router_url
     expect(page.locator("#foretold-calls .plot .leads").first).to_be_visible()
     expect(page.locator("#ratios .plot svg")).to_be_visible()
     check_accessible(page)
+
+
+def test_an_arm_that_is_refused_leaves_its_form_as_it_was_typed(page: Page, router_url: str) -> None:
+    typed = {
+        "arm": "helper",
+        "key.model": "m",
+        "key.endpoint": "http://127.0.0.1:9",
+        "key.context_window_tokens": "4096",
+    }
+    no_price = {"verb": "add", **typed, "key.tools": "yes"}
+    answer = page.request.post(f"{router_url}/dashboard/arms", form=no_price, headers={"origin": router_url})
+    assert answer.status == 400
+    page.set_content(answer.text())
+    expect(page.locator("#done")).to_contain_text("Nothing has changed")
+    for name, text in typed.items():
+        expect(page.locator(f"#add-arm [name='{name}']")).to_have_value(text)
+    expect(page.locator("#add-arm [name='key.tools']")).to_have_value("yes")
