@@ -1,22 +1,23 @@
 """What a decision's candidates were worth, by name, and why the other arms of the pool were none."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from highwayman.bandit.policy import QuantifiesQuality
 from highwayman.env.data_class import told_by
 from highwayman.env.encoder.features.tags import translated
 from highwayman.env.pool.eligibility import refuses_draining
-from highwayman.env.types import Arm, Decision, Mode, Query
+from highwayman.env.types import Arm, ControlKind, Decision, Mode, Query
+from highwayman.feedback.fold.tallies.change_list import RecordedChange
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.feedback.log.record import Record
 from highwayman.serving.decisions.words import ArmNumbers, why
 from highwayman.serving.services import Services
 
 _NOT_ON_THE_LOG = (
-    "what the request needed (pictures, tools, a limit on price or quality, the budget) left it out, or it joined the "
-    "pool later; the log does not say which"
+    "what the request needed (pictures, tools, a limit on price or quality, the budget) left it out; the log does not "
+    "say which"
 )
 
 
@@ -43,7 +44,11 @@ def explained(record: Record, services: Services) -> dict[str, Any]:
         "beliefs": {"version": version, "decided_at_version": decision.policy_version},
         "candidates": {arm.name: {**_numbers(arm), "expected_usd": _or_null(usd.get(arm.name))} for arm in arms},
         "left_out": {
-            arm.name: _why_out(arm, decision) for arm in services.pool.arms.values() if arm.name not in decision.arms
+            arm.name: "it joined the pool later"
+            if joined_later(arm.name, decision.at, services.live.tally.history.changes)
+            else _why_out(arm, decision)
+            for arm in services.pool.arms.values()
+            if arm.name not in decision.arms
         },
     }
 
@@ -79,6 +84,13 @@ def _numbers(arm: ArmNumbers) -> dict[str, float | None]:
 
 def _or_null(number: float | None) -> float | None:
     return None if number is None or math.isnan(number) else number
+
+
+def joined_later(name: str, at: float, changes: Iterable[RecordedChange]) -> bool:
+    """Return whether an arm was not in the pool at a time: the first that is known of it since then is that it came."""
+    kinds = (ControlKind.ARM_ADDED, ControlKind.ARM_DROPPED)
+    since = (c.kind for c in changes if c.at > at and c.kind in kinds and c.detail.get("arm") == name)
+    return next(since, None) is ControlKind.ARM_ADDED
 
 
 def _why_out(arm: Arm, decision: Decision) -> str:
