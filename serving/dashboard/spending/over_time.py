@@ -24,6 +24,9 @@ def spent_since(buckets: Iterable[HistoryBucket], begin: float) -> SpentSince:
     """Return what was spent since `begin`; of a bucket that began before it, its part in proportion to time."""
     at, usd, by_arm = [begin], [0.0], defaultdict[str, float](float)
     for bucket in buckets:
+        if bucket.begin > at[-1]:  # nothing came in between, and nothing was spent
+            at.append(bucket.begin)
+            usd.append(usd[-1])
         share = _overlap(bucket, begin, bucket.end)
         for name, dollars in _dollars(bucket).items():
             by_arm[name] += share * dollars

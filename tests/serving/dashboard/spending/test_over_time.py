@@ -18,6 +18,11 @@ def test_what_was_spent_since_a_moment_takes_its_part_of_a_bucket_that_began_bef
     assert since.by_arm == {"a": 2.0, "b": 1.0, INTERNAL: 0.5}
 
 
+def test_where_nothing_came_nothing_is_spent_and_the_line_is_level() -> None:
+    since = spent_since(BUCKETS[1:], DAY)
+    assert (since.at, since.usd) == ([DAY, DAY + HOUR_S, DAY + 1.5 * HOUR_S], [0.0, 0.0, 1.5])
+
+
 def test_by_the_hour_a_bucket_is_shared_out_and_nothing_is_lost() -> None:
     hours, arms = by_hour(BUCKETS, DAY - HOUR_S, DAY + 2 * HOUR_S)
     assert hours == [DAY - HOUR_S, DAY, DAY + HOUR_S]
