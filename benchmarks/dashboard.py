@@ -123,21 +123,33 @@ async def heap(browser: Browser, url: str, minutes: float) -> None:
     work = asyncio.create_task(traffic.run(1, pause_s=0.5, thumbs=True))
     await page.goto(f"{url}/dashboard")
     fetched = await _count_fetches(page)
-    until, kilobytes, nodes = time.monotonic() + 60 * minutes, [], []
-    while time.monotonic() < until:
-        await asyncio.sleep(_LOOK_S)
+    until = time.monotonic() + 60 * minutes
+    kilobytes: list[float] = []
+    nodes: list[float] = []
+
+    async def look() -> None:
         await session.send("HeapProfiler.collectGarbage")
         metrics = {m["name"]: m["value"] for m in (await session.send("Performance.getMetrics"))["metrics"]}
         kilobytes.append(metrics["JSHeapUsedSize"] / 1000)
         nodes.append(metrics["Nodes"])
+
+    while time.monotonic() < until:
+        await asyncio.sleep(_LOOK_S)
+        await look()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+    await page.reload()
+    await page.locator(".plot svg").first.wait_for()
+    await asyncio.sleep(_LOOK_S)
+    await look()
+    new_kilobytes, new_nodes = kilobytes.pop(), nodes.pop()
     third = max(len(kilobytes) // 3, 1)
     print(
         f"{minutes:g} minutes open, {fetched[0]} updates, {traffic.answered} answers: heap {kilobytes[0]:,.0f} kB at "
         f"first, median of the second third {statistics.median(kilobytes[third : 2 * third] or kilobytes):,.0f}, of "
         f"the last {statistics.median(kilobytes[-third:]):,.0f}; nodes {nodes[0]:,.0f}, then {nodes[-1]:,.0f}"
     )
+    print(f"  the same page opened anew, with as much to show: {new_kilobytes:,.0f} kB, {new_nodes:,.0f} nodes")
     await page.close()
 
 
