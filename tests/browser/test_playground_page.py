@@ -9,6 +9,12 @@ from tests.browser.conftest import WIDTHS, check_accessible, keep_picture
 
 QUESTION = "Is the review positive or negative? 'A joy from start to end.' Answer with one word."
 _ANSWERS_MS = 90_000  # of the local pool's, on two busy cores
+# Clicks when the answer begins: on a quick machine it is over before anybody else would.
+_STOPPING = """
+new MutationObserver(() => {
+  if (document.querySelector("#a .state")?.textContent === "answers") document.getElementById("stop").click();
+}).observe(document, { subtree: true, childList: true, characterData: true });
+"""
 
 
 def asked(page: Page, url: str, question: str, **fields: str) -> None:
@@ -51,10 +57,9 @@ def test_two_answers_stand_beside_one_another_and_one_is_preferred(page: Page, r
 
 
 def test_an_answer_is_stopped_at_once(page: Page, router_url: str) -> None:
+    page.add_init_script(_STOPPING)
     asked(page, router_url, "Count from one to a thousand.", max_tokens="1500", model="plain")
-    expect(page.locator("#a .state")).to_have_text("answers", timeout=_ANSWERS_MS)
-    page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#a .state")).to_have_text("stopped")
+    expect(page.locator("#a .state")).to_have_text("stopped", timeout=_ANSWERS_MS)
     expect(page.locator("#a .about")).to_contain_text("It ended as client gone")
     expect(page.get_by_role("button", name="Ask")).to_be_enabled()
 
