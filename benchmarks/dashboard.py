@@ -31,6 +31,12 @@ from benchmarks.running import Running, running
 _ARMS, _CLIENTS, _TOKENS = 8, 16, 60
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 _LOOK_S = 15.0  # between two looks at the heap
+_UPDATES = """async () => {
+  const part = document.querySelector("[hx-trigger*='sse:news']");
+  const [target, swap] = ["hx-target", "hx-swap"].map((name) => part.getAttribute(name));
+  const how = { source: part, target, select: "#live", swap };
+  for (let k = 0; k < 80; k++) await htmx.ajax("GET", location.pathname, how);
+}"""
 
 
 @dataclass(slots=True)
@@ -150,6 +156,11 @@ async def heap(browser: Browser, url: str, minutes: float) -> None:
         f"the last {statistics.median(kilobytes[-third:]):,.0f}; nodes {nodes[0]:,.0f}, then {nodes[-1]:,.0f}"
     )
     print(f"  the same page opened anew, with as much to show: {new_kilobytes:,.0f} kB, {new_nodes:,.0f} nodes")
+    for _ in range(3):
+        await page.evaluate(_UPDATES)
+        await look()
+    told = ", ".join(f"{size:,.0f} kB" for size in kilobytes[-3:])
+    print(f"  updated 80, 160 and 240 times more with the same to show: {told}; {nodes[-1]:,.0f} nodes")
     await page.close()
 
 
