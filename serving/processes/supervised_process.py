@@ -112,6 +112,7 @@ class SupervisedProcess:
         self._on_state_change = on_state_change
         self.restarts = 0  # how often it died and was started again
         self._process: asyncio.subprocess.Process | None = None
+        self._told_to_end: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self.is_up = False  # whether it has answered since its last start, and has not ended by itself
 
@@ -127,11 +128,11 @@ class SupervisedProcess:
         await self.launch()
         self._keeper = asyncio.create_task(self.keep_up(), name=f"keep {self._name}")
 
-    async def stop(self, *, patience_s: float | None = None) -> None:
+    async def stop(self) -> None:
         """Ask the process to end, kill it when it does not, and wait until it is gone."""
         if self._keeper is not None:
             await cancel_and_wait(self._keeper)
-        await self._end_process(self._options.patience_s if patience_s is None else patience_s)
+        await self._end_process()
 
     def terminate(self) -> None:
         """Ask the process to end, without waiting: once more, where it takes its time. Harmless once it is gone."""
@@ -152,7 +153,7 @@ class SupervisedProcess:
         try:
             await self._until_ready(process)
         except BaseException:
-            await self._end_process(self._options.patience_s)
+            await self._end_process()
             raise
         await self._observer.on_ready(clock() - began)
         self._tell_state(is_up=True)
@@ -225,14 +226,16 @@ class SupervisedProcess:
             except (OSError, HighwaymanError):
                 await asyncio.sleep(0.02)  # between two looks; what ends the wait is the answer
 
-    async def _end_process(self, patience_s: float) -> None:
+    async def _end_process(self) -> None:
         process = self._process
         if process is None:
             return
         if process.returncode is None:
-            self._signal(signal.SIGTERM)
+            if self._told_to_end is not process:  # a second time would hurry it: that is for `terminate` to say
+                self._told_to_end = process
+                self._signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
+                async with asyncio.timeout(self._options.patience_s):
                     await process.wait()
         if process.returncode is None or self._options.whole_group:
             self._signal(signal.SIGKILL)

@@ -16,7 +16,7 @@ from highwayman.serving.http.server import GRACE_S
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.hangup import pass_on_hangups
 from highwayman.serving.processes.local_pool import ServerOptions, local_pool_config, local_pool_yaml, start_local_pool
-from highwayman.serving.processes.supervised_process import SupervisedProcess, checked_port
+from highwayman.serving.processes.supervised_process import ProcessOptions, SupervisedProcess, checked_port
 
 _ROUTER_GRACE_S = GRACE_S + 10.0  # beside the drain: more than the router gives its workers
 
@@ -98,10 +98,14 @@ async def _start(
             config.write_text(local_pool_config(), encoding="utf-8")
         echo("local model pool is up")
     router = SupervisedProcess(
-        "router", _serve_argv(options, pool, config), probe=lambda: _ready(options), env={"REDIS_URL": redis_url}
+        "router",
+        _serve_argv(options, pool, config),
+        probe=lambda: _ready(options),
+        env={"REDIS_URL": redis_url},
+        options=ProcessOptions(patience_s=options.drain_s + _ROUTER_GRACE_S),
     )
     routers.append(router)
-    stack.push_async_callback(router.stop, patience_s=options.drain_s + _ROUTER_GRACE_S)
+    stack.push_async_callback(router.stop)
     await router.start()
 
 

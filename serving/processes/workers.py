@@ -31,7 +31,7 @@ from highwayman.serving.metrics import SHARED_FOLDER, drop_live_gauges
 from highwayman.serving.processes.connection_forwarder import ConnectionForwarder, WorkerSlot
 from highwayman.serving.processes.embedded_valkey import EmbeddedValkey
 from highwayman.serving.processes.hangup import pass_on_hangups
-from highwayman.serving.processes.supervised_process import SupervisedProcess
+from highwayman.serving.processes.supervised_process import ProcessOptions, SupervisedProcess
 
 _BACKLOG = 2048
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes
@@ -94,7 +94,7 @@ async def _start(options: WorkerOptions, stack: AsyncExitStack, workers: list[Su
     forwarder = ConnectionForwarder(slots)
     env = {"REDIS_URL": redis_url, SHARED_FOLDER: str(folder)}
     workers += [_worker(options, slot, forwarder, env) for slot in slots]
-    stack.push_async_callback(_stop, workers, slots, forwarder, patience_s=options.drain_s + GRACE_S)
+    stack.push_async_callback(_stop, workers, slots, forwarder)
     await workers[0].start()  # alone: an error they would all raise is reported once, what is cached is made once
     try:
         async with asyncio.TaskGroup() as group:
@@ -106,17 +106,13 @@ async def _start(options: WorkerOptions, stack: AsyncExitStack, workers: list[Su
 
 
 async def _stop(
-    workers: Sequence[SupervisedProcess],
-    slots: Sequence[WorkerSlot],
-    forwarder: ConnectionForwarder,
-    *,
-    patience_s: float,
+    workers: Sequence[SupervisedProcess], slots: Sequence[WorkerSlot], forwarder: ConnectionForwarder
 ) -> None:
     forwarder.close()
     for slot in slots:
         for listener in slot.listeners:  # before the workers close theirs: then a client is refused, not left waiting
             listener.close()
-    await asyncio.gather(*(worker.stop(patience_s=patience_s) for worker in workers))
+    await asyncio.gather(*(worker.stop() for worker in workers))
     await forwarder.drain()
 
 
@@ -143,6 +139,7 @@ def _worker(
         keep_open=fds,
         ready_within_s=_READY_WITHIN_S,
         on_state_change=on_state_change,
+        options=ProcessOptions(patience_s=options.drain_s + GRACE_S),
     )
 
 

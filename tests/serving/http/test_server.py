@@ -99,7 +99,6 @@ async def serving(
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
                 await ready(http, process)
-                await all_workers(http, sum(option == "--workers=2" for option in options) + 1)
                 yield Served(process, http, upstream, redis_url, namespace)
         finally:
             process.terminate()
@@ -111,16 +110,6 @@ async def serving(
 
 def start(argv: list[str], redis_url: str) -> "Popen[bytes]":
     return Popen(argv, stdout=DEVNULL, stderr=DEVNULL, env={**os.environ, "REDIS_URL": redis_url})
-
-
-async def all_workers(http: aiohttp.ClientSession, count: int) -> None:
-    """Return when so many workers serve: one that is told to end while it starts ends the others at once."""
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            async with http.get("/v1/admin/pool") as response:
-                if len((await response.json())["workers"]) >= count:
-                    return
-            await asyncio.sleep(0.02)
 
 
 async def ready(http: aiohttp.ClientSession, process: "Popen[bytes]") -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from highwayman.env.tasks import cancel_and_wait
 from highwayman.serving.processes.restart_policy import RestartPolicy
 from highwayman.serving.processes.supervised_process import (
     PortTaken,
@@ -41,6 +42,23 @@ grandchild = "import pathlib, signal, sys; signal.signal(signal.SIGTERM, signal.
 grandchild += "pathlib.Path(sys.argv[1], 'up').write_text('')\\nwhile True: signal.pause()"
 (folder / "pid").write_text(str(subprocess.Popen([sys.executable, "-c", grandchild, str(folder)]).pid))
 signal.pause()
+"""
+
+
+# Finishes what is under way when it is told to end, which takes longer than until tasks are cancelled again; told once
+# more, it hurries, and writes that down.
+FINISHES = """
+import pathlib, signal, sys, time
+folder, told = pathlib.Path(sys.argv[1]), []
+def on_sigterm(*_):
+    told.append(time.monotonic())
+    if len(told) > 1:
+        (folder / "hurried").write_text("")
+signal.signal(signal.SIGTERM, on_sigterm)
+(folder / "begun").write_text("")
+while not told or time.monotonic() < told[0] + 1.2:
+    time.sleep(0.02)
+(folder / "finished").write_text("")
 """
 
 
@@ -213,3 +231,25 @@ def test_a_taken_port_is_told_with_its_reason_and_for_port_0_a_free_one_is_had()
             checked_port(port)
     assert told.value.reason == "Address already in use"
     assert checked_port(0) > 0
+
+
+async def test_one_that_is_given_up_while_it_starts_finishes_what_it_does_and_is_told_to_end_once(
+    tmp_path: Path,
+) -> None:
+    process = SupervisedProcess(
+        "thing",
+        [sys.executable, "-c", FINISHES, str(tmp_path)],
+        probe=never_up,
+        options=ProcessOptions(patience_s=20.0),
+    )
+    starting = asyncio.create_task(process.start())
+    while not (tmp_path / "begun").exists():
+        await asyncio.sleep(0.01)
+    await cancel_and_wait(starting)
+    await process.stop()
+    assert (tmp_path / "finished").exists()
+    assert not (tmp_path / "hurried").exists()
+
+
+async def never_up() -> None:
+    raise OSError
