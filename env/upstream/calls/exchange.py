@@ -9,7 +9,7 @@ import asyncio
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -86,11 +86,10 @@ class Address:
 class Exchanges:
     """Requests over one connector's connections."""
 
-    _used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()  # protocols of connections that had a request before
-
     def __init__(self, connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout) -> None:
         """Take what makes connections, and how long that may take."""
         self._connector, self._timeout = connector, timeout
+        self._used = weakref.WeakSet[Any]()  # protocols of connections that had a request before
         self._last_line = b"Connection: close\r\n" if connector.force_close else b""
 
     async def close(self) -> None:
