@@ -1,11 +1,12 @@
 """The log read for those who look at it: its newest events first, and where it goes on after a place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import redis.asyncio as aioredis
 
 from highwayman.feedback.log.event_id import EventId
+from highwayman.feedback.log.events import BadEvent, Event, decode
 from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys
 
@@ -30,6 +31,15 @@ class LogHistory:
         with redis_errors():
             rows = await self._client.xrevrange(self._log, end, "-", count=count)
         return [(_text(event_id), bytes(fields[b"e"])) for event_id, fields in rows]
+
+
+def readable_events(rows: Iterable[tuple[EventId, bytes]]) -> Iterator[tuple[EventId, Event]]:
+    """Yield the events of rows, in their order, without those that cannot be read."""
+    for event_id, data in rows:
+        try:
+            yield event_id, decode(data)
+        except BadEvent:
+            continue
 
 
 def _text(value: Any) -> str:

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from highwayman.env.types import Control, ControlKind, Decision, Feedback
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, Event, decode
-from highwayman.feedback.log.history import LogHistory
+from highwayman.feedback.log.events import Event
+from highwayman.feedback.log.history import LogHistory, readable_events
 
 _READ: Final = 3_000  # events: some 1,200 requests
 _TOGETHER: Final = 1_000
@@ -73,7 +73,7 @@ class RecentLog:
         place: EventId | None = None
         for _ in range(_READ // _TOGETHER):
             rows = await self._history.newest(before=place, count=_TOGETHER)
-            await asyncio.to_thread(_sort, [data for _, data in rows], recent)
+            await asyncio.to_thread(_sort, rows, recent)
             if len(rows) < _TOGETHER:
                 break
             place = rows[-1][0]
@@ -81,9 +81,6 @@ class RecentLog:
         return recent
 
 
-def _sort(rows: list[bytes], recent: RecentEvents) -> None:
-    for data in rows:
-        try:
-            recent.add(decode(data))
-        except BadEvent:
-            continue
+def _sort(rows: Sequence[tuple[EventId, bytes]], recent: RecentEvents) -> None:
+    for _, event in readable_events(rows):
+        recent.add(event)

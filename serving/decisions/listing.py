@@ -9,8 +9,7 @@ from highwayman.env.reward import RewardSpec
 from highwayman.env.types import Decision
 from highwayman.feedback.fold.join import attribute_reward
 from highwayman.feedback.log.event_id import EventId, milliseconds_of
-from highwayman.feedback.log.events import BadEvent, decode
-from highwayman.feedback.log.history import LogHistory
+from highwayman.feedback.log.history import LogHistory, readable_events
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 from highwayman.serving.decisions.filters import DecisionFilter
@@ -60,15 +59,11 @@ async def newest_decisions(
 
 def _candidates(events: Sequence[tuple[EventId, bytes]], wanted: DecisionFilter) -> list[tuple[EventId, Decision]]:
     """Return the decisions among events that may be shown."""
-    decisions = []
-    for event_id, data in events:
-        try:
-            event = decode(data)
-        except BadEvent:
-            continue
-        if isinstance(event, Decision) and wanted.may_take(event):
-            decisions.append((event_id, event))
-    return decisions
+    return [
+        (event_id, event)
+        for event_id, event in readable_events(events)
+        if isinstance(event, Decision) and wanted.may_take(event)
+    ]
 
 
 def _view(decision: Decision, record: Record, spec: RewardSpec) -> dict[str, Any]:

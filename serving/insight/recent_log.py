@@ -7,8 +7,8 @@ from typing import Final
 
 from highwayman.env.types import CLIENT_TASK, Control, ControlKind, Decision, Feedback, Mode, Outcome
 from highwayman.feedback.log.event_id import EventId
-from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
-from highwayman.feedback.log.history import LogHistory
+from highwayman.feedback.log.events import Event, decision_id_of
+from highwayman.feedback.log.history import LogHistory, readable_events
 from highwayman.feedback.log.record import Record
 
 _PAGE: Final = 500  # events at a time
@@ -79,11 +79,7 @@ async def recent_records(history: LogHistory, *, tenant: str, count: int) -> lis
 def _gather(page: Iterable[tuple[EventId, bytes]], gathered: dict[str, _SoFar], tenant: str) -> Sequence[str]:
     """File events, newest first, by decision; return the decisions among them that are wanted."""
     wanted = []
-    for event_id, data in page:
-        try:
-            event = decode(data)
-        except BadEvent:
-            continue
+    for event_id, event in readable_events(page):
         name = decision_id_of(event)
         if name:
             gathered.setdefault(name, _SoFar()).add(event_id, event)

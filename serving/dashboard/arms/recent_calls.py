@@ -10,8 +10,8 @@ from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Decision, Mode, Outcome, Status
 from highwayman.feedback.fold.tallies.control_tally import JUDGE
 from highwayman.feedback.log.event_id import EventId, sort_key
-from highwayman.feedback.log.events import BadEvent, Event, decode
-from highwayman.feedback.log.history import LogHistory
+from highwayman.feedback.log.events import Event
+from highwayman.feedback.log.history import LogHistory, readable_events
 
 _READ: Final = 500  # events at a time
 _READ_IN_ALL: Final = 4_000
@@ -71,7 +71,7 @@ class RecentCalls:
             if len(fresh) < _READ:
                 break
             place = part[-1][0]
-        for event_id, event in await asyncio.to_thread(_decoded, rows):
+        for event_id, event in await asyncio.to_thread(lambda: list(readable_events(reversed(rows)))):
             self._take(event_id, event)
         for gone in list(self._calls)[: -self._most]:
             del self._calls[gone]
@@ -84,14 +84,3 @@ class RecentCalls:
         elif isinstance(event, Outcome) and event.decision_id in self._calls:
             call = self._calls[event.decision_id]
             self._calls[event.decision_id] = replace(call, outcome_id=event_id, outcome=event)
-
-
-def _decoded(rows: Sequence[tuple[EventId, bytes]]) -> list[tuple[EventId, Event]]:
-    """Return the events, oldest first, without what cannot be read."""
-    events = []
-    for event_id, data in reversed(rows):
-        try:
-            events.append((event_id, decode(data)))
-        except BadEvent:
-            continue
-    return events
