@@ -58,8 +58,8 @@ class CallOutcome(Result):
     ttft_s: float | None = None
 
 
-class ListedDecision(Result):
-    """A decision in a line of the list."""
+class DecisionHead(Result):
+    """What is told of a decision wherever it stands."""
 
     id: str
     at: float  # seconds since the epoch
@@ -69,6 +69,11 @@ class ListedDecision(Result):
     policy: str
     policy_version: int
     objective: str
+
+
+class ListedDecision(DecisionHead):
+    """A decision in a line of the list."""
+
     served_by: str | None = None
     status: str | None = None  # of the call; None: under way
     cost_usd: float | None = None
@@ -83,17 +88,9 @@ class DecisionPage(Result):
     next: str | None
 
 
-class DecisionReport(Result):
+class DecisionReport(DecisionHead):
     """All that is known of a decision."""
 
-    id: str
-    at: float  # seconds since the epoch
-    mode: str
-    arm: str
-    propensity: float
-    policy: str
-    policy_version: int
-    objective: str
     why: str  # in words
     candidates: Mapping[str, Candidate]
     left_out: Mapping[str, str]  # the arms that were no candidates, and why
