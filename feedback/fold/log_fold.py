@@ -4,7 +4,7 @@ import json
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from highwayman.bandit.cascade.gates import Gates
 from highwayman.bandit.snapshot import unpack
 from highwayman.bandit.tenants import split_state
-from highwayman.env.types import ControlKind, Decision, Feedback, Outcome
+from highwayman.env.types import Decision
 from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
+from highwayman.feedback.fold.record_builder import RecordBuilder
 from highwayman.feedback.fold.rollbacks import VoidedRange
 from highwayman.feedback.fold.tallies.call_amounts import CallAmounts
 from highwayman.feedback.fold.tallies.control_tally import ControlTally
@@ -38,48 +39,6 @@ Page = Sequence[tuple[EventId, bytes, bool]]
 Pages = Callable[[], AsyncIterator[Page]]
 
 
-@dataclass(slots=True)
-class _RecordBuilder:
-    """A record under construction."""
-
-    since_ms: int
-    decision: Decision | None = None
-    decision_id: EventId | None = None
-    outcome: Outcome | None = None
-    outcome_id: EventId | None = None
-    feedback: dict[EventId, Feedback] = field(default_factory=dict)
-    erased_id: EventId | None = None
-    erased_feedback: dict[str, EventId] = field(default_factory=dict)
-    quarantine_toggles: dict[str, tuple[EventId, ...]] = field(default_factory=dict)
-
-    def add(self, event_id: EventId, event: Event) -> None:
-        if isinstance(event, Decision):
-            self.decision, self.decision_id = event, event_id
-        elif isinstance(event, Outcome):
-            self.outcome, self.outcome_id = event, event_id
-        elif isinstance(event, Feedback):
-            self.feedback[event_id] = event
-        elif event.kind is ControlKind.QUARANTINE:
-            for feedback_id in event.detail["feedback"]:
-                self.quarantine_toggles[feedback_id] = (*self.quarantine_toggles.get(feedback_id, ()), event_id)
-        elif event.detail.get("feedback"):
-            self.erased_feedback = dict.fromkeys(event.detail["feedback"], event_id) | self.erased_feedback
-        else:
-            self.erased_id = event_id
-
-    def build(self) -> Record:
-        return Record(
-            self.decision,
-            self.decision_id,
-            self.outcome,
-            self.outcome_id,
-            dict(self.feedback),
-            self.erased_id,
-            dict(self.erased_feedback),
-            dict(self.quarantine_toggles),
-        )
-
-
 class FoldObserver(Protocol):
     """Looks on while a log is folded."""
 
@@ -99,7 +58,7 @@ class LogFold:
         self.events = 0
         self._observer = observer
         self._kept_ms = int(kept_s * 1000)
-        self._filed: OrderedDict[str, _RecordBuilder] = OrderedDict()
+        self._filed: OrderedDict[str, RecordBuilder] = OrderedDict()
 
     def feed(self, page: Page) -> Rewind | None:
         """Fold a page of the log; return where to begin again with which stretches void, if a rollback asks for it."""
@@ -139,7 +98,7 @@ class LogFold:
             self._let_go()
         filed, early = self._filed.get(name), True
         if filed is None:
-            filed, early = self._filed.setdefault(name, _RecordBuilder(now_ms)), False
+            filed, early = self._filed.setdefault(name, RecordBuilder(now_ms)), False
         filed.add(event_id, event)
         if isinstance(event, Decision) and early:
             filed.since_ms = now_ms

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-from highwayman.env.types import CLIENT_TASK, Control, ControlKind, Decision, Feedback, Mode, Outcome
+from highwayman.env.types import CLIENT_TASK, Decision, Mode
+from highwayman.feedback.fold.record_builder import RecordBuilder
 from highwayman.feedback.log.event_id import EventId
 from highwayman.feedback.log.events import Event, decision_id_of
 from highwayman.feedback.log.history import LogHistory, readable_events
@@ -15,45 +15,7 @@ _PAGE: Final = 500  # events at a time
 _EVENTS_PER_DECISION: Final = 8  # that are read at most, for one that is wanted
 _DRAWN: Final = frozenset({Mode.ROUTE, Mode.CASCADE})
 
-
-@dataclass(slots=True)
-class _SoFar:
-    """What the events read so far say of one decision."""
-
-    decision: Decision | None = None
-    decision_id: EventId | None = None
-    outcome: Outcome | None = None
-    outcome_id: EventId | None = None
-    feedback: dict[EventId, Feedback] = field(default_factory=dict)
-    erased_id: EventId | None = None
-    erased_feedback: dict[str, EventId] = field(default_factory=dict)
-    toggles: dict[str, list[EventId]] = field(default_factory=dict)
-
-    def add(self, event_id: EventId, event: Event) -> None:
-        if isinstance(event, Decision):
-            self.decision, self.decision_id = event, event_id
-        elif isinstance(event, Outcome):
-            if self.outcome is None:  # the newest is met first: a real one that took a lost one's place
-                self.outcome, self.outcome_id = event, event_id
-        elif isinstance(event, Feedback):
-            self.feedback[event_id] = event
-        else:
-            self._on_control(event_id, event)
-
-    def _on_control(self, event_id: EventId, event: Control) -> None:
-        if event.kind is ControlKind.QUARANTINE:
-            for feedback_id in event.detail["feedback"]:
-                self.toggles.setdefault(feedback_id, []).insert(0, event_id)
-        elif event.kind is ControlKind.ERASURE and event.detail.get("feedback"):
-            self.erased_feedback |= dict.fromkeys(event.detail["feedback"], event_id)
-        elif event.kind is ControlKind.ERASURE:
-            self.erased_id = event_id
-
-    def record(self) -> Record:
-        return Record(
-            self.decision, self.decision_id, self.outcome, self.outcome_id, self.feedback, self.erased_id,
-            self.erased_feedback, self.toggles,
-        )  # fmt: skip
+EventsByDecision = dict[str, list[tuple[EventId, Event]]]  # newest first
 
 
 async def recent_records(history: LogHistory, *, tenant: str, count: int) -> list[Record]:
@@ -63,7 +25,7 @@ async def recent_records(history: LogHistory, *, tenant: str, count: int) -> lis
     decision after it stands behind it on the log, so no record is looked up; what came before it is not seen. Raises
     StoreUnavailable.
     """
-    gathered: dict[str, _SoFar] = {}
+    gathered: EventsByDecision = {}
     wanted: list[str] = []
     place: EventId | None = None
     for _ in range(max(count * _EVENTS_PER_DECISION // _PAGE, 1)):
@@ -72,20 +34,28 @@ async def recent_records(history: LogHistory, *, tenant: str, count: int) -> lis
         if len(page) < _PAGE or len(wanted) >= count:
             break
         place = page[-1][0]
-    records = (gathered[name].record() for name in reversed(wanted[:count]))
+    records = (_record(gathered[name]) for name in reversed(wanted[:count]))
     return [record for record in records if record.erased_id is None]
 
 
-def _gather(page: Iterable[tuple[EventId, bytes]], gathered: dict[str, _SoFar], tenant: str) -> Sequence[str]:
+def _gather(page: Iterable[tuple[EventId, bytes]], gathered: EventsByDecision, tenant: str) -> Sequence[str]:
     """File events, newest first, by decision; return the decisions among them that are wanted."""
     wanted = []
     for event_id, event in readable_events(page):
         name = decision_id_of(event)
         if name:
-            gathered.setdefault(name, _SoFar()).add(event_id, event)
+            gathered.setdefault(name, []).append((event_id, event))
         if isinstance(event, Decision) and _is_wanted(event, tenant):
             wanted.append(name)
     return wanted
+
+
+def _record(events: Sequence[tuple[EventId, Event]]) -> Record:
+    """Return the record that events come to, which are newest first."""
+    builder = RecordBuilder()
+    for event_id, event in reversed(events):
+        builder.add(event_id, event)
+    return builder.build()
 
 
 def _is_wanted(decision: Decision, tenant: str) -> bool:
