@@ -1,7 +1,7 @@
 """What happened over time, as plain data: traffic, rewards with their bands, dollars, feedback, changes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from operator import attrgetter
 from typing import Any, Final
@@ -17,15 +17,16 @@ _ARM_SUMS: Final = attrgetter(*(field.name for field in fields(ArmSums)))
 
 
 def history_view(
-    history: History, *, tenant: str, since: float, arms: Sequence[str], least_s: float = 0.0
+    history: History, *, tenant: str, since: float, arms: Sequence[str], most: int | None = None
 ) -> dict[str, Any]:
     """Return what happened since a moment (seconds since the epoch) to a tenant, or to all of them (`*`).
 
     Bands are of all answers from `since` on that somebody rated: the one beside a bucket, of those up to its end. They
-    hold at every look at once, for a `since` that was chosen beforehand. `arms` stand first among the names. Buckets
-    that are shorter than `least_s` seconds are joined with those before.
+    hold at every look at once, for a `since` that was chosen beforehand. `arms` stand first among the names.
+    Of more than `most` buckets, short ones are joined.
     """
-    buckets = joined_buckets(history.buckets(None if tenant == ALL_TENANTS else tenant, since=since), least_s)
+    buckets = list(history.buckets(None if tenant == ALL_TENANTS else tenant, since=since))
+    buckets = buckets if most is None else joined_buckets(buckets, most)
     by_arm: defaultdict[str, list[ArmSums]] = defaultdict(list)
     shown: list[dict[str, Any]] = []
     so_far: list[ArmSums] = []
@@ -58,8 +59,12 @@ def history_view(
     }
 
 
-def joined_buckets(buckets: Iterable[HistoryBucket], least_s: float) -> list[HistoryBucket]:
-    """Return buckets of at least so many seconds, but for the last one: neighbours that are shorter are added."""
+def joined_buckets(buckets: Sequence[HistoryBucket], most: int) -> list[HistoryBucket]:
+    """Return some `most` buckets, or fewer: neighbours are added until each takes its part of all the time.
+
+    All the time is that in which there were requests: a router's first minutes are no single bucket of its first day.
+    """
+    least_s = (buckets[-1].end - buckets[0].begin) / most if buckets else 0.0
     joined: list[HistoryBucket] = []
     for bucket in buckets:
         if joined and joined[-1].end - joined[-1].begin < least_s:

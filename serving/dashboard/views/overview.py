@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from highwayman.env.encoder.features.tags import translated
 from highwayman.env.types import Decision
-from highwayman.feedback.fold.tallies.history import HistoryBucket
 from highwayman.pages.charts import Axis, Figure, IntervalRow, Intervals, Lines, Marker, Series, Shares
 from highwayman.pages.formats import percent
 from highwayman.serving.dashboard.recent_log import RecentLog
@@ -36,13 +35,12 @@ def routes(site: Site, recent: RecentLog) -> list[Route]:
     async def overview(request: Request) -> Response:
         tenant, span = site.tenant(request), request.query_params.get("span", _USUAL)
         span = span if span in SPANS_S else _USUAL
-        kept, since = site.services.live.tally.history, max(time.time() - SPANS_S[span], 0.0)
         history = history_view(
-            kept,
+            site.services.live.tally.history,
             tenant=tenant,
-            since=since,
+            since=max(time.time() - SPANS_S[span], 0.0),
             arms=list(site.services.pool.arms),
-            least_s=least_stretch_s(list(kept.buckets(None, since=since))),
+            most=_STRETCHES,
         )
         # Those of this process are at hand; the log is read where it has just started.
         latest = site.services.metrics.latest or (await recent.events()).decisions.values()
@@ -75,14 +73,6 @@ def _beliefs(site: Site, latest: Sequence[Decision]) -> Beliefs:
     told = ((decision, translated(decision.context, services.encoder.fingerprint)) for decision in latest[:_LATEST])
     asked = [replace(decision, context=context) for decision, context in told if context is not None]
     return beliefs_of(asked, services.live.policy_for, usd_per_call(services.live.tally))
-
-
-def least_stretch_s(buckets: Sequence[HistoryBucket]) -> float:
-    """Return how long a stretch of the time axis is at least, so that few requests make no noise of it.
-
-    It goes by the time in which there were requests: a router's first minutes are no single stretch of its first day.
-    """
-    return (buckets[-1].end - buckets[0].begin) / _STRETCHES if buckets else 0.0
 
 
 def _spent(history: Mapping[str, Any]) -> float:
