@@ -47,6 +47,7 @@
   });
   document.addEventListener("htmx:responseError", (event) => say(event.detail.xhr));
   document.addEventListener("htmx:sendError", () => tell("The router does not answer."));
+  document.addEventListener("htmx:afterOnLoad", () => tell(""));  // it answers again
   const tell = (text) => { const told = document.getElementById("told"); if (told) told.textContent = text; };
   const say = (xhr) => { try { tell(JSON.parse(xhr.responseText).error.message); } catch { tell(`The router answered ${xhr.status}.`); } };
 })();
