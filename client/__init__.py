@@ -25,6 +25,7 @@ from highwayman.client.errors import (
     ServerError,
     StatusError,
     UnprocessableError,
+    UnreadableAnswer,
 )
 from highwayman.client.statement import Conversation, Request, Statement
 from highwayman.client.sync_client import Client
@@ -52,6 +53,7 @@ __all__ = [
     "StatusError",
     "SyncDecision",
     "UnprocessableError",
+    "UnreadableAnswer",
 ]
 
 

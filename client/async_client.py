@@ -64,7 +64,7 @@ class AsyncClient(FeedbackMethods, RouterMethods, AsyncSender):
         repeated = 0
         while True:
             try:
-                return call.read(await self._answer(call))
+                return call.answered(await self._answer(call))
             except RouterError as error:
                 wait_s = self.endpoint.wait_s(call, error, repeated)
                 if wait_s is None:
@@ -98,8 +98,8 @@ class AsyncClient(FeedbackMethods, RouterMethods, AsyncSender):
         except RouterError as error:
             return error
 
-    async def _answer(self, call: Call[Any]) -> Any:
-        """Return the answer's JSON. Raises RouterError."""
+    async def _answer(self, call: Call[Any]) -> bytes:
+        """Return the answer's body. Raises RouterError."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers=self.endpoint.headers(), timeout=aiohttp.ClientTimeout(self.endpoint.timeout_s)
@@ -118,4 +118,4 @@ class AsyncClient(FeedbackMethods, RouterMethods, AsyncSender):
             raise ConnectionFailed(f"{call.method} {target} was cut off: {type(error).__name__}", sent=True) from error
         if status >= 400:
             raise status_error(status, content, headers.get("retry-after"))
-        return json.loads(content)
+        return content

@@ -1,10 +1,13 @@
 """A call as a value: what is asked, and what its answer is read as. Each client sends the same calls in its own way."""
 
 import functools
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from highwayman.client.errors import UnreadableAnswer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,6 +23,16 @@ class Call(Generic[T]):
     body: Mapping[str, Any] | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
     repeatable: bool = True
+
+    def answered(self, content: bytes) -> T:
+        """Return what the body of an answer says. Raises UnreadableAnswer where it is none that a router gives."""
+        try:
+            return self.read(json.loads(content))
+        except ValueError as error:  # pydantic's are, too
+            raise UnreadableAnswer(
+                f"{self.method} {self.path} was answered with what no router says; is base_url the router's? "
+                f"It begins {content[:80]!r}"
+            ) from error
 
 
 class SyncSender(ABC):

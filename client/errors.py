@@ -21,6 +21,10 @@ class RequestTimedOut(ConnectionFailed):
     """No answer came in time."""
 
 
+class UnreadableAnswer(RouterError):
+    """Something else than a router answered, such as a proxy's page to sign in."""
+
+
 class StatusError(RouterError):
     """The router refused or failed, and says why: `status`, `code`, `type`, `param`, and when to ask again."""
 

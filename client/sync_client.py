@@ -65,7 +65,7 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         repeated = 0
         while True:
             try:
-                return call.read(self._answer(call))
+                return call.answered(self._answer(call))
             except RouterError as error:
                 wait_s = self.endpoint.wait_s(call, error, repeated)
                 if wait_s is None:
@@ -96,8 +96,8 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         except RouterError as error:
             return error
 
-    def _answer(self, call: Call[Any]) -> Any:
-        """Return the answer's JSON. Raises RouterError."""
+    def _answer(self, call: Call[Any]) -> bytes:
+        """Return the answer's body. Raises RouterError."""
         connection = self._connection()
         try:
             status, headers, content = _exchange(connection, call, self.endpoint.target(call), self.endpoint.headers())
@@ -107,7 +107,7 @@ class Client(FeedbackMethods, RouterMethods, SyncSender):
         self._idle.append(connection)
         if status >= 400:
             raise status_error(status, content, headers.get("retry-after"))
-        return json.loads(content)
+        return content
 
     def _connection(self) -> http.client.HTTPConnection:
         """Return a connection that is open. Raises ConnectionFailed."""
