@@ -9,8 +9,6 @@ from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-VENDORED = ("htmx.min.js", "htmx-sse.js", "idiomorph-ext.min.js", "d3.min.js", "plot.umd.min.js")
-
 
 @dataclass(frozen=True)
 class Asset:
