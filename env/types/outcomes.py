@@ -81,6 +81,11 @@ class Outcome:
     wh: float | None = None  # watt-hours of energy; None: nobody can know
 
     @property
+    def answered(self) -> bool:
+        """Whether its client got an answer, or some words of one; of a call that was given up nobody knows."""
+        return self.status in (Status.OK, Status.LOST) or self.tokens_out > 0
+
+    @property
     def failed_arms(self) -> tuple[str, ...]:
         """The arms that were asked and did not answer, each once, in the order they were tried."""
         failed = (attempt.arm for attempt in self.tried if attempt.ending in _FAILURES)

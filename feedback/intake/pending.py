@@ -10,6 +10,7 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Feedback
 from highwayman.feedback.intake.feedback_ids import link_of
+from highwayman.feedback.intake.targets import answered
 from highwayman.feedback.log.events import BadEvent, decode, encode
 from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
@@ -75,11 +76,12 @@ class PendingFeedback:
         linked = await self._store.linked_decisions_of(
             [name for _, item in waiting if item is not None for name in item.links]
         )
+        records = await self._store.records([name for ids in linked.values() if len(ids) > 1 for name in ids])
         statements, done, released, expired = [], [], 0, 0
         for name, item in waiting:
             decision_ids = next((linked[link] for link in item.links if linked[link]), []) if item is not None else []
             if item is not None and decision_ids:
-                statements += split_weight(item.feedback, decision_ids)
+                statements += split_weight(item.feedback, answered(decision_ids, records))
                 released += 1
             is_late = item is not None and not decision_ids and item.held_s(now) > self.keep_s
             expired += is_late

@@ -7,6 +7,7 @@ from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDeci
 from highwayman.env.metric import Metric
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.intake.submission import FeedbackTarget
+from highwayman.feedback.log.record import Record
 
 UNNAMED = "unnamed"  # kind of link: answers of a conversation whose requests named themselves by no id
 
@@ -29,6 +30,8 @@ class TargetResolver:
     clock: Callable[[], float]  # seconds since the epoch
     window_s: float  # how long a decision takes feedback, if its metric says no less
     linked_decisions_of: Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[str]]]] | None = None  # of several
+    # Of decisions, what came of them; None: nobody looks, and all that are found under a name are meant.
+    records: Callable[[Sequence[str]], Awaitable[Mapping[str, Record]]] | None = None
 
     async def resolve(self, target: FeedbackTarget, metric: Metric, tenant: str, *, within: str = "") -> ResolvedTarget:
         """Return the decisions meant.
@@ -57,7 +60,10 @@ class TargetResolver:
         for link in links:
             decision_ids = await self.linked_decisions(link)
             if decision_ids:
-                return ResolvedTarget(self._still_open(decision_ids, metric, tenant))
+                still_open = self._still_open(decision_ids, metric, tenant)
+                if self.records is None or len(still_open) == 1:
+                    return ResolvedTarget(still_open)
+                return ResolvedTarget(answered(still_open, await self.records(still_open)))
         return ResolvedTarget(names=links)
 
     def names(self, target: FeedbackTarget, tenant: str, *, within: str = "") -> tuple[str, ...]:
@@ -77,9 +83,12 @@ class TargetResolver:
             return self
         names = [name for target in targets for name in self._all_names(target, tenant)]
         known: Mapping[str, Sequence[str]] = {}
+        records: Mapping[str, Record] = {}
         failure: StoreUnavailable | None = None
         try:
             known = await self.linked_decisions_of(names)
+            if self.records is not None:
+                records = await self.records([each for ids in known.values() if len(ids) > 1 for each in ids])
         except StoreUnavailable as error:
             failure = error
 
@@ -88,7 +97,10 @@ class TargetResolver:
                 raise failure
             return known[name] if name in known else await self.linked_decisions(name)
 
-        return replace(self, linked_decisions=linked_decisions)
+        async def records_of(decision_ids: Sequence[str]) -> Mapping[str, Record]:
+            return records
+
+        return replace(self, linked_decisions=linked_decisions, records=self.records and records_of)
 
     def _all_names(self, target: FeedbackTarget, tenant: str) -> tuple[str, ...]:
         """Return every name that a target may be looked up under: of a generation, that of the whole, too."""
@@ -112,3 +124,14 @@ class TargetResolver:
         if not still_open:
             raise UnknownDecision(f"This decision no longer takes feedback: it was made more than {window_s:g} s ago.")
         return still_open
+
+
+def answered(decision_ids: Sequence[str], records: Mapping[str, Record]) -> tuple[str, ...]:
+    """Return which of the decisions under one name a statement can mean: not those that are known to have no answer.
+
+    A client that tried again after an error sends the same ids again, and what is said is about what it got in the end.
+    Where none has an answer, all of them are meant.
+    """
+    outcomes = {name: record.outcome for name, record in records.items()}
+    meant = tuple(name for name in decision_ids if (outcome := outcomes.get(name)) is None or outcome.answered)
+    return meant or tuple(decision_ids)

@@ -96,6 +96,7 @@ class ImplicitSignalObserver:
             for record in records.values()
             if record.decision is not None
             and record.outcome is not None
+            and record.outcome.answered
             and record.outcome.at <= current.at
             and not (
                 regenerated and (record.decision.user != current.user or current.at - record.decision.at > _SOON_S)

@@ -123,7 +123,12 @@ def _service(dependencies: FeedbackDependencies, calibrator: Calibrator, spool: 
     return FeedbackService(
         spec=spec,
         targets=TargetResolver(
-            ids, store.linked_decisions, time.time, config.limits.feedback_window_s, store.linked_decisions_of
+            ids,
+            store.linked_decisions,
+            time.time,
+            config.limits.feedback_window_s,
+            store.linked_decisions_of,
+            store.records,
         ),
         statements=StatementBuilder(ids, spec, store.record, time.time),
         influence_weights=InfluenceWeights(InfluenceLimiter(caps), SharedInfluence(log.client, config.namespace, caps)),

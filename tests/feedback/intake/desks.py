@@ -94,7 +94,7 @@ async def intake(
     calibrator = Calibrator(SPEC, CalibrationCounts, CalibrationSettings())
     service = FeedbackService(
         spec=SPEC,
-        targets=TargetResolver(ids, store.linked_decisions, clock, WINDOW_S, store.linked_decisions_of),
+        targets=TargetResolver(ids, store.linked_decisions, clock, WINDOW_S, store.linked_decisions_of, store.records),
         statements=StatementBuilder(ids, SPEC, store.record, clock),
         influence_weights=InfluenceWeights(InfluenceLimiter(caps or InfluenceCaps())),
         calibration=StatementCalibration(calibrator, store.records),

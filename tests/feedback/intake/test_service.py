@@ -7,11 +7,14 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import InvalidFeedback, UnknownDecision
+from highwayman.env.types import Status
 from highwayman.feedback.intake.pending import PendingCounts
 from highwayman.feedback.intake.service import FeedbackReceipt
+from highwayman.feedback.intake.submission import FeedbackSubmission, FeedbackTarget
 from highwayman.feedback.trust.influence_caps import InfluenceCaps
 from tests.feedback.intake.desks import HOLD_S, THEY, WE, WINDOW_S, Intake, ids_of, intake
 from tests.feedback.intake.tenants import OTHERS
+from tests.feedback.worlds import outcome
 
 
 async def test_feedback_by_a_decisions_id_is_filed_under_it(desk: Intake) -> None:
@@ -40,6 +43,31 @@ async def test_feedback_on_a_conversation_is_said_once_and_shared_by_its_decisio
         (filed,) = await desk.statements(turn.id)
         assert (filed.value, filed.weight) == (1.0, 0.25)
     assert [statement.weight for statement in desk.filed] == [1.0]
+
+
+async def test_what_is_said_under_an_id_that_was_sent_twice_is_about_the_answer_not_about_the_error_before(
+    desk: Intake,
+) -> None:
+    held = await desk.say(request_id="twice", user="bob")
+    failed, good, gone = [await desk.decide(request="twice") for _ in range(3)]
+    await desk.store.put(replace(outcome(failed.id, status=Status.FAILED), tokens_out=0))
+    await desk.store.put(replace(outcome(gone.id, status=Status.CLIENT_GONE), tokens_out=0))
+    await desk.store.put(outcome(good.id))
+    receipt = await desk.say(request_id="twice", user="ann")
+    assert (held.state, receipt.decision_ids) == ("held", (good.id,))
+    (imported,) = await desk.service.submit_all([FeedbackSubmission(FeedbackTarget("", "twice"), "thumbs", True)], WE)
+    assert isinstance(imported, FeedbackReceipt)
+    assert imported.decision_ids == (good.id,)
+    await desk.service.pending.release(now=desk.clock.now)
+    assert [said.weight for said in await desk.statements(good.id)] == [1.0, 1.0, 1.0]
+    assert await desk.statements(failed.id) == await desk.statements(gone.id) == []
+
+
+async def test_where_no_attempt_was_answered_what_is_said_is_about_them_all(desk: Intake) -> None:
+    attempts = [await desk.decide(request="never well") for _ in range(2)]
+    for attempt in attempts:
+        await desk.store.put(replace(outcome(attempt.id, status=Status.TIMEOUT), tokens_out=0))
+    assert (await desk.say(False, request_id="never well")).decision_ids == ids_of(attempts)
 
 
 async def test_feedback_before_its_decision_is_held_and_filed_once_that_is_there(desk: Intake) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.serving.running_router import Router, arm, running_router
-from tests.upstream_server import ANY, Say, ScriptedUpstream, Stall
+from tests.upstream_server import ANY, Fail, Say, ScriptedUpstream, Stall
 
 CHAT = "/v1/chat/completions"
 ASKED = {"role": "user", "content": "What is the tallest mountain on Earth?"}
@@ -40,11 +40,18 @@ async def heard(router: Router, decision_id: str) -> list[tuple[str, str, str]]:
     return [(one["source"], one["metric"], one["standing"]) for one in found["feedback"]]
 
 
-async def test_an_answer_that_is_asked_for_again_is_regenerated(router: Router) -> None:
+async def test_an_answer_that_is_asked_for_again_is_regenerated_and_an_error_is_none(
+    router: Router, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(ANY, Fail(422), Say("K2."))
+    status, _, refused = await router.post(CHAT, {"model": "auto", "messages": [ASKED]})
+    assert status == 422
+    await router.decision(refused["x-highwayman-decision"])
     first = await asked(router, ASKED)
     again = await asked(router, ASKED)
     assert await heard(router, first) == [("implicit", "regenerated", "uncalibrated")]
     assert (await router.decision(again))["feedback"] == []
+    assert (await router.decision(refused["x-highwayman-decision"]))["feedback"] == []
 
 
 async def test_a_question_that_is_put_anew_speaks_of_the_answer_before(router: Router) -> None:
