@@ -174,7 +174,7 @@ class ProxiedCompletion:
         if self._transcript is not None:
             self._transcript.add(answer.answer)
         self._status = Status.OK
-        body = await self._identity().rewrite_aside(body)
+        body = await self._identity().rewrite_aside(body, answer.answer)
         await send_response(send, answer.status, body, self._headers("application/json"))
         self._end_attempt(Ending.ANSWERED)
 
@@ -239,7 +239,7 @@ class ProxiedCompletion:
         self._tried[-1] = Attempt(last.arm, last.endpoint, seconds, ending.value, why)
 
     def _identity(self) -> ResponseIdentity:
-        return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat)
+        return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat, adds=True)
 
     async def _refuse(self, send: Send, error: UpstreamError | NoEligibleArm) -> None:
         status, body, code = error_response(error)

@@ -15,7 +15,7 @@ from highwayman.env.upstream.answers.transcript import Transcript
 from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
 
 # A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
-_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_MODEL = re.compile(rb'"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
 _VALUE = rb'("(?:[^"\\]|\\.)*"|[-+.\w]+)'  # a text, a number, null
 _ID_FIRST = re.compile(rb'\s*(?:data:\s*)?\{\s*"id"\s*:\s*' + _VALUE)
 _ID_HERE = re.compile(rb'"id"\s*:\s*' + _VALUE)
@@ -29,8 +29,12 @@ _DONE = b"[DONE]"
 class ResponseIdentity:
     """What an answer goes out as: its "model" is the arm, its "id" that of the decision."""
 
-    def __init__(self, arm: str, decision_id: str, *, chat: bool = True) -> None:
-        """Take the name of the arm that serves, the decision's id, and whether it is a chat's answer."""
+    def __init__(self, arm: str, decision_id: str, *, chat: bool = True, adds: bool = False) -> None:
+        """Take the name of the arm that serves, the decision's id, and whether it is a chat's answer.
+
+        `adds` says whether an answer that came without a "model" or an "id" gets them.
+        """
+        self._adds = adds
         self._model = b'"model":' + encode_basestring_ascii(arm).encode()
         self._id = encode_basestring_ascii(decision_id).encode()[1:]
         self._prefix = b'"chatcmpl-' if chat else b'"cmpl-'
@@ -45,9 +49,23 @@ class ResponseIdentity:
         prefix = b'"cmpl-' if match[1].startswith(b'"cmpl-') else self._prefix
         return data[:start] + prefix + self._id + data[end:]
 
-    async def rewrite_aside(self, data: bytes) -> bytes:
-        """Return what `rewrite` does, of a large text from another thread."""
-        return self.rewrite(data) if len(data) <= PIECE_BYTES else await asyncio.to_thread(self.rewrite, data)
+    async def rewrite_aside(self, data: bytes, answer: Any = None) -> bytes:
+        """Return what `rewrite` does, of a large text from another thread, and `named` of the answer (parsed)."""
+        told = self.rewrite(data) if len(data) <= PIECE_BYTES else await asyncio.to_thread(self.rewrite, data)
+        return self.named(told, answer)
+
+    def named(self, data: bytes, answer: Any) -> bytes:
+        """Return the JSON text of an answer or chunk (parsed), with the "id" and "model" that it lacks if so wanted."""
+        if not (self._adds and isinstance(answer, dict) and "choices" in answer) or _is_named(answer):
+            return data
+        own = [] if "id" in answer else [b'"id":' + self._prefix + self._id]
+        own += [] if "model" in answer else [self._model]
+        start = data.index(b"{") + 1
+        return b"".join([data[:start], b",".join([*own, data[start:]])])
+
+
+def _is_named(answer: Any) -> bool:
+    return isinstance(answer, dict) and "id" in answer and "model" in answer
 
 
 def _own_id(data: bytes) -> re.Match[bytes] | None:
@@ -103,6 +121,7 @@ class SseRewriter:
         self._sizes = sizes or AnswerSizes()
         self.lines = LineSplitter()
         self._bytes = 0
+        self._is_named = False  # an event has come that had an id and a model: those that lack them have no need
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
         self._template: EventTemplate | None = None  # of the last event that told of words only
         self._unused_templates = 0
@@ -179,6 +198,9 @@ class SseRewriter:
             return b""
         replaced = None if self._assembly is None else self._assembly.on_event(event)
         told = self._identity.rewrite(line if replaced is None else replaced)
+        self._is_named = self._is_named or _is_named(event)
+        if not self._is_named:
+            told = self._identity.named(told, event)
         if not is_told_of and not self._reads_all:
             self._learn_template(line, event, told)
         return told + b"\n"

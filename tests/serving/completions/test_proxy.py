@@ -59,6 +59,18 @@ async def test_an_answer_of_any_id_names_its_decision(proxy: Proxy) -> None:
     assert json.loads((await proxy.run(whole("hi"))).body)["id"] == "chatcmpl-hw-1"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_its_server_names_in_no_way_names_its_decision_and_its_arm(
+    proxy: Proxy, stream: bool
+) -> None:
+    nameless = Send((b'{"model": null, "choices": [{"message": {"content": "hi"}}]}',), content_type="application/json")
+    client = await proxy.run(Send((event("hi"), event("ho"), STOP)) if stream else nameless, stream=stream)
+    lines = [line.removeprefix("data: ") for line in client.body.decode().split("\n\n") if line]
+    assert len(lines) == (3 if stream else 1)
+    for told in map(json.loads, lines):
+        assert (told.pop("id"), told.pop("model"), list(told)) == ("chatcmpl-hw-1", "a", ["choices"])
+
+
 async def test_the_decision_is_on_the_log_before_the_first_byte(proxy: Proxy) -> None:
     on_log: list[bool] = []
 
