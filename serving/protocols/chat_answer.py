@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.types import JsonObject
+from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 from highwayman.serving.protocols.protocol import AnsweredBy
 
 
@@ -59,21 +60,22 @@ def created_at(answer: JsonObject) -> int:
     return _count(answer.get("created"))
 
 
-def usage_of(answer: JsonObject) -> ChatUsage | None:
-    """Return the tokens reported, None where none are."""
-    usage = answer.get("usage")
-    if not isinstance(usage, dict):
-        return None
+def usage_of(answer: JsonObject, before: ChatUsage | None = None) -> ChatUsage | None:
+    """Return the tokens reported, beside what a stream has reported `before`; None where none are."""
+    report = parse_reported_usage(answer)
+    if report is None:
+        return before
+    known = before or ChatUsage()
     return ChatUsage(
-        _count(usage.get("prompt_tokens")),
-        _detail(usage, "prompt_tokens_details", "cached_tokens"),
-        _count(usage.get("completion_tokens")),
-        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        report.tokens_in or known.tokens_in,
+        report.tokens_cached or known.tokens_cached,
+        report.tokens_out or known.tokens_out,
+        _detail(answer.get("usage"), "completion_tokens_details", "reasoning_tokens") or known.tokens_reasoned,
     )
 
 
-def _detail(usage: JsonObject, key: str, name: str) -> int:
-    details = usage.get(key)
+def _detail(usage: Any, key: str, name: str) -> int:
+    details = usage.get(key) if isinstance(usage, dict) else None
     return _count(details.get(name)) if isinstance(details, dict) else 0
 
 

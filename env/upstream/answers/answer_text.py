@@ -40,13 +40,16 @@ class AnswerText:
         self._read()
         return "".join(self._parts)
 
-    def add(self, answer: Any) -> None:
-        """Add a whole answer, or a chunk (parsed); what has another shape is ignored."""
+    def add(self, answer: Any) -> bool:
+        """Add a whole answer, or a chunk (parsed), and return whether it said anything; another shape is ignored."""
         choices = answer.get("choices") if isinstance(answer, dict) else None
+        says = False
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and (texts := [text for text in _texts(choice) if text]):
                 self._read()
                 self._add_piece(texts)
+                says = True
+        return says
 
     def add_unread(self, pieces: Sequence[bytes]) -> None:
         """Add chunks of a choice: of each, the inside of the JSON string that it says, if it is one."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -12,7 +13,7 @@ from highwayman.env.upstream.answers.endings import account_of_event
 from highwayman.env.upstream.answers.event_template import EventTemplate
 from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, parse_event
 from highwayman.env.upstream.answers.transcript import Transcript
-from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
+from highwayman.env.upstream.answers.usage_report import ReportedUsage, joined, parse_reported_usage
 
 # A quote inside a JSON string is escaped, so the bare pattern can only be a key and its value.
 _MODEL = re.compile(rb'"model"\s*:\s*(?:"(?:[^"\\]|\\.)*"|null)')
@@ -209,6 +210,7 @@ class SseRewriter:
         self.data_lines += len(words)
         self._unused_templates = 0
         self._text.add_unread(words)
+        self._outdate_usage()
 
     def _learn_template(self, line: bytes, event: Any, told: bytes) -> None:
         if self._unused_templates < _MOST_UNUSED:
@@ -217,23 +219,29 @@ class SseRewriter:
                 self._template = template
                 self._unused_templates += 1
 
+    def _outdate_usage(self) -> None:
+        """Take more words than were counted when usage was told: how many there are in the end, that does not say."""
+        if self.usage is not None and self.usage.tokens_out is not None:
+            self.usage = replace(self.usage, tokens_out=None)
+
     def _read(self, event: Any) -> bool:
         """Take an event (parsed); return whether it told of anything but words."""
         failure = account_of_event(event)
         if failure is not None:
             self.failure = failure.why
             return True
-        self._text.add(event)
+        if self._text.add(event):
+            self._outdate_usage()
         if self._transcript is not None:
             self._transcript.add(event)
         reason, usage = parse_finish_reason(event), parse_reported_usage(event)
         self.finish_reason = reason or self.finish_reason
         if usage is not None:
-            self.usage = usage
+            self.usage = joined(self.usage, usage)
         counts = isinstance(event, dict) and isinstance(event.get("usage"), dict)
         if counts:
             self._dropped = not self._keep_usage and not event.get("choices")
-        return bool(reason) or counts
+        return bool(reason) or counts or usage is not None
 
 
 def _parsed(data: bytes) -> Any:

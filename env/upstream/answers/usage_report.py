@@ -19,18 +19,28 @@ class ReportedUsage:
 
 def parse_reported_usage(answer: Any) -> ReportedUsage | None:
     """Return what an answer or chunk (parsed) reports; None without a usage of which anything can be believed."""
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    if not isinstance(usage, dict):
+    usage = _usage_in(answer)
+    if usage is None:
         return None
-    tokens_in, tokens_out = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    tokens_in, tokens_out = _tokens_in(usage), _count(usage, "completion_tokens", "output_tokens")
     if tokens_in is None and tokens_out is None:
         return None
     if tokens_out is not None:
         tokens_out += _reasoning_beside(usage, tokens_in or 0, tokens_out)
-    cached = _count(usage.get("prompt_tokens_details"), "cached_tokens")
-    if cached is None:
-        cached = _count(usage, "prompt_cache_hit_tokens") or 0  # DeepSeek's
+    cached = _cached(usage) or 0
     return ReportedUsage(tokens_in, tokens_out, cached if cached <= (tokens_in or 0) else 0)
+
+
+def joined(before: ReportedUsage | None, usage: ReportedUsage) -> ReportedUsage:
+    """Return what two reports of one stream come to: of each number what was said last, but that there were none.
+
+    Servers tell what was read at the beginning and what was written at the end, or end with an empty report.
+    """
+    if before is None:
+        return usage
+    tokens_in = usage.tokens_in or before.tokens_in
+    cached = usage.tokens_cached or before.tokens_cached
+    return ReportedUsage(tokens_in, usage.tokens_out or before.tokens_out, cached if cached <= (tokens_in or 0) else 0)
 
 
 def parse_usage(answer: Any) -> Usage | None:
@@ -43,10 +53,42 @@ def parse_usage(answer: Any) -> Usage | None:
     return Usage(reported.tokens_in, reported.tokens_out or 0, reported.tokens_cached)
 
 
-def _count(usage: Any, name: str) -> int | None:
-    """Return a number of tokens, None where there is none or none that could be."""
-    count = usage.get(name) if isinstance(usage, dict) else None
-    return count if type(count) is int and 0 <= count <= _MOST_TOKENS else None
+def _usage_in(answer: Any) -> JsonObject | None:
+    """Return where an answer or chunk tells its usage: Moonshot's servers do so in a choice, Groq's in `x_groq`."""
+    if not isinstance(answer, dict):
+        return None
+    usage, choices, groq = answer.get("usage"), answer.get("choices"), answer.get("x_groq")
+    if usage is None and isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        usage = choices[0].get("usage")
+    if usage is None and isinstance(groq, dict):
+        usage = groq.get("usage")
+    return usage if isinstance(usage, dict) else None
+
+
+def _tokens_in(usage: JsonObject) -> int | None:
+    """Return the tokens read; by Anthropic's names, those that stand in the cache or go there are told beside."""
+    tokens_in = _count(usage, "prompt_tokens")
+    if tokens_in is not None or (tokens_in := _count(usage, "input_tokens")) is None:
+        return tokens_in
+    return tokens_in + sum(_count(usage, f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
+
+
+def _cached(usage: JsonObject) -> int | None:
+    """Return the tokens that a cache held, by whatever name."""
+    for details in ("prompt_tokens_details", "input_tokens_details"):
+        if (cached := _count(usage.get(details), "cached_tokens")) is not None:
+            return cached
+    # DeepSeek's, Moonshot's, Anthropic's
+    return _count(usage, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+
+
+def _count(usage: Any, *names: str) -> int | None:
+    """Return a number of tokens by the first of its names that has one, None where there is none that could be."""
+    for name in names if isinstance(usage, dict) else ():
+        count = usage.get(name)
+        if type(count) is int and 0 <= count <= _MOST_TOKENS:
+            return count
+    return None
 
 
 def _reasoning_beside(usage: JsonObject, tokens_in: int, tokens_out: int) -> int:

@@ -42,7 +42,7 @@ class MessageStream:
     def feed(self, event: JsonObject) -> bytes:
         """Return the events that go out for one that came."""
         choice, delta = first_choice(event, "delta")
-        self._usage = usage_of(event) or self._usage
+        self._usage = usage_of(event, self._usage) or self._usage
         if choice.get("finish_reason"):
             self._last = choice
         events = [] if self._begun else [self._begin()]

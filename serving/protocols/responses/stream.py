@@ -62,7 +62,7 @@ class ResponseStream:
     def feed(self, event: JsonObject) -> bytes:
         """Return the events that go out for one that came."""
         choice, delta = first_choice(event, "delta")
-        self._usage = usage_of(event) or self._usage
+        self._usage = usage_of(event, self._usage)
         self._finish_reason = said_text(choice, "finish_reason") or self._finish_reason
         events = self._begin(created_at(event))
         if thought := reasoning_of(delta):

@@ -68,6 +68,15 @@ async def test_what_is_missing_of_a_usage_is_estimated_and_the_rest_is_believed(
     assert outcome.tokens_out >= 4
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_words_behind_a_streams_report_are_counted_from_the_text(proxy: Proxy, ends: bool) -> None:
+    begun = b'data: {"choices": [], "usage": {"prompt_tokens": 77, "completion_tokens": 1}}\n\n'
+    await proxy.run(Send((begun, *[event("four words are here ")] * 50, *([STOP] if ends else []))), stream=True)
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tokens_in, outcome.estimated) == (Status.OK if ends else Status.FAILED, 77, True)
+    assert outcome.tokens_out > 150
+
+
 async def test_cached_tokens_have_their_price_and_reasoning_is_counted_once(proxy: Proxy) -> None:
     usage = {
         "prompt_tokens": 1000, "completion_tokens": 300, "total_tokens": 1300,

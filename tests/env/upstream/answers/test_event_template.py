@@ -1,7 +1,7 @@
 """Events that are passed on without being parsed tell of the stream exactly what parsing each of them would tell."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from highwayman.env.upstream.answers.answer_text import AnswerText
 from highwayman.env.upstream.answers.endings import account_of_event
 from highwayman.env.upstream.answers.lines import parse_event
 from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter, parse_finish_reason
-from highwayman.env.upstream.answers.usage_report import parse_reported_usage
+from highwayman.env.upstream.answers.usage_report import joined, parse_reported_usage
 
 IDENTITY = ResponseIdentity("my-arm", "hw-1")
 CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "org/M"}
@@ -58,9 +58,11 @@ class ReadByLine:
         if failure is not None:
             self.told["failure"] = failure.why
             return False
-        self.text.add(event)
+        if self.text.add(event) and self.told["usage"] is not None:  # it does not count these words
+            self.told["usage"] = replace(self.told["usage"], tokens_out=None)
         self.told["finish_reason"] = parse_finish_reason(event) or self.told["finish_reason"]
-        self.told["usage"] = parse_reported_usage(event) or self.told["usage"]
+        usage = parse_reported_usage(event)
+        self.told["usage"] = self.told["usage"] if usage is None else joined(self.told["usage"], usage)
         return isinstance(event, dict) and isinstance(event.get("usage"), dict) and not event.get("choices")
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
+from highwayman.env.upstream.answers.usage_report import ReportedUsage, joined, parse_reported_usage
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,14 @@ from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_re
         ({"prompt_tokens": 2**70, "completion_tokens": 3}, ReportedUsage(None, 3)),
         ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8}}, ReportedUsage(10, None, 8)),
         ({"prompt_tokens": 10, "prompt_cache_hit_tokens": 8}, ReportedUsage(10, None, 8)),
+        ({"prompt_tokens": 10, "cached_tokens": 8}, ReportedUsage(10, None, 8)),
+        ({"prompt_tokens": 10, "cache_read_input_tokens": 8}, ReportedUsage(10, None, 8)),
+        (
+            {"input_tokens": 10, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 8}},
+            ReportedUsage(10, 3, 8),
+        ),
+        ({"input_tokens": 2, "output_tokens": 3, "cache_read_input_tokens": 8}, ReportedUsage(10, 3, 8)),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "input_tokens": 0, "output_tokens": 0}, ReportedUsage(7, 3)),
         ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 11}}, ReportedUsage(10, None, 0)),
         ({"prompt_tokens": 10, "prompt_tokens_details": [8]}, ReportedUsage(10, None, 0)),
         ({"prompt_tokens": True, "completion_tokens": "3"}, None),
@@ -25,6 +33,24 @@ from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_re
 )
 def test_each_number_is_believed_alone_and_only_if_it_can_be(usage: Any, report: ReportedUsage | None) -> None:
     assert parse_reported_usage({"usage": usage}) == report
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": [{"index": 0, "delta": {}, "usage": {"prompt_tokens": 7, "completion_tokens": 3}}]},
+        {"choices": [], "usage": None, "x_groq": {"id": "r", "usage": {"prompt_tokens": 7, "completion_tokens": 3}}},
+    ],
+)
+def test_usage_is_read_where_servers_tell_it_in_a_place_of_their_own(chunk: Any) -> None:
+    assert parse_reported_usage(chunk) == ReportedUsage(7, 3)
+
+
+def test_of_several_reports_each_number_is_what_was_said_last_but_that_there_was_nothing() -> None:
+    asked, wrote = ReportedUsage(1000, 1, 800), ReportedUsage(None, 50)
+    assert joined(None, asked) == asked
+    assert joined(asked, wrote) == joined(joined(asked, wrote), ReportedUsage(0, 0)) == ReportedUsage(1000, 50, 800)
+    assert joined(asked, ReportedUsage(1200, 60)) == ReportedUsage(1200, 60, 800)
 
 
 @pytest.mark.parametrize(
