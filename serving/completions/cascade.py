@@ -204,6 +204,11 @@ class CascadedCompletion(ProxiedCompletion):
         self._take(begun)
         return begun
 
+    def _conclude(self, answer: UpstreamResponse) -> None:
+        super()._conclude(answer)
+        if self._held is not None and not self._held.is_released:
+            self._over_at = None  # nobody has seen anything of it
+
     def _clear(self, arm: Arm) -> None:
         """Forget the answer that is not served, before `arm` is asked: what comes of that is not known yet."""
         self._answer, self._arm, self._metered, self._finish_reason = None, arm, UNUSED, None
@@ -248,7 +253,7 @@ class CascadedCompletion(ProxiedCompletion):
         return self._costs.energy_wh(self._arm, usage, asked=self._route.arms)
 
     def _outcome(self) -> Outcome:
-        outcome, now = super()._outcome(), self._dependencies.timer()
+        outcome, now = super()._outcome(), self._over_at or self._dependencies.timer()
         begun_at, ttft_s = self._first_sent_at, outcome.ttft_s
         if begun_at is None:
             return outcome

@@ -75,6 +75,7 @@ class ProxiedCompletion:
         self._transcript: Transcript | None = None
         self._transcript_for: tuple[CompletionObserver, ...] = ()
         self._started_at = dependencies.timer()
+        self._over_at: float | None = None  # when the client had all of a stream
         self._power_mark = dependencies.power.mark() if dependencies.power is not None else None
 
     async def run(self, send: Send) -> None:
@@ -98,8 +99,9 @@ class ProxiedCompletion:
             await logged
             await self._refuse(send, error)
         except asyncio.CancelledError:
-            self._status = Status.CUT if self._dependencies.drain.is_cut else Status.CLIENT_GONE
-            self._end_attempt(Ending.CLIENT_LEFT)
+            if self._over_at is None:  # else nobody has to wait for the connection's end
+                self._status = Status.CUT if self._dependencies.drain.is_cut else Status.CLIENT_GONE
+                self._end_attempt(Ending.CLIENT_LEFT)
             self._attempts = max(len(self._tried), 1)
             raise
         finally:
@@ -184,9 +186,7 @@ class ProxiedCompletion:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
             last = await self._pass_events(send, answer, stream)
-            self._status = Status.OK
-            answer.credit()
-            self._end_attempt(Ending.ANSWERED)
+            self._conclude(answer)
         except UpstreamError as error:  # the head is out: the error can only be the stream's last event
             answer.blame()
             self._end_attempt(Ending.BROKE_OFF, str(error))
@@ -195,6 +195,13 @@ class ProxiedCompletion:
             self._metered = self._meter(stream.usage, stream.words(), answer)
             self._finish_reason = stream.finish_reason
         await send({"type": "http.response.body", "body": last})
+
+    def _conclude(self, answer: UpstreamResponse) -> None:
+        """Settle that a stream has come to its end, whenever its server ends the connection."""
+        if self._over_at is None:
+            answer.credit()
+            self._end_attempt(Ending.ANSWERED)
+            self._over_at, self._status = self._dependencies.timer(), Status.OK
 
     def _meter(self, report: ReportedUsage | None, text: AnswerText, answer: UpstreamResponse) -> MeteredUsage:
         tokens, samples, uncounted = self._prompt_tokens, answer.samples, answer.uncounted
@@ -218,6 +225,8 @@ class ProxiedCompletion:
                     ready = b""
                 if stream.failure is not None:
                     raise answer.broken(stream.failure)
+                if stream.done:
+                    self._conclude(answer)
         except UpstreamError:
             if not stream.complete:
                 raise
@@ -261,7 +270,7 @@ class ProxiedCompletion:
 
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
-        decision, answer, now = self._route.decision, self._answer, self._dependencies.timer()
+        decision, answer, now = self._route.decision, self._answer, self._over_at or self._dependencies.timer()
         usage = self._metered.usage
         return Outcome(
             decision_id=decision.id,

@@ -129,6 +129,21 @@ async def test_the_outcome_is_on_the_log_even_if_the_client_goes(proxy: Proxy) -
     await proxy.upstream.left()  # and its server need not go on
 
 
+async def test_a_stream_is_over_with_its_last_event_whoever_holds_the_connection(proxy: Proxy) -> None:
+    client = Client()
+    running = asyncio.create_task(proxy.run(Stall(Say("Paris."), events=100), client=client, stream=True))
+    async with asyncio.timeout(10):
+        while b"[DONE]" not in client.body:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    running.cancel()  # as clients close at [DONE]
+    with suppress(asyncio.CancelledError):
+        await running
+    outcome = await proxy.outcome()
+    assert (outcome.status, [tried.ending for tried in outcome.tried]) == (Status.OK, ["answered"])
+    assert max(outcome.latency_s, outcome.tried[0].seconds) < 0.2
+
+
 async def test_a_client_that_goes_before_anybody_answers_leaves_an_outcome_without_tokens(proxy: Proxy) -> None:
     running = asyncio.create_task(proxy.run(Say(before=asyncio.Event())))
     await proxy.upstream.asked()
