@@ -204,6 +204,8 @@ class Upstream:
         elif account.ending is Ending.TOOLS_REFUSED and sending.offers_tools:
             attempts.without_tools = answer
             self._observer.on_tools_refused(arm)
+        elif account.others_may:
+            attempts.declined = answer
         else:
             if account.ending is Ending.ANSWERED:
                 self._observer.on_answered(arm, needed)

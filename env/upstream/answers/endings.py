@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -44,15 +44,39 @@ _WINDOW_TOKENS: Final = tuple(
     )
 )
 # vLLM: "The model `x` does not exist." OpenAI: code model_not_found. Ollama: model "x" not found, try pulling it first.
-_MODEL_MISSING: Final = re.compile(r"\bmodel\b[^\n]{0,300}?(?:does not exist|not found)|model_not_found", re.IGNORECASE)
-_KEY: Final = re.compile(r"\bapi[ _-]?key\b", re.IGNORECASE)  # Gemini says so of a wrong one with a 400
+# OpenRouter and LiteLLM say so with a 400: "x is not a valid model ID", "Invalid model name passed in model=x".
+_MODEL_MISSING: Final = re.compile(
+    r"\bmodel\b[^\n]{0,300}?(?:does not exist|not found)|model_not_found|not a valid model id|invalid model name",
+    re.IGNORECASE,
+)
+# What is said with a 400 and yet to whoever runs the router: of its key (Gemini), of its account (Anthropic: "Your
+# credit balance is too low", DeepSeek: Insufficient Balance, OpenAI: billing_hard_limit_reached, Alibaba: Arrearage).
+_OPERATORS: Final = re.compile(
+    r"\bapi[ _-]?key\b|credit balance|insufficient[ _](?:account[ _])?(?:balance|credits?|funds|quota)"
+    r"|billing[ _](?:hard[ _])?limit|exceeded your current quota|arrearage",
+    re.IGNORECASE,
+)
+# What one model does not do and another may: OpenAI: "Unsupported parameter: 'max_tokens' is not supported with this
+# model", "'temperature' does not support 0.2 with this model", "image_url is only supported by certain models". vLLM:
+# "x is not a multimodal model". OpenRouter: "No endpoints found that support image input".
+_DECLINED: Final = re.compile(
+    r"unsupported_(?:parameter|value)|not support(?:ed)?\b[^\n]{0,80}\b(?:with|by|for|in) (?:this|the) model"
+    r"|(?:this|the) model (?:does not|doesn['’]t|cannot|can['’]t) (?:currently )?(?:support|accept|process|handle)"
+    r"|only supported by certain models|not a multimodal model|no endpoints found that"
+    r"|does not support (?:image|audio|video|vision|multimodal)|(?:image|audio) input is not supported",
+    re.IGNORECASE,
+)
+_MODERATED: Final = re.compile(r"\bflagged\b|\bmoderation\b", re.IGNORECASE)  # OpenRouter's 403
+_LOGPROBS: Final = re.compile(r"logprobs", re.IGNORECASE)  # who asks for these besides, asks the arm again without them
+_MAY_DECLINE: Final = frozenset({400, 404, 422, 501})
+_TOO_LARGE: Final = frozenset({413, 414, 431})
 
 
 class Ending(StrEnum):
     """How one attempt at an arm ended. Health, journal, meters and policy read this; nobody looks at a status again."""
 
     ANSWERED = "answered"
-    CALLERS_FAULT = "callers_fault"  # reaches the caller
+    CALLERS_FAULT = "callers_fault"  # reaches the caller; where it says what only this model does not do, if all say so
     ARMS_FAULT = "arms_fault"  # another replica, then another arm is tried
     WINDOW_TOO_SMALL = "window_too_small"  # an arm with a larger one is tried
     TOOLS_REFUSED = "tools_refused"  # its server takes none: another arm is tried, then all without the tools
@@ -71,6 +95,8 @@ class Account:
     rest_s: float | None = None  # for which the endpoint asked to be left alone
     window_tokens: int | None = None  # where the window was too small, and the server said how large it is
     model_missing: bool = False  # whether the server does not know the model, such as an adapter that it has not loaded
+    others_may: bool = False  # whether it is only this arm that does not do what is asked: others are tried
+    told: bytes = b""  # of a refusal inside a 200: what reaches the caller
 
 
 ANSWERED: Final = Account(Ending.ANSWERED, status=200)
@@ -100,10 +126,12 @@ def account_of_status(status: int, body: bytes, headers: Mapping[str, str], *, n
         return _window(text, status)
     if status in MAY_SPEAK_OF_TOOLS and refuses_tools(text):
         return Account(Ending.TOOLS_REFUSED, "it takes no tools", status)
-    if status in _ARMS_FAULT or not 400 <= status < 500 or (status == 400 and _KEY.search(text)):
-        rest_s = retry_after_s(headers.get("retry-after"), now=now)
+    if _declines(status, text):
+        return Account(Ending.CALLERS_FAULT, f"answered {status}", status, others_may=True)
+    if status in _ARMS_FAULT or not 400 <= status < 500 or _is_not_about_the_request(status, text):
+        rest_s = _rest_s(headers, now=now)
         told = status if status in _TOLD_AS_IT_IS else 502
-        missing = status == 404 and _MODEL_MISSING.search(text) is not None
+        missing = status in (400, 404) and _MODEL_MISSING.search(text) is not None
         return Account(Ending.ARMS_FAULT, f"answered {status}", told, rest_s=rest_s, model_missing=missing)
     return Account(Ending.CALLERS_FAULT, f"answered {status}", status)
 
@@ -145,7 +173,7 @@ def account_of_event(event: Any) -> Account | None:
         return _window(text, 400)
     if refuses_tools(text):
         return Account(Ending.TOOLS_REFUSED, "it takes no tools", 400)
-    return Account(Ending.ARMS_FAULT, "answered with an error")
+    return _by_code(error, text)
 
 
 def is_meaningful(event: Any) -> bool:
@@ -168,6 +196,15 @@ def retry_after_s(value: str | None, *, now: float) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_REST_S) if math.isfinite(seconds) else None
 
 
+def _rest_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return the seconds that a failure asks for; OpenAI's and Azure's servers say it in milliseconds, too."""
+    try:
+        seconds = float(headers.get("retry-after-ms", "")) / 1000.0
+    except ValueError:
+        return retry_after_s(headers.get("retry-after"), now=now)
+    return retry_after_s(str(seconds), now=now)
+
+
 def _window(text: str, status: int) -> Account:
     sizes = (match for pattern in _WINDOW_TOKENS if (match := pattern.search(text.replace(",", ""))))
     size = next(sizes, None)
@@ -175,6 +212,30 @@ def _window(text: str, status: int) -> Account:
     return Account(
         Ending.WINDOW_TOO_SMALL, "its context window is too small", status, window_tokens=tokens if tokens > 0 else None
     )
+
+
+def _declines(status: int, text: str) -> bool:
+    if status == 403:
+        return _MODERATED.search(text) is not None
+    return status in _MAY_DECLINE and _DECLINED.search(text) is not None and not _LOGPROBS.search(text)
+
+
+def _is_not_about_the_request(status: int, text: str) -> bool:
+    """Return whether a 4xx is about the router's account, or its model, or comes as a page: of what lies between."""
+    if status == 400 and (_OPERATORS.search(text) or _MODEL_MISSING.search(text)):
+        return True
+    return status not in _TOO_LARGE and text.lstrip()[:1] == "<"
+
+
+def _by_code(error: Any, text: str) -> Account:
+    """Return the account of an error inside a 200 by the status that it gives as its code, if it gives one."""
+    why, code = "answered with an error", error.get("code") if isinstance(error, dict) else None
+    status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdecimal()) else 0
+    if not 400 <= status <= 599:
+        return Account(Ending.ARMS_FAULT, why)
+    account = account_of_status(status, text.encode(), {}, now=0.0)
+    told = pydantic_core.to_json({"error": error}, serialize_unknown=True)
+    return replace(account, why=why, told=b"" if account.ending is Ending.ARMS_FAULT else told)
 
 
 def _says_something(choice: Any) -> bool:

@@ -16,6 +16,7 @@ class AttemptLog:
         self.tried = tried
         self.refused: UpstreamResponse | None = None  # by an arm whose window was too small
         self.without_tools: UpstreamResponse | None = None  # what an arm that takes no tools said
+        self.declined: UpstreamResponse | None = None  # by an arm that does not do what is asked
         self._clock = clock
         self._arm = ""  # that is asked now
         self._endpoint = ""
@@ -44,12 +45,14 @@ class AttemptLog:
                 self._rests_s.append(account.rest_s)
 
     def refusal(self) -> UpstreamResponse:
-        """Return what the last arm said of its window, or that it takes no tools.
+        """Return what the last arm said of its window, of what it does not do, or that it takes no tools.
 
         Raises UpstreamError where the last one failed, or there are none.
         """
         if self.without_tools is not None and self.tried[-1].ending == Ending.TOOLS_REFUSED:
             return self.without_tools
+        if self.declined is not None and self.tried[-1].ending == Ending.CALLERS_FAULT:
+            return self.declined
         if self.refused is None or self.tried[-1].ending != Ending.WINDOW_TOO_SMALL:
             raise self.error()
         return self.refused

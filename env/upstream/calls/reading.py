@@ -110,14 +110,13 @@ def as_whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> U
 
 
 def refusal_within_200(arm: Arm, account: Account, now: float) -> UpstreamResponse:
-    """Return the refusal of a server that told of its window, or that it takes no tools, inside a 200."""
+    """Return the refusal of a server that told inside a 200 of its window, that it takes no tools, or what is wrong."""
     error = {"message": f"The request does not fit the context window of {arm.name!r}.",
              "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}  # fmt: skip
     if account.ending is Ending.TOOLS_REFUSED:
         error |= {"message": f"The server of {arm.name!r} takes no tools.", "param": "tools", "code": "tools_refused"}
-    return UpstreamResponse(
-        arm, 400, JSON, now, now, _first=json.dumps({"error": error}).encode(), account=account
-    )  # fmt: skip
+    told = account.told or json.dumps({"error": error}).encode()
+    return UpstreamResponse(arm, account.status, JSON, now, now, _first=told, account=account)
 
 
 async def _parsed(body: bytes) -> JsonObject:

@@ -60,7 +60,7 @@ class ServerCalls:
                 answer = await self._answer(arm, endpoint, self._timed(arm, endpoint, sending, load), waiting)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
-            if account.ending in (Ending.WINDOW_TOO_SMALL, Ending.TOOLS_REFUSED):  # told inside a 200
+            if account.ending is not Ending.ARMS_FAULT:  # told inside a 200
                 return refusal_within_200(arm, account, self._clock())
             if account.model_missing:  # others may be served there
                 self._loads.on_model_missing(endpoint, arm.model)

@@ -236,6 +236,28 @@ async def test_a_window_told_of_inside_a_200_is_one_too(
     assert (answer.status, json.loads(await answer.body())["error"]["code"]) == (400, "context_length_exceeded")
 
 
+async def test_what_one_model_does_not_do_another_is_asked_for_and_the_caller_is_told_if_none_does(
+    calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream
+) -> None:
+    bad.script(ANY, Fail(400, "'temperature' does not support 0.2 with this model."))
+    assert (await calls.open(arm(bad), arm(well, name="b"))).arm.name == "b"
+    assert [attempt.ending for attempt in calls.tried] == [Ending.CALLERS_FAULT, Ending.ANSWERED]
+    answer = await calls.open(arm(bad), arm(bad, name="b"))
+    assert (answer.status, b"does not support 0.2" in await answer.body()) == (400, True)
+    assert calls.health.is_up(bad.url)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_that_is_called_wrong_inside_a_200_is_refused_and_rests_nobody(
+    calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream, stream: bool
+) -> None:
+    told = b'{"error":{"code":400,"message":"temperature must be a number","type":"BadRequestError"}}'
+    bad.script(ANY, Send((b"data: " + told + b"\n\n",)) if stream else Send((told,), content_type=JSON))
+    answer = await calls.open(arm(bad), arm(well, name="b"), stream=stream)
+    assert (answer.status, json.loads(await answer.body())) == (400, json.loads(told))
+    assert (len(well.requests), calls.health.is_up(bad.url)) == (0, True)
+
+
 async def test_a_prompt_too_long_for_all_reaches_the_caller_as_the_server_put_it(
     calls: Calls, bad: ScriptedUpstream
 ) -> None:

@@ -51,6 +51,14 @@ def test_a_rest_is_asked_for_in_seconds_or_by_a_date_and_is_an_hour_at_most(
         (399, b"", Ending.ARMS_FAULT, 502),
         (499, b"", Ending.CALLERS_FAULT, 499),
         (302, b"", Ending.ARMS_FAULT, 502),
+        (400, b"Your credit balance is too low to access the Anthropic API.", Ending.ARMS_FAULT, 502),
+        (400, b'{"error":{"message":"Insufficient Balance"}}', Ending.ARMS_FAULT, 502),
+        (400, b'{"error":{"code":"billing_hard_limit_reached"}}', Ending.ARMS_FAULT, 502),
+        (400, b"m is not a valid model ID", Ending.ARMS_FAULT, 502),
+        (400, b"Write about my credit, balance and funds", Ending.CALLERS_FAULT, 400),
+        (400, b"<html><title>The plain HTTP request was sent to HTTPS port</title></html>", Ending.ARMS_FAULT, 502),
+        (405, b"\n<!DOCTYPE html>", Ending.ARMS_FAULT, 502),
+        (413, b"<html>Request Entity Too Large</html>", Ending.CALLERS_FAULT, 413),
     ],
 )
 def test_a_status_is_somebodys_fault(status: int, body: bytes, ending: Ending, told: int) -> None:
@@ -59,6 +67,46 @@ def test_a_status_is_somebodys_fault(status: int, body: bytes, ending: Ending, t
     assert account.why == {
         Ending.ANSWERED: "", Ending.WINDOW_TOO_SMALL: "its context window is too small"
     }.get(ending, f"answered {status}")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "others_may"),
+    [
+        (400, "Unsupported value: 'temperature' does not support 0.2 with this model.", True),
+        (400, '{"error":{"param":"max_tokens","code":"unsupported_parameter"}}', True),
+        (404, "No endpoints found that support image input", True),
+        (403, "openai/gpt-4o requires moderation on OpenAI. Your input was flagged", True),
+        (400, "'logprobs' is not supported with this model", False),
+        (400, "The response was filtered due to the prompt triggering a content management policy.", False),
+    ],
+)
+def test_what_only_one_model_does_not_do_is_no_fault_of_its_server_and_others_are_tried(
+    status: int, said: str, others_may: bool
+) -> None:
+    account = account_of_status(status, said.encode(), {}, now=NOON)
+    assert (account.ending, account.status, account.others_may) == (Ending.CALLERS_FAULT, status, others_may)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "ending", "status"),
+    [
+        (400, "invalid temperature", Ending.CALLERS_FAULT, 400), ("422", "invalid", Ending.CALLERS_FAULT, 422),
+        (400, "credit balance is too low", Ending.ARMS_FAULT, 502), (401, "who?", Ending.ARMS_FAULT, 502),
+        (429, "slow down", Ending.ARMS_FAULT, 429), ("503", "soon", Ending.ARMS_FAULT, 503),
+        (502, "provider gone", Ending.ARMS_FAULT, 502), ("bad_request", "no", Ending.ARMS_FAULT, 502),
+        (4, "no", Ending.ARMS_FAULT, 502), (True, "no", Ending.ARMS_FAULT, 502),
+    ],
+)  # fmt: skip
+def test_an_error_inside_an_answer_is_whose_its_code_says(code: Any, said: str, ending: Ending, status: int) -> None:
+    account = account_of_event({"error": {"message": said, "code": code}})
+    assert account is not None
+    assert (account.ending, account.status, account.why) == (ending, status, "answered with an error")
+    assert (said.encode() in account.told) == (ending is Ending.CALLERS_FAULT)
+
+
+def test_a_rest_in_milliseconds_counts_before_one_in_seconds() -> None:
+    for told, rest_s in (({"retry-after-ms": "6500", "retry-after": "7"}, 6.5), ({"retry-after-ms": "soon"}, None)):
+        assert account_of_status(429, b"", told, now=NOON).rest_s == rest_s
 
 
 def test_a_rest_is_read_off_a_failure_and_a_missing_model_off_its_words() -> None:
