@@ -20,7 +20,7 @@ from highwayman.env.encoder.features.features import (
 )
 from highwayman.env.encoder.features.image_features import UNSEEN, ImageFeatures, ImagesSeen
 from highwayman.env.encoder.features.projection import Projection
-from highwayman.env.encoder.features.row_cache import RowCache
+from highwayman.env.encoder.features.row_cache import RowCache, text_digest
 from highwayman.env.encoder.features.tags import TagColumns
 from highwayman.env.encoder.features.text_map import TextMap
 from highwayman.env.errors import EncoderError
@@ -35,7 +35,6 @@ BACKLOG_LIMIT: Final = 1_024
 
 _NO_FLAGS: Final[frozenset[str]] = frozenset()
 _NUMBERS: Final = len(NUMERIC_NAMES)
-_all = np.logical_and.reduce  # by name: that of arrays takes twice as long to start
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +88,7 @@ class Encoder:
                 f"{cache_size!r}, {max_chars!r}"
             )
         self._engine, self.projection, self._clusters = engine, projection, clusters
-        self._text_map = TextMap(projection, clusters)
+        self._text_map, self._p = TextMap(projection, clusters), projection.p
         self._images: ImageFeatures | None = None
         self._inline = bool(getattr(engine, "inline", False))
         self._deadline_s, self._max_chars = deadline_s, max_chars
@@ -106,6 +105,7 @@ class Encoder:
     def _declare(self, columns: TagColumns) -> None:
         self.tags = columns
         self.names = (*columns.names, *self._own_names)
+        self._has_columns = columns.width > 0
         self.fingerprint = columns.fingerprint(self._base)
 
     def look_at(self, images: ImageFeatures) -> None:
@@ -167,13 +167,18 @@ class Encoder:
     async def _encode(self, query: Query) -> Context:
         """Return the context of a query, but for its images."""
         text = utf8_sample(query.text, self._max_chars)
-        cached = self._cache.get(text)
-        if cached is not None:
+        key = text_digest(text)
+        row = self._cache.get(key)
+        if row is not None:
             self._hits += 1
-            return self._context(query, cached)
+            return self._context(query, row)
         self._misses += 1
         try:
-            row = self._embed([text])[0] if self._inline else await self._from_thread(text)
+            if self._inline:
+                row = self._rows([text])[0]
+                self._cache.put(key, row)
+            else:
+                row = await self._from_thread(text)
         except (_DeadlineExpired, BacklogFull):
             return self._late(query)
         except Exception as error:  # whatever an engine may raise: a query must be routed all the same
@@ -226,20 +231,24 @@ class Encoder:
             raise  # the engine's own
 
     def _embed(self, texts: Sequence[str]) -> list[Floats]:
-        """Return the part of the features that hangs on the text alone, one row each; fills the cache.
+        """Return the rows of texts; fills the cache."""
+        rows = list(self._rows(texts))
+        for text, row in zip(texts, rows, strict=True):
+            self._cache.put(text_digest(text), row)
+        return rows
+
+    def _rows(self, texts: Sequence[str]) -> Floats:
+        """Return the part of the features that hangs on the text alone, (n, p + m).
 
         A row is the projected embedding (p,), then the squared distances to the clusters (m,), if there are any.
         """
         embeddings = self._engine.embed(texts)
-        if embeddings.shape != (len(texts), self._engine.width) or not _all(np.isfinite(embeddings), axis=None):
-            raise EncoderError(f"{self._engine.fingerprint} gave no finite array of {len(texts)} rows")
-        rows = list(self._text_map.apply(embeddings))
-        for text, row in zip(texts, rows, strict=True):
-            self._cache.put(text, row)
-        return rows
+        if embeddings.shape != (len(texts), self._engine.width):
+            raise EncoderError(f"{self._engine.fingerprint} gave no array of {len(texts)} rows")
+        return self._text_map.apply(embeddings)
 
     def _context(self, query: Query, text_part: Floats | None, flag: str | None = None) -> Context:
-        (numbers, tokens), p = numbers_and_tokens(query), self.projection.p
+        (numbers, tokens), p = numbers_and_tokens(query), self._p
         rounded = np.zeros(len(self._own_names), dtype=np.float32)
         if text_part is not None:
             rounded[:p] = text_part[:p]
@@ -253,7 +262,7 @@ class Encoder:
         if query.script:
             flags |= {SCRIPT_FLAG + query.script}
         context = Context(features, self._base, tokens, flags)
-        return self.tags.apply(context, query.tags)
+        return self.tags.apply(context, query.tags) if self._has_columns else context
 
     def _late(self, query: Query) -> Context:
         self._timeouts += 1

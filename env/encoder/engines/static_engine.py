@@ -55,7 +55,9 @@ class StaticEngine:
         for place, text in enumerate(texts):
             ids = self._pieces.ids(text)
             # `dot`, as for one vector `@` takes longer to start than to multiply.
-            total = self._scales.take(ids).dot(self._rows.take(ids, axis=0).astype(np.float32)).astype(np.float64)
-            length = math.sqrt(total.dot(total))
-            rows[place] = total / length if length > 0 else total
+            row = rows[place]
+            row[:] = self._scales.take(ids).dot(self._rows.take(ids, axis=0))  # in float32
+            length = math.sqrt(row.dot(row))
+            if length > 0:
+                row /= length
         return rows

@@ -76,7 +76,8 @@ def sample_text(text: str, chars: int) -> str:
 
 def utf8_sample(text: str, chars: int) -> str:
     """Return `sample_text(text, chars)` with lone surrogates, which no UTF-8 library takes, replaced by `?`."""
-    return sample_text(text, chars).encode("utf-8", "replace").decode("utf-8")
+    sample = sample_text(text, chars)
+    return sample if sample.isascii() else sample.encode("utf-8", "replace").decode("utf-8")
 
 
 def _numbers(query: Query, sample: str, counts: _Counts) -> Floats:

@@ -12,7 +12,7 @@ from highwayman.env.class_paths import class_at
 from highwayman.env.encoder.engines.pixel_engine import PixelEngine
 from highwayman.env.encoder.engines.vision_engine import VisionEngine
 from highwayman.env.encoder.features.projection import Projection
-from highwayman.env.encoder.features.row_cache import RowCache
+from highwayman.env.encoder.features.row_cache import RowCache, text_digest
 from highwayman.env.encoder.features.tags import IMAGES, MeasuredColumns
 from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
@@ -77,7 +77,8 @@ class ImageFeatures:
     def _row(self, picture: str) -> Floats | None:
         """Return the columns of one image, None for what is none; its view is zeros where it cannot be decoded."""
         try:
-            cached = self._cache.get(picture)
+            key = text_digest(picture)
+            cached = self._cache.get(key)
             if cached is not None:
                 return cached
             data = base64.b64decode(picture)
@@ -89,7 +90,7 @@ class ImageFeatures:
         vector = self._engine.embed(data)
         view = np.zeros(VIEWS) if vector is None else _VIEW_NORM * self._projection.apply(vector[None])[0]
         row = np.concatenate([[float(vector is not None)], _form(size, len(data)), view])
-        self._cache.put(picture, row)
+        self._cache.put(key, row)
         return row
 
 

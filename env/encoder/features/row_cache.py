@@ -16,22 +16,22 @@ class RowCache:
         self._rows: OrderedDict[bytes, Floats] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, text: str) -> Floats | None:
-        """Return the row of `text`, None where it is not kept."""
-        key = _digest(text)
+    def get(self, key: bytes) -> Floats | None:
+        """Return the row of the text with this digest, None where it is not kept."""
         with self._lock:
             row = self._rows.get(key)
             if row is not None:
                 self._rows.move_to_end(key)
             return row
 
-    def put(self, text: str, row: Floats) -> None:
-        """Keep the row of `text`."""
+    def put(self, key: bytes, row: Floats) -> None:
+        """Keep the row of the text with this digest."""
         with self._lock:
-            self._rows[_digest(text)] = row
+            self._rows[key] = row
             if len(self._rows) > self._size:
                 self._rows.popitem(last=False)
 
 
-def _digest(text: str) -> bytes:
+def text_digest(text: str) -> bytes:
+    """Return what a text is known by here. Raises UnicodeEncodeError for half of a surrogate pair."""
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()

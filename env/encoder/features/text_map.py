@@ -1,9 +1,12 @@
 """From an engine's embedding to what features have of it: its projection and its distances to clusters, at once."""
 
+import math
+
 import numpy as np
 
 from highwayman.env.encoder.features.clusters import Clusters
 from highwayman.env.encoder.features.projection import Projection
+from highwayman.env.errors import EncoderError
 from highwayman.env.types import Floats
 
 
@@ -21,10 +24,16 @@ class TextMap:
         self._offsets = np.concatenate(offsets)  # (p + m,)
 
     def apply(self, embeddings: Floats) -> Floats:
-        """Return the projections and, behind them, the distances, (n, w) -> (n, p + m); a row of zeros stays at 0."""
-        rows: Floats = embeddings @ self._columns
+        """Return the projections and, behind them, the distances, (n, w) -> (n, p + m); a row of zeros stays at 0.
+
+        Raises:
+            EncoderError: a number is not finite.
+        """
+        squares = np.vecdot(embeddings, embeddings).tolist()  # of the rows' lengths: 0 where nothing is known of a text
+        if not math.isfinite(sum(squares)):
+            raise EncoderError("an embedding is not finite")
+        rows: Floats = embeddings.dot(self._columns)
         rows += self._offsets
-        known = np.logical_or.reduce(embeddings, axis=1)
-        if not np.logical_and.reduce(known):
-            rows[~known, : self._p] = 0.0
+        if 0.0 in squares:
+            rows[[square == 0.0 for square in squares], : self._p] = 0.0
         return rows
