@@ -12,12 +12,7 @@ import numpy as np
 from highwayman.env.encoder.batching import BacklogFull, Batcher
 from highwayman.env.encoder.engine import SHIPPED_PROJECTIONS, Engine, make_engine
 from highwayman.env.encoder.features.clusters import Clusters
-from highwayman.env.encoder.features.features import (
-    NUMERIC_NAMES,
-    NUMERIC_VERSION,
-    numbers_and_tokens,
-    utf8_sample,
-)
+from highwayman.env.encoder.features.features import NUMERIC_NAMES, NUMERIC_VERSION, numbers_and_tokens, utf8_sample
 from highwayman.env.encoder.features.image_features import UNSEEN, ImageFeatures, ImagesSeen
 from highwayman.env.encoder.features.projection import Projection
 from highwayman.env.encoder.features.row_cache import RowCache, text_digest
@@ -180,9 +175,13 @@ class Encoder:
             else:
                 row = await self._from_thread(text)
         except (_DeadlineExpired, BacklogFull):
-            return self._late(query)
+            self._timeouts += 1
+            return self._context(query, None, TIMEOUT)
         except Exception as error:  # whatever an engine may raise: a query must be routed all the same
-            return self._failed(query, error)
+            self._errors += 1
+            # Only the kind of error: its message may quote the prompt.
+            _log.warning("%s failed with %s; routing without the text", self._engine.fingerprint, type(error).__name__)
+            return self._context(query, None, FAILURE)
         return self._context(query, row)
 
     def encode_blocking(self, query: Query) -> Context:
@@ -263,16 +262,6 @@ class Encoder:
             flags |= {SCRIPT_FLAG + query.script}
         context = Context(features, self._base, tokens, flags)
         return self.tags.apply(context, query.tags) if self._has_columns else context
-
-    def _late(self, query: Query) -> Context:
-        self._timeouts += 1
-        return self._context(query, None, TIMEOUT)
-
-    def _failed(self, query: Query, error: Exception) -> Context:
-        self._errors += 1
-        # Only the kind of error: its message may quote the prompt.
-        _log.warning("%s failed with %s; routing without the text", self._engine.fingerprint, type(error).__name__)
-        return self._context(query, None, FAILURE)
 
 
 class _DeadlineExpired(Exception):
