@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -56,9 +55,12 @@ def read_chat(body: Mapping[str, Any]) -> Reading:
                 media.add(part, modality)
         if message.get("audio"):  # an answer that was spoken, referred to by its id
             media.add({}, "audio")
-    texts += [_json(body[key]) for key in _BODY_OBJECTS if body.get(key)]
-    texts += _schema_texts(body.get("response_format"))
-    reading = _reading(texts, tokens + media.tokens(), frozenset(media.counts))
+    for key in _BODY_OBJECTS:
+        if value := body.get(key):
+            texts.append(_json(value))
+    if "response_format" in body:
+        texts += _schema_texts(body["response_format"])
+    reading = _reading(texts, tokens + media.tokens() if media.counts else tokens, frozenset(media.counts))
     if not body.get("tools"):
         return reading
     tools_tokens = math.ceil(estimate_text_tokens(_json(body["tools"])).tokens)
@@ -79,17 +81,18 @@ class _Media:
     """Counts media; of more than are measured, the mean of those measured stands for the others."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._measured: Counter[str] = Counter()  # tokens
+        self.counts: dict[str, int] = {}
+        self._measured: dict[str, float] = {}  # tokens
 
     def add(self, part: Mapping[str, Any], modality: str) -> None:
-        if self.counts[modality] < _MOST_MEASURED:
-            self._measured[modality] += media_tokens(part, modality)
-        self.counts[modality] += 1
+        count = self.counts.get(modality, 0)
+        if count < _MOST_MEASURED:
+            self._measured[modality] = self._measured.get(modality, 0) + media_tokens(part, modality)
+        self.counts[modality] = count + 1
 
     def tokens(self) -> float:
         return sum(
-            tokens * max(1.0, self.counts[modality] / _MOST_MEASURED) for modality, tokens in self._measured.items()
+            [tokens * max(1.0, self.counts[modality] / _MOST_MEASURED) for modality, tokens in self._measured.items()]
         )
 
 

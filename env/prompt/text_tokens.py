@@ -58,7 +58,7 @@ _SCRIPTS: Final = {  # tokenizers differ in how they cut these more than in anyt
 _MOST: Final = 0.4  # of a text's tokens: spaces, digits and signs are no script's
 _BRACKETS: Final = "()[]{}\"',:"
 _CHUNK_CHARS: Final = 65_536  # counted at a time: the arrays stay small, whatever the text
-_NONE_BEFORE: Final = 255
+_NONE: Final = b"\xff"  # no kind: what stands before a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,10 @@ def estimate_text_tokens(text: str) -> TextTokens:
         return TextTokens(_ascii_tokens(text), "")
     size = len(_KINDS)
     chars, runs = np.zeros(size), np.zeros(size)  # (19,) each, by kind
-    before = _NONE_BEFORE
+    before = ord(_NONE)
     for start in range(0, len(text), _CHUNK_CHARS):
         kinds = _kinds_of(text[start : start + _CHUNK_CHARS])  # (m,) of the chunk's m UTF-16 units
-        begins = _begins(kinds)
-        begins[0] = kinds[0] != before
+        begins = np.append(kinds[0] != before, kinds[1:] != kinds[:-1])  # (m,)
         chars += np.bincount(kinds, minlength=size)
         runs += np.bincount(kinds[begins], minlength=size)
         before = int(kinds[-1])
@@ -95,17 +94,12 @@ def estimate_text_tokens(text: str) -> TextTokens:
 def _ascii_tokens(text: str) -> float:
     """Return the tokens of a text of ASCII, to the last bit: counting bytes takes half the time of counting numbers."""
     kinds = text.encode("ascii").translate(_ASCII_KINDS)
-    units = np.frombuffer(kinds, dtype=np.uint8)
-    begun = units[_begins(units)].tobytes()
-    return sum([begun.count(kind) * run + kinds.count(kind) * char for kind, run, char in _ASCII_COSTS])
-
-
-def _begins(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return which units (m,) begin a run of their kind, the first among them."""
-    begins = np.empty(len(kinds), dtype=np.bool_)
-    begins[:1] = True
-    np.not_equal(kinds[1:], kinds[:-1], out=begins[1:])
-    return begins
+    units = np.frombuffer(_NONE + kinds, dtype=np.uint8)
+    begun = units[1:][units[1:] != units[:-1]].tobytes()  # of each run its first unit
+    tokens: list[float] = [
+        runs * run + kinds.count(kind) * char for kind, run, char in _ASCII_COSTS if (runs := begun.count(kind))
+    ]
+    return sum(tokens)
 
 
 def _kinds_of(text: str) -> npt.NDArray[np.uint8]:
