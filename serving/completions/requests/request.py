@@ -91,16 +91,15 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
     body = parse_object(raw, limits)
     checked = validate(_ChatBody, body, checks=chat_problems(body, most_messages=limits.messages))
     messages: list[JsonObject] = body["messages"]
-    texts = [_text(message.get("content")) for message in messages]
     limit = checked.max_completion_tokens or checked.max_tokens
-    users = [text for message, text in zip(messages, texts, strict=True) if message["role"] == "user"]
+    text, chars, images = _said(messages)
     reading = read_chat(body)
     query = Query(
-        text=users[-1] if users else texts[-1],
-        prompt_chars=sum(map(len, texts)),
-        turns=len(texts),
+        text=text,
+        prompt_chars=chars,
+        turns=len(messages),
         tools=len(checked.tools or ()),
-        images=sum(_images(message.get("content")) for message in messages),
+        images=images,
         json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
         max_tokens=limit,
         in_tool_loop=messages[-1]["role"] in ("tool", "function"),
@@ -150,9 +149,21 @@ def _completion_request(
     return CompletionRequest(body, checked.model, query, chat, bool(checked.stream), wants_usage, user, size_bytes)
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
-    if isinstance(content, str):
-        return content
+def _said(messages: list[JsonObject]) -> tuple[str, int, int]:
+    """Return the newest text of the user's, or else of anybody's; the characters of all texts; and how many images."""
+    text, users_text, chars, images = "", None, 0, 0
+    for message in messages:
+        content = message.get("content")
+        text = content if isinstance(content, str) else _text(content)
+        chars += len(text)
+        if isinstance(content, list):
+            images += sum(part.get("type") == "image_url" for part in content)
+        if message["role"] == "user":
+            users_text = text
+    return text if users_text is None else users_text, chars, images
+
+
+def _text(content: list[dict[str, Any]] | None) -> str:
     parts = [part.get("text") for part in content or ()]
     return "\n".join(part for part in parts if isinstance(part, str))
 
@@ -161,7 +172,3 @@ def _pictures(messages: list[JsonObject]) -> tuple[str, ...]:
     """Return the images of all messages, in base64; an empty text for one of which only the address is known."""
     parts = (part for message in messages for part in parts_of(message.get("content")))
     return tuple(image_payload(part) for part in parts if modality_of(part) == "image")
-
-
-def _images(content: str | list[dict[str, Any]] | None) -> int:
-    return sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
