@@ -1,8 +1,8 @@
 """Which arm a request was meant for, and with which probabilities; K eligible arms."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types.aliases import Floats
 from highwayman.env.types.contexts import Context
 
@@ -24,7 +24,7 @@ class Mode(StrEnum):
 NAMED_MODES = frozenset({Mode.FORCED, Mode.SHADOW})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """What was decided for one request, and with which probabilities."""
 

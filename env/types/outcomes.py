@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from highwayman.env.quick_dataclass import quick_dataclass
+
 _FAILURES = frozenset({"arms_fault", "broke_off"})  # endings of an attempt that count against its arm
 
 
@@ -28,7 +30,7 @@ class Usage:
     tokens_cached: int = 0  # of tokens_in, those that the prompt cache held
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Attempt:
     """One call to an arm's server for a decision."""
 
@@ -55,7 +57,7 @@ class CascadeStage:
     seconds: float = 0.0  # from sending to the answer's end
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a decision: who served it, at what price, how fast."""
 

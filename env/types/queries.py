@@ -1,13 +1,14 @@
 """What a request asks, whatever it came as."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from highwayman.env.data_class import Clearance
+from highwayman.env.quick_dataclass import quick_dataclass
 
 CEILING_ROOM = 1024  # tokens, of an answer whose limit is a ceiling: enough for most, or to call a tool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Query:
     """What a request asks, distilled for the encoder and the pool: no wire format, nothing else of the body."""
 

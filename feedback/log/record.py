@@ -1,8 +1,9 @@
 """A decision's record: everything on the log that is about it, as of any point."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Decision, Feedback, Outcome, Status
 from highwayman.feedback.log.event_id import EventId, sort_key
 
@@ -25,7 +26,7 @@ class LogPoint:
 END = LogPoint()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Record:
     """A decision and everything filed under it so far, each with the id of the event that filed it."""
 

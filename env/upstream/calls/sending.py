@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from highwayman.env.quick_dataclass import quick_dataclass
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
@@ -15,7 +17,7 @@ class UpstreamTimeouts:
     all_attempts_s: float = 300.0  # to the first meaningful event of whoever answers; of a whole answer, to its end
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Sending:
     """What an arm is sent."""
 

@@ -1,7 +1,7 @@
 """Requests for answers, as OpenAI's clients send them: what the router reads of them, and what goes on as it came."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -10,6 +10,7 @@ from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.prompt.media_tokens import image_payload
 from highwayman.env.prompt.modalities import modality_of, parts_of
 from highwayman.env.prompt.reading import read_chat, read_completion
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import JsonObject, Query
 from highwayman.serving.completions.answer_cache.answer_key import AnswerKey
 from highwayman.serving.completions.requests.body_checks import (
@@ -65,7 +66,7 @@ BODY_MODELS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CompletionRequest:
     """One request for an answer: its body as parsed, and what the router reads of it."""
 
