@@ -7,7 +7,7 @@ neither the log nor a clock; what keeps account of dollars (a budget, a cap on e
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from highwayman.bandit.candidates import (
 from highwayman.bandit.control_slice import ControlSlice
 from highwayman.bandit.draw import Draw, Floor, draw, mix, one_hot_argmax
 from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
-from highwayman.bandit.policy import GivesBeliefs, Policy, PredictsQuality, QuantifiesQuality
+from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota, with_minimums
 from highwayman.env.types import Context, ControlDraw, Floats
@@ -128,7 +128,8 @@ def decide(
         candidates = meeting_min_quality(candidates, policy, context, limits.min_quality)
     if budget is not None:
         candidates = replace(candidates, penalties=candidates.penalties + budget.penalties(candidates.usd))
-    candidates = with_failures(candidates, policy, context)
+    if candidates.chances is not None:
+        candidates = with_failures(candidates, policy, context)
     probs, floor = unmixed_probs(policy, context, candidates, rules, explores=limits.explore, at=at)
     control = rules.control
     baseline = None if control is None or not limits.explore else control.baseline_probs(candidates.arms)
@@ -204,11 +205,13 @@ def _with_challenger(
 def _probs_and_floor(
     policy: Policy, context: Context, candidates: Candidates, rules: ExplorationRules
 ) -> tuple[Floats, Floor]:
-    arms, penalties = candidates.arms, _dialled(candidates, rules.dial)
+    arms = candidates.arms
+    penalties = candidates.penalties if rules.dial is None else _dialled(candidates, rules.dial)
     if rules.floor_loss is None or not _gives_beliefs(type(policy)):
         return policy.probs(context, arms, penalties), rules.floor_for(policy, context.features, arms, penalties)
-    probs, quality, deviations = cast(GivesBeliefs, policy).probs_and_beliefs(context, arms, penalties)
-    return probs, rules.floor_by(quality, deviations, penalties)
+    beliefs: Any = policy  # to `cast` is a call, too
+    probs, quality, deviations = beliefs.probs_and_beliefs(context, arms, penalties)
+    return probs, priced_floor(quality, deviations, penalties, floor=rules.floor, max_loss=rules.floor_loss)
 
 
 @cache

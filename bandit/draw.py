@@ -33,10 +33,11 @@ def draw(probs: Floats, *, floor: Floor, rng: np.random.Generator) -> Draw:
         ValueError: `floor` outside [0, 1], or `probs` no distribution (a policy's bug, named before it costs money).
     """
     mixed = mix(probs, floor=floor)
-    edges = list(accumulate(mixed.tolist()))  # a list of few is gone through before an array has started
+    shares = mixed.tolist()  # a list of few is gone through before an array has started
+    edges = list(accumulate(shares))
     # The last edge may round below 1; scaling by it keeps every draw on an arm with positive probability.
     action = bisect_right(edges, rng.random() * edges[-1])
-    return Draw(action, mixed, propensity=float(mixed[action]))
+    return Draw(action, mixed, propensity=shares[action])
 
 
 def draw_from_mixture(components: Floats, shares: Floats, *, rng: np.random.Generator) -> tuple[Draw, int]:
@@ -96,9 +97,10 @@ def mix(probs: Floats, *, floor: Floor) -> Floats:
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"floor must be in [0, 1], got {share!r}")
     total = float(np.add.reduce(probs)) if probs.ndim == 1 and len(probs) else float("nan")
-    if not (abs(total - 1.0) <= _TOLERANCE and np.minimum.reduce(probs) >= 0.0):
+    if not (abs(total - 1.0) <= _TOLERANCE and min(probs.tolist()) >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
-    mixed: Floats = (1.0 - share) * (probs / total) + least
+    mixed: Floats = probs * ((1.0 - share) / total)
+    mixed += least
     return mixed
 
 
@@ -142,8 +144,7 @@ def mix_many(probs: Floats, *, floor: Floor) -> Floats:
     if not valid.all():
         row = int(np.flatnonzero(~valid)[0])
         raise ValueError(f"row {row} of probs must be probabilities, its sum is {float(totals[row])!r}")
-    mixed: Floats = rows / totals[:, None]
-    mixed *= 1.0 - shares
+    mixed: Floats = rows * ((1.0 - shares) / totals[:, None])
     mixed += least
     return mixed
 

@@ -33,12 +33,13 @@ def priced_floor(quality: Floats, deviations: Floats, penalties: Floats, *, floo
     least = LEAST_SHARE * even
     utilities = quality - penalties
     # Reductions by name: those of arrays take twice as long to start. Of one decision they give plain numbers.
-    rows: Any = {} if quality.ndim == 1 else {"axis": -1, "keepdims": True}
-    gaps = np.maximum.reduce(utilities, **rows) - utilities
+    rows: Any = {} if utilities.ndim == 1 else {"axis": -1, "keepdims": True}
+    gaps = (np.maximum.reduce(utilities, **rows) if rows else max(utilities.tolist())) - utilities
     gaps -= deviations
     np.maximum(gaps, _NO_GAP, out=gaps)
     roots = np.sqrt(gaps)
-    left = np.maximum(max_loss - least * np.add.reduce(gaps, **rows), 0.0)
-    roots *= np.add.reduce(roots, **rows)
-    priced: Floats = np.minimum(left / roots + least, even)
-    return priced
+    left = max_loss - least * np.add.reduce(gaps, **rows)
+    priced: Floats = left / np.add.reduce(roots, **rows) / roots
+    np.maximum(priced, 0.0, out=priced)  # more than all is lost by the least shares alone
+    priced += least
+    return np.minimum(priced, even, out=priced)

@@ -25,6 +25,7 @@ class _Scales:
     slope: Floats  # (K,) of the explored square, by the square of a deviation in units of the noise's
     by_least: Floats  # (K,) of it, by the least square that any query has
     least: Floats  # (K,) that least, where no level of a tag has another
+    level: Floats  # (K,) what that adds to the explored square
 
     def explored(self, spreads: Floats, least: Floats | None = None) -> Floats:
         """Return the deviations that are explored, (..., K), for deviations in units of the noise's, (..., K).
@@ -32,7 +33,7 @@ class _Scales:
         `least` (..., K) is the least square that a query has at the levels of its tags.
         """
         squares = spreads * spreads
-        level = self.by_least * (self.least if least is None else np.minimum(least, squares))
+        level = self.level if least is None else self.by_least * np.minimum(least, squares)
         squares *= self.slope
         squares += level
         return np.sqrt(squares, out=squares)
@@ -149,4 +150,5 @@ class HierTS(RegressionPolicy[HierPosterior]):
         least = 1.0 / (weights + self._intercept_precision)
         left_out = (1.0 - self._query_exploration) * np.minimum(_TRIED * weights / usual, 1.0)
         factor = self._exploration**2 * noise * patience
-        return _Scales(math.sqrt(noise), factor * (1.0 - left_out), factor * left_out, least)
+        by_least = factor * left_out
+        return _Scales(math.sqrt(noise), factor * (1.0 - left_out), by_least, least, by_least * least)

@@ -173,7 +173,7 @@ class ArmPosterior(ABC):
         k = len(theta)
         # `dot`, as for one vector `@` takes longer to start than to multiply.
         reach = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d)
-        return theta.dot(features), self._squares(reach, features, rows)
+        return theta.dot(features), reach.dot(features)
 
     def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
@@ -181,13 +181,8 @@ class ArmPosterior(ABC):
         squares = self._squares_many(features, rows)
         return features @ self._theta[rows].T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
-    def _squares(self, reach: Floats, features: Floats, rows: slice | list[int]) -> Floats:
-        """Return the squared deviation of each arm in `rows` at x (d,), given reach A^-1 x (K, d): an array (K,)."""
-        squares: Floats = reach.dot(features)
-        return squares
-
     def _squares_many(self, features: Floats, rows: slice | list[int]) -> Floats:
-        """Return what `_squares` does for m contexts at once, features (m, d): an array (m, K)."""
+        """Return the squared deviation of each arm in `rows` at m contexts, features (m, d): an array (m, K)."""
         inverse = self._inverse[rows]
         squares = np.empty((len(features), len(inverse)))
         for k in range(len(inverse)):

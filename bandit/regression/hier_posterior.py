@@ -149,7 +149,8 @@ class HierPosterior(ArmPosterior):
 
     def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and its deviation in units of the noise's, (K,) each, at x (d,)."""
-        self._catch_up()
+        if self._waiting or not self._is_drawn:
+            self._catch_up()
         return super().mean_and_std(features, arms)
 
     def means(self, features: Floats, arms: Sequence[str]) -> Floats:

@@ -93,8 +93,10 @@ class RidgePosterior(ArmPosterior):
         self._theta[row] = self._inverse[row] @ self._b[row]
         self._ages[row] = 0
 
-    def _squares(self, reach: Floats, features: Floats, rows: slice | list[int]) -> Floats:
-        return reach.dot(features) if self._forgetting is None else self._faded_squares(reach, rows)
+    def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
+        if self._forgetting is None:
+            return super()._means_and_squares(features, rows)
+        return self._theta[rows].dot(features), self._faded_squares(self._inverse[rows] @ features, rows)
 
     def _squares_many(self, features: Floats, rows: slice | list[int]) -> Floats:
         if self._forgetting is None:
