@@ -45,11 +45,12 @@ class AmountPosterior:
         self._squares: Floats = np.zeros((0, amounts))  # sum y^2
         self._calls: Floats = np.zeros(0)
         self._total = 0.0  # calls, of all arms
-        self._settled_at = -1
+        self._settled_at, self._is_settled = -1, False
         self._theta: Floats = np.zeros((1, amounts, d))  # (K + 1, m, d); the last are the shared ones
         self._half_variance: Floats = np.zeros((1, amounts))
         self._centre: Floats = np.zeros((1, amounts))  # mean log amount of each arm
-        self._selected: tuple[tuple[str, ...], Floats, Floats, Floats] | None = None  # arms last asked for, and theirs
+        # The arms asked for last, and theirs, amount by amount: of the features (m, K, d), centre and level (m, K).
+        self._selected: tuple[tuple[str, ...], Floats, Floats, Floats] | None = None
 
     def calls(self, arms: Sequence[str]) -> list[int]:
         """Return of how many calls of each arm there is anything known."""
@@ -73,6 +74,7 @@ class AmountPosterior:
         self._squares[row] += sign * y**2
         self._calls[row] += sign
         self._total += sign
+        self._is_settled = False
         if sign < 0:
             self._settled_at = -1
 
@@ -82,21 +84,34 @@ class AmountPosterior:
         An arm without calls is expected to take what the others have in common. 1 before any call, and for features of
         another length.
         """
+        return self._ratios(features, arms, self._amounts).T
+
+    def expected_ratio(self, features: Floats, arms: Sequence[str]) -> Floats:
+        """Return what `expected_ratios` does of the first amount alone, (K,)."""
+        ratio: Floats = self._ratios(features, arms, 1)[0]
+        return ratio
+
+    def _ratios(self, features: Floats, arms: Sequence[str], amounts: int) -> Floats:
+        """Return the ratios of so many amounts, the first ones, (amounts, K)."""
         if not self._d or features.shape[-1] != self._d:
-            return np.ones((len(arms), self._amounts))
-        self._settle()
+            return np.ones((amounts, len(arms)))
+        if not self._is_settled:
+            self._settle()
         if self._selected is None or self._selected[0] != arms:
-            rows = [self._rows.get(arm, -1) for arm in arms]
-            centre = self._centre[rows]
-            self._selected = tuple(arms), self._theta[rows], centre, centre + self._half_variance[rows]
+            self._selected = self._select(arms)
         _, theta, centre, level = self._selected
-        offsets = theta.dot(features)
-        offsets -= centre
+        offsets = theta[:amounts].dot(features)  # row by row: the bits do not hang on how many arms are asked about
+        offsets -= centre[:amounts]
         np.minimum(offsets, _FURTHEST, out=offsets)
         np.maximum(offsets, -_FURTHEST, out=offsets)
-        offsets += level
+        offsets += level[:amounts]
         ratios: Floats = np.exp(offsets, out=offsets)
         return ratios
+
+    def _select(self, arms: Sequence[str]) -> tuple[tuple[str, ...], Floats, Floats, Floats]:
+        rows = [self._rows.get(arm, -1) for arm in arms]
+        theta, centre = self._theta[rows].swapaxes(0, 1), self._centre[rows].T
+        return tuple(arms), np.ascontiguousarray(theta), centre, centre + self._half_variance[rows].T
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums as plain numbers; empty before the first call."""
@@ -144,12 +159,12 @@ class AmountPosterior:
             for name in ("_a", "_b", "_squares", "_calls"):
                 sums = getattr(self, name)
                 setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
-            self._settled_at = -1
+            self._settled_at, self._is_settled = -1, False
         return self._rows[arm]
 
     def _settle(self) -> None:
         """Solve for the coefficients, if the calls have grown by a tenth since."""
-        stage = int(math.log(max(self._total, 1.0)) / _STEP)
+        stage, self._is_settled = int(math.log(max(self._total, 1.0)) / _STEP), True
         if stage == self._settled_at:
             return
         self._settled_at, self._selected = stage, None

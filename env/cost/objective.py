@@ -61,17 +61,18 @@ class Objective:
             latency_s: seconds, likewise; None: nobody knows of any.
             wh: watt-hours, likewise.
         """
-        carried = np.zeros(usd.shape)
+        carried: Floats | None = None
         amounts = ((usd, self.points_per_usd), (latency_s, self.points_per_s), (wh, self.points_per_wh))
         for amount, points in amounts:
             if points and amount is not None:
-                carried += POINT * points * most_where_unknown(amount)
-        return carried
+                more = POINT * points * most_where_unknown(amount)
+                carried = more if carried is None else carried + more
+        return np.zeros(usd.shape) if carried is None else carried
 
 
 def most_where_unknown(amounts: Floats) -> Floats:
     """Return amounts (..., K) >= 0 with the most of the K that are known where one is not (NaN); 0 where none is."""
-    if not math.isnan(np.add.reduce(amounts, axis=None)):
+    if not math.isnan(np.vdot(amounts, amounts)):  # half the time of a sum
         return amounts
     unknown = np.isnan(amounts)
     known = np.where(unknown, 0.0, amounts)

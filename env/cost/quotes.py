@@ -1,6 +1,7 @@
 """What calls to all arms of a pool are expected to take: `estimate_call` for all of them at once, as vectors."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ class _Lines:
         self.known: list[tuple[object, ...]] = [()] * count  # of each arm, that its lines hang on
         # A call reads overhead + ratio x, and its prompt has added + slope x for the arm's tokenizer; (K,) each.
         self.overhead, self.ratio, self.added, self.slope = np.zeros((4, count))
+        self.each_added = self.each_slope = [0.0]  # the last two as plain numbers, for one arm's
         self.most_added = self.steepest = 0.0  # of all arms
 
 
@@ -57,13 +59,14 @@ class PoolQuotes:
         self.samples: Floats = np.array([float(max(arm.profile.best_of, 1)) for arm in arms])  # (K,)
         limits = [arm.profile.max_tokens for arm in arms]
         self._limits: Floats = self.samples * [np.inf if limit is None else float(limit) for limit in limits]
+        self._is_limited = any(limit is not None for limit in limits)
         self._most_usd_in = np.array([_dearest_in(arm) for arm in arms])
         self._usd_in, self._usd_out = np.array([_prices(arm) for arm in arms]).reshape(-1, 2).T
         self._wh: Floats | None = None
         if any(arm.wh_per_mtok is not None for arm in arms):
             self._wh = np.array([np.nan if arm.wh_per_mtok is None else arm.wh_per_mtok for arm in arms])
         self._uses: Sequence[TokenUse] = [TokenUse()] * len(self._arms)
-        self._lines: dict[str, _Lines] = {}  # by script
+        self._lines = defaultdict[str, _Lines](lambda: _Lines(len(self._arms)))  # by script
 
     def on_calls(self, uses: Sequence[TokenUse]) -> None:
         """Take what each arm's calls have used so far, (K,)."""
@@ -84,7 +87,7 @@ class PoolQuotes:
     def prompt_tokens_of(self, place: int, prompt_tokens: int, *, script: str = "") -> int:
         """Return what `prompt_tokens` does for the arm at one place."""
         lines = self._lines_of(script)
-        return max(math.ceil(lines.slope.item(place) * prompt_tokens + lines.added.item(place)), 1)
+        return max(math.ceil(lines.each_slope[place] * prompt_tokens + lines.each_added[place]), 1)
 
     def estimates(
         self,
@@ -108,9 +111,10 @@ class PoolQuotes:
         tokens_in = lines.ratio * prompt_tokens
         tokens_in += lines.overhead
         np.maximum(tokens_in, 1.0, out=tokens_in)
-        tokens_out = np.minimum(tokens_out, self._limits)
+        if self._is_limited:
+            tokens_out = np.minimum(tokens_out, self._limits)
         if max_tokens is not None:
-            np.minimum(tokens_out, max_tokens * self.samples, out=tokens_out)
+            tokens_out = np.minimum(tokens_out, max_tokens * self.samples)
         usd = tokens_in * self._usd_in
         usd += tokens_out * self._usd_out
         usd *= PER_MTOK
@@ -151,10 +155,9 @@ class PoolQuotes:
 
     def _lines_of(self, script: str) -> _Lines:
         """Return the lines of a script, computed anew for arms of which something else is known."""
-        lines = self._lines.get(script)
-        if lines is not None and lines.uses is self._uses:
+        lines = self._lines[script]
+        if lines.uses is self._uses:
             return lines
-        lines = self._lines.setdefault(script, _Lines(len(self._arms)))
         for k, (arm, use) in enumerate(zip(self._arms, self._uses, strict=True)):
             known = (use.fits.get(""), use.fits.get(script), *(() if use.fits else (use.calls, use.overhead_tokens)))
             if known != lines.known[k]:
@@ -165,7 +168,8 @@ class PoolQuotes:
                 lines.slope[k] = ratio / samples
                 lines.known[k] = known
         lines.uses = self._uses
-        lines.most_added, lines.steepest = max(lines.added.tolist()), max(lines.slope.tolist())
+        lines.each_added, lines.each_slope = lines.added.tolist(), lines.slope.tolist()
+        lines.most_added, lines.steepest = max(lines.each_added), max(lines.each_slope)
         return lines
 
 

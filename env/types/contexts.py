@@ -35,7 +35,7 @@ class Context:
     @property
     def script(self) -> str:
         """The script of most of the prompt; empty: Latin."""
-        return self._said(SCRIPT_FLAG)
+        return self._said(SCRIPT_FLAG) if self.flags else ""
 
     @property
     def stored_by(self) -> str:

@@ -70,13 +70,14 @@ class TallyQuotes:
             under_way: calls to an arm that have not ended.
             queue: what is measured of an arm's load, if anything is; None: nobody asks for seconds.
         """
-        tokens_out, usual_s = self._levels.expected(context.features)
+        latencies_s = None
+        if queue is None:
+            tokens_out = self._levels.tokens_out(context.features)
+        else:
+            tokens_out, usual_s = self._levels.expected(context.features)
+            latencies_s = self._quotes.latencies_s(usual_s, under_way, queue)
         return self._quotes.estimates(
-            context.prompt_tokens,
-            tokens_out,
-            None if queue is None else self._quotes.latencies_s(usual_s, under_way, queue),
-            script=context.script,
-            max_tokens=max_tokens,
+            context.prompt_tokens, tokens_out, latencies_s, script=context.script, max_tokens=max_tokens
         )
 
     def most_usd(self, context: Context, *, max_tokens: int | None, answers: int) -> Floats:

@@ -33,6 +33,14 @@ class AnswerLevels:
         ratios = self.posterior.expected_ratios(features, self.arms)
         return ratios[:, 0] * self.tokens[0] + self.tokens[1], ratios[:, 1] * self.seconds[0] + self.seconds[1]
 
+    def tokens_out(self, features: Floats) -> Floats:
+        """Return what `expected` does of the tokens alone, (K,)."""
+        factor, added = self.tokens
+        tokens = self.posterior.expected_ratio(features, self.arms)
+        tokens *= factor
+        tokens += added
+        return tokens
+
 
 class CallAmounts:
     """Learns from calls that were routed: whoever names an arm, or a judge, asks for other things.
