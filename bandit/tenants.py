@@ -25,9 +25,11 @@ class TenantPolicies:
 
     def policy_for(self, tenant: str) -> Policy:
         """Return the tenant's policy, one at its prior for a tenant not met before."""
-        if tenant not in self._policies and self._make is not None:
+        if tenant not in self._policies:
+            if self._make is None:
+                return self._policies[DEFAULT_TENANT]
             self._policies[tenant] = self._with_arms(self._make())
-        return self._policies.get(tenant, self._policies[DEFAULT_TENANT])
+        return self._policies[tenant]
 
     def add_arm(self, name: str) -> None:
         """Add an arm for everybody."""

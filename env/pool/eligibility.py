@@ -27,8 +27,10 @@ _READ_AS = {"image": "images", "file": "files"}
 
 def answer_tokens(arm: Arm, query: Query) -> int:
     """Return for how many tokens of answer an arm must have room."""
-    limits = [limit for limit in (query.answer_room, arm.profile.max_tokens) if limit is not None]
-    return min(limits, default=LEAST_ANSWER_TOKENS)
+    room, limit = query.answer_room, arm.profile.max_tokens
+    if room is None:
+        return LEAST_ANSWER_TOKENS if limit is None else limit
+    return room if limit is None else min(room, limit)
 
 
 def needed_tokens(arm: Arm, query: Query, prompt_tokens: int | Callable[[Arm], int]) -> int:

@@ -45,6 +45,7 @@ class LiveRamp:
         self._on_ramp = on_ramp
         self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
+        self.policy_name = ""  # what decisions say of who decided, empty where the configured policy does alone
         self._added: tuple[str, ...] = ()  # arms, since the start
         # Those of their own that the champion and the challenger on the ramp have; each request asks for them.
         self.objectives: Mapping[str, Objective] = {}
@@ -57,7 +58,7 @@ class LiveRamp:
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
-        return self._policy(self.ramp.champion, tenant)
+        return self._policy(self.ramp.champion, tenant) if self._live else None
 
     def rules_for(
         self, tenant: str, rules: ExplorationRules, dials: Mapping[str, Dial] = MappingProxyType({})
@@ -69,6 +70,8 @@ class LiveRamp:
             rules: the configured ones.
             dials: of those that `objectives` names, for this request.
         """
+        if not self._live:
+            return rules
         champion, challenger = self.ramp.champion, self.ramp.challenger
         own = self._own.get(champion) if champion in self._live else None
         if own is not None:
@@ -87,9 +90,7 @@ class LiveRamp:
             return None
         return live.policy if name == BEST_CONSTANT else live.policy_for(tenant)  # one arm is best for all of them
 
-    @property
-    def policy_name(self) -> str:
-        """What decisions say of who decided, empty where the configured policy does alone."""
+    def _name(self) -> str:
         champion = self.ramp.champion if self.ramp.champion in self._live else CONFIGURED
         if self.ramp.challenger in self._live:
             return f"{champion}+{self.ramp.challenger}@{self.ramp.share:g}"
@@ -112,6 +113,7 @@ class LiveRamp:
                 live |= {name: policy} if policy.version else {}
         changed = ramp != self.ramp
         self.ramp, self._live = ramp, live
+        self.policy_name = self._name()
         own = {name: self._own[name].objective for name in live if name in self._own}
         self.objectives = {name: objective for name, objective in own.items() if objective is not None}
         if changed:

@@ -29,16 +29,16 @@ class PoolObjectives(Mapping[str, Objective]):
         self._config = config
         self._unpriced = [arm.name for arm in arms if not arm.has_price]
         self._any_price = len(self._unpriced) < len(arms)
-        self._by_alias = config.objectives(self.spread)
+        self.by_alias = config.objectives(self.spread)  # for whoever asks with each request
 
     def __getitem__(self, alias: str) -> Objective:
-        return self._by_alias[alias]
+        return self.by_alias[alias]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_alias)
+        return iter(self.by_alias)
 
     def __len__(self) -> int:
-        return len(self._by_alias)
+        return len(self.by_alias)
 
     def proposed(self) -> dict[str, float]:
         """Return the spread as it is in force here, to be settled where it is not; without what nobody knows yet."""
@@ -49,12 +49,12 @@ class PoolObjectives(Mapping[str, Objective]):
         """Go on with the spread that the namespace has settled on."""
         spread = PoolSpread(settled.get("usd", self.spread.usd), settled.get("wh", self.spread.wh))
         if spread != self.spread:
-            before, self.spread, self._by_alias = self._by_alias, spread, self._config.objectives(spread)
-            if before != self._by_alias:
+            before, self.spread, self.by_alias = self.by_alias, spread, self._config.objectives(spread)
+            if before != self.by_alias:
                 log.warning("the namespace has settled on other points than this pool would give: %s", self)
 
     def __str__(self) -> str:
-        return "; ".join(f"{alias} {_in_words(objective)}" for alias, objective in self._by_alias.items())
+        return "; ".join(f"{alias} {_in_words(objective)}" for alias, objective in self.by_alias.items())
 
     def warnings(self) -> list[str]:
         """Return what an operator should change or complete, in words."""

@@ -13,7 +13,7 @@ from highwayman.env.cost.switching import CacheSaving, cache_saving, switch_pena
 from highwayman.env.cost.usage import GUESSED_ANSWER_TOKENS
 from highwayman.env.load.queueing import QueueState
 from highwayman.env.pool.believed_pool import Answerable
-from highwayman.env.pool.eligibility import Pool
+from highwayman.env.pool.eligibility import Pool, answer_tokens
 from highwayman.env.types import RESTING_FLAG, Arm, ArmState, Context, Decision, Floats, Query
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 from highwayman.serving.completions.conversations.continuation import Continuation
@@ -29,21 +29,19 @@ class CandidateFinder:
     live: LivePolicy
     spend_tracker: SpendTracker
     arms: Mapping[str, Arm] = field(init=False)  # of the pool, when this was made
-    _quotes: TallyQuotes = field(init=False)
+    quotes: TallyQuotes = field(init=False)  # what the tally followed last says of them
     _has_probation: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is known of any arm yet."""
         self.arms = self.pool.arms
         arms = tuple(self.arms.values())
-        self._quotes = TallyQuotes(arms)
+        self.quotes = TallyQuotes(arms)
         self._has_probation = any(arm.state is ArmState.PROBATION for arm in arms)
 
-    @property
-    def quotes(self) -> TallyQuotes:
-        """What the tally in force says of the pool's arms."""
-        self._quotes.follow(self.live.tally)
-        return self._quotes
+    def follow_tally(self) -> None:
+        """Go on by the tally in force."""
+        self.quotes.follow(self.live.tally)
 
     def answerable(self, query: Query, context: Context) -> tuple[Answerable, Context]:
         """Return the arms that may answer, and the context with those that rest among its flags.
@@ -94,7 +92,8 @@ class CandidateFinder:
                 holder=continuation.holder or "",
                 savings={arm.name: self._saving(arm, cached_tokens) for arm in answerable.arms},
             )
-        return Candidates(answerable.names, usd, penalties, self._probation_usd(answerable), chances, most_usd=most_usd)
+        probation_usd = self._probation_usd(answerable) if self._has_probation else None
+        return Candidates(answerable.names, usd, penalties, probation_usd, chances, most_usd=most_usd)
 
     def seconds(self, names: tuple[str, ...], query: Query, context: Context) -> Floats:
         """Return the seconds that an answer of each arm is expected to take, (K,), 0 where nobody can know."""
@@ -124,6 +123,10 @@ class CandidateFinder:
                 dollars += prob * usd
         return math.ceil(tokens), dollars
 
+    def needed_tokens(self, arm: Arm, query: Query, context: Context) -> int:
+        """Return the tokens of an arm's window that its prompt, as far as that is learned, and its answer take."""
+        return self.quotes.prompt_tokens_of(arm.name, context) + answer_tokens(arm, query)
+
     def with_cached(self, candidates: Candidates, arm: Arm, objective: Objective) -> Candidates:
         """Return the candidates and, last of them, an arm that gives a stored answer: it costs nothing but seconds."""
         known = self.live.tally.arms.get(arm.name)
@@ -140,12 +143,10 @@ class CandidateFinder:
         )
 
     def _saving(self, arm: Arm, cached_tokens: float) -> CacheSaving:
-        return cache_saving(arm, self._quotes.token_use(arm.name), cached_tokens)
+        return cache_saving(arm, self.quotes.token_use(arm.name), cached_tokens)
 
     def _probation_usd(self, answerable: Answerable) -> list[float | None] | None:
         """Return what each arm on probation has cost so far, None for the others; None if there is none."""
-        if not self._has_probation:
-            return None
         on_probation = [arm.state is ArmState.PROBATION for arm in answerable.arms]
         if not any(on_probation):
             return None

@@ -16,7 +16,7 @@ from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.encoder.features.tags import as_named
 from highwayman.env.errors import BudgetExhausted, DataClassBarred, NoEligibleArm, UnknownArm
 from highwayman.env.pool.cached_arms import CACHED_ARMS
-from highwayman.env.pool.eligibility import Pool, needed_tokens, refuses_data_class, tools_hint
+from highwayman.env.pool.eligibility import Pool, refuses_data_class, tools_hint
 from highwayman.env.types import (
     CLIENT_TASK,
     NO_EXPLORATION,
@@ -71,10 +71,11 @@ class Router:
 
     @property
     def _finder(self) -> CandidateFinder:
-        """What knows the candidates of the pool as it is now."""
+        """What knows the candidates of the pool as it is now, by the tally in force."""
         finder = self._known_finder
         if finder is None or finder.arms is not self.pool.arms:
             finder = self._known_finder = CandidateFinder(self.pool, self.live, self.funds.spend_tracker)
+        finder.follow_tally()
         return finder
 
     async def route(
@@ -100,7 +101,8 @@ class Router:
             NoEligibleArm: nobody in the pool may answer, or the arm named may not.
             BudgetExhausted: a hard ceiling allows no arm.
         """
-        objective = self.objectives.get(model if options.alias is None or model in self.pool.arms else options.alias)
+        alias = model if options.alias is None or model in self.pool.arms else options.alias
+        objective = self.objectives.by_alias.get(alias)
         if objective is None and model not in self.pool.arms:
             known_models = ", ".join([*self.objectives, *self.pool.arms])
             raise UnknownArm(f"The model {model!r} does not exist. Known here: {known_models}.")
@@ -112,7 +114,7 @@ class Router:
         context = await self.encoder.encode(query)
         if continuation.is_client_task:
             context = replace(context, flags=context.flags | {CLIENT_TASK})
-        tools_dropped = self._only_without_tools(named, query, context)
+        tools_dropped = query.tools_optional and self._only_without_tools(named, query, context)
         if tools_dropped:
             query = query.without_tools()
             context = _without_tools(context, query)
@@ -124,14 +126,15 @@ class Router:
                 self._routed, objective, query, context, origin=origin, continuation=continuation, cascade=cascade,
                 cached=cached,
             )  # fmt: skip
-            decided = await self.funds.within_day(decide_now)
+            is_hard = self.funds.spend_tracker.is_hard
+            decided = await self.funds.within_day(decide_now) if is_hard else decide_now()
         decision, arms, later, funds = decided
-        prompt_tokens = self._prompt_tokens(context)
+        finder = self._known_finder or self._finder  # of the decision
         return Route(
             decision,
             arms,
             affinity=continuation.affinity,
-            needed_tokens=lambda arm: needed_tokens(arm, query, prompt_tokens),
+            needed_tokens=lambda arm: finder.needed_tokens(arm, query, context),
             tools_dropped=tools_dropped,
             cascade=later,
             cached=cached if cached is not None and arms[0] is cached.arm else None,
@@ -182,17 +185,19 @@ class Router:
         if not objective.explore:
             context = replace(context, flags=context.flags | {NO_EXPLORATION})
         moment = self._moment(objective.name, Mode.ROUTE, query, origin)
-        answerable, context = self._finder.answerable(query, context)
-        candidates = self._finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
+        finder = self._finder
+        answerable, context = finder.answerable(query, context)
+        candidates = finder.priced(answerable, query, context, objective, continuation=continuation, at=moment.at)
         if self.ramp.objectives and cached is None:
-            priced = partial(self._finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
+            priced = partial(finder.priced, answerable, query, context, continuation=continuation, at=moment.at)
             moment = replace(moment, dials=dials(self.ramp.objectives, candidates, priced))
         if cached is not None:
-            candidates = self._finder.with_cached(candidates, cached.arm, objective)
+            candidates = finder.with_cached(candidates, cached.arm, objective)
             context = replace(context, flags=context.flags | cached.flags)
-        sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
-        if sticky is not None:
-            return sticky
+        if continuation.caller is not None:
+            sticky = self._sticky(candidates, context, objective, moment, caller=continuation.caller)
+            if sticky is not None:
+                return sticky
         # Where a stored answer may do there is no cascade: no plan goes on to it, nor from it.
         if cascade is None or cached is not None or not cascade.serves(objective.name, continuation):
             choice, later = self._choice(candidates, context, objective, moment), None
@@ -235,9 +240,9 @@ class Router:
         return choice, cascade.route(policy, context, choice, limits=objective, budget=budget)
 
     def _sticky(
-        self, candidates: Candidates, context: Context, objective: Objective, moment: Moment, *, caller: str | None
+        self, candidates: Candidates, context: Context, objective: Objective, moment: Moment, *, caller: str
     ) -> Decided | None:
-        """Return the way to the arm that called the tool, None where nobody knows it or it may not answer.
+        """Return the way to the arm that called the tool, None where it may not answer.
 
         It is no draw: nothing else could have come of it. Should it fail, what the policy would have chosen is next.
         """
@@ -281,10 +286,11 @@ class Router:
 
         One that gives stored answers can only be first: whoever is asked in vain is followed by who can be asked.
         """
-        names, places = choice.candidates.arms, (-choice.draw.probs).argsort(kind="stable").tolist()
+        names, arms = choice.candidates.arms, self.pool.arms
+        places = (-choice.draw.probs).argsort(kind="stable").tolist()
         places.remove(first)
-        others = [self.pool.arms[names[k]] for k in places if names[k] in self.pool.arms]
-        return (self.pool.arms.get(names[first]) or CACHED_ARMS[names[first]], *others)
+        others = [arms[name] for k in places if (name := names[k]) in arms]
+        return (arms[names[first]] if names[first] in arms else CACHED_ARMS[names[first]], *others)
 
     def _prompt_tokens(self, context: Context) -> Callable[[Arm], int]:
         """Return what tells how many tokens the prompt has for an arm's own tokenizer, as far as it is learned."""
@@ -293,7 +299,7 @@ class Router:
 
     def _moment(self, objective: str, mode: Mode, query: Query, origin: RequestOrigin) -> Moment:
         policy = self.ramp.policy_name or self.policy_name
-        return Moment(self.clock(), objective, mode, query.text, origin, policy, self.live.version)
+        return Moment(self.clock(), objective, mode, query.text, origin, policy, self.live.stamp.version)
 
 
 def _without_tools(context: Context, query: Query) -> Context:

@@ -29,6 +29,7 @@ class SpendTracker:
         """Take the ceilings, none of which need be set, and the clock, seconds since the epoch."""
         self._ledger = SpendLedger()
         self._budget = TenantBudget(ceilings, self._ledger)
+        self.follow(ceilings)
         self._clock = clock
         self._busy: Counter[str] = Counter()
         self._promised_usd: defaultdict[str, float] = defaultdict(float)  # by arm, of calls under way
@@ -37,12 +38,6 @@ class SpendTracker:
         self._tally = Tally()
         self._standings: deque[tuple[float, BudgetStanding]] = deque(maxlen=_PRESSURES_KEPT)
         self.left_usd = math.inf  # of the day, for all processes, as far as one of them was told just now
-
-    @property
-    def rule(self) -> "SpendTracker | None":
-        """What says which arms the budget pays for: this, if there is any ceiling."""
-        limits = self._budget.limits
-        return None if limits.usd_per_request is None and limits.usd_per_day is None else self
 
     def standing(self) -> BudgetStanding:
         """Return where the budget stands now, as this process knows it."""
@@ -55,11 +50,11 @@ class SpendTracker:
     def follow(self, ceilings: SpendLimits) -> None:
         """Go on with other ceilings."""
         self._budget.follow(ceilings)
-
-    @property
-    def is_hard(self) -> bool:
-        """Whether a hard ceiling makes a difference of what calls can cost at most."""
-        return self._budget.limits.hard and self.rule is not None
+        is_limited = ceilings.usd_per_request is not None or ceilings.usd_per_day is not None
+        # What says which arms the budget pays for: this, if there is any ceiling.
+        self.rule: SpendTracker | None = self if is_limited else None
+        # Whether a hard ceiling makes a difference of what calls can cost at most.
+        self.is_hard = ceilings.hard and is_limited
 
     def in_flight(self, arm: str) -> int:
         """Return how many calls meant for the arm have not ended."""
@@ -110,10 +105,11 @@ class SpendTracker:
 
     def on_decision(self, decision: Decision, expected_usd: float, most_usd: float = math.nan) -> None:
         """Count a call that goes out, and can cost `most_usd` at most (NaN: nobody can tell)."""
-        usd = expected_usd if expected_usd > 0 else 0.0
-        self._expected[decision.id] = decision.arm, usd, self._busy[decision.arm]
-        self._busy[decision.arm] += 1
-        self._promised_usd[decision.arm] += usd
+        arm, usd = decision.arm, expected_usd if expected_usd > 0 else 0.0
+        before = self._busy[arm]
+        self._expected[decision.id] = arm, usd, before
+        self._busy[arm] = before + 1
+        self._promised_usd[arm] += usd
         self._budget.reserve(decision.id, expected_usd, most_usd)
 
     def most_usd(self, candidates: Candidates) -> float:
