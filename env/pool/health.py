@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 
 _FIRST_REST_S = 1.0
 _LONGEST_REST_S = 30.0
@@ -41,6 +40,12 @@ class _State:
     def is_suspect(self, now: float) -> bool:
         """Return whether it may not be asked, or might not be before long: there is more to look at."""
         return self.rests_at(now) or self.probes > 0 or len(self.late_at) >= _SUSPECT_CALLS
+
+    def well_until(self, now: float) -> float:
+        """Return until when it may be asked, whatever time alone makes of the calls that wait."""
+        if self.rests_at(now) or self.probes > 0:
+            return -math.inf
+        return self.none_late_before if len(self.late_at) >= _SUSPECT_CALLS else math.inf
 
     def count(self, *, failed: bool) -> None:
         """Add an answer to the failure rate."""
@@ -83,9 +88,11 @@ class EndpointHealth:
         """Take the clock, in seconds from any origin."""
         self._clock = clock
         self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
+        self._own: dict[tuple[str, str], _State] = {}  # the same by both
         self._known_of: dict[tuple[str, str], list[_State]] = {}  # by endpoint and model, of the states: theirs
         self._suspects: set[str] = set()  # endpoints that may be out: no other is
-        self._calls = count()
+        self._well_until = math.inf  # none of them is before, unless something more becomes of one
+        self._calls = 0
         self._answers = 0
 
     def is_up(self, endpoint: str, model: str = "") -> bool:
@@ -98,19 +105,23 @@ class EndpointHealth:
         if not self._suspects:
             return ()
         now = self._clock()
+        if now < self._well_until:
+            return ()
         self._suspects = {
             endpoint
             for endpoint in self._suspects
             if any(state.is_suspect(now) for state in self._states.get(endpoint, {}).values())
         }
-        return tuple(self._suspects)
+        states = (state for endpoint in self._suspects for state in self._states[endpoint].values())
+        self._well_until = min((state.well_until(now) for state in states), default=math.inf)
+        return tuple(self._suspects) if now >= self._well_until else ()
 
     def may_ask(self, endpoint: str, model: str) -> bool:
         """Return whether a call may go there now, as long as there is anywhere else to go.
 
         Not while it rests, nor while another call finds out whether it is well again, nor while many wait in vain.
         """
-        if endpoint not in self._suspects:
+        if endpoint not in self._suspects or self._clock() < self._well_until:
             return True
         is_out, late = self.standing(endpoint, model)
         return not is_out and late < _MOST_VICTIMS
@@ -134,11 +145,14 @@ class EndpointHealth:
 
     def begin_probe(self, endpoint: str, model: str) -> Callable[[], None] | None:
         """Return what to call at the end of a call that finds out whether it is well again; None: that is not asked."""
-        if not any(state.half_open for state in self._known(endpoint, model)):
+        for known in self._known(endpoint, model):
+            if known.half_open:
+                break
+        else:
             return None
         state, ended = self._write(endpoint, model), False
         state.probes += 1
-        self._suspects.add(endpoint)
+        self._suspect(endpoint)
 
         def end() -> None:
             nonlocal ended
@@ -157,14 +171,24 @@ class EndpointHealth:
 
         None: nobody knows how long is long. Who has never answered then gets a few calls at a time.
         """
-        state, call = self._write(endpoint, model), next(self._calls)
+        state = self._write(endpoint, model)
+        self._calls = call = self._calls + 1
         if late_s is None and state.has_answered:
             late_s = _UNKNOWN_LATE_S
         state.late_at[call] = late_at = None if late_s is None else self._clock() + late_s
-        state.none_late_before = min(state.none_late_before, -math.inf if late_at is None else late_at)
+        if late_at is None or late_at < state.none_late_before:
+            state.none_late_before = -math.inf if late_at is None else late_at
         if len(state.late_at) >= _SUSPECT_CALLS:
-            self._suspects.add(endpoint)
+            if endpoint not in self._suspects:
+                self._suspects.add(endpoint)
+            if state.none_late_before < self._well_until:
+                self._well_until = state.none_late_before
         return _Waiting(state.late_at, call)
+
+    def _suspect(self, endpoint: str) -> None:
+        """Have an endpoint looked at whenever somebody asks."""
+        self._suspects.add(endpoint)
+        self._well_until = -math.inf
 
     def on_failure(
         self,
@@ -185,7 +209,7 @@ class EndpointHealth:
             begun_at: when the call was sent. A call that finds out has had others wait already.
         """
         state, now = self._write(endpoint, model), self._clock()
-        self._suspects.add(endpoint)
+        self._suspect(endpoint)
         is_new = not state.rests_at(now) and begun_at >= state.opened_at
         if is_new:
             state.count(failed=True)
@@ -221,16 +245,18 @@ class EndpointHealth:
             state.rests = 0
 
     def _known(self, endpoint: str, model: str) -> list[_State]:
-        known = self._known_of.get((endpoint, model))
-        if known is None:
+        try:
+            return self._known_of[endpoint, model]
+        except KeyError:
             states = self._states.get(endpoint, {})
             known = list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
             self._known_of[endpoint, model] = known
-        return known
+            return known
 
     def _write(self, endpoint: str, model: str) -> _State:
-        state = self._states.get(endpoint, {}).get(model)
-        if state is None:  # `setdefault` would make one for every call
-            state = self._states.setdefault(endpoint, {})[model] = _State()
+        try:
+            return self._own[endpoint, model]
+        except KeyError:
+            state = self._own[endpoint, model] = self._states.setdefault(endpoint, {})[model] = _State()
             self._known_of.clear()
-        return state
+            return state
