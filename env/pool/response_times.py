@@ -16,19 +16,33 @@ class _Sample:
     """The last few values of something, as a quantile of them is wanted."""
 
     values: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
-    ordered: list[float] | None = None  # the same by size, as long as none has come since
+    is_settled: bool = False  # whether none has come since these two were told
+    _median: float | None = None
+    _high: float | None = None
 
     def add(self, value: float) -> None:
         self.values.append(value)
-        self.ordered = None
+        self.is_settled = False
 
-    def quantile(self, share: float) -> float | None:
-        """Return the value that `share` of those kept do not exceed, None as long as there are too few."""
-        if len(self.values) < _ENOUGH:
-            return None
-        if self.ordered is None:
-            self.ordered = sorted(self.values)
-        return self.ordered[math.ceil(share * len(self.ordered)) - 1]
+    @property
+    def median(self) -> float | None:
+        """The value that half of those kept do not exceed, None as long as there are too few."""
+        if not self.is_settled:
+            self._settle()
+        return self._median
+
+    @property
+    def high(self) -> float | None:
+        """The one that stands for a slow answer, None likewise."""
+        if not self.is_settled:
+            self._settle()
+        return self._high
+
+    def _settle(self) -> None:
+        self.is_settled, count = True, len(self.values)
+        if count >= _ENOUGH:
+            ordered = sorted(self.values)
+            self._median, self._high = (ordered[math.ceil(share * count) - 1] for share in (0.5, _HIGH))
 
 
 @dataclass(slots=True)
@@ -78,7 +92,10 @@ class ResponseTimes:
 
     def usual_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return how long one waits there, for the first event of a stream or a whole answer: the median, if known."""
-        return self._quantile(endpoint, model, 0.5, stream=stream)
+        times = self._times.get((endpoint, model))
+        if times is None:
+            return None
+        return times.first_s.median if stream else times.whole_s.median
 
     def limit_s(
         self, endpoint: str, model: str, *, stream: bool, tokens: int, request_bytes: int, waiting: int
@@ -99,21 +116,17 @@ class ResponseTimes:
         times = self._times.get((endpoint, model))
         if times is None:
             return math.inf
-        slow_s = times.first_s.quantile(_HIGH) if stream else times.token_s.quantile(_HIGH)
+        slow_s = times.first_s.high if stream else times.token_s.high
         if slow_s is None:
             return math.inf
-        load = times.load.quantile(0.5) or 1.0
-        size = times.request_bytes.quantile(0.5) or math.inf
-        longer = max(waiting / load, 1.0) * (max(request_bytes / size, 1.0) if stream else tokens)
+        longer = max(waiting / (times.load.median or 1.0), 1.0)
+        longer *= max(request_bytes / (times.request_bytes.median or math.inf), 1.0) if stream else tokens
         return max(_PATIENCE * slow_s * longer, self._least_s)
 
     def late_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return from when on a call that waits there does so for too long, whatever it asked for, if that is known."""
-        slow_s = self._quantile(endpoint, model, _HIGH, stream=stream)
-        return None if slow_s is None else max(_PATIENCE * slow_s, self._least_s)
-
-    def _quantile(self, endpoint: str, model: str, share: float, *, stream: bool) -> float | None:
         times = self._times.get((endpoint, model))
         if times is None:
             return None
-        return (times.first_s if stream else times.whole_s).quantile(share)
+        slow_s = times.first_s.high if stream else times.whole_s.high
+        return None if slow_s is None else max(_PATIENCE * slow_s, self._least_s)
