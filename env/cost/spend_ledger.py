@@ -1,6 +1,5 @@
 """What was spent by day and by arm: by all processes as far as that is published, and by this one since."""
 
-import math
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ LogPosition = tuple[int, int]  # of an event on the log: places sort as events d
 
 def day_of(at: float) -> int:
     """Return the day of UTC that `at` (seconds since the epoch) lies in, counted from the epoch."""
-    return math.floor(at / DAY_S)
+    return int(at // DAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,10 @@ class SpendLedger:
         self._ended: dict[str, _Charge] = {}  # by call: not known to be written
         self._spooled: dict[tuple[int, str], _Charge] = {}  # by day and arm: as many as an outage is long
         self._written: deque[tuple[LogPosition, _Charge]] = deque()
-        self._own: dict[int, Spend] = {}  # by day, of all these
-        self._own_usd: defaultdict[str, float] = defaultdict(float)  # by arm
+        # Of all these: by day, and by arm.
+        self._own_day_usd: defaultdict[int, float] = defaultdict(float)
+        self._own_day_calls: defaultdict[int, int] = defaultdict(int)
+        self._own_usd: defaultdict[str, float] = defaultdict(float)
 
     def charge(self, call: str, usd: float, *, arm: str, at: float) -> None:
         """Count a call that ended at `at`, seconds since the epoch."""
@@ -74,8 +75,9 @@ class SpendLedger:
             both = _Charge(charge.day, charge.arm, before.usd + charge.usd, before.calls + charge.calls)
             self._spooled[charge.day, charge.arm] = both
             return
-        self._written += [(options, paid) for paid in (*self._spooled.values(), charge)]
-        self._spooled.clear()
+        if self._spooled:
+            self.on_drained(options)
+        self._written.append((options, charge))
 
     def on_drained(self, upto: LogPosition) -> None:
         """Note that all that waited in the spool stands on the log, at this place or before it."""
@@ -87,20 +89,21 @@ class SpendLedger:
         while self._written and self._written[0][0] <= upto:
             self._add(self._written.popleft()[1], -1)
         if not (self._written or self._spooled or self._ended):
-            self._own.clear()  # what is left of taking away what was added
-            self._own_usd.clear()
+            for own in (self._own_day_usd, self._own_day_calls, self._own_usd):
+                own.clear()  # what is left of taking away what was added
         self._published = by_day
 
     def spent(self, day: int) -> Spend:
         """Return what all processes have spent on a day, as far as this one knows."""
-        own = self._own.get(day, NO_SPEND)
-        return self._published.get(day, NO_SPEND).plus(own.usd, own.calls)
+        published = self._published.get(day, NO_SPEND)
+        return published.plus(self._own_day_usd.get(day, 0.0), self._own_day_calls.get(day, 0))
 
     def unpublished_usd(self, arm: str) -> float:
         """Return what this process spent on an arm beyond what is published."""
         return self._own_usd.get(arm, 0.0)
 
     def _add(self, charge: _Charge, sign: int) -> None:
-        before = self._own.get(charge.day, NO_SPEND)
-        self._own[charge.day] = before.plus(sign * charge.usd, sign * charge.calls)
-        self._own_usd[charge.arm] += sign * charge.usd
+        usd = sign * charge.usd
+        self._own_day_usd[charge.day] += usd
+        self._own_day_calls[charge.day] += sign * charge.calls
+        self._own_usd[charge.arm] += usd
