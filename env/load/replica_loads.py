@@ -69,7 +69,7 @@ class ReplicaLoads:
         clock: Callable[[], float],
         *,
         fresh_s: float = 5.0,
-        before_change: Callable[[str], None] = lambda endpoint: None,
+        before_change: Callable[[str], None] | None = None,
     ) -> None:
         """Take the clock, monotonic seconds, and for how long what a server said of its load is believed.
 
@@ -83,19 +83,17 @@ class ReplicaLoads:
         self._own: Counter[str] = Counter()  # by endpoint: calls from here that are not over
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}  # by endpoint: when, and the models
         self._missing: defaultdict[str, dict[str, float]] = defaultdict(dict)  # by endpoint and model: until when
-        self._revision = Revision(clock, self._model_ends)
-
-    def revision(self) -> int:
-        """Return a number that is another one whenever an endpoint may serve other models than before."""
-        return self._revision.number()
+        self.revision = Revision(clock, self._model_ends)  # of what endpoints may serve
 
     def on_call(self, endpoint: str) -> CallCount:
         """Count a call that is sent; end what is returned when its answer is over."""
-        self._before_change(endpoint)
+        if self._before_change is not None:
+            self._before_change(endpoint)
         self._own[endpoint] += 1
 
         def on_end() -> None:
-            self._before_change(endpoint)
+            if self._before_change is not None:
+                self._before_change(endpoint)
             self._own[endpoint] -= 1
 
         return CallCount(on_end)
@@ -132,12 +130,12 @@ class ReplicaLoads:
         self._listed[endpoint] = now, listed
         missing = [self._missing[endpoint].pop(model, None) for model in models]
         if listed != before or now - at > _LISTED_S or any(until is not None for until in missing):
-            self._revision.advance()
+            self.revision.advance()
 
     def on_model_missing(self, endpoint: str, model: str) -> None:
         """Note that a server said that it does not know a model."""
         self._missing[endpoint][model] = self._clock() + _MISSING_S
-        self._revision.advance()
+        self.revision.advance()
 
     def _model_ends(self) -> Iterator[float]:
         """Yield until when what is known of the models at each endpoint is believed."""

@@ -143,7 +143,8 @@ class Pool:
         self.tools = ToolBeliefs(clock)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
-        self._believed_at: tuple[int, ...] = ()  # the revisions of what is believed
+        self._revisions = self._windows.revision, self.tools.revision, self.loads.revision
+        self._believed_at: tuple[int, ...] = ()  # their numbers, of what is believed
         self._believed = self._believe()
 
     def replace_arms(self, arms: Sequence[Arm]) -> None:
@@ -235,12 +236,14 @@ class Pool:
 
     def _current(self) -> BelievedPool:
         """Return the arms as they are believed to be now."""
-        if self._believed_at != (self._windows.revision(), self.tools.revision(), self.loads.revision()):
+        windows, tools, loads = self._revisions
+        if self._believed_at != (windows.number(), tools.number(), loads.number()):
             self._believed = self._believe()
         return self._believed
 
     def _believe(self) -> BelievedPool:
-        self._believed_at = self._windows.revision(), self.tools.revision(), self.loads.revision()
+        windows, tools, loads = self._revisions
+        self._believed_at = windows.number(), tools.number(), loads.number()
         arms = tuple(self.arms.values())
         return BelievedPool(
             arms,

@@ -17,11 +17,7 @@ class ToolBeliefs:
         self._clock = clock
         self._called: set[str] = set()
         self._refusals: dict[str, tuple[int, float]] = {}  # running, and until when they are believed
-        self._revision = Revision(clock, lambda: (until for _, until in self._refusals.values()))
-
-    def revision(self) -> int:
-        """Return a number that is another one whenever something else is believed."""
-        return self._revision.number()
+        self.revision = Revision(clock, lambda: (until for _, until in self._refusals.values()))
 
     def on_called(self, arm: Arm) -> None:
         """Note that an arm has called a tool."""
@@ -29,7 +25,7 @@ class ToolBeliefs:
             return
         self._called.add(arm.name)
         self._refusals.pop(arm.name, None)
-        self._revision.advance()
+        self.revision.advance()
 
     def on_refused(self, arm: Arm) -> None:
         """Note that an arm's server has said that it takes no tools; believed for a while, then tried again."""
@@ -39,7 +35,7 @@ class ToolBeliefs:
         believed_s = min(_FIRST_S * 2**count, _LONGEST_S)
         self._called.discard(arm.name)
         self._refusals[arm.name] = min(count + 1, 30), self._clock() + believed_s
-        self._revision.advance()
+        self.revision.advance()
 
     def on_ignored(self, arm: Arm) -> None:
         """Note that an arm has answered and, by its own count, not read the tools.

@@ -27,11 +27,7 @@ class WindowBeliefs:
         self._clock = clock
         self._corrections: dict[str, _Correction] = {}  # by arm; faded ones stay, for how long they lasted
         self._answered: dict[str, int] = {}  # by arm: the tokens of the largest request it has answered
-        self._revision = Revision(clock, lambda: (correction.until for correction in self._corrections.values()))
-
-    def revision(self) -> int:
-        """Return a number that is another one whenever something else is believed."""
-        return self._revision.number()
+        self.revision = Revision(clock, lambda: (correction.until for correction in self._corrections.values()))
 
     def window_tokens(self, arm: Arm) -> int:
         """Return the window that is believed, never more than the pool file says."""
@@ -46,7 +42,7 @@ class WindowBeliefs:
         if needed_tokens > self._answered.get(arm.name, 0):
             self._answered[arm.name] = needed_tokens
             if arm.name in self._corrections:
-                self._revision.advance()
+                self.revision.advance()
 
     def on_refused(self, arm: Arm, told_tokens: int | None, needed_tokens: int) -> None:
         """Believe a server that a request is too long for it.
@@ -61,7 +57,7 @@ class WindowBeliefs:
         if 0 < window <= believed and window < arm.context_window_tokens:
             lasts_s = self._lasts_s(arm)
             self._corrections[arm.name] = _Correction(window, told_tokens is None, self._clock() + lasts_s, lasts_s)
-            self._revision.advance()
+            self.revision.advance()
 
     def _current(self, arm: Arm) -> _Correction | None:
         correction = self._corrections.get(arm.name)
