@@ -1,5 +1,6 @@
 """The one place where the floor is mixed in and an arm is drawn, so that every policy's propensity is exact."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def mix(probs: Floats, *, floor: Floor) -> Floats:
         share, least = floor, floor / max(len(probs), 1)
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"floor must be in [0, 1], got {share!r}")
-    total = float(np.add.reduce(probs)) if probs.ndim == 1 and len(probs) else float("nan")
-    if not (abs(total - 1.0) <= _TOLERANCE and min(probs.tolist()) >= 0.0):
+    total = float(np.add.reduce(probs)) if probs.ndim == 1 else math.nan
+    if not (-_TOLERANCE <= total - 1.0 <= _TOLERANCE and min(probs.tolist()) >= 0.0):
         raise ValueError(f"probs must be a non-empty vector of probabilities, got shape {probs.shape}, sum {total!r}")
     mixed: Floats = probs * ((1.0 - share) / total)
     mixed += least

@@ -23,7 +23,8 @@ def options_of(decision: Decision) -> Floats | None:
     None where the log does not say: no cascade was worth it, or the log is of before it said so. Raises ValueError for
     a damaged flag.
     """
-    told = next((flag for flag in decision.context.flags if flag.startswith(_OPTIONS_FLAG)), None)
+    flags = decision.context.flags
+    told = next((flag for flag in flags if flag.startswith(_OPTIONS_FLAG)), None) if flags else None
     if told is None:
         return None
     options: Floats = np.array([float(value) for value in told.removeprefix(_OPTIONS_FLAG).split(",")])

@@ -66,8 +66,9 @@ class AmountPosterior:
             self._begin(len(features))
         if features.shape != (self._d,):
             return
-        row = self._row(arm)
-        y = np.array([0.0 if math.isnan(ratio) else math.log(max(ratio, _LEAST_RATIO)) for ratio in ratios])
+        row = self._rows[arm] if arm in self._rows else self._new_row(arm)
+        logs = [0.0 if ratio != ratio else math.log(ratio if ratio > _LEAST_RATIO else _LEAST_RATIO) for ratio in ratios]  # noqa: PLR0124 (NaN)
+        y = np.array(logs)
         signed = sign * features
         self._a[row] += signed[:, None].dot(features[None, :], out=self._outer)
         self._b[row] += y[:, None] * signed
@@ -153,14 +154,13 @@ class AmountPosterior:
             return np.zeros(1)
         return np.concatenate([part[row].ravel() for part in (self._a, self._b, self._squares, self._calls[:, None])])
 
-    def _row(self, arm: str) -> int:
-        if arm not in self._rows:
-            self._rows[arm] = len(self._rows)
-            for name in ("_a", "_b", "_squares", "_calls"):
-                sums = getattr(self, name)
-                setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
-            self._settled_at, self._is_settled = -1, False
-        return self._rows[arm]
+    def _new_row(self, arm: str) -> int:
+        self._rows[arm] = row = len(self._rows)
+        for name in ("_a", "_b", "_squares", "_calls"):
+            sums = getattr(self, name)
+            setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
+        self._settled_at = -1
+        return row
 
     def _settle(self) -> None:
         """Solve for the coefficients, if the calls have grown by a tenth since."""

@@ -143,6 +143,7 @@ class Pool:
         self.tools = ToolBeliefs(clock)
         self._rules = tuple(rules)
         self._windows = WindowBeliefs(clock)
+        self.on_answered = self._windows.on_answered  # for an arm that has answered a request of so many tokens
         self._revisions = self._windows.revision, self.tools.revision, self.loads.revision
         self._believed_at: tuple[int, ...] = ()  # their numbers, of what is believed
         self._believed = self._believe()
@@ -171,10 +172,6 @@ class Pool:
     def on_window_too_small(self, arm: Arm, window_tokens: int | None, needed_tokens: int = 0) -> None:
         """Believe a server, for a while, that its window has only so many tokens, or that a request needs too many."""
         self._windows.on_refused(arm, window_tokens, needed_tokens)
-
-    def on_answered(self, arm: Arm, needed_tokens: int) -> None:
-        """Note that an arm has answered a request of so many tokens."""
-        self._windows.on_answered(arm, needed_tokens)
 
     def eligible(self, query: Query, prompt_tokens: PromptTokens) -> tuple[Arm, ...]:
         """Return the arms that may answer, as `answerable` does. Raises NoEligibleArm."""

@@ -21,7 +21,8 @@ def upstream_body(body: JsonObject, arm: Arm, *, chat: bool) -> JsonObject:
     profile = arm.profile
     sent = {**body, "model": arm.model}
     if chat:
-        sent["messages"] = _messages(body["messages"], profile)
+        if profile.system is not None or profile.few_shot:
+            sent["messages"] = _messages(body["messages"], profile)
     else:
         sent["prompt"] = _prompt(body["prompt"], profile)
     if profile.temperature is not None and body.get("temperature") is None:
@@ -72,8 +73,6 @@ def _messages(messages: list[JsonObject], profile: Profile) -> list[JsonObject]:
     examples: list[JsonObject] = []
     for user, assistant in profile.few_shot:
         examples += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
-    if profile.system is None and not examples:
-        return messages
     own_system = _system_text(messages)
     texts = [text for text in (profile.system, own_system) if text is not None]
     system = [{"role": "system", "content": "\n\n".join(texts)}] if texts else []

@@ -1,7 +1,7 @@
 """How long servers take to answer, and from when on one of them is taken for silent."""
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 _KEPT = 32  # answers
@@ -67,34 +67,26 @@ class ResponseTimes:
     def __init__(self, least_s: float = _LEAST_S) -> None:
         """Take the shortest limit, in seconds."""
         self._least_s = least_s
-        self._times: dict[tuple[str, str], _Times] = {}
+        self._times = defaultdict[tuple[str, str], _Times](_Times)  # by endpoint and model
 
     def on_begun(self, endpoint: str, model: str, *, seconds: float, request_bytes: int, waiting: int) -> None:
         """Note when a stream had its first meaningful event, and how many calls waited beside it, itself included."""
-        times = self._own(endpoint, model)
+        times = self._times[endpoint, model]
         times.first_s.add(seconds)
         times.request_bytes.add(request_bytes)
         times.load.add(waiting)
 
     def on_whole(self, endpoint: str, model: str, *, seconds: float, tokens: int | None, waiting: int) -> None:
         """Note when a whole answer had come, and how many tokens it has, if that is known."""
-        times = self._own(endpoint, model)
+        times = self._times[endpoint, model]
         times.whole_s.add(seconds)
         times.load.add(waiting)
         if tokens:
             times.token_s.add(seconds / tokens)
 
-    def _own(self, endpoint: str, model: str) -> _Times:
-        times = self._times.get((endpoint, model))
-        if times is None:  # `setdefault` would make one for every answer
-            times = self._times[endpoint, model] = _Times()
-        return times
-
     def usual_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return how long one waits there, for the first event of a stream or a whole answer: the median, if known."""
-        times = self._times.get((endpoint, model))
-        if times is None:
-            return None
+        times = self._times[endpoint, model]
         return times.first_s.median if stream else times.whole_s.median
 
     def limit_s(
@@ -113,9 +105,7 @@ class ResponseTimes:
             request_bytes: of this request.
             waiting: calls that wait there for an answer, this one included.
         """
-        times = self._times.get((endpoint, model))
-        if times is None:
-            return math.inf
+        times = self._times[endpoint, model]
         slow_s = times.first_s.high if stream else times.token_s.high
         if slow_s is None:
             return math.inf
@@ -125,8 +115,6 @@ class ResponseTimes:
 
     def late_s(self, endpoint: str, model: str, *, stream: bool) -> float | None:
         """Return from when on a call that waits there does so for too long, whatever it asked for, if that is known."""
-        times = self._times.get((endpoint, model))
-        if times is None:
-            return None
+        times = self._times[endpoint, model]
         slow_s = times.first_s.high if stream else times.whole_s.high
         return None if slow_s is None else max(_PATIENCE * slow_s, self._least_s)

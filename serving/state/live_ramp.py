@@ -45,6 +45,7 @@ class LiveRamp:
         self._on_ramp = on_ramp
         self._own = own or {}
         self._live: dict[str, LivePolicy] = {}
+        self.is_on = False  # whether any of them is there, so that others than the configured one may decide
         self.policy_name = ""  # what decisions say of who decided, empty where the configured policy does alone
         self._added: tuple[str, ...] = ()  # arms, since the start
         # Those of their own that the champion and the challenger on the ramp have; each request asks for them.
@@ -58,7 +59,7 @@ class LiveRamp:
 
     def champion_for(self, tenant: str) -> Policy | None:
         """Return the champion's policy for a tenant, None where the configured one decides."""
-        return self._policy(self.ramp.champion, tenant) if self._live else None
+        return self._policy(self.ramp.champion, tenant)
 
     def rules_for(
         self, tenant: str, rules: ExplorationRules, dials: Mapping[str, Dial] = MappingProxyType({})
@@ -70,8 +71,6 @@ class LiveRamp:
             rules: the configured ones.
             dials: of those that `objectives` names, for this request.
         """
-        if not self._live:
-            return rules
         champion, challenger = self.ramp.champion, self.ramp.challenger
         own = self._own.get(champion) if champion in self._live else None
         if own is not None:
@@ -113,7 +112,7 @@ class LiveRamp:
                 live |= {name: policy} if policy.version else {}
         changed = ramp != self.ramp
         self.ramp, self._live = ramp, live
-        self.policy_name = self._name()
+        self.is_on, self.policy_name = bool(live), self._name()
         own = {name: self._own[name].objective for name in live if name in self._own}
         self.objectives = {name: objective for name, objective in own.items() if objective is not None}
         if changed:

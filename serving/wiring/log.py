@@ -1,6 +1,7 @@
 """The log and all that hangs on its namespace, and the learner that reads it."""
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -91,7 +92,7 @@ def build_log(
     )
     objectives = PoolObjectives(config, settings.arms, local_state.spread())
     own = secrets.token_bytes(32)
-    ids = DecisionIds([*local_state.secrets(), own], secrets.token_bytes, time.time)
+    ids = DecisionIds([*local_state.secrets(), own], os.urandom, time.time)
     return LogComponents(
         factory=factory,
         local_state=local_state,

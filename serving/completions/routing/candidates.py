@@ -39,10 +39,6 @@ class CandidateFinder:
         self.quotes = TallyQuotes(arms)
         self._has_probation = any(arm.state is ArmState.PROBATION for arm in arms)
 
-    def follow_tally(self) -> None:
-        """Go on by the tally in force."""
-        self.quotes.follow(self.live.tally)
-
     def answerable(self, query: Query, context: Context) -> tuple[Answerable, Context]:
         """Return the arms that may answer, and the context with those that rest among its flags.
 

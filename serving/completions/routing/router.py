@@ -75,7 +75,7 @@ class Router:
         finder = self._known_finder
         if finder is None or finder.arms is not self.pool.arms:
             finder = self._known_finder = CandidateFinder(self.pool, self.live, self.funds.spend_tracker)
-        finder.follow_tally()
+        finder.quotes.follow(self.live.tally)
         return finder
 
     async def route(
@@ -263,7 +263,7 @@ class Router:
     def _choice(self, candidates: Candidates, context: Context, objective: Objective, moment: Moment) -> Choice:
         """Return what the decision core draws. Raises NoEligibleArm, BudgetExhausted."""
         tenant = moment.origin.tenant
-        rules = self.ramp.rules_for(tenant, self.rules, moment.dials)
+        rules = self.ramp.rules_for(tenant, self.rules, moment.dials) if self.ramp.is_on else self.rules
         if self.control is not None and objective.explore:
             rules = replace(rules, control=self.control.slice_for(tenant, self.live.tally))
         return decide(
@@ -279,7 +279,8 @@ class Router:
 
     def _champion(self, tenant: str) -> Policy:
         """Return the policy that decides for a tenant, beside whoever is tried on a share of its traffic."""
-        return self.ramp.champion_for(tenant) or self.live.policy_for(tenant)
+        champion = self.ramp.champion_for(tenant) if self.ramp.is_on else None
+        return champion or self.live.policy_for(tenant)
 
     def _in_order(self, choice: Choice, first: int) -> tuple[Arm, ...]:
         """Return the arms of a choice as they are tried: one first, then the others by their probability.
