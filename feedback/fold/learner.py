@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from highwayman.bandit.policy import HasHalfLife, LearnsPreferences, Policy, SupportsDiscount
 from highwayman.bandit.tenants import TenantPolicies
@@ -38,8 +39,7 @@ from highwayman.feedback.log.record import LogPoint, Record
 _ABOUT_A_DECISION = (ControlKind.ERASURE, ControlKind.QUARANTINE)
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One event of the log with its id, and its decision's record where what the event changes depends on it."""
 
     id: EventId

@@ -4,29 +4,28 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from highwayman.bandit.drift.change_monitor import ChangeMonitors
 from highwayman.env.errors import SnapshotError
 from highwayman.env.tasks import cancel_and_wait
-from highwayman.env.types import DEFAULT_TENANT, Control, Decision, Feedback, Outcome
-from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot, needs_record
+from highwayman.env.types import DEFAULT_TENANT, Control, Feedback
+from highwayman.feedback.fold.learner import Learner, LogEntry, Rewind, Snapshot
 from highwayman.feedback.fold.rollbacks import VoidedRange
+from highwayman.feedback.learning.log_tail import LogRow, LogTail
 from highwayman.feedback.learning.publications import Publications, digest_of
-from highwayman.feedback.learning.recent_decisions import RecentDecisions
 from highwayman.feedback.learning.version_history import VersionHistory, VersionInfo, version_info_json
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
-from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
-_PART = 60  # events whose records are asked for at once: what waits behind the look-up waits long enough
-_SLICE = 50  # events folded before others on the event loop get their turn
+# Events whose records are asked for at once, and that are folded before others on the event loop get their turn: what
+# waits behind either waits long enough.
+_SLICE = 60
 
 log = logging.getLogger(__name__)
 
-LogPage = Sequence[tuple[EventId, bytes, bool]]
+LogPage = Sequence[LogRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class LearnerDependencies:
     abuse_monitor: AbuseMonitor | None = None
     publish_every_s: float = 0.0  # what was learned is published at most this often
     change_notice_delay_s: float = 0.0  # before a notice that an arm has changed goes on the log
-    decode: Callable[[bytes], Event] = decode  # one that remembers serves all learners of a process
+    tail: LogTail = field(default_factory=LogTail)  # one serves all learners of a process
 
 
 class LearnerSession:
@@ -64,7 +63,6 @@ class LearnerSession:
         self._catching_up = False  # having gone back behind what is published: routers keep that meanwhile
         every = dependencies.false_alarm_every
         self._change_monitors = ChangeMonitors(every) if every is not None else None
-        self._recent = RecentDecisions()
         self._noticed: list[tuple[float, Control]] = []  # arms that have changed, and when that is to go on the log
         self.learner = dependencies.make_learner()
 
@@ -104,13 +102,20 @@ class LearnerSession:
         """
         await self._publish_change_notices()
         position = self.learner.position
-        page = await self._dependencies.store.read(position, count=count, block_s=block_s, anchored=self._anchored)
+        page = await self._read(position, count=count, block_s=block_s)
         if page:
             self._unpublished = self._anchored = True
             self._policy_changed |= await self._folded(page)
         if len(page) < count and self.learner.position in (position, *(event_id for event_id, _, _ in page[-1:])):
             self._catching_up = False  # the log's end, and no rollback on the way
         return len(page)
+
+    async def _read(self, position: EventId, *, count: int, block_s: float) -> LogPage:
+        store, anchored = self._dependencies.store, self._anchored
+        if self._catching_up:  # where the log ends must be known
+            return await store.read(position, count=count, block_s=block_s, anchored=anchored)
+        tail = self._dependencies.tail
+        return await tail.read(self, store, position, count=count, block_s=block_s, anchored=anchored)
 
     async def publish(self) -> bool:
         """Publish what the learner knows; return False if the lease or the log's end is lost."""
@@ -209,15 +214,14 @@ class LearnerSession:
 
     async def _slices(self, page: LogPage) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""
-        parts = [page[start : start + _PART] for start in range(0, len(page), _PART)]
+        parts = [page[start : start + _SLICE] for start in range(0, len(page), _SLICE)]
         coming = asyncio.create_task(self._entries(parts[0]))
         try:
             for following in (*parts[1:], None):
                 entries = await coming
                 if following is not None:
                     coming = asyncio.create_task(self._entries(following))
-                for start in range(0, len(entries), _SLICE):
-                    yield entries[start : start + _SLICE]
+                yield entries
         finally:
             await cancel_and_wait(coming)
 
@@ -256,24 +260,10 @@ class LearnerSession:
 
     async def _entries(self, page: LogPage) -> list[LogEntry]:
         """Return the events that can be read, with the records they need; the others are dead letters."""
-        events: list[tuple[EventId, Event, str]] = []
-        records: dict[EventId, Record | None] = {}
-        unreadable: list[tuple[EventId, str]] = []
-        for event_id, data, filed_before in page:
-            try:
-                event = self._dependencies.decode(data)
-            except BadEvent as error:
-                unreadable.append((event_id, str(error)))
-                continue
-            if isinstance(event, Decision):
-                self._recent.add(event_id, event)
-            if isinstance(event, Outcome) and not filed_before:
-                records[event_id] = self._recent.record_of(event_id, event)
-            is_asked_for = (filed_before or needs_record(event)) and records.get(event_id) is None
-            events.append((event_id, event, decision_id_of(event) if is_asked_for else ""))
-        await self._dead_letter({event_id: data for event_id, data, _ in page}, unreadable)
-        filed = await self._dependencies.store.records([name for _, _, name in events if name])
-        return [LogEntry(event_id, event, records.get(event_id) or filed.get(name)) for event_id, event, name in events]
+        entries, unreadable = await self._dependencies.tail.entries(self._dependencies.store, page)
+        if unreadable:
+            await self._dead_letter({event_id: data for event_id, data, _ in page}, unreadable)
+        return entries
 
     async def _dead_letter(self, raw: Mapping[EventId, bytes], refused: Sequence[tuple[EventId, str]]) -> None:
         """Keep events that could not be folded as dead letters, where a person will find them."""

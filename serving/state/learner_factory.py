@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,12 @@ from highwayman.env.suggestions import did_you_mean
 from highwayman.env.types import TOLD, Arm, Query
 from highwayman.feedback.fold.learner import Learner
 from highwayman.feedback.intake.pending import PendingFeedback
+from highwayman.feedback.learning.log_tail import LogTail
 from highwayman.feedback.learning.maintenance import LogMaintenance, MaintenanceLimits
 from highwayman.feedback.learning.publications import Publications, lineage
 from highwayman.feedback.learning.session import LearnerDependencies
 from highwayman.feedback.learning.version_history import VersionHistory
 from highwayman.feedback.learning.worker import Clocks, Worker, no_maintenance
-from highwayman.feedback.log.events import Event, decode
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.upkeep.retention import Retention
 from highwayman.feedback.tournament.contenders import ConstantContender, PolicyContender, PolicyDial
@@ -48,7 +47,6 @@ _FIXED = "Fixed"  # the policy of one arm alone
 _CONTENDER_PUBLISHED_EVERY_S = 2.0  # a score is megabytes, and nobody waits for it
 _CONTENDER_KEPT_EVERY_S = 3600.0
 _THINK_S = 5.0  # a flood is found out within a second or two
-_REMEMBERED_EVENTS = 1024  # what one learner of a process has just read, the others read next
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,7 @@ class LearnerFactory:
     arms: Sequence[Arm]
     encoder: Encoder
     contender: str = ""  # of the tournament; empty: what the router decides with, and not scored
-    decode: Callable[[bytes], Event] = field(
-        default_factory=lambda: lru_cache(_REMEMBERED_EVENTS)(decode), compare=False
-    )
+    tail: LogTail = field(default_factory=LogTail, compare=False)  # what one learner of a process reads serves the others
 
     def contenders(self) -> "list[LearnerFactory]":
         """Return what makes the learner of whoever is scored beside the router's own."""
@@ -233,7 +229,7 @@ class LearnerFactory:
             self.learner,
             keep_every_s=max(self.config.retention.version_every_s, _CONTENDER_KEPT_EVERY_S),
             publish_every_s=_CONTENDER_PUBLISHED_EVERY_S,
-            decode=self.decode,
+            tail=self.tail,
         )
         clocks = Clocks(time.time, time.monotonic)
         return Worker(dependencies, holder=_holder(), clocks=clocks, maintenance=maintenance)
@@ -265,7 +261,7 @@ class LearnerFactory:
                 false_alarm_every=config.policy.false_alarm_every,
                 abuse_monitor=monitor,
                 change_notice_delay_s=_THINK_S,
-                decode=self.decode,
+                tail=self.tail,
             ),
             holder=_holder(),
             clocks=Clocks(time.time, time.monotonic),
