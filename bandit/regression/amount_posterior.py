@@ -39,10 +39,10 @@ class AmountPosterior:
     def _begin(self, d: int) -> None:
         self._d, amounts = d, self._amounts
         self._rows: dict[str, int] = {}
-        self._a: Floats = np.zeros((0, d, d))  # (K, d, d) sum x x^T
-        self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
-        self._b: Floats = np.zeros((0, amounts, d))  # sum y x
-        self._squares: Floats = np.zeros((0, amounts))  # sum y^2
+        # (K, d + m, d + m) sum z z^T of calls z = (x, y): one product a call has all three sums below.
+        self._products: Floats = np.zeros((0, d + amounts, d + amounts))
+        self._call: Floats = np.empty(d + amounts)  # room for one
+        self._product: Floats = np.empty((d + amounts, d + amounts))
         self._calls: Floats = np.zeros(0)
         self._total = 0.0  # calls, of all arms
         self._settled_at, self._is_settled = -1, False
@@ -51,6 +51,21 @@ class AmountPosterior:
         self._centre: Floats = np.zeros((1, amounts))  # mean log amount of each arm
         # The arms asked for last, and theirs, amount by amount: of the features (m, K, d), centre and level (m, K).
         self._selected: tuple[tuple[str, ...], Floats, Floats, Floats] | None = None
+
+    @property
+    def _a(self) -> Floats:
+        """(K, d, d) sum x x^T, a view."""
+        return self._products[:, : self._d, : self._d]
+
+    @property
+    def _b(self) -> Floats:
+        """(K, m, d) sum y x, a view."""
+        return self._products[:, self._d :, : self._d]
+
+    @property
+    def _squares(self) -> Floats:
+        """(K, m) sum y^2, a view."""
+        return np.diagonal(self._products[:, self._d :, self._d :], axis1=1, axis2=2)
 
     def calls(self, arms: Sequence[str]) -> list[int]:
         """Return of how many calls of each arm there is anything known."""
@@ -67,12 +82,15 @@ class AmountPosterior:
         if features.shape != (self._d,):
             return
         row = self._rows[arm] if arm in self._rows else self._new_row(arm)
-        logs = [0.0 if ratio != ratio else math.log(ratio if ratio > _LEAST_RATIO else _LEAST_RATIO) for ratio in ratios]  # noqa: PLR0124 (NaN)
-        y = np.array(logs)
-        signed = sign * features
-        self._a[row] += signed[:, None].dot(features[None, :], out=self._outer)
-        self._b[row] += y[:, None] * signed
-        self._squares[row] += sign * y**2
+        call, product, products = self._call, self._product, self._products[row]
+        call[: self._d] = features
+        for place, ratio in enumerate(ratios, start=self._d):
+            call[place] = 0.0 if math.isnan(ratio) else math.log(ratio if ratio > _LEAST_RATIO else _LEAST_RATIO)
+        call[:, None].dot(call[None, :], out=product)
+        if sign > 0:
+            products += product
+        else:
+            products -= product
         self._calls[row] += sign
         self._total += sign
         self._is_settled = False
@@ -132,10 +150,11 @@ class AmountPosterior:
         width = len(upper[0])
         sums = _unpacked(state["sums"]).reshape(len(arms), width + amounts * d + amounts)
         posterior._rows = {arm: row for row, arm in enumerate(arms)}
-        posterior._a = np.zeros((len(arms), d, d))
+        posterior._products = np.zeros((len(arms), d + amounts, d + amounts))
         posterior._a[:, *upper] = posterior._a[:, upper[1], upper[0]] = sums[:, :width]
-        posterior._b = sums[:, width : width + amounts * d].reshape(len(arms), amounts, d).copy()
-        posterior._squares = sums[:, width + amounts * d :].copy()
+        posterior._b[:] = sums[:, width : width + amounts * d].reshape(len(arms), amounts, d)
+        places = np.arange(d, d + amounts)
+        posterior._products[:, places, places] = sums[:, width + amounts * d :]
         posterior._calls = np.array(state["calls"], dtype=np.float64).reshape(len(arms))
         posterior._total = float(posterior._calls.sum())
         if len(posterior._rows) != len(arms) or not all(map(_is_finite, (sums, posterior._calls))):
@@ -156,7 +175,7 @@ class AmountPosterior:
 
     def _new_row(self, arm: str) -> int:
         self._rows[arm] = row = len(self._rows)
-        for name in ("_a", "_b", "_squares", "_calls"):
+        for name in ("_products", "_calls"):
             sums = getattr(self, name)
             setattr(self, name, np.concatenate([sums, np.zeros((1, *sums.shape[1:]))]))
         self._settled_at = -1

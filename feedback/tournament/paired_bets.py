@@ -1,7 +1,6 @@
 """Bounds on the mean of differences that hold at every look, and from which a round can be taken back."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,9 +12,11 @@ FIRST_SPREAD = 4.0  # expected before the first round
 _BETS: Floats = np.array([0.02, 0.047, 0.11, 0.26, 0.6])
 _STAKES: Floats = np.exp2(2.0 - np.arange(LEVELS))
 _STAKED: Floats = np.multiply.outer(_STAKES, _BETS)
-_STAKES_OF, _STAKED_OF = _STAKES.tolist(), _STAKED.tolist()  # plain floats: of few, faster
+_STAKES_OF = _STAKES.tolist()  # plain floats: of few, faster
+_TOGETHER = 512  # rounds whose logs are taken at once
 _FADES = 1.0 / 200.0  # share of a new round in the running mean of spreads
 _HALVINGS = 44
+_MORE, _LESS = 0, 1  # the gamblers
 
 
 def stake_level(spread: float) -> int:
@@ -31,7 +32,8 @@ def next_spread(spread: float, of_round: float) -> float:
 def log_factors(value: float, level: int) -> list[float]:
     """Return what each bet's capital grows by on a value >= -SPAN, before the claim's share, as logs."""
     beyond = value + SPAN
-    return [math.log1p(beyond * bet) for bet in _STAKED_OF[level]]
+    factors: list[float] = np.log1p(beyond * _STAKED[level]).tolist()
+    return factors
 
 
 def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
@@ -60,7 +62,8 @@ class PairedBets:
 
     def __init__(self) -> None:
         """Start without rounds."""
-        self._more, self._less = [0.0] * len(_BETS), [0.0] * len(_BETS)  # sums of log factors
+        self._sums: Floats = np.zeros((2, len(_BETS)))  # of log factors: that it is more, that it is less
+        self._coming: list[tuple[float, float, int, int]] = []  # rounds that are not in the sums: both ends, level, sign
         self._counts = [0] * LEVELS
         self.total = 0.0  # of the middles of both ends, times stakes
 
@@ -73,12 +76,22 @@ class PairedBets:
         """Take a round's value, at least -SPAN as `lower` and at most SPAN as `upper`; with `sign` -1 take it back."""
         self._counts[level] += sign
         self.total += sign * 0.5 * (lower + upper) * _STAKES_OF[level]
-        more, less, above, below = self._more, self._less, lower + SPAN, -upper + SPAN
-        for place, bet in enumerate(_STAKED_OF[level]):  # as `log_factors` has it, without a list for each
-            more[place] += sign * math.log1p(above * bet)
-            less[place] += sign * math.log1p(below * bet)
+        self._coming.append((lower, upper, level, sign))
         if sign < 0 and not any(self._counts):  # nothing of what rounding left
-            self._more, self._less, self.total = [0.0] * len(_BETS), [0.0] * len(_BETS), 0.0
+            self._coming.clear()
+            self._sums, self.total = np.zeros((2, len(_BETS))), 0.0
+        elif len(self._coming) >= _TOGETHER:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take what came into the sums, one after the other: however many come together, the sums are the same."""
+        if not self._coming:
+            return
+        lower, upper, levels, signs = map(np.array, zip(*self._coming, strict=True))
+        ends = np.stack([lower + SPAN, SPAN - upper], axis=1)  # (n, 2)
+        factors = signs[:, None, None] * np.log1p(ends[:, :, None] * _STAKED[levels][:, None, :])  # (n, 2, bets)
+        self._sums = np.add.accumulate(np.concatenate([self._sums[None], factors]))[-1]
+        self._coming.clear()
 
     @property
     def mean(self) -> float | None:
@@ -88,38 +101,41 @@ class PairedBets:
 
     def exceeds(self, claim: float, alpha: float) -> bool:
         """Return whether it is refuted that the mean is `claim` or less."""
-        return self._capital(self._more, claim) >= -math.log(alpha)
+        return self._capital(_MORE, claim) >= -math.log(alpha)
 
     def falls_below(self, claim: float, alpha: float) -> bool:
         """Return whether it is refuted that the mean is `claim` or more."""
-        return self._capital(self._less, -claim) >= -math.log(alpha)
+        return self._capital(_LESS, -claim) >= -math.log(alpha)
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the lower and the upper end, each wrong, ever, with probability at most `alpha`."""
-        return self._refuted(self._more, alpha), -self._refuted(self._less, alpha)
+        return self._refuted(_MORE, alpha), -self._refuted(_LESS, alpha)
 
-    def _capital(self, sums: Sequence[float], claim: float) -> float:
-        return float(log_capital(np.array(sums), np.array(self._counts, dtype=np.float64), claim))
+    def _capital(self, gambler: int, claim: float) -> float:
+        self._settle()
+        return float(log_capital(self._sums[gambler], np.array(self._counts, dtype=np.float64), claim))
 
-    def _refuted(self, sums: Sequence[float], alpha: float) -> float:
+    def _refuted(self, gambler: int, alpha: float) -> float:
         """Return the largest claim that one gambler has refuted, -SPAN if none."""
         low, high = -SPAN, SPAN
-        if self._capital(sums, low) < -math.log(alpha):
+        if self._capital(gambler, low) < -math.log(alpha):
             return low
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            low, high = (middle, high) if self._capital(sums, middle) >= -math.log(alpha) else (low, middle)
+            low, high = (middle, high) if self._capital(gambler, middle) >= -math.log(alpha) else (low, middle)
         return low
 
     def state(self) -> dict[str, Floats]:
         """Return its numbers as arrays."""
-        sums, counts = np.array([self._more, self._less]), np.array(self._counts, dtype=np.float64)
-        return {"sums": sums, "counts": counts, "total": np.array([self.total])}
+        self._settle()
+        counts = np.array(self._counts, dtype=np.float64)
+        return {"sums": self._sums, "counts": counts, "total": np.array([self.total])}
 
     def restore(self, arrays: dict[str, Floats]) -> None:
         """Go on from what `state` returned. Raises LookupError, ValueError for arrays of another shape."""
         sums, counts, total = arrays["sums"], arrays["counts"], arrays["total"]
         if sums.shape != (2, len(_BETS)) or counts.shape != (LEVELS,) or total.shape != (1,):
             raise ValueError("bets of another kind")
-        self._more, self._less = sums.tolist()
+        self._sums = sums.copy()
+        self._coming.clear()
         self._counts, self.total = [round(count) for count in counts.tolist()], float(total[0])
