@@ -1,6 +1,6 @@
 """How long an arm's server takes to read a prompt, learned from measured times to first token."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _KEPT = 0.99  # weight of the past, per call: about the last hundred count
 _PER_KTOK = 1e-3
@@ -9,8 +9,7 @@ _RIDGE = 1.0  # as the spread of prompts: what five calls of very different leng
 _MOST_S, _MOST_TOKENS = 600.0, 10_000_000.0  # beyond these nothing is believed
 
 
-@dataclass(frozen=True, slots=True)
-class PrefillFit:
+class PrefillFit(NamedTuple):
     """Fading sums of prompt tokens x (in thousands, those that no cache held) and seconds y to the first token.
 
     Of the line y = wait + slope * x only the slope is of interest: weighted ridge regression (Hoerl & Kennard,

@@ -1,6 +1,6 @@
 """How many tokens an arm's tokenizer makes of a prompt, learned from the usage that the arm reports."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _KEPT = 0.99  # weight of the past, per call: about the last hundred count
 _LEAST_TOKENS = 32.0  # added to an estimate before deviations are divided by it: short prompts say little
@@ -10,8 +10,7 @@ _OVERHEAD_SPREAD = 300.0  # tokens: of chat templates and what a server puts bef
 _MOST_TIMES, _MOST_MORE = 8.0, 20_000.0  # beyond this many times the estimate, and tokens more, nothing is believed
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFit:
+class TokenFit(NamedTuple):
     """Fading sums of estimates x and reported tokens y of an arm's calls, for the line y = overhead + ratio * x.
 
     Bayesian linear regression (Bishop, "Pattern Recognition and Machine Learning", 2006, eq. 3.49-3.51) with two

@@ -144,17 +144,19 @@ class Learner:
         """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is reported."""
         learned = False
         refused: list[tuple[EventId, str]] = []
+        reached = sort_key(self.position)
         for entry in entries:
-            if sort_key(entry.id) <= sort_key(self.position):
+            if sort_key(entry.id) <= reached:
                 continue
             try:
-                rewind = self._rewind(entry)
-                if rewind is not None:
-                    return StepResult(learned, tuple(refused), rewind, self.notices.drain())
+                if isinstance(entry.event, Control):
+                    rewind = self._rewind(entry)
+                    if rewind is not None:
+                        return StepResult(learned, tuple(refused), rewind, self.notices.drain())
                 learned |= self._fold(entry)
             except (ValueError, ArithmeticError, LookupError) as error:
                 refused.append((entry.id, f"{type(error).__name__}: {error}"))
-            self.position = entry.id
+            self.position, reached = entry.id, sort_key(entry.id)
         return StepResult(learned, tuple(refused), detected_changes=self.notices.drain())
 
     def snapshot(self, *, with_policy: bool = True) -> Snapshot:

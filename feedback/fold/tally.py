@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from highwayman.bandit.cascade.gates import Gates
@@ -105,8 +104,12 @@ class Tally:
             return  # nothing is known of it, and the call's own outcome may still come
         self.revision += 1
         self._spend.add(tenant, day_of(outcome.at), sign * (outcome.cost_usd or 0.0), sign)
-        for name in outcome.failed_arms:
-            self.arm(name).on_failure(outcome.at, sign)
+        if outcome.tried:
+            for name in outcome.failed_arms:
+                self.arm(name).on_failure(outcome.at, sign)
+        if not outcome.stages:  # as most have none
+            self._on_call(outcome, sign)
+            return
         for call in outcome.calls:
             self._on_call(call, sign)
 
@@ -199,7 +202,7 @@ class Tally:
             f"{name} {script} {arm}": value
             for arm, tally in self.arms.items()
             for script, fit in tally.fits.items()
-            for name, value in asdict(fit).items()
+            for name, value in fit._asdict().items()
         }
         if fits:
             sums[FITS] = fits
@@ -207,11 +210,11 @@ class Tally:
             f"{name} {arm}": value
             for arm, tally in self.arms.items()
             if tally.prefill.weight
-            for name, value in asdict(tally.prefill).items()
+            for name, value in tally.prefill._asdict().items()
         }
         if prefills:
             sums[PREFILL] = prefills
-        rates = {name: asdict(tally.answer_rate) for name, tally in self.arms.items() if tally.answer_rate.at}
+        rates = {name: tally.answer_rate._asdict() for name, tally in self.arms.items() if tally.answer_rate.at}
         if rates:
             sums[ANSWER_RATES] = rates
         sums[AMOUNTS] = self.amounts.to_json()  # without it, a tally is one of before

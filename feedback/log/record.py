@@ -26,6 +26,11 @@ class LogPoint:
 END = LogPoint()
 
 
+def is_before(event_id: EventId | None, other: EventId) -> bool:
+    """Return whether there is such an event, and it stands before another one on the log."""
+    return event_id is not None and sort_key(event_id) < sort_key(other)
+
+
 @quick_dataclass(frozen=True, slots=True)
 class Record:
     """A decision and everything filed under it so far, each with the id of the event that filed it."""

@@ -1,14 +1,13 @@
 """An arm's chance to answer at all, from the calls that ended lately."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HALF_LIFE_S = 10.0  # an arm that is not asked, since it failed, is asked again before long
 _RECENT = 0.97  # weight of the past, per call: about the last 33
 _PRIOR = 1.0  # answers that are taken for given
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRate:
+class AnswerRate(NamedTuple):
     """Fading counts of the calls that an arm answered, and of those that it did not.
 
     They fade with time, too, and fast: whether a server is well is a matter of now, and while it is thought not to be,

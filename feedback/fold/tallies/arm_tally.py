@@ -1,7 +1,7 @@
 """One arm's counts and sums over the whole log."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from highwayman.env.cost.prefill_fit import PrefillFit
@@ -64,4 +64,7 @@ class ArmTally:
 
     def sums(self) -> dict[str, Any]:
         """Return the sums by name, all but what adds up with no other's: of its server, its chance to answer."""
-        return {name: value for name, value in asdict(self).items() if name not in _OWN}
+        return {name: getattr(self, name) for name in _SUMMED}
+
+
+_SUMMED = tuple(each.name for each in fields(ArmTally) if each.name not in _OWN)

@@ -33,11 +33,15 @@ class DailySpend:
 
     def add(self, tenant: str, day: int, usd: float, calls: int) -> None:
         """Add to a day, if it is one of the last; of those, only the last stay."""
+        days = self._days.get(tenant)
+        known = None if days is None else days.get(day)
+        if days is not None and known is not None:
+            days[day] = known.plus(usd, calls)
+            return
         newest = max((known for days in self._days.values() for known in days), default=day)
         if day <= newest - _DAYS:
             return
-        days = self._days.setdefault(tenant, {})
-        days[day] = days.get(day, NO_SPEND).plus(usd, calls)
+        self._days.setdefault(tenant, {})[day] = NO_SPEND.plus(usd, calls)
         if day > newest:
             kept = {
                 name: {known: spent for known, spent in own.items() if known > day - _DAYS}

@@ -133,7 +133,7 @@ class History:
         if decision.mode is _SHADOW or decision.objective == JUDGE:
             self._total(cells, tenant)[2] += sign * round(_USD * (outcome.cost_usd or 0.0))
             return
-        if status is not _OK or outcome.attempts > 1:
+        if outcome.tried and (status is not _OK or outcome.attempts > 1):
             for name in outcome.failed_arms:
                 self._arm(cells, tenant, name)[2] += sign
         if status in _FAILED and not outcome.tried:  # as before attempts were kept
