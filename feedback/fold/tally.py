@@ -47,6 +47,7 @@ class Tally:
         self.efficiency = EfficiencyTally()
         self.history = History()
         self.revision = 0  # another one whenever something was learned of calls, beside what they take by prompt
+        self.rewards_revision = 0  # another one whenever a reward changed
         self._spend = DailySpend()
         self._gates: dict[str, Gates] = {}  # by tenant
 
@@ -157,6 +158,7 @@ class Tally:
     def on_reward_changes(self, changes: Iterable[RewardChange]) -> None:
         """Add changes of reward; an answer counts as one with feedback as long as its weight is positive."""
         for change in changes:
+            self.rewards_revision += 1
             tally = self.arm(change.arm)
             tally.weight += change.weight
             tally.weighted += change.weighted

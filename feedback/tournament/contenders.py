@@ -17,6 +17,7 @@ from highwayman.bandit.policy import PredictsQuality
 from highwayman.env.cost.objective import Objective
 from highwayman.env.types import Arm, Context, Decision, Floats
 from highwayman.feedback.fold.learner import Learner
+from highwayman.feedback.fold.tally import Tally
 from highwayman.feedback.fold.tally_quotes import TallyQuotes
 
 _NOTHING = (0.0, 0.0)
@@ -130,6 +131,7 @@ class ConstantContender:
     def __init__(self) -> None:
         """Start with nothing known: who decided is followed."""
         self._sums: dict[str, list[float]] = {}  # by arm: inverse propensities, and those times reward minus penalty
+        self._standing: _Standing | None = None  # as of the last decision
 
     @property
     def reads_calls(self) -> bool:
@@ -151,19 +153,27 @@ class ConstantContender:
 
     def on_decision(self, decision: Decision, context: Context, learner: Learner) -> tuple[Floats, Floats]:
         """Return 1 for the best of the arms that could be drawn, and each arm's mean quality."""
+        standing = self._standing
+        if standing is None or not standing.holds(decision.arms, learner.tally):
+            standing = self._standing = self._standing_of(decision.arms, learner)
+        if standing.place is None:
+            return decision.probs, standing.quality
+        if decision.probs[standing.place] > 0:
+            return standing.chosen, standing.quality
         able = [arm for arm, prob in zip(decision.arms, decision.probs.tolist(), strict=True) if prob > 0]
-        best, quality = self._best(able), mean_qualities(decision.arms, learner)
-        if not best:
-            return decision.probs, quality
-        chosen = np.zeros(len(decision.arms))
-        chosen[decision.arms.index(best)] = 1.0
-        return chosen, quality
+        best = self._best(able)
+        return (_all_at(decision.arms, best) if best else decision.probs), standing.quality
+
+    def _standing_of(self, arms: tuple[str, ...], learner: Learner) -> "_Standing":
+        best, tally = self._best(arms), learner.tally
+        place = arms.index(best) if best else None
+        return _Standing(arms, tally, tally.rewards_revision, place, _all_at(arms, best), mean_qualities(arms, learner))
 
     def on_reward(
         self, decision: Decision, before: float | None, after: float | None, *, shares: tuple[float, float]
     ) -> bytes | None:
         """Count a reward of the arm drawn; return the state of a policy that takes the new leader, if there is one."""
-        leader = self.leader
+        leader, self._standing = self.leader, None
         sums = self._sums.setdefault(decision.arm, [0.0, 0.0])
         dearer = min(float(decision.penalties[decision.action] - decision.penalties.min()), 1.0)
         for reward, share, sign in zip((before, after), shares, (-1.0, 1.0), strict=True):
@@ -180,7 +190,27 @@ class ConstantContender:
 
     def restore(self, state: bytes) -> None:
         """Go on from them."""
-        self._sums = msgpack.unpackb(state) if state else {}
+        self._sums, self._standing = msgpack.unpackb(state) if state else {}, None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Standing:
+    """Which of K arms leads, as long as no reward changes."""
+
+    arms: tuple[str, ...]
+    tally: Tally
+    rewards_revision: int  # of the tally
+    place: int | None  # of the best; None: nothing is known of any
+    chosen: Floats  # (K,) 1 at the best
+    quality: Floats  # (K,) mean of each
+
+    def holds(self, arms: tuple[str, ...], tally: Tally) -> bool:
+        """Return whether it is still so."""
+        return self.tally is tally and self.rewards_revision == tally.rewards_revision and self.arms == arms
+
+
+def _all_at(arms: Sequence[str], best: str) -> Floats:
+    return np.array([float(arm == best) for arm in arms])
 
 
 def mean_qualities(arms: Sequence[str], learner: Learner) -> Floats:

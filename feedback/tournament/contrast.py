@@ -2,6 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from highwayman.env.types import Floats
 
 SPAN = 3.0  # no lower end lies below -SPAN, no upper end above it, whatever the propensities
 _MOST_DEARER = 1.0  # quality units that an arm's penalty may lie above the least one
@@ -22,6 +28,34 @@ class PolicyContrast:
     slope: float  # (challenger's probability - propensity) / propensity, of the arm drawn; it expects 0
     unsupported: float  # the challenger's probability for arms that could not be drawn
     spread: float  # mean square of the slope, over the arms that could be drawn
+
+
+class Divergence(NamedTuple):
+    """What of a `PolicyContrast` hangs on probabilities alone."""
+
+    slope: float
+    unsupported: float
+    spread: float
+    scale: float  # by which the challenger's probabilities of arms that could be drawn come to 1; 0: it has none
+
+
+def divergence(challenger: Sequence[float], logged: Sequence[float], action: int) -> Divergence:
+    """Return how far a challenger's probabilities of the K arms are from those that were drawn from."""
+    if min(logged) > 0.0:
+        able = sum(challenger)
+    else:
+        able = sum([pi for pi, p in zip(challenger, logged, strict=True) if p > 0.0])
+    unsupported, scale = 1.0 - able, 1.0 / able if able > _TINY else 0.0
+    if not scale:  # of nothing that could be drawn, nothing is known
+        return Divergence(0.0, max(unsupported, 0.0), 0.0, 0.0)
+    spread = 0.0
+    for pi, p in zip(challenger, logged, strict=True):
+        if p > 0.0:
+            gap = pi * scale - p
+            spread += gap * (gap / p)
+    p = logged[action]
+    slope = (challenger[action] * scale - p) / p if p > 0.0 else 0.0
+    return Divergence(slope, max(unsupported, 0.0), spread, scale)
 
 
 def contrast(
@@ -55,17 +89,13 @@ def contrast(
             it: of that one's reward only a share is known, which is 0 where it was not served. So at the lower end
             nothing is expected of it, at the upper one all. None: both do the same with it.
     """
-    if min(logged) > 0.0:
-        able = sum(challenger)
-    else:
-        able = sum([pi for pi, p in zip(challenger, logged, strict=True) if p > 0.0])
-    unsupported, scale = 1.0 - able, 1.0 / able if able > _TINY else 0.0
+    slope, unsupported, spread, scale = divergence(challenger, logged, action)
     least_penalty = min(penalties)
-    lower = upper = slope = spread = 0.0
+    lower = upper = 0.0
     for place, (pi, p, q, penalty) in enumerate(zip(challenger, logged, quality, penalties, strict=True)):
         if p <= 0.0:
             continue
-        gap = pi * scale - p if scale else 0.0  # of nothing that could be drawn, nothing is known
+        gap = pi * scale - p if scale else 0.0
         ratio = gap / p
         share = 1.0 / ratio if ratio > 1.0 else 1.0
         low, high = q if q < share else share, q if q > 1.0 - share else 1.0 - share
@@ -75,12 +105,37 @@ def contrast(
         dearer = min(penalty - least_penalty, _MOST_DEARER)
         lower += (gap + p) * low - p * champion_low - gap * dearer
         upper += (gap + p) * high - p * champion_high - gap * dearer
-        spread += gap * ratio
         if place == action:
-            slope = ratio
             lower -= (ratio + 1.0) * low - champion_low
             upper -= (ratio + 1.0) * high - champion_high
-    return PolicyContrast(lower, upper, slope, max(unsupported, 0.0), spread)
+    return PolicyContrast(lower, upper, slope, unsupported, spread)
+
+
+def contrast_ends(
+    challenger: Floats,
+    logged: Floats,
+    actions: npt.NDArray[np.intp],
+    *,
+    scales: Floats,
+    quality: Floats,
+    penalties: Floats,
+) -> tuple[Floats, Floats]:
+    """Return `lower` and `upper`, (n,) each, as `contrast` has them for each of n rounds without `returns`.
+
+    Step by step as it does, arm after arm, so that they are the same numbers; arrays are (n, K), actions and scales, of
+    `divergence`, (n,).
+    """
+    dearer = np.minimum(penalties - penalties.min(axis=1, keepdims=True), _MOST_DEARER)
+    lower, upper = np.zeros((2, len(actions)))
+    for place, (pi, p, q, costs) in enumerate(zip(challenger.T, logged.T, quality.T, dearer.T, strict=True)):
+        able = p > 0.0
+        gap = np.where(scales > 0.0, pi * scales - p, 0.0)
+        ratio = np.divide(gap, p, out=np.zeros_like(gap), where=able)
+        share = 1.0 / np.maximum(ratio, 1.0)
+        for ends, expected in ((lower, np.minimum(q, share)), (upper, np.maximum(q, 1.0 - share))):
+            np.add(ends, (gap + p) * expected - p * expected - gap * costs, out=ends, where=able)
+            np.subtract(ends, (ratio + 1.0) * expected - expected, out=ends, where=able & (actions == place))
+    return lower, upper
 
 
 def contrast_by_propensity(

@@ -8,10 +8,16 @@ import numpy as np
 from highwayman.bandit import snapshot
 from highwayman.env.errors import SnapshotError
 from highwayman.env.types import ONLY_DRAWN, Decision, Floats, Outcome, Status
-from highwayman.feedback.tournament.contrast import contrast, contrast_by_propensity
+from highwayman.feedback.tournament.contrast import (
+    Divergence,
+    PolicyContrast,
+    contrast,
+    contrast_by_propensity,
+    divergence,
+)
 from highwayman.feedback.tournament.level_watch import LevelWatch
 from highwayman.feedback.tournament.paired_bets import FIRST_SPREAD, PairedBets, next_spread, stake_level
-from highwayman.feedback.tournament.recent_contrasts import RecentContrasts, RoundContrast
+from highwayman.feedback.tournament.recent_contrasts import OpenRound, RecentContrasts, RoundContrast
 
 WINDOW = 65_536  # decisions whose rewards are waited for
 LEAST_ROUNDS = 100
@@ -98,22 +104,29 @@ class ChallengerScore:
             quality: (K,) expected of each arm then.
             returns: as `contrast` takes them.
         """
-        probs, penalties = challenger.tolist(), decision.penalties.tolist()
-        if ONLY_DRAWN in decision.context.flags:  # told by another router, which does not cascade here
-            line = contrast_by_propensity(probs, decision.propensity, decision.action, penalties=penalties)
+        probs, logged, action, level = challenger.tolist(), decision.probs, decision.action, stake_level(self._spread)
+        line: PolicyContrast | Divergence
+        if ONLY_DRAWN in decision.context.flags or returns is not None:
+            line = self._line(decision, probs, quality.tolist(), returns)
+            self._recent.add(decision.id, RoundContrast(line.lower, line.upper, line.slope, level))
         else:
-            line = contrast(
-                probs,
-                decision.probs.tolist(),
-                decision.action,
-                quality=quality.tolist(),
-                penalties=penalties,
-                returns=returns,
+            line = divergence(probs, logged.tolist(), action)
+            open_round = OpenRound(
+                challenger, logged, action, line.scale, quality, decision.penalties, line.slope, level
             )
-        self._recent.add(decision.id, RoundContrast(line.lower, line.upper, line.slope, stake_level(self._spread)))
+            self._recent.add_open(decision.id, open_round)
         self._spread = next_spread(self._spread, line.spread)
         self._decisions += 1
         self._unsupported += line.unsupported
+
+    @staticmethod
+    def _line(
+        decision: Decision, probs: list[float], quality: list[float], returns: Sequence[float | None] | None
+    ) -> PolicyContrast:
+        penalties, logged = decision.penalties.tolist(), decision.probs.tolist()
+        if ONLY_DRAWN in decision.context.flags:  # told by another router, which does not cascade here
+            return contrast_by_propensity(probs, decision.propensity, decision.action, penalties=penalties)
+        return contrast(probs, logged, decision.action, quality=quality, penalties=penalties, returns=returns)
 
     def on_reward(
         self,
@@ -148,8 +161,9 @@ class ChallengerScore:
 
     def on_outcome(self, outcome: Outcome, *, goes_on: bool = True) -> None:
         """Take how a call ended that a decision drew; the challenger may not go on from its first answer."""
-        line, status = self._recent.get(outcome.decision_id), outcome.status
-        if line is None or not (status is Status.OK or status in _FAILED):
+        status = outcome.status
+        line = self._recent.slope_and_level(outcome.decision_id) if status is Status.OK or status in _FAILED else None
+        if line is None:
             return
         failed = status is not Status.OK or (len(outcome.tried) > 1 and bool(outcome.failed_arms))
         self._meter(FAILURES, float(failed), line)
@@ -166,11 +180,12 @@ class ChallengerScore:
                 self._meter(name, _in_means(amount, mean), line, _in_means(own.get(name, amount), mean))
             sums[0], sums[1] = sums[0] + amount, sums[1] + 1.0
 
-    def _meter(self, name: str, amount: float, line: RoundContrast, own: float | None = None) -> None:
+    def _meter(self, name: str, amount: float, line: tuple[float, int], own: float | None = None) -> None:
         # The slope expects 0, so either end may be shifted by it: neither lies beyond what bets survive.
         own = amount if own is None else own  # the challenger's, were the same arm drawn
-        low = (line.slope + 1.0) * own - amount
-        self._meters[name].add(low, low - line.slope, line.level)
+        slope, level = line
+        low = (slope + 1.0) * own - amount
+        self._meters[name].add(low, low - slope, level)
 
     def verdict(self, alpha: float) -> Verdict:
         """Return what is known by now, each end wrong with probability `alpha` at most, however often one looks."""

@@ -61,18 +61,20 @@ class ScoredLearner(Learner):
 
     def on_decision(self, decision: Decision) -> None:
         """Score a decision that was drawn."""
-        context = self.context_of(decision)
-        if context is None or not self._is_scored(decision) or NO_EXPLORATION in decision.context.flags:
+        context, flags = self.context_of(decision), decision.context.flags
+        if context is None or NO_EXPLORATION in flags or not self._is_scored(decision):
             return
         for arm in decision.arms:
             if arm not in self.tally.arms:  # a pool file may have brought it without a word on the log
                 self.add_arm(arm)
-        contender, priced = self._scoring.contender, _priced(decision)
+        contender, options = self._scoring.contender, options_of(decision) if flags else None
+        priced = decision if options is None else replace(decision, penalties=decision.penalties + options)
         probs, quality = contender.on_decision(decision if contender.cascades else priced, context, self)
-        if probs is not decision.probs:  # else it follows who decided, control slice and all
-            probs = self._baseline.mixed(decision, probs)
-        self._baseline.observe(decision)
-        returns, options = None, options_of(decision)
+        if flags:
+            if probs is not decision.probs:  # else it follows who decided, control slice and all
+                probs = self._baseline.mixed(decision, probs)
+            self._baseline.observe(decision)
+        returns = None
         if options is not None:
             expected = np.clip(quality + options, 0.0, 1.0)
             if contender.cascades:
