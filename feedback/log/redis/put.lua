@@ -13,30 +13,37 @@ local function append(event, filed)
   return redis.call('XADD', log, '*', 'e', event)
 end
 
-local put = {}
+-- What a record has is looked at in few calls: most have nothing when their decision comes, and it alone when their
+-- outcome does. Decisions become open, and are so no more, all together in the end.
+local put, opened, ended, none = {}, {}, {}, {}
 
 function put.d(record, event, name, at)
-  local seen = redis.call('HMGET', record, 'd', 'o', 'x')
+  local filed = redis.call('HLEN', record) > 0
+  local seen = filed and redis.call('HMGET', record, 'd', 'o', 'x') or none
   if seen[3] then return false end
   if seen[1] then return seen[1] end
-  local id = append(event, redis.call('EXISTS', record) == 1)
+  local id = append(event, filed)
   redis.call('HSET', record, 'd', id)
   redis.call('EXPIRE', record, kept_s)
-  if not seen[2] then redis.call('ZADD', open, at, name) end
+  if not seen[2] then
+    opened[#opened + 1] = at
+    opened[#opened + 1] = name
+  end
   return id
 end
 
 -- A real outcome that comes after all replaces a lost one.
 function put.o(record, event, name, lost)
-  local seen = redis.call('HMGET', record, 'd', 'o', 'l', 'x')
+  local fields = redis.call('HGETALL', record)  -- each followed by its value
+  local decided = #fields == 2 and fields[1] == 'd'
+  local seen = #fields > 0 and not decided and redis.call('HMGET', record, 'd', 'o', 'l', 'x') or none
   if seen[4] then return false end
   if seen[2] and (lost == '1' or not seen[3]) then return seen[2] end
-  local filed = redis.call('HLEN', record)
-  local id = append(event, filed > (seen[1] and 1 or 0))
+  local id = append(event, #fields > ((decided or seen[1]) and 2 or 0))
   redis.call('HSET', record, 'o', id)
   if lost == '1' then redis.call('HSET', record, 'l', '') elseif seen[3] then redis.call('HDEL', record, 'l') end
-  if filed == 0 then redis.call('EXPIRE', record, kept_s) end
-  redis.call('ZREM', open, name)
+  if #fields == 0 then redis.call('EXPIRE', record, kept_s) end
+  ended[#ended + 1] = name
   return id
 end
 
@@ -70,6 +77,8 @@ for i = 4, #KEYS do
     out[#out + 1] = put[ARGV[at]](KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
   end
 end
+if #opened > 0 then redis.call('ZADD', open, unpack(opened)) end
+if #ended > 0 then redis.call('ZREM', open, unpack(ended)) end
 if ARGV[1] ~= '' then
   out[1] = redis.call('GET', KEYS[3])
   redis.call('SET', KEYS[3], ARGV[1], 'EX', ARGV[2])
