@@ -100,6 +100,8 @@ def decision_id_in(data: bytes) -> str:
 
 
 _FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
+# By their texts: to call an enum takes as long as all else that is done with one.
+_MODES, _STATUSES = ({str(each): each for each in kind} for kind in (Mode, Status))
 _STAGE_FIELDS = len(fields(CascadeStage))  # a later version may write more behind them
 _KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
 
@@ -120,27 +122,12 @@ def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
     links: Sequence[str] = (),
 ) -> Decision:  # fmt: skip
     features, fingerprint, prompt_tokens, flags = context
-    drawn_from = np.frombuffer(probs, "<f8").copy()
+    drawn_from = np.frombuffer(probs, _FLOAT64)
+    at_hand = Context(np.frombuffer(features, _FLOAT32).astype(np.float64), fingerprint, prompt_tokens, frozenset(flags))
     return Decision(
-        id=name,
-        tenant=tenant,
-        at=at,
-        context=Context(
-            np.frombuffer(features, "<f4").astype(np.float64), fingerprint, prompt_tokens, frozenset(flags)
-        ),
-        arms=tuple(arms),
-        penalties=np.frombuffer(penalties, "<f8").copy(),
-        probs=drawn_from,
-        action=action,
-        propensity=float(drawn_from[action]),
-        policy=policy,
-        policy_version=version,
-        objective=objective,
-        mode=Mode(mode),
-        user=user,
-        prompt=prompt,
-        links=tuple(links),
-    )
+        name, tenant, at, at_hand, tuple(arms), np.frombuffer(penalties, _FLOAT64), drawn_from, action,
+        drawn_from.item(action), policy, version, objective, _MODES.get(mode) or Mode(mode), user, prompt, tuple(links),
+    )  # fmt: skip
 
 
 def _encode_outcome(event: Outcome) -> tuple[str, list[Any]]:
@@ -175,15 +162,16 @@ def _decode_outcome(decision_id: str, at: float, arm: str, status: str, *more: A
     if len(more) != 8:
         raise ValueError(f"an outcome has 12 fields, not {4 + len(more)}")
     *called, last = more
+    how = _STATUSES.get(status) or Status(status)
     if not isinstance(last, list):
-        return Outcome(decision_id, at, arm, Status(status), *more)
+        return Outcome(decision_id, at, arm, how, *more)
     attempts, tried, tokens_cached, estimated, *rest = last  # a later version may have put more behind
     made = tuple([Attempt(*values[:5]) for values in tried])
     named = next((more for more in rest if isinstance(more, dict)), {})
     stages = tuple([CascadeStage(*values[:_STAGE_FIELDS]) for values in named.get("stages", ())])
     tools_dropped, wh = named.get("tools_dropped") is True, named.get("wh")
     values = [*called, attempts, made, tokens_cached, estimated, tools_dropped, stages, wh]
-    return Outcome(decision_id, at, arm, Status(status), *values)
+    return Outcome(decision_id, at, arm, how, *values)
 
 
 def _encode_feedback(event: Feedback) -> tuple[str, list[Any]]:
