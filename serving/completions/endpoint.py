@@ -27,6 +27,7 @@ from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.http.asgi import (
     HAS_ROOM,
+    RESPOND,
     ClientDisconnected,
     Headers,
     Receive,
@@ -92,7 +93,8 @@ class CompletionsEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request, or tell that it was cut where the router ends before."""
-        drain, begun = self._dependencies.drain, ResponseStartTracker(send, scope["extensions"].get(HAS_ROOM))
+        drain, extensions = self._dependencies.drain, scope["extensions"]
+        begun = ResponseStartTracker(send, extensions.get(HAS_ROOM), extensions.get(RESPOND))
         task, in_flight = drain.enter(), self._dependencies.metrics.in_flight
         in_flight.inc()
         try:

@@ -11,9 +11,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
+# Takes a `send`, a status, headers without the length, and a body; returns False where the response has to be sent in
+# parts: what it is given is not the connection's own `send`, or there is more to a response than these.
+Respond = Callable[[Send, int, Headers, bytes], bool]
 
 BODY_IS_HERE = "highwayman.body_is_here"  # among the extensions of a scope: nothing of its body is to come any more
 HAS_ROOM = "highwayman.has_room"  # among the extensions: says whether `send` would return without waiting
+RESPOND = "highwayman.respond"  # among the extensions: sends a whole response in one step
 _HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
@@ -83,6 +87,8 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patienc
 
 async def send_response(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:
     """Send one whole response."""
+    if isinstance(send, ResponseStartTracker) and send.respond(status, headers, body):
+        return
     length = (b"content-length", str(len(body)).encode())
     last = [(b"connection", b"close")] if status in _LAST_OF_CONNECTION else []
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length, *last]})
@@ -92,10 +98,13 @@ async def send_response(send: Send, status: int, body: bytes, headers: Headers =
 class ResponseStartTracker:
     """A `send` that is true once a response has begun."""
 
-    def __init__(self, send: Send, has_room: Callable[[], bool] | None = None) -> None:
-        """Take the `send`, and what says whether it would return without waiting; None: nobody knows."""
+    def __init__(self, send: Send, has_room: Callable[[], bool] | None = None, respond: Respond | None = None) -> None:
+        """Take the `send`, what says whether it would return without waiting (None: nobody knows), and what sends a
+        whole response in one step (None: nobody can).
+        """
         self._send = send
         self.has_room = has_room or _unknown_room
+        self._respond = respond
         self._begun = False
         self.headers: Headers = ()  # that the response has beside its own
         self.is_open_event_stream = False  # one that has begun and not ended
@@ -116,6 +125,15 @@ class ResponseStartTracker:
         elif not message.get("more_body"):
             self.is_open_event_stream = False
         await self._send(message)
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole response in one step, if that can be; return whether it was."""
+        if self._respond is None or self._begun or status in _LAST_OF_CONNECTION:
+            return False
+        if self.headers:
+            headers = (*headers, *self.headers)
+        self._begun = self._respond(self._send, status, headers, body)
+        return self._begun
 
     def send_part(self, body: bytes) -> None:
         """Send a part of a body, without waiting, where there is room. Raises RuntimeError where there is none."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, HttpToolsProtocol
 
-from highwayman.serving.http.asgi import BODY_IS_HERE, HAS_ROOM
+from highwayman.serving.http.asgi import BODY_IS_HERE, HAS_ROOM, RESPOND, Headers, Send
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 from highwayman.serving.http.joined_writes import JoinedWrites
 
 _MOST_HEAD_BYTES = 64 * 1024
+_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -100,7 +101,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        extensions: dict[str, Any] = {DISCONNECT: self._disconnect, HAS_ROOM: self._has_room}
+        extensions: dict[str, Any] = {DISCONNECT: self._disconnect, HAS_ROOM: self._has_room, RESPOND: self._respond}
         self.scope["extensions"] = extensions
         self._head_bytes = 0
         self._in_head = True
@@ -151,6 +152,32 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _has_room(self) -> bool:
         """Return whether more may be written without waiting."""
         return not self.flow.write_paused
+
+    def _respond(self, send: Send, status: int, headers: Headers, body: bytes) -> bool:
+        """Write a whole response in one step; return False for one that uvicorn has to be told of in parts.
+
+        That is one behind others, to a client that is slow or has gone, or the last of its connection; and what uvicorn
+        would refuse.
+        """
+        cycle = self.cycle
+        if send != cycle.send or not cycle.keep_alive or cycle.access_log or cycle.scope["method"] == "HEAD":
+            return False
+        if cycle.response_started or cycle.disconnected or self.flow.write_paused:
+            return False
+        head, values = STATUS_LINE[status], b""
+        for name, value in (*cycle.default_headers, *headers):
+            if name in _FRAMING:
+                return False
+            head += b"%b: %b\r\n" % (name, value)
+            values += value
+        if HEADER_VALUE_RE.search(values):
+            return False
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _is_answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
