@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,7 +13,7 @@ from highwayman.env.errors import HighwaymanError
 from highwayman.feedback.trust.principal import ANONYMOUS, Principal
 from highwayman.serving.auth.admission import CALLER
 from highwayman.serving.completions.delegated.endpoints import DelegatedEndpoints
-from highwayman.serving.completions.endpoint import CompletionsEndpoint
+from highwayman.serving.completions.requests.request import PARSERS
 from highwayman.serving.config.config import Config
 from highwayman.serving.dashboard.entry import Dashboard
 from highwayman.serving.handlers import Handlers, open_handlers
@@ -35,6 +36,7 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _NEW_OBJECTS = 10_000  # between two collections; with Python's 700, those that requests under way hold set them off
 
 _Handler = Callable[[Handlers, Scope, Receive, Send], Awaitable[None]]
+_Answer = Callable[[Scope, Receive, Send, Principal], Awaitable[None]]
 
 
 class Application:
@@ -66,7 +68,8 @@ class Application:
 
     def _guard_against(self, config: Config) -> None:
         self._guard = CrossSiteGuard(config.allowed_hosts, config.cors.allow_origins)
-        self._cors = CorsPolicy(config.cors.allow_origins)
+        origins = config.cors.allow_origins
+        self._cors = CorsPolicy(origins) if origins else None  # None: no page of another origin may read answers
 
     def _follow(self, live: LiveConfig) -> None:
         """Go on with a configuration that has changed."""
@@ -74,69 +77,71 @@ class Application:
         if self._running is not None:
             self._running.follow(live)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or run the lifespan."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers one request, or runs the lifespan, once it is awaited."""
         if scope["type"] == "lifespan":
-            await self._run_lifespan(scope, receive, send)
-        elif scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
-            await self._rest(as_get(scope), receive, send)
-        else:
-            await self._handle(self._running, scope, receive, send)
+            return self._run_lifespan(scope, receive, send)
+        if scope["type"] != "http" or self._running is None or scope["path"] in _OPEN_PATHS:
+            return self._rest(as_get(scope), receive, send)
+        return self._handle(self._running, scope, receive, send)
 
-    async def _admit(self, running: Handlers, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to its handler, if whoever sends it may."""
-        origin = self._cors.allowed_origin(scope) if self._cors else None
-        if origin is not None:
+    def _admit(self, running: Handlers, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers a request: its handler, if whoever sends it may have it answered."""
+        origin = None if self._cors is None else self._cors.allowed_origin(scope)
+        if self._cors is not None and origin is not None:
             preflight = self._cors.preflight_headers(scope, origin)
             if preflight is not None:
-                await send_response(send, 200, b"", preflight)
-                return
+                return send_response(send, 200, b"", preflight)
             send = self._cors.sending(send, origin)
-        is_completion, other = CompletionsEndpoint.matches(scope), None
-        if not is_completion:
+        answer: _Answer = running.completions
+        is_keyless = False
+        if scope["path"] not in PARSERS:
             scope = canonical(scope)
-            other = running.protocols.match(scope, send)
-            is_completion = other is None and CompletionsEndpoint.matches(scope)
-        send = send if other is None else other.send
+            send, is_keyless, answer = self._found(running, scope, send)
+        on_error = running.services.metrics.on_error
         if self._settings.drain.begun:
-            await refuse(send, running.services.metrics.on_error)
-            return
-        match = None if is_completion or other is not None else running.feedback.match(scope)
+            return refuse(send, on_error)
         try:
             if self._plane is not None:
                 self._plane.check(scope)
-            # The dashboard has a way in of its own.
-            is_keyless = Dashboard.matches(scope) if match is None else match.route.keyless
             principal = ANONYMOUS if is_keyless else self._principal(running, scope)
         except HighwaymanError as error:
-            await send_error(send, error, running.services.metrics.on_error)
-            return
-        if is_completion and scope["method"] == "POST":
-            await running.completions(scope, receive, send, principal)
-        elif is_completion:
-            await refuse_method(scope, send, running.services.metrics.on_error)
-        elif other is not None:
-            await other.answer(scope, receive, send, principal)
-        elif match is not None:
-            await running.feedback(scope, receive, send, match=match, principal=principal)
-        else:
-            await self._answer_small(running, {**scope, CALLER: principal}, receive, send)
+            return send_error(send, error, on_error)
+        if answer is running.completions and scope["method"] != "POST":
+            return refuse_method(scope, send, on_error)
+        return answer(scope, receive, send, principal)
 
-    async def _answer_small(self, running: Handlers, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request, with its caller, to a handler that is none of the busy ones."""
+    def _found(self, running: Handlers, scope: Scope, send: Send) -> tuple[Send, bool, _Answer]:
+        """Return through what a request's answer goes out, whether anybody may ask for it, and who gives it."""
+        other = running.protocols.match(scope, send)
+        if other is not None:
+            return other.send, False, other.answer
+        if scope["path"] in PARSERS:
+            return send, False, running.completions
+        match = running.feedback.match(scope)
+        if match is not None:
+            return send, match.route.keyless, partial(running.feedback, match=match)
+        # The dashboard has a way in of its own.
+        return send, Dashboard.matches(scope), partial(self._answer_small, running=running)
+
+    def _answer_small(
+        self, scope: Scope, receive: Receive, send: Send, principal: Principal, *, running: Handlers
+    ) -> Awaitable[None]:
+        """Return what answers a request that is for none of the busy handlers."""
+        scope = {**scope, CALLER: principal}
         if Dashboard.matches(scope):
-            await running.dashboard(scope, receive, send, self._guard)
-        elif DelegatedEndpoints.matches(scope):
-            await running.delegated(scope, receive, send, scope[CALLER])
-        else:
-            await self._rest(as_get(scope), receive, send)
+            return running.dashboard(scope, receive, send, self._guard)
+        if DelegatedEndpoints.matches(scope):
+            return running.delegated(scope, receive, send, principal)
+        return self._rest(as_get(scope), receive, send)
 
     def _principal(self, running: Handlers, scope: Scope) -> Principal:
         """Return who sends a request. Raises Unauthorized, or without keys what `CrossSiteGuard` raises."""
         authenticator = running.services.authenticator
-        if authenticator.is_open:
-            self._guard.check(scope)
-        return authenticator.authenticate(scope)
+        if not authenticator.is_open:
+            return authenticator.authenticate(scope)
+        self._guard.check(scope)
+        return ANONYMOUS
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the lifespan; an error of ours at startup is reported in one line."""

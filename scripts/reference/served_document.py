@@ -23,7 +23,7 @@ async def served_document() -> JsonObject:
         arm = Arm("a", ("http://127.0.0.1:1",), "m", None, None, 4096)
         settings = Settings((arm,), valkey.url, learn=False, state=Path(folder))
         socket = f"{folder}/router.sock"
-        server = uvicorn.Server(uvicorn.Config(Application(settings), uds=socket, log_level="error"))
+        server = uvicorn.Server(uvicorn.Config(Application(settings), interface="asgi3", uds=socket, log_level="error"))
         serving = asyncio.create_task(server.serve())
         try:
             while not server.started and not serving.done():  # noqa: ASYNC110  (uvicorn has no event for it)

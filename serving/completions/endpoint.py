@@ -37,7 +37,7 @@ from highwayman.serving.http.asgi import (
 )
 from highwayman.serving.http.body_reader import BodyReader
 from highwayman.serving.http.client_ids import LinkExtractor
-from highwayman.serving.http.disconnect import cancel_on_disconnect
+from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 from highwayman.serving.http.drain import tell_cut
 from highwayman.serving.http.errors import Forbidden, RouteNotFound, send_error, send_fault
 
@@ -86,60 +86,58 @@ class CompletionsEndpoint:
         """Go on with these for the requests to come."""
         self._cascades, self.body_limit_bytes = cascades, body_limit_bytes
 
-    @staticmethod
-    def matches(scope: Scope) -> bool:
-        """Return whether the request is for one of its paths."""
-        return scope["type"] == "http" and scope["path"] in PARSERS
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Answer one request, or tell that it was cut where the router ends before."""
-        drain, extensions = self._dependencies.drain, scope["extensions"]
+        dependencies, extensions = self._dependencies, scope["extensions"]
+        drain, metrics = dependencies.drain, dependencies.metrics
+        disconnect: Disconnect = extensions[DISCONNECT]
         begun = ResponseStartTracker(send, extensions.get(HAS_ROOM), extensions.get(RESPOND))
-        task, in_flight = drain.enter(), self._dependencies.metrics.in_flight
-        in_flight.inc()
+        task, prepared = drain.enter(), None
+        metrics.in_flight.inc()
         try:
-            await self._answer(scope, receive, begun, principal)
+            prepared = await self._prepared(scope, receive, begun, principal)
+            if prepared is not None:
+                call, out = prepared
+                disconnect.begin_telling(task.cancel)
+                try:
+                    await call.run(out)
+                finally:
+                    disconnect.end_telling(task.cancel)
         except asyncio.CancelledError:
-            if not drain.is_cut:
-                raise
-            await tell_cut(begun, self._dependencies.metrics.on_error)
+            # A client that hangs up ends its call, and no more; not a decision, which is soon made.
+            if prepared is None or not disconnect.has_happened or task.uncancel():
+                if not drain.is_cut:
+                    raise
+                await tell_cut(begun, metrics.on_error)
+        except Exception as error:
+            await send_fault(None if begun else begun, error, metrics.on_error, doing="answer a request")
         finally:
-            in_flight.dec()
+            metrics.in_flight.dec()
             drain.leave(task)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal) -> None:
+    async def _prepared(
+        self, scope: Scope, receive: Receive, send: ResponseStartTracker, principal: Principal
+    ) -> tuple[ProxiedCompletion, Send] | None:
+        """Return the call of a request, and through what its answer goes out; None: the client was told why not."""
         on_error = self._dependencies.metrics.on_error
         try:
-            request, route, turn = await self._decide(scope, receive, principal)
+            request, options, started = await self.read(scope, receive, principal, PARSERS[scope["path"]])
+            route, turn, request = await self.decide(scope, request, options, principal=principal, started=started)
         except ClientDisconnected:
-            return
+            return None
         except HighwaymanError as error:
             await send_error(send, error, on_error)
-            return
+            return None
         except Exception as error:  # a client gets an answer, whatever it is
             await send_fault(send, error, on_error, doing="route a request")
-            return
+            return None
         send.headers = scope.get(QUOTA_HEADERS, ())
-        call = self._call(request, route, scope["path"])
         out = self._conversations.recording(turn, send, route.decision.id)
         if request.placeholders:
             out = RestoringSend(out, request.placeholders)
-        try:
-            await cancel_on_disconnect(call.run(out), scope)
-        except Exception as error:
-            await send_fault(None if send else send, error, on_error, doing="answer a request")
-
-    def _call(self, request: CompletionRequest, route: Route, path: str) -> ProxiedCompletion:
         if route.cascade is None:
-            return ProxiedCompletion(self._dependencies, request, route, path=path)
-        return CascadedCompletion(self._dependencies, request, route, route.cascade, path=path)
-
-    async def _decide(
-        self, scope: Scope, receive: Receive, principal: Principal
-    ) -> tuple[CompletionRequest, Route, Turn]:
-        request, options, started = await self.read(scope, receive, principal, PARSERS[scope["path"]])
-        route, turn, request = await self.decide(scope, request, options, principal=principal, started=started)
-        return request, route, turn
+            return ProxiedCompletion(self._dependencies, request, route, path=scope["path"]), out
+        return CascadedCompletion(self._dependencies, request, route, route.cascade, path=scope["path"]), out
 
     async def read(
         self, scope: Scope, receive: Receive, principal: Principal, parse: RequestParser

@@ -102,7 +102,7 @@ class FeedbackEndpoints:
         return None
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, *, match: RouteMatch, principal: Principal
+        self, scope: Scope, receive: Receive, send: Send, principal: Principal, *, match: RouteMatch
     ) -> None:
         """Answer one request."""
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from highwayman.serving.http.asgi import Scope
 
@@ -13,22 +13,22 @@ class Disconnect:
     """The end of one connection."""
 
     def __init__(self) -> None:
-        self._has_happened = False
-        self._callbacks: set[Callable[[], None]] = set()
+        self.has_happened = False
+        self._callbacks: set[Callable[[], object]] = set()
 
     def happen(self) -> None:
         """Tell that the client has hung up."""
-        self._has_happened = True
+        self.has_happened = True
         for on_disconnect in tuple(self._callbacks):
             on_disconnect()
 
-    def begin_telling(self, on_disconnect: Callable[[], None]) -> None:
+    def begin_telling(self, on_disconnect: Callable[[], object]) -> None:
         """Call `on_disconnect` if the client hangs up before `end_telling`, or has done so already."""
         self._callbacks.add(on_disconnect)
-        if self._has_happened:
+        if self.has_happened:
             on_disconnect()
 
-    def end_telling(self, on_disconnect: Callable[[], None]) -> None:
+    def end_telling(self, on_disconnect: Callable[[], object]) -> None:
         """Call it no more."""
         self._callbacks.discard(on_disconnect)
 
@@ -36,19 +36,12 @@ class Disconnect:
 async def cancel_on_disconnect(work: Coroutine[Any, Any, None], scope: Scope) -> None:
     """Run `work` to its end in this task, but cancel it when the client hangs up: then return when it has ended."""
     disconnect: Disconnect = scope["extensions"][DISCONNECT]
-    task, hung_up = asyncio.current_task(), False
-
-    def cancel() -> None:
-        nonlocal hung_up
-        if task is not None and not hung_up:
-            hung_up = True
-            task.cancel()
-
-    disconnect.begin_telling(cancel)
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    disconnect.begin_telling(task.cancel)
     try:
         await work
     except asyncio.CancelledError:
-        if task is None or not hung_up or task.uncancel():  # somebody else cancels the task, too
+        if not disconnect.has_happened or task.uncancel():  # somebody else cancels the task, too
             raise
     finally:
-        disconnect.end_telling(cancel)
+        disconnect.end_telling(task.cancel)

@@ -1,6 +1,7 @@
 """The end of a router's service: nothing new is taken, what is under way may finish, what cannot is cut and told."""
 
 import asyncio
+from typing import Any, cast
 
 from highwayman.serving.http.asgi import ResponseStartTracker, Send, send_response
 from highwayman.serving.http.errors import OnError, ShuttingDown, error_response
@@ -20,7 +21,7 @@ class Drain:
         """Take everything, until `begin`."""
         self.begun = False  # no more requests are taken
         self.is_cut = False  # what was under way has been cancelled
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
 
     def begin(self) -> None:
@@ -28,18 +29,17 @@ class Drain:
         self.begun = True
         self._note_idle()
 
-    def enter(self) -> "asyncio.Task[None] | None":
+    def enter(self) -> "asyncio.Task[Any]":
         """Return the running task, whose answer is under way until `leave` is called with it."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._under_way.add(task)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._under_way.add(task)
         return task
 
-    def leave(self, task: "asyncio.Task[None] | None") -> None:
+    def leave(self, task: "asyncio.Task[Any]") -> None:
         """Take note that a task's answer has ended, however it did."""
-        if task is not None:
-            self._under_way.discard(task)
-        self._note_idle()
+        self._under_way.discard(task)
+        if self.begun:
+            self._note_idle()
 
     @property
     def under_way(self) -> int:

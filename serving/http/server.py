@@ -108,6 +108,7 @@ def server_config(app: Any, timeouts: ConnectionTimeouts, *, idle_s: float, **op
     protocol = type("HttpProtocol", (LimitedHttpProtocol,), {"timeouts": timeouts})
     return uvicorn.Config(
         app,
+        interface="asgi3",  # which uvicorn takes a callable for only if it is a coroutine function
         http=protocol,
         ws="none",
         lifespan="on",

@@ -10,6 +10,7 @@ from highwayman.feedback.trust.principal import Principal
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.quota_gate import QuotaGate
+from highwayman.serving.completions.requests.request import PARSERS
 from highwayman.serving.config.resources.limits import LimitsConfig
 from highwayman.serving.http.asgi import Receive, Scope, Send
 from highwayman.serving.http.body_reader import BodyReader
@@ -53,7 +54,7 @@ class ProtocolRoutes:
         if protocol is not None:
             told = send if protocol.error is None else ErrorSend(send, protocol)
             return ProtocolMatch(partial(self._protocols, protocol=protocol), told)
-        if DEPLOYMENT in scope and CompletionsEndpoint.matches(scope):
+        if DEPLOYMENT in scope and scope["path"] in PARSERS:
             return ProtocolMatch(partial(self._protocols, protocol=None), send)
         return ProtocolMatch(self._named, send) if self._named.matches(scope) else None
 
