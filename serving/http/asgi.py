@@ -15,7 +15,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 # parts: what it is given is not the connection's own `send`, or there is more to a response than these.
 Respond = Callable[[Send, int, Headers, bytes], bool]
 
-BODY_IS_HERE = "highwayman.body_is_here"  # among the extensions of a scope: nothing of its body is to come any more
+BODY = "highwayman.body"  # among the extensions of a scope: all of its body, where that has come already
 HAS_ROOM = "highwayman.has_room"  # among the extensions: says whether `send` would return without waiting
 RESPOND = "highwayman.respond"  # among the extensions: sends a whole response in one step
 _HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
@@ -59,19 +59,20 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patienc
         BadRequest: it is larger than `limit_bytes` (status 413), or comes too slowly (408).
         ClientDisconnected: the client hung up.
     """
+    body = scope.get("extensions", {}).get(BODY)
+    if body is not None:
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+        return bytes(body)
     parts: list[bytes] = []
     size = 0
-    is_here = BODY_IS_HERE in scope.get("extensions", ())
-    began = 0.0 if is_here else asyncio.get_running_loop().time()
+    began = asyncio.get_running_loop().time()
     while True:
-        if is_here:  # a time limit takes a while to set
-            message = await receive()
-        else:
-            try:
-                async with asyncio.timeout_at(began + patience_s + size / _SLOWEST_BYTES_PER_S):
-                    message = await receive()
-            except TimeoutError:
-                raise BadRequest("The body did not come in time.", status=408) from None
+        try:
+            async with asyncio.timeout_at(began + patience_s + size / _SLOWEST_BYTES_PER_S):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest("The body did not come in time.", status=408) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
         part = message.get("body", b"")
@@ -81,8 +82,12 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patienc
         if size > limit_bytes * _DRAINED or not message.get("more_body"):
             break
     if size > limit_bytes:
-        raise BadRequest(f"The body is larger than the {limit_bytes} bytes allowed here.", status=413)
+        raise _too_large(limit_bytes)
     return b"".join(parts)
+
+
+def _too_large(limit_bytes: int) -> BadRequest:
+    return BadRequest(f"The body is larger than the {limit_bytes} bytes allowed here.", status=413)
 
 
 async def send_response(send: Send, status: int, body: bytes, headers: Headers = JSON) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, HttpToolsProtocol
 
-from highwayman.serving.http.asgi import BODY_IS_HERE, HAS_ROOM, RESPOND, Headers, Send
+from highwayman.serving.http.asgi import BODY, HAS_ROOM, RESPOND, Headers, Send
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 from highwayman.serving.http.joined_writes import JoinedWrites
 
@@ -44,6 +45,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._reading_body = False
         self._ignoring_upgrade = False
         self._head_bytes = 0
+        self._counts_parts = False  # of what is being parsed, because its bytes were not counted as they came
+        self._head_is_new = False  # it has come with what is being parsed, so nobody has begun to answer it
         self._disconnect = Disconnect()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,8 +63,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of requests."""
         self._unset_keepalive_if_required()
+        size = len(data)
+        self._counts_parts = self._reading_body or size > _MOST_HEAD_BYTES
         if not self._reading_body:
-            self._head_bytes += len(data)
+            self._head_bytes += size
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
@@ -72,6 +77,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 self.logger.warning("Invalid HTTP request received.")
                 self.send_400_response("Invalid HTTP request received.")
             return
+        self._head_is_new = False
         if self._head_bytes > _MOST_HEAD_BYTES and not self._reading_body:
             self._refuse(431, "The request's head is too large.")
         elif self._deadline is None and not self._reading_body and (self._in_head or self._is_answered()):
@@ -108,17 +114,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address. Raises HeadTooLarge."""
-        self._count(len(url))
-        super().on_url(url)
+        if self._counts_parts:
+            self._count(len(url))
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer. Raises HeadTooLarge."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if self._counts_parts:
+            self._count(len(name) + len(value))
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > 2 * _MOST_HEAD_BYTES:  # bytes are counted as they come, and as they are parsed
+        if self._head_bytes > 2 * _MOST_HEAD_BYTES:
             raise HeadTooLarge
 
     def on_headers_complete(self) -> None:
@@ -127,21 +138,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             raise ValueError("CONNECT is not served")
         self._ignoring_upgrade = self.parser.should_upgrade()
         if not self._ignoring_upgrade:
-            self._disarm()
+            if self._deadline is not None:
+                self._disarm()
             self._in_head = False
-            self._reading_body = True
+            self._reading_body = self._head_is_new = True
             self._head_bytes = 0
             super().on_headers_complete()
             if self.cycle is not None:  # its task has not begun yet
                 self.cycle.transport = JoinedWrites(self.transport, self.loop)  # type: ignore[assignment]
+            if len(self.pipeline) == 1:  # one that waits for its turn does not keep us from seeing its client hang up
+                self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
         """End the request's body."""
         if not self._ignoring_upgrade:
             self._reading_body = False
-            self._disarm()
-            self.scope["extensions"][BODY_IS_HERE] = {}
+            if self._deadline is not None:
+                self._disarm()
             super().on_message_complete()
+            if self._head_is_new and len(self.cycle.body) <= HIGH_WATER_LIMIT:  # of more, reading is to go on
+                self.scope["extensions"][BODY] = self.cycle.body  # type: ignore[assignment]
 
     def on_response_complete(self) -> None:
         """Go on to the next request; what is left of this one's body may take a while only."""

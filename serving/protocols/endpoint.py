@@ -3,8 +3,8 @@
 So does a chat or a completion whose path names the model, as Azure's do.
 """
 
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from highwayman.env.errors import HighwaymanError
 from highwayman.env.json_pieces import dump_json
@@ -13,7 +13,7 @@ from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.endpoint import LIMIT_IS_CEILING, CompletionsEndpoint
 from highwayman.serving.completions.requests.request import CHAT_PATH
 from highwayman.serving.http.asgi import (
-    BODY_IS_HERE,
+    BODY,
     ClientDisconnected,
     Receive,
     Scope,
@@ -105,13 +105,13 @@ class ProtocolEndpoint:
         if request is not None and scope["path"] == COUNT_PATH:
             await send_response(send, 200, b'{"input_tokens":%d}' % read_chat(request.chat).tokens)
             return
-        asked: Scope = {**scope, "extensions": {**scope["extensions"], BODY_IS_HERE: {}}}
+        asked: Scope = {**scope, "extensions": {**scope["extensions"], BODY: chat}}
         if request is not None:
             asked["path"], asked[LIMIT_IS_CEILING] = CHAT_PATH, True
             send = TranslatedSend(send, request)
             if request.session:  # not into the body: servers of others refuse what they do not know
                 asked = with_header(asked, _SESSION, request.session)
-        await self._completions(asked, _given(chat), send, principal)
+        await self._completions(asked, receive, send, principal)
 
     async def _translated(
         self, scope: Scope, receive: Receive, protocol: ClientProtocol | None, principal: Principal
@@ -133,12 +133,3 @@ def _translate(protocol: ClientProtocol, raw: bytes, limits: BodyLimits) -> tupl
 
 def _with_model(raw: bytes, model: str, limits: BodyLimits) -> bytes:
     return dump_json({**parse_object(raw, limits), "model": model})
-
-
-def _given(body: bytes) -> Receive:
-    """Return a `receive` that has a whole body to give."""
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
