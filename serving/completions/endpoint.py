@@ -132,7 +132,7 @@ class CompletionsEndpoint:
             await send_fault(send, error, on_error, doing="route a request")
             return None
         send.headers = scope.get(QUOTA_HEADERS, ())
-        out = self._conversations.recording(turn, send, route.decision.id)
+        out = send if turn.keys is None else self._conversations.recording(turn, send, route.decision.id)
         if request.placeholders:
             out = RestoringSend(out, request.placeholders)
         if route.cascade is None:
@@ -181,7 +181,7 @@ class CompletionsEndpoint:
         task = turn.continuation.is_client_task
         links = () if task else self._links(scope, request.body, principal.tenant)
         origin = RequestOrigin(principal.tenant, request.user, links)
-        tags = self._tags.read(scope, request.body, principal)
+        tags = self._tags.read(scope, request.body, principal) if self._tags.declared else ()
         if self._guard is not None:
             request = await self._guard.clear(request, scope, principal, redacts=not delegated)
         if LIMIT_IS_CEILING in scope:

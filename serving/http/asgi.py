@@ -39,9 +39,9 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 def header_map(scope: Scope) -> dict[bytes, bytes]:
     """Return the request's headers by name (lower case), the first one of each that came several times."""
-    headers: dict[bytes, bytes] | None = scope.get(_HEADERS)
-    if headers is None:  # gone through once, however many names are asked for
-        headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    if _HEADERS not in scope:  # gone through once, however many names are asked for
+        scope[_HEADERS] = dict(reversed(scope["headers"]))
+    headers: dict[bytes, bytes] = scope[_HEADERS]
     return headers
 
 

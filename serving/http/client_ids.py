@@ -92,6 +92,8 @@ def link_digests(sources: ClientIdSources, link: Callable[[str, str, str], str])
 
     def links(scope: Scope, body: Mapping[str, Any], tenant: str) -> tuple[str, ...]:
         names = sources.extract(scope, body)
+        if names is _NO_IDS:
+            return ()
         request_links = [link("request", name, tenant) for name in names.requests]
         if not names.conversation:
             return tuple(request_links)

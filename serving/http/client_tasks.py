@@ -44,7 +44,10 @@ class ClientTasks:
             return True
         messages = body.get("messages")
         text = _beginning(messages[-1]) if isinstance(messages, list) and messages else ""
-        return any(prompt.match(text) is not None for prompt in self.prompts)
+        for prompt in self.prompts:  # noqa: SIM110  (a generator would take longer than what it looks for)
+            if prompt.match(text) is not None:
+                return True
+        return False
 
 
 def client_tasks(headers: Sequence[str], prompts: Sequence[str]) -> ClientTasks:

@@ -83,12 +83,13 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400, checks:
         BadRequest: what is wrong, by name; of the input, only the names of unknown keys.
     """
     problems: list[Problem] = []
-    if kind.model_config.get("extra") == "forbid":
-        unknown = (key for key in body if key not in kind.model_fields)
+    names, is_closed = _fields(kind)
+    if is_closed:
+        unknown = (key for key in body if key not in names)
         problems += [_unknown_key(kind, key) for key in islice(unknown, _MOST_REPORTED)]
     model: _Model | None = None
     try:
-        model = kind.model_validate({name: body[name] for name in _field_names(kind) if name in body})
+        model = kind.model_validate({name: body[name] for name in names if name in body})
     except ValidationError as error:
         problems += _described(error.errors(include_input=False, include_url=False, include_context=False))
     problems += islice(checks, _MOST_REPORTED)
@@ -100,8 +101,9 @@ def validate(kind: type[_Model], body: JsonObject, *, status: int = 400, checks:
 
 
 @cache
-def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(kind.model_fields)  # which takes a while to ask for
+def _fields(kind: type[BaseModel]) -> tuple[tuple[str, ...], bool]:
+    """Return a model's fields, and whether it forbids others; both take a while to ask for."""
+    return tuple(kind.model_fields), kind.model_config.get("extra") == "forbid"
 
 
 def _described(errors: Sequence[Any]) -> list[Problem]:

@@ -35,6 +35,9 @@ class Turn:
     tenant: str = ""
 
 
+_NEW_TURN = Turn()  # of a conversation of which nothing need be known
+
+
 class ConversationTracker:
     """Tells where a request stands in its conversation, and remembers who answered it."""
 
@@ -78,10 +81,10 @@ class ConversationTracker:
         if self._tasks.matches(scope, request.body):
             return Turn(Continuation(is_client_task=True))
         if not request.chat:
-            return Turn()
+            return _NEW_TURN
         needs_keys = self._switches_cost or _has_to_do_with_tools(request.body)
         if not (needs_keys or self._has_replicas):
-            return Turn()
+            return _NEW_TURN
         ids = self._sources.extract(scope, request.body)
         read = partial(_read, request.body, self._secret(), tenant=tenant, ids=ids, needs_keys=needs_keys)
         affinity, keys = await asyncio.to_thread(read) if request.query.prompt_chars > _LARGE_CHARS else read()
@@ -118,9 +121,10 @@ def _read(
 
 def _has_to_do_with_tools(body: Mapping[str, Any]) -> bool:
     """Return whether the answer may call a tool, or the conversation holds a tool's result."""
-    return bool(body.get("tools") or body.get("functions")) or any(
-        message.get("role") in ("tool", "function") for message in body["messages"]
-    )
+    if body.get("tools") or body.get("functions"):
+        return True
+    roles = [message.get("role") for message in body["messages"]]
+    return "tool" in roles or "function" in roles
 
 
 class _Recorder:

@@ -56,10 +56,11 @@ def optional_object(value: Any) -> Any:
 def chat_problems(body: JsonObject, *, most_messages: int) -> Iterator[Problem]:
     """Yield what is wrong with the messages and the tools of a chat's body, which may lack them."""
     tools = body.get("tools")
-    if isinstance(tools, list):
-        yield from ((f"tools.{place}", _OBJECT) for place, tool in enumerate(tools) if not isinstance(tool, dict))
-    elif tools is not None:
-        yield "tools", _LIST
+    if tools is not None:
+        if isinstance(tools, list):
+            yield from ((f"tools.{place}", _OBJECT) for place, tool in enumerate(tools) if not isinstance(tool, dict))
+        else:
+            yield "tools", _LIST
     if "messages" in body:  # that it is missing is told with the other fields
         yield from _messages_problems(body["messages"], most_messages)
 
@@ -73,6 +74,10 @@ def _messages_problems(messages: Any, most_messages: int) -> Iterator[Problem]:
         yield "messages", f"must have at most {most_messages} messages, not {len(messages)}"
     else:
         for place, message in enumerate(messages):
+            if type(message) is dict and type(message.get("content")) is str:
+                role = message.get("role")
+                if type(role) is str and 0 < len(role) <= _LONGEST_ROLE:  # as nearly all are
+                    continue
             yield from _message_problems(f"messages.{place}", message)
 
 

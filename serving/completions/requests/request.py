@@ -24,6 +24,7 @@ from highwayman.serving.completions.requests.body_checks import (
 from highwayman.serving.http.validation import DEFAULT_LIMITS, BodyLimits, parse_object, validate
 
 CHAT_PATH, COMPLETION_PATH = "/v1/chat/completions", "/v1/completions"
+_JSON_MODES = ("json_object", "json_schema")  # of `response_format`
 _MAY_GO_WITHOUT_TOOLS = (None, "auto", "none")  # of `tool_choice`; others want a tool to be called
 
 
@@ -101,7 +102,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         turns=len(messages),
         tools=len(checked.tools or ()),
         images=images,
-        json_mode=(checked.response_format or {}).get("type") in ("json_object", "json_schema"),
+        json_mode=bool(checked.response_format) and checked.response_format.get("type") in _JSON_MODES,
         max_tokens=limit,
         in_tool_loop=messages[-1]["role"] in ("tool", "function"),
         prompt_tokens=reading.tokens,
@@ -109,7 +110,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         modalities=reading.modalities,
         tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
         tools_tokens=reading.tools_tokens,
-        pictures=_pictures(messages) if "image" in reading.modalities else (),
+        pictures=_pictures(messages) if has_images else (),
         answers=checked.n or 1,
     )
     return _completion_request(body, checked, query, chat=True, size_bytes=len(raw))
@@ -145,7 +146,7 @@ PARSERS: Final[Mapping[str, RequestParser]] = {
 def _completion_request(
     body: JsonObject, checked: _Common, query: Query, *, chat: bool, size_bytes: int
 ) -> CompletionRequest:
-    wants_usage = bool((checked.stream_options or {}).get("include_usage"))
+    wants_usage = bool(checked.stream_options and checked.stream_options.get("include_usage"))
     user = checked.user or checked.safety_identifier
     return CompletionRequest(body, checked.model, query, chat, bool(checked.stream), wants_usage, user, size_bytes)
 
