@@ -64,10 +64,9 @@ class CrossSiteGuard:
                 origin = value
             elif name == b"content-type":
                 content_type = value
-        called = (host or b"").decode("latin-1").lower()
-        if not self._is_own_host(called) and not (called == _DOOR and _on_unix_socket(scope)):
-            raise HostNotAllowed(_HOST_REFUSED.format(host=_shown(called)))
-        if origin is not None and not self._may_ask(origin.decode("latin-1").lower(), called):
+        if not self._is_own_host(host or b"") and not (_name(host) == _DOOR and _on_unix_socket(scope)):
+            raise HostNotAllowed(_HOST_REFUSED.format(host=_shown(_name(host))))
+        if origin is not None and not self._may_ask(origin.decode("latin-1").lower(), _name(host)):
             raise OriginNotAllowed(_ORIGIN_REFUSED.format(origin=_shown(origin.decode("latin-1"))))
         if scope["method"] == "POST" and content_type != b"application/json" and not _is_file(scope, content_type):
             _check_type((content_type or b"").decode("latin-1"))
@@ -75,8 +74,8 @@ class CrossSiteGuard:
     def _may_ask(self, origin: str, host: str) -> bool:
         return origin.partition("://")[2] == host or origin in self._origins or "*" in self._origins
 
-    def _looked_up(self, host: str) -> bool:
-        match = _HOST.fullmatch(host)
+    def _looked_up(self, host: bytes) -> bool:
+        match = _HOST.fullmatch(_name(host))
         if match is None:
             return False
         name = match[1] or match[2].removesuffix(".")
@@ -132,6 +131,10 @@ class CorsPolicy:
             await send(message)
 
         return send_readable
+
+
+def _name(host: bytes | None) -> str:
+    return (host or b"").decode("latin-1").lower()
 
 
 def _on_unix_socket(scope: Scope) -> bool:
