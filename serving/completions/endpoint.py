@@ -28,6 +28,7 @@ from highwayman.serving.completions.routing.router import Router
 from highwayman.serving.http.asgi import (
     HAS_ROOM,
     RESPOND,
+    WRITE_PART,
     ClientDisconnected,
     Headers,
     Receive,
@@ -91,7 +92,9 @@ class CompletionsEndpoint:
         dependencies, extensions = self._dependencies, scope["extensions"]
         drain, metrics = dependencies.drain, dependencies.metrics
         disconnect: Disconnect = extensions[DISCONNECT]
-        begun = ResponseStartTracker(send, extensions.get(HAS_ROOM), extensions.get(RESPOND))
+        begun = ResponseStartTracker(
+            send, extensions.get(HAS_ROOM), respond=extensions.get(RESPOND), write_part=extensions.get(WRITE_PART)
+        )
         task, prepared = drain.enter(), None
         metrics.in_flight.inc()
         try:

@@ -18,6 +18,8 @@ Respond = Callable[[Send, int, Headers, bytes], bool]
 BODY = "highwayman.body"  # among the extensions of a scope: all of its body, where that has come already
 HAS_ROOM = "highwayman.has_room"  # among the extensions: says whether `send` would return without waiting
 RESPOND = "highwayman.respond"  # among the extensions: sends a whole response in one step
+# Among the extensions: writes a part of a body, for which there is room, past `send`. Who changes bodies takes it out.
+WRITE_PART = "highwayman.write_part"
 _HEADERS = "highwayman.headers"  # in the scope of a request of which one has been asked for
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _DRAINED = 8  # times the limit that is read and thrown away, so that the client gets to read our refusal
@@ -103,13 +105,26 @@ async def send_response(send: Send, status: int, body: bytes, headers: Headers =
 class ResponseStartTracker:
     """A `send` that is true once a response has begun."""
 
-    def __init__(self, send: Send, has_room: Callable[[], bool] | None = None, respond: Respond | None = None) -> None:
-        """Take the `send`, what says whether it would return without waiting (None: nobody knows), and what sends a
-        whole response in one step (None: nobody can).
+    def __init__(
+        self,
+        send: Send,
+        has_room: Callable[[], bool] | None = None,
+        *,
+        respond: Respond | None = None,
+        write_part: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Take the `send`, and what a connection can do beside it: None, where nobody knows or can.
+
+        Args:
+            send: of the request.
+            has_room: says whether it would return without waiting.
+            respond: sends a whole response in one step.
+            write_part: writes a part of a body, for which there is room.
         """
         self._send = send
         self.has_room = has_room or _unknown_room
         self._respond = respond
+        self.write_part = write_part
         self._begun = False
         self.headers: Headers = ()  # that the response has beside its own
         self.is_open_event_stream = False  # one that has begun and not ended

@@ -1,6 +1,7 @@
 """A response's head and the first bytes of its body, written together: each write is a packet and a wake-up."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class JoinedWrites:
@@ -10,17 +11,8 @@ class JoinedWrites:
         """Take where bytes go in the end, and the loop."""
         self._transport = transport
         self._loop = loop
-        self._begun = False
         self._held = b""
-
-    def write(self, data: bytes) -> None:
-        """Write bytes, behind those that wait; the first ones wait."""
-        if self._begun:
-            self._transport.write(self._held + data if self._held else data)
-            self._held = b""
-        else:
-            self._begun, self._held = True, data
-            self._loop.call_soon(self._flush)
+        self.write: Callable[[bytes], None] = self._hold  # writes bytes, behind those that wait; the first ones wait
 
     def close(self) -> None:
         """Close the connection behind what was written."""
@@ -31,7 +23,15 @@ class JoinedWrites:
         """Return whether the connection is closed, or about to be."""
         return self._transport.is_closing()
 
+    def _hold(self, data: bytes) -> None:
+        self._held, self.write = data, self._join
+        self._loop.call_soon(self._flush)
+
+    def _join(self, data: bytes) -> None:
+        held, self._held, self.write = self._held, b"", self._transport.write
+        self._transport.write(held + data)
+
     def _flush(self) -> None:
-        held, self._held = self._held, b""
+        held, self._held, self.write = self._held, b"", self._transport.write
         if held and not self._transport.is_closing():
             self._transport.write(held)

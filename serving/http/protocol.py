@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, STATUS_LINE, HttpToolsProtocol
 
-from highwayman.serving.http.asgi import BODY, HAS_ROOM, RESPOND, Headers, Send
+from highwayman.serving.http.asgi import BODY, HAS_ROOM, RESPOND, WRITE_PART, Headers, Send
 from highwayman.serving.http.disconnect import DISCONNECT, Disconnect
 from highwayman.serving.http.joined_writes import JoinedWrites
 
@@ -107,7 +107,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        extensions: dict[str, Any] = {DISCONNECT: self._disconnect, HAS_ROOM: self._has_room, RESPOND: self._respond}
+        extensions: dict[str, Any] = {DISCONNECT: self._disconnect, HAS_ROOM: self._has_room}
+        extensions[RESPOND], extensions[WRITE_PART] = self._respond, self._write_part
         self.scope["extensions"] = extensions
         self._head_bytes = 0
         self._in_head = True
@@ -166,8 +167,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._arm(self.timeouts.body_s)
 
     def _has_room(self) -> bool:
-        """Return whether more may be written without waiting."""
-        return not self.flow.write_paused
+        """Return whether a part of the running response's body may be written without waiting, and as a chunk."""
+        cycle = self.cycle  # of the newest request: where others are before it, its response has not begun
+        return not (self.flow.write_paused or cycle.disconnected) and cycle.chunked_encoding is True
+
+    def _write_part(self, body: bytes) -> None:
+        """Write a part of a body, for which there is room, as uvicorn's `send` does."""
+        self.cycle.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def _respond(self, send: Send, status: int, headers: Headers, body: bytes) -> bool:
         """Write a whole response in one step; return False for one that uvicorn has to be told of in parts.

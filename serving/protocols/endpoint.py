@@ -14,6 +14,7 @@ from highwayman.serving.completions.endpoint import LIMIT_IS_CEILING, Completion
 from highwayman.serving.completions.requests.request import CHAT_PATH
 from highwayman.serving.http.asgi import (
     BODY,
+    WRITE_PART,
     ClientDisconnected,
     Receive,
     Scope,
@@ -109,6 +110,7 @@ class ProtocolEndpoint:
         if request is not None:
             asked["path"], asked[LIMIT_IS_CEILING] = CHAT_PATH, True
             send = TranslatedSend(send, request)
+            asked["extensions"].pop(WRITE_PART, None)
             if request.session:  # not into the body: servers of others refuse what they do not know
                 asked = with_header(asked, _SESSION, request.session)
         await self._completions(asked, receive, send, principal)

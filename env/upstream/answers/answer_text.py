@@ -19,7 +19,8 @@ class AnswerText:
         self._pieces = 0
         self._parts: list[str] = []
         self._kept = 0
-        self._unread: list[bytes] = []  # read once somebody asks: where a server counts its tokens, nobody does
+        # Read once somebody asks: where a server counts its tokens, nobody does. What is read already waits its turn.
+        self._unread: list[bytes | Sequence[str]] = []
         self._unread_bytes = 0
 
     @property
@@ -46,15 +47,17 @@ class AnswerText:
         says = False
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and (texts := [text for text in _texts(choice) if text]):
-                self._read()
-                self._add_piece(texts)
+                if self._unread:
+                    self.add_unread([texts], sum(map(len, texts)))
+                else:
+                    self._add_piece(texts)
                 says = True
         return says
 
-    def add_unread(self, pieces: Sequence[bytes]) -> None:
-        """Add chunks of a choice: of each, the inside of the JSON string that it says, if it is one."""
+    def add_unread(self, pieces: Sequence[bytes | Sequence[str]], size: int) -> None:
+        """Add chunks of a choice, `size` bytes: of each, the inside of the JSON string that it says, or its texts."""
         self._unread += pieces
-        self._unread_bytes += sum(map(len, pieces))
+        self._unread_bytes += size
         if self._unread_bytes > _MOST_UNREAD_BYTES:
             self._read()
 
@@ -67,7 +70,7 @@ class AnswerText:
         unread, self._unread, self._unread_bytes = self._unread, [], 0
         for piece in unread:
             try:
-                self._add_piece([pydantic_core.from_json(b'"%b"' % piece)])
+                self._add_piece([pydantic_core.from_json(b'"%b"' % piece)] if isinstance(piece, bytes) else piece)
             except ValueError:
                 continue  # neither was the chunk that it stood in
 

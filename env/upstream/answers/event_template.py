@@ -24,7 +24,9 @@ class EventTemplate:
         """Take the bytes around the words as they come, and as they go out; a line's end is no part of them."""
         self._before, self._behind, self._told_before, self._told_behind = before, behind, told_before, told_behind
         self._blank = b"\n\r\n" if behind.endswith(b"\r") else b"\n\n"  # the line's end, and a line without anything
-        self._end = behind + self._blank
+        self._end, self._told_end = behind + self._blank, told_behind + self._blank
+        self._inside = slice(len(before), -len(self._end))  # of the chunk that one event is
+        self.around = len(before) + len(self._end)  # bytes of it that are no words
         self._joint, self._told_joint = self._end + before, told_behind + self._blank + told_before
 
     @classmethod
@@ -60,10 +62,16 @@ class EventTemplate:
         return words if _INSIDE.fullmatch(words) else None
 
     def words_of_chunk(self, chunk: bytes) -> list[bytes] | None:
-        """Return the words of each event of a chunk; None for one that is not some such events, all of them whole."""
-        if not (chunk.startswith(self._before) and chunk.endswith(self._end)) or len(chunk) > PIECE_BYTES:
+        """Return the words of each event of a chunk, a piece at most.
+
+        None for one that is not some such events, all of them whole.
+        """
+        if not (chunk.startswith(self._before) and chunk.endswith(self._end)):
             return None
-        words = chunk[len(self._before) : -len(self._end)].split(self._joint)
+        inside = chunk[self._inside]
+        if _INSIDE.fullmatch(inside):
+            return [inside]
+        words = inside.split(self._joint)
         return words if all(map(_INSIDE.fullmatch, words)) else None
 
     def line(self, words: bytes) -> bytes:
@@ -72,7 +80,7 @@ class EventTemplate:
 
     def chunk(self, words: list[bytes]) -> bytes:
         """Return the chunk that goes out."""
-        return self._told_before + self._told_joint.join(words) + self._told_behind + self._blank
+        return self._told_before + self._told_joint.join(words) + self._told_end
 
 
 def _words(event: Any) -> str:

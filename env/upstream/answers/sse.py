@@ -165,17 +165,19 @@ class SseRewriter:
 
         None for any other chunk, and for one that is too many: it changes nothing, and has to be fed.
         """
-        if self._template is None or self.lines.held_bytes or self.failure is not None:
+        template = self._template
+        if template is None or self.lines.held_bytes or self.failure is not None:
             return None
-        if self._bytes + len(chunk) > self._sizes.stream:
+        size = len(chunk)
+        if size > PIECE_BYTES or self._bytes + size > self._sizes.stream:
             return None
-        words = self._template.words_of_chunk(chunk)
+        words = template.words_of_chunk(chunk)
         if words is None:
             return None
         self._dropped = False
-        self._bytes += len(chunk)
-        self._on_words(words)
-        return self._template.chunk(words)
+        self._bytes += size
+        self._on_words(words, size - template.around)
+        return template.chunk(words)
 
     def _line(self, line: bytes) -> bytes:
         if self.failure is not None:
@@ -187,7 +189,7 @@ class SseRewriter:
         self._dropped = False
         words = self._template.words_of_line(line) if self._template is not None else None
         if words is not None and self._template is not None:
-            self._on_words([words])
+            self._on_words([words], len(words))
             return self._template.line(words) + b"\n"
         if line[len(_DATA) :].strip() == _DONE:
             self.done = True
@@ -206,10 +208,10 @@ class SseRewriter:
             self._learn_template(line, event, told)
         return told + b"\n"
 
-    def _on_words(self, words: list[bytes]) -> None:
+    def _on_words(self, words: list[bytes], size: int) -> None:
         self.data_lines += len(words)
         self._unused_templates = 0
-        self._text.add_unread(words)
+        self._text.add_unread(words, size)
         self._outdate_usage()
 
     def _learn_template(self, line: bytes, event: Any, told: bytes) -> None:

@@ -7,6 +7,7 @@ which misses nothing by then: it has seen each chunk to its end, or not at all.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,18 +21,22 @@ Take = Callable[[bytes], bool]  # whether a chunk was passed on; else it comes t
 
 def whole_chunks(data: bytes) -> bytes | None:
     """Return what the chunks in `data` hold (RFC 9112, 7.1); None where one is not whole, or the last, or odd."""
+    at = data.find(b"\r\n")
+    size = len(data) - at - 4  # if it is one, as servers write it
+    if size > 0 and data[:at] == b"%x" % size and data[-2:] == b"\r\n":
+        return data[at + 2 : -2]
     parts, place = [], 0
     while place < len(data):
-        size = _SIZE.match(data, place)
-        if size is None:
+        head = _SIZE.match(data, place)
+        if head is None:
             return None
-        begin = size.end()
-        end = begin + int(size[1], 16)
+        begin = head.end()
+        end = begin + int(head[1], 16)
         place = end + 2
         if data[end:place] != b"\r\n":
             return None
         parts.append(data[begin:end])
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 class ChunkTap(asyncio.Protocol):
@@ -46,6 +51,8 @@ class ChunkTap(asyncio.Protocol):
         self._has_head = True
         self._take: Take | None = None
         self._waiter: asyncio.Future[bytes] | None = None
+        self._now = asyncio.get_running_loop().time
+        self._taken_at = -math.inf
         transport.set_protocol(self)
 
     def begin(self, headers: Mapping[str, str], content: aiohttp.StreamReader) -> bool:
@@ -74,14 +81,20 @@ class ChunkTap(asyncio.Protocol):
         finally:
             self._take = self._waiter = None
 
+    def taken_at(self) -> float:
+        """Return when a chunk was last taken, by the loop's clock."""
+        return self._taken_at
+
     def data_received(self, data: bytes) -> None:
         """Take bytes of the connection."""
         waiter, take = self._waiter, self._take
-        if waiter is not None and take is not None and not waiter.done() and self._is_at_chunk():
+        if take is not None and waiter is not None and (not self._behind or self._is_at_chunk()) and not waiter.done():
             chunk = whole_chunks(data)
             if chunk is not None:
                 try:
-                    if not take(chunk):
+                    if take(chunk):
+                        self._taken_at = self._now()
+                    else:
                         waiter.set_result(chunk)
                 except Exception as error:
                     waiter.set_exception(error)
@@ -112,8 +125,6 @@ class ChunkTap(asyncio.Protocol):
 
     def _is_at_chunk(self) -> bool:
         """Return whether aiohttp has seen whole chunks only, and waits for the next."""
-        if not self._behind:
-            return True
         if len(self._behind) > _MOST_BEHIND:
             return False
         behind = bytes(self._behind)

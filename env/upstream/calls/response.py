@@ -61,8 +61,9 @@ class UpstreamResponse:
         yield self._first
         if self._response is None:
             return
-        with SilenceLimit(self._silence_s, self._response.close) as silence:
-            read = self._reading(take, silence)
+        content, tap = self._response.content, self._response.tap
+        read: Callable[[], Awaitable[bytes]] = content.readany if tap is None else partial(tap.next, take)
+        with SilenceLimit(self._silence_s, self._response.close, None if tap is None else tap.taken_at) as silence:
             while True:
                 try:
                     silence.wait()
@@ -75,19 +76,6 @@ class UpstreamResponse:
                     self._on_over()
                     return
                 yield chunk
-
-    def _reading(self, take: Take, silence: SilenceLimit) -> Callable[[], Awaitable[bytes]]:
-        """Return what returns the next chunk that is not taken."""
-        tap = None if self._response is None else self._response.tap
-        if tap is None or self._response is None:
-            return self._response.content.readany  # type: ignore[union-attr]
-
-        def took(chunk: bytes) -> bool:
-            is_taken = take(chunk)
-            silence.wait()
-            return is_taken
-
-        return partial(tap.next, took)
 
     def reported_usage(self) -> ReportedUsage | None:
         """Return what a whole answer says that it took, read once however many ask."""

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter
 from highwayman.serving.completions.calls.passing import passing
 from highwayman.serving.http.asgi import ResponseStartTracker
 from tests.serving.running_router import arm, ask, running_router
-from tests.upstream_server import ANY, Say, ScriptedUpstream, Send
+from tests.upstream_server import ANY, Body, Say, ScriptedUpstream, Send
 
 _HEAD = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
@@ -44,6 +46,39 @@ async def test_each_event_comes_as_the_server_writes_it(valkey_url: str, namespa
     assert said.split() == ["one", "two", "three", "four", "five"]
     assert came.endswith(b"data: [DONE]\n\n")
     assert len({event["id"] for event in events}) == 1
+
+
+class Paced(Say):
+    """Writes its words one by one, as models do: each is a read of its own."""
+
+    async def serve(self, request: web.Request, body: Body) -> web.StreamResponse:
+        """Answer a request with a stream."""
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for event in self.events(body):
+            await response.write(event)
+            await asyncio.sleep(0.005)
+        return response
+
+
+async def test_words_that_come_one_by_one_go_out_translated_and_behind_the_answers_before_theirs(
+    valkey_url: str, namespace: str
+) -> None:
+    message = {"model": "auto", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    body = json.dumps(ask(stream=True)).encode()
+    async with ScriptedUpstream() as server, running_router([arm("a", server.url)], valkey_url, namespace) as router:
+        server.script(ANY, Paced("one two three four five six"))
+        async with router.http.post("/v1/messages", json=message) as response:
+            came = await response.content.read()
+        assert (came.count(b"event: content_block_delta"), came.count(b"chat.completion")) == (6, 0)
+        host, _, port = router.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write((_HEAD % len(body) + body) * 2)  # the second request waits for the first one's answer
+        for _ in range(2):
+            came = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), 5)
+            ids = set(re.findall(rb'"id": *"(.*?)"', came))
+            assert (came[:15], came.count(b"chat.completion.chunk"), len(ids)) == (b"HTTP/1.1 200 OK", 8, 1)
+        writer.close()
 
 
 async def test_a_client_that_reads_late_gets_all_of_a_stream_in_order(valkey_url: str, namespace: str) -> None:
