@@ -46,7 +46,8 @@ class StaticEngine:
         self.width = int(self._table.shape[1])  # dimensions of an embedding
         self._rows = self._table.view(np.ndarray)  # the same pages, without what a memmap asks itself at every access
         self._pieces = WordPieces(pieces)
-        digest = hashlib.blake2b(self._table.tobytes() + self._scales.tobytes(), digest_size=4)
+        digest = hashlib.blake2b(self._rows.data, digest_size=4)  # as it lies: the heap would keep the room of a copy
+        digest.update(self._scales.data)
         self.fingerprint = f"static-{self.width}-{digest.hexdigest()}"
 
     def embed(self, texts: Sequence[str]) -> Floats:

@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 UNKNOWN: Final = "[UNK]"
 REMEMBERED_WORDS: Final = 8_192  # under 2 MB; only those that are no pieces themselves need it
 LONGEST_REMEMBERED: Final = 24  # characters: a longer one is a key or a hash, and nothing to be kept
+_LONGEST: Final = 100  # characters: a longer word is unknown
+_INNER: Final = "##"  # how pieces begin that begin no word
 
 # What BERT's uncased normalizer and pre-tokenizer do to ASCII: control characters go, whitespace parts words, letters
 # become small, a punctuation mark is a word by itself.
@@ -21,18 +23,20 @@ _WORD: Final = re.compile(r"[a-z0-9]+|[^ a-z0-9]")
 _PLACE: Final = np.dtype(np.intp).char  # what `array` calls that type
 # What stands between two blanks, if not all of it is ASCII. It can begin only after a blank: so no text is read twice.
 _FOREIGN: Final = re.compile(r"((?<![^ ])[^ \x80-\U0010ffff]*[^\x00-\x7f][^ ]*)")
+_NORMALIZER: Final = normalizers.BertNormalizer(lowercase=True)
+_PRE_TOKENIZER: Final = pre_tokenizers.BertPreTokenizer()
 
 
 class WordPieces:
     """BERT's uncased tokenizer (Devlin et al., 2019) without its unknown words; safe for several threads.
 
-    The tokenizer proper takes more than a microsecond a token, most of it for offsets that nobody reads. Nothing that
-    it does reaches over a blank, nor in ASCII from one word to the next, so a word can be looked up: in the vocabulary,
-    then among the words that were split before.
+    The tokenizer proper takes more than a microsecond a token, most of it for offsets that nobody reads, and 7 MB for
+    a vocabulary of 30,000. Nothing that it does reaches over a blank, nor in ASCII from one word to the next, so a word
+    can be looked up: in the vocabulary, then among the words that were split before.
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        """Take the pieces, whose places are their ids. Raises ValueError where `[UNK]` is not among them."""
+        """Take the pieces, whose places are their ids."""
         self._by_word = _IdsByWord(pieces)
 
     def ids(self, text: str) -> npt.NDArray[np.intp]:
@@ -53,9 +57,10 @@ class _IdsByWord(dict[str, bytes]):
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        super().__init__((piece, _as_bytes([place])) for place, piece in enumerate(pieces) if _WORD.fullmatch(piece))
-        self._tokenizer, self._unknown = word_piece_tokenizer(pieces), pieces.index(UNKNOWN)
-        self._tokenize = self._tokenizer.model.tokenize
+        ids = {piece: array(_PLACE, [place]).tobytes() for place, piece in enumerate(pieces)}
+        super().__init__((piece, ids[piece]) for piece in pieces if _WORD.fullmatch(piece))
+        self._inner = {piece[len(_INNER) :]: ids.pop(piece) for piece in pieces if piece.startswith(_INNER)}
+        self._first, self._longest_piece = ids, max(map(len, pieces))
         self.split: list[str] = []  # of the words that are here, those that had to be
 
     def __missing__(self, word: str) -> bytes:
@@ -71,16 +76,24 @@ class _IdsByWord(dict[str, bytes]):
 
     def _split(self, word: str) -> bytes:
         if not word.isascii():
-            ids = self._tokenizer.encode(word, add_special_tokens=False).ids
-        elif not word.isalnum() and len(parts := _WORD.findall(word)) > 1:  # a word and the marks around it
-            return b"".join(map(self.__getitem__, parts))
-        else:
-            ids = [piece.id for piece in self._tokenize(word)]
-        return _as_bytes([piece for piece in ids if piece != self._unknown] if self._unknown in ids else ids)
+            parts = _PRE_TOKENIZER.pre_tokenize_str(_NORMALIZER.normalize_str(word))
+            return b"".join([self._pieces_of(part) for part, _ in parts])
+        if not word.isalnum() and len(marked := _WORD.findall(word)) > 1:  # a word and the marks around it
+            return b"".join(map(self.__getitem__, marked))
+        return self._pieces_of(word)
 
-
-def _as_bytes(ids: list[int]) -> bytes:
-    return array(_PLACE, ids).tobytes()
+    def _pieces_of(self, word: str) -> bytes:
+        """Return the ids of the longest piece that it begins with, of the longest then, and so on; or of none."""
+        ids, rest, pieces = [], "" if len(word) > _LONGEST else word, self._first
+        while rest:
+            start = rest[: self._longest_piece]
+            while (piece := pieces.get(start)) is None:
+                start = start[:-1]
+                if not start:
+                    return b""
+            ids.append(piece)
+            rest, pieces = rest[len(start) :], self._inner
+        return b"".join(ids)
 
 
 def _ascii_words(text: str) -> list[str]:
@@ -100,7 +113,6 @@ def _words(text: str) -> Iterator[str]:
 def word_piece_tokenizer(pieces: Sequence[str]) -> Tokenizer:
     """Return BERT's uncased tokenizer over `pieces`, whose places are their ids; it neither pads nor truncates."""
     vocab = {piece: place for place, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocab=vocab, unk_token=UNKNOWN, max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer = Tokenizer(models.WordPiece(vocab=vocab, unk_token=UNKNOWN, max_input_chars_per_word=_LONGEST))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = _NORMALIZER, _PRE_TOKENIZER
     return tokenizer
