@@ -34,6 +34,7 @@ class Connections:
         self._kept: Exchanges | None = None
         self._fresh: Exchanges | None = None  # never over a connection that has been used
         self._addresses: dict[tuple[str, tuple[tuple[str, str], ...]], Address] = {}
+        self._tls: ssl.SSLContext | None = None
 
     async def start(self) -> None:
         """Open the pool; needs a running event loop."""
@@ -76,7 +77,7 @@ class Connections:
         key = url, tuple(headers.items())
         address = self._addresses.get(key)
         if address is None:
-            address = Address.of(url, headers)
+            address = Address.of(url, headers, self._trusted if url.startswith("https:") else None)
             if self.call_headers is None:  # else there is one for each call
                 if len(self._addresses) >= _MOST_ADDRESSES:
                     self._addresses.clear()
@@ -84,4 +85,11 @@ class Connections:
         return address
 
     def _connector(self, **options: Any) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), **options)
+        return aiohttp.TCPConnector(limit=0, **options)
+
+    @property
+    def _trusted(self) -> ssl.SSLContext:
+        """Who is trusted, read at the first call over TLS: a megabyte and 20 ms that others do not need."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls

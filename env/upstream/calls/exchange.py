@@ -6,6 +6,7 @@ responses are left out: they serve every use of HTTP there is, with a task for e
 """
 
 import asyncio
+import ssl
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,15 +69,16 @@ class Address:
     head: bytes
 
     @classmethod
-    def of(cls, url: str, headers: Mapping[str, str]) -> "Address":
-        """Return that of a POST with these headers, the last of each name, and aiohttp's own.
+    def of(cls, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None = None) -> "Address":
+        """Return that of a POST with these headers, the last of each name, and aiohttp's own; `tls`: None, as it does.
 
         Raises ValueError for a line break in one.
         """
         own = CIMultiDict[str]()
         for name, value in headers.items():
             own[name] = value
-        request = aiohttp.ClientRequest("POST", URL(url), headers=own, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        request = aiohttp.ClientRequest("POST", URL(url), headers=own, ssl=True if tls is None else tls, loop=loop)
         lines = [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
         if any(not _NOT_IN_HEADS.isdisjoint(line) for line in lines):
             raise ValueError("a header that is sent to a model server must have no line break in it")
