@@ -35,15 +35,22 @@ def best_arm_probs(means: Floats, sds: Floats) -> Floats:
     highs = means + reach
     low, each_high = max((means - reach).tolist()), highs.tolist()
     high = max(each_high)
-    if min(each_high) > low:
-        return _integrated(means, sds, low, high, least)
-    probs, contenders = np.zeros(len(means)), np.flatnonzero(highs > low)
-    if len(contenders) == 1:
-        probs[contenders] = 1.0
+    count, contenders = len(each_high), None
+    if min(each_high) <= low:
+        contenders = np.flatnonzero(highs > low)
+        means, sds = means[contenders], sds[contenders]
+        count, least = len(contenders), min(sds.tolist())
+    step = _STEP_SD * least
+    length = (high - low) / step
+    if length < _node_count(count) * count:  # the even grid is the shorter
+        probs = _integrated_evenly(means, sds, low, step, count=int(length) + 2)
+    else:
+        probs = _integrated_unevenly(means, sds, np.asarray(low))
+    if contenders is None:
         return probs
-    means, sds = means[contenders], sds[contenders]
-    probs[contenders] = _integrated(means, sds, low, high, min(sds.tolist()))
-    return probs
+    of_all = np.zeros(len(each_high))
+    of_all[contenders] = probs
+    return of_all
 
 
 def best_arm_probs_many(means: Floats, sds: Floats) -> Floats:
@@ -74,15 +81,6 @@ def best_arm_probs_many(means: Floats, sds: Floats) -> Floats:
             at = part[:, None], order[part, :count]
             probs[at] = _integrated_unevenly(means[at], sds[at], lows[part])
     return probs
-
-
-def _integrated(mean: Floats, sd: Floats, low: float, high: float, least_sd: float) -> Floats:
-    """Return the probabilities of contenders, (K,): on an even grid from `low` to `high`, if it is the shorter."""
-    step, count = _STEP_SD * least_sd, len(mean)
-    length = (high - low) / step
-    if length < _node_count(count) * count:
-        return _integrated_evenly(mean, sd, low, step, count=int(length) + 2)
-    return _integrated_unevenly(mean, sd, np.asarray(low))
 
 
 def _integrated_evenly(mean: Floats, sd: Floats, low: float, step: float, *, count: int) -> Floats:

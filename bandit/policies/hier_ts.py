@@ -112,7 +112,10 @@ class HierTS(RegressionPolicy[HierPosterior]):
         """Return `probs`, and with them `quality_and_deviation`, (K,) each."""
         means, spreads = self.posterior.mean_and_std(context.features, arms)
         scales = self._scales(arms)
-        explored = self._explored(spreads, context.features, arms, scales)
+        if self.posterior.tags:
+            explored = self._explored(spreads, context.features, arms, scales)
+        else:
+            explored = scales.explored(spreads)
         return best_arm_probs(means - penalties, explored), means, spreads * scales.noise_sd
 
     def quality_and_deviation(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:

@@ -103,15 +103,10 @@ class AmountPosterior:
         An arm without calls is expected to take what the others have in common. 1 before any call, and for features of
         another length.
         """
-        return self._ratios(features, arms, self._amounts).T
+        return self.first_ratios(features, arms, self._amounts).T
 
-    def expected_ratio(self, features: Floats, arms: Sequence[str]) -> Floats:
-        """Return what `expected_ratios` does of the first amount alone, (K,)."""
-        ratio: Floats = self._ratios(features, arms, 1)[0]
-        return ratio
-
-    def _ratios(self, features: Floats, arms: Sequence[str], amounts: int) -> Floats:
-        """Return the ratios of so many amounts, the first ones, (amounts, K)."""
+    def first_ratios(self, features: Floats, arms: Sequence[str], amounts: int) -> Floats:
+        """Return what `expected_ratios` does of so many amounts, the first ones, (amounts, K)."""
         if not self._d or features.shape[-1] != self._d:
             return np.ones((amounts, len(arms)))
         if not self._is_settled:

@@ -62,6 +62,7 @@ class ArmPosterior(ABC):
         self._theta: Floats = np.empty((0, d))  # (K, d)
         self._ages: list[int] = []  # (K,) rank-one updates since the inverse was computed afresh
         self._outer: Floats = np.empty((d, d))  # room for a rank-one matrix
+        self._is_behind = False  # whether what follows from the sums is still to be computed, once somebody asks
 
     @abstractmethod
     def _prior_precision(self) -> Floats:
@@ -74,6 +75,10 @@ class ArmPosterior(ABC):
     @abstractmethod
     def _prior_squares(self) -> float:
         """Return what the prior as drawn last adds to the sum of squared rewards: m_k^T L m_k over all arms."""
+
+    def _catch_up(self) -> None:
+        """Compute what follows from the sums, as far as it is behind."""
+        self._is_behind = False
 
     def _must_recompute(self) -> bool:
         """Return whether it is time that feedback fades, or that the prior is drawn anew."""
@@ -155,6 +160,8 @@ class ArmPosterior(ABC):
 
     def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return each arm's mean and sqrt(x^T A^-1 x), its deviation in units of the noise's, (K,) each, at x (d,)."""
+        if self._is_behind:
+            self._catch_up()
         rows = self._statistics.select(arms)
         if isinstance(rows, list) and _FEW * len(rows) > len(self._theta):
             # To copy the matrices of most arms takes longer than to ask about all.
@@ -170,13 +177,15 @@ class ArmPosterior(ABC):
     def _means_and_squares(self, features: Floats, rows: slice | list[int]) -> tuple[Floats, Floats]:
         """Return the mean of each arm in `rows` and the square of its deviation, (K,) each, at x (d,)."""
         inverse, theta = self._inverse[rows], self._theta[rows]
-        k = len(theta)
+        k = theta.shape[0]
         # `dot`, as for one vector `@` takes longer to start than to multiply.
         reach = inverse.reshape(k * self.d, self.d).dot(features).reshape(k, self.d)
         return theta.dot(features), reach.dot(features)
 
     def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
+        if self._is_behind:
+            self._catch_up()
         rows = self._statistics.select(arms)
         squares = self._squares_many(features, rows)
         return features @ self._theta[rows].T, np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
@@ -196,6 +205,8 @@ class ArmPosterior(ABC):
 
     def _noise_sums(self) -> tuple[float, float]:
         """Return the sum of squared residuals and its weight, the prior's included."""
+        if self._is_behind:
+            self._catch_up()
         prior, prior_weight = self._noise
         seen, squared = np.add.reduce(self._statistics.sums, axis=0).tolist()
         residual = squared + self._prior_squares() - float(np.vdot(self._b, self._theta))

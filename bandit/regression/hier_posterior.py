@@ -101,7 +101,7 @@ class HierPosterior(ArmPosterior):
         self._hyperprior_precision[-1] = self._prior.intercept_precision
         self._hyperprior_mean = np.zeros(d)
         self._hyperprior_mean[-1] = self._prior.prior_mean
-        self._tags = tag_width(fingerprint)
+        self.tags = tag_width(fingerprint)  # columns that are levels of tags, before all others
         self.revision = 0  # another one whenever anything that is known may have changed
         self._is_drawn = False  # whether the prior is, as it was due last
         self._due_sums: ArmStatistics | None = None  # from which it is due; None: those that stand
@@ -119,7 +119,7 @@ class HierPosterior(ArmPosterior):
 
         Of a tag's columns at most one is not 0, so they cost next to nothing, however many there are.
         """
-        tags = self._tags
+        tags = self.tags
         if not tags:
             return super()._means_and_squares(features, rows)
         inverse, theta, own = self._inverse[rows], self._theta[rows], features[tags:]
@@ -147,29 +147,18 @@ class HierPosterior(ArmPosterior):
         super().restore(state)
         self._catch_up()
 
-    def mean_and_std(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return each arm's mean and its deviation in units of the noise's, (K,) each, at x (d,)."""
-        if self._waiting or not self._is_drawn:
-            self._catch_up()
-        return super().mean_and_std(features, arms)
-
     def means(self, features: Floats, arms: Sequence[str]) -> Floats:
         """Return each arm's mean alone, (K,), at x (d,), to 1e-12: deviations take most of the time."""
         self._catch_up()
         means: Floats = self._theta[self._statistics.select(arms)].dot(features)
         return means
 
-    def mean_and_std_many(self, features: Floats, arms: Sequence[str]) -> tuple[Floats, Floats]:
-        """Return what `mean_and_std` does for m contexts at once, features (m, d): two arrays (m, K)."""
-        self._catch_up()
-        return super().mean_and_std_many(features, arms)
-
     def weights_at_levels(self, features: Floats, arms: Sequence[str]) -> Floats | None:
         """Return the weight of each arm's feedback at the rarest level of tags that x (..., d) has, (..., K).
 
         Infinite where x has no level; None where there are no tags.
         """
-        tags = self._tags
+        tags = self.tags
         if not tags:
             return None
         rows, a = self._statistics.select(arms), self._statistics.a
@@ -186,23 +175,20 @@ class HierPosterior(ArmPosterior):
         self.recompute()
         return super().state()
 
-    def _noise_sums(self) -> tuple[float, float]:
-        self._catch_up()
-        return super()._noise_sums()
-
     def _on_round(self, row: int, x: Floats, weight: float, weighted: float) -> None:
         if self._must_recompute():
             self.recompute()
             self._keep_due_sums()
             return
         self._waiting.append((row, x, weight, weighted))
+        self._is_behind = True
         if len(self._waiting) >= _MOST_WAITING:
             self._catch_up()
 
     def _solve(self) -> None:
         """Note that the prior is to be drawn, and all else to be computed, from the sums as they stand."""
         self.revision += 1
-        self._is_drawn, self._due_sums, self._settled_at = False, None, self._stage()
+        self._is_drawn, self._is_behind, self._due_sums, self._settled_at = False, True, None, self._stage()
         self._waiting.clear()
 
     def _keep_due_sums(self) -> None:
@@ -226,6 +212,7 @@ class HierPosterior(ArmPosterior):
             if not self._is_drawn:  # that lost too many digits: the sums that stand have the rounds left, too
                 self._catch_up()
                 return
+        self._is_behind = False
 
     def _must_recompute(self) -> bool:
         return self._stage() != self._settled_at or super()._must_recompute()
@@ -261,8 +248,8 @@ class HierPosterior(ArmPosterior):
         precision = prior.early_precision * min(arms / rounds, 1.0)
         root, noise = (self._hyperprior_precision, self._hyperprior_mean), (prior.noise_variance, _NOISE_WEIGHT)
         tags = max(prior.rare_tag_precision, precision)
-        if self._tags:
-            places = [*range(self._tags), self.d - 1]  # no other feature tells: it takes a fraction of the time
+        if self.tags:
+            places = [*range(self.tags), self.d - 1]  # no other feature tells: it takes a fraction of the time
             likeliest = empirical_bayes_precision(
                 self._statistics.of_features(places),
                 prior.intercept_precision,
@@ -281,6 +268,6 @@ class HierPosterior(ArmPosterior):
     def _own(self, features: float, tags: float) -> Floats:
         """Return the precision of an arm's own part, (d,), given those of its features and of its tags' levels."""
         own = np.full(self.d, features)
-        own[: self._tags] = tags
+        own[: self.tags] = tags
         own[-1] = self._prior.intercept_precision
         return own

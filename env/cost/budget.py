@@ -1,8 +1,7 @@
 """A tenant's budget of dollars: per request on average, per day, or both; paced, and held hard where asked."""
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,8 @@ class BudgetStanding:
     aim_usd: float | None  # that a request may cost for the day's dollars to last
 
 
-class _Reserved(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Reserved:
     """Dollars of a call under way."""
 
     expected_usd: float
@@ -155,7 +155,7 @@ class TenantBudget:
         before = self._under_way.get(call, _NOTHING)
         self.reserve(call, expected_usd, most_usd)
         after = self._under_way[call]
-        self._under_way[call] = after._replace(most_usd=max(before.most_usd, after.most_usd))
+        self._under_way[call] = replace(after, most_usd=max(before.most_usd, after.most_usd))
 
     def give_back(self, call: str) -> None:
         """Forget a call that does not go out after all, or that somebody else pays for until it is charged."""

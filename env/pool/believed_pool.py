@@ -92,8 +92,7 @@ class BelievedPool:
         """Return which arms no rule refuses for a query's form, (n,), and whether those are all."""
         zones = None if query.clearance is None else query.clearance.zones
         form = query.modalities, query.images > 0, query.tools > 0, query.plain_text, zones, query.allowed
-        allowed = self._allowed.get(form)
-        if allowed is None:
+        if form not in self._allowed:
             by_arm = [all(rule(arm, query, 0) is None for rule in self._form_rules) for arm in self._believed]
-            allowed = self._allowed[form] = np.array(by_arm), all(by_arm)
-        return allowed
+            self._allowed[form] = np.array(by_arm), all(by_arm)
+        return self._allowed[form]

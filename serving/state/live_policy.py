@@ -53,6 +53,7 @@ class LivePolicy:
         self._uncached: Published | None = None
         self._cached_at = 0.0
         self._policies = self._with_arms(TenantPolicies(make_policy(), make_policy))
+        self.policy_for = self._policies.policy_for  # a tenant's; each request asks
         self.tally = Tally()
         self.stamp = NO_VERSION
         self._refused = NO_VERSION  # the last version that could not be used
@@ -64,10 +65,6 @@ class LivePolicy:
     def policy(self) -> Policy:
         """The default tenant's policy."""
         return self._policies.policy_for(DEFAULT_TENANT)
-
-    def policy_for(self, tenant: str) -> Policy:
-        """Return the tenant's policy."""
-        return self._policies.policy_for(tenant)
 
     @property
     def version(self) -> int:
@@ -152,6 +149,7 @@ class LivePolicy:
             log.error("version %d cannot be used, keeping %d: %s", published.stamp.version, self.version, error)
             return False
         self._policies, self._policy_digest, self.tally = policies, published.policy_digest, tally
+        self.policy_for = policies.policy_for
         self.stamp, self.position = published.stamp, published.snapshot.position
         self.lag_s = max(self._clock() - published.at, 0.0)
         self._on_version(self.version, self.lag_s)

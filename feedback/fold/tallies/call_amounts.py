@@ -36,7 +36,7 @@ class AnswerLevels:
     def tokens_out(self, features: Floats) -> Floats:
         """Return what `expected` does of the tokens alone, (K,)."""
         factor, added = self.tokens
-        tokens = self.posterior.expected_ratio(features, self.arms)
+        tokens: Floats = self.posterior.first_ratios(features, self.arms, 1)[0]
         tokens *= factor
         tokens += added
         return tokens

@@ -71,7 +71,7 @@ class CandidateFinder:
             under_way=self.spend_tracker.in_flight,
             queue=self._queue if objective.points_per_s else None,  # nobody else asks for seconds
         )
-        usd, penalties, chances = estimates.usd, estimates.penalties(objective), quotes.chances(at)
+        usd, penalties, chances = estimates.usd, objective.penalties(estimates.usd, estimates.latency_s, estimates.wh), quotes.chances(at)
         most_usd = None
         if self.spend_tracker.is_hard:
             most_usd = quotes.most_usd(context, max_tokens=query.max_tokens, answers=query.answers)
