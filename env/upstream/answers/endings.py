@@ -13,6 +13,7 @@ import pydantic_core
 
 from highwayman.env.errors import UpstreamError
 from highwayman.env.upstream.answers.tool_refusals import MAY_SPEAK_OF_TOOLS, refuses_tools
+from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 
 _ARMS_FAULT: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})  # and whatever is no 200 and no 4xx
 _MAY_SPEAK_OF_WINDOW: Final = frozenset({400, 413, 422})
@@ -69,6 +70,7 @@ _DECLINED: Final = re.compile(
 _MODERATED: Final = re.compile(r"\bflagged\b|\bmoderation\b", re.IGNORECASE)  # OpenRouter's 403
 _LOGPROBS: Final = re.compile(r"logprobs", re.IGNORECASE)  # who asks for these besides, asks the arm again without them
 _MAY_DECLINE: Final = frozenset({400, 404, 422, 501})
+_NOT_SAID: Final = frozenset({"role", "name", "provider_specific_fields"})  # of a message or a delta
 _TOO_LARGE: Final = frozenset({413, 414, 431})
 
 
@@ -155,6 +157,8 @@ def account_of_answer(answer: Any) -> Account:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not (isinstance(choices, list) and choices and all(map(_says_something, choices))):
         return Account(Ending.ARMS_FAULT, "answered without choices")
+    if all(map(says_no_more_than_stop, choices)) and has_written_nothing(answer):
+        return Account(Ending.ARMS_FAULT, "ended without an answer")
     return ANSWERED
 
 
@@ -180,6 +184,22 @@ def is_meaningful(event: Any) -> bool:
     """Return whether an event (parsed) has something of the answer: words, a call, an end; no role, no empty piece."""
     choices = event.get("choices") if isinstance(event, dict) else None
     return isinstance(choices, list) and any(isinstance(choice, dict) and _begins(choice) for choice in choices)
+
+
+def says_no_more_than_stop(choice: Any) -> bool:
+    """Return whether a choice (of an answer or a chunk) has come to a plain end, and says nothing beside it."""
+    is_end = isinstance(choice, dict) and choice.get("finish_reason") == "stop"
+    said = choice.get("message") or choice.get("delta") or {} if is_end else None
+    return isinstance(said, dict) and not choice.get("text") and not _pieces(said)
+
+
+def has_written_nothing(answer: Any) -> bool:
+    """Return whether an answer or chunk (parsed) tells that a prompt was read, and no token written.
+
+    A model may well end its turn without a word, and its end is a token then; a server that writes none has failed.
+    """
+    usage = parse_reported_usage(answer)
+    return usage is not None and bool(usage.tokens_in) and usage.tokens_out == 0
 
 
 def retry_after_s(value: str | None, *, now: float) -> float | None:
@@ -248,10 +268,14 @@ def _failed(choice: Mapping[str, Any]) -> bool:
 
 def _begins(choice: Mapping[str, Any]) -> bool:
     delta = choice.get("delta")
-    pieces = delta if isinstance(delta, dict) else {}
     return bool(
         choice.get("text")
         or choice.get("finish_reason")
         or isinstance(choice.get("message"), dict)
-        or any(value for name, value in pieces.items() if name != "role")
+        or (isinstance(delta, dict) and _pieces(delta))
     )
+
+
+def _pieces(said: Mapping[str, Any]) -> bool:
+    """Return whether a message or a delta has anything in it but whose it is."""
+    return any(value for name, value in said.items() if name not in _NOT_SAID)

@@ -1,6 +1,16 @@
 """The beginning of a streamed answer, held back until it says something: until then another server can be asked."""
 
-from highwayman.env.upstream.answers.endings import Account, AttemptFailed, Ending, account_of_event, is_meaningful
+from typing import Any
+
+from highwayman.env.upstream.answers.endings import (
+    Account,
+    AttemptFailed,
+    Ending,
+    account_of_event,
+    has_written_nothing,
+    is_meaningful,
+    says_no_more_than_stop,
+)
 from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, parse_event
 
 _DATA, _DONE = b"data:", b"[DONE]"
@@ -17,6 +27,7 @@ class StreamOpening:
         self._sizes = sizes
         self._parts: list[bytes] = []
         self._silent_bytes = 0  # of lines that said nothing
+        self._has_stopped = False  # before it said anything: it may have written nothing, which its usage tells
 
     @property
     def data(self) -> bytes:
@@ -39,12 +50,16 @@ class StreamOpening:
     def finish(self) -> None:
         """Take the end of the stream. Raises AttemptFailed if it said nothing."""
         self._read(self.lines.finish())
+        self.begun = self.begun or self._has_stopped
         if not self.begun:
             raise _failed("ended without an answer")
 
     def _read(self, line: bytes) -> None:
         data = line[len(_DATA) :].strip() if line.startswith(_DATA) else b""
         if not data:
+            return
+        if data == _DONE and self._has_stopped:
+            self.begun = True
             return
         if data == _DONE:
             raise _failed("ended without an answer")
@@ -55,7 +70,14 @@ class StreamOpening:
         failure = account_of_event(event)
         if failure is not None:
             raise AttemptFailed(failure)
-        self.begun = is_meaningful(event)
+        self._read_event(event)
+
+    def _read_event(self, event: Any) -> None:
+        if is_meaningful(event):
+            is_end = all(map(says_no_more_than_stop, event["choices"]))
+            self._has_stopped, self.begun = self._has_stopped or is_end, not is_end
+        if self._has_stopped and not self.begun and has_written_nothing(event):
+            raise _failed("ended without an answer")
 
 
 def _failed(why: str) -> AttemptFailed:

@@ -1,5 +1,7 @@
 """What an answer, an event or an error is taken for, without a server."""
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -17,6 +19,8 @@ from highwayman.env.upstream.answers.endings import (
     is_meaningful,
     retry_after_s,
 )
+from highwayman.env.upstream.answers.lines import AnswerSizes
+from highwayman.env.upstream.answers.stream_opening import StreamOpening
 
 NOON = 1_790_251_200.0  # Thu, 24 Sep 2026 12:00:00 GMT
 
@@ -184,6 +188,7 @@ def test_what_tells_of_no_error_is_none(event: Any) -> None:
         ({"choices": [{"text": ""}]}, True),
         ({"choices": [{"message": {}}, {}]}, False),
         ({"choices": [{"text": 1}]}, False),
+        ({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}, True),
         ({"choices": []}, False),
         ({"choices": {"message": {}}}, False),
         ([], False),
@@ -195,9 +200,37 @@ def test_an_answer_has_choices_that_all_say_something(answer: Any, is_one: bool)
 
 
 @pytest.mark.parametrize(
+    ("message", "reason", "tokens", "is_one"),
+    [
+        ({"content": None}, "stop", (56_447, 0), False),
+        ({"content": ""}, "stop", (56_447, 1), True),  # its end
+        ({"content": ""}, "stop", (0, 0), True),  # nobody counts
+        ({"content": "hm"}, "stop", (56_447, 0), True),
+        ({"content": None, "tool_calls": [{}]}, "stop", (56_447, 0), True),
+        ({"content": ""}, "content_filter", (56_447, 0), True),
+    ],
+)
+def test_who_tells_that_no_token_was_written_has_not_answered(
+    message: Any, reason: str, tokens: tuple[int, int], is_one: bool
+) -> None:
+    usage = dict(zip(("prompt_tokens", "completion_tokens"), tokens, strict=True))
+    answer = {"choices": [{"message": {"role": "assistant", **message}, "finish_reason": reason}], "usage": usage}
+    assert account_of_answer(answer) == (ANSWERED if is_one else Account(Ending.ARMS_FAULT, "ended without an answer"))
+    events = [{"choices": [{"delta": message}]}, {"choices": [{"delta": {}, "finish_reason": reason}]}]
+    opening = StreamOpening(AnswerSizes())
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in (*events, {"choices": [], "usage": usage})]
+    with suppress(AttemptFailed):
+        while lines and not opening.begun:
+            opening.feed(lines.pop(0))
+        opening.finish()
+    assert opening.begun == is_one
+
+
+@pytest.mark.parametrize(
     ("choice", "begins"),
     [
         ({"delta": {"role": "assistant"}}, False), ({"delta": {"role": "assistant", "content": ""}}, False),
+        ({"delta": {"name": "m", "provider_specific_fields": {"x": None}}}, False),
         ({"delta": {"content": "x"}}, True), ({"delta": {"tool_calls": [{}]}}, True), ({"text": "x"}, True),
         ({"text": ""}, False), ({"finish_reason": "stop", "delta": {}}, True), ({"finish_reason": None}, False),
         ({"message": {}}, True), ({"delta": None}, False), ("odd", False),
