@@ -59,6 +59,18 @@ class _ArmChildren:
     cost_usd: Any
 
 
+class _Children(dict[tuple[str, ...], Any]):
+    """What `metric.labels` returns, by labels: it takes a while to look that up."""
+
+    def __init__(self, metric: Counter) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> Any:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
+
+
 class Metrics:
     """The counters of one router process, in a registry of their own."""
 
@@ -67,10 +79,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry()
         self._made = {family.name: family.make(registry) for family in FAMILIES}
-        self._children: dict[tuple[Any, ...], Any] = {}  # of what every request counts, by metric and labels
         self._arms: dict[str, _ArmChildren] = {}
-        self._requests, self._decisions = self.counter("requests"), self.counter("decisions")
-        self._attempts, self._energy = self.counter("attempts"), self.counter("energy_wh")
+        self._requests, self._decisions = _Children(self.counter("requests")), _Children(self.counter("decisions"))
+        self._attempts, self._energy = _Children(self.counter("attempts")), _Children(self.counter("energy_wh"))
         self.overhead = self.histogram("decision_seconds")
         self.in_flight = self.gauge("requests_in_flight")
         self.refused = self.counter("request_errors")
@@ -101,14 +112,14 @@ class Metrics:
 
     def start_at_zero(self, arms: Iterable[Arm]) -> None:
         """Show what these arms count from the start on: a rate does not see the step from nothing to 1."""
-        for arm in arms:
+        for arm in arms:  # whose children are made as they are looked up
             self._of(arm.name)
             if arm.wh_per_mtok is not None:
-                self._energy.labels(arm.name)
+                self._energy[arm.name,]
             for mode in _ASKED:
-                self._decisions.labels(arm.name, mode)
+                self._decisions[arm.name, mode]
                 for status in _STATUSES:
-                    self._requests.labels(arm.name, mode, status)
+                    self._requests[arm.name, mode, status]
             for name, values_of_label in _OF_ARMS.items():
                 for value in values_of_label:
                     self.counter(name).labels(arm.name, *value)
@@ -138,8 +149,8 @@ class Metrics:
 
     def on_outcome(self, decision: Decision, outcome: Outcome) -> None:
         """Count one finished request."""
-        arm, child = outcome.arm, self._child
-        child(self._requests, arm, decision.mode, outcome.status).inc()
+        arm = outcome.arm
+        self._requests[arm, decision.mode, outcome.status].inc()
         for call in outcome.calls:
             of_arm = self._arms.get(call.arm) or self._of(call.arm)
             of_arm.latency.observe(call.latency_s)
@@ -153,9 +164,9 @@ class Metrics:
             if stage.went_on:
                 self.counter("cascade_rejected_usd").labels(stage.arm).inc(stage.cost_usd or 0.0)
         if outcome.wh is not None:
-            child(self._energy, arm).inc(outcome.wh)  # an arm whose energy nobody knows has no sum of it
+            self._energy[arm,].inc(outcome.wh)  # an arm whose energy nobody knows has no sum of it
         for attempt in outcome.tried:
-            child(self._attempts, attempt.arm, attempt.ending).inc()
+            self._attempts[attempt.arm, attempt.ending].inc()
         if arm != decision.arm and all(stage.arm != decision.arm for stage in outcome.stages):
             self.counter("failovers").labels(decision.arm).inc()
 
@@ -174,19 +185,11 @@ class Metrics:
             )
         return children
 
-    def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
-        """Return what `metric.labels` does, which takes a while to look it up."""
-        key = (metric, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        return child
-
     def on_decision(self, decision: Decision, seconds: float) -> None:
         """Count one decision and how long it took."""
         self.overhead.observe(seconds)
         arm, mode = decision.arm, decision.mode
-        self._child(self._decisions, arm, mode).inc()
+        self._decisions[arm, mode].inc()
         if mode in _DRAWN:
             (self._arms.get(arm) or self._of(arm)).propensity.observe(decision.propensity)
             self.latest.append(decision)
@@ -201,7 +204,7 @@ class Metrics:
 
     def on_masked(self, clearance: Clearance) -> None:
         """Count a request that some arms may not have."""
-        self._child(self.counter("masked"), clearance.data_class.label, clearance.rule).inc()
+        self.counter("masked").labels(clearance.data_class.label, clearance.rule).inc()
 
     def on_feedback(self, feedback: Feedback) -> None:
         """Count a statement."""

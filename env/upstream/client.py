@@ -173,7 +173,7 @@ class Upstream:
         is_probe = second is not None and on_probe_end is not None
         if is_probe or second is None:
             sending = replace(sending, is_probe=is_probe, is_patient=second is None)
-        call = self._ask(arm, endpoint, sending)
+        call = (self._calls.call if arm.profile.best_of == 1 else self._voted)(arm, endpoint, sending)
         try:
             answer: UpstreamResponse | None
             if second is not None and on_probe_end is not None:
@@ -226,11 +226,10 @@ class Upstream:
             retry_after_s=rest_s,
         )
 
-    async def _ask(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
-        """Return one server's answer: the first of its kind, or what most of `best_of` answers say."""
-        count = arm.profile.best_of
-        request = await parse_aside(sending.body) if count > 1 else {}
-        if count == 1 or (request.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
+    async def _voted(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
+        """Return what most of an arm's `best_of` answers say."""
+        count, request = arm.profile.best_of, await parse_aside(sending.body)
+        if (request.get("n") or 1) > 1:  # a caller who wants several answers gets them unvoted
             return await self._calls.call(arm, endpoint, sending)
         large = len(sending.body) > PIECE_BYTES
         single = replace(sending, body=await dump_aside(non_streaming(request), large=large), stream=False)
@@ -248,10 +247,10 @@ class Upstream:
         drawn = replace(answers[0], samples=count, uncounted=uncounted, first_byte_at=self._clock())
         return as_whole(drawn, voted, stream=sending.stream)
 
-    def _in_order(self, arm: Arm, affinity: str) -> list[str]:
+    def _in_order(self, arm: Arm, affinity: str) -> Sequence[str]:
         """Return the arm's endpoints as they are tried: those that serve its model, all of them if none is known to."""
         if len(arm.endpoints) == 1:
-            return list(arm.endpoints)
+            return arm.endpoints
         endpoints = self._loads.serving(arm) or arm.endpoints
         may_ask = partial(self._health.may_ask, model=arm.model)
         busy, load = self._loads.busy(endpoints), self._loads.overload(endpoints) or self.pending_calls
@@ -262,7 +261,7 @@ async def _sending(path: str, body: JsonObject, until: float, *, arm: Arm, large
     """Return what an arm is sent, as its server takes it."""
     limits = (body.get("max_tokens"), body.get("max_completion_tokens"))
     choices = count if isinstance(count := body.get("n"), int) else 1
-    answer_tokens = max((limit for limit in limits if isinstance(limit, int)), default=0) * choices
+    answer_tokens = max([limit for limit in limits if isinstance(limit, int)], default=0) * choices
     packed, stream = await dump_aside(as_taken(body, arm), large=large), bool(body.get("stream"))
     if path == _CHAT_PATH and arm.quirks.chat_path is not None:
         path = arm.quirks.chat_path

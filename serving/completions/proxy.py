@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
@@ -140,8 +141,8 @@ class ProxiedCompletion:
         self._tools_dropped = True
         return await self._ask_arms(self._route.arms)
 
-    async def _ask_arms(self, arms: Sequence[Arm]) -> UpstreamResponse:
-        return await self._dependencies.upstream.open(
+    def _ask_arms(self, arms: Sequence[Arm]) -> Coroutine[Any, Any, UpstreamResponse]:
+        return self._dependencies.upstream.open(
             arms,
             self._path,
             self._body_for,
@@ -245,7 +246,7 @@ class ProxiedCompletion:
         if self._answer is None or last is None or last.ending != Ending.ANSWERED:
             return
         seconds = self._dependencies.timer() - self._answer.sent_at
-        self._tried[-1] = Attempt(last.arm, last.endpoint, seconds, ending.value, why)
+        self._tried[-1] = Attempt(last.arm, last.endpoint, seconds, str(ending), why)
 
     def _identity(self) -> ResponseIdentity:
         return ResponseIdentity(self._arm.name, self._route.decision.id, chat=self._request.chat, adds=True)

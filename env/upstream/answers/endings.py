@@ -169,7 +169,10 @@ def account_of_event(event: Any) -> Account | None:
     error = event.get("error") or (event if event.get("object") == "error" or event.get("type") == "error" else None)
     choices = event.get("choices")
     if not error and isinstance(choices, list):
-        error = next((choice for choice in choices if isinstance(choice, dict) and _failed(choice)), None)
+        for choice in choices:
+            if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
+                error = choice
+                break
     if not error:
         return None
     text = str(pydantic_core.to_json(error, serialize_unknown=True), "utf-8", "replace")[:_SCANNED_CHARS]
@@ -260,10 +263,6 @@ def _by_code(error: Any, text: str) -> Account:
 
 def _says_something(choice: Any) -> bool:
     return isinstance(choice, dict) and (isinstance(choice.get("message"), dict) or isinstance(choice.get("text"), str))
-
-
-def _failed(choice: Mapping[str, Any]) -> bool:
-    return bool(choice.get("error")) or choice.get("finish_reason") == "error"
 
 
 def _begins(choice: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -36,7 +37,7 @@ class ResponseIdentity:
         `adds` says whether an answer that came without a "model" or an "id" gets them.
         """
         self._adds = adds
-        self._model = b'"model":' + encode_basestring_ascii(arm).encode()
+        self._model = _model_of(arm)
         self._id = encode_basestring_ascii(decision_id).encode()[1:]
         self._prefix = b'"chatcmpl-' if chat else b'"cmpl-'
 
@@ -67,6 +68,11 @@ class ResponseIdentity:
 
 def _is_named(answer: Any) -> bool:
     return isinstance(answer, dict) and "id" in answer and "model" in answer
+
+
+@lru_cache
+def _model_of(arm: str) -> bytes:
+    return b'"model":' + encode_basestring_ascii(arm).encode()
 
 
 def _own_id(data: bytes) -> re.Match[bytes] | None:

@@ -62,15 +62,12 @@ class Targets:
         place = 0
         while True:
             for target in self._left[place:]:
-                if self._may_be_asked(target):
+                if self._health.may_ask(target.endpoint, target.arm.model):
                     return target
             if not self._arms:
                 return None
             place, arm = len(self._left), self._arms.pop(0)
             self._left += [Target(arm, endpoint) for endpoint in self._endpoints_in_order(arm)]
-
-    def _may_be_asked(self, target: Target) -> bool:
-        return self._health.may_ask(target.endpoint, target.arm.model)
 
     def _asked_rest_s(self, target: Target) -> float:
         return self._health.asked_rest(target.endpoint, target.arm.model)[0]

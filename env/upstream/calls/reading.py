@@ -41,10 +41,19 @@ class AnswerReader:
         self._limits = limits
 
     async def read(
-        self, answer: UpstreamResponse, response: ServerResponse, sending: Sending, waiting: CallCount
+        self,
+        answer: UpstreamResponse,
+        response: ServerResponse,
+        sending: Sending,
+        waiting: CallCount,
+        *,
+        limit_s: float,
     ) -> None:
-        """Read as much of an answer as decides whether it is one. Raises AttemptFailed if it is none."""
-        until = min(answer.sent_at + min(self._limits.first_byte_s, sending.limit_s), sending.until)
+        """Read as much of an answer as decides whether it is one, within `limit_s` of its sending.
+
+        Raises AttemptFailed if it is none.
+        """
+        until = min(answer.sent_at + min(self._limits.first_byte_s, limit_s), sending.until)
         if response.status != 200:
             async with asyncio.timeout(max(until - self._clock(), 0.0)):
                 body = await response.content.read(_MOST_REFUSAL_BYTES) if response.status >= 400 else b""
@@ -68,7 +77,7 @@ class AnswerReader:
             answer._first = opening.data
         else:
             body = await self._whole_body(
-                response, waiting, first_until=until, until=min(answer.sent_at + sending.limit_s, sending.until)
+                response, waiting, first_until=until, until=min(answer.sent_at + limit_s, sending.until)
             )
             parsed = await _parsed(body)
             if sending.stream:  # a server that does not stream
@@ -85,10 +94,11 @@ class AnswerReader:
         """
         parts: list[bytes] = []
         size = 0
-        limit_s = first_until - self._clock()
         while True:
             part = response.content.read_nowait()
             if not part and not response.content.at_eof():  # a time limit costs more than reading what is here
+                now = self._clock()
+                limit_s = min(self._limits.silence_s, until - now) if parts else first_until - now
                 async with asyncio.timeout(max(limit_s, 0.0)):
                     part = await response.content.readany()
             if not part:
@@ -98,7 +108,6 @@ class AnswerReader:
             size += len(part)
             if size > self._sizes.whole:
                 raise AttemptFailed(Account(Ending.ARMS_FAULT, self._sizes.too_large()))
-            limit_s = min(self._limits.silence_s, until - self._clock())
 
 
 def as_whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> UpstreamResponse:

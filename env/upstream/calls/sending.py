@@ -1,6 +1,5 @@
 """A request on its way to a model server: what is sent, and how long that may take."""
 
-import math
 from dataclasses import dataclass
 
 from highwayman.env.quick_dataclass import quick_dataclass
@@ -29,18 +28,3 @@ class Sending:
     offers_tools: bool = False
     is_probe: bool = False  # whether it finds out if a server is well again, while another can be asked
     is_patient: bool = False  # whether it is waited for as long as the limits allow, since nobody else can be asked
-    limit_s: float = math.inf  # to its first meaningful event, of a whole answer to its end: what is usual at a server
-
-    def within(self, limit_s: float) -> "Sending":
-        """Return the same with another limit; every call has its own, and `replace` looks every field up by name."""
-        return Sending(
-            self.path,
-            self.body,
-            self.stream,
-            self.until,
-            self.answer_tokens,
-            self.offers_tools,
-            self.is_probe,
-            self.is_patient,
-            limit_s,
-        )

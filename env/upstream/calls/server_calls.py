@@ -57,7 +57,8 @@ class ServerCalls:
         late_s, begun_at = self.times.late_s(endpoint, arm.model, stream=sending.stream), self._clock()
         try:
             with self._health.waiting(endpoint, arm.model, late_s=late_s):
-                answer = await self._answer(arm, endpoint, self._timed(arm, endpoint, sending, load), waiting)
+                limit_s = self._limit_s(arm, endpoint, sending, load)
+                answer = await self._answer(arm, endpoint, sending, waiting, limit_s=limit_s)
         except (*_BROKEN, AttemptFailed) as error:
             account = account_of_exception(error)
             if account.ending is not Ending.ARMS_FAULT:  # told inside a 200
@@ -75,10 +76,10 @@ class ServerCalls:
         self._on_answer(answer, endpoint, sending, load)
         return answer
 
-    def _timed(self, arm: Arm, endpoint: str, sending: Sending, load: int) -> Sending:
-        """Return what is sent, with the time it may take where somebody else can be asked."""
+    def _limit_s(self, arm: Arm, endpoint: str, sending: Sending, load: int) -> float:
+        """Return how long to wait, for a stream's first meaningful event or a whole answer, as is usual at a server."""
         if sending.is_patient:
-            return sending
+            return math.inf
         limit_s = self.times.limit_s(
             endpoint,
             arm.model,
@@ -90,7 +91,7 @@ class ServerCalls:
         if sending.is_probe:  # nobody waits for it; but it must end, for the next one to begin
             known, unknown_s = limit_s < math.inf, _UNKNOWN_PROBE_S if sending.stream else math.inf
             limit_s = max(_PROBE_PATIENCE * limit_s, _LEAST_PROBE_S) if known else unknown_s
-        return sending if limit_s == sending.limit_s else sending.within(limit_s)
+        return limit_s
 
     def _on_answer(self, answer: UpstreamResponse, endpoint: str, sending: Sending, load: int) -> None:
         """Note that a server has answered, or begun to, and how long that took."""
@@ -110,10 +111,12 @@ class ServerCalls:
     def _on_begun(self, endpoint: str) -> None:
         self._in_flight[endpoint] -= 1
 
-    async def _answer(self, arm: Arm, endpoint: str, sending: Sending, waiting: CallCount) -> UpstreamResponse:
+    async def _answer(
+        self, arm: Arm, endpoint: str, sending: Sending, waiting: CallCount, *, limit_s: float
+    ) -> UpstreamResponse:
         sent_at = self._clock()
-        limit_s = min(self._limits.first_byte_s, sending.limit_s, sending.until - sent_at)
-        async with asyncio.timeout(max(limit_s, 0.0)):
+        first_s = min(self._limits.first_byte_s, limit_s, sending.until - sent_at)
+        async with asyncio.timeout(max(first_s, 0.0)):
             response = await self.connections.post(arm, endpoint + sending.path, sending.body, stream=sending.stream)
         answer = UpstreamResponse(
             arm=arm,
@@ -128,7 +131,7 @@ class ServerCalls:
             _on_whole=partial(self._health.on_success, endpoint, arm.model),
         )
         try:
-            await self._reader.read(answer, response, sending, waiting)
+            await self._reader.read(answer, response, sending, waiting, limit_s=limit_s)
         except BaseException:
             response.close()
             raise

@@ -44,41 +44,41 @@ def experienced() -> ServerCalls:
 
 def test_a_call_that_another_server_could_answer_has_three_times_what_is_usual_for_what_it_asks() -> None:
     calls = experienced()
-    assert calls._timed(ARM, URL, ASKED, 1).limit_s == pytest.approx(3 * 0.02 * 500)
-    assert calls._timed(ARM, URL, replace(ASKED, answer_tokens=0), 1).limit_s == pytest.approx(3 * 0.02 * 4096)
-    assert calls._timed(ARM, URL, STREAMED, 1).limit_s == pytest.approx(15.0)
-    assert calls._timed(ARM, URL, replace(STREAMED, body=b"x" * 300), 1).limit_s == pytest.approx(45.0)
-    assert calls._timed(ARM, URL, STREAMED, 4).limit_s == pytest.approx(60.0), "four wait there"
+    assert calls._limit_s(ARM, URL, ASKED, 1) == pytest.approx(3 * 0.02 * 500)
+    assert calls._limit_s(ARM, URL, replace(ASKED, answer_tokens=0), 1) == pytest.approx(3 * 0.02 * 4096)
+    assert calls._limit_s(ARM, URL, STREAMED, 1) == pytest.approx(15.0)
+    assert calls._limit_s(ARM, URL, replace(STREAMED, body=b"x" * 300), 1) == pytest.approx(45.0)
+    assert calls._limit_s(ARM, URL, STREAMED, 4) == pytest.approx(60.0), "four wait there"
 
 
 def test_what_is_usual_is_so_of_one_model_at_one_server() -> None:
     calls = experienced()
-    assert calls._timed(replace(ARM, model="other"), URL, ASKED, 1).limit_s == math.inf
-    assert calls._timed(ARM, "http://two:1", ASKED, 1).limit_s == math.inf
+    assert calls._limit_s(replace(ARM, model="other"), URL, ASKED, 1) == math.inf
+    assert calls._limit_s(ARM, "http://two:1", ASKED, 1) == math.inf
 
 
 def test_a_call_that_nobody_else_can_answer_is_waited_for() -> None:
     patient = replace(ASKED, is_patient=True)
-    assert experienced()._timed(ARM, URL, patient, 1) is patient
+    assert experienced()._limit_s(ARM, URL, patient, 1) == math.inf
 
 
 def test_a_call_that_finds_out_has_three_times_as_long_again_and_ten_seconds_at_least() -> None:
     calls, probe = experienced(), replace(ASKED, is_probe=True)
-    assert calls._timed(ARM, URL, probe, 1).limit_s == pytest.approx(9 * 0.02 * 500)
-    assert calls._timed(ARM, URL, replace(probe, answer_tokens=10), 1).limit_s == 10.0
+    assert calls._limit_s(ARM, URL, probe, 1) == pytest.approx(9 * 0.02 * 500)
+    assert calls._limit_s(ARM, URL, replace(probe, answer_tokens=10), 1) == 10.0
 
 
 def test_at_a_server_that_nobody_has_timed_only_a_call_that_finds_out_by_its_first_event_must_end() -> None:
     calls = server_calls()
     for sending, limit_s in ((ASKED, math.inf), (STREAMED, math.inf)):
-        assert calls._timed(ARM, URL, sending, 1).limit_s == limit_s
-    assert calls._timed(ARM, URL, replace(STREAMED, is_probe=True), 1).limit_s == 30.0
-    assert calls._timed(ARM, URL, replace(ASKED, is_probe=True), 1).limit_s == math.inf
+        assert calls._limit_s(ARM, URL, sending, 1) == limit_s
+    assert calls._limit_s(ARM, URL, replace(STREAMED, is_probe=True), 1) == 30.0
+    assert calls._limit_s(ARM, URL, replace(ASKED, is_probe=True), 1) == math.inf
 
 
 def test_a_refusal_tells_nothing_of_how_long_answers_take() -> None:
     calls = server_calls()
     for sending in (ASKED, STREAMED) * 10:
         calls._on_answer(answer(2.0, account=Account(Ending.CALLERS_FAULT, status=400)), URL, sending, 1)
-    assert calls._timed(ARM, URL, ASKED, 1).limit_s == math.inf
-    assert calls._timed(ARM, URL, STREAMED, 1).limit_s == math.inf
+    assert calls._limit_s(ARM, URL, ASKED, 1) == math.inf
+    assert calls._limit_s(ARM, URL, STREAMED, 1) == math.inf
