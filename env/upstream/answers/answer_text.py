@@ -1,6 +1,6 @@
 """What an answer says, over all its choices, as far as it takes to count tokens that nobody reported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pydantic_core
@@ -46,7 +46,7 @@ class AnswerText:
         choices = answer.get("choices") if isinstance(answer, dict) else None
         says = False
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict) and (texts := [text for text in _texts(choice) if text]):
+            if isinstance(choice, dict) and (texts := _texts(choice)):
                 if self._unread:
                     self.add_unread([texts], sum(map(len, texts)))
                 else:
@@ -83,23 +83,24 @@ class AnswerText:
                 self._kept += len(self._parts[-1])
 
 
-def _texts(choice: dict[str, Any]) -> Iterator[str]:
-    """Yield what a choice says."""
+def _texts(choice: dict[str, Any]) -> list[str]:
+    """Return what a choice says."""
     message = choice.get("message") or choice.get("delta")
     texts = [choice.get("text")]
     if isinstance(message, dict):
         content = message.get("content")
-        texts += [
-            part.get("text") if isinstance(part, dict) else part
-            for part in (content if isinstance(content, list) else (content,))
-        ]
+        if isinstance(content, list):
+            texts += [part.get("text") if isinstance(part, dict) else part for part in content]
+        else:
+            texts.append(content)
         # Reasoning comes under two names.
         texts += [message.get("refusal"), message.get("reasoning_content") or message.get("reasoning")]
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            texts += _function_texts(call.get("function") if isinstance(call, dict) else None)
-        texts += _function_texts(message.get("function_call"))
-    return (text for text in texts if isinstance(text, str))
+        if calls := message.get("tool_calls"):
+            for call in calls if isinstance(calls, list) else ():
+                texts += _function_texts(call.get("function") if isinstance(call, dict) else None)
+        if function := message.get("function_call"):
+            texts += _function_texts(function)
+    return [text for text in texts if text and isinstance(text, str)]
 
 
 def _function_texts(function: Any) -> list[Any]:

@@ -61,8 +61,8 @@ class EventTemplate:
         words = line[len(self._before) : -len(self._behind)]
         return words if _INSIDE.fullmatch(words) else None
 
-    def words_of_chunk(self, chunk: bytes) -> list[bytes] | None:
-        """Return the words of each event of a chunk, a piece at most.
+    def passed(self, chunk: bytes) -> tuple[list[bytes], bytes] | None:
+        """Return the words of each event of a chunk, a piece at most, and the chunk that goes out.
 
         None for one that is not some such events, all of them whole.
         """
@@ -70,17 +70,15 @@ class EventTemplate:
             return None
         inside = chunk[self._inside]
         if _INSIDE.fullmatch(inside):
-            return [inside]
+            return [inside], self._told_before + inside + self._told_end
         words = inside.split(self._joint)
-        return words if all(map(_INSIDE.fullmatch, words)) else None
+        if not all(map(_INSIDE.fullmatch, words)):
+            return None
+        return words, self._told_before + self._told_joint.join(words) + self._told_end
 
     def line(self, words: bytes) -> bytes:
         """Return the line that goes out, without its end."""
         return self._told_before + words + self._told_behind
-
-    def chunk(self, words: list[bytes]) -> bytes:
-        """Return the chunk that goes out."""
-        return self._told_before + self._told_joint.join(words) + self._told_end
 
 
 def _words(event: Any) -> str:

@@ -177,13 +177,14 @@ class SseRewriter:
         size = len(chunk)
         if size > PIECE_BYTES or self._bytes + size > self._sizes.stream:
             return None
-        words = template.words_of_chunk(chunk)
-        if words is None:
+        passed = template.passed(chunk)
+        if passed is None:
             return None
+        words, told = passed
         self._dropped = False
         self._bytes += size
         self._on_words(words, size - template.around)
-        return template.chunk(words)
+        return told
 
     def _line(self, line: bytes) -> bytes:
         if self.failure is not None:
