@@ -101,7 +101,7 @@ def decision_id_in(data: bytes) -> str:
 
 _FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 # By their texts: to call an enum takes as long as all else that is done with one.
-_MODES, _STATUSES = ({str(each): each for each in kind} for kind in (Mode, Status))
+_MODES, _STATUSES = {str(mode): mode for mode in Mode}, {str(status): status for status in Status}
 _STAGE_FIELDS = len(fields(CascadeStage))  # a later version may write more behind them
 _KINDS: dict[type[Event], str] = {Decision: "d", Outcome: "o", Feedback: "f", Control: "c"}
 
@@ -123,10 +123,11 @@ def _decode_decision(  # noqa: PLR0913, PLR0917  (the event's fields, in order)
 ) -> Decision:  # fmt: skip
     features, fingerprint, prompt_tokens, flags = context
     drawn_from = np.frombuffer(probs, _FLOAT64)
-    at_hand = Context(np.frombuffer(features, _FLOAT32).astype(np.float64), fingerprint, prompt_tokens, frozenset(flags))
+    seen = np.frombuffer(features, _FLOAT32).astype(np.float64)
     return Decision(
-        name, tenant, at, at_hand, tuple(arms), np.frombuffer(penalties, _FLOAT64), drawn_from, action,
-        drawn_from.item(action), policy, version, objective, _MODES.get(mode) or Mode(mode), user, prompt, tuple(links),
+        name, tenant, at, Context(seen, fingerprint, prompt_tokens, frozenset(flags)),
+        tuple(arms), np.frombuffer(penalties, _FLOAT64), drawn_from, action, drawn_from.item(action),
+        policy, version, objective, _MODES.get(mode) or Mode(mode), user, prompt, tuple(links),
     )  # fmt: skip
 
 

@@ -63,7 +63,8 @@ class PairedBets:
     def __init__(self) -> None:
         """Start without rounds."""
         self._sums: Floats = np.zeros((2, len(_BETS)))  # of log factors: that it is more, that it is less
-        self._coming: list[tuple[float, float, int, int]] = []  # rounds that are not in the sums: both ends, level, sign
+        # Rounds that are not in the sums yet: both ends, level, sign.
+        self._coming: list[tuple[float, float, int, int]] = []
         self._counts = [0] * LEVELS
         self.total = 0.0  # of the middles of both ends, times stakes
 

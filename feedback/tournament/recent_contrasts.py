@@ -148,7 +148,8 @@ def _line_of(round_: OpenRound) -> RoundContrast:
         quality=round_.quality.tolist(),
         penalties=round_.penalties.tolist(),
     )
-    return RoundContrast(*np.array([line.lower, line.upper, line.slope], np.float32).tolist(), round_.level)
+    lower, upper, slope = np.array([line.lower, line.upper, line.slope], np.float32).tolist()
+    return RoundContrast(lower, upper, slope, round_.level)
 
 
 def _name(decision_id: str) -> int:

@@ -57,7 +57,7 @@ class LearnerFactory:
     arms: Sequence[Arm]
     encoder: Encoder
     contender: str = ""  # of the tournament; empty: what the router decides with, and not scored
-    tail: LogTail = field(default_factory=LogTail, compare=False)  # what one learner of a process reads serves the others
+    tail: LogTail = field(default_factory=LogTail, compare=False)  # of the log, for all learners of a process
 
     def contenders(self) -> "list[LearnerFactory]":
         """Return what makes the learner of whoever is scored beside the router's own."""

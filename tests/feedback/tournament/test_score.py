@@ -191,3 +191,32 @@ def test_the_true_difference_is_refuted_in_few_of_many_runs_that_look_at_every_r
             if bets.exceeds(0.0, alpha):
                 break
     assert missed <= 10
+
+
+@pytest.mark.parametrize("window", [20, 1000])
+def test_a_score_is_the_same_however_often_it_is_looked_at(window: int) -> None:
+    """What comes of decisions is computed for many of them at once, when somebody asks."""
+    rng = np.random.default_rng(5)
+    seldom, often = ChallengerScore(window=window), ChallengerScore(window=window)
+    made: list[Decision] = []
+    rewards: dict[str, float | None] = {}
+    for number in range(600):
+        logged = np.round(rng.dirichlet(np.ones(3)), 3)
+        logged[rng.integers(3)] *= rng.random() < 0.8  # an arm that could not be drawn
+        action = int(np.argmax(logged))
+        arms = 3 if number % 100 else 2  # one was added meanwhile
+        made.append(decision(number, logged[:arms] / logged[:arms].sum(), min(action, arms - 1), rng.random(arms)))
+        challenger, expected = rng.dirichlet(np.ones(arms)), rng.random(arms)
+        of = made[-int(rng.integers(1, 60)) :][0]
+        before, after = rewards.get(of.id), float(rng.random()) if rng.random() < 0.7 else None
+        rewards[of.id] = after
+        ended = Outcome(made[-1].id, 1.0, "a", Status.OK, cost_usd=rng.random(), latency_s=rng.random())
+        for score in (seldom, often):
+            score.on_decision(made[-1], challenger, expected)
+            score.on_outcome(ended)
+            score.on_reward(of, before, after)
+        if number % 7 == 0:
+            often.state()
+    assert seldom.state() == often.state()
+    assert seldom.verdict(0.05) == often.verdict(0.05)
+    assert seldom.verdict(0.05).rounds > 0
