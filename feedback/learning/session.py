@@ -19,9 +19,8 @@ from highwayman.feedback.log.event_id import START, EventId
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.trust.abuse_monitor import AbuseMonitor
 
-# Events whose records are asked for at once, and that are folded before others on the event loop get their turn: what
-# waits behind either waits long enough.
-_SLICE = 60
+_PART = 100  # events decoded, and their records asked for, before others on the event loop get their turn
+_SLICE = 50  # events folded before they do, if the policy learned from any of them
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +170,8 @@ class LearnerSession:
                     step = self.learner.step(entries)
                     learned |= step.learned
                     await self._dead_letter(raw, step.rejected)
-                await asyncio.sleep(0)
+                if step.learned:  # which takes ten times as long as to count
+                    await asyncio.sleep(0)
         self.learner.position = page[-1][0]  # also past those that could not be read
         return learned
 
@@ -214,14 +214,15 @@ class LearnerSession:
 
     async def _slices(self, page: LogPage) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what was read in slices that hold nobody up; Redis looks the next records up while one is folded."""
-        parts = [page[start : start + _SLICE] for start in range(0, len(page), _SLICE)]
+        parts = [page[start : start + _PART] for start in range(0, len(page), _PART)]
         coming = asyncio.create_task(self._entries(parts[0]))
         try:
             for following in (*parts[1:], None):
                 entries = await coming
                 if following is not None:
                     coming = asyncio.create_task(self._entries(following))
-                yield entries
+                for start in range(0, len(entries), _SLICE):
+                    yield entries[start : start + _SLICE]
         finally:
             await cancel_and_wait(coming)
 
