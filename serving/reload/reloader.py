@@ -232,6 +232,9 @@ class Reloader:
     async def _follow(self) -> None:
         """Take what other workers have changed, or give them back what Redis has lost."""
         state, own = await self._shared.read(), self._state
+        if state == own:  # as nearly always
+            self._state = state
+            return
         if state.asked_by and state.reloads > own.reloads:
             self._state = state
             with contextlib.suppress(ConfigError):  # it is told
