@@ -1,6 +1,7 @@
 """Bounds on the mean of differences that hold at every look, and from which a round can be taken back."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,14 +37,15 @@ def log_factors(value: float, level: int) -> list[float]:
     return factors
 
 
-def log_capital(sums: Floats, counts: Floats, claim: float) -> Floats:
-    """Return the log of the capital against `claim`, for sums (..., bets) of log factors over rounds: (...).
+def log_capital(sums: Floats, counts: Floats, claim: float | Floats) -> Floats:
+    """Return the log of the capital against a claim, or each its own (...), for sums (..., bets) of log factors: (...).
 
     Betting lambda = c / (1 + c (m + SPAN)) on every value against the claim m multiplies the capital by
     (1 + c (x + SPAN)) / (1 + c (m + SPAN)): for a fixed c all claims follow from one sum, so that a round whose reward
     is revised can be taken out again. The c are mixed. `counts` (..., LEVELS) says how many rounds had each stake.
     """
-    against = sums - counts @ np.log1p((claim + SPAN) * _STAKED)
+    own = np.log1p((np.asarray(claim)[..., None, None] + SPAN) * _STAKED)
+    against = sums - (counts[..., None, :] @ own)[..., 0, :]
     top = against.max(axis=-1)
     mean: Floats = top + np.log(np.exp(against - np.expand_dims(top, -1)).mean(axis=-1))
     return mean
@@ -110,21 +112,11 @@ class PairedBets:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the lower and the upper end, each wrong, ever, with probability at most `alpha`."""
-        return self._refuted(_MORE, alpha), -self._refuted(_LESS, alpha)
+        return intervals([self], alpha)[0]
 
     def _capital(self, gambler: int, claim: float) -> float:
         self._settle()
         return float(log_capital(self._sums[gambler], np.array(self._counts, dtype=np.float64), claim))
-
-    def _refuted(self, gambler: int, alpha: float) -> float:
-        """Return the largest claim that one gambler has refuted, -SPAN if none."""
-        low, high = -SPAN, SPAN
-        if self._capital(gambler, low) < -math.log(alpha):
-            return low
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if self._capital(gambler, middle) >= -math.log(alpha) else (low, middle)
-        return low
 
     def state(self) -> dict[str, Floats]:
         """Return its numbers as arrays."""
@@ -140,3 +132,19 @@ class PairedBets:
         self._sums = sums.copy()
         self._coming.clear()
         self._counts, self.total = [round(count) for count in counts.tolist()], float(total[0])
+
+
+def intervals(bets: Sequence[PairedBets], alpha: float) -> list[tuple[float, float]]:
+    """Return the `interval` of each, all of them looked for at once."""
+    states = [each.state() for each in bets]
+    sums = np.concatenate([state["sums"] for state in states])  # (2 n, bets), that it is more and that it is less
+    counts = np.repeat([state["counts"] for state in states], 2, axis=0)
+    low, high = np.full(len(sums), -SPAN), np.full(len(sums), SPAN)
+    grown = -math.log(alpha)
+    any_refuted = log_capital(sums, counts, low) >= grown
+    for _ in range(_HALVINGS):  # for the largest claim that is refuted
+        middle = 0.5 * (low + high)
+        refuted = log_capital(sums, counts, middle) >= grown
+        low, high = np.where(refuted, middle, low), np.where(refuted, high, middle)
+    ends = np.where(any_refuted, low, -SPAN).tolist()
+    return [(more, -less) for more, less in zip(ends[::2], ends[1::2], strict=True)]

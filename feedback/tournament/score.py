@@ -16,7 +16,7 @@ from highwayman.feedback.tournament.contrast import (
     divergence,
 )
 from highwayman.feedback.tournament.level_watch import LevelWatch
-from highwayman.feedback.tournament.paired_bets import FIRST_SPREAD, PairedBets, next_spread, stake_level
+from highwayman.feedback.tournament.paired_bets import FIRST_SPREAD, PairedBets, intervals, next_spread, stake_level
 from highwayman.feedback.tournament.recent_contrasts import OpenRound, RecentContrasts, RoundContrast
 
 WINDOW = 65_536  # decisions whose rewards are waited for
@@ -189,7 +189,8 @@ class ChallengerScore:
 
     def verdict(self, alpha: float) -> Verdict:
         """Return what is known by now, each end wrong with probability `alpha` at most, however often one looks."""
-        n, low, high = self._bets.n, *self._bets.interval(alpha)
+        (low, high), *ends = intervals([self._bets, *self._meters.values()], alpha)
+        n = self._bets.n
         ess = self._ratios**2 / self._squares if n and self._squares > 0 else 0.0
         unsupported = self._unsupported / self._decisions if self._decisions else 0.0
         refused = _refusal(n, ess, unsupported)
@@ -205,15 +206,13 @@ class ChallengerScore:
             better=not refused and self._bets.exceeds(0.0, alpha),
             worse=self._bets.falls_below(0.0, alpha),
             refused=refused,
-            meters={name: self._meter_verdict(name, alpha) for name in METERS},
+            meters={name: self._meter_verdict(name, *known) for name, known in zip(self._meters, ends, strict=True)},
             level=self.watch.mean,
             fell=self.watch.alarmed,
         )
 
-    def _meter_verdict(self, name: str, alpha: float) -> MeterVerdict:
-        bets, unit = self._meters[name], 1.0 if name == FAILURES else _MOST_TIMES_MEAN
-        low, high = bets.interval(alpha)
-        mean = bets.mean
+    def _meter_verdict(self, name: str, low: float, high: float) -> MeterVerdict:
+        mean, unit = self._meters[name].mean, 1.0 if name == FAILURES else _MOST_TIMES_MEAN
         return MeterVerdict(None if mean is None else unit * mean, unit * low, unit * high)
 
     def state(self) -> bytes:
