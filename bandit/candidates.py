@@ -1,7 +1,7 @@
 """The arms that may answer a request, and which of them limits, a budget and failures leave, at what penalty."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from highwayman.bandit.policy import Policy, PredictsQuality
 from highwayman.env.errors import BudgetExhausted, NoEligibleArm
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Context, Floats
 
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """The K arms that may answer, in order, and what a call to each is expected to cost; arrays are (K,)."""
 

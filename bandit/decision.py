@@ -26,6 +26,7 @@ from highwayman.bandit.exploration_cap import ExplorationCap, mix_with_greedy
 from highwayman.bandit.policy import Policy, PredictsQuality, QuantifiesQuality
 from highwayman.bandit.priced_floor import priced_floor
 from highwayman.bandit.probation import ProbationQuota, with_minimums
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Context, ControlDraw, Floats
 
 Dial = Mapping[str, float]  # by arm: what a policy counts beyond the penalties on the log, as it has a dial of its own
@@ -79,7 +80,7 @@ def _quantifies_quality(kind: type) -> bool:
     return issubclass(kind, QuantifiesQuality)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """An arm drawn, and the candidates that were left to draw from."""
 

@@ -3,12 +3,12 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Floats
 
 Indices = npt.NDArray[np.intp]
@@ -18,7 +18,7 @@ _TOLERANCE = 1e-6
 _BELOW_1 = 1.0 - 2.0**-53
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """An action, the probabilities (K,) it was drawn from, and its own."""
 

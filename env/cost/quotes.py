@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,12 +10,13 @@ from highwayman.env.cost.objective import Objective
 from highwayman.env.cost.penalties import UsageEstimates
 from highwayman.env.cost.usage import PER_MTOK, TokenUse, UsageEstimate, expected_latency_s, prompt_line, read_line
 from highwayman.env.load.queueing import QueueState
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Arm, Floats
 
 _PROMPT_SURPRISE = 2.0  # times the tokens that a prompt is expected to have, that it has at most
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class PoolEstimates:
     """What one call to each of the K arms of a pool is expected to take; NaN where nobody can know."""
 

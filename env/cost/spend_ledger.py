@@ -2,8 +2,9 @@
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from highwayman.env.quick_dataclass import quick_dataclass
 
 DAY_S = 86_400.0
 
@@ -15,7 +16,7 @@ def day_of(at: float) -> int:
     return int(at // DAY_S)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Spend:
     """What ended calls came to."""
 
@@ -30,7 +31,7 @@ class Spend:
 NO_SPEND = Spend()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Charge:
     """Calls of one arm on one day that are counted here, and not yet by what is published."""
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from highwayman.env.quick_dataclass import quick_dataclass
+
 _KEPT = 0.98  # weight of the past, per call: about the last fifty count
 _LEAST_CALLS = 8.0  # of which a slope must be seen
 _FAR = 3.0  # standard deviations beyond the mean
@@ -35,7 +37,7 @@ def shortest_queue(states: Iterable[QueueState]) -> QueueState | None:
     return min(states, key=lambda state: (state.waiting, state.running), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LatencyLine:
     """Fading sums of calls under way x, when one more was sent, and the seconds y that it took.
 

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from highwayman.env.prompt.media_tokens import media_tokens
 from highwayman.env.prompt.modalities import modality_of, parts_of
 from highwayman.env.prompt.text_tokens import estimate_text_tokens
+from highwayman.env.quick_dataclass import quick_dataclass
 
 _TOKENS_PER_MESSAGE: Final = 4  # the chat template's role marks
 _TOKENS_PER_CALL: Final = 8  # and those around a call of a tool
@@ -19,7 +20,7 @@ _MESSAGE_OBJECTS: Final = ("reasoning_details", "function_call")
 _BODY_OBJECTS: Final = ("tools", "functions", "documents")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reading:
     """What a model will read of one request."""
 

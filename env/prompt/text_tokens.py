@@ -6,11 +6,12 @@ vocabularies of GPT-4o, Qwen, DeepSeek and Mistral (their geometric mean); `benc
 far an arm's own tokenizer is off is learned from the usage that it reports (`env/cost/token_fit.py`).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from highwayman.env.quick_dataclass import quick_dataclass
 
 # By kind of character: tokens a run of them begins with, and tokens for each of them. None is free: a long run of one
 # kind must not pass for a short prompt.
@@ -61,7 +62,7 @@ _CHUNK_CHARS: Final = 65_536  # counted at a time: the arrays stay small, whatev
 _NONE: Final = b"\xff"  # no kind: what stands before a text
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TextTokens:
     """About how many tokens a text has, and of which script most of them are."""
 

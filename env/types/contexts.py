@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types.aliases import Floats
 
 NO_EXPLORATION = "no_exploration"  # a context's flag: arms that look worse were not to be tried
@@ -23,7 +24,7 @@ ONLY_DRAWN = "only_drawn"
 SCRIPT_FLAG = "script:"  # begins a context's flag that names the script of the prompt, where it is not Latin
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """What a policy sees of a query: features (d,), the last of them 1.0, exactly representable in float32."""
 

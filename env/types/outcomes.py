@@ -21,7 +21,7 @@ class Status(StrEnum):
     LOST = "lost"  # no outcome came in time: the router that made the call died
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one upstream call, as the upstream counted them (or as estimated, where it did not)."""
 

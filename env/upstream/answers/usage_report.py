@@ -1,14 +1,14 @@
 """The tokens that an answer says it took, each number checked before anything is made of it."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import JsonObject, Usage
 
 _MOST_TOKENS = 10**8  # of one call: a server that says more has miscounted
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReportedUsage:
     """The tokens an answer says it took; None where it does not say, or says what cannot be."""
 

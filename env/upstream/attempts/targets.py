@@ -1,13 +1,13 @@
 """Whom a request may still be sent to, in the order in which they are asked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from highwayman.env.pool.health import EndpointHealth
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Arm
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Target:
     """One replica of an arm."""
 

@@ -1,8 +1,7 @@
 """What an answer took: as its server counted, or from the text where it did not."""
 
-from dataclasses import dataclass
-
 from highwayman.env.encoder.features.features import estimate_tokens
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Query, Usage
 from highwayman.env.upstream.answers.answer_text import AnswerText
 from highwayman.env.upstream.answers.usage_report import ReportedUsage
@@ -10,7 +9,7 @@ from highwayman.env.upstream.answers.usage_report import ReportedUsage
 NO_REPORT = ReportedUsage()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MeteredUsage:
     """The tokens of an answer, and whether any of them are estimated."""
 

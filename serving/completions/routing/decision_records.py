@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from highwayman.bandit.decision import Dial
 from highwayman.bandit.draw import Draw
 from highwayman.env.data_class import NOT_STORED
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import DEFAULT_TENANT, Context, Decision, Floats, Mode
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RequestOrigin:
     """Whose request it is, and under which other ids it is known."""
 
@@ -21,7 +22,7 @@ class RequestOrigin:
 ANONYMOUS_ORIGIN = RequestOrigin()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Moment:
     """What a decision is taken with beside the candidates, and says beside what was drawn."""
 

@@ -1,15 +1,16 @@
 """Where a request goes: what was decided, the arms to try in order, and what stands with it until the call is made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Arm, Decision
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.routing.cascades import CascadeRoute
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Route:
     """A decision and the arms to try: the intended one, then the others by their probability."""
 
