@@ -24,6 +24,7 @@ from highwayman.feedback.tournament.ramp import Ramp
 from highwayman.serving.telemetry.context_flags import what_is_missing
 from highwayman.serving.telemetry.exposition import exposition_of
 from highwayman.serving.telemetry.families import FAMILIES
+from highwayman.serving.telemetry.under_way import UnderWay
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where several processes count together; the library, too, looks at it
 
@@ -83,7 +84,7 @@ class Metrics:
         self._requests, self._decisions = _Children(self.counter("requests")), _Children(self.counter("decisions"))
         self._attempts, self._energy = _Children(self.counter("attempts")), _Children(self.counter("energy_wh"))
         self.overhead = self.histogram("decision_seconds")
-        self.in_flight = self.gauge("requests_in_flight")
+        self.in_flight = UnderWay(self.gauge("requests_in_flight"), is_shared=SHARED_FOLDER in os.environ)
         self.refused = self.counter("request_errors")
         self.feedback = self.counter("feedback")
         self.judged = self.counter("judged")
@@ -264,6 +265,7 @@ class Metrics:
         """See how things stand in this process, in its event loop."""
         self.gauge("tasks").set(_alive_tasks())
         self.gauge("spooled_events").set(self.spooled())
+        self.in_flight.tell()
 
     def as_text(self, pending: PendingCounts | None) -> bytes:
         """Return what was counted and seen, as `exposition` does; may be called in another thread."""

@@ -39,6 +39,8 @@ async def test_each_event_comes_as_the_server_writes_it(valkey_url: str, namespa
                 while b"one" not in came:
                     came += await response.content.readany()
             assert b"two" not in came
+            async with router.http.get("/metrics") as metrics:
+                assert "\nhighwayman_requests_in_flight 1.0\n" in await metrics.text()
             hold.set()
             came += await response.content.read()
     events = [json.loads(line[6:]) for line in came.split(b"\n\n") if line and line != b"data: [DONE]"]
