@@ -61,8 +61,9 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, patienc
         BadRequest: it is larger than `limit_bytes` (status 413), or comes too slowly (408).
         ClientDisconnected: the client hung up.
     """
-    body = scope.get("extensions", {}).get(BODY)
-    if body is not None:
+    extensions = scope.get("extensions", ())
+    if BODY in extensions:
+        body: bytes = extensions[BODY]
         if len(body) > limit_bytes:
             raise _too_large(limit_bytes)
         return bytes(body)

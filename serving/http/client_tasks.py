@@ -43,7 +43,7 @@ class ClientTasks:
         ):
             return True
         messages = body.get("messages")
-        text = _beginning(messages[-1]) if isinstance(messages, list) and messages else ""
+        text = _beginning(messages[-1]) if messages and type(messages) is list else ""
         for prompt in self.prompts:  # noqa: SIM110  (a generator would take longer than what it looks for)
             if prompt.match(text) is not None:
                 return True
@@ -64,6 +64,6 @@ def _names_task(value: str | None) -> bool:
 
 def _beginning(message: JsonObject) -> str:
     content = message.get("content") if message.get("role") in _ASKING else None
-    if isinstance(content, list):
+    if type(content) is list:
         content = next((part.get("text") for part in content if part.get("type") == "text"), None)
-    return content[:_READ_CHARS].strip() if isinstance(content, str) else ""
+    return content[:_READ_CHARS].strip() if type(content) is str else ""

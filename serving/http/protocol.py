@@ -152,13 +152,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request's body."""
-        if not self._ignoring_upgrade:
-            self._reading_body = False
-            if self._deadline is not None:
-                self._disarm()
-            super().on_message_complete()
-            if self._head_is_new and len(self.cycle.body) <= HIGH_WATER_LIMIT:  # of more, reading is to go on
-                self.scope["extensions"][BODY] = self.cycle.body  # type: ignore[assignment]
+        if self._ignoring_upgrade:
+            return
+        self._reading_body = False
+        if self._deadline is not None:
+            self._disarm()
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
+        if self._head_is_new and len(cycle.body) <= HIGH_WATER_LIMIT:  # of more, reading is to go on
+            self.scope["extensions"][BODY] = cycle.body  # type: ignore[assignment]
 
     def on_response_complete(self) -> None:
         """Go on to the next request; what is left of this one's body may take a while only."""
