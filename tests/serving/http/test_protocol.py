@@ -154,3 +154,26 @@ async def test_connect_is_refused(router: Router) -> None:
     async with connection(router) as (reader, writer), asyncio.timeout(SLACK_S):
         writer.write(b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+
+async def test_requests_behind_each_other_are_answered_in_their_order_and_the_last_may_end_the_connection(
+    router: Router,
+) -> None:
+    body = json.dumps(ask()).encode()
+    async with connection(router) as (reader, writer), asyncio.timeout(SLACK_S):
+        writer.write(request(body) + request(body) + request(b"{}", headers="connection: close\r\n"))
+        assert [(await answer(reader))[0] for _ in range(3)] == [200, 200, 400]
+        assert await reader.read() == b""
+
+
+async def test_a_client_that_hangs_up_is_noticed_though_another_request_of_its_waits(
+    valkey_url: str, namespace: str
+) -> None:
+    sent = request(json.dumps(ask()).encode())
+    async with ScriptedUpstream() as upstream:
+        upstream.script(ANY, Say("One two.", hold=asyncio.Event()))
+        async with running_router([arm("a", upstream.url)], valkey_url, namespace) as router:
+            async with connection(router) as (_, writer):
+                writer.write(sent + sent)
+                await upstream.asked()
+            await upstream.left()
