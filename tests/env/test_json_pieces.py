@@ -1,5 +1,6 @@
 """Texts larger than a piece are read and written as the parser and the writer do it at once, and refused alike."""
 
+import asyncio
 import json
 import math
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.env import json_pieces
-from highwayman.env.json_pieces import LARGEST_INT, InvalidJson, NumberTooLarge, dump_json, parse_json
+from highwayman.env.json_pieces import LARGEST_INT, InvalidJson, NumberTooLarge, dump_aside, dump_json, parse_json
 from highwayman.env.json_structure import TooManyValues
 
 MANY = 10**9
@@ -85,6 +86,12 @@ def _numbers(value: Any) -> list[float]:
 @given(VALUES)
 def test_what_is_written_in_pieces_is_what_is_written_at_once(value: Any) -> None:
     assert dump_json(value) == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@settings(max_examples=25)
+@given(VALUES)
+def test_what_a_server_is_sent_is_read_as_what_it_was(value: Any) -> None:
+    assert same(json.loads(asyncio.run(dump_aside(value, large=False))), value)
 
 
 @pytest.mark.parametrize("raw", [b"1e999", b"[1, 2, 3, -1e400]", b"%d" % (2**64), b"[[[1000000000000000000000]]]"])
