@@ -84,16 +84,19 @@ class _IdsByWord(dict[str, bytes]):
 
     def _pieces_of(self, word: str) -> bytes:
         """Return the ids of the longest piece that it begins with, of the longest then, and so on; or of none."""
-        ids, rest, pieces = [], "" if len(word) > _LONGEST else word, self._first
-        while rest:
-            start = rest[: self._longest_piece]
-            while (piece := pieces.get(start)) is None:
-                start = start[:-1]
-                if not start:
+        ids, size, longest, pieces = b"", len(word), self._longest_piece, self._first
+        if size > _LONGEST:
+            return b""
+        start = 0
+        while start < size:
+            end = size if size - start < longest else start + longest
+            while (piece := word[start:end]) not in pieces:
+                end -= 1
+                if end == start:
                     return b""
-            ids.append(piece)
-            rest, pieces = rest[len(start) :], self._inner
-        return b"".join(ids)
+            ids += pieces[piece]
+            start, pieces = end, self._inner
+        return ids
 
 
 def _ascii_words(text: str) -> list[str]:
