@@ -47,7 +47,7 @@ class WordPieces:
     @property
     def remembered(self) -> int:
         """How many words are remembered that the vocabulary does not have whole, at most `REMEMBERED_WORDS`."""
-        return len(self._by_word.split)
+        return len(self._by_word) - self._by_word.whole
 
 
 class _IdsByWord(dict[str, bytes]):
@@ -61,26 +61,23 @@ class _IdsByWord(dict[str, bytes]):
         super().__init__((piece, ids[piece]) for piece in pieces if _WORD.fullmatch(piece))
         self._inner = {piece[len(_INNER) :]: ids.pop(piece) for piece in pieces if piece.startswith(_INNER)}
         self._first, self._longest_piece = ids, max(map(len, pieces))
-        self.split: list[str] = []  # of the words that are here, those that had to be
+        self.whole = len(self)  # words of the vocabulary: they stand before those that had to be split
 
     def __missing__(self, word: str) -> bytes:
-        ids = self._split(word)
+        ids = self._pieces_of(word) if word.isalnum() and word.isascii() else self._split(word)
         if len(word) <= LONGEST_REMEMBERED:
-            if len(self.split) >= REMEMBERED_WORDS:
-                forgotten, self.split = self.split, []  # what is common is soon back
-                for known in forgotten:
-                    self.pop(known, None)
-            self.split.append(word)
+            if len(self) >= self.whole + REMEMBERED_WORDS:
+                for split in list(self)[self.whole :]:  # what is common is soon back
+                    self.pop(split, None)
             self[word] = ids
         return ids
 
     def _split(self, word: str) -> bytes:
-        if not word.isascii():
-            parts = _PRE_TOKENIZER.pre_tokenize_str(_NORMALIZER.normalize_str(word))
-            return b"".join([self._pieces_of(part) for part, _ in parts])
-        if not word.isalnum() and len(marked := _WORD.findall(word)) > 1:  # a word and the marks around it
-            return b"".join(map(self.__getitem__, marked))
-        return self._pieces_of(word)
+        if word.isascii():  # a word and the marks around it, or a mark alone
+            words = _WORD.findall(word)
+            return b"".join(map(self.__getitem__, words)) if len(words) > 1 else self._pieces_of(word)
+        parts = _PRE_TOKENIZER.pre_tokenize_str(_NORMALIZER.normalize_str(word))
+        return b"".join([self._pieces_of(part) for part, _ in parts])
 
     def _pieces_of(self, word: str) -> bytes:
         """Return the ids of the longest piece that it begins with, of the longest then, and so on; or of none."""
