@@ -110,7 +110,8 @@ class ProxiedCompletion:
                 self._answer.close()
             outcome = self._outcome()
             if self._dependencies.tools is not None:
-                learn_of_tools(self._dependencies.tools, self._arm, self._request.query, outcome)
+                query, text = self._request.query, self._metered.text
+                learn_of_tools(self._dependencies.tools, self._arm, query, outcome, text=text)
             self._dependencies.on_outcome(outcome)
             self._log_outcome(outcome)
 

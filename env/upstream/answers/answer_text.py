@@ -17,6 +17,7 @@ class AnswerText:
         self._whole = whole
         self._chars = 0
         self._pieces = 0
+        self._calls_tools = False
         self._parts: list[str] = []
         self._kept = 0
         # Read once somebody asks: where a server counts its tokens, nobody does. What is read already waits its turn.
@@ -36,6 +37,12 @@ class AnswerText:
         return self._pieces
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether a tool is called in it, however it ends."""
+        self._read()
+        return self._calls_tools
+
+    @property
     def sample(self) -> str:
         """The first words."""
         self._read()
@@ -52,6 +59,7 @@ class AnswerText:
                 else:
                     self._add_piece(texts)
                 says = True
+                self._calls_tools = self._calls_tools or _calls_tools(choice)
         return says
 
     def add_unread(self, pieces: Sequence[bytes | Sequence[str]], size: int) -> None:
@@ -101,6 +109,11 @@ def _texts(choice: dict[str, Any]) -> list[str]:
         if function := message.get("function_call"):
             texts += _function_texts(function)
     return [text for text in texts if text and isinstance(text, str)]
+
+
+def _calls_tools(choice: dict[str, Any]) -> bool:
+    said = choice.get("message") or choice.get("delta")
+    return isinstance(said, dict) and bool(said.get("tool_calls") or said.get("function_call"))
 
 
 def _function_texts(function: Any) -> list[Any]:

@@ -1,5 +1,7 @@
 """What an answer took: as its server counted, or from the text where it did not."""
 
+from dataclasses import field
+
 from highwayman.env.encoder.features.features import estimate_tokens
 from highwayman.env.quick_dataclass import quick_dataclass
 from highwayman.env.types import Query, Usage
@@ -15,6 +17,7 @@ class MeteredUsage:
 
     usage: Usage
     estimated: bool
+    text: AnswerText | None = field(default=None, compare=False, repr=False)  # what was written
 
 
 UNUSED = MeteredUsage(Usage(0, 0), estimated=False)
@@ -43,7 +46,7 @@ def meter(
         (tokens_out or 0) + written,
         told.tokens_cached if tokens_in is not None else 0,
     )
-    return MeteredUsage(usage, estimated=bool(missing_in or missing_out))
+    return MeteredUsage(usage, estimated=bool(missing_in or missing_out), text=text)
 
 
 def text_tokens(text: AnswerText) -> int:
