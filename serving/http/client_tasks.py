@@ -18,6 +18,15 @@ KNOWN_PROMPTS = (
     # LibreChat: the title of a conversation, in its ways
     r"(Please generate|Provide) a concise, 5-word-or-less title for the conversation",
     r"Analyze this conversation and provide:\s*1\. The detected language",
+    # Claude Code and NextChat: the title of a session, of a chat
+    r"Please (write a \d+-\d+ word title for the following conversation|generate a four to five word title)",
+)
+# Beginnings of the system messages of such calls: Claude Code's titles and summaries, Open WebUI's choice of tools.
+_KNOWN_SYSTEM_PROMPTS = re.compile(
+    r"(You are Claude Code, [^\n]*\n+)?(Analyze if this message indicates a new conversation topic"
+    r"|Generate a concise, sentence-case title|Summarize this coding conversation)"
+    r"|Available Tools: [\s\S]*?\n\s*Your task is to choose and return the correct tool\(s\) from the list",
+    re.IGNORECASE,
 )
 _ASKING = ("user", "system")  # LibreChat has put its instruction into either
 _READ_CHARS = 512  # of a prompt; what tells of a task stands at its beginning
@@ -43,11 +52,13 @@ class ClientTasks:
         ):
             return True
         messages = body.get("messages")
-        text = _beginning(messages[-1]) if messages and type(messages) is list else ""
+        if not messages or type(messages) is not list:
+            return False
+        text = _beginning(messages[-1])
         for prompt in self.prompts:  # noqa: SIM110  (a generator would take longer than what it looks for)
             if prompt.match(text) is not None:
                 return True
-        return False
+        return _is_told_a_task(messages[0])
 
 
 def client_tasks(headers: Sequence[str], prompts: Sequence[str]) -> ClientTasks:
@@ -60,6 +71,14 @@ def client_tasks(headers: Sequence[str], prompts: Sequence[str]) -> ClientTasks:
 def _names_task(value: str | None) -> bool:
     """Return whether a header's value names a task; a placeholder that a client left as it was names none."""
     return value is not None and value.strip().lower() not in _NO_TASKS and not value.strip().startswith("{{")
+
+
+def _is_told_a_task(first: JsonObject) -> bool:
+    """Return whether a conversation's first message is the system message of a task."""
+    content = first.get("content") if first.get("role") == "system" else None
+    if isinstance(content, list):
+        content = next((part.get("text") for part in content if part.get("type") == "text"), None)
+    return isinstance(content, str) and _KNOWN_SYSTEM_PROMPTS.match(content.lstrip()) is not None
 
 
 def _beginning(message: JsonObject) -> str:

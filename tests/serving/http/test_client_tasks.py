@@ -29,6 +29,8 @@ def matches(text: Any, *, role: str = "user", **headers: str) -> bool:
         "Please generate a concise, 5-word-or-less title for the conversation, using its same language",
         "Provide a concise, 5-word-or-less title for the conversation, using title case conventions.",
         "Analyze this conversation and provide:\n1. The detected language of the conversation\n2. A concise title",
+        "Please write a 5-10 word title for the following conversation:\n\nUser: hi",
+        "Please generate a four to five word title summarizing our conversation without any lead-in",
         "Fasse den Verlauf zusammen.",
     ],
 )
@@ -36,6 +38,28 @@ def test_prompts_of_chat_clients_and_declared_ones_are_tasks(prompt: str) -> Non
     assert matches(prompt)
     assert matches([{"type": "text", "text": prompt}])
     assert not matches(f"What does this mean? {prompt}")
+
+
+TOOLS = "Available Tools: [" + '{"name": "f"}, ' * 300 + "]\n\n"
+CHOOSE = "Your task is to choose and return the correct tool(s) from the list of available tools based on the query."
+
+
+@pytest.mark.parametrize(
+    ("told", "is_task"),
+    [
+        ("You are Claude Code, Anthropic's official CLI for Claude.\nAnalyze if this message indicates a new "
+         "conversation topic. If it does,", True),
+        ("Generate a concise, sentence-case title (3-7 words) that captures the main topic", True),
+        (TOOLS + CHOOSE, True),
+        (TOOLS + "You are an agent. Use these tools.", False),
+        ("You are Claude Code, Anthropic's official CLI for Claude.\nYou are an interactive agent", False),
+        ("You are helpful. " + CHOOSE, False),
+    ],
+)  # fmt: skip
+def test_a_task_may_be_told_by_the_system_message(told: str, is_task: bool) -> None:
+    messages = [{"role": "system", "content": told}, {"role": "user", "content": f"Query: {PERSON}"}]
+    assert TASKS.matches({"headers": []}, {"messages": messages}) is is_task
+    assert not TASKS.matches({"headers": []}, {"messages": [{"role": "user", "content": told}]})
 
 
 def test_a_header_names_a_task_whatever_the_prompt() -> None:
