@@ -55,7 +55,7 @@ class ClientTasks:
         if not messages or type(messages) is not list:
             return False
         text = _beginning(messages[-1])
-        for prompt in self.prompts:  # noqa: SIM110  (a generator would take longer than what it looks for)
+        for prompt in self.prompts:
             if prompt.match(text) is not None:
                 return True
         return _is_told_a_task(messages[0])

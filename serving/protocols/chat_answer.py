@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from highwayman.env.types import JsonObject
+from highwayman.env.upstream.answers.answer_text import arguments_of
 from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 from highwayman.serving.protocols.protocol import AnsweredBy
 
@@ -47,7 +48,7 @@ def function_of(call: JsonObject) -> tuple[str, str]:
     """Return the name and the arguments of a call, as far as they are said."""
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
-    return said_text(function, "name"), said_text(function, "arguments")
+    return said_text(function, "name"), arguments_of(function)
 
 
 def call_id(call: JsonObject, by: AnsweredBy, place: int) -> str:

@@ -136,4 +136,7 @@ def _error(body: bytes) -> JsonObject:
     except ValueError:
         return {"message": body.decode("utf-8", "replace")}
     error = refusal.get("error", refusal) if isinstance(refusal, dict) else None
-    return error if isinstance(error, dict) else {"message": str(error)}
+    if isinstance(error, dict) and error.get("message"):
+        return error
+    said = error.get("detail", error) if isinstance(error, dict) else error  # FastAPI's
+    return {"message": said if isinstance(said, str) else json.dumps(said)}

@@ -1,6 +1,7 @@
 """What an answer says, over all its choices, as far as it takes to count tokens that nobody reported."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic_core
@@ -117,4 +118,12 @@ def _calls_tools(choice: dict[str, Any]) -> bool:
 
 
 def _function_texts(function: Any) -> list[Any]:
-    return [function.get("name"), function.get("arguments")] if isinstance(function, dict) else []
+    return [function.get("name"), arguments_of(function)] if isinstance(function, dict) else []
+
+
+def arguments_of(function: Mapping[str, Any]) -> str:
+    """Return the arguments of a call as the text that they are, or of servers that give an object, that of it."""
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):
+        return json.dumps(arguments, ensure_ascii=False)
+    return arguments if isinstance(arguments, str) else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from highwayman.env.types import JsonObject
+from highwayman.env.upstream.answers.transcript import CallPlaces
 from highwayman.serving.protocols.chat_answer import (
     ChatUsage,
     call_id,
@@ -36,6 +37,7 @@ class MessageStream:
         self._blocks = 0
         self._open = ""  # the block that grows: text, thinking, or a tool call by its place
         self._calls: dict[str, int] = {}  # place of a call -> its block
+        self._places = CallPlaces()
         self._usage = ChatUsage()
         self._last: JsonObject = {}  # the choice that told why the answer ended
 
@@ -88,7 +90,7 @@ class MessageStream:
 
     def _call(self, call: JsonObject) -> list[bytes]:
         """Return the events of a piece of a call; its arguments grow as text."""
-        place = f"call {call.get('index', 0)}"
+        place = f"call {self._places.of(call)}"
         name, arguments = function_of(call)
         events = []
         if place not in self._calls:

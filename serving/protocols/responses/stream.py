@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from highwayman.env.types import JsonObject
+from highwayman.env.upstream.answers.transcript import CallPlaces
 from highwayman.serving.protocols.chat_answer import (
     ChatUsage,
     call_id,
@@ -56,6 +57,7 @@ class ResponseStream:
         self._items: list[JsonObject] = []  # that have ended
         self._growing: _Growing | None = None
         self._calls = 0
+        self._places = CallPlaces()
         self._usage: ChatUsage | None = None
         self._finish_reason = ""
 
@@ -107,7 +109,7 @@ class ResponseStream:
 
     def _grow_call(self, call: JsonObject) -> list[bytes]:
         """Return the events of a piece of a call; that of a tool which takes a text is told once it is whole."""
-        kind = f"call {call.get('index', 0)}"
+        kind = f"call {self._places.of(call)}"
         name, arguments = function_of(call)
         events = []
         if self._growing is None or self._growing.kind != kind:

@@ -5,12 +5,14 @@ import json
 from collections.abc import MutableMapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highwayman.serving.http.validation import DEFAULT_LIMITS
+from highwayman.serving.protocols.endpoint import PROTOCOLS
 from highwayman.serving.protocols.messages.request import translate
-from highwayman.serving.protocols.translated_send import TranslatedSend
+from highwayman.serving.protocols.translated_send import ErrorSend, TranslatedSend
 from tests.upstream_server import Say
 
 ASKED = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "thinking": {"type": "x"}}
@@ -65,3 +67,26 @@ async def test_a_whole_answer_has_its_own_length_and_tells_what_was_left_out() -
 
 async def test_a_refusal_passes_as_it_is() -> None:
     assert body_of(await told([b'{"error": {}}'], status=400, kind=b"application/json")) == b'{"error": {}}'
+
+
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        (b'{"error": {"message": "bad top_p"}}', "bad top_p"),
+        (b'{"object": "error", "message": "bad top_p"}', "bad top_p"),
+        (b'{"detail": "bad top_p"}', "bad top_p"),
+        (b'{"detail": [{"msg": "bad top_p"}]}', '[{"msg": "bad top_p"}]'),
+        (b'{"error": "bad top_p"}', "bad top_p"),
+        (b"bad top_p", "bad top_p"),
+    ],
+)
+async def test_a_refusal_is_told_in_the_shape_of_the_protocol_whatever_its_own(refusal: bytes, says: str) -> None:
+    sent: list[Any] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    errors = ErrorSend(send, PROTOCOLS["/v1/messages"])
+    await errors({"type": "http.response.start", "status": 422, "headers": []})
+    await errors({"type": "http.response.body", "body": refusal})
+    assert json.loads(body_of(sent)) == {"type": "error", "error": {"type": "invalid_request_error", "message": says}}
