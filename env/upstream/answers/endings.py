@@ -193,7 +193,7 @@ def says_no_more_than_stop(choice: Any) -> bool:
     """Return whether a choice (of an answer or a chunk) has come to a plain end, and says nothing beside it."""
     is_end = isinstance(choice, dict) and choice.get("finish_reason") == "stop"
     said = choice.get("message") or choice.get("delta") or {} if is_end else None
-    return isinstance(said, dict) and not choice.get("text") and not _pieces(said)
+    return isinstance(said, dict) and not (said.get("content") or choice.get("text") or _pieces(said))
 
 
 def has_written_nothing(answer: Any) -> bool:

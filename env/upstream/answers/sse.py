@@ -219,7 +219,8 @@ class SseRewriter:
         self.data_lines += len(words)
         self._unused_templates = 0
         self._text.add_unread(words, size)
-        self._outdate_usage()
+        if self.usage is not None:
+            self._outdate_usage()
 
     def _learn_template(self, line: bytes, event: Any, told: bytes) -> None:
         if self._unused_templates < _MOST_UNUSED:

@@ -76,7 +76,7 @@ def _tokens_in(usage: JsonObject) -> int | None:
 def _cached(usage: JsonObject) -> int | None:
     """Return the tokens that a cache held, by whatever name."""
     for details in ("prompt_tokens_details", "input_tokens_details"):
-        if (cached := _count(usage.get(details), "cached_tokens")) is not None:
+        if (held := usage.get(details)) and (cached := _count(held, "cached_tokens")) is not None:
             return cached
     # DeepSeek's, Moonshot's, Anthropic's
     return _count(usage, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
