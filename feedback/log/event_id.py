@@ -7,7 +7,7 @@ EventId = str  # a Redis stream id, "milliseconds-sequence"
 START: EventId = "0-0"
 
 
-@lru_cache(maxsize=2_048)  # some 300 bytes each; an id is asked for when its event is read, and little later
+@lru_cache(maxsize=1_024)  # some 300 bytes each; an id is asked for when its event is read, and little later
 def sort_key(event_id: EventId) -> tuple[int, int]:
     """Return the id as numbers, which sort in log order."""
     milliseconds, _, sequence = event_id.partition("-")
