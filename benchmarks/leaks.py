@@ -3,10 +3,11 @@
     python -m benchmarks.leaks [--requests 30000] [--leavers 1000]
 
 A router with an embedded Valkey, and a model server in a process of its own that stands for an arm that is well and for
-seven that fail, each in its way. After a warm-up of a tenth of the requests, which fills caches and pools of
-connections, descriptors (/proc), tasks (/metrics) and resident memory are counted; then after the requests, a third of
-which name a failing arm, and after clients that leave in the middle of a stream. Exits with 1 if there are more
-descriptors or tasks than before, or if memory grows by more than a kilobyte for each request or leaver.
+seven that fail, each in its way. Descriptors (/proc), tasks (/metrics) and memory are counted when it is ready, with
+the CPU that took; after a warm-up of a tenth of the requests, which fills caches and pools of connections; after the
+requests, a third of which name a failing arm; and after clients that leave in the middle of a stream. Of the resident
+memory that part is told, too, that another worker process takes once more: no file's pages. Exits with 1 if after the
+warm-up there come more descriptors or tasks, or if memory grows by more than a kilobyte for each request or leaver.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.proxies.process_tree import cpu_s
 from benchmarks.running import running
 
 FAILING = ("status", "hang_up", "html", "error", "silent", "broken", "empty")
@@ -95,13 +97,14 @@ class Held:
 
     descriptors: int
     memory_kb: int
+    own_kb: int  # of the memory
     tasks: int
 
 
 async def held(url: str, pid: int) -> Held:
     """Return what the router holds once that has not moved for a while; its memory may."""
     loop = asyncio.get_running_loop()
-    last, since = Held(0, 0, 0), loop.time()
+    last, since = Held(0, 0, 0, 0), loop.time()
     deadline = loop.time() + _SETTLED_WITHIN_S
     async with aiohttp.ClientSession() as http:  # one connection for all looks
         while loop.time() < deadline and loop.time() - since < _STILL_S:
@@ -121,10 +124,10 @@ async def _held(http: aiohttp.ClientSession, url: str, pid: int) -> Held:
     return Held(*_process(pid), tasks=int(float(tasks[1])))
 
 
-def _process(pid: int) -> tuple[int, int]:
-    """Return the descriptors of a process, and its resident memory in kB."""
-    memory = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return len(list(Path(f"/proc/{pid}/fd").iterdir())), int(memory[1]) if memory else 0
+def _process(pid: int) -> tuple[int, int, int]:
+    """Return the descriptors of a process, its resident memory, and what of that is no file's, both in kB."""
+    memory = dict(re.findall(r"^(Rss|Anonymous): +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir())), int(memory["Rss"]), int(memory["Anonymous"])
 
 
 async def send_requests(url: str, count: int, *, first: int = 0) -> None:
@@ -168,10 +171,12 @@ async def measure(requests: int, leavers: int) -> list[str]:
     arms: dict[str, dict[str, str]] = {name: {} for name in ("well", *FAILING)}
     async with running("benchmarks.leaks", arms, {"limits": {"first_byte_s": 1.0, "silence_s": 1.0}}) as router:
         url, pid = router.url, router.pid
+        print(f"ready after {cpu_s(pid)[pid]:.2f} s of CPU")
+        print(f"{'':26}{'descriptors':>12}{'tasks':>8}{'memory':>12}{'its own':>12}")
+        _print_row("when it is ready", await held(url, pid))
         await send_requests(url, requests // 10)
         await leave(url, leavers // 10)
         before = await held(url, pid)
-        print(f"{'':26}{'descriptors':>12}{'tasks':>8}{'memory':>12}")
         _print_row("after the warm-up", before)
         for what, count, work in (
             (f"after {requests:,} requests", requests, send_requests(url, requests, first=requests)),
@@ -186,7 +191,8 @@ async def measure(requests: int, leavers: int) -> list[str]:
 
 
 def _print_row(what: str, now: Held) -> None:
-    print(f"{what:26}{now.descriptors:12}{now.tasks:8}{now.memory_kb / 1024:8.1f} MiB", flush=True)
+    memory = "".join(f"{kb / 1024:8.1f} MiB" for kb in (now.memory_kb, now.own_kb))
+    print(f"{what:26}{now.descriptors:12}{now.tasks:8}{memory}", flush=True)
 
 
 def _grown(before: Held, after: Held, count: int) -> list[str]:
