@@ -1,7 +1,6 @@
 """A response's head and the first bytes of its body, written together: each write is a packet and a wake-up."""
 
 import asyncio
-from collections.abc import Callable
 
 
 class JoinedWrites:
@@ -12,7 +11,14 @@ class JoinedWrites:
         self._transport = transport
         self._loop = loop
         self._held = b""
-        self.write: Callable[[bytes], None] = self._hold  # writes bytes, behind those that wait; the first ones wait
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, behind those that wait; the first ones wait."""
+        if self._held:
+            self._flush(data)
+        else:
+            self._held = data
+            self._loop.call_soon(self._flush)
 
     def close(self) -> None:
         """Close the connection behind what was written."""
@@ -23,15 +29,8 @@ class JoinedWrites:
         """Return whether the connection is closed, or about to be."""
         return self._transport.is_closing()
 
-    def _hold(self, data: bytes) -> None:
-        self._held, self.write = data, self._join
-        self._loop.call_soon(self._flush)
-
-    def _join(self, data: bytes) -> None:
-        held, self._held, self.write = self._held, b"", self._transport.write
-        self._transport.write(held + data)
-
-    def _flush(self) -> None:
-        held, self._held, self.write = self._held, b"", self._transport.write
+    def _flush(self, behind: bytes = b"") -> None:
+        held, self._held = self._held + behind, b""
+        self.write = self._transport.write  # type: ignore[method-assign]  # from now on nothing waits
         if held and not self._transport.is_closing():
             self._transport.write(held)

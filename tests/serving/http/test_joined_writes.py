@@ -1,6 +1,7 @@
 """A response's head and the first of its body in one write; never later than the turn in which the head was written."""
 
 import asyncio
+import weakref
 from typing import cast
 
 from highwayman.serving.http.joined_writes import JoinedWrites
@@ -55,3 +56,14 @@ async def test_what_is_held_is_written_before_the_connection_is_closed_and_not_a
     transport.close()
     await asyncio.sleep(0)
     assert not transport.written
+
+
+async def test_one_is_let_go_with_its_response_and_waits_for_no_collection() -> None:
+    for parts in ((), (b"head", b"body")):
+        _, writes = joined()
+        for data in parts:
+            writes.write(data)
+        await asyncio.sleep(0)
+        gone = weakref.ref(writes)
+        del writes
+        assert gone() is None
