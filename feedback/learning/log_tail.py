@@ -11,7 +11,6 @@ from highwayman.feedback.fold.learner import LogEntry, needs_record
 from highwayman.feedback.learning.recent_decisions import RecentDecisions
 from highwayman.feedback.log.event_id import EventId, sort_key
 from highwayman.feedback.log.events import BadEvent, Event, decision_id_of, decode
-from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.store import Store
 
 _MOST_KEPT = 4096  # events for whoever is behind
@@ -77,8 +76,8 @@ class LogTail:
                 except BadEvent as error:
                     unreadable.append((event_id, str(error)))
                     continue
-                entry = LogEntry(event_id, event, self._record_of(event_id, event, filed_before=filed_before))
-                if entry.record is None and (filed_before or needs_record(event)) and (name := decision_id_of(event)):
+                entry, needs = self._entry(event_id, event, filed_before=filed_before)
+                if needs and (name := decision_id_of(event)):
                     asked_for.append((len(entries), name))
                 elif event_id in self._entries:
                     self._entries[event_id] = entry
@@ -92,13 +91,18 @@ class LogTail:
                     self._entries[event_id] = entry
         return entries, unreadable
 
-    def _record_of(self, event_id: EventId, event: Event, *, filed_before: bool) -> Record | None:
-        """Return an outcome's record where its decision was just read, and nothing else is known of that."""
+    def _entry(self, event_id: EventId, event: Event, *, filed_before: bool) -> tuple[LogEntry, bool]:
+        """Return an event's entry, and whether its record must be asked for.
+
+        Not an outcome's whose decision was just read, if nothing else is known of that.
+        """
         if isinstance(event, Decision):
             self._recent.add(event_id, event)
-        elif isinstance(event, Outcome) and not filed_before:
-            return self._recent.record_of(event_id, event)
-        return None
+            return LogEntry(event_id, event), filed_before
+        if isinstance(event, Outcome):
+            record = None if filed_before else self._recent.record_of(event_id, event)
+            return LogEntry(event_id, event, record), record is None
+        return LogEntry(event_id, event), filed_before or needs_record(event)
 
     async def _read(
         self, store: Store, after: EventId, *, count: int, block_s: float, anchored: bool

@@ -59,6 +59,8 @@ def _check_finite(event: Event) -> None:
             numbers += (stage.good, stage.goes_on, stage.cost_usd, stage.seconds, *stage.signals.values())
     elif isinstance(event, Feedback):
         numbers = (event.value, event.weight, event.quality)
+    else:
+        return
     for number in numbers:
         if number is not None and not math.isfinite(number):
             raise ValueError("not finite")

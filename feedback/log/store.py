@@ -94,13 +94,21 @@ class Store:
         """Return the keys and args of `put.lua`."""
         keys = [self._log, self._open, self.keys("mark", writer)]
         args: list[Any] = [mark, _MARK_KEPT_S, self._kept_s]
+        begin = self.keys("d", "")
         for event in events:
-            decision_id = event.id if isinstance(event, Decision) else event.decision_id
-            keys.append(self._record(decision_id))
-            args += [kind_letter(event), encode(event), *_filed_by(event)]
-            for name in _links(event):
+            if isinstance(event, Outcome):
+                keys.append(begin + event.decision_id)
+                args += ("o", encode(event), event.decision_id, "1" if event.status is Status.LOST else "")
+                continue
+            if isinstance(event, Decision):
+                decision_id, links, filed_by = event.id, event.links, (event.id, event.at)
+            else:
+                decision_id, links, filed_by = event.decision_id, _link_names(event), (event.id, "")
+            keys.append(begin + decision_id)
+            args += (kind_letter(event), encode(event), *filed_by)
+            for name in links:
                 keys.append(self._link(name))
-                args += ["l", "", decision_id, event.at]
+                args += ("l", "", decision_id, event.at)
         return keys, args
 
     async def close(self) -> None:
@@ -160,7 +168,7 @@ class Store:
             rows = [entry for _, entries in reply or () for entry in entries]
             if rows and anchored and not await self._client.xrange(self._log, after, after):
                 raise LogTruncated(f"the log's event {after} is gone")
-        return [(_text(event_id), bytes(fields[b"e"]), b"j" in fields) for event_id, fields in rows]
+        return [(event_id.decode(), fields[b"e"], b"j" in fields) for event_id, fields in rows]
 
     async def records(self, decision_ids: Sequence[str]) -> dict[str, Record]:
         """Return the records there are of `decision_ids`, in one round trip."""
@@ -250,20 +258,9 @@ class Store:
         return self.keys("link", name)
 
 
-def _filed_by(event: Written) -> tuple[str, str | float]:
-    """Return what `put.lua` takes of an event beside its kind and bytes."""
-    if isinstance(event, Decision):
-        return event.id, event.at
-    if isinstance(event, Outcome):
-        return event.decision_id, "1" if event.status is Status.LOST else ""
-    return event.id, ""
-
-
-def _links(event: Written) -> tuple[str, ...]:
-    """Return the names under which an event's decision is found from then on."""
-    if isinstance(event, Decision):
-        return event.links
-    name, dot, _ = event.id.partition(".") if isinstance(event, Feedback) else ("", "", "")
+def _link_names(event: Feedback) -> tuple[str, ...]:
+    """Return the names under which a statement's decision is found from then on."""
+    name, dot, _ = event.id.partition(".")
     return (name,) if dot else ()
 
 
