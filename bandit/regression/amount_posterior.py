@@ -85,7 +85,7 @@ class AmountPosterior:
         call, product, products = self._call, self._product, self._products[row]
         call[: self._d] = features
         for place, ratio in enumerate(ratios, start=self._d):
-            call[place] = 0.0 if math.isnan(ratio) else math.log(ratio if ratio > _LEAST_RATIO else _LEAST_RATIO)
+            call[place] = math.log(ratio) if ratio > _LEAST_RATIO else _least_log(ratio)
         call[:, None].dot(call[None, :], out=product)
         if sign > 0:
             products += product
@@ -198,6 +198,11 @@ class AmountPosterior:
         self._theta = np.concatenate([theta, common[None]])
         self._half_variance = 0.5 * np.concatenate([variance, pooled[None]])
         self._centre = np.concatenate([centre, common[None, :, -1]])
+
+
+def _least_log(ratio: float) -> float:
+    """Return what counts for the logarithm of next to nothing, or of what is not known (NaN)."""
+    return 0.0 if math.isnan(ratio) else math.log(_LEAST_RATIO)
 
 
 def _packed(numbers: Floats) -> str:
