@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -223,6 +224,48 @@ def test_the_time_for_which_a_silent_endpoint_was_tried_counts_as_rest() -> None
     end()
     clock.now += 2.0
     assert health.may_ask(A, M)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["call", "end", "answer", "begin", "fail", "rest", "probe", "probed", "wait", "look"]),
+            st.sampled_from([(A, M), (A, N), (A, ""), (B, M)]),
+            st.sampled_from([None, 0.5, 2.0, 2.0, 5.0]),
+        ),
+        max_size=60,
+    )
+)
+def test_who_is_not_suspected_may_be_asked_for_whatever_it_serves_and_others_as_they_stand(
+    steps: list[tuple[str, tuple[str, str], float | None]],
+) -> None:
+    clock, ends, probes = Clock(), list[Callable[[], None]](), list[Callable[[], None]]()
+    health = EndpointHealth(clock)
+    for what, (endpoint, model), seconds in steps:
+        if what == "call":
+            with ExitStack() as waiting:
+                for _ in range(3):
+                    waiting.enter_context(health.waiting(endpoint, model, late_s=seconds))
+                ends.append(waiting.pop_all().close)
+        elif what == "end" and ends:
+            ends.pop(0)()
+        elif what == "answer":
+            health.on_success(endpoint, model)
+        elif what == "begin":
+            health.on_begun(endpoint, model)
+        elif what in ("fail", "rest"):
+            health.on_failure(endpoint, seconds if what == "rest" else None, model=model, begun_at=clock.now)
+        elif what == "probe" and (end := health.begin_probe(endpoint, model)) is not None:
+            probes.append(end)
+        elif what == "probed" and probes:
+            probes.pop()()
+        elif what == "wait":
+            clock.now += seconds or 0.1
+        suspects = health.suspects() if what == "look" else None
+        for pair in [(A, M), (A, N), (B, M)]:
+            is_out, late = health.standing(*pair)
+            assert health.may_ask(*pair) == (not is_out and late < 5)
+            assert suspects is None or pair[0] in suspects or health.may_ask(*pair)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["call", "end", "answer", "wait"]), st.floats(0.0, 5.0)), max_size=40))
