@@ -26,8 +26,9 @@ class PrefillFit(NamedTuple):
 
     def plus(self, uncached_tokens: float, ttft_s: float) -> "PrefillFit":
         """Return the sums with one more call."""
-        x = min(max(uncached_tokens, 0.0), _MOST_TOKENS) * _PER_KTOK
-        y = min(max(ttft_s, 0.0), _MOST_S)
+        if not (0.0 <= uncached_tokens <= _MOST_TOKENS and 0.0 <= ttft_s <= _MOST_S):
+            uncached_tokens, ttft_s = min(max(uncached_tokens, 0.0), _MOST_TOKENS), min(max(ttft_s, 0.0), _MOST_S)
+        x, y = uncached_tokens * _PER_KTOK, ttft_s
         share = 1.0 / (x + _LEAST_KTOK) ** 2
         return PrefillFit(
             self.weight * _KEPT + share,

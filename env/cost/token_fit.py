@@ -28,7 +28,8 @@ class TokenFit(NamedTuple):
     def plus(self, estimated: float, reported: float) -> "TokenFit":
         """Return the sums with one more call, whose prompt was estimated and reported to have so many tokens."""
         x = max(estimated, 1.0)
-        y = min(max(reported, 0.0), _MOST_TIMES * x + _MOST_MORE)
+        most = _MOST_TIMES * x + _MOST_MORE
+        y = reported if 0.0 <= reported <= most else min(max(reported, 0.0), most)
         share = 1.0 / (x + _LEAST_TOKENS) ** 2
         return TokenFit(
             self.weight * _KEPT + share,

@@ -42,7 +42,7 @@ class _Sample:
         self.is_settled, count = True, len(self.values)
         if count >= _ENOUGH:
             ordered = sorted(self.values)
-            self._median, self._high = (ordered[math.ceil(share * count) - 1] for share in (0.5, _HIGH))
+            self._median, self._high = ordered[math.ceil(0.5 * count) - 1], ordered[math.ceil(_HIGH * count) - 1]
 
 
 @dataclass(slots=True)

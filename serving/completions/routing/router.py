@@ -114,7 +114,8 @@ class Router:
         context = await self.encoder.encode(query)
         if continuation.is_client_task:
             context = replace(context, flags=context.flags | {CLIENT_TASK})
-        tools_dropped = query.tools_optional and self._only_without_tools(named, query, context)
+        has_optional = query.tools > 0 and query.tools_optional
+        tools_dropped = has_optional and self._only_without_tools(named, query, context)
         if tools_dropped:
             query = query.without_tools()
             context = _without_tools(context, query)
@@ -147,7 +148,7 @@ class Router:
 
     def _only_without_tools(self, named: Arm | None, query: Query, context: Context) -> bool:
         """Return whether none may answer with the tools, which nobody has to call, and one may without."""
-        if not (query.tools and query.tools_optional) or self._may_answer(named, query, context):
+        if self._may_answer(named, query, context):
             return False
         left = query.without_tools()
         return self._may_answer(named, left, _without_tools(context, left))
