@@ -35,6 +35,7 @@ __all__ = ["Upstream", "UpstreamResponse", "UpstreamTimeouts"]
 
 _CHAT_PATH = "/v1/chat/completions"
 _BYTES_PER_TOKEN = 4
+_TELLS_USAGE = {"include_usage": True}  # of a stream, where its caller has said nothing of it
 _UNKNOWN_USUAL_S = 0.05  # to an answer of a server that nobody has timed yet
 
 
@@ -67,6 +68,7 @@ class Upstream:
         self._calls = ServerCalls(health, clock, self._limits, reader=reader, loads=self._loads)
         self._observer = observer
         self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
+        self._telling_no_usage: set[str] = set()  # arms whose servers refuse a stream that shall tell its usage
 
     def follow(self, limits: UpstreamTimeouts) -> None:
         """Go on with other time limits, all but that of connecting."""
@@ -131,7 +133,10 @@ class Upstream:
                     targets.keep(partial(operator.is_not, arm))
                     continue
                 if arm.name not in sendings:
-                    sendings[arm.name] = await _sending(path, body_for(arm), until, arm=arm, large=large)
+                    body = body_for(arm)
+                    if arm.name in self._telling_no_usage and body.get("stream_options") == _TELLS_USAGE:
+                        del body["stream_options"]
+                    sendings[arm.name] = await _sending(path, body, until, arm=arm, large=large)
                     if large:
                         continue  # somebody else may have asked it meanwhile
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
@@ -139,6 +144,11 @@ class Upstream:
                 sending, second = sendings[arm.name], targets.take(target)
                 answer = await self._try(target, sending, second, attempts=attempts, overtaken=overtaken)
                 if answer is None:
+                    continue
+                if sending.asks_usage and answer.refuses_to_tell_usage:
+                    self._telling_no_usage.add(arm.name)  # its streams are metered by their text
+                    del sendings[arm.name]
+                    targets.give_back(target)
                     continue
                 needed = needed_tokens(arm) if needed_tokens is not None else _needed_tokens(sending)
                 if not self._is_refusal(answer, sending, needed, attempts):
@@ -265,7 +275,15 @@ async def _sending(path: str, body: JsonObject, until: float, *, arm: Arm, large
     packed, stream = await dump_aside(as_taken(body, arm), large=large), bool(body.get("stream"))
     if path == _CHAT_PATH and arm.quirks.chat_path is not None:
         path = arm.quirks.chat_path
-    return Sending(path, packed, stream, until, answer_tokens, offers_tools=bool(body.get("tools")))
+    return Sending(
+        path,
+        packed,
+        stream,
+        until,
+        answer_tokens,
+        offers_tools=bool(body.get("tools")),
+        asks_usage=body.get("stream_options") == _TELLS_USAGE,
+    )
 
 
 def _needed_tokens(sending: Sending) -> int:

@@ -47,6 +47,10 @@ class Targets:
         self._left.remove(target)
         return self._first_well()
 
+    def give_back(self, target: Target) -> None:
+        """Let a target be asked once more, before the others."""
+        self._left.insert(0, target)
+
     def keep(self, fits: Callable[[Arm], bool]) -> None:
         """Leave out the arms that are of no use to this request."""
         self._left = [target for target in self._left if fits(target.arm)]

@@ -9,7 +9,7 @@ import aiohttp
 
 from highwayman.env.errors import UpstreamError
 from highwayman.env.types import Arm
-from highwayman.env.upstream.answers.endings import ANSWERED, Account, account_of_exception
+from highwayman.env.upstream.answers.endings import ANSWERED, Account, Ending, account_of_exception
 from highwayman.env.upstream.answers.silence import SilenceLimit
 from highwayman.env.upstream.answers.usage_report import ReportedUsage, parse_reported_usage
 from highwayman.env.upstream.calls.chunk_tap import Take
@@ -47,6 +47,11 @@ class UpstreamResponse:
     def is_whole(self) -> bool:
         """Whether all of it is here."""
         return self._response is None
+
+    @property
+    def refuses_to_tell_usage(self) -> bool:
+        """Whether its server refuses what the router adds to a stream: it says so of a key that no caller has sent."""
+        return self.account.ending is Ending.CALLERS_FAULT and b"stream_options" in self._first
 
     @property
     def has_ended(self) -> bool:

@@ -26,5 +26,6 @@ class Sending:
     until: float  # by the clock: when the request's time is up
     answer_tokens: int = 0  # that the caller allows an answer; 0: as many as there may be
     offers_tools: bool = False
+    asks_usage: bool = False  # of a stream, by the router's own wish
     is_probe: bool = False  # whether it finds out if a server is well again, while another can be asked
     is_patient: bool = False  # whether it is waited for as long as the limits allow, since nobody else can be asked

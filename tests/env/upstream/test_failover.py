@@ -236,6 +236,20 @@ async def test_a_window_told_of_inside_a_200_is_one_too(
     assert (answer.status, json.loads(await answer.body())["error"]["code"]) == (400, "context_length_exceeded")
 
 
+async def test_a_server_that_refuses_to_tell_a_streams_usage_is_asked_without_it_and_that_is_remembered(
+    calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream
+) -> None:
+    refusal = Fail(422, body=b'{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}')
+    bad.script(ANY, refusal, Say("Paris."))
+    for _ in range(2):
+        asked: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+        assert (await calls.open(arm(bad), arm(well, name="b"), **asked)).arm.name == "a"
+    assert ["stream_options" in request for request in bad.requests] == [True, False, False]
+    bad.script(ANY, refusal)  # what a caller has written is the caller's
+    answer = await calls.open(arm(bad, name="c"), stream=True, stream_options={"include_usage": True, "x": 1})
+    assert (answer.status, b"extra_forbidden" in await answer.body(), len(bad.requests)) == (422, True, 4)
+
+
 async def test_what_one_model_does_not_do_another_is_asked_for_and_the_caller_is_told_if_none_does(
     calls: Calls, bad: ScriptedUpstream, well: ScriptedUpstream
 ) -> None:
