@@ -92,7 +92,12 @@ def _count(usage: Any, *names: str) -> int | None:
 
 
 def _reasoning_beside(usage: JsonObject, tokens_in: int, tokens_out: int) -> int:
-    """Return the reasoning tokens that `tokens_out` leaves out: OpenAI counts them in, some others beside."""
+    """Return the reasoning tokens that `tokens_out` leaves out: OpenAI counts them in, some others beside.
+
+    Gemini's servers do not tell of them at all: they are what the total is more than the rest.
+    """
     reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
-    beside = reasoning > tokens_out or usage.get("total_tokens") == tokens_in + tokens_out + reasoning
-    return reasoning if beside else 0
+    more = (_count(usage, "total_tokens") or 0) - tokens_in - tokens_out
+    if not reasoning:
+        return more if more > 0 and tokens_in and more != _cached(usage) else 0
+    return reasoning if reasoning > tokens_out or more == reasoning else 0

@@ -63,3 +63,19 @@ def test_reasoning_is_counted_once_whether_it_is_told_within_the_answer_or_besid
     details = {"reasoning_tokens": reasoning}
     usage = {"prompt_tokens": 10, "completion_tokens": 300, "total_tokens": total, "completion_tokens_details": details}
     assert parse_reported_usage({"usage": usage}) == ReportedUsage(10, tokens_out)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens_out"),
+    [
+        ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}, 603),  # Gemini's
+        ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 218}, 198),
+        ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 100}, 198),
+        ({"completion_tokens": 198, "total_tokens": 218}, 198),  # the rest is what was read
+        ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 825, "cache_read_input_tokens": 800}, 5),
+    ],
+)
+def test_thoughts_that_only_the_total_tells_of_are_counted(usage: Any, tokens_out: int) -> None:
+    report = parse_reported_usage({"usage": usage})
+    assert report is not None
+    assert report.tokens_out == tokens_out
