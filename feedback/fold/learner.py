@@ -146,7 +146,8 @@ class Learner:
         refused: list[tuple[EventId, str]] = []
         reached = sort_key(self.position)
         for entry in entries:
-            if sort_key(entry.id) <= reached:
+            place = sort_key(entry.id)
+            if place <= reached:
                 continue
             try:
                 if isinstance(entry.event, Control):
@@ -156,7 +157,7 @@ class Learner:
                 learned |= self._fold(entry)
             except (ValueError, ArithmeticError, LookupError) as error:
                 refused.append((entry.id, f"{type(error).__name__}: {error}"))
-            self.position, reached = entry.id, sort_key(entry.id)
+            self.position, reached = entry.id, place
         return StepResult(learned, tuple(refused), detected_changes=self.notices.drain())
 
     def snapshot(self, *, with_policy: bool = True) -> Snapshot:

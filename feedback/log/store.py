@@ -8,7 +8,7 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import StoreUnavailable, UnknownDecision
 from highwayman.env.types import Control, Decision, Feedback, Outcome, Status
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.events import BadEvent, decode, encode, kind_letter
+from highwayman.feedback.log.events import BadEvent, decode, encode
 from highwayman.feedback.log.record import Record
 from highwayman.feedback.log.redis.connection import DedicatedConnection
 from highwayman.feedback.log.redis.redis import redis_errors
@@ -101,11 +101,12 @@ class Store:
                 args += ("o", encode(event), event.decision_id, "1" if event.status is Status.LOST else "")
                 continue
             if isinstance(event, Decision):
-                decision_id, links, filed_by = event.id, event.links, (event.id, event.at)
+                decision_id, links = event.id, event.links
+                args += ("d", encode(event), decision_id, event.at)
             else:
-                decision_id, links, filed_by = event.decision_id, _link_names(event), (event.id, "")
+                decision_id, links = event.decision_id, _link_names(event)
+                args += ("f", encode(event), event.id, "")
             keys.append(begin + decision_id)
-            args += (kind_letter(event), encode(event), *filed_by)
             for name in links:
                 keys.append(self._link(name))
                 args += ("l", "", decision_id, event.at)
