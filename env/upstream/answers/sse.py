@@ -26,6 +26,7 @@ _MOST_REASON_CHARS = 64
 _MOST_UNUSED = 8  # templates in a row that fit no other event: those of this stream have little in common
 _DATA = b"data:"
 _DONE = b"[DONE]"
+_ERROR_NAMES = (b"event: error", b"event:error")
 
 
 class ResponseIdentity:
@@ -129,6 +130,8 @@ class SseRewriter:
         self.lines = LineSplitter()
         self._bytes = 0
         self._is_named = False  # an event has come that had an id and a model: those that lack them have no need
+        self._goes_on = False  # words have come since a choice ended: those of another one
+        self._is_called_error = False  # the event whose data comes next is an `error` by its name
         self._dropped = False  # the line before was a dropped event; so goes the blank line that ends it
         self._template: EventTemplate | None = None  # of the last event that told of words only
         self._unused_templates = 0
@@ -141,8 +144,8 @@ class SseRewriter:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has come to its end, by its last event or by a finish reason."""
-        return self.failure is None and (self.done or self.finish_reason is not None)
+        """Whether the answer has come to its end, by its last event or by a finish reason behind its last words."""
+        return self.failure is None and (self.done or (self.finish_reason is not None and not self._goes_on))
 
     def words(self) -> AnswerText:
         """Return what was said so far."""
@@ -191,6 +194,7 @@ class SseRewriter:
             return b""
         if not line.startswith(_DATA):
             blank = not line.strip()
+            self._is_called_error = not blank and (self._is_called_error or line.strip() in _ERROR_NAMES)
             dropped, self._dropped = self._dropped and blank, False
             return b"" if dropped else line + b"\n"
         self._dropped = False
@@ -219,6 +223,7 @@ class SseRewriter:
         self.data_lines += len(words)
         self._unused_templates = 0
         self._text.add_unread(words, size)
+        self._goes_on = True
         if self.usage is not None:
             self._outdate_usage()
 
@@ -237,15 +242,17 @@ class SseRewriter:
     def _read(self, event: Any) -> bool:
         """Take an event (parsed); return whether it told of anything but words."""
         failure = account_of_event(event)
-        if failure is not None:
-            self.failure = failure.why
+        if failure is not None or self._is_called_error:
+            self.failure = "answered with an error" if failure is None else failure.why
             return True
         if self._text.add(event):
+            self._goes_on = True
             self._outdate_usage()
         if self._transcript is not None:
             self._transcript.add(event)
         reason, usage = parse_finish_reason(event), parse_reported_usage(event)
         self.finish_reason = reason or self.finish_reason
+        self._goes_on = self._goes_on and not reason
         if usage is not None:
             self.usage = joined(self.usage, usage)
         counts = isinstance(event, dict) and isinstance(event.get("usage"), dict)

@@ -240,6 +240,8 @@ def chunk(**choice: Any) -> bytes:
         b'data: {"error":{"message":"out of memory","code":500}}\n\n',
         b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
         b'data: {"object":"error","message":"no"}\n\n',
+        b'event: error\ndata: {"message":"out of memory","code":500}\n\n',
+        b"event:error\r\nid: 7\r\ndata: out of memory\r\n\r\n",
         chunk(delta={}, finish_reason="error"),
     ],
 )
@@ -250,7 +252,9 @@ def test_after_an_error_event_nothing_goes_on(event: bytes) -> None:
     assert (stream.complete, stream.failure) == (False, "answered with an error")
 
 
-def test_words_about_errors_are_no_error() -> None:
+def test_words_about_errors_are_no_error_nor_is_what_comes_behind_an_event_of_another_name() -> None:
+    out, stream = passed(b"event: error\n\nevent: message\n" + chunk(delta={}, finish_reason="stop"))
+    assert stream.complete
     out, stream = passed(chunk(delta={"content": 'say "error": {"error": 1}'}), chunk(delta={}, finish_reason="stop"))
     assert stream.complete
     assert b"say" in out
@@ -260,6 +264,14 @@ def test_a_stream_is_complete_with_a_finish_reason_or_with_done() -> None:
     assert passed(chunk(delta={"content": "a"}), chunk(delta={}, finish_reason="stop"))[1].complete
     assert passed(chunk(delta={"content": "a"}), b"data: [DONE]\n\n")[1].complete
     assert not passed(chunk(delta={"content": "a"}))[1].complete
+    assert passed(chunk(delta={"content": "a"}, finish_reason="stop"), chunk(delta={}))[1].complete
+
+
+def test_a_stream_of_two_choices_is_not_complete_while_the_second_goes_on() -> None:
+    first, second = chunk(delta={"content": "a"}, finish_reason="stop"), chunk(delta={"content": "b"})
+    assert not passed(first, second)[1].complete
+    assert not passed(second, second, first, second, second)[1].complete
+    assert passed(first, second, chunk(delta={}, finish_reason="stop"))[1].complete
 
 
 def test_the_words_of_all_choices_are_counted_reasoning_and_calls_among_them() -> None:
