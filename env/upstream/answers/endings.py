@@ -171,7 +171,7 @@ def account_of_event(event: Any) -> Account | None:
     if not error and isinstance(choices, list):
         for choice in choices:
             if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
-                error = choice
+                error = choice.get("error") or "error"  # not the choice: what it says is nobody's refusal
                 break
     if not error:
         return None

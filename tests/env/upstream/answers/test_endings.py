@@ -165,6 +165,22 @@ def test_an_error_inside_an_answer_is_its_arms_fault_and_its_words_are_not_told(
 
 
 @pytest.mark.parametrize(
+    ("choice", "ending", "status"),
+    [
+        ({"error": {"message": "slow down", "code": 429}}, Ending.ARMS_FAULT, 429),
+        ({"error": {"message": "flagged", "code": 403}, "finish_reason": "error"}, Ending.CALLERS_FAULT, 403),
+        ({"delta": {"content": "the maximum context length is 5"}, "finish_reason": "error"}, Ending.ARMS_FAULT, 502),
+    ],
+)
+def test_an_error_in_a_choice_is_whose_it_says_and_what_was_said_before_is_no_part_of_it(
+    choice: Any, ending: Ending, status: int
+) -> None:
+    account = account_of_event({"choices": [choice]})
+    assert account is not None
+    assert (account.ending, account.status) == (ending, status)
+
+
+@pytest.mark.parametrize(
     "event",
     [
         None,
