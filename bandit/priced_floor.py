@@ -42,4 +42,5 @@ def priced_floor(quality: Floats, deviations: Floats, penalties: Floats, *, floo
     priced: Floats = left / np.add.reduce(roots, **rows) / roots
     np.maximum(priced, 0.0, out=priced)  # more than all is lost by the least shares alone
     priced += least
-    return np.minimum(priced, even, out=priced)
+    np.minimum(priced, even, out=priced)
+    return priced

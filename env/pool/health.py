@@ -181,8 +181,7 @@ class EndpointHealth:
         if len(state.late_at) >= _SUSPECT_CALLS:
             if endpoint not in self._suspects:
                 self._suspects.add(endpoint)
-            if state.none_late_before < self._well_until:
-                self._well_until = state.none_late_before
+            self._well_until = min(self._well_until, state.none_late_before)
         return _Waiting(state.late_at, call)
 
     def _suspect(self, endpoint: str) -> None:

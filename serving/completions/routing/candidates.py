@@ -71,7 +71,8 @@ class CandidateFinder:
             under_way=self.spend_tracker.in_flight,
             queue=self._queue if objective.points_per_s else None,  # nobody else asks for seconds
         )
-        usd, penalties, chances = estimates.usd, objective.penalties(estimates.usd, estimates.latency_s, estimates.wh), quotes.chances(at)
+        usd, chances = estimates.usd, quotes.chances(at)
+        penalties = objective.penalties(usd, estimates.latency_s, estimates.wh)
         most_usd = None
         if self.spend_tracker.is_hard:
             most_usd = quotes.most_usd(context, max_tokens=query.max_tokens, answers=query.answers)
