@@ -142,9 +142,8 @@ class Learner:
 
     def step(self, entries: Sequence[LogEntry]) -> StepResult:
         """Fold `entries`, which are in log order; an event the policy refuses changes nothing and is reported."""
-        learned = False
+        learned, reached = False, sort_key(self.position)
         refused: list[tuple[EventId, str]] = []
-        reached = sort_key(self.position)
         for entry in entries:
             place = sort_key(entry.id)
             if place <= reached:
