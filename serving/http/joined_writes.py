@@ -10,14 +10,14 @@ class JoinedWrites:
         """Take where bytes go in the end, and the loop."""
         self._transport = transport
         self._loop = loop
-        self._held = b""
+        self.held = b""  # what waits
 
     def write(self, data: bytes) -> None:
         """Write bytes, behind those that wait; the first ones wait."""
-        if self._held:
+        if self.held:
             self._flush(data)
         else:
-            self._held = data
+            self.held = data
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
@@ -30,7 +30,7 @@ class JoinedWrites:
         return self._transport.is_closing()
 
     def _flush(self, behind: bytes = b"") -> None:
-        held, self._held = self._held + behind, b""
+        held, self.held = self.held + behind, b""
         self.write = self._transport.write  # type: ignore[method-assign]  # from now on nothing waits
         if held and not self._transport.is_closing():
             self._transport.write(held)

@@ -146,7 +146,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             super().on_headers_complete()
             if self.cycle is not None:  # its task has not begun yet
-                self.cycle.transport = JoinedWrites(self.transport, self.loop)  # type: ignore[assignment]
+                self._joined = JoinedWrites(self.transport, self.loop)
+                self.cycle.transport = self._joined  # type: ignore[assignment]
             if len(self.pipeline) == 1:  # one that waits for its turn does not keep us from seeing its client hang up
                 self.flow.resume_reading()
 
@@ -183,13 +184,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _respond(self, send: Send, status: int, headers: Headers, body: bytes) -> bool:
         """Write a whole response in one step; return False for one that uvicorn has to be told of in parts.
 
-        That is one behind others, to a client that is slow or has gone, or the last of its connection; and what uvicorn
-        would refuse.
+        That is one behind others or behind leave to send its body, to a client that is slow or has gone, or the last of
+        its connection; and what uvicorn would refuse.
         """
         cycle = self.cycle
         if send != cycle.send or not cycle.keep_alive or cycle.access_log or cycle.scope["method"] == "HEAD":
             return False
-        if cycle.response_started or cycle.disconnected or self.flow.write_paused:
+        if cycle.response_started or cycle.disconnected or self.flow.write_paused or self._joined.held:
             return False
         head, values = STATUS_LINE[status], b""
         for name, value in (*cycle.default_headers, *headers):

@@ -177,3 +177,25 @@ async def test_a_client_that_hangs_up_is_noticed_though_another_request_of_its_w
                 writer.write(sent + sent)
                 await upstream.asked()
             await upstream.left()
+
+
+async def test_leave_to_send_a_body_stands_before_the_answer_though_the_body_has_come_meanwhile(
+    valkey_url: str, namespace: str
+) -> None:
+    before = asyncio.Event()
+    async with ScriptedUpstream() as upstream:
+        upstream.script(ANY, Say("Well.", before=before))
+        async with (
+            running_router([arm("a", upstream.url)], valkey_url, namespace) as router,
+            connection(router) as (reader, writer),
+            asyncio.timeout(SLACK_S),
+        ):
+            first = request(json.dumps(ask()).encode())
+            writer.write(first + request(headers="expect: 100-continue\r\n", length=2))
+            await upstream.asked()
+            writer.write(b"{}")
+            async with router.http.get("/healthz"):  # by now it is there
+                before.set()
+            assert (await answer(reader))[0] == 200
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            assert (await answer(reader))[0] == 400
