@@ -38,9 +38,8 @@ def priced_floor(quality: Floats, deviations: Floats, penalties: Floats, *, floo
     gaps -= deviations
     np.maximum(gaps, _NO_GAP, out=gaps)
     roots = np.sqrt(gaps)
-    left = max_loss - least * np.add.reduce(gaps, **rows)
+    left = np.maximum(max_loss - least * np.add.reduce(gaps, **rows), 0.0)  # of what the least shares do not lose
     priced: Floats = left / np.add.reduce(roots, **rows) / roots
-    np.maximum(priced, 0.0, out=priced)  # more than all is lost by the least shares alone
     priced += least
     np.minimum(priced, even, out=priced)
     return priced

@@ -39,6 +39,11 @@ def test_arms_that_lose_next_to_nothing_or_that_nobody_knows_have_an_even_floor(
     assert floor_of(SPREAD)[7] < 0.0005
 
 
+def test_an_arm_that_costs_beyond_all_bounds_has_a_tenth_and_takes_nothing_from_the_others_but_the_rest() -> None:
+    floors = priced_floor(np.full(3, 0.5), np.zeros(3), np.array([0.0, 0.1, np.inf]), floor=0.3, max_loss=0.01)
+    assert floors == pytest.approx([0.01] * 3)
+
+
 def test_every_arm_keeps_a_tenth_whatever_is_lost() -> None:
     assert floor_of(SPREAD, loss=0.0) == pytest.approx(np.full(8, LEAST_SHARE * 0.0025))
 
