@@ -76,7 +76,8 @@ class ProxiedCompletion:
         self._transcript: Transcript | None = None
         self._transcript_for: tuple[CompletionObserver, ...] = ()
         self._started_at = dependencies.timer()
-        self._over_at: float | None = None  # when the client had all of a stream
+        self._concluded: UpstreamResponse | None = None  # the stream that has come to its end
+        self._over_at: float | None = None  # when the client had all of it
         self._power_mark = dependencies.power.mark() if dependencies.power is not None else None
 
     async def run(self, send: Send) -> None:
@@ -199,8 +200,9 @@ class ProxiedCompletion:
         await send({"type": "http.response.body", "body": last})
 
     def _conclude(self, answer: UpstreamResponse) -> None:
-        """Settle that a stream has come to its end, whenever its server ends the connection."""
-        if self._over_at is None:
+        """Settle, once, that a stream has come to its end, whenever its server ends the connection."""
+        if self._concluded is not answer:
+            self._concluded = answer
             answer.credit()
             self._end_attempt(Ending.ANSWERED)
             self._over_at, self._status = self._dependencies.timer(), Status.OK

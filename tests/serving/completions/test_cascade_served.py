@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Arm, Decision
 from highwayman.feedback.log.event_id import START
 from highwayman.feedback.log.events import decode
@@ -224,6 +225,16 @@ async def test_a_stream_that_breaks_off_while_it_is_held_is_another_arms_to_answ
     assert text == "From dear."
     assert [attempt["ending"] for attempt in decision["outcome"]["tried"]] == ["broke_off", "answered"]
     assert decision["outcome"]["status"] == "ok"
+
+
+async def test_an_answer_that_is_held_is_one_success_of_its_server(
+    anew: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credited: list[str] = []
+    monkeypatch.setattr(EndpointHealth, "on_success", lambda health, endpoint, model="": credited.append(model))
+    anew.script(Doubt("Perhaps.", logprob=UNSURE), Doubt("Paris."))
+    text, _, _ = await anew.ask(stream=True)
+    assert (text, credited) == ("Paris.", ["cheap-upstream", "dear-upstream"])
 
 
 async def test_who_does_not_want_a_cascade_gets_the_first_arms_answer_untouched(served: Served) -> None:
