@@ -68,7 +68,7 @@ class Upstream:
         self._calls = ServerCalls(health, clock, self._limits, reader=reader, loads=self._loads)
         self._observer = observer
         self._under_way: set[asyncio.Task[UpstreamResponse]] = set()  # calls that no request waits for
-        self._telling_no_usage: set[str] = set()  # arms whose servers refuse a stream that shall tell its usage
+        self._telling_no_usage: set[tuple[tuple[str, ...], str]] = set()  # endpoints and models that refuse to
 
     def follow(self, limits: UpstreamTimeouts) -> None:
         """Go on with other time limits, all but that of connecting."""
@@ -134,8 +134,9 @@ class Upstream:
                     continue
                 if arm.name not in sendings:
                     body = body_for(arm)
-                    if arm.name in self._telling_no_usage and body.get("stream_options") == _TELLS_USAGE:
-                        del body["stream_options"]
+                    is_mute = (arm.endpoints, arm.model) in self._telling_no_usage
+                    if is_mute and body.get("stream_options") == _TELLS_USAGE:
+                        body = {name: value for name, value in body.items() if name != "stream_options"}
                     sendings[arm.name] = await _sending(path, body, until, arm=arm, large=large)
                     if large:
                         continue  # somebody else may have asked it meanwhile
@@ -146,7 +147,7 @@ class Upstream:
                 if answer is None:
                     continue
                 if sending.asks_usage and answer.refuses_to_tell_usage:
-                    self._telling_no_usage.add(arm.name)  # its streams are metered by their text
+                    self._telling_no_usage.add((arm.endpoints, arm.model))  # its streams are metered by their text
                     del sendings[arm.name]
                     targets.give_back(target)
                     continue

@@ -245,6 +245,9 @@ async def test_a_server_that_refuses_to_tell_a_streams_usage_is_asked_without_it
         asked: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
         assert (await calls.open(arm(bad), arm(well, name="b"), **asked)).arm.name == "a"
     assert ["stream_options" in request for request in bad.requests] == [True, False, False]
+    asked_anew: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+    await calls.open(arm(well), **asked_anew)  # another server has come under that name
+    assert "stream_options" in well.requests[0]
     bad.script(ANY, refusal)  # what a caller has written is the caller's
     answer = await calls.open(arm(bad, name="c"), stream=True, stream_options={"include_usage": True, "x": 1})
     assert (answer.status, b"extra_forbidden" in await answer.body(), len(bad.requests)) == (422, True, 4)
