@@ -91,7 +91,8 @@ class PairedBets:
         if not self._coming:
             return
         lower, upper, levels, signs = map(np.array, zip(*self._coming, strict=True))
-        ends = np.stack([lower + SPAN, SPAN - upper], axis=1)  # (n, 2)
+        # (n, 2); rounding in single precision may put one beyond its bound, where a ratio is a million.
+        ends = np.maximum(np.stack([lower + SPAN, SPAN - upper], axis=1), 0.0)
         factors = signs[:, None, None] * np.log1p(ends[:, :, None] * _STAKED[levels][:, None, :])  # (n, 2, bets)
         self._sums = np.add.accumulate(np.concatenate([self._sums[None], factors]))[-1]
         self._coming.clear()

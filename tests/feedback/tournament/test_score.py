@@ -220,3 +220,11 @@ def test_a_score_is_the_same_however_often_it_is_looked_at(window: int) -> None:
     assert seldom.state() == often.state()
     assert seldom.verdict(0.05) == often.verdict(0.05)
     assert seldom.verdict(0.05).rounds > 0
+
+
+def test_a_round_that_rounding_puts_beyond_its_bound_leaves_what_is_known_a_number() -> None:
+    bets = PairedBets()
+    for lower, upper in [(0.4, 0.5)] * 200 + [(-2.0, 256.0)]:
+        bets.add(lower, upper, 0)
+    low, high = bets.interval(0.05)
+    assert 0.0 < low < 0.4 < high
