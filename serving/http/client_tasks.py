@@ -25,7 +25,7 @@ KNOWN_PROMPTS = (
 _KNOWN_SYSTEM_PROMPTS = re.compile(
     r"(You are Claude Code, [^\n]*\n+)?(Analyze if this message indicates a new conversation topic"
     r"|Generate a concise, sentence-case title|Summarize this coding conversation)"
-    r"|Available Tools: [\s\S]*?\n\s*Your task is to choose and return the correct tool\(s\) from the list",
+    r"|Available Tools: [\s\S]{0,200000}?\n[ \t]*Your task is to choose and return the correct tool\(s\) from the list",
     re.IGNORECASE,
 )
 _ASKING = ("user", "system")  # LibreChat has put its instruction into either

@@ -1,5 +1,6 @@
 """Calls that chat clients make for themselves are told from what people ask."""
 
+import time
 from typing import Any
 
 import pytest
@@ -60,6 +61,14 @@ def test_a_task_may_be_told_by_the_system_message(told: str, is_task: bool) -> N
     messages = [{"role": "system", "content": told}, {"role": "user", "content": f"Query: {PERSON}"}]
     assert TASKS.matches({"headers": []}, {"messages": messages}) is is_task
     assert not TASKS.matches({"headers": []}, {"messages": [{"role": "user", "content": told}]})
+
+
+def test_a_long_system_message_of_blank_lines_is_looked_through_once() -> None:
+    began = time.process_time()
+    for blank in ("\n", "\n ", "\n\t"):
+        told = [{"role": "system", "content": "Available Tools: " + blank * 20_000 + CHOOSE[:20]}]
+        assert not TASKS.matches({"headers": []}, {"messages": told})
+    assert time.process_time() - began < 0.5, "not once for each line"
 
 
 def test_a_header_names_a_task_whatever_the_prompt() -> None:
