@@ -71,6 +71,7 @@ _MODERATED: Final = re.compile(r"\bflagged\b|\bmoderation\b", re.IGNORECASE)  # 
 _LOGPROBS: Final = re.compile(r"logprobs", re.IGNORECASE)  # who asks for these besides, asks the arm again without them
 _MAY_DECLINE: Final = frozenset({400, 404, 422, 501})
 _NOT_SAID: Final = frozenset({"role", "name", "provider_specific_fields"})  # of a message or a delta
+_NOT_IN_PARTS: Final = frozenset({"type", "format", "index", "id"})  # of a list of parts
 _TOO_LARGE: Final = frozenset({413, 414, 431})
 
 
@@ -168,6 +169,8 @@ def account_of_event(event: Any) -> Account | None:
         return None
     error = event.get("error") or (event if event.get("object") == "error" or event.get("type") == "error" else None)
     choices = event.get("choices")
+    if not error and choices is None:
+        error = event.get("detail")  # FastAPI's, and so of many a server
     if not error and isinstance(choices, list):
         for choice in choices:
             if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
@@ -277,4 +280,14 @@ def _begins(choice: Mapping[str, Any]) -> bool:
 
 def _pieces(said: Mapping[str, Any]) -> bool:
     """Return whether a message or a delta has anything in it but whose it is."""
-    return any(value for name, value in said.items() if name not in _NOT_SAID)
+    return any(value and not _is_empty(value) for name, value in said.items() if name not in _NOT_SAID)
+
+
+def _is_empty(value: Any) -> bool:
+    """Return whether a value is parts of which none has anything in it but what it is, such as empty thoughts."""
+    if not isinstance(value, list):
+        return False
+    return all(
+        part and isinstance(part, dict) and not any(part[name] for name in part.keys() - _NOT_IN_PARTS)
+        for part in value
+    )

@@ -1,6 +1,7 @@
 """A stream cut into lines, and how large an answer may be: no server decides how much memory or time it takes."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -11,6 +12,10 @@ from highwayman.env.json_pieces import PIECE_BYTES, parse_json
 _MIB: Final = 1 << 20
 _MOST_READ_BYTES: Final = 256 * 1024  # at once, beside other work; what comes over a socket is less
 _MOST_EVENT_VALUES: Final = 500_000  # values and keys of one event
+_DATA: Final = b"data:"
+_DONE: Final = b"[DONE]"
+_MARK: Final = b"\xef\xbb\xbf"  # of UTF-8, before the first line
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
 _ResultT_co = TypeVar("_ResultT_co", covariant=True)
 
 
@@ -69,6 +74,84 @@ class LineSplitter:
         if part:
             self._parts.append(part)
             self.held_bytes += len(part)
+
+
+class EventLineSplitter(LineSplitter):
+    """Cuts a stream into lines, which end in carriage returns alone if the first of them does (WHATWG HTML, 9.2.5)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_new = True
+        self._knows_end = False  # whether the end of a line has come
+        self._returns_end_lines = False
+        self._ends_in_return = False  # what came last
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that end in `chunk`, without their ends; the rest is held."""
+        if not self._knows_end and chunk:
+            chunk = self._see_first_end(chunk)
+        if self._returns_end_lines and chunk:
+            rest = chunk[1:] if self._ends_in_return and chunk.startswith(b"\n") else chunk
+            self._ends_in_return = chunk.endswith(b"\r")
+            chunk = rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return super().feed(chunk)
+
+    def _see_first_end(self, chunk: bytes) -> bytes:
+        """Return `chunk` without the mark before all, and with the end of the line that is held if it is known now."""
+        if self._is_new:
+            self._is_new, chunk = False, chunk.removeprefix(_MARK)
+        if self._ends_in_return:
+            self._knows_end, self._returns_end_lines = True, not chunk.startswith(b"\n")
+            self._ends_in_return = False
+            if self._returns_end_lines:
+                return self.finish()[:-1] + b"\r" + chunk
+            return chunk
+        end = _LINE_END.search(chunk)
+        if end is not None:
+            self._ends_in_return = end[0] == b"\r" and end.end() == len(chunk)
+            self._knows_end = not self._ends_in_return
+            self._returns_end_lines = self._knows_end and end[0] == b"\r"
+        return chunk
+
+
+class SplitEvent:
+    """An event whose value is spread over several `data` lines (WHATWG HTML, 9.2.6), held until it is whole."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self._lines: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        """Return whether there are any lines."""
+        return bool(self._lines)
+
+    def add(self, line: bytes) -> None:
+        """Hold one of its lines, from `data:` on."""
+        self._lines.append(line)
+        self.held_bytes += len(line)
+
+    def takes(self, line: bytes) -> bool:
+        """Return whether a `data` line goes on with what is held, and is no event by itself: many end no event."""
+        if not self._lines or line[len(_DATA) :].strip() == _DONE:
+            return False
+        try:
+            event = parse_event(line[len(_DATA) :])
+        except ValueError:
+            return True
+        return not (isinstance(event, dict) and ("choices" in event or "error" in event))
+
+    def take(self) -> tuple[bytes, list[bytes]]:
+        """Return its value on one line, empty if it is no JSON, and its lines; nothing is held any more.
+
+        A line's end inside of JSON is as good as a space, but for one in a string, where there must be none.
+        """
+        lines, self._lines, self.held_bytes = self._lines, [], 0
+        whole = b"\n".join([line[len(_DATA) :].removesuffix(b"\r") for line in lines])
+        try:
+            parse_event(whole)
+        except ValueError:
+            return b"", lines
+        return whole.replace(b"\n", b" "), lines
 
 
 class LineReader(Protocol[_ResultT_co]):

@@ -10,9 +10,9 @@ from typing import Any
 from highwayman.env.json_pieces import PIECE_BYTES
 from highwayman.env.upstream.answers.answer_assembly import AnswerAssembly
 from highwayman.env.upstream.answers.answer_text import AnswerText
-from highwayman.env.upstream.answers.endings import account_of_event
+from highwayman.env.upstream.answers.endings import Account, Ending, account_of_event
 from highwayman.env.upstream.answers.event_template import EventTemplate
-from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, parse_event
+from highwayman.env.upstream.answers.lines import AnswerSizes, EventLineSplitter, SplitEvent, parse_event
 from highwayman.env.upstream.answers.transcript import Transcript
 from highwayman.env.upstream.answers.usage_report import ReportedUsage, joined, parse_reported_usage
 
@@ -127,7 +127,8 @@ class SseRewriter:
         self._reads_all = transcript is not None or assembly is not None
         self._keep_usage = keep_usage
         self._sizes = sizes or AnswerSizes()
-        self.lines = LineSplitter()
+        self.lines = EventLineSplitter()
+        self._split = SplitEvent()
         self._bytes = 0
         self._is_named = False  # an event has come that had an id and a model: those that lack them have no need
         self._goes_on = False  # words have come since a choice ended: those of another one
@@ -141,6 +142,7 @@ class SseRewriter:
         self.data_lines = 0
         self.done = False
         self.failure: str | None = None  # why the stream is broken, once an event has said so; nothing goes on after it
+        self.account: Account | None = None  # of that event
 
     @property
     def complete(self) -> bool:
@@ -160,14 +162,15 @@ class SseRewriter:
         self._bytes += len(chunk)
         if self.failure is None and self._bytes > self._sizes.stream:
             self.failure = self._sizes.too_long_a_stream()
-        elif self.failure is None and self.lines.held_bytes > self._sizes.line:
+        elif self.failure is None and self.lines.held_bytes + self._split.held_bytes > self._sizes.line:
             self.failure = self._sizes.too_long_a_line()
         return passed
 
     def finish(self) -> bytes:
         """Return the last line, if the upstream left it without its end."""
         rest = self.lines.finish()
-        return self._line(rest).rstrip(b"\n") if rest else b""
+        last = (self._line(rest) if rest else b"") + self._whole_event()
+        return last.rstrip(b"\n") if rest else last
 
     def pass_words(self, chunk: bytes) -> bytes | None:
         """Return what goes out for a chunk of whole events that say nothing but words.
@@ -175,7 +178,7 @@ class SseRewriter:
         None for any other chunk, and for one that is too many: it changes nothing, and has to be fed.
         """
         template = self._template
-        if template is None or self.lines.held_bytes or self.failure is not None:
+        if template is None or self.lines.held_bytes or self._split.held_bytes or self.failure is not None:
             return None
         size = len(chunk)
         if size > PIECE_BYTES or self._bytes + size > self._sizes.stream:
@@ -192,11 +195,19 @@ class SseRewriter:
     def _line(self, line: bytes) -> bytes:
         if self.failure is not None:
             return b""
+        if self._split.held_bytes:
+            if line.startswith(_DATA) and self._split.takes(line):
+                self._split.add(line)
+                return b""
+            return self._whole_event() + self._line(line)
         if not line.startswith(_DATA):
             blank = not line.strip()
             self._is_called_error = not blank and (self._is_called_error or line.strip() in _ERROR_NAMES)
             dropped, self._dropped = self._dropped and blank, False
             return b"" if dropped else line + b"\n"
+        return self._data_line(line)
+
+    def _data_line(self, line: bytes) -> bytes:
         self._dropped = False
         words = self._template.words_of_line(line) if self._template is not None else None
         if words is not None and self._template is not None:
@@ -205,8 +216,27 @@ class SseRewriter:
         if line[len(_DATA) :].strip() == _DONE:
             self.done = True
             return line + b"\n"
+        try:
+            event = parse_event(line[len(_DATA) :])
+        except ValueError:
+            if not self._is_called_error:  # perhaps it goes on in the next line
+                self._split.add(line)
+                return b""
+            event = None
+        return self._event(line, event)
+
+    def _whole_event(self) -> bytes:
+        """Return what goes out for the event of several lines, if there is one; what is no JSON goes as it came."""
+        if not self._split:
+            return b""
+        value, lines = self._split.take()
+        if value:
+            return self._event(_DATA + value, parse_event(value))
+        self.data_lines += len(lines)
+        return b"".join([self._identity.rewrite(line) + b"\n" for line in lines])
+
+    def _event(self, line: bytes, event: Any) -> bytes:
         self.data_lines += 1
-        event = _parsed(line[len(_DATA) :])
         is_told_of = self._read(event)
         if self._dropped or self.failure is not None:
             return b""
@@ -243,7 +273,8 @@ class SseRewriter:
         """Take an event (parsed); return whether it told of anything but words."""
         failure = account_of_event(event)
         if failure is not None or self._is_called_error:
-            self.failure = "answered with an error" if failure is None else failure.why
+            self.account = failure or Account(Ending.ARMS_FAULT, "answered with an error")
+            self.failure = self.account.why
             return True
         if self._text.add(event):
             self._goes_on = True
@@ -259,11 +290,3 @@ class SseRewriter:
         if counts:
             self._dropped = not self._keep_usage and not event.get("choices")
         return bool(reason) or counts or usage is not None
-
-
-def _parsed(data: bytes) -> Any:
-    """Return an event, None where it is none: that is not ours to judge, it goes through as it came."""
-    try:
-        return parse_event(data)
-    except ValueError:
-        return None

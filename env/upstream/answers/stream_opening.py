@@ -11,7 +11,7 @@ from highwayman.env.upstream.answers.endings import (
     is_meaningful,
     says_no_more_than_stop,
 )
-from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, parse_event
+from highwayman.env.upstream.answers.lines import AnswerSizes, EventLineSplitter, SplitEvent, parse_event
 
 _DATA, _DONE = b"data:", b"[DONE]"
 _MOST_BYTES = 1 << 20  # of comments, roles and empty pieces
@@ -23,7 +23,8 @@ class StreamOpening:
     def __init__(self, sizes: AnswerSizes) -> None:
         """Take how long a line may be."""
         self.begun = False  # whether a meaningful event has come
-        self.lines = LineSplitter()
+        self.lines = EventLineSplitter()
+        self._split = SplitEvent()
         self._sizes = sizes
         self._parts: list[bytes] = []
         self._silent_bytes = 0  # of lines that said nothing
@@ -50,13 +51,22 @@ class StreamOpening:
     def finish(self) -> None:
         """Take the end of the stream. Raises AttemptFailed if it said nothing."""
         self._read(self.lines.finish())
+        self._read(b"")
         self.begun = self.begun or self._has_stopped
         if not self.begun:
             raise _failed("ended without an answer")
 
     def _read(self, line: bytes) -> None:
         data = line[len(_DATA) :].strip() if line.startswith(_DATA) else b""
-        if not data:
+        if self._split and data and self._split.takes(line):
+            self._split.add(line)
+            return
+        if self._split and (data or not line.strip()):
+            value, _ = self._split.take()
+            if not value:
+                raise _failed("answered with something that is not JSON")
+            self._read(_DATA + value)
+        if not data or self.begun:
             return
         if data == _DONE and self._has_stopped:
             self.begun = True
@@ -65,8 +75,9 @@ class StreamOpening:
             raise _failed("ended without an answer")
         try:
             event = parse_event(data)
-        except ValueError as error:
-            raise _failed("answered with something that is not JSON") from error
+        except ValueError:  # perhaps it goes on in the next line
+            self._split.add(line)
+            return
         failure = account_of_event(event)
         if failure is not None:
             raise AttemptFailed(failure)

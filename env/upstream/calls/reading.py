@@ -16,6 +16,7 @@ from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.calls.sending import Sending, UpstreamTimeouts
 
 SSE, JSON = "text/event-stream", "application/json"
+_STREAM_BEGINS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\xef\xbb\xbf")
 _MOST_REFUSAL_BYTES = 1 << 20
 
 
@@ -64,20 +65,20 @@ class AnswerReader:
                 raise AttemptFailed(account)
             response.close()
             answer.account, answer._first, answer._response = account, body, None
-        elif sending.stream and not answer.content_type.startswith(JSON):
-            opening = StreamOpening(self._sizes)
+            return
+        first, opening = b"", None
+        if sending.stream:
             async with asyncio.timeout(max(until - self._clock(), 0.0)):
-                while not opening.begun:
-                    chunk = await response.content.readany()
-                    waiting.end()
-                    if chunk:
-                        await feed_aside(opening, chunk)
-                    else:
-                        opening.finish()
+                first = await self._first_bytes(response)
+                waiting.end()
+                if _is_stream(first, answer.content_type):
+                    opening = await self._opened(response, first)
+        if opening is not None:
             answer._first = opening.data
+            answer.content_type = answer.content_type if answer.content_type.startswith(SSE) else SSE
         else:
             body = await self._whole_body(
-                response, waiting, first_until=until, until=min(answer.sent_at + limit_s, sending.until)
+                response, waiting, first, first_until=until, until=min(answer.sent_at + limit_s, sending.until)
             )
             parsed = await _parsed(body)
             if sending.stream:  # a server that does not stream
@@ -85,16 +86,40 @@ class AnswerReader:
             else:
                 answer.answer, answer._first, answer._response = parsed, body, None
 
+    async def _first_bytes(self, response: ServerResponse) -> bytes:
+        """Return what comes first of a body, as far as tells a stream from a whole answer; none if it is empty."""
+        first = b""
+        while not first.strip() and len(first) <= self._sizes.line:
+            chunk = await response.content.readany()
+            if not chunk:
+                break
+            first += chunk
+        return first
+
+    async def _opened(self, response: ServerResponse, first: bytes) -> StreamOpening:
+        """Return a stream as far as it says something. Raises AttemptFailed if it does not."""
+        opening = StreamOpening(self._sizes)
+        await feed_aside(opening, first)
+        while not opening.begun:
+            chunk = await response.content.readany()
+            if chunk:
+                await feed_aside(opening, chunk)
+            else:
+                opening.finish()
+        return opening
+
     async def _whole_body(
-        self, response: ServerResponse, waiting: CallCount, *, first_until: float, until: float
+        self, response: ServerResponse, waiting: CallCount, first: bytes, *, first_until: float, until: float
     ) -> bytes:
         """Return the body: its first bytes by `first_until`, none after a long silence, its end by `until`.
 
-        Raises AttemptFailed if it is too large.
+        Raises AttemptFailed if it is too large. `first` is what has been read of it.
         """
-        parts: list[bytes] = []
-        size = 0
+        parts = [first] if first else []
+        size = len(first)
         while True:
+            if size > self._sizes.whole:
+                raise AttemptFailed(Account(Ending.ARMS_FAULT, self._sizes.too_large()))
             part = response.content.read_nowait()
             if not part and not response.content.at_eof():  # a time limit costs more than reading what is here
                 now = self._clock()
@@ -106,8 +131,6 @@ class AnswerReader:
             waiting.end()
             parts.append(part)
             size += len(part)
-            if size > self._sizes.whole:
-                raise AttemptFailed(Account(Ending.ARMS_FAULT, self._sizes.too_large()))
 
 
 def as_whole(answer: UpstreamResponse, parsed: JsonObject, *, stream: bool) -> UpstreamResponse:
@@ -126,6 +149,14 @@ def refusal_within_200(arm: Arm, account: Account, now: float) -> UpstreamRespon
         error |= {"message": f"The server of {arm.name!r} takes no tools.", "param": "tools", "code": "tools_refused"}
     told = account.told or json.dumps({"error": error}).encode()
     return UpstreamResponse(arm, account.status, JSON, now, now, _first=told, account=account)
+
+
+def _is_stream(first: bytes, content_type: str) -> bool:
+    """Return whether a body that begins with `first` is a stream of events, whatever it is called."""
+    begin = first.lstrip()
+    if content_type.startswith(JSON):
+        return begin.startswith(_STREAM_BEGINS)
+    return begin[:1] not in (b"{", b"[")
 
 
 async def _parsed(body: bytes) -> JsonObject:

@@ -248,6 +248,8 @@ def test_who_tells_that_no_token_was_written_has_not_answered(
         ({"delta": {"role": "assistant"}}, False), ({"delta": {"role": "assistant", "content": ""}}, False),
         ({"delta": {"name": "m", "provider_specific_fields": {"x": None}}}, False),
         ({"delta": {"content": "x"}}, True), ({"delta": {"tool_calls": [{}]}}, True), ({"text": "x"}, True),
+        ({"delta": {"reasoning_details": [{"type": "reasoning.text", "text": "", "index": 0}]}}, False),
+        ({"delta": {"reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}}, True),
         ({"text": ""}, False), ({"finish_reason": "stop", "delta": {}}, True), ({"finish_reason": None}, False),
         ({"message": {}}, True), ({"delta": None}, False), ("odd", False),
     ],

@@ -1,6 +1,7 @@
 """Streams are cut into lines in time that grows with their bytes, and no answer is larger than is taken."""
 
 import asyncio
+import json
 import threading
 import time
 
@@ -14,6 +15,7 @@ from highwayman.env.types import Arm, Attempt
 from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.answers.lines import AnswerSizes, LineSplitter, feed_aside
 from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter
+from highwayman.env.upstream.answers.stream_opening import StreamOpening
 from highwayman.env.upstream.client import Upstream
 from tests.upstream_server import ANY, Behaviour, Say, ScriptedUpstream, Send
 
@@ -118,3 +120,31 @@ async def test_a_first_event_of_several_mebibytes_is_an_answer() -> None:
         answer = await asyncio.wait_for(upstream.open([arm], "/v1/chat/completions", lambda arm: {"stream": True}), 20)
         assert await answer.body() == image
     await upstream.close()
+
+
+EVENTS = [
+    {"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": end}]}
+    for text, end in (("Paris", None), (" it is", None), ("", "stop"))
+]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(("indent", "end"), [(1, "\n"), (1, "\r\n"), (1, "\r"), (None, "\r"), (None, "\ufeff")])
+def test_an_event_is_read_however_its_lines_are_ended_and_its_value_is_spread_over_them(
+    indent: int | None, end: str, size: int
+) -> None:
+    begin, end, size = (end, "\n", max(size, 7)) if end == "\ufeff" else ("", end, size)
+    lines = [f"data: {line}" for event in EVENTS for line in [*json.dumps(event, indent=indent).split("\n"), ""]]
+    lines = [line if line != "data: " else "" for line in lines]
+    data = (begin + end.join([*lines, "data: [DONE]", ""]) + end).encode()
+    stream, opening = SseRewriter(ResponseIdentity("a", "hw-1"), keep_usage=True), StreamOpening(AnswerSizes())
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    out = b"".join([*map(stream.feed, pieces), stream.finish()])
+    told = [
+        json.loads(line[5:]) for line in out.decode().splitlines() if line.startswith("data:") and "DONE" not in line
+    ]
+    assert [event["choices"] for event in told] == [event["choices"] for event in EVENTS]
+    assert {event["id"] for event in told} == {"chatcmpl-hw-1"}
+    assert (stream.words().sample, stream.finish_reason, stream.done) == ("Paris it is", "stop", True)
+    while not opening.begun:
+        opening.feed(pieces.pop(0))

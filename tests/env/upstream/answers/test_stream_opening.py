@@ -63,4 +63,4 @@ def test_a_last_word_without_the_end_of_its_line_is_one() -> None:
 
 def test_done_before_a_word_and_what_is_no_json_have_failed_at_once() -> None:
     assert failure(ROLE, b"data:[DONE]\n") == "ended without an answer"
-    assert failure(ROLE, b"data: {\n") == "answered with something that is not JSON"
+    assert failure(ROLE, b"data: {\n\n") == "answered with something that is not JSON"
