@@ -27,6 +27,7 @@ from highwayman.serving.completions.calls.answer_headers import answer_headers
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.calls.passing import passing
+from highwayman.serving.completions.calls.rest_limit import RestLimit
 from highwayman.serving.completions.calls.tool_use import learn_of_tools
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.route import Route
@@ -191,13 +192,23 @@ class ProxiedCompletion:
             last = await self._pass_events(send, answer, stream)
             self._conclude(answer)
         except UpstreamError as error:  # the head is out: the error can only be the stream's last event
-            answer.blame()
-            self._end_attempt(Ending.BROKE_OFF, str(error))
-            last = self._last_event(error)
+            last = self._on_broken(answer, stream, error)
         finally:
             self._metered = self._meter(stream.usage, stream.words(), answer)
             self._finish_reason = stream.finish_reason
         await send({"type": "http.response.body", "body": last})
+
+    def _on_broken(self, answer: UpstreamResponse, stream: SseRewriter, error: UpstreamError) -> bytes:
+        """Return a broken stream's last event; its server is to blame, unless it told that the request is."""
+        account = stream.account
+        if account is None or account.ending is Ending.ARMS_FAULT:
+            answer.blame()
+            self._end_attempt(Ending.BROKE_OFF, str(error))
+            return self._last_event(error)
+        self._status = Status.REFUSED
+        self._end_attempt(account.ending, str(error))
+        last = self._last_event(error)
+        return b"\ndata: " + account.told + b"\n\n" if account.told else last
 
     def _conclude(self, answer: UpstreamResponse) -> None:
         """Settle, once, that a stream has come to its end, whenever its server ends the connection."""
@@ -221,6 +232,7 @@ class ProxiedCompletion:
     async def _pass_events(self, send: Send, answer: UpstreamResponse, stream: SseRewriter) -> bytes:
         """Pass a stream on but for its last bytes, which are returned. Raises UpstreamError if it breaks off."""
         ready = b""
+        rest = RestLimit(answer, stream, choices=self._request.body.get("n"))
         try:
             async for chunk in answer.chunks(passing(send, stream)):
                 ready = await feed_aside(stream, chunk)
@@ -231,13 +243,16 @@ class ProxiedCompletion:
                     raise answer.broken(stream.failure)
                 if stream.done:
                     self._conclude(answer)
+                rest.on_events()
         except UpstreamError:
             if not stream.complete:
                 raise
+        finally:
+            rest.close()
         last = ready + stream.finish()
         if not stream.complete:
             raise answer.broken(stream.failure or "it ended without a finish reason")
-        return last
+        return last + rest.missing_end(last)
 
     @property
     def _prompt_tokens(self) -> int:

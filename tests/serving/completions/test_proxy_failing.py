@@ -1,5 +1,6 @@
 """What a client gets, and the log, where an arm fails before or after its answer has begun."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from highwayman.env.pool.health import EndpointHealth
 from highwayman.env.types import Status
 from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
+from highwayman.serving.completions.calls import rest_limit
 from tests.serving.completions.proxied import STOP, Proxy, event
 from tests.serving.running_router import arm
 from tests.upstream_server import (
@@ -48,13 +50,14 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_has_failed(proxy:
             (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}\n\n', b"data: [DONE]\n\n"),
             "answered with an error",
         ),
+        ((b'data: {"detail":"trouble"}\n\n', b"data: [DONE]\n\n"), "answered with an error"),
         ((b'data: {"choices":[{"index":0,"delta":{"content":"ha',), "it ended without a finish reason"),
         (
             (b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * (9 << 20),),
             "sent a line of more than 8 MiB",
         ),
     ],
-    ids=["no end", "an error event", "an error for a reason", "half an event", "a line without end"],
+    ids=["no end", "an error event", "an error for a reason", "a detail", "half an event", "a line without end"],
 )
 async def test_an_answer_that_fails_once_begun_ends_with_an_error_event_and_no_done(
     proxy: Proxy, rest: tuple[bytes, ...], why: str
@@ -133,3 +136,26 @@ async def test_every_attempt_is_counted_where_nobody_answers(proxy: Proxy) -> No
     assert (client.status, client.headers["x-highwayman-arm"]) == (502, "a")
     outcome = await proxy.outcome()
     assert (outcome.arm, outcome.status, outcome.attempts) == ("a", Status.FAILED, 3)
+
+
+async def test_an_error_of_the_request_in_the_middle_of_a_stream_is_told_and_is_not_its_arms(proxy: Proxy) -> None:
+    error = b'data: {"error":{"message":"no such image","code":400}}\n\n'
+    client = await proxy.run(Send((event("hi"), error, b"data: [DONE]\n\n")), stream=True)
+    assert client.error["message"] == "no such image"
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tried[0].ending, outcome.failed_arms) == (Status.REFUSED, Ending.CALLERS_FAULT, ())
+    health = proxy.dependencies.upstream._health
+    assert health.may_ask(proxy.upstream.url, "a-upstream")
+
+
+@pytest.mark.parametrize("rest", [b"data: [DONE]\n\n", b""])
+async def test_an_answer_ends_where_it_says_so_though_its_server_leaves_the_connection_open(
+    proxy: Proxy, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest_limit, "_AFTER_FINISH_S", 0.05)
+    monkeypatch.setattr(rest_limit, "_AFTER_DONE_S", 0.05)
+    client = await proxy.run(Send((event("hi") + STOP + rest, b""), pause=asyncio.Event()), stream=True)
+    assert client.body.endswith(b"data: [DONE]\n\n")
+    assert not client.messages[-1].get("more_body")
+    outcome = await proxy.outcome()
+    assert (outcome.status, outcome.tried[0].ending) == (Status.OK, Ending.ANSWERED)
