@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from highwayman.env.errors import StoreUnavailable
 from highwayman.env.types import Feedback
 from highwayman.feedback.intake.feedback_ids import link_of
-from highwayman.feedback.intake.targets import answered
+from highwayman.feedback.intake.targets import answered, may_mean
 from highwayman.feedback.log.events import BadEvent, decode, encode
 from highwayman.feedback.log.redis.redis import redis_errors
 from highwayman.feedback.log.store import Keys, Store
@@ -66,6 +66,7 @@ class PendingFeedback:
     async def release(self, *, now: float) -> int:
         """File what waited for decisions that are known by now; return how many statements that were.
 
+        Where the decisions that are known have no answer, what was said of one that is still to come waits for it.
         Statements that have waited too long go. One that is filed twice, as after a crash, counts once.
         """
         waiting = await self._all()
@@ -76,14 +77,17 @@ class PendingFeedback:
         linked = await self._store.linked_decisions_of(
             [name for _, item in waiting if item is not None for name in item.links]
         )
-        records = await self._store.records([name for ids in linked.values() if len(ids) > 1 for name in ids])
+        records = await self._store.records([name for ids in linked.values() for name in ids])
         statements, done, released, expired = [], [], 0, 0
         for name, item in waiting:
             decision_ids = next((linked[link] for link in item.links if linked[link]), []) if item is not None else []
+            is_held_long = item is not None and item.held_s(now) > self.keep_s
+            if decision_ids and not is_held_long and not may_mean(decision_ids, records):
+                continue
             if item is not None and decision_ids:
                 statements += split_weight(item.feedback, answered(decision_ids, records))
                 released += 1
-            is_late = item is not None and not decision_ids and item.held_s(now) > self.keep_s
+            is_late = is_held_long and not decision_ids
             expired += is_late
             if decision_ids or item is None or is_late:
                 done.append(name)

@@ -3,8 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from highwayman.env.errors import InvalidFeedback, StoreUnavailable, UnknownDecision
 from highwayman.env.metric import Metric
+from highwayman.env.types import Status
 from highwayman.feedback.intake.decision_ids import DecisionIds, without_prefix
 from highwayman.feedback.intake.submission import FeedbackTarget
 from highwayman.feedback.log.record import Record
@@ -127,11 +130,32 @@ class TargetResolver:
 
 
 def answered(decision_ids: Sequence[str], records: Mapping[str, Record]) -> tuple[str, ...]:
-    """Return which of the decisions under one name a statement can mean: not those that are known to have no answer.
+    """Return which of the decisions under one name a statement can mean.
 
-    A client that tried again after an error sends the same ids again, and what is said is about what it got in the end.
-    Where none has an answer, all of them are meant.
+    These are not those that are known to have no answer, nor those whose answer broke off and that were asked again: a
+    client that tries again sends the same ids again, and what is said is about what it got in the end. Where none has
+    an answer, all of them are meant.
     """
     outcomes = {name: record.outcome for name, record in records.items()}
     meant = tuple(name for name in decision_ids if (outcome := outcomes.get(name)) is None or outcome.answered)
-    return meant or tuple(decision_ids)
+    whole = [name for name in meant if (outcome := outcomes.get(name)) is not None and outcome.status is Status.OK]
+    repeated = {
+        name
+        for name in meant
+        if name in records and name not in whole and any(_are_alike(records[name], records[other]) for other in whole)
+    }
+    return tuple(name for name in meant if name not in repeated) or tuple(decision_ids)
+
+
+def may_mean(decision_ids: Sequence[str], records: Mapping[str, Record]) -> bool:
+    """Return whether any of the decisions under one name has an answer, or may yet have."""
+    outcomes = [records[name].outcome if name in records else None for name in decision_ids]
+    return any(outcome is None or outcome.answered for outcome in outcomes)
+
+
+def _are_alike(broken: Record, other: Record) -> bool:
+    """Return whether the question of a decision whose answer broke off is known to be that of another one."""
+    if broken.decision is None or broken.outcome is None or other.decision is None:
+        return False
+    context, others = broken.decision.context, other.decision.context
+    return context.prompt_tokens == others.prompt_tokens and np.array_equal(context.features, others.features)

@@ -6,12 +6,12 @@ import pytest
 import redis.asyncio as aioredis
 
 from highwayman.env.errors import StoreUnavailable
-from highwayman.env.types import Decision, Feedback
+from highwayman.env.types import Decision, Feedback, Status
 from highwayman.feedback.intake import pending as pending_module
 from highwayman.feedback.intake.pending import PendingFeedback, PendingItem, pack_item, split_weight, unpack_item
 from highwayman.feedback.log.store import Store
 from tests.feedback.intake.tenants import NOW, Clock, decided, decision_ids
-from tests.feedback.worlds import thumb
+from tests.feedback.worlds import outcome, thumb
 
 KEEP_S = 60.0
 IDS = decision_ids(Clock())
@@ -74,6 +74,22 @@ async def test_a_statement_waits_so_long_and_no_longer_from_when_it_could_have_b
     assert await waiting.names() == ["spooled"]
     await waiting.pending.release(now=NOW + 30.0 + KEEP_S + 1)
     assert await waiting.names() == []
+
+
+async def test_a_statement_waits_for_the_attempt_that_is_answered_and_in_the_end_for_none(waiting: Waiting) -> None:
+    await waiting.pending.add_all([said("early", "r-1"), said("of none", "r-2", at=NOW + 1)])
+    failed, never = await waiting.decide("r-1"), await waiting.decide("r-2")
+    for attempt in (failed, never):
+        await waiting.store.put(replace(outcome(attempt.id, status=Status.FAILED), tokens_out=0))
+    assert await waiting.pending.release(now=NOW + 1) == 0
+    left = await waiting.decide("r-1")
+    await waiting.store.put(replace(outcome(left.id, status=Status.CLIENT_GONE), tokens_out=3))
+    good = await waiting.decide("r-1")
+    await waiting.store.put(outcome(good.id))
+    assert await waiting.pending.release(now=NOW + 1) == 1
+    assert [len(await waiting.statements(made)) for made in (failed, left, good)] == [0, 0, 1]
+    assert await waiting.pending.release(now=NOW + KEEP_S + 2) == 1
+    assert len(await waiting.statements(never)) == 1
 
 
 async def test_what_was_said_first_is_filed_first(waiting: Waiting) -> None:
