@@ -24,7 +24,7 @@ from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.env.upstream.client import Upstream
 from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.completions.calls.answer_headers import answer_headers
-from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, meter
+from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, given_up_usd, meter
 from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
 from highwayman.serving.completions.calls.passing import passing
 from highwayman.serving.completions.calls.rest_limit import RestLimit
@@ -290,7 +290,9 @@ class ProxiedCompletion:
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
         decision, answer, now = self._route.decision, self._answer, self._over_at or self._dependencies.timer()
-        usage = self._metered.usage
+        usage, usd = self._metered.usage, cost_usd(self._arm, self._metered.usage)
+        silent = self._tried if answer is None else self._tried[:-1]
+        lost_usd = given_up_usd(silent, self._route.arms, prompt_tokens=self._prompt_tokens) if silent else 0.0
         return Outcome(
             decision_id=decision.id,
             at=self._dependencies.clock(),
@@ -299,14 +301,14 @@ class ProxiedCompletion:
             prompt_tokens=decision.context.prompt_tokens,
             tokens_in=usage.tokens_in,
             tokens_out=usage.tokens_out,
-            cost_usd=cost_usd(self._arm, usage),
+            cost_usd=(usd or 0.0) + lost_usd if lost_usd else usd,
             ttft_s=answer.first_byte_at - answer.sent_at if answer else None,
             latency_s=now - (answer.sent_at if answer else self._started_at),
             finish_reason=self._finish_reason,
             attempts=self._attempts,
             tried=tuple(self._tried),
             tokens_cached=usage.tokens_cached,
-            estimated=self._metered.estimated,
+            estimated=self._metered.estimated or lost_usd > 0.0,
             tools_dropped=self._tools_dropped,
             wh=self._energy_wh(usage),
         )

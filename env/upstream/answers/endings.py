@@ -18,6 +18,7 @@ from highwayman.env.upstream.answers.usage_report import parse_reported_usage
 _ARMS_FAULT: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})  # and whatever is no 200 and no 4xx
 _MAY_SPEAK_OF_WINDOW: Final = frozenset({400, 413, 422})
 _TOLD_AS_IT_IS: Final = frozenset({429, 503})  # statuses that tell a caller to come again; any other failure is a 502
+TOO_LATE: Final = "it did not answer in time"  # in words, of an attempt that was given up
 _LONGEST_REST_S: Final = 3600.0
 _SCANNED_CHARS: Final = 4_000  # of an error's words
 
@@ -143,8 +144,10 @@ def account_of_exception(error: BaseException) -> Account:
     """Return the account of a call that ended in an error before its answer was whole."""
     if isinstance(error, AttemptFailed):
         return error.account
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Account(Ending.ARMS_FAULT, "no connection to it could be made in time", 504)
     if isinstance(error, TimeoutError):
-        return Account(Ending.ARMS_FAULT, "it did not answer in time", 504)
+        return Account(Ending.ARMS_FAULT, TOO_LATE, 504)
     if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
         return Account(Ending.ARMS_FAULT, "no connection to it could be made")
     return Account(Ending.ARMS_FAULT, f"the connection broke ({type(error).__name__})")

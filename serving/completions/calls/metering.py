@@ -1,11 +1,14 @@
 """What an answer took: as its server counted, or from the text where it did not."""
 
+from collections.abc import Sequence
 from dataclasses import field
 
+from highwayman.env.cost.usage import cost_usd
 from highwayman.env.encoder.features.features import estimate_tokens
 from highwayman.env.quick_dataclass import quick_dataclass
-from highwayman.env.types import Query, Usage
+from highwayman.env.types import Arm, Attempt, Query, Usage
 from highwayman.env.upstream.answers.answer_text import AnswerText
+from highwayman.env.upstream.answers.endings import TOO_LATE, Ending
 from highwayman.env.upstream.answers.usage_report import ReportedUsage
 
 NO_REPORT = ReportedUsage()
@@ -47,6 +50,22 @@ def meter(
         told.tokens_cached if tokens_in is not None else 0,
     )
     return MeteredUsage(usage, estimated=bool(missing_in or missing_out), text=text)
+
+
+def given_up_usd(attempts: Sequence[Attempt], arms: Sequence[Arm], *, prompt_tokens: int) -> float:
+    """Return the dollars of attempts that were given up before they said anything; 0 where none was, or has a price.
+
+    Providers bill what they have read though nobody waits for the answer, so each counts as its prompt, estimated. What
+    they may have written until then nobody knows.
+    """
+    priced = {arm.name: arm for arm in arms}
+    read = [
+        cost_usd(arm, Usage(prompt_tokens * arm.profile.best_of, 0))
+        for attempt in attempts
+        if (attempt.ending == Ending.CLIENT_LEFT or attempt.why == TOO_LATE)
+        and (arm := priced.get(attempt.arm)) is not None
+    ]
+    return sum(usd for usd in read if usd is not None)
 
 
 def text_tokens(text: AnswerText) -> int:

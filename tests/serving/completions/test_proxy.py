@@ -152,6 +152,7 @@ async def test_a_client_that_goes_before_anybody_answers_leaves_an_outcome_witho
         await running
     outcome = await proxy.outcome()
     assert (outcome.status, outcome.tokens_in, outcome.tokens_out) == (Status.CLIENT_GONE, 0, 0)
+    assert (outcome.cost_usd, outcome.estimated) == (pytest.approx(12e-6), True)  # its prompt, which providers bill
 
 
 async def test_what_a_call_cost_is_told_at_once_and_its_client_waits_for_no_log(proxy: Proxy) -> None:

@@ -126,6 +126,7 @@ async def test_a_server_that_says_nothing_in_time_is_a_504(proxy: Proxy) -> None
     assert (client.status, client.error["code"]) == (504, "upstream_failed")
     outcome = await proxy.outcome()
     assert (outcome.status, outcome.ttft_s, outcome.tokens_in) == (Status.TIMEOUT, None, 0)
+    assert (outcome.cost_usd, outcome.estimated) == (pytest.approx(12e-6), True)  # its prompt, which providers bill
     assert outcome.latency_s >= 0.2
     assert b'highwayman_refused_total{code="upstream_failed"} 1.0' in proxy.dependencies.metrics.exposition()
 
