@@ -23,15 +23,22 @@ ReplicaKey = tuple[float, ...]  # the smaller, the less busy
 class CallCount:
     """A call that is counted as long as it is under way, or waits for its first byte; ends once."""
 
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        """Take what is called at its end."""
-        self._on_end: Callable[[], None] | None = on_end
+    __slots__ = ("_before_change", "_counts", "_endpoint", "_is_over")
+
+    def __init__(self, counts: Counter[str], endpoint: str, before_change: Callable[[str], None] | None = None) -> None:
+        """Count it among those of `endpoint`, which `before_change` is called with before the number is another."""
+        self._counts, self._endpoint, self._before_change, self._is_over = counts, endpoint, before_change, False
+        if before_change is not None:
+            before_change(endpoint)
+        counts[endpoint] += 1
 
     def end(self) -> None:
         """Note that it is over; again, nothing happens."""
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()
+        if not self._is_over:
+            self._is_over = True
+            if self._before_change is not None:
+                self._before_change(self._endpoint)
+            self._counts[self._endpoint] -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +94,7 @@ class ReplicaLoads:
 
     def on_call(self, endpoint: str) -> CallCount:
         """Count a call that is sent; end what is returned when its answer is over."""
-        if self._before_change is not None:
-            self._before_change(endpoint)
-        self._own[endpoint] += 1
-
-        def on_end() -> None:
-            if self._before_change is not None:
-                self._before_change(endpoint)
-            self._own[endpoint] -= 1
-
-        return CallCount(on_end)
+        return CallCount(self._own, endpoint, self._before_change)
 
     def own_calls(self, endpoint: str) -> int:
         """Return how many calls from here are not over."""

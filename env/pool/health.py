@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 _FIRST_REST_S = 1.0
 _LONGEST_REST_S = 30.0
@@ -59,6 +60,19 @@ class _State:
 
 
 _UNKNOWN = _State()  # never written to
+_Entry = TypeVar("_Entry")
+
+
+class _Table(dict[tuple[str, str], _Entry]):
+    """What is kept by endpoint and model, each entry made when it is looked up first."""
+
+    def __init__(self, make: Callable[[str, str], _Entry]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: tuple[str, str]) -> _Entry:
+        entry = self[key] = self._make(*key)
+        return entry
 
 
 class _Waiting:
@@ -88,8 +102,8 @@ class EndpointHealth:
         """Take the clock, in seconds from any origin."""
         self._clock = clock
         self._states: dict[str, dict[str, _State]] = {}  # by endpoint and model
-        self._own: dict[tuple[str, str], _State] = {}  # the same by both
-        self._known_of: dict[tuple[str, str], list[_State]] = {}  # by endpoint and model, of the states: theirs
+        self._own = _Table(self._first_state)  # the same by both; to look one up is to have it written to
+        self._known = _Table(self._states_of)  # all that is known, by endpoint and model
         self._suspects: set[str] = set()  # endpoints that may be out: no other is
         self._well_until = math.inf  # none of them is before, unless something more becomes of one
         self._calls = 0
@@ -98,7 +112,7 @@ class EndpointHealth:
     def is_up(self, endpoint: str, model: str = "") -> bool:
         """Return whether it does not rest; after its rest it is up again until it fails again."""
         now = self._clock()
-        return not any(state.rests_at(now) for state in self._known(endpoint, model))
+        return not any(state.rests_at(now) for state in self._known[endpoint, model])
 
     def suspects(self) -> tuple[str, ...]:
         """Return the endpoints where there is any model that may not be asked for; elsewhere, all may."""
@@ -129,7 +143,7 @@ class EndpointHealth:
     def standing(self, endpoint: str, model: str) -> tuple[bool, int]:
         """Return whether it is out, after failures, and how many calls wait there in vain: less is better."""
         now, is_out, late = self._clock(), False, 0
-        for state in self._known(endpoint, model):
+        for state in self._known[endpoint, model]:
             is_out = is_out or state.rests_at(now) or state.probes > 0
             late += self._late_calls(state, now)
         return is_out, late
@@ -145,12 +159,12 @@ class EndpointHealth:
 
     def begin_probe(self, endpoint: str, model: str) -> Callable[[], None] | None:
         """Return what to call at the end of a call that finds out whether it is well again; None: that is not asked."""
-        for known in self._known(endpoint, model):
+        for known in self._known[endpoint, model]:
             if known.half_open:
                 break
         else:
             return None
-        state, ended = self._write(endpoint, model), False
+        state, ended = self._own[endpoint, model], False
         state.probes += 1
         self._suspect(endpoint)
 
@@ -163,7 +177,7 @@ class EndpointHealth:
 
     def asked_rest(self, endpoint: str, model: str) -> tuple[float, int]:
         """Return for how many seconds its server still wants to be left alone (0: it does not), and its status."""
-        state = max(self._known(endpoint, model), key=lambda state: state.asked_until, default=_UNKNOWN)
+        state = max(self._known[endpoint, model], key=lambda state: state.asked_until, default=_UNKNOWN)
         return max(state.asked_until - self._clock(), 0.0), state.asked_status
 
     def waiting(self, endpoint: str, model: str, *, late_s: float | None) -> "_Waiting":
@@ -171,7 +185,7 @@ class EndpointHealth:
 
         None: nobody knows how long is long. Who has never answered then gets a few calls at a time.
         """
-        state = self._write(endpoint, model)
+        state = self._own[endpoint, model]
         self._calls = call = self._calls + 1
         if late_s is None and state.has_answered:
             late_s = _UNKNOWN_LATE_S
@@ -207,7 +221,7 @@ class EndpointHealth:
             status: with which it did.
             begun_at: when the call was sent. A call that finds out has had others wait already.
         """
-        state, now = self._write(endpoint, model), self._clock()
+        state, now = self._own[endpoint, model], self._clock()
         self._suspect(endpoint)
         is_new = not state.rests_at(now) and begun_at >= state.opened_at
         if is_new:
@@ -224,8 +238,8 @@ class EndpointHealth:
 
     def on_begun(self, endpoint: str, model: str) -> None:
         """Note that it has begun to answer: it may be asked, but what it failed is forgotten when it has ended well."""
-        self._write(endpoint, model)
-        self._on_answer(self._known(endpoint, model))
+        self._own[endpoint, model].has_answered = True
+        self._on_answer(self._known[endpoint, model])
 
     def _on_answer(self, states: list[_State]) -> None:
         self._answers += 1
@@ -237,25 +251,17 @@ class EndpointHealth:
 
     def on_success(self, endpoint: str, model: str = "") -> None:
         """Forget its failures; a rest that its server asked for is not over."""
-        self._write(endpoint, model).count(failed=False)
-        states = self._known(endpoint, model)
+        self._own[endpoint, model].count(failed=False)
+        states = self._known[endpoint, model]
         self._on_answer(states)
         for state in states:
             state.rests = 0
 
-    def _known(self, endpoint: str, model: str) -> list[_State]:
-        try:
-            return self._known_of[endpoint, model]
-        except KeyError:
-            states = self._states.get(endpoint, {})
-            known = list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
-            self._known_of[endpoint, model] = known
-            return known
+    def _states_of(self, endpoint: str, model: str) -> list[_State]:
+        states = self._states.get(endpoint, {})
+        return list(states.values()) if not model else [states[name] for name in ("", model) if name in states]
 
-    def _write(self, endpoint: str, model: str) -> _State:
-        try:
-            return self._own[endpoint, model]
-        except KeyError:
-            state = self._own[endpoint, model] = self._states.setdefault(endpoint, {})[model] = _State()
-            self._known_of.clear()
-            return state
+    def _first_state(self, endpoint: str, model: str) -> _State:
+        state = self._states.setdefault(endpoint, {})[model] = _State()
+        self._known.clear()
+        return state

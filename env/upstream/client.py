@@ -15,15 +15,11 @@ from highwayman.env.pool.profile import as_taken
 from highwayman.env.pool.replica_order import replica_order
 from highwayman.env.types import Arm, Attempt, JsonObject
 from highwayman.env.upstream.answer_observer import NO_OBSERVER, AnswerObserver
-from highwayman.env.upstream.answers.endings import (
-    Account,
-    AttemptFailed,
-    Ending,
-)
+from highwayman.env.upstream.answers.endings import Account, AttemptFailed, Ending
 from highwayman.env.upstream.answers.lines import AnswerSizes
 from highwayman.env.upstream.answers.self_consistency import full_usage, majority_vote, non_streaming
 from highwayman.env.upstream.attempts.attempts import AttemptLog
-from highwayman.env.upstream.attempts.overtaken import OVERTAKEN, OvertakenCalls, stop
+from highwayman.env.upstream.attempts.overtaken import OVERTAKEN, last_answer, let_go, stop, within
 from highwayman.env.upstream.attempts.retry_budget import RetryBudget
 from highwayman.env.upstream.attempts.targets import Target, Targets
 from highwayman.env.upstream.calls.reading import AnswerReader, as_whole
@@ -121,7 +117,6 @@ class Upstream:
             UpstreamError: every attempt failed; says how many were made and why the last one failed.
         """
         attempts = AttemptLog([] if tried is None else tried, self._clock)
-        overtaken = OvertakenCalls(self._under_way)
         until = self._clock() + self._limits.all_attempts_s
         self._budget.on_request()
         targets = Targets(arms, self._health, partial(self._in_order, affinity=affinity))
@@ -143,7 +138,7 @@ class Upstream:
                 if attempts.tried and (self._clock() >= until or not self._budget.take()):
                     break
                 sending, second = sendings[arm.name], targets.take(target)
-                answer = await self._try(target, sending, second, attempts=attempts, overtaken=overtaken)
+                answer = await self._try(target, sending, second, attempts)
                 if answer is None:
                     continue
                 if sending.asks_usage and answer.refuses_to_tell_usage:
@@ -155,23 +150,13 @@ class Upstream:
                 if not self._is_refusal(answer, sending, needed, attempts):
                     return answer
                 targets.keep(partial(_may_still_answer, attempts, arm))
-            answer = await overtaken.last(attempts)
-            if answer is not None:
-                return answer
-            if target is None:
-                return self._refusal(attempts, targets)
-            raise attempts.error()
+            return await self._last(target, targets, attempts)
         finally:
-            overtaken.let_go()
+            if attempts.overtaken:
+                let_go(attempts, self._under_way)
 
     async def _try(
-        self,
-        target: Target,
-        sending: Sending,
-        second: Target | None,
-        *,
-        attempts: AttemptLog,
-        overtaken: OvertakenCalls,
+        self, target: Target, sending: Sending, second: Target | None, attempts: AttemptLog
     ) -> UpstreamResponse | None:
         """Return the answer of one server, None if it has none; all is on record.
 
@@ -189,7 +174,7 @@ class Upstream:
             answer: UpstreamResponse | None
             if second is not None and on_probe_end is not None:
                 usual_s = self._calls.times.usual_s(second.endpoint, second.arm.model, stream=sending.stream)
-                answer = await overtaken.within(usual_s or _UNKNOWN_USUAL_S, target, call, on_probe_end)
+                answer = await within(usual_s or _UNKNOWN_USUAL_S, target, call, on_probe_end, attempts=attempts)
             else:
                 answer = await call
         except AttemptFailed as error:
@@ -224,8 +209,16 @@ class Upstream:
         return True
 
     @staticmethod
-    def _refusal(attempts: AttemptLog, targets: Targets) -> UpstreamResponse:
-        """Return what the last arm said of its window or of tools. Raises UpstreamError where it said no such thing."""
+    async def _last(target: Target | None, targets: Targets, attempts: AttemptLog) -> UpstreamResponse:
+        """Return what an overtaken call comes to; without one, what the last arm said of its window or of tools.
+
+        Raises UpstreamError where it said no such thing, or where there is a `target`, whom nobody may ask any more.
+        """
+        answer = await last_answer(attempts)
+        if answer is not None:
+            return answer
+        if target is not None:
+            raise attempts.error()
         asked_rest = targets.asked_rest()
         if attempts.tried or asked_rest is None:
             return attempts.refusal()

@@ -1,10 +1,12 @@
 """The attempts made for one request: what is on record of each, and what is told when all are out."""
 
+import asyncio
 from collections.abc import Callable
 
 from highwayman.env.errors import UpstreamError
 from highwayman.env.types import Arm, Attempt
 from highwayman.env.upstream.answers.endings import Account, Ending
+from highwayman.env.upstream.attempts.targets import Target
 from highwayman.env.upstream.calls.response import UpstreamResponse
 
 
@@ -17,6 +19,7 @@ class AttemptLog:
         self.refused: UpstreamResponse | None = None  # by an arm whose window was too small
         self.without_tools: UpstreamResponse | None = None  # what an arm that takes no tools said
         self.declined: UpstreamResponse | None = None  # by an arm that does not do what is asked
+        self.overtaken: list[tuple[Target, asyncio.Task[UpstreamResponse]]] = []  # that go on while another is asked
         self._clock = clock
         self._arm = ""  # that is asked now
         self._endpoint = ""

@@ -1,4 +1,8 @@
-"""Calls that find out whether a server is well again: nobody waits for them longer than for another server's answer."""
+"""Calls that find out whether a server is well again: nobody waits for them longer than for another server's answer.
+
+They are hedged (Dean and Barroso, "The Tail at Scale", CACM 2013). What such a call came to is noted by whoever makes
+it; its answer is dropped, except where nobody else has one.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,60 +17,56 @@ from highwayman.env.upstream.calls.response import UpstreamResponse
 OVERTAKEN = Account(Ending.OVERTAKEN, "it was slow to answer after a rest; another was asked meanwhile")
 
 
-class OvertakenCalls:
-    """Those of one request, as hedged requests are (Dean and Barroso, "The Tail at Scale", CACM 2013).
+async def within(
+    seconds: float,
+    target: Target,
+    call: Coroutine[Any, Any, UpstreamResponse],
+    on_end: Callable[[], None],
+    *,
+    attempts: AttemptLog,
+) -> UpstreamResponse | None:
+    """Return what a call comes to if it does in time, else None, and it goes on. Raises what it raises.
 
-    What the call came to is noted by whoever makes it; its answer is dropped, except where nobody else has one.
+    `on_end` is called when it has ended, in time or not.
     """
+    task = asyncio.create_task(call)
+    task.add_done_callback(lambda _: on_end())
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        stop(task)
+        raise
+    if task.done():
+        return task.result()
+    attempts.overtaken.append((target, task))
+    return None
 
-    def __init__(self, under_way: set[asyncio.Task[UpstreamResponse]]) -> None:
-        """Take where calls stand that go on behind their request."""
-        self._under_way = under_way
-        self._calls: list[tuple[Target, asyncio.Task[UpstreamResponse]]] = []
 
-    async def within(
-        self, seconds: float, target: Target, call: Coroutine[Any, Any, UpstreamResponse], on_end: Callable[[], None]
-    ) -> UpstreamResponse | None:
-        """Return what a call comes to if it does in time, else None, and it goes on. Raises what it raises.
-
-        `on_end` is called when it has ended, in time or not.
-        """
-        task = asyncio.create_task(call)
-        task.add_done_callback(lambda _: on_end())
+async def last_answer(attempts: AttemptLog) -> UpstreamResponse | None:
+    """Return an answer of the calls that were overtaken, for a request that has no other."""
+    while attempts.overtaken:
+        target, task = attempts.overtaken.pop(0)
+        attempts.begin(target.arm, target.endpoint)
         try:
-            await asyncio.wait({task}, timeout=seconds)
+            answer = await task
+        except UpstreamError:
+            continue  # on record as overtaken
         except asyncio.CancelledError:
             stop(task)
             raise
-        if task.done():
-            return task.result()
-        self._calls.append((target, task))
-        return None
+        if answer.account.ending is Ending.ANSWERED:
+            attempts.end(answer.account)
+            return answer
+        answer.close()
+    return None
 
-    async def last(self, attempts: AttemptLog) -> UpstreamResponse | None:
-        """Return an answer of those calls, for a request that has no other."""
-        while self._calls:
-            target, task = self._calls.pop(0)
-            attempts.begin(target.arm, target.endpoint)
-            try:
-                answer = await task
-            except UpstreamError:
-                continue  # on record as overtaken
-            except asyncio.CancelledError:
-                stop(task)
-                raise
-            if answer.account.ending is Ending.ANSWERED:
-                attempts.end(answer.account)
-                return answer
-            answer.close()
-        return None
 
-    def let_go(self) -> None:
-        """Let the calls go on without their request."""
-        for _, task in self._calls:
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-            task.add_done_callback(stop)
+def let_go(attempts: AttemptLog, under_way: set[asyncio.Task[UpstreamResponse]]) -> None:
+    """Let the calls that were overtaken go on without their request, among those under way."""
+    for _, task in attempts.overtaken:
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        task.add_done_callback(stop)
 
 
 def stop(call: asyncio.Future[UpstreamResponse]) -> None:

@@ -17,7 +17,8 @@ class RetryBudget:
 
     def on_request(self) -> None:
         """Note a first attempt."""
-        self._left = min(self._left + 1.0, self._reserve)
+        if self._left < self._reserve:
+            self._left = min(self._left + 1.0, self._reserve)
 
     def take(self) -> bool:
         """Return whether a further attempt may be made, and count it if so."""

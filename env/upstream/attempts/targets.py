@@ -63,15 +63,16 @@ class Targets:
 
     def _first_well(self) -> Target | None:
         """Return the first that may be asked; None: nobody may, and all are among those left."""
-        place = 0
+        targets = self._left
         while True:
-            for target in self._left[place:]:
+            for target in targets:
                 if self._health.may_ask(target.endpoint, target.arm.model):
                     return target
             if not self._arms:
                 return None
-            place, arm = len(self._left), self._arms.pop(0)
-            self._left += [Target(arm, endpoint) for endpoint in self._endpoints_in_order(arm)]
+            arm = self._arms.pop(0)
+            targets = [Target(arm, endpoint) for endpoint in self._endpoints_in_order(arm)]
+            self._left += targets
 
     def _asked_rest_s(self, target: Target) -> float:
         return self._health.asked_rest(target.endpoint, target.arm.model)[0]

@@ -40,7 +40,7 @@ class UpstreamResponse:
     _usage: ReportedUsage | None = field(default=None, init=False, repr=False)
     _usage_of: Any = field(default=None, init=False, repr=False)  # the answer that it was read of
     _on_broken: Callable[[], None] = field(default=lambda: None, repr=False)
-    _on_over: Callable[[], None] = field(default=lambda: None, repr=False)
+    _on_over: Callable[[], None] | None = field(default=None, repr=False)
     _on_whole: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
@@ -78,7 +78,8 @@ class UpstreamResponse:
                     cause = TimeoutError() if silence.was_reached else error
                     raise self.broken(account_of_exception(cause).why) from error
                 if not chunk:
-                    self._on_over()
+                    if self._on_over is not None:
+                        self._on_over()
                     return
                 yield chunk
 
@@ -118,4 +119,5 @@ class UpstreamResponse:
         """Drop the connection, which tells the server to stop generating. Harmless once the body has been read."""
         if self._response is not None:
             self._response.close()
-        self._on_over()
+        if self._on_over is not None:
+            self._on_over()

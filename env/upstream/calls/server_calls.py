@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -38,7 +39,7 @@ class ServerCalls:
         self._health, self._clock, self._limits, self._reader, self._loads = health, clock, limits, reader, loads
         self.connections = Connections(limits.connect_s)
         self.times = ResponseTimes(least_s=limits.least_patience_s)
-        self._in_flight: dict[str, int] = {}
+        self._in_flight: Counter[str] = Counter()  # by endpoint: calls that wait for their first byte
 
     def follow(self, limits: UpstreamTimeouts) -> None:
         """Go on with other time limits, all but that of connecting."""
@@ -47,12 +48,12 @@ class ServerCalls:
 
     def pending(self, endpoint: str) -> int:
         """Return how many calls to `endpoint` have not had their first byte yet."""
-        return self._in_flight.get(endpoint, 0)
+        return self._in_flight[endpoint]
 
     async def call(self, arm: Arm, endpoint: str, sending: Sending) -> UpstreamResponse:
         """Return one server's answer once it says something. Raises AttemptFailed if another should try."""
-        self._in_flight[endpoint] = load = self.pending(endpoint) + 1
-        waiting, load_call = CallCount(lambda: self._on_begun(endpoint)), self._loads.on_call(endpoint)
+        waiting, load_call = CallCount(self._in_flight, endpoint), self._loads.on_call(endpoint)
+        load = self._in_flight[endpoint]
         answer: UpstreamResponse | None = None
         late_s, begun_at = self.times.late_s(endpoint, arm.model, stream=sending.stream), self._clock()
         try:
@@ -107,9 +108,6 @@ class ServerCalls:
             self._health.on_success(endpoint, model)
         else:
             self._health.on_begun(endpoint, model)
-
-    def _on_begun(self, endpoint: str) -> None:
-        self._in_flight[endpoint] -= 1
 
     async def _answer(
         self, arm: Arm, endpoint: str, sending: Sending, waiting: CallCount, *, limit_s: float
