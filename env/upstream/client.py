@@ -263,9 +263,6 @@ class Upstream:
 
 async def _sending(path: str, body: JsonObject, until: float, *, arm: Arm, large: bool) -> Sending:
     """Return what an arm is sent, as its server takes it."""
-    limits = (body.get("max_tokens"), body.get("max_completion_tokens"))
-    choices = count if isinstance(count := body.get("n"), int) else 1
-    answer_tokens = max([limit for limit in limits if isinstance(limit, int)], default=0) * choices
     packed, stream = await dump_aside(as_taken(body, arm), large=large), bool(body.get("stream"))
     if path == _CHAT_PATH and arm.quirks.chat_path is not None:
         path = arm.quirks.chat_path
@@ -274,10 +271,19 @@ async def _sending(path: str, body: JsonObject, until: float, *, arm: Arm, large
         packed,
         stream,
         until,
-        answer_tokens,
-        offers_tools=bool(body.get("tools")),
-        asks_usage=body.get("stream_options") == _TELLS_USAGE,
+        _answer_tokens(body),
+        offers_tools="tools" in body and bool(body["tools"]),
+        asks_usage="stream_options" in body and body["stream_options"] == _TELLS_USAGE,
     )
+
+
+def _answer_tokens(body: JsonObject) -> int:
+    """Return how many tokens the caller allows for an answer, all of its choices together; 0: no limit."""
+    tokens = 0
+    for name in ("max_tokens", "max_completion_tokens"):
+        if name in body and isinstance(body[name], int):
+            tokens = max(tokens, body[name])
+    return tokens * body["n"] if "n" in body and isinstance(body["n"], int) else tokens
 
 
 def _needed_tokens(sending: Sending) -> int:

@@ -170,7 +170,7 @@ def account_of_event(event: Any) -> Account | None:
     """Return the account of an event or answer (parsed) that tells of an error, None for any other."""
     if not isinstance(event, dict):
         return None
-    error = event.get("error") or (event if event.get("object") == "error" or event.get("type") == "error" else None)
+    error = event.get("error") or (event if "error" in (event.get("object"), event.get("type")) else None)
     choices = event.get("choices")
     if not error and choices is None:
         error = event.get("detail")  # FastAPI's, and so of many a server

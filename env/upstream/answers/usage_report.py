@@ -57,11 +57,13 @@ def _usage_in(answer: Any) -> JsonObject | None:
     """Return where an answer or chunk tells its usage: Moonshot's servers do so in a choice, Groq's in `x_groq`."""
     if not isinstance(answer, dict):
         return None
-    usage, choices, groq = answer.get("usage"), answer.get("choices"), answer.get("x_groq")
-    if usage is None and isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        usage = choices[0].get("usage")
-    if usage is None and isinstance(groq, dict):
-        usage = groq.get("usage")
+    usage = answer.get("usage")
+    if usage is None:
+        choices, groq = answer.get("choices"), answer.get("x_groq")
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            usage = choices[0].get("usage")
+        if usage is None and isinstance(groq, dict):
+            usage = groq.get("usage")
     return usage if isinstance(usage, dict) else None
 
 
@@ -76,7 +78,7 @@ def _tokens_in(usage: JsonObject) -> int | None:
 def _cached(usage: JsonObject) -> int | None:
     """Return the tokens that a cache held, by whatever name."""
     for details in ("prompt_tokens_details", "input_tokens_details"):
-        if (held := usage.get(details)) and (cached := _count(held, "cached_tokens")) is not None:
+        if details in usage and (cached := _count(usage[details], "cached_tokens")) is not None:
             return cached
     # DeepSeek's, Moonshot's, Anthropic's
     return _count(usage, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
@@ -84,10 +86,11 @@ def _cached(usage: JsonObject) -> int | None:
 
 def _count(usage: Any, *names: str) -> int | None:
     """Return a number of tokens by the first of its names that has one, None where there is none that could be."""
-    for name in names if isinstance(usage, dict) else ():
-        count = usage.get(name)
-        if type(count) is int and 0 <= count <= _MOST_TOKENS:
-            return count
+    for name in names if type(usage) is dict else ():
+        if name in usage:
+            count = usage[name]
+            if type(count) is int and 0 <= count <= _MOST_TOKENS:
+                return count
     return None
 
 
@@ -96,7 +99,8 @@ def _reasoning_beside(usage: JsonObject, tokens_in: int, tokens_out: int) -> int
 
     Gemini's servers do not tell of them at all: they are what the total is more than the rest.
     """
-    reasoning = _count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0
+    details = "completion_tokens_details"
+    reasoning = _count(usage[details], "reasoning_tokens") or 0 if details in usage else 0
     more = (_count(usage, "total_tokens") or 0) - tokens_in - tokens_out
     if not reasoning:
         return more if more > 0 and tokens_in and more != _cached(usage) else 0
