@@ -97,7 +97,7 @@ class Application:
         is_keyless = False
         if scope["path"] not in PARSERS:
             scope = canonical(scope)
-            send, is_keyless, answer = self._found(running, scope, send)
+            send, is_keyless, answer = self._matched(running, scope, send)
         on_error = running.services.metrics.on_error
         if self._settings.drain.begun:
             return refuse(send, on_error)
@@ -111,7 +111,7 @@ class Application:
             return refuse_method(scope, send, on_error)
         return answer(scope, receive, send, principal)
 
-    def _found(self, running: Handlers, scope: Scope, send: Send) -> tuple[Send, bool, _Answer]:
+    def _matched(self, running: Handlers, scope: Scope, send: Send) -> tuple[Send, bool, _Answer]:
         """Return through what a request's answer goes out, whether anybody may ask for it, and who gives it."""
         other = running.protocols.match(scope, send)
         if other is not None:
