@@ -51,7 +51,9 @@ class TallyQuotes:
         return self._quotes.most_prompt_tokens(context.prompt_tokens, script=context.script)
 
     def prompt_tokens_of(self, arm: str, context: Context) -> int:
-        """Return how many tokens the prompt has for an arm of the pool's."""
+        """Return how many tokens the prompt has for an arm of the pool's; as estimated, for one that has left it."""
+        if arm not in self._places:
+            return max(context.prompt_tokens, 1)
         return self._quotes.prompt_tokens_of(self._places[arm], context.prompt_tokens, script=context.script)
 
     def estimates(

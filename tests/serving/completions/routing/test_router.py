@@ -13,9 +13,10 @@ from highwayman.bandit.policies.softmax import Softmax
 from highwayman.bandit.policies.uniform import Uniform
 from highwayman.bandit.probation import ProbationQuota
 from highwayman.env.cost.budget import SpendLimits
+from highwayman.env.encoder.encoder import Encoder
 from highwayman.env.errors import NoEligibleArm, UnknownArm
 from highwayman.env.pool.cached_arms import CACHED_ARMS
-from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, Arm, ArmState, Mode, Query
+from highwayman.env.types import CLIENT_TASK, NO_EXPLORATION, Arm, ArmState, Context, Mode, Query
 from highwayman.serving.completions.answer_cache.answer_cache import CachedAnswer
 from highwayman.serving.completions.answer_cache.answer_store import StoredAnswer
 from highwayman.serving.completions.conversations.continuation import Continuation
@@ -40,6 +41,22 @@ async def test_a_named_arm_is_taken_for_certain_and_nobody_stands_in_for_it(rout
     assert [one.name for one in route.arms] == ["large"]
     assert (decision.mode, decision.objective, decision.arms) == (Mode.FORCED, DIRECT, ("large",))
     assert (decision.propensity, decision.probs.tolist(), decision.penalties.tolist()) == (1.0, [1.0], [0.0])
+
+
+async def test_a_named_arm_that_leaves_the_pool_while_its_request_is_read_still_answers(
+    routers: Routers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, encode = routers(two()), Encoder.encode
+
+    async def encode_slowly(encoder: Encoder, query: Query) -> Context:
+        router.pool.replace_arms(two()[:1])
+        return await encode(encoder, query)
+
+    monkeypatch.setattr(Encoder, "encode", encode_slowly)
+    route = await router.route("large", QUERY)
+    assert [called.name for called in route.arms] == ["large"]
+    assert route.needed_tokens is not None
+    assert route.needed_tokens(route.arms[0]) > 0
 
 
 async def test_an_arms_name_means_the_arm_whatever_objective_the_caller_wants(routers: Routers) -> None:
