@@ -2,7 +2,8 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from highwayman.env.errors import StoreUnavailable
@@ -61,6 +62,13 @@ class LogTail:
             return self._kept(after, count)
         return rows or await self._read(store, after, count=count, block_s=block_s, anchored=anchored)
 
+    async def read_alone(
+        self, store: Store, after: EventId, *, count: int, block_s: float, anchored: bool
+    ) -> Sequence[LogRow]:
+        """Return and raise what `Store.read` does, whatever others have read."""
+        with self._forgetting_what_may_be_lost():
+            return await store.read(after, count=count, block_s=block_s, anchored=anchored)
+
     async def entries(
         self, store: Store, rows: Sequence[LogRow]
     ) -> tuple[list[LogEntry], Sequence[tuple[EventId, str]]]:
@@ -83,7 +91,8 @@ class LogTail:
                     self._entries[event_id] = entry
             entries.append(entry)
         if asked_for:
-            records = await store.records([name for _, name in asked_for])
+            with self._forgetting_what_may_be_lost():
+                records = await store.records([name for _, name in asked_for])
             for place, name in asked_for:
                 event_id, event, _ = entries[place]
                 entries[place] = entry = LogEntry(event_id, event, records.get(name))
@@ -111,11 +120,7 @@ class LogTail:
         if waits:
             self._awaited, self._arrival = after, asyncio.Event()
         try:
-            rows = await store.read(after, count=count, block_s=block_s, anchored=anchored)
-        except StoreUnavailable:  # it may have lost what was read
-            self._keep_nothing()
-            self._recent = RecentDecisions()
-            raise
+            rows = await self.read_alone(store, after, count=count, block_s=block_s, anchored=anchored)
         finally:
             if waits:
                 self._awaited = None
@@ -159,6 +164,16 @@ class LogTail:
                 del self._entries[event_id]
             self._after = self._rows[passed - 1][0]
             del self._rows[:passed]
+
+    @contextmanager
+    def _forgetting_what_may_be_lost(self) -> Iterator[None]:
+        """Keep nothing of what was read where Redis fails: it may have lost that."""
+        try:
+            yield
+        except StoreUnavailable:
+            self._keep_nothing()
+            self._recent = RecentDecisions()
+            raise
 
     def _keep_nothing(self) -> None:
         self._after = None

@@ -110,10 +110,9 @@ class LearnerSession:
         return len(page)
 
     async def _read(self, position: EventId, *, count: int, block_s: float) -> LogPage:
-        store, anchored = self._dependencies.store, self._anchored
+        store, anchored, tail = self._dependencies.store, self._anchored, self._dependencies.tail
         if self._catching_up:  # where the log ends must be known
-            return await store.read(position, count=count, block_s=block_s, anchored=anchored)
-        tail = self._dependencies.tail
+            return await tail.read_alone(store, position, count=count, block_s=block_s, anchored=anchored)
         return await tail.read(self, store, position, count=count, block_s=block_s, anchored=anchored)
 
     async def publish(self) -> bool:

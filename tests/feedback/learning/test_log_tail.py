@@ -1,13 +1,15 @@
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 import redis.asyncio as aioredis
 
+from highwayman.env.errors import StoreUnavailable
 from highwayman.feedback.fold.learner import LogEntry
 from highwayman.feedback.learning.log_tail import LogRow, LogTail
 from highwayman.feedback.log.event_id import START, EventId
-from highwayman.feedback.log.events import decode
+from highwayman.feedback.log.events import decode, encode
 from highwayman.feedback.log.store import LogTruncated, Store
 from tests.feedback.worlds import decision, make_learner, outcome, thumb
 
@@ -31,6 +33,10 @@ class Reader:
         assert not unreadable
         assert not self.learner.step(entries).rejected
         return entries
+
+
+async def _unavailable(store: Store, decision_ids: Sequence[str]) -> None:
+    raise StoreUnavailable("gone")
 
 
 @pytest.fixture
@@ -95,7 +101,10 @@ async def test_who_waits_is_not_held_up_by_one_who_gives_up_waiting(store: Store
     assert await second.rows(block_s=5.0) != []
 
 
-async def test_what_the_log_has_lost_is_kept_for_nobody(store: Store, redis_client: aioredis.Redis) -> None:
+@pytest.mark.parametrize("by", ["read", "read_alone", "entries"])
+async def test_what_the_log_has_lost_is_kept_for_nobody_whoever_finds_it_out(
+    store: Store, redis_client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
     tail = LogTail()
     first, second = Reader(tail, store), Reader(tail, store)
     await second.rows()
@@ -104,6 +113,14 @@ async def test_what_the_log_has_lost_is_kept_for_nobody(store: Store, redis_clie
     assert first.position != START
     await redis_client.delete(store.keys("log"))
     await store.put(decision("e"))
-    with pytest.raises(LogTruncated):
-        await first.rows(anchored=True)
+    if by == "entries":
+        monkeypatch.setattr(Store, "records", _unavailable)
+        with pytest.raises(StoreUnavailable):
+            await tail.entries(store, [("9-0", encode(outcome("f")), False)])
+    elif by == "read_alone":
+        with pytest.raises(LogTruncated):
+            await tail.read_alone(store, first.position, count=9, block_s=0.0, anchored=True)
+    else:
+        with pytest.raises(LogTruncated):
+            await first.rows(anchored=True)
     assert [decode(data).id for _, data, _ in await second.rows()] == ["e"]  # type: ignore[union-attr]
