@@ -247,6 +247,7 @@ class ProxiedCompletion:
         except UpstreamError:
             if not stream.complete:
                 raise
+            rest.is_over = True
         finally:
             rest.close()
         last = ready + stream.finish()

@@ -18,7 +18,8 @@ class RestLimit:
         self._answer, self._stream = answer, stream
         self._is_single = choices in (None, 1)
         self._timer: asyncio.TimerHandle | None = None
-        self._knows_done = self._is_over = False
+        self._knows_done = False
+        self.is_over = False  # the connection is gone, and was not ended as connections are
 
     def on_events(self) -> None:
         """Take that events have come."""
@@ -38,7 +39,7 @@ class RestLimit:
 
     def missing_end(self, last: bytes) -> bytes:
         """Return the last event of a stream whose server was to say it, and did not, behind its last bytes."""
-        if not self._is_over or self._stream.done:
+        if not self.is_over or self._stream.done:
             return b""
         return (b"\n\n" if last and not last.endswith((b"\n", b"\r")) else b"") + b"data: [DONE]\n\n"
 
@@ -49,5 +50,4 @@ class RestLimit:
     def _on_limit(self) -> None:
         self._timer = None
         if self._stream.complete:  # no words have come behind the finish reason
-            self._is_over = True
             self._answer.close()

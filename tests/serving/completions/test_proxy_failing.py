@@ -160,3 +160,9 @@ async def test_an_answer_ends_where_it_says_so_though_its_server_leaves_the_conn
     assert not client.messages[-1].get("more_body")
     outcome = await proxy.outcome()
     assert (outcome.status, outcome.tried[0].ending) == (Status.OK, Ending.ANSWERED)
+
+
+async def test_an_answer_whose_connection_breaks_behind_its_finish_reason_ends_as_others_do(proxy: Proxy) -> None:
+    client = await proxy.run(Send((event("hi") + STOP,), cut=True), stream=True)
+    assert client.body.endswith(b"data: [DONE]\n\n")
+    assert (await proxy.outcome()).status is Status.OK
