@@ -162,7 +162,7 @@ class QuotaGate:
         if held is None:
             return
         used = {
-            TOKENS: outcome.tokens_in + outcome.tokens_out,
+            TOKENS: sum(call.tokens_in + call.tokens_out for call in outcome.calls),
             USD: units_of(USD, outcome.cost_usd or 0.0),
         }
         left = [

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
-from highwayman.env.types import Outcome, Status
+from highwayman.env.types import CascadeStage, Outcome, Status
 from highwayman.feedback.log.store import Keys
 from highwayman.feedback.trust.principal import Principal
 from highwayman.feedback.trust.quotas import parse_quotas
@@ -107,6 +108,17 @@ async def test_tokens_that_a_call_has_not_used_come_back_though_nothing_is_taken
         made.on_outcome(outcome_of(name, 15))
     async with asyncio.timeout(5):
         while await sum_of(redis_client, namespace, "tokens:day") != 40:
+            await asyncio.sleep(0.05)
+
+
+async def test_tokens_of_an_answer_that_a_cascade_rejected_are_taken_too(
+    gate: MakeGate, redis_client: Redis, namespace: str
+) -> None:
+    made, stage = gate(tokens_per_day=1000), CascadeStage("small", {}, 0.1, 1.0, True, "a", tokens_in=20, tokens_out=30)
+    assert await is_let_in(made, "d", tokens=100)
+    made.on_outcome(replace(outcome_of("d", 15), stages=(stage,)))
+    async with asyncio.timeout(5):
+        while await sum_of(redis_client, namespace, "tokens:day") != 70:
             await asyncio.sleep(0.05)
 
 
