@@ -65,4 +65,4 @@ def build_answer_listeners(
     if cache is None:
         return (), lambda shares: None
     bad_answers = BadAnswers(cache, log.factory.spec, log.store, background)
-    return (AnswerRecorder(cache, time.time, guard),), bad_answers.on_filed
+    return (AnswerRecorder(cache, time.time, guard, bad_answers.on_stored),), bad_answers.on_filed

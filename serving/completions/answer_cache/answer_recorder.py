@@ -1,6 +1,6 @@
 """Stores the answers that may be given again, once they are whole."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from highwayman.env.pool.cached_arms import CACHED_ARMS
@@ -23,6 +23,7 @@ class AnswerRecorder:
     cache: AnswerCache
     clock: Callable[[], float]  # seconds since the epoch
     guard: DataGuard | None = None  # knows what may be stored; None: everything
+    on_stored: Callable[[str], Awaitable[None]] | None = None  # called with the decision of each that was
 
     def wants_transcript(self, request: CompletionRequest, decision: Decision, arm: Arm) -> bool:
         """Return whether the answer may be stored: one that is given again is not."""
@@ -45,3 +46,5 @@ class AnswerRecorder:
             used = outcome.tokens_in, outcome.tokens_out
             answer = StoredAnswer(text, outcome.arm, self.clock(), *used, user=decision.user, decision_id=decision.id)
             await self.cache.store(key, completed.request.query.text, answer)
+            if self.on_stored is not None:
+                await self.on_stored(decision.id)

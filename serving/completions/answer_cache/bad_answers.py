@@ -25,12 +25,23 @@ class BadAnswers:
 
     def on_filed(self, shares: Sequence[Feedback]) -> None:
         """Have an answer forgotten if a statement on it alone says that it is bad; a weak signal does not."""
-        feedback = shares[0]
-        if len(shares) > 1 or feedback.value is None or feedback.quarantined:
+        if len(shares) == 1 and self._is_bad(shares[0]):
+            self.background.spawn(self._forget(shares[0].decision_id))
+
+    async def on_stored(self, decision_id: str) -> None:
+        """Have an answer forgotten whose person was erased, or that was found bad, before it was stored."""
+        try:
+            record = (await self.log.records([decision_id])).get(decision_id)
+        except StoreUnavailable:
             return
+        if record is not None and (record.erased_id is not None or any(map(self._is_bad, record.feedback.values()))):
+            await self.answers.forget(decision_id)
+
+    def _is_bad(self, feedback: Feedback) -> bool:
+        if feedback.value is None or feedback.quarantined:
+            return False
         metric = self.spec.metric(feedback.metric)
-        if metric.affects_reward and not metric.weak and metric.quality(feedback.value) < _BAD:
-            self.background.spawn(self._forget(feedback.decision_id))
+        return metric.affects_reward and not metric.weak and metric.quality(feedback.value) < _BAD
 
     async def _forget(self, decision_id: str) -> None:
         try:

@@ -239,3 +239,21 @@ async def test_an_answer_that_somebody_found_bad_is_not_given_again(served: Serv
             await asyncio.sleep(0.002)
     await served.teach(body)
     assert await served.arm_of(body) == "cache"
+
+
+async def test_an_answer_that_was_found_bad_while_it_came_is_not_stored(served: Served) -> None:
+    body, hold = {**ask("told in time"), "stream": True}, asyncio.Event()
+    served.upstream.script(ANY, Say("Worse.", hold=hold))
+    async with served.router.http.post(PATH, json=body) as response:
+        said = {"decision_id": response.headers["x-highwayman-decision"], "metric": "thumbs", "value": False}
+        async with served.router.http.post("/v1/feedback", json=said) as told:
+            assert told.status == 200
+        hold.set()
+        await response.read()
+    served.stored += 1
+    served.upstream.script(ANY, Say("Paris.", tokens_in=9, tokens_out=2))
+    async with asyncio.timeout(10):
+        while await served.redis.xlen(Keys(served.namespace)("answers")) < served.stored:
+            await asyncio.sleep(0.002)
+        while await served.arm_of(body, {"cache-control": "no-store"}) != "a":
+            await asyncio.sleep(0.002)
