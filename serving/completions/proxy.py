@@ -2,18 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from highwayman.env.cost.usage import cost_usd, energy_wh
 from highwayman.env.errors import NoEligibleArm, UpstreamError
-from highwayman.env.load.power import PowerMeter
 from highwayman.env.pool.eligibility import answer_tokens, tools_refused
 from highwayman.env.pool.profile import upstream_body, within_window, without_tools
-from highwayman.env.pool.tool_beliefs import ToolBeliefs
-from highwayman.env.tasks import BackgroundTasks
-from highwayman.env.types import Arm, Attempt, Decision, Outcome, Status, Usage
+from highwayman.env.types import Arm, Attempt, Outcome, Status, Usage
 from highwayman.env.upstream.answers.answer_text import AnswerText
 from highwayman.env.upstream.answers.endings import Ending
 from highwayman.env.upstream.answers.lines import feed_aside
@@ -21,40 +17,21 @@ from highwayman.env.upstream.answers.sse import ResponseIdentity, SseRewriter, p
 from highwayman.env.upstream.answers.transcript import Transcript
 from highwayman.env.upstream.answers.usage_report import ReportedUsage
 from highwayman.env.upstream.calls.response import UpstreamResponse
-from highwayman.env.upstream.client import Upstream
-from highwayman.feedback.log.writing.journal import Journal
 from highwayman.serving.completions.calls.answer_headers import answer_headers
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage, given_up_usd, meter
-from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver, CompletionObservers
+from highwayman.serving.completions.calls.observers import CompletedCall, CompletionObserver
 from highwayman.serving.completions.calls.passing import passing
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.completions.calls.rest_limit import RestLimit
 from highwayman.serving.completions.calls.tool_use import learn_of_tools
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.route import Route
 from highwayman.serving.http.asgi import Headers, Send, send_response
-from highwayman.serving.http.drain import Drain
 from highwayman.serving.http.errors import error_response
-from highwayman.serving.metrics import Metrics
+
+__all__ = ["ProxiedCompletion", "ProxyDependencies"]
 
 _COME_AGAIN = frozenset({429, 503})  # statuses that a Retry-After goes with
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyDependencies:
-    """What every call needs beside its request."""
-
-    upstream: Upstream
-    journal: Journal
-    metrics: Metrics
-    background: BackgroundTasks
-    clock: Callable[[], float]  # seconds since the epoch
-    timer: Callable[[], float]  # monotonic seconds
-    on_outcome: Callable[[Outcome], None]  # called at once with the outcome of every call
-    observers: CompletionObservers
-    drain: Drain = field(default_factory=Drain)  # says whether this router has cut its calls
-    vote_link: Callable[[Decision], str] | None = None  # the address of a page for one vote on an answer
-    power: PowerMeter | None = None  # knows what servers draw; None: no arm says who tells that
-    tools: ToolBeliefs | None = None  # is told who called tools, and who has not read them
 
 
 class ProxiedCompletion:
@@ -85,7 +62,12 @@ class ProxiedCompletion:
         """Answer the client; the decision is logged before the first byte, the outcome even if the client goes."""
         logged = self._dependencies.journal.submit(self._route.decision)
         try:
-            answer = await self._open()
+            if self._route.cached is not None:
+                answer = self._route.cached.response(self._request, now=self._started_at)
+            else:
+                answer = await self._ask_arms(self._route.arms)
+                if answer.account.ending is Ending.TOOLS_REFUSED and self._request.query.tools:
+                    answer = await self._ask_without_tools(answer)
             self._take(answer)
             await logged  # on the log or in the spool: the journal waits for neither for long
             await self._pass_on(send, answer)
@@ -111,7 +93,7 @@ class ProxiedCompletion:
             if self._answer is not None:
                 self._answer.close()
             outcome = self._outcome()
-            if self._dependencies.tools is not None:
+            if self._dependencies.tools is not None and self._request.query.tools:
                 query, text = self._request.query, self._metered.text
                 learn_of_tools(self._dependencies.tools, self._arm, query, outcome, text=text)
             self._dependencies.on_outcome(outcome)
@@ -126,25 +108,19 @@ class ProxiedCompletion:
         if self._transcript_for:
             self._transcript = Transcript()
 
-    async def _open(self) -> UpstreamResponse:
-        """Return the first answer that begins; where no arm takes the tools, that of one that is asked without them.
+    async def _ask_without_tools(self, refusal: UpstreamResponse) -> UpstreamResponse:
+        """Return the answer of an arm that is asked without the tools, which none takes.
 
-        Raises:
-            UpstreamError: every attempt failed.
-            NoEligibleArm: no arm takes tools, and the caller wants one called.
+        Raises NoEligibleArm where the caller wants one called.
         """
-        if self._route.cached is not None:
-            return self._route.cached.response(self._request, now=self._started_at)
-        answer = await self._ask_arms(self._route.arms)
-        if answer.account.ending is not Ending.TOOLS_REFUSED or not self._request.query.tools:
-            return answer
-        self._arm, self._attempts = answer.arm, answer.attempts
+        self._arm, self._attempts = refusal.arm, refusal.attempts
         if not self._request.query.tools_optional:
             raise tools_refused(dict.fromkeys(attempt.arm for attempt in self._tried))
         self._tools_dropped = True
         return await self._ask_arms(self._route.arms)
 
     def _ask_arms(self, arms: Sequence[Arm]) -> Coroutine[Any, Any, UpstreamResponse]:
+        """Return what, awaited, returns the first answer that begins. Raises UpstreamError if every attempt failed."""
         return self._dependencies.upstream.open(
             arms,
             self._path,
@@ -182,7 +158,6 @@ class ProxiedCompletion:
         self._status = Status.OK
         body = await self._identity().rewrite_aside(body, answer.answer)
         await send_response(send, answer.status, body, self._headers("application/json"))
-        self._end_attempt(Ending.ANSWERED)
 
     async def _pass_stream(self, send: Send, answer: UpstreamResponse) -> None:
         stream = self._rewriter()
@@ -219,7 +194,7 @@ class ProxiedCompletion:
             self._over_at, self._status = self._dependencies.timer(), Status.OK
 
     def _meter(self, report: ReportedUsage | None, text: AnswerText, answer: UpstreamResponse) -> MeteredUsage:
-        tokens, samples, uncounted = self._prompt_tokens, answer.samples, answer.uncounted
+        tokens, samples, uncounted = self._route.decision.context.prompt_tokens, answer.samples, answer.uncounted
         return meter(report, text, prompt_tokens=tokens, samples=samples, uncounted=uncounted)
 
     def _rewriter(self) -> SseRewriter:

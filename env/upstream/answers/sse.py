@@ -59,7 +59,9 @@ class ResponseIdentity:
 
     def named(self, data: bytes, answer: Any) -> bytes:
         """Return the JSON text of an answer or chunk (parsed), with the "id" and "model" that it lacks if so wanted."""
-        if not (self._adds and isinstance(answer, dict) and "choices" in answer) or _is_named(answer):
+        if not (self._adds and isinstance(answer, dict)) or ("id" in answer and "model" in answer):
+            return data
+        if "choices" not in answer:
             return data
         own = [] if "id" in answer else [b'"id":' + self._prefix + self._id]
         own += [] if "model" in answer else [self._model]

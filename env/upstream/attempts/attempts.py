@@ -34,9 +34,9 @@ class AttemptLog:
         tokens = self.refused.account.window_tokens or self.refused.arm.context_window_tokens
         return arm.context_window_tokens > tokens
 
-    def begin(self, arm: Arm, endpoint: str) -> None:
-        """Note that a call is sent."""
-        self._arm, self._endpoint, self._begun_at = arm.name, endpoint, self._clock()
+    def begin(self, arm: Arm, endpoint: str, at: float | None = None) -> None:
+        """Note that a call is sent, or was sent before."""
+        self._arm, self._endpoint, self._begun_at = arm.name, endpoint, self._clock() if at is None else at
 
     def end(self, account: Account) -> None:
         """Note how the call that was sent last ended."""

@@ -46,7 +46,6 @@ async def last_answer(attempts: AttemptLog) -> UpstreamResponse | None:
     """Return an answer of the calls that were overtaken, for a request that has no other."""
     while attempts.overtaken:
         target, task = attempts.overtaken.pop(0)
-        attempts.begin(target.arm, target.endpoint)
         try:
             answer = await task
         except UpstreamError:
@@ -55,6 +54,7 @@ async def last_answer(attempts: AttemptLog) -> UpstreamResponse | None:
             stop(task)
             raise
         if answer.account.ending is Ending.ANSWERED:
+            attempts.begin(target.arm, target.endpoint, at=answer.sent_at)
             attempts.end(answer.account)
             return answer
         answer.close()
