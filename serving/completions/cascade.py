@@ -244,7 +244,8 @@ class CascadedCompletion(ProxiedCompletion):
 
     def _spent_usd(self) -> float | None:
         """Return the dollars of everything so far, None where nothing of it has a price."""
-        return self._costs.spent_usd(self._arm, self._metered.usage)
+        spent_usd, lost_usd = self._costs.spent_usd(self._arm, self._metered.usage), self._given_up_usd()
+        return (spent_usd or 0.0) + lost_usd if lost_usd else spent_usd
 
     def _energy_wh(self, usage: Usage) -> float | None:
         """Return the energy of every answer, None where nobody can know any of it; of several, by coefficients."""

@@ -48,12 +48,16 @@ class CallRecord:
         seconds = self._dependencies.timer() - self._answer.sent_at
         self._tried[-1] = Attempt(last.arm, last.endpoint, seconds, str(ending), why)
 
+    def _given_up_usd(self) -> float:
+        """Return the dollars of the attempts that were given up before they said anything."""
+        silent = self._tried if self._answer is None else self._tried[:-1]
+        return given_up_usd(silent, self._route.arms, prompt_tokens=self._prompt_tokens) if silent else 0.0
+
     def _outcome(self) -> Outcome:
         """Return what came of the call, as far as it got."""
         decision, answer, now = self._route.decision, self._answer, self._over_at or self._dependencies.timer()
         usage, usd = self._metered.usage, cost_usd(self._arm, self._metered.usage)
-        silent = self._tried if answer is None else self._tried[:-1]
-        lost_usd = given_up_usd(silent, self._route.arms, prompt_tokens=self._prompt_tokens) if silent else 0.0
+        lost_usd = self._given_up_usd()
         return Outcome(
             decision_id=decision.id,
             at=self._dependencies.clock(),

@@ -44,6 +44,20 @@ async def test_an_answer_that_breaks_off_while_it_is_held_and_has_no_successor_i
     assert outcome["cost_usd"] == pytest.approx(outcome["tokens_in"] * 1e-6 + outcome["tokens_out"] * 1e-6)
 
 
+async def test_a_first_arm_that_is_given_up_costs_its_prompt(
+    upstream: ScriptedUpstream, valkey_url: str, namespace: str
+) -> None:
+    config = {**CONFIG, "limits": {"first_byte_s": 0.2}}
+    async with running_router(arms(upstream), valkey_url, namespace, config=config) as router:
+        served = Served(router, upstream, valkey_url)
+        served.script(Say("Never.", before=asyncio.Event()), Say("From dear."))
+        text, decision, _ = await served.ask()
+    outcome = decision["outcome"]
+    assert (text, [attempt["ending"] for attempt in outcome["tried"]]) == ("From dear.", ["arms_fault", "answered"])
+    dear_usd = (outcome["tokens_in"] + outcome["tokens_out"]) * 10e-6
+    assert outcome["cost_usd"] == pytest.approx(dear_usd + 6 * 1e-6)  # "What?" is taken for six tokens
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_after_a_break_a_server_that_refuses_log_probabilities_is_asked_without_them(
     anew: Served, stream: bool

@@ -310,7 +310,7 @@ async def test_a_client_that_leaves_while_the_next_arm_is_asked_leaves_an_outcom
     outcome = (await served.router.decision(await served.newest_decision()))["outcome"]
     assert (outcome["status"], outcome["arm"]) == ("client_gone", "dear")
     assert [stage["went_on"] for stage in outcome["stages"]] == [True]
-    assert outcome["cost_usd"] == pytest.approx(12e-6)
+    assert outcome["cost_usd"] == pytest.approx(12e-6 + 6 * 10e-6)  # and the prompt that the dear one had read
 
 
 async def test_calls_about_an_answer_are_made_before_it_is_settled_and_paid_as_part_of_its_stage(
