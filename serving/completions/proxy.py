@@ -199,6 +199,10 @@ class ProxiedCompletion(CallRecord):
             if not stream.complete:
                 raise
             rest.is_over = True
+        except asyncio.CancelledError:
+            if rest.is_whole:  # many leave at the finish reason
+                self._conclude(answer)
+            raise
         finally:
             rest.close()
         last = ready + stream.finish()

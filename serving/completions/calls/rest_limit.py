@@ -21,6 +21,11 @@ class RestLimit:
         self._knows_done = False
         self.is_over = False  # the connection is gone, and was not ended as connections are
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the client has been sent all of an answer, whatever may follow it."""
+        return self._stream.complete and (self._knows_done or self._timer is not None)
+
     def on_events(self) -> None:
         """Take that events have come."""
         stream = self._stream

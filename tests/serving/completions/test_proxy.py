@@ -144,6 +144,19 @@ async def test_a_stream_is_over_with_its_last_event_whoever_holds_the_connection
     assert max(outcome.latency_s, outcome.tried[0].seconds) < 0.2
 
 
+async def test_a_client_that_goes_at_the_finish_reason_has_its_answer(proxy: Proxy) -> None:
+    client = Client()
+    running = asyncio.create_task(proxy.run(Stall(Say("Paris."), events=3), client=client, stream=True))
+    async with asyncio.timeout(10):
+        while b'"stop"' not in client.body:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    outcome = await proxy.outcome()
+    assert (outcome.status, [tried.ending for tried in outcome.tried]) == (Status.OK, ["answered"])
+
+
 async def test_a_client_that_goes_before_anybody_answers_leaves_an_outcome_without_tokens(proxy: Proxy) -> None:
     running = asyncio.create_task(proxy.run(Say(before=asyncio.Event())))
     await proxy.upstream.asked()
