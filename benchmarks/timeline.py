@@ -14,16 +14,17 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
+from aiohttp.client_proto import ResponseHandler
 
 from benchmarks.overhead import answers, prompt, upstream
 from highwayman.env.encoder.encoder import Encoder
-from highwayman.env.upstream.calls import connections
 from highwayman.env.upstream.client import Upstream
 from highwayman.serving.cli.main import main as run_router
 from highwayman.serving.completions.endpoint import CompletionsEndpoint
@@ -62,6 +63,20 @@ _WHAT = {
     "over": "outcome counted (behind the answer)",
 }
 
+# Who tells of a step: a class, its method, the step, and whether that is before the method begins.
+HOOKS: Sequence[tuple[type, str, str, bool]] = (
+    (LimitedHttpProtocol, "on_headers_complete", "head read", False),
+    (CompletionsEndpoint, "read", "parsed", False),
+    (Router, "route", "placed", True),
+    (Encoder, "encode", "encoded", False),
+    (Router, "route", "decided", False),
+    (ResponseHandler, "read", "asked", True),
+    (Upstream, "open", "answered", False),
+    (ProxiedCompletion, "_pass_on", "logged", True),
+    (ProxiedCompletion, "_pass_on", "written", False),
+    (ProxiedCompletion, "run", "over", False),
+)
+
 
 def _marked(owner: Any, name: str, step: str, *, before: bool = False) -> None:
     """Let a method note the clock when it has ended, or `before` it begins."""
@@ -90,16 +105,8 @@ def _marked(owner: Any, name: str, step: str, *, before: bool = False) -> None:
 
 def serve(into: Path, arguments: list[str]) -> None:
     """Serve with a clock at the steps, and write what it showed at the end."""
-    _marked(LimitedHttpProtocol, "on_headers_complete", "head read")
-    _marked(CompletionsEndpoint, "read", "parsed")
-    _marked(Router, "route", "placed", before=True)
-    _marked(Encoder, "encode", "encoded")
-    _marked(Router, "route", "decided")
-    _marked(connections._Request, "send", "asked")
-    _marked(Upstream, "open", "answered")
-    _marked(ProxiedCompletion, "_pass_on", "logged", before=True)
-    _marked(ProxiedCompletion, "_pass_on", "written")
-    _marked(ProxiedCompletion, "run", "over")
+    for owner, name, step, before in HOOKS:
+        _marked(owner, name, step, before=before)
     sys.argv = ["highwayman", *arguments]
     try:
         run_router()
