@@ -18,10 +18,10 @@ from highwayman.feedback.trust.api_keys import KeyStore
 from highwayman.feedback.trust.quarantine import Quarantine
 from highwayman.serving.auth.authenticator import Authenticator
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.completions.conversations.conversations import ConversationTracker
 from highwayman.serving.completions.delegated.outcomes import OutcomeService
 from highwayman.serving.completions.privacy.data_guard import DataGuard
-from highwayman.serving.completions.proxy import ProxyDependencies
 from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.completions.requests.tag_reader import TagReader
 from highwayman.serving.completions.routing.cascades import Cascades

@@ -17,8 +17,9 @@ from highwayman.env.upstream.calls.reading import as_whole
 from highwayman.env.upstream.calls.response import UpstreamResponse
 from highwayman.serving.completions.calls.metering import UNUSED, MeteredUsage
 from highwayman.serving.completions.calls.observers import CompletionObserver
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.completions.held_messages import HeldMessages
-from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
+from highwayman.serving.completions.proxy import ProxiedCompletion
 from highwayman.serving.completions.requests.request import CompletionRequest
 from highwayman.serving.completions.routing.cascades import CascadeRoute
 from highwayman.serving.completions.routing.route import Route

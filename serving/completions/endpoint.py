@@ -8,11 +8,12 @@ from highwayman.env.types import Query
 from highwayman.feedback.trust.principal import ANSWERS, Principal
 from highwayman.serving.completions.answer_cache.answer_cache import AnswerCache
 from highwayman.serving.completions.answer_cache.answer_key import AskedBy
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.completions.cascade import CascadedCompletion
 from highwayman.serving.completions.conversations.conversations import ConversationTracker, Turn
 from highwayman.serving.completions.privacy.data_guard import DataGuard
 from highwayman.serving.completions.privacy.restoring_send import RestoringSend
-from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
+from highwayman.serving.completions.proxy import ProxiedCompletion
 from highwayman.serving.completions.quota_gate import QuotaGate
 from highwayman.serving.completions.requests.request import PARSERS, CompletionRequest, RequestParser
 from highwayman.serving.completions.requests.routing_options import (

@@ -20,13 +20,10 @@ from highwayman.serving.completions.calls.answer_headers import answer_headers
 from highwayman.serving.completions.calls.call_record import CallRecord
 from highwayman.serving.completions.calls.metering import MeteredUsage, meter
 from highwayman.serving.completions.calls.passing import passing
-from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.completions.calls.rest_limit import RestLimit
 from highwayman.serving.completions.calls.tool_use import learn_of_tools
 from highwayman.serving.http.asgi import Headers, Send, send_response
 from highwayman.serving.http.errors import error_response
-
-__all__ = ["ProxiedCompletion", "ProxyDependencies"]
 
 _COME_AGAIN = frozenset({429, 503})  # statuses that a Retry-After goes with
 
@@ -170,8 +167,8 @@ class ProxiedCompletion(CallRecord):
             self._over_at, self._status = self._dependencies.timer(), Status.OK
 
     def _meter(self, report: ReportedUsage | None, text: AnswerText, answer: UpstreamResponse) -> MeteredUsage:
-        tokens, samples, uncounted = self._route.decision.context.prompt_tokens, answer.samples, answer.uncounted
-        return meter(report, text, prompt_tokens=tokens, samples=samples, uncounted=uncounted)
+        samples, uncounted = answer.samples, answer.uncounted
+        return meter(report, text, prompt_tokens=self._prompt_tokens, samples=samples, uncounted=uncounted)
 
     def _rewriter(self) -> SseRewriter:
         return SseRewriter(self._identity(), keep_usage=self._request.wants_usage, transcript=self._transcript)

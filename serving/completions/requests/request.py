@@ -110,7 +110,7 @@ def parse_chat(raw: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> CompletionReq
         modalities=reading.modalities,
         tools_optional=body.get("tool_choice") in _MAY_GO_WITHOUT_TOOLS,
         tools_tokens=reading.tools_tokens,
-        pictures=_pictures(messages) if images or "image" in reading.modalities else (),
+        pictures=_pictures(messages) if "image" in reading.modalities else (),
         answers=checked.n or 1,
     )
     return _completion_request(body, checked, query, chat=True, size_bytes=len(raw))

@@ -15,7 +15,7 @@ from highwayman.env.upstream.client import Upstream, UpstreamTimeouts
 from highwayman.feedback.log.store import Store
 from highwayman.feedback.log.writing.spool import claim_spools
 from highwayman.serving.completions.calls.observers import CompletionObservers
-from highwayman.serving.completions.proxy import ProxyDependencies
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
 from highwayman.serving.metrics import Metrics
 from tests.serving.completions.proxied import GatedJournal, Listener, Proxy
 from tests.upstream_server import (

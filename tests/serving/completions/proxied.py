@@ -12,7 +12,8 @@ from highwayman.feedback.log.store import Store, Written
 from highwayman.feedback.log.writing.journal import Journal
 from highwayman.feedback.log.writing.queued_write import resolve
 from highwayman.serving.completions.calls.observers import CompletedCall
-from highwayman.serving.completions.proxy import ProxiedCompletion, ProxyDependencies
+from highwayman.serving.completions.calls.proxy_dependencies import ProxyDependencies
+from highwayman.serving.completions.proxy import ProxiedCompletion
 from highwayman.serving.completions.requests.request import CompletionRequest, parse_chat
 from highwayman.serving.completions.routing.route import Route
 from tests.feedback.worlds import decision
